@@ -1,0 +1,4 @@
+//! What is on disk, and in which order.
+
+pub mod buffer;
+pub mod io;

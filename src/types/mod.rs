@@ -1,0 +1,9 @@
+//! Vocabulary that everything shares: ids, error codes, topic settings.
+
+pub mod error;
+pub mod ids;
+pub mod topic_config;
+
+pub use error::ErrorCode;
+pub use ids::{TopicId, TopicPartition};
+pub use topic_config::TopicConfig;

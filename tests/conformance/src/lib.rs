@@ -1,0 +1,1 @@
+//! Klamm against real clients and real faults: see `tests/`.
