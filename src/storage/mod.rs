@@ -1,4 +1,5 @@
 //! What is on disk, and in which order.
 
 pub mod buffer;
+pub mod disk;
 pub mod io;
