@@ -1,4 +1,4 @@
-//! Klamm: a Kafka-compatible broker for Linux, thread per core on io_uring.
+//! Klamm: a Kafka-compatible broker for Linux, thread per core on `io_uring`.
 //!
 //! Imports point downward only: `main → cli → shard → api → {partition, controller} → types`;
 //! `storage → wire, types`; the pure folders never import each other. `tests/tidy.rs` holds it.

@@ -1,9 +1,11 @@
 //! Vocabulary that everything shares: ids, error codes, topic settings.
 
+pub mod config_def;
+pub mod config_table;
 pub mod error;
 pub mod ids;
 pub mod topic_config;
 
 pub use error::ErrorCode;
 pub use ids::{TopicId, TopicPartition};
-pub use topic_config::TopicConfig;
+pub use topic_config::{BrokerConfigs, TopicConfig};

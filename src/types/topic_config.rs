@@ -1,4 +1,10 @@
-//! Settings of a topic, typed.
+//! Settings of a topic, typed, and what stands behind each of them.
+
+use super::config_def::{ConfigDef, Source};
+use super::config_table::{BROKER_CONFIGS, TOPIC_CONFIGS, broker_config, topic_config};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The effective settings of one topic; names and units are Kafka's.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,4 +37,442 @@ pub struct TopicConfig {
     pub timestamp_after_max_ms: i64,
     /// `min.insync.replicas`.
     pub min_insync_replicas: i32,
+}
+
+impl Default for TopicConfig {
+    /// The settings of a topic and a broker on which nobody set anything.
+    fn default() -> Self {
+        Self::effective(&BTreeMap::new(), &BrokerConfigs::default())
+    }
+}
+
+/// What was set on a broker, by where it was set. A value in `broker` beats one in `cluster`, which
+/// beats one in `fixed`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BrokerConfigs {
+    /// At the start, in the configuration file.
+    pub fixed: Arc<BTreeMap<String, String>>,
+    /// While brokers ran, for all of them.
+    pub cluster: BTreeMap<String, String>,
+    /// While it ran, for this broker.
+    pub broker: BTreeMap<String, String>,
+}
+
+impl BrokerConfigs {
+    /// The value in force and where it comes from; `None` where nobody set one.
+    pub fn set(&self, name: &str) -> Option<(&str, Source)> {
+        self.layers().find_map(|(map, source)| Some((map.get(name)?.as_str(), source)))
+    }
+
+    fn layers(&self) -> impl Iterator<Item = (&BTreeMap<String, String>, Source)> {
+        [
+            (&self.broker, Source::Broker),
+            (&self.cluster, Source::Cluster),
+            (&*self.fixed, Source::Static),
+        ]
+        .into_iter()
+    }
+
+    /// The value of a broker configuration, as text; `None` is null or an unknown name.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.set(name).map(|(value, _)| value).or_else(|| broker_config(name)?.default)
+    }
+
+    /// The value of a numeric broker configuration; `None` where it is null.
+    pub fn number(&self, name: &str) -> Option<i64> {
+        self.text(name)?.trim().parse().ok()
+    }
+
+    /// Whether a boolean broker configuration is on.
+    pub fn is_on(&self, name: &str) -> bool {
+        self.text(name).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+    }
+
+    /// Checks settings given at the start: each known, valid and honoured. The error is one sentence
+    /// that names the setting.
+    pub fn check_static(settings: &BTreeMap<String, String>) -> Result<(), String> {
+        for (name, value) in settings {
+            let def = broker_config(name).ok_or_else(|| {
+                let hint = closest(name).map(|it| format!("; did you mean {it}?"));
+                format!("Unknown broker config name: {name}{}", hint.unwrap_or_default())
+            })?;
+            def.check(value)?;
+        }
+        Ok(())
+    }
+}
+
+/// The broker configuration whose name is most like `name`, if one is like it at all.
+fn closest(name: &str) -> Option<&'static str> {
+    let distance = |other: &str| {
+        let (a, b) = (name.as_bytes(), other.as_bytes());
+        let mut row: Vec<usize> = (0..=b.len()).collect();
+        for (i, x) in a.iter().enumerate() {
+            let mut diagonal = row[0];
+            row[0] = i + 1;
+            for (j, y) in b.iter().enumerate() {
+                let change = diagonal + usize::from(x != y);
+                diagonal = row[j + 1];
+                row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+            }
+        }
+        row[b.len()]
+    };
+    let (found, best) =
+        BROKER_CONFIGS.iter().map(|def| (def.name, distance(def.name))).min_by_key(|it| it.1)?;
+    (best <= name.len().max(6) / 3).then_some(found)
+}
+
+/// One configuration as `DescribeConfigs` shows it.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// Which.
+    pub def: &'static ConfigDef,
+    /// Canonical value; `None` is null.
+    pub value: Option<String>,
+    /// Where it comes from.
+    pub source: Source,
+    /// Every value that is set for it or for what it falls back to, the strongest first.
+    pub synonyms: Vec<(&'static str, String, Source)>,
+}
+
+impl TopicConfig {
+    /// What holds for a topic with these overrides on a broker with these settings. Values were
+    /// checked when they were set; one that is not valid any more counts as not set.
+    pub fn effective(overrides: &BTreeMap<String, String>, broker: &BrokerConfigs) -> Self {
+        let text = |name: &str| -> Cow<'_, str> {
+            let def = topic_config(name).expect("a name in the table");
+            resolve(def, overrides, broker).0.into()
+        };
+        let number = |name: &str| -> i64 {
+            text(name).parse().expect("values of the table and checked values are numbers")
+        };
+        Self {
+            retention_ms: number("retention.ms"),
+            retention_bytes: number("retention.bytes"),
+            segment_bytes: number("segment.bytes") as u64,
+            segment_ms: number("segment.ms"),
+            segment_jitter_ms: number("segment.jitter.ms"),
+            index_interval_bytes: number("index.interval.bytes") as u32,
+            file_delete_delay_ms: number("file.delete.delay.ms"),
+            max_message_bytes: number("max.message.bytes") as u32,
+            flush_messages: number("flush.messages"),
+            flush_ms: number("flush.ms"),
+            log_append_time: text("message.timestamp.type") == "LogAppendTime",
+            timestamp_before_max_ms: number("message.timestamp.before.max.ms"),
+            timestamp_after_max_ms: number("message.timestamp.after.max.ms"),
+            min_insync_replicas: number("min.insync.replicas") as i32,
+        }
+    }
+
+    /// Checks a topic's overrides: each known, valid and honoured. The error is Kafka's message for
+    /// `INVALID_CONFIG`.
+    pub fn check(overrides: &BTreeMap<String, String>) -> Result<(), String> {
+        if let Some(name) = overrides.keys().find(|name| topic_config(name).is_none()) {
+            return Err(format!("Unknown topic config name: {name}"));
+        }
+        for (name, value) in overrides {
+            topic_config(name).expect("looked up above").check(value)?;
+        }
+        Ok(())
+    }
+
+    /// Every configuration of a topic, by name.
+    pub fn describe(
+        overrides: &BTreeMap<String, String>,
+        broker: &BrokerConfigs,
+    ) -> impl Iterator<Item = Described> {
+        TOPIC_CONFIGS.iter().map(|def| {
+            let (value, source) = resolve(def, overrides, broker);
+            let own = overrides
+                .get(def.name)
+                .map(|value| (def.name, value.clone(), Source::Topic))
+                .into_iter();
+            let synonyms = own.chain(broker_synonyms(def.synonyms.iter().map(|s| s.name), broker));
+            Described { def, value: Some(value), source, synonyms: synonyms.collect() }
+        })
+    }
+}
+
+/// Every configuration of a broker, by name.
+pub fn describe_broker(broker: &BrokerConfigs) -> impl Iterator<Item = Described> {
+    BROKER_CONFIGS.iter().map(|def| {
+        let (value, source) = match broker.set(def.name) {
+            Some((value, source)) => (Some(canonical(def, value)), source),
+            None => (def.default.map(str::to_owned), Source::Default),
+        };
+        let synonyms = broker_synonyms(std::iter::once(def.name), broker).collect();
+        Described { def, value, source, synonyms }
+    })
+}
+
+/// As Kafka lists them: all dynamic values of all names, then all static ones; of the defaults only
+/// that of the first name, because the weaker names (`log.retention.hours`) are other units.
+fn broker_synonyms<'a>(
+    names: impl Iterator<Item = &'static str> + Clone + 'a,
+    broker: &'a BrokerConfigs,
+) -> impl Iterator<Item = (&'static str, String, Source)> + 'a {
+    let first = names.clone().next();
+    let set = broker.layers().flat_map(move |(map, source)| {
+        names.clone().filter_map(move |name| Some((name, map.get(name)?.clone(), source)))
+    });
+    let default = first
+        .and_then(|name| Some((name, broker_config(name)?.default?.to_owned(), Source::Default)));
+    set.chain(default)
+}
+
+fn canonical(def: &ConfigDef, raw: &str) -> String {
+    def.parse(raw).map_or_else(|_| raw.trim().to_owned(), Cow::into_owned)
+}
+
+/// The canonical value of a topic's configuration and where it comes from.
+fn resolve(
+    def: &ConfigDef,
+    overrides: &BTreeMap<String, String>,
+    broker: &BrokerConfigs,
+) -> (String, Source) {
+    let own = overrides.get(def.name).and_then(|raw| def.parse(raw).ok());
+    if let Some(value) = own {
+        return (value.into_owned(), Source::Topic);
+    }
+    for synonym in def.synonyms {
+        let Some((raw, source)) = broker.set(synonym.name) else { continue };
+        if synonym.factor == 1 {
+            if let Ok(value) = def.parse(raw) {
+                return (value.into_owned(), source);
+            }
+        } else if let Ok(units) = raw.trim().parse::<i64>() {
+            // Kafka takes every negative number of minutes or hours for "no limit".
+            let value = if units < 0 { -1 } else { units.saturating_mul(synonym.factor) };
+            return (value.to_string(), source);
+        }
+    }
+    (def.default.unwrap_or_default().to_owned(), Source::Default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::config_def::Support;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    fn refusal(name: &str, value: &str) -> String {
+        TopicConfig::check(&map(&[(name, value)])).expect_err(name)
+    }
+
+    #[test]
+    fn tables_are_sorted_and_their_defaults_valid() {
+        for table in [TOPIC_CONFIGS, BROKER_CONFIGS] {
+            assert!(table.is_sorted_by(|a, b| a.name < b.name));
+            for def in table {
+                let Some(default) = def.default else { continue };
+                assert_eq!(def.parse(default).as_deref(), Ok(default), "{}", def.name);
+                if def.support != Support::Derived {
+                    def.check(default).unwrap();
+                }
+            }
+        }
+        for def in TOPIC_CONFIGS {
+            for synonym in def.synonyms {
+                let broker = broker_config(synonym.name).expect(synonym.name);
+                assert_eq!(broker.support, def.support, "{}", def.name);
+            }
+        }
+    }
+
+    #[test]
+    fn defaults_are_kafkas_but_for_the_flush() {
+        let config = TopicConfig::default();
+        assert_eq!(config.retention_ms, 7 * 24 * 3_600_000);
+        assert_eq!(config.retention_bytes, -1);
+        assert_eq!(config.segment_bytes, 1 << 30);
+        assert_eq!(config.segment_ms, 7 * 24 * 3_600_000);
+        assert_eq!(config.max_message_bytes, 1_048_588);
+        assert_eq!((config.flush_messages, config.flush_ms), (1, i64::MAX));
+        assert!(!config.log_append_time);
+        assert_eq!(config.timestamp_after_max_ms, 3_600_000);
+        assert_eq!(config.timestamp_before_max_ms, i64::MAX);
+    }
+
+    /// The messages are those of Kafka 4.3.1.
+    #[test]
+    fn refuses_with_kafkas_words() {
+        let invalid = "for configuration";
+        for (name, value, want) in [
+            (
+                "retention.ms",
+                "x",
+                format!("Invalid value x {invalid} retention.ms: Not a number of type LONG"),
+            ),
+            (
+                "retention.ms",
+                "",
+                format!("Invalid value  {invalid} retention.ms: Not a number of type LONG"),
+            ),
+            (
+                "retention.ms",
+                "-2",
+                format!("Invalid value -2 {invalid} retention.ms: Value must be at least -1"),
+            ),
+            (
+                "segment.bytes",
+                "10",
+                format!("Invalid value 10 {invalid} segment.bytes: Value must be at least 1048576"),
+            ),
+            (
+                "segment.bytes",
+                "99999999999",
+                format!(
+                    "Invalid value 99999999999 {invalid} segment.bytes: Not a number of type INT"
+                ),
+            ),
+            (
+                "cleanup.policy",
+                "foo",
+                format!(
+                    "Invalid value foo {invalid} cleanup.policy: String must be one of: compact, delete"
+                ),
+            ),
+            (
+                "compression.type",
+                "foo",
+                format!(
+                    "Invalid value foo {invalid} compression.type: String must be one of: uncompressed, zstd, lz4, snappy, gzip, producer"
+                ),
+            ),
+            (
+                "preallocate",
+                "maybe",
+                format!(
+                    "Invalid value maybe {invalid} preallocate: Expected value to be either true or false"
+                ),
+            ),
+            (
+                "min.cleanable.dirty.ratio",
+                "2",
+                format!(
+                    "Invalid value 2.0 {invalid} min.cleanable.dirty.ratio: Value must be no more than 1"
+                ),
+            ),
+            (
+                "min.cleanable.dirty.ratio",
+                "x",
+                format!(
+                    "Invalid value x {invalid} min.cleanable.dirty.ratio: Not a number of type DOUBLE"
+                ),
+            ),
+            (
+                "compression.gzip.level",
+                "0",
+                format!(
+                    "Invalid value 0 {invalid} compression.gzip.level: Value must be between 1 and 9 or equal to -1"
+                ),
+            ),
+            (
+                "compression.zstd.level",
+                "1000",
+                format!(
+                    "Invalid value 1000 {invalid} compression.zstd.level: Value must be no more than 22"
+                ),
+            ),
+            (
+                "leader.replication.throttled.replicas",
+                "a",
+                format!(
+                    "Invalid value [a] {invalid} leader.replication.throttled.replicas: leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."
+                ),
+            ),
+            ("nope", "1", "Unknown topic config name: nope".to_owned()),
+            (
+                "message.format.version",
+                "2.0",
+                "Unknown topic config name: message.format.version".to_owned(),
+            ),
+        ] {
+            assert_eq!(refusal(name, value), want);
+        }
+        assert!(
+            TopicConfig::check(&map(&[("retention.ms", " 5 "), ("retention.bytes", "-5")])).is_ok()
+        );
+    }
+
+    #[test]
+    fn refuses_what_it_would_ignore() {
+        for (name, value) in [
+            ("cleanup.policy", "compact"),
+            ("cleanup.policy", "compact,delete"),
+            ("cleanup.policy", ""),
+            ("compression.type", "zstd"),
+            ("preallocate", "true"),
+            ("remote.storage.enable", "true"),
+            ("leader.replication.throttled.replicas", "*"),
+            ("follower.replication.throttled.replicas", "0:1"),
+            ("unclean.leader.election.enable", "true"),
+            ("min.compaction.lag.ms", "10"),
+        ] {
+            assert!(refusal(name, value).contains("supports only the default"), "{name}={value}");
+        }
+        let same = [
+            ("cleanup.policy", "delete,delete"),
+            ("compression.type", "producer"),
+            ("leader.replication.throttled.replicas", ""),
+            ("preallocate", " FALSE "),
+        ];
+        TopicConfig::check(&map(&same)).unwrap();
+    }
+
+    #[test]
+    fn broker_settings_stand_behind_topics() {
+        let mut broker = BrokerConfigs {
+            fixed: Arc::new(map(&[("log.retention.hours", "2"), ("log.segment.bytes", "2097152")])),
+            ..BrokerConfigs::default()
+        };
+        let none = BTreeMap::new();
+        assert_eq!(TopicConfig::effective(&none, &broker).retention_ms, 7_200_000);
+        assert_eq!(TopicConfig::effective(&none, &broker).segment_bytes, 2_097_152);
+        broker.cluster = map(&[("log.retention.ms", "5000")]);
+        assert_eq!(TopicConfig::effective(&none, &broker).retention_ms, 5000);
+        broker.broker = map(&[("log.retention.ms", "6000")]);
+        assert_eq!(TopicConfig::effective(&none, &broker).retention_ms, 6000);
+        let own = map(&[("retention.ms", "7000")]);
+        assert_eq!(TopicConfig::effective(&own, &broker).retention_ms, 7000);
+
+        let shown = TopicConfig::describe(&own, &broker)
+            .find(|it| it.def.name == "retention.ms")
+            .map(|it| (it.value, it.source, it.synonyms));
+        let synonyms = vec![
+            ("retention.ms", "7000".to_owned(), Source::Topic),
+            ("log.retention.ms", "6000".to_owned(), Source::Broker),
+            ("log.retention.ms", "5000".to_owned(), Source::Cluster),
+            ("log.retention.hours", "2".to_owned(), Source::Static),
+        ];
+        assert_eq!(shown, Some((Some("7000".to_owned()), Source::Topic, synonyms)));
+
+        broker.fixed = Arc::new(map(&[("log.retention.hours", "-1")]));
+        broker.cluster.clear();
+        broker.broker.clear();
+        assert_eq!(TopicConfig::effective(&none, &broker).retention_ms, -1);
+    }
+
+    #[test]
+    fn static_settings_are_checked_with_a_suggestion() {
+        let check = |name, value| BrokerConfigs::check_static(&map(&[(name, value)]));
+        check("num.partitions", "3").unwrap();
+        assert_eq!(
+            check("num.partition", "3").unwrap_err(),
+            "Unknown broker config name: num.partition; did you mean num.partitions?"
+        );
+        assert_eq!(
+            check("zookeeper.connect", "x").unwrap_err(),
+            "Unknown broker config name: zookeeper.connect"
+        );
+        assert!(check("num.partitions", "0").unwrap_err().contains("at least 1"));
+        assert!(
+            check("default.replication.factor", "3").unwrap_err().contains("only the default: 1")
+        );
+        assert!(check("node.id", "1").is_err());
+    }
 }
