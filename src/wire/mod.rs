@@ -1,1 +1,3 @@
-//! (being written)
+//! Bytes ↔ values: Kafka's messages and record batches. No sockets.
+
+pub mod records;

@@ -1,0 +1,15 @@
+//! Record batches of Kafka's format v2 (magic 2, KIP-98): header, validation, records.
+//!
+//! A batch is a header of 61 bytes and `record_count` records, compressed as a whole or not. The
+//! broker stores batches as they came; it sets base offset and leader epoch, which the batch's
+//! CRC does not cover, and only where a topic asks for it ([`set_log_append_time`],
+//! [`set_max_timestamp`]) bytes that it does cover.
+
+pub mod crc;
+mod error;
+mod header;
+mod rewrite;
+
+pub use error::RecordError;
+pub use header::{BatchHeader, Batches, Compression, batches};
+pub use rewrite::{set_log_append_time, set_max_timestamp, set_offset_and_epoch};
