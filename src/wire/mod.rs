@@ -1,3 +1,9 @@
 //! Bytes ↔ values: Kafka's messages and record batches. No sockets.
 
+pub mod api_keys;
+pub mod header;
+pub mod kafka;
+pub mod primitives;
 pub mod records;
+
+pub use primitives::{Reader, WireError, Writer};

@@ -1,0 +1,90 @@
+//! Kafka's API keys, and what the broker advertises.
+
+use std::fmt;
+
+pub use super::kafka::APIS;
+
+/// An API key as it stands on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ApiKey(pub i16);
+
+/// What the table of messages says of one API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// Its key.
+    pub key: ApiKey,
+    /// Its name as Kafka writes it.
+    pub name: &'static str,
+    /// The first version.
+    pub min: i16,
+    /// The last version that Kafka advertises.
+    pub max: i16,
+    /// The first version with tagged fields (KIP-482); `i16::MAX` when none has them.
+    pub flexible_from: i16,
+}
+
+impl ApiKey {
+    /// What is known of the API; `None` when its messages are not in the table.
+    pub fn api(self) -> Option<&'static Api> {
+        APIS.binary_search_by_key(&self, |api| api.key).ok().map(|i| &APIS[i])
+    }
+
+    /// Its name as Kafka writes it, or `None` when it is not in the table.
+    pub fn name(self) -> Option<&'static str> {
+        self.api().map(|api| api.name)
+    }
+
+    /// `version` of this API has tagged fields. False for an API that is not in the table.
+    pub fn is_flexible(self, version: i16) -> bool {
+        self.api().is_some_and(|api| version >= api.flexible_from)
+    }
+}
+
+impl fmt::Display for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "api {}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// What the broker advertises: key, first and last version. An API stands here when it has a
+/// handler.
+///
+/// Produce starts at 0, although versions 0–2 are refused: librdkafka turns compression off
+/// otherwise (KAFKA-18659).
+pub const SUPPORTED: &[(ApiKey, i16, i16)] = &[(ApiKey::API_VERSIONS, 0, 4)];
+
+/// The versions of `key` that the broker advertises.
+pub fn supported(key: ApiKey) -> Option<(i16, i16)> {
+    SUPPORTED.iter().find(|(k, ..)| *k == key).map(|&(_, min, max)| (min, max))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_advertised_can_be_decoded() {
+        for &(key, min, max) in SUPPORTED {
+            let api = key.api().expect("in the table");
+            let produce = key == ApiKey::PRODUCE && min == 0;
+            assert!((api.min <= min || produce) && min <= max && max <= api.max, "{key}");
+        }
+        assert!(APIS.is_sorted_by_key(|api| api.key));
+    }
+
+    #[test]
+    fn shows_names() {
+        assert_eq!(ApiKey::PRODUCE.to_string(), "Produce");
+        assert_eq!(ApiKey(-3).to_string(), "api -3");
+        assert!(ApiKey::API_VERSIONS.is_flexible(3) && !ApiKey::API_VERSIONS.is_flexible(2));
+    }
+}

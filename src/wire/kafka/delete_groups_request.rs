@@ -1,0 +1,44 @@
+//! `DeleteGroupsRequest`.
+// Generated from schemas/kafka by tests/generate.rs: do not edit.
+
+use crate::wire::api_keys::ApiKey;
+use crate::wire::primitives::{Reader, WireError, Writer, check_version};
+
+/// In versions 0 to 2.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct DeleteGroupsRequest<'a> {
+    /// In every version.
+    pub groups_names: Vec<&'a str>,
+}
+
+impl<'a> DeleteGroupsRequest<'a> {
+    /// The API key.
+    pub const KEY: ApiKey = ApiKey::DELETE_GROUPS;
+    /// The first version.
+    pub const MIN_VERSION: i16 = 0;
+    /// The last version.
+    pub const MAX_VERSION: i16 = 2;
+
+    /// Reads one.
+    pub fn decode(r: &mut Reader<'a>, version: i16) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 2;
+        let groups_names =
+            r.array(flexible, if flexible { 1 } else { 2 }, |r| r.string(flexible))?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { groups_names })
+    }
+
+    /// Writes it; fails when a field is set that this version has no place for.
+    pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 2;
+        w.array(&self.groups_names, flexible, |w, x| w.string(x, flexible))?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+}

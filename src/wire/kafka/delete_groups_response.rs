@@ -1,0 +1,85 @@
+//! `DeleteGroupsResponse`.
+// Generated from schemas/kafka by tests/generate.rs: do not edit.
+
+use crate::wire::api_keys::ApiKey;
+use crate::wire::primitives::{Reader, WireError, Writer, check_version};
+
+/// In versions 0 to 2.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct DeleteGroupsResponse<'a> {
+    /// In every version.
+    pub throttle_time_ms: i32,
+    /// In every version.
+    pub results: Vec<DeletableGroupResult<'a>>,
+}
+
+impl<'a> DeleteGroupsResponse<'a> {
+    /// The API key.
+    pub const KEY: ApiKey = ApiKey::DELETE_GROUPS;
+    /// The first version.
+    pub const MIN_VERSION: i16 = 0;
+    /// The last version.
+    pub const MAX_VERSION: i16 = 2;
+
+    /// Reads one.
+    pub fn decode(r: &mut Reader<'a>, version: i16) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 2;
+        let throttle_time_ms = r.i32()?;
+        let results = r.array(flexible, DeletableGroupResult::MIN_BYTES, |r| {
+            DeletableGroupResult::decode(r, version)
+        })?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { throttle_time_ms, results })
+    }
+
+    /// Writes it; fails when a field is set that this version has no place for.
+    pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 2;
+        w.i32(self.throttle_time_ms);
+        w.array(&self.results, flexible, |w, x| x.encode(w, version))?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+}
+
+/// In versions 0 to 2.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct DeletableGroupResult<'a> {
+    /// In every version.
+    pub group_id: &'a str,
+    /// In every version.
+    pub error_code: i16,
+}
+
+impl<'a> DeletableGroupResult<'a> {
+    /// The least bytes that one takes, in any version.
+    pub const MIN_BYTES: usize = 4;
+
+    /// Reads one.
+    pub fn decode(r: &mut Reader<'a>, version: i16) -> Result<Self, WireError> {
+        let flexible = version >= 2;
+        let group_id = r.string(flexible)?;
+        let error_code = r.i16()?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { group_id, error_code })
+    }
+
+    /// Writes it; fails when a field is set that this version has no place for.
+    pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
+        let flexible = version >= 2;
+        w.string(self.group_id, flexible)?;
+        w.i16(self.error_code);
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+}

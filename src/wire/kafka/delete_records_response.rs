@@ -1,0 +1,127 @@
+//! `DeleteRecordsResponse`.
+// Generated from schemas/kafka by tests/generate.rs: do not edit.
+
+use crate::wire::api_keys::ApiKey;
+use crate::wire::primitives::{Reader, WireError, Writer, check_version};
+
+/// In versions 0 to 2.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct DeleteRecordsResponse<'a> {
+    /// In every version.
+    pub throttle_time_ms: i32,
+    /// In every version.
+    pub topics: Vec<DeleteRecordsTopicResult<'a>>,
+}
+
+impl<'a> DeleteRecordsResponse<'a> {
+    /// The API key.
+    pub const KEY: ApiKey = ApiKey::DELETE_RECORDS;
+    /// The first version.
+    pub const MIN_VERSION: i16 = 0;
+    /// The last version.
+    pub const MAX_VERSION: i16 = 2;
+
+    /// Reads one.
+    pub fn decode(r: &mut Reader<'a>, version: i16) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 2;
+        let throttle_time_ms = r.i32()?;
+        let topics = r.array(flexible, DeleteRecordsTopicResult::MIN_BYTES, |r| {
+            DeleteRecordsTopicResult::decode(r, version)
+        })?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { throttle_time_ms, topics })
+    }
+
+    /// Writes it; fails when a field is set that this version has no place for.
+    pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 2;
+        w.i32(self.throttle_time_ms);
+        w.array(&self.topics, flexible, |w, x| x.encode(w, version))?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+}
+
+/// In versions 0 to 2.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct DeleteRecordsTopicResult<'a> {
+    /// In every version.
+    pub name: &'a str,
+    /// In every version.
+    pub partitions: Vec<DeleteRecordsPartitionResult>,
+}
+
+impl<'a> DeleteRecordsTopicResult<'a> {
+    /// The least bytes that one takes, in any version.
+    pub const MIN_BYTES: usize = 3;
+
+    /// Reads one.
+    pub fn decode(r: &mut Reader<'a>, version: i16) -> Result<Self, WireError> {
+        let flexible = version >= 2;
+        let name = r.string(flexible)?;
+        let partitions = r.array(flexible, DeleteRecordsPartitionResult::MIN_BYTES, |r| {
+            DeleteRecordsPartitionResult::decode(r, version)
+        })?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { name, partitions })
+    }
+
+    /// Writes it; fails when a field is set that this version has no place for.
+    pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
+        let flexible = version >= 2;
+        w.string(self.name, flexible)?;
+        w.array(&self.partitions, flexible, |w, x| x.encode(w, version))?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+}
+
+/// In versions 0 to 2.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct DeleteRecordsPartitionResult {
+    /// In every version.
+    pub partition_index: i32,
+    /// In every version.
+    pub low_watermark: i64,
+    /// In every version.
+    pub error_code: i16,
+}
+
+impl DeleteRecordsPartitionResult {
+    /// The least bytes that one takes, in any version.
+    pub const MIN_BYTES: usize = 14;
+
+    /// Reads one.
+    pub fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, WireError> {
+        let flexible = version >= 2;
+        let partition_index = r.i32()?;
+        let low_watermark = r.i64()?;
+        let error_code = r.i16()?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { partition_index, low_watermark, error_code })
+    }
+
+    /// Writes it; fails when a field is set that this version has no place for.
+    pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
+        let flexible = version >= 2;
+        w.i32(self.partition_index);
+        w.i64(self.low_watermark);
+        w.i16(self.error_code);
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+}

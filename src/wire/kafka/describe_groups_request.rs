@@ -1,0 +1,51 @@
+//! `DescribeGroupsRequest`.
+// Generated from schemas/kafka by tests/generate.rs: do not edit.
+
+use crate::wire::api_keys::ApiKey;
+use crate::wire::primitives::{Reader, WireError, Writer, check_absent, check_version};
+
+/// In versions 0 to 6.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct DescribeGroupsRequest<'a> {
+    /// In every version.
+    pub groups: Vec<&'a str>,
+    /// From version 3.
+    pub include_authorized_operations: bool,
+}
+
+impl<'a> DescribeGroupsRequest<'a> {
+    /// The API key.
+    pub const KEY: ApiKey = ApiKey::DESCRIBE_GROUPS;
+    /// The first version.
+    pub const MIN_VERSION: i16 = 0;
+    /// The last version.
+    pub const MAX_VERSION: i16 = 6;
+
+    /// Reads one.
+    pub fn decode(r: &mut Reader<'a>, version: i16) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 5;
+        let groups = r.array(flexible, if flexible { 1 } else { 2 }, |r| r.string(flexible))?;
+        let include_authorized_operations = if version >= 3 { r.bool()? } else { false };
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { groups, include_authorized_operations })
+    }
+
+    /// Writes it; fails when a field is set that this version has no place for.
+    pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 5;
+        w.array(&self.groups, flexible, |w, x| w.string(x, flexible))?;
+        if version >= 3 {
+            w.bool(self.include_authorized_operations);
+        } else {
+            check_absent(!self.include_authorized_operations, "include_authorized_operations")?;
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+}

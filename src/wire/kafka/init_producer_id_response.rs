@@ -1,0 +1,91 @@
+//! `InitProducerIdResponse`.
+// Generated from schemas/kafka by tests/generate.rs: do not edit.
+
+use crate::wire::api_keys::ApiKey;
+use crate::wire::primitives::{Reader, WireError, Writer, check_absent, check_version};
+
+/// In versions 0 to 6.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InitProducerIdResponse {
+    /// In every version, ignorable.
+    pub throttle_time_ms: i32,
+    /// In every version.
+    pub error_code: i16,
+    /// In every version, default -1.
+    pub producer_id: i64,
+    /// In every version.
+    pub producer_epoch: i16,
+    /// In version 6, default -1.
+    pub ongoing_txn_producer_id: i64,
+    /// In version 6, default -1.
+    pub ongoing_txn_producer_epoch: i16,
+}
+
+impl Default for InitProducerIdResponse {
+    fn default() -> Self {
+        Self {
+            throttle_time_ms: 0,
+            error_code: 0,
+            producer_id: -1,
+            producer_epoch: 0,
+            ongoing_txn_producer_id: -1,
+            ongoing_txn_producer_epoch: -1,
+        }
+    }
+}
+
+impl InitProducerIdResponse {
+    /// The API key.
+    pub const KEY: ApiKey = ApiKey::INIT_PRODUCER_ID;
+    /// The first version.
+    pub const MIN_VERSION: i16 = 0;
+    /// The last version.
+    pub const MAX_VERSION: i16 = 6;
+
+    /// Reads one.
+    pub fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 2;
+        let throttle_time_ms = r.i32()?;
+        let error_code = r.i16()?;
+        let producer_id = r.i64()?;
+        let producer_epoch = r.i16()?;
+        let ongoing_txn_producer_id = if version >= 6 { r.i64()? } else { -1 };
+        let ongoing_txn_producer_epoch = if version >= 6 { r.i16()? } else { -1 };
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self {
+            throttle_time_ms,
+            error_code,
+            producer_id,
+            producer_epoch,
+            ongoing_txn_producer_id,
+            ongoing_txn_producer_epoch,
+        })
+    }
+
+    /// Writes it; fails when a field is set that this version has no place for.
+    pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 2;
+        w.i32(self.throttle_time_ms);
+        w.i16(self.error_code);
+        w.i64(self.producer_id);
+        w.i16(self.producer_epoch);
+        if version >= 6 {
+            w.i64(self.ongoing_txn_producer_id);
+        } else {
+            check_absent(self.ongoing_txn_producer_id == -1, "ongoing_txn_producer_id")?;
+        }
+        if version >= 6 {
+            w.i16(self.ongoing_txn_producer_epoch);
+        } else {
+            check_absent(self.ongoing_txn_producer_epoch == -1, "ongoing_txn_producer_epoch")?;
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+}

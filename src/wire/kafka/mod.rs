@@ -1,0 +1,159 @@
+//! Kafka's messages, as Kafka 4.3.1 has them.
+// Generated from schemas/kafka by tests/generate.rs: do not edit.
+
+#![allow(clippy::all, clippy::pedantic, unused_variables)]
+
+use super::api_keys::{Api, ApiKey};
+
+pub mod alter_configs_request;
+pub mod alter_configs_response;
+pub mod api_versions_request;
+pub mod api_versions_response;
+pub mod create_partitions_request;
+pub mod create_partitions_response;
+pub mod create_topics_request;
+pub mod create_topics_response;
+pub mod delete_groups_request;
+pub mod delete_groups_response;
+pub mod delete_records_request;
+pub mod delete_records_response;
+pub mod delete_topics_request;
+pub mod delete_topics_response;
+pub mod describe_cluster_request;
+pub mod describe_cluster_response;
+pub mod describe_configs_request;
+pub mod describe_configs_response;
+pub mod describe_groups_request;
+pub mod describe_groups_response;
+pub mod describe_log_dirs_request;
+pub mod describe_log_dirs_response;
+pub mod describe_topic_partitions_request;
+pub mod describe_topic_partitions_response;
+pub mod fetch_request;
+pub mod fetch_response;
+pub mod find_coordinator_request;
+pub mod find_coordinator_response;
+pub mod heartbeat_request;
+pub mod heartbeat_response;
+pub mod incremental_alter_configs_request;
+pub mod incremental_alter_configs_response;
+pub mod init_producer_id_request;
+pub mod init_producer_id_response;
+pub mod join_group_request;
+pub mod join_group_response;
+pub mod leave_group_request;
+pub mod leave_group_response;
+pub mod list_config_resources_request;
+pub mod list_config_resources_response;
+pub mod list_groups_request;
+pub mod list_groups_response;
+pub mod list_offsets_request;
+pub mod list_offsets_response;
+pub mod metadata_request;
+pub mod metadata_response;
+pub mod offset_commit_request;
+pub mod offset_commit_response;
+pub mod offset_delete_request;
+pub mod offset_delete_response;
+pub mod offset_fetch_request;
+pub mod offset_fetch_response;
+pub mod offset_for_leader_epoch_request;
+pub mod offset_for_leader_epoch_response;
+pub mod produce_request;
+pub mod produce_response;
+pub mod sync_group_request;
+pub mod sync_group_response;
+
+impl ApiKey {
+    /// `Produce`.
+    pub const PRODUCE: Self = Self(0);
+    /// `Fetch`.
+    pub const FETCH: Self = Self(1);
+    /// `ListOffsets`.
+    pub const LIST_OFFSETS: Self = Self(2);
+    /// `Metadata`.
+    pub const METADATA: Self = Self(3);
+    /// `OffsetCommit`.
+    pub const OFFSET_COMMIT: Self = Self(8);
+    /// `OffsetFetch`.
+    pub const OFFSET_FETCH: Self = Self(9);
+    /// `FindCoordinator`.
+    pub const FIND_COORDINATOR: Self = Self(10);
+    /// `JoinGroup`.
+    pub const JOIN_GROUP: Self = Self(11);
+    /// `Heartbeat`.
+    pub const HEARTBEAT: Self = Self(12);
+    /// `LeaveGroup`.
+    pub const LEAVE_GROUP: Self = Self(13);
+    /// `SyncGroup`.
+    pub const SYNC_GROUP: Self = Self(14);
+    /// `DescribeGroups`.
+    pub const DESCRIBE_GROUPS: Self = Self(15);
+    /// `ListGroups`.
+    pub const LIST_GROUPS: Self = Self(16);
+    /// `ApiVersions`.
+    pub const API_VERSIONS: Self = Self(18);
+    /// `CreateTopics`.
+    pub const CREATE_TOPICS: Self = Self(19);
+    /// `DeleteTopics`.
+    pub const DELETE_TOPICS: Self = Self(20);
+    /// `DeleteRecords`.
+    pub const DELETE_RECORDS: Self = Self(21);
+    /// `InitProducerId`.
+    pub const INIT_PRODUCER_ID: Self = Self(22);
+    /// `OffsetForLeaderEpoch`.
+    pub const OFFSET_FOR_LEADER_EPOCH: Self = Self(23);
+    /// `DescribeConfigs`.
+    pub const DESCRIBE_CONFIGS: Self = Self(32);
+    /// `AlterConfigs`.
+    pub const ALTER_CONFIGS: Self = Self(33);
+    /// `DescribeLogDirs`.
+    pub const DESCRIBE_LOG_DIRS: Self = Self(35);
+    /// `CreatePartitions`.
+    pub const CREATE_PARTITIONS: Self = Self(37);
+    /// `DeleteGroups`.
+    pub const DELETE_GROUPS: Self = Self(42);
+    /// `IncrementalAlterConfigs`.
+    pub const INCREMENTAL_ALTER_CONFIGS: Self = Self(44);
+    /// `OffsetDelete`.
+    pub const OFFSET_DELETE: Self = Self(47);
+    /// `DescribeCluster`.
+    pub const DESCRIBE_CLUSTER: Self = Self(60);
+    /// `ListConfigResources`.
+    pub const LIST_CONFIG_RESOURCES: Self = Self(74);
+    /// `DescribeTopicPartitions`.
+    pub const DESCRIBE_TOPIC_PARTITIONS: Self = Self(75);
+}
+
+/// All APIs of the table, by key.
+pub const APIS: &[Api] = &[
+    Api { key: ApiKey(0), name: "Produce", min: 3, max: 13, flexible_from: 9 },
+    Api { key: ApiKey(1), name: "Fetch", min: 4, max: 18, flexible_from: 12 },
+    Api { key: ApiKey(2), name: "ListOffsets", min: 1, max: 11, flexible_from: 6 },
+    Api { key: ApiKey(3), name: "Metadata", min: 0, max: 13, flexible_from: 9 },
+    Api { key: ApiKey(8), name: "OffsetCommit", min: 2, max: 10, flexible_from: 8 },
+    Api { key: ApiKey(9), name: "OffsetFetch", min: 1, max: 10, flexible_from: 6 },
+    Api { key: ApiKey(10), name: "FindCoordinator", min: 0, max: 6, flexible_from: 3 },
+    Api { key: ApiKey(11), name: "JoinGroup", min: 0, max: 9, flexible_from: 6 },
+    Api { key: ApiKey(12), name: "Heartbeat", min: 0, max: 4, flexible_from: 4 },
+    Api { key: ApiKey(13), name: "LeaveGroup", min: 0, max: 5, flexible_from: 4 },
+    Api { key: ApiKey(14), name: "SyncGroup", min: 0, max: 5, flexible_from: 4 },
+    Api { key: ApiKey(15), name: "DescribeGroups", min: 0, max: 6, flexible_from: 5 },
+    Api { key: ApiKey(16), name: "ListGroups", min: 0, max: 5, flexible_from: 3 },
+    Api { key: ApiKey(18), name: "ApiVersions", min: 0, max: 4, flexible_from: 3 },
+    Api { key: ApiKey(19), name: "CreateTopics", min: 2, max: 7, flexible_from: 5 },
+    Api { key: ApiKey(20), name: "DeleteTopics", min: 1, max: 6, flexible_from: 4 },
+    Api { key: ApiKey(21), name: "DeleteRecords", min: 0, max: 2, flexible_from: 2 },
+    Api { key: ApiKey(22), name: "InitProducerId", min: 0, max: 5, flexible_from: 2 },
+    Api { key: ApiKey(23), name: "OffsetForLeaderEpoch", min: 2, max: 4, flexible_from: 4 },
+    Api { key: ApiKey(32), name: "DescribeConfigs", min: 1, max: 4, flexible_from: 4 },
+    Api { key: ApiKey(33), name: "AlterConfigs", min: 0, max: 2, flexible_from: 2 },
+    Api { key: ApiKey(35), name: "DescribeLogDirs", min: 1, max: 5, flexible_from: 2 },
+    Api { key: ApiKey(37), name: "CreatePartitions", min: 0, max: 3, flexible_from: 2 },
+    Api { key: ApiKey(42), name: "DeleteGroups", min: 0, max: 2, flexible_from: 2 },
+    Api { key: ApiKey(44), name: "IncrementalAlterConfigs", min: 0, max: 1, flexible_from: 1 },
+    Api { key: ApiKey(47), name: "OffsetDelete", min: 0, max: 0, flexible_from: i16::MAX },
+    Api { key: ApiKey(60), name: "DescribeCluster", min: 0, max: 2, flexible_from: 0 },
+    Api { key: ApiKey(74), name: "ListConfigResources", min: 0, max: 1, flexible_from: 0 },
+    Api { key: ApiKey(75), name: "DescribeTopicPartitions", min: 0, max: 0, flexible_from: 0 },
+];

@@ -1,0 +1,169 @@
+//! Every message of the table by its API key.
+// Generated from schemas/kafka by tests/generate.rs: do not edit.
+
+use klamm::wire::{Reader, WireError, Writer, kafka};
+
+/// Decodes a whole message, and encodes it again. `None` when there is no such message.
+pub fn round_trip(
+    key: i16,
+    request: bool,
+    version: i16,
+    bytes: &[u8],
+) -> Option<Result<(String, Vec<u8>), WireError>> {
+    macro_rules! round_trip {
+        ($module:ident, $message:ident) => {
+            (|| {
+                let mut r = Reader::new(bytes);
+                let value = kafka::$module::$message::decode(&mut r, version)?;
+                r.finish()?;
+                let mut w = Writer::new();
+                value.encode(&mut w, version)?;
+                Ok((format!("{value:?}"), w.into_vec()))
+            })()
+        };
+    }
+    Some(match (key, request) {
+        (0, true) => round_trip!(produce_request, ProduceRequest),
+        (0, false) => round_trip!(produce_response, ProduceResponse),
+        (1, true) => round_trip!(fetch_request, FetchRequest),
+        (1, false) => round_trip!(fetch_response, FetchResponse),
+        (2, true) => round_trip!(list_offsets_request, ListOffsetsRequest),
+        (2, false) => round_trip!(list_offsets_response, ListOffsetsResponse),
+        (3, true) => round_trip!(metadata_request, MetadataRequest),
+        (3, false) => round_trip!(metadata_response, MetadataResponse),
+        (8, true) => round_trip!(offset_commit_request, OffsetCommitRequest),
+        (8, false) => round_trip!(offset_commit_response, OffsetCommitResponse),
+        (9, true) => round_trip!(offset_fetch_request, OffsetFetchRequest),
+        (9, false) => round_trip!(offset_fetch_response, OffsetFetchResponse),
+        (10, true) => round_trip!(find_coordinator_request, FindCoordinatorRequest),
+        (10, false) => round_trip!(find_coordinator_response, FindCoordinatorResponse),
+        (11, true) => round_trip!(join_group_request, JoinGroupRequest),
+        (11, false) => round_trip!(join_group_response, JoinGroupResponse),
+        (12, true) => round_trip!(heartbeat_request, HeartbeatRequest),
+        (12, false) => round_trip!(heartbeat_response, HeartbeatResponse),
+        (13, true) => round_trip!(leave_group_request, LeaveGroupRequest),
+        (13, false) => round_trip!(leave_group_response, LeaveGroupResponse),
+        (14, true) => round_trip!(sync_group_request, SyncGroupRequest),
+        (14, false) => round_trip!(sync_group_response, SyncGroupResponse),
+        (15, true) => round_trip!(describe_groups_request, DescribeGroupsRequest),
+        (15, false) => round_trip!(describe_groups_response, DescribeGroupsResponse),
+        (16, true) => round_trip!(list_groups_request, ListGroupsRequest),
+        (16, false) => round_trip!(list_groups_response, ListGroupsResponse),
+        (18, true) => round_trip!(api_versions_request, ApiVersionsRequest),
+        (18, false) => round_trip!(api_versions_response, ApiVersionsResponse),
+        (19, true) => round_trip!(create_topics_request, CreateTopicsRequest),
+        (19, false) => round_trip!(create_topics_response, CreateTopicsResponse),
+        (20, true) => round_trip!(delete_topics_request, DeleteTopicsRequest),
+        (20, false) => round_trip!(delete_topics_response, DeleteTopicsResponse),
+        (21, true) => round_trip!(delete_records_request, DeleteRecordsRequest),
+        (21, false) => round_trip!(delete_records_response, DeleteRecordsResponse),
+        (22, true) => round_trip!(init_producer_id_request, InitProducerIdRequest),
+        (22, false) => round_trip!(init_producer_id_response, InitProducerIdResponse),
+        (23, true) => round_trip!(offset_for_leader_epoch_request, OffsetForLeaderEpochRequest),
+        (23, false) => round_trip!(offset_for_leader_epoch_response, OffsetForLeaderEpochResponse),
+        (32, true) => round_trip!(describe_configs_request, DescribeConfigsRequest),
+        (32, false) => round_trip!(describe_configs_response, DescribeConfigsResponse),
+        (33, true) => round_trip!(alter_configs_request, AlterConfigsRequest),
+        (33, false) => round_trip!(alter_configs_response, AlterConfigsResponse),
+        (35, true) => round_trip!(describe_log_dirs_request, DescribeLogDirsRequest),
+        (35, false) => round_trip!(describe_log_dirs_response, DescribeLogDirsResponse),
+        (37, true) => round_trip!(create_partitions_request, CreatePartitionsRequest),
+        (37, false) => round_trip!(create_partitions_response, CreatePartitionsResponse),
+        (42, true) => round_trip!(delete_groups_request, DeleteGroupsRequest),
+        (42, false) => round_trip!(delete_groups_response, DeleteGroupsResponse),
+        (44, true) => {
+            round_trip!(incremental_alter_configs_request, IncrementalAlterConfigsRequest)
+        }
+        (44, false) => {
+            round_trip!(incremental_alter_configs_response, IncrementalAlterConfigsResponse)
+        }
+        (47, true) => round_trip!(offset_delete_request, OffsetDeleteRequest),
+        (47, false) => round_trip!(offset_delete_response, OffsetDeleteResponse),
+        (60, true) => round_trip!(describe_cluster_request, DescribeClusterRequest),
+        (60, false) => round_trip!(describe_cluster_response, DescribeClusterResponse),
+        (74, true) => round_trip!(list_config_resources_request, ListConfigResourcesRequest),
+        (74, false) => round_trip!(list_config_resources_response, ListConfigResourcesResponse),
+        (75, true) => {
+            round_trip!(describe_topic_partitions_request, DescribeTopicPartitionsRequest)
+        }
+        (75, false) => {
+            round_trip!(describe_topic_partitions_response, DescribeTopicPartitionsResponse)
+        }
+        _ => return None,
+    })
+}
+
+/// Decodes and forgets a message. `None` when there is no such message.
+pub fn decode(
+    key: i16,
+    request: bool,
+    version: i16,
+    bytes: &[u8],
+) -> Option<Result<(), WireError>> {
+    macro_rules! decode {
+        ($module:ident, $message:ident) => {
+            kafka::$module::$message::decode(&mut Reader::new(bytes), version).map(drop)
+        };
+    }
+    Some(match (key, request) {
+        (0, true) => decode!(produce_request, ProduceRequest),
+        (0, false) => decode!(produce_response, ProduceResponse),
+        (1, true) => decode!(fetch_request, FetchRequest),
+        (1, false) => decode!(fetch_response, FetchResponse),
+        (2, true) => decode!(list_offsets_request, ListOffsetsRequest),
+        (2, false) => decode!(list_offsets_response, ListOffsetsResponse),
+        (3, true) => decode!(metadata_request, MetadataRequest),
+        (3, false) => decode!(metadata_response, MetadataResponse),
+        (8, true) => decode!(offset_commit_request, OffsetCommitRequest),
+        (8, false) => decode!(offset_commit_response, OffsetCommitResponse),
+        (9, true) => decode!(offset_fetch_request, OffsetFetchRequest),
+        (9, false) => decode!(offset_fetch_response, OffsetFetchResponse),
+        (10, true) => decode!(find_coordinator_request, FindCoordinatorRequest),
+        (10, false) => decode!(find_coordinator_response, FindCoordinatorResponse),
+        (11, true) => decode!(join_group_request, JoinGroupRequest),
+        (11, false) => decode!(join_group_response, JoinGroupResponse),
+        (12, true) => decode!(heartbeat_request, HeartbeatRequest),
+        (12, false) => decode!(heartbeat_response, HeartbeatResponse),
+        (13, true) => decode!(leave_group_request, LeaveGroupRequest),
+        (13, false) => decode!(leave_group_response, LeaveGroupResponse),
+        (14, true) => decode!(sync_group_request, SyncGroupRequest),
+        (14, false) => decode!(sync_group_response, SyncGroupResponse),
+        (15, true) => decode!(describe_groups_request, DescribeGroupsRequest),
+        (15, false) => decode!(describe_groups_response, DescribeGroupsResponse),
+        (16, true) => decode!(list_groups_request, ListGroupsRequest),
+        (16, false) => decode!(list_groups_response, ListGroupsResponse),
+        (18, true) => decode!(api_versions_request, ApiVersionsRequest),
+        (18, false) => decode!(api_versions_response, ApiVersionsResponse),
+        (19, true) => decode!(create_topics_request, CreateTopicsRequest),
+        (19, false) => decode!(create_topics_response, CreateTopicsResponse),
+        (20, true) => decode!(delete_topics_request, DeleteTopicsRequest),
+        (20, false) => decode!(delete_topics_response, DeleteTopicsResponse),
+        (21, true) => decode!(delete_records_request, DeleteRecordsRequest),
+        (21, false) => decode!(delete_records_response, DeleteRecordsResponse),
+        (22, true) => decode!(init_producer_id_request, InitProducerIdRequest),
+        (22, false) => decode!(init_producer_id_response, InitProducerIdResponse),
+        (23, true) => decode!(offset_for_leader_epoch_request, OffsetForLeaderEpochRequest),
+        (23, false) => decode!(offset_for_leader_epoch_response, OffsetForLeaderEpochResponse),
+        (32, true) => decode!(describe_configs_request, DescribeConfigsRequest),
+        (32, false) => decode!(describe_configs_response, DescribeConfigsResponse),
+        (33, true) => decode!(alter_configs_request, AlterConfigsRequest),
+        (33, false) => decode!(alter_configs_response, AlterConfigsResponse),
+        (35, true) => decode!(describe_log_dirs_request, DescribeLogDirsRequest),
+        (35, false) => decode!(describe_log_dirs_response, DescribeLogDirsResponse),
+        (37, true) => decode!(create_partitions_request, CreatePartitionsRequest),
+        (37, false) => decode!(create_partitions_response, CreatePartitionsResponse),
+        (42, true) => decode!(delete_groups_request, DeleteGroupsRequest),
+        (42, false) => decode!(delete_groups_response, DeleteGroupsResponse),
+        (44, true) => decode!(incremental_alter_configs_request, IncrementalAlterConfigsRequest),
+        (44, false) => decode!(incremental_alter_configs_response, IncrementalAlterConfigsResponse),
+        (47, true) => decode!(offset_delete_request, OffsetDeleteRequest),
+        (47, false) => decode!(offset_delete_response, OffsetDeleteResponse),
+        (60, true) => decode!(describe_cluster_request, DescribeClusterRequest),
+        (60, false) => decode!(describe_cluster_response, DescribeClusterResponse),
+        (74, true) => decode!(list_config_resources_request, ListConfigResourcesRequest),
+        (74, false) => decode!(list_config_resources_response, ListConfigResourcesResponse),
+        (75, true) => decode!(describe_topic_partitions_request, DescribeTopicPartitionsRequest),
+        (75, false) => decode!(describe_topic_partitions_response, DescribeTopicPartitionsResponse),
+        _ => return None,
+    })
+}

@@ -1,0 +1,560 @@
+//! Generates `src/wire/kafka/` from `schemas/kafka/`, and fails when what is committed is stale.
+//!
+//! `KLAMM_BLESS=1 cargo test --test generate` rewrites it.
+
+mod schema;
+
+use schema::{Api, Field, Kind, Message, Versions, snake};
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::{env, fs};
+
+const BANNER: &str = "// Generated from schemas/kafka by tests/generate.rs: do not edit.\n";
+const FOLDER: &str = "src/wire/kafka";
+const DISPATCH: &str = "tests/codec/dispatch.rs";
+
+#[test]
+fn generated_code_is_fresh() {
+    let root = schema::root();
+    let files = generate();
+    if env::var_os("KLAMM_BLESS").is_some() {
+        let _ = fs::remove_dir_all(root.join(FOLDER));
+        for (path, text) in &files {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("creatable");
+            fs::write(path, text).expect("writable");
+        }
+    }
+    for (path, text) in &files {
+        let committed = fs::read_to_string(root.join(path)).unwrap_or_default();
+        assert!(committed == *text, "{path} is stale: run with KLAMM_BLESS=1");
+    }
+    let committed = fs::read_dir(root.join(FOLDER)).expect(FOLDER).count();
+    let generated = files.iter().filter(|(path, _)| path.starts_with(FOLDER)).count();
+    assert_eq!(committed, generated, "{FOLDER} has files that nothing generates");
+}
+
+/// Paths from the root of the repository, and contents, formatted.
+fn generate() -> Vec<(String, String)> {
+    let apis = schema::load();
+    let mut files =
+        vec![(format!("{FOLDER}/mod.rs"), module(&apis)), (DISPATCH.to_owned(), dispatch(&apis))];
+    for api in &apis {
+        for message in &api.messages {
+            let path = format!("{FOLDER}/{}.rs", snake(&message.name));
+            files.push((path, Generator { api }.file(message)));
+        }
+    }
+    rustfmt(&mut files);
+    files
+}
+
+/// Formats all files with one call.
+fn rustfmt(files: &mut [(String, String)]) {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("generate");
+    fs::create_dir_all(&folder).expect("creatable");
+    let paths: Vec<_> = files
+        .iter()
+        .map(|(path, text)| {
+            let path = folder.join(path.rsplit_once('/').expect("a folder").1);
+            fs::write(&path, text).expect("writable");
+            path
+        })
+        .collect();
+    let done = Command::new("rustfmt")
+        .arg("--config-path")
+        .arg(schema::root())
+        .args(["--edition", "2024"])
+        .args(&paths)
+        .output()
+        .expect("rustfmt is part of the toolchain: rustup component add rustfmt");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    for ((_, text), path) in files.iter_mut().zip(&paths) {
+        *text = fs::read_to_string(path).expect("readable");
+    }
+}
+
+/// `mod.rs`: the modules, the table of APIs, the constants of their keys.
+fn module(apis: &[Api]) -> String {
+    let mut out = format!(
+        "//! Kafka's messages, as Kafka 4.3.1 has them.\n{BANNER}\n\
+         #![allow(clippy::all, clippy::pedantic, unused_variables)]\n\n\
+         use super::api_keys::{{Api, ApiKey}};\n\n"
+    );
+    for message in apis.iter().flat_map(|api| &api.messages) {
+        writeln!(out, "pub mod {};", snake(&message.name)).unwrap();
+    }
+    out += "\nimpl ApiKey {";
+    for api in apis {
+        let (name, constant) = (&api.name, snake(&api.name).to_uppercase());
+        write!(out, "/// `{name}`.\npub const {constant}: Self = Self({});\n", api.key).unwrap();
+    }
+    out += "}\n\n/// All APIs of the table, by key.\npub const APIS: &[Api] = &[";
+    for api in apis {
+        let Versions { min, max } = api.versions;
+        let flexible = api.flexible.map_or("i16::MAX".to_owned(), |v| v.min.to_string());
+        write!(
+            out,
+            "Api {{ key: ApiKey({}), name: {:?}, min: {min}, max: {}, flexible_from: {flexible} }},",
+            api.key,
+            api.name,
+            if api.unstable { max - 1 } else { max },
+        )
+        .unwrap();
+    }
+    out + "];\n"
+}
+
+/// Calls of every message by key, for the tests.
+fn dispatch(apis: &[Api]) -> String {
+    let mut out = format!(
+        "//! Every message of the table by its API key.\n{BANNER}\n\
+         use klamm::wire::{{Reader, WireError, Writer, kafka}};\n\n\
+         /// Decodes a whole message, and encodes it again. `None` when there is no such message.\n\
+         pub fn round_trip(key: i16, request: bool, version: i16, bytes: &[u8]) \
+         -> Option<Result<(String, Vec<u8>), WireError>> {{\n\
+         macro_rules! round_trip {{ ($module:ident, $message:ident) => {{\n(|| {{\n\
+         let mut r = Reader::new(bytes);\n\
+         let value = kafka::$module::$message::decode(&mut r, version)?;\nr.finish()?;\n\
+         let mut w = Writer::new();\nvalue.encode(&mut w, version)?;\n\
+         Ok((format!(\"{{value:?}}\"), w.into_vec()))\n}})()\n}}; }}\n\
+         Some(match (key, request) {{\n"
+    );
+    let each = |out: &mut String, call: &str| {
+        for api in apis {
+            for message in &api.messages {
+                writeln!(
+                    out,
+                    "({}, {}) => {call}!({}, {}),",
+                    api.key,
+                    message.is_request,
+                    snake(&message.name),
+                    message.name
+                )
+                .unwrap();
+            }
+        }
+    };
+    each(&mut out, "round_trip");
+    out += "_ => return None, })\n}\n\n\
+         /// Decodes and forgets a message. `None` when there is no such message.\n\
+         pub fn decode(key: i16, request: bool, version: i16, bytes: &[u8]) \
+         -> Option<Result<(), WireError>> {\n\
+         macro_rules! decode { ($module:ident, $message:ident) => {\n\
+         kafka::$module::$message::decode(&mut Reader::new(bytes), version).map(drop)\n}; }\n\
+         Some(match (key, request) {\n";
+    each(&mut out, "decode");
+    out + "_ => return None, })\n}\n"
+}
+
+/// The code of one API's messages.
+struct Generator<'a> {
+    api: &'a Api,
+}
+
+/// The parameter of a read or write: in which versions the length fields are varints.
+const FLEXIBLE: &str = "flexible";
+
+impl Generator<'_> {
+    fn file(&self, message: &Message) -> String {
+        let mut out = format!("//! `{}`.\n{BANNER}\n", message.name);
+        let mut code = String::new();
+        self.structs(&mut code, &message.name, &message.fields, self.api.versions, true);
+        let mut uses = vec!["Reader", "WireError", "Writer"];
+        for name in ["check_absent", "check_null", "check_version"] {
+            if code.contains(name) {
+                uses.push(name);
+            }
+        }
+        out += "use crate::wire::api_keys::ApiKey;\n";
+        writeln!(out, "use crate::wire::primitives::{{{}}};", uses.join(", ")).unwrap();
+        if code.contains("TopicId") {
+            out += "use crate::types::TopicId;\n";
+        }
+        out + "\n" + &code
+    }
+
+    /// A struct, and after it those of its fields.
+    fn structs(
+        &self,
+        out: &mut String,
+        name: &str,
+        fields: &[Field],
+        versions: Versions,
+        top: bool,
+    ) {
+        let lifetime = if borrows(fields) { "<'a>" } else { "" };
+        let derived = fields.iter().all(default_is_derived);
+        let derives = if derived { ", Default" } else { "" };
+        let Versions { min, max } = versions;
+        writeln!(
+            out,
+            "/// In versions {min} to {max}.\n#[derive(Clone, Debug, PartialEq{derives})]\n\
+             pub struct {name}{lifetime} {{"
+        )
+        .unwrap();
+        for f in fields {
+            let doc = document(f, versions);
+            writeln!(out, "/// {doc}\npub {}: {},", snake(&f.name), rust_type(f)).unwrap();
+        }
+        *out += "}\n\n";
+        if !derived {
+            let anonymous = if lifetime.is_empty() { "" } else { "<'_>" };
+            writeln!(out, "impl Default for {name}{anonymous} {{ fn default() -> Self {{ Self {{")
+                .unwrap();
+            for f in fields {
+                writeln!(out, "{}: {},", snake(&f.name), default(f)).unwrap();
+            }
+            *out += "} } }\n\n";
+        }
+        let reader = if lifetime.is_empty() { "'_" } else { "'a" };
+        let size = (min..=max).map(|v| self.size(fields, v)).min().unwrap_or(0);
+        let (decode, encode) = (self.decode(fields, versions), self.encode(fields, versions));
+        writeln!(out, "impl{lifetime} {name}{lifetime} {{").unwrap();
+        let mut check = String::new();
+        if top {
+            write!(
+                out,
+                "/// The API key.\npub const KEY: ApiKey = ApiKey::{};\n\
+                 /// The first version.\npub const MIN_VERSION: i16 = {min};\n\
+                 /// The last version.\npub const MAX_VERSION: i16 = {max};\n\n",
+                snake(&self.api.name).to_uppercase()
+            )
+            .unwrap();
+            check = "check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;\n".to_owned();
+        } else {
+            writeln!(
+                out,
+                "/// The least bytes that one takes, in any version.\n\
+                 pub const MIN_BYTES: usize = {size};\n"
+            )
+            .unwrap();
+        }
+        let flexible = |body: &str| {
+            if body.contains(FLEXIBLE) {
+                let condition = match self.api.flexible {
+                    Some(v) => self::condition(v, versions).unwrap_or("true".to_owned()),
+                    None => "false".to_owned(),
+                };
+                format!("let {FLEXIBLE} = {condition};\n")
+            } else {
+                String::new()
+            }
+        };
+        write!(
+            out,
+            "/// Reads one.\n\
+             pub fn decode(r: &mut Reader<{reader}>, version: i16) -> Result<Self, WireError> {{\n\
+             {check}{}{decode}}}\n\n\
+             /// Writes it; fails when a field is set that this version has no place for.\n\
+             pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {{\n\
+             {check}{}{encode}Ok(())\n}}\n}}\n\n",
+            flexible(&decode),
+            flexible(&encode),
+        )
+        .unwrap();
+        for f in fields {
+            if let Some(name) = f.kind.struct_name() {
+                self.structs(out, name, &f.fields, f.versions, false);
+            }
+        }
+    }
+
+    fn decode(&self, fields: &[Field], versions: Versions) -> String {
+        let mut out = String::new();
+        for f in fields.iter().filter(|f| f.tag.is_none()) {
+            let read = read(f, &f.kind, f.nullable);
+            match condition(f.versions, versions) {
+                None => writeln!(out, "let {} = {read}?;", snake(&f.name)),
+                Some(condition) => writeln!(
+                    out,
+                    "let {} = if {condition} {{ {read}? }} else {{ {} }};",
+                    snake(&f.name),
+                    default(f)
+                ),
+            }
+            .unwrap();
+        }
+        let tagged: Vec<_> = fields.iter().filter(|f| f.tag.is_some()).collect();
+        for f in &tagged {
+            writeln!(out, "let mut {} = {};", snake(&f.name), default(f)).unwrap();
+        }
+        if self.api.flexible.is_some_and(|v| v.clip(versions).is_some()) {
+            writeln!(out, "if {FLEXIBLE} {{").unwrap();
+            if tagged.is_empty() {
+                out += "r.skip_tagged_fields()?;";
+            } else {
+                out += "r.tagged_fields(|tag, r| { match tag {";
+                for f in &tagged {
+                    let guard = condition(f.versions, self.flexible_part(versions))
+                        .map_or(String::new(), |c| format!("if {c}"));
+                    let read = read(f, &f.kind, f.nullable);
+                    let tag = f.tag.expect("tagged");
+                    writeln!(out, "{tag} {guard} => {} = {read}?,", snake(&f.name)).unwrap();
+                }
+                out += "_ => return Ok(false), } Ok(true) })?;";
+            }
+            out += "}\n";
+        }
+        let names: Vec<_> = fields.iter().map(|f| snake(&f.name)).collect();
+        writeln!(out, "Ok(Self {{ {} }})", names.join(", ")).unwrap();
+        out
+    }
+
+    fn encode(&self, fields: &[Field], versions: Versions) -> String {
+        let mut out = String::new();
+        let absent = |f: &Field| {
+            if f.ignorable {
+                return String::new();
+            }
+            format!("check_absent({}, {:?})?;", is_default(f), snake(&f.name))
+        };
+        for f in fields.iter().filter(|f| f.tag.is_none()) {
+            let write = write_field(f);
+            match (condition(f.versions, versions), absent(f)) {
+                (None, _) => writeln!(out, "{write}"),
+                (Some(c), absent) if absent.is_empty() => writeln!(out, "if {c} {{ {write} }}"),
+                (Some(c), absent) => writeln!(out, "if {c} {{ {write} }} else {{ {absent} }}"),
+            }
+            .unwrap();
+        }
+        let tagged: Vec<_> = fields.iter().filter(|f| f.tag.is_some()).collect();
+        for f in &tagged {
+            match (condition(f.versions, versions), absent(f)) {
+                (Some(c), absent) if !absent.is_empty() => {
+                    writeln!(out, "if !({c}) {{ {absent} }}").unwrap();
+                }
+                _ => {}
+            }
+        }
+        if self.api.flexible.is_some_and(|v| v.clip(versions).is_some()) {
+            writeln!(out, "if {FLEXIBLE} {{").unwrap();
+            let mut counts = Vec::new();
+            for f in &tagged {
+                let set = format!("set_{}", f.tag.expect("tagged"));
+                let version = condition(f.versions, self.flexible_part(versions))
+                    .map_or(String::new(), |c| format!("{c} && "));
+                writeln!(out, "let {set} = {version}!({});", is_default(f)).unwrap();
+                counts.push(format!("u32::from({set})"));
+            }
+            let count = if counts.is_empty() { "0".to_owned() } else { counts.join("+") };
+            writeln!(out, "w.varint({count});").unwrap();
+            for f in &tagged {
+                let tag = f.tag.expect("tagged");
+                let write = write_field(f);
+                writeln!(
+                    out,
+                    "if set_{tag} {{ w.tagged_field({tag}, |w| {{ {write} Ok(()) }})?; }}"
+                )
+                .unwrap();
+            }
+            out += "}\n";
+        }
+        out
+    }
+
+    /// Where tagged fields can be at all.
+    fn flexible_part(&self, versions: Versions) -> Versions {
+        self.api.flexible.and_then(|v| v.clip(versions)).unwrap_or(versions)
+    }
+
+    /// The least bytes of these fields in this version.
+    fn size(&self, fields: &[Field], version: i16) -> usize {
+        let flexible = self.api.flexible.is_some_and(|v| v.contains(version));
+        let fields: usize = fields
+            .iter()
+            .filter(|f| f.tag.is_none() && f.versions.contains(version))
+            .map(|f| match &f.kind {
+                Kind::Bool | Kind::Int8 => 1,
+                Kind::Int16 => 2,
+                Kind::Int32 => 4,
+                Kind::Int64 => 8,
+                Kind::Uuid => 16,
+                Kind::Struct(_) if f.nullable.is_none() => self.size(&f.fields, version),
+                Kind::Struct(_) => 1,
+                _ if flexible => 1,
+                Kind::String => 2,
+                Kind::Bytes | Kind::Records | Kind::Array(_) => 4,
+            })
+            .sum();
+        fields + usize::from(flexible)
+    }
+}
+
+/// `version` is in `versions`, for a struct that exists in `parent` only; `None` when it always is.
+fn condition(versions: Versions, parent: Versions) -> Option<String> {
+    let Versions { min, max } = versions;
+    match (min <= parent.min, max >= parent.max) {
+        (true, true) => None,
+        _ if versions.clip(parent).is_none() => Some("false".to_owned()),
+        (false, true) => Some(format!("version >= {min}")),
+        (true, false) => Some(format!("version <= {max}")),
+        (false, false) => Some(format!("({min}..={max}).contains(&version)")),
+    }
+}
+
+fn borrows(fields: &[Field]) -> bool {
+    fn borrows_kind(kind: &Kind) -> bool {
+        match kind {
+            Kind::String | Kind::Bytes | Kind::Records => true,
+            Kind::Array(element) => borrows_kind(element),
+            _ => false,
+        }
+    }
+    fields.iter().any(|f| borrows_kind(&f.kind) || borrows(&f.fields))
+}
+
+fn rust_type(f: &Field) -> String {
+    fn of(kind: &Kind, f: &Field) -> String {
+        match kind {
+            Kind::Bool => "bool".to_owned(),
+            Kind::Int8 => "i8".to_owned(),
+            Kind::Int16 => "i16".to_owned(),
+            Kind::Int32 => "i32".to_owned(),
+            Kind::Int64 => "i64".to_owned(),
+            Kind::Uuid => "TopicId".to_owned(),
+            Kind::String => "&'a str".to_owned(),
+            Kind::Bytes | Kind::Records => "&'a [u8]".to_owned(),
+            Kind::Struct(name) if borrows(&f.fields) => format!("{name}<'a>"),
+            Kind::Struct(name) => name.clone(),
+            Kind::Array(element) => format!("Vec<{}>", of(element, f)),
+        }
+    }
+    let plain = of(&f.kind, f);
+    if f.nullable.is_some() { format!("Option<{plain}>") } else { plain }
+}
+
+fn document(f: &Field, parent: Versions) -> String {
+    let show = |v: Versions| match v {
+        Versions { min, max } if min == max => format!("in version {min}"),
+        Versions { min, max } if max >= parent.max => format!("from version {min}"),
+        Versions { min, max } => format!("in versions {min} to {max}"),
+    };
+    let mut parts = Vec::new();
+    match condition(f.versions, parent) {
+        Some(_) => parts.push(show(f.versions)),
+        None => parts.push("in every version".to_owned()),
+    }
+    if let Some(nullable) = f.nullable.filter(|n| *n != f.versions) {
+        parts.push(format!("nullable {}", show(nullable)));
+    }
+    parts.extend(f.tag.map(|tag| format!("tag {tag}")));
+    parts.extend(f.default.as_ref().map(|default| format!("default {default}")));
+    parts.extend(f.ignorable.then(|| "ignorable".to_owned()));
+    let text = parts.join(", ");
+    format!("{}{}.", text[..1].to_uppercase(), &text[1..])
+}
+
+fn default_is_derived(f: &Field) -> bool {
+    if f.nullable.is_some() { f.default_is_null() } else { f.default.is_none() }
+}
+
+fn default(f: &Field) -> String {
+    if f.default_is_null() {
+        return "None".to_owned();
+    }
+    let plain = match (&f.kind, &f.default) {
+        (_, Some(default)) => default.clone(),
+        (Kind::Bool, None) => "false".to_owned(),
+        (Kind::Int8 | Kind::Int16 | Kind::Int32 | Kind::Int64, None) => "0".to_owned(),
+        (Kind::Uuid, None) => "TopicId::ZERO".to_owned(),
+        (Kind::String, None) => "\"\"".to_owned(),
+        (Kind::Bytes | Kind::Records, None) => "&[]".to_owned(),
+        (Kind::Array(_), None) => "Vec::new()".to_owned(),
+        (Kind::Struct(name), None) => format!("{name}::default()"),
+    };
+    if f.nullable.is_some() { format!("Some({plain})") } else { plain }
+}
+
+fn is_default(f: &Field) -> String {
+    let name = format!("self.{}", snake(&f.name));
+    if f.default_is_null() {
+        return format!("{name}.is_none()");
+    }
+    match (&f.kind, f.nullable) {
+        (Kind::Array(_), None) => format!("{name}.is_empty()"),
+        (Kind::Array(_), Some(_)) => format!("{name}.as_ref().is_some_and(Vec::is_empty)"),
+        (Kind::Bool, None) if f.default.as_deref() == Some("true") => name,
+        (Kind::Bool, None) => format!("!{name}"),
+        _ => format!("{name} == {}", default(f)),
+    }
+}
+
+/// The expression that reads a field: a `Result`.
+fn read(f: &Field, kind: &Kind, nullable: Option<Versions>) -> String {
+    let prefix = if nullable.is_some() { "nullable_" } else { "" };
+    let read = match kind {
+        Kind::Bool => "r.bool()".to_owned(),
+        Kind::Int8 => "r.i8()".to_owned(),
+        Kind::Int16 => "r.i16()".to_owned(),
+        Kind::Int32 => "r.i32()".to_owned(),
+        Kind::Int64 => "r.i64()".to_owned(),
+        Kind::Uuid => "r.uuid()".to_owned(),
+        Kind::String => format!("r.{prefix}string({FLEXIBLE})"),
+        Kind::Bytes | Kind::Records => format!("r.{prefix}bytes({FLEXIBLE})"),
+        Kind::Struct(name) => {
+            let plain = format!("{name}::decode(r, version)");
+            if nullable.is_some() { format!("r.nullable_struct(|r| {plain})") } else { plain }
+        }
+        Kind::Array(element) => {
+            let min = match &**element {
+                Kind::Bool | Kind::Int8 => "1".to_owned(),
+                Kind::Int16 => "2".to_owned(),
+                Kind::Int32 => "4".to_owned(),
+                Kind::Int64 => "8".to_owned(),
+                Kind::Uuid => "16".to_owned(),
+                Kind::String => format!("if {FLEXIBLE} {{ 1 }} else {{ 2 }}"),
+                Kind::Struct(name) => format!("{name}::MIN_BYTES"),
+                other => panic!("an array of {other:?}"),
+            };
+            format!("r.{prefix}array({FLEXIBLE}, {min}, |r| {})", read(f, element, None))
+        }
+    };
+    match nullable.and_then(|nullable| condition(nullable, f.versions)) {
+        Some(condition) => format!("check_null({read}?, {condition})"),
+        None => read,
+    }
+}
+
+/// The statement that writes a field.
+fn write_field(f: &Field) -> String {
+    let name = format!("self.{}", snake(&f.name));
+    let nullable = f.nullable.is_some();
+    let prefix = if nullable { "nullable_" } else { "" };
+    let statement = match &f.kind {
+        Kind::Bool => format!("w.bool({name});"),
+        Kind::Int8 => format!("w.i8({name});"),
+        Kind::Int16 => format!("w.i16({name});"),
+        Kind::Int32 => format!("w.i32({name});"),
+        Kind::Int64 => format!("w.i64({name});"),
+        Kind::Uuid => format!("w.uuid({name});"),
+        Kind::String => format!("w.{prefix}string({name}, {FLEXIBLE})?;"),
+        Kind::Bytes | Kind::Records => format!("w.{prefix}bytes({name}, {FLEXIBLE})?;"),
+        Kind::Struct(_) if nullable => {
+            format!("w.nullable_struct({name}.as_ref(), |w, x| x.encode(w, version))?;")
+        }
+        Kind::Struct(_) => format!("{name}.encode(w, version)?;"),
+        Kind::Array(element) => {
+            let values = if nullable { format!("{name}.as_deref()") } else { format!("&{name}") };
+            let element = match &**element {
+                Kind::Bool => "{ w.bool(*x); Ok(()) }".to_owned(),
+                Kind::Int8 => "{ w.i8(*x); Ok(()) }".to_owned(),
+                Kind::Int16 => "{ w.i16(*x); Ok(()) }".to_owned(),
+                Kind::Int32 => "{ w.i32(*x); Ok(()) }".to_owned(),
+                Kind::Int64 => "{ w.i64(*x); Ok(()) }".to_owned(),
+                Kind::Uuid => "{ w.uuid(*x); Ok(()) }".to_owned(),
+                Kind::String => format!("w.string(x, {FLEXIBLE})"),
+                Kind::Struct(_) => "x.encode(w, version)".to_owned(),
+                other => panic!("an array of {other:?}"),
+            };
+            format!("w.{prefix}array({values}, {FLEXIBLE}, |w, x| {element})?;")
+        }
+    };
+    match f.nullable.and_then(|nullable| condition(nullable, f.versions)) {
+        Some(condition) => {
+            format!("check_null({name}.as_ref(), {condition})?; {statement}")
+        }
+        None => statement,
+    }
+}
