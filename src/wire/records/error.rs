@@ -53,10 +53,10 @@ impl RecordError {
     /// The code that Kafka answers a Produce request with.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Truncated { .. } | Self::Malformed(_) | Self::Magic(_) => {
+            Self::Truncated { .. } | Self::Malformed(_) | Self::Magic(_) | Self::Damaged { .. } => {
                 ErrorCode::INVALID_RECORD
             }
-            Self::Length(_) | Self::Crc { .. } | Self::Damaged { .. } => ErrorCode::CORRUPT_MESSAGE,
+            Self::Length(_) | Self::Crc { .. } => ErrorCode::CORRUPT_MESSAGE,
             Self::Compression(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
             Self::TooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
         }

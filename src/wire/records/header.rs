@@ -31,7 +31,7 @@ const _: () = assert!(std::mem::offset_of!(RawHeader, crc) == BatchHeader::CRC_A
 const _: () = assert!(std::mem::offset_of!(RawHeader, attributes) == BatchHeader::CRC_FROM);
 
 pub(super) const LOG_APPEND_TIME: i16 = 1 << 3;
-const TRANSACTIONAL: i16 = 1 << 4;
+pub(super) const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
 const DELETE_HORIZON: i16 = 1 << 6;
 

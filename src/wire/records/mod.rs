@@ -5,11 +5,24 @@
 //! CRC does not cover, and only where a topic asks for it ([`set_log_append_time`],
 //! [`set_max_timestamp`]) bytes that it does cover.
 
+mod builder;
+mod compress;
 pub mod crc;
+mod decompress;
 mod error;
 mod header;
+mod read;
 mod rewrite;
+mod validate;
+mod varint;
+mod walk;
 
+pub use builder::{BatchBuilder, seal};
 pub use error::RecordError;
 pub use header::{BatchHeader, Batches, Compression, batches};
+pub use read::{
+    Header, Headers, Record, RecordIter, Records, TimedOffset, find_max_timestamp, find_timestamp,
+    records,
+};
 pub use rewrite::{set_log_append_time, set_max_timestamp, set_offset_and_epoch};
+pub use validate::{DECOMPRESSED_BYTES_MAX, Limits, Rewrite, Validated, validate_produce};

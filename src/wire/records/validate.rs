@@ -1,0 +1,297 @@
+//! Checks of a batch that a client produces (`ProduceRequest.validateRecords`,
+//! `UnifiedLog.analyzeAndValidateRecords` and `LogValidator` of Kafka 4.3).
+//!
+//! Differences from Kafka, all of them refusals of what no known client sends: bytes after the
+//! batch (Kafka drops them unless they are a second batch); offset deltas other than 0, 1, 2, …
+//! (Kafka rewrites a compressed batch and keeps an uncompressed one); the attribute for
+//! `LogAppendTime` set by a client, always; a compression type that does not exist and compressed
+//! bytes that are damaged (Kafka answers `UNKNOWN_SERVER_ERROR`); more decompressed bytes than
+//! [`Limits::decompressed_bytes_max`].
+
+use std::ops::ControlFlow;
+
+use super::walk::{Walked, walk};
+use super::{
+    BatchHeader, Compression, RecordError, set_log_append_time, set_max_timestamp,
+    set_offset_and_epoch,
+};
+use crate::types::{ErrorCode, TopicConfig};
+
+/// What a topic, the request and the clock allow.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// `max.message.bytes`: largest batch with its header, as compressed as it comes.
+    pub max_message_bytes: usize,
+    /// Version of the Produce request; zstd needs 7 (KIP-110).
+    pub produce_version: i16,
+    /// `message.timestamp.type` is `LogAppendTime`.
+    pub log_append_time: bool,
+    /// `message.timestamp.before.max.ms`: how far behind `now_ms` a timestamp may be.
+    pub timestamp_before_max_ms: i64,
+    /// `message.timestamp.after.max.ms`: how far ahead of `now_ms` a timestamp may be.
+    pub timestamp_after_max_ms: i64,
+    /// The broker's time.
+    pub now_ms: i64,
+    /// Decompress every compressed batch and check its records, as Kafka does. Otherwise only where
+    /// the meaning of the batch needs it: no max timestamp, a limit for old timestamps, compaction.
+    pub strict: bool,
+    /// The topic is compacted: each record needs a key.
+    pub compacted: bool,
+    /// Most bytes that a batch may decompress to, where it is decompressed.
+    pub decompressed_bytes_max: usize,
+}
+
+/// A default for [`Limits::decompressed_bytes_max`]: bounds the time that a decompression bomb can
+/// take. Kafka has no such limit.
+pub const DECOMPRESSED_BYTES_MAX: usize = 128 << 20;
+
+impl Limits {
+    /// The limits that a topic's configuration sets; relaxed, not compacted.
+    pub fn new(config: &TopicConfig, produce_version: i16, now_ms: i64) -> Self {
+        Self {
+            max_message_bytes: config.max_message_bytes as usize,
+            produce_version,
+            log_append_time: config.log_append_time,
+            timestamp_before_max_ms: config.timestamp_before_max_ms,
+            timestamp_after_max_ms: config.timestamp_after_max_ms,
+            now_ms,
+            strict: false,
+            compacted: false,
+            decompressed_bytes_max: DECOMPRESSED_BYTES_MAX,
+        }
+    }
+}
+
+/// A batch that may be appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validated {
+    /// The header, its timestamps as they will be after [`Validated::assign`]; base offset, epoch
+    /// and CRC still as the client sent them.
+    pub header: BatchHeader,
+    /// What [`Validated::assign`] changes besides offset and epoch.
+    pub rewrite: Rewrite,
+}
+
+/// Changes under the CRC that a batch needs before it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// None.
+    None,
+    /// The max timestamp was missing or wrong.
+    MaxTimestamp,
+    /// The topic wants the time of the append.
+    LogAppendTime,
+}
+
+impl Validated {
+    /// Makes of the client's batch the one to store: offset, epoch, and [`Validated::rewrite`].
+    ///
+    /// # Panics
+    /// If `batch` is not the batch that was validated.
+    pub fn assign(&self, batch: &mut [u8], base_offset: i64, epoch: i32) {
+        assert_eq!(batch.len(), self.header.total_len(), "not the batch that was validated");
+        set_offset_and_epoch(batch, base_offset, epoch);
+        match self.rewrite {
+            Rewrite::None => {}
+            Rewrite::MaxTimestamp => set_max_timestamp(batch, self.header.max_timestamp),
+            Rewrite::LogAppendTime => set_log_append_time(batch, self.header.max_timestamp),
+        }
+    }
+}
+
+type Refusal = (ErrorCode, String);
+
+fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, Refusal> {
+    Err((code, message.into()))
+}
+
+/// Checks the records of one partition of a Produce request: exactly one batch.
+///
+/// # Errors
+/// The error code for the partition's response, and one sentence for its error message.
+pub fn validate_produce(batch: &[u8], limits: &Limits) -> Result<Validated, Refusal> {
+    let mut header = check_shape(batch, limits)?;
+    check_header(&header)?;
+
+    let mut rewrite = if limits.log_append_time { Rewrite::LogAppendTime } else { Rewrite::None };
+    if header.is_log_append_time() {
+        return refuse(
+            ErrorCode::INVALID_TIMESTAMP,
+            "Only the broker may set the timestamp type LogAppendTime.",
+        );
+    }
+    let plain = matches!(header.compression(), Ok(Compression::None));
+    let times_need_walk = !limits.log_append_time
+        && (header.max_timestamp < 0 || limits.timestamp_before_max_ms < i64::MAX);
+    if plain || limits.strict || limits.compacted || times_need_walk {
+        let max_timestamp = check_records(&header, batch, limits)?;
+        if max_timestamp != header.max_timestamp && rewrite == Rewrite::None {
+            rewrite = Rewrite::MaxTimestamp;
+            header.max_timestamp = max_timestamp;
+        }
+    } else if !limits.log_append_time {
+        check_timestamp(header.max_timestamp, limits)?;
+    }
+    if rewrite == Rewrite::LogAppendTime {
+        header.attributes |= super::header::LOG_APPEND_TIME;
+        header.max_timestamp = limits.now_ms;
+    }
+    if header.is_transactional() {
+        return refuse(
+            ErrorCode::INVALID_TXN_STATE,
+            "The producer has no transaction that this partition is part of.",
+        );
+    }
+    Ok(Validated { header, rewrite })
+}
+
+/// One whole batch of format 2 with the right CRC, of a permitted size and compression.
+fn check_shape(batch: &[u8], limits: &Limits) -> Result<BatchHeader, Refusal> {
+    if batch.len() > BatchHeader::PREFIX_LEN {
+        let length = i32::from_be_bytes([batch[8], batch[9], batch[10], batch[11]]);
+        // The shortest message of format 0; as in ByteBufferLogInputStream.
+        if length < 14 {
+            return refuse(ErrorCode::CORRUPT_MESSAGE, RecordError::Length(length).to_string());
+        }
+    }
+    let header = match BatchHeader::parse(batch) {
+        Ok(header) => header,
+        Err(error @ RecordError::Magic(magic)) => {
+            let old = (0..2).contains(&magic);
+            let code = if old { ErrorCode::INVALID_RECORD } else { ErrorCode::CORRUPT_MESSAGE };
+            return refuse(code, error.to_string());
+        }
+        Err(error @ RecordError::Truncated { .. }) => {
+            return refuse(
+                ErrorCode::INVALID_RECORD,
+                format!("A Produce request holds exactly one batch per partition: {error}."),
+            );
+        }
+        Err(error) => return refuse(ErrorCode::CORRUPT_MESSAGE, error.to_string()),
+    };
+    if limits.produce_version < 7 && header.compression() == Ok(Compression::Zstd) {
+        return refuse(
+            ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+            format!("Produce version {} does not permit zstd.", limits.produce_version),
+        );
+    }
+    if batch.len() != header.total_len() {
+        return refuse(
+            ErrorCode::INVALID_RECORD,
+            "A Produce request holds exactly one batch per partition.",
+        );
+    }
+    if header.base_offset != 0 {
+        return refuse(
+            ErrorCode::INVALID_RECORD,
+            format!("The base offset of a produced batch is 0, not {}.", header.base_offset),
+        );
+    }
+    if batch.len() > limits.max_message_bytes {
+        return refuse(
+            ErrorCode::MESSAGE_TOO_LARGE,
+            format!(
+                "The batch has {} bytes; max.message.bytes is {}.",
+                batch.len(),
+                limits.max_message_bytes
+            ),
+        );
+    }
+    header.check_crc(batch).map_err(|e| (ErrorCode::CORRUPT_MESSAGE, e.to_string()))?;
+    Ok(header)
+}
+
+/// What the header says of itself.
+fn check_header(header: &BatchHeader) -> Result<(), Refusal> {
+    header.compression().map_err(|e| (e.code(), e.to_string()))?;
+    if header.last_offset_delta < 0 {
+        return refuse(
+            ErrorCode::INVALID_RECORD,
+            format!("The last offset delta is {}.", header.last_offset_delta),
+        );
+    }
+    if header.record_count <= 0
+        || i64::from(header.last_offset_delta) + 1 != i64::from(header.record_count)
+    {
+        return refuse(
+            ErrorCode::INVALID_RECORD,
+            format!(
+                "The batch claims {} records and a last offset delta of {}.",
+                header.record_count, header.last_offset_delta
+            ),
+        );
+    }
+    if header.is_control() {
+        return refuse(ErrorCode::INVALID_RECORD, "Clients may not write control batches.");
+    }
+    if header.has_producer_id() && header.base_sequence < 0 {
+        return refuse(
+            ErrorCode::INVALID_RECORD,
+            format!(
+                "Producer {} sends the base sequence {}.",
+                header.producer_id, header.base_sequence
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// Walks the records; their largest timestamp, -1 where none has one.
+fn check_records(header: &BatchHeader, batch: &[u8], limits: &Limits) -> Result<i64, Refusal> {
+    let mut expected = 0;
+    let mut max_timestamp = -1;
+    let mut refusal = None;
+    let visit = |record: Walked| {
+        let timestamp = header.base_timestamp.wrapping_add(record.timestamp_delta);
+        let result = if record.offset_delta != expected {
+            refuse(
+                ErrorCode::INVALID_RECORD,
+                format!("Record {expected} has the offset delta {}.", record.offset_delta),
+            )
+        } else if limits.compacted && !record.has_key {
+            refuse(
+                ErrorCode::INVALID_RECORD,
+                format!("Record {expected} has no key, and the topic is compacted."),
+            )
+        } else if limits.log_append_time {
+            Ok(())
+        } else {
+            check_timestamp(timestamp, limits)
+        };
+        expected += 1;
+        max_timestamp = max_timestamp.max(timestamp);
+        match result {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(e) => {
+                refusal = Some(e);
+                ControlFlow::Break(())
+            }
+        }
+    };
+    walk(header, batch, limits.decompressed_bytes_max, visit)
+        .map_err(|e| (e.code(), format!("{e}.")))?;
+    match refusal {
+        Some(refusal) => Err(refusal),
+        None => Ok(max_timestamp),
+    }
+}
+
+fn check_timestamp(timestamp: i64, limits: &Limits) -> Result<(), Refusal> {
+    if timestamp == -1 {
+        return Ok(());
+    }
+    let age = limits.now_ms.saturating_sub(timestamp);
+    if age > limits.timestamp_before_max_ms
+        || timestamp.saturating_sub(limits.now_ms) > limits.timestamp_after_max_ms
+    {
+        return refuse(
+            ErrorCode::INVALID_TIMESTAMP,
+            format!(
+                "Timestamp {timestamp} is not within [{}, {}].",
+                limits.now_ms.saturating_sub(limits.timestamp_before_max_ms),
+                limits.now_ms.saturating_add(limits.timestamp_after_max_ms)
+            ),
+        );
+    }
+    Ok(())
+}
