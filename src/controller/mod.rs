@@ -1,1 +1,24 @@
-//! (being written)
+//! The controller: topics, brokers and settings, through Raft. Pure but for [`Controller::open`],
+//! which reads the disk while nothing is served yet.
+//!
+//! A change is a [`Record`]. `propose` appends records to the Raft log, `ready` gives the writes
+//! that make them durable, and only `persisted` gives the [`Image`] that they make. So nothing that
+//! is not on disk can be seen.
+
+mod codec;
+#[allow(warnings, clippy::all, clippy::pedantic)]
+#[rustfmt::skip]
+mod generated {
+    pub mod metadata;
+}
+mod core;
+mod image;
+mod log;
+mod record;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use self::core::{Controller, MetaError, OpenOptions, Persist, ProducerIdBlock, Ticket};
+pub use image::{Broker, Image, Partition, Topic};
+pub use record::{NewPartition, Record};

@@ -1,0 +1,425 @@
+//! Records, log writes and snapshots as `FlatBuffers` (`schemas/metadata.fbs`).
+//!
+//! Everything that is read is verified first. What verifies may still be nonsense to this version,
+//! such as a record of a kind that it does not know: that is an error, and never skipped.
+
+use super::generated::metadata::klamm::metadata as fb;
+use super::image::{Broker, Image, Partition};
+use super::record::{NewPartition, Record, Settings};
+use crate::types::TopicId;
+use flatbuffers::{
+    FlatBufferBuilder, Follow, ForwardsUOffset, Vector, Verifiable, VerifierOptions, WIPOffset,
+};
+use raft::eraftpb::{Entry, HardState};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+type Builder<'a> = FlatBufferBuilder<'a>;
+type Settable<'a> = Vector<'a, ForwardsUOffset<fb::Setting<'a>>>;
+
+/// Bytes that passed their checksum and are not what this version can read.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// Not a `FlatBuffer` of the expected shape.
+    #[error("malformed metadata: {0}")]
+    Malformed(#[from] flatbuffers::InvalidFlatbuffer),
+    /// A record of a kind that this version does not know.
+    #[error("a metadata record of kind {0}, which this version does not know")]
+    UnknownRecord(u8),
+}
+
+fn root<'a, T>(bytes: &'a [u8]) -> Result<T::Inner, CodecError>
+where
+    T: Follow<'a> + Verifiable + 'a,
+{
+    // The defaults' limit of a million tables is that of a cluster with a million partitions; the
+    // real limit is the length of what was read.
+    let options = VerifierOptions {
+        max_tables: 1 << 28,
+        max_apparent_size: 1 << 40,
+        ..VerifierOptions::default()
+    };
+    Ok(flatbuffers::root_with_opts::<T>(&options, bytes)?)
+}
+
+fn to_id(id: TopicId) -> fb::Id {
+    let bits = u128::from_be_bytes(id.0);
+    fb::Id::new((bits >> 64) as u64, bits as u64)
+}
+
+fn from_id(id: &fb::Id) -> TopicId {
+    TopicId((u128::from(id.high()) << 64 | u128::from(id.low())).to_be_bytes())
+}
+
+fn put_settings<'a, 'n>(
+    b: &mut Builder<'a>,
+    settings: impl Iterator<Item = (&'n str, Option<&'n str>)>,
+) -> WIPOffset<Settable<'a>> {
+    let offsets: Vec<_> = settings
+        .map(|(name, value)| {
+            let name = Some(b.create_string(name));
+            let value = value.map(|it| b.create_string(it));
+            fb::Setting::create(b, &fb::SettingArgs { name, value })
+        })
+        .collect();
+    b.create_vector(&offsets)
+}
+
+fn changes(settings: &Settings) -> impl Iterator<Item = (&str, Option<&str>)> {
+    settings.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
+}
+
+fn values<'a>(
+    settings: impl IntoIterator<Item = (&'a String, &'a String)>,
+) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
+    settings.into_iter().map(|(name, value)| (name.as_str(), Some(value.as_str())))
+}
+
+fn get_changes(settings: Settable<'_>) -> Settings {
+    settings.iter().map(|it| (it.name().to_owned(), it.value().map(str::to_owned))).collect()
+}
+
+fn get_values(settings: Option<Settable<'_>>) -> impl Iterator<Item = (String, String)> {
+    settings
+        .into_iter()
+        .flatten()
+        .filter_map(|it| Some((it.name().to_owned(), it.value()?.to_owned())))
+}
+
+fn put_partition<'a>(b: &mut Builder<'a>, it: &Partition) -> WIPOffset<fb::Partition<'a>> {
+    let replicas = Some(b.create_vector(&it.replicas));
+    // Most of the time all replicas are in sync, and two fields may share one vector.
+    let isr = if it.isr == it.replicas { replicas } else { Some(b.create_vector(&it.isr)) };
+    let (leader, leader_epoch, partition_epoch) = (it.leader, it.leader_epoch, it.partition_epoch);
+    fb::Partition::create(
+        b,
+        &fb::PartitionArgs { leader, leader_epoch, partition_epoch, replicas, isr },
+    )
+}
+
+fn put_new_partitions<'a>(
+    b: &mut Builder<'a>,
+    partitions: &[NewPartition],
+) -> WIPOffset<Vector<'a, ForwardsUOffset<fb::Partition<'a>>>> {
+    let offsets: Vec<_> = partitions
+        .iter()
+        .map(|it| {
+            let replicas = Some(b.create_vector(&it.replicas));
+            let leader = it.replicas.first().copied().unwrap_or(-1);
+            let args = fb::PartitionArgs { leader, replicas, isr: replicas, ..Default::default() };
+            fb::Partition::create(b, &args)
+        })
+        .collect();
+    b.create_vector(&offsets)
+}
+
+/// Shares one allocation among equal lists of brokers that follow each other.
+#[derive(Default)]
+struct Interned(Option<Arc<[i32]>>);
+
+impl Interned {
+    fn get(&mut self, brokers: Vector<'_, i32>) -> Arc<[i32]> {
+        match &self.0 {
+            Some(last) if brokers.iter().eq(last.iter().copied()) => last.clone(),
+            _ => self.0.insert(brokers.iter().collect()).clone(),
+        }
+    }
+}
+
+fn get_new_partitions(
+    partitions: Vector<'_, ForwardsUOffset<fb::Partition<'_>>>,
+) -> Vec<NewPartition> {
+    let mut interned = Interned::default();
+    partitions.iter().map(|it| NewPartition { replicas: interned.get(it.replicas()) }).collect()
+}
+
+/// The data of one Raft entry.
+pub fn encode_batch(records: &[Record]) -> Vec<u8> {
+    let mut builder = Builder::new();
+    let b = &mut builder;
+    let offsets: Vec<_> = records
+        .iter()
+        .map(|record| {
+            let (body_type, body) = put_body(b, record);
+            fb::Record::create(b, &fb::RecordArgs { body_type, body: Some(body) })
+        })
+        .collect();
+    let records = Some(b.create_vector(&offsets));
+    let batch = fb::Batch::create(b, &fb::BatchArgs { records });
+    b.finish_minimal(batch);
+    builder.finished_data().to_vec()
+}
+
+fn put_body(
+    b: &mut Builder<'_>,
+    record: &Record,
+) -> (fb::RecordBody, WIPOffset<flatbuffers::UnionWIPOffset>) {
+    match record {
+        Record::TopicCreated { id, name, partitions, settings } => {
+            let id = to_id(*id);
+            let name = b.create_string(name);
+            let partitions = put_new_partitions(b, partitions);
+            let settings = put_settings(b, values(settings.iter().map(|(k, v)| (k, v))));
+            let args = fb::TopicCreatedArgs {
+                id: Some(&id),
+                name: Some(name),
+                partitions: Some(partitions),
+                settings: Some(settings),
+            };
+            (fb::RecordBody::TopicCreated, fb::TopicCreated::create(b, &args).as_union_value())
+        }
+        Record::TopicDeleted { id } => {
+            let args = fb::TopicDeletedArgs { id: Some(&to_id(*id)) };
+            (fb::RecordBody::TopicDeleted, fb::TopicDeleted::create(b, &args).as_union_value())
+        }
+        Record::TopicForgotten { id } => {
+            let args = fb::TopicForgottenArgs { id: Some(&to_id(*id)) };
+            (fb::RecordBody::TopicForgotten, fb::TopicForgotten::create(b, &args).as_union_value())
+        }
+        Record::PartitionsAdded { id, partitions } => {
+            let id = to_id(*id);
+            let partitions = Some(put_new_partitions(b, partitions));
+            let args = fb::PartitionsAddedArgs { id: Some(&id), partitions };
+            let body = fb::PartitionsAdded::create(b, &args).as_union_value();
+            (fb::RecordBody::PartitionsAdded, body)
+        }
+        Record::TopicConfigSet { id, settings } => {
+            let id = to_id(*id);
+            let settings = Some(put_settings(b, changes(settings)));
+            let args = fb::TopicConfigSetArgs { id: Some(&id), settings };
+            (fb::RecordBody::TopicConfigSet, fb::TopicConfigSet::create(b, &args).as_union_value())
+        }
+        Record::BrokerConfigSet { broker, settings } => {
+            let settings = Some(put_settings(b, changes(settings)));
+            let args = fb::BrokerConfigSetArgs { broker: broker.unwrap_or(-1), settings };
+            let body = fb::BrokerConfigSet::create(b, &args).as_union_value();
+            (fb::RecordBody::BrokerConfigSet, body)
+        }
+        Record::BrokerStarted { broker, host, port, rack } => {
+            let host = Some(b.create_string(host));
+            let rack = rack.as_ref().map(|it| b.create_string(it));
+            let args = fb::BrokerStartedArgs { broker: *broker, host, port: *port, rack };
+            (fb::RecordBody::BrokerStarted, fb::BrokerStarted::create(b, &args).as_union_value())
+        }
+        Record::ProducerIdsTaken { count } => {
+            let args = fb::ProducerIdsTakenArgs { count: *count };
+            let body = fb::ProducerIdsTaken::create(b, &args).as_union_value();
+            (fb::RecordBody::ProducerIdsTaken, body)
+        }
+    }
+}
+
+/// The records in the data of one Raft entry.
+pub fn decode_batch(bytes: &[u8]) -> Result<Vec<Record>, CodecError> {
+    let batch = root::<fb::Batch<'_>>(bytes)?;
+    batch.records().iter().map(|record| get_body(&record)).collect()
+}
+
+fn get_body(record: &fb::Record<'_>) -> Result<Record, CodecError> {
+    let unknown = || CodecError::UnknownRecord(record.body_type().0);
+    Ok(match record.body_type() {
+        fb::RecordBody::TopicCreated => {
+            let it = record.body_as_topic_created().ok_or_else(unknown)?;
+            Record::TopicCreated {
+                id: from_id(it.id()),
+                name: it.name().to_owned(),
+                partitions: get_new_partitions(it.partitions()),
+                settings: get_values(it.settings()).collect(),
+            }
+        }
+        fb::RecordBody::TopicDeleted => {
+            let it = record.body_as_topic_deleted().ok_or_else(unknown)?;
+            Record::TopicDeleted { id: from_id(it.id()) }
+        }
+        fb::RecordBody::TopicForgotten => {
+            let it = record.body_as_topic_forgotten().ok_or_else(unknown)?;
+            Record::TopicForgotten { id: from_id(it.id()) }
+        }
+        fb::RecordBody::PartitionsAdded => {
+            let it = record.body_as_partitions_added().ok_or_else(unknown)?;
+            let partitions = get_new_partitions(it.partitions());
+            Record::PartitionsAdded { id: from_id(it.id()), partitions }
+        }
+        fb::RecordBody::TopicConfigSet => {
+            let it = record.body_as_topic_config_set().ok_or_else(unknown)?;
+            Record::TopicConfigSet { id: from_id(it.id()), settings: get_changes(it.settings()) }
+        }
+        fb::RecordBody::BrokerConfigSet => {
+            let it = record.body_as_broker_config_set().ok_or_else(unknown)?;
+            let broker = (it.broker() >= 0).then_some(it.broker());
+            Record::BrokerConfigSet { broker, settings: get_changes(it.settings()) }
+        }
+        fb::RecordBody::BrokerStarted => {
+            let it = record.body_as_broker_started().ok_or_else(unknown)?;
+            Record::BrokerStarted {
+                broker: it.broker(),
+                host: it.host().to_owned(),
+                port: it.port(),
+                rack: it.rack().map(str::to_owned),
+            }
+        }
+        fb::RecordBody::ProducerIdsTaken => {
+            let it = record.body_as_producer_ids_taken().ok_or_else(unknown)?;
+            Record::ProducerIdsTaken { count: it.count() }
+        }
+        _ => return Err(unknown()),
+    })
+}
+
+/// The payload of one write to the log.
+pub fn encode_write(hard_state: Option<&HardState>, entries: &[Entry]) -> Vec<u8> {
+    let mut builder = Builder::new();
+    let b = &mut builder;
+    let offsets: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            let data = (!entry.data.is_empty()).then(|| b.create_vector(&entry.data));
+            let (term, index) = (entry.term, entry.index);
+            fb::LogEntry::create(b, &fb::LogEntryArgs { term, index, data })
+        })
+        .collect();
+    let entries = Some(b.create_vector(&offsets));
+    let hard_state = hard_state.map(to_hard_state);
+    let args = fb::LogWriteArgs { hard_state: hard_state.as_ref(), entries };
+    let write = fb::LogWrite::create(b, &args);
+    b.finish_minimal(write);
+    builder.finished_data().to_vec()
+}
+
+/// What [`encode_write`] wrote.
+pub fn decode_write(bytes: &[u8]) -> Result<(Option<HardState>, Vec<Entry>), CodecError> {
+    let write = root::<fb::LogWrite<'_>>(bytes)?;
+    let entries = write.entries().iter().map(|it| {
+        let data = it.data().map(|data| data.bytes().to_vec()).unwrap_or_default().into();
+        Entry { term: it.term(), index: it.index(), data, ..Entry::default() }
+    });
+    Ok((write.hard_state().map(from_hard_state), entries.collect()))
+}
+
+fn to_hard_state(it: &HardState) -> fb::HardState {
+    fb::HardState::new(it.term, it.vote, it.commit)
+}
+
+fn from_hard_state(it: &fb::HardState) -> HardState {
+    HardState { term: it.term(), vote: it.vote(), commit: it.commit(), ..HardState::default() }
+}
+
+/// What Raft must know of a snapshot besides its image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SnapshotState {
+    /// Term of the last entry that the image holds.
+    pub term: u64,
+    /// Raft's hard state when it was taken.
+    pub hard_state: HardState,
+    /// Raft ids of the voters.
+    pub voters: Vec<u64>,
+    /// Number of the log file that holds what follows.
+    pub log: u64,
+}
+
+/// An image and the state of Raft at its index.
+pub fn encode_snapshot(image: &Image, state: &SnapshotState) -> Vec<u8> {
+    let mut builder = Builder::new();
+    let b = &mut builder;
+    let topics: Vec<_> = image
+        .topics
+        .values()
+        .map(|topic| {
+            let partitions: Vec<_> =
+                topic.partitions.iter().map(|it| put_partition(b, it)).collect();
+            let settings =
+                (!topic.overrides.is_empty()).then(|| put_settings(b, values(&*topic.overrides)));
+            let args = fb::TopicStateArgs {
+                id: Some(&to_id(topic.id)),
+                name: Some(b.create_string(&topic.name)),
+                partitions: Some(b.create_vector(&partitions)),
+                settings,
+            };
+            fb::TopicState::create(b, &args)
+        })
+        .collect();
+    let brokers: Vec<_> = image
+        .brokers
+        .values()
+        .map(|it| {
+            let host = Some(b.create_string(&it.host));
+            let rack = it.rack.as_ref().map(|it| b.create_string(it));
+            let args = fb::BrokerStateArgs { broker: it.id, host, port: it.port, rack };
+            fb::BrokerState::create(b, &args)
+        })
+        .collect();
+    let settings: Vec<_> = image
+        .settings
+        .iter()
+        .map(|(broker, settings)| {
+            let settings = Some(put_settings(b, values(&**settings)));
+            let args = fb::BrokerSettingsArgs { broker: broker.unwrap_or(-1), settings };
+            fb::BrokerSettings::create(b, &args)
+        })
+        .collect();
+    let deleting: Vec<_> = image.deleting.iter().map(|id| to_id(*id)).collect();
+    let hard_state = to_hard_state(&state.hard_state);
+    let args = fb::SnapshotArgs {
+        cluster_id: Some(b.create_string(&image.cluster_id)),
+        index: image.index,
+        term: state.term,
+        hard_state: Some(&hard_state),
+        voters: Some(b.create_vector(&state.voters)),
+        log: state.log,
+        next_producer_id: image.next_producer_id,
+        brokers: Some(b.create_vector(&brokers)),
+        settings: Some(b.create_vector(&settings)),
+        topics: Some(b.create_vector(&topics)),
+        deleting: Some(b.create_vector(&deleting)),
+    };
+    let snapshot = fb::Snapshot::create(b, &args);
+    b.finish_minimal(snapshot);
+    builder.finished_data().to_vec()
+}
+
+/// What [`encode_snapshot`] wrote, for a broker with these static settings.
+pub fn decode_snapshot(
+    bytes: &[u8],
+    node_id: i32,
+    fixed: Arc<BTreeMap<String, String>>,
+) -> Result<(Image, SnapshotState), CodecError> {
+    let snapshot = root::<fb::Snapshot<'_>>(bytes)?;
+    let mut image = Image::new(snapshot.cluster_id(), node_id, fixed);
+    image.index = snapshot.index();
+    image.next_producer_id = snapshot.next_producer_id();
+    for it in snapshot.brokers() {
+        let (id, host, port) = (it.broker(), it.host().to_owned(), it.port());
+        let broker = Broker { id, host, port, rack: it.rack().map(str::to_owned) };
+        image.brokers.insert(id, Arc::new(broker));
+    }
+    for it in snapshot.settings() {
+        let broker = (it.broker() >= 0).then_some(it.broker());
+        let settings = get_values(Some(it.settings())).collect();
+        image.settings.insert(broker, Arc::new(settings));
+    }
+    image.settings_changed();
+    let mut interned = Interned::default();
+    for topic in snapshot.topics() {
+        let partitions = topic
+            .partitions()
+            .iter()
+            .map(|it| Partition {
+                leader: it.leader(),
+                leader_epoch: it.leader_epoch(),
+                partition_epoch: it.partition_epoch(),
+                replicas: interned.get(it.replicas()),
+                isr: interned.get(it.isr()),
+            })
+            .collect();
+        let overrides = get_values(topic.settings()).collect();
+        image.insert_topic(from_id(topic.id()), topic.name().into(), partitions, overrides);
+    }
+    image.deleting = snapshot.deleting().iter().map(from_id).collect();
+    let state = SnapshotState {
+        term: snapshot.term(),
+        hard_state: from_hard_state(snapshot.hard_state()),
+        voters: snapshot.voters().iter().collect(),
+        log: snapshot.log(),
+    };
+    Ok((image, state))
+}

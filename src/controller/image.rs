@@ -1,0 +1,341 @@
+//! The metadata at one point of the log.
+
+use super::record::{NewPartition, Record, Settings};
+use crate::types::{BrokerConfigs, TopicConfig, TopicId};
+use imbl::{OrdMap, OrdSet};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// One broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broker {
+    /// Its node id.
+    pub id: i32,
+    /// Host that clients connect to.
+    pub host: String,
+    /// Port that clients connect to.
+    pub port: u16,
+    /// Rack, if it has one.
+    pub rack: Option<String>,
+}
+
+/// Leadership and replicas of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// Node id of the leader, -1 for none.
+    pub leader: i32,
+    /// Rises whenever the leader changes or starts anew.
+    pub leader_epoch: i32,
+    /// Rises with every change of this partition.
+    pub partition_epoch: i32,
+    /// Brokers that hold it, the preferred leader first.
+    pub replicas: Arc<[i32]>,
+    /// Those that are in sync.
+    pub isr: Arc<[i32]>,
+}
+
+impl Partition {
+    fn new(from: &NewPartition) -> Self {
+        Self {
+            leader: from.replicas.first().copied().unwrap_or(-1),
+            leader_epoch: 0,
+            partition_epoch: 0,
+            replicas: from.replicas.clone(),
+            isr: from.replicas.clone(),
+        }
+    }
+}
+
+/// One topic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Topic {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its id.
+    pub id: TopicId,
+    /// Its partitions, by number.
+    pub partitions: Arc<[Partition]>,
+    /// What was set on it.
+    pub overrides: Arc<BTreeMap<String, String>>,
+    /// What holds for it on this broker.
+    pub config: Arc<TopicConfig>,
+}
+
+/// The metadata at one point of the log: immutable where it is shared, and cheap to copy, because
+/// copies share what they have in common.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    /// The last entry of the log that took effect.
+    pub index: u64,
+    /// The cluster's id.
+    pub cluster_id: Arc<str>,
+    /// This broker.
+    pub node_id: i32,
+    /// The broker whose controller leads; -1 for none.
+    pub controller_id: i32,
+    /// The first producer id that was never taken.
+    pub next_producer_id: i64,
+    /// What was set on this broker.
+    pub broker_configs: Arc<BrokerConfigs>,
+    /// Brokers, by node id.
+    pub(super) brokers: OrdMap<i32, Arc<Broker>>,
+    /// Dynamic settings of brokers, by node id; `None` holds for all.
+    pub(super) settings: OrdMap<Option<i32>, Arc<BTreeMap<String, String>>>,
+    /// Topics, by name.
+    pub(super) topics: OrdMap<Arc<str>, Arc<Topic>>,
+    /// The same topics, by id.
+    pub(super) ids: OrdMap<TopicId, Arc<Topic>>,
+    /// Names with `.` or `_` in them, by what they look like with `_` for `.`.
+    pub(super) collisions: OrdMap<String, Arc<str>>,
+    /// Deleted topics whose data is not gone yet.
+    pub(super) deleting: OrdSet<TopicId>,
+    /// What holds for a topic on which nothing was set.
+    plain: Arc<TopicConfig>,
+}
+
+impl Image {
+    /// Nothing but a cluster's id and the settings that its broker was started with.
+    pub fn new(cluster_id: &str, node_id: i32, fixed: Arc<BTreeMap<String, String>>) -> Self {
+        let broker_configs = BrokerConfigs { fixed, ..BrokerConfigs::default() };
+        Self {
+            index: 0,
+            cluster_id: cluster_id.into(),
+            node_id,
+            controller_id: -1,
+            next_producer_id: 0,
+            plain: Arc::new(TopicConfig::effective(&BTreeMap::new(), &broker_configs)),
+            broker_configs: Arc::new(broker_configs),
+            brokers: OrdMap::new(),
+            settings: OrdMap::new(),
+            topics: OrdMap::new(),
+            ids: OrdMap::new(),
+            collisions: OrdMap::new(),
+            deleting: OrdSet::new(),
+        }
+    }
+
+    /// The topic of this name.
+    pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.topics.get(name)
+    }
+
+    /// The topic with this id.
+    pub fn topic_by_id(&self, id: TopicId) -> Option<&Arc<Topic>> {
+        self.ids.get(&id)
+    }
+
+    /// All topics, by name.
+    pub fn topics(&self) -> impl ExactSizeIterator<Item = &Arc<Topic>> {
+        self.topics.values()
+    }
+
+    /// The topics from this name on.
+    pub fn topics_from(&self, name: &str) -> impl Iterator<Item = &Arc<Topic>> {
+        let from = (Bound::Included(name), Bound::Unbounded);
+        self.topics.range::<_, str>(from).map(|(_, topic)| topic)
+    }
+
+    /// The existing topic whose name looks like this one where `.` and `_` count as the same, as in
+    /// names of metrics. It may have just this name.
+    pub fn collides_with(&self, name: &str) -> Option<&Arc<str>> {
+        if !has_collision_chars(name) {
+            return None;
+        }
+        self.collisions.get(&name.replace('.', "_"))
+    }
+
+    /// All brokers, by node id.
+    pub fn brokers(&self) -> impl ExactSizeIterator<Item = &Arc<Broker>> {
+        self.brokers.values()
+    }
+
+    /// The broker with this node id.
+    pub fn broker(&self, id: i32) -> Option<&Arc<Broker>> {
+        self.brokers.get(&id)
+    }
+
+    /// Dynamic settings of one broker, or of all where `broker` is `None`.
+    pub fn dynamic_settings(&self, broker: Option<i32>) -> BTreeMap<String, String> {
+        self.settings.get(&broker).map(|it| (**it).clone()).unwrap_or_default()
+    }
+
+    /// Deleted topics whose data is not gone yet, by id.
+    pub fn deleting(&self) -> impl ExactSizeIterator<Item = TopicId> {
+        self.deleting.iter().copied()
+    }
+
+    /// Whether this deleted topic's data may still be there.
+    pub fn is_deleting(&self, id: TopicId) -> bool {
+        self.deleting.contains(&id)
+    }
+
+    /// Partitions of all topics.
+    pub fn partition_count(&self) -> usize {
+        self.topics.values().map(|topic| topic.partitions.len()).sum()
+    }
+
+    /// The image after one more change. `index` stays: an entry may carry several.
+    pub fn apply(&mut self, record: &Record) {
+        match record {
+            Record::TopicCreated { id, name, partitions, settings } => {
+                let overrides: BTreeMap<_, _> = settings.iter().cloned().collect();
+                let partitions = partitions.iter().map(Partition::new).collect();
+                self.insert_topic(*id, name.as_str().into(), partitions, overrides);
+            }
+            Record::TopicDeleted { id } => {
+                let Some(topic) = self.ids.remove(id) else { return };
+                self.topics.remove(&topic.name);
+                if has_collision_chars(&topic.name) {
+                    self.collisions.remove(&topic.name.replace('.', "_"));
+                }
+                self.deleting.insert(*id);
+            }
+            Record::TopicForgotten { id } => {
+                self.deleting.remove(id);
+            }
+            Record::PartitionsAdded { id, partitions } => self.change_topic(*id, |topic| {
+                let added = partitions.iter().map(Partition::new);
+                topic.partitions = topic.partitions.iter().cloned().chain(added).collect();
+            }),
+            Record::TopicConfigSet { id, settings } => {
+                let (brokers, plain) = (self.broker_configs.clone(), self.plain.clone());
+                self.change_topic(*id, |topic| {
+                    merge(Arc::make_mut(&mut topic.overrides), settings);
+                    topic.config = effective(&topic.overrides, &brokers, &plain);
+                });
+            }
+            Record::BrokerConfigSet { broker, settings } => {
+                let mut changed = self.settings.get(broker).cloned().unwrap_or_default();
+                merge(Arc::make_mut(&mut changed), settings);
+                if changed.is_empty() {
+                    self.settings.remove(broker);
+                } else {
+                    self.settings.insert(*broker, changed);
+                }
+                if broker.is_none_or(|id| id == self.node_id) {
+                    self.settings_changed();
+                }
+            }
+            Record::BrokerStarted { broker, host, port, rack } => {
+                let started =
+                    Broker { id: *broker, host: host.clone(), port: *port, rack: rack.clone() };
+                self.brokers.insert(*broker, Arc::new(started));
+                self.raise_epochs(*broker);
+            }
+            Record::ProducerIdsTaken { count } => self.next_producer_id += i64::from(*count),
+        }
+    }
+
+    /// Adds a topic as a record or a snapshot has it.
+    pub(super) fn insert_topic(
+        &mut self,
+        id: TopicId,
+        name: Arc<str>,
+        partitions: Arc<[Partition]>,
+        overrides: BTreeMap<String, String>,
+    ) {
+        let config = effective(&overrides, &self.broker_configs, &self.plain);
+        let overrides = Arc::new(overrides);
+        let topic = Arc::new(Topic { name: name.clone(), id, partitions, overrides, config });
+        if has_collision_chars(&name) {
+            self.collisions.insert(name.replace('.', "_"), name.clone());
+        }
+        self.topics.insert(name, topic.clone());
+        self.ids.insert(id, topic);
+    }
+
+    /// Recomputes what follows from the settings of brokers.
+    pub(super) fn settings_changed(&mut self) {
+        let configs = BrokerConfigs {
+            fixed: self.broker_configs.fixed.clone(),
+            cluster: self.dynamic_settings(None),
+            broker: self.dynamic_settings(Some(self.node_id)),
+        };
+        self.plain = Arc::new(TopicConfig::effective(&BTreeMap::new(), &configs));
+        self.broker_configs = Arc::new(configs);
+        let ids: Vec<TopicId> = self.ids.keys().copied().collect();
+        let (brokers, plain) = (self.broker_configs.clone(), self.plain.clone());
+        for id in ids {
+            self.change_topic(id, |topic| {
+                topic.config = effective(&topic.overrides, &brokers, &plain);
+            });
+        }
+    }
+
+    fn raise_epochs(&mut self, broker: i32) {
+        let led = |topic: &Arc<Topic>| topic.partitions.iter().any(|it| it.leader == broker);
+        let ids: Vec<TopicId> = self.ids.values().filter(|it| led(it)).map(|it| it.id).collect();
+        for id in ids {
+            self.change_topic(id, |topic| {
+                topic.partitions = topic
+                    .partitions
+                    .iter()
+                    .map(|partition| {
+                        let mut partition = partition.clone();
+                        if partition.leader == broker {
+                            partition.leader_epoch += 1;
+                            partition.partition_epoch += 1;
+                        }
+                        partition
+                    })
+                    .collect();
+            });
+        }
+    }
+
+    fn change_topic(&mut self, id: TopicId, change: impl FnOnce(&mut Topic)) {
+        let Some(old) = self.ids.get(&id) else { return };
+        let mut topic = Topic::clone(old);
+        change(&mut topic);
+        let topic = Arc::new(topic);
+        self.topics.insert(topic.name.clone(), topic.clone());
+        self.ids.insert(id, topic);
+    }
+
+    /// Checks that the parts agree with each other.
+    pub fn invariants(&self) {
+        assert_eq!(self.topics.len(), self.ids.len(), "each topic has one name and one id");
+        for (name, topic) in &self.topics {
+            assert_eq!(*name, topic.name);
+            assert!(self.ids.get(&topic.id).is_some_and(|it| Arc::ptr_eq(it, topic)));
+            assert!(!self.deleting.contains(&topic.id), "a topic is not deleted and alive");
+            assert!(!topic.partitions.is_empty(), "a topic has partitions");
+            assert!(self.collides_with(name).is_none_or(|it| it == name));
+            for partition in &*topic.partitions {
+                assert!(partition.leader == -1 || partition.isr.contains(&partition.leader));
+                assert!(partition.isr.iter().all(|id| partition.replicas.contains(id)));
+            }
+        }
+        assert_eq!(
+            self.collisions.len(),
+            self.topics.keys().filter(|name| has_collision_chars(name)).count()
+        );
+    }
+}
+
+/// Topics on which nothing was set share one configuration.
+fn effective(
+    overrides: &BTreeMap<String, String>,
+    brokers: &BrokerConfigs,
+    plain: &Arc<TopicConfig>,
+) -> Arc<TopicConfig> {
+    if overrides.is_empty() {
+        plain.clone()
+    } else {
+        Arc::new(TopicConfig::effective(overrides, brokers))
+    }
+}
+
+fn merge(into: &mut BTreeMap<String, String>, settings: &Settings) {
+    for (name, value) in settings {
+        match value {
+            Some(value) => into.insert(name.clone(), value.clone()),
+            None => into.remove(name),
+        };
+    }
+}
+
+fn has_collision_chars(name: &str) -> bool {
+    name.contains(['.', '_'])
+}

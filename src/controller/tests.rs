@@ -1,0 +1,461 @@
+//! The controller against a naive model, over restarts.
+
+use super::codec::{decode_batch, encode_batch};
+use super::core::{Controller, MetaError, OpenOptions};
+use super::image::Image;
+use super::record::{NewPartition, Record};
+use crate::storage::buffer::Budget;
+use crate::storage::disk::{Disk, RealDisk};
+use crate::types::TopicId;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A directory below `target/` that goes with its test.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("target/test-meta-{}-{number}", std::process::id());
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn disk(&self) -> Disk {
+        Disk::Real(RealDisk::new(&self.0, Budget::new(usize::MAX)).unwrap())
+    }
+
+    fn file(&self, path: &str) -> PathBuf {
+        self.0.join(path)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn options() -> OpenOptions {
+    OpenOptions {
+        cluster_id: "cluster".into(),
+        node_id: 1,
+        host: "localhost".into(),
+        port: 9092,
+        rack: None,
+        fixed: Arc::default(),
+        shards: 2,
+    }
+}
+
+fn open(disk: &Disk) -> Controller {
+    Controller::open(disk, &options()).unwrap().0
+}
+
+fn id(number: u8) -> TopicId {
+    TopicId([number; 16])
+}
+
+fn partitions(count: usize) -> Vec<NewPartition> {
+    vec![NewPartition { replicas: Arc::new([1]) }; count]
+}
+
+fn topic(number: u8, count: usize) -> Record {
+    let name = format!("topic-{number}");
+    Record::TopicCreated { id: id(number), name, partitions: partitions(count), settings: vec![] }
+}
+
+/// Proposes, and writes until nothing is left to write.
+fn commit(controller: &mut Controller, disk: &Disk, records: &[Record]) -> Arc<Image> {
+    let index = controller.propose(records);
+    while let Some(persist) = controller.ready() {
+        for op in persist.ops {
+            disk.run(op).unwrap();
+        }
+        controller.persisted(persist.ticket);
+    }
+    let image = controller.image();
+    assert_eq!(image.index, index);
+    image
+}
+
+/// What an image shows, without what shares it.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Model {
+    topics: BTreeMap<String, ModelTopic>,
+    deleting: BTreeSet<TopicId>,
+    broker: BTreeMap<String, String>,
+    next_producer_id: i64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct ModelTopic {
+    id: TopicId,
+    epochs: Vec<i32>,
+    settings: BTreeMap<String, String>,
+}
+
+impl Model {
+    fn of(image: &Image) -> Self {
+        let topics = image.topics().map(|topic| {
+            assert!(image.topic_by_id(topic.id).is_some_and(|it| it.name == topic.name));
+            let expected =
+                crate::types::TopicConfig::effective(&topic.overrides, &image.broker_configs);
+            assert_eq!(*topic.config, expected);
+            let epochs = topic.partitions.iter().map(|it| it.leader_epoch).collect();
+            let settings = (*topic.overrides).clone();
+            (topic.name.to_string(), ModelTopic { id: topic.id, epochs, settings })
+        });
+        Self {
+            topics: topics.collect(),
+            deleting: image.deleting().collect(),
+            broker: image.dynamic_settings(Some(1)),
+            next_producer_id: image.next_producer_id,
+        }
+    }
+
+    fn by_id(&mut self, id: TopicId) -> Option<&mut ModelTopic> {
+        self.topics.values_mut().find(|topic| topic.id == id)
+    }
+
+    fn apply(&mut self, record: &Record) {
+        let merge = |into: &mut BTreeMap<String, String>, settings: &[(String, Option<String>)]| {
+            for (name, value) in settings {
+                into.remove(name);
+                into.extend(value.clone().map(|value| (name.clone(), value)));
+            }
+        };
+        match record {
+            Record::TopicCreated { id, name, partitions, settings } => {
+                let settings = settings.iter().cloned().collect();
+                let topic = ModelTopic { id: *id, epochs: vec![0; partitions.len()], settings };
+                self.topics.insert(name.clone(), topic);
+            }
+            Record::TopicDeleted { id } => {
+                let before = self.topics.len();
+                self.topics.retain(|_, topic| topic.id != *id);
+                if self.topics.len() < before {
+                    self.deleting.insert(*id);
+                }
+            }
+            Record::TopicForgotten { id } => drop(self.deleting.remove(id)),
+            Record::PartitionsAdded { id, partitions } => {
+                if let Some(topic) = self.by_id(*id) {
+                    topic.epochs.extend(vec![0; partitions.len()]);
+                }
+            }
+            Record::TopicConfigSet { id, settings } => {
+                if let Some(topic) = self.by_id(*id) {
+                    merge(&mut topic.settings, settings);
+                }
+            }
+            Record::BrokerConfigSet { settings, .. } => merge(&mut self.broker, settings),
+            Record::BrokerStarted { .. } => {
+                for epoch in self.topics.values_mut().flat_map(|it| &mut it.epochs) {
+                    *epoch += 1;
+                }
+            }
+            Record::ProducerIdsTaken { count } => self.next_producer_id += i64::from(*count),
+        }
+    }
+}
+
+/// Records as a controller would propose them: a name and an id are created once.
+fn record() -> impl Strategy<Value = Record> {
+    let setting = || {
+        let value =
+            prop_oneof![Just(None), (1..9u32).prop_map(|v| Some((v * 1_048_576).to_string()))];
+        prop::collection::vec(
+            (prop::sample::select(vec!["segment.bytes", "retention.ms"]), value),
+            0..3,
+        )
+        .prop_map(|it| it.into_iter().map(|(k, v)| (k.to_owned(), v)).collect::<Vec<_>>())
+    };
+    prop_oneof![
+        4 => (0..12u8, 1..5usize).prop_map(|(n, count)| topic(n, count)),
+        2 => (0..12u8).prop_map(|n| Record::TopicDeleted { id: id(n) }),
+        1 => (0..12u8).prop_map(|n| Record::TopicForgotten { id: id(n) }),
+        2 => (0..12u8, 1..4usize)
+            .prop_map(|(n, count)| Record::PartitionsAdded { id: id(n), partitions: partitions(count) }),
+        2 => (0..12u8, setting())
+            .prop_map(|(n, settings)| Record::TopicConfigSet { id: id(n), settings }),
+        1 => setting().prop_map(|mut settings| {
+            for it in &mut settings {
+                it.0 = format!("log.{}", it.0);
+            }
+            Record::BrokerConfigSet { broker: Some(1), settings }
+        }),
+        1 => (1..2000).prop_map(|count| Record::ProducerIdsTaken { count }),
+    ]
+}
+
+/// Drops creations of what was there once: ids are never used again.
+fn plausible(records: Vec<Record>) -> Vec<Record> {
+    let mut used = BTreeSet::new();
+    let fresh = |record: &Record| match record {
+        Record::TopicCreated { id, .. } => used.insert(*id),
+        _ => true,
+    };
+    records.into_iter().filter(fresh).collect()
+}
+
+fn started() -> Record {
+    Record::BrokerStarted { broker: 1, host: "localhost".into(), port: 9092, rack: None }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn agrees_with_a_naive_model_over_restarts(
+        batches in prop::collection::vec((prop::collection::vec(record(), 1..4), 0..8u8), 1..24),
+        small_log in any::<bool>(),
+    ) {
+        let dir = Dir::new();
+        let disk = dir.disk();
+        let limit = if small_log { 20_000 } else { 1 << 20 };
+        let open = || Controller::open_with(&disk, &options(), limit).unwrap().0;
+        let mut controller = open();
+        let mut model = Model::default();
+        let mut used = BTreeSet::new();
+        for (records, dice) in batches {
+            let records: Vec<Record> = plausible(records)
+                .into_iter()
+                .filter(|it| !matches!(it, Record::TopicCreated { id, .. } if !used.insert(*id)))
+                .collect();
+            for it in &records {
+                model.apply(it);
+            }
+            let image = commit(&mut controller, &disk, &records);
+            image.invariants();
+            prop_assert_eq!(&Model::of(&image), &model);
+            prop_assert_eq!(controller.draft(), &*image);
+            if dice == 0 {
+                drop(controller);
+                controller = open();
+                model.apply(&started());
+                prop_assert_eq!(&Model::of(&controller.image()), &model);
+            }
+        }
+    }
+
+    #[test]
+    fn records_read_as_written(records in prop::collection::vec(record(), 0..20)) {
+        prop_assert_eq!(decode_batch(&encode_batch(&records)).unwrap(), records);
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_read(mut bytes in prop::collection::vec(any::<u8>(), 0..200), at in any::<usize>(), to in any::<u8>()) {
+        let _ = decode_batch(&bytes);
+        let _ = super::codec::decode_write(&bytes);
+        let _ = super::codec::decode_snapshot(&bytes, 1, Arc::default());
+        bytes = encode_batch(&[topic(1, 3), started()]);
+        let at = at % bytes.len();
+        bytes[at] = to;
+        let _ = decode_batch(&bytes);
+    }
+}
+
+#[test]
+fn a_start_raises_the_epochs_of_what_the_broker_leads() {
+    let dir = Dir::new();
+    let disk = dir.disk();
+    let mut controller = open(&disk);
+    let image = commit(&mut controller, &disk, &[topic(1, 2)]);
+    assert_eq!(image.topic("topic-1").unwrap().partitions[1].leader_epoch, 0);
+    assert_eq!(image.broker(1).unwrap().port, 9092);
+    for epoch in 1..4 {
+        let image = open(&disk).image();
+        let partition = &image.topic("topic-1").unwrap().partitions[1];
+        assert_eq!((partition.leader_epoch, partition.partition_epoch), (epoch, epoch));
+        assert_eq!((partition.leader, &*partition.isr), (1, &[1][..]));
+        assert_eq!(image.controller_id, 1);
+    }
+}
+
+#[test]
+fn nothing_takes_effect_before_it_is_written() {
+    let dir = Dir::new();
+    let disk = dir.disk();
+    let mut controller = open(&disk);
+    let first = controller.propose(&[topic(1, 1)]);
+    assert!(controller.draft().topic("topic-1").is_some());
+    let persist = controller.ready().unwrap();
+    assert!(controller.image().topic("topic-1").is_none());
+    // What is proposed meanwhile waits for the write in flight, and goes out with one write.
+    controller.propose(&[topic(2, 1)]);
+    let last = controller.propose(&[topic(3, 1)]);
+    assert!(controller.ready().is_none());
+    for op in persist.ops {
+        disk.run(op).unwrap();
+    }
+    let image = controller.persisted(persist.ticket).unwrap();
+    assert_eq!((image.index, image.topics().len()), (first, 1));
+    let persist = controller.ready().unwrap();
+    for op in persist.ops {
+        disk.run(op).unwrap();
+    }
+    let image = controller.persisted(persist.ticket).unwrap();
+    assert_eq!((image.index, image.topics().len()), (last, 3));
+    assert!(controller.ready().is_none());
+}
+
+#[test]
+fn producer_ids_are_never_given_twice() {
+    let dir = Dir::new();
+    let disk = dir.disk();
+    let mut controller = open(&disk);
+    let a = controller.take_producer_ids(1000);
+    let b = controller.take_producer_ids(1000);
+    assert_eq!((a.first, b.first, b.count), (0, 1000, 1000));
+    assert!(b.index > a.index);
+    commit(&mut controller, &disk, &[]);
+    drop(controller);
+    assert_eq!(open(&disk).take_producer_ids(1000).first, 2000);
+}
+
+#[test]
+fn a_topic_is_forgotten_when_every_shard_dropped_it() {
+    let dir = Dir::new();
+    let disk = dir.disk();
+    let mut controller = open(&disk);
+    commit(&mut controller, &disk, &[topic(1, 1)]);
+    assert!(!controller.topic_dropped(id(1), 0), "it is not deleted");
+    let image = commit(&mut controller, &disk, &[Record::TopicDeleted { id: id(1) }]);
+    assert!(image.topic("topic-1").is_none() && image.is_deleting(id(1)));
+    assert!(!controller.topic_dropped(id(1), 0));
+    assert!(!controller.topic_dropped(id(1), 0));
+    assert!(controller.topic_dropped(id(1), 1));
+    let image = commit(&mut controller, &disk, &[]);
+    assert!(!image.is_deleting(id(1)));
+    assert!(!controller.topic_dropped(id(1), 1));
+}
+
+#[test]
+fn another_cluster_and_another_node_are_refused() {
+    let dir = Dir::new();
+    let disk = dir.disk();
+    open(&disk);
+    let cluster = OpenOptions { cluster_id: "other".into(), ..options() };
+    let error = Controller::open(&disk, &cluster).err().unwrap();
+    assert!(matches!(error, MetaError::OtherCluster { .. }), "{error}");
+    let node = OpenOptions { node_id: 2, ..options() };
+    let error = Controller::open(&disk, &node).err().unwrap();
+    assert!(matches!(error, MetaError::OtherNode(2)), "{error}");
+    open(&disk);
+}
+
+/// Cuts the log at every sector, and zeroes every sector of its last write: what was acknowledged
+/// before that write is there, and nothing of that write that is not whole.
+#[test]
+fn a_torn_tail_is_cut() {
+    let dir = Dir::new();
+    let disk = dir.disk();
+    let mut controller = open(&disk);
+    commit(&mut controller, &disk, &[topic(1, 1)]);
+    let settings = (0..100).map(|i| (format!("name.{i}"), "v".repeat(100))).collect();
+    let big =
+        Record::TopicCreated { id: id(2), name: "big".into(), partitions: partitions(1), settings };
+    let start = std::fs::metadata(dir.file("meta/log-0")).unwrap().len();
+    commit(&mut controller, &disk, &[big]);
+    drop(controller);
+    let whole = std::fs::read(dir.file("meta/log-0")).unwrap();
+    let snapshot = std::fs::read(dir.file("meta/snapshot")).unwrap();
+    let written = whole.len() - start as usize;
+    assert!(written >= 3 * 4096, "the last write has several blocks");
+    let mut torn: Vec<Vec<u8>> = Vec::new();
+    for cut in (0..written).step_by(512) {
+        torn.push(whole[..start as usize + cut].to_vec());
+        let mut hole = whole.clone();
+        hole[start as usize + cut..][..512].fill(0);
+        torn.push(hole);
+    }
+    for bytes in torn {
+        // Zeros at the end are padding, and no loss.
+        let mut padded = bytes.clone();
+        padded.resize(whole.len(), 0);
+        let has_all = padded == whole;
+        std::fs::remove_dir_all(dir.file("meta")).unwrap();
+        std::fs::create_dir(dir.file("meta")).unwrap();
+        std::fs::write(dir.file("meta/log-0"), &bytes).unwrap();
+        std::fs::write(dir.file("meta/snapshot"), &snapshot).unwrap();
+        let mut controller = open(&disk);
+        let image = controller.image();
+        assert!(image.topic("topic-1").is_some());
+        assert_eq!(image.topic("big").is_some(), has_all);
+        commit(&mut controller, &disk, &[topic(3, 1)]);
+        drop(controller);
+        let image = open(&disk).image();
+        assert_eq!(image.topic("big").is_some(), has_all);
+        assert!(image.topic("topic-1").is_some() && image.topic("topic-3").is_some());
+    }
+}
+
+#[test]
+fn damage_before_the_tail_is_refused() {
+    let dir = Dir::new();
+    let disk = dir.disk();
+    let mut controller = open(&disk);
+    for number in 1..5 {
+        commit(&mut controller, &disk, &[topic(number, 1)]);
+    }
+    drop(controller);
+    let path = dir.file("meta/log-0");
+    let whole = std::fs::read(&path).unwrap();
+    for block in 0..whole.len() / 4096 - 1 {
+        for at in [0, 5, 20, 33, 60] {
+            let mut bytes = whole.clone();
+            bytes[block * 4096 + at] ^= 4;
+            std::fs::write(&path, &bytes).unwrap();
+            let error = Controller::open(&disk, &options()).err().expect("damage is found");
+            assert!(matches!(error, MetaError::Damaged(_)), "{error}");
+            assert_eq!(std::fs::read(&path).unwrap(), bytes, "and nothing is touched");
+        }
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(Controller::open(&disk, &options()), Err(MetaError::Damaged(_))));
+    std::fs::write(&path, &whole).unwrap();
+    let mut snapshot = std::fs::read(dir.file("meta/snapshot")).unwrap();
+    snapshot[40] ^= 1;
+    std::fs::write(dir.file("meta/snapshot"), &snapshot).unwrap();
+    assert!(matches!(Controller::open(&disk, &options()), Err(MetaError::Damaged(_))));
+    std::fs::remove_file(dir.file("meta/snapshot")).unwrap();
+    assert!(matches!(Controller::open(&disk, &options()), Err(MetaError::Damaged(_))));
+}
+
+#[test]
+fn a_long_log_is_replaced_by_a_snapshot() {
+    let dir = Dir::new();
+    let disk = dir.disk();
+    let (mut controller, _) = Controller::open_with(&disk, &options(), 64 << 10).unwrap();
+    for number in 0..100 {
+        commit(&mut controller, &disk, &[topic(number, 1)]);
+    }
+    let expected = Model::of(&controller.image());
+    drop(controller);
+    let files: Vec<_> = disk.list("meta").unwrap();
+    assert_eq!(files.len(), 2, "{files:?}");
+    assert!(files.iter().all(|it| it.len <= 64 << 10), "{files:?}");
+    let mut expected = expected;
+    expected.apply(&started());
+    assert_eq!(Model::of(&open(&disk).image()), expected);
+}
+
+#[test]
+fn the_generated_code_is_fresh() {
+    let schema = include_bytes!("../../schemas/metadata.fbs");
+    let generated = include_str!("generated/metadata.rs");
+    let expected = format!("// CRC-32C of schemas/metadata.fbs: {:08x}", crc32c::crc32c(schema));
+    assert_eq!(
+        generated.lines().next(),
+        Some(expected.as_str()),
+        "schemas/metadata.fbs changed: run the `flatc` of crate flatc-fork 0.6.0+25.12.19 as \
+         `flatc --rust -o src/controller/generated schemas/metadata.fbs`, rename the output to \
+         metadata.rs and put the expected line above it"
+    );
+}
