@@ -3,3 +3,4 @@
 pub mod buffer;
 pub mod disk;
 pub mod io;
+pub mod ring;

@@ -1,0 +1,606 @@
+//! Operations on files through a shard's own io_uring.
+//!
+//! The shard's executor has rings of its own; this one is beside them because of what it can do
+//! and they cannot: write our reference-counted, `Send` buffers without copying them into the
+//! runtime's buffers first, link a write with its sync in one submission, and keep every buffer in
+//! the submission table, where no dropped future can free memory that the kernel still writes to.
+//! Completions raise an eventfd, which the shard waits for with everything else that it waits for.
+//!
+//! Operations on the same file run in any order: the engine submits what depends on a completion
+//! only after it.
+
+use super::buffer::{ALIGN, AlignedBuf, Budget};
+use super::io::{Completion, FilePath, Op, Submission};
+use bytes::Bytes;
+use io_uring::{IoUring, opcode, squeue, types};
+use slab::Slab;
+use std::collections::{HashMap, VecDeque};
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Submission queue entries.
+const DEPTH: u32 = 256;
+/// Completion queue entries. Never more than these are in flight, so that the queue cannot overflow.
+const IN_FLIGHT_MAX: usize = 2048;
+/// `user_data` bit that marks the sync half of a linked write.
+const SYNC_HALF: u64 = 1 << 63;
+
+const _: () = assert!(DEPTH as usize * 2 <= IN_FLIGHT_MAX);
+
+/// Who asked for an operation; comes back with its completion. Ids need be unique per asker only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// The storage engine.
+    Engine,
+    /// The controller's log.
+    Controller,
+    /// A cold read; the id is its ticket.
+    Read,
+}
+
+/// What the kernel works on.
+enum Work {
+    Write {
+        data: Bytes,
+    },
+    WriteSync {
+        data: Bytes,
+        sync_id: u64,
+    },
+    Plain,
+    RemoveDir,
+    Unlink,
+    Rename {
+        from: FilePath,
+        to: FilePath,
+    },
+    Read {
+        pos: u64,
+        len: usize,
+        filled: usize,
+        buf: AlignedBuf,
+    },
+    /// Creates, and keeps the descriptor.
+    Create {
+        path: FilePath,
+    },
+    /// Opens for those that wait in [`Ring::opening`].
+    Open {
+        path: FilePath,
+    },
+}
+
+struct InFlight {
+    asker: Asker,
+    id: u64,
+    work: Work,
+    /// Keeps the descriptor open, although the cache may have let it go.
+    file: Option<Rc<OwnedFd>>,
+    /// Keeps the paths where they are.
+    _paths: Option<Box<[CString]>>,
+    /// A linked write has two completions.
+    halves: u8,
+}
+
+/// Open descriptors, least recently used out first.
+struct Descriptors {
+    open: HashMap<FilePath, (Rc<OwnedFd>, u64)>,
+    limit: usize,
+    clock: u64,
+}
+
+impl Descriptors {
+    fn get(&mut self, path: &FilePath) -> Option<Rc<OwnedFd>> {
+        self.clock += 1;
+        let (file, used) = self.open.get_mut(path)?;
+        *used = self.clock;
+        Some(file.clone())
+    }
+
+    fn put(&mut self, path: FilePath, file: Rc<OwnedFd>) {
+        self.clock += 1;
+        self.open.insert(path, (file, self.clock));
+        if self.open.len() > self.limit {
+            // An eighth at a time, so that the walk is paid once for many.
+            let mut ages: Vec<u64> = self.open.values().map(|&(_, used)| used).collect();
+            let nth = self.limit / 8;
+            let (_, &mut oldest_kept, _) = ages.select_nth_unstable(nth);
+            self.open.retain(|_, &mut (_, used)| used >= oldest_kept);
+        }
+    }
+}
+
+/// A shard's io_uring for files, and its descriptors.
+pub struct Ring {
+    uring: IoUring,
+    event: OwnedFd,
+    root: PathBuf,
+    root_fd: OwnedFd,
+    budget: Arc<Budget>,
+    files: Descriptors,
+    opening: HashMap<FilePath, Vec<(Asker, Submission)>>,
+    table: Slab<InFlight>,
+    /// Entries that the kernel has or will get.
+    entries: usize,
+    backlog: VecDeque<(Asker, Submission)>,
+    /// Completions made without the kernel.
+    ready: Vec<(Asker, Completion)>,
+}
+
+impl Ring {
+    /// A ring over the data directory `root`, with at most `descriptors` files open; reads are
+    /// charged to `budget`.
+    pub fn new(root: &Path, descriptors: usize, budget: Arc<Budget>) -> io::Result<Self> {
+        let uring = IoUring::builder().setup_cqsize(IN_FLIGHT_MAX as u32).build(DEPTH)?;
+        // SAFETY: a call without pointers.
+        let event = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
+        if event < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: just made, and owned by nobody else.
+        let event = unsafe { OwnedFd::from_raw_fd(event) };
+        uring.submitter().register_eventfd(event.as_raw_fd())?;
+        Ok(Self {
+            uring,
+            event,
+            root: root.to_path_buf(),
+            root_fd: File::open(root)?.into(),
+            budget,
+            files: Descriptors { open: HashMap::new(), limit: descriptors.max(8), clock: 0 },
+            opening: HashMap::new(),
+            table: Slab::with_capacity(DEPTH as usize),
+            entries: 0,
+            backlog: VecDeque::new(),
+            ready: Vec::new(),
+        })
+    }
+
+    /// The eventfd that becomes readable when there is something to [`reap`](Self::reap).
+    pub fn event(&self) -> RawFd {
+        self.event.as_raw_fd()
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        self.table.is_empty() && self.backlog.is_empty() && self.ready.is_empty()
+    }
+
+    /// Takes an operation; the kernel sees it at the next [`flush`](Self::flush).
+    pub fn submit(&mut self, asker: Asker, submission: Submission) {
+        if self.entries + 2 > IN_FLIGHT_MAX || !self.backlog.is_empty() {
+            self.backlog.push_back((asker, submission));
+        } else {
+            self.start(asker, submission);
+        }
+    }
+
+    /// Hands everything that was submitted to the kernel. An error here is not that of an operation
+    /// but of the ring itself: nothing can be written any more.
+    pub fn flush(&mut self) -> io::Result<()> {
+        if self.uring.submission().is_empty() {
+            return Ok(());
+        }
+        loop {
+            match self.uring.submit() {
+                Ok(_) => return Ok(()),
+                Err(e) => match e.raw_os_error() {
+                    Some(libc::EINTR) => {}
+                    // The kernel is short of something; the entries stay in the queue, and the next
+                    // completion, or the next submission, brings us here again.
+                    Some(libc::EAGAIN | libc::EBUSY) if self.entries > 0 => return Ok(()),
+                    _ => return Err(e),
+                },
+            }
+        }
+    }
+
+    /// Moves what has completed to `out`, and starts what had to wait for it.
+    pub fn reap(&mut self, out: &mut Vec<(Asker, Completion)>) -> io::Result<()> {
+        loop {
+            out.append(&mut self.ready);
+            let Some(entry) = self.uring.completion().next() else { break };
+            self.entries -= 1;
+            self.completed(entry.user_data(), entry.result());
+        }
+        while self.entries + 2 <= IN_FLIGHT_MAX {
+            let Some((asker, submission)) = self.backlog.pop_front() else { break };
+            self.start(asker, submission);
+        }
+        out.append(&mut self.ready);
+        self.flush()
+    }
+
+    /// Waits for the next completion; for the time after the executor has ended, and for tests.
+    pub fn wait(&mut self) -> io::Result<()> {
+        self.uring.submit_and_wait(1).map(|_| ())
+    }
+
+    fn start(&mut self, asker: Asker, submission: Submission) {
+        let Submission { id, op } = submission;
+        match op {
+            Op::Write { ref path, .. }
+            | Op::WriteSync { ref path, .. }
+            | Op::Sync { ref path }
+            | Op::SyncDir { ref path }
+            | Op::Read { ref path, .. } => match self.files.get(path) {
+                Some(file) => self.start_on(file, asker, id, op),
+                None => self.open(path.clone(), asker, Submission { id, op }),
+            },
+            Op::MakeDir { path } => {
+                // Once or twice in the life of a data directory, and it has parents to make.
+                let made = std::fs::create_dir_all(self.root.join(&*path));
+                self.finish(asker, id, made.map(|()| Bytes::new()));
+            }
+            Op::Create { path } => {
+                let flags = libc::O_CREAT | libc::O_TRUNC;
+                self.files.open.remove(&path);
+                self.start_open(asker, id, &path.clone(), flags, Work::Create { path });
+            }
+            Op::Rename { from, to } => {
+                let Some(paths) = self.c_paths(asker, id, &[&from, &to]) else { return };
+                let root = types::Fd(self.root_fd.as_raw_fd());
+                let entry =
+                    opcode::RenameAt::new(root, paths[0].as_ptr(), root, paths[1].as_ptr()).build();
+                self.push_paths(asker, id, Work::Rename { from, to }, paths, &entry);
+            }
+            Op::Unlink { path } => {
+                self.files.open.remove(&path);
+                self.start_unlink(asker, id, &path, 0, Work::Unlink);
+            }
+            Op::RemoveDir { path } => {
+                self.files.open.remove(&path);
+                self.start_unlink(asker, id, &path, libc::AT_REMOVEDIR, Work::RemoveDir);
+            }
+        }
+    }
+
+    fn start_unlink(&mut self, asker: Asker, id: u64, path: &str, flags: i32, work: Work) {
+        let Some(paths) = self.c_paths(asker, id, &[path]) else { return };
+        let root = types::Fd(self.root_fd.as_raw_fd());
+        let entry = opcode::UnlinkAt::new(root, paths[0].as_ptr()).flags(flags).build();
+        self.push_paths(asker, id, work, paths, &entry);
+    }
+
+    fn start_open(&mut self, asker: Asker, id: u64, path: &str, flags: i32, work: Work) {
+        // The empty path is the data directory itself.
+        let name = if path.is_empty() { "." } else { path };
+        let Some(paths) = self.c_paths(asker, id, &[name]) else { return };
+        let entry = opcode::OpenAt::new(types::Fd(self.root_fd.as_raw_fd()), paths[0].as_ptr())
+            .flags(
+                libc::O_CLOEXEC
+                    | flags
+                    | if flags & libc::O_DIRECTORY == 0 {
+                        libc::O_RDWR | libc::O_DIRECT
+                    } else {
+                        libc::O_RDONLY
+                    },
+            )
+            .mode(0o644)
+            .build();
+        self.push_paths(asker, id, work, paths, &entry);
+    }
+
+    fn open(&mut self, path: FilePath, asker: Asker, submission: Submission) {
+        let flags = if matches!(submission.op, Op::SyncDir { .. }) { libc::O_DIRECTORY } else { 0 };
+        if let Some(waiting) = self.opening.get_mut(&path) {
+            waiting.push((asker, submission));
+            return;
+        }
+        let id = submission.id;
+        self.opening.insert(path.clone(), vec![(asker, submission)]);
+        self.start_open(asker, id, &path.clone(), flags, Work::Open { path });
+    }
+
+    fn start_on(&mut self, file: Rc<OwnedFd>, asker: Asker, id: u64, op: Op) {
+        let fd = types::Fd(file.as_raw_fd());
+        let in_flight = |work, halves| InFlight {
+            asker,
+            id,
+            work,
+            file: Some(file.clone()),
+            _paths: None,
+            halves,
+        };
+        match op {
+            Op::Write { pos, data, .. } => {
+                let entry = opcode::Write::new(fd, data.as_ptr(), data.len() as u32);
+                let entry = entry.offset(pos).build();
+                self.push(in_flight(Work::Write { data }, 1), &entry);
+            }
+            Op::WriteSync { pos, data, sync_id, .. } => {
+                let write = opcode::Write::new(fd, data.as_ptr(), data.len() as u32);
+                let write = write.offset(pos).build().flags(squeue::Flags::IO_LINK);
+                let sync = opcode::Fsync::new(fd).flags(types::FsyncFlags::DATASYNC).build();
+                let key = self.table.insert(in_flight(Work::WriteSync { data, sync_id }, 2)) as u64;
+                self.push_entries(&[write.user_data(key), sync.user_data(key | SYNC_HALF)]);
+            }
+            Op::Sync { .. } => {
+                let entry = opcode::Fsync::new(fd).flags(types::FsyncFlags::DATASYNC).build();
+                self.push(in_flight(Work::Plain, 1), &entry);
+            }
+            Op::SyncDir { .. } => {
+                self.push(in_flight(Work::Plain, 1), &opcode::Fsync::new(fd).build());
+            }
+            Op::Read { pos, len, .. } => {
+                let mut buf = AlignedBuf::zeroed(len, &self.budget);
+                let entry = opcode::Read::new(fd, buf.as_mut_ptr(), len as u32);
+                let entry = entry.offset(pos).build();
+                self.push(in_flight(Work::Read { pos, len, filled: 0, buf }, 1), &entry);
+            }
+            _ => unreachable!("operations without a descriptor start elsewhere"),
+        }
+    }
+
+    fn c_paths(&mut self, asker: Asker, id: u64, paths: &[&str]) -> Option<Box<[CString]>> {
+        match paths.iter().map(|p| CString::new(*p)).collect() {
+            Ok(paths) => Some(paths),
+            Err(e) => {
+                self.finish(asker, id, Err(e.into()));
+                None
+            }
+        }
+    }
+
+    fn push_paths(
+        &mut self,
+        asker: Asker,
+        id: u64,
+        work: Work,
+        paths: Box<[CString]>,
+        entry: &squeue::Entry,
+    ) {
+        let in_flight = InFlight { asker, id, work, file: None, _paths: Some(paths), halves: 1 };
+        self.push(in_flight, entry);
+    }
+
+    fn push(&mut self, in_flight: InFlight, entry: &squeue::Entry) {
+        let key = self.table.insert(in_flight) as u64;
+        self.push_entries(&[entry.clone().user_data(key)]);
+    }
+
+    fn push_entries(&mut self, entries: &[squeue::Entry]) {
+        self.entries += entries.len();
+        loop {
+            // SAFETY: buffers, paths and descriptors stand in the table until the completion.
+            if unsafe { self.uring.submission().push_multiple(entries) }.is_ok() {
+                return;
+            }
+            // The queue is full. The kernel takes all of it in one call, unless it is short of
+            // memory for an instant.
+            let _ = self.uring.submit();
+        }
+    }
+
+    fn finish(&mut self, asker: Asker, id: u64, result: io::Result<Bytes>) {
+        self.ready.push((asker, Completion { id, result }));
+    }
+
+    fn completed(&mut self, user_data: u64, result: i32) {
+        let sync_half = user_data & SYNC_HALF != 0;
+        let key = (user_data & !SYNC_HALF) as usize;
+        let outcome =
+            if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(result) };
+        let slot = &mut self.table[key];
+        if let (Work::Read { pos, len, filled, buf }, Ok(n)) = (&mut slot.work, &outcome) {
+            *filled += *n as usize;
+            // A direct read that ends at a block boundary has not necessarily met the file's end.
+            if *n > 0 && *filled < *len && (*filled).is_multiple_of(ALIGN) {
+                let fd = slot.file.as_ref().expect("a read has its file").as_raw_fd();
+                let rest = &mut buf[*filled..*len];
+                let entry = opcode::Read::new(types::Fd(fd), rest.as_mut_ptr(), rest.len() as u32)
+                    .offset(*pos + *filled as u64)
+                    .build()
+                    .user_data(user_data);
+                self.push_entries(&[entry]);
+                return;
+            }
+        }
+        slot.halves -= 1;
+        let asker = slot.asker;
+        if slot.halves > 0 || sync_half {
+            let Work::WriteSync { data, sync_id } = &slot.work else {
+                unreachable!("only a linked write has two halves")
+            };
+            let (len, sync_id, id) = (data.len(), *sync_id, slot.id);
+            if slot.halves == 0 {
+                self.table.remove(key);
+            }
+            let done = if sync_half {
+                outcome.map(|_| Bytes::new())
+            } else {
+                outcome.and_then(|n| whole(n, len))
+            };
+            self.finish(asker, if sync_half { sync_id } else { id }, done);
+            return;
+        }
+        let InFlight { id, work, .. } = self.table.remove(key);
+        let done = match work {
+            Work::Write { data } | Work::WriteSync { data, .. } => {
+                outcome.and_then(|n| whole(n, data.len()))
+            }
+            Work::Plain => outcome.map(|_| Bytes::new()),
+            Work::Unlink => forgive(outcome, &[libc::ENOENT]),
+            Work::RemoveDir => forgive(outcome, &[libc::ENOENT, libc::ENOTEMPTY, libc::EEXIST]),
+            Work::Rename { from, to } => {
+                // A descriptor names the file, not the path: it goes along.
+                self.files.open.remove(&to);
+                if let Some((file, _)) = self.files.open.remove(&from)
+                    && outcome.is_ok()
+                {
+                    self.files.put(to, file);
+                }
+                outcome.map(|_| Bytes::new())
+            }
+            Work::Read { filled, buf, .. } => outcome.map(|_| buf.freeze().slice(..filled)),
+            Work::Create { path } => outcome.map(|fd| {
+                self.files.put(path, Rc::new(owned(fd)));
+                Bytes::new()
+            }),
+            Work::Open { path } => {
+                let waiting = self.opening.remove(&path).unwrap_or_default();
+                match outcome {
+                    Ok(fd) => {
+                        let file = Rc::new(owned(fd));
+                        self.files.put(path, file.clone());
+                        for (asker, Submission { id, op }) in waiting {
+                            self.start_on(file.clone(), asker, id, op);
+                        }
+                    }
+                    Err(e) => {
+                        let again = || match e.raw_os_error() {
+                            Some(code) => io::Error::from_raw_os_error(code),
+                            None => e.kind().into(),
+                        };
+                        for (asker, Submission { id, op }) in waiting {
+                            if let Op::WriteSync { sync_id, .. } = op {
+                                self.finish(asker, id, Err(again()));
+                                self.finish(asker, sync_id, Err(again()));
+                            } else {
+                                self.finish(asker, id, Err(again()));
+                            }
+                        }
+                    }
+                }
+                return;
+            }
+        };
+        self.finish(asker, id, done);
+    }
+}
+
+impl Drop for Ring {
+    /// The kernel may still write to buffers of reads in flight, and read from those of writes: they
+    /// are waited for.
+    fn drop(&mut self) {
+        while self.entries > 0 && self.wait().is_ok() {
+            while let Some(entry) = self.uring.completion().next() {
+                self.entries -= 1;
+                drop(entry);
+            }
+        }
+        if self.entries > 0 {
+            // Waiting failed; leaking is what is left that is sound.
+            std::mem::forget(std::mem::take(&mut self.table));
+        }
+    }
+}
+
+fn owned(fd: i32) -> OwnedFd {
+    // SAFETY: the kernel has just opened it for us.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// A short write is an error: the file system is full, or the disk is failing.
+fn whole(n: i32, len: usize) -> io::Result<Bytes> {
+    if n as usize == len {
+        return Ok(Bytes::new());
+    }
+    Err(io::Error::new(io::ErrorKind::StorageFull, format!("wrote {n} of {len} bytes")))
+}
+
+fn forgive(outcome: io::Result<i32>, codes: &[i32]) -> io::Result<Bytes> {
+    match outcome {
+        Err(e) if e.raw_os_error().is_some_and(|code| codes.contains(&code)) => Ok(Bytes::new()),
+        other => other.map(|_| Bytes::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(name: &str) -> (Ring, Arc<Budget>) {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tmp-ring").join(name);
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        let budget = Budget::new(1 << 24);
+        (Ring::new(&dir, 8, budget.clone()).unwrap(), budget)
+    }
+
+    fn run(ring: &mut Ring, ops: Vec<Op>) -> Vec<(u64, io::Result<Bytes>)> {
+        for (i, op) in ops.into_iter().enumerate() {
+            ring.submit(Asker::Engine, Submission { id: i as u64, op });
+        }
+        let mut done = Vec::new();
+        ring.reap(&mut done).unwrap();
+        while !ring.is_idle() {
+            ring.wait().unwrap();
+            ring.reap(&mut done).unwrap();
+        }
+        let mut done: Vec<_> = done.into_iter().map(|(_, c)| (c.id, c.result)).collect();
+        done.sort_by_key(|&(id, _)| id);
+        done
+    }
+
+    fn path(i: usize) -> FilePath {
+        format!("f{i}").into()
+    }
+
+    #[test]
+    fn writes_syncs_renames_and_reads() {
+        let (mut ring, budget) = ring("ops");
+        let block =
+            |fill: u8, n: usize| AlignedBuf::copy_of(&vec![fill; n * 4096], &budget).freeze();
+        // More files than descriptors, so that the cache turns over.
+        let created = run(&mut ring, (0..20).map(|i| Op::Create { path: path(i) }).collect());
+        assert!(created.iter().all(|(_, r)| r.is_ok()));
+        let writes = (0..20)
+            .map(|i| Op::WriteSync {
+                path: path(i),
+                pos: 0,
+                data: block(i as u8, 3),
+                sync_id: 100 + i as u64,
+            })
+            .collect();
+        let done = run(&mut ring, writes);
+        assert_eq!(done.len(), 40);
+        assert!(done.iter().all(|(_, r)| r.is_ok()));
+        let done = run(
+            &mut ring,
+            vec![Op::Rename { from: path(7), to: "g".into() }, Op::SyncDir { path: "".into() }],
+        );
+        assert!(done.iter().all(|(_, r)| r.is_ok()));
+        let done = run(
+            &mut ring,
+            vec![
+                Op::Read { path: "g".into(), pos: 4096, len: 16384 },
+                Op::Read { path: path(19), pos: 0, len: 4096 },
+                Op::Unlink { path: path(19) },
+                Op::Unlink { path: path(99) },
+                Op::RemoveDir { path: "none".into() },
+            ],
+        );
+        assert_eq!(done[0].1.as_ref().unwrap()[..], [7; 8192]);
+        assert!(done.iter().all(|(_, r)| r.is_ok()));
+        drop(done);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_fails_both_halves() {
+        let (mut ring, budget) = ring("missing");
+        let data = AlignedBuf::zeroed(4096, &budget).freeze();
+        let op = Op::WriteSync { path: path(1), pos: 0, data, sync_id: 5 };
+        let done = run(&mut ring, vec![op]);
+        assert_eq!(done.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [0, 5]);
+        assert!(done.iter().all(|(_, r)| r.is_err()));
+    }
+
+    #[test]
+    fn more_at_once_than_the_queue_holds() {
+        let (mut ring, budget) = ring("many");
+        run(&mut ring, vec![Op::Create { path: path(0) }]);
+        let data = AlignedBuf::zeroed(4096, &budget).freeze();
+        let ops = (0..3000)
+            .map(|i| Op::Write { path: path(0), pos: i * 4096, data: data.clone() })
+            .collect();
+        let done = run(&mut ring, ops);
+        assert_eq!(done.len(), 3000);
+        assert!(done.iter().all(|(_, r)| r.is_ok()));
+    }
+}
