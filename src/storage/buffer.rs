@@ -107,6 +107,62 @@ impl AlignedBuf {
     }
 }
 
+/// Aligned memory that is being filled from its start. Nothing is zeroed that is written anyway.
+pub struct Filling {
+    buf: AlignedBuf,
+    filled: usize,
+}
+
+impl Filling {
+    /// Room for `capacity` bytes, rounded up to [`ALIGN`].
+    pub fn new(capacity: usize, budget: &Arc<Budget>) -> Self {
+        Self { buf: AlignedBuf::with(capacity, budget, alloc), filled: 0 }
+    }
+
+    /// Bytes so far.
+    pub fn len(&self) -> usize {
+        self.filled
+    }
+
+    /// Whether nothing was put in.
+    pub fn is_empty(&self) -> bool {
+        self.filled == 0
+    }
+
+    /// Appends `data`. Panics where it does not fit: capacity is computed beforehand.
+    pub fn push(&mut self, data: &[u8]) {
+        assert!(data.len() <= self.buf.len - self.filled, "the buffer was made too small");
+        // SAFETY: that many bytes are allocated behind `filled`, and `data` cannot overlap them,
+        // since `&mut self` is exclusive.
+        unsafe {
+            let to = self.buf.ptr.as_ptr().add(self.filled);
+            to.copy_from_nonoverlapping(data.as_ptr(), data.len());
+        }
+        self.filled += data.len();
+    }
+
+    /// Appends `n` zeros.
+    pub fn push_zeros(&mut self, n: usize) {
+        assert!(n <= self.buf.len - self.filled, "the buffer was made too small");
+        // SAFETY: that many bytes are allocated behind `filled`.
+        unsafe { self.buf.ptr.as_ptr().add(self.filled).write_bytes(0, n) }
+        self.filled += n;
+    }
+
+    /// What was filled so far.
+    pub fn filled(&mut self) -> &mut [u8] {
+        // SAFETY: the first `filled` bytes are initialised.
+        unsafe { std::slice::from_raw_parts_mut(self.buf.ptr.as_ptr(), self.filled) }
+    }
+
+    /// The memory, zeros behind what was filled.
+    pub fn finish(mut self) -> AlignedBuf {
+        let rest = self.buf.len - self.filled;
+        self.push_zeros(rest);
+        self.buf
+    }
+}
+
 impl Drop for AlignedBuf {
     fn drop(&mut self) {
         self.budget.release(self.len);

@@ -62,6 +62,14 @@ pub struct TopicPartition {
     pub partition: i32,
 }
 
+impl TopicPartition {
+    /// The shard that owns it, of `shards`: partitions of a topic go round the shards, from a place
+    /// that depends on the topic.
+    pub fn shard(self, shards: usize) -> usize {
+        (crc32c::crc32c(&self.topic.0) as usize + self.partition as usize) % shards.max(1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

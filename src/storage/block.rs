@@ -1,0 +1,363 @@
+//! The journal block: what one turn of a shard appends, over all its partitions.
+//!
+//! Header, a table of entry headers, the entries' bodies, zeros up to a multiple of 4096. The
+//! block's checksum covers its header and the table; every body is covered by a checksum in the
+//! table. So a torn block is known from what it says of itself, whichever of its sectors is missing.
+
+use super::buffer::{ALIGN, align_up};
+use super::frame::{self, FrameHeader};
+use crate::types::{TopicId, TopicPartition};
+use zerocopy::little_endian::{I32, I64, U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+const MAGIC: u32 = u32::from_le_bytes(*b"KLJB");
+const VERSION: u16 = 1;
+/// Entry flag: copied forward from an older block.
+pub const COPIED: u8 = 1;
+
+/// Fixed header of a block; see `schemas/frame.fbs`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct BlockHeader {
+    magic: U32,
+    version: U16,
+    shard: U16,
+    directory_id: [u8; 16],
+    life: U64,
+    sequence: U64,
+    durable_through: U64,
+    length: U32,
+    entries: U32,
+    previous_checksum: U32,
+    checksum: U32,
+}
+
+/// Bytes of a block's header.
+pub const HEADER: usize = size_of::<BlockHeader>();
+const _: () = assert!(HEADER == 64);
+
+/// One line of the table of entries.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct EntryHeader {
+    lsn: U64,
+    length: U32,
+    body_checksum: U32,
+    kind: u8,
+    flags: u8,
+    reserved: U16,
+    padding: U32,
+}
+
+/// Bytes of one line of the table.
+pub const ENTRY: usize = size_of::<EntryHeader>();
+const _: () = assert!(ENTRY == 24);
+
+/// Body of `Truncate`, `LogStart` and `Drop`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct ControlBody {
+    topic_id: [u8; 16],
+    partition: I32,
+    reserved: U32,
+    offset: I64,
+}
+
+/// Bytes of a control entry's body.
+pub const CONTROL: usize = size_of::<ControlBody>();
+const _: () = assert!(CONTROL == 32);
+
+/// What an entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A frame.
+    Append,
+    /// Everything from this offset on is gone.
+    Truncate,
+    /// Everything below this offset is gone.
+    LogStart,
+    /// The whole log is gone.
+    Drop,
+}
+
+impl Kind {
+    fn code(self) -> u8 {
+        match self {
+            Self::Append => 1,
+            Self::Truncate => 3,
+            Self::LogStart => 4,
+            Self::Drop => 6,
+        }
+    }
+
+    fn from_code(code: u8) -> Option<Self> {
+        [Self::Append, Self::Truncate, Self::LogStart, Self::Drop]
+            .into_iter()
+            .find(|k| k.code() == code)
+    }
+}
+
+/// Which journal a block belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Journal {
+    /// UUID of the data directory.
+    pub directory_id: [u8; 16],
+    /// Raised durably at each open.
+    pub life: u64,
+    /// The shard that writes it.
+    pub shard: u16,
+}
+
+/// Where a block stands in its journal.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// From 1 in each life.
+    pub sequence: u64,
+    /// Highest sequence known to be synced.
+    pub durable_through: u64,
+    /// Checksum of the block before.
+    pub previous_checksum: u32,
+}
+
+/// The line of a frame in the table.
+pub fn append_entry(lsn: u64, frame: &FrameHeader, flags: u8) -> EntryHeader {
+    entry(lsn, Kind::Append, frame.frame_len(), frame.header_checksum(), flags)
+}
+
+/// The line and the body of a control entry.
+pub fn control_entry(
+    lsn: u64,
+    kind: Kind,
+    tp: TopicPartition,
+    offset: i64,
+) -> (EntryHeader, ControlBody) {
+    debug_assert!(kind != Kind::Append);
+    let body = ControlBody {
+        topic_id: tp.topic.0,
+        partition: tp.partition.into(),
+        reserved: 0.into(),
+        offset: offset.into(),
+    };
+    (entry(lsn, kind, CONTROL, crc32c::crc32c(body.as_bytes()), 0), body)
+}
+
+fn entry(lsn: u64, kind: Kind, length: usize, body_checksum: u32, flags: u8) -> EntryHeader {
+    EntryHeader {
+        lsn: lsn.into(),
+        length: (length as u32).into(),
+        body_checksum: body_checksum.into(),
+        kind: kind.code(),
+        flags,
+        reserved: 0.into(),
+        padding: 0.into(),
+    }
+}
+
+/// Bytes of a block with that many entries and bytes of bodies.
+pub fn block_len(entries: usize, bodies: usize) -> usize {
+    align_up(HEADER + entries * ENTRY + bodies)
+}
+
+/// Writes the header over the first bytes of `block`, in which the table and the bodies stand
+/// already. Returns the block's checksum, which the next one names.
+pub fn seal(block: &mut [u8], journal: Journal, place: Place, entries: usize) -> u32 {
+    debug_assert_eq!(block.len() % ALIGN, 0);
+    let mut header = BlockHeader {
+        magic: MAGIC.into(),
+        version: VERSION.into(),
+        shard: journal.shard.into(),
+        directory_id: journal.directory_id,
+        life: journal.life.into(),
+        sequence: place.sequence.into(),
+        durable_through: place.durable_through.into(),
+        length: (block.len() as u32).into(),
+        entries: (entries as u32).into(),
+        previous_checksum: place.previous_checksum.into(),
+        checksum: 0.into(),
+    };
+    let checksum = checksum_of(&header, &block[HEADER..HEADER + entries * ENTRY]);
+    header.checksum = checksum.into();
+    block[..HEADER].copy_from_slice(header.as_bytes());
+    checksum
+}
+
+fn checksum_of(header: &BlockHeader, table: &[u8]) -> u32 {
+    let mut blank = *header;
+    blank.checksum = 0.into();
+    crc32c::crc32c_append(crc32c::crc32c(blank.as_bytes()), table)
+}
+
+impl BlockHeader {
+    /// The header at the start of `bytes`, if one of this journal stands there. Its checksum is not
+    /// verified: that takes the whole table.
+    pub fn peek(bytes: &[u8], journal: Journal) -> Option<Self> {
+        let (header, _) = Self::read_from_prefix(bytes).ok()?;
+        let length = header.length.get() as usize;
+        let fits = HEADER + header.entries.get() as usize * ENTRY <= length;
+        (header.magic.get() == MAGIC
+            && header.version.get() == VERSION
+            && header.shard.get() == journal.shard
+            && header.directory_id == journal.directory_id
+            && header.life.get() == journal.life
+            && length.is_multiple_of(ALIGN)
+            && fits)
+            .then_some(header)
+    }
+
+    /// Bytes of the block.
+    pub fn len(&self) -> usize {
+        self.length.get() as usize
+    }
+    /// Never: a block has at least its header.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+    /// Bytes of header and table.
+    pub fn table_end(&self) -> usize {
+        HEADER + self.entries.get() as usize * ENTRY
+    }
+    /// Position in the journal's order.
+    pub fn sequence(&self) -> u64 {
+        self.sequence.get()
+    }
+    /// Highest sequence known to be synced when this was written.
+    pub fn durable_through(&self) -> u64 {
+        self.durable_through.get()
+    }
+    /// Checksum of the block before.
+    pub fn previous_checksum(&self) -> u32 {
+        self.previous_checksum.get()
+    }
+    /// The block's checksum.
+    pub fn checksum(&self) -> u32 {
+        self.checksum.get()
+    }
+    /// Whether header and table are whole; `bytes` starts with them.
+    pub fn table_is_whole(&self, bytes: &[u8]) -> bool {
+        bytes
+            .get(HEADER..self.table_end())
+            .is_some_and(|table| checksum_of(self, table) == self.checksum.get())
+    }
+}
+
+/// An entry of a verified block.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Never reused.
+    pub lsn: u64,
+    /// What it says.
+    pub kind: Kind,
+    /// Whether it repeats one of an older block.
+    pub copied: bool,
+    /// Of which log.
+    pub tp: TopicPartition,
+    /// Of `Truncate` and `LogStart`; base offset of `Append`.
+    pub offset: i64,
+    /// Where the frame of an `Append` starts in the block.
+    pub at: usize,
+    /// Bytes of the body.
+    pub len: usize,
+    /// Header of the frame of an `Append`.
+    pub frame: Option<FrameHeader>,
+}
+
+/// The entries of `block`, if the whole block is sound: header, table and every body. `None` is a
+/// torn or rotten block.
+pub fn read(block: &[u8], journal: Journal) -> Option<(BlockHeader, Vec<Entry>)> {
+    let header = BlockHeader::peek(block, journal)?;
+    let block = block.get(..header.len())?;
+    if !header.table_is_whole(block) {
+        return None;
+    }
+    let mut at = header.table_end();
+    let mut entries = Vec::with_capacity(header.entries.get() as usize);
+    for line in block[HEADER..header.table_end()].chunks_exact(ENTRY) {
+        let line = EntryHeader::read_from_bytes(line).ok()?;
+        let len = line.length.get() as usize;
+        let body = block.get(at..at + len)?;
+        let kind = Kind::from_code(line.kind)?;
+        let (tp, offset, frame) = if kind == Kind::Append {
+            let (frame, _) = FrameHeader::read_whole(body).ok()?;
+            if frame.header_checksum() != line.body_checksum.get() || frame.frame_len() != len {
+                return None;
+            }
+            (frame.tp(), frame.base_offset(), Some(frame))
+        } else {
+            if crc32c::crc32c(body) != line.body_checksum.get() {
+                return None;
+            }
+            let body = ControlBody::read_from_bytes(body).ok()?;
+            let tp =
+                TopicPartition { topic: TopicId(body.topic_id), partition: body.partition.get() };
+            (tp, body.offset.get(), None)
+        };
+        let copied = line.flags & COPIED != 0;
+        entries.push(Entry { lsn: line.lsn.get(), kind, copied, tp, offset, at, len, frame });
+        at += len;
+    }
+    Some((header, entries))
+}
+
+const _: () = assert!(frame::HEADER > CONTROL);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::frame::FrameFields;
+
+    const JOURNAL: Journal = Journal { directory_id: [9; 16], life: 3, shard: 1 };
+
+    fn sample() -> Vec<u8> {
+        let tp = TopicPartition { topic: TopicId([4; 16]), partition: 2 };
+        let fields = FrameFields {
+            tp,
+            leader_epoch: 1,
+            base_offset: 50,
+            last_offset: 59,
+            max_timestamp: 5,
+            append_time: 6,
+            batch_count: 1,
+            previous_checksum: 0,
+        };
+        let payload = [8; 300];
+        let frame = FrameHeader::seal(&fields, &payload);
+        let (line, body) = control_entry(12, Kind::LogStart, tp, 40);
+        let mut block = vec![0; HEADER];
+        block.extend(append_entry(11, &frame, COPIED).as_bytes());
+        block.extend(line.as_bytes());
+        block.extend(frame.as_bytes());
+        block.extend(payload);
+        block.extend(body.as_bytes());
+        block.resize(block_len(2, frame.frame_len() + CONTROL), 0);
+        let place = Place { sequence: 7, durable_through: 6, previous_checksum: 99 };
+        seal(&mut block, JOURNAL, place, 2);
+        block
+    }
+
+    #[test]
+    fn entries_come_back() {
+        let block = sample();
+        let (header, entries) = read(&block, JOURNAL).expect("a sound block");
+        assert_eq!((header.sequence(), header.durable_through(), header.len()), (7, 6, 4096));
+        assert_eq!((entries[0].kind, entries[0].copied, entries[0].offset), (Kind::Append, true, 50));
+        assert_eq!((entries[1].kind, entries[1].lsn, entries[1].offset), (Kind::LogStart, 12, 40));
+        for other in [
+            Journal { life: 2, ..JOURNAL },
+            Journal { shard: 0, ..JOURNAL },
+            Journal { directory_id: [8; 16], ..JOURNAL },
+        ] {
+            assert!(read(&block, other).is_none());
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_in_what_it_holds_is_found() {
+        let block = sample();
+        let used = HEADER + 2 * ENTRY + frame::HEADER + 300 + CONTROL;
+        for bit in 0..used * 8 {
+            let mut bad = block.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(read(&bad, JOURNAL).is_none(), "bit {bit}");
+        }
+    }
+}

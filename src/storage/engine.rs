@@ -1,0 +1,1017 @@
+//! The storage engine of one shard: synchronous, pure, never waits.
+//!
+//! The shard hands in appends and completions, and carries out the [`Submission`]s that come out.
+//! A *turn* gathers everything appended since the last one, over all logs, into one journal block,
+//! which is written and synced in one submission; its acknowledgements come out when it and every
+//! block before it are synced. A *round* (see `round`) brings pending frames into segments.
+//!
+//! An append is copied once, from the receive buffer into the block. Pending frames are slices of
+//! blocks, and are read from there.
+
+use super::block::{self, Journal, Kind, Place};
+use super::buffer::{Budget, Filling};
+use super::cache::Cache;
+use super::frame::{self, FrameFields, FrameHeader, MAX_FRAME};
+use super::io::{Completion, FilePath, Op, Submission};
+use super::journal::{self, Ring};
+use super::log::{Log, LogConfig, LogOffsets, Pending};
+use super::reads::Reads;
+use super::round::Round;
+use super::segment;
+use crate::types::TopicPartition;
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use zerocopy::IntoBytes;
+
+/// An open log in its shard's engine. Void after `Done` of its `drop_log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(u32);
+
+impl Slot {
+    /// The slot of that index.
+    pub const fn from_index(index: u32) -> Self {
+        Self(index)
+    }
+    /// Its index: small, dense, used again after a drop.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One record batch to append.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// Offset of its first record: the log's end.
+    pub base_offset: i64,
+    /// Offset of its last record.
+    pub last_offset: i64,
+    /// The leader's epoch.
+    pub leader_epoch: i32,
+    /// Largest timestamp, ms.
+    pub max_timestamp: i64,
+    /// Set where the broker's clock (ms) replaces the records' timestamps.
+    pub log_append_time: Option<i64>,
+    /// The batch as it came; base offset and epoch are set in the copy.
+    pub batch: Bytes,
+    /// Comes back in [`Event::Done`].
+    pub token: u64,
+}
+
+/// What the engine tells its shard.
+#[derive(Debug)]
+pub enum Event {
+    /// The acknowledged end of a log moved here.
+    Durable {
+        /// The log.
+        slot: Slot,
+        /// Offset after the last acknowledged record.
+        end: i64,
+    },
+    /// What was asked for under this token is durable. Follows the `Durable` of its log.
+    Done {
+        /// The asker's.
+        token: u64,
+    },
+    /// Retention moved the start of a log, durably.
+    LogStart {
+        /// The log.
+        slot: Slot,
+        /// The first offset that can be read.
+        offset: i64,
+    },
+    /// A dropped log's files are gone.
+    Dropped {
+        /// Whose files.
+        tp: TopicPartition,
+    },
+    /// A write or sync failed: the process must end, and not try again.
+    Fatal {
+        /// One line.
+        message: String,
+    },
+}
+
+/// Figures about an engine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EngineStats {
+    /// Open logs.
+    pub logs: usize,
+    /// Bytes of the journal that no checkpoint covers.
+    pub journal_used: u64,
+    /// Bytes that the journal may use.
+    pub journal_limit: u64,
+    /// Bytes of frames in no segment yet.
+    pub pending_bytes: u64,
+    /// Bytes handed in and not yet in a block.
+    pub staged_bytes: u64,
+    /// Bytes of verified chunks in memory.
+    pub cache_bytes: u64,
+    /// Blocks written.
+    pub blocks: u64,
+    /// Bytes of record batches appended.
+    pub appended_bytes: u64,
+    /// Bytes written to the journal, copies included.
+    pub journal_bytes: u64,
+    /// Bytes of frames copied forward in the journal.
+    pub copied_bytes: u64,
+    /// Bytes written to segments and indexes.
+    pub segment_bytes: u64,
+    /// Bytes of checkpoints written.
+    pub checkpoint_bytes: u64,
+    /// Write-back rounds finished.
+    pub rounds: u64,
+}
+
+/// What an engine is made with.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// Whose journal.
+    pub journal: Journal,
+    /// Bytes of the disk that the journal may use.
+    pub journal_limit: u64,
+    /// Bytes of verified chunks to keep in memory.
+    pub cache_limit: usize,
+    /// What buffers are charged to.
+    pub budget: Arc<Budget>,
+    /// A partition with less than this pending is copied forward rather than placed.
+    pub small_bytes: usize,
+    /// A log without appends for this long is placed, whatever it has pending, ms.
+    pub idle_ms: i64,
+    /// No block is larger, unless a single batch is.
+    pub max_block: usize,
+}
+
+#[derive(Debug)]
+enum Staged {
+    Append { slot: Slot, append: Append },
+    Copy { slot: Slot, base: i64 },
+    Control { slot: Slot, tp: TopicPartition, kind: Kind, offset: i64, answer: Answer },
+}
+
+/// Who waits for a control entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Token(u64),
+    Retention,
+}
+
+/// What a block acknowledges.
+#[derive(Debug, Default)]
+struct Acks {
+    /// Log, its end with this block, and whether it is acknowledged when written.
+    ends: Vec<(Slot, i64, bool)>,
+    tokens: Vec<(u64, bool)>,
+    controls: Vec<(Slot, TopicPartition, Kind, i64, Answer)>,
+    /// The last staged item in it.
+    ticket: u64,
+    relaxed_told: bool,
+}
+
+/// Why an operation was submitted.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    BlockWrite(u64),
+    BlockSync(u64),
+    Prepare,
+    Round(u32),
+    Unlink(usize),
+}
+
+#[derive(Debug)]
+struct Preparing {
+    path: FilePath,
+    size: u64,
+    stage: PrepareStage,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum PrepareStage {
+    Create,
+    Zero(u64),
+    Sync,
+    SyncDir,
+}
+
+/// Files that go when their time has come.
+#[derive(Debug)]
+struct Removal {
+    due_ms: i64,
+    files: Vec<FilePath>,
+    tp: Option<TopicPartition>,
+    outstanding: usize,
+    started: bool,
+    /// Rounds that must have finished first.
+    held_for: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) options: EngineOptions,
+    pub(super) logs: Vec<Option<Log>>,
+    by_tp: BTreeMap<TopicPartition, Slot>,
+    free: Vec<u32>,
+    staged: VecDeque<(u64, Staged)>,
+    staged_bytes: usize,
+    /// Number of the last staged item.
+    pub(super) last_ticket: u64,
+    /// Every staged item up to this is durable.
+    pub(super) durable_ticket: u64,
+    ring: Ring<Acks>,
+    preparing: Option<Preparing>,
+    need_room: Option<u64>,
+    pub(super) next_lsn: u64,
+    last_block_checksum: u32,
+    pub(super) cache: Cache,
+    pub(super) reads: Reads,
+    pub(super) round: Option<Round>,
+    submissions: Vec<Submission>,
+    next_id: u64,
+    purposes: BTreeMap<u64, Purpose>,
+    removals: Vec<Removal>,
+    events: Vec<Event>,
+    zeros: Option<Bytes>,
+    pub(super) pending_bytes: u64,
+    pub(super) last_round_ms: i64,
+    pub(super) shutting_down: bool,
+    pub(super) checkpoint_due: bool,
+    disk_full: bool,
+    failed: bool,
+    pub(super) stats: EngineStats,
+}
+
+impl Engine {
+    /// An engine without logs, whose journal goes on in `ring`. Recovery makes it.
+    pub(super) fn new(options: EngineOptions, next_lsn: u64, last_block_checksum: u32) -> Self {
+        Self {
+            logs: Vec::new(),
+            by_tp: BTreeMap::new(),
+            free: Vec::new(),
+            staged: VecDeque::new(),
+            staged_bytes: 0,
+            last_ticket: 0,
+            durable_ticket: 0,
+            ring: Ring::new(options.journal_limit),
+            preparing: None,
+            need_room: None,
+            next_lsn,
+            last_block_checksum,
+            cache: Cache::new(options.cache_limit),
+            reads: Reads::default(),
+            round: None,
+            submissions: Vec::new(),
+            next_id: 1,
+            purposes: BTreeMap::new(),
+            removals: Vec::new(),
+            events: Vec::new(),
+            zeros: None,
+            pending_bytes: 0,
+            last_round_ms: 0,
+            shutting_down: false,
+            checkpoint_due: false,
+            disk_full: false,
+            failed: false,
+            stats: EngineStats::default(),
+            options,
+        }
+    }
+
+    pub(super) fn adopt_file(
+        &mut self,
+        path: FilePath,
+        size: u64,
+        blocks: Option<(u64, u64)>,
+        position: u64,
+    ) {
+        self.ring.adopt(path, size, blocks, position);
+    }
+
+    pub(super) fn insert(&mut self, log: Log) -> Slot {
+        let tp = log.tp;
+        self.pending_bytes += log.pending_bytes as u64;
+        let slot = if let Some(index) = self.free.pop() {
+            self.logs[index as usize] = Some(log);
+            Slot(index)
+        } else {
+            self.logs.push(Some(log));
+            Slot(self.logs.len() as u32 - 1)
+        };
+        let before = self.by_tp.insert(tp, slot);
+        assert!(before.is_none(), "a log is opened once");
+        slot
+    }
+
+    /// Every open log.
+    pub fn logs(&self) -> Vec<(Slot, TopicPartition)> {
+        self.by_tp.iter().map(|(tp, slot)| (*slot, *tp)).collect()
+    }
+
+    /// What the partition's core is restored from; empty for a log that never had one. Given once.
+    pub fn recovered_state(&mut self, slot: Slot) -> Vec<u8> {
+        std::mem::take(&mut self.log_mut(slot).state)
+    }
+
+    /// Opens an empty log. One that is open already is a bug of the caller.
+    pub fn create(&mut self, tp: TopicPartition, config: &LogConfig, now_ms: i64) -> Slot {
+        let mut log = Log::new(tp, config.clone());
+        log.last_append = now_ms;
+        self.insert(log)
+    }
+
+    /// The log of a partition, unless it was dropped.
+    pub fn find(&self, tp: TopicPartition) -> Option<Slot> {
+        self.by_tp.get(&tp).copied().filter(|slot| !self.log(*slot).dropped)
+    }
+
+    /// Sets what a log is to be treated by from now on.
+    pub fn configure(&mut self, slot: Slot, config: &LogConfig) {
+        self.log_mut(slot).config = config.clone();
+    }
+
+    /// The offsets of a log.
+    pub fn offsets(&self, slot: Slot) -> LogOffsets {
+        self.log(slot).offsets()
+    }
+
+    pub(super) fn log(&self, slot: Slot) -> &Log {
+        self.logs[slot.index()].as_ref().expect("the slot is open")
+    }
+
+    pub(super) fn log_mut(&mut self, slot: Slot) -> &mut Log {
+        self.logs[slot.index()].as_mut().expect("the slot is open")
+    }
+
+    /// Appends a batch at the end of a log; durable when its token comes back. Its order within the
+    /// log is that of the calls.
+    pub fn append(&mut self, slot: Slot, append: Append) {
+        let log = self.log_mut(slot);
+        assert_eq!(append.base_offset, log.end, "a batch starts where the log ends");
+        assert!(append.last_offset >= append.base_offset && !log.dropped);
+        log.end = append.last_offset + 1;
+        self.staged_bytes += append.batch.len();
+        self.stage(Staged::Append { slot, append });
+    }
+
+    fn stage(&mut self, item: Staged) {
+        self.last_ticket += 1;
+        self.staged.push_back((self.last_ticket, item));
+    }
+
+    fn stage_control(&mut self, slot: Slot, kind: Kind, offset: i64, answer: Answer) {
+        let tp = self.log(slot).tp;
+        self.stage(Staged::Control { slot, tp, kind, offset, answer });
+    }
+
+    /// Moves the first offset that can be read. At or below the present one nothing changes, but
+    /// the token still comes back, in order.
+    pub fn set_log_start(&mut self, slot: Slot, offset: i64, token: u64) {
+        self.move_start(slot, offset, Answer::Token(token));
+    }
+
+    fn move_start(&mut self, slot: Slot, offset: i64, answer: Answer) {
+        let log = self.log_mut(slot);
+        assert!(offset <= log.acked, "only what is acknowledged is deleted");
+        log.start = log.start.max(offset);
+        let start = log.start;
+        self.stage_control(slot, Kind::LogStart, start, answer);
+    }
+
+    /// Whether [`Engine::truncate`] may be called now: a round may hold on to the log.
+    pub fn can_truncate(&self, slot: Slot) -> bool {
+        let log = self.log(slot);
+        let staged = log.pending.back().map_or(log.placed_end, |p| p.last + 1) != log.end;
+        !log.busy && !log.dropped && !staged
+    }
+
+    /// Removes everything from `offset` on, a frame boundary at or above the log start. What is
+    /// appended next starts there, in a new segment file.
+    pub fn truncate(&mut self, slot: Slot, offset: i64, token: u64) {
+        assert!(self.can_truncate(slot));
+        let log = self.log_mut(slot);
+        assert!(offset >= log.start && offset <= log.end);
+        let mut freed = 0;
+        while log.pending.back().is_some_and(|p| p.base >= offset) {
+            let gone = log.pending.pop_back().expect("there is a back");
+            freed += gone.frame.len();
+        }
+        log.pending_bytes -= freed;
+        assert!(log.pending.back().is_none_or(|p| p.last < offset), "not a frame boundary");
+        let mut gone = Vec::new();
+        while log.segments.last().is_some_and(|s| s.meta.base >= offset) {
+            gone.extend(log.segments.pop());
+        }
+        if offset < log.placed_end {
+            if let Some(last) = log.segments.last_mut() {
+                last.meta.next = last.meta.next.min(offset);
+                last.meta.sealed = true;
+            }
+            log.placed_end = offset;
+            // The frame before is on disk; the chain starts anew rather than wait for a read.
+            log.placed_checksum = 0;
+        }
+        log.last_checksum =
+            log.pending.back().map_or(log.placed_checksum, |p| p.header().header_checksum());
+        log.end = offset;
+        log.acked = log.acked.min(offset);
+        let tp = log.tp;
+        self.pending_bytes -= freed as u64;
+        self.cache.forget(slot, i64::MIN, offset);
+        self.reads.forget(slot);
+        // Replay must not find the old file under a name that is used again: generations differ.
+        self.remove_segments(tp, gone, None);
+        self.stage_control(slot, Kind::Truncate, offset, Answer::Token(token));
+    }
+
+    /// Deletes a log. `Done` comes when that is durable, `Dropped` when its files are gone.
+    pub fn drop_log(&mut self, slot: Slot, token: u64) {
+        let log = self.log_mut(slot);
+        assert!(!log.dropped, "dropped once");
+        log.dropped = true;
+        self.stage_control(slot, Kind::Drop, 0, Answer::Token(token));
+    }
+
+    /// Whether a further append is welcome: otherwise its connection waits.
+    pub fn admits(&self) -> bool {
+        let staged = self.staged_bytes as u64;
+        let quiet = staged == 0 && self.ring.in_flight() == 0;
+        let room = self.ring.used() + staged < self.ring.limit() / 8 * 7;
+        let memory = self.options.budget.left() > self.options.budget.limit() / 16;
+        !self.failed && (quiet || (room && memory && staged < 4 * self.options.max_block as u64))
+    }
+
+    /// Bytes handed in that no block holds yet.
+    pub fn staged_bytes(&self) -> usize {
+        self.staged_bytes
+    }
+
+    /// Whether a turn would write a block now.
+    pub fn wants_turn(&self) -> bool {
+        !self.staged.is_empty() && self.may_write() && self.need_room.is_none()
+    }
+
+    /// One block in flight lets others gather for the next; a second one goes along only when it is
+    /// large, so that its sync costs little beside its bytes.
+    fn may_write(&self) -> bool {
+        match self.ring.in_flight() {
+            0 => true,
+            n => n < journal::MAX_IN_FLIGHT && self.staged_bytes >= self.options.max_block / 8,
+        }
+    }
+
+    /// Writes what was staged, and starts a round when one is due. `snapshot` gives the state of a
+    /// log's partition core as of its log end.
+    pub fn turn(&mut self, now_ms: i64, snapshot: &mut dyn FnMut(Slot) -> Vec<u8>) {
+        if self.failed {
+            return;
+        }
+        while !self.staged.is_empty() && self.may_write() {
+            if !self.write_block(now_ms) {
+                break;
+            }
+        }
+        self.prepare_journal();
+        if self.round_is_due(now_ms) {
+            self.start_round(now_ms, snapshot);
+        }
+    }
+
+    /// Whether blocks wait for room in the journal.
+    pub(super) fn starved(&self) -> bool {
+        self.need_room.is_some()
+    }
+
+    pub(super) fn reclaimable(&self) -> Option<u64> {
+        self.ring.reclaimable()
+    }
+
+    pub(super) fn journal_use(&self) -> (u64, u64) {
+        (self.ring.used(), self.ring.limit())
+    }
+
+    pub(super) fn last_sequence(&self) -> u64 {
+        self.ring.next_sequence() - 1
+    }
+
+    pub(super) fn replay_from_after(&self, sequence: u64) -> u64 {
+        self.ring.replay_from_after(sequence)
+    }
+
+    pub(super) fn reclaim(&mut self, sequence: u64) {
+        self.ring.reclaim(sequence);
+        self.need_room = None;
+    }
+
+    fn write_block(&mut self, now_ms: i64) -> bool {
+        let mut plan = super::plan::BlockPlan::default();
+        for (_, item) in &self.staged {
+            let fits = match item {
+                Staged::Append { slot, append } => {
+                    let log = self.logs[slot.index()].as_mut().expect("the slot is open");
+                    plan.add_append(*slot, append, &mut log.open_frame, self.options.max_block)
+                }
+                Staged::Copy { slot, base } => {
+                    let log = self.logs[slot.index()].as_ref();
+                    let found = log.and_then(|log| log.pending_at(*base));
+                    plan.add_copy(found.map(|p| &p.frame), self.options.max_block)
+                }
+                Staged::Control { slot, .. } => {
+                    if let Some(log) = self.logs[slot.index()].as_mut() {
+                        log.open_frame = 0;
+                    }
+                    plan.add_control(self.options.max_block)
+                }
+            };
+            if !fits {
+                break;
+            }
+        }
+        for slot in plan.slots() {
+            if let Some(log) = self.logs[slot.index()].as_mut() {
+                log.open_frame = 0;
+            }
+        }
+        let len = plan.block_len();
+        let Some(room) = self.ring.room(len as u64) else {
+            self.need_room = Some(len as u64);
+            return false;
+        };
+        self.need_room = None;
+        let items: Vec<_> = self.staged.drain(..plan.items()).collect();
+        let (bytes, acks) = self.fill_block(now_ms, &plan, items, len);
+        self.stats.blocks += 1;
+        self.stats.journal_bytes += len as u64;
+        let sequence = self.ring.push(len as u64, acks);
+        let id = self.id(Purpose::BlockWrite(sequence));
+        let sync_id = self.id(Purpose::BlockSync(sequence));
+        let op = Op::WriteSync { path: room.path, pos: room.position, data: bytes, sync_id };
+        self.submissions.push(Submission { id, op });
+        true
+    }
+
+    /// Lays out the block, and makes its frames pending.
+    fn fill_block(
+        &mut self,
+        now_ms: i64,
+        plan: &super::plan::BlockPlan,
+        items: Vec<(u64, Staged)>,
+        len: usize,
+    ) -> (Bytes, Acks) {
+        let mut acks = Acks { ticket: items.last().map_or(0, |i| i.0), ..Acks::default() };
+        let mut out = Filling::new(len, &self.options.budget);
+        out.push_zeros(block::HEADER + plan.entries() * block::ENTRY);
+        let mut table = Vec::with_capacity(plan.entries() * block::ENTRY);
+        let mut frames: Vec<(Slot, usize, FrameHeader, bool)> = Vec::new();
+        let sequence = self.ring.next_sequence();
+        for entry in plan.iter() {
+            let lsn = self.next_lsn;
+            self.next_lsn += 1;
+            match &items[entry.first].1 {
+                Staged::Append { slot, append } => {
+                    let slot = *slot;
+                    let at = out.len();
+                    out.push_zeros(frame::HEADER);
+                    let mut fields = FrameFields {
+                        tp: self.log(slot).tp,
+                        leader_epoch: append.leader_epoch,
+                        base_offset: append.base_offset,
+                        last_offset: append.last_offset,
+                        max_timestamp: i64::MIN,
+                        append_time: now_ms,
+                        batch_count: 0,
+                        previous_checksum: self.log(slot).last_checksum,
+                    };
+                    for item in plan.batches(entry) {
+                        let Staged::Append { append, .. } = &items[item].1 else {
+                            unreachable!("a frame gathers appends");
+                        };
+                        let from = out.len();
+                        out.push(&append.batch);
+                        let batch = &mut out.filled()[from..];
+                        crate::wire::records::set_offset_and_epoch(
+                            batch,
+                            append.base_offset,
+                            append.leader_epoch,
+                        );
+                        if let Some(now) = append.log_append_time {
+                            crate::wire::records::set_log_append_time(batch, now);
+                        }
+                        fields.last_offset = append.last_offset;
+                        fields.max_timestamp = fields.max_timestamp.max(append.max_timestamp);
+                        fields.batch_count += 1;
+                        self.staged_bytes -= append.batch.len();
+                        self.stats.appended_bytes += append.batch.len() as u64;
+                    }
+                    let header =
+                        FrameHeader::seal(&fields, &out.filled()[at + frame::HEADER..]);
+                    out.filled()[at..at + frame::HEADER].copy_from_slice(header.as_bytes());
+                    table.extend_from_slice(block::append_entry(lsn, &header, 0).as_bytes());
+                    let log = self.log_mut(slot);
+                    log.last_checksum = header.header_checksum();
+                    let relaxed = log.config.relaxed();
+                    acks.ends.push((slot, fields.last_offset + 1, relaxed));
+                    for item in plan.batches(entry) {
+                        if let Staged::Append { append, .. } = &items[item].1 {
+                            acks.tokens.push((append.token, relaxed));
+                        }
+                    }
+                    frames.push((slot, at, header, false));
+                }
+                Staged::Copy { slot, base } => {
+                    let frame = self.log(*slot).pending_at(*base);
+                    let frame = &frame.expect("planned in this turn").frame;
+                    let header = FrameHeader::view(frame).expect("pending frames are whole");
+                    let at = out.len();
+                    out.push(frame);
+                    let line = block::append_entry(lsn, &header, block::COPIED);
+                    table.extend_from_slice(line.as_bytes());
+                    self.stats.copied_bytes += header.frame_len() as u64;
+                    frames.push((*slot, at, header, true));
+                }
+                Staged::Control { slot, tp, kind, offset, answer } => {
+                    let (line, body) = block::control_entry(lsn, *kind, *tp, *offset);
+                    table.extend_from_slice(line.as_bytes());
+                    out.push(body.as_bytes());
+                    acks.controls.push((*slot, *tp, *kind, *offset, *answer));
+                }
+            }
+        }
+        out.filled()[block::HEADER..block::HEADER + table.len()].copy_from_slice(&table);
+        let mut whole = out.finish();
+        let place = Place {
+            sequence,
+            durable_through: self.ring.durable_through(),
+            previous_checksum: self.last_block_checksum,
+        };
+        self.last_block_checksum =
+            block::seal(&mut whole, self.options.journal, place, plan.entries());
+        let bytes = whole.freeze();
+        for (slot, at, header, copied) in frames {
+            let frame = bytes.slice(at..at + header.frame_len());
+            let (base, last) = (header.base_offset(), header.last_offset());
+            let pending = Pending { frame, sequence, base, last };
+            let len = header.frame_len();
+            let log = self.log_mut(slot);
+            if copied {
+                let i = log.pending.binary_search_by_key(&base, |p| p.base);
+                log.pending[i.expect("planned in this turn")] = pending;
+            } else {
+                log.pending.push_back(pending);
+                log.pending_bytes += len;
+                log.last_append = now_ms;
+                self.pending_bytes += len as u64;
+            }
+        }
+        (bytes, acks)
+    }
+
+    pub(super) fn stage_copy(&mut self, slot: Slot, base: i64) {
+        self.stage(Staged::Copy { slot, base });
+    }
+
+    pub(super) fn id(&mut self, purpose: Purpose) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.purposes.insert(id, purpose);
+        id
+    }
+
+    pub(super) fn submit(&mut self, purpose: Purpose, op: Op) {
+        let id = self.id(purpose);
+        self.submissions.push(Submission { id, op });
+    }
+
+    /// What to carry out, in order. To be asked after every call that may have made some.
+    pub fn take_submissions(&mut self) -> Vec<Submission> {
+        std::mem::take(&mut self.submissions)
+    }
+
+    /// Takes in that a submission ended. Events go to `out`.
+    pub fn complete(&mut self, now_ms: i64, completion: Completion, out: &mut Vec<Event>) {
+        let purpose = self.purposes.remove(&completion.id).expect("completions answer submissions");
+        if let Err(error) = &completion.result
+            && !matches!(purpose, Purpose::Unlink(_))
+        {
+            if !self.failed {
+                self.failed = true;
+                let what = match purpose {
+                    Purpose::BlockWrite(_) | Purpose::BlockSync(_) | Purpose::Prepare => "journal",
+                    _ => "segments and checkpoint",
+                };
+                out.push(Event::Fatal { message: format!("writing the {what} failed: {error}") });
+            }
+            return;
+        }
+        if self.failed {
+            return;
+        }
+        match purpose {
+            Purpose::BlockWrite(sequence) => {
+                self.ring.written(sequence);
+                self.tell_relaxed();
+            }
+            Purpose::BlockSync(sequence) => {
+                for block in self.ring.synced(sequence) {
+                    self.acknowledge(now_ms, block.acks);
+                }
+                self.round_journal_moved(now_ms);
+            }
+            Purpose::Prepare => self.prepare_step(),
+            Purpose::Round(tag) => self.round_step(now_ms, tag),
+            Purpose::Unlink(removal) => self.removal_step(removal),
+        }
+        out.append(&mut self.events);
+    }
+
+    fn tell_relaxed(&mut self) {
+        for block in self.ring.written_prefix() {
+            if std::mem::replace(&mut block.acks.relaxed_told, true) {
+                continue;
+            }
+            for &(slot, end, relaxed) in &block.acks.ends {
+                if let (true, Some(log)) = (relaxed, self.logs[slot.index()].as_mut()) {
+                    log.acked = log.acked.max(end);
+                    self.events.push(Event::Durable { slot, end });
+                }
+            }
+            for &(token, _) in block.acks.tokens.iter().filter(|t| t.1) {
+                self.events.push(Event::Done { token });
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, now_ms: i64, acks: Acks) {
+        self.durable_ticket = acks.ticket;
+        for (slot, end, relaxed) in acks.ends {
+            if relaxed && acks.relaxed_told {
+                continue;
+            }
+            let log = self.log_mut(slot);
+            if !log.dropped {
+                log.acked = log.acked.max(end);
+                self.events.push(Event::Durable { slot, end });
+            }
+        }
+        for (token, relaxed) in acks.tokens {
+            if !(relaxed && acks.relaxed_told) {
+                self.events.push(Event::Done { token });
+            }
+        }
+        for (slot, tp, kind, offset, answer) in acks.controls {
+            match kind {
+                Kind::Drop => {
+                    self.log_mut(slot).drop_durable = true;
+                    self.finish_drop(now_ms, slot);
+                }
+                Kind::LogStart => {
+                    let log = self.log_mut(slot);
+                    log.durable_start = log.durable_start.max(offset);
+                    self.trim(now_ms, slot, tp);
+                }
+                Kind::Truncate | Kind::Append => {}
+            }
+            match answer {
+                Answer::Token(token) => self.events.push(Event::Done { token }),
+                Answer::Retention => {
+                    if self.find(tp) == Some(slot) {
+                        self.events.push(Event::LogStart { slot, offset });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives up what lies below the log start. Called when that is durable.
+    pub(super) fn trim(&mut self, now_ms: i64, slot: Slot, tp: TopicPartition) {
+        let Some(log) = self.logs[slot.index()].as_mut().filter(|l| l.tp == tp) else { return };
+        let before = log.pending_bytes;
+        let gone = log.trim();
+        let (freed, start) = (before - log.pending_bytes, log.durable_start);
+        let delay = log.config.file_delete_delay_ms;
+        self.pending_bytes -= freed as u64;
+        if !gone.is_empty() {
+            self.cache.forget(slot, start, i64::MAX);
+            self.remove_segments(tp, gone, Some(now_ms + delay));
+        }
+    }
+
+    /// Lets go of a dropped log when its entry is durable and no round holds on to it.
+    pub(super) fn finish_drop(&mut self, now_ms: i64, slot: Slot) {
+        let log = self.log(slot);
+        if !log.drop_durable || log.busy {
+            return;
+        }
+        let log = self.logs[slot.index()].take().expect("the slot is open");
+        self.by_tp.remove(&log.tp);
+        self.free.push(slot.0);
+        self.pending_bytes -= log.pending_bytes as u64;
+        self.cache.forget(slot, i64::MAX, i64::MIN);
+        self.reads.forget(slot);
+        let files = files_of(log.tp, &log.segments);
+        let due_ms = if files.is_empty() { now_ms } else { now_ms + log.config.file_delete_delay_ms };
+        self.removals.push(Removal {
+            due_ms,
+            files,
+            tp: Some(log.tp),
+            outstanding: 0,
+            started: false,
+            held_for: 0,
+        });
+        self.start_removals(now_ms);
+    }
+
+    fn remove_segments(
+        &mut self,
+        tp: TopicPartition,
+        segments: Vec<segment::Segment>,
+        due_ms: Option<i64>,
+    ) {
+        if segments.is_empty() {
+            return;
+        }
+        // What a truncation voids goes when a checkpoint that was begun after it is durable.
+        let next_round = self.stats.rounds + 1 + u64::from(self.round.is_some());
+        self.removals.push(Removal {
+            due_ms: due_ms.unwrap_or(0),
+            files: files_of(tp, &segments),
+            tp: None,
+            outstanding: 0,
+            started: false,
+            held_for: if due_ms.is_some() { 0 } else { next_round },
+        });
+    }
+
+    pub(super) fn start_removals(&mut self, now_ms: i64) {
+        for i in 0..self.removals.len() {
+            let removal = &mut self.removals[i];
+            let held = removal.held_for > self.stats.rounds;
+            if removal.started || held || (removal.due_ms > now_ms && !self.shutting_down) {
+                continue;
+            }
+            removal.started = true;
+            let files = std::mem::take(&mut removal.files);
+            removal.outstanding = files.len();
+            for path in files {
+                self.submit(Purpose::Unlink(i), Op::Unlink { path });
+            }
+            if self.removals[i].outstanding == 0 {
+                self.removal_step(i);
+            }
+        }
+    }
+
+    fn removal_step(&mut self, index: usize) {
+        let removal = &mut self.removals[index];
+        removal.outstanding = removal.outstanding.saturating_sub(1);
+        if removal.outstanding > 0 {
+            return;
+        }
+        if let Some(tp) = removal.tp.take() {
+            self.events.push(Event::Dropped { tp });
+        }
+        // Indexes name removals in flight, so finished ones go from the back only.
+        while self.removals.last().is_some_and(|r| r.started && r.outstanding == 0 && r.tp.is_none())
+        {
+            self.removals.pop();
+        }
+    }
+
+    fn prepare_journal(&mut self) {
+        // A block that found no room waits for a running round to free a file, unless that round
+        // itself waits for blocks, or none will come.
+        let must = self.need_room.filter(|needed| {
+            *needed > journal::MAX_FILE
+                || self.ring.size() + needed <= self.ring.limit()
+                || self.round.as_ref().is_none_or(Round::waits_for_journal)
+        });
+        if self.preparing.is_none()
+            && let Some((path, size, _)) = self.ring.prepare(must).or_else(|| self.ring.prepare(None))
+        {
+            self.preparing = Some(Preparing { path: path.clone(), size, stage: PrepareStage::Create });
+            self.submit(Purpose::Prepare, Op::Create { path });
+        }
+    }
+
+    fn prepare_step(&mut self) {
+        const PIECE: u64 = 1 << 20;
+        let preparing = self.preparing.as_mut().expect("a file is being prepared");
+        let (path, size) = (preparing.path.clone(), preparing.size);
+        let next = match preparing.stage {
+            PrepareStage::Create => PrepareStage::Zero(0),
+            PrepareStage::Zero(done) if done + PIECE < size => PrepareStage::Zero(done + PIECE),
+            PrepareStage::Zero(_) => PrepareStage::Sync,
+            PrepareStage::Sync => PrepareStage::SyncDir,
+            PrepareStage::SyncDir => {
+                self.preparing = None;
+                self.ring.prepared(path);
+                self.need_room = None;
+                self.zeros = None;
+                return;
+            }
+        };
+        preparing.stage = next;
+        let op = match next {
+            PrepareStage::Zero(pos) => {
+                let budget = &self.options.budget;
+                let zeros = self.zeros.get_or_insert_with(|| {
+                    super::buffer::AlignedBuf::zeroed(PIECE as usize, budget).freeze()
+                });
+                let data = zeros.slice(..PIECE.min(size - pos) as usize);
+                Op::Write { path, pos, data }
+            }
+            PrepareStage::Sync => Op::Sync { path },
+            _ => Op::SyncDir { path: journal::DIR.into() },
+        };
+        self.submit(Purpose::Prepare, op);
+    }
+
+    /// Retention, deletions whose time has come. To be called about once a second.
+    pub fn tick(&mut self, now_ms: i64) {
+        if self.failed {
+            return;
+        }
+        for index in 0..self.logs.len() {
+            let slot = Slot(index as u32);
+            let due = self.logs[index]
+                .as_ref()
+                .filter(|log| !log.dropped && !log.segments.is_empty())
+                .and_then(|log| log.retention(now_ms));
+            if let Some(offset) = due {
+                self.move_start(slot, offset, Answer::Retention);
+            }
+        }
+        self.start_removals(now_ms);
+        let spare = self.options.budget.left();
+        if spare < self.options.budget.limit() / 8 {
+            self.cache.shrink(self.cache.bytes() / 2);
+        }
+    }
+
+    /// Events that came up outside [`Engine::complete`].
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Says that the disk is short of space, or no longer: see [`Engine::disk_is_full`].
+    pub fn set_disk_full(&mut self, full: bool) {
+        self.disk_full = full;
+    }
+
+    /// Appends must be refused: the journal may not take more than the segments can place.
+    pub fn disk_is_full(&self) -> bool {
+        self.disk_full
+    }
+
+    /// From now on everything is written back, however small.
+    pub fn begin_shutdown(&mut self, now_ms: i64) {
+        self.shutting_down = true;
+        self.checkpoint_due = true;
+        self.start_removals(now_ms);
+    }
+
+    /// After [`Engine::begin_shutdown`]: nothing is pending, and the checkpoint says so.
+    pub fn is_drained(&self) -> bool {
+        self.shutting_down
+            && !self.checkpoint_due
+            && self.staged.is_empty()
+            && self.round.is_none()
+            && self.purposes.is_empty()
+            && self.pending_bytes == 0
+    }
+
+    pub(super) fn nothing_staged(&self) -> bool {
+        self.staged.is_empty() && self.ring.in_flight() == 0
+    }
+
+    /// Figures for `/metrics`.
+    pub fn stats(&self) -> EngineStats {
+        EngineStats {
+            logs: self.by_tp.len(),
+            journal_used: self.ring.used(),
+            journal_limit: self.ring.limit(),
+            pending_bytes: self.pending_bytes,
+            staged_bytes: self.staged_bytes as u64,
+            cache_bytes: self.cache.bytes() as u64,
+            ..self.stats
+        }
+    }
+
+    /// Asserts what must always hold; for tests and the simulator.
+    pub fn invariants(&self) {
+        for log in self.logs.iter().flatten() {
+            log.invariants();
+        }
+        let pending: usize = self.logs.iter().flatten().map(|l| l.pending_bytes).sum();
+        assert_eq!(pending as u64, self.pending_bytes);
+    }
+}
+
+fn files_of(tp: TopicPartition, segments: &[segment::Segment]) -> Vec<FilePath> {
+    let with_index = |s: &segment::Segment| {
+        let index = (s.meta.index_blocks > 0).then(|| s.index_path(tp));
+        std::iter::once(s.path(tp)).chain(index)
+    };
+    segments.iter().flat_map(with_index).collect()
+}
+
+const _: () = assert!(MAX_FRAME >= 1 << 16);

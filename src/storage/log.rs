@@ -1,0 +1,268 @@
+//! One partition's log as the storage sees it: pending frames, segments, offsets.
+
+use super::frame::FrameHeader;
+use super::segment::Segment;
+use crate::types::{TopicConfig, TopicPartition};
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// The settings of a log that storage acts on; names and units are Kafka's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogConfig {
+    /// `segment.bytes`.
+    pub segment_bytes: u64,
+    /// `segment.ms`.
+    pub segment_ms: i64,
+    /// `segment.jitter.ms`.
+    pub segment_jitter_ms: i64,
+    /// `index.interval.bytes`.
+    pub index_interval_bytes: u32,
+    /// `retention.ms`; -1 is for ever.
+    pub retention_ms: i64,
+    /// `retention.bytes`; -1 is no limit.
+    pub retention_bytes: i64,
+    /// `flush.messages`; 1 syncs before each acknowledgement.
+    pub flush_messages: i64,
+    /// `flush.ms`.
+    pub flush_ms: i64,
+    /// `file.delete.delay.ms`.
+    pub file_delete_delay_ms: i64,
+}
+
+impl From<&TopicConfig> for LogConfig {
+    fn from(topic: &TopicConfig) -> Self {
+        Self {
+            segment_bytes: topic.segment_bytes,
+            segment_ms: topic.segment_ms,
+            segment_jitter_ms: topic.segment_jitter_ms,
+            index_interval_bytes: topic.index_interval_bytes,
+            retention_ms: topic.retention_ms,
+            retention_bytes: topic.retention_bytes,
+            flush_messages: topic.flush_messages,
+            flush_ms: topic.flush_ms,
+            file_delete_delay_ms: topic.file_delete_delay_ms,
+        }
+    }
+}
+
+impl LogConfig {
+    /// Keeps everything: what a log has between recovery and the first `configure`.
+    pub fn none() -> Self {
+        Self {
+            segment_bytes: 1 << 30,
+            segment_ms: i64::MAX,
+            segment_jitter_ms: 0,
+            index_interval_bytes: 4096,
+            retention_ms: -1,
+            retention_bytes: -1,
+            flush_messages: 1,
+            flush_ms: i64::MAX,
+            file_delete_delay_ms: 60_000,
+        }
+    }
+
+    /// Whether an append is acknowledged when it is written, before the sync that follows at once.
+    /// Kafka's two settings say how long records may stay unsynced; here no longer than one turn.
+    pub fn relaxed(&self) -> bool {
+        self.flush_messages != 1 && self.flush_ms != 0
+    }
+
+    /// `segment.ms` less this log's share of `segment.jitter.ms`, so that segments made together do
+    /// not roll together.
+    pub fn roll_after_ms(&self, tp: TopicPartition) -> i64 {
+        let spread = self.segment_jitter_ms.min(self.segment_ms).max(0);
+        let seed = crc32c::crc32c_append(tp.partition as u32, &tp.topic.0);
+        let jitter = if spread == 0 { 0 } else { i64::from(seed) % spread };
+        self.segment_ms - jitter
+    }
+}
+
+/// A frame that stands in the journal and in no segment yet.
+#[derive(Debug)]
+pub struct Pending {
+    /// Header and payload; a slice of a journal block.
+    pub frame: Bytes,
+    /// Block that holds it.
+    pub sequence: u64,
+    /// Offset of the first record.
+    pub base: i64,
+    /// Offset of the last record.
+    pub last: i64,
+}
+
+impl Pending {
+    /// The frame's header.
+    pub fn header(&self) -> FrameHeader {
+        FrameHeader::view(&self.frame).expect("pending frames are whole")
+    }
+}
+
+/// Offsets of a log. `start ≤ acked ≤ end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogOffsets {
+    /// First offset that can be read.
+    pub start: i64,
+    /// Offset after the last acknowledged record.
+    pub durable_end: i64,
+    /// Offset after the last record, acknowledged or not.
+    pub end: i64,
+    /// Bytes in segments and of pending frames.
+    pub bytes: u64,
+}
+
+/// One log.
+#[derive(Debug)]
+pub struct Log {
+    /// Whose.
+    pub tp: TopicPartition,
+    /// Settings.
+    pub config: LogConfig,
+    /// First offset that can be read.
+    pub start: i64,
+    /// What of `start` is durable: nothing above it is given up.
+    pub durable_start: i64,
+    /// Offset after the last acknowledged record.
+    pub acked: i64,
+    /// Offset after the last record that was handed in.
+    pub end: i64,
+    /// Header checksum of the last frame; 0 starts a new chain.
+    pub last_checksum: u32,
+    /// Frames not yet in a segment, in offset order.
+    pub pending: VecDeque<Pending>,
+    /// Bytes of them.
+    pub pending_bytes: usize,
+    /// Clock at the last append, ms.
+    pub last_append: i64,
+    /// Offset after the last record in segments: where the next placed frame starts.
+    pub placed_end: i64,
+    /// Header checksum of the last placed frame.
+    pub placed_checksum: u32,
+    /// In offset order; the last one may be open.
+    pub segments: Vec<Segment>,
+    /// Generation of the next segment file.
+    pub next_generation: u32,
+    /// Times that its pending frames were copied forward in the journal since the last placement.
+    pub copies: u8,
+    /// A write-back round holds on to its segments and pending frames.
+    pub busy: bool,
+    /// Deleted; kept until the round lets go.
+    pub dropped: bool,
+    /// The `Drop` entry is durable.
+    pub drop_durable: bool,
+    /// What the partition's core is restored from; only between recovery and opening.
+    pub state: Vec<u8>,
+    /// Index of the frame that this turn's block is gathering for it, plus one.
+    pub(super) open_frame: u32,
+}
+
+impl Log {
+    /// An empty log.
+    pub fn new(tp: TopicPartition, config: LogConfig) -> Self {
+        Self {
+            tp,
+            config,
+            start: 0,
+            durable_start: 0,
+            acked: 0,
+            end: 0,
+            last_checksum: 0,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            last_append: 0,
+            placed_end: 0,
+            placed_checksum: 0,
+            segments: Vec::new(),
+            next_generation: 0,
+            copies: 0,
+            busy: false,
+            dropped: false,
+            drop_durable: false,
+            state: Vec::new(),
+            open_frame: 0,
+        }
+    }
+
+    /// The pending frame with this base offset.
+    pub fn pending_at(&self, base: i64) -> Option<&Pending> {
+        let i = self.pending.binary_search_by_key(&base, |p| p.base).ok()?;
+        self.pending.get(i)
+    }
+
+    /// Bytes in segments and of pending frames.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|s| s.meta.length).sum::<u64>() + self.pending_bytes as u64
+    }
+
+    /// Its offsets.
+    pub fn offsets(&self) -> LogOffsets {
+        let bytes = self.bytes();
+        LogOffsets { start: self.start, durable_end: self.acked, end: self.end, bytes }
+    }
+
+    /// Whether nothing was ever in it.
+    pub fn is_untouched(&self) -> bool {
+        self.end == 0 && self.start == 0
+    }
+
+    /// Gives up what lies wholly below the log start, and returns segments whose files can go.
+    /// Nothing happens while a round holds on to the log; the round calls again when it ends.
+    pub fn trim(&mut self) -> Vec<Segment> {
+        if self.busy {
+            return Vec::new();
+        }
+        while self.pending.front().is_some_and(|p| p.last < self.durable_start) {
+            let gone = self.pending.pop_front().expect("there is a front");
+            self.pending_bytes -= gone.frame.len();
+            self.placed_checksum = gone.header().header_checksum();
+            self.placed_end = gone.last + 1;
+        }
+        // A segment reaches up to the next one's base, so that one below a gap goes too.
+        let keep = self.segments.iter().position(|s| s.meta.next > self.durable_start);
+        let keep = keep.unwrap_or(self.segments.len());
+        self.segments.drain(..keep).collect()
+    }
+
+    /// How far retention lets the log start move, if at all. Kafka's rules: by time, a segment goes
+    /// when its largest timestamp is out of date; by size, while what is left is not below the limit.
+    pub fn retention(&self, now_ms: i64) -> Option<i64> {
+        let mut start = self.start;
+        let mut over = match self.config.retention_bytes {
+            limit if limit >= 0 => self.bytes().saturating_sub(limit as u64),
+            _ => 0,
+        };
+        for (i, segment) in self.segments.iter().enumerate() {
+            let meta = &segment.meta;
+            let last = i + 1 == self.segments.len();
+            let expired = self.config.retention_ms >= 0
+                && meta.max_timestamp >= 0
+                && now_ms - meta.max_timestamp > self.config.retention_ms;
+            // By size the open segment stays, as in Kafka.
+            let too_much = over >= meta.length && over > 0 && !last;
+            // With frames pending, the last segment is still the one that they go to.
+            if !(expired && (!last || self.pending.is_empty()) || too_much) {
+                break;
+            }
+            over = over.saturating_sub(meta.length);
+            start = meta.next;
+        }
+        let start = start.min(self.acked);
+        (start > self.start).then_some(start)
+    }
+
+    /// Asserts what must always hold.
+    pub fn invariants(&self) {
+        assert!(self.acked <= self.end && self.start <= self.end);
+        let mut at = self.segments.first().map_or(self.placed_end, |s| s.meta.base);
+        for segment in &self.segments {
+            assert!(segment.meta.base >= at && segment.meta.next >= segment.meta.base);
+            at = segment.meta.next;
+        }
+        assert!(at <= self.placed_end.max(self.start) || self.busy);
+        if let Some(first) = self.pending.front() {
+            assert!(self.busy || first.base >= self.placed_end, "placed twice");
+        }
+        for (a, b) in self.pending.iter().zip(self.pending.iter().skip(1)) {
+            assert_eq!(a.last + 1, b.base, "a gap between frames");
+        }
+    }
+}

@@ -1,0 +1,608 @@
+//! Opening a data directory: engines from what the last run left.
+//!
+//! Nothing that a crashed run may still need is overwritten. Recovery reads checkpoints and journals
+//! of all shards of the last life, works out every log, deals the logs out to the shards of this
+//! run, and writes a new life beside the old one: for each shard a journal file that holds the
+//! frames in no segment yet, and a checkpoint. The manifest is replaced last, in one rename; before
+//! it the old life counts, after it the new one. So recovery may be cut anywhere, and begun again,
+//! and the number of shards may change, after a crash too. Only then the old life's files go.
+//!
+//! Segments are not touched: pending frames stay in the journal, so a start after a kill costs what
+//! the journal holds, in sequential writes, and not one file for each partition.
+
+use super::block::{self, Journal, Place};
+use super::buffer::{Budget, Filling};
+use super::checkpoint::{self, Checkpoint, LogRecord};
+use super::disk::Disk;
+use super::engine::{Engine, EngineOptions};
+use super::identity::{Identity, Manifest, read_file};
+use super::io::{FilePath, Op};
+use super::journal;
+use super::log::{Log, LogConfig, Pending};
+use super::replay::{Found, Journaled, Replayed, replay};
+use super::segment::{self, Segment};
+use crate::types::{TopicId, TopicPartition};
+use crate::wire::records::{BatchHeader, batches};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use zerocopy::IntoBytes;
+
+/// Where data without metadata is put.
+pub const ORPHANS: &str = "orphans";
+
+/// Why a data directory is not opened. Nothing in it was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The disk failed.
+    #[error("{path}: {error}")]
+    Io {
+        /// Where.
+        path: String,
+        /// How.
+        error: String,
+    },
+    /// Data that was durable is missing or rotten.
+    #[error("the data is damaged: {0}")]
+    Damaged(String),
+    /// Somebody else's, or too new.
+    #[error("the data directory is refused: {0}")]
+    Refused(String),
+}
+
+impl OpenError {
+    /// An I/O error at a path.
+    pub fn io(path: &str, error: &io::Error) -> Self {
+        Self::Io { path: path.to_owned(), error: error.to_string() }
+    }
+}
+
+/// What the metadata says of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopicState {
+    /// It exists.
+    Live,
+    /// It was deleted; its data is to go.
+    Deleting,
+    /// The metadata does not know it: its data is moved aside, never deleted.
+    Unknown,
+}
+
+/// How to open.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// Shards of this run.
+    pub shards: u16,
+    /// What buffers are charged to.
+    pub budget: Arc<Budget>,
+    /// Bytes of the disk for all journals.
+    pub journal_bytes: u64,
+    /// Bytes of verified chunks kept in memory, all shards together.
+    pub cache_bytes: usize,
+    /// See [`EngineOptions::small_bytes`].
+    pub small_bytes: usize,
+    /// See [`EngineOptions::idle_ms`].
+    pub idle_ms: i64,
+    /// See [`EngineOptions::max_block`].
+    pub max_block: usize,
+}
+
+impl OpenOptions {
+    /// What a broker uses, given its memory and the space on its disk.
+    pub fn usual(shards: u16, budget: Arc<Budget>, journal_bytes: u64) -> Self {
+        // Pending frames stay in memory, so the journal must not outgrow its share of the budget.
+        let memory = budget.limit();
+        let journal_bytes = journal_bytes.min(memory as u64 / 4);
+        Self {
+            shards,
+            journal_bytes,
+            cache_bytes: memory / 2,
+            small_bytes: 64 << 10,
+            idle_ms: 30_000,
+            max_block: 4 << 20,
+            budget,
+        }
+    }
+}
+
+/// What opening found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The last run wrote everything back.
+    pub clean: bool,
+    /// Journal blocks replayed.
+    pub blocks: u64,
+    /// Frames that are in no segment yet.
+    pub frames: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Directories of topics that the metadata does not know, moved aside.
+    pub orphans: Vec<String>,
+}
+
+/// Folds recovered batches into a partition's state: (state, log start, log end before, batches) →
+/// state.
+pub type Fold<'a> = &'a dyn Fn(&[u8], i64, i64, &mut dyn Iterator<Item = BatchHeader>) -> Vec<u8>;
+
+/// A log on its way from one life to the next.
+struct Recovered {
+    record: LogRecord,
+    frames: Vec<Found>,
+}
+
+/// Opens the data directory for a new life.
+pub fn open(
+    disk: &Disk,
+    identity: &Identity,
+    options: &OpenOptions,
+    topic_state: &dyn Fn(TopicId) -> TopicState,
+    fold: Fold<'_>,
+) -> Result<(Vec<Engine>, Report), OpenError> {
+    let run = |op: Op, path: &str| disk.run(op).map_err(|e| OpenError::io(path, &e));
+    for dir in [journal::DIR, checkpoint::DIR, segment::DIR] {
+        run(Op::MakeDir { path: dir.into() }, dir)?;
+    }
+    run(Op::SyncDir { path: "".into() }, "the data directory")?;
+    let old = Manifest::read(disk, identity.directory_id)?;
+    let topic_dirs = disk.list(segment::DIR).map_err(|e| OpenError::io(segment::DIR, &e))?;
+    if old.is_none() && !topic_dirs.is_empty() {
+        return Err(OpenError::Damaged("MANIFEST is missing, but there are topics".into()));
+    }
+    let mut report = Report { clean: old.is_none_or(|m| m.clean), ..Report::default() };
+    let (mut logs, last_lsn) = match old {
+        Some(old) => last_life(disk, identity, old, fold, &mut report)?,
+        None => (BTreeMap::new(), 0),
+    };
+    let orphans: Vec<_> = logs
+        .keys()
+        .map(|tp| tp.topic)
+        .filter(|topic| topic_state(*topic) == TopicState::Unknown)
+        .collect();
+    for topic in orphans {
+        set_aside(disk, topic, &mut logs)?;
+    }
+    logs.retain(|tp, _| topic_state(tp.topic) == TopicState::Live);
+
+    let life = old.map_or(0, |m| m.life) + 1;
+    let mut referenced = BTreeSet::new();
+    for (tp, log) in &logs {
+        for (meta, _) in &log.record.segments {
+            referenced.insert((*tp, meta.base, meta.generation, meta.length));
+        }
+    }
+    if !report.clean {
+        check_segments(disk, &referenced)?;
+    }
+    let mut dealt: Vec<Vec<Recovered>> = (0..options.shards).map(|_| Vec::new()).collect();
+    for (tp, log) in logs {
+        report.frames += log.frames.len() as u64;
+        report.bytes += log.frames.iter().map(|f| f.bytes.len() as u64).sum::<u64>();
+        dealt[tp.shard(usize::from(options.shards))].push(log);
+    }
+    let mut engines = Vec::new();
+    for (shard, logs) in dealt.into_iter().enumerate() {
+        let journal = Journal { directory_id: identity.directory_id, life, shard: shard as u16 };
+        engines.push(begin_life(disk, journal, options, logs, last_lsn)?);
+    }
+    run(Op::SyncDir { path: journal::DIR.into() }, journal::DIR)?;
+    run(Op::SyncDir { path: checkpoint::DIR.into() }, checkpoint::DIR)?;
+    Manifest { life, shards: options.shards, clean: false }.write(disk, identity.directory_id)?;
+
+    sweep(disk, life, &referenced, topic_state, &mut report)?;
+    Ok((engines, report))
+}
+
+/// Says durably that every engine was drained. The last thing that a run writes.
+pub fn mark_clean(disk: &Disk, identity: &Identity) -> Result<(), OpenError> {
+    match Manifest::read(disk, identity.directory_id)? {
+        Some(manifest) => Manifest { clean: true, ..manifest }.write(disk, identity.directory_id),
+        None => Err(OpenError::Damaged("MANIFEST is missing".into())),
+    }
+}
+
+/// Every log as the last life left it, and the highest LSN.
+fn last_life(
+    disk: &Disk,
+    identity: &Identity,
+    old: Manifest,
+    fold: Fold<'_>,
+    report: &mut Report,
+) -> Result<(BTreeMap<TopicPartition, Recovered>, u64), OpenError> {
+    let mut all = BTreeMap::new();
+    let mut last_lsn = 0;
+    for shard in 0..old.shards {
+        let path = checkpoint::path_of(old.life, shard);
+        let file = read_file(disk, &path)?
+            .ok_or_else(|| OpenError::Damaged(format!("{path} is missing")))?;
+        let checkpoint = Checkpoint::decode(&file, identity.directory_id)
+            .map_err(|e| OpenError::Damaged(format!("{path}: {e}")))?;
+        let journal = Journal { directory_id: identity.directory_id, life: old.life, shard };
+        let mut replayed = if old.clean {
+            Replayed { last_lsn: checkpoint.applied_lsn, ..Replayed::default() }
+        } else {
+            replay(disk, journal, checkpoint.replay_from, checkpoint.applied_lsn)?
+        };
+        last_lsn = last_lsn.max(replayed.last_lsn);
+        report.blocks += replayed.blocks;
+        for record in checkpoint.logs {
+            let journaled = replayed.logs.remove(&record.tp).unwrap_or_default();
+            if !journaled.dropped {
+                all.insert(record.tp, join(record, journaled, fold)?);
+            }
+        }
+        // Logs that were first written after the checkpoint.
+        for (tp, journaled) in replayed.logs {
+            if !journaled.dropped {
+                let record = LogRecord {
+                    tp,
+                    start: 0,
+                    state_end: 0,
+                    placed_end: 0,
+                    placed_checksum: 0,
+                    next_generation: 0,
+                    segments: Vec::new(),
+                    state: Vec::new(),
+                };
+                all.insert(tp, join(record, journaled, fold)?);
+            }
+        }
+    }
+    Ok((all, last_lsn))
+}
+
+/// Puts a log together from its checkpoint and its journal.
+fn join(
+    mut record: LogRecord,
+    journaled: Journaled,
+    fold: Fold<'_>,
+) -> Result<Recovered, OpenError> {
+    let tp = record.tp;
+    record.start = record.start.max(journaled.start);
+    if let Some(offset) = journaled.truncated.filter(|t| *t < record.state_end) {
+        // Producers are known up to a later offset only; a leader rebuilds them from the log.
+        record.state_end = offset;
+        record.state = Vec::new();
+        if offset < record.placed_end {
+            record.segments.retain(|(meta, _)| meta.base < offset);
+            if let Some((meta, _)) = record.segments.last_mut() {
+                meta.next = meta.next.min(offset);
+                meta.sealed = true;
+            }
+            record.placed_end = offset;
+            record.placed_checksum = 0;
+        }
+    }
+    let mut end = record.placed_end;
+    let mut checksum = record.placed_checksum;
+    let mut frames = Vec::new();
+    for found in journaled.frames.into_values() {
+        let header = &found.header;
+        if header.base_offset() < record.placed_end {
+            continue;
+        }
+        let chained = checksum == 0
+            || header.previous_checksum() == 0
+            || header.previous_checksum() == checksum;
+        // Below the log start frames may be missing: they were not copied forward any more.
+        let below_start = header.base_offset() <= record.start && frames.is_empty();
+        if header.base_offset() != end && !below_start || header.base_offset() == end && !chained {
+            return Err(OpenError::Damaged(format!(
+                "partition {} of topic {}: offset {end} should follow, the journal has {}",
+                tp.partition,
+                tp.topic,
+                header.base_offset()
+            )));
+        }
+        end = header.last_offset() + 1;
+        checksum = header.header_checksum();
+        frames.push(found);
+    }
+    let new = |f: &&Found| f.header.base_offset() >= record.state_end;
+    let mut headers = frames
+        .iter()
+        .filter(new)
+        .flat_map(|f| batches(&f.bytes[super::frame::HEADER..]))
+        .filter_map(|batch| batch.ok().map(|(header, _)| header))
+        .peekable();
+    if headers.peek().is_some() {
+        record.state = fold(&record.state, record.start, record.state_end, &mut headers);
+    }
+    drop(headers);
+    // What lies below the log start is given up here.
+    let keep = frames.partition_point(|f| f.header.last_offset() < record.start);
+    if let Some(last) = keep.checked_sub(1).and_then(|i| frames.get(i)) {
+        record.placed_end = last.header.last_offset() + 1;
+        record.placed_checksum = last.header.header_checksum();
+    }
+    frames.drain(..keep);
+    record.segments.retain(|(meta, _)| meta.next > record.start);
+    record.state_end = end;
+    if end < record.start {
+        return Err(OpenError::Damaged(format!(
+            "partition {} of topic {} starts at {} but ends at {end}",
+            tp.partition, tp.topic, record.start
+        )));
+    }
+    Ok(Recovered { record, frames })
+}
+
+/// Writes a shard's new journal and checkpoint, and makes its engine.
+fn begin_life(
+    disk: &Disk,
+    journal: Journal,
+    options: &OpenOptions,
+    recovered: Vec<Recovered>,
+    last_lsn: u64,
+) -> Result<Engine, OpenError> {
+    let shards = u64::from(options.shards);
+    let engine_options = EngineOptions {
+        journal,
+        journal_limit: options.journal_bytes / shards,
+        cache_limit: options.cache_bytes / shards as usize,
+        budget: options.budget.clone(),
+        small_bytes: options.small_bytes,
+        idle_ms: options.idle_ms,
+        max_block: options.max_block,
+    };
+    let checkpoint = Checkpoint {
+        applied_lsn: last_lsn,
+        replay_from: 1,
+        logs: recovered.iter().map(|r| r.record.clone()).collect(),
+    };
+    let mut logs: Vec<_> = recovered.into_iter().map(log_of).collect();
+    let mut next_lsn = last_lsn + 1;
+    let (blocks, checksum) = copy_frames(&mut logs, journal, options, &mut next_lsn);
+    let position: u64 = blocks.iter().map(|b| b.len() as u64).sum();
+    let size = journal::FIRST_FILE.min(engine_options.journal_limit).max(position).max(4096);
+    let path = journal::path_of(journal.life, journal.shard, 0);
+    let failed = |path: &FilePath| {
+        let path = path.clone();
+        move |e| OpenError::io(&path, &e)
+    };
+    let count = blocks.len() as u64;
+    disk.run(Op::Create { path: path.clone() }).map_err(failed(&path))?;
+    let mut pos = 0;
+    let zeros = Filling::new(1 << 20, &options.budget).finish().freeze();
+    for block in blocks {
+        let len = block.len() as u64;
+        disk.run(Op::Write { path: path.clone(), pos, data: block }).map_err(failed(&path))?;
+        pos += len;
+    }
+    while pos < size {
+        let data = zeros.slice(..zeros.len().min((size - pos) as usize));
+        let len = data.len() as u64;
+        disk.run(Op::Write { path: path.clone(), pos, data }).map_err(failed(&path))?;
+        pos += len;
+    }
+    disk.run(Op::Sync { path: path.clone() }).map_err(failed(&path))?;
+    write_checkpoint(disk, journal, &checkpoint, &options.budget)?;
+    let mut engine = Engine::new(engine_options, next_lsn, checksum);
+    engine.adopt_file(path, size, (count > 0).then_some((1, count)), position);
+    for log in logs {
+        engine.insert(log);
+    }
+    Ok(engine)
+}
+
+fn write_checkpoint(
+    disk: &Disk,
+    journal: Journal,
+    checkpoint: &Checkpoint,
+    budget: &Arc<Budget>,
+) -> Result<(), OpenError> {
+    // Not renamed into place: the manifest does not name this life yet.
+    let path = checkpoint::path_of(journal.life, journal.shard);
+    let data = checkpoint.encode(journal.directory_id, budget).freeze();
+    for op in [
+        Op::Create { path: path.clone() },
+        Op::Write { path: path.clone(), pos: 0, data },
+        Op::Sync { path: path.clone() },
+    ] {
+        disk.run(op).map_err(|e| OpenError::io(&path, &e))?;
+    }
+    Ok(())
+}
+
+/// Brings the frames of all logs into blocks; the logs read from those from now on. Returns the
+/// blocks and the checksum of the last one.
+fn copy_frames(
+    logs: &mut [Log],
+    journal: Journal,
+    options: &OpenOptions,
+    next_lsn: &mut u64,
+) -> (Vec<Bytes>, u32) {
+    let mut places: Vec<(usize, usize)> = Vec::new();
+    for (i, log) in logs.iter().enumerate() {
+        places.extend((0..log.pending.len()).map(|j| (i, j)));
+    }
+    let (mut blocks, mut checksum, mut at) = (Vec::new(), 0, 0);
+    while at < places.len() {
+        let frame = |(i, j): (usize, usize)| &logs[i].pending[j];
+        let (mut n, mut bodies) = (0, 0);
+        while let Some(place) = places.get(at + n) {
+            let more = bodies + frame(*place).frame.len();
+            if n > 0 && block::block_len(n + 1, more) > options.max_block {
+                break;
+            }
+            bodies = more;
+            n += 1;
+        }
+        let chosen = &places[at..at + n];
+        let mut out = Filling::new(block::block_len(n, bodies), &options.budget);
+        out.push_zeros(block::HEADER);
+        for place in chosen {
+            let line = block::append_entry(*next_lsn, &frame(*place).header(), block::COPIED);
+            *next_lsn += 1;
+            out.push(line.as_bytes());
+        }
+        for place in chosen {
+            out.push(&frame(*place).frame);
+        }
+        let mut whole = out.finish();
+        let sequence = blocks.len() as u64 + 1;
+        let place =
+            Place { sequence, durable_through: sequence - 1, previous_checksum: checksum };
+        checksum = block::seal(&mut whole, journal, place, n);
+        let bytes = whole.freeze();
+        let mut body = block::HEADER + n * block::ENTRY;
+        for (i, j) in chosen {
+            let pending = &mut logs[*i].pending[*j];
+            let len = pending.frame.len();
+            pending.frame = bytes.slice(body..body + len);
+            pending.sequence = sequence;
+            body += len;
+        }
+        blocks.push(bytes);
+        at += n;
+    }
+    (blocks, checksum)
+}
+
+fn log_of(recovered: Recovered) -> Log {
+    let Recovered { record, frames } = recovered;
+    // Replaced when the partition is opened with its topic's settings.
+    let mut log = Log::new(record.tp, LogConfig::none());
+    log.start = record.start;
+    log.durable_start = record.start;
+    log.end = record.state_end;
+    log.acked = record.state_end;
+    log.placed_end = record.placed_end;
+    log.placed_checksum = record.placed_checksum;
+    log.next_generation = record.next_generation;
+    log.last_checksum =
+        frames.last().map_or(record.placed_checksum, |f| f.header.header_checksum());
+    log.state = record.state;
+    log.segments = record
+        .segments
+        .into_iter()
+        .map(|(meta, tail)| Segment {
+            tail: checkpoint::decode_tail(&tail, log.config.index_interval_bytes),
+            loaded: None,
+            meta,
+        })
+        .collect();
+    for found in frames {
+        let (base, last) = (found.header.base_offset(), found.header.last_offset());
+        log.last_append = found.header.append_time();
+        log.pending_bytes += found.bytes.len();
+        log.pending.push_back(Pending { frame: found.bytes, sequence: 0, base, last });
+    }
+    log
+}
+
+type Reference = (TopicPartition, i64, u32, u64);
+
+/// Every segment that a checkpoint names is there, and long enough.
+fn check_segments(disk: &Disk, referenced: &BTreeSet<Reference>) -> Result<(), OpenError> {
+    let mut dir: Option<(TopicId, BTreeMap<(i32, i64, u32), u64>)> = None;
+    for (tp, base, generation, length) in referenced {
+        if dir.as_ref().is_none_or(|(topic, _)| *topic != tp.topic) {
+            let path = segment::dir_of(*tp);
+            let mut found = BTreeMap::new();
+            for entry in disk.list(&path).map_err(|e| OpenError::io(&path, &e))? {
+                if let Some((partition, base, generation, "log")) = segment::parse_name(&entry.name) {
+                    found.insert((partition, base, generation), entry.len);
+                }
+            }
+            dir = Some((tp.topic, found));
+        }
+        let found = dir.as_ref().and_then(|d| d.1.get(&(tp.partition, *base, *generation)));
+        if found.is_none_or(|len| len < length) {
+            return Err(OpenError::Damaged(format!(
+                "segment {base} of partition {} of topic {} (directory {}) should have {length} \
+                 bytes and has {}",
+                tp.partition,
+                tp.topic,
+                tp.topic.hex(),
+                found.map_or("none".to_owned(), ToString::to_string),
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Moves a topic that the metadata does not know out of the way, with what the journal has of it.
+fn set_aside(
+    disk: &Disk,
+    topic: TopicId,
+    logs: &mut BTreeMap<TopicPartition, Recovered>,
+) -> Result<(), OpenError> {
+    let dir = format!("{ORPHANS}/{}", topic.hex());
+    let run = |op: Op| disk.run(op).map_err(|e| OpenError::io(&dir, &e));
+    let of_topic: Vec<_> = logs.keys().filter(|tp| tp.topic == topic).copied().collect();
+    for tp in of_topic {
+        let Some(log) = logs.remove(&tp).filter(|log| !log.frames.is_empty()) else { continue };
+        run(Op::MakeDir { path: dir.as_str().into() })?;
+        let bytes: usize = log.frames.iter().map(|f| f.bytes.len()).sum();
+        let mut data = Filling::new(bytes, &Budget::new(usize::MAX));
+        for frame in &log.frames {
+            data.push(&frame.bytes);
+        }
+        let base = log.frames[0].header.base_offset();
+        let path: FilePath = format!("{dir}/{:08}-{base:020}-journal.log", tp.partition).into();
+        run(Op::Create { path: path.clone() })?;
+        run(Op::Write { path: path.clone(), pos: 0, data: data.finish().freeze() })?;
+        run(Op::Sync { path })?;
+        run(Op::SyncDir { path: dir.as_str().into() })?;
+    }
+    Ok(())
+}
+
+/// Removes what no life needs any more: files of other lives, files that no log names, topics that
+/// were deleted. Topics that the metadata does not know go to `orphans`.
+fn sweep(
+    disk: &Disk,
+    life: u64,
+    referenced: &BTreeSet<Reference>,
+    topic_state: &dyn Fn(TopicId) -> TopicState,
+    report: &mut Report,
+) -> Result<(), OpenError> {
+    let list = |dir: &str| disk.list(dir).map_err(|e| OpenError::io(dir, &e));
+    let run = |op: Op, path: &str| disk.run(op).map_err(|e| OpenError::io(path, &e));
+    let current = format!("{life:08x}-");
+    for dir in [journal::DIR, checkpoint::DIR] {
+        for entry in list(dir)?.iter().filter(|e| !e.name.starts_with(&current)) {
+            let path = format!("{dir}/{}", entry.name);
+            run(Op::Unlink { path: path.as_str().into() }, &path)?;
+        }
+    }
+    let kept: BTreeSet<_> =
+        referenced.iter().map(|(tp, base, generation, _)| (*tp, *base, *generation)).collect();
+    for entry in list(segment::DIR)? {
+        let dir = format!("{}/{}", segment::DIR, entry.name);
+        let state = TopicId::from_hex(&entry.name).map(|topic| (topic, topic_state(topic)));
+        match state {
+            Some((topic, TopicState::Live | TopicState::Deleting)) => {
+                let deleting = topic_state(topic) == TopicState::Deleting;
+                if report.clean && !deleting {
+                    continue;
+                }
+                for file in list(&dir)? {
+                    let named = segment::parse_name(&file.name);
+                    let needed = named.is_some_and(|(partition, base, generation, _)| {
+                        kept.contains(&(TopicPartition { topic, partition }, base, generation))
+                    });
+                    if !needed {
+                        let path = format!("{dir}/{}", file.name);
+                        run(Op::Unlink { path: path.as_str().into() }, &path)?;
+                    }
+                }
+                if deleting {
+                    run(Op::RemoveDir { path: dir.as_str().into() }, &dir)?;
+                }
+            }
+            _ => {
+                run(Op::MakeDir { path: ORPHANS.into() }, ORPHANS)?;
+                let aside = format!("{ORPHANS}/{}", entry.name);
+                // What the journal had of it may lie there already.
+                let to = if list(&aside)?.is_empty() { aside } else { format!("{aside}/segments") };
+                run(Op::Rename { from: dir.as_str().into(), to: to.as_str().into() }, &dir)?;
+                run(Op::SyncDir { path: ORPHANS.into() }, ORPHANS)?;
+                run(Op::SyncDir { path: segment::DIR.into() }, segment::DIR)?;
+                report.orphans.push(to);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,286 @@
+//! A segment: one append-only file of frames.
+//!
+//! Written in chunks: whole frames, padded with zeros to a multiple of 4096, so that no block of a
+//! segment is ever written twice. Rejected: copying partial tail blocks forward in the journal; padding costs at most 4095 bytes for each chunk (chunks are 64 KiB and more but
+//! for idle partitions), and in return a block of a segment is never rewritten and the frame that
+//! straddles it never has two homes.
+
+use super::buffer::{ALIGN, align_up};
+use super::frame::{FrameHeader, HEADER};
+use super::io::FilePath;
+use crate::storage::index::Index;
+use crate::types::TopicPartition;
+use bytes::Bytes;
+
+/// Directory of all topics.
+pub const DIR: &str = "topics";
+
+/// What is known of a segment without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Offset of its first record, part of its name.
+    pub base: i64,
+    /// Part of its name: a file that replaces a truncated one has another.
+    pub generation: u32,
+    /// Bytes of whole chunks.
+    pub length: u64,
+    /// Offset after its last valid record. Frames at or beyond it, left by a truncation, are void.
+    pub next: i64,
+    /// Largest timestamp in it, ms; -1 in an empty one.
+    pub max_timestamp: i64,
+    /// Base offset of the frame that holds it.
+    pub max_timestamp_base: i64,
+    /// The leader's clock at its first append, ms.
+    pub first_append: i64,
+    /// Nothing is appended any more.
+    pub sealed: bool,
+    /// Whole index blocks in its `.idx` file.
+    pub index_blocks: u32,
+}
+
+/// A segment and what of its index is in memory.
+#[derive(Debug)]
+pub struct Segment {
+    /// What is known of it.
+    pub meta: Meta,
+    /// Index entries of the blocks in the file, once loaded.
+    pub loaded: Option<Box<Index>>,
+    /// Index entries that no block in the file holds yet.
+    pub tail: Index,
+}
+
+impl Segment {
+    /// A new, empty segment.
+    pub fn new(base: i64, generation: u32, first_append: i64, interval: u32) -> Self {
+        let meta = Meta {
+            base,
+            generation,
+            length: 0,
+            next: base,
+            max_timestamp: -1,
+            max_timestamp_base: base,
+            first_append,
+            sealed: false,
+            index_blocks: 0,
+        };
+        Self { meta, loaded: None, tail: Index::new(interval) }
+    }
+
+    /// Bytes of the index file to load before `at` can be found, if that is needed.
+    pub fn index_to_load(&self, at: i64) -> Option<usize> {
+        let in_tail = self.tail.first_base().is_some_and(|base| base <= at);
+        self.whole_index_to_load().filter(|_| !in_tail)
+    }
+
+    /// Bytes of the index file, if it is not loaded.
+    pub fn whole_index_to_load(&self) -> Option<usize> {
+        let unloaded = self.loaded.is_none() && self.meta.index_blocks > 0;
+        unloaded.then_some(self.meta.index_blocks as usize * ALIGN)
+    }
+
+    /// A position to start reading at to find `offset`.
+    pub fn position_of(&self, offset: i64) -> u64 {
+        let loaded = || self.loaded.as_ref()?.find_offset(offset);
+        self.tail.find_offset(offset).or_else(loaded).unwrap_or(0)
+    }
+
+    /// An offset to start reading at to find the first record at or after a time (ms).
+    pub fn offset_before_time(&self, timestamp: i64) -> i64 {
+        let known = match &self.loaded {
+            Some(loaded) => loaded.find_time(timestamp).or_else(|| self.tail.find_time(timestamp)),
+            None if self.meta.index_blocks == 0 => self.tail.find_time(timestamp),
+            None => None,
+        };
+        known.unwrap_or(self.meta.base)
+    }
+
+    /// Takes in that a chunk of whole frames was written at its end.
+    pub fn grow(&mut self, chunk: &Grown) {
+        let meta = &mut self.meta;
+        if chunk.max_timestamp > meta.max_timestamp {
+            meta.max_timestamp = chunk.max_timestamp;
+            meta.max_timestamp_base = chunk.max_timestamp_base;
+        }
+        self.tail.push(chunk.base, meta.max_timestamp, meta.length);
+        meta.length += chunk.bytes;
+        meta.next = chunk.next;
+    }
+
+    /// A block for its index file and where it goes, when enough entries are there; `all` takes
+    /// what there is.
+    pub fn index_block(&mut self, all: bool) -> Option<(u64, Vec<u8>)> {
+        let (entries, block) = self.tail.take_block(all)?;
+        let position = u64::from(self.meta.index_blocks) * ALIGN as u64;
+        if let Some(loaded) = &mut self.loaded {
+            loaded.extend(entries);
+        } else if self.meta.index_blocks == 0 {
+            let mut loaded = Index::new(0);
+            loaded.extend(entries);
+            self.loaded = Some(Box::new(loaded));
+        }
+        self.meta.index_blocks += 1;
+        Some((position, block))
+    }
+
+    /// Its file.
+    pub fn path(&self, tp: TopicPartition) -> FilePath {
+        file_path(tp, self.meta.base, self.meta.generation, "log")
+    }
+
+    /// Its index file.
+    pub fn index_path(&self, tp: TopicPartition) -> FilePath {
+        file_path(tp, self.meta.base, self.meta.generation, "idx")
+    }
+}
+
+/// A chunk that was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Grown {
+    /// Offset of its first record.
+    pub base: i64,
+    /// Offset after its last record.
+    pub next: i64,
+    /// Bytes in the file, padding included.
+    pub bytes: u64,
+    /// Largest timestamp in it, ms.
+    pub max_timestamp: i64,
+    /// Base offset of the frame that holds it.
+    pub max_timestamp_base: i64,
+}
+
+fn file_path(tp: TopicPartition, base: i64, generation: u32, extension: &str) -> FilePath {
+    format!("{}/{:08}-{base:020}-{generation:08x}.{extension}", dir_of(tp), tp.partition).into()
+}
+
+/// The directory of a partition's topic.
+pub fn dir_of(tp: TopicPartition) -> FilePath {
+    format!("{DIR}/{}", tp.topic.hex()).into()
+}
+
+/// Reads a segment's or index's file name back: partition, base offset, generation, extension.
+pub fn parse_name(name: &str) -> Option<(i32, i64, u32, &str)> {
+    let (stem, extension) = name.split_once('.')?;
+    let mut parts = stem.split('-');
+    let partition = parts.next()?.parse().ok()?;
+    let base = parts.next()?.parse().ok()?;
+    let generation = u32::from_str_radix(parts.next()?, 16).ok()?;
+    parts.next().is_none().then_some((partition, base, generation, extension))
+}
+
+/// Bytes that a chunk of `frames` bytes takes in the file.
+pub const fn padded(frames: usize) -> usize {
+    align_up(frames)
+}
+
+/// What a reader wants of a log.
+#[derive(Clone, Copy, Debug)]
+pub struct Want {
+    /// The first batch holds this offset.
+    pub from: i64,
+    /// Batches with a base offset at or beyond this are left out.
+    pub upto: i64,
+    /// Bytes, at most; a first batch that is larger comes whole where `at_least_one`.
+    pub max_bytes: usize,
+    /// See `max_bytes`.
+    pub at_least_one: bool,
+}
+
+/// Collects slices of whole batches.
+#[derive(Debug, Default)]
+pub struct Slices {
+    /// Slices of record batches, in offset order.
+    pub slices: Vec<Bytes>,
+    /// Their bytes.
+    pub bytes: usize,
+    /// Offset after the last record taken; `None` where nothing was.
+    pub next: Option<i64>,
+    /// Nothing more fits.
+    pub full: bool,
+}
+
+impl Slices {
+    /// Takes what is wanted of the frames in `chunk`, which starts at a frame; padding is skipped.
+    /// `position` is the chunk's in its segment.
+    pub fn take_chunk(&mut self, chunk: &Bytes, position: u64, want: &Want) {
+        let skew = position as usize % ALIGN;
+        let mut at = 0;
+        while at < chunk.len() && !self.full {
+            // Chunks in memory were verified when they were made.
+            match FrameHeader::view(&chunk[at..]) {
+                Some(header) => {
+                    let end = at + header.frame_len();
+                    self.take_frame(&header, &chunk.slice(at..end), want);
+                    at = end;
+                }
+                None => at = align_up(skew + at + 1) - skew,
+            }
+        }
+    }
+
+    /// Takes what is wanted of one frame, `frame` with its header.
+    pub fn take_frame(&mut self, header: &FrameHeader, frame: &Bytes, want: &Want) {
+        if self.full || header.last_offset() < want.from {
+            return;
+        }
+        if header.base_offset() >= want.upto {
+            self.full = true;
+            return;
+        }
+        let payload = frame.len() - HEADER;
+        let whole = header.base_offset() >= want.from
+            && header.last_offset() < want.upto
+            && self.bytes + payload <= want.max_bytes;
+        if whole {
+            self.push(frame.slice(HEADER..), header.last_offset() + 1);
+            return;
+        }
+        // From the batch that holds `from`, up to the limits.
+        let records = &frame[HEADER..];
+        let (mut at, mut start, mut next) = (0, None, 0);
+        while let Some(batch) = Batch::at(&records[at..]) {
+            if batch.last >= want.from {
+                let taken = at - start.unwrap_or(at);
+                let fits = self.bytes + taken + batch.len <= want.max_bytes;
+                let first = self.bytes == 0 && taken == 0 && want.at_least_one;
+                if batch.base >= want.upto || !(fits || first) {
+                    self.full = true;
+                    break;
+                }
+                start.get_or_insert(at);
+                next = batch.last + 1;
+            }
+            at += batch.len;
+        }
+        if let Some(start) = start {
+            self.push(frame.slice(HEADER + start..HEADER + at), next);
+        }
+    }
+
+    fn push(&mut self, slice: Bytes, next: i64) {
+        self.bytes += slice.len();
+        self.slices.push(slice);
+        self.next = Some(next);
+    }
+}
+
+/// The fields of a record batch (v2) that placing and slicing need.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// Base offset.
+    pub base: i64,
+    /// Last offset.
+    pub last: i64,
+    /// Bytes, header included.
+    pub len: usize,
+}
+
+impl Batch {
+    /// The whole batch at the start of `bytes`.
+    pub fn at(bytes: &[u8]) -> Option<Self> {
+        let base = i64::from_be_bytes(bytes.get(..8)?.try_into().ok()?);
+        let length = i32::from_be_bytes(bytes.get(8..12)?.try_into().ok()?);
+        let delta = i32::from_be_bytes(bytes.get(23..27)?.try_into().ok()?);
+        let len = 12 + usize::try_from(length).ok()?;
+        (len <= bytes.len()).then_some(Self { base, last: base + i64::from(delta), len })
+    }
+}
