@@ -1,0 +1,190 @@
+//! Rules of precedence, defaults and errors.
+
+use super::*;
+
+fn machine() -> Machine {
+    Machine { cpus: vec![0, 1, 4, 5], cpu_quota: None, memory: 8 << 30 }
+}
+
+fn run(
+    flags: &Flags,
+    env: &[(&str, &str)],
+    file: Option<&str>,
+    machine: &Machine,
+) -> Result<(Settings, Vec<String>), ConfigError> {
+    let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let file = file.map(|text| File { name: "klamm.toml", text });
+    resolve(&Sources { flags, env: &env, file, machine })
+}
+
+fn settings(flags: &Flags, env: &[(&str, &str)], file: Option<&str>) -> Settings {
+    run(flags, env, file, &machine()).expect("these settings are right").0
+}
+
+fn file_error(text: &str) -> String {
+    let e = run(&Flags::default(), &[], Some(text), &machine()).expect_err("this file is wrong");
+    assert_eq!(e.exit_code, 78, "{e}");
+    assert!(!e.message.contains('\n'), "one line: {e}");
+    e.message
+}
+
+fn flag_error(flags: &Flags) -> String {
+    let e = run(flags, &[], None, &machine()).expect_err("these flags are wrong");
+    assert_eq!(e.exit_code, 2, "{e}");
+    assert!(!e.message.contains('\n'), "one line: {e}");
+    e.message
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+#[test]
+fn defaults_need_nothing() {
+    let s = settings(&Flags::default(), &[], None);
+    assert_eq!(s.data, PathBuf::from("./klamm-data"));
+    assert_eq!(s.listen, "127.0.0.1:9092".parse().expect("an address"));
+    assert_eq!(s.advertise, ("127.0.0.1".to_owned(), 9092));
+    assert_eq!((s.shards, s.cpus.as_slice()), (4, &[0, 1, 4, 5][..]));
+    assert_eq!(s.memory, 4 << 30);
+    assert_eq!((s.admin_listen, s.cluster_id, s.journal_bytes), (None, None, None));
+    assert_eq!((s.node_id, s.strict_validation, s.log_format), (1, false, LogFormat::Text));
+    assert!(s.broker.is_empty());
+}
+
+#[test]
+fn flags_beat_environment_beats_file() {
+    let file = "listen = '127.0.0.1:1'\nmemory = '1G'\nnode-id = 7\nlog = 'warn'\nstrict = true";
+    let env = [("KLAMM_LISTEN", "127.0.0.1:2"), ("KLAMM_MEMORY", "2G"), ("RUST_LOG", "debug")];
+    let flags = Flags { listen: some("127.0.0.1:3"), ..Flags::default() };
+    let s = settings(&flags, &env, Some(file));
+    assert_eq!(s.listen.port(), 3);
+    assert_eq!(s.memory, 2 << 30);
+    assert_eq!(s.node_id, 7);
+    assert_eq!(s.log_filter, "debug");
+    assert!(s.strict_validation);
+    let s = settings(&flags, &[("KLAMM_STRICT", "false"), ("KLAMM_LOG", "error")], Some(file));
+    assert!(!s.strict_validation);
+    assert_eq!(s.log_filter, "error");
+}
+
+#[test]
+fn broker_properties_keep_kafkas_names() {
+    let file = "[broker]\nnum.partitions = 4\nauto.create.topics.enable = false\n\
+                'log.retention.ms' = -1\nlog.retention.bytes = 100\ncompression.type = 'producer'\n\
+                log.cleanup.policy = ['delete', 'compact']";
+    let flags = Flags { overrides: vec!["num.partitions=9".to_owned()], ..Flags::default() };
+    let s = settings(&flags, &[], Some(file));
+    let want = [
+        ("auto.create.topics.enable", "false"),
+        ("compression.type", "producer"),
+        ("log.cleanup.policy", "delete,compact"),
+        ("log.retention.bytes", "100"),
+        ("log.retention.ms", "-1"),
+        ("num.partitions", "9"),
+    ];
+    let got: Vec<_> = s.broker.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    assert_eq!(got, want);
+    let strict = "[broker]\nklamm.batch.validation = 'strict'";
+    assert!(settings(&Flags::default(), &[], Some(strict)).strict_validation);
+}
+
+#[test]
+fn an_unknown_key_suggests_the_known_one() {
+    assert_eq!(
+        file_error("lisen = 'x'"),
+        "klamm.toml: unknown key 'lisen'; did you mean 'listen'?"
+    );
+    assert!(file_error("admin_listen = 'x'").ends_with("did you mean 'admin-listen'?"));
+    assert!(file_error("Memory = '1G'").ends_with("did you mean 'memory'?"));
+    assert!(file_error("num.partitions = 3").ends_with("go under [broker]"));
+    assert!(file_error("zzzzzz = 3").contains("known are data, listen"));
+    assert!(file_error("broker = 3").contains("must be a table"));
+    assert!(file_error("listen = 'x'\nshards =").starts_with("klamm.toml, line 2: "));
+    assert!(file_error("listen = ['a']").contains("must be one value"));
+}
+
+#[test]
+fn a_mistyped_variable_warns_and_a_foreign_one_does_not() {
+    let env = [("KLAMM_LISTN", "x"), ("KLAMM_SERVICE_HOST", "10.0.0.1"), ("KLAMM_PORT", "tcp://x")];
+    let (_, warnings) = run(&Flags::default(), &env, None, &machine()).expect("settings");
+    assert_eq!(
+        warnings,
+        ["KLAMM_LISTN is not a setting and is ignored; did you mean KLAMM_LISTEN?"]
+    );
+}
+
+#[test]
+fn errors_name_the_place() {
+    let f = |listen: &str| flag_error(&Flags { listen: some(listen), ..Flags::default() });
+    assert!(f("9092").starts_with("--listen 9092: "), "{}", f("9092"));
+    assert!(f("127.0.0.1:99999").contains("0 to 65535"));
+    assert!(f("example.org:1").contains("needs an IP address"));
+    assert!(f("0.0.0.0:9092").contains("--advertise HOST:PORT"));
+    let e = run(&Flags::default(), &[("KLAMM_SHARDS", "0")], None, &machine()).expect_err("wrong");
+    assert!(e.message.starts_with("KLAMM_SHARDS=0: "), "{e}");
+    assert_eq!(e.exit_code, 78);
+    assert!(file_error("memory = '1K'").contains("at least 128 MiB"));
+    assert!(file_error("memory = '9G'").contains("grant 8 GiB"));
+    assert!(file_error("memory = 'lots'").contains("512MiB or 4G"));
+    assert!(file_error("journal = '1M'").contains("at least 32 MiB"));
+    assert!(file_error("log-format = 'xml'").contains("text or json"));
+    assert!(file_error("node-id = -1").contains("whole number"));
+    assert!(file_error("cluster-id = 'a b'").contains("letters"));
+    assert!(file_error("strict = 'maybe'").contains("true or false"));
+    let o = Flags { overrides: vec!["num.partitions".to_owned()], ..Flags::default() };
+    assert!(flag_error(&o).contains("PROPERTY=VALUE"));
+    let a = Flags { advertise: some("0.0.0.0:9092"), ..Flags::default() };
+    assert!(flag_error(&a).contains("cannot connect"));
+}
+
+#[test]
+fn all_addresses_with_a_name_to_advertise() {
+    let flags = Flags {
+        listen: some("0.0.0.0:19092"),
+        advertise: some("broker.example"),
+        ..Flags::default()
+    };
+    assert_eq!(settings(&flags, &[], None).advertise, ("broker.example".to_owned(), 19092));
+}
+
+#[test]
+fn shards_follow_quota_and_say_when_they_share() {
+    let quota = Machine { cpu_quota: Some(2.0), ..machine() };
+    let (s, _) = run(&Flags::default(), &[], None, &quota).expect("settings");
+    assert_eq!((s.shards, s.cpus), (2, vec![0, 1]));
+    let flags = Flags { shards: some("6"), ..Flags::default() };
+    let (s, warnings) = run(&flags, &[], None, &machine()).expect("settings");
+    assert_eq!(s.cpus, [0, 1, 4, 5, 0, 1]);
+    assert!(warnings[0].contains("6 shards share 4 CPUs"));
+    let small = Machine { memory: 128 << 20, ..machine() };
+    let e = run(&Flags::default(), &[], None, &small).expect_err("too little");
+    assert!(e.message.contains("--shards 2"), "{e}");
+}
+
+#[test]
+fn sizes_and_hosts() {
+    for (text, bytes) in [
+        ("0", 0),
+        ("4096", 4096),
+        ("64k", 64 << 10),
+        ("512MiB", 512 << 20),
+        ("4G", 4 << 30),
+        ("1.5 GiB", 3 << 29),
+        (" 1TB ", 1 << 40),
+    ] {
+        assert_eq!(size(text), Ok(bytes), "{text}");
+    }
+    for text in ["", "G", "-1", "1x", "1.2.3G", "99999999999999999999", "99999999T"] {
+        assert!(size(text).is_err(), "{text}");
+    }
+    assert_eq!(show_size(1536 << 20), "1.5 GiB");
+    assert_eq!(show_size(12), "12 B");
+    assert_eq!(size(&show_size(1536 << 20)), Ok(1536 << 20));
+    assert_eq!(host_port("[::1]:80", 1), Ok(("::1".to_owned(), 80)));
+    assert_eq!(host_port("::1", 1), Ok(("::1".to_owned(), 1)));
+    assert_eq!(host_port("a", 1), Ok(("a".to_owned(), 1)));
+    for text in ["", ":1", "[::1", "[::1]x", "a b:1", "a:x", "9092"] {
+        assert!(host_port(text, 1).is_err(), "{text}");
+    }
+}
