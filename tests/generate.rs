@@ -111,15 +111,16 @@ fn dispatch(apis: &[Api]) -> String {
     let mut out = format!(
         "//! Every message of the table by its API key.\n{BANNER}\n\
          use klamm::wire::{{Reader, WireError, Writer, kafka}};\n\n\
-         /// Decodes a whole message, and encodes it again. `None` when there is no such message.\n\
-         pub fn round_trip(key: i16, request: bool, version: i16, bytes: &[u8]) \
-         -> Option<Result<(String, Vec<u8>), WireError>> {{\n\
+         /// Decodes a whole message, and encodes it again in version `to`: its value, shown, and\n\
+         /// the bytes.\n\
+         pub fn round_trip(key: i16, request: bool, version: i16, to: i16, bytes: &[u8]) \
+         -> Result<(String, Result<Vec<u8>, WireError>), WireError> {{\n\
          macro_rules! round_trip {{ ($module:ident, $message:ident) => {{\n(|| {{\n\
          let mut r = Reader::new(bytes);\n\
          let value = kafka::$module::$message::decode(&mut r, version)?;\nr.finish()?;\n\
-         let mut w = Writer::new();\nvalue.encode(&mut w, version)?;\n\
-         Ok((format!(\"{{value:?}}\"), w.into_vec()))\n}})()\n}}; }}\n\
-         Some(match (key, request) {{\n"
+         let mut w = Writer::new();\nlet encoded = value.encode(&mut w, to);\n\
+         Ok((format!(\"{{value:?}}\"), encoded.map(|()| w.into_vec())))\n}})()\n}}; }}\n\
+         match (key, request) {{\n"
     );
     let each = |out: &mut String, call: &str| {
         for api in apis {
@@ -137,15 +138,15 @@ fn dispatch(apis: &[Api]) -> String {
         }
     };
     each(&mut out, "round_trip");
-    out += "_ => return None, })\n}\n\n\
-         /// Decodes and forgets a message. `None` when there is no such message.\n\
+    out += "_ => panic!(\"no API {key}\"), }\n}\n\n\
+         /// Decodes and forgets a message.\n\
          pub fn decode(key: i16, request: bool, version: i16, bytes: &[u8]) \
-         -> Option<Result<(), WireError>> {\n\
+         -> Result<(), WireError> {\n\
          macro_rules! decode { ($module:ident, $message:ident) => {\n\
          kafka::$module::$message::decode(&mut Reader::new(bytes), version).map(drop)\n}; }\n\
-         Some(match (key, request) {\n";
+         match (key, request) {\n";
     each(&mut out, "decode");
-    out + "_ => return None, })\n}\n"
+    out + "_ => panic!(\"no API {key}\"), }\n}\n"
 }
 
 /// The code of one API's messages.
@@ -212,7 +213,11 @@ impl Generator<'_> {
         let size = (min..=max).map(|v| self.size(fields, v)).min().unwrap_or(0);
         let (decode, encode) = (self.decode(fields, versions), self.encode(fields, versions));
         writeln!(out, "impl{lifetime} {name}{lifetime} {{").unwrap();
-        let mut check = String::new();
+        let check = if top {
+            "check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;\n"
+        } else {
+            ""
+        };
         if top {
             write!(
                 out,
@@ -222,7 +227,6 @@ impl Generator<'_> {
                 snake(&self.api.name).to_uppercase()
             )
             .unwrap();
-            check = "check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;\n".to_owned();
         } else {
             writeln!(
                 out,
@@ -366,13 +370,12 @@ impl Generator<'_> {
             .iter()
             .filter(|f| f.tag.is_none() && f.versions.contains(version))
             .map(|f| match &f.kind {
-                Kind::Bool | Kind::Int8 => 1,
                 Kind::Int16 => 2,
                 Kind::Int32 => 4,
                 Kind::Int64 => 8,
                 Kind::Uuid => 16,
                 Kind::Struct(_) if f.nullable.is_none() => self.size(&f.fields, version),
-                Kind::Struct(_) => 1,
+                Kind::Bool | Kind::Int8 | Kind::Struct(_) => 1,
                 _ if flexible => 1,
                 Kind::String => 2,
                 Kind::Bytes | Kind::Records | Kind::Array(_) => 4,

@@ -4,9 +4,10 @@
 //! write lengths as unsigned varints of length + 1, the others as a signed 16- or 32-bit number.
 //! `flexible` in this module is that choice.
 //!
-//! **Nothing is allocated on the word of the peer**: an array's count times the least size of an
-//! element is compared with the bytes that remain, so what decoding allocates is a small multiple
-//! of the request.
+//! **Nothing is allocated on the word of the peer.** An array's count times the least size of an
+//! element is compared with the bytes that remain; and all arrays of a message together take at
+//! most [`ALLOCATION_FACTOR`] times the message's bytes, so that many tiny or nested elements, which
+//! take less on the wire than in memory, cost no more than that either.
 
 use crate::types::TopicId;
 
@@ -20,6 +21,9 @@ pub enum WireError {
     /// A string or an array is longer than its length field, or Kafka, allows.
     #[error("a field is too long")]
     TooLong,
+    /// The message's arrays would take too much memory for a message of its size.
+    #[error("too many elements for the size of the message")]
+    TooManyElements,
     /// A varint of more than 32 bits.
     #[error("an invalid varint")]
     InvalidVarint,
@@ -43,18 +47,33 @@ pub enum WireError {
 /// Kafka refuses longer strings in every version.
 const MAX_STRING_BYTES: usize = i16::MAX as usize;
 
+/// What the arrays of a message may take in memory, per byte of the message. Real requests stay far
+/// below: a topic's name alone is longer than the two bytes that would reach it.
+pub const ALLOCATION_FACTOR: usize = 16;
+
+/// What the arrays of a message may take in memory besides, in bytes.
+pub const ALLOCATION_BASE: usize = 1024;
+
 type Result<T> = std::result::Result<T, WireError>;
 
 /// Reads a message; what it returns borrows from the message.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
+    /// Bytes that arrays may still allocate.
+    allocatable: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Starts at the first of `bytes`.
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        let allocatable = bytes.len().saturating_mul(ALLOCATION_FACTOR);
+        Self::with_allocatable(bytes, allocatable.saturating_add(ALLOCATION_BASE))
+    }
+
+    /// Starts at the first of `bytes`; arrays may take `allocatable` bytes of memory in all.
+    pub const fn with_allocatable(bytes: &'a [u8], allocatable: usize) -> Self {
+        Self { rest: bytes, allocatable }
     }
 
     /// Bytes not read yet.
@@ -209,6 +228,8 @@ impl<'a> Reader<'a> {
         mut element: impl FnMut(&mut Self) -> Result<T>,
     ) -> Result<Option<Vec<T>>> {
         let Some(count) = self.array_len(flexible, element_bytes_min)? else { return Ok(None) };
+        let size = count.saturating_mul(size_of::<T>());
+        self.allocatable = self.allocatable.checked_sub(size).ok_or(WireError::TooManyElements)?;
         let mut values = Vec::with_capacity(count);
         for _ in 0..count {
             values.push(element(self)?);
@@ -247,9 +268,10 @@ impl<'a> Reader<'a> {
         for _ in 0..self.varint()? {
             let tag = self.varint()?;
             let len = self.varint()? as usize;
-            let mut value = Self::new(self.take(len)?);
+            let mut value = Self { rest: self.take(len)?, allocatable: self.allocatable };
             if field(tag, &mut value)? {
                 value.finish()?;
+                self.allocatable = value.allocatable;
             }
         }
         Ok(())
@@ -537,6 +559,21 @@ mod tests {
         );
         assert_eq!(Reader::new(&[0xff; 4]).nullable_array(false, 4, Reader::i32), Ok(None));
         assert_eq!(Reader::new(&[0]).array(true, 4, Reader::i32), Err(WireError::Null));
+    }
+
+    #[test]
+    fn arrays_share_what_may_be_allocated() {
+        // Three arrays, of which the last is in a tagged field, of two elements of 8 bytes each.
+        let bytes = [3, 1, 1, 3, 1, 1, 1, 0, 3, 3, 1, 1];
+        let read = |allocatable| {
+            let mut r = Reader::with_allocatable(&bytes, allocatable);
+            let element = |r: &mut Reader<'_>| r.i8().map(i64::from);
+            r.array(true, 1, element)?;
+            r.array(true, 1, element)?;
+            r.tagged_fields(|_, r| r.array(true, 1, element).map(|_| true))
+        };
+        assert_eq!(read(48), Ok(()));
+        assert_eq!(read(47), Err(WireError::TooManyElements));
     }
 
     #[test]

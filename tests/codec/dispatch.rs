@@ -3,13 +3,15 @@
 
 use klamm::wire::{Reader, WireError, Writer, kafka};
 
-/// Decodes a whole message, and encodes it again. `None` when there is no such message.
+/// Decodes a whole message, and encodes it again in version `to`: its value, shown, and
+/// the bytes.
 pub fn round_trip(
     key: i16,
     request: bool,
     version: i16,
+    to: i16,
     bytes: &[u8],
-) -> Option<Result<(String, Vec<u8>), WireError>> {
+) -> Result<(String, Result<Vec<u8>, WireError>), WireError> {
     macro_rules! round_trip {
         ($module:ident, $message:ident) => {
             (|| {
@@ -17,12 +19,12 @@ pub fn round_trip(
                 let value = kafka::$module::$message::decode(&mut r, version)?;
                 r.finish()?;
                 let mut w = Writer::new();
-                value.encode(&mut w, version)?;
-                Ok((format!("{value:?}"), w.into_vec()))
+                let encoded = value.encode(&mut w, to);
+                Ok((format!("{value:?}"), encoded.map(|()| w.into_vec())))
             })()
         };
     }
-    Some(match (key, request) {
+    match (key, request) {
         (0, true) => round_trip!(produce_request, ProduceRequest),
         (0, false) => round_trip!(produce_response, ProduceResponse),
         (1, true) => round_trip!(fetch_request, FetchRequest),
@@ -89,23 +91,18 @@ pub fn round_trip(
         (75, false) => {
             round_trip!(describe_topic_partitions_response, DescribeTopicPartitionsResponse)
         }
-        _ => return None,
-    })
+        _ => panic!("no API {key}"),
+    }
 }
 
-/// Decodes and forgets a message. `None` when there is no such message.
-pub fn decode(
-    key: i16,
-    request: bool,
-    version: i16,
-    bytes: &[u8],
-) -> Option<Result<(), WireError>> {
+/// Decodes and forgets a message.
+pub fn decode(key: i16, request: bool, version: i16, bytes: &[u8]) -> Result<(), WireError> {
     macro_rules! decode {
         ($module:ident, $message:ident) => {
             kafka::$module::$message::decode(&mut Reader::new(bytes), version).map(drop)
         };
     }
-    Some(match (key, request) {
+    match (key, request) {
         (0, true) => decode!(produce_request, ProduceRequest),
         (0, false) => decode!(produce_response, ProduceResponse),
         (1, true) => decode!(fetch_request, FetchRequest),
@@ -164,6 +161,6 @@ pub fn decode(
         (74, false) => decode!(list_config_resources_response, ListConfigResourcesResponse),
         (75, true) => decode!(describe_topic_partitions_request, DescribeTopicPartitionsRequest),
         (75, false) => decode!(describe_topic_partitions_response, DescribeTopicPartitionsResponse),
-        _ => return None,
-    })
+        _ => panic!("no API {key}"),
+    }
 }

@@ -61,13 +61,13 @@ impl Kind {
             "string" => Self::String,
             "bytes" => Self::Bytes,
             "records" => Self::Records,
-            _ => match text.strip_prefix("[]") {
-                Some(element) => Self::Array(Box::new(Self::parse(element))),
-                None => {
-                    assert!(text.starts_with(|c: char| c.is_ascii_uppercase()), "type {text:?}");
-                    Self::Struct(text.to_owned())
+            _ => {
+                if let Some(element) = text.strip_prefix("[]") {
+                    return Self::Array(Box::new(Self::parse(element)));
                 }
-            },
+                assert!(text.starts_with(|c: char| c.is_ascii_uppercase()), "type {text:?}");
+                Self::Struct(text.to_owned())
+            }
         }
     }
 
