@@ -303,7 +303,7 @@ fn join(
         .iter()
         .filter(new)
         .flat_map(|f| batches(&f.bytes[super::frame::HEADER..]))
-        .filter_map(|batch| batch.ok().map(|(header, _)| header))
+        .map(|(header, _)| header)
         .peekable();
     if headers.peek().is_some() {
         record.state = fold(&record.state, record.start, record.state_end, &mut headers);
