@@ -1,0 +1,3 @@
+use rdkafka as _;
+#[test]
+fn links() {}

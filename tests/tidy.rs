@@ -1,0 +1,287 @@
+//! Style as a test: layering, file length, dead files, unfinished code, ambient time and randomness
+//! in the pure folders, and a README that names only what exists.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each top-level module of `src/` may import, as paths below the crate root. A prefix allows
+/// everything below it. `main.rs` is not listed: it may import anything.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("types", &[]),
+    ("wire", &["types"]),
+    ("storage", &["wire", "types"]),
+    ("client", &["wire", "types"]),
+    ("config", &["types"]),
+    ("partition", &["wire::records", "types"]),
+    // The Raft log and its snapshot are operations on files as data.
+    ("controller", &["wire::records", "storage::io", "storage::buffer", "storage::disk", "types"]),
+    ("api", &["partition", "controller", "storage", "wire", "types", "config"]),
+    ("shard", &["api", "partition", "controller", "storage", "wire", "types", "config"]),
+    ("cli", &["shard", "client", "controller", "storage", "wire", "types", "config"]),
+];
+
+/// Where the runtime's types may appear, besides `main.rs`.
+const RUNTIME: &[&str] =
+    &["src/shard/", "src/shard.rs", "src/storage/disk.rs", "src/storage/ring.rs"];
+
+/// Folders whose code decides and does nothing else.
+const PURE: &[&str] = &["types", "wire", "partition", "controller", "storage", "api"];
+
+/// Files inside pure folders that do the real I/O, and may say so with an `allow`.
+const IO_SIDE: &[&str] = &["src/storage/disk.rs", "src/storage/ring.rs"];
+
+const MAX_LINES: usize = 1_000;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files_below(dir: &Path, extension: &str, out: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for entry in entries {
+        let path = entry.expect("a directory entry").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if name != "target" && !name.starts_with('.') {
+                files_below(&path, extension, out);
+            }
+        } else if path.extension().is_some_and(|e| e == extension) {
+            out.push(path);
+        }
+    }
+}
+
+/// Rust sources below `folders`: path relative to the root, and text. Sorted.
+fn sources(folders: &[&str]) -> BTreeMap<String, String> {
+    let mut paths = Vec::new();
+    for folder in folders {
+        files_below(&root().join(folder), "rs", &mut paths);
+    }
+    paths
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).expect("a readable source file");
+            let name =
+                path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
+            (name, text)
+        })
+        .collect()
+}
+
+fn is_generated(text: &str) -> bool {
+    text.lines().take(5).any(|l| l.contains("@generated") || l.contains("automatically generated"))
+}
+
+/// The text without its comment lines and trailing comments; strings are left alone.
+fn code(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let kept = match line.find("//") {
+            Some(0) => "",
+            Some(at) if line[..at].trim().is_empty() || line.as_bytes()[at - 1] == b' ' => {
+                &line[..at]
+            }
+            _ => line,
+        };
+        out.push_str(kept);
+        out.push('\n');
+    }
+    out
+}
+
+/// Every path below `prefix` (`crate::` or `klamm::`) that the code names, groups expanded one
+/// level at a time: `crate::{a::b, c}` gives `a::b` and `c`.
+fn paths_below(code: &str, prefix: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    for (at, _) in code.match_indices(prefix) {
+        let before = code[..at].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+            continue;
+        }
+        expand(&code[at + prefix.len()..], "", &mut out);
+    }
+    out
+}
+
+fn expand(rest: &str, stem: &str, out: &mut Vec<String>) {
+    let rest = rest.trim_start();
+    if let Some(group) = rest.strip_prefix('{') {
+        let (mut depth, mut start) = (0, 0);
+        for (i, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => {
+                    expand(&group[start..i], stem, out);
+                    return;
+                }
+                '}' => depth -= 1,
+                ',' if depth == 0 => {
+                    expand(&group[start..i], stem, out);
+                    start = i + 1;
+                }
+                _ => {}
+            }
+        }
+        return;
+    }
+    let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+    let name = &rest[..end];
+    if name.is_empty() {
+        return;
+    }
+    let path = if stem.is_empty() { name.to_owned() } else { format!("{stem}::{name}") };
+    match rest[end..].strip_prefix("::") {
+        Some(more) if more.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '{') => {
+            expand(more, &path, out);
+        }
+        _ => out.push(path),
+    }
+}
+
+fn top_module(file: &str) -> &str {
+    let below = file.strip_prefix("src/").unwrap_or(file);
+    below.split('/').next().unwrap_or(below).trim_end_matches(".rs")
+}
+
+fn report(problems: &[String]) {
+    assert!(problems.is_empty(), "{} problem(s):\n{}", problems.len(), problems.join("\n"));
+}
+
+#[test]
+fn imports_point_downward() {
+    let mut problems = Vec::new();
+    for (file, text) in sources(&["src"]) {
+        let module = top_module(&file);
+        if module == "main" || module == "lib" {
+            continue;
+        }
+        let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == module) else {
+            problems
+                .push(format!("{file}: top-level module `{module}` is not in the table of layers"));
+            continue;
+        };
+        for path in paths_below(&code(&text), "crate::") {
+            let within = |prefix: &str| path == prefix || path.starts_with(&format!("{prefix}::"));
+            let known = LAYERS.iter().any(|(name, _)| within(name));
+            if known && !within(module) && !allowed.iter().any(|a| within(a)) {
+                problems.push(format!("{file}: `{module}` may not import `{path}`"));
+            }
+        }
+    }
+    report(&problems);
+}
+
+#[test]
+fn runtime_stays_in_the_io_layer() {
+    let mut problems = Vec::new();
+    for (file, text) in sources(&["src"]) {
+        let allowed = file == "src/main.rs" || RUNTIME.iter().any(|r| file.starts_with(r));
+        if !allowed && code(&text).contains("glommio::") {
+            problems.push(format!("{file}: names the runtime"));
+        }
+    }
+    report(&problems);
+}
+
+#[test]
+fn pure_folders_ban_ambient_time_and_randomness() {
+    let mut problems = Vec::new();
+    let all = sources(&["src"]);
+    for folder in PURE {
+        let banned = format!("#[deny(clippy::disallowed_methods)]\npub mod {folder};");
+        if !all["src/lib.rs"].contains(&banned) {
+            problems.push(format!("src/lib.rs does not deny the disallowed methods in {folder}"));
+        }
+    }
+    for (file, text) in &all {
+        let pure = PURE.contains(&top_module(file));
+        let lifts = code(text).contains("clippy::disallowed_methods");
+        if pure && !IO_SIDE.contains(&file.as_str()) && lifts {
+            problems.push(format!("{file}: lifts the ban on ambient time and randomness"));
+        }
+    }
+    report(&problems);
+}
+
+#[test]
+fn files_are_short_and_finished() {
+    let mut problems = Vec::new();
+    for (file, text) in sources(&["src", "tests", "benches", "fuzz"]) {
+        let lines = text.lines().count();
+        if lines > MAX_LINES && !is_generated(&text) {
+            problems.push(format!("{file}: {lines} lines, more than {MAX_LINES}"));
+        }
+        if file == "tests/tidy.rs" {
+            continue;
+        }
+        let code = code(&text);
+        for unfinished in ["todo!(", "unimplemented!(", "dbg!("] {
+            if code.contains(unfinished) {
+                problems.push(format!("{file}: contains {unfinished}…)"));
+            }
+        }
+    }
+    report(&problems);
+}
+
+#[test]
+fn no_file_is_dead_and_every_folder_says_what_it_is() {
+    let all = sources(&["src"]);
+    let mut problems = Vec::new();
+    for (file, text) in &all {
+        let path = Path::new(file);
+        let (stem, folder) = match path.file_name().and_then(|n| n.to_str()) {
+            Some("lib.rs" | "main.rs") => continue,
+            Some("mod.rs") => {
+                if !text.contains("//!") {
+                    problems.push(format!("{file}: says nothing about its folder"));
+                }
+                let folder = path.parent().expect("a folder");
+                (folder.file_name().expect("a name"), folder.parent().expect("a parent"))
+            }
+            _ => (path.file_stem().expect("a name"), path.parent().expect("a folder")),
+        };
+        // A module written inline holds generated files: the level above declares them.
+        let folder = folder.to_string_lossy();
+        let folder = folder.strip_suffix("/generated").unwrap_or(&folder);
+        let declared = format!("mod {};", stem.to_string_lossy());
+        let parents = if folder == "src" {
+            vec!["src/lib.rs".to_owned(), "src/main.rs".to_owned()]
+        } else {
+            vec![format!("{folder}/mod.rs"), format!("{folder}.rs")]
+        };
+        if !parents.iter().any(|p| all.get(p).is_some_and(|t| code(t).contains(&declared))) {
+            problems.push(format!("{file}: no parent declares it"));
+        }
+    }
+    report(&problems);
+}
+
+#[test]
+fn readme_names_only_what_exists() {
+    let text = fs::read_to_string(root().join("README.md")).expect("README.md");
+    let mut problems = Vec::new();
+    // Odd pieces lie between backticks, in running text and in code blocks alike.
+    for (i, piece) in text.split('`').enumerate() {
+        let word = piece.split_whitespace().next().unwrap_or_default();
+        let ours = ["src/", "tests/", "benches/", "schemas/", "fuzz/", ".ci/"];
+        let is_path = ours.iter().any(|p| word.starts_with(p)) && !word.contains(['{', '<', '*']);
+        if i % 2 == 1 && is_path && !root().join(word).exists() {
+            problems.push(format!("README.md names {word}, which does not exist"));
+        }
+    }
+    let command = "cargo test --workspace";
+    assert!(text.contains(command), "README.md does not name the test command");
+    let ci = fs::read_to_string(root().join(".ci/run")).expect(".ci/run");
+    assert!(ci.contains(command), ".ci/run does not call the README's test command");
+    report(&problems);
+}
+
+#[test]
+fn the_import_scanner_sees_what_it_must() {
+    let text = "use crate::{a::{b, c::d}, e};\nlet x = crate::f::g();\n// crate::no::where\nuse not_crate::x;";
+    let mut found = paths_below(&code(text), "crate::");
+    found.sort();
+    assert_eq!(found, ["a::b", "a::c::d", "e", "f::g"]);
+}
