@@ -5,6 +5,7 @@ pub mod config_table;
 pub mod error;
 pub mod ids;
 pub mod topic_config;
+pub mod topic_name;
 
 pub use error::ErrorCode;
 pub use ids::{TopicId, TopicPartition};

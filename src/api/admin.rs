@@ -1,0 +1,206 @@
+//! Requests that change metadata, and what their handlers share.
+//!
+//! These run whole on the controller's shard. What they check, they check against the controller's
+//! draft, so that two requests that follow each other quickly see each other; the response leaves
+//! when every shard has applied the change, so that the next request on any connection sees it.
+
+use super::{
+    alter_configs, create_partitions, create_topics, delete_topics, incremental_alter_configs,
+};
+use crate::controller::{Controller, Image, NewPartition, Record};
+use crate::types::{ErrorCode, TopicId};
+use crate::wire::api_keys::ApiKey;
+use crate::wire::primitives::{WireError, Writer};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Most partitions that one request may create.
+pub const PARTITIONS_MAX: usize = 10_000;
+
+/// The answer to a request that changes metadata.
+#[derive(Debug)]
+pub struct AdminOutcome {
+    /// Body of the response.
+    pub response: Vec<u8>,
+    /// To be sent when every shard has applied the entry with this index; at once if `None`.
+    pub wait_for: Option<u64>,
+}
+
+/// Why one topic or resource of a request was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Kafka's code.
+    pub code: ErrorCode,
+    /// One sentence.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with its own words.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// A failure that its code says all about.
+    pub fn plain(code: ErrorCode) -> Self {
+        Self::new(code, code.message())
+    }
+}
+
+/// Code and message for a response: no error is 0 and null.
+pub fn code_and_message<T>(result: &Result<T, Failure>) -> (i16, Option<&str>) {
+    match result {
+        Ok(_) => (ErrorCode::NONE.0, None),
+        Err(failure) => (failure.code.0, Some(&failure.message)),
+    }
+}
+
+/// What a handler makes of a request: the response, and the changes that it speaks of.
+#[derive(Debug)]
+pub struct Handled {
+    /// Body of the response.
+    pub response: Vec<u8>,
+    /// To be proposed together.
+    pub records: Vec<Record>,
+}
+
+impl Handled {
+    pub(super) fn new(
+        records: Vec<Record>,
+        encode: impl FnOnce(&mut Writer) -> Result<(), WireError>,
+    ) -> Result<Self, WireError> {
+        Ok(Self { response: body(encode)?, records })
+    }
+}
+
+/// The bytes that `encode` writes.
+pub fn body(
+    encode: impl FnOnce(&mut Writer) -> Result<(), WireError>,
+) -> Result<Vec<u8>, WireError> {
+    let mut writer = Writer::with_capacity(256);
+    encode(&mut writer)?;
+    Ok(writer.into_vec())
+}
+
+/// Whether [`execute`] takes requests of this API.
+pub fn is_admin(api_key: ApiKey) -> bool {
+    matches!(
+        api_key,
+        ApiKey::CREATE_TOPICS
+            | ApiKey::DELETE_TOPICS
+            | ApiKey::CREATE_PARTITIONS
+            | ApiKey::ALTER_CONFIGS
+            | ApiKey::INCREMENTAL_ALTER_CONFIGS
+    )
+}
+
+/// Carries out a request that changes metadata: for the APIs of [`is_admin`] only. `new_id` gives
+/// ids that were never given before. An error is the client's: its request cannot be read.
+pub fn execute(
+    controller: &mut Controller,
+    api_key: ApiKey,
+    version: i16,
+    body: &[u8],
+    new_id: &mut dyn FnMut() -> TopicId,
+) -> Result<AdminOutcome, WireError> {
+    let image = controller.draft();
+    let handled = match api_key {
+        ApiKey::CREATE_TOPICS => create_topics::handle(body, version, image, new_id),
+        ApiKey::DELETE_TOPICS => delete_topics::handle(body, version, image),
+        ApiKey::CREATE_PARTITIONS => create_partitions::handle(body, version, image),
+        ApiKey::ALTER_CONFIGS => alter_configs::handle(body, version, image),
+        ApiKey::INCREMENTAL_ALTER_CONFIGS => {
+            incremental_alter_configs::handle(body, version, image)
+        }
+        _ => unreachable!("`is_admin` says which APIs"),
+    }?;
+    let wait_for = (!handled.records.is_empty()).then(|| controller.propose(&handled.records));
+    Ok(AdminOutcome { response: handled.response, wait_for })
+}
+
+/// Creates topics that a Metadata request asked for, with the broker's defaults; those that exist
+/// by now or cannot be created are left out. Returns the index to wait for, if anything changes.
+pub fn auto_create(
+    controller: &mut Controller,
+    names: &[String],
+    new_id: &mut dyn FnMut() -> TopicId,
+) -> Option<u64> {
+    let records = create_topics::auto_create(names, controller.draft(), new_id);
+    (!records.is_empty()).then(|| controller.propose(&records))
+}
+
+/// Where new partitions of a topic with this many replicas go.
+pub(super) fn place(
+    image: &Image,
+    partitions: usize,
+    replication_factor: usize,
+) -> Result<Vec<NewPartition>, Failure> {
+    let brokers = image.brokers().len();
+    if replication_factor > brokers {
+        return Err(Failure::new(
+            ErrorCode::INVALID_REPLICATION_FACTOR,
+            format!(
+                "Unable to replicate the partition {replication_factor} time(s): The target \
+                 replication factor of {replication_factor} cannot be reached because only \
+                 {brokers} broker(s) are registered."
+            ),
+        ));
+    }
+    // One node holds everything; the placement over several comes with them.
+    let replicas: Arc<[i32]> = Arc::new([image.node_id]);
+    Ok(vec![NewPartition { replicas }; partitions])
+}
+
+/// Checks replicas that a client assigned by hand, as many as `expected` if that is known.
+pub(super) fn check_assignment(
+    image: &Image,
+    brokers: &[i32],
+    expected: Option<usize>,
+) -> Result<NewPartition, Failure> {
+    let refuse = |why: String| {
+        let message = format!("The manual partition assignment includes {why}");
+        Err(Failure::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message))
+    };
+    if brokers.is_empty() {
+        return refuse("an empty replica list.".to_owned());
+    }
+    let mut sorted = brokers.to_vec();
+    sorted.sort_unstable();
+    let mut previous = None;
+    for broker in sorted {
+        if image.broker(broker).is_none() {
+            return refuse(format!("broker {broker}, but no such broker is registered."));
+        }
+        if previous.replace(broker) == Some(broker) {
+            return refuse(format!("the broker {broker} more than once."));
+        }
+    }
+    if let Some(expected) = expected.filter(|expected| *expected != brokers.len()) {
+        return refuse(format!(
+            "a partition with {} replica(s), but this is not consistent with previous partitions, \
+             which have {expected} replica(s).",
+            brokers.len()
+        ));
+    }
+    Ok(NewPartition { replicas: brokers.into() })
+}
+
+/// How often each key comes; what a request names twice is refused once.
+pub(super) fn count<K: Ord>(keys: impl Iterator<Item = K>) -> BTreeMap<K, usize> {
+    let mut counts = BTreeMap::new();
+    for key in keys {
+        *counts.entry(key).or_default() += 1;
+    }
+    counts
+}
+
+/// Bits of the operations on a topic that a client may carry out, where nothing is forbidden: read,
+/// write, create, delete, alter, describe, describe and alter configs.
+pub const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
+
+/// The same for the cluster: create, alter, describe, cluster action, describe and alter configs,
+/// idempotent write.
+pub const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
+
+/// Stands for operations that were not asked for.
+pub const OPERATIONS_OMITTED: i32 = i32::MIN;

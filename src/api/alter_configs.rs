@@ -1,0 +1,113 @@
+//! `AlterConfigs`: replaces all settings of topics and brokers. Superseded by
+//! `IncrementalAlterConfigs`, and still used by old clients.
+
+use super::admin::{Failure, Handled, code_and_message, count};
+use super::config_resource::{Change, alter};
+use crate::controller::Image;
+use crate::types::ErrorCode;
+use crate::wire::kafka::alter_configs_request::{AlterConfigsRequest, AlterConfigsResource};
+use crate::wire::kafka::alter_configs_response::{
+    AlterConfigsResourceResponse, AlterConfigsResponse,
+};
+use crate::wire::primitives::{Reader, WireError};
+use std::collections::BTreeSet;
+
+/// Answers a request, in any version.
+pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Handled, WireError> {
+    let request = AlterConfigsRequest::decode(&mut Reader::new(body), version)?;
+    let counts = count(request.resources.iter().map(|it| (it.resource_type, it.resource_name)));
+    let mut seen = BTreeSet::new();
+    let mut results = Vec::new();
+    for resource in &request.resources {
+        let key = (resource.resource_type, resource.resource_name);
+        if !seen.insert(key) {
+            continue;
+        }
+        let result = if counts[&key] > 1 {
+            let message = "Each resource must appear at most once.";
+            Err(Failure::new(ErrorCode::INVALID_REQUEST, message))
+        } else {
+            changes(resource).and_then(|changes| alter(key.0, key.1, &changes, REPLACES, image))
+        };
+        results.push((key, result));
+    }
+    let responses = results
+        .iter()
+        .map(|((resource_type, resource_name), result)| {
+            let (error_code, error_message) = code_and_message(result);
+            let resource_type = *resource_type;
+            AlterConfigsResourceResponse { error_code, error_message, resource_type, resource_name }
+        })
+        .collect();
+    let response = AlterConfigsResponse { throttle_time_ms: 0, responses };
+    let mut records = Vec::new();
+    if !request.validate_only {
+        records.extend(results.iter().filter_map(|(_, result)| result.clone().ok()?));
+    }
+    Handled::new(records, |w| response.encode(w, version))
+}
+
+/// Settings that are not mentioned are removed.
+const REPLACES: bool = true;
+
+fn changes<'a>(resource: &AlterConfigsResource<'a>) -> Result<Vec<(&'a str, Change<'a>)>, Failure> {
+    let nulls: Vec<&str> =
+        resource.configs.iter().filter(|it| it.value.is_none()).map(|it| it.name).collect();
+    if !nulls.is_empty() {
+        let message = format!("Null value not supported for : {}", nulls.join(","));
+        return Err(Failure::new(ErrorCode::INVALID_REQUEST, message));
+    }
+    let set = resource.configs.iter();
+    Ok(set.map(|it| (it.name, Change::Set(it.value.unwrap_or_default()))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::testing::{decode, encode, id, image};
+    use crate::controller::Record;
+    use crate::wire::kafka::alter_configs_request::AlterableConfig;
+
+    #[test]
+    fn replaces_in_every_version() {
+        for version in 0..=2 {
+            for validate_only in [false, true] {
+                let configs = vec![AlterableConfig { name: "segment.ms", value: Some("9000") }];
+                let null = vec![AlterableConfig { name: "segment.ms", value: None }];
+                let resource = |resource_name, configs| AlterConfigsResource {
+                    resource_type: 2,
+                    resource_name,
+                    configs,
+                };
+                let request = AlterConfigsRequest {
+                    resources: vec![
+                        resource("exists", configs),
+                        resource("dotted.name", null),
+                        resource("zz", vec![]),
+                        resource("zz", vec![]),
+                    ],
+                    validate_only,
+                };
+                let body = encode(|w| request.encode(w, version));
+                let handled = handle(&body, version, &image()).unwrap();
+                let response =
+                    decode(&handled.response, |r| AlterConfigsResponse::decode(r, version));
+                let codes: Vec<i16> = response.responses.iter().map(|it| it.error_code).collect();
+                let invalid = ErrorCode::INVALID_REQUEST.0;
+                assert_eq!(codes, [0, invalid, invalid]);
+                assert_eq!(response.responses[0].error_message, None);
+                assert_eq!(
+                    response.responses[1].error_message,
+                    Some("Null value not supported for : segment.ms")
+                );
+                let settings = vec![
+                    ("retention.ms".to_owned(), None),
+                    ("segment.ms".to_owned(), Some("9000".to_owned())),
+                ];
+                let mut expected = vec![Record::TopicConfigSet { id: id(1), settings }];
+                expected.truncate(usize::from(!validate_only));
+                assert_eq!(handled.records, expected);
+            }
+        }
+    }
+}

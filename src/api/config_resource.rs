@@ -1,0 +1,357 @@
+//! What configurations belong to, and how they change.
+
+use super::admin::Failure;
+use crate::controller::{Image, Record};
+use crate::types::config_def::{Kind, split_list};
+use crate::types::config_table::{broker_config, topic_config};
+use crate::types::topic_name::check_topic_name;
+use crate::types::{ErrorCode, TopicConfig, TopicId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Kafka's number for topics.
+pub const TOPIC: i8 = 2;
+/// Kafka's number for brokers.
+pub const BROKER: i8 = 4;
+/// Kafka's number for the log levels of brokers.
+pub const BROKER_LOGGER: i8 = 8;
+/// Kafka's number for subscriptions to the metrics of clients.
+pub const CLIENT_METRICS: i8 = 16;
+/// Kafka's number for groups.
+pub const GROUP: i8 = 32;
+
+/// What a configuration belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// A topic.
+    Topic(TopicId),
+    /// This broker, or all brokers for `None`.
+    Broker(Option<i32>),
+}
+
+/// One change to one setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// The value becomes this.
+    Set(&'a str),
+    /// No value of its own any more.
+    Delete,
+    /// These parts are added to a list.
+    Append(&'a str),
+    /// These parts are removed from a list.
+    Subtract(&'a str),
+}
+
+fn invalid(message: impl Into<String>) -> Failure {
+    Failure::new(ErrorCode::INVALID_REQUEST, message)
+}
+
+/// A type's name as Kafka shows it.
+pub fn type_name(resource_type: i8) -> String {
+    match resource_type {
+        BROKER_LOGGER => "BROKER_LOGGER".to_owned(),
+        CLIENT_METRICS => "CLIENT_METRICS".to_owned(),
+        GROUP => "GROUP".to_owned(),
+        other => format!("UNKNOWN ({other})"),
+    }
+}
+
+/// The broker that a resource's name means, `None` for all of them.
+pub fn broker_id(name: &str, image: &Image) -> Result<Option<i32>, Failure> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let id: i32 = name
+        .parse()
+        .map_err(|_| invalid(format!("Broker id must be an integer, but it is: {name}")))?;
+    if id != image.node_id {
+        return Err(invalid(format!(
+            "Unexpected broker id, expected {} or empty string, but received {name}",
+            image.node_id
+        )));
+    }
+    Ok(Some(id))
+}
+
+/// The record that changes the settings of a resource; `None` if nothing changes. `replace` removes
+/// every setting that is not mentioned.
+pub fn alter(
+    resource_type: i8,
+    name: &str,
+    changes: &[(&str, Change<'_>)],
+    replace: bool,
+    image: &Image,
+) -> Result<Option<Record>, Failure> {
+    let mut seen = BTreeSet::new();
+    if !changes.iter().all(|(key, _)| seen.insert(*key)) {
+        return Err(invalid("Error due to duplicate config keys"));
+    }
+    match resource_type {
+        TOPIC => {
+            if name.is_empty() {
+                return Err(invalid("Default topic resources are not allowed."));
+            }
+            check_topic_name(name)
+                .map_err(|message| Failure::new(ErrorCode::INVALID_TOPIC_EXCEPTION, message))?;
+            let topic = image.topic(name);
+            let old = topic.map(|it| (*it.overrides).clone()).unwrap_or_default();
+            let is_list = |key: &str| topic_config(key).is_some_and(|it| it.kind == Kind::List);
+            let default = |key: &str| topic_config(key)?.default;
+            let new = changed(&old, changes, replace, is_list, default)?;
+            TopicConfig::check(&new)
+                .map_err(|message| Failure::new(ErrorCode::INVALID_CONFIG, message))?;
+            let topic = topic.ok_or_else(|| {
+                let message = format!("The topic '{name}' does not exist.");
+                Failure::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message)
+            })?;
+            let settings = difference(&old, &new);
+            let record = Record::TopicConfigSet { id: topic.id, settings };
+            Ok((old != new).then_some(record))
+        }
+        BROKER => {
+            let broker = broker_id(name, image)?;
+            let old = image.dynamic_settings(broker);
+            let is_list = |key: &str| broker_config(key).is_some_and(|it| it.kind == Kind::List);
+            let default = |key: &str| broker_config(key)?.default;
+            let new = changed(&old, changes, replace, is_list, default)?;
+            check_broker(&new)?;
+            let settings = difference(&old, &new);
+            Ok((old != new).then_some(Record::BrokerConfigSet { broker, settings }))
+        }
+        other => Err(invalid(format!("Unsupported resource type: {}", type_name(other)))),
+    }
+}
+
+/// Dynamic settings of a broker: each known, changeable, valid, honoured.
+fn check_broker(settings: &BTreeMap<String, String>) -> Result<(), Failure> {
+    let mut fixed = Vec::new();
+    for name in settings.keys() {
+        match broker_config(name) {
+            // Kafka stores and ignores what it does not know.
+            None => {
+                let message = format!("Unknown broker config name: {name}");
+                return Err(Failure::new(ErrorCode::INVALID_CONFIG, message));
+            }
+            Some(def) if !def.dynamic => fixed.push(name.as_str()),
+            Some(_) => {}
+        }
+    }
+    if !fixed.is_empty() {
+        let message = format!("Cannot update these configs dynamically: [{}]", fixed.join(", "));
+        return Err(invalid(message));
+    }
+    for (name, value) in settings {
+        let Some(def) = broker_config(name) else { continue };
+        def.parse(value).map_err(invalid)?;
+        def.check(value).map_err(|message| Failure::new(ErrorCode::INVALID_CONFIG, message))?;
+    }
+    Ok(())
+}
+
+/// The settings after the changes.
+fn changed(
+    old: &BTreeMap<String, String>,
+    changes: &[(&str, Change<'_>)],
+    replace: bool,
+    is_list: impl Fn(&str) -> bool,
+    default: impl Fn(&str) -> Option<&'static str>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut new = if replace { BTreeMap::new() } else { old.clone() };
+    for (key, change) in changes {
+        let parts = || {
+            let value = old.get(*key).map(String::as_str).or_else(|| default(key));
+            split_list(value.unwrap_or_default()).into_iter().map(str::to_owned)
+        };
+        let list_only = |what: &str| {
+            if is_list(key) {
+                return Ok(());
+            }
+            let message = format!("Can't {what} to key {key} because its type is not LIST.");
+            Err(Failure::new(ErrorCode::INVALID_CONFIG, message))
+        };
+        match change {
+            Change::Set(value) => new.insert((*key).to_owned(), (*value).to_owned()),
+            Change::Delete => new.remove(*key),
+            Change::Append(value) => {
+                list_only("APPEND")?;
+                let mut parts: Vec<String> = parts().collect();
+                for part in split_list(value) {
+                    if !parts.iter().any(|it| it == part) {
+                        parts.push(part.to_owned());
+                    }
+                }
+                new.insert((*key).to_owned(), parts.join(","))
+            }
+            Change::Subtract(value) => {
+                list_only("SUBTRACT")?;
+                let gone = split_list(value);
+                let parts: Vec<String> =
+                    parts().filter(|it| !gone.contains(&it.as_str())).collect();
+                new.insert((*key).to_owned(), parts.join(","))
+            }
+        };
+    }
+    Ok(new)
+}
+
+fn difference(
+    old: &BTreeMap<String, String>,
+    new: &BTreeMap<String, String>,
+) -> Vec<(String, Option<String>)> {
+    let removed = old.keys().filter(|key| !new.contains_key(*key)).map(|key| (key.clone(), None));
+    let set = new
+        .iter()
+        .filter(|(key, value)| old.get(*key) != Some(*value))
+        .map(|(key, value)| (key.clone(), Some(value.clone())));
+    removed.chain(set).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::testing::{id, image};
+
+    type Settings<'a> = &'a [(&'a str, Option<&'a str>)];
+
+    fn topic_set(settings: Settings<'_>) -> Record {
+        let own = |it: &(&str, Option<&str>)| (it.0.to_owned(), it.1.map(str::to_owned));
+        let settings = settings.iter().map(own).collect();
+        Record::TopicConfigSet { id: id(1), settings }
+    }
+
+    fn topic(changes: &[(&str, Change<'_>)], replace: bool) -> Result<Option<Record>, Failure> {
+        alter(TOPIC, "exists", changes, replace, &image())
+    }
+
+    fn refused(
+        resource_type: i8,
+        name: &str,
+        changes: &[(&str, Change<'_>)],
+    ) -> (ErrorCode, String) {
+        let failure = alter(resource_type, name, changes, false, &image()).unwrap_err();
+        (failure.code, failure.message)
+    }
+
+    #[test]
+    fn topics_change_by_difference() {
+        use Change::{Append, Delete, Set, Subtract};
+        assert_eq!(
+            topic(&[("segment.bytes", Set("2097152"))], false),
+            Ok(Some(topic_set(&[("segment.bytes", Some("2097152"))])))
+        );
+        assert_eq!(
+            topic(&[("segment.bytes", Set("2097152"))], true),
+            Ok(Some(topic_set(&[("retention.ms", None), ("segment.bytes", Some("2097152"))])))
+        );
+        assert_eq!(topic(&[("retention.ms", Set("5000"))], false), Ok(None));
+        assert_eq!(
+            topic(&[("retention.ms", Delete)], false),
+            Ok(Some(topic_set(&[("retention.ms", None)])))
+        );
+        assert_eq!(topic(&[("nope", Delete)], false), Ok(None));
+        assert_eq!(topic(&[], true), Ok(Some(topic_set(&[("retention.ms", None)]))));
+        assert_eq!(
+            topic(&[("cleanup.policy", Append("delete"))], false),
+            Ok(Some(topic_set(&[("cleanup.policy", Some("delete"))])))
+        );
+        assert_eq!(
+            topic(&[("cleanup.policy", Subtract("compact"))], false),
+            Ok(Some(topic_set(&[("cleanup.policy", Some("delete"))])))
+        );
+    }
+
+    #[test]
+    fn topics_are_refused_with_kafkas_codes() {
+        use Change::{Append, Set, Subtract};
+        let set = [("retention.ms", Set("1"))];
+        for (name, code, words) in [
+            ("", ErrorCode::INVALID_REQUEST, "Default topic resources are not allowed."),
+            ("a b", ErrorCode::INVALID_TOPIC_EXCEPTION, "other than ASCII"),
+            ("zz", ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "The topic 'zz' does not exist."),
+        ] {
+            let (found, message) = refused(TOPIC, name, &set);
+            assert_eq!(found, code);
+            assert!(message.contains(words), "{message}");
+        }
+        for (key, change, words) in [
+            (
+                "retention.ms",
+                Append("1"),
+                "Can't APPEND to key retention.ms because its type is not LIST.",
+            ),
+            ("nope", Subtract("1"), "Can't SUBTRACT to key nope because its type is not LIST."),
+            ("nope", Set("1"), "Unknown topic config name: nope"),
+            ("retention.ms", Set("x"), "Not a number of type LONG"),
+            ("cleanup.policy", Append("compact"), "supports only the default: delete"),
+            ("cleanup.policy", Subtract("delete"), "supports only the default: delete"),
+        ] {
+            let (code, message) = refused(TOPIC, "exists", &[(key, change)]);
+            assert_eq!(code, ErrorCode::INVALID_CONFIG, "{message}");
+            assert!(message.contains(words), "{message}");
+        }
+        let twice = [("retention.ms", Set("1")), ("retention.ms", Set("2"))];
+        let (code, message) = refused(TOPIC, "exists", &twice);
+        assert_eq!(
+            (code, message.as_str()),
+            (ErrorCode::INVALID_REQUEST, "Error due to duplicate config keys")
+        );
+    }
+
+    #[test]
+    fn brokers_change_what_is_dynamic_and_honoured() {
+        use Change::{Delete, Set};
+        let image = image();
+        let set = |name, key, value| alter(BROKER, name, &[(key, Set(value))], false, &image);
+        for (name, broker) in [("1", Some(1)), ("", None)] {
+            let settings = vec![("log.retention.ms".to_owned(), Some("7000".to_owned()))];
+            let expected = Record::BrokerConfigSet { broker, settings };
+            assert_eq!(set(name, "log.retention.ms", "7000"), Ok(Some(expected)));
+        }
+        assert_eq!(alter(BROKER, "1", &[("num.partitions", Delete)], false, &image), Ok(None));
+        for (name, key, value, code, words) in [
+            (
+                "1",
+                "num.partitions",
+                "3",
+                ErrorCode::INVALID_REQUEST,
+                "Cannot update these configs dynamically: [num.partitions]",
+            ),
+            (
+                "1",
+                "log.segment.bytes",
+                "10",
+                ErrorCode::INVALID_REQUEST,
+                "must be at least 1048576",
+            ),
+            ("1", "log.retention.ms", "x", ErrorCode::INVALID_REQUEST, "Not a number"),
+            (
+                "",
+                "log.cleanup.policy",
+                "compact",
+                ErrorCode::INVALID_CONFIG,
+                "supports only the default",
+            ),
+            ("1", "nope", "1", ErrorCode::INVALID_CONFIG, "Unknown broker config name: nope"),
+            ("2", "log.retention.ms", "1", ErrorCode::INVALID_REQUEST, "Unexpected broker id"),
+            (
+                "x",
+                "log.retention.ms",
+                "1",
+                ErrorCode::INVALID_REQUEST,
+                "Broker id must be an integer",
+            ),
+        ] {
+            let failure = set(name, key, value).unwrap_err();
+            assert_eq!(failure.code, code, "{}", failure.message);
+            assert!(failure.message.contains(words), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn other_resources_are_refused() {
+        for resource_type in [0, BROKER_LOGGER, CLIENT_METRICS, GROUP, 99] {
+            let (code, message) = refused(resource_type, "x", &[("a", Change::Set("1"))]);
+            assert_eq!(code, ErrorCode::INVALID_REQUEST);
+            assert!(message.starts_with("Unsupported resource type"), "{message}");
+        }
+    }
+}

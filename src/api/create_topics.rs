@@ -1,0 +1,512 @@
+//! `CreateTopics`: topics with placement by the controller or by hand.
+
+use super::admin::{
+    self, Failure, Handled, PARTITIONS_MAX, check_assignment, code_and_message, count, place,
+};
+use crate::controller::{Image, NewPartition, Record};
+use crate::types::config_def::Source;
+use crate::types::topic_name::{CLUSTER_METADATA, check_topic_name, is_internal};
+use crate::types::{ErrorCode, TopicConfig, TopicId};
+use crate::wire::kafka::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use crate::wire::kafka::create_topics_response::{
+    CreatableTopicConfigs, CreatableTopicResult, CreateTopicsResponse,
+};
+use crate::wire::primitives::{Reader, WireError};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A topic that can be created.
+struct Plan {
+    id: TopicId,
+    partitions: Vec<NewPartition>,
+    settings: BTreeMap<String, String>,
+    /// Name, value, source.
+    configs: Vec<(&'static str, Option<String>, Source)>,
+}
+
+/// Answers a request, in any version.
+pub fn handle(
+    body: &[u8],
+    version: i16,
+    image: &Image,
+    new_id: &mut dyn FnMut() -> TopicId,
+) -> Result<Handled, WireError> {
+    let request = CreateTopicsRequest::decode(&mut Reader::new(body), version)?;
+    let counts = count(request.topics.iter().map(|topic| topic.name));
+    let total: usize = request.topics.iter().map(|topic| partition_count(topic, image)).sum();
+    let mut seen = BTreeSet::new();
+    let mut created = BTreeSet::new();
+    let mut results: Vec<(&str, Result<Plan, Failure>)> = Vec::new();
+    for topic in &request.topics {
+        if !seen.insert(topic.name) {
+            continue;
+        }
+        let result = if counts[topic.name] > 1 {
+            Err(Failure::new(ErrorCode::INVALID_REQUEST, "Duplicate topic name."))
+        } else if total > PARTITIONS_MAX {
+            Err(too_many())
+        } else {
+            plan(topic, image, &created, new_id)
+        };
+        if result.is_ok() {
+            created.insert(topic.name.replace('.', "_"));
+        }
+        results.push((topic.name, result));
+    }
+    let topics = results
+        .iter()
+        .map(|(name, result)| {
+            let (error_code, error_message) = code_and_message(result);
+            let mut answer = CreatableTopicResult {
+                name,
+                error_code,
+                error_message,
+                configs: Some(Vec::new()),
+                ..CreatableTopicResult::default()
+            };
+            if let Ok(plan) = result {
+                answer.topic_id = plan.id;
+                answer.num_partitions = plan.partitions.len() as i32;
+                answer.replication_factor = plan.partitions[0].replicas.len() as i16;
+                answer.configs = Some(plan.configs.iter().map(config).collect());
+            }
+            answer
+        })
+        .collect();
+    let response = CreateTopicsResponse { throttle_time_ms: 0, topics };
+    let response = admin::body(|w| response.encode(w, version))?;
+    let mut records = Vec::new();
+    if !request.validate_only {
+        for (name, result) in results {
+            let Ok(plan) = result else { continue };
+            let settings = plan.settings.into_iter().collect();
+            let (id, partitions) = (plan.id, plan.partitions);
+            records.push(Record::TopicCreated { id, name: name.to_owned(), partitions, settings });
+        }
+    }
+    Ok(Handled { response, records })
+}
+
+fn config<'a>(
+    (name, value, source): &'a (&'static str, Option<String>, Source),
+) -> CreatableTopicConfigs<'a> {
+    CreatableTopicConfigs {
+        name,
+        value: value.as_deref(),
+        read_only: false,
+        config_source: *source as i8,
+        is_sensitive: false,
+    }
+}
+
+pub(super) fn too_many() -> Failure {
+    let message = "Excessively large number of partitions per request.";
+    Failure::new(ErrorCode::POLICY_VIOLATION, message)
+}
+
+fn default_partitions(image: &Image) -> usize {
+    image.broker_configs.number("num.partitions").map_or(1, |it| it.max(1) as usize)
+}
+
+fn partition_count(topic: &CreatableTopic<'_>, image: &Image) -> usize {
+    if !topic.assignments.is_empty() {
+        topic.assignments.len()
+    } else if topic.num_partitions == -1 {
+        default_partitions(image)
+    } else {
+        topic.num_partitions.max(0) as usize
+    }
+}
+
+fn plan(
+    topic: &CreatableTopic<'_>,
+    image: &Image,
+    created: &BTreeSet<String>,
+    new_id: &mut dyn FnMut() -> TopicId,
+) -> Result<Plan, Failure> {
+    check_new_name(topic.name, image, created)?;
+    let nulls: Vec<&str> =
+        topic.configs.iter().filter(|it| it.value.is_none()).map(|it| it.name).collect();
+    if !nulls.is_empty() {
+        let message = format!("Null value not supported for topic configs: {}", nulls.join(","));
+        return Err(Failure::new(ErrorCode::INVALID_CONFIG, message));
+    }
+    let settings: BTreeMap<String, String> = topic
+        .configs
+        .iter()
+        .filter_map(|it| Some((it.name.to_owned(), it.value?.to_owned())))
+        .collect();
+    TopicConfig::check(&settings)
+        .map_err(|message| Failure::new(ErrorCode::INVALID_CONFIG, message))?;
+    let partitions = partitions(topic, image)?;
+    let configs = TopicConfig::describe(&settings, &image.broker_configs)
+        .map(|it| (it.def.name, it.value, it.source))
+        .collect();
+    Ok(Plan { id: new_id(), partitions, settings, configs })
+}
+
+fn check_new_name(name: &str, image: &Image, created: &BTreeSet<String>) -> Result<(), Failure> {
+    if name == CLUSTER_METADATA {
+        let message = format!("Creation of internal topic {CLUSTER_METADATA} is prohibited.");
+        return Err(Failure::new(ErrorCode::INVALID_REQUEST, message));
+    }
+    if image.topic(name).is_some() {
+        let message = format!("Topic '{name}' already exists.");
+        return Err(Failure::new(ErrorCode::TOPIC_ALREADY_EXISTS, message));
+    }
+    check_topic_name(name)
+        .map_err(|message| Failure::new(ErrorCode::INVALID_TOPIC_EXCEPTION, message))?;
+    if let Some(other) = image.collides_with(name) {
+        let message = format!("Topic '{name}' collides with existing topic: {other}");
+        return Err(Failure::new(ErrorCode::INVALID_TOPIC_EXCEPTION, message));
+    }
+    if created.contains(&name.replace('.', "_")) {
+        let message = format!("Topic '{name}' collides with another topic of this request");
+        return Err(Failure::new(ErrorCode::INVALID_TOPIC_EXCEPTION, message));
+    }
+    Ok(())
+}
+
+fn partitions(topic: &CreatableTopic<'_>, image: &Image) -> Result<Vec<NewPartition>, Failure> {
+    if topic.assignments.is_empty() {
+        if topic.replication_factor < -1 || topic.replication_factor == 0 {
+            return Err(Failure::new(
+                ErrorCode::INVALID_REPLICATION_FACTOR,
+                "Replication factor must be larger than 0, or -1 to use the default value.",
+            ));
+        }
+        if topic.num_partitions < -1 || topic.num_partitions == 0 {
+            return Err(Failure::new(
+                ErrorCode::INVALID_PARTITIONS,
+                "Number of partitions was set to an invalid non-positive value.",
+            ));
+        }
+        let factor = match topic.replication_factor {
+            -1 => image.broker_configs.number("default.replication.factor").unwrap_or(1) as usize,
+            factor => factor as usize,
+        };
+        return place(image, partition_count(topic, image), factor);
+    }
+    let refuse = |what: &str| {
+        let message =
+            format!("A manual partition assignment was specified, but {what} was not set to -1.");
+        Err(Failure::new(ErrorCode::INVALID_REQUEST, message))
+    };
+    if topic.replication_factor != -1 {
+        return refuse("replication factor");
+    }
+    if topic.num_partitions != -1 {
+        return refuse("numPartitions");
+    }
+    let mut assigned = BTreeMap::new();
+    let mut expected = None;
+    for assignment in &topic.assignments {
+        let index = assignment.partition_index;
+        if assigned.contains_key(&index) {
+            return Err(Failure::new(
+                ErrorCode::INVALID_REPLICA_ASSIGNMENT,
+                format!("Found multiple manual partition assignments for partition {index}"),
+            ));
+        }
+        let partition = check_assignment(image, &assignment.broker_ids, expected)?;
+        expected = Some(partition.replicas.len());
+        assigned.insert(index, partition);
+    }
+    if !assigned.keys().copied().eq(0..assigned.len() as i32) {
+        return Err(Failure::new(
+            ErrorCode::INVALID_REPLICA_ASSIGNMENT,
+            "partitions should be a consecutive 0-based integer sequence",
+        ));
+    }
+    Ok(assigned.into_values().collect())
+}
+
+/// The records that create topics with the broker's defaults, without those that cannot be.
+pub(super) fn auto_create(
+    names: &[String],
+    image: &Image,
+    new_id: &mut dyn FnMut() -> TopicId,
+) -> Vec<Record> {
+    let mut created = BTreeSet::new();
+    let mut records = Vec::new();
+    let mut total = 0;
+    for name in names {
+        let topic = CreatableTopic {
+            name,
+            num_partitions: -1,
+            replication_factor: -1,
+            ..CreatableTopic::default()
+        };
+        total += partition_count(&topic, image);
+        if is_internal(name) || total > PARTITIONS_MAX {
+            continue;
+        }
+        let Ok(plan) = plan(&topic, image, &created, new_id) else { continue };
+        created.insert(name.replace('.', "_"));
+        records.push(Record::TopicCreated {
+            id: plan.id,
+            name: name.clone(),
+            partitions: plan.partitions,
+            settings: Vec::new(),
+        });
+    }
+    records
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::testing::{decode, encode, ids, image};
+    use crate::wire::kafka::create_topics_request::{
+        CreatableReplicaAssignment, CreatableTopicConfig,
+    };
+
+    fn topic(name: &str) -> CreatableTopic<'_> {
+        CreatableTopic {
+            name,
+            num_partitions: 2,
+            replication_factor: 1,
+            ..CreatableTopic::default()
+        }
+    }
+
+    fn by_hand<'a>(name: &'a str, partitions: &[(i32, &[i32])]) -> CreatableTopic<'a> {
+        let assignments = partitions
+            .iter()
+            .map(|(index, brokers)| CreatableReplicaAssignment {
+                partition_index: *index,
+                broker_ids: brokers.to_vec(),
+            })
+            .collect();
+        CreatableTopic {
+            name,
+            num_partitions: -1,
+            replication_factor: -1,
+            assignments,
+            ..topic("")
+        }
+    }
+
+    fn with<'a>(name: &'a str, key: &'a str, value: Option<&'a str>) -> CreatableTopic<'a> {
+        let configs = vec![CreatableTopicConfig { name: key, value }];
+        CreatableTopic { configs, ..topic(name) }
+    }
+
+    fn run(
+        topics: Vec<CreatableTopic<'_>>,
+        validate_only: bool,
+        version: i16,
+    ) -> (Vec<u8>, Vec<Record>) {
+        let request = CreateTopicsRequest { topics, timeout_ms: 1000, validate_only };
+        let body = encode(|w| request.encode(w, version));
+        let mut ids = ids();
+        let handled = handle(&body, version, &image(), &mut ids).unwrap();
+        (handled.response, handled.records)
+    }
+
+    #[test]
+    fn creates_with_defaults_and_says_so() {
+        for version in 2..=7 {
+            let (response, records) = run(
+                vec![
+                    CreatableTopic { num_partitions: -1, replication_factor: -1, ..topic("new") },
+                    with("set", "retention.ms", Some("5000")),
+                ],
+                false,
+                version,
+            );
+            let response = decode(&response, |r| CreateTopicsResponse::decode(r, version));
+            assert_eq!(records.len(), 2);
+            let Record::TopicCreated { id, partitions, settings, .. } = &records[1] else {
+                panic!("{records:?}")
+            };
+            assert_eq!((partitions.len(), &*partitions[0].replicas), (2, &[1][..]));
+            assert_eq!(*settings, [("retention.ms".to_owned(), "5000".to_owned())]);
+            let result = &response.topics[1];
+            assert_eq!((result.name, result.error_code), ("set", 0));
+            if version >= 7 {
+                assert_eq!(result.topic_id, *id);
+            }
+            if version >= 5 {
+                assert_eq!((result.num_partitions, result.replication_factor), (2, 1));
+                let configs = result.configs.as_ref().unwrap();
+                let find = |name| configs.iter().find(|it| it.name == name).unwrap();
+                assert_eq!(find("retention.ms").value, Some("5000"));
+                assert_eq!(find("retention.ms").config_source, Source::Topic as i8);
+                assert_eq!(find("flush.messages").value, Some("1"));
+                assert_eq!(find("flush.messages").config_source, Source::Default as i8);
+                // The image's brokers have num.partitions=3.
+                assert_eq!(response.topics[0].num_partitions, 3);
+            }
+        }
+    }
+
+    #[test]
+    fn only_validates_when_told_to() {
+        let (response, records) = run(vec![topic("new"), topic("exists")], true, 7);
+        let response = decode(&response, |r| CreateTopicsResponse::decode(r, 7));
+        assert!(records.is_empty());
+        let codes: Vec<i16> = response.topics.iter().map(|it| it.error_code).collect();
+        assert_eq!(codes, [0, ErrorCode::TOPIC_ALREADY_EXISTS.0]);
+    }
+
+    #[test]
+    fn refuses_with_kafkas_codes() {
+        let long = "x".repeat(250);
+        for (bad, code, part) in [
+            (topic("exists"), ErrorCode::TOPIC_ALREADY_EXISTS, "Topic 'exists' already exists."),
+            (topic(""), ErrorCode::INVALID_TOPIC_EXCEPTION, "empty string"),
+            (topic(".."), ErrorCode::INVALID_TOPIC_EXCEPTION, "'..' is not allowed"),
+            (topic("a b"), ErrorCode::INVALID_TOPIC_EXCEPTION, "other than ASCII"),
+            (topic(&long), ErrorCode::INVALID_TOPIC_EXCEPTION, "longer than"),
+            (
+                topic("dotted_name"),
+                ErrorCode::INVALID_TOPIC_EXCEPTION,
+                "collides with existing topic: dotted.name",
+            ),
+            (topic("dotted.name"), ErrorCode::TOPIC_ALREADY_EXISTS, "already exists"),
+            (topic("__cluster_metadata"), ErrorCode::INVALID_REQUEST, "prohibited"),
+            (
+                CreatableTopic { replication_factor: 3, ..topic("a") },
+                ErrorCode::INVALID_REPLICATION_FACTOR,
+                "only 1 broker(s) are registered",
+            ),
+            (
+                CreatableTopic { replication_factor: 0, ..topic("a") },
+                ErrorCode::INVALID_REPLICATION_FACTOR,
+                "larger than 0",
+            ),
+            (
+                CreatableTopic { replication_factor: -2, ..topic("a") },
+                ErrorCode::INVALID_REPLICATION_FACTOR,
+                "larger than 0",
+            ),
+            (
+                CreatableTopic { num_partitions: 0, ..topic("a") },
+                ErrorCode::INVALID_PARTITIONS,
+                "non-positive",
+            ),
+            (
+                CreatableTopic { num_partitions: -2, ..topic("a") },
+                ErrorCode::INVALID_PARTITIONS,
+                "non-positive",
+            ),
+            (
+                CreatableTopic { num_partitions: 10_001, ..topic("a") },
+                ErrorCode::POLICY_VIOLATION,
+                "Excessively",
+            ),
+            (
+                CreatableTopic { num_partitions: i32::MAX, ..topic("a") },
+                ErrorCode::POLICY_VIOLATION,
+                "Excessively",
+            ),
+            (
+                CreatableTopic { num_partitions: 1, ..by_hand("a", &[(0, &[1])]) },
+                ErrorCode::INVALID_REQUEST,
+                "numPartitions was not set to -1",
+            ),
+            (
+                CreatableTopic { replication_factor: 1, ..by_hand("a", &[(0, &[1])]) },
+                ErrorCode::INVALID_REQUEST,
+                "replication factor was not set to -1",
+            ),
+            (
+                by_hand("a", &[(0, &[1]), (2, &[1])]),
+                ErrorCode::INVALID_REPLICA_ASSIGNMENT,
+                "consecutive 0-based",
+            ),
+            (
+                by_hand("a", &[(0, &[1]), (0, &[1])]),
+                ErrorCode::INVALID_REPLICA_ASSIGNMENT,
+                "multiple manual",
+            ),
+            (
+                by_hand("a", &[(0, &[9])]),
+                ErrorCode::INVALID_REPLICA_ASSIGNMENT,
+                "broker 9, but no such",
+            ),
+            (
+                by_hand("a", &[(0, &[-1])]),
+                ErrorCode::INVALID_REPLICA_ASSIGNMENT,
+                "broker -1, but no such",
+            ),
+            (
+                by_hand("a", &[(0, &[1, 1])]),
+                ErrorCode::INVALID_REPLICA_ASSIGNMENT,
+                "more than once",
+            ),
+            (
+                by_hand("a", &[(0, &[])]),
+                ErrorCode::INVALID_REPLICA_ASSIGNMENT,
+                "empty replica list",
+            ),
+            (
+                with("a", "retention.ms", Some("x")),
+                ErrorCode::INVALID_CONFIG,
+                "Not a number of type LONG",
+            ),
+            (
+                with("a", "nope", Some("x")),
+                ErrorCode::INVALID_CONFIG,
+                "Unknown topic config name: nope",
+            ),
+            (
+                with("a", "retention.ms", None),
+                ErrorCode::INVALID_CONFIG,
+                "Null value not supported for topic configs: retention.ms",
+            ),
+            (
+                with("a", "cleanup.policy", Some("compact")),
+                ErrorCode::INVALID_CONFIG,
+                "supports only the default",
+            ),
+        ] {
+            let name = bad.name;
+            let (response, records) = run(vec![bad], false, 7);
+            let response = decode(&response, |r| CreateTopicsResponse::decode(r, 7));
+            let result = &response.topics[0];
+            assert_eq!((result.name, ErrorCode(result.error_code)), (name, code), "{part}");
+            let message = result.error_message.unwrap();
+            assert!(message.contains(part), "{message}");
+            assert!(records.is_empty());
+        }
+    }
+
+    #[test]
+    fn names_that_come_twice_are_refused_and_the_rest_is_created() {
+        let topics =
+            vec![topic("twice"), topic("once"), topic("twice"), topic("a.b"), topic("a_b")];
+        let (response, records) = run(topics, false, 4);
+        let response = decode(&response, |r| CreateTopicsResponse::decode(r, 4));
+        let results: Vec<_> = response.topics.iter().map(|it| (it.name, it.error_code)).collect();
+        let refused = ErrorCode::INVALID_TOPIC_EXCEPTION.0;
+        let twice = ErrorCode::INVALID_REQUEST.0;
+        assert_eq!(results, [("twice", twice), ("once", 0), ("a.b", 0), ("a_b", refused)]);
+        assert_eq!(records.len(), 2);
+    }
+
+    #[test]
+    fn assignments_by_hand_are_kept() {
+        let (_, records) = run(vec![by_hand("a", &[(1, &[1]), (0, &[1])])], false, 2);
+        let Record::TopicCreated { partitions, .. } = &records[0] else { panic!("{records:?}") };
+        assert_eq!(partitions.len(), 2);
+    }
+
+    #[test]
+    fn auto_creation_leaves_out_what_cannot_be() {
+        let names = ["new", "exists", "a b", "dotted_name", "__consumer_offsets", "new2"];
+        let names = names.map(str::to_owned);
+        let records = auto_create(&names, &image(), &mut ids());
+        let created: Vec<&str> = records
+            .iter()
+            .map(|it| match it {
+                Record::TopicCreated { name, partitions, .. } => {
+                    assert_eq!(partitions.len(), 3);
+                    name.as_str()
+                }
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(created, ["new", "new2"]);
+    }
+}

@@ -1,0 +1,226 @@
+//! `DescribeConfigs`: values, where they come from, and what stands behind them.
+
+use super::admin::{Failure, body as to_body};
+use super::config_resource::{BROKER, TOPIC, broker_id, type_name};
+use crate::controller::Image;
+use crate::types::config_def::Source;
+use crate::types::topic_config::{Described, describe_broker};
+use crate::types::topic_name::check_topic_name;
+use crate::types::{ErrorCode, TopicConfig};
+use crate::wire::kafka::describe_configs_request::{
+    DescribeConfigsRequest, DescribeConfigsResource,
+};
+use crate::wire::kafka::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResponse, DescribeConfigsResult,
+    DescribeConfigsSynonym,
+};
+use crate::wire::primitives::{Reader, WireError};
+
+/// Answers a request, in any version.
+pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Vec<u8>, WireError> {
+    let request = DescribeConfigsRequest::decode(&mut Reader::new(body), version)?;
+    let described: Vec<_> =
+        request.resources.iter().map(|resource| (resource, describe(resource, image))).collect();
+    let results = described
+        .iter()
+        .map(|(resource, result)| {
+            let mut answer = DescribeConfigsResult {
+                error_code: ErrorCode::NONE.0,
+                error_message: Some(""),
+                resource_type: resource.resource_type,
+                resource_name: resource.resource_name,
+                configs: Vec::new(),
+            };
+            match result {
+                Ok(configs) => {
+                    answer.configs = configs.iter().map(|it| show(it, &request)).collect();
+                }
+                Err(failure) => {
+                    answer.error_code = failure.code.0;
+                    answer.error_message = Some(&failure.message);
+                }
+            }
+            answer
+        })
+        .collect();
+    let response = DescribeConfigsResponse { throttle_time_ms: 0, results };
+    to_body(|w| response.encode(w, version))
+}
+
+fn show<'a>(
+    it: &'a Described,
+    request: &DescribeConfigsRequest<'_>,
+) -> DescribeConfigsResourceResult<'a> {
+    let synonyms = it.synonyms.iter().map(|(name, value, source)| DescribeConfigsSynonym {
+        name,
+        value: Some(value),
+        source: *source as i8,
+    });
+    DescribeConfigsResourceResult {
+        name: it.def.name,
+        value: it.value.as_deref(),
+        read_only: !it.def.dynamic,
+        config_source: it.source as i8,
+        is_sensitive: false,
+        synonyms: if request.include_synonyms { synonyms.collect() } else { Vec::new() },
+        config_type: it.def.kind as i8,
+        documentation: request.include_documentation.then_some(it.def.doc),
+    }
+}
+
+/// The configurations of a resource, without those that are not asked for.
+fn describe(
+    resource: &DescribeConfigsResource<'_>,
+    image: &Image,
+) -> Result<Vec<Described>, Failure> {
+    let keys = resource.configuration_keys.as_ref().filter(|keys| !keys.is_empty());
+    let asked = |it: &Described| keys.is_none_or(|keys| keys.contains(&it.def.name));
+    match resource.resource_type {
+        TOPIC => {
+            check_topic_name(resource.resource_name)
+                .map_err(|message| Failure::new(ErrorCode::INVALID_TOPIC_EXCEPTION, message))?;
+            let topic = image
+                .topic(resource.resource_name)
+                .ok_or_else(|| Failure::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, ""))?;
+            let configs = TopicConfig::describe(&topic.overrides, &image.broker_configs);
+            Ok(configs.filter(asked).collect())
+        }
+        BROKER if resource.resource_name.is_empty() => {
+            let set = describe_broker(&image.broker_configs).filter(asked);
+            Ok(set.filter_map(of_all_brokers).collect())
+        }
+        BROKER => {
+            broker_id(resource.resource_name, image)?;
+            Ok(describe_broker(&image.broker_configs).filter(asked).collect())
+        }
+        other => {
+            let message = format!("Unsupported resource type: {}", type_name(other));
+            Err(Failure::new(ErrorCode::INVALID_REQUEST, message))
+        }
+    }
+}
+
+/// What was set for all brokers, and nothing else.
+fn of_all_brokers(it: Described) -> Option<Described> {
+    let synonyms: Vec<_> =
+        it.synonyms.into_iter().filter(|(_, _, source)| *source == Source::Cluster).collect();
+    let value = synonyms.first()?.1.clone();
+    Some(Described { def: it.def, value: Some(value), source: Source::Cluster, synonyms })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::testing::{decode, encode, image};
+    use crate::controller::Record;
+
+    fn run(
+        resource_type: i8,
+        resource_name: &str,
+        keys: Option<Vec<&str>>,
+        version: i16,
+        image: &Image,
+    ) -> Vec<u8> {
+        let resource =
+            DescribeConfigsResource { resource_type, resource_name, configuration_keys: keys };
+        let request = DescribeConfigsRequest {
+            resources: vec![resource],
+            include_synonyms: true,
+            include_documentation: version >= 3,
+        };
+        handle(&encode(|w| request.encode(w, version)), version, image).unwrap()
+    }
+
+    fn one(body: &[u8], version: i16) -> DescribeConfigsResult<'_> {
+        decode(body, |r| DescribeConfigsResponse::decode(r, version)).results.remove(0)
+    }
+
+    fn image_with_dynamic_settings() -> Image {
+        let mut image = image();
+        let set = |broker, value: &str| Record::BrokerConfigSet {
+            broker,
+            settings: vec![("log.retention.ms".into(), Some(value.into()))],
+        };
+        image.apply(&set(None, "8000"));
+        image.apply(&set(Some(1), "7000"));
+        image
+    }
+
+    #[test]
+    fn describes_topics_with_sources_and_synonyms_in_every_version() {
+        let image = image_with_dynamic_settings();
+        for version in 1..=4 {
+            let body = run(TOPIC, "exists", None, version, &image);
+            let result = one(&body, version);
+            assert_eq!(result.error_code, 0);
+            assert_eq!(result.configs.len(), 33, "as many as Kafka 4.3.1 has");
+            let find = |name| result.configs.iter().find(|it| it.name == name).unwrap();
+            let retention = find("retention.ms");
+            assert_eq!((retention.value, retention.config_source), (Some("5000"), 1));
+            let synonyms: Vec<_> =
+                retention.synonyms.iter().map(|it| (it.name, it.value, it.source)).collect();
+            assert_eq!(
+                synonyms,
+                [
+                    ("retention.ms", Some("5000"), 1),
+                    ("log.retention.ms", Some("7000"), 2),
+                    ("log.retention.ms", Some("8000"), 3),
+                ]
+            );
+            let flush = find("flush.messages");
+            assert_eq!((flush.value, flush.config_source), (Some("1"), 5));
+            assert_eq!(flush.synonyms[0].name, "log.flush.interval.messages");
+            assert!(result.configs.iter().all(|it| !it.read_only && !it.is_sensitive));
+            if version >= 3 {
+                assert_eq!(find("cleanup.policy").config_type, 7);
+                assert!(find("cleanup.policy").documentation.is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn filters_by_key() {
+        let keys = Some(vec!["retention.ms", "nope"]);
+        let body = run(TOPIC, "exists", keys, 4, &image());
+        let names: Vec<_> = one(&body, 4).configs.iter().map(|it| it.name).collect();
+        assert_eq!(names, ["retention.ms"]);
+    }
+
+    #[test]
+    fn describes_this_broker_and_all() {
+        let image = image_with_dynamic_settings();
+        let body = run(BROKER, "1", None, 4, &image);
+        let result = one(&body, 4);
+        let find = |name| result.configs.iter().find(|it| it.name == name).unwrap();
+        let partitions = find("num.partitions");
+        assert_eq!((partitions.value, partitions.config_source), (Some("3"), 4));
+        assert!(partitions.read_only);
+        let retention = find("log.retention.ms");
+        assert_eq!((retention.value, retention.config_source), (Some("7000"), 2));
+        assert!(!retention.read_only);
+        let body = run(BROKER, "", None, 4, &image);
+        let result = one(&body, 4);
+        let all: Vec<_> =
+            result.configs.iter().map(|it| (it.name, it.value, it.config_source)).collect();
+        assert_eq!(all, [("log.retention.ms", Some("8000"), 3)]);
+    }
+
+    #[test]
+    fn refuses_with_kafkas_codes() {
+        for (resource_type, name, code, words) in [
+            (TOPIC, "zz", ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, ""),
+            (TOPIC, "z z", ErrorCode::INVALID_TOPIC_EXCEPTION, "other than ASCII"),
+            (TOPIC, "", ErrorCode::INVALID_TOPIC_EXCEPTION, "empty string"),
+            (BROKER, "7", ErrorCode::INVALID_REQUEST, "Unexpected broker id, expected 1"),
+            (BROKER, "x", ErrorCode::INVALID_REQUEST, "must be an integer"),
+            (8, "1", ErrorCode::INVALID_REQUEST, "Unsupported resource type: BROKER_LOGGER"),
+            (0, "x", ErrorCode::INVALID_REQUEST, "Unsupported resource type"),
+        ] {
+            let body = run(resource_type, name, None, 2, &image());
+            let result = one(&body, 2);
+            assert_eq!(ErrorCode(result.error_code), code);
+            assert!(result.error_message.unwrap().contains(words), "{:?}", result.error_message);
+            assert!(result.configs.is_empty());
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! `Metadata`: brokers, and topics by name, by id, or all of them.
+
+use super::admin::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED, TOPIC_OPERATIONS, body as to_body};
+use crate::controller::{Image, Partition, Topic};
+use crate::types::topic_name::{check_topic_name, is_internal};
+use crate::types::{ErrorCode, TopicId};
+use crate::wire::kafka::metadata_request::MetadataRequest;
+use crate::wire::kafka::metadata_response::{
+    MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use crate::wire::primitives::{Reader, WireError};
+use std::collections::BTreeSet;
+
+/// An answer, and what it lacks.
+#[derive(Debug)]
+pub struct Answer {
+    /// Body of the response.
+    pub response: Vec<u8>,
+    /// Topics that the client allows to be created by asking for them, and that are not there. The
+    /// shard lets [`auto_create`](super::admin::auto_create) create them, waits for its image to
+    /// have them, and answers the request again; what is still not there then cannot be created.
+    pub create: Vec<String>,
+}
+
+/// Answers a request, in any version.
+pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Answer, WireError> {
+    let request = MetadataRequest::decode(&mut Reader::new(body), version)?;
+    let mut answer = Topics { image, operations: OPERATIONS_OMITTED, found: Vec::new() };
+    if request.include_topic_authorized_operations {
+        answer.operations = TOPIC_OPERATIONS;
+    }
+    let mut create = Vec::new();
+    let mut error = ErrorCode::NONE;
+    let asked = match &request.topics {
+        // Version 0 has no null.
+        Some(topics) if topics.is_empty() && version == 0 => None,
+        topics => topics.as_ref(),
+    };
+    let ids: BTreeSet<TopicId> = asked
+        .into_iter()
+        .flatten()
+        .map(|it| it.topic_id)
+        .filter(|id| *id != TopicId::ZERO)
+        .collect();
+    match asked {
+        None => image.topics().for_each(|topic| answer.add(topic)),
+        Some(topics)
+            if version < 12 && (!ids.is_empty() || topics.iter().any(|it| it.name.is_none())) =>
+        {
+            error = ErrorCode::INVALID_REQUEST;
+            for topic in topics {
+                answer.fail(error, Some(topic.name.unwrap_or_default()), topic.topic_id);
+            }
+        }
+        Some(_) if !ids.is_empty() => {
+            for id in ids {
+                match image.topic_by_id(id) {
+                    Some(topic) => answer.add(topic),
+                    None => answer.fail(ErrorCode::UNKNOWN_TOPIC_ID, None, id),
+                }
+            }
+        }
+        Some(topics) => {
+            let may_create = request.allow_auto_topic_creation
+                && image.broker_configs.is_on("auto.create.topics.enable");
+            let mut seen = BTreeSet::new();
+            for name in topics.iter().filter_map(|it| it.name).filter(|it| seen.insert(*it)) {
+                if let Some(topic) = image.topic(name) {
+                    answer.add(topic);
+                } else if check_topic_name(name).is_err() {
+                    answer.fail(ErrorCode::INVALID_TOPIC_EXCEPTION, Some(name), TopicId::ZERO);
+                } else {
+                    let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+                    answer.fail(unknown, Some(name), TopicId::ZERO);
+                    if may_create && !is_internal(name) {
+                        create.push(name.to_owned());
+                    }
+                }
+            }
+        }
+    }
+    let include = request.include_cluster_authorized_operations;
+    let response = MetadataResponse {
+        throttle_time_ms: 0,
+        brokers: brokers(image),
+        cluster_id: Some(&image.cluster_id),
+        controller_id: image.controller_id,
+        topics: answer.found,
+        cluster_authorized_operations: if include {
+            CLUSTER_OPERATIONS
+        } else {
+            OPERATIONS_OMITTED
+        },
+        error_code: error.0,
+    };
+    Ok(Answer { response: to_body(|w| response.encode(w, version))?, create })
+}
+
+fn brokers(image: &Image) -> Vec<MetadataResponseBroker<'_>> {
+    let brokers = image.brokers().map(|it| MetadataResponseBroker {
+        node_id: it.id,
+        host: &it.host,
+        port: it.port.into(),
+        rack: it.rack.as_deref(),
+    });
+    brokers.collect()
+}
+
+struct Topics<'a> {
+    image: &'a Image,
+    operations: i32,
+    found: Vec<MetadataResponseTopic<'a>>,
+}
+
+impl<'a> Topics<'a> {
+    fn add(&mut self, topic: &'a Topic) {
+        let partitions = topic.partitions.iter().zip(0..);
+        let partitions = partitions.map(|(it, index)| partition(it, index, self.image)).collect();
+        self.found.push(MetadataResponseTopic {
+            error_code: ErrorCode::NONE.0,
+            name: Some(&topic.name),
+            topic_id: topic.id,
+            is_internal: is_internal(&topic.name),
+            partitions,
+            topic_authorized_operations: self.operations,
+        });
+    }
+
+    fn fail(&mut self, error: ErrorCode, name: Option<&'a str>, topic_id: TopicId) {
+        self.found.push(MetadataResponseTopic {
+            error_code: error.0,
+            name,
+            topic_id,
+            is_internal: name.is_some_and(is_internal),
+            ..MetadataResponseTopic::default()
+        });
+    }
+}
+
+fn partition(it: &Partition, index: i32, image: &Image) -> MetadataResponsePartition {
+    let offline = it.replicas.iter().copied().filter(|id| image.broker(*id).is_none());
+    MetadataResponsePartition {
+        error_code: leader_error(it, image).0,
+        partition_index: index,
+        leader_id: it.leader,
+        leader_epoch: it.leader_epoch,
+        replica_nodes: it.replicas.to_vec(),
+        isr_nodes: it.isr.to_vec(),
+        offline_replicas: offline.collect(),
+    }
+}
+
+/// What stands against asking a partition's leader.
+pub(super) fn leader_error(it: &Partition, image: &Image) -> ErrorCode {
+    if image.broker(it.leader).is_some() {
+        ErrorCode::NONE
+    } else {
+        ErrorCode::LEADER_NOT_AVAILABLE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::testing::{decode, encode, id, image};
+    use crate::wire::kafka::metadata_request::MetadataRequestTopic;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    fn named(name: &str) -> MetadataRequestTopic<'_> {
+        MetadataRequestTopic { name: Some(name), ..MetadataRequestTopic::default() }
+    }
+
+    fn run(request: &MetadataRequest<'_>, version: i16) -> Answer {
+        handle(&encode(|w| request.encode(w, version)), version, &image()).unwrap()
+    }
+
+    fn read(answer: &Answer, version: i16) -> MetadataResponse<'_> {
+        decode(&answer.response, |r| MetadataResponse::decode(r, version))
+    }
+
+    fn ask(topics: Option<Vec<MetadataRequestTopic<'_>>>) -> MetadataRequest<'_> {
+        MetadataRequest { topics, ..MetadataRequest::default() }
+    }
+
+    #[test]
+    fn all_topics_and_none_in_every_version() {
+        for version in 0..=13 {
+            let all = if version == 0 { Some(vec![]) } else { None };
+            let answer = run(&ask(all), version);
+            let response = read(&answer, version);
+            let names: Vec<_> = response.topics.iter().filter_map(|it| it.name).collect();
+            assert_eq!(names, ["dotted.name", "exists"]);
+            let broker = &response.brokers[0];
+            assert_eq!((broker.node_id, broker.host, broker.port), (1, "host", 9092));
+            let topic = &response.topics[1];
+            assert_eq!((topic.error_code, topic.partitions.len()), (0, 2));
+            let partition = &topic.partitions[1];
+            assert_eq!((partition.partition_index, partition.leader_id), (1, 1));
+            assert_eq!(
+                (&partition.replica_nodes[..], &partition.isr_nodes[..]),
+                (&[1][..], &[1][..])
+            );
+            assert_eq!(topic.topic_authorized_operations, i32::MIN);
+            assert!(answer.create.is_empty());
+            if version >= 1 {
+                assert_eq!(response.controller_id, 1);
+                assert!(read(&run(&ask(Some(vec![])), version), version).topics.is_empty());
+            }
+            if version >= 2 {
+                assert_eq!(response.cluster_id, Some("cluster"));
+            }
+            if version >= 7 {
+                assert_eq!(partition.leader_epoch, 0);
+            }
+            if version >= 10 {
+                assert_eq!(topic.topic_id, id(1));
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_names_are_to_be_created_if_allowed() {
+        for version in 0..=13 {
+            let names = ["new", "exists", "a b", "new", "__consumer_offsets"];
+            let mut request = ask(Some(names.map(named).to_vec()));
+            let answer = run(&request, version);
+            let response = read(&answer, version);
+            let found: Vec<_> = response
+                .topics
+                .iter()
+                .map(|it| (it.name.unwrap(), ErrorCode(it.error_code)))
+                .collect();
+            assert_eq!(
+                found,
+                [
+                    ("new", ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+                    ("exists", ErrorCode::NONE),
+                    ("a b", ErrorCode::INVALID_TOPIC_EXCEPTION),
+                    ("__consumer_offsets", ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+                ]
+            );
+            assert_eq!(answer.create, ["new"]);
+            if version >= 1 {
+                assert!(response.topics[3].is_internal);
+            }
+            if version >= 4 {
+                request.allow_auto_topic_creation = false;
+                assert!(run(&request, version).create.is_empty());
+            }
+        }
+        let off = BTreeMap::from([("auto.create.topics.enable".to_owned(), "false".to_owned())]);
+        let image = Image::new("cluster", 1, Arc::new(off));
+        let request = ask(Some(vec![named("new")]));
+        let answer = handle(&encode(|w| request.encode(w, 9)), 9, &image).unwrap();
+        assert!(answer.create.is_empty());
+    }
+
+    #[test]
+    fn topics_by_id() {
+        let by_id = |topic_id| MetadataRequestTopic { topic_id, name: None };
+        for version in 12..=13 {
+            let answer = run(&ask(Some(vec![by_id(id(1)), by_id(id(9))])), version);
+            let response = read(&answer, version);
+            let found: Vec<_> = response
+                .topics
+                .iter()
+                .map(|it| (it.name, it.topic_id, ErrorCode(it.error_code)))
+                .collect();
+            assert_eq!(
+                found,
+                [
+                    (Some("exists"), id(1), ErrorCode::NONE),
+                    (None, id(9), ErrorCode::UNKNOWN_TOPIC_ID),
+                ]
+            );
+            assert!(answer.create.is_empty());
+        }
+        for version in 10..=11 {
+            let answer = run(&ask(Some(vec![by_id(id(1))])), version);
+            let response = read(&answer, version);
+            assert_eq!(response.topics[0].error_code, ErrorCode::INVALID_REQUEST.0);
+        }
+    }
+
+    #[test]
+    fn operations_are_given_when_asked_for() {
+        for version in 8..=13 {
+            let mut request = ask(None);
+            request.include_topic_authorized_operations = true;
+            request.include_cluster_authorized_operations = version <= 10;
+            let answer = run(&request, version);
+            let response = read(&answer, version);
+            assert_eq!(response.topics[0].topic_authorized_operations, 3576);
+            if version <= 10 {
+                assert_eq!(response.cluster_authorized_operations, 8096);
+            }
+        }
+    }
+}

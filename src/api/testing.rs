@@ -1,0 +1,67 @@
+//! What the tests of the handlers share.
+
+use crate::controller::{Image, NewPartition, Record};
+use crate::types::TopicId;
+use crate::wire::primitives::{Reader, WireError, Writer};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// The id of the nth topic of [`image`].
+pub fn id(number: u8) -> TopicId {
+    TopicId([number; 16])
+}
+
+/// Node 1 with `num.partitions=3`, and the topics `exists` (id 1, two partitions,
+/// `retention.ms=5000`) and `dotted.name` (id 2, five partitions).
+pub fn image() -> Image {
+    let fixed = BTreeMap::from([("num.partitions".to_owned(), "3".to_owned())]);
+    let mut image = Image::new("cluster", 1, Arc::new(fixed));
+    image.controller_id = 1;
+    let partitions = |count| vec![NewPartition { replicas: Arc::new([1]) }; count];
+    for record in [
+        Record::BrokerStarted { broker: 1, host: "host".into(), port: 9092, rack: None },
+        Record::TopicCreated {
+            id: id(1),
+            name: "exists".into(),
+            partitions: partitions(2),
+            settings: vec![("retention.ms".into(), "5000".into())],
+        },
+        Record::TopicCreated {
+            id: id(2),
+            name: "dotted.name".into(),
+            partitions: partitions(5),
+            settings: Vec::new(),
+        },
+    ] {
+        image.apply(&record);
+    }
+    image
+}
+
+/// Ids that differ.
+pub fn ids() -> impl FnMut() -> TopicId {
+    let mut next = 100;
+    move || {
+        next += 1;
+        id(next)
+    }
+}
+
+/// What `write` writes.
+pub fn encode(write: impl FnOnce(&mut Writer) -> Result<(), WireError>) -> Vec<u8> {
+    let mut writer = Writer::new();
+    write(&mut writer).unwrap();
+    writer.into_vec()
+}
+
+/// What `read` reads; all bytes must be read.
+pub fn decode<'a, T: Debug>(
+    bytes: &'a [u8],
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, WireError>,
+) -> T {
+    let mut reader = Reader::new(bytes);
+    let value = read(&mut reader).unwrap();
+    assert_eq!(reader.remaining(), 0, "nothing is left over: {value:?}");
+    value
+}
