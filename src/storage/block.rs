@@ -339,7 +339,10 @@ mod tests {
         let block = sample();
         let (header, entries) = read(&block, JOURNAL).expect("a sound block");
         assert_eq!((header.sequence(), header.durable_through(), header.len()), (7, 6, 4096));
-        assert_eq!((entries[0].kind, entries[0].copied, entries[0].offset), (Kind::Append, true, 50));
+        assert_eq!(
+            (entries[0].kind, entries[0].copied, entries[0].offset),
+            (Kind::Append, true, 50)
+        );
         assert_eq!((entries[1].kind, entries[1].lsn, entries[1].offset), (Kind::LogStart, 12, 40));
         for other in [
             Journal { life: 2, ..JOURNAL },

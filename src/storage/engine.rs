@@ -602,8 +602,7 @@ impl Engine {
                         self.staged_bytes -= append.batch.len();
                         self.stats.appended_bytes += append.batch.len() as u64;
                     }
-                    let header =
-                        FrameHeader::seal(&fields, &out.filled()[at + frame::HEADER..]);
+                    let header = FrameHeader::seal(&fields, &out.filled()[at + frame::HEADER..]);
                     out.filled()[at..at + frame::HEADER].copy_from_slice(header.as_bytes());
                     table.extend_from_slice(block::append_entry(lsn, &header, 0).as_bytes());
                     let log = self.log_mut(slot);
@@ -808,7 +807,8 @@ impl Engine {
         self.cache.forget(slot, i64::MAX, i64::MIN);
         self.reads.forget(slot);
         let files = files_of(log.tp, &log.segments);
-        let due_ms = if files.is_empty() { now_ms } else { now_ms + log.config.file_delete_delay_ms };
+        let due_ms =
+            if files.is_empty() { now_ms } else { now_ms + log.config.file_delete_delay_ms };
         self.removals.push(Removal {
             due_ms,
             files,
@@ -870,7 +870,10 @@ impl Engine {
             self.events.push(Event::Dropped { tp });
         }
         // Indexes name removals in flight, so finished ones go from the back only.
-        while self.removals.last().is_some_and(|r| r.started && r.outstanding == 0 && r.tp.is_none())
+        while self
+            .removals
+            .last()
+            .is_some_and(|r| r.started && r.outstanding == 0 && r.tp.is_none())
         {
             self.removals.pop();
         }
@@ -885,9 +888,11 @@ impl Engine {
                 || self.round.as_ref().is_none_or(Round::waits_for_journal)
         });
         if self.preparing.is_none()
-            && let Some((path, size, _)) = self.ring.prepare(must).or_else(|| self.ring.prepare(None))
+            && let Some((path, size, _)) =
+                self.ring.prepare(must).or_else(|| self.ring.prepare(None))
         {
-            self.preparing = Some(Preparing { path: path.clone(), size, stage: PrepareStage::Create });
+            self.preparing =
+                Some(Preparing { path: path.clone(), size, stage: PrepareStage::Create });
             self.submit(Purpose::Prepare, Op::Create { path });
         }
     }

@@ -305,6 +305,8 @@ mod tests {
         let last = walk(&bytes[..second_end + 100], 0, 0).last();
         assert!(matches!(last, Some(Step::Cut { at, needed: 188 }) if at == second_end));
         bytes[second_end + 90] ^= 1;
-        assert!(matches!(walk(&bytes, 0, 0).last(), Some(Step::Bad { at, .. }) if at == second_end));
+        assert!(
+            matches!(walk(&bytes, 0, 0).last(), Some(Step::Bad { at, .. }) if at == second_end)
+        );
     }
 }

@@ -51,7 +51,7 @@ impl Identity {
         let text = String::from_utf8_lossy(&text);
         let field = |name: &str| {
             let line = text.lines().filter_map(|l| l.split_once('='));
-            line.filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).last()
+            line.filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).next_back()
         };
         let bad = || OpenError::Damaged(format!("{PROPERTIES} cannot be understood"));
         let format: u32 = field("version").and_then(|v| v.parse().ok()).ok_or_else(bad)?;
@@ -66,7 +66,8 @@ impl Identity {
             cluster_id: field("cluster.id").ok_or_else(bad)?,
             node_id: field("node.id").and_then(|v| v.parse().ok()).ok_or_else(bad)?,
         };
-        if let Some(cluster_id) = expected.cluster_id.as_ref().filter(|c| **c != identity.cluster_id)
+        if let Some(cluster_id) =
+            expected.cluster_id.as_ref().filter(|c| **c != identity.cluster_id)
         {
             return Err(OpenError::Refused(format!(
                 "belongs to cluster {}, not {cluster_id}",
@@ -120,7 +121,8 @@ impl Manifest {
         let Some(file) = read_file(disk, MANIFEST)? else { return Ok(None) };
         let bad = |why: &str| OpenError::Damaged(format!("{MANIFEST} {why}"));
         let head = file.get(..64).ok_or_else(|| bad("is cut short"))?;
-        let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let word =
+            |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         if head[..8] != *MAGIC || word(60) != crc32c::crc32c(&head[..60]) {
             return Err(bad("does not match its checksum"));
         }

@@ -113,7 +113,9 @@ impl Index {
     pub fn decode(file: &[u8], interval: u32) -> Self {
         let mut index = Self::new(interval);
         for block in file.chunks_exact(ALIGN) {
-            let word = |at: usize| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
+            let word = |at: usize| {
+                u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
+            };
             let n = word(4) as usize;
             let crc = crc32c::crc32c_append(crc32c::crc32c(&block[..8]), &block[HEAD..]);
             if word(0) != MAGIC || word(8) != crc || n > ENTRIES_PER_BLOCK {

@@ -269,8 +269,7 @@ impl<T> Ring<T> {
         }
         let active = self.active;
         let used = self.files.iter().enumerate().filter(|(_, f)| f.blocks.is_some());
-        self.used =
-            used.map(|(i, f)| if Some(i) == active { self.position } else { f.size }).sum();
+        self.used = used.map(|(i, f)| if Some(i) == active { self.position } else { f.size }).sum();
     }
 
     /// The first block that replay needs: the oldest that no checkpoint covers.

@@ -21,6 +21,9 @@ pub mod plan;
 pub mod reads;
 pub mod recovery;
 pub mod replay;
+pub mod ring;
 mod round;
 pub mod segment;
-pub mod ring;
+
+#[cfg(test)]
+mod engine_tests;

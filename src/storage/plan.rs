@@ -85,7 +85,8 @@ impl BlockPlan {
         let item = self.next.len();
         if *open_frame > 0 {
             let open = self.entries[*open_frame as usize - 1];
-            let joins = open.leader_epoch == append.leader_epoch && open.frame_len + len <= MAX_FRAME;
+            let joins =
+                open.leader_epoch == append.leader_epoch && open.frame_len + len <= MAX_FRAME;
             if joins {
                 if !self.fits(0, len, max_block) {
                     return false;
@@ -132,7 +133,10 @@ impl BlockPlan {
         if !self.fits(1, CONTROL, max_block) {
             return false;
         }
-        self.push(PlanEntry { first: item, last: item, frame_len: CONTROL, leader_epoch: 0 }, CONTROL);
+        self.push(
+            PlanEntry { first: item, last: item, frame_len: CONTROL, leader_epoch: 0 },
+            CONTROL,
+        );
         true
     }
 }

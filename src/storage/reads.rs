@@ -151,8 +151,12 @@ impl Engine {
         let meta = &segment.meta;
         if let Some(len) = segment.index_to_load(at) {
             let path = segment.index_path(log.tp);
-            let context =
-                Context { slot, segment: meta.base, generation: meta.generation, what: What::Index };
+            let context = Context {
+                slot,
+                segment: meta.base,
+                generation: meta.generation,
+                what: What::Index,
+            };
             let ticket = self.reads.ticket(context);
             return Ok(ColdRead { ticket, path, pos: 0, len: len.min(MAX_INDEX_READ) });
         }
@@ -191,9 +195,10 @@ impl Engine {
         let Some(log) = self.logs[slot.index()].as_mut() else { return Ok(()) };
         let tp = log.tp;
         let interval = log.config.index_interval_bytes;
-        let segment = log.segments.iter_mut().find(|s| {
-            s.meta.base == context.segment && s.meta.generation == context.generation
-        });
+        let segment = log
+            .segments
+            .iter_mut()
+            .find(|s| s.meta.base == context.segment && s.meta.generation == context.generation);
         let Some(segment) = segment else { return Ok(()) };
         let path = segment.path(tp);
         let (start, pos, len) = match context.what {
@@ -224,7 +229,6 @@ impl Engine {
                         return Err(bad(at, format!("a frame of another log, {:?}", header.tp())));
                     }
                     if header.base_offset() >= segment.meta.next {
-                        end = bytes.len();
                         break;
                     }
                     if first.is_none() {

@@ -11,7 +11,7 @@
 //! the journal holds, in sequential writes, and not one file for each partition.
 
 use super::block::{self, Journal, Place};
-use super::buffer::{Budget, Filling};
+use super::buffer::{ALIGN, Budget, Filling};
 use super::checkpoint::{self, Checkpoint, LogRecord};
 use super::disk::Disk;
 use super::engine::{Engine, EngineOptions};
@@ -338,7 +338,7 @@ fn begin_life(
     let shards = u64::from(options.shards);
     let engine_options = EngineOptions {
         journal,
-        journal_limit: options.journal_bytes / shards,
+        journal_limit: (options.journal_bytes / shards / ALIGN as u64).max(1) * ALIGN as u64,
         cache_limit: options.cache_bytes / shards as usize,
         budget: options.budget.clone(),
         small_bytes: options.small_bytes,
@@ -354,7 +354,7 @@ fn begin_life(
     let mut next_lsn = last_lsn + 1;
     let (blocks, checksum) = copy_frames(&mut logs, journal, options, &mut next_lsn);
     let position: u64 = blocks.iter().map(|b| b.len() as u64).sum();
-    let size = journal::FIRST_FILE.min(engine_options.journal_limit).max(position).max(4096);
+    let size = journal::FIRST_FILE.min(engine_options.journal_limit).max(position);
     let path = journal::path_of(journal.life, journal.shard, 0);
     let failed = |path: &FilePath| {
         let path = path.clone();
@@ -441,8 +441,7 @@ fn copy_frames(
         }
         let mut whole = out.finish();
         let sequence = blocks.len() as u64 + 1;
-        let place =
-            Place { sequence, durable_through: sequence - 1, previous_checksum: checksum };
+        let place = Place { sequence, durable_through: sequence - 1, previous_checksum: checksum };
         checksum = block::seal(&mut whole, journal, place, n);
         let bytes = whole.freeze();
         let mut body = block::HEADER + n * block::ENTRY;
@@ -495,13 +494,15 @@ type Reference = (TopicPartition, i64, u32, u64);
 
 /// Every segment that a checkpoint names is there, and long enough.
 fn check_segments(disk: &Disk, referenced: &BTreeSet<Reference>) -> Result<(), OpenError> {
-    let mut dir: Option<(TopicId, BTreeMap<(i32, i64, u32), u64>)> = None;
+    type Lengths = BTreeMap<(i32, i64, u32), u64>;
+    let mut dir: Option<(TopicId, Lengths)> = None;
     for (tp, base, generation, length) in referenced {
         if dir.as_ref().is_none_or(|(topic, _)| *topic != tp.topic) {
             let path = segment::dir_of(*tp);
             let mut found = BTreeMap::new();
             for entry in disk.list(&path).map_err(|e| OpenError::io(&path, &e))? {
-                if let Some((partition, base, generation, "log")) = segment::parse_name(&entry.name) {
+                if let Some((partition, base, generation, "log")) = segment::parse_name(&entry.name)
+                {
                     found.insert((partition, base, generation), entry.len);
                 }
             }
@@ -573,8 +574,8 @@ fn sweep(
         let dir = format!("{}/{}", segment::DIR, entry.name);
         let state = TopicId::from_hex(&entry.name).map(|topic| (topic, topic_state(topic)));
         match state {
-            Some((topic, TopicState::Live | TopicState::Deleting)) => {
-                let deleting = topic_state(topic) == TopicState::Deleting;
+            Some((topic, known @ (TopicState::Live | TopicState::Deleting))) => {
+                let deleting = known == TopicState::Deleting;
                 if report.clean && !deleting {
                     continue;
                 }

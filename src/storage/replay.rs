@@ -114,7 +114,9 @@ pub fn replay(
     let mut previous = None;
     let mut here: Option<(usize, usize)> = None;
     loop {
-        let next = here.and_then(|(file, at)| Some((file, at, chained(&files[file], at, which, expected, previous)?)));
+        let next = here.and_then(|(file, at)| {
+            Some((file, at, chained(&files[file], at, which, expected, previous)?))
+        });
         // Behind the last block of a file, the next one starts another file.
         let next = next.or_else(|| {
             (0..files.len()).find_map(|file| {

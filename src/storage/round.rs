@@ -352,11 +352,11 @@ impl Engine {
         while round.bytes_in_flight < WRITES_IN_FLIGHT && round.next_job < round.jobs.len() {
             let index = round.next_job;
             round.next_job += 1;
-            let before: usize =
-                round.jobs[round.jobs[index].first_of_log..index].iter()
-                    .filter(|j| !j.applied)
-                    .map(|j| j.frames)
-                    .sum();
+            let before: usize = round.jobs[round.jobs[index].first_of_log..index]
+                .iter()
+                .filter(|j| !j.applied)
+                .map(|j| j.frames)
+                .sum();
             let job = &mut round.jobs[index];
             let log = self.logs[job.slot.index()].as_ref().expect("busy logs stay");
             let mut chunk = Filling::new(padded(job.bytes), &self.options.budget);
@@ -430,7 +430,8 @@ impl Engine {
     fn apply_jobs(&mut self, from: usize) {
         let round = self.round.as_mut().expect("a round is under way");
         let of_log = |j: &Job| j.first_of_log == from;
-        for job in round.jobs[from..].iter_mut().take_while(|j| of_log(j)).skip_while(|j| j.applied) {
+        for job in round.jobs[from..].iter_mut().take_while(|j| of_log(j)).skip_while(|j| j.applied)
+        {
             if !job.done {
                 break;
             }

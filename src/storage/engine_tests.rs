@@ -1,0 +1,289 @@
+//! The engine over a real directory, one operation after the other.
+
+use super::buffer::Budget;
+use super::disk::{Disk, RealDisk};
+use super::engine::{Append, Engine, Event, Slot};
+use super::identity::{Expected, Identity};
+use super::io::{Completion, Op};
+use super::log::LogConfig;
+use super::reads::Read;
+use super::recovery::{self, OpenOptions, Report, TopicState};
+use super::segment::Batch;
+use crate::types::{TopicId, TopicPartition};
+use crate::wire::records::{BatchBuilder, Compression};
+use bytes::Bytes;
+use std::path::PathBuf;
+
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Self {
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/engine-tests").join(name);
+        let _ = std::fs::remove_dir_all(&root);
+        std::fs::create_dir_all(&root).expect("a test directory");
+        Self(root)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+struct Broker {
+    disk: Disk,
+    identity: Identity,
+    engines: Vec<Engine>,
+    report: Report,
+    events: Vec<Event>,
+    now_ms: i64,
+}
+
+const TOPIC: TopicId = TopicId([7; 16]);
+
+fn config() -> LogConfig {
+    LogConfig { file_delete_delay_ms: 0, segment_bytes: 256 << 10, ..LogConfig::none() }
+}
+
+impl Broker {
+    fn open(dir: &Dir, shards: u16) -> Self {
+        let budget = Budget::new(256 << 20);
+        let disk = Disk::Real(RealDisk::new(&dir.0, budget.clone()).expect("a directory"));
+        let expected = Expected { cluster_id: None, node_id: 1, random: [5; 32] };
+        let identity = Identity::open(&disk, &expected).expect("its identity");
+        let options = OpenOptions {
+            small_bytes: 16 << 10,
+            max_block: 256 << 10,
+            ..OpenOptions::usual(shards, budget, 2 << 20)
+        };
+        let fold: recovery::Fold = &|state, _, _, batches| {
+            let mut count = state.first().copied().unwrap_or(0);
+            batches.for_each(|_| count = count.wrapping_add(1));
+            vec![count]
+        };
+        let (engines, report) =
+            recovery::open(&disk, &identity, &options, &|_| TopicState::Live, fold)
+                .expect("the directory opens");
+        let mut broker = Self { disk, identity, engines, report, events: Vec::new(), now_ms: 1000 };
+        for engine in &mut broker.engines {
+            for (slot, _) in engine.logs() {
+                engine.configure(slot, &config());
+            }
+        }
+        broker
+    }
+
+    fn slot(&mut self, partition: i32) -> (usize, Slot) {
+        let tp = TopicPartition { topic: TOPIC, partition };
+        let shard = tp.shard(self.engines.len());
+        let engine = &mut self.engines[shard];
+        let slot = engine.find(tp).unwrap_or_else(|| engine.create(tp, &config(), 0));
+        (shard, slot)
+    }
+
+    /// Carries out what the engines ask for until they ask for nothing.
+    fn settle(&mut self) {
+        loop {
+            let mut idle = true;
+            for engine in &mut self.engines {
+                engine.turn(self.now_ms, &mut |_| vec![1]);
+                for submission in engine.take_submissions() {
+                    idle = false;
+                    let sync_id = match &submission.op {
+                        Op::WriteSync { sync_id, .. } => Some(*sync_id),
+                        _ => None,
+                    };
+                    let result = self.disk.run(submission.op);
+                    let id = submission.id;
+                    engine.complete(self.now_ms, Completion { id, result }, &mut self.events);
+                    if let Some(id) = sync_id {
+                        let result = Ok(Bytes::new());
+                        engine.complete(self.now_ms, Completion { id, result }, &mut self.events);
+                    }
+                }
+                engine.invariants();
+            }
+            if idle {
+                break;
+            }
+        }
+        let fatal = self.events.iter().find(|e| matches!(e, Event::Fatal { .. }));
+        assert!(fatal.is_none(), "{fatal:?}");
+    }
+
+    fn append(&mut self, partition: i32, value: &[u8], token: u64) -> i64 {
+        let (shard, slot) = self.slot(partition);
+        let mut builder = BatchBuilder::new(Compression::None);
+        builder.push(5, None, Some(value), &[]);
+        let batch = Bytes::from(builder.build());
+        let base_offset = self.engines[shard].offsets(slot).end;
+        let append = Append {
+            base_offset,
+            last_offset: base_offset,
+            leader_epoch: 3,
+            max_timestamp: 5,
+            log_append_time: None,
+            batch,
+            token,
+        };
+        self.engines[shard].append(slot, append);
+        base_offset
+    }
+
+    fn read_all(&mut self, partition: i32) -> Vec<Vec<u8>> {
+        let (shard, slot) = self.slot(partition);
+        let engine = &mut self.engines[shard];
+        let offsets = engine.offsets(slot);
+        let (mut at, mut found) = (offsets.start, Vec::new());
+        while at < offsets.durable_end {
+            match engine.read(slot, at, offsets.durable_end, 100_000, true).expect("readable") {
+                Read::Need(cold) => {
+                    let read = Op::Read { path: cold.path, pos: cold.pos, len: cold.len };
+                    engine.filled(cold.ticket, self.disk.run(read)).expect("sound");
+                }
+                Read::Ready { slices, next, .. } => {
+                    assert!(next > at, "a read makes progress");
+                    for slice in slices {
+                        let mut rest = &slice[..];
+                        while let Some(batch) = Batch::at(rest) {
+                            assert_eq!(batch.base, offsets.start + found.len() as i64);
+                            let values = crate::wire::records::records(&rest[..batch.len], 1 << 20)
+                                .expect("records");
+                            for record in values.iter() {
+                                let record = record.expect("a record");
+                                found.push(record.value.expect("a value").to_vec());
+                            }
+                            rest = &rest[batch.len..];
+                        }
+                    }
+                    at = next;
+                }
+            }
+        }
+        found
+    }
+}
+
+fn value(partition: i32, i: usize, len: usize) -> Vec<u8> {
+    let mut value = format!("{partition}/{i}/").into_bytes();
+    value.resize(len.max(value.len()), b'.');
+    value
+}
+
+#[test]
+fn everything_is_there_after_rounds_a_kill_and_other_shards() {
+    let dir = Dir::new("kill");
+    let mut model: Vec<Vec<Vec<u8>>> = vec![Vec::new(); 5];
+    let mut token = 0;
+    for (life, shards) in [1, 1, 3, 2].into_iter().enumerate() {
+        let mut broker = Broker::open(&dir, shards);
+        assert_eq!(broker.report.clean, life == 0);
+        for (partition, expected) in model.iter().enumerate() {
+            assert!(broker.read_all(partition as i32) == *expected, "life {life}, {partition}");
+        }
+        for i in 0..900 {
+            let partition = if i % 3 == 0 { i % 5 } else { 4 } as i32;
+            let len = if i % 50 == 0 { 60_000 } else { 3000 };
+            let value = value(partition, life * 1000 + i, len);
+            token += 1;
+            broker.append(partition, &value, token);
+            model[partition as usize].push(value);
+            if i % 7 == 0 {
+                broker.settle();
+                broker.now_ms += 10;
+            }
+        }
+        broker.settle();
+        let done = broker.events.iter().filter(|e| matches!(e, Event::Done { .. })).count();
+        assert_eq!(done, 900);
+        let rounds: u64 = broker.engines.iter().map(|e| e.stats().rounds).sum();
+        assert!(rounds > 0, "the journal wrapped");
+        for (partition, expected) in model.iter().enumerate() {
+            assert!(broker.read_all(partition as i32) == *expected, "life {life}, {partition}");
+        }
+    }
+}
+
+#[test]
+fn a_clean_stop_leaves_nothing_in_the_journal() {
+    let dir = Dir::new("clean");
+    let mut broker = Broker::open(&dir, 2);
+    for i in 0..20 {
+        broker.append(i % 4, &value(i % 4, i as usize, 100), i as u64);
+    }
+    broker.settle();
+    for engine in &mut broker.engines {
+        engine.begin_shutdown(2000);
+    }
+    broker.settle();
+    assert!(broker.engines.iter().all(Engine::is_drained));
+    recovery::mark_clean(&broker.disk, &broker.identity).expect("marked");
+    let mut broker = Broker::open(&dir, 1);
+    assert!(broker.report.clean);
+    assert_eq!((broker.report.blocks, broker.report.frames), (0, 0));
+    for partition in 0..4 {
+        assert_eq!(broker.read_all(partition).len(), 5);
+    }
+}
+
+#[test]
+fn deleted_records_and_logs_give_their_space_back() {
+    let dir = Dir::new("delete");
+    let mut broker = Broker::open(&dir, 1);
+    for i in 0..2000 {
+        broker.append(0, &value(0, i, 1500), i as u64);
+        broker.append(1, &value(1, i, 100), 10_000 + i as u64);
+        if i % 10 == 0 {
+            broker.settle();
+        }
+    }
+    broker.settle();
+    let (shard, slot) = broker.slot(0);
+    let before = broker.engines[shard].offsets(slot).bytes;
+    broker.engines[shard].set_log_start(slot, 1500, 77);
+    broker.settle();
+    broker.now_ms += 1;
+    broker.engines[shard].tick(broker.now_ms);
+    broker.settle();
+    let after = broker.engines[shard].offsets(slot);
+    assert!(after.start == 1500 && after.bytes < before / 2);
+    assert_eq!(broker.read_all(0).len(), 500);
+    let mut broker = Broker::open(&dir, 1);
+    assert_eq!(broker.read_all(0).len(), 500);
+    let (shard, slot) = broker.slot(0);
+    broker.engines[shard].drop_log(slot, 78);
+    broker.settle();
+    assert!(broker.events.iter().any(|e| matches!(e, Event::Dropped { tp } if tp.partition == 0)));
+    let left = broker.disk.list(&format!("topics/{}", TOPIC.hex())).expect("a listing");
+    assert!(left.iter().all(|e| !e.name.starts_with("00000000-")), "{left:?}");
+    let mut broker = Broker::open(&dir, 1);
+    let (shard, slot) = broker.slot(0);
+    assert_eq!(broker.engines[shard].offsets(slot).end, 0, "created anew, empty");
+    assert_eq!(broker.read_all(1).len(), 2000);
+}
+
+#[test]
+fn a_truncated_log_goes_on_from_there_after_a_kill() {
+    let dir = Dir::new("truncate");
+    let mut broker = Broker::open(&dir, 1);
+    for i in 0..1000 {
+        broker.append(0, &value(0, i, 2000), i as u64);
+        broker.settle();
+    }
+    let (shard, slot) = broker.slot(0);
+    assert!(broker.engines[shard].can_truncate(slot));
+    broker.engines[shard].truncate(slot, 300, 5000);
+    for i in 0..600 {
+        broker.append(0, &value(9, i, 2000), i as u64);
+        broker.settle();
+    }
+    let check = |broker: &mut Broker| {
+        let all = broker.read_all(0);
+        assert_eq!(all.len(), 900);
+        assert!(all[..300].iter().enumerate().all(|(i, v)| *v == value(0, i, 2000)));
+        assert!(all[300..].iter().enumerate().all(|(i, v)| *v == value(9, i, 2000)));
+    };
+    check(&mut broker);
+    check(&mut Broker::open(&dir, 1));
+}
