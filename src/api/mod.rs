@@ -1,18 +1,32 @@
-//! One file per Kafka API: what a request means, as pure functions of its body, its version and
-//! the state that it is about.
+//! Kafka's APIs, one file each: what a request means and how its answer looks, as pure functions of
+//! its body, its version and the state that it is about. What must be asked of the shard that owns a
+//! partition is in [`data`]; who asks it, and waits, is the shard's affair.
 
 pub mod admin;
 pub mod alter_configs;
+pub mod api_versions;
 pub mod config_resource;
 pub mod create_partitions;
 pub mod create_topics;
+pub mod data;
+pub mod delete_records;
 pub mod delete_topics;
 pub mod describe_cluster;
 pub mod describe_configs;
+pub mod describe_log_dirs;
 pub mod describe_topic_partitions;
+pub mod fetch;
+pub mod fetch_session;
 pub mod incremental_alter_configs;
+pub mod init_producer_id;
 pub mod list_config_resources;
+pub mod list_offsets;
 pub mod metadata;
+pub mod offset_for_leader_epoch;
+pub mod produce;
+pub mod response;
 
 #[cfg(test)]
 mod testing;
+
+pub use response::Response;

@@ -1,0 +1,86 @@
+//! ApiVersions (KIP-35, KIP-511).
+
+use super::Response;
+use crate::types::ErrorCode;
+use crate::wire::api_keys::SUPPORTED;
+use crate::wire::header::RequestHeader;
+use crate::wire::kafka::api_versions_request::ApiVersionsRequest;
+use crate::wire::kafka::api_versions_response::{ApiVersion, ApiVersionsResponse};
+use crate::wire::{Reader, WireError};
+
+/// Answers. A version that is not known is answered in version 0 with `UNSUPPORTED_VERSION` and
+/// everything that is supported, so that the client can choose (KIP-511).
+pub fn handle(header: &RequestHeader<'_>, body: &[u8]) -> Result<Response, WireError> {
+    let supported = (0..=ApiVersionsRequest::MAX_VERSION).contains(&header.version);
+    let (version, error) = if supported {
+        let mut reader = Reader::new(body);
+        let request = ApiVersionsRequest::decode(&mut reader, header.version)?;
+        reader.finish()?;
+        let named = header.version < 3
+            || (valid_name(request.client_software_name)
+                && valid_name(request.client_software_version));
+        (header.version, if named { ErrorCode::NONE } else { ErrorCode::INVALID_REQUEST })
+    } else {
+        (0, ErrorCode::UNSUPPORTED_VERSION)
+    };
+    let api_keys = SUPPORTED
+        .iter()
+        .map(|&(key, min_version, max_version)| ApiVersion {
+            api_key: key.0,
+            min_version,
+            max_version,
+        })
+        .collect();
+    let response = ApiVersionsResponse {
+        error_code: error.0,
+        api_keys: if error == ErrorCode::INVALID_REQUEST { Vec::new() } else { api_keys },
+        finalized_features_epoch: if version >= 3 { 0 } else { -1 },
+        ..ApiVersionsResponse::default()
+    };
+    Response::new(&RequestHeader { version, ..*header }, |w| response.encode(w, version))
+}
+
+/// `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?`, as `ApiVersionsRequest.isValid` of Kafka has it.
+fn valid_name(name: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
+    let bytes = name.as_bytes();
+    let ends = [bytes.first(), bytes.last()];
+    ends.iter().all(|end| end.is_some_and(u8::is_ascii_alphanumeric))
+        && bytes.iter().all(|&b| inner(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::api_keys::ApiKey;
+    use crate::wire::header::decode_response;
+
+    fn answer(version: i16, body: &[u8]) -> (i16, usize) {
+        let header = RequestHeader {
+            api_key: ApiKey::API_VERSIONS,
+            version,
+            correlation_id: 1,
+            client_id: None,
+        };
+        let response = handle(&header, body).unwrap();
+        let v = if (0..=4).contains(&version) { version } else { 0 };
+        let mut r = Reader::new(&response.head[4..]);
+        decode_response(ApiKey::API_VERSIONS, v, &mut r).unwrap();
+        let body = ApiVersionsResponse::decode(&mut r, v).unwrap();
+        (body.error_code, body.api_keys.len())
+    }
+
+    #[test]
+    fn an_unknown_version_is_answered_in_version_0() {
+        assert_eq!(answer(0, &[]), (0, SUPPORTED.len()));
+        assert_eq!(answer(4, &[2, b'a', 2, b'1', 0]), (0, SUPPORTED.len()));
+        assert_eq!(answer(99, b"anything"), (35, SUPPORTED.len()));
+    }
+
+    #[test]
+    fn names_as_in_kafka() {
+        assert!(valid_name("librdkafka") && valid_name("a-b.c1") && valid_name("1"));
+        assert!(!valid_name("") && !valid_name("-a") && !valid_name("a.") && !valid_name("a b"));
+        assert_eq!(answer(3, &[1, 1, 0]).0, ErrorCode::INVALID_REQUEST.0);
+    }
+}

@@ -1,0 +1,190 @@
+//! What handlers ask of the shard that owns a partition, and what it answers. All of it is `Send`.
+
+use crate::types::{ErrorCode, TopicPartition};
+use crate::wire::records::BatchHeader;
+use bytes::Bytes;
+
+/// A validated batch to append.
+#[derive(Clone, Debug)]
+pub struct AppendRequest {
+    /// Where it stands in the Produce request.
+    pub index: u32,
+    /// To which partition.
+    pub tp: TopicPartition,
+    /// The batch.
+    pub batch: Bytes,
+    /// Its header, with the timestamps that it is to be stored with.
+    pub header: BatchHeader,
+    /// Set where the broker's clock replaces the records' timestamps, ms.
+    pub log_append_time: Option<i64>,
+}
+
+/// How an append ended. Given when it is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Where it stands in the Produce request.
+    pub index: u32,
+    /// `NONE`, or why nothing was appended.
+    pub error: ErrorCode,
+    /// Offset of the first record, or -1.
+    pub base_offset: i64,
+    /// Time that the broker gave the records, ms, or -1.
+    pub log_append_time_ms: i64,
+    /// Log start offset, or -1.
+    pub log_start_offset: i64,
+}
+
+impl Appended {
+    /// Nothing was appended.
+    pub fn failed(index: u32, error: ErrorCode) -> Self {
+        Self { index, error, base_offset: -1, log_append_time_ms: -1, log_start_offset: -1 }
+    }
+}
+
+/// What to read of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadRequest {
+    /// Where it stands in the Fetch request or session.
+    pub index: u32,
+    /// Of which partition.
+    pub tp: TopicPartition,
+    /// From which offset.
+    pub offset: i64,
+    /// At most so many bytes of this partition, unless the first batch is larger.
+    pub max_bytes: usize,
+    /// The client's idea of the leader's epoch, -1 for none.
+    pub current_leader_epoch: i32,
+    /// Only what is stable (`read_committed`).
+    pub committed: bool,
+}
+
+/// What was read of one partition.
+#[derive(Clone, Debug)]
+pub struct ReadResult {
+    /// Where it stands in the Fetch request or session.
+    pub index: u32,
+    /// `NONE`, or why nothing was read.
+    pub error: ErrorCode,
+    /// High watermark, or -1.
+    pub high_watermark: i64,
+    /// Last stable offset, or -1.
+    pub last_stable: i64,
+    /// Log start offset, or -1.
+    pub log_start: i64,
+    /// The leader and its epoch, where the client's idea of them is wrong.
+    pub leader_epoch: i32,
+    /// Whole batches.
+    pub slices: Vec<Bytes>,
+    /// Their bytes.
+    pub bytes: usize,
+}
+
+impl ReadResult {
+    /// Nothing was read.
+    pub fn failed(index: u32, error: ErrorCode) -> Self {
+        Self {
+            index,
+            error,
+            high_watermark: -1,
+            last_stable: -1,
+            log_start: -1,
+            leader_epoch: -1,
+            slices: Vec::new(),
+            bytes: 0,
+        }
+    }
+}
+
+/// Which offset is looked for (`ListOffsetsRequest`).
+#[derive(Clone, Debug)]
+pub struct OffsetQuery {
+    /// Where it stands in the request.
+    pub index: u32,
+    /// Of which partition.
+    pub tp: TopicPartition,
+    /// A time in ms, or one of [`list_offsets`](super::list_offsets)' special values.
+    pub timestamp: i64,
+    /// The client's idea of the leader's epoch, -1 for none.
+    pub current_leader_epoch: i32,
+    /// Nothing beyond the last stable offset (`read_committed`).
+    pub committed: bool,
+}
+
+/// An offset that was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetAnswer {
+    /// Where it stands in the request.
+    pub index: u32,
+    /// `NONE`, or why nothing was found.
+    pub error: ErrorCode,
+    /// Time of the record, or -1.
+    pub timestamp: i64,
+    /// The offset, or -1.
+    pub offset: i64,
+    /// The leader's epoch, or -1.
+    pub leader_epoch: i32,
+}
+
+impl OffsetAnswer {
+    /// Nothing was found.
+    pub fn failed(index: u32, error: ErrorCode) -> Self {
+        Self { index, error, timestamp: -1, offset: -1, leader_epoch: -1 }
+    }
+}
+
+/// Where does an epoch end?
+#[derive(Clone, Debug)]
+pub struct EpochQuery {
+    /// Where it stands in the request.
+    pub index: u32,
+    /// Of which partition.
+    pub tp: TopicPartition,
+    /// The client's idea of the leader's epoch, -1 for none.
+    pub current_leader_epoch: i32,
+    /// The epoch.
+    pub epoch: i32,
+}
+
+/// Where an epoch ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochAnswer {
+    /// Where it stands in the request.
+    pub index: u32,
+    /// `NONE`, or why there is no answer.
+    pub error: ErrorCode,
+    /// The largest epoch that is not beyond the one asked for, or -1.
+    pub epoch: i32,
+    /// Where it ends, or -1.
+    pub end_offset: i64,
+}
+
+/// Records to delete.
+#[derive(Clone, Debug)]
+pub struct TrimRequest {
+    /// Where it stands in the request.
+    pub index: u32,
+    /// Of which partition.
+    pub tp: TopicPartition,
+    /// Everything below; -1 is the high watermark.
+    pub offset: i64,
+}
+
+/// How a deletion ended. Given when it is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trimmed {
+    /// Where it stands in the request.
+    pub index: u32,
+    /// `NONE`, or why nothing was deleted.
+    pub error: ErrorCode,
+    /// The log start offset, or -1.
+    pub low_watermark: i64,
+}
+
+/// Size of one log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSize {
+    /// Whose.
+    pub tp: TopicPartition,
+    /// Bytes.
+    pub bytes: u64,
+}

@@ -1,0 +1,109 @@
+//! DeleteRecords (KIP-107).
+
+use super::Response;
+use super::data::{TrimRequest, Trimmed};
+use crate::controller::Image;
+use crate::types::{ErrorCode, TopicPartition};
+use crate::wire::header::RequestHeader;
+use crate::wire::kafka::delete_records_request::DeleteRecordsRequest;
+use crate::wire::kafka::delete_records_response::{
+    DeleteRecordsPartitionResult, DeleteRecordsResponse, DeleteRecordsTopicResult,
+};
+use crate::wire::{Reader, WireError};
+
+/// "Up to the high watermark."
+pub const HIGH_WATERMARK: i64 = -1;
+
+fn decode(body: &[u8], version: i16) -> Result<DeleteRecordsRequest<'_>, WireError> {
+    let mut reader = Reader::new(body);
+    let request = DeleteRecordsRequest::decode(&mut reader, version)?;
+    reader.finish()?;
+    Ok(request)
+}
+
+/// The log start that a client asks for, given where the log starts and what is committed.
+pub fn new_start(offset: i64, log_start: i64, high_watermark: i64) -> Result<i64, ErrorCode> {
+    let offset = if offset == HIGH_WATERMARK { high_watermark } else { offset };
+    if offset < 0 || offset > high_watermark {
+        return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
+    }
+    // What is deleted stays deleted.
+    Ok(offset.max(log_start))
+}
+
+/// Reads a request: an answer for each partition as far as there is one already, and what the
+/// owners of the others are to do.
+pub fn plan(
+    body: &[u8],
+    version: i16,
+    image: &Image,
+) -> Result<(Vec<Trimmed>, Vec<TrimRequest>), WireError> {
+    let request = decode(body, version)?;
+    let (mut answers, mut trims) = (Vec::new(), Vec::new());
+    for topic in &request.topics {
+        let known = image.topic(topic.name);
+        for it in &topic.partitions {
+            let index = answers.len() as u32;
+            let partition = known
+                .and_then(|topic| topic.partitions.get(usize::try_from(it.partition_index).ok()?));
+            let error = match (known, partition) {
+                (Some(known), Some(partition)) if partition.leader == image.node_id => {
+                    trims.push(TrimRequest {
+                        index,
+                        tp: TopicPartition { topic: known.id, partition: it.partition_index },
+                        offset: it.offset,
+                    });
+                    ErrorCode::NONE
+                }
+                (Some(_), Some(_)) => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+                _ => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            };
+            answers.push(Trimmed { index, error, low_watermark: -1 });
+        }
+    }
+    Ok((answers, trims))
+}
+
+/// The answer to the request in `body`.
+pub fn response(
+    header: &RequestHeader<'_>,
+    body: &[u8],
+    answers: &[Trimmed],
+) -> Result<Response, WireError> {
+    let version = header.version;
+    let request = decode(body, version)?;
+    let mut answers = answers.iter();
+    let topics = request
+        .topics
+        .iter()
+        .map(|topic| DeleteRecordsTopicResult {
+            name: topic.name,
+            partitions: topic
+                .partitions
+                .iter()
+                .zip(&mut answers)
+                .map(|(asked, answer)| DeleteRecordsPartitionResult {
+                    partition_index: asked.partition_index,
+                    low_watermark: answer.low_watermark,
+                    error_code: answer.error.0,
+                })
+                .collect(),
+        })
+        .collect();
+    let response = DeleteRecordsResponse { throttle_time_ms: 0, topics };
+    Response::new(header, |w| response.encode(w, version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_moves_forward_and_not_beyond_what_is_committed() {
+        assert_eq!(new_start(HIGH_WATERMARK, 3, 10), Ok(10));
+        assert_eq!(new_start(10, 3, 10), Ok(10));
+        assert_eq!(new_start(2, 3, 10), Ok(3));
+        assert_eq!(new_start(11, 3, 10), Err(ErrorCode::OFFSET_OUT_OF_RANGE));
+        assert_eq!(new_start(-2, 3, 10), Err(ErrorCode::OFFSET_OUT_OF_RANGE));
+    }
+}

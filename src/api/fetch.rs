@@ -1,0 +1,451 @@
+//! Fetch: what is to be read where, when there is enough to answer, and the answer, which is laid
+//! out by hand so that records are not copied.
+
+use super::Response;
+use super::data::{ReadRequest, ReadResult};
+use super::fetch_session::{Answer, Context, Sessions, TopicKey, Wanted};
+use super::response::begin;
+use crate::controller::Image;
+use crate::types::{ErrorCode, TopicId, TopicPartition};
+use crate::wire::header::RequestHeader;
+use crate::wire::kafka::fetch_request::FetchRequest;
+use crate::wire::{Reader, WireError, Writer};
+use bytes::Bytes;
+
+/// Slices shorter than this are copied into the answer's head: an entry of a vectored send costs
+/// more than the copy.
+const SLICE_MIN: usize = 8 << 10;
+
+/// A Fetch request that is under way.
+#[derive(Debug)]
+pub struct Plan {
+    context: Context,
+    wanted: Vec<Wanted>,
+    /// Why a partition is not read at all.
+    refused: Vec<ErrorCode>,
+    committed: bool,
+    /// An error for the whole answer.
+    error: ErrorCode,
+    /// Answer as soon as there are so many bytes.
+    pub min_bytes: usize,
+    /// At most so many bytes, unless the first batch is larger.
+    pub max_bytes: usize,
+    /// Wait no longer than this, ms.
+    pub max_wait_ms: u64,
+}
+
+/// Reads a request and takes it into its session. `fetch_max_bytes` is the broker's limit.
+pub fn plan(
+    body: &[u8],
+    version: i16,
+    sessions: &mut Sessions,
+    image: &Image,
+    fetch_max_bytes: usize,
+    now_ms: i64,
+) -> Result<Plan, WireError> {
+    let mut reader = Reader::new(body);
+    let request = FetchRequest::decode(&mut reader, version)?;
+    reader.finish()?;
+    let mut plan = Plan {
+        context: Context::Sessionless,
+        wanted: Vec::new(),
+        refused: Vec::new(),
+        committed: request.isolation_level == 1,
+        error: ErrorCode::NONE,
+        min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
+        max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(fetch_max_bytes),
+        max_wait_ms: u64::try_from(request.max_wait_ms).unwrap_or(0),
+    };
+    // A limit below what is waited for would never be met.
+    plan.min_bytes = plan.min_bytes.min(plan.max_bytes);
+    match sessions.begin(&request, version, now_ms) {
+        Ok((context, wanted)) => {
+            plan.refused = wanted.iter().map(|it| refusal(it, image)).collect();
+            (plan.context, plan.wanted) = (context, wanted);
+        }
+        Err(error) => plan.error = error,
+    }
+    Ok(plan)
+}
+
+fn refusal(wanted: &Wanted, image: &Image) -> ErrorCode {
+    let (topic, unknown) = match &wanted.topic {
+        TopicKey::Id(id) => (image.topic_by_id(*id), ErrorCode::UNKNOWN_TOPIC_ID),
+        TopicKey::Name(name) => (image.topic(name), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+    };
+    let Some(topic) = topic else { return unknown };
+    let partition = usize::try_from(wanted.partition).ok().and_then(|i| topic.partitions.get(i));
+    match partition {
+        None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        Some(it) if it.leader != image.node_id => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        Some(_) => ErrorCode::NONE,
+    }
+}
+
+impl Plan {
+    /// What is to be read, in the order in which it is to be served.
+    pub fn reads(&self, image: &Image) -> Vec<ReadRequest> {
+        let readable = self.wanted.iter().zip(&self.refused).enumerate();
+        readable
+            .filter(|(_, (_, refused))| !refused.is_err())
+            .filter_map(|(i, (wanted, _))| {
+                let topic = match &wanted.topic {
+                    TopicKey::Id(id) => *id,
+                    TopicKey::Name(name) => image.topic(name)?.id,
+                };
+                Some(ReadRequest {
+                    index: i as u32,
+                    tp: TopicPartition { topic, partition: wanted.partition },
+                    offset: wanted.offset,
+                    max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0),
+                    current_leader_epoch: wanted.leader_epoch,
+                    committed: self.committed,
+                })
+            })
+            .collect()
+    }
+
+    /// Whether these results are to be sent now, although the time has not passed yet
+    /// (`ReplicaManager.fetchMessages`).
+    pub fn is_satisfied(&self, results: &[ReadResult]) -> bool {
+        let bytes: usize = results.iter().map(|it| it.bytes).sum();
+        self.error.is_err()
+            || self.max_wait_ms == 0
+            || results.is_empty()
+            || bytes >= self.min_bytes
+            || results.iter().any(|it| it.error.is_err())
+    }
+
+    /// The answer. `results` may lack partitions and have any order.
+    pub fn response(
+        self,
+        header: &RequestHeader<'_>,
+        results: Vec<ReadResult>,
+        sessions: &mut Sessions,
+        image: &Image,
+        now_ms: i64,
+    ) -> Result<Response, WireError> {
+        let mut all: Vec<ReadResult> = self
+            .refused
+            .iter()
+            .enumerate()
+            .map(|(i, &refused)| {
+                let lost = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+                let error = if refused.is_err() { refused } else { lost };
+                ReadResult::failed(i as u32, error)
+            })
+            .collect();
+        for result in results {
+            let index = result.index as usize;
+            all[index] = result;
+        }
+        limit(&mut all, self.max_bytes);
+        let (session_id, told) = if self.error.is_err() {
+            (0, Vec::new())
+        } else {
+            let answers: Vec<Answer> = all
+                .iter()
+                .map(|it| Answer {
+                    error: it.error,
+                    has_records: it.bytes > 0,
+                    high_watermark: it.high_watermark,
+                    log_start: it.log_start,
+                })
+                .collect();
+            sessions.finish(self.context, &self.wanted, &answers, now_ms)
+        };
+        let mut layout = Layout { w: begin(header), cuts: Vec::new() };
+        layout.fetch_response(header.version, &self, session_id, &told, all, image)?;
+        Ok(layout.finish())
+    }
+}
+
+/// Several shards were each given room for everything: what is too much goes, and comes first the
+/// next time, since only who got records moves back.
+fn limit(results: &mut [ReadResult], max_bytes: usize) {
+    let mut total = 0;
+    for result in results {
+        if result.bytes > 0 && total > 0 && total + result.bytes > max_bytes {
+            result.slices.clear();
+            result.bytes = 0;
+        }
+        total += result.bytes;
+    }
+}
+
+/// Text around slices of records.
+struct Layout {
+    w: Writer,
+    /// At this position of `w`, these.
+    cuts: Vec<(usize, Bytes)>,
+}
+
+impl Layout {
+    fn fetch_response(
+        &mut self,
+        version: i16,
+        plan: &Plan,
+        session_id: i32,
+        told: &[bool],
+        results: Vec<ReadResult>,
+        image: &Image,
+    ) -> Result<(), WireError> {
+        let flexible = version >= 12;
+        self.w.i32(0);
+        if version >= 7 {
+            self.w.i16(plan.error.0);
+            self.w.i32(session_id);
+        }
+        // One entry per run of the same topic: the order of partitions stays what the client asked
+        // for, or what the session made of it.
+        let mut runs: Vec<Vec<(&Wanted, ReadResult)>> = Vec::new();
+        for ((wanted, result), _) in
+            plan.wanted.iter().zip(results).zip(told).filter(|(_, told)| **told)
+        {
+            match runs.last_mut() {
+                Some(run) if run[0].0.topic == wanted.topic => run.push((wanted, result)),
+                _ => runs.push(vec![(wanted, result)]),
+            }
+        }
+        self.w.array_len(Some(runs.len()), flexible)?;
+        let mut moved = false;
+        for run in runs {
+            match &run[0].0.topic {
+                TopicKey::Name(name) => self.w.string(name, flexible)?,
+                TopicKey::Id(id) => self.w.uuid(*id),
+            }
+            let topic_id = match &run[0].0.topic {
+                TopicKey::Id(id) => *id,
+                TopicKey::Name(name) => image.topic(name).map_or(TopicId::ZERO, |it| it.id),
+            };
+            self.w.array_len(Some(run.len()), flexible)?;
+            for (wanted, result) in run {
+                moved |= self.partition(
+                    version,
+                    topic_id,
+                    wanted.partition,
+                    result,
+                    plan.committed,
+                    image,
+                )?;
+            }
+            if flexible {
+                self.w.varint(0);
+            }
+        }
+        if flexible {
+            let endpoints = version >= 16 && moved;
+            self.w.varint(u32::from(endpoints));
+            if endpoints {
+                self.w.tagged_field(0, |w| {
+                    let brokers: Vec<_> = image.brokers().collect();
+                    w.array(&brokers, true, |w, broker| {
+                        w.i32(broker.id);
+                        w.string(&broker.host, true)?;
+                        w.i32(i32::from(broker.port));
+                        w.nullable_string(broker.rack.as_deref(), true)?;
+                        w.varint(0);
+                        Ok(())
+                    })
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the client is told of another leader.
+    fn partition(
+        &mut self,
+        version: i16,
+        topic: TopicId,
+        partition: i32,
+        result: ReadResult,
+        committed: bool,
+        image: &Image,
+    ) -> Result<bool, WireError> {
+        let flexible = version >= 12;
+        let w = &mut self.w;
+        w.i32(partition);
+        w.i16(result.error.0);
+        w.i64(result.high_watermark);
+        w.i64(result.last_stable);
+        if version >= 5 {
+            w.i64(result.log_start);
+        }
+        // There are no transactions, so none was aborted; null says that it was not asked for.
+        w.array_len(committed.then_some(0), flexible)?;
+        if version >= 11 {
+            w.i32(-1);
+        }
+        w.bytes_len(Some(result.bytes), flexible)?;
+        for slice in result.slices {
+            if slice.len() < SLICE_MIN {
+                self.w.raw(&slice);
+            } else {
+                self.cuts.push((self.w.len(), slice));
+            }
+        }
+        let fenced = matches!(
+            result.error,
+            ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH
+        );
+        let current = (version >= 16 && fenced)
+            .then(|| image.topic_by_id(topic)?.partitions.get(partition as usize))
+            .flatten();
+        if flexible {
+            self.w.varint(u32::from(current.is_some()));
+            if let Some(current) = current {
+                self.w.tagged_field(1, |w| {
+                    w.i32(current.leader);
+                    w.i32(current.leader_epoch);
+                    w.varint(0);
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(current.is_some())
+    }
+
+    fn finish(mut self) -> Response {
+        let sliced: usize = self.cuts.iter().map(|(_, slice)| slice.len()).sum();
+        let len = self.w.len() - 4 + sliced;
+        self.w.set_i32(0, len as i32);
+        let text = Bytes::from(self.w.into_vec());
+        let mut rest = Vec::with_capacity(self.cuts.len() * 2);
+        let mut at = self.cuts.first().map_or(text.len(), |(position, _)| *position);
+        let head = text.slice(..at);
+        let mut cuts = self.cuts.into_iter().peekable();
+        while let Some((position, slice)) = cuts.next() {
+            debug_assert!(position == at);
+            rest.push(slice);
+            let next = cuts.peek().map_or(text.len(), |(position, _)| *position);
+            if next > at {
+                rest.push(text.slice(at..next));
+            }
+            at = next;
+        }
+        Response { head, rest }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::api_keys::ApiKey;
+    use crate::wire::header::decode_response;
+    use crate::wire::kafka::fetch_request::{FetchPartition, FetchTopic};
+    use crate::wire::kafka::fetch_response::FetchResponse;
+    use std::sync::Arc;
+
+    fn image() -> Image {
+        let mut image = Image::new("c", 1, Arc::default());
+        let replicas: Arc<[i32]> = [1].into();
+        let partition = crate::controller::NewPartition { replicas };
+        image.apply(&crate::controller::Record::TopicCreated {
+            id: TopicId([7; 16]),
+            name: "t".into(),
+            partitions: vec![partition.clone(), partition],
+            settings: Vec::new(),
+        });
+        image
+    }
+
+    fn fetch(version: i16, partitions: &[i32], results: &[(u32, usize)]) -> Vec<(i32, i16, usize)> {
+        let image = image();
+        let mut sessions = Sessions::new(10, 0, 1);
+        let partitions = partitions
+            .iter()
+            .map(|&partition| FetchPartition {
+                partition,
+                partition_max_bytes: 1 << 20,
+                ..FetchPartition::default()
+            })
+            .collect();
+        let by_id = version >= 13;
+        let request = FetchRequest {
+            max_wait_ms: 100,
+            min_bytes: 1,
+            max_bytes: 50_000,
+            session_epoch: if version >= 7 { 0 } else { -1 },
+            topics: vec![FetchTopic {
+                topic: if by_id { "" } else { "t" },
+                topic_id: if by_id { TopicId([7; 16]) } else { TopicId::ZERO },
+                partitions,
+            }],
+            ..FetchRequest::default()
+        };
+        let mut w = Writer::new();
+        request.encode(&mut w, version).unwrap();
+        let plan = plan(w.as_slice(), version, &mut sessions, &image, 1 << 20, 0).unwrap();
+        let results: Vec<ReadResult> = plan
+            .reads(&image)
+            .iter()
+            .map(|read| {
+                let bytes = results.iter().find(|(i, _)| *i == read.index).map_or(0, |r| r.1);
+                let slices = if bytes > 0 { vec![vec![9; bytes].into()] } else { vec![] };
+                ReadResult {
+                    slices,
+                    bytes,
+                    error: ErrorCode::NONE,
+                    ..ReadResult::failed(read.index, ErrorCode::NONE)
+                }
+            })
+            .collect();
+        let header =
+            RequestHeader { api_key: ApiKey::FETCH, version, correlation_id: 5, client_id: None };
+        let response = plan.response(&header, results, &mut sessions, &image, 0).unwrap();
+        let mut bytes = response.head.to_vec();
+        response.rest.iter().for_each(|part| bytes.extend_from_slice(part));
+        assert_eq!(bytes.len(), response.len());
+        assert_eq!(bytes[..4], ((bytes.len() - 4) as i32).to_be_bytes());
+        let mut r = Reader::new(&bytes[4..]);
+        assert_eq!(decode_response(ApiKey::FETCH, version, &mut r).unwrap(), 5);
+        let body = FetchResponse::decode(&mut r, version).unwrap();
+        r.finish().unwrap();
+        body.responses
+            .iter()
+            .flat_map(|t| &t.partitions)
+            .map(|p| {
+                let records = p.records.unwrap_or_default();
+                assert!(records.iter().all(|b| *b == 9));
+                (p.partition_index, p.error_code, records.len())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn answers_decode_in_every_version() {
+        for version in 4..=18 {
+            let answer = fetch(version, &[0, 1, 2], &[(0, 10_000), (1, 20)]);
+            assert_eq!(answer, [(0, 0, 10_000), (1, 0, 20), (2, 3, 0)], "version {version}");
+        }
+    }
+
+    #[test]
+    fn the_first_batch_is_whole_and_the_rest_keeps_to_the_limit() {
+        assert_eq!(fetch(12, &[0, 1], &[(0, 60_000), (1, 10)]), [(0, 0, 60_000), (1, 0, 0)]);
+        assert_eq!(fetch(12, &[0, 1], &[(0, 0), (1, 60_000)]), [(0, 0, 0), (1, 0, 60_000)]);
+        assert_eq!(fetch(12, &[0, 1], &[(0, 30_000), (1, 30_000)]), [(0, 0, 30_000), (1, 0, 0)]);
+    }
+
+    #[test]
+    fn waits_for_enough() {
+        let image = image();
+        let mut sessions = Sessions::new(10, 0, 1);
+        let request = FetchRequest {
+            max_wait_ms: 100,
+            min_bytes: 10,
+            max_bytes: 1000,
+            session_epoch: -1,
+            ..FetchRequest::default()
+        };
+        let mut w = Writer::new();
+        request.encode(&mut w, 12).unwrap();
+        let plan = plan(w.as_slice(), 12, &mut sessions, &image, 1 << 20, 0).unwrap();
+        let result = |bytes, error| ReadResult { bytes, error, ..ReadResult::failed(0, error) };
+        assert!(plan.is_satisfied(&[]));
+        assert!(!plan.is_satisfied(&[result(9, ErrorCode::NONE)]));
+        assert!(plan.is_satisfied(&[result(9, ErrorCode::NONE), result(1, ErrorCode::NONE)]));
+        assert!(plan.is_satisfied(&[result(0, ErrorCode::OFFSET_OUT_OF_RANGE)]));
+    }
+}

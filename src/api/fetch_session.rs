@@ -1,0 +1,392 @@
+//! Fetch sessions (KIP-227): what a client fetches is remembered, so that a request need only say
+//! what changes, and an answer only what is new. Pure.
+//!
+//! A session belongs to the shard of the connection on which it began. A client that comes back on
+//! another connection, to another shard, hears `FETCH_SESSION_ID_NOT_FOUND` and begins a new one, as
+//! it does after an eviction.
+
+use crate::types::{ErrorCode, TopicId};
+use crate::wire::kafka::fetch_request::FetchRequest;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// No session.
+pub const NO_SESSION: i32 = 0;
+/// Epoch of a request that begins a session.
+pub const FIRST_EPOCH: i32 = 0;
+/// Epoch of a request without a session, or that ends one.
+pub const FINAL_EPOCH: i32 = -1;
+/// A session that was not used for so long may make room for a new one
+/// (`min.incremental.fetch.session.eviction.ms`).
+const EVICTION_MS: i64 = 120_000;
+
+/// A topic as the client names it: by id from version 13 on, by name before.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TopicKey {
+    /// Up to version 12.
+    Name(Arc<str>),
+    /// From version 13.
+    Id(TopicId),
+}
+
+/// One partition that a client fetches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// Its topic.
+    pub topic: TopicKey,
+    /// Its number.
+    pub partition: i32,
+    /// From which offset.
+    pub offset: i64,
+    /// At most so many bytes.
+    pub max_bytes: i32,
+    /// The client's idea of the leader's epoch, -1 for none.
+    pub leader_epoch: i32,
+}
+
+/// What the client knows of a partition already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    high_watermark: i64,
+    log_start: i64,
+}
+
+const NOTHING: Told = Told { high_watermark: -1, log_start: -1 };
+
+#[derive(Debug)]
+struct Entry {
+    wanted: Wanted,
+    told: Told,
+}
+
+#[derive(Debug)]
+struct Session {
+    by_id: bool,
+    next_epoch: i32,
+    used_ms: i64,
+    /// In the order in which they are served: who got records goes to the end.
+    entries: Vec<Entry>,
+}
+
+/// How a request stands to sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Context {
+    /// It has none.
+    Sessionless,
+    /// It begins one.
+    Full,
+    /// It goes on with this one.
+    Incremental(i32),
+}
+
+/// What a partition's answer says, as far as sessions are concerned.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    /// Its error.
+    pub error: ErrorCode,
+    /// It has records.
+    pub has_records: bool,
+    /// Its high watermark.
+    pub high_watermark: i64,
+    /// Its log start.
+    pub log_start: i64,
+}
+
+/// The sessions of one shard.
+#[derive(Debug)]
+pub struct Sessions {
+    sessions: HashMap<i32, Session>,
+    limit: usize,
+    /// The next id; every shard has its own residue class.
+    next_id: i32,
+    step: i32,
+}
+
+impl Sessions {
+    /// At most `limit` sessions on shard `shard` of `shards`.
+    pub fn new(limit: usize, shard: usize, shards: usize) -> Self {
+        let sessions = HashMap::new();
+        Self { sessions, limit, next_id: shard as i32 + 1, step: shards as i32 }
+    }
+
+    /// Sessions that there are.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Takes a request: how it stands to sessions, and everything that it fetches, in order. The
+    /// error is one for the whole answer.
+    pub fn begin(
+        &mut self,
+        request: &FetchRequest<'_>,
+        version: i16,
+        now_ms: i64,
+    ) -> Result<(Context, Vec<Wanted>), ErrorCode> {
+        let by_id = version >= 13;
+        let (id, epoch) = (request.session_id, request.session_epoch);
+        if epoch == FIRST_EPOCH || epoch == FINAL_EPOCH {
+            if id != NO_SESSION {
+                self.sessions.remove(&id);
+            }
+            let context = if epoch == FINAL_EPOCH { Context::Sessionless } else { Context::Full };
+            return Ok((context, wanted(request, by_id).collect()));
+        }
+        let session = self.sessions.get_mut(&id).ok_or(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)?;
+        if session.next_epoch != epoch {
+            return Err(ErrorCode::INVALID_FETCH_SESSION_EPOCH);
+        }
+        if session.by_id != by_id {
+            return Err(ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR);
+        }
+        session.update(request, by_id);
+        if session.entries.is_empty() {
+            self.sessions.remove(&id);
+            return Ok((Context::Sessionless, Vec::new()));
+        }
+        session.used_ms = now_ms;
+        session.next_epoch = next_epoch(epoch);
+        let all = session.entries.iter().map(|it| it.wanted.clone()).collect();
+        Ok((Context::Incremental(id), all))
+    }
+
+    /// Takes the answers to what [`begin`](Self::begin) gave, in the same order: the session's id
+    /// for the response, and which of the answers are to be in it.
+    pub fn finish(
+        &mut self,
+        context: Context,
+        wanted: &[Wanted],
+        answers: &[Answer],
+        now_ms: i64,
+    ) -> (i32, Vec<bool>) {
+        debug_assert_eq!(wanted.len(), answers.len());
+        match context {
+            Context::Sessionless => (NO_SESSION, vec![true; answers.len()]),
+            Context::Full => (self.create(wanted, answers, now_ms), vec![true; answers.len()]),
+            Context::Incremental(id) => {
+                let told = match self.sessions.get_mut(&id) {
+                    Some(session) => session.tell(wanted, answers),
+                    // Evicted meanwhile: the client hears of it with its next request.
+                    None => vec![true; answers.len()],
+                };
+                (id, told)
+            }
+        }
+    }
+
+    fn create(&mut self, wanted: &[Wanted], answers: &[Answer], now_ms: i64) -> i32 {
+        if wanted.is_empty() || !self.make_room(now_ms) {
+            return NO_SESSION;
+        }
+        let mut id = self.next_id;
+        while id <= 0 || self.sessions.contains_key(&id) {
+            id = if id <= 0 { id.rem_euclid(self.step) + 1 } else { id.wrapping_add(self.step) };
+        }
+        self.next_id = id.wrapping_add(self.step);
+        let mut session = Session {
+            by_id: matches!(wanted[0].topic, TopicKey::Id(_)),
+            next_epoch: next_epoch(FIRST_EPOCH),
+            used_ms: now_ms,
+            entries: wanted
+                .iter()
+                .map(|wanted| Entry { wanted: wanted.clone(), told: NOTHING })
+                .collect(),
+        };
+        session.tell(wanted, answers);
+        self.sessions.insert(id, session);
+        id
+    }
+
+    /// Evicts the session that was not used for longest, if it may go.
+    fn make_room(&mut self, now_ms: i64) -> bool {
+        if self.sessions.len() < self.limit {
+            return true;
+        }
+        let oldest = self.sessions.iter().min_by_key(|(id, it)| (it.used_ms, **id));
+        match oldest {
+            Some((&id, it)) if now_ms - it.used_ms > EVICTION_MS => {
+                self.sessions.remove(&id);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Session {
+    fn update(&mut self, request: &FetchRequest<'_>, by_id: bool) {
+        let mut at: HashMap<(TopicKey, i32), usize> = HashMap::new();
+        let changes = !request.topics.is_empty() || !request.forgotten_topics_data.is_empty();
+        if changes {
+            let keyed = self.entries.iter().enumerate();
+            at.extend(keyed.map(|(i, it)| ((it.wanted.topic.clone(), it.wanted.partition), i)));
+        }
+        for wanted in wanted(request, by_id) {
+            let key = (wanted.topic.clone(), wanted.partition);
+            if let Some(&i) = at.get(&key) {
+                self.entries[i].wanted = wanted;
+            } else {
+                at.insert(key, self.entries.len());
+                self.entries.push(Entry { wanted, told: NOTHING });
+            }
+        }
+        let mut gone = vec![false; self.entries.len()];
+        for topic in &request.forgotten_topics_data {
+            let topic_key = key(topic.topic, topic.topic_id, by_id);
+            for &partition in &topic.partitions {
+                if let Some(&i) = at.get(&(topic_key.clone(), partition)) {
+                    gone[i] = true;
+                }
+            }
+        }
+        if gone.contains(&true) {
+            let mut gone = gone.into_iter();
+            self.entries.retain(|_| gone.next() == Some(false));
+        }
+    }
+
+    /// Remembers what is told now, and moves who got records behind those that did not.
+    fn tell(&mut self, wanted: &[Wanted], answers: &[Answer]) -> Vec<bool> {
+        let mut told = Vec::with_capacity(answers.len());
+        // Nothing else ran on this session meanwhile, unless the client sent two at once.
+        let same = self.entries.len() == wanted.len()
+            && self.entries.iter().zip(wanted).all(|(entry, wanted)| {
+                entry.wanted.partition == wanted.partition && entry.wanted.topic == wanted.topic
+            });
+        if !same {
+            return vec![true; answers.len()];
+        }
+        for (entry, answer) in self.entries.iter_mut().zip(answers) {
+            let now = Told { high_watermark: answer.high_watermark, log_start: answer.log_start };
+            let changed = answer.error.is_err() || answer.has_records || now != entry.told;
+            // An error is told each time.
+            entry.told = if answer.error.is_err() { NOTHING } else { now };
+            told.push(changed);
+        }
+        let mut served = answers.iter().map(|it| it.has_records);
+        let (mut back, mut front) = (Vec::new(), Vec::with_capacity(self.entries.len()));
+        for entry in self.entries.drain(..) {
+            if served.next() == Some(true) { back.push(entry) } else { front.push(entry) }
+        }
+        front.append(&mut back);
+        self.entries = front;
+        told
+    }
+}
+
+fn next_epoch(epoch: i32) -> i32 {
+    if epoch == i32::MAX { 1 } else { epoch + 1 }
+}
+
+fn key(name: &str, id: TopicId, by_id: bool) -> TopicKey {
+    if by_id { TopicKey::Id(id) } else { TopicKey::Name(name.into()) }
+}
+
+fn wanted<'r>(request: &'r FetchRequest<'_>, by_id: bool) -> impl Iterator<Item = Wanted> + 'r {
+    request.topics.iter().flat_map(move |topic| {
+        let key = key(topic.topic, topic.topic_id, by_id);
+        topic.partitions.iter().map(move |it| Wanted {
+            topic: key.clone(),
+            partition: it.partition,
+            offset: it.fetch_offset,
+            max_bytes: it.partition_max_bytes,
+            leader_epoch: it.current_leader_epoch,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::kafka::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
+
+    const QUIET: Answer =
+        Answer { error: ErrorCode::NONE, has_records: false, high_watermark: 5, log_start: 0 };
+
+    fn request(id: i32, epoch: i32, partitions: &[i32], forget: &[i32]) -> FetchRequest<'static> {
+        let partitions: Vec<_> = partitions
+            .iter()
+            .map(|&partition| FetchPartition { partition, ..FetchPartition::default() })
+            .collect();
+        let topic = FetchTopic { topic: "t", topic_id: TopicId::ZERO, partitions };
+        let forgotten =
+            ForgottenTopic { topic: "t", topic_id: TopicId::ZERO, partitions: forget.to_vec() };
+        FetchRequest {
+            session_id: id,
+            session_epoch: epoch,
+            topics: if topic.partitions.is_empty() { vec![] } else { vec![topic] },
+            forgotten_topics_data: if forget.is_empty() { vec![] } else { vec![forgotten] },
+            ..FetchRequest::default()
+        }
+    }
+
+    fn numbers(wanted: &[Wanted]) -> Vec<i32> {
+        wanted.iter().map(|it| it.partition).collect()
+    }
+
+    #[test]
+    fn tells_only_what_changed_and_rotates() {
+        let mut sessions = Sessions::new(10, 1, 2);
+        let (context, all) = sessions.begin(&request(0, 0, &[0, 1, 2], &[]), 12, 0).unwrap();
+        assert_eq!(context, Context::Full);
+        let (id, told) = sessions.finish(context, &all, &[QUIET; 3], 0);
+        assert!(id > 0);
+        assert_eq!(told, [true; 3]);
+
+        let (context, all) = sessions.begin(&request(id, 1, &[], &[]), 12, 0).unwrap();
+        assert_eq!((context, numbers(&all)), (Context::Incremental(id), vec![0, 1, 2]));
+        let moved = Answer { high_watermark: 6, ..QUIET };
+        let records = Answer { has_records: true, ..QUIET };
+        let (_, told) = sessions.finish(context, &all, &[records, moved, QUIET], 0);
+        assert_eq!(told, [true, true, false]);
+
+        // Who got records is served last; one more is added, one is forgotten.
+        let (context, all) = sessions.begin(&request(id, 2, &[3], &[1]), 12, 0).unwrap();
+        assert_eq!(numbers(&all), [2, 0, 3]);
+        let failed = Answer { error: ErrorCode::OFFSET_OUT_OF_RANGE, ..QUIET };
+        let (_, told) = sessions.finish(context, &all, &[failed, QUIET, QUIET], 0);
+        assert_eq!(told, [true, false, true]);
+        // An error is told again, and so is what comes after it.
+        let (context, all) = sessions.begin(&request(id, 3, &[], &[]), 12, 0).unwrap();
+        let (_, told) = sessions.finish(context, &all, &[QUIET; 3], 0);
+        assert_eq!(told, [true, false, false]);
+    }
+
+    #[test]
+    fn wrong_epochs_and_ids_are_refused() {
+        let mut sessions = Sessions::new(10, 0, 1);
+        let (context, all) = sessions.begin(&request(0, 0, &[0], &[]), 12, 0).unwrap();
+        let (id, _) = sessions.finish(context, &all, &[QUIET], 0);
+        let refused = |s: &mut Sessions, r, v| s.begin(&r, v, 0).unwrap_err();
+        let none = request(id + 1, 1, &[], &[]);
+        assert_eq!(refused(&mut sessions, none, 12), ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+        let late = request(id, 2, &[], &[]);
+        assert_eq!(refused(&mut sessions, late, 12), ErrorCode::INVALID_FETCH_SESSION_EPOCH);
+        let by_id = request(id, 1, &[], &[]);
+        assert_eq!(refused(&mut sessions, by_id, 13), ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR);
+        // The session is still there; its last partition ends it.
+        let (context, all) = sessions.begin(&request(id, 1, &[], &[0]), 12, 0).unwrap();
+        assert_eq!((context, all.len(), sessions.len()), (Context::Sessionless, 0, 0));
+        assert_eq!(next_epoch(i32::MAX), 1);
+    }
+
+    #[test]
+    fn only_an_old_session_makes_room() {
+        let mut sessions = Sessions::new(1, 0, 1);
+        let mut create = |now| {
+            let (context, all) = sessions.begin(&request(0, 0, &[0], &[]), 12, now).unwrap();
+            sessions.finish(context, &all, &[QUIET], now).0
+        };
+        let first = create(0);
+        assert_ne!(first, NO_SESSION);
+        assert_eq!(create(EVICTION_MS), NO_SESSION);
+        let second = create(EVICTION_MS + 1);
+        assert!(second != NO_SESSION && second != first);
+        let (context, _) = sessions.begin(&request(second, -1, &[0], &[]), 12, 0).unwrap();
+        assert_eq!((context, sessions.len()), (Context::Sessionless, 0));
+    }
+}

@@ -1,0 +1,174 @@
+//! ListOffsets (KIP-79, KIP-734).
+
+use super::Response;
+use super::data::{OffsetAnswer, OffsetQuery};
+use crate::controller::Image;
+use crate::types::{ErrorCode, TopicPartition};
+use crate::wire::header::RequestHeader;
+use crate::wire::kafka::list_offsets_request::ListOffsetsRequest;
+use crate::wire::kafka::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
+};
+use crate::wire::{Reader, WireError};
+use std::collections::HashSet;
+
+/// The end: the high watermark, or the last stable offset for `read_committed`.
+pub const LATEST: i64 = -1;
+/// The log start.
+pub const EARLIEST: i64 = -2;
+/// The record with the largest timestamp; from version 7 (KIP-734).
+pub const MAX_TIMESTAMP: i64 = -3;
+/// The start of what this broker holds; from version 8 (KIP-405). Here all of the log.
+pub const EARLIEST_LOCAL: i64 = -4;
+/// The end of what remote storage holds; from version 9 (KIP-1005). Here nothing.
+pub const LATEST_TIERED: i64 = -5;
+/// The start of what remote storage is to hold yet; from version 11 (KIP-1023). Here nothing.
+pub const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
+/// The first version that knows a special timestamp.
+fn first_version(timestamp: i64) -> i16 {
+    match timestamp {
+        MAX_TIMESTAMP => 7,
+        EARLIEST_LOCAL => 8,
+        LATEST_TIERED => 9,
+        EARLIEST_PENDING_UPLOAD => 11,
+        _ => 0,
+    }
+}
+
+fn decode(body: &[u8], version: i16) -> Result<ListOffsetsRequest<'_>, WireError> {
+    let mut reader = Reader::new(body);
+    let request = ListOffsetsRequest::decode(&mut reader, version)?;
+    reader.finish()?;
+    Ok(request)
+}
+
+/// Reads a request: an answer for each partition as far as there is one already, and what the
+/// owners of the others are to be asked.
+pub fn plan(
+    body: &[u8],
+    version: i16,
+    image: &Image,
+) -> Result<(Vec<OffsetAnswer>, Vec<OffsetQuery>), WireError> {
+    let request = decode(body, version)?;
+    let (mut answers, mut queries) = (Vec::new(), Vec::new());
+    let (mut seen, mut twice) = (HashSet::new(), HashSet::new());
+    for topic in &request.topics {
+        for it in &topic.partitions {
+            if !seen.insert((topic.name, it.partition_index)) {
+                twice.insert((topic.name, it.partition_index));
+            }
+        }
+    }
+    for topic in &request.topics {
+        let known = image.topic(topic.name);
+        for it in &topic.partitions {
+            let index = answers.len() as u32;
+            let partition = known
+                .and_then(|topic| topic.partitions.get(usize::try_from(it.partition_index).ok()?));
+            let error = match (known, partition) {
+                _ if twice.contains(&(topic.name, it.partition_index)) => {
+                    ErrorCode::INVALID_REQUEST
+                }
+                _ if version < first_version(it.timestamp) => ErrorCode::UNSUPPORTED_VERSION,
+                (Some(known), Some(partition)) => {
+                    if partition.leader == image.node_id {
+                        queries.push(OffsetQuery {
+                            index,
+                            tp: TopicPartition { topic: known.id, partition: it.partition_index },
+                            timestamp: it.timestamp,
+                            current_leader_epoch: it.current_leader_epoch,
+                            committed: request.isolation_level == 1,
+                        });
+                        ErrorCode::NONE
+                    } else {
+                        ErrorCode::NOT_LEADER_OR_FOLLOWER
+                    }
+                }
+                _ => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            };
+            answers.push(OffsetAnswer::failed(index, error));
+        }
+    }
+    Ok((answers, queries))
+}
+
+/// The answer to the request in `body`.
+pub fn response(
+    header: &RequestHeader<'_>,
+    body: &[u8],
+    answers: &[OffsetAnswer],
+) -> Result<Response, WireError> {
+    let version = header.version;
+    let request = decode(body, version)?;
+    let mut answers = answers.iter();
+    let topics = request
+        .topics
+        .iter()
+        .map(|topic| ListOffsetsTopicResponse {
+            name: topic.name,
+            partitions: topic
+                .partitions
+                .iter()
+                .zip(&mut answers)
+                .map(|(asked, answer)| ListOffsetsPartitionResponse {
+                    partition_index: asked.partition_index,
+                    error_code: answer.error.0,
+                    timestamp: answer.timestamp,
+                    offset: answer.offset,
+                    leader_epoch: if version >= 4 { answer.leader_epoch } else { -1 },
+                })
+                .collect(),
+        })
+        .collect();
+    let response = ListOffsetsResponse { throttle_time_ms: 0, topics };
+    Response::new(header, |w| response.encode(w, version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::{NewPartition, Record};
+    use crate::types::TopicId;
+    use crate::wire::Writer;
+    use crate::wire::kafka::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+    use std::sync::Arc;
+
+    #[test]
+    fn refuses_what_the_version_does_not_know_and_what_is_asked_twice() {
+        let mut image = Image::new("c", 1, Arc::default());
+        let replicas: Arc<[i32]> = [1].into();
+        image.apply(&Record::TopicCreated {
+            id: TopicId([7; 16]),
+            name: "t".into(),
+            partitions: vec![NewPartition { replicas }; 3],
+            settings: Vec::new(),
+        });
+        let ask = |partition_index, timestamp| ListOffsetsPartition {
+            partition_index,
+            timestamp,
+            ..ListOffsetsPartition::default()
+        };
+        let partitions =
+            vec![ask(0, MAX_TIMESTAMP), ask(1, LATEST), ask(2, 5), ask(2, 6), ask(9, LATEST)];
+        let request = ListOffsetsRequest {
+            topics: vec![ListOffsetsTopic { name: "t", partitions }],
+            ..ListOffsetsRequest::default()
+        };
+        let mut w = Writer::new();
+        request.encode(&mut w, 6).unwrap();
+        let (answers, queries) = plan(w.as_slice(), 6, &image).unwrap();
+        let errors: Vec<_> = answers.iter().map(|it| it.error).collect();
+        assert_eq!(
+            errors,
+            [
+                ErrorCode::UNSUPPORTED_VERSION,
+                ErrorCode::NONE,
+                ErrorCode::INVALID_REQUEST,
+                ErrorCode::INVALID_REQUEST,
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+            ]
+        );
+        assert_eq!(queries.iter().map(|it| it.index).collect::<Vec<_>>(), [1]);
+    }
+}

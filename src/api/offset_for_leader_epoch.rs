@@ -1,0 +1,84 @@
+//! OffsetForLeaderEpoch (KIP-101, KIP-320).
+
+use super::Response;
+use super::data::{EpochAnswer, EpochQuery};
+use crate::controller::Image;
+use crate::types::{ErrorCode, TopicPartition};
+use crate::wire::header::RequestHeader;
+use crate::wire::kafka::offset_for_leader_epoch_request::OffsetForLeaderEpochRequest;
+use crate::wire::kafka::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderEpochResponse, OffsetForLeaderTopicResult,
+};
+use crate::wire::{Reader, WireError};
+
+fn decode(body: &[u8], version: i16) -> Result<OffsetForLeaderEpochRequest<'_>, WireError> {
+    let mut reader = Reader::new(body);
+    let request = OffsetForLeaderEpochRequest::decode(&mut reader, version)?;
+    reader.finish()?;
+    Ok(request)
+}
+
+/// Reads a request: an answer for each partition as far as there is one already, and what the
+/// owners of the others are to be asked.
+pub fn plan(
+    body: &[u8],
+    version: i16,
+    image: &Image,
+) -> Result<(Vec<EpochAnswer>, Vec<EpochQuery>), WireError> {
+    let request = decode(body, version)?;
+    let (mut answers, mut queries) = (Vec::new(), Vec::new());
+    for topic in &request.topics {
+        let known = image.topic(topic.topic);
+        for it in &topic.partitions {
+            let index = answers.len() as u32;
+            let partition =
+                known.and_then(|topic| topic.partitions.get(usize::try_from(it.partition).ok()?));
+            let error = match (known, partition) {
+                (Some(known), Some(partition)) if partition.leader == image.node_id => {
+                    queries.push(EpochQuery {
+                        index,
+                        tp: TopicPartition { topic: known.id, partition: it.partition },
+                        current_leader_epoch: it.current_leader_epoch,
+                        epoch: it.leader_epoch,
+                    });
+                    ErrorCode::NONE
+                }
+                (Some(_), Some(_)) => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+                _ => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            };
+            answers.push(EpochAnswer { index, error, epoch: -1, end_offset: -1 });
+        }
+    }
+    Ok((answers, queries))
+}
+
+/// The answer to the request in `body`.
+pub fn response(
+    header: &RequestHeader<'_>,
+    body: &[u8],
+    answers: &[EpochAnswer],
+) -> Result<Response, WireError> {
+    let version = header.version;
+    let request = decode(body, version)?;
+    let mut answers = answers.iter();
+    let topics = request
+        .topics
+        .iter()
+        .map(|topic| OffsetForLeaderTopicResult {
+            topic: topic.topic,
+            partitions: topic
+                .partitions
+                .iter()
+                .zip(&mut answers)
+                .map(|(asked, answer)| EpochEndOffset {
+                    error_code: answer.error.0,
+                    partition: asked.partition,
+                    leader_epoch: answer.epoch,
+                    end_offset: answer.end_offset,
+                })
+                .collect(),
+        })
+        .collect();
+    let response = OffsetForLeaderEpochResponse { throttle_time_ms: 0, topics };
+    Response::new(header, |w| response.encode(w, version))
+}

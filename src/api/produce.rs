@@ -1,0 +1,279 @@
+//! Produce: what is asked for, what may be appended where, and the answer.
+
+use super::Response;
+use super::data::{AppendRequest, Appended};
+use crate::controller::Image;
+use crate::types::{ErrorCode, TopicId, TopicPartition};
+use crate::wire::header::RequestHeader;
+use crate::wire::kafka::produce_request::ProduceRequest;
+use crate::wire::kafka::produce_response::{
+    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
+};
+use crate::wire::records::{Limits, Rewrite, set_max_timestamp, validate_produce};
+use crate::wire::{Reader, WireError};
+use bytes::{Bytes, BytesMut};
+use std::sync::Arc;
+
+/// Versions below this are refused, although they are advertised (KAFKA-18659).
+pub const MIN_VERSION: i16 = 3;
+
+/// A topic of the answer.
+#[derive(Debug)]
+struct Topic {
+    name: Arc<str>,
+    id: TopicId,
+    /// How many entries of [`Plan::outcomes`] are its.
+    partitions: usize,
+}
+
+/// How it went with one partition.
+#[derive(Debug)]
+struct Outcome {
+    partition: i32,
+    result: Appended,
+    message: Option<String>,
+}
+
+/// A Produce request that is under way.
+#[derive(Debug)]
+pub struct Plan {
+    acks: i16,
+    topics: Vec<Topic>,
+    outcomes: Vec<Outcome>,
+}
+
+/// What a broker's settings and the clock say.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The time, ms.
+    pub now_ms: i64,
+    /// Walk compressed batches too.
+    pub strict: bool,
+}
+
+/// Reads a request and validates its batches. `body` is what follows the header; the batches to
+/// append are slices of it.
+pub fn plan(
+    body: &Bytes,
+    version: i16,
+    image: &Image,
+    settings: Settings,
+) -> Result<(Plan, Vec<AppendRequest>), WireError> {
+    let mut reader = Reader::new(body);
+    let request = ProduceRequest::decode(&mut reader, version)?;
+    reader.finish()?;
+    let mut plan = Plan { acks: request.acks, topics: Vec::new(), outcomes: Vec::new() };
+    let mut appends = Vec::new();
+    for data in &request.topic_data {
+        let topic =
+            if version >= 13 { image.topic_by_id(data.topic_id) } else { image.topic(data.name) };
+        let unknown = if version >= 13 {
+            ErrorCode::UNKNOWN_TOPIC_ID
+        } else {
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+        };
+        plan.topics.push(Topic {
+            name: topic.map_or_else(|| data.name.into(), |it| it.name.clone()),
+            id: topic.map_or(data.topic_id, |it| it.id),
+            partitions: data.partition_data.len(),
+        });
+        for part in &data.partition_data {
+            let index = plan.outcomes.len() as u32;
+            let mut message = None;
+            let mut refuse = |error: ErrorCode, text: Option<String>| {
+                message = text;
+                error
+            };
+            let error = 'found: {
+                if !matches!(request.acks, -1..=1) {
+                    break 'found refuse(ErrorCode::INVALID_REQUIRED_ACKS, None);
+                }
+                let Some(topic) = topic else { break 'found refuse(unknown, None) };
+                let at = usize::try_from(part.index).ok();
+                let Some(state) = at.and_then(|i| topic.partitions.get(i)) else {
+                    break 'found refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None);
+                };
+                if state.leader != image.node_id {
+                    break 'found refuse(ErrorCode::NOT_LEADER_OR_FOLLOWER, None);
+                }
+                if request.acks == -1
+                    && (state.isr.len() as i64) < i64::from(topic.config.min_insync_replicas)
+                {
+                    break 'found refuse(ErrorCode::NOT_ENOUGH_REPLICAS, None);
+                }
+                let batch = part.records.unwrap_or_default();
+                let mut limits = Limits::new(&topic.config, version, settings.now_ms);
+                limits.strict = settings.strict;
+                let validated = match validate_produce(batch, &limits) {
+                    Ok(validated) => validated,
+                    Err((error, text)) => break 'found refuse(error, Some(text)),
+                };
+                let tp = TopicPartition { topic: topic.id, partition: part.index };
+                let (batch, log_append_time) = match validated.rewrite {
+                    Rewrite::None => (body.slice_ref(batch), None),
+                    Rewrite::LogAppendTime => (body.slice_ref(batch), Some(settings.now_ms)),
+                    // Rare enough for a copy: no current client leaves the field out.
+                    Rewrite::MaxTimestamp => {
+                        let mut copy = BytesMut::from(batch);
+                        set_max_timestamp(&mut copy, validated.header.max_timestamp);
+                        (copy.freeze(), None)
+                    }
+                };
+                let header = validated.header;
+                appends.push(AppendRequest { index, tp, batch, header, log_append_time });
+                ErrorCode::NONE
+            };
+            let result = Appended::failed(index, error);
+            plan.outcomes.push(Outcome { partition: part.index, result, message });
+        }
+    }
+    Ok((plan, appends))
+}
+
+impl Plan {
+    /// The client waits for an answer.
+    pub fn wants_answer(&self) -> bool {
+        self.acks != 0
+    }
+
+    /// Enters what the owner of a partition said.
+    pub fn enter(&mut self, result: Appended) {
+        let outcome = &mut self.outcomes[result.index as usize];
+        outcome.result = result;
+    }
+
+    /// The first error of all, for a client that does not wait for an answer: its connection is
+    /// closed, as Kafka does, which is the only way to tell it.
+    pub fn error(&self) -> Option<ErrorCode> {
+        self.outcomes.iter().map(|it| it.result.error).find(|error| error.is_err())
+    }
+
+    /// The answer.
+    pub fn response(
+        &self,
+        header: &RequestHeader<'_>,
+        image: &Image,
+    ) -> Result<Response, WireError> {
+        let version = header.version;
+        let mut rest = &self.outcomes[..];
+        let mut moved = false;
+        let responses = self
+            .topics
+            .iter()
+            .map(|topic| {
+                let (mine, others) = rest.split_at(topic.partitions);
+                rest = others;
+                let partition_responses = mine.iter().map(|it| {
+                    let result = &it.result;
+                    let mut leader = LeaderIdAndEpoch::default();
+                    if version >= 10 && result.error == ErrorCode::NOT_LEADER_OR_FOLLOWER {
+                        let known = image.topic_by_id(topic.id);
+                        if let Some(at) =
+                            known.and_then(|t| t.partitions.get(it.partition as usize))
+                        {
+                            leader.leader_id = at.leader;
+                            leader.leader_epoch = at.leader_epoch;
+                            moved = true;
+                        }
+                    }
+                    PartitionProduceResponse {
+                        index: it.partition,
+                        error_code: result.error.0,
+                        base_offset: result.base_offset,
+                        log_append_time_ms: result.log_append_time_ms,
+                        log_start_offset: result.log_start_offset,
+                        error_message: it.message.as_deref(),
+                        current_leader: leader,
+                        ..PartitionProduceResponse::default()
+                    }
+                });
+                TopicProduceResponse {
+                    name: if version <= 12 { &topic.name } else { "" },
+                    topic_id: if version >= 13 { topic.id } else { TopicId::ZERO },
+                    partition_responses: partition_responses.collect(),
+                }
+            })
+            .collect();
+        let endpoint = |broker: &Arc<crate::controller::Broker>| NodeEndpoint {
+            node_id: broker.id,
+            host: "",
+            port: i32::from(broker.port),
+            rack: None,
+        };
+        let mut node_endpoints: Vec<NodeEndpoint<'_>> = Vec::new();
+        if moved {
+            for broker in image.brokers() {
+                let host = broker.host.as_str();
+                node_endpoints.push(NodeEndpoint { host, ..endpoint(broker) });
+            }
+        }
+        let body = ProduceResponse { responses, throttle_time_ms: 0, node_endpoints };
+        Response::new(header, |w| body.encode(w, version))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Writer;
+    use crate::wire::api_keys::ApiKey;
+    use crate::wire::kafka::produce_request::{PartitionProduceData, TopicProduceData};
+
+    fn image() -> Image {
+        let mut image = Image::new("c", 1, Arc::default());
+        let replicas: Arc<[i32]> = [1].into();
+        image.apply(&crate::controller::Record::TopicCreated {
+            id: TopicId([7; 16]),
+            name: "t".into(),
+            partitions: vec![crate::controller::NewPartition { replicas }],
+            settings: Vec::new(),
+        });
+        image
+    }
+
+    fn request(version: i16, acks: i16, topics: Vec<TopicProduceData<'_>>) -> Bytes {
+        let request =
+            ProduceRequest { transactional_id: None, acks, timeout_ms: 1000, topic_data: topics };
+        let mut w = Writer::new();
+        request.encode(&mut w, version).unwrap();
+        w.into_vec().into()
+    }
+
+    fn topic(name: &str, index: i32) -> TopicProduceData<'_> {
+        let partition_data = vec![PartitionProduceData { index, records: None }];
+        TopicProduceData { name, topic_id: TopicId::ZERO, partition_data }
+    }
+
+    fn errors(body: &Bytes, version: i16) -> Vec<i16> {
+        let settings = Settings { now_ms: 5, strict: false };
+        let (plan, appends) = plan(body, version, &image(), settings).unwrap();
+        assert!(appends.is_empty());
+        let header =
+            RequestHeader { api_key: ApiKey::PRODUCE, version, correlation_id: 3, client_id: None };
+        let response = plan.response(&header, &image()).unwrap();
+        let mut r = Reader::new(&response.head[4..]);
+        assert_eq!(
+            crate::wire::header::decode_response(ApiKey::PRODUCE, version, &mut r).unwrap(),
+            3
+        );
+        let body = ProduceResponse::decode(&mut r, version).unwrap();
+        body.responses
+            .iter()
+            .flat_map(|t| t.partition_responses.iter().map(|p| p.error_code))
+            .collect()
+    }
+
+    #[test]
+    fn each_partition_has_its_own_error() {
+        let topics = vec![topic("t", 0), topic("t", 1), topic("u", 0)];
+        let body = request(9, -1, topics);
+        let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0;
+        assert_eq!(errors(&body, 9), [ErrorCode::INVALID_RECORD.0, unknown, unknown]);
+        let body = request(9, 2, vec![topic("t", 0)]);
+        assert_eq!(errors(&body, 9), [ErrorCode::INVALID_REQUIRED_ACKS.0]);
+        let mut by_id = topic("", 0);
+        by_id.topic_id = TopicId([8; 16]);
+        let body = request(13, 1, vec![by_id]);
+        assert_eq!(errors(&body, 13), [ErrorCode::UNKNOWN_TOPIC_ID.0]);
+    }
+}

@@ -1,0 +1,54 @@
+//! Answers as they go out.
+
+use crate::wire::header::{RequestHeader, encode_response};
+use crate::wire::{WireError, Writer};
+use bytes::Bytes;
+
+/// An answer as it goes out: `head`, which begins with the length of everything, then `rest`.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The first part, and the only one of most answers.
+    pub head: Bytes,
+    /// What follows, records among it.
+    pub rest: Vec<Bytes>,
+}
+
+impl Response {
+    /// The answer whose body `encode` writes.
+    pub fn new(
+        header: &RequestHeader<'_>,
+        encode: impl FnOnce(&mut Writer) -> Result<(), WireError>,
+    ) -> Result<Self, WireError> {
+        let mut w = begin(header);
+        encode(&mut w)?;
+        let len = w.len() as i32 - 4;
+        w.set_i32(0, len);
+        Ok(Self { head: w.into_vec().into(), rest: Vec::new() })
+    }
+
+    /// The answer with a body that is written already.
+    pub fn from_body(header: &RequestHeader<'_>, body: Vec<u8>) -> Self {
+        let mut w = begin(header);
+        let len = w.len() as i32 - 4 + body.len() as i32;
+        w.set_i32(0, len);
+        Self { head: w.into_vec().into(), rest: vec![body.into()] }
+    }
+
+    /// Bytes of all parts.
+    pub fn len(&self) -> usize {
+        self.head.len() + self.rest.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// Never: it has a length, at least.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+/// A writer that holds room for the length, and the header.
+pub(super) fn begin(header: &RequestHeader<'_>) -> Writer {
+    let mut w = Writer::with_capacity(128);
+    w.i32(0);
+    encode_response(header.api_key, header.version, header.correlation_id, &mut w);
+    w
+}
