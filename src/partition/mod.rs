@@ -1,1 +1,499 @@
-//! (being written)
+//! One replica of one partition: offsets, leader epochs, producers. Pure: no bytes of the log, no
+//! clock, no I/O.
+//!
+//! The owner of a partition calls [`Partition::append`] with a validated header, hands the batch to
+//! storage, and tells the partition through [`Partition::durable`] how far storage has come.
+//! Replies leave by the offsets that this makes visible. There is one replica for now, so what is
+//! durable is committed; the names are those of a replicated log.
+
+mod epochs;
+mod producers;
+mod snapshot;
+
+use epochs::Epochs;
+
+pub use producers::Producers;
+pub use snapshot::SnapshotError;
+
+use crate::types::ErrorCode;
+use crate::wire::records::BatchHeader;
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Append {
+    /// It has these offsets now; it is not durable yet.
+    Accept {
+        /// Offset of its first record.
+        base_offset: i64,
+        /// Offset of its last record.
+        last_offset: i64,
+    },
+    /// The producer sent it before; nothing was appended. The answer is the original's, and leaves
+    /// when the original is durable (`last_offset` below [`Partition::high_watermark`]).
+    Duplicate {
+        /// Offset of the original's first record.
+        base_offset: i64,
+        /// Offset of the original's last record.
+        last_offset: i64,
+        /// The original's max timestamp: the time of its append where the topic has
+        /// `LogAppendTime`. Kafka answers a duplicate with it in either case.
+        log_append_time_ms: i64,
+    },
+}
+
+/// The state of one replica. `log_start ≤ last_stable ≤ high_watermark ≤ durable_end ≤ log_end`,
+/// always.
+#[derive(Clone, Debug)]
+pub struct Partition {
+    /// First offset that can be read.
+    log_start: i64,
+    /// Offset after the last one given out.
+    log_end: i64,
+    /// Offset after the last record that survives a power cut here.
+    durable_end: i64,
+    /// Offset after the last record that is durable on enough replicas.
+    high_watermark: i64,
+    /// Epoch of the leader; -1 while nobody was named leader.
+    leader_epoch: i32,
+    epochs: Epochs,
+    producers: Producers,
+}
+
+impl Partition {
+    /// An empty partition that leads in `leader_epoch` (-1: does not lead).
+    pub fn new(leader_epoch: i32) -> Self {
+        let mut partition = Self {
+            log_start: 0,
+            log_end: 0,
+            durable_end: 0,
+            high_watermark: 0,
+            leader_epoch: -1,
+            epochs: Epochs::default(),
+            producers: Producers::default(),
+        };
+        partition.lead(leader_epoch);
+        partition
+    }
+
+    /// The partition as of [`Partition::snapshot`], over a log from `log_start` to `log_end`, all of
+    /// it durable. What the snapshot knows of records at or past `log_end` is forgotten: they
+    /// were never durable. Empty bytes are no snapshot. With a `leader_epoch` other than -1 it
+    /// leads from `log_end` on.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] where the bytes are not a snapshot, or are one of a shorter log than this:
+    /// the batches in between would be missing from the producers' state.
+    pub fn restore(
+        snapshot: &[u8],
+        log_start: i64,
+        log_end: i64,
+        leader_epoch: i32,
+    ) -> Result<Self, SnapshotError> {
+        let mut partition = Self::new(-1);
+        (partition.log_start, partition.log_end) = (log_start, log_end);
+        (partition.durable_end, partition.high_watermark) = (log_end, log_end);
+        if !snapshot.is_empty() {
+            let (snapshot_end, epochs, producers) = snapshot::decode(snapshot)?;
+            if snapshot_end < log_end {
+                return Err(SnapshotError::Behind { snapshot_end, log_end });
+            }
+            (partition.epochs, partition.producers) = (epochs, producers);
+            partition.epochs.truncate_end(log_end);
+            partition.epochs.truncate_start(log_start);
+            partition.producers.truncate_end(log_end);
+        }
+        partition.lead(leader_epoch);
+        Ok(partition)
+    }
+
+    /// Takes in a batch that recovery found at the end of the log: durable, and checked when it was
+    /// first appended. A batch below the log end was taken in before, and is skipped.
+    pub fn replay(&mut self, batch: &BatchHeader) {
+        if batch.base_offset < self.log_end {
+            return;
+        }
+        self.epochs.assign(batch.partition_leader_epoch, batch.base_offset);
+        if batch.has_producer_id() && !batch.is_control() {
+            self.producers.record(producers::UNKNOWN_TIME, batch, batch.base_offset);
+        }
+        self.log_end = batch.next_offset();
+        (self.durable_end, self.high_watermark) = (self.log_end, self.log_end);
+        self.invariants();
+    }
+
+    /// Everything but the log's offsets, as bytes for [`Partition::restore`]: leader epochs and
+    /// producers, with format version and checksum. About 35 bytes where there are no producers.
+    pub fn snapshot(&self) -> Vec<u8> {
+        snapshot::encode(self.log_end, &self.epochs, &self.producers)
+    }
+
+    /// Names this replica leader from the log end on. An epoch that is not newer changes nothing.
+    pub fn lead(&mut self, leader_epoch: i32) {
+        if leader_epoch > self.leader_epoch {
+            self.leader_epoch = leader_epoch;
+            self.epochs.assign(leader_epoch, self.log_end);
+        }
+        self.invariants();
+    }
+
+    /// Gives a validated batch its offsets, or says that it is a duplicate.
+    ///
+    /// # Errors
+    /// `INVALID_PRODUCER_EPOCH` for an epoch older than the producer's last;
+    /// `OUT_OF_ORDER_SEQUENCE_NUMBER` for a sequence that does not follow the last one, or is not
+    /// 0 in a new epoch. Nothing has changed then.
+    pub fn append(&mut self, now_ms: i64, batch: &BatchHeader) -> Result<Append, ErrorCode> {
+        let base_offset = self.log_end;
+        if batch.has_producer_id() {
+            if let Some(original) = self.producers.check(batch)? {
+                return Ok(Append::Duplicate {
+                    base_offset: original.base_offset(),
+                    last_offset: original.last_offset,
+                    log_append_time_ms: original.timestamp,
+                });
+            }
+            self.producers.record(now_ms, batch, base_offset);
+        }
+        let last_offset = base_offset + i64::from(batch.last_offset_delta);
+        self.log_end = last_offset + 1;
+        self.invariants();
+        Ok(Append::Accept { base_offset, last_offset })
+    }
+
+    /// Storage says that everything below `end` is durable. Whether the high watermark moved.
+    ///
+    /// # Panics
+    /// If `end` is past the log end.
+    pub fn durable(&mut self, end: i64) -> bool {
+        assert!(end <= self.log_end, "durable to {end}, but the log ends at {}", self.log_end);
+        self.durable_end = self.durable_end.max(end);
+        // With one replica, what is durable here is durable on enough of them.
+        let moved = self.durable_end > self.high_watermark;
+        self.high_watermark = self.durable_end;
+        self.invariants();
+        moved
+    }
+
+    /// Moves the log start up to `offset` (retention, `DeleteRecords`); never back.
+    ///
+    /// # Panics
+    /// If `offset` is past the high watermark.
+    pub fn advance_log_start(&mut self, offset: i64) {
+        assert!(
+            offset <= self.high_watermark,
+            "log start {offset} past the high watermark {}",
+            self.high_watermark
+        );
+        if offset > self.log_start {
+            self.log_start = offset;
+            self.epochs.truncate_start(offset);
+        }
+        self.invariants();
+    }
+
+    /// First offset that can be read.
+    pub fn log_start(&self) -> i64 {
+        self.log_start
+    }
+
+    /// Offset that the next record gets.
+    pub fn log_end(&self) -> i64 {
+        self.log_end
+    }
+
+    /// Offset after the last durable record.
+    pub fn durable_end(&self) -> i64 {
+        self.durable_end
+    }
+
+    /// Offset after the last committed record: where readers stop.
+    pub fn high_watermark(&self) -> i64 {
+        self.high_watermark
+    }
+
+    /// Offset of the first record of the oldest open transaction, or the high watermark: where
+    /// `read_committed` stops. There are no transactions yet.
+    pub fn last_stable(&self) -> i64 {
+        self.high_watermark
+    }
+
+    /// Epoch of the leader, -1 for none.
+    pub fn leader_epoch(&self) -> i32 {
+        self.leader_epoch
+    }
+
+    /// The largest epoch ≤ `epoch` and the offset at which it ends (KIP-101, KIP-279), as
+    /// `OffsetForLeaderEpoch` answers it. (-1, -1) for a future epoch; an epoch older than all known
+    /// ones is echoed, with the start of the first one.
+    pub fn end_offset_for_epoch(&self, epoch: i32) -> (i32, i64) {
+        self.epochs.end_offset(epoch, self.log_end)
+    }
+
+    /// The epoch that the record at `offset` was appended in; none below the first known epoch.
+    pub fn epoch_for_offset(&self, offset: i64) -> Option<i32> {
+        self.epochs.epoch_at(offset)
+    }
+
+    /// Checks the leader epoch that a client believes in (KIP-320); -1 is none.
+    ///
+    /// # Errors
+    /// `FENCED_LEADER_EPOCH` for an older, `UNKNOWN_LEADER_EPOCH` for a newer one.
+    pub fn check_fetch_epoch(&self, current_leader_epoch: i32) -> Result<(), ErrorCode> {
+        match current_leader_epoch {
+            -1 => Ok(()),
+            epoch if epoch < self.leader_epoch => Err(ErrorCode::FENCED_LEADER_EPOCH),
+            epoch if epoch > self.leader_epoch => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets producers that appended nothing for `expiration_ms` (`producer.id.expiration.ms`);
+    /// how many. A producer that was recovered from the log counts from the first call.
+    pub fn expire_producers(&mut self, now_ms: i64, expiration_ms: i64) -> usize {
+        self.producers.expire(now_ms, expiration_ms)
+    }
+
+    /// The idempotent producers of this partition.
+    pub fn producers(&self) -> &Producers {
+        &self.producers
+    }
+
+    /// Keeps at most `max` producers from now on; the least recently used ones go.
+    pub fn set_producers_max(&mut self, max: u32) {
+        self.producers.set_max(max);
+    }
+
+    /// Asserts, in debug and simulation builds, what always holds.
+    fn invariants(&self) {
+        debug_assert!(0 <= self.log_start, "{self:?}");
+        debug_assert!(self.log_start <= self.last_stable(), "{self:?}");
+        debug_assert!(self.last_stable() <= self.high_watermark, "{self:?}");
+        debug_assert!(self.high_watermark <= self.durable_end, "{self:?}");
+        debug_assert!(self.durable_end <= self.log_end, "{self:?}");
+        self.epochs.invariants(self.log_end);
+    }
+}
+
+/// Folds recovered batches into a snapshot: what storage does between a checkpoint and the end of
+/// the journal. `log_end` is where the snapshot's log ends and the batches begin.
+///
+/// # Errors
+/// As [`Partition::restore`].
+pub fn fold(
+    snapshot: &[u8],
+    log_start: i64,
+    log_end: i64,
+    batches: &mut dyn Iterator<Item = BatchHeader>,
+) -> Result<Vec<u8>, SnapshotError> {
+    let mut partition = Partition::restore(snapshot, log_start, log_end, -1)?;
+    for batch in batches {
+        partition.replay(&batch);
+    }
+    Ok(partition.snapshot())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::records::{BatchBuilder, Compression};
+
+    fn batch(count: i32, id: i64, epoch: i16, sequence: i32) -> BatchHeader {
+        let mut builder = BatchBuilder::new(Compression::None).producer(id, epoch, sequence);
+        for _ in 0..count {
+            builder.push(7, None, None, &[]);
+        }
+        BatchHeader::parse(&builder.build()).unwrap()
+    }
+
+    fn accept(base_offset: i64, last_offset: i64) -> Result<Append, ErrorCode> {
+        Ok(Append::Accept { base_offset, last_offset })
+    }
+
+    #[test]
+    fn idle_partition_is_small() {
+        let size = size_of::<Partition>();
+        println!("size_of::<Partition>() = {size}");
+        assert!(size <= 256, "{size}");
+        assert!(Partition::new(3).snapshot().len() <= 40);
+    }
+
+    #[test]
+    fn readers_stop_at_what_is_durable() {
+        let mut p = Partition::new(0);
+        assert_eq!(p.append(0, &batch(3, -1, -1, -1)), accept(0, 2));
+        assert_eq!(p.append(0, &batch(2, -1, -1, -1)), accept(3, 4));
+        assert_eq!((p.log_end(), p.high_watermark(), p.last_stable()), (5, 0, 0));
+        assert!(p.durable(3));
+        assert!(!p.durable(3));
+        assert_eq!((p.durable_end(), p.high_watermark(), p.last_stable()), (3, 3, 3));
+        p.advance_log_start(2);
+        p.advance_log_start(1);
+        assert_eq!(p.log_start(), 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "past the high watermark")]
+    fn log_start_stays_below_the_high_watermark() {
+        let mut p = Partition::new(0);
+        p.append(0, &batch(3, -1, -1, -1)).unwrap();
+        p.advance_log_start(1);
+    }
+
+    #[test]
+    fn leader_epochs_as_in_kafka() {
+        let mut p = Partition::new(2);
+        assert_eq!(p.end_offset_for_epoch(2), (2, 0));
+        p.append(0, &batch(10, -1, -1, -1)).unwrap();
+        p.lead(5);
+        p.append(0, &batch(5, -1, -1, -1)).unwrap();
+        p.durable(15);
+        // The current epoch ends where the log ends; a past one where the next began; one that
+        // was skipped echoes the largest below it; a future one is unknown; an older one than
+        // any is echoed with the start of the first.
+        assert_eq!(p.end_offset_for_epoch(5), (5, 15));
+        assert_eq!(p.end_offset_for_epoch(2), (2, 10));
+        assert_eq!(p.end_offset_for_epoch(4), (2, 10));
+        assert_eq!(p.end_offset_for_epoch(6), (-1, -1));
+        assert_eq!(p.end_offset_for_epoch(1), (1, 0));
+        assert_eq!(p.end_offset_for_epoch(-1), (-1, -1));
+        assert_eq!(p.epoch_for_offset(9), Some(2));
+        assert_eq!(p.epoch_for_offset(10), Some(5));
+
+        // An epoch without records leaves no trace.
+        p.lead(6);
+        p.lead(7);
+        assert_eq!(p.end_offset_for_epoch(6), (5, 15));
+        assert_eq!(p.end_offset_for_epoch(7), (7, 15));
+
+        // Epochs below the log start go, but for the one that covers it.
+        p.advance_log_start(12);
+        assert_eq!(p.end_offset_for_epoch(2), (2, 12));
+        assert_eq!(p.end_offset_for_epoch(5), (5, 15));
+    }
+
+    #[test]
+    fn fetch_epochs() {
+        let p = Partition::new(4);
+        assert_eq!(p.check_fetch_epoch(-1), Ok(()));
+        assert_eq!(p.check_fetch_epoch(4), Ok(()));
+        assert_eq!(p.check_fetch_epoch(3), Err(ErrorCode::FENCED_LEADER_EPOCH));
+        assert_eq!(p.check_fetch_epoch(5), Err(ErrorCode::UNKNOWN_LEADER_EPOCH));
+    }
+
+    #[test]
+    fn duplicates_get_the_originals_offsets() {
+        let mut p = Partition::new(0);
+        for i in 0..6 {
+            assert_eq!(
+                p.append(0, &batch(2, 1, 0, 2 * i)),
+                accept(i64::from(2 * i), i64::from(2 * i + 1))
+            );
+        }
+        // The last five are remembered; the sixth last is out of order.
+        for i in 1..6 {
+            assert_eq!(
+                p.append(0, &batch(2, 1, 0, 2 * i)),
+                Ok(Append::Duplicate {
+                    base_offset: i64::from(2 * i),
+                    last_offset: i64::from(2 * i + 1),
+                    log_append_time_ms: 7
+                })
+            );
+        }
+        let out_of_order = Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+        assert_eq!(p.append(0, &batch(2, 1, 0, 0)), out_of_order);
+        assert_eq!(p.append(0, &batch(1, 1, 0, 13)), out_of_order);
+        // The same start with another length is no duplicate.
+        assert_eq!(p.append(0, &batch(1, 1, 0, 10)), out_of_order);
+        assert_eq!(p.append(0, &batch(1, 1, 0, 12)), accept(12, 12));
+    }
+
+    #[test]
+    fn producer_epochs() {
+        let mut p = Partition::new(0);
+        p.append(0, &batch(1, 1, 3, 0)).unwrap();
+        assert_eq!(p.append(0, &batch(1, 1, 2, 1)), Err(ErrorCode::INVALID_PRODUCER_EPOCH));
+        assert_eq!(p.append(0, &batch(1, 1, 4, 1)), Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER));
+        assert_eq!(p.append(0, &batch(1, 1, 4, 0)), accept(1, 1));
+        // The old epoch's batches are no longer duplicates.
+        assert_eq!(p.append(0, &batch(1, 1, 3, 0)), Err(ErrorCode::INVALID_PRODUCER_EPOCH));
+    }
+
+    #[test]
+    fn sequences_wrap() {
+        let mut p = Partition::new(0);
+        assert_eq!(p.append(0, &batch(1, 1, 0, i32::MAX - 1)), accept(0, 0));
+        assert_eq!(p.append(0, &batch(3, 1, 0, i32::MAX)), accept(1, 3));
+        assert_eq!(p.append(0, &batch(1, 1, 0, 2)), accept(4, 4));
+        assert!(matches!(
+            p.append(0, &batch(3, 1, 0, i32::MAX)),
+            Ok(Append::Duplicate { base_offset: 1, last_offset: 3, .. })
+        ));
+    }
+
+    #[test]
+    fn expired_producers_start_anywhere() {
+        let mut p = Partition::new(0);
+        p.append(1_000, &batch(1, 1, 5, 0)).unwrap();
+        p.append(1_500, &batch(1, 2, 0, 0)).unwrap();
+        assert_eq!(p.expire_producers(1_999, 1_000), 0);
+        assert_eq!(p.expire_producers(2_000, 1_000), 1);
+        assert_eq!(p.producers().len(), 1);
+        assert_eq!(p.append(2_000, &batch(1, 1, 4, 17)), accept(2, 2));
+    }
+
+    #[test]
+    fn recovered_producers_expire_later() {
+        let mut p = Partition::new(0);
+        p.replay(&batch(1, 1, 5, 0));
+        assert_eq!(p.expire_producers(1_000_000, 1_000), 0);
+        assert_eq!(p.expire_producers(1_000_999, 1_000), 0);
+        assert_eq!(p.expire_producers(1_001_000, 1_000), 1);
+    }
+
+    #[test]
+    fn least_recently_used_producer_goes() {
+        let mut p = Partition::new(0);
+        p.set_producers_max(2);
+        p.append(0, &batch(1, 1, 0, 0)).unwrap();
+        p.append(0, &batch(1, 2, 0, 0)).unwrap();
+        p.append(0, &batch(1, 1, 0, 1)).unwrap();
+        p.append(0, &batch(1, 3, 0, 0)).unwrap();
+        assert_eq!((p.producers().len(), p.producers().evicted()), (2, 1));
+        // 1 is still known, 2 is not.
+        assert!(matches!(p.append(0, &batch(1, 1, 0, 1)), Ok(Append::Duplicate { .. })));
+        assert_eq!(p.append(0, &batch(1, 2, 0, 9)), accept(4, 4));
+        assert_eq!(p.producers().evicted(), 2);
+    }
+
+    #[test]
+    fn restores_and_forgets_what_was_not_durable() {
+        let mut p = Partition::new(1);
+        for i in 0..4 {
+            p.append(5, &batch(1, 9, 0, i)).unwrap();
+        }
+        p.durable(4);
+        p.lead(2);
+        p.append(5, &batch(1, 9, 0, 4)).unwrap();
+        p.append(5, &batch(1, 8, 0, 0)).unwrap();
+        let snapshot = p.snapshot();
+
+        let mut same = Partition::restore(&snapshot, 1, 6, 3).unwrap();
+        assert_eq!((same.log_start(), same.high_watermark(), same.log_end()), (1, 6, 6));
+        assert_eq!(same.end_offset_for_epoch(1), (1, 4));
+        assert_eq!(same.end_offset_for_epoch(3), (3, 6));
+        assert!(matches!(same.append(6, &batch(1, 8, 0, 0)), Ok(Append::Duplicate { .. })));
+
+        let mut shorter = Partition::restore(&snapshot, 0, 4, 3).unwrap();
+        assert_eq!(shorter.end_offset_for_epoch(2), (1, 4));
+        assert_eq!(shorter.producers().len(), 1);
+        assert_eq!(shorter.append(6, &batch(1, 9, 0, 4)), accept(4, 4));
+        assert_eq!(shorter.append(6, &batch(1, 8, 0, 0)), accept(5, 5));
+
+        assert_eq!(
+            Partition::restore(&snapshot, 0, 7, 3).unwrap_err(),
+            SnapshotError::Behind { snapshot_end: 6, log_end: 7 }
+        );
+        assert_eq!(Partition::restore(&[], 2, 7, 3).unwrap().end_offset_for_epoch(3), (3, 7));
+    }
+}

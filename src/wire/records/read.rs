@@ -8,7 +8,7 @@ use super::walk::walk;
 use super::{BatchHeader, Compression, RecordError, varint};
 
 /// One record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     /// Its offset in the partition.
     pub offset: i64,
@@ -27,7 +27,7 @@ pub struct Record<'a> {
 pub type Header<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// The headers of a record, checked when the record was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Headers<'a> {
     bytes: &'a [u8],
     left: usize,

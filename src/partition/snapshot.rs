@@ -1,0 +1,170 @@
+//! A partition's state as bytes.
+//!
+//! Little-endian, no padding:
+//! ```text
+//! u8  version (1)
+//! i64 log end
+//! u32 epochs,    each: i32 epoch, i64 start offset
+//! u32 producers, each, least recently used first:
+//!     i64 id, i16 epoch, i64 last used ms, u8 batches (1 to 5), each, oldest first:
+//!         i32 last sequence, i32 offset delta, i64 last offset, i64 timestamp
+//! u32 CRC-32C of all before
+//! ```
+
+use super::epochs::{EpochStart, Epochs};
+use super::producers::{BATCHES_MAX, BatchMeta, Producer, Producers};
+use crate::wire::records::crc::crc32c;
+
+const VERSION: u8 = 1;
+const EPOCH_LEN: usize = 12;
+const PRODUCER_LEN_MIN: usize = 19 + BATCH_LEN;
+const BATCH_LEN: usize = 24;
+
+/// Why a snapshot cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// It ends early, or goes on after its end.
+    #[error("the partition snapshot has a wrong length")]
+    Length,
+    /// Written by another version of the broker.
+    #[error("the partition snapshot has format {0}; this version reads format {VERSION}")]
+    Version(u8),
+    /// Bytes changed since it was written.
+    #[error("the partition snapshot's checksum is {computed:#010x}, not {stored:#010x}")]
+    Checksum {
+        /// In the snapshot.
+        stored: u32,
+        /// Over its bytes.
+        computed: u32,
+    },
+    /// The checksum fits, but the content contradicts itself.
+    #[error("the partition snapshot is inconsistent: {0}")]
+    Inconsistent(&'static str),
+    /// The log goes on past the snapshot, and the batches in between are not in it.
+    #[error("the partition snapshot ends at {snapshot_end}, the log at {log_end}")]
+    Behind {
+        /// Log end when the snapshot was taken.
+        snapshot_end: i64,
+        /// Log end to restore to.
+        log_end: i64,
+    },
+}
+
+pub(super) fn encode(log_end: i64, epochs: &Epochs, producers: &Producers) -> Vec<u8> {
+    let epochs = epochs.entries();
+    let batches_len = BATCHES_MAX * BATCH_LEN;
+    let mut out = Vec::with_capacity(
+        21 + epochs.len() * EPOCH_LEN + producers.len() * (PRODUCER_LEN_MIN + batches_len),
+    );
+    out.push(VERSION);
+    out.extend_from_slice(&log_end.to_le_bytes());
+    out.extend_from_slice(&(epochs.len() as u32).to_le_bytes());
+    for entry in epochs {
+        out.extend_from_slice(&entry.epoch.to_le_bytes());
+        out.extend_from_slice(&entry.start.to_le_bytes());
+    }
+    out.extend_from_slice(&(producers.len() as u32).to_le_bytes());
+    for producer in producers.by_use() {
+        out.extend_from_slice(&producer.id.to_le_bytes());
+        out.extend_from_slice(&producer.epoch.to_le_bytes());
+        out.extend_from_slice(&producer.last_used_ms.to_le_bytes());
+        out.push(producer.batches().len() as u8);
+        for batch in producer.batches() {
+            out.extend_from_slice(&batch.last_sequence.to_le_bytes());
+            out.extend_from_slice(&batch.offset_delta.to_le_bytes());
+            out.extend_from_slice(&batch.last_offset.to_le_bytes());
+            out.extend_from_slice(&batch.timestamp.to_le_bytes());
+        }
+    }
+    out.extend_from_slice(&crc32c(&out).to_le_bytes());
+    out
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Result<(i64, Epochs, Producers), SnapshotError> {
+    let (content, stored) = bytes.split_last_chunk().ok_or(SnapshotError::Length)?;
+    // The version first: another one may keep its checksum elsewhere.
+    let mut cursor = Cursor { bytes: content };
+    let version = u8::from_le_bytes(cursor.take()?);
+    if version != VERSION {
+        return Err(SnapshotError::Version(version));
+    }
+    let (stored, computed) = (u32::from_le_bytes(*stored), crc32c(content));
+    if stored != computed {
+        return Err(SnapshotError::Checksum { stored, computed });
+    }
+    let log_end = i64::from_le_bytes(cursor.take()?);
+    if log_end < 0 {
+        return Err(SnapshotError::Inconsistent("the log end is negative"));
+    }
+    let count = cursor.count(EPOCH_LEN)?;
+    let mut starts = Vec::with_capacity(count);
+    for _ in 0..count {
+        let epoch = i32::from_le_bytes(cursor.take()?);
+        starts.push(EpochStart { epoch, start: i64::from_le_bytes(cursor.take()?) });
+    }
+    let epochs =
+        Epochs::from_entries(starts).ok_or(SnapshotError::Inconsistent("epochs do not ascend"))?;
+    let mut producers = Producers::default();
+    for _ in 0..cursor.count(PRODUCER_LEN_MIN)? {
+        let producer = cursor.producer(log_end)?;
+        if producers.contains(producer.id) {
+            return Err(SnapshotError::Inconsistent("a producer is there twice"));
+        }
+        producers.insert(producer);
+    }
+    if cursor.bytes.is_empty() {
+        Ok((log_end, epochs, producers))
+    } else {
+        Err(SnapshotError::Length)
+    }
+}
+
+struct Cursor<'a> {
+    bytes: &'a [u8],
+}
+
+impl Cursor<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], SnapshotError> {
+        let (taken, rest) = self.bytes.split_first_chunk().ok_or(SnapshotError::Length)?;
+        self.bytes = rest;
+        Ok(*taken)
+    }
+
+    /// A count of things of at least `len_min` bytes each, checked against the bytes that remain.
+    fn count(&mut self, len_min: usize) -> Result<usize, SnapshotError> {
+        let count = u32::from_le_bytes(self.take()?) as usize;
+        if count > self.bytes.len() / len_min {
+            return Err(SnapshotError::Length);
+        }
+        Ok(count)
+    }
+
+    fn producer(&mut self, log_end: i64) -> Result<Producer, SnapshotError> {
+        let id = i64::from_le_bytes(self.take()?);
+        let epoch = i16::from_le_bytes(self.take()?);
+        let last_used_ms = i64::from_le_bytes(self.take()?);
+        let mut producer = Producer::new(id, epoch, last_used_ms);
+        let count = u8::from_le_bytes(self.take()?);
+        if id < 0 || !(1..=BATCHES_MAX).contains(&usize::from(count)) {
+            return Err(SnapshotError::Inconsistent("a producer has an impossible state"));
+        }
+        let mut end = 0;
+        for _ in 0..count {
+            let last_sequence = i32::from_le_bytes(self.take()?);
+            let offset_delta = i32::from_le_bytes(self.take()?);
+            let last_offset = i64::from_le_bytes(self.take()?);
+            let timestamp = i64::from_le_bytes(self.take()?);
+            let batch = BatchMeta { last_offset, timestamp, last_sequence, offset_delta };
+            if offset_delta < 0
+                || last_sequence < 0
+                || last_offset >= log_end
+                || batch.base_offset() < end
+            {
+                return Err(SnapshotError::Inconsistent("a producer's batches do not ascend"));
+            }
+            end = last_offset + 1;
+            producer.push(batch);
+        }
+        Ok(producer)
+    }
+}
