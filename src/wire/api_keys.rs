@@ -23,6 +23,17 @@ pub struct Api {
     pub flexible_from: i16,
 }
 
+/// [`Api::flexible_from`] by key, for the header of every request; the keys are dense enough.
+const FLEXIBLE_FROM: [i16; APIS[APIS.len() - 1].key.0 as usize + 1] = {
+    let mut from = [i16::MAX; _];
+    let mut i = 0;
+    while i < APIS.len() {
+        from[APIS[i].key.0 as usize] = APIS[i].flexible_from;
+        i += 1;
+    }
+    from
+};
+
 impl ApiKey {
     /// What is known of the API; `None` when its messages are not in the table.
     pub fn api(self) -> Option<&'static Api> {
@@ -35,8 +46,10 @@ impl ApiKey {
     }
 
     /// `version` of this API has tagged fields. False for an API that is not in the table.
+    #[inline]
     pub fn is_flexible(self, version: i16) -> bool {
-        self.api().is_some_and(|api| version >= api.flexible_from)
+        // A negative key is no index either.
+        FLEXIBLE_FROM.get(self.0 as usize).is_some_and(|&from| version >= from)
     }
 }
 
@@ -85,6 +98,7 @@ mod tests {
     fn shows_names() {
         assert_eq!(ApiKey::PRODUCE.to_string(), "Produce");
         assert_eq!(ApiKey(-3).to_string(), "api -3");
+        assert!(!ApiKey(-3).is_flexible(9) && !ApiKey(1000).is_flexible(9));
         assert!(ApiKey::API_VERSIONS.is_flexible(3) && !ApiKey::API_VERSIONS.is_flexible(2));
     }
 }

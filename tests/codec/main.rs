@@ -2,6 +2,7 @@
 
 mod allocations;
 mod dispatch;
+mod headers;
 mod kafka_jar;
 mod sample;
 #[path = "../schema/mod.rs"]

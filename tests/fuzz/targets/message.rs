@@ -1,0 +1,31 @@
+//! Any message of the table: what decodes also encodes, and comes back the same.
+#![no_main]
+
+#[path = "../../codec/allocations.rs"]
+mod allocations;
+#[path = "../../codec/dispatch.rs"]
+mod dispatch;
+
+use allocations::allocated;
+use klamm::wire::api_keys::APIS;
+use klamm::wire::primitives::{ALLOCATION_BASE, ALLOCATION_FACTOR};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let [api, request, version, body @ ..] = bytes else { return };
+    let key = APIS[usize::from(*api) % APIS.len()].key.0;
+    let (request, version) = (request % 2 == 0, i16::from(*version as i8));
+
+    let (decoded, bytes) = allocated(|| dispatch::decode(key, request, version, body));
+    assert!(bytes <= ALLOCATION_FACTOR * body.len() + ALLOCATION_BASE, "{bytes} bytes");
+    if decoded.is_err() {
+        return;
+    }
+    let Ok((value, encoded)) = dispatch::round_trip(key, request, version, version, body) else {
+        return;
+    };
+    let encoded = encoded.expect("what was decoded is encodable");
+    let (again, _) = dispatch::round_trip(key, request, version, version, &encoded)
+        .expect("what was encoded is decodable");
+    assert_eq!(value, again);
+});
