@@ -287,3 +287,35 @@ fn a_truncated_log_goes_on_from_there_after_a_kill() {
     check(&mut broker);
     check(&mut Broker::open(&dir, 1));
 }
+
+#[test]
+fn inspection_sees_what_is_there_and_finds_a_flipped_bit() {
+    let dir = Dir::new("inspect");
+    let mut broker = Broker::open(&dir, 2);
+    for i in 0..400 {
+        broker.append(i % 2, &value(i % 2, i as usize, 9000), i as u64);
+        broker.settle();
+    }
+    let seen = super::inspect::overview(&broker.disk).expect("an overview, of a running one too");
+    let ends: Vec<_> = seen.logs.iter().map(|l| (l.tp.partition, l.start, l.end)).collect();
+    assert_eq!(ends, [(0, 0, 200), (1, 0, 200)]);
+    assert!(seen.logs.iter().all(|l| l.placed_end > 0 && l.placed_end < 200), "both places");
+    let verified = super::inspect::verify(&broker.disk, &seen, &mut |_| {}).expect("verified");
+    let placed: i64 = seen.logs.iter().map(|l| l.placed_end).sum();
+    assert_eq!((verified.batches as i64, verified.findings.len()), (placed, 0));
+
+    let path = dir.0.join(&seen.logs[0].segments[0].path);
+    let mut bytes = std::fs::read(&path).expect("the segment");
+    bytes[5000] ^= 0x40;
+    std::fs::write(&path, bytes).expect("written");
+    let verified = super::inspect::verify(&broker.disk, &seen, &mut |_| {}).expect("verified");
+    assert_eq!(verified.findings.len(), 1);
+    assert!(verified.findings[0].problem.contains("checksum"), "{:?}", verified.findings);
+    // A reader hears of it, and of nothing false.
+    let mut broker = Broker::open(&dir, 1);
+    let (shard, slot) = broker.slot(0);
+    let engine = &mut broker.engines[shard];
+    let Ok(Read::Need(cold)) = engine.read(slot, 0, 1, 1000, true) else { panic!("cold") };
+    let read = Op::Read { path: cold.path, pos: cold.pos, len: cold.len };
+    assert!(engine.filled(cold.ticket, broker.disk.run(read)).is_err());
+}

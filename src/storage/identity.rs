@@ -36,7 +36,7 @@ pub struct Expected {
 impl Identity {
     /// Reads the identity, or gives an empty directory one. Anything else is refused untouched.
     pub fn open(disk: &Disk, expected: &Expected) -> Result<Self, OpenError> {
-        let Some(text) = read_file(disk, PROPERTIES)? else {
+        let Some(identity) = Self::read(disk)? else {
             let known = ["LOCK", "lost+found", "meta.properties.tmp"];
             let found = disk.list("").map_err(|e| OpenError::io("the data directory", &e))?;
             if let Some(other) = found.iter().find(|e| !known.contains(&e.name.as_str())) {
@@ -47,24 +47,6 @@ impl Identity {
                 )));
             }
             return Self::create(disk, expected);
-        };
-        let text = String::from_utf8_lossy(&text);
-        let field = |name: &str| {
-            let line = text.lines().filter_map(|l| l.split_once('='));
-            line.filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).next_back()
-        };
-        let bad = || OpenError::Damaged(format!("{PROPERTIES} cannot be understood"));
-        let format: u32 = field("version").and_then(|v| v.parse().ok()).ok_or_else(bad)?;
-        if format > FORMAT {
-            return Err(OpenError::Refused(format!(
-                "written by a newer version of Klamm (format {format}, this program knows {FORMAT})"
-            )));
-        }
-        let directory_id = field("directory.id").and_then(|v| TopicId::from_hex(&v));
-        let identity = Self {
-            directory_id: directory_id.ok_or_else(bad)?.0,
-            cluster_id: field("cluster.id").ok_or_else(bad)?,
-            node_id: field("node.id").and_then(|v| v.parse().ok()).ok_or_else(bad)?,
         };
         if let Some(cluster_id) =
             expected.cluster_id.as_ref().filter(|c| **c != identity.cluster_id)
@@ -81,6 +63,29 @@ impl Identity {
             )));
         }
         Ok(identity)
+    }
+
+    /// Reads the identity; `None` where there is none.
+    pub fn read(disk: &Disk) -> Result<Option<Self>, OpenError> {
+        let Some(text) = read_file(disk, PROPERTIES)? else { return Ok(None) };
+        let text = String::from_utf8_lossy(&text);
+        let field = |name: &str| {
+            let line = text.lines().filter_map(|l| l.split_once('='));
+            line.filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).next_back()
+        };
+        let bad = || OpenError::Damaged(format!("{PROPERTIES} cannot be understood"));
+        let format: u32 = field("version").and_then(|v| v.parse().ok()).ok_or_else(bad)?;
+        if format > FORMAT {
+            return Err(OpenError::Refused(format!(
+                "written by a newer version of Klamm (format {format}, this program knows {FORMAT})"
+            )));
+        }
+        let directory_id = field("directory.id").and_then(|v| TopicId::from_hex(&v));
+        Ok(Some(Self {
+            directory_id: directory_id.ok_or_else(bad)?.0,
+            cluster_id: field("cluster.id").ok_or_else(bad)?,
+            node_id: field("node.id").and_then(|v| v.parse().ok()).ok_or_else(bad)?,
+        }))
     }
 
     fn create(disk: &Disk, expected: &Expected) -> Result<Self, OpenError> {

@@ -14,6 +14,7 @@ pub mod engine;
 pub mod frame;
 pub mod identity;
 pub mod index;
+pub mod inspect;
 pub mod io;
 pub mod journal;
 pub mod log;
@@ -27,3 +28,5 @@ pub mod segment;
 
 #[cfg(test)]
 mod engine_tests;
+#[cfg(test)]
+mod layout_tests;

@@ -148,6 +148,11 @@ pub struct Grown {
     pub max_timestamp_base: i64,
 }
 
+/// The file of a segment.
+pub fn path_of(tp: TopicPartition, base: i64, generation: u32) -> FilePath {
+    file_path(tp, base, generation, "log")
+}
+
 fn file_path(tp: TopicPartition, base: i64, generation: u32, extension: &str) -> FilePath {
     format!("{}/{:08}-{base:020}-{generation:08x}.{extension}", dir_of(tp), tp.partition).into()
 }
