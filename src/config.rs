@@ -8,6 +8,7 @@ pub mod machine;
 
 pub use machine::Machine;
 
+use crate::types::topic_config::BrokerConfigs;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -49,7 +50,7 @@ pub struct Settings {
     pub node_id: i32,
     /// The cluster that the data directory must belong to; `None` takes what it says, or a new one.
     pub cluster_id: Option<String>,
-    /// Broker properties by Kafka's names, such as `num.partitions`. Values are not checked here.
+    /// Broker properties by Kafka's names, such as `num.partitions`; checked.
     pub broker: BTreeMap<String, String>,
     /// Bytes of journal of all shards together; `None` derives it from the disk.
     pub journal_bytes: Option<u64>,
@@ -478,6 +479,10 @@ fn check(
             return Err(ConfigError { exit_code: EX_CONFIG, message });
         }
     };
+    BrokerConfigs::check_static(&broker).map_err(|e| ConfigError {
+        exit_code: EX_CONFIG,
+        message: format!("broker property: {}", e.trim_end_matches('.')),
+    })?;
     let log_format = match get("log-format") {
         None => LogFormat::Text,
         Some(w) => match w.text.as_str() {

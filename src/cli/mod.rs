@@ -1,1 +1,128 @@
-//! (being written)
+//! The command line: subcommands, and how they end.
+//!
+//! Exit codes: 0 done, 1 the broker or the data said no, 2 wrong usage, 74 (`EX_IOERR`) a broker, a
+//! file or a pipe that cannot be reached or breaks, 78 (`EX_CONFIG`) wrong configuration or
+//! environment. Errors are one line on the standard error output, results go to the standard output.
+
+mod error;
+mod serve;
+
+pub use error::CliError;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  klamm serve                          a broker on 127.0.0.1:9092, data in ./klamm-data
+  klamm topic create events            a topic
+  echo hello | klamm produce events    a message
+  klamm consume events --from-beginning";
+
+/// A Kafka-compatible broker, and its tools.
+#[derive(Parser, Debug)]
+#[command(name = "klamm", version, after_help = EXAMPLES, subcommand_required = true)]
+struct Klamm {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run a broker
+    Serve(serve::Serve),
+}
+
+/// Runs the command that `args` name, the program's name first; returns the process's exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let parsed = Klamm::command()
+        .try_get_matches_from(args)
+        .and_then(|matches| Klamm::from_arg_matches(&matches));
+    let result = match parsed {
+        Ok(klamm) => match klamm.command {
+            Command::Serve(command) => serve::run(&command),
+        },
+        Err(e) => return wrong_usage(&e),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CliError::ClosedPipe) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("klamm: {e}");
+            ExitCode::from(e.exit_code())
+        }
+    }
+}
+
+/// Help and version as they are; of an error only what is wrong, and where help is.
+fn wrong_usage(error: &clap::Error) -> ExitCode {
+    let plain = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            use std::io::Write;
+            // A reader that leaves early, as `klamm --help | head -1` does, is no error.
+            let _ = write!(std::io::stdout(), "{plain}");
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            eprint!("{plain}");
+            ExitCode::from(2)
+        }
+        _ => {
+            eprintln!("klamm: {}", one_line(&plain));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The first paragraph and the tips of clap's message, in one line, with the command whose help
+/// says more.
+fn one_line(message: &str) -> String {
+    let mut what = Vec::new();
+    let mut tips = Vec::new();
+    let mut command = "klamm".to_owned();
+    let mut head = true;
+    for line in message.lines().map(str::trim) {
+        if line.is_empty() {
+            head = false;
+        } else if let Some(tip) = line.strip_prefix("tip: ") {
+            tips.push(tip);
+        } else if let Some(usage) = line.strip_prefix("Usage: ") {
+            let words = usage.split_whitespace().take_while(|w| {
+                w.starts_with(|c: char| c.is_ascii_lowercase()) && !w.contains(['=', '|'])
+            });
+            command = words.collect::<Vec<_>>().join(" ");
+        } else if head {
+            what.push(line);
+        }
+    }
+    let what = what.join(" ");
+    let what = what.strip_prefix("error: ").unwrap_or(&what);
+    let tips = tips.iter().fold(String::new(), |all, tip| format!("{all}; {tip}"));
+    format!("{what}{tips}; see '{command} --help'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Klamm::command().debug_assert();
+    }
+
+    #[test]
+    fn errors_take_one_line() {
+        let error = |args: &[&str]| {
+            let e = Klamm::try_parse_from(args).expect_err("wrong usage");
+            one_line(&e.render().to_string())
+        };
+        let e = error(&["klamm", "serve", "--lisen", "x"]);
+        assert!(e.contains("'--lisen'") && e.contains("'--listen'"), "{e}");
+        assert!(e.ends_with("see 'klamm serve --help'"), "{e}");
+        let e = error(&["klamm", "srve"]);
+        assert!(e.contains("serve") && !e.contains('\n'), "{e}");
+    }
+}

@@ -1,0 +1,120 @@
+//! `klamm serve`.
+
+use super::CliError;
+use crate::config::{self, File, LogFormat, Machine, Settings, Sources, show_size};
+use crate::shard;
+use crate::storage::buffer::Budget;
+use crate::storage::disk::{DirLock, RealDisk};
+use std::collections::BTreeMap;
+use tracing_subscriber::EnvFilter;
+
+const EXAMPLES: &str = "\
+Settings come from flags, then KLAMM_… variables (KLAMM_DATA, KLAMM_LISTEN, …), then the file of
+--config, then defaults.
+
+Examples:
+  klamm serve                                            on 127.0.0.1:9092, data in ./klamm-data
+  klamm serve --data /srv/klamm --listen 0.0.0.0:9092 --advertise kafka.example.org:9092
+  klamm serve --shards 4 --memory 8GiB --override num.partitions=4
+  klamm serve --config klamm.toml
+
+A file:
+  data = \"/srv/klamm\"
+  memory = \"8GiB\"
+  [broker]                                               # Kafka's names
+  num.partitions = 4
+  log.retention.hours = 24";
+
+/// Flags of `klamm serve`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Serve {
+    #[command(flatten)]
+    flags: config::Flags,
+}
+
+/// Serves until a signal has drained the broker.
+pub fn run(serve: &Serve) -> Result<(), CliError> {
+    let (settings, warnings) = settings(&serve.flags)?;
+    start_log(&settings);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let _lock = open_data_directory(&settings)?;
+    tracing::info!(
+        listen = %settings.listen,
+        advertise = format!("{}:{}", settings.advertise.0, settings.advertise.1),
+        data = %settings.data.display(),
+        shards = settings.shards,
+        memory = show_size(settings.memory),
+        "klamm {} starts",
+        env!("CARGO_PKG_VERSION"),
+    );
+    shard::run(settings).map_err(|e| CliError::Exit(e.exit_code, e.message))
+}
+
+fn settings(flags: &config::Flags) -> Result<(Settings, Vec<String>), CliError> {
+    const EX_CONFIG: i32 = 78;
+    // Variables that are not UTF-8 cannot be any of ours.
+    let env: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let path = config::config_file(flags, &env);
+    let name = path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
+    let text = path
+        .map(|p| std::fs::read_to_string(&p))
+        .transpose()
+        .map_err(|e| CliError::Exit(EX_CONFIG, format!("configuration file {name}: {e}")))?;
+    let file = text.as_deref().map(|text| File { name: &name, text });
+    let machine = Machine::detect();
+    config::resolve(&Sources { flags, env: &env, file, machine: &machine })
+        .map_err(|e| CliError::Exit(e.exit_code, e.message))
+}
+
+fn start_log(settings: &Settings) {
+    let filter = EnvFilter::new(&settings.log_filter);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Fails only where a log was started before, as in a test: then that one stays.
+    let _ = match settings.log_format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+}
+
+/// Makes sure that the data directory can hold what is promised, and that it is ours alone: nothing
+/// in it is read or changed before it is locked. Whose data it holds, and in which version, is
+/// [`shard::run`]'s to check.
+fn open_data_directory(settings: &Settings) -> Result<DirLock, CliError> {
+    const EX_IOERR: i32 = 74;
+    const EX_CONFIG: i32 = 78;
+    let name = settings.data.display();
+    let fail = |e: std::io::Error| {
+        let code = match e.kind() {
+            std::io::ErrorKind::PermissionDenied
+            | std::io::ErrorKind::ReadOnlyFilesystem
+            | std::io::ErrorKind::AlreadyExists
+            | std::io::ErrorKind::NotADirectory => EX_CONFIG,
+            _ => EX_IOERR,
+        };
+        CliError::Exit(code, format!("data directory {name}: {e}; name another with --data DIR"))
+    };
+    let disk = RealDisk::new(&settings.data, Budget::new(0)).map_err(fail)?;
+    let lock = disk.lock().map_err(fail)?.ok_or_else(|| {
+        let message = format!(
+            "data directory {name} is in use by another process; stop it, or name another \
+             directory with --data DIR"
+        );
+        CliError::Exit(EX_CONFIG, message)
+    })?;
+    if !disk.direct_io_works().map_err(fail)? {
+        let message = format!(
+            "data directory {name}: its file system has no direct I/O (O_DIRECT); use ext4 or XFS, \
+             in a container a volume"
+        );
+        return Err(CliError::Exit(EX_CONFIG, message));
+    }
+    if let Some(caveat) = disk.file_system().map_err(fail)?.caveat() {
+        tracing::warn!("data directory {name} is on {caveat}");
+    }
+    Ok(lock)
+}

@@ -1,0 +1,233 @@
+//! A client of a whole cluster: connections to its brokers, and what is known of it.
+
+use super::protocol::{Reply, Request};
+use super::{ClientError, Metadata, Retry, Transport};
+use crate::config::host_port;
+use crate::wire::kafka::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// Any broker.
+    Any,
+    /// The controller, where the cluster names one.
+    Controller,
+    /// The broker of this node id.
+    Node(i32),
+}
+
+/// Connections to a cluster. One request at a time to each broker, unless the caller uses
+/// [`Cluster::node`] itself.
+#[derive(Debug)]
+pub struct Cluster {
+    bootstrap: Vec<(String, u16)>,
+    metadata: Metadata,
+    /// By node id; -1 is the one that was found by its bootstrap address.
+    connections: BTreeMap<i32, Transport>,
+    connect_timeout: Duration,
+    timeout: Duration,
+    start: Instant,
+}
+
+impl Cluster {
+    /// How long an operation is tried before its last error is shown, in milliseconds.
+    pub const PATIENCE_MS: i64 = 10_000;
+
+    /// Connects to the first of `bootstrap`, `host:port` separated by commas, that answers.
+    pub fn connect(bootstrap: &str) -> Result<Self, ClientError> {
+        let addresses = bootstrap
+            .split(',')
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+            .map(|text| {
+                host_port(text, 9092)
+                    .ok()
+                    .filter(|(_, port)| *port > 0)
+                    .ok_or_else(|| ClientError::BadAddress(text.to_owned()))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if addresses.is_empty() {
+            return Err(ClientError::BadAddress(format!("'{bootstrap}'")));
+        }
+        let mut this = Self {
+            bootstrap: addresses,
+            metadata: Metadata::default(),
+            connections: BTreeMap::new(),
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(30),
+            start: Instant::now(),
+        };
+        this.any()?;
+        Ok(this)
+    }
+
+    /// What is known of the cluster.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Milliseconds since this client began.
+    pub fn now_ms(&self) -> i64 {
+        self.start.elapsed().as_millis() as i64
+    }
+
+    /// Asks for the cluster and these topics, or for all of them. Says nothing of a topic's own
+    /// errors: [`Metadata::topic`] does.
+    pub fn refresh(
+        &mut self,
+        topics: Option<&[&str]>,
+        auto_create: bool,
+    ) -> Result<(), ClientError> {
+        type Ask<'a> = MetadataRequest<'a>;
+        let topics = topics.map(|names| {
+            names
+                .iter()
+                .map(|name| MetadataRequestTopic { name: Some(name), ..Default::default() })
+                .collect()
+        });
+        let request =
+            Ask { topics, allow_auto_topic_creation: auto_create, ..MetadataRequest::default() };
+        let mut retry = Retry::new(self.now_ms(), Self::PATIENCE_MS);
+        loop {
+            let result = self.any().and_then(|(_, connection)| connection.call(&request));
+            match result {
+                Ok(reply) => {
+                    self.metadata.update(&reply.read::<Ask<'_>>()?);
+                    return Ok(());
+                }
+                Err(e) => {
+                    self.connections.clear();
+                    self.wait_or(&mut retry, e)?;
+                }
+            }
+        }
+    }
+
+    /// Makes sure that every partition of a topic has a leader, waiting for it a while: a new topic
+    /// takes a moment. Without `auto_create`, a topic that does not exist is an error at once.
+    pub fn find_topic(&mut self, name: &str, auto_create: bool) -> Result<(), ClientError> {
+        let mut retry = Retry::new(self.now_ms(), Self::PATIENCE_MS / 2);
+        loop {
+            self.refresh(Some(&[name]), auto_create)?;
+            let found = self.metadata.topic(name).and_then(|topic| {
+                topic.partitions.keys().try_for_each(|p| self.metadata.leader(name, *p).map(drop))
+            });
+            match found {
+                Ok(()) => return Ok(()),
+                Err(e @ ClientError::UnknownTopic(_)) if auto_create => {
+                    let now = self.now_ms();
+                    retry.after_failure(now).map(sleep_ms).ok_or(e)?;
+                }
+                Err(e) => self.wait_or(&mut retry, e)?,
+            }
+        }
+    }
+
+    /// Waits before the next attempt; gives the error back if there is to be none.
+    pub fn wait_or(&self, retry: &mut Retry, e: ClientError) -> Result<(), ClientError> {
+        if !e.is_retriable() {
+            return Err(e);
+        }
+        retry.after_failure(self.now_ms()).map(sleep_ms).ok_or(e)
+    }
+
+    /// Sends a request and waits for the answer. `check` reads it; an error of its that may pass is
+    /// met with another attempt, after metadata was asked for again.
+    pub fn call<R: Request, T>(
+        &mut self,
+        to: To,
+        request: &R,
+        check: impl Fn(&Reply) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        let mut retry = Retry::new(self.now_ms(), Self::PATIENCE_MS);
+        loop {
+            match self.try_call(to, request).and_then(|reply| check(&reply)) {
+                Ok(value) => return Ok(value),
+                Err(e) => {
+                    self.wait_or(&mut retry, e)?;
+                    self.refresh(Some(&[]), false)?;
+                }
+            }
+        }
+    }
+
+    fn try_call<R: Request>(&mut self, to: To, request: &R) -> Result<Reply, ClientError> {
+        let (id, connection) = self.connection(to)?;
+        let result = connection.call(request);
+        if result.is_err() {
+            self.forget(id);
+        }
+        result
+    }
+
+    fn connection(&mut self, to: To) -> Result<(i32, &mut Transport), ClientError> {
+        match to {
+            To::Node(id) => self.node(id).map(|c| (id, c)),
+            To::Any => self.any(),
+            To::Controller => {
+                if self.metadata.brokers.is_empty() {
+                    self.refresh(Some(&[]), false)?;
+                }
+                let id = self.metadata.controller;
+                if self.metadata.brokers.contains_key(&id) {
+                    return self.node(id).map(|c| (id, c));
+                }
+                self.any()
+            }
+        }
+    }
+
+    /// The connection to a broker, which is opened if there is none.
+    pub fn node(&mut self, id: i32) -> Result<&mut Transport, ClientError> {
+        if !self.connections.contains_key(&id) {
+            let broker = self.metadata.brokers.get(&id).ok_or_else(|| {
+                let why = "the cluster does not know it".to_owned();
+                ClientError::Unreachable { address: format!("broker {id}"), why }
+            })?;
+            let port = u16::try_from(broker.port).unwrap_or(0);
+            let connection =
+                Transport::connect(&broker.host, port, self.connect_timeout, self.timeout)
+                    .map_err(|e| match e {
+                        ClientError::Unreachable { address, why } => ClientError::Unreachable {
+                            address: format!("{address}, where broker {id} says it is"),
+                            why,
+                        },
+                        e => e,
+                    })?;
+            self.connections.insert(id, connection);
+        }
+        Ok(self.connections.get_mut(&id).expect("inserted above"))
+    }
+
+    /// Drops the connection to a broker, after an error.
+    pub fn forget(&mut self, id: i32) {
+        self.connections.remove(&id);
+    }
+
+    /// Any connection; opens one, to a bootstrap address, if there is none.
+    fn any(&mut self) -> Result<(i32, &mut Transport), ClientError> {
+        if self.connections.is_empty() {
+            let mut last = None;
+            for (host, port) in &self.bootstrap {
+                match Transport::connect(host, *port, self.connect_timeout, self.timeout) {
+                    Ok(connection) => {
+                        self.connections.insert(-1, connection);
+                        break;
+                    }
+                    Err(e) => last = last.or(Some(e)),
+                }
+            }
+            if let (true, Some(e)) = (self.connections.is_empty(), last) {
+                return Err(e);
+            }
+        }
+        let (id, connection) = self.connections.iter_mut().next().expect("one was inserted");
+        Ok((*id, connection))
+    }
+}
+
+fn sleep_ms(ms: i64) {
+    std::thread::sleep(Duration::from_millis(ms.max(0) as u64));
+}

@@ -1,0 +1,157 @@
+//! A connection to one broker over a blocking socket.
+
+use super::ClientError;
+use super::protocol::{Protocol, Reply, Request, frame_len};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+/// A connection that has agreed on versions. After an error it is of no use: drop it.
+#[derive(Debug)]
+pub struct Transport {
+    stream: TcpStream,
+    address: String,
+    timeout: Duration,
+    protocol: Protocol,
+}
+
+impl Transport {
+    /// Connects to `host:port`. `connect` is the time for the connection, `timeout` for each answer
+    /// and each write.
+    pub fn connect(
+        host: &str,
+        port: u16,
+        connect: Duration,
+        timeout: Duration,
+    ) -> Result<Self, ClientError> {
+        let address =
+            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let stream = open(host, port, connect)
+            .map_err(|e| ClientError::Unreachable { address: address.clone(), why: plain(&e) })?;
+        let mut this = Self { stream, address, timeout, protocol: Protocol::new("klamm") };
+        this.say_hello().map_err(|e| match e {
+            // A peer that hangs up at the first Kafka request speaks something else, as does one
+            // that waits for more.
+            ClientError::Broken { address, .. } => ClientError::NotKafka {
+                address,
+                why: "it closed the connection at the first request",
+            },
+            ClientError::NoAnswer { address, .. } => {
+                ClientError::NotKafka { address, why: "it does not answer" }
+            }
+            ClientError::OutOfOrder { .. } | ClientError::BadResponse { .. } => {
+                let address = this.address.clone();
+                ClientError::NotKafka { address, why: "its answer makes no sense" }
+            }
+            other => other,
+        })?;
+        Ok(this)
+    }
+
+    fn say_hello(&mut self) -> Result<(), ClientError> {
+        let timeout = self.timeout;
+        self.timeout = timeout.min(Duration::from_secs(5));
+        self.set_timeouts(Duration::ZERO)?;
+        let mut frame = Some(self.protocol.hello()?);
+        while let Some(bytes) = frame.take() {
+            self.write(&bytes)?;
+            let reply = self.receive()?;
+            frame = self.protocol.hello_answered(&reply)?;
+        }
+        self.timeout = timeout;
+        self.set_timeouts(Duration::ZERO)
+    }
+
+    /// Allows `more` than the usual time for answers: the broker may wait that long by request.
+    pub fn set_timeouts(&mut self, more: Duration) -> Result<(), ClientError> {
+        let read = self.stream.set_read_timeout(Some(self.timeout + more));
+        read.and_then(|()| self.stream.set_write_timeout(Some(self.timeout)))
+            .map_err(|e| self.broken(&e))
+    }
+
+    /// Sends a request and waits for its answer.
+    pub fn call<R: Request>(&mut self, request: &R) -> Result<Reply, ClientError> {
+        self.send(request)?;
+        self.receive()
+    }
+
+    /// Sends a request; [`Transport::receive`] gets its answer.
+    pub fn send<R: Request>(&mut self, request: &R) -> Result<(), ClientError> {
+        let frame = self.protocol.request(request, true)?;
+        self.write(&frame)
+    }
+
+    /// Sends a request that has no answer: Produce with acks=0.
+    pub fn send_only<R: Request>(&mut self, request: &R) -> Result<(), ClientError> {
+        let frame = self.protocol.request(request, false)?;
+        self.write(&frame)
+    }
+
+    /// Waits for the answer to the oldest request that has none.
+    pub fn receive(&mut self) -> Result<Reply, ClientError> {
+        let mut prefix = [0; 4];
+        self.stream.read_exact(&mut prefix).map_err(|e| self.broken(&e))?;
+        let len = frame_len(prefix)
+            .map_err(|why| ClientError::NotKafka { address: self.address.clone(), why })?;
+        // Grows as bytes arrive: a length alone costs nothing.
+        let mut frame = Vec::with_capacity(len.min(64 << 10));
+        let read = (&mut self.stream).take(len as u64).read_to_end(&mut frame);
+        match read {
+            Ok(n) if n == len => self.protocol.answered(frame),
+            Ok(_) => Err(self.broken(&ErrorKind::UnexpectedEof.into())),
+            Err(e) => Err(self.broken(&e)),
+        }
+    }
+
+    /// The version that an `R` is sent in.
+    pub fn version<R: Request>(&self) -> Result<i16, ClientError> {
+        self.protocol.version::<R>()
+    }
+
+    /// `host:port` of the broker.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    fn write(&mut self, frame: &[u8]) -> Result<(), ClientError> {
+        self.stream.write_all(frame).map_err(|e| self.broken(&e))
+    }
+
+    fn broken(&self, e: &io::Error) -> ClientError {
+        let address = self.address.clone();
+        match e.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                ClientError::NoAnswer { address, seconds: self.timeout.as_secs() }
+            }
+            _ => ClientError::Broken { address, why: plain(e) },
+        }
+    }
+}
+
+fn open(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, timeout) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
+}
+
+/// What the system says, in words without its error number.
+fn plain(e: &io::Error) -> String {
+    match e.kind() {
+        ErrorKind::UnexpectedEof => "the broker closed it".to_owned(),
+        ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        ErrorKind::ConnectionReset => "connection reset".to_owned(),
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => "timed out".to_owned(),
+        _ => {
+            let text = e.to_string();
+            text.split(" (os error").next().unwrap_or(&text).replace('\n', " ")
+        }
+    }
+}
