@@ -3,6 +3,7 @@
 
 use super::buffer::{AlignedBuf, Budget};
 use super::io::{Entry, Op};
+use super::sim_disk::SimDisk;
 use bytes::Bytes;
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
@@ -21,6 +22,8 @@ use std::sync::Arc;
 pub enum Disk {
     /// A directory of a file system.
     Real(RealDisk),
+    /// A simulated one, for tests.
+    Sim(SimDisk),
 }
 
 impl Disk {
@@ -28,6 +31,7 @@ impl Disk {
     pub fn run(&self, op: Op) -> io::Result<Bytes> {
         match self {
             Self::Real(disk) => disk.run(op),
+            Self::Sim(disk) => disk.run(op),
         }
     }
 
@@ -35,6 +39,7 @@ impl Disk {
     pub fn list(&self, dir: &str) -> io::Result<Vec<Entry>> {
         match self {
             Self::Real(disk) => disk.list(dir),
+            Self::Sim(disk) => disk.list(dir),
         }
     }
 
@@ -42,6 +47,7 @@ impl Disk {
     pub fn len(&self, path: &str) -> io::Result<Option<u64>> {
         match self {
             Self::Real(disk) => disk.len(path),
+            Self::Sim(disk) => disk.len(path),
         }
     }
 }
