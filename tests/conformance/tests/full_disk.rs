@@ -1,0 +1,99 @@
+//! A small file system of its own, filled up: errors, no hang, and service again after a deletion.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use conformance::raw::{self, Client, error};
+use conformance::{Broker, DataDir, broker::free_port, wait_for};
+
+/// An ext4 in a file, mounted; unmounted at the end.
+struct Mount {
+    point: PathBuf,
+}
+
+impl Mount {
+    /// `None`, with a message, where this user may not mount.
+    fn new(dir: &Path, size: &str) -> Option<Self> {
+        let (image, point) = (dir.join("disk.img"), dir.join("disk"));
+        std::fs::create_dir_all(&point).expect("a mount point");
+        let run = |program: &str, args: &[&str]| {
+            let output = Command::new(program).args(args).output();
+            output.is_ok_and(|o| {
+                if !o.status.success() {
+                    eprintln!("{program} {args:?}: {}", String::from_utf8_lossy(&o.stderr));
+                }
+                o.status.success()
+            })
+        };
+        let (image, at) = (image.to_str().expect("UTF-8"), point.to_str().expect("UTF-8"));
+        let mounted = run("truncate", &["-s", size, image])
+            && run("mkfs.ext4", &["-q", "-F", "-m", "0", image])
+            && run("mount", &["-o", "loop", image, at]);
+        if mounted {
+            return Some(Self { point });
+        }
+        eprintln!("skipped: no loop-mounted ext4 here (it takes root and mkfs.ext4)");
+        None
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.point).status();
+    }
+}
+
+#[test]
+fn a_full_disk_gives_errors_and_comes_back() {
+    let dir = DataDir::new("full-disk");
+    let Some(mount) = Mount::new(dir.path(), "400M") else { return };
+    let data = mount.point.join("data");
+    let mut broker = Broker::start_on(
+        &data,
+        dir.path(),
+        free_port(),
+        &["--memory", "256MiB", "--journal", "64MiB"],
+    );
+    let mut client = Client::connect(broker.addr()).expect("a connection");
+    let configs = [("file.delete.delay.ms", "0"), ("segment.bytes", "16777216")];
+    assert_eq!(client.create_topic("big", 1, &configs).expect("an answer"), error::NONE);
+    assert_eq!(client.create_topic("small", 1, &configs).expect("an answer"), error::NONE);
+
+    let value = vec![7; 900 << 10];
+    let batch = raw::batch(&[&value], 1_700_000_000_000, crc32c::crc32c);
+    let mut acknowledged = 0_i64;
+    let refused = loop {
+        // A read limit on the socket makes a hang a failure.
+        let (code, base) = client.produce("big", 0, &batch).expect("an answer, not a hang");
+        if code != error::NONE {
+            break code;
+        }
+        assert_eq!(base, acknowledged);
+        acknowledged += 1;
+        assert!(acknowledged < 500, "450 MiB on a disk of 400");
+    };
+    assert_eq!(refused, error::KAFKA_STORAGE_ERROR);
+    broker.assert_alive();
+    // Reading goes on, and everything acknowledged is there.
+    for offset in [0, acknowledged / 2, acknowledged - 1] {
+        let (code, _, bytes) = client.fetch("big", 0, offset).expect("an answer");
+        assert_eq!((code, bytes.is_empty()), (error::NONE, false), "offset {offset}");
+    }
+    let (code, end) = client.list_offset("big", 0, -1).expect("an answer");
+    assert_eq!((code, end), (error::NONE, acknowledged));
+
+    assert_eq!(client.delete_topic("big").expect("an answer"), error::NONE);
+    let small = raw::batch(&[b"room again"], 1_700_000_000_000, crc32c::crc32c);
+    let again = wait_for(Duration::from_mins(1), || {
+        let (code, _) = client.produce("small", 0, &small).expect("an answer");
+        (code == error::NONE).then_some(())
+    });
+    assert!(again.is_some(), "no service after the deletion");
+    broker.stop();
+    let broker = Broker::start_on(&data, dir.path(), free_port(), &["--journal", "64MiB"]);
+    let mut client = Client::connect(broker.addr()).expect("a connection");
+    assert!(client.list_offset("small", 0, -1).expect("an answer").1 > 0);
+    drop(broker);
+    drop(mount);
+}
