@@ -164,6 +164,10 @@ impl Broker {
         if !args.contains(&"--memory") {
             command.args(["--memory", "512MiB"]);
         }
+        // Small, so that it wraps around and starts stay quick.
+        if !args.contains(&"--journal") {
+            command.args(["--journal", "128MiB"]);
+        }
         command.args(args).stdin(Stdio::null());
         command.stdout(out.try_clone().expect("the log file")).stderr(out);
         // Settings of the developer's shell would change what is tested.

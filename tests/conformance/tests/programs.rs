@@ -33,7 +33,8 @@ fn kcat() {
     let broker = Broker::start(&dir, &[]);
     for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
         let topic = format!("kcat-{codec}");
-        let text: String = (0..500).map(|i| format!("{codec} line {i}\n")).collect();
+        let lines: Vec<_> = (0..500).map(|i| format!("{codec} line {i}\n")).collect();
+        let text = lines.concat();
         let server = ["-b", &broker.bootstrap(), "-t", &topic].map(str::to_owned);
         let mut produce = Command::new(&kcat)
             .args(&server)
