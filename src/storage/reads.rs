@@ -278,12 +278,12 @@ impl Engine {
     /// this one; the log end where there is none.
     pub fn offset_hint_for_time(&self, slot: Slot, timestamp: i64) -> i64 {
         let log = self.log(slot);
-        let hint = match log.segments.iter().find(|s| s.meta.max_timestamp >= timestamp) {
-            Some(segment) => segment.offset_before_time(timestamp),
-            None => {
-                let found = log.pending.iter().find(|p| p.header().max_timestamp() >= timestamp);
-                found.map_or(log.end, |p| p.base)
-            }
+        let placed = log.segments.iter().find(|s| s.meta.max_timestamp >= timestamp);
+        let hint = if let Some(segment) = placed {
+            segment.offset_before_time(timestamp)
+        } else {
+            let found = log.pending.iter().find(|p| p.header().max_timestamp() >= timestamp);
+            found.map_or(log.end, |p| p.base)
         };
         hint.max(log.start)
     }

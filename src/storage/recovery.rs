@@ -573,36 +573,33 @@ fn sweep(
     for entry in list(segment::DIR)? {
         let dir = format!("{}/{}", segment::DIR, entry.name);
         let state = TopicId::from_hex(&entry.name).map(|topic| (topic, topic_state(topic)));
-        match state {
-            Some((topic, known @ (TopicState::Live | TopicState::Deleting))) => {
-                let deleting = known == TopicState::Deleting;
-                if report.clean && !deleting {
-                    continue;
-                }
-                for file in list(&dir)? {
-                    let named = segment::parse_name(&file.name);
-                    let needed = named.is_some_and(|(partition, base, generation, _)| {
-                        kept.contains(&(TopicPartition { topic, partition }, base, generation))
-                    });
-                    if !needed {
-                        let path = format!("{dir}/{}", file.name);
-                        run(Op::Unlink { path: path.as_str().into() }, &path)?;
-                    }
-                }
-                if deleting {
-                    run(Op::RemoveDir { path: dir.as_str().into() }, &dir)?;
-                }
+        let Some((topic, known)) = state.filter(|s| s.1 != TopicState::Unknown) else {
+            run(Op::MakeDir { path: ORPHANS.into() }, ORPHANS)?;
+            let aside = format!("{ORPHANS}/{}", entry.name);
+            // What the journal had of it may lie there already.
+            let to = if list(&aside)?.is_empty() { aside } else { format!("{aside}/segments") };
+            run(Op::Rename { from: dir.as_str().into(), to: to.as_str().into() }, &dir)?;
+            run(Op::SyncDir { path: ORPHANS.into() }, ORPHANS)?;
+            run(Op::SyncDir { path: segment::DIR.into() }, segment::DIR)?;
+            report.orphans.push(to);
+            continue;
+        };
+        let deleting = known == TopicState::Deleting;
+        if report.clean && !deleting {
+            continue;
+        }
+        for file in list(&dir)? {
+            let named = segment::parse_name(&file.name);
+            let needed = named.is_some_and(|(partition, base, generation, _)| {
+                kept.contains(&(TopicPartition { topic, partition }, base, generation))
+            });
+            if !needed {
+                let path = format!("{dir}/{}", file.name);
+                run(Op::Unlink { path: path.as_str().into() }, &path)?;
             }
-            _ => {
-                run(Op::MakeDir { path: ORPHANS.into() }, ORPHANS)?;
-                let aside = format!("{ORPHANS}/{}", entry.name);
-                // What the journal had of it may lie there already.
-                let to = if list(&aside)?.is_empty() { aside } else { format!("{aside}/segments") };
-                run(Op::Rename { from: dir.as_str().into(), to: to.as_str().into() }, &dir)?;
-                run(Op::SyncDir { path: ORPHANS.into() }, ORPHANS)?;
-                run(Op::SyncDir { path: segment::DIR.into() }, segment::DIR)?;
-                report.orphans.push(to);
-            }
+        }
+        if deleting {
+            run(Op::RemoveDir { path: dir.as_str().into() }, &dir)?;
         }
     }
     Ok(())

@@ -67,6 +67,9 @@ struct Job {
     applied: bool,
 }
 
+/// A block of an index file: the file, where in it, the block.
+type IndexWrite = (FilePath, u64, Vec<u8>);
+
 /// A round under way.
 #[derive(Debug)]
 pub(super) struct Round {
@@ -83,7 +86,7 @@ pub(super) struct Round {
     bytes_in_flight: usize,
     new_topic_dirs: BTreeSet<FilePath>,
     creates: Vec<FilePath>,
-    index_writes: Vec<(FilePath, u64, Vec<u8>)>,
+    index_writes: Vec<IndexWrite>,
     syncs: Vec<FilePath>,
     dirs: BTreeSet<FilePath>,
 }
@@ -375,10 +378,7 @@ impl Engine {
     }
 
     /// Full blocks of the indexes of segments that grew: files to create, blocks to write.
-    fn index_blocks(
-        &mut self,
-        round: &mut Round,
-    ) -> (Vec<FilePath>, Vec<(FilePath, u64, Vec<u8>)>) {
+    fn index_blocks(&mut self, round: &mut Round) -> (Vec<FilePath>, Vec<IndexWrite>) {
         let (mut creates, mut writes) = (Vec::new(), Vec::new());
         let slots: BTreeSet<_> = round.jobs.iter().map(|j| j.slot).collect();
         for slot in slots {
