@@ -511,7 +511,8 @@ impl Engine {
                     plan.add_append(*slot, append, &mut log.open_frame, self.options.max_block)
                 }
                 Staged::Copy { slot, base } => {
-                    let log = self.logs[slot.index()].as_ref();
+                    // A copy behind its log's `Drop` would bring the log back.
+                    let log = self.logs[slot.index()].as_ref().filter(|log| !log.dropped);
                     let found = log.and_then(|log| log.pending_at(*base));
                     plan.add_copy(found.map(|p| &p.frame), self.options.max_block)
                 }
