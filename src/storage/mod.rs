@@ -25,6 +25,7 @@ pub mod replay;
 pub mod ring;
 mod round;
 pub mod segment;
+pub mod space;
 pub mod sim_disk;
 
 #[cfg(test)]
