@@ -2,8 +2,41 @@
 //!
 //! `engine` is the pure storage of one shard: `journal`, `block` and `frame` are what a turn writes;
 //! `round` brings it into `segment`s and writes the `checkpoint`; `reads`, `cache` and `index` serve
-//! it; `recovery` makes engines from what the last run left. `io` has the operations on files,
-//! `disk` and `ring` carry them out.
+//! it; `replay` and `recovery` make engines from what the last run left. `io` has the operations on
+//! files, `disk` and `ring` carry them out.
+//!
+//! ```text
+//! meta.properties                     whose directory it is
+//! MANIFEST                            life, shards, clean or not; replaced by one rename
+//! meta/                               the Raft log of the metadata
+//! journal/LIFE-SHARD-NUMBER.jnl       ring of pre-written files
+//! checkpoint/LIFE-SHARD.ckpt          what is placed, and each partition's state
+//! topics/TOPIC/PARTITION-BASE-GENERATION.log, .idx
+//! orphans/                            data without metadata, moved aside
+//! ```
+//!
+//! # What is durable when
+//! An append is acknowledged when its block, and every block before it, was written and synced. A
+//! journal file is used again only when a checkpoint that covers its blocks is durable, and that
+//! checkpoint is written only when the segments that it names are synced (`round`).
+//!
+//! # Decisions, each with the crash that it must survive
+//! - *A segment's chunk is padded to 4 KiB*, so no block of a segment is written twice. With partial
+//!   tail blocks completed later, a power cut during the second write could tear bytes whose journal
+//!   space was already used again.
+//! - *Rolls are not journaled.* Which segment a frame goes to is decided when it is placed; until a
+//!   checkpoint says so nothing is placed, and a crash simply decides again.
+//! - *Each run writes a new life* (journal files and checkpoints with the life in their names) beside
+//!   the old one and switches by renaming the manifest. A crash during recovery, or during the
+//!   recovery of that, finds the old life whole. A stale block can not be taken for a new one: its
+//!   header names its life.
+//! - *`applied_lsn`*: replay applies a `Truncate` to the frames that stood before it, and to segments
+//!   only where the checkpoint does not include it. So a run appended and placed after the
+//!   truncation is not cut.
+//! - *Pending frames stay in memory* (slices of journal blocks) until they are placed; the journal is
+//!   therefore no larger than a quarter of the memory budget.
+//!
+//! Not here yet: large runs past the journal straight into segments (`Placed` is reserved for it).
 
 pub mod block;
 pub mod buffer;
@@ -25,8 +58,8 @@ pub mod replay;
 pub mod ring;
 mod round;
 pub mod segment;
-pub mod space;
 pub mod sim_disk;
+pub mod space;
 
 #[cfg(test)]
 mod engine_tests;
