@@ -13,6 +13,8 @@ mod error;
 mod header;
 mod read;
 mod rewrite;
+#[cfg(test)]
+mod tests;
 mod validate;
 mod varint;
 mod walk;

@@ -63,7 +63,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn reader(bytes: &[u8]) -> impl FnMut() -> Result<u8, RecordError> {
-        let mut bytes = bytes.to_vec().into_iter();
+        let mut bytes = bytes.iter().copied();
         move || bytes.next().ok_or(RecordError::Malformed("end"))
     }
 
