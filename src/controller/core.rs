@@ -18,8 +18,6 @@ use std::sync::Arc;
 
 /// A log file that is longer than this is replaced by a snapshot.
 const LOG_BYTES_MAX: u64 = 8 << 20;
-/// The same, at a start: the next start is to be quick.
-const LOG_BYTES_MAX_AT_START: u64 = 256 << 10;
 
 /// Why the metadata cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +127,7 @@ pub struct Controller {
     file: u64,
     end: u64,
     log_bytes_max: u64,
-    /// Set where the file must not be appended to.
+    /// Set from the start to the first write.
     replace_log: bool,
     shards: usize,
     /// Which shards dropped a deleted topic.
@@ -155,18 +153,21 @@ fn run(disk: &Disk, op: Op) -> Result<Bytes, MetaError> {
     disk.run(op).map_err(|source| MetaError::Io { what, source })
 }
 
-/// A whole file; `None` where there is none. It is synced first: a process that was killed may have
-/// left what can be read and is not on the medium, and nothing may be built on that.
+/// A whole file; `None` where there is none.
 fn read(disk: &Disk, path: &str) -> Result<Option<Bytes>, MetaError> {
     let len =
         disk.len(path).map_err(|source| MetaError::Io { what: format!("read {path}"), source })?;
     let Some(len) = len else { return Ok(None) };
-    run(disk, Op::Sync { path: path.into() })?;
     if len == 0 {
         return Ok(Some(Bytes::new()));
     }
     let bytes = run(disk, Op::Read { path: path.into(), pos: 0, len: align_up(len as usize) })?;
     Ok(Some(bytes))
+}
+
+fn list(disk: &Disk) -> Result<Vec<DirEntry>, MetaError> {
+    disk.list(log::DIR)
+        .map_err(|source| MetaError::Io { what: format!("list {}", log::DIR), source })
 }
 
 impl Controller {
@@ -214,14 +215,6 @@ impl Controller {
             let path = path.to_owned();
             move |source| MetaError::Unreadable { path, source }
         };
-        let begun = disk
-            .list(log::DIR)
-            .map_err(|source| MetaError::Io { what: format!("list {}", log::DIR), source })?;
-        if !begun.is_empty() {
-            // As in `read`: names, too, may be visible and not durable.
-            run(disk, Op::SyncDir { path: "".into() })?;
-            run(disk, Op::SyncDir { path: log::DIR.into() })?;
-        }
         let (image, state) = if let Some(bytes) = read(disk, log::SNAPSHOT)? {
             let payload = log::snapshot_payload(&bytes).ok_or_else(|| {
                 MetaError::Damaged(format!("the checksum of {} is wrong", log::SNAPSHOT))
@@ -229,7 +222,7 @@ impl Controller {
             codec::decode_snapshot(payload, options.node_id, options.fixed.clone())
                 .map_err(unreadable(log::SNAPSHOT))?
         } else {
-            Self::begin(disk, options, &begun, &budget)?
+            Self::begin(disk, options, &budget)?
         };
         if *image.cluster_id != *options.cluster_id {
             return Err(MetaError::OtherCluster {
@@ -291,7 +284,10 @@ impl Controller {
             file: state.log,
             end: scan.end,
             log_bytes_max,
-            replace_log: scan.torn || scan.end > LOG_BYTES_MAX_AT_START.min(log_bytes_max),
+            // What was read may not be durable: a process that was killed, or whose sync failed,
+            // leaves what can be read and what no later sync brings to the medium. So nothing is
+            // appended to it; all of it is written anew, to new files.
+            replace_log: true,
             shards: options.shards,
             dropped: BTreeMap::new(),
             budget,
@@ -302,9 +298,9 @@ impl Controller {
     fn begin(
         disk: &Disk,
         options: &OpenOptions,
-        files: &[DirEntry],
         budget: &Arc<Budget>,
     ) -> Result<(Image, SnapshotState), MetaError> {
+        let files = list(disk)?;
         // A start that was cut short leaves an empty log file; one that was not leaves a snapshot.
         for entry in files.iter().filter(|it| log::log_number(&it.name).is_some()) {
             let path = format!("{}/{}", log::DIR, entry.name);
@@ -316,6 +312,12 @@ impl Controller {
         let image = Image::new(&options.cluster_id, options.node_id, options.fixed.clone());
         let voters = vec![raft_id(options.node_id)];
         let state = SnapshotState { term: 0, hard_state: HardState::default(), voters, log: 0 };
+        // A directory that is there may be one whose sync failed, and then no later sync makes it
+        // durable: a new one is made.
+        for file in files {
+            run(disk, Op::Unlink { path: format!("{}/{}", log::DIR, file.name).into() })?;
+        }
+        run(disk, Op::RemoveDir { path: log::DIR.into() })?;
         run(disk, Op::MakeDir { path: log::DIR.into() })?;
         run(disk, Op::SyncDir { path: "".into() })?;
         let snapshot = codec::encode_snapshot(&image, &state);
@@ -337,10 +339,7 @@ impl Controller {
 
     /// Removes what a power cut left of a replacement.
     fn remove_leftovers(&self, disk: &Disk) -> Result<(), MetaError> {
-        let entries = disk
-            .list(log::DIR)
-            .map_err(|source| MetaError::Io { what: format!("list {}", log::DIR), source })?;
-        for entry in entries {
+        for entry in list(disk)? {
             let path = format!("{}/{}", log::DIR, entry.name);
             let stale = log::log_number(&entry.name).is_some_and(|number| number != self.file);
             if stale || path == log::SNAPSHOT_TMP {

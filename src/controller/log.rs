@@ -11,11 +11,13 @@
 //! old log file removed. A power cut at any point leaves either the old pair or the new one, and
 //! files that neither names are removed at the next start.
 //!
-//! Crash orders that this must survive (tests in `core`): a torn write at the tail, followed by a
-//! start that appends elsewhere (a start after a torn tail begins a new file, so what the torn
-//! write left behind is never read again); a cut between any two operations of a replacement; a
-//! lost rename after the new log file was made (the new file is empty or unnamed, the old pair
-//! holds).
+//! A start never appends to what it found: it replaces log and snapshot before it promises
+//! anything. What can be read after a failed sync need not be on the medium, and a later sync that
+//! succeeds does not say that it is. So what a torn write left behind is never read again, either.
+//!
+//! Crash orders that this must survive (`crash_tests`): a torn write at the tail, followed by a
+//! start; a cut between any two operations of a replacement; a sync that fails, a start that reads
+//! what was not synced, and a power cut after it; a lost rename after the new log file was made.
 
 use crate::storage::buffer::{ALIGN, AlignedBuf, Budget, align_up};
 use crate::storage::io::{FilePath, Op};
@@ -81,23 +83,17 @@ pub struct Scan<'a> {
     pub writes: Vec<&'a [u8]>,
     /// Where they end.
     pub end: u64,
-    /// Whether a torn write follows them.
-    pub torn: bool,
     /// Where a valid write stands behind what does not check; the file is damaged.
     pub valid_after: Option<u64>,
 }
 
 /// Reads a log file up to its end or to its first write that does not check.
 pub fn scan(bytes: &[u8], file: u64) -> Scan<'_> {
-    let mut scan = Scan { writes: Vec::new(), end: 0, torn: false, valid_after: None };
+    let mut scan = Scan { writes: Vec::new(), end: 0, valid_after: None };
     while let Some((payload, next)) = unframe(bytes, file, scan.end) {
         scan.writes.push(payload);
         scan.end = next;
     }
-    let rest = bytes.get(scan.end as usize..).unwrap_or_default();
-    // A file may be longer than what was written to it, but only a write that began leaves
-    // anything but zeros there.
-    scan.torn = rest.iter().any(|byte| *byte != 0);
     let blocks = (scan.end..bytes.len() as u64).step_by(ALIGN).skip(1);
     scan.valid_after = blocks.into_iter().find(|pos| unframe(bytes, file, *pos).is_some());
     scan

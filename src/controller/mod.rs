@@ -12,6 +12,8 @@ mod generated {
     pub mod metadata;
 }
 mod core;
+#[cfg(test)]
+mod crash_tests;
 mod image;
 mod log;
 mod record;

@@ -41,7 +41,7 @@ impl Drop for Dir {
     }
 }
 
-fn options() -> OpenOptions {
+pub(super) fn options() -> OpenOptions {
     OpenOptions {
         cluster_id: "cluster".into(),
         node_id: 1,
@@ -57,15 +57,15 @@ fn open(disk: &Disk) -> Controller {
     Controller::open(disk, &options()).unwrap().0
 }
 
-fn id(number: u8) -> TopicId {
+pub(super) fn id(number: u8) -> TopicId {
     TopicId([number; 16])
 }
 
-fn partitions(count: usize) -> Vec<NewPartition> {
+pub(super) fn partitions(count: usize) -> Vec<NewPartition> {
     vec![NewPartition { replicas: Arc::new([1]) }; count]
 }
 
-fn topic(number: u8, count: usize) -> Record {
+pub(super) fn topic(number: u8, count: usize) -> Record {
     let name = format!("topic-{number}");
     Record::TopicCreated { id: id(number), name, partitions: partitions(count), settings: vec![] }
 }
@@ -86,7 +86,7 @@ fn commit(controller: &mut Controller, disk: &Disk, records: &[Record]) -> Arc<I
 
 /// What an image shows, without what shares it.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Model {
+pub(super) struct Model {
     topics: BTreeMap<String, ModelTopic>,
     deleting: BTreeSet<TopicId>,
     broker: BTreeMap<String, String>,
@@ -94,14 +94,14 @@ struct Model {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-struct ModelTopic {
+pub(super) struct ModelTopic {
     id: TopicId,
     epochs: Vec<i32>,
     settings: BTreeMap<String, String>,
 }
 
 impl Model {
-    fn of(image: &Image) -> Self {
+    pub(super) fn of(image: &Image) -> Self {
         let topics = image.topics().map(|topic| {
             assert!(image.topic_by_id(topic.id).is_some_and(|it| it.name == topic.name));
             let expected =
@@ -123,7 +123,7 @@ impl Model {
         self.topics.values_mut().find(|topic| topic.id == id)
     }
 
-    fn apply(&mut self, record: &Record) {
+    pub(super) fn apply(&mut self, record: &Record) {
         let merge = |into: &mut BTreeMap<String, String>, settings: &[(String, Option<String>)]| {
             for (name, value) in settings {
                 into.remove(name);
@@ -204,7 +204,7 @@ fn plausible(records: Vec<Record>) -> Vec<Record> {
     records.into_iter().filter(fresh).collect()
 }
 
-fn started() -> Record {
+pub(super) fn started() -> Record {
     Record::BrokerStarted { broker: 1, host: "localhost".into(), port: 9092, rack: None }
 }
 
@@ -361,10 +361,10 @@ fn a_torn_tail_is_cut() {
     let settings = (0..100).map(|i| (format!("name.{i}"), "v".repeat(100))).collect();
     let big =
         Record::TopicCreated { id: id(2), name: "big".into(), partitions: partitions(1), settings };
-    let start = std::fs::metadata(dir.file("meta/log-0")).unwrap().len();
+    let start = std::fs::metadata(dir.file("meta/log-1")).unwrap().len();
     commit(&mut controller, &disk, &[big]);
     drop(controller);
-    let whole = std::fs::read(dir.file("meta/log-0")).unwrap();
+    let whole = std::fs::read(dir.file("meta/log-1")).unwrap();
     let snapshot = std::fs::read(dir.file("meta/snapshot")).unwrap();
     let written = whole.len() - start as usize;
     assert!(written >= 3 * 4096, "the last write has several blocks");
@@ -382,7 +382,7 @@ fn a_torn_tail_is_cut() {
         let has_all = padded == whole;
         std::fs::remove_dir_all(dir.file("meta")).unwrap();
         std::fs::create_dir(dir.file("meta")).unwrap();
-        std::fs::write(dir.file("meta/log-0"), &bytes).unwrap();
+        std::fs::write(dir.file("meta/log-1"), &bytes).unwrap();
         std::fs::write(dir.file("meta/snapshot"), &snapshot).unwrap();
         let mut controller = open(&disk);
         let image = controller.image();
@@ -405,7 +405,7 @@ fn damage_before_the_tail_is_refused() {
         commit(&mut controller, &disk, &[topic(number, 1)]);
     }
     drop(controller);
-    let path = dir.file("meta/log-0");
+    let path = dir.file("meta/log-1");
     let whole = std::fs::read(&path).unwrap();
     for block in 0..whole.len() / 4096 - 1 {
         for at in [0, 5, 20, 33, 60] {
