@@ -236,6 +236,10 @@ pub struct Engine {
     pub(super) last_round_ms: i64,
     pub(super) shutting_down: bool,
     pub(super) checkpoint_due: bool,
+    /// A log is idle and has frames pending.
+    pub(super) idle_due: bool,
+    /// Something happened that the next turn looks at.
+    look: bool,
     disk_full: bool,
     failed: bool,
     pub(super) stats: EngineStats,
@@ -270,6 +274,8 @@ impl Engine {
             last_round_ms: 0,
             shutting_down: false,
             checkpoint_due: false,
+            idle_due: false,
+            look: true,
             disk_full: false,
             failed: false,
             stats: EngineStats::default(),
@@ -445,9 +451,10 @@ impl Engine {
         self.staged_bytes
     }
 
-    /// Whether a turn would write a block now.
+    /// Whether a turn has something to do: a block to write, or a decision to look at after a
+    /// completion or a tick.
     pub fn wants_turn(&self) -> bool {
-        !self.staged.is_empty() && self.may_write() && self.need_room.is_none()
+        self.look || (!self.staged.is_empty() && self.may_write() && self.need_room.is_none())
     }
 
     /// One block in flight lets others gather for the next; a second one goes along only when it is
@@ -462,6 +469,7 @@ impl Engine {
     /// Writes what was staged, and starts a round when one is due. `snapshot` gives the state of a
     /// log's partition core as of its log end.
     pub fn turn(&mut self, now_ms: i64, snapshot: &mut dyn FnMut(Slot) -> Vec<u8>) {
+        self.look = false;
         if self.failed {
             return;
         }
@@ -471,7 +479,7 @@ impl Engine {
             }
         }
         self.prepare_journal();
-        if self.round_is_due(now_ms) {
+        if self.round_is_due() {
             self.start_round(now_ms, snapshot);
         }
     }
@@ -688,6 +696,7 @@ impl Engine {
 
     /// Takes in that a submission ended. Events go to `out`.
     pub fn complete(&mut self, now_ms: i64, completion: Completion, out: &mut Vec<Event>) {
+        self.look = true;
         let purpose = self.purposes.remove(&completion.id).expect("completions answer submissions");
         if let Err(error) = &completion.result
             && !matches!(purpose, Purpose::Unlink(_))
@@ -947,6 +956,10 @@ impl Engine {
             }
         }
         self.start_removals(now_ms);
+        self.look = true;
+        self.idle_due = self.pending_bytes > 0
+            && now_ms - self.last_round_ms >= self.options.idle_ms
+            && self.logs.iter().flatten().any(|log| self.is_idle(log, now_ms));
         let spare = self.options.budget.left();
         if spare < self.options.budget.limit() / 8 {
             self.cache.shrink(self.cache.bytes() / 2);
@@ -971,6 +984,7 @@ impl Engine {
     /// From now on everything is written back, however small.
     pub fn begin_shutdown(&mut self, now_ms: i64) {
         self.shutting_down = true;
+        self.look = true;
         self.checkpoint_due = true;
         self.start_removals(now_ms);
     }

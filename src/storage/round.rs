@@ -99,7 +99,7 @@ impl Round {
 }
 
 impl Engine {
-    pub(super) fn round_is_due(&self, now_ms: i64) -> bool {
+    pub(super) fn round_is_due(&self) -> bool {
         if self.round.is_some() {
             return false;
         }
@@ -108,13 +108,11 @@ impl Engine {
         }
         let (used, limit) = self.journal_use();
         let full = used >= limit / 2 || self.starved();
-        let idle = self.pending_bytes > 0
-            && now_ms - self.last_round_ms >= self.options.idle_ms
-            && self.logs.iter().flatten().any(|log| self.is_idle(log, now_ms));
-        (full && self.reclaimable().is_some()) || idle
+        (full && self.reclaimable().is_some()) || self.idle_due
     }
 
-    fn is_idle(&self, log: &Log, now_ms: i64) -> bool {
+    /// Whether a log had no appends for long and still has frames pending.
+    pub(super) fn is_idle(&self, log: &Log, now_ms: i64) -> bool {
         !log.pending.is_empty() && now_ms - log.last_append >= self.options.idle_ms
     }
 
@@ -167,6 +165,7 @@ impl Engine {
         }
         self.last_round_ms = now_ms;
         self.checkpoint_due = false;
+        self.idle_due = false;
         self.round = Some(round);
         self.enter(Stage::MakeDirs);
         self.advance_round(now_ms);
