@@ -4,8 +4,15 @@
 //! file or a pipe that cannot be reached or breaks, 78 (`EX_CONFIG`) wrong configuration or
 //! environment. Errors are one line on the standard error output, results go to the standard output.
 
+mod consume;
 mod error;
+mod names;
+mod offsets;
+mod output;
+mod partitioner;
+mod produce;
 mod serve;
+mod topic;
 
 pub use error::CliError;
 
@@ -33,6 +40,27 @@ struct Klamm {
 enum Command {
     /// Run a broker
     Serve(serve::Serve),
+    /// Create, list, describe, change and delete topics
+    Topic(topic::Topic),
+    /// Send lines of the standard input as messages
+    Produce(produce::Produce),
+    /// Print the messages of a topic
+    Consume(consume::Consume),
+}
+
+/// Which broker the tools talk to.
+#[derive(clap::Args, Clone, Debug)]
+struct Broker {
+    /// Brokers to ask first, separated by commas [default: 127.0.0.1:9092]
+    #[arg(
+        short,
+        long,
+        alias = "bootstrap-server",
+        env = "KLAMM_BOOTSTRAP",
+        hide_env_values = true
+    )]
+    #[arg(value_name = "HOST:PORT", default_value = "127.0.0.1:9092", hide_default_value = true)]
+    bootstrap: String,
 }
 
 /// Runs the command that `args` name, the program's name first; returns the process's exit code.
@@ -43,6 +71,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match parsed {
         Ok(klamm) => match klamm.command {
             Command::Serve(command) => serve::run(&command),
+            Command::Topic(command) => topic::run(&command),
+            Command::Produce(command) => produce::run(&command),
+            Command::Consume(command) => consume::run(&command),
         },
         Err(e) => return wrong_usage(&e),
     };
@@ -122,6 +153,8 @@ mod tests {
         let e = error(&["klamm", "serve", "--lisen", "x"]);
         assert!(e.contains("'--lisen'") && e.contains("'--listen'"), "{e}");
         assert!(e.ends_with("see 'klamm serve --help'"), "{e}");
+        let e = error(&["klamm", "topic", "create"]);
+        assert!(e.ends_with("see 'klamm topic create --help'"), "{e}");
         let e = error(&["klamm", "srve"]);
         assert!(e.contains("serve") && !e.contains('\n'), "{e}");
     }

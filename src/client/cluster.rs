@@ -153,7 +153,8 @@ impl Cluster {
         }
     }
 
-    fn try_call<R: Request>(&mut self, to: To, request: &R) -> Result<Reply, ClientError> {
+    /// Sends a request once and waits for its answer; after an error the connection is dropped.
+    pub fn try_call<R: Request>(&mut self, to: To, request: &R) -> Result<Reply, ClientError> {
         let (id, connection) = self.connection(to)?;
         let result = connection.call(request);
         if result.is_err() {

@@ -137,8 +137,8 @@ impl ClientError {
     }
 }
 
-/// `code` as a result: `what` was asked, `message` is the broker's.
-pub(crate) fn check(
+/// An error code as a result: `what` was asked, `message` is the broker's.
+pub fn check_code(
     code: i16,
     what: impl FnOnce() -> String,
     message: Option<&str>,

@@ -12,7 +12,7 @@ mod retry;
 mod transport;
 
 pub use cluster::{Cluster, To};
-pub use error::ClientError;
+pub use error::{ClientError, check_code};
 pub use metadata::{BrokerInfo, Metadata, PartitionMeta, TopicMeta};
 pub use protocol::{Protocol, Reply, Request};
 pub use retry::Retry;

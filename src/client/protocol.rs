@@ -167,7 +167,7 @@ impl Protocol {
             return self.say_hello(offered.clamp(0, reply.version - 1)).map(Some);
         }
         let response = reply.read::<Hello>()?;
-        super::error::check(response.error_code, || "asking for versions".to_owned(), None)?;
+        super::error::check_code(response.error_code, || "asking for versions".to_owned(), None)?;
         self.offered = response
             .api_keys
             .iter()

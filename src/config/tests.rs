@@ -72,13 +72,13 @@ fn flags_beat_environment_beats_file() {
 fn broker_properties_keep_kafkas_names() {
     let file = "[broker]\nnum.partitions = 4\nauto.create.topics.enable = false\n\
                 'log.retention.ms' = -1\nlog.retention.bytes = 100\ncompression.type = 'producer'\n\
-                log.cleanup.policy = ['delete', 'compact']";
+                log.cleanup.policy = ['delete']";
     let flags = Flags { overrides: vec!["num.partitions=9".to_owned()], ..Flags::default() };
     let s = settings(&flags, &[], Some(file));
     let want = [
         ("auto.create.topics.enable", "false"),
         ("compression.type", "producer"),
-        ("log.cleanup.policy", "delete,compact"),
+        ("log.cleanup.policy", "delete"),
         ("log.retention.bytes", "100"),
         ("log.retention.ms", "-1"),
         ("num.partitions", "9"),
