@@ -7,6 +7,8 @@
 //! durable is committed; the names are those of a replicated log.
 
 mod epochs;
+#[cfg(test)]
+mod model;
 mod producers;
 mod snapshot;
 
@@ -305,6 +307,7 @@ mod tests {
         BatchHeader::parse(&builder.build()).unwrap()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "compared with what append returns")]
     fn accept(base_offset: i64, last_offset: i64) -> Result<Append, ErrorCode> {
         Ok(Append::Accept { base_offset, last_offset })
     }
