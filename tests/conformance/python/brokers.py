@@ -1,0 +1,117 @@
+"""Starts what the scripts beside this folder compare: Klamm, and Apache Kafka as the reference."""
+
+import atexit
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+CONFORMANCE = pathlib.Path(__file__).resolve().parent.parent
+ROOT = CONFORMANCE.parent.parent
+KAFKA = CONFORMANCE / "kafka" / "kafka"
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def klamm_binary():
+    """`KLAMM_BIN`, or a release build."""
+    if "KLAMM_BIN" in os.environ:
+        return pathlib.Path(os.environ["KLAMM_BIN"])
+    subprocess.run(["cargo", "build", "--release", "--bin", "klamm"], cwd=ROOT, check=True)
+    return ROOT / "target/release/klamm"
+
+
+class Klamm:
+    """A broker process; its data and log are kept until the next run."""
+
+    def __init__(self, name, *args, data=None, port=None, wipe=True):
+        self.dir = ROOT / "target" / "scripts" / name
+        if wipe:
+            shutil.rmtree(self.dir, ignore_errors=True)
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.data = pathlib.Path(data or self.dir / "data")
+        self.port = port or free_port()
+        self.args = args
+        self.process = None
+        atexit.register(self.kill)
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    def start(self):
+        """Starts it and gives the seconds until a connection was accepted."""
+        command = [klamm_binary(), "serve", "--data", self.data, "--listen", self.address, *self.args]
+        with open(self.dir / "log", "ab") as log:
+            started = time.monotonic()
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return time.monotonic() - started
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > started + 120:
+                    sys.exit(f"klamm does not serve: see {self.dir / 'log'}")
+                time.sleep(0.001)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=120)
+        assert code == 0, f"exit code {code} after SIGTERM: see {self.dir / 'log'}"
+
+    def kill(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def start_kafka():
+    """Starts the reference on an empty directory; gives its port."""
+    port = free_port()
+    subprocess.run([KAFKA, "start", str(port)], check=True)
+    atexit.register(lambda: subprocess.run([KAFKA, "stop"], check=False))
+    return port
+
+
+def client_jar():
+    subprocess.run([KAFKA, "fetch"], check=True)
+    return next((ROOT / "target/kafka/jars").glob("kafka-clients-*.jar"))
+
+
+class Connection:
+    """A socket that speaks in frames."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def receive(self):
+        """The next frame without its length; `None` when the peer closes."""
+        head = self._exactly(4)
+        return head and self._exactly(struct.unpack(">i", head)[0])
+
+    def _exactly(self, n):
+        out = b""
+        while len(out) < n:
+            try:
+                piece = self.socket.recv(n - len(out))
+            except ConnectionError:
+                return None
+            if not piece:
+                return None
+            out += piece
+        return out
+
+    def close(self):
+        self.socket.close()

@@ -1,0 +1,326 @@
+"""The requests that are sent to both brokers, good and bad, in the order in which they are sent.
+
+`cases(schema, versions)` yields `(label, API, version, body)`. A body is a dictionary, bytes, or a
+function that gets what was remembered of earlier responses (topic ids, session ids).
+"""
+
+import gzip
+import struct
+import time
+
+NOW = int(time.time() * 1000)
+
+
+def crc32c(data, table=[]):
+    if not table:
+        for n in range(256):
+            for _ in range(8):
+                n = n >> 1 ^ (0x82F63B78 if n & 1 else 0)
+            table.append(n)
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF
+
+
+def varint(v):
+    v = v << 1 ^ v >> 63
+    out = bytearray()
+    while v >= 0x80:
+        out.append(v & 0x7F | 0x80)
+        v >>= 7
+    return bytes(out) + bytes([v])
+
+
+def batch(values=(b"one", b"two"), time_ms=NOW, producer=-1, epoch=-1, sequence=-1, attributes=0,
+          count=None, last=None, magic=2, spoil=False, max_time=None):
+    records = b""
+    for i, value in enumerate(values):
+        body = b"\0" + varint(0) + varint(i) + varint(-1) + varint(len(value)) + value + varint(0)
+        records += varint(len(body)) + body
+    if attributes & 7 == 1:
+        records = gzip.compress(records, mtime=0)
+    last = len(values) - 1 if last is None else last
+    count = len(values) if count is None else count
+    covered = struct.pack(">hiqqqhii", attributes, last, time_ms, time_ms if max_time is None else max_time,
+                          producer, epoch, sequence, count) + records
+    crc = crc32c(covered) ^ (1 if spoil else 0)
+    return struct.pack(">qiibI", 0, 9 + len(covered), -1, magic, crc) + covered
+
+
+def topic(name, partitions=1, replication=1, configs=None, assignments=None):
+    return {
+        "Name": name, "NumPartitions": partitions, "ReplicationFactor": replication,
+        "Assignments": assignments or [],
+        "Configs": [{"Name": k, "Value": v} for k, v in (configs or {}).items()],
+    }
+
+
+def create(*topics, validate=False):
+    return {"Topics": list(topics), "timeoutMs": 30000, "validateOnly": validate}
+
+
+def cases(schema, versions):
+    for v in versions("CreateTopics"):
+        call = lambda label, body: (label, "CreateTopics", v, body)
+        t = f"create-{v}"
+        yield call("a topic", create(topic(t, 3, configs={"retention.ms": "1000000"})))
+        yield call("again", create(topic(t)))
+        yield call("twice in one request", create(topic(f"{t}-twice"), topic(f"{t}-twice")))
+        for label, name in [("no name", ""), ("a dot", "."), ("a slash", "a/b"), ("a long name", "x" * 250)]:
+            yield call(label, create(topic(name)))
+        for partitions in [0, -2]:
+            yield call(f"{partitions} partitions", create(topic(f"{t}-n", partitions)))
+        for factor in [0, -2, 3]:
+            yield call(f"replication factor {factor}", create(topic(f"{t}-r", 1, factor)))
+        if v >= 4:
+            yield call("default partitions and replication", create(topic(f"{t}-d", -1, -1)))
+        yield call("an unknown config", create(topic(f"{t}-c", configs={"no.such.config": "1"})))
+        yield call("a config that is no number", create(topic(f"{t}-c", configs={"retention.ms": "soon"})))
+        yield call("a config out of range", create(topic(f"{t}-c", configs={"segment.bytes": "-5"})))
+        yield call("a null config", create(topic(f"{t}-c", configs={"retention.ms": None})))
+        yield call("validate only", create(topic(f"{t}-v"), validate=True))
+        assigned = lambda *brokers: [{"PartitionIndex": i, "BrokerIds": list(b)} for i, b in enumerate(brokers)]
+        yield call("by assignment", create(topic(f"{t}-a", -1, -1, assignments=assigned([1], [1]))))
+        yield call("assigned to a stranger", create(topic(f"{t}-b", -1, -1, assignments=assigned([99]))))
+        yield call("assigned with a gap", create(topic(f"{t}-g", -1, -1, assignments=[{"PartitionIndex": 1, "BrokerIds": [1]}])))
+        yield call("assigned twice to one", create(topic(f"{t}-h", -1, -1, assignments=assigned([1, 1]))))
+        yield call("both count and assignment", create(topic(f"{t}-e", 2, 1, assignments=assigned([1]))))
+        yield call("nothing", create())
+
+    last = max(versions("CreateTopics"))
+    yield ("the topic for data", "CreateTopics", last, create(topic("data", 2)))
+    yield ("a topic with LogAppendTime", "CreateTopics", last, create(topic("append", configs={"message.timestamp.type": "LogAppendTime"})))
+    yield ("a topic of small messages", "CreateTopics", last, create(topic("small", configs={"max.message.bytes": "1000"})))
+    yield ("a topic of narrow times", "CreateTopics", last, create(topic("times", configs={"message.timestamp.before.max.ms": "1000", "message.timestamp.after.max.ms": "1000"})))
+
+    for v in versions("Metadata"):
+        named = lambda *names, **more: {"Topics": [{"Name": n} for n in names], "AllowAutoTopicCreation": False, **more}
+        call = lambda label, body: (label, "Metadata", v, body)
+        yield call("one topic", named("data"))
+        if v >= 4:
+            yield call("a topic that is not there", named("missing"))
+            yield call("a name that cannot be", named("a/b", ""))
+        if v >= 1:
+            yield call("no topic", named())
+        if v >= 12:
+            yield call("by id", lambda seen: {"Topics": [{"Name": None, "TopicId": seen["data"]}], "AllowAutoTopicCreation": False})
+            yield call("by an id that is not there", {"Topics": [{"Name": None, "TopicId": "00000000-0000-0000-0000-0000000000ff"}]})
+
+    for v in versions("Produce"):
+        if v < 3:
+            continue
+        name = f"produce-{v}"
+        yield ("its topic", "CreateTopics", last, create(topic(name, 1)))
+
+        def put(records, topic_name=name, partition=0, acks=-1, txn=None):
+            part = [{"Index": partition, "Records": records}]
+            if v < 13:
+                data = [{"Name": topic_name, "PartitionData": part}]
+                return {"TransactionalId": txn, "Acks": acks, "TimeoutMs": 30000, "TopicData": data}
+            missing = "00000000-0000-0000-0000-0000000000ff"
+            return lambda seen: {"TransactionalId": txn, "Acks": acks, "TimeoutMs": 30000, "TopicData": [
+                {"TopicId": seen.get(topic_name, missing), "PartitionData": part}]}
+
+        call = lambda label, body: (label, "Produce", v, body)
+        yield call("a batch", put(batch()))
+        yield call("acks=1", put(batch(), acks=1))
+        yield call("acks=2", put(batch(), acks=2))
+        yield call("gzip", put(batch(attributes=1)))
+        yield call("a wrong checksum", put(batch(spoil=True)))
+        yield call("magic 1", put(batch(magic=1)))
+        yield call("magic 9", put(batch(magic=9)))
+        yield call("too many records counted", put(batch(count=7)))
+        yield call("no records counted", put(batch(count=0)))
+        yield call("a negative count", put(batch(count=-1)))
+        yield call("a last offset that lies", put(batch(last=9)))
+        yield call("two batches", put(batch() + batch()))
+        yield call("a batch and a half", put(batch() + batch()[:40]))
+        yield call("half a batch", put(batch()[:70]))
+        yield call("no batch", put(b""))
+        yield call("null", put(None))
+        yield call("a control batch", put(batch(attributes=0x20)))
+        yield call("compression type 6", put(batch(attributes=6)))
+        yield call("gzip that is none", put(batch(attributes=0)[:21] + batch(attributes=1)[21:40] + b"xxxx"))
+        yield call("transactional without an id", put(batch(attributes=0x10, producer=7000, epoch=0, sequence=0)))
+        yield call("a topic that is not there", put(batch(), "missing-topic"))
+        yield call("a partition that is not there", put(batch(), partition=9))
+        yield call("a negative partition", put(batch(), partition=-1))
+        yield call("too large", put(batch([b"x" * 2000]), "small"))
+        yield call("LogAppendTime", put(batch(), "append"))
+        yield call("from the future", put(batch(time_ms=NOW + 10**9), "times"))
+        yield call("from the past", put(batch(time_ms=NOW - 10**9), "times"))
+        yield call("without a time", put(batch(time_ms=-1), "data"))
+        one = lambda sequence, epoch=0: put(batch(producer=4000 + v, epoch=epoch, sequence=sequence))
+        yield call("a producer's first", one(0))
+        yield call("its next", one(2))
+        yield call("its first again", one(0))
+        yield call("a gap", one(9))
+        yield call("a new epoch from 0", one(0, 1))
+        yield call("a new epoch from 5", one(5, 2))
+        yield call("an old epoch", one(4))
+        yield call("a negative sequence", put(batch(producer=4000 + v, epoch=1, sequence=-1)))
+
+    for v in versions("Fetch"):
+        def get(offset, name="data", partition=0, part=None, **more):
+            def body(seen):
+                entry = {"Partition": partition, "FetchOffset": offset, "PartitionMaxBytes": 1 << 20, **(part or {})}
+                missing = "00000000-0000-0000-0000-0000000000ff"
+                topics = [{"Topic": name, "TopicId": seen.get(name, missing), "Partitions": [entry]}]
+                return {"MaxWaitMs": 0, "MinBytes": 0, "MaxBytes": 1 << 20, "Topics": topics, **more}
+            return body
+        call = lambda label, body: (label, "Fetch", v, body)
+        yield call("from 0", get(0, "produce-3"))
+        yield call("inside a batch", get(1, "produce-3"))
+        yield call("read committed", get(0, "produce-3", IsolationLevel=1))
+        yield call("one byte", get(0, "produce-3", MaxBytes=1, part={"PartitionMaxBytes": 1}))
+        yield call("beyond the end", get(10**6))
+        yield call("a negative offset", get(-1))
+        yield call("a topic that is not there", get(0, "missing-topic"))
+        yield call("a partition that is not there", get(0, partition=7))
+        if v >= 9:
+            yield call("an epoch too new", get(0, part={"CurrentLeaderEpoch": 1000}))
+        if v >= 7:
+            yield call("a session", get(0, SessionEpoch=0))
+            yield call("the session goes on", lambda seen: {"MaxWaitMs": 0, "SessionId": seen["session"], "SessionEpoch": 1, "Topics": []})
+            yield call("a wrong session epoch", lambda seen: {"MaxWaitMs": 0, "SessionId": seen["session"], "SessionEpoch": 9, "Topics": []})
+            yield call("no such session", {"MaxWaitMs": 0, "SessionId": 12345678, "SessionEpoch": 3, "Topics": []})
+            yield call("the session ends", lambda seen: {"MaxWaitMs": 0, "SessionId": seen["session"], "SessionEpoch": -1, "Topics": []})
+
+    for v in versions("ListOffsets"):
+        for at in [-1, -2, -3, -4, -5, -6, -9, 0, NOW - 1, NOW, NOW + 10**9]:
+            if at <= -3 and v < {-3: 7, -4: 8, -5: 9}.get(at, 11):
+                continue
+            where = {"PartitionIndex": 0, "Timestamp": at}
+            shown = at - NOW if at > 0 else at
+            yield (f"at {shown}", "ListOffsets", v, {"ReplicaId": -1, "Topics": [{"Name": "produce-3", "Partitions": [where]}]})
+        for name, p in [("missing-topic", 0), ("data", 9)]:
+            yield (f"{name} {p}", "ListOffsets", v, {"ReplicaId": -1, "Topics": [{"Name": name, "Partitions": [{"PartitionIndex": p, "Timestamp": -1}]}]})
+        if v >= 4:
+            yield ("an epoch too new", "ListOffsets", v, {"ReplicaId": -1, "Topics": [{"Name": "data", "Partitions": [{"PartitionIndex": 0, "CurrentLeaderEpoch": 1000, "Timestamp": -1}]}]})
+
+    for v in versions("OffsetForLeaderEpoch"):
+        for name, part in [
+            ("epoch 0", {"LeaderEpoch": 0}), ("a later epoch", {"LeaderEpoch": 1000}), ("epoch -1", {"LeaderEpoch": -1}),
+            ("a current epoch too new", {"CurrentLeaderEpoch": 1000, "LeaderEpoch": 0}), ("no such partition", {"Partition": 9, "LeaderEpoch": 0}),
+        ]:
+            body = {"ReplicaId": -1, "Topics": [{"Topic": "produce-3", "Partitions": [{"Partition": 0, **part}]}]}
+            yield (name, "OffsetForLeaderEpoch", v, body)
+
+    for v in versions("InitProducerId"):
+        yield ("a producer", "InitProducerId", v, {"TransactionalId": None, "TransactionTimeoutMs": 60000})
+        if v >= 3:
+            yield ("an epoch without an id", "InitProducerId", v, {"TransactionalId": None, "TransactionTimeoutMs": 60000, "ProducerEpoch": 5})
+
+    for v in versions("CreatePartitions"):
+        name = f"grow-{v}"
+        yield ("its topic", "CreateTopics", last, create(topic(name, 2)))
+        grow = lambda label, n, topic_name=name, assigned=None, validate=False: (label, "CreatePartitions", v, {
+            "Topics": [{"Name": topic_name, "Count": n, "Assignments": assigned}], "TimeoutMs": 30000, "ValidateOnly": validate})
+        yield grow("to 1", 1)
+        yield grow("to as many", 2)
+        yield grow("validate only", 4, validate=True)
+        yield grow("to 4", 4)
+        yield grow("to -1", -1)
+        yield grow("no such topic", 4, "missing-topic")
+        yield grow("by assignment", 5, assigned=[{"BrokerIds": [1]}])
+        yield grow("assigned to a stranger", 6, assigned=[{"BrokerIds": [99]}])
+        yield grow("too few assignments", 8, assigned=[{"BrokerIds": [1]}])
+
+    for v in versions("DeleteRecords"):
+        cut = lambda label, offset, name="produce-4", p=0: (label, "DeleteRecords", v, {
+            "Topics": [{"Name": name, "Partitions": [{"PartitionIndex": p, "Offset": offset}]}], "TimeoutMs": 30000})
+        yield cut("before 1", 1)
+        yield cut("before 2", 2)
+        yield cut("before 1, again", 1)
+        yield cut("beyond the end", 10**6)
+        yield cut("offset -5", -5)
+        yield cut("no such topic", 1, "missing-topic")
+        yield cut("no such partition", 1, "data", 9)
+        yield cut("everything", -1)
+
+    for v in versions("DescribeConfigs"):
+        ask = lambda label, kind, name, keys=None, **more: (label, "DescribeConfigs", v, {
+            "Resources": [{"ResourceType": kind, "ResourceName": name, "ConfigurationKeys": keys}], **more})
+        keys = ["retention.ms", "cleanup.policy", "max.message.bytes", "segment.bytes", "min.insync.replicas",
+                "message.timestamp.type", "retention.bytes", "file.delete.delay.ms", "index.interval.bytes",
+                "segment.ms", "flush.messages", "flush.ms", "compression.type", "no.such.config"]
+        yield ask("some configs of a topic", 2, "create-2", keys)
+        yield ask("all configs of a topic", 2, "data")
+        if v >= 1:
+            yield ask("with synonyms", 2, "create-2", keys, IncludeSynonyms=True)
+        yield ask("no such topic", 2, "missing-topic")
+        yield ask("a name that cannot be", 2, "a/b")
+        yield ask("no such broker", 4, "77")
+        yield ask("a broker by no number", 4, "x")
+        yield ask("no such kind", 99, "x")
+        yield ask("a broker's config", 4, "1", ["num.partitions", "log.retention.ms", "message.max.bytes"])
+
+    for v in versions("AlterConfigs"):
+        name = f"alter-{v}"
+        yield ("its topic", "CreateTopics", last, create(topic(name)))
+        put = lambda label, configs, kind=2, n=name, validate=False: (label, "AlterConfigs", v, {
+            "Resources": [{"ResourceType": kind, "ResourceName": n, "Configs": [{"Name": k, "Value": x} for k, x in configs]}], "ValidateOnly": validate})
+        yield put("one", [("retention.ms", "5000000")])
+        yield put("another replaces it", [("segment.bytes", "2000000")])
+        yield put("validate only", [("segment.bytes", "3000000")], validate=True)
+        yield put("no number", [("retention.ms", "x")])
+        yield put("unknown", [("no.such.config", "x")])
+        yield put("null", [("retention.ms", None)])
+        yield put("no such topic", [("retention.ms", "1")], n="missing-topic")
+        yield put("no such kind", [("retention.ms", "1")], kind=99)
+        yield ("what it is now", "DescribeConfigs", 4, {"Resources": [{"ResourceType": 2, "ResourceName": name, "ConfigurationKeys": ["retention.ms", "segment.bytes"]}]})
+
+    for v in versions("IncrementalAlterConfigs"):
+        name = f"incremental-{v}"
+        yield ("its topic", "CreateTopics", last, create(topic(name)))
+        put = lambda label, *configs, kind=2, n=name, validate=False: (label, "IncrementalAlterConfigs", v, {
+            "Resources": [{"ResourceType": kind, "ResourceName": n, "Configs": [{"Name": k, "ConfigOperation": o, "Value": x} for k, o, x in configs]}], "ValidateOnly": validate})
+        yield put("set", ("retention.ms", 0, "5000000"))
+        yield put("set another", ("segment.bytes", 0, "2000000"))
+        yield put("delete", ("retention.ms", 1, None))
+        yield put("append to no list", ("retention.ms", 2, "1"))
+        yield put("subtract", ("cleanup.policy", 3, "compact"))
+        yield put("no such operation", ("retention.ms", 9, "1"))
+        yield put("no number", ("retention.ms", 0, "x"))
+        yield put("unknown", ("no.such.config", 0, "x"))
+        yield put("null", ("retention.ms", 0, None))
+        yield put("one config twice", ("retention.ms", 0, "1"), ("retention.ms", 0, "2"))
+        yield put("validate only", ("retention.ms", 0, "77"), validate=True)
+        yield put("no such topic", ("retention.ms", 0, "1"), n="missing-topic")
+        yield ("what it is now", "DescribeConfigs", 4, {"Resources": [{"ResourceType": 2, "ResourceName": name, "ConfigurationKeys": ["retention.ms", "segment.bytes", "cleanup.policy"]}]})
+
+    for v in versions("ListConfigResources"):
+        yield ("topics", "ListConfigResources", v, {"ResourceTypes": [2]} if v else {})
+    for v in versions("DescribeCluster"):
+        yield ("brokers", "DescribeCluster", v, {"EndpointType": 1})
+        if v >= 1:
+            yield ("controllers", "DescribeCluster", v, {"EndpointType": 2})
+    for v in versions("DescribeTopicPartitions"):
+        yield ("topics", "DescribeTopicPartitions", v, {"Topics": [{"Name": "data"}, {"Name": "missing-topic"}], "ResponsePartitionLimit": 100})
+        yield ("a page", "DescribeTopicPartitions", v, {"Topics": [{"Name": "create-2"}, {"Name": "data"}], "ResponsePartitionLimit": 2})
+        yield ("from a cursor", "DescribeTopicPartitions", v, {"Topics": [{"Name": "create-2"}, {"Name": "data"}], "ResponsePartitionLimit": 9, "Cursor": {"TopicName": "create-2", "PartitionIndex": 1}})
+    for v in versions("DescribeLogDirs"):
+        yield ("a topic", "DescribeLogDirs", v, {"Topics": [{"Topic": "data", "Partitions": [0]}]})
+
+    for v in versions("DeleteTopics"):
+        name = f"gone-{v}"
+        yield ("its topic", "CreateTopics", last, create(topic(name)))
+        if v < 6:
+            for label, names in [("one", [name]), ("again", [name]), ("none", []), ("one twice", ["missing-topic"] * 2)]:
+                yield (label, "DeleteTopics", v, {"TopicNames": names, "TimeoutMs": 30000})
+        else:
+            drop = lambda label, *topics: (label, "DeleteTopics", v, {"Topics": list(topics), "TimeoutMs": 30000})
+            yield drop("by name", {"Name": name})
+            yield drop("again", {"Name": name})
+            yield drop("by an id that is not there", {"Name": None, "TopicId": "00000000-0000-0000-0000-0000000000ff"})
+            yield ("by id", "DeleteTopics", v, lambda seen: {"Topics": [{"Name": None, "TopicId": seen["data"]}], "TimeoutMs": 30000})
+            yield ("by name and id", "DeleteTopics", v, lambda seen: {"Topics": [{"Name": "small", "TopicId": seen["small"]}], "TimeoutMs": 30000})
+
+    yield ("a version too new", "Metadata", 99, b"")
+    yield ("a version too old", "Produce", 2, b"\0" * 30)
+    yield ("a version too new", "ApiVersions", 99, b"")
+    yield ("nothing where fields should be", "Metadata", 9, b"")
+    yield ("a count that lies", "Metadata", 8, b"\x7f\xff\xff\xff")
+    yield ("a count that lies, flexible", "Metadata", 12, b"\xff\xff\xff\xff\x0f")
+    yield ("bytes after the end", "Metadata", 8, b"\0\0\0\0\0\0\0" + b"\0" * 50)
