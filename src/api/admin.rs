@@ -40,18 +40,13 @@ impl Failure {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
-
-    /// A failure that its code says all about.
-    pub fn plain(code: ErrorCode) -> Self {
-        Self::new(code, code.message())
-    }
 }
 
-/// Code and message for a response: no error is 0 and null.
+/// Code and message for a response: no error is 0 and null; no words are null.
 pub fn code_and_message<T>(result: &Result<T, Failure>) -> (i16, Option<&str>) {
     match result {
         Ok(_) => (ErrorCode::NONE.0, None),
-        Err(failure) => (failure.code.0, Some(&failure.message)),
+        Err(Failure { code, message }) => (code.0, Some(&**message).filter(|it| !it.is_empty())),
     }
 }
 
@@ -204,3 +199,105 @@ pub const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 
 /// Stands for operations that were not asked for.
 pub const OPERATIONS_OMITTED: i32 = i32::MIN;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::testing::{decode, encode, ids};
+    use crate::controller::OpenOptions;
+    use crate::storage::disk::Disk;
+    use crate::storage::sim_disk::SimDisk;
+    use crate::wire::kafka::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+    use crate::wire::kafka::create_topics_response::CreateTopicsResponse;
+    use crate::wire::kafka::delete_topics_request::DeleteTopicsRequest;
+
+    fn create(name: &str) -> Vec<u8> {
+        let topic = CreatableTopic {
+            name,
+            num_partitions: 1,
+            replication_factor: 1,
+            ..CreatableTopic::default()
+        };
+        let topics = vec![topic];
+        encode(|w| CreateTopicsRequest { topics, ..Default::default() }.encode(w, 7))
+    }
+
+    fn persist(controller: &mut Controller, disk: &Disk) {
+        while let Some(persist) = controller.ready() {
+            for op in persist.ops {
+                disk.run(op).unwrap();
+            }
+            controller.persisted(persist.ticket);
+        }
+    }
+
+    #[test]
+    fn requests_see_each_other_before_anyone_else_sees_them() {
+        let disk = Disk::Sim(SimDisk::new(1));
+        let options = OpenOptions {
+            cluster_id: "cluster".into(),
+            node_id: 0,
+            host: "host".into(),
+            port: 9092,
+            rack: None,
+            fixed: Arc::default(),
+            shards: 1,
+        };
+        let (mut controller, before) = Controller::open(&disk, &options).unwrap();
+        let mut new_id = ids();
+        let mut run = |controller: &mut Controller, key, version, body: &[u8]| {
+            execute(controller, key, version, body, &mut new_id).unwrap()
+        };
+        let code = |outcome: &AdminOutcome| {
+            decode(&outcome.response, |r| CreateTopicsResponse::decode(r, 7)).topics[0].error_code
+        };
+        let first = run(&mut controller, ApiKey::CREATE_TOPICS, 7, &create("a"));
+        let second = run(&mut controller, ApiKey::CREATE_TOPICS, 7, &create("a"));
+        assert_eq!(code(&first), 0);
+        assert_eq!(code(&second), ErrorCode::TOPIC_ALREADY_EXISTS.0);
+        assert_eq!(second.wait_for, None);
+        assert_eq!(controller.image(), before, "nothing is durable yet");
+
+        let request = DeleteTopicsRequest { topic_names: vec!["a"], ..Default::default() };
+        let body = encode(|w| request.encode(w, 5));
+        let deleted = run(&mut controller, ApiKey::DELETE_TOPICS, 5, &body);
+        let again = run(&mut controller, ApiKey::CREATE_TOPICS, 7, &create("a"));
+        assert_eq!(code(&again), 0);
+        let made = auto_create(&mut controller, &["a".into(), "b".into()], &mut ids());
+        assert!(first.wait_for < deleted.wait_for);
+        assert!(deleted.wait_for < again.wait_for && again.wait_for < made);
+        assert_eq!(auto_create(&mut controller, &["a".into(), "b".into()], &mut ids()), None);
+
+        persist(&mut controller, &disk);
+        let image = controller.image();
+        assert_eq!(Some(image.index), made);
+        let names: Vec<&str> = image.topics().map(|it| &*it.name).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(image.deleting().len(), 1);
+        // Node 0 is a node like any other, although Raft has no voter 0.
+        assert_eq!(image.topic("a").unwrap().partitions[0].leader, 0);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_the_clients_error() {
+        let disk = Disk::Sim(SimDisk::new(1));
+        let options = OpenOptions {
+            cluster_id: "cluster".into(),
+            node_id: 1,
+            host: "host".into(),
+            port: 9092,
+            rack: None,
+            fixed: Arc::default(),
+            shards: 1,
+        };
+        let (mut controller, _) = Controller::open(&disk, &options).unwrap();
+        let index = controller.draft().index;
+        let whole = create("a");
+        for cut in 0..whole.len() {
+            let result =
+                execute(&mut controller, ApiKey::CREATE_TOPICS, 7, &whole[..cut], &mut ids());
+            assert!(result.is_err(), "{cut}");
+        }
+        assert_eq!(controller.draft().index, index);
+    }
+}

@@ -10,19 +10,14 @@ use crate::wire::kafka::alter_configs_response::{
     AlterConfigsResourceResponse, AlterConfigsResponse,
 };
 use crate::wire::primitives::{Reader, WireError};
-use std::collections::BTreeSet;
 
 /// Answers a request, in any version.
 pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Handled, WireError> {
     let request = AlterConfigsRequest::decode(&mut Reader::new(body), version)?;
     let counts = count(request.resources.iter().map(|it| (it.resource_type, it.resource_name)));
-    let mut seen = BTreeSet::new();
     let mut results = Vec::new();
     for resource in &request.resources {
         let key = (resource.resource_type, resource.resource_name);
-        if !seen.insert(key) {
-            continue;
-        }
         let result = if counts[&key] > 1 {
             let message = "Each resource must appear at most once.";
             Err(Failure::new(ErrorCode::INVALID_REQUEST, message))
@@ -94,7 +89,7 @@ mod tests {
                     decode(&handled.response, |r| AlterConfigsResponse::decode(r, version));
                 let codes: Vec<i16> = response.responses.iter().map(|it| it.error_code).collect();
                 let invalid = ErrorCode::INVALID_REQUEST.0;
-                assert_eq!(codes, [0, invalid, invalid]);
+                assert_eq!(codes, [0, invalid, invalid, invalid]);
                 assert_eq!(response.responses[0].error_message, None);
                 assert_eq!(
                     response.responses[1].error_message,

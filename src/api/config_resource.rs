@@ -45,29 +45,28 @@ fn invalid(message: impl Into<String>) -> Failure {
     Failure::new(ErrorCode::INVALID_REQUEST, message)
 }
 
-/// A type's name as Kafka shows it.
-pub fn type_name(resource_type: i8) -> String {
-    match resource_type {
-        BROKER_LOGGER => "BROKER_LOGGER".to_owned(),
-        CLIENT_METRICS => "CLIENT_METRICS".to_owned(),
-        GROUP => "GROUP".to_owned(),
-        other => format!("UNKNOWN ({other})"),
-    }
+/// A resource that has no configurations here.
+pub fn unsupported(resource_type: i8) -> Failure {
+    let name = match resource_type {
+        BROKER_LOGGER => "BROKER_LOGGER",
+        CLIENT_METRICS => "CLIENT_METRICS",
+        GROUP => "GROUP",
+        other => return invalid(format!("Unknown resource type {other}")),
+    };
+    invalid(format!("Unsupported resource type: {name}"))
 }
 
-/// The broker that a resource's name means, `None` for all of them.
-pub fn broker_id(name: &str, image: &Image) -> Result<Option<i32>, Failure> {
+/// The broker whose settings change, `None` for all.
+fn altered_broker(name: &str, image: &Image) -> Result<Option<i32>, Failure> {
     if name.is_empty() {
         return Ok(None);
     }
     let id: i32 = name
         .parse()
-        .map_err(|_| invalid(format!("Broker id must be an integer, but it is: {name}")))?;
+        .map_err(|_| invalid(format!("Node id must be an integer, but it is: {name}")))?;
     if id != image.node_id {
-        return Err(invalid(format!(
-            "Unexpected broker id, expected {} or empty string, but received {name}",
-            image.node_id
-        )));
+        let own = image.node_id;
+        return Err(invalid(format!("Unexpected broker id, expected {own}, but received {name}")));
     }
     Ok(Some(id))
 }
@@ -108,7 +107,7 @@ pub fn alter(
             Ok((old != new).then_some(record))
         }
         BROKER => {
-            let broker = broker_id(name, image)?;
+            let broker = altered_broker(name, image)?;
             let old = image.dynamic_settings(broker);
             let is_list = |key: &str| broker_config(key).is_some_and(|it| it.kind == Kind::List);
             let default = |key: &str| broker_config(key)?.default;
@@ -117,7 +116,7 @@ pub fn alter(
             let settings = difference(&old, &new);
             Ok((old != new).then_some(Record::BrokerConfigSet { broker, settings }))
         }
-        other => Err(invalid(format!("Unsupported resource type: {}", type_name(other)))),
+        other => Err(unsupported(other)),
     }
 }
 
@@ -337,7 +336,7 @@ mod tests {
                 "log.retention.ms",
                 "1",
                 ErrorCode::INVALID_REQUEST,
-                "Broker id must be an integer",
+                "Node id must be an integer",
             ),
         ] {
             let failure = set(name, key, value).unwrap_err();
@@ -351,7 +350,7 @@ mod tests {
         for resource_type in [0, BROKER_LOGGER, CLIENT_METRICS, GROUP, 99] {
             let (code, message) = refused(resource_type, "x", &[("a", Change::Set("1"))]);
             assert_eq!(code, ErrorCode::INVALID_REQUEST);
-            assert!(message.starts_with("Unsupported resource type"), "{message}");
+            assert!(message.contains(" resource type"), "{message}");
         }
     }
 }

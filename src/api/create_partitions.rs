@@ -56,7 +56,7 @@ fn plan(
 ) -> Result<(TopicId, Vec<NewPartition>), Failure> {
     let found = image
         .topic(topic.name)
-        .ok_or_else(|| Failure::plain(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))?;
+        .ok_or_else(|| Failure::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, ""))?;
     let current = found.partitions.len();
     let wanted = usize::try_from(topic.count).unwrap_or_default();
     if wanted <= current {

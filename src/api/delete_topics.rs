@@ -80,9 +80,16 @@ fn find<'a>(topic: &DeleteTopicState<'_>, image: &'a Image) -> Result<(&'a str, 
             return Err(Failure::new(ErrorCode::INVALID_REQUEST, message));
         }
         (Some(name), _) => {
-            image.topic(name).ok_or(Failure::plain(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))?
+            let message = "This server does not host this topic-partition.";
+            let unknown = || Failure::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message);
+            image.topic(name).ok_or_else(unknown)?
         }
-        (None, id) => image.topic_by_id(id).ok_or(Failure::plain(ErrorCode::UNKNOWN_TOPIC_ID))?,
+        (None, id) => {
+            let message = "This server does not host this topic ID.";
+            image
+                .topic_by_id(id)
+                .ok_or_else(|| Failure::new(ErrorCode::UNKNOWN_TOPIC_ID, message))?
+        }
     };
     Ok((&found.name, found.id))
 }

@@ -1,7 +1,7 @@
 //! `DescribeConfigs`: values, where they come from, and what stands behind them.
 
 use super::admin::{Failure, body as to_body};
-use super::config_resource::{BROKER, TOPIC, broker_id, type_name};
+use super::config_resource::{BROKER, TOPIC, unsupported};
 use crate::controller::Image;
 use crate::types::config_def::Source;
 use crate::types::topic_config::{Described, describe_broker};
@@ -90,14 +90,24 @@ fn describe(
             Ok(set.filter_map(of_all_brokers).collect())
         }
         BROKER => {
-            broker_id(resource.resource_name, image)?;
+            check_broker_id(resource.resource_name, image)?;
             Ok(describe_broker(&image.broker_configs).filter(asked).collect())
         }
-        other => {
-            let message = format!("Unsupported resource type: {}", type_name(other));
-            Err(Failure::new(ErrorCode::INVALID_REQUEST, message))
-        }
+        other => Err(unsupported(other)),
     }
+}
+
+/// A broker describes itself only.
+fn check_broker_id(name: &str, image: &Image) -> Result<(), Failure> {
+    let own = image.node_id;
+    let message = match name.parse::<i32>() {
+        Ok(id) if id == own => return Ok(()),
+        Ok(_) => {
+            format!("Unexpected broker id, expected {own} or empty string, but received {name}")
+        }
+        Err(_) => format!("Broker id must be an integer, but it is: {name}"),
+    };
+    Err(Failure::new(ErrorCode::INVALID_REQUEST, message))
 }
 
 /// What was set for all brokers, and nothing else.
@@ -214,7 +224,7 @@ mod tests {
             (BROKER, "7", ErrorCode::INVALID_REQUEST, "Unexpected broker id, expected 1"),
             (BROKER, "x", ErrorCode::INVALID_REQUEST, "must be an integer"),
             (8, "1", ErrorCode::INVALID_REQUEST, "Unsupported resource type: BROKER_LOGGER"),
-            (0, "x", ErrorCode::INVALID_REQUEST, "Unsupported resource type"),
+            (0, "x", ErrorCode::INVALID_REQUEST, "Unknown resource type 0"),
         ] {
             let body = run(resource_type, name, None, 2, &image());
             let result = one(&body, 2);

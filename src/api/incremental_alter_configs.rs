@@ -11,19 +11,14 @@ use crate::wire::kafka::incremental_alter_configs_response::{
     AlterConfigsResourceResponse, IncrementalAlterConfigsResponse,
 };
 use crate::wire::primitives::{Reader, WireError};
-use std::collections::BTreeSet;
 
 /// Answers a request, in any version.
 pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Handled, WireError> {
     let request = IncrementalAlterConfigsRequest::decode(&mut Reader::new(body), version)?;
     let counts = count(request.resources.iter().map(|it| (it.resource_type, it.resource_name)));
-    let mut seen = BTreeSet::new();
     let mut results = Vec::new();
     for resource in &request.resources {
         let key = (resource.resource_type, resource.resource_name);
-        if !seen.insert(key) {
-            continue;
-        }
         let result = if counts[&key] > 1 {
             let message = "Each resource must appear at most once.";
             Err(Failure::new(ErrorCode::INVALID_REQUEST, message))

@@ -4,7 +4,7 @@ use super::admin::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED, TOPIC_OPERATIONS, bod
 use crate::controller::{Image, Partition, Topic};
 use crate::types::topic_name::{check_topic_name, is_internal};
 use crate::types::{ErrorCode, TopicId};
-use crate::wire::kafka::metadata_request::MetadataRequest;
+use crate::wire::kafka::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use crate::wire::kafka::metadata_response::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
@@ -30,33 +30,23 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Answer, WireEr
         answer.operations = TOPIC_OPERATIONS;
     }
     let mut create = Vec::new();
-    let mut error = ErrorCode::NONE;
     let asked = match &request.topics {
         // Version 0 has no null.
         Some(topics) if topics.is_empty() && version == 0 => None,
         topics => topics.as_ref(),
     };
-    let ids: BTreeSet<TopicId> = asked
-        .into_iter()
-        .flatten()
-        .map(|it| it.topic_id)
-        .filter(|id| *id != TopicId::ZERO)
-        .collect();
+    if let Some(topics) = asked.filter(|topics| topics.iter().any(|it| is_invalid(it, version))) {
+        return Ok(Answer { response: refuse(topics, version)?, create });
+    }
+    let ids = asked.into_iter().flatten().map(|it| it.topic_id);
+    let ids: BTreeSet<TopicId> = ids.filter(|id| *id != TopicId::ZERO).collect();
     match asked {
         None => image.topics().for_each(|topic| answer.add(topic)),
-        Some(topics)
-            if version < 12 && (!ids.is_empty() || topics.iter().any(|it| it.name.is_none())) =>
-        {
-            error = ErrorCode::INVALID_REQUEST;
-            for topic in topics {
-                answer.fail(error, Some(topic.name.unwrap_or_default()), topic.topic_id);
-            }
-        }
         Some(_) if !ids.is_empty() => {
             for id in ids {
                 match image.topic_by_id(id) {
                     Some(topic) => answer.add(topic),
-                    None => answer.fail(ErrorCode::UNKNOWN_TOPIC_ID, None, id),
+                    None => answer.found.push(failed(ErrorCode::UNKNOWN_TOPIC_ID, None, id)),
                 }
             }
         }
@@ -68,10 +58,9 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Answer, WireEr
                 if let Some(topic) = image.topic(name) {
                     answer.add(topic);
                 } else if check_topic_name(name).is_err() {
-                    answer.fail(ErrorCode::INVALID_TOPIC_EXCEPTION, Some(name), TopicId::ZERO);
+                    answer.fail(ErrorCode::INVALID_TOPIC_EXCEPTION, name);
                 } else {
-                    let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-                    answer.fail(unknown, Some(name), TopicId::ZERO);
+                    answer.fail(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, name);
                     if may_create && !is_internal(name) {
                         create.push(name.to_owned());
                     }
@@ -91,7 +80,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Answer, WireEr
         } else {
             OPERATIONS_OMITTED
         },
-        error_code: error.0,
+        error_code: ErrorCode::NONE.0,
     };
     Ok(Answer { response: to_body(|w| response.encode(w, version))?, create })
 }
@@ -126,15 +115,39 @@ impl<'a> Topics<'a> {
         });
     }
 
-    fn fail(&mut self, error: ErrorCode, name: Option<&'a str>, topic_id: TopicId) {
+    fn fail(&mut self, error: ErrorCode, name: &'a str) {
         self.found.push(MetadataResponseTopic {
-            error_code: error.0,
-            name,
-            topic_id,
-            is_internal: name.is_some_and(is_internal),
-            ..MetadataResponseTopic::default()
+            topic_authorized_operations: self.operations,
+            ..failed(error, Some(name), TopicId::ZERO)
         });
     }
+}
+
+fn failed(error: ErrorCode, name: Option<&str>, topic_id: TopicId) -> MetadataResponseTopic<'_> {
+    MetadataResponseTopic {
+        error_code: error.0,
+        name,
+        topic_id,
+        is_internal: name.is_some_and(is_internal),
+        ..MetadataResponseTopic::default()
+    }
+}
+
+/// Versions 10 and 11 have ids and cannot ask by them; a topic has a name or an id.
+fn is_invalid(topic: &MetadataRequestTopic<'_>, version: i16) -> bool {
+    if version < 12 {
+        topic.name.is_none() || topic.topic_id != TopicId::ZERO
+    } else {
+        topic.name.is_none() && topic.topic_id == TopicId::ZERO
+    }
+}
+
+fn refuse(topics: &[MetadataRequestTopic<'_>], version: i16) -> Result<Vec<u8>, WireError> {
+    let topics = topics.iter().map(|it| {
+        failed(ErrorCode::INVALID_REQUEST, Some(it.name.unwrap_or_default()), it.topic_id)
+    });
+    let response = MetadataResponse { topics: topics.collect(), ..MetadataResponse::default() };
+    to_body(|w| response.encode(w, version))
 }
 
 fn partition(it: &Partition, index: i32, image: &Image) -> MetadataResponsePartition {
@@ -163,7 +176,6 @@ pub(super) fn leader_error(it: &Partition, image: &Image) -> ErrorCode {
 mod tests {
     use super::*;
     use crate::api::testing::{decode, encode, id, image};
-    use crate::wire::kafka::metadata_request::MetadataRequestTopic;
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
@@ -280,6 +292,7 @@ mod tests {
             let answer = run(&ask(Some(vec![by_id(id(1))])), version);
             let response = read(&answer, version);
             assert_eq!(response.topics[0].error_code, ErrorCode::INVALID_REQUEST.0);
+            assert!(response.brokers.is_empty(), "as Kafka answers what it refuses");
         }
     }
 
