@@ -219,13 +219,8 @@ fn from_file(
     let error = |message: String| ConfigError { exit_code: EX_CONFIG, message };
     let name = file.name;
     let table: toml::Table = file.text.parse().map_err(|e: toml::de::Error| {
-        let line = e.span().map_or(1, |s| {
-            file.text.as_bytes()[..s.start.min(file.text.len())]
-                .iter()
-                .filter(|b| **b == b'\n')
-                .count()
-                + 1
-        });
+        let before = e.span().and_then(|span| file.text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
         error(format!("{name}, line {line}: {}", e.message().replace('\n', " ")))
     })?;
     for (key, value) in table {
@@ -398,7 +393,7 @@ fn check(
 
     let granted = machine.granted_cpus();
     let shards = match get("shards") {
-        Some(w) => number(w, 1, SHARDS_MAX as u64, "a number of shards")? as usize,
+        Some(w) => number(w, 1, SHARDS_MAX as u64, "the number of shards")? as usize,
         None => granted,
     };
     if shards > machine.cpus.len() {
@@ -415,32 +410,29 @@ fn check(
     let cpus = machine.cpus.iter().copied().cycle().take(shards).collect();
 
     let memory_min = MEMORY_MIN_PER_SHARD * shards as u64;
-    let memory = match get("memory") {
-        Some(w) => {
-            let bytes = size(&w.text).map_err(|e| w.error(&e))?;
-            if bytes < memory_min {
-                let min = show_size(memory_min);
-                return Err(w.error(&format!("too little for {shards} shards: at least {min}")));
-            }
-            if bytes > machine.memory {
-                let all = show_size(machine.memory);
-                return Err(w.error(&format!("more than there is: cgroup and RAM grant {all}")));
-            }
-            bytes
+    let memory = if let Some(w) = get("memory") {
+        let bytes = size(&w.text).map_err(|e| w.error(&e))?;
+        if bytes < memory_min {
+            let min = show_size(memory_min);
+            return Err(w.error(&format!("too little for {shards} shards: at least {min}")));
         }
-        None => {
-            let bytes = machine.memory / MEMORY_FRACTION;
-            if bytes < memory_min {
-                let message = format!(
-                    "half of the memory that cgroup and RAM grant is {}, too little for {shards} \
-                     shards: raise the limit, or use --shards {}",
-                    show_size(bytes),
-                    (bytes / MEMORY_MIN_PER_SHARD).max(1)
-                );
-                return Err(ConfigError { exit_code: EX_CONFIG, message });
-            }
-            bytes
+        if bytes > machine.memory {
+            let all = show_size(machine.memory);
+            return Err(w.error(&format!("more than there is: cgroup and RAM grant {all}")));
         }
+        bytes
+    } else {
+        let bytes = machine.memory / MEMORY_FRACTION;
+        if bytes < memory_min {
+            let message = format!(
+                "half of the memory that cgroup and RAM grant is {}, too little for {shards} \
+                 shards: raise the limit, or use --shards {}",
+                show_size(bytes),
+                (bytes / MEMORY_MIN_PER_SHARD).max(1)
+            );
+            return Err(ConfigError { exit_code: EX_CONFIG, message });
+        }
+        bytes
     };
     let journal_bytes = match get("journal") {
         Some(w) => {
@@ -455,7 +447,7 @@ fn check(
         None => None,
     };
     let node_id = match get("node-id") {
-        Some(w) => number(w, 0, i32::MAX as u64, "a node id")? as i32,
+        Some(w) => number(w, 0, i32::MAX as u64, "the node id")? as i32,
         None => 1,
     };
     let cluster_id = match get("cluster-id") {
@@ -520,7 +512,7 @@ fn check(
 fn number(w: &Written, min: u64, max: u64, what: &str) -> Result<u64, ConfigError> {
     match w.text.parse() {
         Ok(n) if (min..=max).contains(&n) => Ok(n),
-        _ => Err(w.error(&format!("{what} is a whole number from {min} to {max}"))),
+        _ => Err(w.error(&format!("{what} must be a whole number from {min} to {max}"))),
     }
 }
 

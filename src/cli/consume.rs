@@ -4,7 +4,7 @@ use super::names::check_topic;
 use super::offsets::{self, EARLIEST, LATEST};
 use super::output::{Format, print};
 use super::{Broker, CliError};
-use crate::client::{ClientError, Cluster, Retry, check_code};
+use crate::client::{ClientError, Cluster, Retry, Transport, check_code};
 use crate::types::ErrorCode;
 use crate::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use crate::wire::records::{batches, records};
@@ -303,13 +303,15 @@ impl Follow<'_> {
             let sent = self.cluster.node(leader).and_then(|connection| connection.send(&request));
             if let Err(e) = sent {
                 // Answers to what was sent before would be taken for others'.
-                leaders.iter().for_each(|id| self.cluster.forget(*id));
+                for id in leaders {
+                    self.cluster.forget(id);
+                }
                 return Err(e.into());
             }
         }
         let mut first_error = None;
         for leader in leaders {
-            let received = match self.cluster.node(leader).and_then(|c| c.receive()) {
+            let received = match self.cluster.node(leader).and_then(Transport::receive) {
                 Ok(reply) => self.take(&reply),
                 Err(e) => {
                     self.cluster.forget(leader);

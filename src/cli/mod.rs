@@ -6,6 +6,7 @@
 
 mod consume;
 mod error;
+mod log;
 mod names;
 mod offsets;
 mod output;
@@ -46,6 +47,8 @@ enum Command {
     Produce(produce::Produce),
     /// Print the messages of a topic
     Consume(consume::Consume),
+    /// Look into a data directory, of a broker that runs or does not
+    Log(log::Log),
 }
 
 /// Which broker the tools talk to.
@@ -65,8 +68,9 @@ struct Broker {
 
 /// Runs the command that `args` name, the program's name first; returns the process's exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
     let parsed = Klamm::command()
-        .try_get_matches_from(args)
+        .try_get_matches_from(&args)
         .and_then(|matches| Klamm::from_arg_matches(&matches));
     let result = match parsed {
         Ok(klamm) => match klamm.command {
@@ -74,12 +78,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Topic(command) => topic::run(&command),
             Command::Produce(command) => produce::run(&command),
             Command::Consume(command) => consume::run(&command),
+            Command::Log(command) => log::run(&command),
         },
-        Err(e) => return wrong_usage(&e),
+        Err(e) => return wrong_usage(&e, &args),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(CliError::ClosedPipe) => ExitCode::SUCCESS,
+        Ok(()) | Err(CliError::ClosedPipe) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("klamm: {e}");
             ExitCode::from(e.exit_code())
@@ -88,7 +92,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Help and version as they are; of an error only what is wrong, and where help is.
-fn wrong_usage(error: &clap::Error) -> ExitCode {
+fn wrong_usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
     let plain = error.render().to_string();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -102,36 +106,44 @@ fn wrong_usage(error: &clap::Error) -> ExitCode {
             ExitCode::from(2)
         }
         _ => {
-            eprintln!("klamm: {}", one_line(&plain));
+            eprintln!("klamm: {}", one_line(&plain, &subcommand(args)));
             ExitCode::from(2)
         }
     }
 }
 
-/// The first paragraph and the tips of clap's message, in one line, with the command whose help
-/// says more.
-fn one_line(message: &str) -> String {
+/// `klamm topic create` of `klamm topic create x --flag`: as far as the words are subcommands.
+fn subcommand(args: &[OsString]) -> String {
+    let root = Klamm::command();
+    let mut at = &root;
+    let mut path = root.get_name().to_owned();
+    for arg in args.iter().skip(1) {
+        let Some(next) = arg.to_str().and_then(|name| at.find_subcommand(name)) else { break };
+        path = format!("{path} {}", next.get_name());
+        at = next;
+    }
+    path
+}
+
+/// The first paragraph and the tips of clap's message, in one line, and whose help says more.
+fn one_line(message: &str, command: &str) -> String {
     let mut what = Vec::new();
-    let mut tips = Vec::new();
-    let mut command = "klamm".to_owned();
+    let mut tips = String::new();
     let mut head = true;
     for line in message.lines().map(str::trim) {
         if line.is_empty() {
             head = false;
         } else if let Some(tip) = line.strip_prefix("tip: ") {
-            tips.push(tip);
-        } else if let Some(usage) = line.strip_prefix("Usage: ") {
-            let words = usage.split_whitespace().take_while(|w| {
-                w.starts_with(|c: char| c.is_ascii_lowercase()) && !w.contains(['=', '|'])
-            });
-            command = words.collect::<Vec<_>>().join(" ");
+            // A flag is never meant as a value here.
+            if !tip.contains("as a value, use") {
+                tips = format!("{tips}; {tip}");
+            }
         } else if head {
             what.push(line);
         }
     }
     let what = what.join(" ");
     let what = what.strip_prefix("error: ").unwrap_or(&what);
-    let tips = tips.iter().fold(String::new(), |all, tip| format!("{all}; {tip}"));
     format!("{what}{tips}; see '{command} --help'")
 }
 
@@ -148,12 +160,15 @@ mod tests {
     fn errors_take_one_line() {
         let error = |args: &[&str]| {
             let e = Klamm::try_parse_from(args).expect_err("wrong usage");
-            one_line(&e.render().to_string())
+            let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+            one_line(&e.render().to_string(), &subcommand(&args))
         };
         let e = error(&["klamm", "serve", "--lisen", "x"]);
         assert!(e.contains("'--lisen'") && e.contains("'--listen'"), "{e}");
         assert!(e.ends_with("see 'klamm serve --help'"), "{e}");
         let e = error(&["klamm", "topic", "create"]);
+        assert!(e.ends_with("see 'klamm topic create --help'"), "{e}");
+        let e = error(&["klamm", "topic", "create", "x", "--partitions", "0"]);
         assert!(e.ends_with("see 'klamm topic create --help'"), "{e}");
         let e = error(&["klamm", "srve"]);
         assert!(e.contains("serve") && !e.contains('\n'), "{e}");

@@ -144,7 +144,8 @@ pub fn run(c: &Produce) -> Result<(), CliError> {
     if !c.quiet {
         let seconds = start.elapsed().as_secs_f64();
         // Who has closed the error output does not want to know.
-        let _ = writeln!(std::io::stderr(), "{} messages sent in {seconds:.1} s", sender.sent);
+        let noun = if sender.sent == 1 { "message" } else { "messages" };
+        let _ = writeln!(std::io::stderr(), "{} {noun} sent in {seconds:.1} s", sender.sent);
     }
     Ok(())
 }

@@ -39,6 +39,7 @@ macro_rules! requests {
             fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
                 <$request>::encode(self, w, version)
             }
+            #[allow(clippy::needless_lifetimes, clippy::elidable_lifetime_names, reason = "one response owns all that it says")]
             fn decode<'r>(r: &mut Reader<'r>, version: i16) -> Result<$response, WireError> {
                 <$response>::decode(r, version)
             }

@@ -1,0 +1,153 @@
+//! The command line's errors: one line that says what to do, and an exit code that means something.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+fn klamm(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_klamm"))
+        .args(args)
+        .env_clear()
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts")
+}
+
+/// Runs it, expects this exit code and nothing but one line of error; returns the line.
+fn fails(code: i32, args: &[&str]) -> String {
+    let output = klamm(args);
+    let line = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {line}");
+    assert!(output.stdout.is_empty(), "{args:?} prints no result");
+    assert_eq!(line.lines().count(), 1, "{args:?}: one line, not: {line}");
+    assert!(line.starts_with("klamm: "), "{line}");
+    line
+}
+
+/// An empty directory of this test's own, below the build directory: a real file system.
+fn directory(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{name}"));
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).expect("a directory");
+    path
+}
+
+#[test]
+fn wrong_flags_say_what_to_do() {
+    let e = fails(2, &["serve", "--lisen", "127.0.0.1:9092"]);
+    assert!(e.contains("'--listen'") && e.contains("klamm serve --help"), "{e}");
+    assert!(fails(2, &["srve"]).contains("serve"));
+    assert!(fails(2, &["topic", "create"]).contains("klamm topic create --help"));
+    assert!(fails(2, &["serve", "--memory", "lots"]).contains("512MiB"));
+    assert!(fails(2, &["serve", "--listen", "0.0.0.0:9092"]).contains("--advertise"));
+    assert!(fails(2, &["serve", "--shards", "0"]).contains("whole number"));
+    assert!(fails(2, &["topic", "create", "a b"]).contains("topic name"));
+    assert!(fails(2, &["topic", "create", "a", "--partitions", "0"]).contains("--partitions"));
+    assert!(fails(2, &["topic", "alter", "a"]).contains("nothing to change"));
+    assert!(fails(2, &["topic", "list", "-b", "a:b:c:d,x:"]).contains("HOST:PORT"));
+    assert!(fails(2, &["produce", "a", "--acks", "2"]).contains("--acks"));
+    assert!(fails(2, &["produce", "a", "--acks", "1", "--idempotent"]).contains("--acks all"));
+    assert!(fails(2, &["produce", "a", "--header", "x"]).contains("NAME=VALUE"));
+    assert!(fails(2, &["consume", "a", "--offset", "soon"]).contains("earliest"));
+    assert!(fails(2, &["consume", "a", "-f", "--offset", "1"]).contains("--offset"));
+    assert!(fails(2, &["consume", "a", "--timeout", "-1"]).contains("seconds"));
+}
+
+#[test]
+fn help_has_examples_and_goes_to_the_standard_output() {
+    for args in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["topic", "--help"],
+        &["topic", "create", "--help"],
+        &["produce", "--help"],
+        &["consume", "--help"],
+        &["log", "--help"],
+    ] {
+        let output = klamm(args);
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert!(output.status.success() && output.stderr.is_empty(), "{args:?}");
+        assert!(text.contains("Examples:\n  klamm "), "{args:?}: {text}");
+    }
+    assert!(klamm(&["--version"]).stdout.starts_with(b"klamm "));
+}
+
+#[test]
+fn a_broker_that_cannot_be_reached() {
+    // Bound, never accepted from, closed: nobody listens there now.
+    let port =
+        TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+    let broker = format!("127.0.0.1:{port}");
+    for args in [
+        &["topic", "list", "-b", &broker][..],
+        &["topic", "create", "a", "-b", &broker],
+        &["produce", "a", "-b", &broker],
+        &["consume", "a", "-b", &broker],
+    ] {
+        let e = fails(74, args);
+        assert!(e.contains(&broker) && e.contains("connection refused"), "{e}");
+    }
+}
+
+#[test]
+fn another_server_on_the_port() {
+    for (answer, why) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "HTTP"),
+        (b"\x15\x03\x03\x00\x02\x02\x28", "TLS"),
+        (b"\xff\xff\xff\xff", "makes no sense"),
+        (b"\x00\x00\x00\x08\x00\x00\x00\x63\x00\x00\x00\x00", "makes no sense"),
+        (b"", "closed the connection"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let broker = listener.local_addr().expect("an address").to_string();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut request = [0; 64];
+            let read = stream.read(&mut request).expect("a request");
+            assert!(read > 4, "the client speaks first");
+            stream.write_all(answer).expect("the client listens");
+        });
+        let e = fails(74, &["topic", "list", "-b", &broker]);
+        assert!(e.contains("not a Kafka broker") && e.contains(why), "{e}");
+        server.join().expect("the server saw a request");
+    }
+}
+
+#[test]
+fn serve_refuses_wrong_configuration() {
+    let dir = directory("config");
+    let file = dir.join("klamm.toml");
+    let name = file.to_str().expect("text");
+    assert!(fails(78, &["serve", "--config", name]).contains(name));
+    fs::write(&file, "lisen = '127.0.0.1:9092'").expect("a file");
+    assert!(fails(78, &["serve", "--config", name]).contains("did you mean 'listen'"));
+    fs::write(&file, "[broker]\nnum.partition = 3").expect("a file");
+    assert!(fails(78, &["serve", "--config", name]).contains("num.partitions"));
+    assert!(fails(78, &["serve", "--data", name]).contains("--data DIR"));
+}
+
+#[test]
+fn serve_refuses_a_directory_that_is_in_use_untouched() {
+    let dir = directory("in-use");
+    let lock = File::create(dir.join("LOCK")).expect("a file");
+    // SAFETY: the descriptor is open.
+    assert_eq!(unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }, 0);
+    let e = fails(78, &["serve", "--data", dir.to_str().expect("text"), "--listen", "127.0.0.1:0"]);
+    assert!(e.contains("in use"), "{e}");
+    let left: Vec<_> = fs::read_dir(&dir).expect("a directory").collect();
+    assert_eq!(left.len(), 1, "only the lock file");
+}
+
+#[test]
+fn log_commands_want_a_data_directory() {
+    let dir = directory("log");
+    let name = dir.to_str().expect("text");
+    assert!(fails(78, &["log", "inspect", name]).contains("not a data directory"));
+    assert!(
+        fails(74, &["log", "verify", dir.join("none").to_str().expect("text")]).contains("none")
+    );
+    assert_eq!(fs::read_dir(&dir).expect("a directory").count(), 0, "nothing is written");
+}
