@@ -248,6 +248,10 @@ mod tests {
         let mut run = |controller: &mut Controller, key, version, body: &[u8]| {
             execute(controller, key, version, body, &mut new_id).unwrap()
         };
+        let other_ids = || {
+            let mut ids = ids();
+            move || TopicId([ids().0[0] + 100; 16])
+        };
         let code = |outcome: &AdminOutcome| {
             decode(&outcome.response, |r| CreateTopicsResponse::decode(r, 7)).topics[0].error_code
         };
@@ -263,10 +267,10 @@ mod tests {
         let deleted = run(&mut controller, ApiKey::DELETE_TOPICS, 5, &body);
         let again = run(&mut controller, ApiKey::CREATE_TOPICS, 7, &create("a"));
         assert_eq!(code(&again), 0);
-        let made = auto_create(&mut controller, &["a".into(), "b".into()], &mut ids());
+        let made = auto_create(&mut controller, &["a".into(), "b".into()], &mut other_ids());
         assert!(first.wait_for < deleted.wait_for);
         assert!(deleted.wait_for < again.wait_for && again.wait_for < made);
-        assert_eq!(auto_create(&mut controller, &["a".into(), "b".into()], &mut ids()), None);
+        assert_eq!(auto_create(&mut controller, &["a".into(), "b".into()], &mut other_ids()), None);
 
         persist(&mut controller, &disk);
         let image = controller.image();
