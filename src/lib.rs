@@ -1,10 +1,11 @@
 //! Klamm: a Kafka-compatible broker for Linux, thread per core on `io_uring`.
 //!
-//! Imports point downward only: `main → cli → shard → api → {partition, controller} → types`;
+//! Imports point downward only: `main → cli, admin → shard → api → {partition, controller} → types`;
 //! `storage → wire, types`; the pure folders never import each other. `tests/tidy.rs` holds it.
 //! Where the lint below is denied, code is pure: time and randomness are arguments (`clippy.toml`).
 
 #[deny(clippy::disallowed_methods)]
+pub mod admin;
 pub mod api;
 pub mod cli;
 pub mod client;

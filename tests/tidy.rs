@@ -18,12 +18,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("controller", &["wire::records", "storage::io", "storage::buffer", "storage::disk", "types"]),
     ("api", &["partition", "controller", "storage", "wire", "types", "config"]),
     ("shard", &["api", "partition", "controller", "storage", "wire", "types", "config"]),
-    ("cli", &["shard", "client", "controller", "storage", "wire", "types", "config"]),
+    ("admin", &["shard", "storage", "types", "config"]),
+    ("cli", &["admin", "shard", "client", "controller", "storage", "wire", "types", "config"]),
 ];
 
 /// Where the runtime's types may appear, besides `main.rs`.
 const RUNTIME: &[&str] =
-    &["src/shard/", "src/shard.rs", "src/storage/disk.rs", "src/storage/ring.rs"];
+    &["src/admin/", "src/shard/", "src/shard.rs", "src/storage/disk.rs", "src/storage/ring.rs"];
 
 /// Folders whose code decides and does nothing else.
 const PURE: &[&str] = &["types", "wire", "partition", "controller", "storage", "api"];
