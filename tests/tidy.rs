@@ -11,11 +11,21 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("types", &[]),
     ("wire", &["types"]),
     ("storage", &["wire", "types"]),
-    ("client", &["wire", "types"]),
+    ("client", &["config", "wire", "types"]),
     ("config", &["types"]),
     ("partition", &["wire::records", "types"]),
     // The Raft log and its snapshot are operations on files as data.
-    ("controller", &["wire::records", "storage::io", "storage::buffer", "storage::disk", "types"]),
+    (
+        "controller",
+        &[
+            "wire::records",
+            "storage::io",
+            "storage::buffer",
+            "storage::disk",
+            "storage::sim_disk",
+            "types",
+        ],
+    ),
     ("api", &["partition", "controller", "storage", "wire", "types", "config"]),
     ("shard", &["api", "partition", "controller", "storage", "wire", "types", "config"]),
     ("admin", &["shard", "storage", "types", "config"]),

@@ -15,9 +15,10 @@ use super::frame::{self, FrameFields, FrameHeader, MAX_FRAME};
 use super::io::{Completion, FilePath, Op, Submission};
 use super::journal::{self, Ring};
 use super::log::{Log, LogConfig, LogOffsets, Pending};
+use super::prepare::Preparing;
 use super::reads::Reads;
+use super::removal::Removal;
 use super::round::Round;
-use super::segment;
 use crate::types::TopicPartition;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -151,14 +152,14 @@ enum Staged {
 
 /// Who waits for a control entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
+pub(super) enum Answer {
     Token(u64),
     Retention,
 }
 
 /// What a block acknowledges.
 #[derive(Debug, Default)]
-struct Acks {
+pub(super) struct Acks {
     /// Log, its end with this block, and whether it is acknowledged when written.
     ends: Vec<(Slot, i64, bool)>,
     tokens: Vec<(u64, bool)>,
@@ -178,49 +179,22 @@ pub(super) enum Purpose {
     Unlink(usize),
 }
 
-#[derive(Debug)]
-struct Preparing {
-    path: FilePath,
-    size: u64,
-    stage: PrepareStage,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum PrepareStage {
-    Create,
-    Zero(u64),
-    Sync,
-    SyncDir,
-}
-
-/// Files that go when their time has come.
-#[derive(Debug)]
-struct Removal {
-    due_ms: i64,
-    files: Vec<FilePath>,
-    tp: Option<TopicPartition>,
-    outstanding: usize,
-    started: bool,
-    /// Rounds that must have finished first.
-    held_for: u64,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Engine {
     pub(super) options: EngineOptions,
     pub(super) logs: Vec<Option<Log>>,
-    by_tp: BTreeMap<TopicPartition, Slot>,
-    free: Vec<u32>,
+    pub(super) by_tp: BTreeMap<TopicPartition, Slot>,
+    pub(super) free: Vec<u32>,
     staged: VecDeque<(u64, Staged)>,
     staged_bytes: usize,
     /// Number of the last staged item.
     pub(super) last_ticket: u64,
     /// Every staged item up to this is durable.
     pub(super) durable_ticket: u64,
-    ring: Ring<Acks>,
-    preparing: Option<Preparing>,
-    need_room: Option<u64>,
+    pub(super) ring: Ring<Acks>,
+    pub(super) preparing: Option<Preparing>,
+    pub(super) need_room: Option<u64>,
     pub(super) next_lsn: u64,
     last_block_checksum: u32,
     pub(super) cache: Cache,
@@ -229,9 +203,9 @@ pub struct Engine {
     submissions: Vec<Submission>,
     next_id: u64,
     purposes: BTreeMap<u64, Purpose>,
-    removals: Vec<Removal>,
-    events: Vec<Event>,
-    zeros: Option<Bytes>,
+    pub(super) removals: Vec<Removal>,
+    pub(super) events: Vec<Event>,
+    pub(super) zeros: Option<Bytes>,
     pub(super) pending_bytes: u64,
     pub(super) last_round_ms: i64,
     pub(super) shutting_down: bool,
@@ -790,156 +764,6 @@ impl Engine {
         }
     }
 
-    /// Gives up what lies below the log start. Called when that is durable.
-    pub(super) fn trim(&mut self, now_ms: i64, slot: Slot, tp: TopicPartition) {
-        let Some(log) = self.logs[slot.index()].as_mut().filter(|l| l.tp == tp) else { return };
-        let before = log.pending_bytes;
-        let gone = log.trim();
-        let (freed, start) = (before - log.pending_bytes, log.durable_start);
-        let delay = log.config.file_delete_delay_ms;
-        self.pending_bytes -= freed as u64;
-        if !gone.is_empty() {
-            self.cache.forget(slot, start, i64::MAX);
-            self.remove_segments(tp, gone, Some(now_ms + delay));
-        }
-    }
-
-    /// Lets go of a dropped log when its entry is durable and no round holds on to it.
-    pub(super) fn finish_drop(&mut self, now_ms: i64, slot: Slot) {
-        let log = self.log(slot);
-        if !log.drop_durable || log.busy {
-            return;
-        }
-        let log = self.logs[slot.index()].take().expect("the slot is open");
-        self.by_tp.remove(&log.tp);
-        self.free.push(slot.0);
-        self.pending_bytes -= log.pending_bytes as u64;
-        self.cache.forget(slot, i64::MAX, i64::MIN);
-        self.reads.forget(slot);
-        let files = files_of(log.tp, &log.segments);
-        let due_ms =
-            if files.is_empty() { now_ms } else { now_ms + log.config.file_delete_delay_ms };
-        self.removals.push(Removal {
-            due_ms,
-            files,
-            tp: Some(log.tp),
-            outstanding: 0,
-            started: false,
-            held_for: 0,
-        });
-        self.start_removals(now_ms);
-    }
-
-    fn remove_segments(
-        &mut self,
-        tp: TopicPartition,
-        segments: Vec<segment::Segment>,
-        due_ms: Option<i64>,
-    ) {
-        if segments.is_empty() {
-            return;
-        }
-        // What a truncation voids goes when a checkpoint that was begun after it is durable.
-        let next_round = self.stats.rounds + 1 + u64::from(self.round.is_some());
-        self.removals.push(Removal {
-            due_ms: due_ms.unwrap_or(0),
-            files: files_of(tp, &segments),
-            tp: None,
-            outstanding: 0,
-            started: false,
-            held_for: if due_ms.is_some() { 0 } else { next_round },
-        });
-    }
-
-    pub(super) fn start_removals(&mut self, now_ms: i64) {
-        for i in 0..self.removals.len() {
-            let removal = &mut self.removals[i];
-            let held = removal.held_for > self.stats.rounds;
-            if removal.started || held || (removal.due_ms > now_ms && !self.shutting_down) {
-                continue;
-            }
-            removal.started = true;
-            let files = std::mem::take(&mut removal.files);
-            removal.outstanding = files.len();
-            for path in files {
-                self.submit(Purpose::Unlink(i), Op::Unlink { path });
-            }
-            if self.removals[i].outstanding == 0 {
-                self.removal_step(i);
-            }
-        }
-    }
-
-    fn removal_step(&mut self, index: usize) {
-        let removal = &mut self.removals[index];
-        removal.outstanding = removal.outstanding.saturating_sub(1);
-        if removal.outstanding > 0 {
-            return;
-        }
-        if let Some(tp) = removal.tp.take() {
-            self.events.push(Event::Dropped { tp });
-        }
-        // Indexes name removals in flight, so finished ones go from the back only.
-        while self
-            .removals
-            .last()
-            .is_some_and(|r| r.started && r.outstanding == 0 && r.tp.is_none())
-        {
-            self.removals.pop();
-        }
-    }
-
-    fn prepare_journal(&mut self) {
-        // A block that found no room waits for a running round to free a file, unless that round
-        // itself waits for blocks, or none will come.
-        let must = self.need_room.filter(|needed| {
-            *needed > journal::MAX_FILE
-                || self.ring.size() + needed <= self.ring.limit()
-                || self.round.as_ref().is_none_or(Round::waits_for_journal)
-        });
-        if self.preparing.is_none()
-            && let Some((path, size, _)) =
-                self.ring.prepare(must).or_else(|| self.ring.prepare(None))
-        {
-            self.preparing =
-                Some(Preparing { path: path.clone(), size, stage: PrepareStage::Create });
-            self.submit(Purpose::Prepare, Op::Create { path });
-        }
-    }
-
-    fn prepare_step(&mut self) {
-        const PIECE: u64 = 1 << 20;
-        let preparing = self.preparing.as_mut().expect("a file is being prepared");
-        let (path, size) = (preparing.path.clone(), preparing.size);
-        let next = match preparing.stage {
-            PrepareStage::Create => PrepareStage::Zero(0),
-            PrepareStage::Zero(done) if done + PIECE < size => PrepareStage::Zero(done + PIECE),
-            PrepareStage::Zero(_) => PrepareStage::Sync,
-            PrepareStage::Sync => PrepareStage::SyncDir,
-            PrepareStage::SyncDir => {
-                self.preparing = None;
-                self.ring.prepared(path);
-                self.need_room = None;
-                self.zeros = None;
-                return;
-            }
-        };
-        preparing.stage = next;
-        let op = match next {
-            PrepareStage::Zero(pos) => {
-                let budget = &self.options.budget;
-                let zeros = self.zeros.get_or_insert_with(|| {
-                    super::buffer::AlignedBuf::zeroed(PIECE as usize, budget).freeze()
-                });
-                let data = zeros.slice(..PIECE.min(size - pos) as usize);
-                Op::Write { path, pos, data }
-            }
-            PrepareStage::Sync => Op::Sync { path },
-            _ => Op::SyncDir { path: journal::DIR.into() },
-        };
-        self.submit(Purpose::Prepare, op);
-    }
-
     /// Retention, deletions whose time has come. To be called about once a second.
     pub fn tick(&mut self, now_ms: i64) {
         if self.failed {
@@ -1024,14 +848,6 @@ impl Engine {
         let pending: usize = self.logs.iter().flatten().map(|l| l.pending_bytes).sum();
         assert_eq!(pending as u64, self.pending_bytes);
     }
-}
-
-fn files_of(tp: TopicPartition, segments: &[segment::Segment]) -> Vec<FilePath> {
-    let with_index = |s: &segment::Segment| {
-        let index = (s.meta.index_blocks > 0).then(|| s.index_path(tp));
-        std::iter::once(s.path(tp)).chain(index)
-    };
-    segments.iter().flat_map(with_index).collect()
 }
 
 const _: () = assert!(MAX_FRAME >= 1 << 16);

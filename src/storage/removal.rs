@@ -1,0 +1,128 @@
+//! Giving up what is not needed any more: pending frames and segments below the log start, dropped
+//! logs, and their files when their time has come.
+
+use super::engine::{Engine, Event, Purpose, Slot};
+use super::io::{FilePath, Op};
+use super::segment::Segment;
+use crate::types::TopicPartition;
+
+/// Files that go when their time has come.
+#[derive(Debug)]
+pub(super) struct Removal {
+    due_ms: i64,
+    files: Vec<FilePath>,
+    tp: Option<TopicPartition>,
+    outstanding: usize,
+    started: bool,
+    /// Rounds that must have finished first.
+    held_for: u64,
+}
+
+impl Engine {
+    /// Gives up what lies below the log start. Called when that is durable.
+    pub(super) fn trim(&mut self, now_ms: i64, slot: Slot, tp: TopicPartition) {
+        let Some(log) = self.logs[slot.index()].as_mut().filter(|l| l.tp == tp) else { return };
+        let before = log.pending_bytes;
+        let gone = log.trim();
+        let (freed, start) = (before - log.pending_bytes, log.durable_start);
+        let delay = log.config.file_delete_delay_ms;
+        self.pending_bytes -= freed as u64;
+        if !gone.is_empty() {
+            self.cache.forget(slot, start, i64::MAX);
+            self.remove_segments(tp, gone, Some(now_ms + delay));
+        }
+    }
+
+    /// Lets go of a dropped log when its entry is durable and no round holds on to it.
+    pub(super) fn finish_drop(&mut self, now_ms: i64, slot: Slot) {
+        let log = self.log(slot);
+        if !log.drop_durable || log.busy {
+            return;
+        }
+        let log = self.logs[slot.index()].take().expect("the slot is open");
+        self.by_tp.remove(&log.tp);
+        self.free.push(slot.index() as u32);
+        self.pending_bytes -= log.pending_bytes as u64;
+        self.cache.forget(slot, i64::MAX, i64::MIN);
+        self.reads.forget(slot);
+        let files = files_of(log.tp, &log.segments);
+        let due_ms =
+            if files.is_empty() { now_ms } else { now_ms + log.config.file_delete_delay_ms };
+        self.removals.push(Removal {
+            due_ms,
+            files,
+            tp: Some(log.tp),
+            outstanding: 0,
+            started: false,
+            held_for: 0,
+        });
+        self.start_removals(now_ms);
+    }
+
+    pub(super) fn remove_segments(
+        &mut self,
+        tp: TopicPartition,
+        segments: Vec<Segment>,
+        due_ms: Option<i64>,
+    ) {
+        if segments.is_empty() {
+            return;
+        }
+        // What a truncation voids goes when a checkpoint that was begun after it is durable.
+        let next_round = self.stats.rounds + 1 + u64::from(self.round.is_some());
+        self.removals.push(Removal {
+            due_ms: due_ms.unwrap_or(0),
+            files: files_of(tp, &segments),
+            tp: None,
+            outstanding: 0,
+            started: false,
+            held_for: if due_ms.is_some() { 0 } else { next_round },
+        });
+    }
+
+    pub(super) fn start_removals(&mut self, now_ms: i64) {
+        for i in 0..self.removals.len() {
+            let removal = &mut self.removals[i];
+            let held = removal.held_for > self.stats.rounds;
+            if removal.started || held || (removal.due_ms > now_ms && !self.shutting_down) {
+                continue;
+            }
+            removal.started = true;
+            let files = std::mem::take(&mut removal.files);
+            removal.outstanding = files.len();
+            for path in files {
+                self.submit(Purpose::Unlink(i), Op::Unlink { path });
+            }
+            if self.removals[i].outstanding == 0 {
+                self.removal_step(i);
+            }
+        }
+    }
+
+    pub(super) fn removal_step(&mut self, index: usize) {
+        let removal = &mut self.removals[index];
+        removal.outstanding = removal.outstanding.saturating_sub(1);
+        if removal.outstanding > 0 {
+            return;
+        }
+        if let Some(tp) = removal.tp.take() {
+            self.events.push(Event::Dropped { tp });
+        }
+        // Indexes name removals in flight, so finished ones go from the back only.
+        while self
+            .removals
+            .last()
+            .is_some_and(|r| r.started && r.outstanding == 0 && r.tp.is_none())
+        {
+            self.removals.pop();
+        }
+    }
+}
+
+fn files_of(tp: TopicPartition, segments: &[Segment]) -> Vec<FilePath> {
+    let with_index = |s: &Segment| {
+        let index = (s.meta.index_blocks > 0).then(|| s.index_path(tp));
+        std::iter::once(s.path(tp)).chain(index)
+    };
+    segments.iter().flat_map(with_index).collect()
+}
