@@ -53,7 +53,7 @@ fn wrong_flags_say_what_to_do() {
     assert!(fails(2, &["produce", "a", "--header", "x"]).contains("NAME=VALUE"));
     assert!(fails(2, &["consume", "a", "--offset", "soon"]).contains("earliest"));
     assert!(fails(2, &["consume", "a", "-f", "--offset", "1"]).contains("--offset"));
-    assert!(fails(2, &["consume", "a", "--timeout", "-1"]).contains("seconds"));
+    assert!(fails(2, &["consume", "a", "--timeout=-1"]).contains("seconds"));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn help_has_examples_and_goes_to_the_standard_output() {
         let output = klamm(args);
         let text = String::from_utf8(output.stdout).expect("text");
         assert!(output.status.success() && output.stderr.is_empty(), "{args:?}");
-        assert!(text.contains("Examples:\n  klamm "), "{args:?}: {text}");
+        assert!(text.contains("Examples:\n") && text.contains("  klamm "), "{args:?}: {text}");
     }
     assert!(klamm(&["--version"]).stdout.starts_with(b"klamm "));
 }
