@@ -10,6 +10,8 @@ mod compress;
 pub mod crc;
 mod decompress;
 mod error;
+#[cfg(test)]
+mod exercise;
 mod header;
 mod read;
 mod rewrite;
