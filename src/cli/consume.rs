@@ -309,16 +309,18 @@ impl Follow<'_> {
                 return Err(e.into());
             }
         }
-        let mut first_error = None;
+        // All answers first: what one of them leads to may need a connection that another is due on.
+        let mut replies = Vec::with_capacity(leaders.len());
         for leader in leaders {
-            let received = match self.cluster.node(leader).and_then(Transport::receive) {
-                Ok(reply) => self.take(&reply),
-                Err(e) => {
-                    self.cluster.forget(leader);
-                    Err(e.into())
-                }
-            };
-            match received {
+            let reply = self.cluster.node(leader).and_then(Transport::receive);
+            if reply.is_err() {
+                self.cluster.forget(leader);
+            }
+            replies.push(reply);
+        }
+        let mut first_error = None;
+        for reply in replies {
+            match reply.map_err(CliOrClient::from).and_then(|reply| self.take(&reply)) {
                 Err(CliOrClient::Client(e)) if e.is_retriable() => {
                     first_error = first_error.or(Some(e));
                 }

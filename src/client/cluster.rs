@@ -56,7 +56,8 @@ impl Cluster {
             metadata: Metadata::default(),
             connections: BTreeMap::new(),
             connect_timeout: Duration::from_secs(5),
-            timeout: Duration::from_secs(30),
+            // Longer than what any request lets the broker take.
+            timeout: Duration::from_secs(40),
             start: Instant::now(),
         };
         this.any()?;

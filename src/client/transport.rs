@@ -51,7 +51,7 @@ impl Transport {
     fn say_hello(&mut self) -> Result<(), ClientError> {
         let timeout = self.timeout;
         self.timeout = timeout.min(Duration::from_secs(5));
-        self.set_timeouts(Duration::ZERO)?;
+        self.set_timeouts()?;
         let mut frame = Some(self.protocol.hello()?);
         while let Some(bytes) = frame.take() {
             self.write(&bytes)?;
@@ -59,12 +59,11 @@ impl Transport {
             frame = self.protocol.hello_answered(&reply)?;
         }
         self.timeout = timeout;
-        self.set_timeouts(Duration::ZERO)
+        self.set_timeouts()
     }
 
-    /// Allows `more` than the usual time for answers: the broker may wait that long by request.
-    pub fn set_timeouts(&mut self, more: Duration) -> Result<(), ClientError> {
-        let read = self.stream.set_read_timeout(Some(self.timeout + more));
+    fn set_timeouts(&mut self) -> Result<(), ClientError> {
+        let read = self.stream.set_read_timeout(Some(self.timeout));
         read.and_then(|()| self.stream.set_write_timeout(Some(self.timeout)))
             .map_err(|e| self.broken(&e))
     }
