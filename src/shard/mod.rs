@@ -1,18 +1,204 @@
-//! (being written)
+//! The running broker: one thread per core, each with its own executor, partitions, connections and
+//! files. The only part that waits, and the only one that knows glommio.
+
+mod admin;
+mod answers;
+mod connection;
+mod limits;
+mod listener;
+mod logs;
+mod offsets;
+mod requests;
+mod router;
+mod socket;
+mod start;
+mod state;
+mod sync;
 
 use crate::config::Settings;
+use crate::storage::disk::Disk;
+use crate::storage::engine::Engine;
+use crate::storage::recovery::mark_clean;
+use crate::storage::ring::Ring;
+use admin::Admin;
+use futures_lite::FutureExt;
+use glommio::{LocalExecutorBuilder, Placement};
+use logs::Logs;
+use router::{Ends, Request};
+use start::Opened;
+use state::{Common, Parts, Phase, Shard, fatal};
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Why serving ended other than by a signal.
-#[derive(Clone, Debug)]
+/// How long a shard looks for work before its thread sleeps.
+const SPIN: Duration = Duration::from_micros(50);
+/// How long a task may run before others get a turn; I/O completions are looked at no less often.
+const PREEMPT: Duration = Duration::from_micros(500);
+/// A shard that was preempted before it ran anything can park with tasks that are ready. A timer
+/// wakes it.
+const WAKE: Duration = Duration::from_millis(5);
+
+/// Why the broker does not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServeError {
-    /// The process's exit code.
+    /// Exit code of the process, of `sysexits.h`.
     pub exit_code: i32,
     /// One line.
     pub message: String,
 }
 
-/// Serves until SIGTERM or SIGINT has drained the broker. The caller has made the data directory,
-/// holds its lock, and has checked that direct I/O works there.
-pub fn run(_settings: Settings) -> Result<(), ServeError> {
-    Err(ServeError { exit_code: 1, message: "serving is being written".to_owned() })
+impl ServeError {
+    fn new(exit_code: i32, message: impl Into<String>) -> Self {
+        Self { exit_code, message: message.into() }
+    }
+}
+
+impl std::fmt::Display for ServeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// What one shard's thread begins with.
+struct Seed {
+    id: usize,
+    common: Arc<Common>,
+    image: Arc<crate::controller::Image>,
+    engine: Engine,
+    controller: Option<crate::controller::Controller>,
+    socket: TcpListener,
+    address: SocketAddr,
+    ends: Ends,
+    descriptors: usize,
+    request_bytes: usize,
+}
+
+/// Serves until SIGTERM or SIGINT, then writes everything back. A second signal ends the process at
+/// once. The caller has made the data directory, holds its lock, and has checked that direct I/O
+/// works there.
+#[expect(clippy::needless_pass_by_value, reason = "this is where the settings end up")]
+pub fn run(settings: Settings) -> Result<(), ServeError> {
+    let begun = std::time::Instant::now();
+    // Before any thread: all of them inherit it.
+    glommio::signal::block(&[libc::SIGTERM, libc::SIGINT])
+        .map_err(|e| ServeError::new(71, format!("cannot handle signals: {e}")))?;
+    let opened = start::open(&settings)?;
+    let Opened { common, image, controller, engines, sockets, address, identity, .. } =
+        opened;
+    let mut controller = Some(controller);
+    let mut threads = Vec::new();
+    let seeds = engines.into_iter().zip(sockets).zip(router::mesh(settings.shards)).enumerate();
+    for (id, ((engine, socket), ends)) in seeds {
+        let seed = Seed {
+            id,
+            common: common.clone(),
+            image: image.clone(),
+            engine,
+            controller: controller.take(),
+            socket,
+            address,
+            ends,
+            descriptors: opened.descriptors,
+            request_bytes: opened.request_bytes,
+        };
+        let place = settings.cpus.get(id).map_or(Placement::Unbound, |cpu| Placement::Fixed(*cpu));
+        let thread = LocalExecutorBuilder::new(place)
+            .name(&format!("klamm-{id}"))
+            .spin_before_park(SPIN)
+            .preempt_timer(PREEMPT)
+            // Files go through our own rings: glommio needs no buffers for them.
+            .io_memory(64 << 10)
+            .spawn(move || serve(seed, begun))
+            .map_err(|e| ServeError::new(71, format!("cannot start shard {id}: {e}")))?;
+        threads.push(thread);
+    }
+    for (id, thread) in threads.into_iter().enumerate() {
+        thread.join().map_err(|e| ServeError::new(70, format!("shard {id} ended: {e}")))?;
+    }
+    mark_clean(&Disk::Real(common.disk.clone()), &identity)
+        .map_err(|e| ServeError::new(74, e.to_string()))?;
+    tracing::info!("everything is written back");
+    Ok(())
+}
+
+/// One shard's thread, from its first task to its last.
+async fn serve(seed: Seed, begun: std::time::Instant) {
+    let Seed { id, common, image, engine, controller, socket, address, .. } = seed;
+    let logs = Logs::open(engine, &image, id, common.shards)
+        .unwrap_or_else(|e| fatal(&format!("the data is damaged: {e}")));
+    let ring = Ring::new(common.disk.root(), seed.descriptors, common.disk.budget().clone())
+        .unwrap_or_else(|e| fatal(&format!("cannot make the ring of shard {id}: {e}")));
+    let (ways, from) = router::connect(seed.ends).await;
+    let shard = Shard::new(Parts {
+        id,
+        common,
+        image: image.clone(),
+        logs,
+        ring,
+        ways,
+        request_bytes: seed.request_bytes,
+        admin: controller.map(Admin::new),
+    });
+    shard.apply(None, &image);
+    for (peer, receiver) in from {
+        let shard = shard.clone();
+        glommio::spawn_local(async move {
+            while let Some(message) = receiver.recv().await {
+                shard.message(peer, message);
+                glommio::yield_if_needed().await;
+            }
+        })
+        .detach();
+    }
+    glommio::spawn_local(async {
+        loop {
+            glommio::timer::sleep(WAKE).await;
+        }
+    })
+    .detach();
+    glommio::spawn_local(shard.clone().run_engine()).detach();
+    glommio::spawn_local(shard.clone().run_completions()).detach();
+    glommio::spawn_local(shard.clone().run_flushes()).detach();
+    glommio::spawn_local(shard.clone().run_ticks()).detach();
+    if let Err(e) = listener::listen(&socket) {
+        fatal(&format!("cannot listen on {address}: {e}"));
+    }
+    glommio::spawn_local(listener::run(shard.clone(), socket)).detach();
+    if id == 0 {
+        glommio::spawn_local(Admin::run(shard.clone())).detach();
+        let ms = begun.elapsed().as_millis() as u64;
+        tracing::info!(%address, shards = shard.common.shards, ms, "serving");
+        wait_for_the_end(&shard).await;
+    }
+    shard.changed.until(|| shard.phase.get() == Phase::Closing).await;
+}
+
+/// On shard 0: waits for a signal, then takes all shards down, each step after all have done the one
+/// before.
+async fn wait_for_the_end(shard: &Rc<Shard>) {
+    let signals = match glommio::signal::Signals::new(&[libc::SIGTERM, libc::SIGINT]) {
+        Ok(signals) => signals,
+        Err(e) => fatal(&format!("cannot wait for signals: {e}")),
+    };
+    let received = signals.recv().await;
+    tracing::info!(signal = received.unwrap_or(0), "finishing what is under way");
+    let down = async {
+        for request in [|| Request::Drain, || Request::Close] {
+            let calls: Vec<_> =
+                (0..shard.common.shards).map(|it| shard.call(it, request())).collect();
+            for call in calls {
+                call.await;
+            }
+        }
+    };
+    let again = async {
+        let again = signals.recv().await;
+        tracing::warn!("a second signal: ending at once; the next start replays the journal");
+        std::process::exit(128 + again.unwrap_or(libc::SIGTERM));
+    };
+    down.or(again).await;
 }

@@ -104,8 +104,8 @@ impl Room {
         Rc::new(Self { used: Cell::new(0), limit, freed: Event::default() })
     }
 
-    /// Bytes that are taken.
-    pub fn used(&self) -> usize {
+    #[cfg(test)]
+    fn used(&self) -> usize {
         self.used.get()
     }
 

@@ -196,6 +196,25 @@ impl RealDisk {
         Ok((s.f_bavail * s.f_frsize, s.f_blocks * s.f_frsize))
     }
 
+    /// Makes the file `path` take `len` bytes of space, or removes it where that is 0. As far as it
+    /// goes: a reserve that cannot be had is none.
+    pub fn set_reserve(&self, path: &str, len: u64) {
+        let path = self.full(path);
+        let now = fs::metadata(&path).map_or(0, |meta| meta.len());
+        if len == 0 && now > 0 {
+            let _ = fs::remove_file(&path);
+        } else if len > now {
+            let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+            if let Ok(file) = file {
+                // SAFETY: the descriptor is open while `file` lives.
+                let done = unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, len as libc::off_t) };
+                if done != 0 {
+                    let _ = fs::remove_file(&path);
+                }
+            }
+        }
+    }
+
     /// Whether files here can be opened for direct I/O.
     pub fn direct_io_works(&self) -> io::Result<bool> {
         let path = self.full(".direct-io-probe");

@@ -73,7 +73,26 @@ impl fmt::Debug for ApiKey {
 ///
 /// Produce starts at 0, although versions 0–2 are refused: librdkafka turns compression off
 /// otherwise (KAFKA-18659).
-pub const SUPPORTED: &[(ApiKey, i16, i16)] = &[(ApiKey::API_VERSIONS, 0, 4)];
+pub const SUPPORTED: &[(ApiKey, i16, i16)] = &[
+    (ApiKey::PRODUCE, 0, 13),
+    (ApiKey::FETCH, 4, 18),
+    (ApiKey::LIST_OFFSETS, 1, 11),
+    (ApiKey::METADATA, 0, 13),
+    (ApiKey::API_VERSIONS, 0, 4),
+    (ApiKey::CREATE_TOPICS, 2, 7),
+    (ApiKey::DELETE_TOPICS, 1, 6),
+    (ApiKey::DELETE_RECORDS, 0, 2),
+    (ApiKey::INIT_PRODUCER_ID, 0, 6),
+    (ApiKey::OFFSET_FOR_LEADER_EPOCH, 2, 4),
+    (ApiKey::DESCRIBE_CONFIGS, 1, 4),
+    (ApiKey::ALTER_CONFIGS, 0, 2),
+    (ApiKey::DESCRIBE_LOG_DIRS, 1, 5),
+    (ApiKey::CREATE_PARTITIONS, 0, 3),
+    (ApiKey::INCREMENTAL_ALTER_CONFIGS, 0, 1),
+    (ApiKey::DESCRIBE_CLUSTER, 0, 2),
+    (ApiKey::LIST_CONFIG_RESOURCES, 0, 1),
+    (ApiKey::DESCRIBE_TOPIC_PARTITIONS, 0, 0),
+];
 
 /// The versions of `key` that the broker advertises.
 pub fn supported(key: ApiKey) -> Option<(i16, i16)> {

@@ -1,0 +1,582 @@
+//! The partitions of one shard: their cores, the engine that keeps their records, and who waits for
+//! what. Synchronous: what is to be told to others comes out as [`Outbox`].
+
+use super::router::{Notice, Reply};
+use crate::api::data::{
+    AppendRequest, Appended, EpochAnswer, EpochQuery, LogSize, ReadRequest, ReadResult,
+    TrimRequest, Trimmed,
+};
+use crate::api::delete_records::new_start;
+use crate::controller::{Image, Topic};
+use crate::partition::{Append as Accepted, Partition};
+use crate::storage::engine::{Append, Engine, Event, Slot};
+use crate::storage::log::LogConfig;
+use crate::storage::reads::{ColdRead, Read, ReadError};
+use crate::types::{ErrorCode, TopicConfig, TopicId, TopicPartition};
+use slab::Slab;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+/// Where an answer goes.
+pub enum ReplyTo {
+    /// To this shard.
+    Local(Box<dyn FnOnce(Reply)>),
+    /// To the call of that number, of that shard.
+    Remote(usize, u64),
+}
+
+/// What is to be told when the borrow of [`Logs`] is over.
+#[derive(Default)]
+pub struct Outbox {
+    /// Answers.
+    pub replies: Vec<(ReplyTo, Reply)>,
+    /// Notices, by shard.
+    pub notices: Vec<(usize, Notice)>,
+    /// The process must end: why.
+    pub fatal: Option<String>,
+}
+
+/// One partition that this shard leads.
+struct Part {
+    tp: TopicPartition,
+    core: Partition,
+    config: Arc<TopicConfig>,
+    /// Appends that are not durable yet: the end of each, and its bytes.
+    unacked: VecDeque<(i64, u32)>,
+    /// Keys of [`Logs::waiters`].
+    waiters: Vec<usize>,
+    /// Appends that were sent before and whose original is not durable yet: its last offset, and
+    /// the key in [`Logs::tasks`].
+    duplicates: Vec<(i64, usize)>,
+}
+
+/// What the engine's tokens stand for.
+enum Task {
+    Append { left: usize, results: Vec<Appended>, reply: ReplyTo },
+    Trim { left: usize, results: Vec<Trimmed>, slots: Vec<(Slot, i64)>, reply: ReplyTo },
+    Drop,
+}
+
+struct Waiter {
+    shard: usize,
+    id: u64,
+    need: usize,
+    slots: Vec<Slot>,
+}
+
+/// What is known of one read.
+pub enum Progress {
+    /// It is done.
+    Done(ReadResult),
+    /// This is to be read from the disk first.
+    Cold(ColdRead),
+}
+
+/// See the module.
+pub struct Logs {
+    /// The engine.
+    pub engine: Engine,
+    parts: Vec<Option<Part>>,
+    tasks: Slab<Task>,
+    waiters: Slab<Waiter>,
+    waiter_keys: HashMap<(usize, u64), usize>,
+    /// Appends for which there is no room now, in order.
+    deferred: VecDeque<(Vec<AppendRequest>, ReplyTo)>,
+    /// Logs of deleted topics that are not gone yet.
+    dropping: HashSet<TopicPartition>,
+    shard: usize,
+    shards: usize,
+}
+
+fn log_config(config: &TopicConfig) -> LogConfig {
+    LogConfig::from(config)
+}
+
+impl Logs {
+    /// The partitions that `engine` recovered, led as `image` says.
+    pub fn open(
+        mut engine: Engine,
+        image: &Image,
+        shard: usize,
+        shards: usize,
+    ) -> Result<Self, String> {
+        let mut parts: Vec<Option<Part>> = Vec::new();
+        for (slot, tp) in engine.logs() {
+            let Some(topic) = image.topic_by_id(tp.topic) else { continue };
+            let Some(state) = topic.partitions.get(tp.partition as usize) else { continue };
+            let snapshot = engine.recovered_state(slot);
+            let offsets = engine.offsets(slot);
+            let core =
+                Partition::restore(&snapshot, offsets.start, offsets.end, state.leader_epoch)
+                    .map_err(|e| format!("{}-{}: {e}", topic.name, tp.partition))?;
+            engine.configure(slot, &log_config(&topic.config));
+            place(&mut parts, slot, Part::new(tp, core, topic));
+        }
+        Ok(Self {
+            engine,
+            parts,
+            tasks: Slab::new(),
+            waiters: Slab::new(),
+            waiter_keys: HashMap::new(),
+            deferred: VecDeque::new(),
+            dropping: HashSet::new(),
+            shard,
+            shards,
+        })
+    }
+
+    /// Opens what is new in `image`, drops what is gone, and takes over settings.
+    pub fn apply(&mut self, before: &Image, image: &Image, now_ms: i64, out: &mut Outbox) {
+        for topic in image.topics() {
+            let old = before.topic_by_id(topic.id);
+            if old.is_some_and(|old| Arc::ptr_eq(old, topic)) && before.index > 0 {
+                continue;
+            }
+            for (number, state) in topic.partitions.iter().enumerate() {
+                let tp = TopicPartition { topic: topic.id, partition: number as i32 };
+                if tp.shard(self.shards) != self.shard || state.leader != image.node_id {
+                    continue;
+                }
+                match self.find(tp) {
+                    None => {
+                        let config = log_config(&topic.config);
+                        let slot = self.engine.create(tp, &config, now_ms);
+                        let core = Partition::new(state.leader_epoch);
+                        place(&mut self.parts, slot, Part::new(tp, core, topic));
+                    }
+                    Some(slot) => {
+                        self.engine.configure(slot, &log_config(&topic.config));
+                        self.part(slot).config = topic.config.clone();
+                    }
+                }
+            }
+        }
+        let gone: Vec<(Slot, TopicPartition)> = self
+            .engine
+            .logs()
+            .into_iter()
+            .filter(|(slot, tp)| {
+                image.topic_by_id(tp.topic).is_none()
+                    && self.parts.get(slot.index()).is_some_and(Option::is_some)
+            })
+            .collect();
+        for (slot, tp) in gone {
+            let token = self.tasks.insert(Task::Drop) as u64;
+            self.engine.drop_log(slot, token);
+            self.dropping.insert(tp);
+            let part = self.parts[slot.index()].take().expect("filtered");
+            // They ask again, and hear that the topic is gone.
+            for key in part.waiters {
+                self.fire(key, out);
+            }
+            for (_, key) in part.duplicates {
+                self.appended(key, out);
+            }
+        }
+        for id in image.deleting() {
+            if !before.is_deleting(id) || before.index == 0 {
+                self.report_dropped(id, out);
+            }
+        }
+    }
+
+    fn report_dropped(&self, id: TopicId, out: &mut Outbox) {
+        if !self.dropping.iter().any(|tp| tp.topic == id) {
+            out.notices.push((0, Notice::Dropped(id)));
+        }
+    }
+
+    fn find(&self, tp: TopicPartition) -> Option<Slot> {
+        let slot = self.engine.find(tp)?;
+        self.parts.get(slot.index())?.as_ref().map(|_| slot)
+    }
+
+    fn part(&mut self, slot: Slot) -> &mut Part {
+        self.parts[slot.index()].as_mut().expect("an open partition")
+    }
+
+    /// Appends, or keeps the batches until there is room.
+    pub fn append(
+        &mut self,
+        appends: Vec<AppendRequest>,
+        reply: ReplyTo,
+        now_ms: i64,
+        out: &mut Outbox,
+    ) {
+        if self.engine.disk_is_full() {
+            let full =
+                |it: &AppendRequest| Appended::failed(it.index, ErrorCode::KAFKA_STORAGE_ERROR);
+            let results = appends.iter().map(full).collect();
+            out.replies.push((reply, Reply::Appended(results)));
+        } else if self.deferred.is_empty() && self.engine.admits() {
+            self.append_now(appends, reply, now_ms, out);
+        } else {
+            self.deferred.push_back((appends, reply));
+        }
+    }
+
+    /// Appends what had to wait, as far as there is room now.
+    pub fn retry(&mut self, now_ms: i64, out: &mut Outbox) {
+        while !self.deferred.is_empty() && (self.engine.admits() || self.engine.disk_is_full()) {
+            let Some((appends, reply)) = self.deferred.pop_front() else { break };
+            if self.engine.disk_is_full() {
+                let results = appends
+                    .iter()
+                    .map(|it| Appended::failed(it.index, ErrorCode::KAFKA_STORAGE_ERROR))
+                    .collect();
+                out.replies.push((reply, Reply::Appended(results)));
+            } else {
+                self.append_now(appends, reply, now_ms, out);
+            }
+        }
+    }
+
+    fn append_now(
+        &mut self,
+        appends: Vec<AppendRequest>,
+        reply: ReplyTo,
+        now_ms: i64,
+        out: &mut Outbox,
+    ) {
+        let results = Vec::with_capacity(appends.len());
+        // One more is left until all are started.
+        let key = self.tasks.insert(Task::Append { left: 1, results, reply });
+        for append in appends {
+            let (result, waits) = self.append_one(append, key, now_ms);
+            let Task::Append { left, results, .. } = &mut self.tasks[key] else {
+                unreachable!("just inserted")
+            };
+            results.push(result);
+            *left += usize::from(waits);
+        }
+        self.appended(key, out);
+    }
+
+    /// What to answer when it is durable, and whether that is still to come.
+    fn append_one(&mut self, append: AppendRequest, key: usize, now_ms: i64) -> (Appended, bool) {
+        let AppendRequest { index, tp, batch, header, log_append_time } = append;
+        let Some(slot) = self.find(tp) else {
+            return (Appended::failed(index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION), false);
+        };
+        let part = self.parts[slot.index()].as_mut().expect("found");
+        let answer = |base_offset, log_append_time_ms, log_start_offset| Appended {
+            index,
+            error: ErrorCode::NONE,
+            base_offset,
+            log_append_time_ms,
+            log_start_offset,
+        };
+        let start = part.core.log_start();
+        match part.core.append(now_ms, &header) {
+            Err(error) => (Appended::failed(index, error), false),
+            Ok(Accepted::Duplicate { base_offset, last_offset, log_append_time_ms }) => {
+                let time = if part.config.log_append_time { log_append_time_ms } else { -1 };
+                let waits = last_offset >= part.core.durable_end();
+                if waits {
+                    part.duplicates.push((last_offset, key));
+                }
+                (answer(base_offset, time, start), waits)
+            }
+            Ok(Accepted::Accept { base_offset, last_offset }) => {
+                part.unacked.push_back((last_offset + 1, batch.len() as u32));
+                self.engine.append(
+                    slot,
+                    Append {
+                        base_offset,
+                        last_offset,
+                        leader_epoch: part.core.leader_epoch(),
+                        max_timestamp: header.max_timestamp,
+                        log_append_time,
+                        batch,
+                        token: key as u64,
+                    },
+                );
+                (answer(base_offset, log_append_time.unwrap_or(-1), start), true)
+            }
+        }
+    }
+
+    /// One of the appends of a request is durable, or failed.
+    fn appended(&mut self, key: usize, out: &mut Outbox) {
+        let Some(Task::Append { left, .. }) = self.tasks.get_mut(key) else { return };
+        *left -= 1;
+        if *left == 0
+            && let Task::Append { results, reply, .. } = self.tasks.remove(key)
+        {
+            out.replies.push((reply, Reply::Appended(results)));
+        }
+    }
+
+    /// Deletes records.
+    pub fn trim(&mut self, trims: &[TrimRequest], reply: ReplyTo, out: &mut Outbox) {
+        let key = self.tasks.insert(Task::Trim {
+            left: 1,
+            results: Vec::new(),
+            slots: Vec::new(),
+            reply,
+        });
+        for it in trims {
+            let mut result = Trimmed { index: it.index, error: ErrorCode::NONE, low_watermark: -1 };
+            let mut started = None;
+            match self.find(it.tp) {
+                None => result.error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                Some(slot) => {
+                    let core = &self.part(slot).core;
+                    match new_start(it.offset, core.log_start(), core.high_watermark()) {
+                        Err(error) => result.error = error,
+                        Ok(offset) => {
+                            result.low_watermark = offset;
+                            if offset > core.log_start() {
+                                self.engine.set_log_start(slot, offset, key as u64);
+                                started = Some((slot, offset));
+                            }
+                        }
+                    }
+                }
+            }
+            let Task::Trim { left, results, slots, .. } = &mut self.tasks[key] else {
+                unreachable!("just inserted")
+            };
+            results.push(result);
+            *left += usize::from(started.is_some());
+            slots.extend(started);
+        }
+        self.done(key, out);
+    }
+
+    /// Something under this token is durable.
+    fn done(&mut self, key: usize, out: &mut Outbox) {
+        match self.tasks.get_mut(key) {
+            Some(Task::Append { .. }) => self.appended(key, out),
+            Some(Task::Trim { left, .. }) => {
+                *left -= 1;
+                if *left == 0
+                    && let Task::Trim { results, slots, reply, .. } = self.tasks.remove(key)
+                {
+                    for (slot, offset) in slots {
+                        if let Some(Some(part)) = self.parts.get_mut(slot.index()) {
+                            part.core.advance_log_start(offset);
+                        }
+                    }
+                    out.replies.push((reply, Reply::Trimmed(results)));
+                }
+            }
+            Some(Task::Drop) => {
+                self.tasks.remove(key);
+            }
+            None => {}
+        }
+    }
+
+    /// Takes what the engine says.
+    pub fn event(&mut self, event: Event, out: &mut Outbox) {
+        match event {
+            Event::Durable { slot, end } => self.durable(slot, end, out),
+            Event::Done { token } => self.done(token as usize, out),
+            Event::LogStart { slot, offset } => {
+                if let Some(Some(part)) = self.parts.get_mut(slot.index()) {
+                    part.core.advance_log_start(offset);
+                }
+            }
+            Event::Dropped { tp } => {
+                self.dropping.remove(&tp);
+                self.report_dropped(tp.topic, out);
+            }
+            Event::Fatal { message } => out.fatal = Some(message),
+        }
+    }
+
+    fn durable(&mut self, slot: Slot, end: i64, out: &mut Outbox) {
+        let Some(Some(part)) = self.parts.get_mut(slot.index()) else { return };
+        let moved = part.core.durable(end);
+        let mut bytes = 0;
+        while let Some((_, len)) = part.unacked.pop_front_if(|(at, _)| *at <= end) {
+            bytes += len as usize;
+        }
+        if part.unacked.is_empty() && part.unacked.capacity() > 16 {
+            part.unacked = VecDeque::new();
+        }
+        let durable = part.core.durable_end();
+        let originals: Vec<usize> =
+            part.duplicates.extract_if(.., |(last, _)| *last < durable).map(|it| it.1).collect();
+        if moved && !part.waiters.is_empty() {
+            for key in part.waiters.clone() {
+                let waiter = &mut self.waiters[key];
+                waiter.need = waiter.need.saturating_sub(bytes);
+                if waiter.need == 0 {
+                    self.fire(key, out);
+                }
+            }
+        }
+        for key in originals {
+            self.appended(key, out);
+        }
+    }
+
+    /// Tells a waiter, and forgets it.
+    fn fire(&mut self, key: usize, out: &mut Outbox) {
+        if let Some(waiter) = self.remove_waiter(key) {
+            out.notices.push((waiter.shard, Notice::Advanced(waiter.id)));
+        }
+    }
+
+    fn remove_waiter(&mut self, key: usize) -> Option<Waiter> {
+        let waiter = self.waiters.try_remove(key)?;
+        self.waiter_keys.remove(&(waiter.shard, waiter.id));
+        for slot in &waiter.slots {
+            if let Some(Some(part)) = self.parts.get_mut(slot.index()) {
+                part.waiters.retain(|it| *it != key);
+                if part.waiters.is_empty() {
+                    part.waiters = Vec::new();
+                }
+            }
+        }
+        Some(waiter)
+    }
+
+    /// A waiter does not wait any more.
+    pub fn forget(&mut self, shard: usize, id: u64) {
+        if let Some(key) = self.waiter_keys.get(&(shard, id)) {
+            self.remove_waiter(*key);
+        }
+    }
+
+    /// Notes who waits for `need` more bytes of these partitions. The read before it and this must
+    /// run without anything in between, or an append is missed.
+    pub fn subscribe(&mut self, shard: usize, id: u64, need: usize, reads: &[ReadRequest]) {
+        let mut slots: Vec<Slot> = reads.iter().filter_map(|it| self.find(it.tp)).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        let key = self.waiters.insert(Waiter { shard, id, need, slots: Vec::new() });
+        for slot in &slots {
+            self.part(*slot).waiters.push(key);
+        }
+        self.waiters[key].slots = slots;
+        self.waiter_keys.insert((shard, id), key);
+    }
+
+    /// Where a partition ends for readers, as things are now: nothing was missed since a read if it
+    /// still says the same.
+    pub fn visible_end(&self, tp: TopicPartition, committed: bool) -> Option<i64> {
+        let slot = self.find(tp)?;
+        let core = &self.parts[slot.index()].as_ref()?.core;
+        Some(if committed { core.last_stable() } else { core.high_watermark() })
+    }
+
+    /// Reads one partition, as far as it goes without the disk.
+    pub fn read(&mut self, it: &ReadRequest, room: usize, first: bool) -> Progress {
+        let failed = |error| Progress::Done(ReadResult::failed(it.index, error));
+        let Some(slot) = self.find(it.tp) else {
+            return failed(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        };
+        let core = &self.part(slot).core;
+        let epoch = core.leader_epoch();
+        let (high_watermark, last_stable, log_start) =
+            (core.high_watermark(), core.last_stable(), core.log_start());
+        let result = |error, slices, bytes| {
+            Progress::Done(ReadResult {
+                index: it.index,
+                error,
+                high_watermark,
+                last_stable,
+                log_start,
+                leader_epoch: epoch,
+                slices,
+                bytes,
+            })
+        };
+        if let Err(error) = core.check_fetch_epoch(it.current_leader_epoch) {
+            return failed(error);
+        }
+        if it.offset < log_start || it.offset > core.log_end() {
+            // Kafka tells nothing else with this error but the log start.
+            let mut refused = ReadResult::failed(it.index, ErrorCode::OFFSET_OUT_OF_RANGE);
+            refused.log_start = log_start;
+            return Progress::Done(refused);
+        }
+        let upto = if it.committed { last_stable } else { high_watermark };
+        let max_bytes = it.max_bytes.min(room);
+        if it.offset >= upto || (max_bytes == 0 && !first) {
+            return result(ErrorCode::NONE, Vec::new(), 0);
+        }
+        match self.engine.read(slot, it.offset, upto, max_bytes, first) {
+            Ok(Read::Ready { slices, bytes, .. }) => result(ErrorCode::NONE, slices, bytes),
+            Ok(Read::Need(cold)) => Progress::Cold(cold),
+            Err(ReadError::OutOfRange) => failed(ErrorCode::OFFSET_OUT_OF_RANGE),
+            Err(ReadError::Storage(why)) => {
+                tracing::error!(topic = %it.tp.topic, partition = it.tp.partition, "cannot read: {why}");
+                failed(ErrorCode::KAFKA_STORAGE_ERROR)
+            }
+        }
+    }
+
+    /// Where an epoch ends.
+    pub fn epoch_end(&mut self, it: &EpochQuery) -> EpochAnswer {
+        let answer =
+            |error, (epoch, end_offset)| EpochAnswer { index: it.index, error, epoch, end_offset };
+        let Some(slot) = self.find(it.tp) else {
+            return answer(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, (-1, -1));
+        };
+        let core = &self.part(slot).core;
+        match core.check_fetch_epoch(it.current_leader_epoch) {
+            Err(error) => answer(error, (-1, -1)),
+            Ok(()) => answer(ErrorCode::NONE, core.end_offset_for_epoch(it.epoch)),
+        }
+    }
+
+    /// The core of a partition, and its slot.
+    pub fn core(&self, tp: TopicPartition) -> Option<(Slot, &Partition)> {
+        let slot = self.find(tp)?;
+        Some((slot, &self.parts[slot.index()].as_ref()?.core))
+    }
+
+    /// How large the logs are.
+    pub fn sizes(&self) -> Vec<LogSize> {
+        let logs = self.engine.logs();
+        let open = logs.into_iter().filter(|(_, tp)| self.find(*tp).is_some());
+        open.map(|(slot, tp)| LogSize { tp, bytes: self.engine.offsets(slot).bytes }).collect()
+    }
+
+    /// Lets the engine write what was appended.
+    pub fn turn(&mut self, now_ms: i64) {
+        let Self { engine, parts, .. } = self;
+        engine.turn(now_ms, &mut |slot| {
+            let part = parts.get(slot.index()).and_then(Option::as_ref);
+            part.map(|part| part.core.snapshot()).unwrap_or_default()
+        });
+    }
+
+    /// Forgets producers that have been silent for so long.
+    pub fn expire_producers(&mut self, now_ms: i64, expiration_ms: i64) {
+        for part in self.parts.iter_mut().flatten() {
+            part.core.expire_producers(now_ms, expiration_ms);
+        }
+    }
+
+    /// Nothing is under way for anybody.
+    pub fn is_quiet(&self) -> bool {
+        self.tasks.is_empty() && self.deferred.is_empty()
+    }
+}
+
+impl Part {
+    fn new(tp: TopicPartition, core: Partition, topic: &Topic) -> Self {
+        Self {
+            tp,
+            core,
+            config: topic.config.clone(),
+            unacked: VecDeque::new(),
+            waiters: Vec::new(),
+            duplicates: Vec::new(),
+        }
+    }
+}
+
+fn place(parts: &mut Vec<Option<Part>>, slot: Slot, part: Part) {
+    let index = slot.index();
+    if parts.len() <= index {
+        parts.resize_with(index + 1, || None);
+    }
+    debug_assert!(parts[index].is_none(), "a slot holds one partition: {:?}", part.tp);
+    parts[index] = Some(part);
+}

@@ -1,0 +1,146 @@
+//! Finding offsets in a partition of this shard.
+
+use super::logs::Progress;
+use super::state::Shard;
+use crate::api::data::{OffsetAnswer, OffsetQuery, ReadRequest};
+use crate::api::list_offsets::{
+    EARLIEST, EARLIEST_LOCAL, EARLIEST_PENDING_UPLOAD, LATEST, LATEST_TIERED, MAX_TIMESTAMP,
+};
+use crate::types::ErrorCode;
+use crate::wire::records::{
+    BatchHeader, DECOMPRESSED_BYTES_MAX, TimedOffset, batches, find_max_timestamp, find_timestamp,
+};
+use std::rc::Rc;
+
+/// Bytes that are read at once on the way to a record.
+const STEP: usize = 1 << 20;
+
+/// Where the search begins, and what it looks for.
+enum Search {
+    /// The first record that is not earlier.
+    Time(i64),
+    /// The first record with the largest timestamp.
+    Max,
+}
+
+/// Answers one query; may read from the disk.
+pub async fn find(shard: &Rc<Shard>, query: &OffsetQuery) -> OffsetAnswer {
+    let index = query.index;
+    let answer = |timestamp, offset, leader_epoch| OffsetAnswer {
+        index,
+        error: ErrorCode::NONE,
+        timestamp,
+        offset,
+        leader_epoch,
+    };
+    let state = shard.with_logs(|logs| {
+        let Some((slot, core)) = logs.core(query.tp) else {
+            return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        };
+        core.check_fetch_epoch(query.current_leader_epoch)?;
+        let upto = if query.committed { core.last_stable() } else { core.high_watermark() };
+        let start = core.log_start();
+        let earliest_epoch = core.epoch_for_offset(start).unwrap_or(-1);
+        Ok((slot, upto, start, earliest_epoch, core.leader_epoch()))
+    });
+    let (slot, upto, start, earliest_epoch, leader_epoch) = match state {
+        Ok(state) => state,
+        Err(error) => return OffsetAnswer::failed(index, error),
+    };
+    let (search, from) = match query.timestamp {
+        LATEST => return answer(-1, upto, leader_epoch),
+        EARLIEST | EARLIEST_LOCAL => return answer(-1, start, earliest_epoch),
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => return answer(-1, -1, -1),
+        MAX_TIMESTAMP => match shard.with_logs(|logs| logs.engine.max_timestamp(slot)) {
+            Some((timestamp, from)) if timestamp >= 0 => (Search::Max, from),
+            _ => return answer(-1, -1, -1),
+        },
+        time => {
+            let mut last = None;
+            while let Some(cold) = shard.with_logs(|logs| logs.engine.index_for_time(slot, time)) {
+                // An index that cannot be read is no more than slower.
+                if last == Some((cold.path.clone(), cold.pos)) {
+                    break;
+                }
+                last = Some((cold.path.clone(), cold.pos));
+                shard.fill(cold).await;
+                if shard.with_logs(|logs| logs.core(query.tp).map(|(now, _)| now)) != Some(slot) {
+                    let gone = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+                    return OffsetAnswer::failed(index, gone);
+                }
+            }
+            let hint = shard.with_logs(|logs| logs.engine.offset_hint_for_time(slot, time));
+            (Search::Time(time), hint)
+        }
+    };
+    match scan(shard, query, &search, from.max(start), upto).await {
+        Ok(Some((found, epoch))) => answer(found.timestamp, found.offset, epoch),
+        Ok(None) => answer(-1, -1, -1),
+        Err(error) => OffsetAnswer::failed(index, error),
+    }
+}
+
+async fn scan(
+    shard: &Rc<Shard>,
+    query: &OffsetQuery,
+    search: &Search,
+    mut from: i64,
+    upto: i64,
+) -> Result<Option<(TimedOffset, i32)>, ErrorCode> {
+    let mut best: Option<(TimedOffset, i32)> = None;
+    let start = from;
+    while from < upto {
+        let read = ReadRequest {
+            index: 0,
+            tp: query.tp,
+            offset: from,
+            max_bytes: STEP,
+            current_leader_epoch: -1,
+            committed: query.committed,
+        };
+        let result = loop {
+            match shard.with_logs(|logs| logs.read(&read, STEP, true)) {
+                Progress::Done(result) => break result,
+                Progress::Cold(cold) => shard.fill(cold).await,
+            }
+        };
+        if result.error.is_err() {
+            return Err(result.error);
+        }
+        let mut next = from;
+        for slice in &result.slices {
+            for item in batches(slice) {
+                let (header, batch) = item;
+                next = next.max(header.next_offset());
+                let found = match search {
+                    Search::Time(time) => {
+                        find_timestamp(batch, start, *time, DECOMPRESSED_BYTES_MAX)
+                    }
+                    Search::Max if is_later(&header, best.as_ref()) => {
+                        find_max_timestamp(batch, DECOMPRESSED_BYTES_MAX)
+                    }
+                    Search::Max => Ok(None),
+                };
+                let Some(found) = found.map_err(|e| e.code())? else { continue };
+                if found.offset >= upto {
+                    return Ok(best);
+                }
+                best = Some((found, header.partition_leader_epoch));
+                if matches!(search, Search::Time(_)) {
+                    return Ok(best);
+                }
+            }
+        }
+        if next <= from || matches!(search, Search::Max) && best.is_some() {
+            // The engine knows the frame with the largest timestamp: it is in what was read first.
+            break;
+        }
+        from = next;
+        glommio::yield_if_needed().await;
+    }
+    Ok(best)
+}
+
+fn is_later(header: &BatchHeader, best: Option<&(TimedOffset, i32)>) -> bool {
+    best.is_none_or(|(best, _)| header.max_timestamp > best.timestamp)
+}

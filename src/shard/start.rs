@@ -1,0 +1,163 @@
+//! From settings to shards that can run: everything that may block, and may refuse.
+
+use super::state::{Common, Counters};
+use super::{ServeError, limits, listener};
+use crate::config::Settings;
+use crate::controller::{Controller, Image, MetaError, OpenOptions as MetaOptions};
+use crate::partition;
+use crate::storage::buffer::Budget;
+use crate::storage::disk::{Disk, RealDisk};
+use crate::storage::engine::Engine;
+use crate::storage::identity::{Expected, Identity};
+use crate::storage::recovery::{self, OpenError, OpenOptions, TopicState};
+use std::cell::RefCell;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+/// Everything that shards are made of.
+pub struct Opened {
+    /// What all of them know.
+    pub common: Arc<Common>,
+    /// The metadata.
+    pub image: Arc<Image>,
+    /// The controller.
+    pub controller: Controller,
+    /// Each shard's storage.
+    pub engines: Vec<Engine>,
+    /// Each shard's socket.
+    pub sockets: Vec<TcpListener>,
+    /// Where they listen.
+    pub address: SocketAddr,
+    /// Files that each shard may hold open.
+    pub descriptors: usize,
+    /// Bytes of requests that each shard may hold.
+    pub request_bytes: usize,
+    /// For the mark of a clean end.
+    pub identity: Identity,
+}
+
+fn refused(e: &OpenError) -> ServeError {
+    let code = match e {
+        OpenError::Io { .. } => 74,
+        OpenError::Damaged(_) => 65,
+        OpenError::Refused(_) => 78,
+    };
+    ServeError::new(code, e.to_string())
+}
+
+fn meta_refused(e: &MetaError) -> ServeError {
+    let code = match e {
+        MetaError::Io { .. } => 74,
+        MetaError::Damaged(_) => 65,
+        MetaError::Unreadable { .. } | MetaError::OtherCluster { .. } | MetaError::OtherNode(_) => {
+            78
+        }
+    };
+    ServeError::new(code, e.to_string())
+}
+
+/// Opens everything.
+pub fn open(settings: &Settings) -> Result<Opened, ServeError> {
+    let shards = settings.shards;
+    limits::check_io_uring()?;
+    let files = limits::raise(shards)?;
+    // A quarter of the memory is for requests, the rest for storage.
+    let budget = Budget::new((settings.memory / 4 * 3) as usize);
+    let disk = RealDisk::new(&settings.data, budget).map_err(|e| {
+        ServeError::new(73, format!("data directory {}: {e}", settings.data.display()))
+    })?;
+    let real = Disk::Real(disk.clone());
+    let mut random = [0; 32];
+    random[..16].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
+    random[16..].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
+    let expected =
+        Expected { cluster_id: settings.cluster_id.clone(), node_id: settings.node_id, random };
+    let identity = Identity::open(&real, &expected).map_err(|e| refused(&e))?;
+    let (address, sockets) = listener::bind(settings.listen, shards)
+        .map_err(|e| ServeError::new(71, format!("cannot listen on {}: {e}", settings.listen)))?;
+    let (host, port) = settings.advertise.clone();
+    let (controller, image) = Controller::open(
+        &real,
+        &MetaOptions {
+            cluster_id: identity.cluster_id.clone(),
+            node_id: settings.node_id,
+            host,
+            port: if port == 0 { address.port() } else { port },
+            rack: settings.broker.get("broker.rack").cloned(),
+            fixed: Arc::new(settings.broker.clone()),
+            shards,
+        },
+    )
+    .map_err(|e| meta_refused(&e))?;
+    let engines = recover(settings, &disk, &identity, &image)?;
+    let common = Arc::new(Common {
+        shards,
+        strict: settings.strict_validation,
+        disk,
+        counters: Counters::default(),
+        pending: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+    });
+    Ok(Opened {
+        common,
+        image,
+        controller,
+        engines,
+        sockets,
+        address,
+        descriptors: (files / 4 / shards as u64).clamp(16, 2048) as usize,
+        request_bytes: (settings.memory / 4 / shards as u64) as usize,
+        identity,
+    })
+}
+
+fn recover(
+    settings: &Settings,
+    disk: &RealDisk,
+    identity: &Identity,
+    image: &Image,
+) -> Result<Vec<Engine>, ServeError> {
+    let (free, total) = disk.space().map_err(|e| ServeError::new(74, e.to_string()))?;
+    let journal = settings
+        .journal_bytes
+        .unwrap_or_else(|| ((1u64 << 30) * settings.shards as u64).min(total / 20).min(free / 2));
+    let options = OpenOptions::usual(settings.shards as u16, disk.budget().clone(), journal);
+    let topic_state = |id| {
+        if image.topic_by_id(id).is_some() {
+            TopicState::Live
+        } else if image.is_deleting(id) {
+            TopicState::Deleting
+        } else {
+            TopicState::Unknown
+        }
+    };
+    let damaged = RefCell::new(None);
+    let (engines, report) = recovery::open(
+        &Disk::Real(disk.clone()),
+        identity,
+        &options,
+        &topic_state,
+        &|state, start, end, batches| {
+            partition::fold(state, start, end, batches).unwrap_or_else(|e| {
+                *damaged.borrow_mut() = Some(e.to_string());
+                Vec::new()
+            })
+        },
+    )
+    .map_err(|e| refused(&e))?;
+    if let Some(why) = damaged.into_inner() {
+        return Err(ServeError::new(65, format!("the data is damaged: {why}")));
+    }
+    if !report.clean {
+        tracing::info!(
+            blocks = report.blocks,
+            frames = report.frames,
+            bytes = report.bytes,
+            "the last run did not end cleanly: its journal was replayed"
+        );
+    }
+    for orphan in &report.orphans {
+        tracing::warn!("{orphan} is of a topic that the metadata does not know: moved to orphans/");
+    }
+    Ok(engines)
+}

@@ -1,0 +1,697 @@
+//! One shard: everything that its thread owns, and the loop that carries out what the engine asks
+//! for.
+
+use super::admin::Admin;
+use super::connection::Connection;
+use super::logs::{Logs, Outbox, Progress, ReplyTo};
+use super::router::{Message, Notice, Reply, Request, Way};
+use super::sync::{Event, Receiver, Room, Sender, oneshot};
+use crate::api::data::{ReadRequest, ReadResult};
+use crate::api::describe_log_dirs::Volume;
+use crate::api::fetch_session::Sessions;
+use crate::controller::Image;
+use crate::storage::disk::RealDisk;
+use crate::storage::io::{Completion, Op, Submission};
+use crate::storage::reads::ColdRead;
+use crate::storage::ring::{Asker, Ring};
+use crate::storage::space::{RESERVE, Space, judge};
+use bytes::Bytes;
+use futures_lite::FutureExt;
+use slab::Slab;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Figures of the whole process.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Connections accepted.
+    pub accepted: AtomicU64,
+    /// Connections that a panic closed.
+    pub panics: AtomicU64,
+}
+
+/// What all shards know from the start.
+pub struct Common {
+    /// Shards of the process.
+    pub shards: usize,
+    /// Walk compressed batches record by record.
+    pub strict: bool,
+    /// The data directory.
+    pub disk: RealDisk,
+    /// Figures.
+    pub counters: Counters,
+    /// By shard: bytes that are to be placed on the disk yet, as of its last tick.
+    pub pending: Vec<AtomicU64>,
+}
+
+/// How far a shard is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// It serves.
+    Serving,
+    /// It finishes what is under way.
+    Draining,
+    /// It writes everything back.
+    Closing,
+}
+
+/// A fetch that waits for more.
+#[derive(Default)]
+pub struct Wait {
+    /// There is more.
+    pub fired: Cell<bool>,
+    /// Wakes the fetch.
+    pub event: Event,
+}
+
+/// See the module.
+pub struct Shard {
+    /// Its number.
+    pub id: usize,
+    /// What all shards know.
+    pub common: Arc<Common>,
+    image: RefCell<Arc<Image>>,
+    logs: RefCell<Logs>,
+    ring: RefCell<Ring>,
+    dirty: Cell<bool>,
+    work: Event,
+    ways: Vec<Option<Rc<Way>>>,
+    calls: RefCell<Slab<Box<dyn FnOnce(Reply)>>>,
+    reads: RefCell<HashMap<u64, Sender<io::Result<Bytes>>>>,
+    waits: RefCell<HashMap<u64, Rc<Wait>>>,
+    next_wait: Cell<u64>,
+    /// Fetch sessions.
+    pub sessions: RefCell<Sessions>,
+    /// Bytes of requests.
+    pub room: Rc<Room>,
+    /// Bytes of large requests beyond their first piece.
+    pub large_room: Rc<Room>,
+    /// Open connections.
+    pub connections: RefCell<Slab<Rc<Connection>>>,
+    flushes: RefCell<Vec<Rc<Connection>>>,
+    flush: Event,
+    /// How far it is on its way out.
+    pub phase: Cell<Phase>,
+    /// Wakes those that wait for the phase, or for requests to end.
+    pub changed: Event,
+    /// The controller, on shard 0.
+    pub admin: Option<Admin>,
+    /// Producer ids taken from the controller: the next, and how many are left.
+    pub producer_ids: Cell<(i64, i32)>,
+}
+
+/// What a shard is made of.
+pub struct Parts {
+    /// Its number.
+    pub id: usize,
+    /// What all shards know.
+    pub common: Arc<Common>,
+    /// The metadata.
+    pub image: Arc<Image>,
+    /// Its partitions.
+    pub logs: Logs,
+    /// Its files.
+    pub ring: Ring,
+    /// The ways to the others.
+    pub ways: Vec<Option<Rc<Way>>>,
+    /// Bytes of requests that it may hold.
+    pub request_bytes: usize,
+    /// The controller, on shard 0.
+    pub admin: Option<Admin>,
+}
+
+/// The time, ms since 1970.
+pub fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |it| it.as_millis() as i64)
+}
+
+/// Ends the process: what is on disk is not known any more, and the next start finds out.
+pub fn fatal(message: &str) -> ! {
+    tracing::error!("{message}");
+    eprintln!("klamm: {message}");
+    std::process::exit(74);
+}
+
+impl Shard {
+    /// A shard, not yet running.
+    pub fn new(parts: Parts) -> Rc<Self> {
+        let Parts { id, common, image, logs, ring, ways, request_bytes, admin } = parts;
+        let slots = image.broker_configs.number("max.incremental.fetch.session.cache.slots");
+        let per_shard = usize::try_from(slots.unwrap_or(1000)).unwrap_or(0) / common.shards;
+        Rc::new(Self {
+            id,
+            sessions: RefCell::new(Sessions::new(per_shard.max(1), id, common.shards)),
+            common,
+            image: RefCell::new(image),
+            logs: RefCell::new(logs),
+            ring: RefCell::new(ring),
+            dirty: Cell::new(true),
+            work: Event::default(),
+            ways,
+            calls: RefCell::default(),
+            reads: RefCell::default(),
+            waits: RefCell::default(),
+            next_wait: Cell::new(1),
+            room: Room::new(request_bytes / 2),
+            large_room: Room::new(request_bytes / 2),
+            connections: RefCell::default(),
+            flushes: RefCell::default(),
+            flush: Event::default(),
+            phase: Cell::new(Phase::Serving),
+            changed: Event::default(),
+            admin,
+            producer_ids: Cell::new((0, 0)),
+        })
+    }
+
+    /// The metadata as this shard has applied it.
+    pub fn image(&self) -> Arc<Image> {
+        self.image.borrow().clone()
+    }
+
+    /// Takes over metadata: opens what is new, drops what is gone. `before` is none at the start.
+    pub fn apply(self: &Rc<Self>, before: Option<Arc<Image>>, image: &Arc<Image>) {
+        let before = before.unwrap_or_else(|| {
+            Arc::new(Image::new(&image.cluster_id, image.node_id, Arc::default()))
+        });
+        let mut out = Outbox::default();
+        self.logs.borrow_mut().apply(&before, image, now_ms(), &mut out);
+        *self.image.borrow_mut() = image.clone();
+        self.send_out(out);
+        self.kick();
+    }
+
+    // ---- Files ----
+
+    /// There may be something to write.
+    pub fn kick(&self) {
+        self.dirty.set(true);
+        self.work.notify();
+    }
+
+    /// Runs the engine when there is work: tasks that are ready before it add to the same block.
+    pub async fn run_engine(self: Rc<Self>) {
+        loop {
+            self.work.until(|| self.dirty.replace(false)).await;
+            self.pump();
+        }
+    }
+
+    /// Runs the engine when something has completed.
+    pub async fn run_completions(self: Rc<Self>) {
+        struct Fd(i32);
+        impl std::os::fd::AsRawFd for Fd {
+            fn as_raw_fd(&self) -> i32 {
+                self.0
+            }
+        }
+        let fd = self.ring.borrow().event();
+        let event = match glommio::io::PollableFd::new(Fd(fd)) {
+            Ok(event) => event,
+            Err(e) => fatal(&format!("cannot wait for the disk: {e}")),
+        };
+        loop {
+            if let Err(e) = event.readable().await {
+                fatal(&format!("cannot wait for the disk: {e}"));
+            }
+            let mut count = [0u8; 8];
+            // SAFETY: room for the eight bytes that an eventfd gives. It does not block.
+            unsafe { libc::read(fd, count.as_mut_ptr().cast(), count.len()) };
+            self.pump();
+        }
+    }
+
+    /// Takes what has completed, tells who waited, and hands the kernel what comes next.
+    pub fn pump(self: &Rc<Self>) {
+        let mut completed = Vec::new();
+        loop {
+            if let Err(e) = self.ring.borrow_mut().reap(&mut completed) {
+                fatal(&format!("the disk's ring failed: {e}"));
+            }
+            let progressed = !completed.is_empty();
+            let mut out = Outbox::default();
+            let now = now_ms();
+            let submissions = {
+                let mut events = Vec::new();
+                let mut logs = self.logs.borrow_mut();
+                for (asker, completion) in completed.drain(..) {
+                    match asker {
+                        Asker::Engine => logs.engine.complete(now, completion, &mut events),
+                        Asker::Controller | Asker::Read => self.answer_read(completion),
+                    }
+                }
+                events.append(&mut logs.engine.take_events());
+                for event in events {
+                    logs.event(event, &mut out);
+                }
+                logs.retry(now, &mut out);
+                if logs.engine.wants_turn() {
+                    logs.turn(now);
+                }
+                for event in logs.engine.take_events() {
+                    logs.event(event, &mut out);
+                }
+                logs.engine.take_submissions()
+            };
+            let idle = submissions.is_empty() && !progressed;
+            let mut ring = self.ring.borrow_mut();
+            for submission in submissions {
+                ring.submit(Asker::Engine, submission);
+            }
+            if let Err(e) = ring.flush() {
+                fatal(&format!("the disk's ring failed: {e}"));
+            }
+            drop(ring);
+            self.send_out(out);
+            if idle {
+                break;
+            }
+        }
+        self.flush_all();
+    }
+
+    fn answer_read(&self, completion: Completion) {
+        let sender = self.reads.borrow_mut().remove(&completion.id);
+        if let Some(sender) = sender {
+            sender.send(completion.result);
+        }
+    }
+
+    /// Runs one operation for somebody other than the engine.
+    pub async fn run_op(self: &Rc<Self>, op: Op) -> io::Result<Bytes> {
+        let (tx, rx) = oneshot();
+        let id = self.next_wait.get();
+        self.next_wait.set(id + 1);
+        self.reads.borrow_mut().insert(id, tx);
+        let mut ring = self.ring.borrow_mut();
+        ring.submit(Asker::Read, Submission { id, op });
+        if let Err(e) = ring.flush() {
+            fatal(&format!("the disk's ring failed: {e}"));
+        }
+        drop(ring);
+        // What needs no kernel is complete already, and raises no event.
+        self.kick();
+        rx.await.unwrap_or_else(|| Err(io::ErrorKind::Interrupted.into()))
+    }
+
+    /// Reads for the engine, and hands it what came.
+    pub async fn fill(self: &Rc<Self>, cold: ColdRead) {
+        let ColdRead { ticket, path, pos, len } = cold;
+        let result = self.run_op(Op::Read { path, pos, len }).await;
+        if let Err(e) = self.logs.borrow_mut().engine.filled(ticket, result) {
+            tracing::error!("cannot read: {e}");
+        }
+        self.kick();
+    }
+
+    /// The partitions, for a moment.
+    pub fn with_logs<T>(&self, f: impl FnOnce(&mut Logs) -> T) -> T {
+        f(&mut self.logs.borrow_mut())
+    }
+
+    // ---- Messages ----
+
+    fn send_out(self: &Rc<Self>, out: Outbox) {
+        if let Some(message) = out.fatal {
+            fatal(&message);
+        }
+        for (to, reply) in out.replies {
+            self.reply(to, reply);
+        }
+        for (shard, notice) in out.notices {
+            self.tell(shard, notice);
+        }
+    }
+
+    /// Answers.
+    pub fn reply(&self, to: ReplyTo, reply: Reply) {
+        match to {
+            ReplyTo::Local(then) => then(reply),
+            ReplyTo::Remote(shard, call) => self.send(shard, Message::Reply { call, reply }),
+        }
+    }
+
+    fn send(&self, shard: usize, message: Message) {
+        if let Some(way) = &self.ways[shard] {
+            way.send(message);
+        }
+    }
+
+    /// Tells a shard, this one too.
+    pub fn tell(self: &Rc<Self>, shard: usize, notice: Notice) {
+        if shard == self.id {
+            self.notice(self.id, notice);
+        } else {
+            self.send(shard, Message::Notice(notice));
+        }
+    }
+
+    /// Asks a shard, this one too: `then` gets the answer. What is asked of this shard starts before
+    /// this returns.
+    pub fn ask(
+        self: &Rc<Self>,
+        shard: usize,
+        request: Request,
+        then: impl FnOnce(Reply) + 'static,
+    ) {
+        if shard == self.id {
+            self.serve(request, ReplyTo::Local(Box::new(then)));
+        } else {
+            let call = self.calls.borrow_mut().insert(Box::new(then)) as u64;
+            self.send(shard, Message::Request { call, request });
+        }
+    }
+
+    /// Asks a shard, this one too. The answer may be waited for.
+    pub fn call(self: &Rc<Self>, shard: usize, request: Request) -> Receiver<Reply> {
+        let (tx, rx) = oneshot();
+        self.ask(shard, request, move |reply| tx.send(reply));
+        rx
+    }
+
+    /// Takes a message.
+    pub fn message(self: &Rc<Self>, from: usize, message: Message) {
+        match message {
+            Message::Request { call, request } => {
+                self.serve(request, ReplyTo::Remote(from, call));
+            }
+            Message::Reply { call, reply } => {
+                let then = self.calls.borrow_mut().try_remove(call as usize);
+                if let Some(then) = then {
+                    then(reply);
+                }
+            }
+            Message::Notice(notice) => self.notice(from, notice),
+        }
+    }
+
+    fn notice(self: &Rc<Self>, from: usize, notice: Notice) {
+        match notice {
+            Notice::Advanced(id) => {
+                let wait = self.waits.borrow().get(&id).cloned();
+                if let Some(wait) = wait {
+                    wait.fired.set(true);
+                    wait.event.notify();
+                }
+            }
+            Notice::Forget(id) => self.logs.borrow_mut().forget(from, id),
+            Notice::Dropped(topic) => {
+                if let Some(admin) = &self.admin {
+                    admin.topic_dropped(topic, from);
+                }
+            }
+        }
+    }
+
+    fn serve(self: &Rc<Self>, request: Request, to: ReplyTo) {
+        match request {
+            Request::Append(appends) => {
+                let mut out = Outbox::default();
+                self.logs.borrow_mut().append(appends, to, now_ms(), &mut out);
+                self.send_out(out);
+                self.kick();
+            }
+            Request::Read { reads, max_bytes, waiter } => {
+                let asker = match to {
+                    ReplyTo::Local(_) => self.id,
+                    ReplyTo::Remote(shard, _) => shard,
+                };
+                let shard = self.clone();
+                self.start(async move {
+                    let results = shard.read_all(&reads, max_bytes).await;
+                    let noted = waiter.is_some_and(|(id, need)| {
+                        shard.subscribe(asker, id, need, &reads, &results)
+                    });
+                    shard.reply(to, Reply::Read(results, noted));
+                });
+            }
+            Request::Offsets(queries) => {
+                let shard = self.clone();
+                self.start(async move {
+                    let mut answers = Vec::with_capacity(queries.len());
+                    for query in &queries {
+                        answers.push(super::offsets::find(&shard, query).await);
+                    }
+                    shard.reply(to, Reply::Offsets(answers));
+                });
+            }
+            Request::EpochEnds(queries) => {
+                let answers = {
+                    let mut logs = self.logs.borrow_mut();
+                    queries.iter().map(|it| logs.epoch_end(it)).collect()
+                };
+                self.reply(to, Reply::EpochEnds(answers));
+            }
+            Request::Trim(trims) => {
+                let mut out = Outbox::default();
+                self.logs.borrow_mut().trim(&trims, to, &mut out);
+                self.send_out(out);
+                self.kick();
+            }
+            Request::Sizes => {
+                let sizes = self.logs.borrow().sizes();
+                self.reply(to, Reply::Sizes(sizes));
+            }
+            Request::Apply(image) => {
+                let before = self.image();
+                self.apply(Some(before), &image);
+                self.reply(to, Reply::Done);
+            }
+            Request::Admin { .. } | Request::AutoCreate(_) | Request::ProducerIds => {
+                match &self.admin {
+                    Some(admin) => admin.serve(self, request, to),
+                    None => unreachable!("only shard 0 is asked"),
+                }
+            }
+            Request::Drain => {
+                let shard = self.clone();
+                self.start(async move {
+                    shard.drain().await;
+                    shard.reply(to, Reply::Done);
+                });
+            }
+            Request::Close => {
+                let shard = self.clone();
+                self.start(async move {
+                    shard.close().await;
+                    shard.reply(to, Reply::Done);
+                    shard.phase.set(Phase::Closing);
+                    shard.changed.notify();
+                });
+            }
+        }
+    }
+
+    // ---- Reading ----
+
+    async fn read_all(self: &Rc<Self>, reads: &[ReadRequest], max_bytes: usize) -> Vec<ReadResult> {
+        let mut results = Vec::with_capacity(reads.len());
+        let mut total = 0;
+        for it in reads {
+            let result = loop {
+                let room = max_bytes.saturating_sub(total);
+                let progress = self.logs.borrow_mut().read(it, room, total == 0);
+                match progress {
+                    Progress::Done(result) => break result,
+                    Progress::Cold(cold) => self.fill(cold).await,
+                }
+            };
+            total += result.bytes;
+            results.push(result);
+        }
+        results
+    }
+
+    /// Notes who waits for more than `results`, unless there is more already.
+    fn subscribe(
+        self: &Rc<Self>,
+        asker: usize,
+        id: u64,
+        need: usize,
+        reads: &[ReadRequest],
+        results: &[ReadResult],
+    ) -> bool {
+        let total: usize = results.iter().map(|it| it.bytes).sum();
+        if total >= need || results.iter().any(|it| it.error.is_err()) {
+            return false;
+        }
+        let mut logs = self.logs.borrow_mut();
+        // A cold read took time: what was appended meanwhile is not in the results.
+        let moved = reads.iter().zip(results).any(|(read, result)| {
+            let seen = if read.committed { result.last_stable } else { result.high_watermark };
+            logs.visible_end(read.tp, read.committed) != Some(seen)
+        });
+        if moved {
+            drop(logs);
+            self.tell(asker, Notice::Advanced(id));
+            return true;
+        }
+        logs.subscribe(asker, id, need - total, reads);
+        true
+    }
+
+    /// A number for a fetch that waits, and what it waits on.
+    pub fn new_wait(&self) -> (u64, Rc<Wait>) {
+        let id = self.next_wait.get();
+        self.next_wait.set(id + 1);
+        let wait = Rc::new(Wait::default());
+        self.waits.borrow_mut().insert(id, wait.clone());
+        (id, wait)
+    }
+
+    /// The fetch does not wait any more.
+    pub fn end_wait(&self, id: u64) {
+        self.waits.borrow_mut().remove(&id);
+    }
+
+    // ---- Tasks ----
+
+    /// Runs a task as far as it goes at once, and the rest later.
+    pub fn start(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+        let shard = self.clone();
+        let mut task = Box::pin(async move {
+            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                shard.count_panic();
+            }
+        });
+        let first = futures_lite::future::block_on(futures_lite::future::poll_once(&mut task));
+        if first.is_none() {
+            glommio::spawn_local(task).detach();
+        }
+    }
+
+    /// Counts a panic that was caught.
+    pub fn count_panic(&self) {
+        self.common.counters.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Sends what a connection has ready, soon.
+    pub fn flush_later(&self, connection: &Rc<Connection>) {
+        let mut flushes = self.flushes.borrow_mut();
+        flushes.push(connection.clone());
+        if flushes.len() == 1 {
+            drop(flushes);
+            self.flush.notify();
+        }
+    }
+
+    /// Sends what connections have ready.
+    pub fn flush_all(self: &Rc<Self>) {
+        let flushes = std::mem::take(&mut *self.flushes.borrow_mut());
+        for connection in flushes {
+            connection.flush(self);
+        }
+    }
+
+    /// Sends what nobody else has sent.
+    pub async fn run_flushes(self: Rc<Self>) {
+        loop {
+            self.flush.until(|| !self.flushes.borrow().is_empty()).await;
+            self.flush_all();
+        }
+    }
+
+    /// Once a second: retention, silent connections, space on the disk.
+    pub async fn run_ticks(self: Rc<Self>) {
+        let mut ticks = 0u64;
+        loop {
+            glommio::timer::sleep(std::time::Duration::from_secs(1)).await;
+            ticks += 1;
+            let now = now_ms();
+            let full = self.disk_is_full();
+            {
+                let mut logs = self.logs.borrow_mut();
+                if logs.engine.disk_is_full() != full {
+                    logs.engine.set_disk_full(full);
+                    if full && self.id == 0 {
+                        tracing::error!("the disk is full: produce requests are refused");
+                    }
+                }
+                logs.engine.tick(now);
+                if ticks.is_multiple_of(60) {
+                    let expiration =
+                        self.image.borrow().broker_configs.number("producer.id.expiration.ms");
+                    logs.expire_producers(now, expiration.unwrap_or(86_400_000));
+                }
+            }
+            self.pump();
+            let idle = self.image.borrow().broker_configs.number("connections.max.idle.ms");
+            let idle = idle.unwrap_or(600_000);
+            for (_, connection) in self.connections.borrow().iter() {
+                connection.check_timeouts(now, idle);
+            }
+        }
+    }
+
+    /// Whether appends are to be refused; keeps the reserve file as it is to be.
+    fn disk_is_full(&self) -> bool {
+        let (was, stats) = {
+            let logs = self.logs.borrow();
+            (logs.engine.disk_is_full(), logs.engine.stats())
+        };
+        let growth = stats.journal_limit.saturating_sub(stats.journal_used);
+        let mine = stats.pending_bytes + stats.staged_bytes + growth;
+        self.common.pending[self.id].store(mine, Ordering::Relaxed);
+        let Ok((free, total)) = self.common.disk.space() else { return was };
+        let pending = self.common.pending.iter().map(|it| it.load(Ordering::Relaxed)).sum();
+        let verdict = judge(Space { free, total, pending, journal_growth: 0 }, was);
+        if self.id == 0 {
+            self.common.disk.set_reserve(RESERVE, verdict.reserve);
+        }
+        verdict.full
+    }
+
+    /// The data directory and its volume.
+    pub fn volume(&self) -> Volume {
+        let (usable, total) = self.common.disk.space().unwrap_or_default();
+        Volume { path: self.common.disk.root().display().to_string(), total, usable }
+    }
+
+    // ---- The way out ----
+
+    /// Stops reading requests, and returns when those under way are answered.
+    async fn drain(self: &Rc<Self>) {
+        self.phase.set(Phase::Draining);
+        self.changed.notify();
+        for wait in self.waits.borrow().values() {
+            wait.fired.set(true);
+            wait.event.notify();
+        }
+        for (_, connection) in self.connections.borrow().iter() {
+            connection.wake_reader();
+        }
+        let quiet = async {
+            self.changed
+                .until(|| {
+                    self.connections.borrow().iter().all(|(_, it)| it.is_quiet())
+                        && self.logs.borrow().is_quiet()
+                })
+                .await;
+        };
+        // A client that does not read its answers does not hold up the end.
+        let patience = glommio::timer::sleep(std::time::Duration::from_secs(10));
+        quiet.or(patience).await;
+        for (_, connection) in self.connections.borrow().iter() {
+            connection.close();
+        }
+    }
+
+    /// Writes everything back.
+    async fn close(self: &Rc<Self>) {
+        self.logs.borrow_mut().engine.begin_shutdown(now_ms());
+        loop {
+            self.pump();
+            if self.logs.borrow().engine.is_drained() && self.ring.borrow().is_idle() {
+                break;
+            }
+            glommio::timer::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    }
+}
