@@ -99,7 +99,6 @@ impl Connection {
         })
     }
 
-
     /// A request begins; its number.
     pub fn open(&self) -> u64 {
         self.understood.set(true);

@@ -87,8 +87,7 @@ pub fn run(settings: Settings) -> Result<(), ServeError> {
     glommio::signal::block(&[libc::SIGTERM, libc::SIGINT])
         .map_err(|e| ServeError::new(71, format!("cannot handle signals: {e}")))?;
     let opened = start::open(&settings)?;
-    let Opened { common, image, controller, engines, sockets, address, identity, .. } =
-        opened;
+    let Opened { common, image, controller, engines, sockets, address, identity, .. } = opened;
     let mut controller = Some(controller);
     let mut threads = Vec::new();
     let seeds = engines.into_iter().zip(sockets).zip(router::mesh(settings.shards)).enumerate();
