@@ -27,6 +27,8 @@ pub mod produce;
 pub mod response;
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod testing;
 
 pub use response::Response;

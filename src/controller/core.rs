@@ -67,10 +67,24 @@ pub struct OpenOptions {
     pub port: u16,
     /// This node's rack, if it has one.
     pub rack: Option<String>,
-    /// Broker settings from the configuration file.
+    /// Broker settings from the configuration file. `node.id`, `broker.id` and
+    /// `advertised.listeners` are added to them.
     pub fixed: Arc<BTreeMap<String, String>>,
     /// How many shards report that they dropped a topic.
     pub shards: usize,
+}
+
+impl OpenOptions {
+    /// What `DescribeConfigs` shows besides what was set.
+    fn with_derived_settings(&self) -> Self {
+        let mut fixed = (*self.fixed).clone();
+        let node_id = self.node_id.to_string();
+        let advertised = format!("PLAINTEXT://{}:{}", self.host, self.port);
+        fixed.insert("node.id".to_owned(), node_id.clone());
+        fixed.insert("broker.id".to_owned(), node_id);
+        fixed.insert("advertised.listeners".to_owned(), advertised);
+        Self { fixed: Arc::new(fixed), ..self.clone() }
+    }
 }
 
 /// Writes that make proposed changes durable.
@@ -182,6 +196,7 @@ impl Controller {
         options: &OpenOptions,
         log_bytes_max: u64,
     ) -> Result<(Self, Arc<Image>), MetaError> {
+        let options = &options.with_derived_settings();
         let mut controller = Self::load(disk, options, log_bytes_max)?;
         controller
             .node

@@ -1,0 +1,201 @@
+//! Random and damaged requests to every handler of metadata: none panics, and every answer that is
+//! given can be read in its version.
+
+use super::testing::{encode, image};
+use super::{
+    alter_configs, create_partitions, create_topics, delete_topics, describe_cluster,
+    describe_configs, describe_topic_partitions, incremental_alter_configs, list_config_resources,
+    metadata,
+};
+use crate::types::TopicId;
+use crate::wire::api_keys::ApiKey;
+use crate::wire::kafka as k;
+use crate::wire::primitives::{Reader, WireError};
+use proptest::prelude::*;
+
+/// Every API here, with its versions.
+const APIS: [(ApiKey, i16, i16); 10] = [
+    (ApiKey::METADATA, 0, 13),
+    (ApiKey::CREATE_TOPICS, 2, 7),
+    (ApiKey::DELETE_TOPICS, 1, 6),
+    (ApiKey::DESCRIBE_CONFIGS, 1, 4),
+    (ApiKey::ALTER_CONFIGS, 0, 2),
+    (ApiKey::CREATE_PARTITIONS, 0, 3),
+    (ApiKey::INCREMENTAL_ALTER_CONFIGS, 0, 1),
+    (ApiKey::DESCRIBE_CLUSTER, 0, 2),
+    (ApiKey::LIST_CONFIG_RESOURCES, 0, 1),
+    (ApiKey::DESCRIBE_TOPIC_PARTITIONS, 0, 0),
+];
+
+fn answer(key: ApiKey, version: i16, body: &[u8]) -> Result<Vec<u8>, WireError> {
+    let image = image();
+    match key {
+        ApiKey::METADATA => metadata::handle(body, version, &image).map(|it| it.response),
+        ApiKey::CREATE_TOPICS => {
+            create_topics::handle(body, version, &image, &mut ids_without_end())
+                .map(|it| it.response)
+        }
+        ApiKey::DELETE_TOPICS => delete_topics::handle(body, version, &image).map(|it| it.response),
+        ApiKey::DESCRIBE_CONFIGS => describe_configs::handle(body, version, &image),
+        ApiKey::ALTER_CONFIGS => alter_configs::handle(body, version, &image).map(|it| it.response),
+        ApiKey::CREATE_PARTITIONS => {
+            create_partitions::handle(body, version, &image).map(|it| it.response)
+        }
+        ApiKey::INCREMENTAL_ALTER_CONFIGS => {
+            incremental_alter_configs::handle(body, version, &image).map(|it| it.response)
+        }
+        ApiKey::DESCRIBE_CLUSTER => describe_cluster::handle(body, version, &image),
+        ApiKey::LIST_CONFIG_RESOURCES => list_config_resources::handle(body, version, &image),
+        _ => describe_topic_partitions::handle(body, version, &image),
+    }
+}
+
+fn ids_without_end() -> impl FnMut() -> TopicId {
+    let mut next = 0u128;
+    move || {
+        next += 1;
+        TopicId(next.to_be_bytes())
+    }
+}
+
+/// Reads an answer to its end.
+fn read(key: ApiKey, version: i16, answer: &[u8]) {
+    let r = &mut Reader::new(answer);
+    let read = match key {
+        ApiKey::METADATA => k::metadata_response::MetadataResponse::decode(r, version).map(drop),
+        ApiKey::CREATE_TOPICS => {
+            k::create_topics_response::CreateTopicsResponse::decode(r, version).map(drop)
+        }
+        ApiKey::DELETE_TOPICS => {
+            k::delete_topics_response::DeleteTopicsResponse::decode(r, version).map(drop)
+        }
+        ApiKey::DESCRIBE_CONFIGS => {
+            k::describe_configs_response::DescribeConfigsResponse::decode(r, version).map(drop)
+        }
+        ApiKey::ALTER_CONFIGS => {
+            k::alter_configs_response::AlterConfigsResponse::decode(r, version).map(drop)
+        }
+        ApiKey::CREATE_PARTITIONS => {
+            k::create_partitions_response::CreatePartitionsResponse::decode(r, version).map(drop)
+        }
+        ApiKey::INCREMENTAL_ALTER_CONFIGS => {
+            use k::incremental_alter_configs_response::IncrementalAlterConfigsResponse;
+            IncrementalAlterConfigsResponse::decode(r, version).map(drop)
+        }
+        ApiKey::DESCRIBE_CLUSTER => {
+            k::describe_cluster_response::DescribeClusterResponse::decode(r, version).map(drop)
+        }
+        ApiKey::LIST_CONFIG_RESOURCES => {
+            use k::list_config_resources_response::ListConfigResourcesResponse;
+            ListConfigResourcesResponse::decode(r, version).map(drop)
+        }
+        _ => {
+            use k::describe_topic_partitions_response::DescribeTopicPartitionsResponse;
+            DescribeTopicPartitionsResponse::decode(r, version).map(drop)
+        }
+    };
+    read.unwrap_or_else(|error| panic!("{key:?} v{version}: {error}"));
+    assert_eq!(r.remaining(), 0, "{key:?} v{version}");
+}
+
+fn both(key: ApiKey, version: i16, body: &[u8]) {
+    if let Ok(answer) = answer(key, version, body) {
+        read(key, version, &answer);
+    }
+}
+
+/// A request of many parts, for the mutations to begin with.
+fn rich(key: ApiKey, version: i16) -> Vec<u8> {
+    use k::create_topics_request::{
+        CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+    };
+    use k::incremental_alter_configs_request as incremental;
+    match key {
+        ApiKey::CREATE_TOPICS => {
+            let configs = vec![CreatableTopicConfig { name: "segment.ms", value: Some("100") }];
+            let assignment = CreatableReplicaAssignment { partition_index: 0, broker_ids: vec![1] };
+            let topic = |name, assignments: Vec<_>| CreatableTopic {
+                name,
+                num_partitions: -1,
+                replication_factor: -1,
+                assignments,
+                configs: configs.clone(),
+            };
+            let topics = vec![topic("a", vec![]), topic("b", vec![assignment])];
+            let request = CreateTopicsRequest { topics, ..Default::default() };
+            encode(|w| request.encode(w, version))
+        }
+        ApiKey::INCREMENTAL_ALTER_CONFIGS => {
+            let config = |name, config_operation, value| incremental::AlterableConfig {
+                name,
+                config_operation,
+                value: Some(value),
+            };
+            let resource = |resource_type, resource_name, configs| {
+                incremental::AlterConfigsResource { resource_type, resource_name, configs }
+            };
+            let resources = vec![
+                resource(2, "exists", vec![config("retention.ms", 0, "77")]),
+                resource(2, "dotted.name", vec![config("cleanup.policy", 2, "delete")]),
+                resource(4, "1", vec![config("log.retention.ms", 0, "77")]),
+            ];
+            let request =
+                incremental::IncrementalAlterConfigsRequest { resources, validate_only: false };
+            encode(|w| request.encode(w, version))
+        }
+        ApiKey::METADATA => {
+            let topic = k::metadata_request::MetadataRequestTopic {
+                name: Some("exists"),
+                ..Default::default()
+            };
+            let request = k::metadata_request::MetadataRequest {
+                topics: Some(vec![topic.clone(), topic]),
+                ..Default::default()
+            };
+            encode(|w| request.encode(w, version))
+        }
+        _ => vec![0, 0, 0, 2, 2, 0, 6, b'e', b'x', b'i', b's', b't', b's', 0, 0, 0, 1, 0, 0, 0, 0],
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 300,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn random_bytes(body in prop::collection::vec(any::<u8>(), 0..120)) {
+        for (key, min, max) in APIS {
+            for version in min..=max {
+                both(key, version, &body);
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_requests(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4), cut in any::<prop::sample::Index>()) {
+        for (key, min, max) in APIS {
+            for version in min..=max {
+                let mut body = rich(key, version);
+                for (at, value) in &changes {
+                    let at = at.index(body.len());
+                    body[at] = *value;
+                }
+                both(key, version, &body);
+                body.truncate(cut.index(body.len()));
+                both(key, version, &body);
+            }
+        }
+    }
+}
+
+#[test]
+fn versions_that_kafka_does_not_have_are_errors() {
+    for (key, min, max) in APIS {
+        for version in [min - 1, max + 1, i16::MIN, i16::MAX] {
+            assert!(answer(key, version, &rich(key, max)).is_err(), "{key:?} v{version}");
+        }
+    }
+}
