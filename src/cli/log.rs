@@ -2,6 +2,7 @@
 
 use super::CliError;
 use crate::config::show_size;
+use crate::controller::{self, Image};
 use crate::storage::buffer::Budget;
 use crate::storage::disk::{Disk, RealDisk};
 use crate::storage::inspect::{self, LogInfo, Overview, Verified};
@@ -82,10 +83,16 @@ fn open(directory: &Path) -> Result<(Disk, Overview), CliError> {
 }
 
 fn inspect(c: &Inspect) -> Result<(), CliError> {
-    let (_, overview) = open(&c.directory)?;
+    let (disk, overview) = open(&c.directory)?;
+    // Names are a help; without them the rest is worth showing all the same.
+    let image = controller::look(&disk, overview.identity.node_id).unwrap_or_else(|e| {
+        eprintln!("klamm: {}: no topic names: {e}", c.directory.display());
+        None
+    });
+    let name = |log: &LogInfo| topic_name(image.as_ref(), log);
     let mut out = std::io::stdout().lock();
     if c.json {
-        writeln!(out, "{}", overview_json(&overview, c.segments))?;
+        writeln!(out, "{}", overview_json(&overview, c.segments, &name))?;
         return Ok(());
     }
     let identity = &overview.identity;
@@ -110,7 +117,7 @@ fn inspect(c: &Inspect) -> Result<(), CliError> {
     if !overview.logs.is_empty() {
         writeln!(
             out,
-            "{:<22} {:>9} {:>5} {:>12} {:>12} {:>12} {:>8} {:>10} {:>10}",
+            "{:<22} {:>9} {:>5} {:>12} {:>12} {:>12} {:>8} {:>10} {:>10}  topic",
             "topic id",
             "partition",
             "shard",
@@ -125,7 +132,7 @@ fn inspect(c: &Inspect) -> Result<(), CliError> {
     for log in &overview.logs {
         writeln!(
             out,
-            "{:<22} {:>9} {:>5} {:>12} {:>12} {:>12} {:>8} {:>10} {:>10}",
+            "{:<22} {:>9} {:>5} {:>12} {:>12} {:>12} {:>8} {:>10} {:>10}  {}",
             log.tp.topic.to_string(),
             log.tp.partition,
             log.shard,
@@ -135,6 +142,7 @@ fn inspect(c: &Inspect) -> Result<(), CliError> {
             log.segments.len(),
             show_size(segment_bytes(log)),
             show_size(log.journaled_bytes),
+            name(log).unwrap_or_else(|| "(not in the metadata)".to_owned()),
         )?;
         for segment in log.segments.iter().filter(|_| c.segments) {
             writeln!(
@@ -151,16 +159,26 @@ fn inspect(c: &Inspect) -> Result<(), CliError> {
     Ok(())
 }
 
+/// `None` for a topic that the metadata does not know, or that is being deleted.
+fn topic_name(image: Option<&Image>, log: &LogInfo) -> Option<String> {
+    Some(image?.topic_by_id(log.tp.topic)?.name.to_string())
+}
+
 fn segment_bytes(log: &LogInfo) -> u64 {
     log.segments.iter().map(|s| s.length).sum()
 }
 
-fn overview_json(overview: &Overview, segments: bool) -> Value {
+fn overview_json(
+    overview: &Overview,
+    segments: bool,
+    name: &dyn Fn(&LogInfo) -> Option<String>,
+) -> Value {
     let logs: Vec<Value> = overview
         .logs
         .iter()
         .map(|log| {
             let mut value = json!({
+                "topic": name(log),
                 "topic_id": log.tp.topic.to_string(),
                 "partition": log.tp.partition,
                 "shard": log.shard,

@@ -168,7 +168,7 @@ fn run(disk: &Disk, op: Op) -> Result<Bytes, MetaError> {
 }
 
 /// A whole file; `None` where there is none.
-fn read(disk: &Disk, path: &str) -> Result<Option<Bytes>, MetaError> {
+pub(super) fn read(disk: &Disk, path: &str) -> Result<Option<Bytes>, MetaError> {
     let len =
         disk.len(path).map_err(|source| MetaError::Io { what: format!("read {path}"), source })?;
     let Some(len) = len else { return Ok(None) };

@@ -16,6 +16,7 @@ mod core;
 mod crash_tests;
 mod image;
 mod log;
+mod look;
 mod record;
 mod store;
 #[cfg(test)]
@@ -23,4 +24,5 @@ mod tests;
 
 pub use self::core::{Controller, MetaError, OpenOptions, Persist, ProducerIdBlock, Ticket};
 pub use image::{Broker, Image, Partition, Topic};
+pub use look::look;
 pub use record::{NewPartition, Record};
