@@ -6,6 +6,7 @@ use crate::shard;
 use crate::storage::buffer::Budget;
 use crate::storage::disk::{DirLock, RealDisk};
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 const EXAMPLES: &str = "\
@@ -73,7 +74,10 @@ fn settings(flags: &config::Flags) -> Result<(Settings, Vec<String>), CliError> 
 
 fn start_log(settings: &Settings) {
     let filter = EnvFilter::new(&settings.log_filter);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // Fails only where a log was started before, as in a test: then that one stays.
     let _ = match settings.log_format {
         LogFormat::Text => log.try_init(),
