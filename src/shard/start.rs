@@ -77,6 +77,9 @@ pub fn open(settings: &Settings) -> Result<Opened, ServeError> {
     let (address, sockets) = listener::bind(settings.listen, shards)
         .map_err(|e| ServeError::new(71, format!("cannot listen on {}: {e}", settings.listen)))?;
     let (host, port) = settings.advertise.clone();
+    let mut fixed = settings.broker.clone();
+    fixed.insert("listeners".to_owned(), format!("PLAINTEXT://{address}"));
+    fixed.insert("log.dirs".to_owned(), settings.data.display().to_string());
     let (controller, image) = Controller::open(
         &real,
         &MetaOptions {
@@ -85,7 +88,7 @@ pub fn open(settings: &Settings) -> Result<Opened, ServeError> {
             host,
             port: if port == 0 { address.port() } else { port },
             rack: settings.broker.get("broker.rack").cloned(),
-            fixed: Arc::new(settings.broker.clone()),
+            fixed: Arc::new(fixed),
             shards,
         },
     )
