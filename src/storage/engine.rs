@@ -162,11 +162,18 @@ pub(super) enum Answer {
 pub(super) struct Acks {
     /// Log, its end with this block, and whether it is acknowledged when written.
     ends: Vec<(Slot, i64, bool)>,
-    tokens: Vec<(u64, bool)>,
-    controls: Vec<(Slot, TopicPartition, Kind, i64, Answer)>,
+    /// In the order of its entries.
+    given: Vec<Given>,
     /// The last staged item in it.
     ticket: u64,
     relaxed_told: bool,
+}
+
+/// Somebody waits for an entry.
+#[derive(Debug)]
+enum Given {
+    Append { token: u64, relaxed: bool },
+    Control { slot: Slot, tp: TopicPartition, kind: Kind, offset: i64, answer: Answer },
 }
 
 /// Why an operation was submitted.
@@ -357,11 +364,12 @@ impl Engine {
         self.stage_control(slot, Kind::LogStart, start, answer);
     }
 
-    /// Whether [`Engine::truncate`] may be called now: a round may hold on to the log.
+    /// Whether [`Engine::truncate`] may be called now. Not while a round holds on to the log, nor
+    /// before all of it is acknowledged: the acknowledgement of what was cut off could otherwise
+    /// come after it, and pass for one of what was appended in its place.
     pub fn can_truncate(&self, slot: Slot) -> bool {
         let log = self.log(slot);
-        let staged = log.pending.back().map_or(log.placed_end, |p| p.last + 1) != log.end;
-        !log.busy && !log.dropped && !staged
+        !log.busy && !log.dropped && log.acked == log.end
     }
 
     /// Removes everything from `offset` on, a frame boundary at or above the log start. What is
@@ -453,6 +461,9 @@ impl Engine {
             }
         }
         self.prepare_journal();
+        if self.shutting_down {
+            self.start_removals(now_ms);
+        }
         if self.round_is_due() {
             self.start_round(now_ms, snapshot);
         }
@@ -520,6 +531,8 @@ impl Engine {
             return false;
         };
         self.need_room = None;
+        // A clean start replays nothing: whatever still goes to the journal must be checkpointed.
+        self.checkpoint_due |= self.shutting_down;
         let items: Vec<_> = self.staged.drain(..plan.items()).collect();
         let (bytes, acks) = self.fill_block(now_ms, &plan, items, len);
         self.stats.blocks += 1;
@@ -594,7 +607,7 @@ impl Engine {
                     acks.ends.push((slot, fields.last_offset + 1, relaxed));
                     for item in plan.batches(entry) {
                         if let Staged::Append { append, .. } = &items[item].1 {
-                            acks.tokens.push((append.token, relaxed));
+                            acks.given.push(Given::Append { token: append.token, relaxed });
                         }
                     }
                     frames.push((slot, at, header, false));
@@ -614,7 +627,8 @@ impl Engine {
                     let (line, body) = block::control_entry(lsn, *kind, *tp, *offset);
                     table.extend_from_slice(line.as_bytes());
                     out.push(body.as_bytes());
-                    acks.controls.push((*slot, *tp, *kind, *offset, *answer));
+                    let (slot, tp, kind, offset, answer) = (*slot, *tp, *kind, *offset, *answer);
+                    acks.given.push(Given::Control { slot, tp, kind, offset, answer });
                 }
             }
         }
@@ -717,8 +731,10 @@ impl Engine {
                     self.events.push(Event::Durable { slot, end });
                 }
             }
-            for &(token, _) in block.acks.tokens.iter().filter(|t| t.1) {
-                self.events.push(Event::Done { token });
+            for given in &block.acks.given {
+                if let Given::Append { token, relaxed: true } = *given {
+                    self.events.push(Event::Done { token });
+                }
             }
         }
     }
@@ -735,12 +751,17 @@ impl Engine {
                 self.events.push(Event::Durable { slot, end });
             }
         }
-        for (token, relaxed) in acks.tokens {
-            if !(relaxed && acks.relaxed_told) {
-                self.events.push(Event::Done { token });
-            }
-        }
-        for (slot, tp, kind, offset, answer) in acks.controls {
+        for given in acks.given {
+            let (slot, tp, kind, offset, answer) = match given {
+                Given::Append { relaxed: true, .. } if acks.relaxed_told => continue,
+                Given::Append { token, .. } => {
+                    self.events.push(Event::Done { token });
+                    continue;
+                }
+                Given::Control { slot, tp, kind, offset, answer } => {
+                    (slot, tp, kind, offset, answer)
+                }
+            };
             match kind {
                 Kind::Drop => {
                     self.log_mut(slot).drop_durable = true;
@@ -817,6 +838,7 @@ impl Engine {
     pub fn is_drained(&self) -> bool {
         self.shutting_down
             && !self.checkpoint_due
+            && self.removals.iter().all(Removal::is_gone)
             && self.staged.is_empty()
             && self.round.is_none()
             && self.purposes.is_empty()

@@ -298,12 +298,13 @@ fn join(
         checksum = header.header_checksum();
         frames.push(found);
     }
-    let new = |f: &&Found| f.header.base_offset() >= record.state_end;
+    // By batch, not by frame: a frame gathers what was handed in before and after the checkpoint's
+    // state was taken.
     let mut headers = frames
         .iter()
-        .filter(new)
         .flat_map(|f| batches(&f.bytes[super::frame::HEADER..]))
         .map(|(header, _)| header)
+        .filter(|header| header.base_offset >= record.state_end)
         .peekable();
     if headers.peek().is_some() {
         record.state = fold(&record.state, record.start, record.state_end, &mut headers);
@@ -574,6 +575,11 @@ fn sweep(
         let dir = format!("{}/{}", segment::DIR, entry.name);
         let state = TopicId::from_hex(&entry.name).map(|topic| (topic, topic_state(topic)));
         let Some((topic, known)) = state.filter(|s| s.1 != TopicState::Unknown) else {
+            if list(&dir)?.is_empty() {
+                // What a deletion left behind.
+                run(Op::RemoveDir { path: dir.as_str().into() }, &dir)?;
+                continue;
+            }
             run(Op::MakeDir { path: ORPHANS.into() }, ORPHANS)?;
             let aside = format!("{ORPHANS}/{}", entry.name);
             // What the journal had of it may lie there already.

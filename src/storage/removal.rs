@@ -3,7 +3,7 @@
 
 use super::engine::{Engine, Event, Purpose, Slot};
 use super::io::{FilePath, Op};
-use super::segment::Segment;
+use super::segment::{self, Segment};
 use crate::types::TopicPartition;
 
 /// Files that go when their time has come.
@@ -11,11 +11,22 @@ use crate::types::TopicPartition;
 pub(super) struct Removal {
     due_ms: i64,
     files: Vec<FilePath>,
-    tp: Option<TopicPartition>,
+    tp: TopicPartition,
+    /// With them goes the last that was left of its log.
+    whole: bool,
     outstanding: usize,
-    started: bool,
+    stage: Stage,
     /// Rounds that must have finished first.
     held_for: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waits,
+    Unlinks,
+    /// Without this a power cut could bring files back that nothing knows any more.
+    SyncsDir,
+    Gone,
 }
 
 impl Engine {
@@ -45,15 +56,21 @@ impl Engine {
         self.pending_bytes -= log.pending_bytes as u64;
         self.cache.forget(slot, i64::MAX, i64::MIN);
         self.reads.forget(slot);
-        let files = files_of(log.tp, &log.segments);
+        let mut files = files_of(log.tp, &log.segments);
+        // What waited for its time goes along. What a checkpoint was to forget first, too: the
+        // durable `Drop` says more than a checkpoint.
+        for removal in self.removals.iter_mut().filter(|r| r.tp == log.tp) {
+            files.append(&mut removal.files);
+        }
         let due_ms =
             if files.is_empty() { now_ms } else { now_ms + log.config.file_delete_delay_ms };
         self.removals.push(Removal {
             due_ms,
             files,
-            tp: Some(log.tp),
+            tp: log.tp,
+            whole: true,
             outstanding: 0,
-            started: false,
+            stage: Stage::Waits,
             held_for: 0,
         });
         self.start_removals(now_ms);
@@ -73,29 +90,46 @@ impl Engine {
         self.removals.push(Removal {
             due_ms: due_ms.unwrap_or(0),
             files: files_of(tp, &segments),
-            tp: None,
+            tp,
+            whole: false,
             outstanding: 0,
-            started: false,
+            stage: Stage::Waits,
             held_for: if due_ms.is_some() { 0 } else { next_round },
         });
     }
 
     pub(super) fn start_removals(&mut self, now_ms: i64) {
-        for i in 0..self.removals.len() {
-            let removal = &mut self.removals[i];
-            let held = removal.held_for > self.stats.rounds;
-            if removal.started || held || (removal.due_ms > now_ms && !self.shutting_down) {
-                continue;
+        let mut i = 0;
+        while i < self.removals.len() {
+            if self.may_remove(&self.removals[i], now_ms) {
+                self.start_removal(i);
             }
-            removal.started = true;
-            let files = std::mem::take(&mut removal.files);
-            removal.outstanding = files.len();
-            for path in files {
-                self.submit(Purpose::Unlink(i), Op::Unlink { path });
-            }
-            if self.removals[i].outstanding == 0 {
-                self.removal_step(i);
-            }
+            i += 1;
+        }
+    }
+
+    fn may_remove(&self, removal: &Removal, now_ms: i64) -> bool {
+        // The last of a log goes after what is on its way already: then nothing is left of it.
+        let others = |r: &Removal| {
+            r.tp == removal.tp && !r.whole && matches!(r.stage, Stage::Unlinks | Stage::SyncsDir)
+        };
+        removal.stage == Stage::Waits
+            && removal.held_for <= self.stats.rounds
+            && (removal.due_ms <= now_ms || self.shutting_down)
+            && !(removal.whole && self.removals.iter().any(others))
+    }
+
+    fn start_removal(&mut self, index: usize) {
+        let removal = &mut self.removals[index];
+        let files = std::mem::take(&mut removal.files);
+        removal.outstanding = files.len();
+        // Where there are no files there is nothing to sync.
+        removal.stage = if files.is_empty() { Stage::SyncsDir } else { Stage::Unlinks };
+        if files.is_empty() {
+            self.removal_step(index);
+        }
+        for path in files {
+            self.submit(Purpose::Unlink(index), Op::Unlink { path });
         }
     }
 
@@ -105,17 +139,29 @@ impl Engine {
         if removal.outstanding > 0 {
             return;
         }
-        if let Some(tp) = removal.tp.take() {
+        if removal.stage == Stage::Unlinks {
+            removal.stage = Stage::SyncsDir;
+            removal.outstanding = 1;
+            let path = segment::dir_of(removal.tp);
+            self.submit(Purpose::Unlink(index), Op::SyncDir { path });
+            return;
+        }
+        removal.stage = Stage::Gone;
+        if removal.whole {
+            let tp = removal.tp;
             self.events.push(Event::Dropped { tp });
         }
         // Indexes name removals in flight, so finished ones go from the back only.
-        while self
-            .removals
-            .last()
-            .is_some_and(|r| r.started && r.outstanding == 0 && r.tp.is_none())
-        {
+        while self.removals.last().is_some_and(Removal::is_gone) {
             self.removals.pop();
         }
+    }
+}
+
+impl Removal {
+    /// Its files are gone, durably.
+    pub fn is_gone(&self) -> bool {
+        self.stage == Stage::Gone
     }
 }
 

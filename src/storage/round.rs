@@ -153,7 +153,7 @@ impl Engine {
         for slot in copy {
             let log = self.log_mut(slot);
             log.copies = log.copies.saturating_add(1);
-            let old = log.pending.iter().take_while(|p| p.sequence <= target);
+            let old = log.pending.iter().filter(|p| p.sequence <= target);
             let bases: Vec<_> = old.map(|p| p.base).collect();
             for base in bases {
                 self.stage_copy(slot, base);
@@ -177,9 +177,12 @@ impl Engine {
         let mut copy_bytes = 0;
         for (index, log) in self.logs.iter().enumerate() {
             let Some(log) = log.as_ref().filter(|l| !l.dropped) else { continue };
-            let Some(oldest) = log.pending.front() else { continue };
+            if log.pending.is_empty() {
+                continue;
+            }
             let slot = Slot::from_index(index as u32);
-            let needed = oldest.sequence <= target;
+            // Any of them: a copy of the oldest stands in a later block than those after it.
+            let needed = log.pending.iter().any(|p| p.sequence <= target);
             if self.shutting_down
                 || log.pending_bytes >= self.options.small_bytes
                 || self.is_idle(log, now_ms)

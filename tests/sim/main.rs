@@ -1,0 +1,91 @@
+//! Storage over a simulated disk: seeds, power cuts, faults, rot.
+//!
+//! `KLAMM_SIM_SEEDS=n` runs that many, `KLAMM_SIM_FROM=s` starts there, `KLAMM_SIM_SEED=x` replays
+//! one and prints its trace, `KLAMM_SIM_THREADS=n` divides them.
+
+mod acks;
+mod model;
+mod reads;
+mod recovered;
+mod space;
+mod workload;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use workload::{Meddling, Outcome};
+use world::World;
+
+fn variable(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
+}
+
+fn run(seed: u64, meddling: Meddling) -> Outcome {
+    let mut world = World::new(seed);
+    if variable("KLAMM_SIM_SEED").is_some() {
+        world.disk.keep_log();
+    }
+    let result = catch_unwind(AssertUnwindSafe(|| workload::run(&mut world, seed, meddling)));
+    for line in world.disk.take_log() {
+        println!("{line}");
+    }
+    match result {
+        Ok(outcome) => outcome,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_and_nothing_invented() {
+    if let Some(seed) = variable("KLAMM_SIM_SEED") {
+        println!("{:?}", run(seed, Meddling::default()));
+        return;
+    }
+    let seeds = variable("KLAMM_SIM_SEEDS").unwrap_or(2000);
+    let from = variable("KLAMM_SIM_FROM").unwrap_or(0);
+    let threads = variable("KLAMM_SIM_THREADS")
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u64));
+    let next = AtomicU64::new(from);
+    let failures = Mutex::new(Vec::new());
+    let totals = Mutex::new((0, 0, 0, 0));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    let enough = failures.lock().expect("no panic holds it").len() >= 10;
+                    if seed >= from + seeds || enough {
+                        break;
+                    }
+                    match catch_unwind(AssertUnwindSafe(|| run(seed, Meddling::default()))) {
+                        Ok(o) => {
+                            let mut totals = totals.lock().expect("no panic holds it");
+                            totals.0 += o.ops;
+                            totals.1 += o.faults;
+                            totals.2 += o.appended;
+                            totals.3 += o.rounds;
+                        }
+                        Err(_) => {
+                            eprintln!("seed {seed} failed: KLAMM_SIM_SEED={seed} replays it");
+                            failures.lock().expect("no panic holds it").push(seed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let (ops, faults, asked, rounds) = *totals.lock().expect("no panic holds it");
+    println!("{seeds} seeds, {asked} requests, {ops} operations, {rounds} rounds, {faults} faults");
+    let failures = failures.into_inner().expect("no panic holds it");
+    assert!(failures.is_empty(), "failing seeds: {failures:?}");
+}
+
+#[test]
+fn the_same_seed_leaves_the_same_trace() {
+    for seed in 0..24 {
+        let first = run(seed, Meddling::default());
+        assert_eq!(first, run(seed, Meddling::default()), "seed {seed}");
+    }
+}

@@ -1,0 +1,171 @@
+//! Checks what engines serve.
+
+use crate::model::{Batch, Drop};
+use crate::world::World;
+use klamm::storage::io::Op;
+use klamm::storage::reads::{ColdRead, Read, ReadError};
+use klamm::types::TopicPartition;
+use klamm::wire::records::batches;
+use std::rc::Rc;
+
+/// A cold read whose result is still to be handed in.
+pub type Late = (usize, ColdRead);
+
+fn run(world: &World, read: &ColdRead) -> std::io::Result<bytes::Bytes> {
+    world.disk.run(Op::Read { path: read.path.clone(), pos: read.pos, len: read.len })
+}
+
+/// Hands in the result of a read that was asked for some time ago.
+pub fn hand_in(world: &mut World, (shard, read): Late) {
+    let result = run(world, &read);
+    if world.disk.is_off() || shard >= world.engines.len() {
+        return;
+    }
+    // The file may be gone meanwhile: the engine must not mind, nor take it for something else.
+    let gone = result.is_err();
+    if let Err(error) = world.engines[shard].filled(read.ticket, result) {
+        assert!(gone || world.faulty, "{error}");
+    }
+}
+
+/// Reads once, `from` up to `upto`; compares with what the model has. The batches, or `None` where
+/// the power went or the disk failed.
+pub fn read(
+    world: &mut World,
+    tp: TopicPartition,
+    from: i64,
+    upto: i64,
+    max_bytes: usize,
+    at_least_one: bool,
+) -> Option<Vec<(i64, Vec<u8>)>> {
+    let (shard, slot) = world.find(tp).expect("an open log");
+    for _ in 0..40 {
+        match world.engines[shard].read(slot, from, upto, max_bytes, at_least_one) {
+            Ok(Read::Need(cold)) => {
+                let result = run(world, &cold);
+                if world.disk.is_off() {
+                    return None;
+                }
+                if let Err(error) = world.engines[shard].filled(cold.ticket, result) {
+                    assert!(world.faulty, "{tp:?} from {from}: {error}");
+                    return None;
+                }
+            }
+            Ok(Read::Ready { slices, bytes, next }) => {
+                let whole: Vec<u8> = slices.concat();
+                assert_eq!(whole.len(), bytes);
+                let mut found = Vec::new();
+                let mut rest = batches(&whole);
+                for (header, bytes) in rest.by_ref() {
+                    found.push((header.base_offset, bytes.to_vec()));
+                    assert_eq!(next.max(header.next_offset()), next);
+                }
+                assert!(rest.rest().is_empty(), "{tp:?}: not whole batches");
+                let first = found.first().map_or(0, |f| f.1.len());
+                assert!(
+                    bytes <= max_bytes || (at_least_one && bytes == first),
+                    "{tp:?}: {bytes} bytes where {max_bytes} were asked for"
+                );
+                assert!(
+                    !found.is_empty() || !at_least_one || from >= upto,
+                    "{tp:?}: nothing at {from} below {upto}"
+                );
+                return Some(found);
+            }
+            Err(error) => {
+                assert!(world.faulty && error != ReadError::OutOfRange, "{tp:?} {from}: {error}");
+                return None;
+            }
+        }
+    }
+    panic!("{tp:?}: a read from {from} does not end");
+}
+
+/// Whether `found` is what must come next in `expected` from `from` on.
+pub fn matches(found: &[(i64, Vec<u8>)], expected: &[Rc<Batch>], from: i64) -> Result<(), String> {
+    let first = expected.partition_point(|b| b.last < from);
+    for (i, (base, bytes)) in found.iter().enumerate() {
+        let Some(batch) = expected.get(first + i) else {
+            return Err(format!("a batch at {base} that was never there"));
+        };
+        if batch.base != *base {
+            return Err(format!("a batch at {base} where {} should be", batch.base));
+        }
+        if batch.bytes != *bytes {
+            return Err(format!("the batch at {base} has other bytes"));
+        }
+    }
+    Ok(())
+}
+
+/// A random read of a random log.
+pub fn some(world: &mut World, late: &mut Vec<Late>) {
+    let live = world.model.live();
+    if live.is_empty() {
+        return;
+    }
+    let tp = live[world.rng.index(live.len())];
+    let Some((shard, slot)) = world.find(tp) else { return };
+    let offsets = world.engines[shard].offsets(slot);
+    let (start, upto) = (offsets.start, offsets.durable_end);
+    if start > 0 {
+        let below = world.engines[shard].read(slot, start - 1, upto, 1, true);
+        assert_eq!(below.err(), Some(ReadError::OutOfRange), "{tp:?} below its start");
+    }
+    if start >= upto {
+        return;
+    }
+    let from = start + world.rng.below((upto - start) as u64) as i64;
+    if world.rng.chance(15) {
+        if let Ok(Read::Need(cold)) = world.engines[shard].read(slot, from, upto, 1 << 20, true) {
+            late.push((shard, cold));
+        }
+        return;
+    }
+    if world.rng.chance(20) {
+        return by_time(world, tp);
+    }
+    let max_bytes = [1, 5000, 100_000, 4 << 20][world.rng.index(4)];
+    let at_least_one = world.rng.chance(70);
+    let Some(found) = read(world, tp, from, upto, max_bytes, at_least_one) else { return };
+    let log = &world.model.logs[&tp];
+    if let Err(why) = matches(&found, &log.current, from) {
+        panic!("{tp:?} read from {from}: {why}");
+    }
+    assert!(found.last().is_none_or(|(base, _)| *base < upto));
+}
+
+/// Looks for a time: reading on from the hint must find the first record.
+fn by_time(world: &mut World, tp: TopicPartition) {
+    let (shard, slot) = world.find(tp).expect("an open log");
+    let timestamp = world.now_ms - world.rng.below(5000) as i64;
+    if world.rng.chance(50)
+        && let Some(cold) = world.engines[shard].index_for_time(slot, timestamp)
+    {
+        let result = run(world, &cold);
+        if world.disk.is_off() {
+            return;
+        }
+        world.engines[shard].filled(cold.ticket, result).expect("an index is only advice");
+    }
+    let hint = world.engines[shard].offset_hint_for_time(slot, timestamp);
+    let (start, end) = {
+        let offsets = world.engines[shard].offsets(slot);
+        (offsets.start, offsets.durable_end)
+    };
+    let log = &world.model.logs[&tp];
+    assert_eq!(log.drop, Drop::No);
+    let wanted = |b: &&Rc<Batch>| b.last >= start && b.base < end && b.max_timestamp >= timestamp;
+    if let Some(batch) = log.current.iter().find(wanted) {
+        assert!(
+            hint <= batch.last && hint >= start,
+            "{tp:?}: time {timestamp} stands at {}, but the hint is {hint} (start {start})",
+            batch.base
+        );
+    }
+    let newest = log.current.iter().filter(|b| b.last >= start && b.base < end);
+    if let Some(newest) = newest.map(|b| b.max_timestamp).max() {
+        let (most, at) = world.engines[shard].max_timestamp(slot).expect("there are records");
+        assert!(most >= newest && at >= start, "{tp:?}: newest {newest}, the engine says {most}");
+    }
+}

@@ -1,0 +1,279 @@
+//! A random life of a broker, and how it ends.
+
+use crate::reads::{self, Late};
+use crate::space;
+use crate::world::{Crash, Sizes, World};
+use klamm::storage::log::LogConfig;
+use klamm::storage::sim_disk::{Fault, OpKind};
+use klamm::types::TopicPartition;
+
+/// What is done to a run from outside, besides what its seed chooses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Meddling {
+    /// The power goes at this operation.
+    pub cut_at: Option<u64>,
+    /// This operation fails.
+    pub fail_at: Option<u64>,
+    /// No other crashes than the above.
+    pub calm: bool,
+}
+
+/// What a run was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub trace: u64,
+    pub ops: u64,
+    pub faults: u64,
+    pub appended: u64,
+    pub rounds: u64,
+}
+
+/// Which things happen how often in this seed.
+struct Mix {
+    truncates: bool,
+    relaxed: bool,
+    huge: bool,
+    pushy: bool,
+}
+
+fn random_config(world: &mut World, mix: &Mix) -> LogConfig {
+    let rng = &mut world.rng;
+    LogConfig {
+        segment_bytes: (4 << 10) << rng.below(7),
+        segment_ms: [100, 2000, i64::MAX][rng.index(3)],
+        segment_jitter_ms: [0, 50][rng.index(2)],
+        index_interval_bytes: [0, 4096, 16384][rng.index(3)],
+        retention_ms: [-1, -1, 500, 3000][rng.index(4)],
+        retention_bytes: [-1, -1, 20_000, 200_000][rng.index(4)],
+        flush_messages: if mix.relaxed && rng.chance(30) { 100 } else { 1 },
+        flush_ms: 1000,
+        file_delete_delay_ms: [0, 0, 700][rng.index(3)],
+    }
+}
+
+fn create_some(world: &mut World, mix: &Mix) {
+    let topic = world.new_topic();
+    for partition in 0..world.rng.between(1, 4) as i32 {
+        let config = random_config(world, mix);
+        let own_frames = mix.truncates && !config.relaxed() && world.rng.chance(50);
+        world.create(TopicPartition { topic, partition }, config, own_frames);
+    }
+}
+
+fn append_some(world: &mut World, mix: &Mix) {
+    let live = world.model.live();
+    if live.is_empty() {
+        return;
+    }
+    // Some logs get most of it, so that others stay nearly idle.
+    let favourite = world.rng.chance(60);
+    let index =
+        if favourite { world.rng.index(live.len().min(2)) } else { world.rng.index(live.len()) };
+    let tp = live[index];
+    let Some((shard, _)) = world.find(tp) else { return };
+    for _ in 0..world.rng.between(1, 4) {
+        if !mix.pushy && !world.engines[shard].admits() {
+            return;
+        }
+        let bytes = match world.rng.below(100) {
+            0 if mix.huge => world.rng.between(1 << 20, 1300 << 10),
+            0..=3 => world.rng.between(20 << 10, 200 << 10),
+            4..=25 => world.rng.between(1500, 20 << 10),
+            _ => world.rng.between(100, 1500),
+        };
+        let records = world.rng.between(1, 5);
+        world.append(tp, records, bytes as usize);
+    }
+}
+
+fn step(world: &mut World, mix: &Mix, late: &mut Vec<Late>) {
+    let live = world.model.live();
+    let some = if live.is_empty() { None } else { Some(live[world.rng.index(live.len())]) };
+    match world.rng.below(100) {
+        0..=29 => append_some(world, mix),
+        30..=44 => world.turn_all(),
+        45..=69 => {
+            for _ in 0..world.rng.between(1, 12) {
+                if !world.complete_one() || world.over() {
+                    break;
+                }
+            }
+        }
+        70..=79 => reads::some(world, late),
+        80..=84 => {
+            let ms = [1, 20, 300, 2000][world.rng.index(4)];
+            world.pass_time(ms);
+        }
+        85..=88 => {
+            let Some(tp) = some else { return };
+            let Some((shard, slot)) = world.find(tp) else { return };
+            let offsets = world.engines[shard].offsets(slot);
+            let room = (offsets.durable_end - offsets.start + 1) as u64;
+            let offset = offsets.start + world.rng.below(room) as i64;
+            world.set_log_start(tp, offset);
+        }
+        89..=91 if mix.truncates => {
+            let Some(tp) = some.filter(|tp| world.model.logs[tp].own_frames) else { return };
+            let Some((shard, slot)) = world.find(tp) else { return };
+            let start = world.engines[shard].offsets(slot).start;
+            let log = &world.model.logs[&tp];
+            let cuts: Vec<i64> =
+                log.current.iter().map(|b| b.base).filter(|base| *base >= start).collect();
+            if !cuts.is_empty() {
+                let cut = cuts[world.rng.index(cuts.len())];
+                world.truncate(tp, cut);
+            }
+        }
+        92 => {
+            if let Some(tp) = some {
+                let metadata = world.rng.chance(70);
+                world.drop_log(tp, metadata);
+            }
+        }
+        93 if live.len() < 12 => create_some(world, mix),
+        94 => {
+            let Some(tp) = some else { return };
+            let mut config = random_config(world, mix);
+            config.flush_messages = world.model.logs[&tp].config.flush_messages;
+            if let Some((shard, slot)) = world.find(tp) {
+                world.engines[shard].configure(slot, &config);
+                let log = world.model.logs.get_mut(&tp).expect("a live log");
+                (log.config, log.reconfigured) = (config, true);
+            }
+        }
+        95..=96 => world.settle(),
+        _ => {
+            if !late.is_empty() {
+                let at = world.rng.index(late.len());
+                let read = late.swap_remove(at);
+                reads::hand_in(world, read);
+            }
+        }
+    }
+}
+
+/// Runs a seed to its end, which is where it panics if the storage did wrong.
+pub fn run(world: &mut World, seed: u64, meddling: Meddling) -> Outcome {
+    let mix = Mix {
+        truncates: seed % 3 == 0,
+        relaxed: seed % 5 == 1,
+        huge: seed % 4 == 2,
+        pushy: seed % 7 == 3,
+    };
+    let faulty = !meddling.calm && seed % 8 == 7;
+    world.faulty = faulty || meddling.fail_at.is_some();
+    let mut rounds = 0;
+    let lives = world.rng.between(2, 5);
+    for life in 0..lives {
+        world.sizes = Sizes::random(&mut world.rng);
+        let shards = world.rng.between(1, 3) as u16;
+        if life == 0 {
+            world.disk.set_fuel(meddling.cut_at);
+            if let Some(skip) = meddling.fail_at {
+                let prefix = String::new();
+                world.disk.set_fault(Some(Fault { kind: None, prefix, skip, count: 1 }));
+            }
+        }
+        let cuts = if !meddling.calm && world.rng.chance(30) { world.rng.between(1, 3) } else { 0 };
+        open(world, shards, cuts, life == 0 && meddling.calm);
+        if life == 0 && world.model.logs.is_empty() && !world.over() {
+            create_some(world, &mix);
+        }
+        if !meddling.calm && world.rng.chance(45) {
+            world.disk.set_fuel(Some(world.rng.below(400)));
+        }
+        if faulty {
+            let kinds = [
+                None,
+                Some(OpKind::Write),
+                Some(OpKind::Sync),
+                Some(OpKind::SyncDir),
+                Some(OpKind::Read),
+            ];
+            let kind = kinds[world.rng.index(kinds.len())];
+            let (skip, prefix) = (world.rng.below(150), String::new());
+            world.disk.set_fault(Some(Fault { kind, prefix, skip, count: 1 }));
+        }
+        let mut late = Vec::new();
+        for _ in 0..world.rng.between(30, 130) {
+            if world.over() {
+                break;
+            }
+            step(world, &mix, &mut late);
+            world.invariants();
+        }
+        rounds += world.engines.iter().map(|e| e.stats().rounds).sum::<u64>();
+        end_life(world, meddling.calm);
+    }
+    world.faulty = false;
+    world.disk.set_fault(None);
+    world.disk.set_fuel(None);
+    // What is left in the end: after an open that sweeps, and whatever was due.
+    world.sizes = Sizes::random(&mut world.rng);
+    world.open(2, 0);
+    let clean = world.report.clean;
+    world.settle();
+    // Retention, then the delay before files go.
+    for _ in 0..3 {
+        world.pass_time(100_000);
+        world.settle();
+    }
+    if !clean {
+        space::check(world);
+    }
+    assert!(world.stop(), "a stop with nothing in its way");
+    world.open(1, 0);
+    assert!(world.report.clean && world.report.blocks == 0, "a clean start replays nothing");
+    space::check(world);
+    let appended = world.model.next_token;
+    let (trace, ops) = (world.disk.trace_hash(), world.disk.ops());
+    Outcome { trace, ops, faults: world.disk.faults_hit(), appended, rounds }
+}
+
+/// Opens; under `meddled` limits set by the caller stay in force for the first attempt.
+fn open(world: &mut World, shards: u16, cuts: u64, meddled: bool) {
+    if meddled {
+        if world.try_open(shards).is_err() {
+            if !world.disk.is_off() {
+                assert!(world.disk.faults_hit() > 0, "does not open");
+            }
+            world.disk.process_crash();
+            world.disk.restart();
+        } else {
+            return;
+        }
+    }
+    world.open(shards, cuts);
+}
+
+fn end_life(world: &mut World, calm: bool) {
+    if world.failed {
+        let how = if world.rng.chance(50) { Crash::Power } else { Crash::Process };
+        world.crash(how);
+        return;
+    }
+    if world.disk.is_off() {
+        world.crash(Crash::Power);
+        return;
+    }
+    match world.rng.below(100) {
+        0..=59 if !calm => world.crash(Crash::Power),
+        60..=69 if !calm => world.crash(Crash::Process),
+        _ => {
+            let clean = world.stop();
+            if !clean {
+                let how = if world.rng.chance(50) || world.disk.is_off() {
+                    Crash::Power
+                } else {
+                    Crash::Process
+                };
+                world.crash(how);
+            } else if world.rng.chance(50) && !calm {
+                world.crash(Crash::Power);
+            } else {
+                // The next open follows a clean stop.
+                world.disk.restart();
+            }
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! Engines over a simulated disk, and what they are told and asked.
+
+use crate::model::{Asked, Batch, Change, Drop, LogModel, Model, State, digest};
+use crate::{acks, recovered};
+use bytes::Bytes;
+use klamm::storage::buffer::Budget;
+use klamm::storage::disk::Disk;
+use klamm::storage::engine::{Append, Engine, Event, Slot};
+use klamm::storage::identity::{Expected, Identity};
+use klamm::storage::io::{Completion, Op, Submission};
+use klamm::storage::log::LogConfig;
+use klamm::storage::recovery::{self, OpenOptions, Report, TopicState};
+use klamm::storage::sim_disk::{Rng, SimDisk};
+use klamm::types::{TopicId, TopicPartition};
+use klamm::wire::records::{
+    BatchBuilder, BatchHeader, Compression, set_log_append_time, set_offset_and_epoch,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Bits of a submission's id that are the engine's own; above them is the shard.
+const ID_BITS: u32 = 48;
+
+/// Sizes that a run is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    pub journal_bytes: u64,
+    pub small_bytes: usize,
+    pub idle_ms: i64,
+    pub max_block: usize,
+    pub cache_bytes: usize,
+}
+
+impl Sizes {
+    pub fn random(rng: &mut Rng) -> Self {
+        Self {
+            journal_bytes: (16 << 10) << rng.below(6),
+            small_bytes: 512 << rng.below(7),
+            idle_ms: 10 << rng.below(8),
+            max_block: (8 << 10) << rng.below(7),
+            cache_bytes: [0, 16 << 10, 1 << 20, 16 << 20][rng.index(4)],
+        }
+    }
+}
+
+/// How a life ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    Power,
+    Process,
+}
+
+pub struct World {
+    pub rng: Rng,
+    pub disk: SimDisk,
+    pub engines: Vec<Engine>,
+    pub model: Model,
+    pub by_slot: BTreeMap<(usize, Slot), TopicPartition>,
+    pub deleting: BTreeSet<TopicId>,
+    pub now_ms: i64,
+    pub sizes: Sizes,
+    pub report: Report,
+    pub budget: Arc<Budget>,
+    /// An engine said `Fatal`.
+    pub failed: bool,
+    /// Operations are made to fail, so failing is no surprise.
+    pub faulty: bool,
+    next_topic: u8,
+    identity: Option<Identity>,
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let disk = SimDisk::new(rng.bits());
+        let sizes = Sizes::random(&mut rng);
+        Self {
+            rng,
+            disk,
+            engines: Vec::new(),
+            model: Model::default(),
+            by_slot: BTreeMap::new(),
+            deleting: BTreeSet::new(),
+            now_ms: 1_000_000,
+            sizes,
+            report: Report::default(),
+            budget: Budget::new(1 << 30),
+            failed: false,
+            faulty: false,
+            next_topic: 0,
+            identity: None,
+        }
+    }
+
+    /// One attempt to open the directory.
+    pub fn try_open(&mut self, shards: u16) -> Result<(), String> {
+        self.disk.note(&format!("open with {shards} shards"));
+        self.engines.clear();
+        let disk = Disk::Sim(self.disk.clone());
+        let expected = Expected { cluster_id: None, node_id: 1, random: [7; 32] };
+        let identity = Identity::open(&disk, &expected).map_err(|e| e.to_string())?;
+        let options = OpenOptions {
+            cache_bytes: self.sizes.cache_bytes,
+            small_bytes: self.sizes.small_bytes,
+            idle_ms: self.sizes.idle_ms,
+            max_block: self.sizes.max_block,
+            ..OpenOptions::usual(
+                shards,
+                self.budget.clone(),
+                self.sizes.journal_bytes * u64::from(shards),
+            )
+        };
+        let deleting = self.deleting.clone();
+        let topic_state = move |topic: TopicId| {
+            if deleting.contains(&topic) { TopicState::Deleting } else { TopicState::Live }
+        };
+        let fold: recovery::Fold<'_> = &|state, _, _, batches| {
+            let mut state = State::decode(state);
+            batches.for_each(|header| state.add(digest(&header)));
+            state.encode()
+        };
+        let (engines, report) = recovery::open(&disk, &identity, &options, &topic_state, fold)
+            .map_err(|e| e.to_string())?;
+        self.engines = engines;
+        self.report = report;
+        self.identity = Some(identity);
+        Ok(())
+    }
+
+    /// Opens, whatever it takes: up to `cuts` attempts lose power somewhere on the way. Then
+    /// everything is compared with the model.
+    pub fn open(&mut self, shards: u16, cuts: u64) {
+        self.failed = false;
+        let mut cuts = cuts;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            assert!(attempts < 50, "does not open");
+            if cuts > 0 {
+                cuts -= 1;
+                let most = [8, 40, 200][self.rng.index(3)];
+                self.disk.set_fuel(Some(self.rng.below(most)));
+            }
+            match self.try_open(shards) {
+                Ok(()) => break,
+                Err(_) if self.disk.is_off() => self.disk.restart(),
+                Err(_) if self.faulty && self.disk.faults_hit() > 0 => self.disk.process_crash(),
+                Err(error) => panic!("does not open: {error}"),
+            }
+        }
+        self.disk.set_fuel(None);
+        self.by_slot.clear();
+        for (shard, engine) in self.engines.iter_mut().enumerate() {
+            for (slot, tp) in engine.logs() {
+                self.by_slot.insert((shard, slot), tp);
+                if let Some(log) = self.model.logs.get(&tp) {
+                    engine.configure(slot, &log.config);
+                }
+            }
+        }
+        recovered::check(self);
+    }
+
+    /// Ends the life without a stop.
+    pub fn crash(&mut self, how: Crash) {
+        for tp in self.model.live() {
+            if let Some((shard, slot)) = self.find(tp) {
+                let start = self.engines[shard].offsets(slot).start;
+                let log = self.model.logs.get_mut(&tp).expect("a live log");
+                log.start_asked = log.start_asked.max(start);
+            }
+        }
+        match how {
+            Crash::Power => self.disk.power_cut(),
+            Crash::Process => self.disk.process_crash(),
+        }
+        self.disk.restart();
+        self.engines.clear();
+        self.model.tokens.clear();
+    }
+
+    /// Writes everything back and says so durably. False where the power went or the disk failed.
+    pub fn stop(&mut self) -> bool {
+        for engine in &mut self.engines {
+            engine.begin_shutdown(self.now_ms);
+        }
+        let mut steps = 0;
+        while !self.engines.iter().all(Engine::is_drained) {
+            steps += 1;
+            assert!(steps < 100_000, "the stop does not end");
+            self.turn_all();
+            self.complete_one();
+            if self.over() {
+                return false;
+            }
+            if steps % 50 == 0 {
+                self.pass_time(1000);
+            }
+        }
+        for log in self.model.logs.values().filter(|l| !l.config.relaxed()) {
+            assert!(log.later.is_empty(), "stopped, but {:?} waits", log.tp);
+            assert!(log.drop != Drop::Asked);
+        }
+        let identity = self.identity.clone().expect("it was opened");
+        let marked = recovery::mark_clean(&Disk::Sim(self.disk.clone()), &identity);
+        self.engines.clear();
+        self.model.tokens.clear();
+        marked.is_ok()
+    }
+
+    /// The power is off, or the process would have ended.
+    pub fn over(&self) -> bool {
+        self.failed || self.disk.is_off()
+    }
+
+    pub fn find(&self, tp: TopicPartition) -> Option<(usize, Slot)> {
+        if self.engines.is_empty() {
+            return None;
+        }
+        let shard = tp.shard(self.engines.len());
+        Some((shard, self.engines[shard].find(tp)?))
+    }
+
+    pub fn new_topic(&mut self) -> TopicId {
+        self.next_topic += 1;
+        TopicId([self.next_topic; 16])
+    }
+
+    pub fn create(&mut self, tp: TopicPartition, config: LogConfig, own_frames: bool) {
+        self.model.logs.insert(tp, LogModel::new(tp, config, own_frames));
+        self.ensure(tp);
+    }
+
+    /// Opens a log that the storage does not know yet, as a broker does for each of its topics.
+    pub fn ensure(&mut self, tp: TopicPartition) {
+        if self.find(tp).is_none() {
+            let shard = tp.shard(self.engines.len());
+            let config = &self.model.logs[&tp].config;
+            let slot = self.engines[shard].create(tp, config, self.now_ms);
+            self.by_slot.insert((shard, slot), tp);
+        }
+    }
+
+    /// Appends a batch of `records` records with about `bytes` bytes.
+    pub fn append(&mut self, tp: TopicPartition, records: u64, bytes: usize) {
+        let (shard, slot) = self.find(tp).expect("an open log");
+        let log = self.model.logs.get_mut(&tp).expect("a live log");
+        log.epoch += i32::from(log.own_frames);
+        let base = log.end();
+        let mut builder = BatchBuilder::new(Compression::None);
+        let each = bytes / records as usize;
+        for i in 0..records {
+            let timestamp = self.now_ms - self.rng.below(50) as i64;
+            let mut value = self.rng.bits().to_le_bytes().to_vec();
+            value.resize(each.max(8), (base as u8).wrapping_add(i as u8) | 1);
+            builder.push(timestamp, None, Some(&value), &[]);
+        }
+        let batch = builder.build();
+        let log_append_time = self.rng.chance(10).then_some(self.now_ms);
+        let mut expected = batch.clone();
+        set_offset_and_epoch(&mut expected, base, log.epoch);
+        if let Some(now) = log_append_time {
+            set_log_append_time(&mut expected, now);
+        }
+        let header = BatchHeader::parse(&expected).expect("a batch of our own");
+        let last = base + records as i64 - 1;
+        let model = Batch {
+            base,
+            last,
+            max_timestamp: header.max_timestamp,
+            bytes: Bytes::from(expected),
+            digest: digest(&header),
+        };
+        let leader_epoch = log.epoch;
+        let max_timestamp = header.max_timestamp;
+        let token = self.model.token(Asked::Change(tp));
+        let log = self.model.logs.get_mut(&tp).expect("a live log");
+        log.ask(token, Change::Append(Rc::new(model)));
+        let append = Append {
+            base_offset: base,
+            last_offset: last,
+            leader_epoch,
+            max_timestamp,
+            log_append_time,
+            batch: Bytes::from(batch),
+            token,
+        };
+        self.engines[shard].append(slot, append);
+    }
+
+    pub fn set_log_start(&mut self, tp: TopicPartition, offset: i64) {
+        let (shard, slot) = self.find(tp).expect("an open log");
+        let token = self.model.token(Asked::LogStart(tp, offset));
+        let log = self.model.logs.get_mut(&tp).expect("a live log");
+        log.start_asked = log.start_asked.max(offset);
+        self.engines[shard].set_log_start(slot, offset, token);
+    }
+
+    /// Cuts a log at a batch, if the engine would take it now.
+    pub fn truncate(&mut self, tp: TopicPartition, offset: i64) -> bool {
+        let (shard, slot) = self.find(tp).expect("an open log");
+        if !self.engines[shard].can_truncate(slot) {
+            return false;
+        }
+        let token = self.model.token(Asked::Change(tp));
+        let log = self.model.logs.get_mut(&tp).expect("a live log");
+        log.ask(token, Change::Truncate(offset));
+        log.epoch += 1;
+        self.engines[shard].truncate(slot, offset, token);
+        true
+    }
+
+    /// Deletes a log. With `metadata` a start knows of it even where the storage does not.
+    pub fn drop_log(&mut self, tp: TopicPartition, metadata: bool) {
+        let (shard, slot) = self.find(tp).expect("an open log");
+        let token = self.model.token(Asked::Drop(tp));
+        self.model.logs.get_mut(&tp).expect("a live log").drop = Drop::Asked;
+        if metadata && self.model.logs.keys().filter(|other| other.topic == tp.topic).count() == 1 {
+            self.deleting.insert(tp.topic);
+        }
+        self.engines[shard].drop_log(slot, token);
+    }
+
+    pub fn turn(&mut self, shard: usize) {
+        let (model, by_slot) = (&self.model, &self.by_slot);
+        self.engines[shard].turn(self.now_ms, &mut |slot| {
+            by_slot
+                .get(&(shard, slot))
+                .and_then(|tp| model.logs.get(tp))
+                .filter(|log| log.state.count > 0)
+                .map_or(Vec::new(), |log| log.state.encode())
+        });
+        self.pump(shard);
+    }
+
+    pub fn turn_all(&mut self) {
+        for shard in 0..self.engines.len() {
+            self.turn(shard);
+        }
+    }
+
+    pub fn pass_time(&mut self, ms: i64) {
+        self.now_ms += ms;
+        for shard in 0..self.engines.len() {
+            self.engines[shard].tick(self.now_ms);
+            self.pump(shard);
+        }
+    }
+
+    /// Hands what an engine asks for to the disk, and takes in what it says.
+    fn pump(&mut self, shard: usize) {
+        let tag = |id: u64| (shard as u64) << ID_BITS | id;
+        for Submission { id, op } in self.engines[shard].take_submissions() {
+            let op = match op {
+                Op::WriteSync { path, pos, data, sync_id } => {
+                    Op::WriteSync { path, pos, data, sync_id: tag(sync_id) }
+                }
+                other => other,
+            };
+            self.disk.submit(Submission { id: tag(id), op });
+        }
+        let events = self.engines[shard].take_events();
+        acks::take(self, shard, events);
+    }
+
+    /// Completes one operation, if there is one in flight.
+    pub fn complete_one(&mut self) -> bool {
+        let Some(done) = self.disk.complete_next(&mut self.rng) else { return false };
+        let shard = (done.id >> ID_BITS) as usize;
+        let id = done.id & ((1 << ID_BITS) - 1);
+        let mut events: Vec<Event> = Vec::new();
+        let completion = Completion { id, result: done.result };
+        self.engines[shard].complete(self.now_ms, completion, &mut events);
+        acks::take(self, shard, events);
+        self.pump(shard);
+        true
+    }
+
+    /// Lets everything end that can end. Whatever was asked for must have been answered then.
+    pub fn settle(&mut self) {
+        let mut steps = 0;
+        loop {
+            self.turn_all();
+            let busy = self.complete_one();
+            if self.over() {
+                return;
+            }
+            if !busy {
+                self.turn_all();
+                if self.disk.in_flight() == 0 {
+                    break;
+                }
+            }
+            steps += 1;
+            assert!(steps < 100_000, "never at rest");
+        }
+        for log in self.model.logs.values().filter(|l| !l.config.relaxed()) {
+            assert!(log.later.is_empty(), "at rest, but {:?} waits", log.tp);
+            assert!(log.drop != Drop::Asked, "at rest, but {:?} is not dropped", log.tp);
+        }
+    }
+
+    pub fn invariants(&self) {
+        if !self.failed {
+            self.engines.iter().for_each(Engine::invariants);
+        }
+    }
+}
