@@ -4,8 +4,8 @@
 //! `storage → wire, types`; the pure folders never import each other. `tests/tidy.rs` holds it.
 //! Where the lint below is denied, code is pure: time and randomness are arguments (`clippy.toml`).
 
-#[deny(clippy::disallowed_methods)]
 pub mod admin;
+#[deny(clippy::disallowed_methods)]
 pub mod api;
 pub mod cli;
 pub mod client;
