@@ -3,19 +3,37 @@
 mod http;
 pub mod metrics;
 
+use crate::shard::View;
 use glommio::net::TcpListener;
 use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, body::Bytes};
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::os::fd::{FromRawFd, IntoRawFd};
 use std::rc::Rc;
 
 /// Connections to the admin port at a time; further ones are closed at once.
 const MAX_CONNECTIONS: usize = 64;
 
+/// Starts the admin port on `socket`, on shard 0's reactor.
+pub fn start(socket: std::net::TcpListener, view: View) {
+    // SAFETY: the descriptor was just given up by its owner.
+    let listener = unsafe { TcpListener::from_raw_fd(socket.into_raw_fd()) };
+    glommio::spawn_local(serve(listener, Rc::new(view))).detach();
+}
+
+impl Shown for View {
+    fn ready(&self) -> bool {
+        View::ready(self)
+    }
+    fn metrics(&self) -> String {
+        metrics::render(&self.process(), &self.shards())
+    }
+}
+
 /// What the admin port shows.
-pub trait Shown {
+trait Shown {
     /// Whether requests are served: false while the broker starts or drains.
     fn ready(&self) -> bool;
     /// The figures, in Prometheus' text format.
@@ -23,7 +41,7 @@ pub trait Shown {
 }
 
 /// Serves until the task is dropped.
-pub async fn serve(listener: TcpListener, shown: Rc<dyn Shown>) {
+async fn serve(listener: TcpListener, shown: Rc<dyn Shown>) {
     let open = Rc::new(Cell::new(0));
     loop {
         let stream = match listener.accept().await {

@@ -2,11 +2,12 @@
 
 use super::CliError;
 use crate::config::{self, File, LogFormat, Machine, Settings, Sources, show_size};
-use crate::shard;
 use crate::storage::buffer::Budget;
 use crate::storage::disk::{DirLock, RealDisk};
+use crate::{admin, shard};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::net::{SocketAddr, TcpListener};
 use tracing_subscriber::EnvFilter;
 
 const EXAMPLES: &str = "\
@@ -51,7 +52,27 @@ pub fn run(serve: &Serve) -> Result<(), CliError> {
         "klamm {} starts",
         env!("CARGO_PKG_VERSION"),
     );
-    shard::run(settings).map_err(|e| CliError::Exit(e.exit_code, e.message))
+    let admin = settings.admin_listen.map(listen_for_admin).transpose()?;
+    let beside = move |view| {
+        if let Some(socket) = admin {
+            admin::start(socket, view);
+        }
+    };
+    shard::run(settings, beside).map_err(|e| CliError::Exit(e.exit_code, e.message))
+}
+
+fn listen_for_admin(address: SocketAddr) -> Result<TcpListener, CliError> {
+    const EX_OSERR: i32 = 71;
+    let socket = TcpListener::bind(address).and_then(|socket| {
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    });
+    let socket = socket.map_err(|e| {
+        CliError::Exit(EX_OSERR, format!("cannot listen on {address} for administration: {e}"))
+    })?;
+    let shown = socket.local_addr().unwrap_or(address);
+    tracing::info!("/health, /ready and /metrics are on http://{shown}");
+    Ok(socket)
 }
 
 fn settings(flags: &config::Flags) -> Result<(Settings, Vec<String>), CliError> {

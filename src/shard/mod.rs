@@ -4,6 +4,7 @@
 mod admin;
 mod answers;
 mod connection;
+mod figures;
 mod limits;
 mod listener;
 mod logs;
@@ -14,6 +15,7 @@ mod socket;
 mod start;
 mod state;
 mod sync;
+mod view;
 
 use crate::config::Settings;
 use crate::storage::disk::Disk;
@@ -21,6 +23,7 @@ use crate::storage::engine::Engine;
 use crate::storage::recovery::mark_clean;
 use crate::storage::ring::Ring;
 use admin::Admin;
+pub use figures::{ProcessFigures, ShardFigures};
 use futures_lite::FutureExt;
 use glommio::{LocalExecutorBuilder, Placement};
 use logs::Logs;
@@ -31,6 +34,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+pub use view::View;
 
 /// How long a shard looks for work before its thread sleeps.
 const SPIN: Duration = Duration::from_micros(50);
@@ -75,13 +79,19 @@ struct Seed {
     ends: Ends,
     descriptors: usize,
     request_bytes: usize,
+    beside: Option<Beside>,
 }
+
+type Beside = Box<dyn FnOnce(View) + Send>;
 
 /// Serves until SIGTERM or SIGINT, then writes everything back. A second signal ends the process at
 /// once. The caller has made the data directory, holds its lock, and has checked that direct I/O
-/// works there.
+/// works there. `beside` is started on shard 0's reactor when the broker serves.
 #[expect(clippy::needless_pass_by_value, reason = "this is where the settings end up")]
-pub fn run(settings: Settings) -> Result<(), ServeError> {
+pub fn run(
+    settings: Settings,
+    beside: impl FnOnce(View) + Send + 'static,
+) -> Result<(), ServeError> {
     let begun = std::time::Instant::now();
     // Before any thread: all of them inherit it.
     glommio::signal::block(&[libc::SIGTERM, libc::SIGINT])
@@ -89,6 +99,7 @@ pub fn run(settings: Settings) -> Result<(), ServeError> {
     let opened = start::open(&settings)?;
     let Opened { common, image, controller, engines, sockets, address, identity, .. } = opened;
     let mut controller = Some(controller);
+    let mut beside: Option<Beside> = Some(Box::new(beside));
     let mut threads = Vec::new();
     let seeds = engines.into_iter().zip(sockets).zip(router::mesh(settings.shards)).enumerate();
     for (id, ((engine, socket), ends)) in seeds {
@@ -103,6 +114,7 @@ pub fn run(settings: Settings) -> Result<(), ServeError> {
             ends,
             descriptors: opened.descriptors,
             request_bytes: opened.request_bytes,
+            beside: beside.take(),
         };
         let place = settings.cpus.get(id).map_or(Placement::Unbound, |cpu| Placement::Fixed(*cpu));
         let thread = LocalExecutorBuilder::new(place)
@@ -171,6 +183,9 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
         glommio::spawn_local(Admin::run(shard.clone())).detach();
         let ms = begun.elapsed().as_millis() as u64;
         tracing::info!(%address, shards = shard.common.shards, ms, "serving");
+        if let Some(beside) = seed.beside {
+            beside(View::new(shard.clone()));
+        }
         wait_for_the_end(&shard).await;
     }
     shard.changed.until(|| shard.phase.get() == Phase::Closing).await;

@@ -3,6 +3,7 @@
 
 use super::admin::Admin;
 use super::connection::Connection;
+use super::figures::ShardFigures;
 use super::logs::{Logs, Outbox, Progress, ReplyTo};
 use super::router::{Message, Notice, Reply, Request, Way};
 use super::sync::{Event, Receiver, Room, Sender, oneshot};
@@ -24,8 +25,8 @@ use std::future::Future;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Figures of the whole process.
 #[derive(Debug, Default)]
@@ -46,6 +47,8 @@ pub struct Common {
     pub disk: RealDisk,
     /// Figures.
     pub counters: Counters,
+    /// Figures of each shard, which it brings up to date once a second.
+    pub figures: Vec<Mutex<ShardFigures>>,
     /// By shard: bytes that are to be placed on the disk yet, as of its last tick.
     pub pending: Vec<AtomicU64>,
 }
@@ -622,6 +625,7 @@ impl Shard {
                 }
             }
             self.pump();
+            self.publish_figures();
             let idle = self.image.borrow().broker_configs.number("connections.max.idle.ms");
             let idle = idle.unwrap_or(600_000);
             for (_, connection) in self.connections.borrow().iter() {
@@ -646,6 +650,19 @@ impl Shard {
             self.common.disk.set_reserve(RESERVE, verdict.reserve);
         }
         verdict.full
+    }
+
+    /// Brings this shard's figures up to date.
+    pub fn publish_figures(&self) {
+        let logs = self.logs.borrow();
+        let figures = ShardFigures {
+            engine: logs.engine.stats(),
+            connections: self.connections.borrow().len() as u64,
+            request_bytes: (self.room.used() + self.large_room.used()) as u64,
+            disk_full: logs.engine.disk_is_full(),
+        };
+        let mut shown = self.common.figures[self.id].lock().unwrap_or_else(PoisonError::into_inner);
+        *shown = figures;
     }
 
     /// The data directory and its volume.

@@ -109,6 +109,11 @@ impl Room {
         self.used.get()
     }
 
+    /// Bytes that are taken.
+    pub fn used(&self) -> usize {
+        self.used.get()
+    }
+
     /// Takes `bytes`, waiting until they fit. What is larger than everything waits until it is
     /// alone: it is let in then, or it would wait for ever.
     pub async fn take(self: &Rc<Self>, bytes: usize) -> Charge {
