@@ -33,6 +33,7 @@ pub fn begin(
     frame: Bytes,
     charges: Vec<Charge>,
 ) -> Result<(), Close> {
+    shard.active.set(true);
     let mut reader = Reader::new(&frame);
     let malformed = |e: WireError| Close::Refused(format!("a request that cannot be read: {e}"));
     let decoded = decode_request(&mut reader).map_err(malformed)?;

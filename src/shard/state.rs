@@ -101,6 +101,8 @@ pub struct Shard {
     flush: Event,
     /// How far it is on its way out.
     pub phase: Cell<Phase>,
+    /// Something has happened since this was looked at.
+    pub active: Cell<bool>,
     /// Wakes those that wait for the phase, or for requests to end.
     pub changed: Event,
     /// The controller, on shard 0.
@@ -168,6 +170,7 @@ impl Shard {
             flushes: RefCell::default(),
             flush: Event::default(),
             phase: Cell::new(Phase::Serving),
+            active: Cell::new(true),
             changed: Event::default(),
             admin,
             producer_ids: Cell::new((0, 0)),
@@ -381,6 +384,7 @@ impl Shard {
 
     /// Takes a message.
     pub fn message(self: &Rc<Self>, from: usize, message: Message) {
+        self.active.set(true);
         match message {
             Message::Request { call, request } => {
                 self.serve(request, ReplyTo::Remote(from, call));
