@@ -442,7 +442,7 @@ mod tests {
         let mut w = Writer::new();
         request.encode(&mut w, 12).unwrap();
         let plan = plan(w.as_slice(), 12, &mut sessions, &image, 1 << 20, 0).unwrap();
-        let result = |bytes, error| ReadResult { bytes, error, ..ReadResult::failed(0, error) };
+        let result = |bytes, error| ReadResult { error, bytes, ..ReadResult::failed(0, error) };
         assert!(plan.is_satisfied(&[]));
         assert!(!plan.is_satisfied(&[result(9, ErrorCode::NONE)]));
         assert!(plan.is_satisfied(&[result(9, ErrorCode::NONE), result(1, ErrorCode::NONE)]));

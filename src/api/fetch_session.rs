@@ -95,7 +95,7 @@ pub struct Answer {
 /// The sessions of one shard.
 #[derive(Debug)]
 pub struct Sessions {
-    sessions: HashMap<i32, Session>,
+    by_id: HashMap<i32, Session>,
     limit: usize,
     /// The next id; every shard has its own residue class.
     next_id: i32,
@@ -105,18 +105,18 @@ pub struct Sessions {
 impl Sessions {
     /// At most `limit` sessions on shard `shard` of `shards`.
     pub fn new(limit: usize, shard: usize, shards: usize) -> Self {
-        let sessions = HashMap::new();
-        Self { sessions, limit, next_id: shard as i32 + 1, step: shards as i32 }
+        let by_id = HashMap::new();
+        Self { by_id, limit, next_id: shard as i32 + 1, step: shards as i32 }
     }
 
     /// Sessions that there are.
     pub fn len(&self) -> usize {
-        self.sessions.len()
+        self.by_id.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty()
+        self.by_id.is_empty()
     }
 
     /// Takes a request: how it stands to sessions, and everything that it fetches, in order. The
@@ -131,12 +131,12 @@ impl Sessions {
         let (id, epoch) = (request.session_id, request.session_epoch);
         if epoch == FIRST_EPOCH || epoch == FINAL_EPOCH {
             if id != NO_SESSION {
-                self.sessions.remove(&id);
+                self.by_id.remove(&id);
             }
             let context = if epoch == FINAL_EPOCH { Context::Sessionless } else { Context::Full };
             return Ok((context, wanted(request, by_id).collect()));
         }
-        let session = self.sessions.get_mut(&id).ok_or(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)?;
+        let session = self.by_id.get_mut(&id).ok_or(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)?;
         if session.next_epoch != epoch {
             return Err(ErrorCode::INVALID_FETCH_SESSION_EPOCH);
         }
@@ -145,7 +145,7 @@ impl Sessions {
         }
         session.update(request, by_id);
         if session.entries.is_empty() {
-            self.sessions.remove(&id);
+            self.by_id.remove(&id);
             return Ok((Context::Sessionless, Vec::new()));
         }
         session.used_ms = now_ms;
@@ -168,7 +168,7 @@ impl Sessions {
             Context::Sessionless => (NO_SESSION, vec![true; answers.len()]),
             Context::Full => (self.create(wanted, answers, now_ms), vec![true; answers.len()]),
             Context::Incremental(id) => {
-                let told = match self.sessions.get_mut(&id) {
+                let told = match self.by_id.get_mut(&id) {
                     Some(session) => session.tell(wanted, answers),
                     // Evicted meanwhile: the client hears of it with its next request.
                     None => vec![true; answers.len()],
@@ -183,7 +183,7 @@ impl Sessions {
             return NO_SESSION;
         }
         let mut id = self.next_id;
-        while id <= 0 || self.sessions.contains_key(&id) {
+        while id <= 0 || self.by_id.contains_key(&id) {
             id = if id <= 0 { id.rem_euclid(self.step) + 1 } else { id.wrapping_add(self.step) };
         }
         self.next_id = id.wrapping_add(self.step);
@@ -197,19 +197,19 @@ impl Sessions {
                 .collect(),
         };
         session.tell(wanted, answers);
-        self.sessions.insert(id, session);
+        self.by_id.insert(id, session);
         id
     }
 
     /// Evicts the session that was not used for longest, if it may go.
     fn make_room(&mut self, now_ms: i64) -> bool {
-        if self.sessions.len() < self.limit {
+        if self.by_id.len() < self.limit {
             return true;
         }
-        let oldest = self.sessions.iter().min_by_key(|(id, it)| (it.used_ms, **id));
+        let oldest = self.by_id.iter().min_by_key(|(id, it)| (it.used_ms, **id));
         match oldest {
             Some((&id, it)) if now_ms - it.used_ms > EVICTION_MS => {
-                self.sessions.remove(&id);
+                self.by_id.remove(&id);
                 true
             }
             _ => false,

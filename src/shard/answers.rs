@@ -73,8 +73,8 @@ impl Answers {
 mod tests {
     use super::*;
 
-    fn response(text: &'static str) -> Option<Response> {
-        Some(Response { head: text.into(), rest: Vec::new() })
+    fn response(text: &'static str) -> Response {
+        Response { head: text.into(), rest: Vec::new() }
     }
 
     fn sent(answers: &mut Answers) -> Vec<bytes::Bytes> {
@@ -85,19 +85,19 @@ mod tests {
     fn answers_leave_in_the_order_of_requests() {
         let mut answers = Answers::default();
         let numbers: Vec<u64> = (0..4).map(|_| answers.open()).collect();
-        assert!(!answers.answer(numbers[1], response("b")));
+        assert!(!answers.answer(numbers[1], Some(response("b"))));
         assert!(!answers.answer(numbers[2], None));
         assert!(sent(&mut answers).is_empty());
-        assert!(answers.answer(numbers[0], response("a")));
+        assert!(answers.answer(numbers[0], Some(response("a"))));
         assert_eq!(sent(&mut answers), ["a", "b"]);
         assert_eq!((answers.pending(), answers.len()), (1, 1));
-        assert!(answers.answer(numbers[3], response("d")));
-        assert!(!answers.answer(numbers[3], response("again")));
+        assert!(answers.answer(numbers[3], Some(response("d"))));
+        assert!(!answers.answer(numbers[3], Some(response("again"))));
         assert_eq!(sent(&mut answers), ["d"]);
         assert!(answers.is_empty());
         let next = answers.open();
-        assert!(answers.answer(next, response("e")));
-        assert!(!answers.answer(numbers[0], response("late")));
+        assert!(answers.answer(next, Some(response("e"))));
+        assert!(!answers.answer(numbers[0], Some(response("late"))));
         assert_eq!(sent(&mut answers), ["e"]);
     }
 }

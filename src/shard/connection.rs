@@ -131,6 +131,16 @@ impl Connection {
         self.close();
     }
 
+    /// Whether it has ended.
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Waits until it ends.
+    pub async fn until_closed(&self) {
+        self.room.until(|| self.closed.get()).await;
+    }
+
     /// Lets the reader see that the phase has changed.
     pub fn wake_reader(&self) {
         self.room.notify();
@@ -274,7 +284,15 @@ impl Connection {
                         if self.stalled_ms.get().is_none() {
                             self.stalled_ms.set(Some(now_ms()));
                         }
+                        if limit == usize::MAX && buf.capacity() > 4 * buf.len() + 1024 {
+                            // The little that is there waits in a little buffer: many clients may
+                            // stop in the middle of a request.
+                            *buf = BytesMut::from(&buf[..]);
+                        }
                         self.socket.readable().await?;
+                        if limit == usize::MAX {
+                            buf.reserve(SMALL_FRAME);
+                        }
                     }
                 }
             }

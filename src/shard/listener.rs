@@ -151,7 +151,9 @@ mod tests {
         let (address, sockets) = bind(any, 3).unwrap();
         assert_eq!(sockets.len(), 3);
         assert!(sockets.iter().all(|it| it.local_addr().unwrap() == address));
-        sockets.iter().for_each(|it| listen(it).unwrap());
+        for it in &sockets {
+            listen(it).unwrap();
+        }
         assert_eq!(bind(address, 1).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(sockets);
         let (_, six) = bind("[::1]:0".parse().unwrap(), 1).unwrap();

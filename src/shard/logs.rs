@@ -151,9 +151,10 @@ impl Logs {
                 }
             }
         }
-        let gone: Vec<(Slot, TopicPartition)> = self
-            .engine
-            .logs()
+        // A topic that goes is among the deleted ones until every shard has dropped it.
+        let goes = |id| before.index == 0 || !before.is_deleting(id);
+        let logs = if image.deleting().any(goes) { self.engine.logs() } else { Vec::new() };
+        let gone: Vec<(Slot, TopicPartition)> = logs
             .into_iter()
             .filter(|(slot, tp)| {
                 image.topic_by_id(tp.topic).is_none()
@@ -390,7 +391,10 @@ impl Logs {
         let Some(Some(part)) = self.parts.get_mut(slot.index()) else { return };
         let moved = part.core.durable(end);
         let mut bytes = 0;
-        while let Some((_, len)) = part.unacked.pop_front_if(|(at, _)| *at <= end) {
+        while let Some(&(at, len)) = part.unacked.front()
+            && at <= end
+        {
+            part.unacked.pop_front();
             bytes += len as usize;
         }
         if part.unacked.is_empty() && part.unacked.capacity() > 16 {

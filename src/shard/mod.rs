@@ -160,13 +160,12 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
     shard.apply(None, &image);
     for (peer, receiver) in from {
         let shard = shard.clone();
-        glommio::spawn_local(async move {
+        Shard::spawn_vital("the router", async move {
             while let Some(message) = receiver.recv().await {
                 shard.message(peer, message);
                 glommio::yield_if_needed().await;
             }
-        })
-        .detach();
+        });
     }
     let timed = shard.clone();
     glommio::spawn_local(async move {
@@ -178,16 +177,16 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
         }
     })
     .detach();
-    glommio::spawn_local(shard.clone().run_engine()).detach();
-    glommio::spawn_local(shard.clone().run_completions()).detach();
-    glommio::spawn_local(shard.clone().run_flushes()).detach();
-    glommio::spawn_local(shard.clone().run_ticks()).detach();
+    Shard::spawn_vital("the engine", shard.clone().run_engine());
+    Shard::spawn_vital("the engine", shard.clone().run_completions());
+    Shard::spawn_vital("the connections", shard.clone().run_flushes());
+    Shard::spawn_vital("the timers", shard.clone().run_ticks());
     if let Err(e) = listener::listen(&socket) {
         fatal(&format!("cannot listen on {address}: {e}"));
     }
-    glommio::spawn_local(listener::run(shard.clone(), socket)).detach();
+    Shard::spawn_vital("the listener", listener::run(shard.clone(), socket));
     if id == 0 {
-        glommio::spawn_local(Admin::run(shard.clone())).detach();
+        Shard::spawn_vital("the controller", Admin::run(shard.clone()));
         let ms = begun.elapsed().as_millis() as u64;
         tracing::info!(%address, shards = shard.common.shards, ms, "serving");
         if let Some(beside) = seed.beside {

@@ -59,12 +59,14 @@ pub fn begin(
         ApiKey::PRODUCE => produce(shard, connection, header, &body, number, charges, malformed)?,
         ApiKey::FETCH => {
             let max = image.broker_configs.number("fetch.max.bytes").unwrap_or(55 << 20);
-            let max = usize::try_from(max).unwrap_or(0);
+            // What is sent stays in memory until the client has taken it.
+            let left = shard.common.disk.budget().left() / 4;
+            let max = usize::try_from(max).unwrap_or(0).min(left);
             let mut sessions = shard.sessions.borrow_mut();
             let plan = fetch::plan(&body, version, &mut sessions, &image, max, now_ms());
             drop(sessions);
             let plan = plan.map_err(malformed)?;
-            let run = fetch_all(shard.clone(), header, plan);
+            let run = fetch_all(shard.clone(), connection.clone(), header, plan);
             respond(shard, connection, number, charges, run);
         }
         ApiKey::METADATA => {
@@ -233,7 +235,9 @@ fn produce(
         shard.ask(owner, Request::Append(appends), move |reply| {
             if let Reply::Appended(results) = reply {
                 let mut plan = producing.plan.borrow_mut();
-                results.into_iter().for_each(|it| plan.enter(it));
+                for it in results {
+                    plan.enter(it);
+                }
             }
             producing.one_less(&shard_2);
         });
@@ -266,7 +270,12 @@ impl Producing {
 
 // ---- Fetch ----
 
-async fn fetch_all(shard: Rc<Shard>, header: Header, plan: fetch::Plan) -> Answer {
+async fn fetch_all(
+    shard: Rc<Shard>,
+    connection: Rc<Connection>,
+    header: Header,
+    plan: fetch::Plan,
+) -> Answer {
     let deadline = Instant::now() + Duration::from_millis(plan.max_wait_ms);
     let (id, wait) = shard.new_wait();
     let results = loop {
@@ -274,7 +283,9 @@ async fn fetch_all(shard: Rc<Shard>, header: Header, plan: fetch::Plan) -> Answe
         let image = shard.image();
         let reads = plan.reads(&image);
         let groups = by_owner(reads, shard.common.shards, |it: &ReadRequest| it.tp);
-        let may_wait = Instant::now() < deadline && shard.phase.get() == Phase::Serving;
+        let may_wait = Instant::now() < deadline
+            && shard.phase.get() == Phase::Serving
+            && !connection.is_closed();
         // No single shard can tell when several together have enough: the first step of any tells.
         let need = if groups.len() == 1 { plan.min_bytes.max(1) } else { 1 };
         let waiter = (may_wait && plan.min_bytes > 0).then_some((id, need));
@@ -297,7 +308,7 @@ async fn fetch_all(shard: Rc<Shard>, header: Header, plan: fetch::Plan) -> Answe
             let more = async {
                 wait.event.until(|| wait.fired.get()).await;
             };
-            more.or(glommio::timer::sleep(left)).await;
+            more.or(connection.until_closed()).or(glommio::timer::sleep(left)).await;
         }
         for owner in noted {
             shard.tell(owner, Notice::Forget(id));

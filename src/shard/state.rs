@@ -64,6 +64,9 @@ pub enum Phase {
     Closing,
 }
 
+/// What is done with an answer.
+type Then = Box<dyn FnOnce(Reply)>;
+
 /// A fetch that waits for more.
 #[derive(Default)]
 pub struct Wait {
@@ -85,7 +88,7 @@ pub struct Shard {
     dirty: Cell<bool>,
     work: Event,
     ways: Vec<Option<Rc<Way>>>,
-    calls: RefCell<Slab<Box<dyn FnOnce(Reply)>>>,
+    calls: RefCell<Slab<Then>>,
     reads: RefCell<HashMap<u64, Sender<io::Result<Bytes>>>>,
     waits: RefCell<HashMap<u64, Rc<Wait>>>,
     next_wait: Cell<u64>,
@@ -296,12 +299,14 @@ impl Shard {
         let id = self.next_wait.get();
         self.next_wait.set(id + 1);
         self.reads.borrow_mut().insert(id, tx);
-        let mut ring = self.ring.borrow_mut();
-        ring.submit(Asker::Read, Submission { id, op });
-        if let Err(e) = ring.flush() {
+        let submitted = {
+            let mut ring = self.ring.borrow_mut();
+            ring.submit(Asker::Read, Submission { id, op });
+            ring.flush()
+        };
+        if let Err(e) = submitted {
             fatal(&format!("the disk's ring failed: {e}"));
         }
-        drop(ring);
         // What needs no kernel is complete already, and raises no event.
         self.kick();
         rx.await.unwrap_or_else(|| Err(io::ErrorKind::Interrupted.into()))
@@ -572,6 +577,17 @@ impl Shard {
         if first.is_none() {
             glommio::spawn_local(task).detach();
         }
+    }
+
+    /// Runs a task that the shard cannot do without: where it panics, the process ends.
+    pub fn spawn_vital(what: &'static str, task: impl Future<Output = ()> + 'static) {
+        glommio::spawn_local(async move {
+            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                tracing::error!("a bug in {what} ends the process");
+                std::process::exit(70);
+            }
+        })
+        .detach();
     }
 
     /// Counts a panic that was caught.

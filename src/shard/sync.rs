@@ -84,7 +84,12 @@ impl Event {
             if holds() {
                 return Poll::Ready(());
             }
-            self.wakers.borrow_mut().push(cx.waker().clone());
+            // One task often asks again; that it is among the last is enough to keep the list short.
+            let mut wakers = self.wakers.borrow_mut();
+            if !wakers.iter().rev().take(4).any(|it| it.will_wake(cx.waker())) {
+                wakers.push(cx.waker().clone());
+            }
+            drop(wakers);
             Poll::Pending
         })
         .await;

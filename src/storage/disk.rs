@@ -284,7 +284,7 @@ impl RealDisk {
                 let meta = entry.metadata()?;
                 let is_dir = meta.is_dir();
                 let name = entry.file_name().into_string().map_err(|name| {
-                    io::Error::new(ErrorKind::InvalidData, format!("file name {name:?}"))
+                    io::Error::new(ErrorKind::InvalidData, format!("file name {}", name.display()))
                 })?;
                 Ok(Entry { name, len: if is_dir { 0 } else { meta.len() }, is_dir })
             })

@@ -478,10 +478,7 @@ impl Drop for Ring {
     /// are waited for.
     fn drop(&mut self) {
         while self.entries > 0 && self.wait().is_ok() {
-            while let Some(entry) = self.uring.completion().next() {
-                self.entries -= 1;
-                drop(entry);
-            }
+            self.entries -= self.uring.completion().count();
         }
         if self.entries > 0 {
             // Waiting failed; leaking is what is left that is sound.
