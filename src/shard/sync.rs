@@ -109,11 +109,6 @@ impl Room {
         Rc::new(Self { used: Cell::new(0), limit, freed: Event::default() })
     }
 
-    #[cfg(test)]
-    fn used(&self) -> usize {
-        self.used.get()
-    }
-
     /// Bytes that are taken.
     pub fn used(&self) -> usize {
         self.used.get()
