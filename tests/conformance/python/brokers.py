@@ -3,6 +3,7 @@
 import atexit
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -17,9 +18,16 @@ KAFKA = CONFORMANCE / "kafka" / "kafka"
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the range of clients' ports: a client that polls a port of that range before anyone
+    listens can connect to itself."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def klamm_binary():
