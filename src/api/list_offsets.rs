@@ -25,13 +25,14 @@ pub const LATEST_TIERED: i64 = -5;
 /// The start of what remote storage is to hold yet; from version 11 (KIP-1023). Here nothing.
 pub const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
-/// The first version that knows a special timestamp.
+/// The first version that knows a special timestamp; none yet knows those below the last.
 fn first_version(timestamp: i64) -> i16 {
     match timestamp {
         MAX_TIMESTAMP => 7,
         EARLIEST_LOCAL => 8,
         LATEST_TIERED => 9,
         EARLIEST_PENDING_UPLOAD => 11,
+        i64::MIN..EARLIEST_PENDING_UPLOAD => i16::MAX,
         _ => 0,
     }
 }

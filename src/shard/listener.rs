@@ -18,7 +18,7 @@ const BACKLOG: libc::c_int = 1024;
 /// somebody listens on is refused: with `SO_REUSEPORT` alone, a second broker of the same user
 /// would take half of the first one's clients.
 pub fn bind(address: SocketAddr, shards: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
-    drop(TcpListener::bind(address)?);
+    probe(address)?;
     let mut address = address;
     let mut sockets = Vec::with_capacity(shards);
     for _ in 0..shards {
@@ -27,6 +27,21 @@ pub fn bind(address: SocketAddr, shards: usize) -> io::Result<(SocketAddr, Vec<T
         sockets.push(socket);
     }
     Ok((address, sockets))
+}
+
+/// Waits until nobody listens. The kernel takes down the rings of a killed process after the
+/// process itself is gone, and its sockets with them: a restart right after a SIGKILL would find
+/// its own address in use.
+fn probe(address: SocketAddr) -> io::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(20);
+    const TRIES: u32 = 100;
+    for _ in 1..TRIES {
+        match TcpListener::bind(address) {
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse => std::thread::sleep(PAUSE),
+            other => return other.map(drop),
+        }
+    }
+    TcpListener::bind(address).map(drop)
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {

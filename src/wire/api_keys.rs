@@ -82,7 +82,8 @@ pub const SUPPORTED: &[(ApiKey, i16, i16)] = &[
     (ApiKey::CREATE_TOPICS, 2, 7),
     (ApiKey::DELETE_TOPICS, 1, 6),
     (ApiKey::DELETE_RECORDS, 0, 2),
-    (ApiKey::INIT_PRODUCER_ID, 0, 6),
+    // Version 6 is two-phase commit (KIP-939), which Kafka does not advertise either.
+    (ApiKey::INIT_PRODUCER_ID, 0, 5),
     (ApiKey::OFFSET_FOR_LEADER_EPOCH, 2, 4),
     (ApiKey::DESCRIBE_CONFIGS, 1, 4),
     (ApiKey::ALTER_CONFIGS, 0, 2),
