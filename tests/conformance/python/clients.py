@@ -5,7 +5,7 @@ import time
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
-from kafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError
+from kafka.errors import InvalidConfigurationError, KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError
 
 SERVER = sys.argv[1]
 CODECS = [None, "gzip", "snappy", "lz4", "zstd"]
@@ -129,6 +129,11 @@ def administration():
     described = client.describe_topics(["python-admin"])
     assert len(described[0]["partitions"]) == 3, described
     assert client.describe_cluster()["brokers"], "no brokers"
+    try:
+        create("python-wrong", 1, {"retention.ms": "soon"})
+        raise AssertionError("a config that is no number was taken")
+    except InvalidConfigurationError:
+        pass
     client.delete_topics(["python-admin"])
     assert "python-admin" not in client.list_topics()
     try:

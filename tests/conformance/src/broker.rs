@@ -1,7 +1,7 @@
 //! One broker process and its data directory.
 
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::raw::{Client, key};
 use crate::wait_for;
 
 /// How long a start or a stop may take before a test fails. Generous: other tests share the cores.
@@ -128,8 +129,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts a broker on `dir` with `--shards 2` and what `args` add, and waits until it accepts
-    /// connections.
+    /// Starts a broker on `dir` with `--shards 2` and what `args` add, and waits until it answers.
     pub fn start(dir: &DataDir, args: &[&str]) -> Self {
         let port = free_port();
         Self::start_on(&dir.path.join("data"), &dir.path, port, args)
@@ -140,14 +140,17 @@ impl Broker {
         Self::start_on(&dir.path.join("data"), &dir.path, port, args)
     }
 
-    /// Starts a broker with its data in `data` and its log in `logs`, and waits until it serves.
+    /// Starts a broker with its data in `data` and its log in `logs`, and waits until it answers.
     pub fn start_on(data: &Path, logs: &Path, port: u16, args: &[&str]) -> Self {
         let mut broker = Self::spawn(data, logs, port, args);
         let ready = wait_for(PATIENCE, || {
             if let Some(status) = broker.child.try_wait().expect("the state of the child") {
                 return Some(Err(status));
             }
-            TcpStream::connect(broker.addr).ok().map(Ok)
+            // A connection alone proves nothing: a killed broker's socket may live a little longer.
+            let answer =
+                Client::connect(broker.addr).and_then(|mut c| c.call(key::API_VERSIONS, 0, &[]));
+            answer.ok().map(Ok)
         });
         match ready {
             Some(Ok(_)) => broker,
