@@ -11,7 +11,13 @@ pub mod raw;
 pub use broker::{Broker, DataDir};
 pub use raw::Client;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since 1970: records of long ago fall to the retention at once.
+pub fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.expect("a clock after 1970").as_millis() as i64
+}
 
 /// Calls `probe` until it gives a value, at most for `limit`.
 ///

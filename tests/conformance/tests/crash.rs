@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use conformance::raw::{self, Client, error};
-use conformance::{Broker, DataDir, broker::free_port, wait_for};
+use conformance::{Broker, DataDir, broker::free_port, now_ms, wait_for};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -142,11 +142,6 @@ fn twenty_kills_under_an_idempotent_producer() {
         assert_eq!(found.len(), told.len(), "partition {partition}: lost or doubled records");
         assert_eq!(found, told, "partition {partition}: other records, order or offsets than told");
     }
-}
-
-fn now_ms() -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.expect("a clock after 1970").as_millis() as i64
 }
 
 /// Produces numbered values to each partition and gives them as they must be found.

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use conformance::raw::{self, Client, error, key};
-use conformance::{Broker, DataDir};
+use conformance::{Broker, DataDir, now_ms};
 
 const MEMORY: u64 = 256 << 20;
 
@@ -31,7 +31,7 @@ fn start(name: &str) -> (DataDir, Broker, Client) {
 
 /// The client's next `n` produce requests are answered.
 fn is_served(client: &mut Client, n: usize) {
-    let batch = raw::batch(&[b"still here"], 1_700_000_000_000, crc32c::crc32c);
+    let batch = raw::batch(&[b"still here"], now_ms(), crc32c::crc32c);
     for _ in 0..n {
         let (code, _) = client.produce("t", 0, &batch).expect("an answer");
         assert_eq!(code, error::NONE);
@@ -95,7 +95,7 @@ fn a_thousand_that_write_a_byte_now_and_then() {
 fn clients_that_never_read() {
     let (_dir, mut broker, mut client) = start("deaf");
     let value = vec![b'v'; 512 << 10];
-    let batch = raw::batch(&[&value], 1_700_000_000_000, crc32c::crc32c);
+    let batch = raw::batch(&[&value], now_ms(), crc32c::crc32c);
     for _ in 0..40 {
         assert_eq!(client.produce("t", 0, &batch).expect("an answer").0, error::NONE);
     }

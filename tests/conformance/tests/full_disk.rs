@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use conformance::raw::{self, Client, error};
-use conformance::{Broker, DataDir, broker::free_port, wait_for};
+use conformance::{Broker, DataDir, broker::free_port, now_ms, wait_for};
 
 /// An ext4 in a file, mounted; unmounted at the end.
 struct Mount {
@@ -61,7 +61,7 @@ fn a_full_disk_gives_errors_and_comes_back() {
     assert_eq!(client.create_topic("small", 1, &configs).expect("an answer"), error::NONE);
 
     let value = vec![7; 900 << 10];
-    let batch = raw::batch(&[&value], 1_700_000_000_000, crc32c::crc32c);
+    let batch = raw::batch(&[&value], now_ms(), crc32c::crc32c);
     let mut acknowledged = 0_i64;
     let refused = loop {
         // A read limit on the socket makes a hang a failure.
@@ -84,7 +84,7 @@ fn a_full_disk_gives_errors_and_comes_back() {
     assert_eq!((code, end), (error::NONE, acknowledged));
 
     assert_eq!(client.delete_topic("big").expect("an answer"), error::NONE);
-    let small = raw::batch(&[b"room again"], 1_700_000_000_000, crc32c::crc32c);
+    let small = raw::batch(&[b"room again"], now_ms(), crc32c::crc32c);
     let again = wait_for(Duration::from_mins(1), || {
         let (code, _) = client.produce("small", 0, &small).expect("an answer");
         (code == error::NONE).then_some(())
