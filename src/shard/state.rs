@@ -284,6 +284,9 @@ impl Shard {
             }
         }
         self.flush_all();
+        if self.phase.get() != Phase::Serving {
+            self.changed.notify();
+        }
     }
 
     fn answer_read(&self, completion: Completion) {
