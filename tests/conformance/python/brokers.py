@@ -57,19 +57,25 @@ class Klamm:
         return f"127.0.0.1:{self.port}"
 
     def start(self):
-        """Starts it and gives the seconds until a connection was accepted."""
+        """Starts it and gives the seconds until it has answered ApiVersions. A connection alone proves
+        nothing: a killed broker's socket may live a little longer."""
         command = [klamm_binary(), "serve", "--data", self.data, "--listen", self.address, *self.args]
         with open(self.dir / "log", "ab") as log:
             started = time.monotonic()
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         while True:
             try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return time.monotonic() - started
+                connection = Connection(self.port)
+                connection.send(struct.pack(">ihhih", 10, 18, 0, 1, 0))
+                answered = connection.receive()
+                connection.close()
             except OSError:
-                if self.process.poll() is not None or time.monotonic() > started + 120:
-                    sys.exit(f"klamm does not serve: see {self.dir / 'log'}")
-                time.sleep(0.001)
+                answered = None
+            if answered:
+                return time.monotonic() - started
+            if self.process.poll() is not None or time.monotonic() > started + 120:
+                sys.exit(f"klamm does not serve: see {self.dir / 'log'}")
+            time.sleep(0.001)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
