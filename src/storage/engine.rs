@@ -482,10 +482,6 @@ impl Engine {
         (self.ring.used(), self.ring.limit())
     }
 
-    pub(super) fn last_sequence(&self) -> u64 {
-        self.ring.next_sequence() - 1
-    }
-
     pub(super) fn replay_from_after(&self, sequence: u64) -> u64 {
         self.ring.replay_from_after(sequence)
     }

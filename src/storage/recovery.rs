@@ -285,7 +285,7 @@ fn join(
             || header.previous_checksum() == 0
             || header.previous_checksum() == checksum;
         // Below the log start frames may be missing: they were not copied forward any more.
-        let below_start = header.base_offset() <= record.start && frames.is_empty();
+        let below_start = header.base_offset() <= record.start;
         if header.base_offset() != end && !below_start || header.base_offset() == end && !chained {
             return Err(OpenError::Damaged(format!(
                 "partition {} of topic {}: offset {end} should follow, the journal has {}",
@@ -318,13 +318,14 @@ fn join(
     }
     frames.drain(..keep);
     record.segments.retain(|(meta, _)| meta.next > record.start);
-    record.state_end = end;
-    if end < record.start {
-        return Err(OpenError::Damaged(format!(
-            "partition {} of topic {} starts at {} but ends at {end}",
-            tp.partition, tp.topic, record.start
-        )));
+    // All that was below the start may be gone from the journal, up to the last frame: the end was
+    // never below the start, and what lay beyond it would be here.
+    let first = frames.first().map_or(end.max(record.start), |f| f.header.base_offset());
+    if first > record.placed_end {
+        record.placed_end = first;
+        record.placed_checksum = 0;
     }
+    record.state_end = end.max(record.start);
     Ok(Recovered { record, frames })
 }
 

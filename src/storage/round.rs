@@ -117,8 +117,9 @@ impl Engine {
     }
 
     pub(super) fn start_round(&mut self, now_ms: i64, snapshot: &mut dyn FnMut(Slot) -> Vec<u8>) {
-        let target =
-            if self.shutting_down { self.last_sequence() } else { self.reclaimable().unwrap_or(0) };
+        // Whole files only, when shutting down too: replay begins at the start of a file, and a
+        // later block may still follow in the active one.
+        let target = self.reclaimable().unwrap_or(0);
         let (place, copy) = self.choose(now_ms, target);
         let mut round = Round {
             stage: Stage::MakeDirs,
