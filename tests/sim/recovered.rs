@@ -23,6 +23,7 @@ pub fn check(world: &mut World) {
             // The entry was durable though its token did not come back; or nothing ever was.
             Drop::Asked if missing || world.deleting.contains(&tp.topic) => {
                 log.drop = Drop::Done;
+                log.later.clear();
                 continue;
             }
             Drop::Asked => log.drop = Drop::No,
@@ -102,6 +103,4 @@ fn check_log(world: &mut World, tp: klamm::types::TopicPartition) {
         "{tp:?}: recovered state {recovered:?}, should be {:?}",
         log.state
     );
-    // From here on the core of the partition has a state again.
-    log.state_known = true;
 }
