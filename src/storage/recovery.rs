@@ -595,6 +595,7 @@ fn sweep(
         if report.clean && !deleting {
             continue;
         }
+        let mut unlinked = false;
         for file in list(&dir)? {
             let named = segment::parse_name(&file.name);
             let needed = named.is_some_and(|(partition, base, generation, _)| {
@@ -603,7 +604,12 @@ fn sweep(
             if !needed {
                 let path = format!("{dir}/{}", file.name);
                 run(Op::Unlink { path: path.as_str().into() }, &path)?;
+                unlinked = true;
             }
+        }
+        if unlinked {
+            // A start after a clean stop looks for no such files: they must not come back.
+            run(Op::SyncDir { path: dir.as_str().into() }, &dir)?;
         }
         if deleting {
             run(Op::RemoveDir { path: dir.as_str().into() }, &dir)?;

@@ -165,10 +165,7 @@ impl Removal {
     }
 }
 
+/// The index file may be there from before a crash though nothing knows of it.
 fn files_of(tp: TopicPartition, segments: &[Segment]) -> Vec<FilePath> {
-    let with_index = |s: &Segment| {
-        let index = (s.meta.index_blocks > 0).then(|| s.index_path(tp));
-        std::iter::once(s.path(tp)).chain(index)
-    };
-    segments.iter().flat_map(with_index).collect()
+    segments.iter().flat_map(|s| [s.path(tp), s.index_path(tp)]).collect()
 }

@@ -315,7 +315,9 @@ impl World {
     pub fn drop_log(&mut self, tp: TopicPartition, metadata: bool) {
         let (shard, slot) = self.find(tp).expect("an open log");
         let token = self.model.token(Asked::Drop(tp));
-        self.model.logs.get_mut(&tp).expect("a live log").drop = Drop::Asked;
+        let log = self.model.logs.get_mut(&tp).expect("a live log");
+        log.drop = Drop::Asked;
+        log.start_asked = log.start_asked.max(self.engines[shard].offsets(slot).start);
         if metadata && self.model.logs.keys().filter(|other| other.topic == tp.topic).count() == 1 {
             self.deleting.insert(tp.topic);
         }
