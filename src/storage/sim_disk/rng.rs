@@ -41,6 +41,7 @@ impl Rng {
     }
 
     /// A generator of its own for a part, so that what one part draws does not shift another's.
+    #[must_use]
     pub fn fork(&mut self) -> Self {
         Self(self.bits())
     }
