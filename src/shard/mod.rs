@@ -146,7 +146,9 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
         .unwrap_or_else(|e| fatal(&format!("the data is damaged: {e}")));
     let ring = Ring::new(common.disk.root(), seed.descriptors, common.disk.budget().clone())
         .unwrap_or_else(|e| fatal(&format!("cannot make the ring of shard {id}: {e}")));
-    let (ways, from) = router::connect(seed.ends).await;
+    // Opening took longer than a turn: without a timer that this very task has set, the shard could
+    // park here with its tasks ready, for ever.
+    let (ways, from) = router::connect(seed.ends).or(wake(|| WAKE)).await;
     let shard = Shard::new(Parts {
         id,
         common,
@@ -167,16 +169,6 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
             }
         });
     }
-    let timed = shard.clone();
-    glommio::spawn_local(async move {
-        // Wakes since something happened: short ones for a second more.
-        let mut quiet = 0u32;
-        loop {
-            glommio::timer::sleep(if quiet < 200 { WAKE } else { WAKE_IDLE }).await;
-            quiet = if timed.active.replace(false) { 0 } else { quiet.saturating_add(1) };
-        }
-    })
-    .detach();
     Shard::spawn_vital("the engine", shard.clone().run_engine());
     Shard::spawn_vital("the engine", shard.clone().run_completions());
     Shard::spawn_vital("the connections", shard.clone().run_flushes());
@@ -192,9 +184,28 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
         if let Some(beside) = seed.beside {
             beside(View::new(shard.clone()));
         }
-        wait_for_the_end(&shard).await;
     }
-    shard.changed.until(|| shard.phase.get() == Phase::Closing).await;
+    let end = async {
+        if id == 0 {
+            wait_for_the_end(&shard).await;
+        }
+        shard.changed.until(|| shard.phase.get() == Phase::Closing).await;
+    };
+    // Wakes since something happened: short ones for a second more.
+    let mut quiet = 0u32;
+    let pause = || {
+        quiet = if shard.active.replace(false) { 0 } else { quiet.saturating_add(1) };
+        if quiet < 200 { WAKE } else { WAKE_IDLE }
+    };
+    end.or(wake(pause)).await;
+}
+
+/// Sets timers for ever. In the shard's first task, not in one of its own: a shard that parks before
+/// it has run its other tasks has this timer all the same.
+async fn wake<T>(mut pause: impl FnMut() -> Duration) -> T {
+    loop {
+        glommio::timer::sleep(pause()).await;
+    }
 }
 
 /// On shard 0: waits for a signal, then takes all shards down, each step after all have done the one
