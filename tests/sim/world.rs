@@ -150,6 +150,11 @@ impl World {
             }
         }
         self.disk.set_fuel(None);
+        self.compare();
+    }
+
+    /// Compares what was opened with the model.
+    pub fn compare(&mut self) {
         self.by_slot.clear();
         for (shard, engine) in self.engines.iter_mut().enumerate() {
             for (slot, tp) in engine.logs() {
