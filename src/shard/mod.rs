@@ -160,6 +160,7 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
         admin: controller.map(Admin::new),
     });
     shard.apply(None, &image);
+    shard.look_at_space();
     for (peer, receiver) in from {
         let shard = shard.clone();
         Shard::spawn_vital("the router", async move {

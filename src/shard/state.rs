@@ -15,7 +15,7 @@ use crate::storage::disk::RealDisk;
 use crate::storage::io::{Completion, Op, Submission};
 use crate::storage::reads::ColdRead;
 use crate::storage::ring::{Asker, Ring};
-use crate::storage::space::{RESERVE, Space, judge};
+use crate::storage::space::{RESERVE, Space, Verdict, judge};
 use bytes::Bytes;
 use futures_lite::FutureExt;
 use slab::Slab;
@@ -102,6 +102,8 @@ pub struct Shard {
     pub connections: RefCell<Slab<Rc<Connection>>>,
     flushes: RefCell<Vec<Rc<Connection>>>,
     flush: Event,
+    /// The disk was full at the last look.
+    told_full: Cell<bool>,
     /// How far it is on its way out.
     pub phase: Cell<Phase>,
     /// Something has happened since this was looked at.
@@ -172,6 +174,7 @@ impl Shard {
             connections: RefCell::default(),
             flushes: RefCell::default(),
             flush: Event::default(),
+            told_full: Cell::new(false),
             phase: Cell::new(Phase::Serving),
             active: Cell::new(true),
             changed: Event::default(),
@@ -428,6 +431,9 @@ impl Shard {
     fn serve(self: &Rc<Self>, request: Request, to: ReplyTo) {
         match request {
             Request::Append(appends) => {
+                if self.logs.borrow().engine.disk_is_full() {
+                    self.look_at_space();
+                }
                 let mut out = Outbox::default();
                 self.logs.borrow_mut().append(appends, to, now_ms(), &mut out);
                 self.send_out(out);
@@ -631,15 +637,9 @@ impl Shard {
             glommio::timer::sleep(std::time::Duration::from_secs(1)).await;
             ticks += 1;
             let now = now_ms();
-            let full = self.disk_is_full();
+            self.look_at_space();
             {
                 let mut logs = self.logs.borrow_mut();
-                if logs.engine.disk_is_full() != full {
-                    logs.engine.set_disk_full(full);
-                    if full && self.id == 0 {
-                        tracing::error!("the disk is full: produce requests are refused");
-                    }
-                }
                 logs.engine.tick(now);
                 if ticks.is_multiple_of(60) {
                     let expiration =
@@ -657,22 +657,39 @@ impl Shard {
         }
     }
 
-    /// Whether appends are to be refused; keeps the reserve file as it is to be.
-    fn disk_is_full(&self) -> bool {
+    /// Tells the engine what the space on the disk allows. Once a second, and when what was allowed
+    /// is used up: a fast producer fills a small disk in less.
+    pub fn look_at_space(&self) {
+        let verdict = self.judge_space();
+        let engine = &mut self.logs.borrow_mut().engine;
+        if verdict.full && !self.told_full.replace(verdict.full) {
+            tracing::error!(shard = self.id, "the disk is full: produce requests are refused");
+        }
+        self.told_full.set(verdict.full);
+        // Shards look at different times, and none knows what another has taken since.
+        let share = verdict.allowance / (2 * self.common.shards as u64);
+        engine.set_disk_full(verdict.full, share);
+    }
+
+    /// What the space on the disk allows; keeps the reserve file as it is to be.
+    fn judge_space(&self) -> Verdict {
         let (was, stats) = {
             let logs = self.logs.borrow();
-            (logs.engine.disk_is_full(), logs.engine.stats())
+            (self.told_full.get(), logs.engine.stats())
         };
         let growth = stats.journal_limit.saturating_sub(stats.journal_used);
         let mine = stats.pending_bytes + stats.staged_bytes + growth;
         self.common.pending[self.id].store(mine, Ordering::Relaxed);
-        let Ok((free, total)) = self.common.disk.space() else { return was };
+        let Ok((free, total)) = self.common.disk.space() else {
+            // Nothing is known: as before, for a second more.
+            return Verdict { full: was, allowance: u64::MAX, reserve: 0 };
+        };
         let pending = self.common.pending.iter().map(|it| it.load(Ordering::Relaxed)).sum();
         let verdict = judge(Space { free, total, pending, journal_growth: 0 }, was);
         if self.id == 0 {
             self.common.disk.set_reserve(RESERVE, verdict.reserve);
         }
-        verdict.full
+        verdict
     }
 
     /// Brings this shard's figures up to date.

@@ -222,6 +222,8 @@ pub struct Engine {
     /// Something happened that the next turn looks at.
     look: bool,
     disk_full: bool,
+    /// Bytes that may be appended until the next verdict on the disk's space.
+    allowance: u64,
     failed: bool,
     pub(super) stats: EngineStats,
 }
@@ -258,6 +260,7 @@ impl Engine {
             idle_due: false,
             look: true,
             disk_full: false,
+            allowance: u64::MAX,
             failed: false,
             stats: EngineStats::default(),
             options,
@@ -337,6 +340,7 @@ impl Engine {
         assert!(append.last_offset >= append.base_offset && !log.dropped);
         log.end = append.last_offset + 1;
         self.staged_bytes += append.batch.len();
+        self.allowance = self.allowance.saturating_sub((append.batch.len() + frame::HEADER) as u64);
         self.stage(Staged::Append { slot, append });
     }
 
@@ -768,7 +772,9 @@ impl Engine {
                     log.durable_start = log.durable_start.max(offset);
                     self.trim(now_ms, slot, tp);
                 }
-                Kind::Truncate | Kind::Append => {}
+                // What is left of a segment may lie below the log start.
+                Kind::Truncate => self.trim(now_ms, slot, tp),
+                Kind::Append => {}
             }
             match answer {
                 Answer::Token(token) => self.events.push(Event::Done { token }),
@@ -812,14 +818,16 @@ impl Engine {
         std::mem::take(&mut self.events)
     }
 
-    /// Says that the disk is short of space, or no longer: see [`Engine::disk_is_full`].
-    pub fn set_disk_full(&mut self, full: bool) {
+    /// Takes over the verdict on the disk's space: whether it is full, and how many bytes of batches
+    /// may be appended until the next verdict.
+    pub fn set_disk_full(&mut self, full: bool, allowance: u64) {
         self.disk_full = full;
+        self.allowance = allowance;
     }
 
     /// Appends must be refused: the journal may not take more than the segments can place.
     pub fn disk_is_full(&self) -> bool {
-        self.disk_full
+        self.disk_full || self.allowance == 0
     }
 
     /// From now on everything is written back, however small.

@@ -28,6 +28,8 @@ pub struct Space {
 pub struct Verdict {
     /// Appends are refused.
     pub full: bool,
+    /// Bytes of batches that all shards together may append until the next verdict.
+    pub allowance: u64,
     /// Bytes that the reserve file should have: none when it is needed, as many as usual otherwise.
     pub reserve: u64,
 }
@@ -45,7 +47,9 @@ pub fn judge(space: Space, was_full: bool) -> Verdict {
     let margin = usual * if was_full { 3 } else { 2 };
     let full = space.free < admitted + margin;
     let reserve = if space.free < usual / 2 { 0 } else { usual };
-    Verdict { full, reserve }
+    let slack = space.free.saturating_sub(admitted + usual);
+    let allowance = if full { 0 } else { slack / 9 * 8 };
+    Verdict { full, allowance, reserve }
 }
 
 #[cfg(test)]
@@ -55,13 +59,19 @@ mod tests {
     #[test]
     fn stops_while_what_was_admitted_still_fits() {
         let space = Space { free: 10 << 30, total: 100 << 30, pending: 1 << 30, journal_growth: 0 };
-        assert_eq!(judge(space, false), Verdict { full: false, reserve: 16 << 20 });
+        let verdict = judge(space, false);
+        assert_eq!((verdict.full, verdict.reserve), (false, 16 << 20));
+        let more = Space { pending: space.pending + verdict.allowance, ..space };
+        assert!(
+            more.pending + more.pending / 8 <= space.free,
+            "all that it allows finds its place"
+        );
         let tight = Space { free: (1 << 30) + (1 << 27), ..space };
         assert!(judge(tight, false).full, "pending, an eighth, and the margin");
         let at_margin = Space { free: (1 << 30) + (1 << 27) + (40 << 20), ..space };
         assert!(!judge(at_margin, false).full);
         assert!(judge(at_margin, true).full, "it opens again later than it closed");
         let none = Space { free: 1 << 20, ..space };
-        assert_eq!(judge(none, true), Verdict { full: true, reserve: 0 });
+        assert_eq!(judge(none, true), Verdict { full: true, allowance: 0, reserve: 0 });
     }
 }

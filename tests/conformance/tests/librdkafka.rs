@@ -246,6 +246,8 @@ fn admin_requests() {
     let (producer, reports) = producer(&broker, &[("message.max.bytes", "100000")]);
     let large = "x".repeat(5_000);
     producer.send(BaseRecord::<(), str>::to("admin").payload(&large)).expect("room in the queue");
+    // Not in one batch with the next, which would share its fate.
+    producer.flush(PATIENCE).expect("everything reported");
     producer.send(BaseRecord::<(), str>::to("admin").payload("small")).expect("room in the queue");
     producer.flush(PATIENCE).expect("everything reported");
     let outcomes = reports.lock().expect("reports").clone();
