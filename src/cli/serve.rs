@@ -139,7 +139,7 @@ fn open_data_directory(settings: &Settings) -> Result<DirLock, CliError> {
         return Err(CliError::Exit(EX_CONFIG, message));
     }
     if let Some(caveat) = disk.file_system().map_err(fail)?.caveat() {
-        tracing::warn!("data directory {name} is on {caveat}");
+        tracing::warn!("data directory {name}: {caveat}");
     }
     Ok(lock)
 }
