@@ -1,6 +1,6 @@
 //! Klamm: a Kafka-compatible broker for Linux, thread per core on `io_uring`.
 //!
-//! Imports point downward only: `main → cli, admin → shard → api → {partition, controller} → types`;
+//! Imports point downward only: `main → cli, admin → shard → api → {partition, group, controller} → types`;
 //! `storage → wire, types`; the pure folders never import each other. `tests/tidy.rs` holds it.
 //! Where the lint below is denied, code is pure: time and randomness are arguments (`clippy.toml`).
 
@@ -12,6 +12,8 @@ pub mod client;
 pub mod config;
 #[deny(clippy::disallowed_methods)]
 pub mod controller;
+#[deny(clippy::disallowed_methods)]
+pub mod group;
 #[deny(clippy::disallowed_methods)]
 pub mod partition;
 pub mod shard;

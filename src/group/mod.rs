@@ -1,0 +1,35 @@
+//! Classic consumer groups: membership, rebalances, committed offsets. Pure: no clock, no
+//! randomness, no I/O.
+//!
+//! A [`Coordinator`] holds the groups of one partition of `__consumer_offsets`. Its owner calls
+//!
+//! 1. [`Coordinator::replay`] with every record of that partition, oldest first, then
+//!    [`Coordinator::start`];
+//! 2. [`Coordinator::request`] for each request, [`Coordinator::written`] when an
+//!    [`Effect::Append`] is durable or has failed, [`Coordinator::tick`] at
+//!    [`Coordinator::next_deadline`];
+//! 3. [`Coordinator::live_state`] when the partition has grown too long for its state.
+//!
+//! **A change takes effect, and its reply leaves, when its record is durable.** While a group has a
+//! write pending, later requests of that group wait in its queue; other groups go on. So what
+//! anybody was told, a restart tells too, and nothing that failed to become durable has to be taken
+//! back. Joining is not persisted in Kafka either: what the log holds of a group is its last
+//! complete generation.
+
+mod coordinator;
+mod records;
+mod request;
+mod response;
+
+pub use coordinator::{Coordinator, Effect, GroupFigures, OffsetFigures, Settings, Ticket};
+pub use records::{Record, RecordError};
+pub use request::{
+    Assignment, Commit, CommitOffset, CommitTopic, DeleteGroup, DeleteOffsets, Describe,
+    FetchOffsets, FetchTopic, Heartbeat, Join, Leave, Leaving, List, Protocol, Request, Sync,
+    TopicPartitions,
+};
+pub use response::{
+    Committed, CommittedTopic, DeletedGroup, DeletedOffsets, Described, DescribedMember,
+    FetchedOffset, FetchedOffsets, FetchedTopic, Heartbeaten, JoinMember, Joined, Left, LeftMember,
+    Listed, PartitionResult, Response, Synced,
+};

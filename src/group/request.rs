@@ -1,0 +1,292 @@
+//! What a coordinator is asked, independent of versions. Absent fields of old versions have the
+//! defaults of Kafka's message definitions.
+//!
+//! The coordinator keeps the [`Bytes`] that a join or a sync brings: they should not be slices of a
+//! larger buffer.
+
+use bytes::Bytes;
+
+use crate::types::TopicId;
+
+/// One request of one group (or, for [`Request::List`], of all groups here).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// `JoinGroup`.
+    Join(Join),
+    /// `SyncGroup`.
+    Sync(Sync),
+    /// `Heartbeat`.
+    Heartbeat(Heartbeat),
+    /// `LeaveGroup`.
+    Leave(Leave),
+    /// `OffsetCommit`.
+    Commit(Commit),
+    /// `OffsetFetch` of one group.
+    FetchOffsets(FetchOffsets),
+    /// `OffsetDelete`.
+    DeleteOffsets(DeleteOffsets),
+    /// `ListGroups`. Answered at once.
+    List(List),
+    /// `DescribeGroups` of one group. Answered at once.
+    Describe(Describe),
+    /// `DeleteGroups` of one group.
+    DeleteGroup(DeleteGroup),
+}
+
+/// `JoinGroup`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Join {
+    /// The group.
+    pub group_id: String,
+    /// How long the member may stay silent.
+    pub session_timeout_ms: i32,
+    /// How long the member may take to rejoin; negative (version 0 has no such field) is the
+    /// session timeout.
+    pub rebalance_timeout_ms: i32,
+    /// The member's id; empty for a new member.
+    pub member_id: String,
+    /// `group.instance.id` of a static member (KIP-345).
+    pub group_instance_id: Option<String>,
+    /// Class of protocols: `consumer`, `connect`, …
+    pub protocol_type: String,
+    /// Assignors, the one it likes best first.
+    pub protocols: Vec<Protocol>,
+    /// Why it joins, for the log (KIP-800).
+    pub reason: Option<String>,
+    /// `client.id` of the request's header.
+    pub client_id: String,
+    /// Address that the request came from, as Kafka shows it: `/127.0.0.1`.
+    pub client_host: String,
+    /// The id to give if a new one is needed: `client_id`, or `group_instance_id` where there is
+    /// one, `-`, and a random UUID.
+    pub fresh_member_id: String,
+    /// A new dynamic member has to join a second time, with the id it was given (version 4+,
+    /// KIP-394).
+    pub requires_known_member_id: bool,
+    /// The leader can be told to keep the assignment (version 9+, KIP-814).
+    pub supports_skip_assignment: bool,
+}
+
+/// An assignor that a member can work with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Protocol {
+    /// Its name: `range`, `cooperative-sticky`, …
+    pub name: String,
+    /// The member's subscription, in the protocol's format.
+    pub metadata: Bytes,
+}
+
+/// `SyncGroup`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sync {
+    /// The group.
+    pub group_id: String,
+    /// The generation that the member joined.
+    pub generation_id: i32,
+    /// The member.
+    pub member_id: String,
+    /// `group.instance.id` of a static member.
+    pub group_instance_id: Option<String>,
+    /// What the member takes for the group's protocol type; must match where present (version 5+).
+    pub protocol_type: Option<String>,
+    /// What the member takes for the group's protocol; must match where present (version 5+).
+    pub protocol_name: Option<String>,
+    /// The leader's assignments; empty from followers.
+    pub assignments: Vec<Assignment>,
+}
+
+/// One member's part of the leader's decision.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assignment {
+    /// Whose.
+    pub member_id: String,
+    /// What, in the protocol's format.
+    pub assignment: Bytes,
+}
+
+/// `Heartbeat`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The group.
+    pub group_id: String,
+    /// The member's generation.
+    pub generation_id: i32,
+    /// The member.
+    pub member_id: String,
+    /// `group.instance.id` of a static member.
+    pub group_instance_id: Option<String>,
+}
+
+/// `LeaveGroup`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leave {
+    /// The group.
+    pub group_id: String,
+    /// Who leaves: one before version 3, several since.
+    pub members: Vec<Leaving>,
+}
+
+/// A member that leaves, or is made to leave by an administrator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leaving {
+    /// The member; may be empty where the instance is named.
+    pub member_id: String,
+    /// `group.instance.id` of a static member.
+    pub group_instance_id: Option<String>,
+}
+
+/// `OffsetCommit`, of topics and partitions that exist: others are answered before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The group.
+    pub group_id: String,
+    /// The member's generation; negative for a consumer that takes no part in the group.
+    pub generation_id: i32,
+    /// The member; empty for a consumer that takes no part in the group.
+    pub member_id: String,
+    /// `group.instance.id` of a static member.
+    pub group_instance_id: Option<String>,
+    /// How long to keep the offsets (versions 2–4); -1 for `offsets.retention.minutes`.
+    pub retention_ms: i64,
+    /// A member of a group that does not exist is told so (version 9+), instead of
+    /// `ILLEGAL_GENERATION`.
+    pub knows_group_id_not_found: bool,
+    /// The offsets.
+    pub topics: Vec<CommitTopic>,
+}
+
+/// The offsets of one topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommitTopic {
+    /// The topic's name.
+    pub name: String,
+    /// The id that the topic has now; zero where it is not known.
+    pub topic_id: TopicId,
+    /// The offsets.
+    pub partitions: Vec<CommitOffset>,
+}
+
+/// One offset.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommitOffset {
+    /// Partition number.
+    pub partition: i32,
+    /// The next offset that the group will read.
+    pub offset: i64,
+    /// Leader epoch of the record before it; -1 where the consumer does not know.
+    pub leader_epoch: i32,
+    /// What the client wants to keep with it.
+    pub metadata: Option<String>,
+}
+
+/// `OffsetFetch` of one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchOffsets {
+    /// The group.
+    pub group_id: String,
+    /// The member, where it says so (version 9+). Classic groups do not check it.
+    pub member_id: Option<String>,
+    /// The member's epoch (version 9+). Classic groups do not check it.
+    pub member_epoch: i32,
+    /// Which offsets; `None` for all.
+    pub topics: Option<Vec<FetchTopic>>,
+    /// Offsets that a transaction may still change are an error. There are no such yet.
+    pub require_stable: bool,
+}
+
+/// Partitions of one topic whose offsets are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FetchTopic {
+    /// The topic's name.
+    pub name: String,
+    /// The id that the topic has now; zero where it is not known. Offsets that were committed for a
+    /// topic of this name with another id are not found.
+    pub topic_id: TopicId,
+    /// Partition numbers.
+    pub partitions: Vec<i32>,
+}
+
+/// Partitions of one topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopicPartitions {
+    /// The topic's name.
+    pub name: String,
+    /// Partition numbers.
+    pub partitions: Vec<i32>,
+}
+
+/// `OffsetDelete`, of topics and partitions that exist: others are answered before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeleteOffsets {
+    /// The group.
+    pub group_id: String,
+    /// Whose offsets.
+    pub topics: Vec<TopicPartitions>,
+}
+
+/// `ListGroups`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct List {
+    /// Names of states, in any case; empty for all.
+    pub states: Vec<String>,
+    /// Names of group types, in any case; empty for all. All groups here are `classic`.
+    pub types: Vec<String>,
+}
+
+/// `DescribeGroups` of one group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Describe {
+    /// The group.
+    pub group_id: String,
+}
+
+/// `DeleteGroups` of one group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeleteGroup {
+    /// The group.
+    pub group_id: String,
+}
+
+impl Default for Commit {
+    fn default() -> Self {
+        Self {
+            group_id: String::new(),
+            generation_id: -1,
+            member_id: String::new(),
+            group_instance_id: None,
+            retention_ms: -1,
+            knows_group_id_not_found: false,
+            topics: Vec::new(),
+        }
+    }
+}
+
+impl Default for FetchOffsets {
+    fn default() -> Self {
+        Self {
+            group_id: String::new(),
+            member_id: None,
+            member_epoch: -1,
+            topics: None,
+            require_stable: false,
+        }
+    }
+}
+
+impl Request {
+    /// The group that is asked; `None` for [`Request::List`].
+    pub fn group_id(&self) -> Option<&str> {
+        Some(match self {
+            Self::Join(it) => &it.group_id,
+            Self::Sync(it) => &it.group_id,
+            Self::Heartbeat(it) => &it.group_id,
+            Self::Leave(it) => &it.group_id,
+            Self::Commit(it) => &it.group_id,
+            Self::FetchOffsets(it) => &it.group_id,
+            Self::DeleteOffsets(it) => &it.group_id,
+            Self::Describe(it) => &it.group_id,
+            Self::DeleteGroup(it) => &it.group_id,
+            Self::List(_) => return None,
+        })
+    }
+}

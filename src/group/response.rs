@@ -1,0 +1,334 @@
+//! What a coordinator answers, independent of versions.
+
+use bytes::Bytes;
+
+use super::request::{Commit, DeleteOffsets, Leave, Request};
+use crate::types::{ErrorCode, TopicId};
+
+/// The answer to a [`Request`] of the same kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// To [`Request::Join`].
+    Join(Joined),
+    /// To [`Request::Sync`].
+    Sync(Synced),
+    /// To [`Request::Heartbeat`].
+    Heartbeat(Heartbeaten),
+    /// To [`Request::Leave`].
+    Leave(Left),
+    /// To [`Request::Commit`].
+    Commit(Committed),
+    /// To [`Request::FetchOffsets`].
+    FetchOffsets(FetchedOffsets),
+    /// To [`Request::DeleteOffsets`].
+    DeleteOffsets(DeletedOffsets),
+    /// To [`Request::List`]; sorted by group id.
+    List(Vec<Listed>),
+    /// To [`Request::Describe`].
+    Describe(Described),
+    /// To [`Request::DeleteGroup`].
+    DeleteGroup(DeletedGroup),
+}
+
+/// Answer to `JoinGroup`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// What went wrong.
+    pub error: ErrorCode,
+    /// The new generation; -1 with an error.
+    pub generation_id: i32,
+    /// The group's protocol type; `None` with an error.
+    pub protocol_type: Option<String>,
+    /// The protocol that the members chose; `None` with an error.
+    pub protocol_name: Option<String>,
+    /// The leader's member id; empty with an error.
+    pub leader: String,
+    /// The leader has nothing to assign (KIP-814).
+    pub skip_assignment: bool,
+    /// The member's id; with `MEMBER_ID_REQUIRED`, the one to join with.
+    pub member_id: String,
+    /// All members, for the leader; empty for followers.
+    pub members: Vec<JoinMember>,
+}
+
+/// A member, as its leader sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinMember {
+    /// Its id.
+    pub member_id: String,
+    /// `group.instance.id` of a static member.
+    pub group_instance_id: Option<String>,
+    /// Its metadata for the protocol chosen.
+    pub metadata: Bytes,
+}
+
+/// Answer to `SyncGroup`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Synced {
+    /// What went wrong.
+    pub error: ErrorCode,
+    /// The group's protocol type; `None` with an error.
+    pub protocol_type: Option<String>,
+    /// The group's protocol; `None` with an error.
+    pub protocol_name: Option<String>,
+    /// The member's assignment; empty with an error.
+    pub assignment: Bytes,
+}
+
+/// Answer to `Heartbeat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeaten {
+    /// What went wrong.
+    pub error: ErrorCode,
+}
+
+/// Answer to `LeaveGroup`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// What went wrong with the request as a whole. Before version 3, the answer is this or the
+    /// error of the only member.
+    pub error: ErrorCode,
+    /// The members of the request, in its order; empty when `error` is set.
+    pub members: Vec<LeftMember>,
+}
+
+/// What became of one member that was to leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftMember {
+    /// As in the request.
+    pub member_id: String,
+    /// As in the request.
+    pub group_instance_id: Option<String>,
+    /// What went wrong.
+    pub error: ErrorCode,
+}
+
+/// Answer to `OffsetCommit`: topics and partitions in the order of the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The topics.
+    pub topics: Vec<CommittedTopic>,
+}
+
+/// Results of one topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommittedTopic {
+    /// As in the request.
+    pub name: String,
+    /// As in the request; zero in the answer to `OffsetDelete`.
+    pub topic_id: TopicId,
+    /// The partitions.
+    pub partitions: Vec<PartitionResult>,
+}
+
+/// Result of one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionResult {
+    /// Partition number.
+    pub partition: i32,
+    /// What went wrong.
+    pub error: ErrorCode,
+}
+
+/// Answer to `OffsetFetch` of one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedOffsets {
+    /// What went wrong with the group.
+    pub error: ErrorCode,
+    /// The topics of the request, in its order; or all that have offsets, by name. A topic that was
+    /// recreated is there once for each id that has offsets.
+    pub topics: Vec<FetchedTopic>,
+}
+
+/// Offsets of one topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedTopic {
+    /// The topic's name.
+    pub name: String,
+    /// As in the request; where all topics were asked for, the id that the commit came with, which
+    /// is zero where it was not known.
+    pub topic_id: TopicId,
+    /// The partitions.
+    pub partitions: Vec<FetchedOffset>,
+}
+
+/// The offset of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedOffset {
+    /// Partition number.
+    pub partition: i32,
+    /// The offset; -1 when there is none.
+    pub offset: i64,
+    /// Leader epoch of the record before it; -1 when it is not known.
+    pub leader_epoch: i32,
+    /// What the client gave with it.
+    pub metadata: String,
+    /// What went wrong.
+    pub error: ErrorCode,
+}
+
+/// Answer to `OffsetDelete`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedOffsets {
+    /// What went wrong with the request as a whole.
+    pub error: ErrorCode,
+    /// The partitions of the request, in its order; empty when `error` is set.
+    pub topics: Vec<CommittedTopic>,
+}
+
+/// A group, in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The group.
+    pub group_id: String,
+    /// Its protocol type; empty for a group that only holds offsets.
+    pub protocol_type: String,
+    /// Name of its state: `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Stable`.
+    pub state: &'static str,
+    /// Always `classic`.
+    pub group_type: &'static str,
+}
+
+/// Answer to `DescribeGroups` of one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// `GROUP_ID_NOT_FOUND` when there is no such group. Before version 6 the answer is then a
+    /// group in the state `Dead`, without error.
+    pub error: ErrorCode,
+    /// A sentence about the error.
+    pub error_message: Option<String>,
+    /// The group.
+    pub group_id: String,
+    /// Name of its state; `Dead` when there is no such group.
+    pub state: &'static str,
+    /// Its protocol type.
+    pub protocol_type: String,
+    /// Its protocol; empty during a rebalance.
+    pub protocol_data: String,
+    /// Its members.
+    pub members: Vec<DescribedMember>,
+}
+
+/// A member, as an administrator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedMember {
+    /// Its id.
+    pub member_id: String,
+    /// `group.instance.id` of a static member.
+    pub group_instance_id: Option<String>,
+    /// `client.id` that it joined with.
+    pub client_id: String,
+    /// Address that it joined from.
+    pub client_host: String,
+    /// Its metadata for the group's protocol; empty unless the group is stable.
+    pub metadata: Bytes,
+    /// Its assignment; empty unless the group is stable.
+    pub assignment: Bytes,
+}
+
+/// Answer to `DeleteGroups` of one group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeletedGroup {
+    /// What went wrong.
+    pub error: ErrorCode,
+}
+
+impl Joined {
+    /// A refusal.
+    pub fn refused(member_id: impl Into<String>, error: ErrorCode) -> Self {
+        Self {
+            error,
+            generation_id: -1,
+            protocol_type: None,
+            protocol_name: None,
+            leader: String::new(),
+            skip_assignment: false,
+            member_id: member_id.into(),
+            members: Vec::new(),
+        }
+    }
+}
+
+impl Synced {
+    /// A refusal.
+    pub fn refused(error: ErrorCode) -> Self {
+        Self { error, protocol_type: None, protocol_name: None, assignment: Bytes::new() }
+    }
+}
+
+impl Left {
+    /// A refusal of the request as a whole: Kafka gives every member that error too.
+    pub fn refused(_request: &Leave, error: ErrorCode) -> Self {
+        Self { error, members: Vec::new() }
+    }
+}
+
+impl Committed {
+    /// The same result for every partition.
+    pub fn all(request: &Commit, error: ErrorCode) -> Self {
+        let topics = request
+            .topics
+            .iter()
+            .map(|topic| CommittedTopic {
+                name: topic.name.clone(),
+                topic_id: topic.topic_id,
+                partitions: topic
+                    .partitions
+                    .iter()
+                    .map(|it| PartitionResult { partition: it.partition, error })
+                    .collect(),
+            })
+            .collect();
+        Self { topics }
+    }
+}
+
+impl FetchedOffsets {
+    /// A refusal.
+    pub const fn refused(error: ErrorCode) -> Self {
+        Self { error, topics: Vec::new() }
+    }
+}
+
+impl DeletedOffsets {
+    /// A refusal of the request as a whole.
+    pub const fn refused(_request: &DeleteOffsets, error: ErrorCode) -> Self {
+        Self { error, topics: Vec::new() }
+    }
+}
+
+impl Described {
+    /// A group that cannot be described.
+    pub fn refused(group_id: impl Into<String>, error: ErrorCode, message: Option<String>) -> Self {
+        Self {
+            error,
+            error_message: message,
+            group_id: group_id.into(),
+            state: "Dead",
+            protocol_type: String::new(),
+            protocol_data: String::new(),
+            members: Vec::new(),
+        }
+    }
+}
+
+impl Response {
+    /// The refusal of any request: for the owner of a coordinator that is loading, or is not here.
+    /// A list is empty, for lack of room for an error.
+    pub fn refused(request: &Request, error: ErrorCode) -> Self {
+        match request {
+            Request::Join(it) => Self::Join(Joined::refused(it.member_id.clone(), error)),
+            Request::Sync(_) => Self::Sync(Synced::refused(error)),
+            Request::Heartbeat(_) => Self::Heartbeat(Heartbeaten { error }),
+            Request::Leave(it) => Self::Leave(Left::refused(it, error)),
+            Request::Commit(it) => Self::Commit(Committed::all(it, error)),
+            Request::FetchOffsets(_) => Self::FetchOffsets(FetchedOffsets::refused(error)),
+            Request::DeleteOffsets(it) => Self::DeleteOffsets(DeletedOffsets::refused(it, error)),
+            Request::List(_) => Self::List(Vec::new()),
+            Request::Describe(it) => {
+                Self::Describe(Described::refused(it.group_id.clone(), error, None))
+            }
+            Request::DeleteGroup(_) => Self::DeleteGroup(DeletedGroup { error }),
+        }
+    }
+}
