@@ -6,6 +6,7 @@
 
 mod consume;
 mod error;
+mod kafka;
 mod log;
 mod names;
 mod offsets;
@@ -69,6 +70,9 @@ struct Broker {
 /// Runs the command that `args` name, the program's name first; returns the process's exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
+    if let Some((tool, rest)) = kafka::asked_for(&args) {
+        return tool.run(rest);
+    }
     let parsed = Klamm::command()
         .try_get_matches_from(&args)
         .and_then(|matches| Klamm::from_arg_matches(&matches));

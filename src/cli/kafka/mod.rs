@@ -1,0 +1,79 @@
+//! Kafka's command line tools by their own names: `kafka-topics`, `kafka-configs` and so on.
+//!
+//! The program looks at the name that it was started under, with or without `.sh`; `klamm
+//! kafka-topics …` is the same. Flags, output and exit codes are those of Apache Kafka 4.3's tools,
+//! so that scripts and tutorials work as written. What differs on purpose: an error is its message,
+//! never a stack trace, and a broker that cannot be reached is an error after seconds, not minutes.
+//!
+//! *Why not clap here?* Kafka's tools parse with joptsimple, whose rules are others: one dash does
+//! for a long option, a value may begin with a dash, left-over words are ignored, an option may have
+//! a value or not, `--help` goes to the standard error output with exit code 1, and messages that
+//! scripts match are its own. [`options`] has those rules. `klamm …` keeps to clap.
+
+#![allow(dead_code, reason = "the tools to come use it")]
+
+mod address;
+mod error;
+mod options;
+mod properties;
+
+pub use error::ToolError;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// A tool by name.
+#[derive(Clone, Copy, Debug)]
+pub struct Tool {
+    /// Its name without `.sh`.
+    pub name: &'static str,
+    /// Runs it with what follows its name.
+    run: fn(&[String]) -> Result<(), ToolError>,
+}
+
+/// All tools, by name.
+pub static TOOLS: &[Tool] = &[];
+
+impl Tool {
+    /// The tool that a program's path or name says, `bin/kafka-topics.sh` or `kafka-topics`.
+    pub fn named(program: &OsStr) -> Option<&'static Self> {
+        let name = Path::new(program).file_name()?.to_str()?;
+        let name = name.strip_suffix(".sh").unwrap_or(name);
+        TOOLS.iter().find(|tool| tool.name == name)
+    }
+
+    /// Runs it with `args`, those after its name, and says how it ended.
+    pub fn run(&self, args: &[OsString]) -> ExitCode {
+        let text: Option<Vec<String>> =
+            args.iter().map(|arg| arg.to_str().map(str::to_owned)).collect();
+        let result = match text {
+            Some(args) => (self.run)(&args),
+            None => Err(ToolError::Failed("arguments must be UTF-8".to_owned())),
+        };
+        ExitCode::from(result.err().map_or(0, |e| e.report()))
+    }
+}
+
+/// The tool that the command line asks for, and its arguments: by the program's name, or as its
+/// first argument.
+pub fn asked_for(args: &[OsString]) -> Option<(&'static Tool, &[OsString])> {
+    let (program, rest) = args.split_first()?;
+    if let Some(tool) = Tool::named(program) {
+        return Some((tool, rest));
+    }
+    let (first, rest) = rest.split_first()?;
+    // `klamm ./kafka-topics` is not a name.
+    let tool = Tool::named(first).filter(|_| !first.as_encoded_bytes().contains(&b'/'))?;
+    Some((tool, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_in_order_and_unique() {
+        assert!(TOOLS.windows(2).all(|pair| pair[0].name < pair[1].name));
+    }
+}
