@@ -4,7 +4,7 @@ use super::admin::Failure;
 use crate::controller::{Image, Record};
 use crate::types::config_def::{Kind, split_list};
 use crate::types::config_table::{broker_config, topic_config};
-use crate::types::topic_name::check_topic_name;
+use crate::types::topic_name::{check_topic_name, is_internal};
 use crate::types::{ErrorCode, TopicConfig, TopicId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,9 +95,8 @@ pub fn alter(
             let old = topic.map(|it| (*it.overrides).clone()).unwrap_or_default();
             let is_list = |key: &str| topic_config(key).is_some_and(|it| it.kind == Kind::List);
             let default = |key: &str| topic_config(key)?.default;
-            let new = changed(&old, changes, replace, is_list, default)?;
-            TopicConfig::check(&new)
-                .map_err(|message| Failure::new(ErrorCode::INVALID_CONFIG, message))?;
+            let mut new = changed(&old, changes, replace, is_list, default)?;
+            check_topic(name, &mut new)?;
             let topic = topic.ok_or_else(|| {
                 let message = format!("The topic '{name}' does not exist.");
                 Failure::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message)
@@ -118,6 +117,20 @@ pub fn alter(
         }
         other => Err(unsupported(other)),
     }
+}
+
+/// Settings of a topic: each known, valid, honoured. Adds what an internal topic always has.
+pub(super) fn check_topic(
+    name: &str,
+    settings: &mut BTreeMap<String, String>,
+) -> Result<(), Failure> {
+    let checked = if is_internal(name) {
+        settings.entry("cleanup.policy".to_owned()).or_insert_with(|| "compact".to_owned());
+        TopicConfig::check_internal(settings)
+    } else {
+        TopicConfig::check(settings)
+    };
+    checked.map_err(|message| Failure::new(ErrorCode::INVALID_CONFIG, message))
 }
 
 /// Dynamic settings of a broker: each known, changeable, valid, honoured.

@@ -5,6 +5,7 @@ use super::admin::{
 };
 use super::create_topics::too_many;
 use crate::controller::{Image, NewPartition, Record};
+use crate::types::topic_name::GROUP_STATE;
 use crate::types::{ErrorCode, TopicId};
 use crate::wire::kafka::create_partitions_request::{
     CreatePartitionsRequest, CreatePartitionsTopic,
@@ -57,6 +58,11 @@ fn plan(
     let found = image
         .topic(topic.name)
         .ok_or_else(|| Failure::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, ""))?;
+    if topic.name == GROUP_STATE {
+        // Kafka allows it, and then looks for groups in partitions that do not know them.
+        let message = "A group's state is in the partition that its id and their number say.";
+        return Err(Failure::new(ErrorCode::INVALID_PARTITIONS, message));
+    }
     let current = found.partitions.len();
     let wanted = usize::try_from(topic.count).unwrap_or_default();
     if wanted <= current {

@@ -3,11 +3,15 @@
 use super::admin::{
     self, Failure, Handled, PARTITIONS_MAX, check_assignment, code_and_message, count, place,
 };
+use super::config_resource::check_topic;
 use crate::controller::{Image, NewPartition, Record};
-use crate::types::config_def::Source;
-use crate::types::topic_name::{CLUSTER_METADATA, check_topic_name, is_internal};
+use crate::types::config_def::{Rule, Source};
+use crate::types::config_table::topic_config;
+use crate::types::topic_name::{CLUSTER_METADATA, GROUP_STATE, check_topic_name, is_internal};
 use crate::types::{ErrorCode, TopicConfig, TopicId};
-use crate::wire::kafka::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use crate::wire::kafka::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
 use crate::wire::kafka::create_topics_response::{
     CreatableTopicConfigs, CreatableTopicResult, CreateTopicsResponse,
 };
@@ -130,13 +134,12 @@ fn plan(
         let message = format!("Null value not supported for topic configs: {}", nulls.join(","));
         return Err(Failure::new(ErrorCode::INVALID_CONFIG, message));
     }
-    let settings: BTreeMap<String, String> = topic
+    let mut settings: BTreeMap<String, String> = topic
         .configs
         .iter()
         .filter_map(|it| Some((it.name.to_owned(), it.value?.to_owned())))
         .collect();
-    TopicConfig::check(&settings)
-        .map_err(|message| Failure::new(ErrorCode::INVALID_CONFIG, message))?;
+    check_topic(topic.name, &mut settings)?;
     let partitions = partitions(topic, image)?;
     let configs = TopicConfig::describe(&settings, &image.broker_configs)
         .map(|it| (it.def.name, it.value, it.source))
@@ -220,7 +223,8 @@ fn partitions(topic: &CreatableTopic<'_>, image: &Image) -> Result<Vec<NewPartit
     Ok(assigned.into_values().collect())
 }
 
-/// The records that create topics with the broker's defaults, without those that cannot be.
+/// The records that create topics with the broker's defaults, without those that cannot be. Of the
+/// internal topics only that of the groups' state.
 pub(super) fn auto_create(
     names: &[String],
     image: &Image,
@@ -230,6 +234,14 @@ pub(super) fn auto_create(
     let mut records = Vec::new();
     let mut total = 0;
     for name in names {
+        if name == GROUP_STATE {
+            match group_state(image, new_id) {
+                Ok(record) if created.insert(name.clone()) => records.extend(record),
+                Ok(_) => {}
+                Err(why) => tracing::error!("cannot create {GROUP_STATE}: {}", why.message),
+            }
+            continue;
+        }
         let topic = CreatableTopic {
             name,
             num_partitions: -1,
@@ -252,13 +264,51 @@ pub(super) fn auto_create(
     records
 }
 
+/// The record that creates the topic of the groups' state as the broker's settings say, unless it is
+/// there; the failure is that of a CreateTopics request for it.
+fn group_state(
+    image: &Image,
+    new_id: &mut dyn FnMut() -> TopicId,
+) -> Result<Option<Record>, Failure> {
+    if image.topic(GROUP_STATE).is_some() {
+        return Ok(None);
+    }
+    let number = |name: &str, least: i64| image.broker_configs.number(name).unwrap_or(1).max(least);
+    // A segment is never smaller; the broker's setting may be.
+    let least = topic_config("segment.bytes").and_then(|it| match it.rule {
+        Rule::AtLeast(least) => Some(least),
+        _ => None,
+    });
+    let segment_bytes = number("offsets.topic.segment.bytes", least.unwrap_or(1)).to_string();
+    let config = |name, value| CreatableTopicConfig { name, value: Some(value) };
+    let topic = CreatableTopic {
+        name: GROUP_STATE,
+        num_partitions: number("offsets.topic.num.partitions", 1) as i32,
+        replication_factor: number("offsets.topic.replication.factor", 1) as i16,
+        configs: vec![
+            config("cleanup.policy", "compact"),
+            config("compression.type", "producer"),
+            config("segment.bytes", &segment_bytes),
+        ],
+        ..CreatableTopic::default()
+    };
+    if partition_count(&topic, image) > PARTITIONS_MAX {
+        return Err(too_many());
+    }
+    let plan = plan(&topic, image, &BTreeSet::new(), new_id)?;
+    Ok(Some(Record::TopicCreated {
+        id: plan.id,
+        name: GROUP_STATE.to_owned(),
+        partitions: plan.partitions,
+        settings: plan.settings.into_iter().collect(),
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::testing::{decode, encode, ids, image};
-    use crate::wire::kafka::create_topics_request::{
-        CreatableReplicaAssignment, CreatableTopicConfig,
-    };
+    use crate::wire::kafka::create_topics_request::CreatableReplicaAssignment;
 
     fn topic(name: &str) -> CreatableTopic<'_> {
         CreatableTopic {
@@ -494,7 +544,7 @@ mod tests {
 
     #[test]
     fn auto_creation_leaves_out_what_cannot_be() {
-        let names = ["new", "exists", "a b", "dotted_name", "__consumer_offsets", "new2"];
+        let names = ["new", "exists", "a b", "dotted_name", "__transaction_state", "new2"];
         let names = names.map(str::to_owned);
         let records = auto_create(&names, &image(), &mut ids());
         let created: Vec<&str> = records
@@ -508,5 +558,64 @@ mod tests {
             })
             .collect();
         assert_eq!(created, ["new", "new2"]);
+    }
+    #[test]
+    fn the_topic_of_groups_is_made_as_the_broker_says() {
+        let names = [GROUP_STATE, "new", GROUP_STATE].map(str::to_owned);
+        let records = auto_create(&names, &image(), &mut ids());
+        let Record::TopicCreated { name, partitions, settings, .. } = &records[0] else {
+            panic!("{records:?}")
+        };
+        assert_eq!((records.len(), name.as_str(), partitions.len()), (2, GROUP_STATE, 50));
+        let settings: Vec<_> = settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let expected = [
+            ("cleanup.policy", "compact"),
+            ("compression.type", "producer"),
+            ("segment.bytes", "104857600"),
+        ];
+        assert_eq!(settings, expected);
+
+        let mut made = image();
+        made.apply(&records[0]);
+        assert_eq!(auto_create(&names[..1], &made, &mut ids()), []);
+
+        let fixed = [
+            ("offsets.topic.num.partitions", "7"),
+            ("offsets.topic.segment.bytes", "5"),
+            ("offsets.topic.replication.factor", "1"),
+        ];
+        let with = |fixed: &[(&str, &str)]| {
+            let fixed = fixed.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            let mut image = Image::new("cluster", 1, std::sync::Arc::new(fixed));
+            let (host, rack) = ("host".into(), None);
+            image.apply(&Record::BrokerStarted { broker: 1, host, port: 9092, rack });
+            image
+        };
+        let records = auto_create(&names[..1], &with(&fixed), &mut ids());
+        let Record::TopicCreated { partitions, settings, .. } = &records[0] else {
+            panic!("{records:?}")
+        };
+        assert_eq!((partitions.len(), settings[2].1.as_str()), (7, "1048576"));
+        let three = with(&[("offsets.topic.replication.factor", "3")]);
+        assert_eq!(auto_create(&names[..1], &three, &mut ids()), []);
+    }
+
+    #[test]
+    fn an_internal_topic_made_by_hand_is_compacted() {
+        for (policy, code) in [(None, 0), (Some("compact"), 0), (Some("delete"), 40)] {
+            let mut asked = topic(GROUP_STATE);
+            asked.configs.extend(
+                policy.map(|it| CreatableTopicConfig { name: "cleanup.policy", value: Some(it) }),
+            );
+            let (response, records) = run(vec![asked], false, 7);
+            let response = decode(&response, |r| CreateTopicsResponse::decode(r, 7));
+            assert_eq!(response.topics[0].error_code, code);
+            let compact = ("cleanup.policy".to_owned(), "compact".to_owned());
+            match records.first() {
+                Some(Record::TopicCreated { settings, .. }) => assert_eq!(*settings, [compact]),
+                Some(other) => panic!("{other:?}"),
+                None => assert_ne!(code, 0),
+            }
+        }
     }
 }

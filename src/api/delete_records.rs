@@ -3,6 +3,7 @@
 use super::Response;
 use super::data::{TrimRequest, Trimmed};
 use crate::controller::Image;
+use crate::types::topic_name::is_internal;
 use crate::types::{ErrorCode, TopicPartition};
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::delete_records_request::DeleteRecordsRequest;
@@ -47,6 +48,9 @@ pub fn plan(
             let partition = known
                 .and_then(|topic| topic.partitions.get(usize::try_from(it.partition_index).ok()?));
             let error = match (known, partition) {
+                (Some(_), Some(_)) if is_internal(topic.name) => {
+                    ErrorCode::INVALID_TOPIC_EXCEPTION
+                }
                 (Some(known), Some(partition)) if partition.leader == image.node_id => {
                     trims.push(TrimRequest {
                         index,

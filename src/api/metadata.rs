@@ -2,7 +2,7 @@
 
 use super::admin::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED, TOPIC_OPERATIONS, body as to_body};
 use crate::controller::{Image, Partition, Topic};
-use crate::types::topic_name::{check_topic_name, is_internal};
+use crate::types::topic_name::{GROUP_STATE, check_topic_name, is_internal};
 use crate::types::{ErrorCode, TopicId};
 use crate::wire::kafka::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use crate::wire::kafka::metadata_response::{
@@ -61,7 +61,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Answer, WireEr
                     answer.fail(ErrorCode::INVALID_TOPIC_EXCEPTION, name);
                 } else {
                     answer.fail(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, name);
-                    if may_create && !is_internal(name) {
+                    if may_create && (!is_internal(name) || name == GROUP_STATE) {
                         create.push(name.to_owned());
                     }
                 }
@@ -234,7 +234,8 @@ mod tests {
     #[test]
     fn unknown_names_are_to_be_created_if_allowed() {
         for version in 0..=13 {
-            let names = ["new", "exists", "a b", "new", "__consumer_offsets"];
+            let names =
+                ["new", "exists", "a b", "new", "__transaction_state", "__consumer_offsets"];
             let mut request = ask(Some(names.map(named).to_vec()));
             let answer = run(&request, version);
             let response = read(&answer, version);
@@ -249,10 +250,11 @@ mod tests {
                     ("new", ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
                     ("exists", ErrorCode::NONE),
                     ("a b", ErrorCode::INVALID_TOPIC_EXCEPTION),
+                    ("__transaction_state", ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
                     ("__consumer_offsets", ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
                 ]
             );
-            assert_eq!(answer.create, ["new"]);
+            assert_eq!(answer.create, ["new", "__consumer_offsets"]);
             if version >= 1 {
                 assert!(response.topics[3].is_internal);
             }

@@ -3,6 +3,7 @@
 use super::Response;
 use super::data::{AppendRequest, Appended};
 use crate::controller::Image;
+use crate::types::topic_name::is_internal;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::produce_request::ProduceRequest;
@@ -93,6 +94,10 @@ pub fn plan(
                 let Some(state) = at.and_then(|i| topic.partitions.get(i)) else {
                     break 'found refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None);
                 };
+                if is_internal(&topic.name) {
+                    let text = format!("Cannot append to internal topic {}", topic.name);
+                    break 'found refuse(ErrorCode::INVALID_TOPIC_EXCEPTION, Some(text));
+                }
                 if state.leader != image.node_id {
                     break 'found refuse(ErrorCode::NOT_LEADER_OR_FOLLOWER, None);
                 }
@@ -261,6 +266,23 @@ mod tests {
             .iter()
             .flat_map(|t| t.partition_responses.iter().map(|p| p.error_code))
             .collect()
+    }
+
+    #[test]
+    fn what_coordinators_keep_is_theirs() {
+        let mut image = image();
+        let replicas: Arc<[i32]> = [1].into();
+        image.apply(&crate::controller::Record::TopicCreated {
+            id: TopicId([8; 16]),
+            name: "__consumer_offsets".into(),
+            partitions: vec![crate::controller::NewPartition { replicas }],
+            settings: Vec::new(),
+        });
+        let settings = Settings { now_ms: 5, strict: false };
+        let body = request(9, -1, vec![topic("__consumer_offsets", 0)]);
+        let (plan, appends) = plan(&body, 9, &image, settings).unwrap();
+        assert!(appends.is_empty());
+        assert_eq!(plan.error(), Some(ErrorCode::INVALID_TOPIC_EXCEPTION));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::sync::Charge;
 use crate::api::data::{AppendRequest, ReadRequest, ReadResult};
 use crate::api::{
     Response, admin, api_versions, delete_records, describe_cluster, describe_configs,
-    describe_log_dirs, describe_topic_partitions, fetch, init_producer_id, list_config_resources,
+    describe_log_dirs, describe_topic_partitions, fetch, find_coordinator, init_producer_id, list_config_resources,
     list_offsets, metadata, offset_for_leader_epoch, produce,
 };
 use crate::types::{ErrorCode, TopicPartition};
@@ -81,6 +81,20 @@ pub fn begin(
                     Ok(Response::from_body(&header, found.response))
                 };
                 respond(shard, connection, number, charges, run);
+            }
+        }
+        ApiKey::FIND_COORDINATOR => {
+            let found = find_coordinator::handle(&body, version, &image).map_err(malformed)?;
+            if let Some(topic) = found.create {
+                let shard_2 = shard.clone();
+                let run = async move {
+                    shard_2.call(0, Request::AutoCreate(vec![topic.to_owned()])).await;
+                    let found = find_coordinator::handle(&body, version, &shard_2.image())?;
+                    Ok(Response::from_body(&header, found.response))
+                };
+                respond(shard, connection, number, charges, run);
+            } else {
+                answer(Response::from_body(&header, found.response));
             }
         }
         ApiKey::LIST_OFFSETS => {

@@ -1,8 +1,9 @@
 //! Every topic configuration of Kafka 4.3, and the broker configurations that this broker reports.
 //!
-//! Names, types, bounds and defaults are those that Kafka 4.3.1 reports, with two exceptions that
-//! follow from syncing before each acknowledgement: `flush.messages` and its broker synonym
-//! `log.flush.interval.messages` default to 1.
+//! Names, types, bounds and defaults are those that Kafka 4.3.1 reports, with three exceptions.
+//! `flush.messages` and its broker synonym `log.flush.interval.messages` default to 1, which follows
+//! from syncing before each acknowledgement. `offsets.topic.replication.factor` defaults to 1 rather
+//! than 3: a broker alone could not create the topic, and no group would work.
 
 use super::config_def::Support::{DefaultOnly, Derived, Honoured};
 use super::config_def::{ConfigDef, Kind, Rule, Support, Synonym};
@@ -189,6 +190,14 @@ pub static BROKER_CONFIGS: &[ConfigDef] = &[
         "Whether topics can be deleted."),
     broker("fetch.max.bytes", Kind::Int, Some("57671680"), Rule::AtLeast(1024), Honoured, false,
         "Most bytes that one fetch returns."),
+    broker("group.initial.rebalance.delay.ms", Kind::Int, Some("3000"), Rule::Any, Honoured, false,
+        "Time for which a group without members waits for more of them before it rebalances."),
+    broker("group.max.session.timeout.ms", Kind::Int, Some("1800000"), Rule::Any, Honoured, false,
+        "Longest session timeout that a group's member may ask for."),
+    broker("group.max.size", Kind::Int, Some("2147483647"), Rule::AtLeast(1), Honoured, false,
+        "Most members of one group."),
+    broker("group.min.session.timeout.ms", Kind::Int, Some("6000"), Rule::Any, Honoured, false,
+        "Shortest session timeout that a group's member may ask for."),
     broker("listeners", Kind::List, Some("PLAINTEXT://:9092"), Rule::Any, Derived, false,
         "Addresses that the broker listens on."),
     broker("log.cleaner.delete.retention.ms", Kind::Long, Some("86400000"), Rule::AtLeast(0),
@@ -270,6 +279,25 @@ pub static BROKER_CONFIGS: &[ConfigDef] = &[
         "Number of this broker in its cluster."),
     broker("num.partitions", Kind::Int, Some("1"), Rule::AtLeast(1), Honoured, false,
         "Partitions of a topic that does not say."),
+    broker("offset.metadata.max.bytes", Kind::Int, Some("4096"), Rule::Any, Honoured, false,
+        "Longest metadata string of a committed offset."),
+    broker("offsets.load.buffer.size", Kind::Int, Some("5242880"), Rule::AtLeast(1), Honoured,
+        false,
+        "Bytes that are read at once when the state of groups is loaded."),
+    broker("offsets.retention.minutes", Kind::Int, Some("10080"), Rule::AtLeast(1), Honoured,
+        false,
+        "Time for which committed offsets are kept that no member of their group uses."),
+    broker("offsets.topic.compression.codec", Kind::Int, Some("0"), Rule::Any, DefaultOnly, false,
+        "Compression of the batches in __consumer_offsets; 0 is none."),
+    broker("offsets.topic.num.partitions", Kind::Int, Some("50"), Rule::AtLeast(1), Honoured,
+        false,
+        "Partitions of __consumer_offsets when it is created."),
+    broker("offsets.topic.replication.factor", Kind::Int, Some("1"), Rule::AtLeast(1), Honoured,
+        false,
+        "Replicas of __consumer_offsets when it is created."),
+    broker("offsets.topic.segment.bytes", Kind::Int, Some("104857600"), Rule::AtLeast(1), Honoured,
+        false,
+        "segment.bytes of __consumer_offsets when it is created."),
     broker("producer.id.expiration.ms", Kind::Int, Some("86400000"), Rule::AtLeast(1), Honoured,
         true,
         "Time after which the state of a silent idempotent producer is forgotten."),

@@ -9,6 +9,8 @@ use std::sync::Arc;
 /// The effective settings of one topic; names and units are Kafka's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopicConfig {
+    /// `cleanup.policy` is `compact`: retention does not apply.
+    pub compacted: bool,
     /// `retention.ms`; -1 keeps for ever.
     pub retention_ms: i64,
     /// `retention.bytes` of each partition; -1 is no limit.
@@ -148,6 +150,7 @@ impl TopicConfig {
             text(name).parse().expect("values of the table and checked values are numbers")
         };
         Self {
+            compacted: text("cleanup.policy") == "compact",
             retention_ms: number("retention.ms"),
             retention_bytes: number("retention.bytes"),
             segment_bytes: number("segment.bytes") as u64,
@@ -175,6 +178,23 @@ impl TopicConfig {
             topic_config(name).expect("looked up above").check(value)?;
         }
         Ok(())
+    }
+
+    /// As [`check`](Self::check), for a topic that holds the state of a coordinator: it is compacted,
+    /// which its coordinator sees to, and nothing else.
+    pub fn check_internal(overrides: &BTreeMap<String, String>) -> Result<(), String> {
+        const POLICY: &str = "cleanup.policy";
+        let mut others = overrides.clone();
+        let policy = others.remove(POLICY).unwrap_or_default();
+        Self::check(&others)?;
+        let def = topic_config(POLICY).expect("a name in the table");
+        match &*def.parse(&policy)? {
+            "compact" => Ok(()),
+            _ => Err(format!(
+                "Invalid value {policy} for configuration {POLICY}: This broker supports only \
+                 compact for internal topics"
+            )),
+        }
     }
 
     /// Every configuration of a topic, by name.
@@ -422,6 +442,21 @@ mod tests {
             ("preallocate", " FALSE "),
         ];
         TopicConfig::check(&map(&same)).unwrap();
+    }
+
+    #[test]
+    fn internal_topics_are_compacted_and_nothing_else() {
+        TopicConfig::check_internal(&map(&[("cleanup.policy", "compact")])).unwrap();
+        let more = [("cleanup.policy", " compact "), ("retention.ms", "5")];
+        TopicConfig::check_internal(&map(&more)).unwrap();
+        let config = TopicConfig::effective(&map(&more), &BrokerConfigs::default());
+        assert!(config.compacted && !TopicConfig::default().compacted);
+        for wrong in ["delete", "compact,delete", "", "x"] {
+            let settings = map(&[("cleanup.policy", wrong)]);
+            TopicConfig::check_internal(&settings).expect_err(wrong);
+        }
+        let other = map(&[("cleanup.policy", "compact"), ("preallocate", "true")]);
+        TopicConfig::check_internal(&other).unwrap_err();
     }
 
     #[test]

@@ -78,6 +78,7 @@ pub const SUPPORTED: &[(ApiKey, i16, i16)] = &[
     (ApiKey::FETCH, 4, 18),
     (ApiKey::LIST_OFFSETS, 1, 11),
     (ApiKey::METADATA, 0, 13),
+    (ApiKey::FIND_COORDINATOR, 0, 6),
     (ApiKey::API_VERSIONS, 0, 4),
     (ApiKey::CREATE_TOPICS, 2, 7),
     (ApiKey::DELETE_TOPICS, 1, 6),

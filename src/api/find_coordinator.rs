@@ -1,0 +1,204 @@
+//! FindCoordinator (KIP-699 for several keys at once): which broker looks after a group.
+
+use super::admin::body as to_body;
+use crate::controller::{Broker, Image};
+use crate::types::topic_name::GROUP_STATE;
+use crate::types::{ErrorCode, TopicPartition};
+use crate::wire::kafka::find_coordinator_request::FindCoordinatorRequest;
+use crate::wire::kafka::find_coordinator_response::{Coordinator, FindCoordinatorResponse};
+use crate::wire::{Reader, WireError};
+
+/// Kafka's number for groups.
+const GROUP: i8 = 0;
+/// Kafka's number for transactional ids.
+const TRANSACTION: i8 = 1;
+
+/// An answer, and what it lacks.
+#[derive(Debug)]
+pub struct Answer {
+    /// Body of the response.
+    pub response: Vec<u8>,
+    /// The topic of the groups' state is needed and not there. As with
+    /// [`metadata`](super::metadata::Answer::create), the shard has it created and answers again.
+    pub create: Option<&'static str>,
+}
+
+/// Where the state of a group is: its partition of `__consumer_offsets`, if the topic is there.
+pub fn partition_of(group_id: &str, image: &Image) -> Option<TopicPartition> {
+    let topic = image.topic(GROUP_STATE)?;
+    let partition = partition_among(group_id, topic.partitions.len());
+    Some(TopicPartition { topic: topic.id, partition })
+}
+
+/// Kafka's choice among so many partitions: the hash of Java's strings, and its absolute value,
+/// where that of the least number is 0.
+fn partition_among(group_id: &str, partitions: usize) -> i32 {
+    let hash = |hash: i32, unit: u16| hash.wrapping_mul(31).wrapping_add(unit.into());
+    let hash = group_id.encode_utf16().fold(0i32, hash);
+    hash.checked_abs().unwrap_or(0) % (partitions.max(1) as i32)
+}
+
+/// Answers a request, in any version.
+pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Answer, WireError> {
+    let mut reader = Reader::new(body);
+    let request = FindCoordinatorRequest::decode(&mut reader, version)?;
+    reader.finish()?;
+    let mut create = None;
+    let mut find = |key: &str| match request.key_type {
+        GROUP => coordinator_of(key, image).ok_or_else(|| {
+            if image.topic(GROUP_STATE).is_none() {
+                create = Some(GROUP_STATE);
+            }
+            ErrorCode::COORDINATOR_NOT_AVAILABLE
+        }),
+        // There is no transaction coordinator yet: an error that no client retries, as to
+        // InitProducerId.
+        TRANSACTION => Err(ErrorCode::UNSUPPORTED_VERSION),
+        // As a Kafka broker without share groups.
+        _ => Err(ErrorCode::INVALID_REQUEST),
+    };
+    let response = if version >= 4 {
+        let each = request.coordinator_keys.iter();
+        FindCoordinatorResponse {
+            coordinators: each.map(|it| found(it, find(it))).collect(),
+            ..Default::default()
+        }
+    } else {
+        let found = found("", find(request.key));
+        FindCoordinatorResponse {
+            error_code: found.error_code,
+            error_message: if version >= 1 { found.error_message } else { None },
+            node_id: found.node_id,
+            host: found.host,
+            port: found.port,
+            ..Default::default()
+        }
+    };
+    let response = to_body(|w| response.encode(w, version))?;
+    Ok(Answer { response, create })
+}
+
+fn coordinator_of<'a>(group_id: &str, image: &'a Image) -> Option<&'a Broker> {
+    let partition = partition_of(group_id, image)?.partition;
+    let partitions = &image.topic(GROUP_STATE)?.partitions;
+    image.broker(partitions.get(partition as usize)?.leader).map(|it| &**it)
+}
+
+fn found<'a>(key: &'a str, result: Result<&'a Broker, ErrorCode>) -> Coordinator<'a> {
+    match result {
+        Ok(broker) => Coordinator {
+            key,
+            node_id: broker.id,
+            host: &broker.host,
+            port: broker.port.into(),
+            error_code: ErrorCode::NONE.0,
+            error_message: None,
+        },
+        Err(error) => Coordinator {
+            key,
+            node_id: -1,
+            host: "",
+            port: -1,
+            error_code: error.0,
+            error_message: Some(error.message()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::create_topics::auto_create;
+    use crate::api::testing::{decode, encode, ids, image};
+
+    fn with_topic() -> Image {
+        let mut image = image();
+        for record in auto_create(&[GROUP_STATE.to_owned()], &image.clone(), &mut ids()) {
+            image.apply(&record);
+        }
+        image
+    }
+
+    /// Hashes are those of Java.
+    #[test]
+    fn chooses_as_java_does() {
+        for (group, hash) in [
+            ("", 0),
+            ("a", 97),
+            ("test-group", 627_841_412_i64),
+            ("größe \u{1f600}", 175_604_178),
+        ] {
+            assert_eq!(
+                i64::from(partition_among(group, 1_000_000_007)),
+                hash.abs() % 1_000_000_007,
+                "{group}"
+            );
+        }
+        // The least number has no absolute value.
+        assert_eq!(partition_among("polygenelubricants", 50), 0);
+        assert_eq!(partition_of("g", &image()), None);
+        let tp = partition_of("g", &with_topic()).unwrap();
+        assert_eq!(tp.partition, 103 % 50);
+    }
+
+    #[test]
+    fn every_version_finds_this_broker() {
+        for version in 0..=6 {
+            let mut request = FindCoordinatorRequest::default();
+            if version >= 4 {
+                request.coordinator_keys = vec!["a", "b"];
+            } else {
+                request.key = "a";
+            }
+            let body = encode(|w| request.encode(w, version));
+            let missing = handle(&body, version, &image()).unwrap();
+            assert_eq!(missing.create, Some(GROUP_STATE));
+            let response =
+                decode(&missing.response, |r| FindCoordinatorResponse::decode(r, version));
+            let code = if version >= 4 {
+                response.coordinators[1].error_code
+            } else {
+                response.error_code
+            };
+            assert_eq!(code, ErrorCode::COORDINATOR_NOT_AVAILABLE.0);
+
+            let answer = handle(&body, version, &with_topic()).unwrap();
+            assert_eq!(answer.create, None);
+            let response =
+                decode(&answer.response, |r| FindCoordinatorResponse::decode(r, version));
+            let all = if version >= 4 {
+                let keys: Vec<_> = response.coordinators.iter().map(|it| it.key).collect();
+                assert_eq!(keys, ["a", "b"]);
+                response.coordinators
+            } else {
+                let (node_id, host, port) = (response.node_id, response.host, response.port);
+                let error_code = response.error_code;
+                vec![Coordinator { node_id, host, port, error_code, ..Default::default() }]
+            };
+            for it in all {
+                assert_eq!((it.node_id, it.host, it.port, it.error_code), (1, "host", 9092, 0));
+            }
+        }
+    }
+
+    #[test]
+    fn other_coordinators_are_not_here() {
+        for (key_type, code) in [
+            (TRANSACTION, ErrorCode::UNSUPPORTED_VERSION),
+            (2, ErrorCode::INVALID_REQUEST),
+            (77, ErrorCode::INVALID_REQUEST),
+        ] {
+            let request = FindCoordinatorRequest {
+                key_type,
+                coordinator_keys: vec!["a"],
+                ..Default::default()
+            };
+            let body = encode(|w| request.encode(w, 6));
+            let answer = handle(&body, 6, &image()).unwrap();
+            assert_eq!(answer.create, None);
+            let response = decode(&answer.response, |r| FindCoordinatorResponse::decode(r, 6));
+            let it = &response.coordinators[0];
+            assert_eq!((it.error_code, it.node_id, it.port), (code.0, -1, -1));
+        }
+    }
+}
