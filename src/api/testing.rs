@@ -1,7 +1,10 @@
 //! What the tests of the handlers share.
 
+use super::Response;
 use crate::controller::{Image, NewPartition, Record};
 use crate::types::TopicId;
+use crate::wire::api_keys::ApiKey;
+use crate::wire::header::{RequestHeader, decode_response};
 use crate::wire::primitives::{Reader, WireError, Writer};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -64,4 +67,24 @@ pub fn decode<'a, T: Debug>(
     let value = read(&mut reader).unwrap();
     assert_eq!(reader.remaining(), 0, "nothing is left over: {value:?}");
     value
+}
+
+/// The header of a request.
+pub fn header(api_key: ApiKey, version: i16) -> RequestHeader<'static> {
+    RequestHeader { api_key, version, correlation_id: 3, client_id: None }
+}
+
+/// Reads the body of an answer; all bytes must be read.
+pub fn body_of(
+    response: &Response,
+    api_key: ApiKey,
+    version: i16,
+    read: impl FnOnce(&mut Reader<'_>) -> Result<(), WireError>,
+) {
+    let bytes = [&[&response.head], &response.rest[..].iter().collect::<Vec<_>>()[..]].concat();
+    let bytes: Vec<u8> = bytes.into_iter().flatten().copied().collect();
+    let mut reader = Reader::new(&bytes[4..]);
+    assert_eq!(decode_response(api_key, version, &mut reader).unwrap(), 3);
+    read(&mut reader).unwrap();
+    assert_eq!(reader.remaining(), 0, "nothing is left over");
 }
