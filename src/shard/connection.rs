@@ -131,6 +131,11 @@ impl Connection {
         self.close();
     }
 
+    /// The client's address without its port.
+    pub fn host(&self) -> &str {
+        self.peer.rsplit_once(':').map_or(&self.peer, |(host, _)| host)
+    }
+
     /// Whether it has ended.
     pub fn is_closed(&self) -> bool {
         self.closed.get()

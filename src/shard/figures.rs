@@ -1,6 +1,7 @@
 //! What the broker says of itself, for the admin port.
 
 use crate::storage::engine::EngineStats;
+use crate::types::TopicId;
 
 /// What one shard says of itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,4 +31,32 @@ pub struct ProcessFigures {
     pub topics: u64,
     /// Partitions.
     pub partitions: u64,
+}
+
+/// What one group says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupFigures {
+    /// Its id.
+    pub group_id: String,
+    /// Name of its state.
+    pub state: &'static str,
+    /// Members that it has.
+    pub members: u64,
+    /// What it has committed, in no particular order.
+    pub offsets: Vec<OffsetFigures>,
+}
+
+/// What a group has committed of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetFigures {
+    /// The topic's name.
+    pub topic: String,
+    /// Its id; zero where the commit had none.
+    pub topic_id: TopicId,
+    /// Partition number.
+    pub partition: i32,
+    /// The next offset that the group will read.
+    pub offset: i64,
+    /// How far the high watermark is beyond it, records; `None` where there is no such partition.
+    pub lag: Option<i64>,
 }

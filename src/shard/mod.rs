@@ -5,6 +5,9 @@ mod admin;
 mod answers;
 mod connection;
 mod figures;
+mod group_log;
+mod group_requests;
+mod groups;
 mod limits;
 mod listener;
 mod logs;
@@ -23,7 +26,7 @@ use crate::storage::engine::Engine;
 use crate::storage::recovery::mark_clean;
 use crate::storage::ring::Ring;
 use admin::Admin;
-pub use figures::{ProcessFigures, ShardFigures};
+pub use figures::{GroupFigures, OffsetFigures, ProcessFigures, ShardFigures};
 use futures_lite::FutureExt;
 use glommio::{LocalExecutorBuilder, Placement};
 use logs::Logs;
@@ -174,6 +177,7 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
     Shard::spawn_vital("the engine", shard.clone().run_completions());
     Shard::spawn_vital("the connections", shard.clone().run_flushes());
     Shard::spawn_vital("the timers", shard.clone().run_ticks());
+    Shard::spawn_vital("the groups", shard.clone().run_groups());
     if let Err(e) = listener::listen(&socket) {
         fatal(&format!("cannot listen on {address}: {e}"));
     }

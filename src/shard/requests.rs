@@ -1,13 +1,14 @@
 //! From a frame to its answer: what each API does with the shards.
 
 use super::connection::{Close, Connection};
+use super::group_requests;
 use super::router::{Notice, Reply, Request};
 use super::state::{Phase, Shard, now_ms};
 use super::sync::Charge;
 use crate::api::data::{AppendRequest, ReadRequest, ReadResult};
 use crate::api::{
     Response, admin, api_versions, delete_records, describe_cluster, describe_configs,
-    describe_log_dirs, describe_topic_partitions, fetch, find_coordinator, init_producer_id, list_config_resources,
+    describe_log_dirs, describe_topic_partitions, fetch, init_producer_id, list_config_resources,
     list_offsets, metadata, offset_for_leader_epoch, produce,
 };
 use crate::types::{ErrorCode, TopicPartition};
@@ -22,8 +23,10 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-type Header = RequestHeader<'static>;
-type Answer = Result<Response, WireError>;
+/// The header of a request, without what it borrows.
+pub(super) type Header = RequestHeader<'static>;
+/// How a request ends.
+pub(super) type Answer = Result<Response, WireError>;
 
 /// Begins a request. What it does to partitions of this shard, and the messages to others, happen
 /// before this returns: so requests of one connection start in their order.
@@ -83,20 +86,6 @@ pub fn begin(
                 respond(shard, connection, number, charges, run);
             }
         }
-        ApiKey::FIND_COORDINATOR => {
-            let found = find_coordinator::handle(&body, version, &image).map_err(malformed)?;
-            if let Some(topic) = found.create {
-                let shard_2 = shard.clone();
-                let run = async move {
-                    shard_2.call(0, Request::AutoCreate(vec![topic.to_owned()])).await;
-                    let found = find_coordinator::handle(&body, version, &shard_2.image())?;
-                    Ok(Response::from_body(&header, found.response))
-                };
-                respond(shard, connection, number, charges, run);
-            } else {
-                answer(Response::from_body(&header, found.response));
-            }
-        }
         ApiKey::LIST_OFFSETS => {
             let plan = list_offsets::plan(&body, version, &image).map_err(malformed)?;
             respond(shard, connection, number, charges, offsets(shard.clone(), header, body, plan));
@@ -147,6 +136,11 @@ pub fn begin(
         ApiKey::LIST_CONFIG_RESOURCES => {
             answer(with_body(list_config_resources::handle(&body, version, &image))?);
         }
+        _ if group_requests::is_group(api) => {
+            let client_id = decoded.client_id.unwrap_or_default();
+            let asked = group_requests::Asked { shard, connection, header, number, body: &body };
+            group_requests::begin(&asked, client_id).map_err(malformed)?;
+        }
         _ if admin::is_admin(api) => {
             let call = shard.call(0, Request::Admin { api_key: api, version, body });
             let run = async move {
@@ -167,7 +161,7 @@ pub fn begin(
 }
 
 /// Runs a request to its answer. A panic, or a request that cannot be read, closes the connection.
-fn respond(
+pub(super) fn respond(
     shard: &Rc<Shard>,
     connection: &Rc<Connection>,
     number: u64,

@@ -1,11 +1,13 @@
 //! Messages between shards: one there, one back, in order for each pair of shards.
 
+use super::figures::GroupFigures;
 use crate::api::data::{
     AppendRequest, Appended, EpochAnswer, EpochQuery, LogSize, OffsetAnswer, OffsetQuery,
     ReadRequest, ReadResult, TrimRequest, Trimmed,
 };
 use crate::controller::Image;
-use crate::types::TopicId;
+use crate::group;
+use crate::types::{ErrorCode, TopicId, TopicPartition};
 use crate::wire::WireError;
 use crate::wire::api_keys::ApiKey;
 use bytes::Bytes;
@@ -56,6 +58,14 @@ pub enum Request {
     AutoCreate(Vec<String>),
     /// To shard 0: producer ids.
     ProducerIds,
+    /// Ask the group coordinator of this partition.
+    Group(TopicPartition, group::Request),
+    /// List the groups of all coordinators.
+    ListGroups(group::List),
+    /// Figures of all groups.
+    GroupFigures,
+    /// How far these partitions can be read.
+    Ends(Vec<TopicPartition>),
     /// Finish the requests that are under way, and take no more.
     Drain,
     /// Write everything back.
@@ -78,6 +88,14 @@ pub enum Reply {
     Sizes(Vec<LogSize>),
     /// To `Admin`: the body of the response.
     Admin(Result<Vec<u8>, WireError>),
+    /// To `Group`.
+    Group(group::Response),
+    /// To `ListGroups`; an error where a coordinator cannot tell.
+    Groups(Result<Vec<group::Listed>, ErrorCode>),
+    /// To `GroupFigures`.
+    GroupFigures(Vec<GroupFigures>),
+    /// To `Ends`, in its order: high watermarks; `None` where there is no such partition.
+    Ends(Vec<Option<i64>>),
     /// To `ProducerIds`: the first, and how many.
     ProducerIds(i64, i32),
     /// It is done.

@@ -4,6 +4,7 @@
 use super::admin::Admin;
 use super::connection::Connection;
 use super::figures::ShardFigures;
+use super::groups::Groups;
 use super::logs::{Logs, Outbox, Progress, ReplyTo};
 use super::router::{Message, Notice, Reply, Request, Way};
 use super::sync::{Event, Receiver, Room, Sender, oneshot};
@@ -92,6 +93,8 @@ pub struct Shard {
     reads: RefCell<HashMap<u64, Sender<io::Result<Bytes>>>>,
     waits: RefCell<HashMap<u64, Rc<Wait>>>,
     next_wait: Cell<u64>,
+    /// Coordinators of groups.
+    pub groups: Groups,
     /// Fetch sessions.
     pub sessions: RefCell<Sessions>,
     /// Bytes of requests.
@@ -158,6 +161,7 @@ impl Shard {
         Rc::new(Self {
             id,
             sessions: RefCell::new(Sessions::new(per_shard.max(1), id, common.shards)),
+            groups: Groups::new(&image.broker_configs),
             common,
             image: RefCell::new(image),
             logs: RefCell::new(logs),
@@ -197,6 +201,7 @@ impl Shard {
         self.logs.borrow_mut().apply(&before, image, now_ms(), &mut out);
         *self.image.borrow_mut() = image.clone();
         self.send_out(out);
+        self.apply_groups(&before, image);
         self.kick();
     }
 
@@ -480,6 +485,24 @@ impl Shard {
                 let sizes = self.logs.borrow().sizes();
                 self.reply(to, Reply::Sizes(sizes));
             }
+            Request::Group(tp, request) => self.ask_group(tp, request, to),
+            Request::ListGroups(list) => {
+                let listed = self.list_groups(&list);
+                self.reply(to, Reply::Groups(listed));
+            }
+            Request::GroupFigures => {
+                let shard = self.clone();
+                self.start(async move {
+                    let figures = shard.group_figures().await;
+                    shard.reply(to, Reply::GroupFigures(figures));
+                });
+            }
+            Request::Ends(partitions) => {
+                let logs = self.logs.borrow();
+                let ends = partitions.iter().map(|tp| logs.visible_end(*tp, false)).collect();
+                drop(logs);
+                self.reply(to, Reply::Ends(ends));
+            }
             Request::Apply(image) => {
                 let before = self.image();
                 self.apply(Some(before), &image);
@@ -512,7 +535,9 @@ impl Shard {
 
     // ---- Reading ----
 
-    async fn read_all(self: &Rc<Self>, reads: &[ReadRequest], max_bytes: usize) -> Vec<ReadResult> {
+    /// Reads partitions of this shard, at most so many bytes together, unless the first batch is
+    /// larger.
+    pub async fn read_all(self: &Rc<Self>, reads: &[ReadRequest], max_bytes: usize) -> Vec<ReadResult> {
         let mut results = Vec::with_capacity(reads.len());
         let mut total = 0;
         for it in reads {
@@ -721,6 +746,7 @@ impl Shard {
             wait.fired.set(true);
             wait.event.notify();
         }
+        self.drain_groups();
         for (_, connection) in self.connections.borrow().iter() {
             connection.wake_reader();
         }

@@ -1,7 +1,9 @@
 //! What runs beside the broker may see of it.
 
-use super::figures::{ProcessFigures, ShardFigures};
+use super::figures::{GroupFigures, OffsetFigures, ProcessFigures, ShardFigures};
+use super::router::{Reply, Request};
 use super::state::{Phase, Shard};
+use crate::types::TopicPartition;
 use std::rc::Rc;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -38,5 +40,40 @@ impl View {
         self.0.publish_figures();
         let each = self.0.common.figures.iter();
         each.map(|it| *it.lock().unwrap_or_else(PoisonError::into_inner)).collect()
+    }
+
+    /// Every group with what it has committed and its lag, by group id. Asks all shards; they pause
+    /// for others on the way.
+    pub async fn groups(&self) -> Vec<GroupFigures> {
+        let shard = &self.0;
+        let shards = shard.common.shards;
+        let calls: Vec<_> = (0..shards).map(|it| shard.call(it, Request::GroupFigures)).collect();
+        let mut groups = Vec::new();
+        for call in calls {
+            if let Some(Reply::GroupFigures(more)) = call.await {
+                groups.extend(more);
+            }
+        }
+        groups.sort_by(|a, b| a.group_id.cmp(&b.group_id));
+        let image = shard.image();
+        let mut asked: Vec<(Vec<TopicPartition>, Vec<&mut OffsetFigures>)> = Vec::new();
+        asked.resize_with(shards, Default::default);
+        for it in groups.iter_mut().flat_map(|it| &mut it.offsets) {
+            let topic = image.topic_by_id(it.topic_id).or_else(|| image.topic(&it.topic));
+            let Some(topic) = topic else { continue };
+            let tp = TopicPartition { topic: topic.id, partition: it.partition };
+            let (partitions, figures) = &mut asked[tp.shard(shards)];
+            partitions.push(tp);
+            figures.push(it);
+        }
+        for (owner, (partitions, figures)) in asked.into_iter().enumerate() {
+            let call = shard.call(owner, Request::Ends(partitions));
+            if let Some(Reply::Ends(ends)) = call.await {
+                for (it, end) in figures.into_iter().zip(ends) {
+                    it.lag = end.map(|end| (end - it.offset).max(0));
+                }
+            }
+        }
+        groups
     }
 }

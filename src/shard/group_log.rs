@@ -1,0 +1,468 @@
+//! One partition of `__consumer_offsets` with its coordinator: what its owner has to append, when,
+//! and when the log is rewritten. Pure.
+//!
+//! Retention never bounds this log. When it holds more than [`Bounds`] allow, it is rewritten: the
+//! coordinator hears no requests any more until its last write is durable, then its whole state is
+//! appended, and when all of that is durable, the log's start moves to where the state begins. A
+//! write under way when the state is taken would be older in the log and newer in meaning, and a
+//! later load would lose it: hence the wait. Whatever stops in the middle, the log says the same:
+//! before the start moves, the old records are all there, and the state that follows repeats them.
+
+use crate::controller::Image;
+use crate::group::{
+    Coordinator, Effect, Heartbeaten, List, Listed, Record, RecordError, Request, Response,
+    Settings, Ticket,
+};
+use crate::types::{ErrorCode, TopicId};
+use std::collections::VecDeque;
+
+/// How long a log may become.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// A log of fewer bytes is left alone.
+    pub bytes_min: u64,
+    /// A log of fewer bytes than this times its live state is left alone.
+    pub live_times: u64,
+    /// Records of the state that are appended at once, bytes.
+    pub chunk_bytes: usize,
+    /// After a rewrite that could not be finished, time until the next is tried.
+    pub pause_ms: i64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { bytes_min: 64 << 20, live_times: 4, chunk_bytes: 1 << 20, pause_ms: 60_000 }
+    }
+}
+
+/// What the owner has to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Answer.
+    Reply {
+        /// Which request.
+        ticket: Ticket,
+        /// The answer.
+        response: Response,
+    },
+    /// Append these records at the end of the log, and call [`GroupLog::appended`]. In this order.
+    Append {
+        /// Number of the append.
+        append: u64,
+        /// At least one.
+        records: Vec<Record>,
+    },
+    /// Delete all records below this offset, and call [`GroupLog::trimmed`].
+    Trim {
+        /// The log's new start; -1 is its end.
+        offset: i64,
+    },
+}
+
+/// Where an append went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Offset of its first record.
+    pub base_offset: i64,
+    /// Bytes of its batches.
+    pub bytes: u64,
+}
+
+/// Who waits for an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// The coordinator, which knows it by this number.
+    Write(u64),
+    /// The rewrite.
+    State,
+}
+
+#[derive(Debug)]
+struct Append {
+    number: u64,
+    purpose: Purpose,
+    result: Option<Result<Place, ErrorCode>>,
+}
+
+/// How far a rewrite is.
+#[derive(Debug)]
+enum Rewrite {
+    /// None is under way.
+    No,
+    /// The coordinator's last writes are awaited.
+    Settling,
+    /// The state is appended.
+    Writing {
+        /// What is not appended yet.
+        rest: std::vec::IntoIter<Record>,
+        /// Offset of the first record of the state.
+        first: Option<i64>,
+        /// Bytes of what is durable.
+        bytes: u64,
+        /// It cannot be finished: the log's start stays.
+        failed: bool,
+    },
+    /// The log's start moves; so many bytes are left then.
+    Trimming { bytes: u64 },
+}
+
+/// How far the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Loading,
+    Serving,
+    /// It cannot be loaded.
+    Broken,
+}
+
+/// What waits for the end of a rewrite.
+#[derive(Debug)]
+enum Held {
+    Request(Ticket, Request),
+    TopicDeleted(String, TopicId),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct GroupLog {
+    core: Coordinator,
+    bounds: Bounds,
+    phase: Phase,
+    /// Bytes of the batches between the log's start and its end.
+    bytes: u64,
+    /// Appends under way, oldest first.
+    appends: VecDeque<Append>,
+    next_append: u64,
+    rewrite: Rewrite,
+    held: VecDeque<Held>,
+    /// No rewrite begins before.
+    rewrite_from_ms: i64,
+    effects: Vec<Effect>,
+}
+
+impl GroupLog {
+    /// A log that is to be loaded.
+    pub fn new(settings: Settings, bounds: Bounds) -> Self {
+        Self {
+            core: Coordinator::new(settings),
+            bounds,
+            phase: Phase::Loading,
+            bytes: 0,
+            appends: VecDeque::new(),
+            next_append: 0,
+            rewrite: Rewrite::No,
+            held: VecDeque::new(),
+            rewrite_from_ms: i64::MIN,
+            effects: Vec::new(),
+        }
+    }
+
+    // ---- Loading ----
+
+    /// Takes one record of the log, oldest first.
+    pub fn load(
+        &mut self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        timestamp_ms: i64,
+    ) -> Result<(), RecordError> {
+        self.core.replay(key, value, timestamp_ms)
+    }
+
+    /// All records of a batch of that size are loaded.
+    pub fn loaded_batch(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
+    /// All of the log is loaded.
+    pub fn loaded(&mut self, now_ms: i64, image: &Image, out: &mut Vec<Action>) {
+        self.phase = Phase::Serving;
+        self.core.start(now_ms, &mut self.effects);
+        // Topics that went while nobody could note it.
+        let gone = self
+            .core
+            .topics()
+            .filter(|(_, id)| *id != TopicId::ZERO && image.topic_by_id(*id).is_none());
+        let gone: Vec<(String, TopicId)> = gone.map(|(name, id)| (name.to_owned(), id)).collect();
+        for (name, id) in gone {
+            self.core.topic_deleted(now_ms, &name, id, &mut self.effects);
+        }
+        self.advance(now_ms, out);
+    }
+
+    /// The log cannot be loaded; requests are refused from now on.
+    pub fn broken(&mut self) {
+        self.phase = Phase::Broken;
+    }
+
+    /// The error of requests that come before the log is loaded.
+    fn refusal(&self) -> Option<ErrorCode> {
+        match self.phase {
+            Phase::Loading => Some(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS),
+            Phase::Serving => None,
+            Phase::Broken => Some(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+        }
+    }
+
+    // ---- Serving ----
+
+    /// Takes a request.
+    pub fn request(
+        &mut self,
+        now_ms: i64,
+        ticket: Ticket,
+        request: Request,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(error) = self.refusal() {
+            let response = match &request {
+                // Nobody knows yet whether the member is there: as Kafka, let it live.
+                Request::Heartbeat(_) if self.phase == Phase::Loading => {
+                    Response::Heartbeat(Heartbeaten { error: ErrorCode::NONE })
+                }
+                _ => Response::refused(&request, error),
+            };
+            out.push(Action::Reply { ticket, response });
+            return;
+        }
+        // A description needs no order.
+        if self.is_serving() || matches!(request, Request::Describe(_)) {
+            self.core.request(now_ms, ticket, request, &mut self.effects);
+        } else {
+            self.held.push_back(Held::Request(ticket, request));
+        }
+        self.advance(now_ms, out);
+    }
+
+    /// The groups.
+    pub fn list(&mut self, now_ms: i64, list: &List) -> Result<Vec<Listed>, ErrorCode> {
+        if let Some(error) = self.refusal() {
+            return Err(error);
+        }
+        let mut effects = Vec::new();
+        self.core.request(now_ms, 0, Request::List(list.clone()), &mut effects);
+        let mut listed = Vec::new();
+        for effect in effects {
+            if let Effect::Reply { response: Response::List(groups), .. } = effect {
+                listed.extend(groups);
+            }
+        }
+        Ok(listed)
+    }
+
+    /// A topic is gone.
+    pub fn topic_deleted(&mut self, now_ms: i64, name: &str, id: TopicId, out: &mut Vec<Action>) {
+        // What is loading looks itself, at the end.
+        if self.phase != Phase::Serving {
+            return;
+        }
+        if self.is_serving() {
+            self.core.topic_deleted(now_ms, name, id, &mut self.effects);
+        } else {
+            self.held.push_back(Held::TopicDeleted(name.to_owned(), id));
+        }
+        self.advance(now_ms, out);
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now_ms: i64, out: &mut Vec<Action>) {
+        if self.next_deadline().is_some_and(|at| at <= now_ms) {
+            self.core.tick(now_ms, &mut self.effects);
+            self.advance(now_ms, out);
+        }
+    }
+
+    /// When [`tick`](Self::tick) has something to do.
+    pub fn next_deadline(&self) -> Option<i64> {
+        let ticks = self.phase == Phase::Serving && self.is_serving();
+        self.core.next_deadline().filter(|_| ticks)
+    }
+
+    /// The coordinator, for figures.
+    pub fn coordinator(&self) -> &Coordinator {
+        &self.core
+    }
+
+    /// An append is durable, or failed.
+    pub fn appended(
+        &mut self,
+        now_ms: i64,
+        append: u64,
+        result: Result<Place, ErrorCode>,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(it) = self.appends.iter_mut().find(|it| it.number == append) {
+            it.result = Some(result);
+        }
+        // One that is refused at once may overtake one that is on its way to the disk.
+        while let Some(Append { purpose, result: Some(result), .. }) = self.appends.front() {
+            let (purpose, result) = (*purpose, *result);
+            self.appends.pop_front();
+            if let Ok(place) = result {
+                self.bytes += place.bytes;
+            }
+            match purpose {
+                Purpose::Write(write) => {
+                    let result = result.map(|_| ()).map_err(shown_as);
+                    self.core.written(now_ms, write, result, &mut self.effects);
+                }
+                Purpose::State => self.state_appended(result),
+            }
+        }
+        self.advance(now_ms, out);
+    }
+
+    /// The log's start moved, or could not.
+    pub fn trimmed(&mut self, now_ms: i64, result: Result<(), ErrorCode>, out: &mut Vec<Action>) {
+        if let Rewrite::Trimming { bytes } = self.rewrite {
+            match result {
+                Ok(()) => self.bytes = bytes,
+                Err(_) => self.rewrite_from_ms = now_ms + self.bounds.pause_ms,
+            }
+            self.rewrite = Rewrite::No;
+        }
+        self.advance(now_ms, out);
+    }
+
+    /// Gives up a rewrite that is under way, and begins no other: the broker is about to end.
+    pub fn stop_rewriting(&mut self, now_ms: i64, out: &mut Vec<Action>) {
+        self.rewrite_from_ms = i64::MAX;
+        match &mut self.rewrite {
+            Rewrite::Settling => self.rewrite = Rewrite::No,
+            Rewrite::Writing { failed, .. } => *failed = true,
+            Rewrite::No | Rewrite::Trimming { .. } => {}
+        }
+        self.advance(now_ms, out);
+    }
+
+    // ---- Rewriting ----
+
+    /// The coordinator hears requests.
+    fn is_serving(&self) -> bool {
+        matches!(self.rewrite, Rewrite::No)
+    }
+
+    fn is_due(&self, now_ms: i64) -> bool {
+        self.phase == Phase::Serving
+            && self.bytes > self.bounds.bytes_min
+            && now_ms >= self.rewrite_from_ms
+            && self.bytes > self.bounds.live_times.saturating_mul(self.core.live_bytes())
+    }
+
+    fn state_appended(&mut self, result: Result<Place, ErrorCode>) {
+        if let Rewrite::Writing { first, bytes, failed, .. } = &mut self.rewrite {
+            match result {
+                Ok(place) => {
+                    first.get_or_insert(place.base_offset);
+                    *bytes += place.bytes;
+                }
+                Err(_) => *failed = true,
+            }
+        }
+    }
+
+    /// Turns what the coordinator wants into actions, and does the next step of a rewrite, until
+    /// there is none.
+    fn advance(&mut self, now_ms: i64, out: &mut Vec<Action>) {
+        loop {
+            for effect in std::mem::take(&mut self.effects) {
+                match effect {
+                    Effect::Reply { ticket, response } => {
+                        out.push(Action::Reply { ticket, response });
+                    }
+                    Effect::Append { write, records } => {
+                        self.append(Purpose::Write(write), records, out);
+                    }
+                }
+            }
+            match &mut self.rewrite {
+                Rewrite::No => {
+                    if self.is_due(now_ms) {
+                        self.rewrite = Rewrite::Settling;
+                        continue;
+                    }
+                    match self.held.pop_front() {
+                        Some(Held::Request(ticket, request)) => {
+                            self.core.request(now_ms, ticket, request, &mut self.effects);
+                        }
+                        Some(Held::TopicDeleted(name, id)) => {
+                            self.core.topic_deleted(now_ms, &name, id, &mut self.effects);
+                        }
+                        None if self.effects.is_empty() => return,
+                        None => {}
+                    }
+                }
+                Rewrite::Settling => {
+                    if self.core.has_pending_writes() {
+                        return;
+                    }
+                    let rest = self.core.live_state().into_iter();
+                    self.rewrite = Rewrite::Writing { rest, first: None, bytes: 0, failed: false };
+                }
+                Rewrite::Writing { rest, first, bytes, failed } => {
+                    if *failed {
+                        if self.appends.is_empty() {
+                            self.rewrite_from_ms = self
+                                .rewrite_from_ms
+                                .max(now_ms.saturating_add(self.bounds.pause_ms));
+                            self.rewrite = Rewrite::No;
+                            continue;
+                        }
+                        return;
+                    }
+                    // One on its way, one that waits behind it.
+                    if self.appends.len() >= 2 {
+                        return;
+                    }
+                    let records = chunk(rest, self.bounds.chunk_bytes);
+                    if !records.is_empty() {
+                        self.append(Purpose::State, records, out);
+                    } else if self.appends.is_empty() {
+                        // Without any state, nothing of the log is needed.
+                        let (offset, bytes) = (first.unwrap_or(-1), *bytes);
+                        self.rewrite = Rewrite::Trimming { bytes };
+                        out.push(Action::Trim { offset });
+                        return;
+                    } else {
+                        return;
+                    }
+                }
+                Rewrite::Trimming { .. } => return,
+            }
+        }
+    }
+
+    fn append(&mut self, purpose: Purpose, records: Vec<Record>, out: &mut Vec<Action>) {
+        let number = self.next_append;
+        self.next_append += 1;
+        self.appends.push_back(Append { number, purpose, result: None });
+        out.push(Action::Append { append: number, records });
+    }
+}
+
+/// The next records, of so many bytes together or one more.
+fn chunk(rest: &mut std::vec::IntoIter<Record>, bytes: usize) -> Vec<Record> {
+    let (mut records, mut len) = (Vec::new(), 0);
+    while len < bytes {
+        let Some(record) = rest.next() else { break };
+        len += record.key.len() + record.value.as_ref().map_or(0, Vec::len);
+        records.push(record);
+    }
+    records
+}
+
+/// How Kafka tells clients of a coordinator that its append failed.
+fn shown_as(error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+        | ErrorCode::NOT_ENOUGH_REPLICAS
+        | ErrorCode::REQUEST_TIMED_OUT => ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::KAFKA_STORAGE_ERROR => {
+            ErrorCode::NOT_COORDINATOR
+        }
+        ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE => {
+            ErrorCode::UNKNOWN_SERVER_ERROR
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,491 @@
+//! The groups of one shard: a coordinator for each partition of `__consumer_offsets` that it owns.
+//! Loads them, carries out what they want, and lets their time pass.
+
+use super::figures::{GroupFigures, OffsetFigures};
+use super::group_log::{Action, Bounds, GroupLog, Place};
+use super::logs::ReplyTo;
+use super::router::{Reply, Request};
+use super::state::{Phase, Shard, now_ms};
+use super::sync::Event;
+use crate::api::data::{AppendRequest, ReadRequest, TrimRequest};
+use crate::controller::Image;
+use crate::group::{self, List, Record, Response, Settings, Ticket};
+use crate::types::topic_name::GROUP_STATE;
+use crate::types::{BrokerConfigs, ErrorCode, TopicPartition};
+use crate::wire::records::{
+    BatchBuilder, BatchHeader, Compression, DECOMPRESSED_BYTES_MAX, batches, records,
+};
+use bytes::Bytes;
+use futures_lite::FutureExt;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// The most that a record needs beside its key and its value: lengths, deltas, counts.
+const RECORD_OVERHEAD: usize = 32;
+
+/// A request that waits for its answer.
+struct Waiting {
+    to: ReplyTo,
+    tp: TopicPartition,
+    /// It may wait for other members, for as long as they like.
+    on_others: bool,
+    /// The answer where there is no coordinator any more.
+    refused: Response,
+}
+
+/// See the module.
+pub struct Groups {
+    logs: RefCell<BTreeMap<TopicPartition, GroupLog>>,
+    waiting: RefCell<HashMap<Ticket, Waiting>>,
+    next_ticket: Cell<Ticket>,
+    actions: RefCell<VecDeque<(TopicPartition, Action)>>,
+    acting: Cell<bool>,
+    /// What the timer waits for.
+    armed_ms: Cell<i64>,
+    rearm: Event,
+    settings: Settings,
+    load_bytes: usize,
+    bounds: Bounds,
+}
+
+fn settings_of(configs: &BrokerConfigs) -> Settings {
+    let kafkas = Settings::default();
+    let number = |name: &str| configs.number(name);
+    let int = |name: &str, default: i32| number(name).map_or(default, |it| it as i32);
+    Settings {
+        group_min_session_timeout_ms: int(
+            "group.min.session.timeout.ms",
+            kafkas.group_min_session_timeout_ms,
+        ),
+        group_max_session_timeout_ms: int(
+            "group.max.session.timeout.ms",
+            kafkas.group_max_session_timeout_ms,
+        ),
+        group_initial_rebalance_delay_ms: int(
+            "group.initial.rebalance.delay.ms",
+            kafkas.group_initial_rebalance_delay_ms,
+        ),
+        group_max_size: int("group.max.size", kafkas.group_max_size),
+        offsets_retention_ms: number("offsets.retention.minutes")
+            .map_or(kafkas.offsets_retention_ms, |it| it.saturating_mul(60_000)),
+        offsets_retention_check_interval_ms: number("offsets.retention.check.interval.ms")
+            .unwrap_or(kafkas.offsets_retention_check_interval_ms),
+        offset_metadata_max_bytes: int(
+            "offset.metadata.max.bytes",
+            kafkas.offset_metadata_max_bytes,
+        ),
+        hash_seed: uuid::Uuid::new_v4().as_u64_pair().0,
+    }
+}
+
+/// Batches of these records, none larger than `max_bytes`.
+fn to_batches(
+    records: &[Record],
+    max_bytes: usize,
+    now_ms: i64,
+) -> Result<Vec<(Bytes, BatchHeader)>, ErrorCode> {
+    let mut batches = Vec::new();
+    let mut builder = BatchBuilder::new(Compression::None);
+    let mut finish = |builder: &mut BatchBuilder| {
+        let whole = std::mem::replace(builder, BatchBuilder::new(Compression::None));
+        if whole.is_empty() {
+            return Ok(());
+        }
+        if whole.len() > max_bytes {
+            return Err(ErrorCode::MESSAGE_TOO_LARGE);
+        }
+        let batch = Bytes::from(whole.build());
+        let header = BatchHeader::parse(&batch).map_err(|_| ErrorCode::UNKNOWN_SERVER_ERROR)?;
+        batches.push((batch, header));
+        Ok(())
+    };
+    for record in records {
+        let value = record.value.as_deref();
+        let len = record.key.len() + value.map_or(0, <[u8]>::len) + RECORD_OVERHEAD;
+        if builder.len() + len > max_bytes {
+            finish(&mut builder)?;
+        }
+        builder.push(now_ms, Some(&record.key), value, &[]);
+    }
+    finish(&mut builder)?;
+    Ok(batches)
+}
+
+impl Groups {
+    /// No groups yet.
+    pub fn new(configs: &BrokerConfigs) -> Self {
+        let load_bytes = configs.number("offsets.load.buffer.size").unwrap_or(5 << 20);
+        Self {
+            logs: RefCell::default(),
+            waiting: RefCell::default(),
+            next_ticket: Cell::new(1),
+            actions: RefCell::default(),
+            acting: Cell::new(false),
+            armed_ms: Cell::new(i64::MAX),
+            rearm: Event::default(),
+            settings: settings_of(configs),
+            load_bytes: usize::try_from(load_bytes).unwrap_or(5 << 20),
+            bounds: Bounds::default(),
+        }
+    }
+
+    fn next_deadline(&self) -> Option<i64> {
+        self.logs.borrow().values().filter_map(GroupLog::next_deadline).min()
+    }
+}
+
+impl Shard {
+    /// Takes over metadata: coordinators follow the partitions of their topic.
+    pub fn apply_groups(self: &Rc<Self>, before: &Image, image: &Image) {
+        let topic = image.topic(GROUP_STATE);
+        let mut actions = Vec::new();
+        let gone: Vec<TopicPartition> = {
+            let mut logs = self.groups.logs.borrow_mut();
+            let gone: Vec<_> = logs
+                .keys()
+                .copied()
+                .filter(|tp| topic.is_none_or(|it| it.id != tp.topic))
+                .collect();
+            for tp in &gone {
+                logs.remove(tp);
+            }
+            gone
+        };
+        for tp in gone {
+            self.refuse_groups(|it| it.tp == tp);
+        }
+        for id in image.deleting().filter(|id| !before.is_deleting(*id)) {
+            let Some(topic) = before.topic_by_id(id) else { continue };
+            for (tp, log) in self.groups.logs.borrow_mut().iter_mut() {
+                let mut out = Vec::new();
+                log.topic_deleted(now_ms(), &topic.name, id, &mut out);
+                actions.extend(out.into_iter().map(|it| (*tp, it)));
+            }
+        }
+        for (tp, action) in actions {
+            self.act(tp, vec![action]);
+        }
+        let Some(topic) = topic else { return };
+        for (partition, state) in (0..).zip(topic.partitions.iter()) {
+            let tp = TopicPartition { topic: topic.id, partition };
+            let mine = tp.shard(self.common.shards) == self.id && state.leader == image.node_id;
+            if mine && !self.groups.logs.borrow().contains_key(&tp) {
+                let log = GroupLog::new(self.groups.settings.clone(), self.groups.bounds);
+                self.groups.logs.borrow_mut().insert(tp, log);
+                let empty = self.with_logs(|logs| {
+                    logs.core(tp).is_some_and(|(_, core)| core.log_end() == core.log_start())
+                });
+                if empty {
+                    self.loaded(tp);
+                } else {
+                    let shard = self.clone();
+                    glommio::spawn_local(async move { shard.load(tp).await }).detach();
+                }
+            }
+        }
+    }
+
+    // ---- Loading ----
+
+    fn loaded(self: &Rc<Self>, tp: TopicPartition) {
+        let image = self.image();
+        let mut out = Vec::new();
+        if let Some(log) = self.groups.logs.borrow_mut().get_mut(&tp) {
+            log.loaded(now_ms(), &image, &mut out);
+        }
+        self.act(tp, out);
+    }
+
+    /// Reads a log from its start to its end.
+    async fn load(self: Rc<Self>, tp: TopicPartition) {
+        let begun = std::time::Instant::now();
+        match self.load_records(tp).await {
+            Ok(count) => {
+                let ms = begun.elapsed().as_millis() as u64;
+                tracing::debug!(partition = tp.partition, records = count, ms, "groups loaded");
+                self.loaded(tp);
+            }
+            Err(why) => {
+                tracing::error!(
+                    "the groups of {GROUP_STATE}-{} cannot be loaded: {why}",
+                    tp.partition
+                );
+                if let Some(log) = self.groups.logs.borrow_mut().get_mut(&tp) {
+                    log.broken();
+                }
+            }
+        }
+    }
+
+    async fn load_records(self: &Rc<Self>, tp: TopicPartition) -> Result<u64, String> {
+        let start = self.with_logs(|logs| logs.core(tp).map(|(_, core)| core.log_start()));
+        let start = start.ok_or("there is no such partition")?;
+        let (mut offset, mut count) = (start, 0);
+        loop {
+            let max_bytes = self.groups.load_bytes;
+            let read = ReadRequest {
+                index: 0,
+                tp,
+                offset,
+                max_bytes,
+                current_leader_epoch: -1,
+                committed: false,
+            };
+            let result = self.read_all(&[read], max_bytes).await.remove(0);
+            if result.error.is_err() {
+                return Err(result.error.to_string());
+            }
+            if result.slices.is_empty() {
+                return Ok(count);
+            }
+            let from = offset;
+            for slice in &result.slices {
+                for (header, batch) in batches(slice) {
+                    if let Some(log) = self.groups.logs.borrow_mut().get_mut(&tp) {
+                        count += load_batch(log, &header, batch, start)?;
+                    }
+                    offset = header.next_offset();
+                    glommio::yield_if_needed().await;
+                }
+            }
+            if offset == from {
+                return Err(format!("there is no whole batch at {offset}"));
+            }
+        }
+    }
+
+    // ---- Serving ----
+
+    /// Asks the coordinator of a partition.
+    pub fn ask_group(self: &Rc<Self>, tp: TopicPartition, request: group::Request, to: ReplyTo) {
+        let on_others = matches!(request, group::Request::Join(_) | group::Request::Sync(_));
+        let refused = Response::refused(&request, ErrorCode::NOT_COORDINATOR);
+        // Whoever waits for others holds up the end.
+        let ends = on_others && self.phase.get() != Phase::Serving;
+        if ends || !self.groups.logs.borrow().contains_key(&tp) {
+            self.reply(to, Reply::Group(refused));
+            return;
+        }
+        let ticket = self.groups.next_ticket.get();
+        self.groups.next_ticket.set(ticket + 1);
+        let waiting = Waiting { to, tp, on_others, refused };
+        self.groups.waiting.borrow_mut().insert(ticket, waiting);
+        let mut out = Vec::new();
+        if let Some(log) = self.groups.logs.borrow_mut().get_mut(&tp) {
+            log.request(now_ms(), ticket, request, &mut out);
+        }
+        self.act(tp, out);
+    }
+
+    /// The groups of all coordinators here.
+    pub fn list_groups(&self, list: &List) -> Result<Vec<group::Listed>, ErrorCode> {
+        let mut listed = Vec::new();
+        for log in self.groups.logs.borrow_mut().values_mut() {
+            listed.extend(log.list(now_ms(), list)?);
+        }
+        Ok(listed)
+    }
+
+    /// Answers those that wait and are such that there is no coordinator.
+    fn refuse_groups(&self, which: impl Fn(&Waiting) -> bool) {
+        let mut waiting = self.groups.waiting.borrow_mut();
+        let refused: Vec<Waiting> = waiting.extract_if(|_, it| which(it)).map(|it| it.1).collect();
+        drop(waiting);
+        for it in refused {
+            self.reply(it.to, Reply::Group(it.refused));
+        }
+    }
+
+    /// Carries out actions in order. What they lead to at once comes after them.
+    fn act(self: &Rc<Self>, tp: TopicPartition, actions: Vec<Action>) {
+        let groups = &self.groups;
+        groups.actions.borrow_mut().extend(actions.into_iter().map(|it| (tp, it)));
+        if groups.acting.replace(true) {
+            return;
+        }
+        loop {
+            let next = groups.actions.borrow_mut().pop_front();
+            let Some((tp, action)) = next else { break };
+            match action {
+                Action::Reply { ticket, response } => {
+                    let waiting = groups.waiting.borrow_mut().remove(&ticket);
+                    if let Some(it) = waiting {
+                        self.reply(it.to, Reply::Group(response));
+                    }
+                }
+                Action::Append { append, records } => self.append_group(tp, append, &records),
+                Action::Trim { offset } => self.trim_group(tp, offset),
+            }
+        }
+        groups.acting.set(false);
+        let deadline = groups.logs.borrow().get(&tp).and_then(GroupLog::next_deadline);
+        if deadline.is_some_and(|at| at < groups.armed_ms.get()) {
+            groups.armed_ms.set(i64::MIN);
+            groups.rearm.notify();
+        }
+    }
+
+    fn append_group(self: &Rc<Self>, tp: TopicPartition, append: u64, records: &[Record]) {
+        let image = self.image();
+        let max_bytes = image.topic_by_id(tp.topic).map(|it| it.config.max_message_bytes as usize);
+        let batches = match max_bytes {
+            Some(max_bytes) => to_batches(records, max_bytes, now_ms()),
+            None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        };
+        let batches = match batches {
+            Ok(batches) => batches,
+            Err(error) => return self.group_appended(tp, append, Err(error)),
+        };
+        let bytes = batches.iter().map(|(batch, _)| batch.len() as u64).sum();
+        let appends = (0..).zip(batches).map(|(index, (batch, header))| AppendRequest {
+            index,
+            tp,
+            batch,
+            header,
+            log_append_time: None,
+        });
+        let shard = self.clone();
+        self.ask(self.id, Request::Append(appends.collect()), move |reply| {
+            let Reply::Appended(results) = reply else { return };
+            let failed = results.iter().map(|it| it.error).find(|it| it.is_err());
+            let base_offset = results.first().map_or(-1, |it| it.base_offset);
+            let result = failed.map_or(Ok(Place { base_offset, bytes }), Err);
+            shard.group_appended(tp, append, result);
+        });
+    }
+
+    fn group_appended(
+        self: &Rc<Self>,
+        tp: TopicPartition,
+        append: u64,
+        result: Result<Place, ErrorCode>,
+    ) {
+        let mut out = Vec::new();
+        if let Some(log) = self.groups.logs.borrow_mut().get_mut(&tp) {
+            log.appended(now_ms(), append, result, &mut out);
+        }
+        self.act(tp, out);
+    }
+
+    fn trim_group(self: &Rc<Self>, tp: TopicPartition, offset: i64) {
+        let shard = self.clone();
+        let trim = TrimRequest { index: 0, tp, offset };
+        self.ask(self.id, Request::Trim(vec![trim]), move |reply| {
+            let Reply::Trimmed(results) = reply else { return };
+            let error = results.first().map_or(ErrorCode::UNKNOWN_SERVER_ERROR, |it| it.error);
+            let result = if error.is_err() { Err(error) } else { Ok(()) };
+            tracing::debug!(partition = tp.partition, ?result, "groups rewritten");
+            let mut out = Vec::new();
+            if let Some(log) = shard.groups.logs.borrow_mut().get_mut(&tp) {
+                log.trimmed(now_ms(), result, &mut out);
+            }
+            shard.act(tp, out);
+        });
+    }
+
+    // ---- Time ----
+
+    /// Lets the time of groups pass, for ever.
+    pub async fn run_groups(self: Rc<Self>) {
+        let groups = &self.groups;
+        loop {
+            let next = groups.next_deadline().unwrap_or(i64::MAX);
+            groups.armed_ms.set(next);
+            let left = next.saturating_sub(now_ms());
+            if left > 0 {
+                let earlier = groups.rearm.until(|| groups.armed_ms.get() == i64::MIN);
+                // Not even a month: a timer of thousands of years is no timer.
+                let left = Duration::from_millis(left.min(1 << 31) as u64);
+                earlier.or(glommio::timer::sleep(left)).await;
+                continue;
+            }
+            let due: Vec<TopicPartition> = groups.logs.borrow().keys().copied().collect();
+            for tp in due {
+                // Members that cannot be heard any more have not gone silent.
+                if self.phase.get() != Phase::Serving {
+                    return;
+                }
+                let mut out = Vec::new();
+                if let Some(log) = groups.logs.borrow_mut().get_mut(&tp) {
+                    log.tick(now_ms(), &mut out);
+                }
+                self.act(tp, out);
+            }
+            glommio::yield_if_needed().await;
+        }
+    }
+
+    /// The end is near: those who wait for others are answered, and no rewrite goes on.
+    pub fn drain_groups(self: &Rc<Self>) {
+        self.refuse_groups(|it| it.on_others);
+        let all: Vec<TopicPartition> = self.groups.logs.borrow().keys().copied().collect();
+        for tp in all {
+            let mut out = Vec::new();
+            if let Some(log) = self.groups.logs.borrow_mut().get_mut(&tp) {
+                log.stop_rewriting(now_ms(), &mut out);
+            }
+            self.act(tp, out);
+        }
+    }
+
+    /// What is known of each group here, with pauses for others.
+    pub async fn group_figures(self: &Rc<Self>) -> Vec<GroupFigures> {
+        let all: Vec<TopicPartition> = self.groups.logs.borrow().keys().copied().collect();
+        let mut figures: Vec<GroupFigures> = Vec::new();
+        for tp in all {
+            if let Some(log) = self.groups.logs.borrow().get(&tp) {
+                let core = log.coordinator();
+                let mut by_id: HashMap<&str, usize> = HashMap::new();
+                for it in core.groups() {
+                    by_id.insert(it.group_id, figures.len());
+                    figures.push(GroupFigures {
+                        group_id: it.group_id.to_owned(),
+                        state: it.state,
+                        members: it.members as u64,
+                        offsets: Vec::with_capacity(it.offsets),
+                    });
+                }
+                for it in core.offsets() {
+                    if let Some(at) = by_id.get(it.group_id) {
+                        figures[*at].offsets.push(OffsetFigures {
+                            topic: it.topic.to_owned(),
+                            topic_id: it.topic_id,
+                            partition: it.partition,
+                            offset: it.offset,
+                            lag: None,
+                        });
+                    }
+                }
+            }
+            glommio::yield_if_needed().await;
+        }
+        figures
+    }
+}
+
+/// Loads the records of one batch from `start` on; how many.
+fn load_batch(
+    log: &mut GroupLog,
+    header: &BatchHeader,
+    batch: &[u8],
+    start: i64,
+) -> Result<u64, String> {
+    log.loaded_batch(batch.len() as u64);
+    // A marker of a transaction says nothing of groups.
+    if header.is_control() {
+        return Ok(0);
+    }
+    let mut count = 0;
+    let all = records(batch, DECOMPRESSED_BYTES_MAX).map_err(|e| e.to_string())?;
+    for record in &all {
+        let record = record.map_err(|e| format!("a batch at {}: {e}", header.base_offset))?;
+        if record.offset >= start {
+            log.load(record.key, record.value, record.timestamp)
+                .map_err(|e| format!("the record at offset {}: {e}", record.offset))?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
