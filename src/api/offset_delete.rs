@@ -17,8 +17,15 @@ use crate::wire::{Reader, WireError};
 pub struct Plan {
     /// What the coordinator is to be asked; the group counts even where no partition is left.
     pub delete: DeleteOffsets,
-    /// Topic, and its partitions with their errors; `None` where the coordinator is asked.
-    topics: Vec<(String, Vec<(i32, Option<ErrorCode>)>)>,
+    topics: Vec<Answered>,
+}
+
+/// A topic of the answer.
+#[derive(Debug)]
+struct Answered {
+    name: String,
+    /// Partition, and its error; `None` where the coordinator is asked.
+    partitions: Vec<(i32, Option<ErrorCode>)>,
 }
 
 /// Reads a request. Partitions that do not exist are answered without the coordinator.
@@ -33,7 +40,8 @@ pub fn plan(body: &[u8], version: i16, image: &Image) -> Result<Plan, WireError>
         let numbers: Vec<i32> = topic.partitions.iter().map(|it| it.partition_index).collect();
         let unknown = |number| (!exists(number)).then_some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         let name = topic.name.to_owned();
-        topics.push((name.clone(), numbers.iter().map(|it| (*it, unknown(*it))).collect()));
+        let answered = numbers.iter().map(|it| (*it, unknown(*it))).collect();
+        topics.push(Answered { name: name.clone(), partitions: answered });
         let partitions: Vec<i32> = numbers.into_iter().filter(|it| exists(*it)).collect();
         if !partitions.is_empty() {
             asked.push(TopicPartitions { name, partitions });
@@ -51,13 +59,13 @@ impl Plan {
         deleted: &DeletedOffsets,
     ) -> Result<Response, WireError> {
         let mut said = deleted.topics.iter().flat_map(|it| &it.partitions).map(|it| it.error);
-        let topics = self.topics.iter().map(|(name, partitions)| {
-            let partitions = partitions.iter().map(|(partition_index, error)| {
+        let topics = self.topics.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|(partition_index, error)| {
                 let error = error.or_else(|| said.next());
                 let error_code = error.unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR).0;
                 OffsetDeleteResponsePartition { partition_index: *partition_index, error_code }
             });
-            OffsetDeleteResponseTopic { name, partitions: partitions.collect() }
+            OffsetDeleteResponseTopic { name: &topic.name, partitions: partitions.collect() }
         });
         let response = OffsetDeleteResponse {
             error_code: deleted.error.0,

@@ -7,6 +7,7 @@ use super::connection::Connection;
 use super::requests::{Answer, Header, respond};
 use super::router::{Reply, Request};
 use super::state::Shard;
+use super::sync::{Receiver, oneshot};
 use crate::api::{
     Response, delete_groups, describe_groups, find_coordinator, heartbeat, join_group, leave_group,
     list_groups, offset_commit, offset_delete, offset_fetch, sync_group,
@@ -206,24 +207,20 @@ impl Asked<'_> {
 }
 
 /// Asks the group's coordinator. As far as that is on this shard, it has begun when this returns.
-fn start(
-    shard: &Rc<Shard>,
-    request: group::Request,
-) -> Result<super::sync::Receiver<Reply>, group::Response> {
+fn start(shard: &Rc<Shard>, request: group::Request) -> Receiver<Reply> {
     let group_id = request.group_id().unwrap_or_default();
-    match find_coordinator::partition_of(group_id, &shard.image()) {
-        Some(tp) => Ok(shard.call(tp.shard(shard.common.shards), Request::Group(tp, request))),
-        None => Err(group::Response::refused(&request, ErrorCode::NOT_COORDINATOR)),
+    if let Some(tp) = find_coordinator::partition_of(group_id, &shard.image()) {
+        return shard.call(tp.shard(shard.common.shards), Request::Group(tp, request));
     }
+    let (tx, rx) = oneshot();
+    tx.send(Reply::Group(group::Response::refused(&request, ErrorCode::NOT_COORDINATOR)));
+    rx
 }
 
 async fn ask(shard: &Rc<Shard>, request: group::Request) -> Result<group::Response, WireError> {
-    match start(shard, request) {
-        Ok(call) => match call.await {
-            Some(Reply::Group(response)) => Ok(response),
-            _ => Err(END),
-        },
-        Err(refused) => Ok(refused),
+    match start(shard, request).await {
+        Some(Reply::Group(response)) => Ok(response),
+        _ => Err(END),
     }
 }
 
@@ -235,13 +232,10 @@ async fn ask_all(
     let calls: Vec<_> = requests.map(|it| start(shard, it)).collect();
     let mut responses = Vec::with_capacity(calls.len());
     for call in calls {
-        responses.push(match call {
-            Ok(call) => match call.await {
-                Some(Reply::Group(response)) => response,
-                _ => return Err(END),
-            },
-            Err(refused) => refused,
-        });
+        match call.await {
+            Some(Reply::Group(response)) => responses.push(response),
+            _ => return Err(END),
+        }
     }
     Ok(responses)
 }
