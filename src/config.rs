@@ -56,6 +56,8 @@ pub struct Settings {
     pub journal_bytes: Option<u64>,
     /// Walk compressed batches record by record, as Kafka does.
     pub strict_validation: bool,
+    /// Produce requests that take this long are logged, ms; none where this is.
+    pub slow_request_ms: Option<u64>,
     /// How to write log lines.
     pub log_format: LogFormat,
     /// What to log, in `tracing`'s filter syntax.
@@ -124,6 +126,9 @@ pub struct Flags {
     /// Check compressed batches record by record, as Kafka does; costs a decompression each
     #[arg(long)]
     pub strict: bool,
+    /// Log produce requests that take this long, ms, with where the time went; 0 never [default: 1000]
+    #[arg(long, value_name = "MS")]
+    pub slow_request_ms: Option<String>,
     /// Set a Kafka broker property, such as num.partitions=4; can be repeated
     #[arg(long = "override", value_name = "PROPERTY=VALUE")]
     pub overrides: Vec<String>,
@@ -158,7 +163,7 @@ pub struct Sources<'a> {
 }
 
 /// Key in the file; the flag is `--key`, the variable `KLAMM_KEY` with `_` for `-`.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "data",
     "listen",
     "advertise",
@@ -169,6 +174,7 @@ const KEYS: [&str; 13] = [
     "node-id",
     "cluster-id",
     "strict",
+    "slow-request-ms",
     "log-format",
     "log",
     "broker",
@@ -332,6 +338,7 @@ fn from_flags(
         ("node-id", &flags.node_id),
         ("cluster-id", &flags.cluster_id),
         ("strict", &strict),
+        ("slow-request-ms", &flags.slow_request_ms),
         ("log-format", &flags.log_format),
         ("log", &flags.log),
     ];
@@ -461,6 +468,10 @@ fn check(
         }
         None => None,
     };
+    let slow_request_ms = match get("slow-request-ms") {
+        Some(w) => Some(number(w, 0, u64::from(u32::MAX), "the time")?).filter(|ms| *ms > 0),
+        None => Some(1000),
+    };
     let property = broker.remove("klamm.batch.validation");
     let strict_validation = match (get("strict"), property.as_deref()) {
         (Some(w), _) => boolean(w)?,
@@ -504,6 +515,7 @@ fn check(
         broker,
         journal_bytes,
         strict_validation,
+        slow_request_ms,
         log_format,
         log_filter,
     })

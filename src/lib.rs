@@ -15,6 +15,8 @@ pub mod controller;
 #[deny(clippy::disallowed_methods)]
 pub mod group;
 #[deny(clippy::disallowed_methods)]
+pub mod metrics;
+#[deny(clippy::disallowed_methods)]
 pub mod partition;
 pub mod shard;
 #[deny(clippy::disallowed_methods)]

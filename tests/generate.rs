@@ -528,6 +528,7 @@ fn write_field(f: &Field) -> String {
     let statement = match &f.kind {
         Kind::Bool => format!("w.bool({name});"),
         Kind::Int8 => format!("w.i8({name});"),
+        Kind::Int16 if f.name == "ErrorCode" => format!("w.error_code({name});"),
         Kind::Int16 => format!("w.i16({name});"),
         Kind::Int32 => format!("w.i32({name});"),
         Kind::Int64 => format!("w.i64({name});"),

@@ -28,8 +28,22 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("api", &["partition", "group", "controller", "storage", "wire", "types", "config"]),
-    ("shard", &["api", "partition", "group", "controller", "storage", "wire", "types", "config"]),
-    ("admin", &["shard", "storage", "types", "config"]),
+    ("metrics", &["wire"]),
+    (
+        "shard",
+        &[
+            "metrics",
+            "api",
+            "partition",
+            "group",
+            "controller",
+            "storage",
+            "wire",
+            "types",
+            "config",
+        ],
+    ),
+    ("admin", &["metrics", "wire", "shard", "storage", "types", "config"]),
     ("cli", &["admin", "shard", "client", "controller", "storage", "wire", "types", "config"]),
 ];
 

@@ -1,19 +1,42 @@
 //! Figures in Prometheus' text format (version 0.0.4).
 //!
 //! Names follow Prometheus' conventions: base units (bytes, seconds), `_total` for what only grows.
-//! Figures of a shard carry `shard`.
+//! All begin with `klamm_`. Figures of a shard carry `shard`; figures of an API (`api="Produce"`) are
+//! those of all shards.
+//!
+//! | names | labels | what |
+//! |---|---|---|
+//! | `requests_total`, `request_bytes_total`, `response_bytes_total` | `api` | requests understood; their bytes; bytes of the answers that were sent |
+//! | `request_duration_seconds` (histogram) | `api` | from the last byte of the request until the kernel has taken the answer; waiting that the client asked for (Fetch, JoinGroup) is part of it |
+//! | `errors_total` | `api`, `error` | error codes in answers, each as often as it stands there |
+//! | `produce_stage_seconds` (histogram) | `shard`, `stage` | where Produce requests spend their time: `receive` (waiting for those that came with it), `decode`, `route` (to the shard that owns the partition), `turn` (until a journal block takes it), `write`, `sync`, `reply`, `send`. `turn`, `write` and `sync` are of the owning shard, the others of the connection's |
+//! | `group_members` | `group`, `state` | members of a consumer group |
+//! | `group_committed_offset`, `group_lag_records` | `group`, `topic`, `partition` | the next offset that the group will read; records from there to the high watermark (no line where the partition is gone) |
+//! | `slow_requests_total` | `shard` | Produce requests slower than `--slow-request-ms` |
+//! | `connections`, `request_bytes` | `shard` | open connections; bytes of requests in memory |
+//! | `memory_used_bytes`, `memory_limit_bytes` | | the memory budget |
+//! | `journal_*`, `segment_*`, `checkpoint_*`, `rounds_total` | `shard` | storage: see the help texts |
+//! | `topics`, `partitions`, `logs` | (`logs`: `shard`) | how many |
 
-use crate::shard::{ProcessFigures, ShardFigures};
+use crate::metrics::{Stage, Times, Traffic};
+use crate::shard::{GroupFigures, OffsetFigures, ProcessFigures, ShardFigures, View};
+use crate::types::ErrorCode;
 use std::fmt::Write;
 
 /// Of the answer.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// Upper bounds of the buckets, in the units of a decade: from a microsecond to 70 s.
+const STEPS: [u64; 6] = [10, 15, 20, 30, 50, 70];
+const DECADES: u32 = 8;
+
 type ShardFigure = (&'static str, &'static str, &'static str, fn(&ShardFigures) -> u64);
 
 const SHARD: &[ShardFigure] = &[
     ("klamm_connections", "gauge", "Open connections.", |s| s.connections),
-    ("klamm_request_bytes", "gauge", "Bytes of requests in memory.", |s| s.request_bytes),
+    ("klamm_requests_in_memory_bytes", "gauge", "Bytes of requests in memory.", |s| {
+        s.request_bytes
+    }),
     ("klamm_disk_full", "gauge", "1 while appends are refused for want of space.", |s| {
         u64::from(s.disk_full)
     }),
@@ -49,12 +72,21 @@ const SHARD: &[ShardFigure] = &[
     ("klamm_checkpoint_written_bytes_total", "counter", "Written to checkpoints.", |s| {
         s.engine.checkpoint_bytes
     }),
+    ("klamm_slow_requests_total", "counter", "Produce requests over --slow-request-ms.", |s| {
+        s.traffic.slow
+    }),
     ("klamm_rounds_total", "counter", "Write-back rounds finished.", |s| s.engine.rounds),
 ];
 
-/// The whole answer.
-pub fn render(process: &ProcessFigures, shards: &[ShardFigures]) -> String {
-    let mut out = String::with_capacity(4096);
+/// Asks all shards, and lays out the whole answer.
+pub async fn collect(view: &View) -> String {
+    let shards = view.shards().await;
+    let groups = view.groups().await;
+    render(&view.process(), &shards, &groups)
+}
+
+fn render(process: &ProcessFigures, shards: &[ShardFigures], groups: &[GroupFigures]) -> String {
+    let mut out = Text(String::with_capacity(64 << 10));
     let whole: [(&str, &str, &str, u64); 6] = [
         ("klamm_connections_accepted_total", "counter", "Connections accepted.", process.accepted),
         ("klamm_panics_total", "counter", "Connections closed by a panic.", process.panics),
@@ -64,40 +96,192 @@ pub fn render(process: &ProcessFigures, shards: &[ShardFigures]) -> String {
         ("klamm_partitions", "gauge", "Partitions.", process.partitions),
     ];
     for (name, kind, help, value) in whole {
-        head(&mut out, name, kind, help);
-        writeln!(out, "{name} {value}").expect("writing to a String cannot fail");
+        out.head(name, kind, help);
+        out.line(name, &[], value);
     }
     for (name, kind, help, value) in SHARD {
-        head(&mut out, name, kind, help);
+        out.head(name, kind, help);
         for (shard, figures) in shards.iter().enumerate() {
-            writeln!(out, "{name}{{shard=\"{shard}\"}} {}", value(figures))
-                .expect("writing to a String cannot fail");
+            out.line(name, &[("shard", &shard.to_string())], value(figures));
         }
     }
-    out
+    let mut all = Traffic::default();
+    for shard in shards {
+        all.add(&shard.traffic);
+    }
+    apis(&mut out, &all);
+    stages(&mut out, shards);
+    consumers(&mut out, groups);
+    out.0
 }
 
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
-    write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n")
-        .expect("writing to a String cannot fail");
+fn consumers(out: &mut Text, groups: &[GroupFigures]) {
+    let name = "klamm_group_members";
+    out.head(name, "gauge", "Members of a consumer group.");
+    for group in groups {
+        out.line(name, &[("group", &group.group_id), ("state", group.state)], group.members);
+    }
+    let each = |out: &mut Text, name: &str, value: fn(&OffsetFigures) -> Option<i64>| {
+        for group in groups {
+            for it in &group.offsets {
+                let partition = it.partition.to_string();
+                let labels =
+                    [("group", &*group.group_id), ("topic", &it.topic), ("partition", &partition)];
+                if let Some(value) = value(it) {
+                    out.line(name, &labels, value);
+                }
+            }
+        }
+    };
+    let name = "klamm_group_committed_offset";
+    out.head(name, "gauge", "The next offset that a group will read.");
+    each(out, name, |it| Some(it.offset));
+    let name = "klamm_group_lag_records";
+    out.head(name, "gauge", "Records between a group's committed offset and the high watermark.");
+    each(out, name, |it| it.lag);
+}
+
+type ApiFigure = (&'static str, &'static str, fn(&crate::metrics::ApiTraffic) -> u64);
+
+const API: &[ApiFigure] = &[
+    ("klamm_requests_total", "Requests that were understood.", |it| it.requests),
+    ("klamm_request_bytes_total", "Their bytes.", |it| it.request_bytes),
+    ("klamm_response_bytes_total", "Bytes of the answers sent.", |it| it.response_bytes),
+];
+
+fn apis(out: &mut Text, all: &Traffic) {
+    for (name, help, value) in API {
+        out.head(name, "counter", help);
+        for (api, it) in all.apis() {
+            out.line(name, &[("api", &api.to_string())], value(it));
+        }
+    }
+    let name = "klamm_errors_total";
+    out.head(name, "counter", "Error codes in answers.");
+    for (api, it) in all.apis() {
+        for (code, times) in &it.errors {
+            let error = ErrorCode(*code).name();
+            out.line(name, &[("api", &api.to_string()), ("error", error)], *times);
+        }
+    }
+    let name = "klamm_request_duration_seconds";
+    out.head(name, "histogram", "From the last byte of a request until its answer is sent.");
+    for (api, it) in all.apis() {
+        out.histogram(name, &[("api", &api.to_string())], &it.times);
+    }
+}
+
+fn stages(out: &mut Text, shards: &[ShardFigures]) {
+    let name = "klamm_produce_stage_seconds";
+    out.head(name, "histogram", "Where Produce requests spend their time.");
+    for (shard, figures) in shards.iter().enumerate() {
+        for stage in Stage::ALL {
+            let labels = [("shard", &*shard.to_string()), ("stage", stage.name())];
+            out.histogram(name, &labels, figures.traffic.stage(stage));
+        }
+    }
+}
+
+/// The answer as it grows.
+struct Text(String);
+
+impl Text {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+    }
+
+    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        self.0.push_str(name);
+        for (at, (label, text)) in labels.iter().enumerate() {
+            let before = if at == 0 { '{' } else { ',' };
+            let text = escape(text);
+            self.write(format_args!("{before}{label}=\"{text}\""));
+        }
+        let close = if labels.is_empty() { "" } else { "}" };
+        self.write(format_args!("{close} {value}\n"));
+    }
+
+    fn histogram(&mut self, name: &str, labels: &[(&str, &str)], times: &Times) {
+        let mut bounds = Vec::new();
+        for decade in 0..DECADES {
+            bounds.extend(STEPS.map(|step| step * 100 * 10u64.pow(decade)));
+        }
+        let bucket = format!("{name}_bucket");
+        for (bound, count) in bounds.iter().zip(times.cumulative(&bounds)) {
+            let le = (*bound as f64 / 1e9).to_string();
+            self.line(&bucket, &[labels, &[("le", &le)]].concat(), count);
+        }
+        self.line(&bucket, &[labels, &[("le", "+Inf")]].concat(), times.count());
+        self.line(&format!("{name}_sum"), labels, times.sum_ns() as f64 / 1e9);
+        self.line(&format!("{name}_count"), labels, times.count());
+    }
+
+    fn write(&mut self, text: std::fmt::Arguments<'_>) {
+        self.0.write_fmt(text).expect("writing to a String cannot fail");
+    }
+}
+
+/// A label's value: `\`, `"` and line ends are escaped.
+fn escape(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains(['\\', '"', '\n']) {
+        text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").into()
+    } else {
+        text.into()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::TopicId;
+    use crate::wire::Tally;
+    use crate::wire::api_keys::ApiKey;
 
     #[test]
     fn every_figure_has_its_type_and_a_line_for_each_shard() {
-        let shard = ShardFigures { connections: 3, ..ShardFigures::default() };
-        let text = render(&ProcessFigures::default(), &[shard, ShardFigures::default()]);
-        assert!(
-            text.contains("# TYPE klamm_connections gauge\nklamm_connections{shard=\"0\"} 3\n")
-        );
-        let types = text.lines().filter(|l| l.starts_with("# TYPE")).count();
-        assert_eq!(types, SHARD.len() + 6);
+        let mut shard = ShardFigures { connections: 3, ..ShardFigures::default() };
+        let mut errors = Tally::default();
+        errors.add(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0);
+        shard.traffic.request(ApiKey::PRODUCE, 10);
+        shard.traffic.response(ApiKey::PRODUCE, 20, 40_000, &errors);
+        let offset = OffsetFigures {
+            topic: "t".into(),
+            topic_id: TopicId::ZERO,
+            partition: 2,
+            offset: 5,
+            lag: Some(7),
+        };
+        let group = GroupFigures {
+            group_id: "g\"1".into(),
+            state: "Stable",
+            members: 3,
+            offsets: vec![offset],
+        };
+        let text = render(&ProcessFigures::default(), &[shard, ShardFigures::default()], &[group]);
+        for expected in [
+            "# TYPE klamm_connections gauge\nklamm_connections{shard=\"0\"} 3\n",
+            "klamm_requests_total{api=\"Produce\"} 1\n",
+            "klamm_errors_total{api=\"Produce\",error=\"UNKNOWN_TOPIC_OR_PARTITION\"} 1\n",
+            "klamm_request_duration_seconds_bucket{api=\"Produce\",le=\"0.00003\"} 0\n",
+            "klamm_request_duration_seconds_bucket{api=\"Produce\",le=\"0.00005\"} 1\n",
+            "klamm_request_duration_seconds_bucket{api=\"Produce\",le=\"+Inf\"} 1\n",
+            "klamm_request_duration_seconds_sum{api=\"Produce\"} 0.00004\n",
+            "klamm_group_members{group=\"g\\\"1\",state=\"Stable\"} 3\n",
+            "klamm_group_lag_records{group=\"g\\\"1\",topic=\"t\",partition=\"2\"} 7\n",
+            "klamm_produce_stage_seconds_count{shard=\"1\",stage=\"sync\"} 0\n",
+        ] {
+            assert!(text.contains(expected), "{expected} is not in\n{text}");
+        }
         for line in text.lines().filter(|l| !l.starts_with('#')) {
             let (name, value) = line.rsplit_once(' ').expect("name and value");
-            assert!(name.starts_with("klamm_") && value.parse::<u64>().is_ok(), "{line}");
+            assert!(name.starts_with("klamm_") && value.parse::<f64>().is_ok(), "{line}");
         }
+    }
+
+    #[test]
+    fn labels_are_escaped() {
+        let mut text = Text(String::new());
+        text.line("n", &[("a", "x\"\\\ny")], 1);
+        assert_eq!(text.0, "n{a=\"x\\\"\\\\\\ny\"} 1\n");
     }
 }

@@ -23,25 +23,8 @@ pub fn start(socket: std::net::TcpListener, view: View) {
     glommio::spawn_local(serve(listener, Rc::new(view))).detach();
 }
 
-impl Shown for View {
-    fn ready(&self) -> bool {
-        View::ready(self)
-    }
-    fn metrics(&self) -> String {
-        metrics::render(&self.process(), &self.shards())
-    }
-}
-
-/// What the admin port shows.
-trait Shown {
-    /// Whether requests are served: false while the broker starts or drains.
-    fn ready(&self) -> bool;
-    /// The figures, in Prometheus' text format.
-    fn metrics(&self) -> String;
-}
-
 /// Serves until the task is dropped.
-async fn serve(listener: TcpListener, shown: Rc<dyn Shown>) {
+async fn serve(listener: TcpListener, view: Rc<View>) {
     let open = Rc::new(Cell::new(0));
     loop {
         let stream = match listener.accept().await {
@@ -56,11 +39,11 @@ async fn serve(listener: TcpListener, shown: Rc<dyn Shown>) {
             continue;
         }
         open.set(open.get() + 1);
-        let (open, shown) = (open.clone(), shown.clone());
+        let (open, view) = (open.clone(), view.clone());
         glommio::spawn_local(async move {
             let service = service_fn(|request| {
-                let answer = answer(&request, &*shown);
-                async move { Ok::<_, Infallible>(answer) }
+                let view = view.clone();
+                async move { Ok::<_, Infallible>(answer(&request, &view).await) }
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 .serve_connection(http::Io(stream), service);
@@ -73,8 +56,11 @@ async fn serve(listener: TcpListener, shown: Rc<dyn Shown>) {
     }
 }
 
-fn answer<B>(request: &Request<B>, shown: &dyn Shown) -> Response<Full<Bytes>> {
-    let (status, kind, body) = route(request.method(), request.uri().path(), shown);
+async fn answer<B>(request: &Request<B>, view: &View) -> Response<Full<Bytes>> {
+    let (status, kind, body) = match route(request.method(), request.uri().path(), view.ready()) {
+        Route::Metrics => (StatusCode::OK, metrics::CONTENT_TYPE, metrics::collect(view).await),
+        Route::Plain(status, text) => (status, TEXT, text.to_owned()),
+    };
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     let kind = hyper::header::HeaderValue::from_static(kind);
@@ -84,17 +70,25 @@ fn answer<B>(request: &Request<B>, shown: &dyn Shown) -> Response<Full<Bytes>> {
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-fn route(method: &Method, path: &str, shown: &dyn Shown) -> (StatusCode, &'static str, String) {
+/// What is answered.
+#[derive(Debug, PartialEq, Eq)]
+enum Route {
+    Plain(StatusCode, &'static str),
+    Metrics,
+}
+
+/// `ready` says whether requests are served: not while the broker starts or drains.
+fn route(method: &Method, path: &str, ready: bool) -> Route {
     let known = ["/health", "/ready", "/metrics"].contains(&path);
     if known && !matches!(*method, Method::GET | Method::HEAD) {
-        return (StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET\n".into());
+        return Route::Plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
     }
     match path {
-        "/health" => (StatusCode::OK, TEXT, "ok\n".into()),
-        "/ready" if shown.ready() => (StatusCode::OK, TEXT, "ready\n".into()),
-        "/ready" => (StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready\n".into()),
-        "/metrics" => (StatusCode::OK, metrics::CONTENT_TYPE, shown.metrics()),
-        _ => (StatusCode::NOT_FOUND, TEXT, "there are /health, /ready and /metrics\n".into()),
+        "/health" => Route::Plain(StatusCode::OK, "ok\n"),
+        "/ready" if ready => Route::Plain(StatusCode::OK, "ready\n"),
+        "/ready" => Route::Plain(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+        "/metrics" => Route::Metrics,
+        _ => Route::Plain(StatusCode::NOT_FOUND, "there are /health, /ready and /metrics\n"),
     }
 }
 
@@ -102,24 +96,17 @@ fn route(method: &Method, path: &str, shown: &dyn Shown) -> (StatusCode, &'stati
 mod tests {
     use super::*;
 
-    struct Fixed(bool);
-    impl Shown for Fixed {
-        fn ready(&self) -> bool {
-            self.0
-        }
-        fn metrics(&self) -> String {
-            "klamm_up 1\n".into()
-        }
-    }
-
     #[test]
     fn routes() {
-        let status = |method, path, ready| route(&method, path, &Fixed(ready)).0.as_u16();
+        let status = |method, path, ready| match route(&method, path, ready) {
+            Route::Plain(status, _) => status.as_u16(),
+            Route::Metrics => 0,
+        };
         assert_eq!(status(Method::GET, "/health", false), 200);
         assert_eq!(status(Method::GET, "/ready", false), 503);
         assert_eq!(status(Method::HEAD, "/ready", true), 200);
         assert_eq!(status(Method::POST, "/metrics", true), 405);
         assert_eq!(status(Method::GET, "/", true), 404);
-        assert_eq!(route(&Method::GET, "/metrics", &Fixed(true)).2, "klamm_up 1\n");
+        assert_eq!(route(&Method::GET, "/metrics", false), Route::Metrics);
     }
 }

@@ -4,6 +4,7 @@
 //! draft, so that two requests that follow each other quickly see each other; the response leaves
 //! when every shard has applied the change, so that the next request on any connection sees it.
 
+use super::Body;
 use super::{
     alter_configs, create_partitions, create_topics, delete_topics, incremental_alter_configs,
 };
@@ -21,7 +22,7 @@ pub const PARTITIONS_MAX: usize = 10_000;
 #[derive(Debug)]
 pub struct AdminOutcome {
     /// Body of the response.
-    pub response: Vec<u8>,
+    pub response: Body,
     /// To be sent when every shard has applied the entry with this index; at once if `None`.
     pub wait_for: Option<u64>,
 }
@@ -54,7 +55,7 @@ pub fn code_and_message<T>(result: &Result<T, Failure>) -> (i16, Option<&str>) {
 #[derive(Debug)]
 pub struct Handled {
     /// Body of the response.
-    pub response: Vec<u8>,
+    pub response: Body,
     /// To be proposed together.
     pub records: Vec<Record>,
 }
@@ -64,17 +65,8 @@ impl Handled {
         records: Vec<Record>,
         encode: impl FnOnce(&mut Writer) -> Result<(), WireError>,
     ) -> Result<Self, WireError> {
-        Ok(Self { response: body(encode)?, records })
+        Ok(Self { response: Body::new(encode)?, records })
     }
-}
-
-/// The bytes that `encode` writes.
-pub fn body(
-    encode: impl FnOnce(&mut Writer) -> Result<(), WireError>,
-) -> Result<Vec<u8>, WireError> {
-    let mut writer = Writer::with_capacity(256);
-    encode(&mut writer)?;
-    Ok(writer.into_vec())
 }
 
 /// Whether [`execute`] takes requests of this API.

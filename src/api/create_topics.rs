@@ -1,7 +1,8 @@
 //! `CreateTopics`: topics with placement by the controller or by hand.
 
+use super::Body;
 use super::admin::{
-    self, Failure, Handled, PARTITIONS_MAX, check_assignment, code_and_message, count, place,
+    Failure, Handled, PARTITIONS_MAX, check_assignment, code_and_message, count, place,
 };
 use super::config_resource::check_topic;
 use crate::controller::{Image, NewPartition, Record};
@@ -77,7 +78,7 @@ pub fn handle(
         })
         .collect();
     let response = CreateTopicsResponse { throttle_time_ms: 0, topics };
-    let response = admin::body(|w| response.encode(w, version))?;
+    let response = Body::new(|w| response.encode(w, version))?;
     let mut records = Vec::new();
     if !request.validate_only {
         for (name, result) in results {
@@ -345,7 +346,7 @@ mod tests {
         topics: Vec<CreatableTopic<'_>>,
         validate_only: bool,
         version: i16,
-    ) -> (Vec<u8>, Vec<Record>) {
+    ) -> (Body, Vec<Record>) {
         let request = CreateTopicsRequest { topics, timeout_ms: 1000, validate_only };
         let body = encode(|w| request.encode(w, version));
         let mut ids = ids();

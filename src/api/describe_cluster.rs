@@ -1,6 +1,7 @@
 //! `DescribeCluster`: the brokers and the controller.
 
-use super::admin::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED, body as to_body};
+use super::Body;
+use super::admin::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED};
 use crate::controller::Image;
 use crate::types::ErrorCode;
 use crate::wire::kafka::describe_cluster_request::DescribeClusterRequest;
@@ -13,7 +14,7 @@ const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;
 
 /// Answers a request, in any version.
-pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Vec<u8>, WireError> {
+pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Body, WireError> {
     let request = DescribeClusterRequest::decode(&mut Reader::new(body), version)?;
     let unsupported = format!("Unsupported endpoint type {}", request.endpoint_type);
     let refuse = |code: ErrorCode, message| {
@@ -29,7 +30,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Vec<u8>, WireE
         ),
         _ => refuse(ErrorCode::UNSUPPORTED_ENDPOINT_TYPE, &unsupported),
     };
-    to_body(|w| response.encode(w, version))
+    Body::new(|w| response.encode(w, version))
 }
 
 fn describe<'a>(request: &DescribeClusterRequest, image: &'a Image) -> DescribeClusterResponse<'a> {

@@ -1,6 +1,7 @@
 //! `DescribeConfigs`: values, where they come from, and what stands behind them.
 
-use super::admin::{Failure, body as to_body};
+use super::Body;
+use super::admin::Failure;
 use super::config_resource::{BROKER, TOPIC, unsupported};
 use crate::controller::Image;
 use crate::types::config_def::Source;
@@ -17,7 +18,7 @@ use crate::wire::kafka::describe_configs_response::{
 use crate::wire::primitives::{Reader, WireError};
 
 /// Answers a request, in any version.
-pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Vec<u8>, WireError> {
+pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Body, WireError> {
     let request = DescribeConfigsRequest::decode(&mut Reader::new(body), version)?;
     let described: Vec<_> =
         request.resources.iter().map(|resource| (resource, describe(resource, image))).collect();
@@ -44,7 +45,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Vec<u8>, WireE
         })
         .collect();
     let response = DescribeConfigsResponse { throttle_time_ms: 0, results };
-    to_body(|w| response.encode(w, version))
+    Body::new(|w| response.encode(w, version))
 }
 
 fn show<'a>(
@@ -130,7 +131,7 @@ mod tests {
         keys: Option<Vec<&str>>,
         version: i16,
         image: &Image,
-    ) -> Vec<u8> {
+    ) -> Body {
         let resource =
             DescribeConfigsResource { resource_type, resource_name, configuration_keys: keys };
         let request = DescribeConfigsRequest {

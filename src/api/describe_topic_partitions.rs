@@ -1,6 +1,7 @@
 //! `DescribeTopicPartitions`: topics page by page, by name (KIP-966).
 
-use super::admin::{TOPIC_OPERATIONS, body as to_body};
+use super::Body;
+use super::admin::{TOPIC_OPERATIONS};
 use super::metadata::leader_error;
 use crate::controller::{Image, Partition};
 use crate::types::ErrorCode;
@@ -13,7 +14,7 @@ use crate::wire::primitives::{Reader, WireError};
 use std::collections::BTreeSet;
 
 /// Answers a request, in any version.
-pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Vec<u8>, WireError> {
+pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Body, WireError> {
     let request = DescribeTopicPartitionsRequest::decode(&mut Reader::new(body), version)?;
     let cursor = request.cursor.as_ref();
     let names: BTreeSet<&str> = request.topics.iter().map(|it| it.name).collect();
@@ -27,7 +28,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Vec<u8>, WireE
             topics: names.iter().copied().map(refuse).collect(),
             ..Default::default()
         };
-        return to_body(|w| response.encode(w, version));
+        return Body::new(|w| response.encode(w, version));
     }
     let topics: Vec<_> = if names.is_empty() {
         let from = cursor.map_or("", |it| it.topic_name);
@@ -73,7 +74,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Vec<u8>, WireE
             break;
         }
     }
-    to_body(|w| response.encode(w, version))
+    Body::new(|w| response.encode(w, version))
 }
 
 /// A cursor must name one of the topics that are asked for, if any are.

@@ -193,7 +193,7 @@ impl Layout {
         let flexible = version >= 12;
         self.w.i32(0);
         if version >= 7 {
-            self.w.i16(plan.error.0);
+            self.w.error_code(plan.error.0);
             self.w.i32(session_id);
         }
         // One entry per run of the same topic: the order of partitions stays what the client asked
@@ -266,7 +266,7 @@ impl Layout {
         let flexible = version >= 12;
         let w = &mut self.w;
         w.i32(partition);
-        w.i16(result.error.0);
+        w.error_code(result.error.0);
         w.i64(result.high_watermark);
         w.i64(result.last_stable);
         if version >= 5 {
@@ -310,7 +310,8 @@ impl Layout {
         let sliced: usize = self.cuts.iter().map(|(_, slice)| slice.len()).sum();
         let len = self.w.len() - 4 + sliced;
         self.w.set_i32(0, len as i32);
-        let text = Bytes::from(self.w.into_vec());
+        let (text, errors) = self.w.into_parts();
+        let text = Bytes::from(text);
         let mut rest = Vec::with_capacity(self.cuts.len() * 2);
         let mut at = self.cuts.first().map_or(text.len(), |(position, _)| *position);
         let head = text.slice(..at);
@@ -324,7 +325,7 @@ impl Layout {
             }
             at = next;
         }
-        Response { head, rest }
+        Response { head, rest, errors }
     }
 }
 

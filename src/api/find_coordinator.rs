@@ -1,6 +1,6 @@
 //! FindCoordinator (KIP-699 for several keys at once): which broker looks after a group.
 
-use super::admin::body as to_body;
+use super::Body;
 use crate::controller::{Broker, Image};
 use crate::types::topic_name::GROUP_STATE;
 use crate::types::{ErrorCode, TopicPartition};
@@ -17,7 +17,7 @@ const TRANSACTION: i8 = 1;
 #[derive(Debug)]
 pub struct Answer {
     /// Body of the response.
-    pub response: Vec<u8>,
+    pub response: Body,
     /// The topic of the groups' state is needed and not there. As with
     /// [`metadata`](super::metadata::Answer::create), the shard has it created and answers again.
     pub create: Option<&'static str>,
@@ -74,7 +74,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Answer, WireEr
             ..Default::default()
         }
     };
-    let response = to_body(|w| response.encode(w, version))?;
+    let response = Body::new(|w| response.encode(w, version))?;
     Ok(Answer { response, create })
 }
 
@@ -122,12 +122,9 @@ mod tests {
     /// Hashes are those of Java.
     #[test]
     fn chooses_as_java_does() {
-        for (group, hash) in [
-            ("", 0),
-            ("a", 97),
-            ("test-group", 627_841_412_i64),
-            ("größe \u{1f600}", 175_604_178),
-        ] {
+        for (group, hash) in
+            [("", 0), ("a", 97), ("test-group", 627_841_412_i64), ("größe \u{1f600}", 175_604_178)]
+        {
             assert_eq!(
                 i64::from(partition_among(group, 1_000_000_007)),
                 hash.abs() % 1_000_000_007,

@@ -3,7 +3,7 @@
 
 use super::testing::{encode, image};
 use super::{
-    alter_configs, create_partitions, create_topics, delete_topics, describe_cluster,
+    Body, alter_configs, create_partitions, create_topics, delete_topics, describe_cluster,
     describe_configs, describe_topic_partitions, incremental_alter_configs, list_config_resources,
     metadata,
 };
@@ -27,7 +27,7 @@ const APIS: [(ApiKey, i16, i16); 10] = [
     (ApiKey::DESCRIBE_TOPIC_PARTITIONS, 0, 0),
 ];
 
-fn answer(key: ApiKey, version: i16, body: &[u8]) -> Result<Vec<u8>, WireError> {
+fn answer(key: ApiKey, version: i16, body: &[u8]) -> Result<Body, WireError> {
     let image = image();
     match key {
         ApiKey::METADATA => metadata::handle(body, version, &image).map(|it| it.response),

@@ -1,6 +1,6 @@
 //! `ListConfigResources`: what has configurations. Version 0 asks for client metrics only.
 
-use super::admin::body as to_body;
+use super::Body;
 use super::config_resource::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, TOPIC};
 use crate::controller::Image;
 use crate::types::ErrorCode;
@@ -11,7 +11,7 @@ use crate::wire::kafka::list_config_resources_response::{
 use crate::wire::primitives::{Reader, WireError};
 
 /// Answers a request, in any version.
-pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Vec<u8>, WireError> {
+pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Body, WireError> {
     let request = ListConfigResourcesRequest::decode(&mut Reader::new(body), version)?;
     let known = [TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP];
     let types = match &request.resource_types[..] {
@@ -35,7 +35,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Vec<u8>, WireE
     } else {
         response.error_code = ErrorCode::UNSUPPORTED_VERSION.0;
     }
-    to_body(|w| response.encode(w, version))
+    Body::new(|w| response.encode(w, version))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `Metadata`: brokers, and topics by name, by id, or all of them.
 
-use super::admin::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED, TOPIC_OPERATIONS, body as to_body};
+use super::Body;
+use super::admin::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED, TOPIC_OPERATIONS};
 use crate::controller::{Image, Partition, Topic};
 use crate::types::topic_name::{GROUP_STATE, check_topic_name, is_internal};
 use crate::types::{ErrorCode, TopicId};
@@ -15,7 +16,7 @@ use std::collections::BTreeSet;
 #[derive(Debug)]
 pub struct Answer {
     /// Body of the response.
-    pub response: Vec<u8>,
+    pub response: Body,
     /// Topics that the client allows to be created by asking for them, and that are not there. The
     /// shard lets [`auto_create`](super::admin::auto_create) create them, waits for its image to
     /// have them, and answers the request again; what is still not there then cannot be created.
@@ -82,7 +83,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Answer, WireEr
         },
         error_code: ErrorCode::NONE.0,
     };
-    Ok(Answer { response: to_body(|w| response.encode(w, version))?, create })
+    Ok(Answer { response: Body::new(|w| response.encode(w, version))?, create })
 }
 
 fn brokers(image: &Image) -> Vec<MetadataResponseBroker<'_>> {
@@ -142,12 +143,12 @@ fn is_invalid(topic: &MetadataRequestTopic<'_>, version: i16) -> bool {
     }
 }
 
-fn refuse(topics: &[MetadataRequestTopic<'_>], version: i16) -> Result<Vec<u8>, WireError> {
+fn refuse(topics: &[MetadataRequestTopic<'_>], version: i16) -> Result<Body, WireError> {
     let topics = topics.iter().map(|it| {
         failed(ErrorCode::INVALID_REQUEST, Some(it.name.unwrap_or_default()), it.topic_id)
     });
     let response = MetadataResponse { topics: topics.collect(), ..MetadataResponse::default() };
-    to_body(|w| response.encode(w, version))
+    Body::new(|w| response.encode(w, version))
 }
 
 fn partition(it: &Partition, index: i32, image: &Image) -> MetadataResponsePartition {

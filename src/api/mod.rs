@@ -42,4 +42,4 @@ mod hostile_tests;
 #[cfg(test)]
 mod testing;
 
-pub use response::Response;
+pub use response::{Body, Response};

@@ -1,5 +1,6 @@
 //! Answers as they go out.
 
+use crate::wire::Tally;
 use crate::wire::header::{RequestHeader, encode_response};
 use crate::wire::{WireError, Writer};
 use bytes::Bytes;
@@ -11,6 +12,35 @@ pub struct Response {
     pub head: Bytes,
     /// What follows, records among it.
     pub rest: Vec<Bytes>,
+    /// The error codes in it.
+    pub errors: Tally,
+}
+
+/// A response's body, on its way to the header that it is for.
+#[derive(Clone, Debug)]
+pub struct Body {
+    bytes: Vec<u8>,
+    errors: Tally,
+}
+
+impl Body {
+    /// What `encode` writes.
+    pub fn new(
+        encode: impl FnOnce(&mut Writer) -> Result<(), WireError>,
+    ) -> Result<Self, WireError> {
+        let mut w = Writer::with_capacity(256);
+        encode(&mut w)?;
+        let (bytes, errors) = w.into_parts();
+        Ok(Self { bytes, errors })
+    }
+}
+
+impl std::ops::Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl Response {
@@ -23,15 +53,17 @@ impl Response {
         encode(&mut w)?;
         let len = w.len() as i32 - 4;
         w.set_i32(0, len);
-        Ok(Self { head: w.into_vec().into(), rest: Vec::new() })
+        let (head, errors) = w.into_parts();
+        Ok(Self { head: head.into(), rest: Vec::new(), errors })
     }
 
     /// The answer with a body that is written already.
-    pub fn from_body(header: &RequestHeader<'_>, body: Vec<u8>) -> Self {
+    pub fn from_body(header: &RequestHeader<'_>, body: Body) -> Self {
         let mut w = begin(header);
         let len = w.len() as i32 - 4 + body.len() as i32;
         w.set_i32(0, len);
-        Self { head: w.into_vec().into(), rest: vec![body.into()] }
+        let Body { bytes, errors } = body;
+        Self { head: w.into_vec().into(), rest: vec![bytes.into()], errors }
     }
 
     /// Bytes of all parts.

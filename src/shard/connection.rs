@@ -4,12 +4,15 @@
 //! vectored send; a task waits for the socket only while the kernel's buffer is full. Timeouts are
 //! looked at once a second for all connections together, so that an idle one costs no timer.
 
-use super::answers::Answers;
+use super::answers::{Answer, Answers, Asked, Traced};
 use super::requests;
 use super::socket::Socket;
 use super::state::{Phase, Shard, now_ms};
 use super::sync::{Charge, Event};
 use crate::api::Response;
+use crate::metrics::Stage;
+use crate::wire::Tally;
+use crate::wire::api_keys::ApiKey;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_lite::FutureExt;
 use std::cell::{Cell, RefCell};
@@ -61,6 +64,14 @@ fn frame_len(buf: &[u8], max: usize) -> Result<Option<usize>, Close> {
     }
 }
 
+/// An answer on its way to the kernel.
+struct Leaving {
+    asked: Asked,
+    traced: Option<Traced>,
+    bytes: usize,
+    errors: Tally,
+}
+
 /// See the module.
 pub struct Connection {
     socket: Socket,
@@ -68,6 +79,12 @@ pub struct Connection {
     answers: RefCell<Answers>,
     out: RefCell<VecDeque<Bytes>>,
     unsent: Cell<usize>,
+    /// Bytes of all answers that were ever queued.
+    queued: Cell<u64>,
+    /// Answers in `out`, in order, and up to which of those bytes each goes.
+    leaving: RefCell<VecDeque<(u64, Leaving)>>,
+    /// When the kernel handed something over last, in ticks of the shard's clock.
+    received: Cell<u64>,
     /// A task waits for the socket to take more.
     writing: Cell<bool>,
     flush_due: Cell<bool>,
@@ -89,6 +106,9 @@ impl Connection {
             answers: RefCell::default(),
             out: RefCell::default(),
             unsent: Cell::new(0),
+            queued: Cell::new(0),
+            leaving: RefCell::default(),
+            received: Cell::new(0),
             writing: Cell::new(false),
             flush_due: Cell::new(false),
             closed: Cell::new(false),
@@ -99,15 +119,26 @@ impl Connection {
         })
     }
 
-    /// A request begins; its number.
-    pub fn open(&self) -> u64 {
+    /// A request of this API begins; its number.
+    pub fn open(&self, api: ApiKey) -> u64 {
         self.understood.set(true);
-        self.answers.borrow_mut().open()
+        self.answers.borrow_mut().open(Asked { api, received: self.received.get() })
+    }
+
+    /// When the kernel handed over the end of what was read last, in ticks of the shard's clock.
+    pub fn received(&self) -> u64 {
+        self.received.get()
     }
 
     /// A request is answered; `None` sends nothing.
-    pub fn answer(self: &Rc<Self>, shard: &Shard, number: u64, response: Option<Response>) {
-        let ready = self.answers.borrow_mut().answer(number, response);
+    pub fn answer(
+        self: &Rc<Self>,
+        shard: &Shard,
+        number: u64,
+        response: Option<Response>,
+        traced: Option<Traced>,
+    ) {
+        let ready = self.answers.borrow_mut().answer(number, response, traced);
         if ready && !self.flush_due.replace(true) {
             shard.flush_later(self);
         }
@@ -118,6 +149,7 @@ impl Connection {
         if !self.closed.replace(true) {
             self.socket.shutdown();
             self.out.borrow_mut().clear();
+            self.leaving.borrow_mut().clear();
             self.unsent.set(0);
         }
         self.room.notify();
@@ -173,16 +205,23 @@ impl Connection {
         self.flush_due.set(false);
         {
             let (mut answers, mut out) = (self.answers.borrow_mut(), self.out.borrow_mut());
-            while let Some(response) = answers.next() {
+            let mut leaving = self.leaving.borrow_mut();
+            while let Some(answer) = answers.next() {
                 if !self.closed.get() {
-                    self.unsent.set(self.unsent.get() + response.len());
+                    let Answer { asked, response, traced } = answer;
+                    let bytes = response.len();
+                    self.unsent.set(self.unsent.get() + bytes);
+                    self.queued.set(self.queued.get() + bytes as u64);
                     out.push_back(response.head);
                     out.extend(response.rest.into_iter().filter(|it| !it.is_empty()));
+                    let errors = response.errors;
+                    leaving
+                        .push_back((self.queued.get(), Leaving { asked, traced, bytes, errors }));
                 }
             }
         }
         if !self.writing.get() {
-            match self.send_some() {
+            match self.send_some(shard) {
                 Ok(true) => {}
                 Ok(false) => self.write_later(shard),
                 Err(_) => self.close(),
@@ -195,7 +234,13 @@ impl Connection {
     }
 
     /// False where the kernel takes no more now.
-    fn send_some(&self) -> io::Result<bool> {
+    fn send_some(&self, shard: &Shard) -> io::Result<bool> {
+        let all = self.send_what_fits();
+        self.count_sent(shard);
+        all
+    }
+
+    fn send_what_fits(&self) -> io::Result<bool> {
         let mut out = self.out.borrow_mut();
         while !out.is_empty() {
             let slices: Vec<IoSlice<'_>> =
@@ -226,13 +271,42 @@ impl Connection {
         Ok(true)
     }
 
+    /// Counts the answers that the kernel has taken.
+    fn count_sent(&self, shard: &Shard) {
+        let mut leaving = self.leaving.borrow_mut();
+        let sent = self.queued.get() - self.unsent.get() as u64;
+        if leaving.front().is_none_or(|(end, _)| *end > sent) {
+            return;
+        }
+        let now = shard.ticks();
+        let mut traffic = shard.traffic.borrow_mut();
+        while leaving.front().is_some_and(|(end, _)| *end <= sent) {
+            let Some((_, it)) = leaving.pop_front() else { break };
+            let ns = shard.ns(it.asked.received, now);
+            traffic.response(it.asked.api, it.bytes, ns, &it.errors);
+            let Some(Traced { mut stages, queued }) = it.traced else { continue };
+            stages.set(Stage::Send, shard.ns(queued, now));
+            traffic.stages(
+                &[Stage::Receive, Stage::Decode, Stage::Route, Stage::Reply, Stage::Send],
+                &stages,
+            );
+            if ns >= shard.common.slow_ns {
+                traffic.slow += 1;
+                shard.tell_slow(&self.peer, it.asked.api, ns, &stages);
+            }
+        }
+        if leaving.capacity() > 64 && leaving.is_empty() {
+            *leaving = VecDeque::new();
+        }
+    }
+
     fn write_later(self: &Rc<Self>, shard: &Rc<Shard>) {
         self.writing.set(true);
         let (connection, shard) = (self.clone(), shard.clone());
         glommio::spawn_local(async move {
             while !connection.closed.get() {
                 let more = match connection.socket.writable().await {
-                    Ok(()) => connection.send_some(),
+                    Ok(()) => connection.send_some(&shard),
                     Err(e) => Err(e),
                 };
                 match more {
@@ -263,7 +337,7 @@ impl Connection {
     }
 
     /// Reads into the room that `buf` has left: false where the client has closed.
-    async fn fill(&self, buf: &mut BytesMut, limit: usize) -> Result<bool, Close> {
+    async fn fill(&self, shard: &Shard, buf: &mut BytesMut, limit: usize) -> Result<bool, Close> {
         loop {
             let spare = buf.spare_capacity_mut();
             let room = spare.len().min(limit);
@@ -273,6 +347,7 @@ impl Connection {
                     // SAFETY: the kernel has written `n` bytes of the spare room.
                     unsafe { buf.set_len(buf.len() + n) };
                     self.active_ms.set(now_ms());
+                    self.received.set(shard.ticks());
                     if self.stalled_ms.get().is_some() && self.unsent.get() == 0 {
                         self.stalled_ms.set(None);
                     }
@@ -344,7 +419,7 @@ impl Connection {
             if buf.capacity() - buf.len() < 1024 {
                 buf.reserve(SMALL_FRAME);
             }
-            if !self.fill(&mut buf, usize::MAX).await? {
+            if !self.fill(shard, &mut buf, usize::MAX).await? {
                 return Err(Close::Gone);
             }
         }
@@ -375,7 +450,7 @@ impl Connection {
             }
             let end = if charges.len() == 1 { piece } else { whole };
             let missing = end - frame.len();
-            if !self.fill(&mut frame, missing).await? {
+            if !self.fill(shard, &mut frame, missing).await? {
                 return Ok(None);
             }
         }

@@ -1,10 +1,11 @@
 //! What the broker says of itself, for the admin port.
 
+use crate::metrics::Traffic;
 use crate::storage::engine::EngineStats;
 use crate::types::TopicId;
 
 /// What one shard says of itself.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ShardFigures {
     /// Its storage.
     pub engine: EngineStats,
@@ -14,6 +15,8 @@ pub struct ShardFigures {
     pub request_bytes: u64,
     /// The disk counts as full.
     pub disk_full: bool,
+    /// What it has received and answered.
+    pub traffic: Traffic,
 }
 
 /// What the process says of itself.

@@ -4,7 +4,7 @@
 use super::figures::{GroupFigures, OffsetFigures};
 use super::group_log::{Action, Bounds, GroupLog, Place};
 use super::logs::ReplyTo;
-use super::router::{Reply, Request};
+use super::router::{Appends, Reply, Request};
 use super::state::{Phase, Shard, now_ms};
 use super::sync::Event;
 use crate::api::data::{AppendRequest, ReadRequest, TrimRequest};
@@ -347,13 +347,17 @@ impl Shard {
             log_append_time: None,
         });
         let shard = self.clone();
-        self.ask(self.id, Request::Append(appends.collect()), move |reply| {
-            let Reply::Appended(results) = reply else { return };
-            let failed = results.iter().map(|it| it.error).find(|it| it.is_err());
-            let base_offset = results.first().map_or(-1, |it| it.base_offset);
-            let result = failed.map_or(Ok(Place { base_offset, bytes }), Err);
-            shard.group_appended(tp, append, result);
-        });
+        self.ask(
+            self.id,
+            Request::Append(Appends { appends: appends.collect(), routed: self.mark() }),
+            move |reply| {
+                let Reply::Appended(results, _) = reply else { return };
+                let failed = results.iter().map(|it| it.error).find(|it| it.is_err());
+                let base_offset = results.first().map_or(-1, |it| it.base_offset);
+                let result = failed.map_or(Ok(Place { base_offset, bytes }), Err);
+                shard.group_appended(tp, append, result);
+            },
+        );
     }
 
     fn group_appended(

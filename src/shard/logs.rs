@@ -1,7 +1,7 @@
 //! The partitions of one shard: their cores, the engine that keeps their records, and who waits for
 //! what. Synchronous: what is to be told to others comes out as [`Outbox`].
 
-use super::router::{Notice, Reply};
+use super::router::{Appends, Notice, Reply, Trace};
 use crate::api::data::{
     AppendRequest, Appended, EpochAnswer, EpochQuery, LogSize, ReadRequest, ReadResult,
     TrimRequest, Trimmed,
@@ -9,7 +9,7 @@ use crate::api::data::{
 use crate::api::delete_records::new_start;
 use crate::controller::{Image, Topic};
 use crate::partition::{Append as Accepted, Partition};
-use crate::storage::engine::{Append, Engine, Event, Slot};
+use crate::storage::engine::{Append, Engine, Event, Moments, Slot};
 use crate::storage::log::LogConfig;
 use crate::storage::reads::{ColdRead, Read, ReadError};
 use crate::types::{ErrorCode, TopicConfig, TopicId, TopicPartition};
@@ -52,7 +52,7 @@ struct Part {
 
 /// What the engine's tokens stand for.
 enum Task {
-    Append { left: usize, results: Vec<Appended>, reply: ReplyTo },
+    Append { left: usize, results: Vec<Appended>, trace: Trace, reply: ReplyTo },
     Trim { left: usize, results: Vec<Trimmed>, slots: Vec<(Slot, i64)>, reply: ReplyTo },
     Drop,
 }
@@ -81,7 +81,7 @@ pub struct Logs {
     waiters: Slab<Waiter>,
     waiter_keys: HashMap<(usize, u64), usize>,
     /// Appends for which there is no room now, in order.
-    deferred: VecDeque<(Vec<AppendRequest>, ReplyTo)>,
+    deferred: VecDeque<(Appends, u64, ReplyTo)>,
     /// Logs of deleted topics that are not gone yet.
     dropping: HashSet<TopicPartition>,
     shard: usize,
@@ -196,10 +196,11 @@ impl Logs {
         self.parts[slot.index()].as_mut().expect("an open partition")
     }
 
-    /// Appends, or keeps the batches until there is room.
+    /// Appends, or keeps the batches until there is room. They `arrived` then, in ticks.
     pub fn append(
         &mut self,
-        appends: Vec<AppendRequest>,
+        appends: Appends,
+        arrived: u64,
         reply: ReplyTo,
         now_ms: i64,
         out: &mut Outbox,
@@ -207,41 +208,44 @@ impl Logs {
         if self.engine.disk_is_full() {
             let full =
                 |it: &AppendRequest| Appended::failed(it.index, ErrorCode::KAFKA_STORAGE_ERROR);
-            let results = appends.iter().map(full).collect();
-            out.replies.push((reply, Reply::Appended(results)));
+            let results = appends.appends.iter().map(full).collect();
+            out.replies.push((reply, Reply::Appended(results, Trace::default())));
         } else if self.deferred.is_empty() && self.engine.admits() {
-            self.append_now(appends, reply, now_ms, out);
+            self.append_now(appends, arrived, reply, now_ms, out);
         } else {
-            self.deferred.push_back((appends, reply));
+            self.deferred.push_back((appends, arrived, reply));
         }
     }
 
     /// Appends what had to wait, as far as there is room now.
     pub fn retry(&mut self, now_ms: i64, out: &mut Outbox) {
         while !self.deferred.is_empty() && (self.engine.admits() || self.engine.disk_is_full()) {
-            let Some((appends, reply)) = self.deferred.pop_front() else { break };
+            let Some((appends, arrived, reply)) = self.deferred.pop_front() else { break };
             if self.engine.disk_is_full() {
                 let results = appends
+                    .appends
                     .iter()
                     .map(|it| Appended::failed(it.index, ErrorCode::KAFKA_STORAGE_ERROR))
                     .collect();
-                out.replies.push((reply, Reply::Appended(results)));
+                out.replies.push((reply, Reply::Appended(results, Trace::default())));
             } else {
-                self.append_now(appends, reply, now_ms, out);
+                self.append_now(appends, arrived, reply, now_ms, out);
             }
         }
     }
 
     fn append_now(
         &mut self,
-        appends: Vec<AppendRequest>,
+        Appends { appends, routed }: Appends,
+        arrived: u64,
         reply: ReplyTo,
         now_ms: i64,
         out: &mut Outbox,
     ) {
         let results = Vec::with_capacity(appends.len());
+        let trace = Trace { routed, arrived, moments: Moments::default() };
         // One more is left until all are started.
-        let key = self.tasks.insert(Task::Append { left: 1, results, reply });
+        let key = self.tasks.insert(Task::Append { left: 1, results, trace, reply });
         for append in appends {
             let (result, waits) = self.append_one(append, key, now_ms);
             let Task::Append { left, results, .. } = &mut self.tasks[key] else {
@@ -302,9 +306,9 @@ impl Logs {
         let Some(Task::Append { left, .. }) = self.tasks.get_mut(key) else { return };
         *left -= 1;
         if *left == 0
-            && let Task::Append { results, reply, .. } = self.tasks.remove(key)
+            && let Task::Append { results, trace, reply, .. } = self.tasks.remove(key)
         {
-            out.replies.push((reply, Reply::Appended(results)));
+            out.replies.push((reply, Reply::Appended(results, trace)));
         }
     }
 
@@ -342,13 +346,16 @@ impl Logs {
             *left += usize::from(started.is_some());
             slots.extend(started);
         }
-        self.done(key, out);
+        self.done(key, Moments::default(), out);
     }
 
     /// Something under this token is durable.
-    fn done(&mut self, key: usize, out: &mut Outbox) {
+    fn done(&mut self, key: usize, moments: Moments, out: &mut Outbox) {
         match self.tasks.get_mut(key) {
-            Some(Task::Append { .. }) => self.appended(key, out),
+            Some(Task::Append { trace, .. }) => {
+                trace.moments = moments;
+                self.appended(key, out);
+            }
             Some(Task::Trim { left, .. }) => {
                 *left -= 1;
                 if *left == 0
@@ -373,7 +380,7 @@ impl Logs {
     pub fn event(&mut self, event: Event, out: &mut Outbox) {
         match event {
             Event::Durable { slot, end } => self.durable(slot, end, out),
-            Event::Done { token } => self.done(token as usize, out),
+            Event::Done { token, moments } => self.done(token as usize, moments, out),
             Event::LogStart { slot, offset } => {
                 if let Some(Some(part)) = self.parts.get_mut(slot.index()) {
                     part.core.advance_log_start(offset);

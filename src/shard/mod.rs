@@ -12,6 +12,7 @@ mod limits;
 mod listener;
 mod logs;
 mod offsets;
+mod produce;
 mod requests;
 mod router;
 mod socket;

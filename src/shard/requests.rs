@@ -5,9 +5,9 @@ use super::group_requests;
 use super::router::{Notice, Reply, Request};
 use super::state::{Phase, Shard, now_ms};
 use super::sync::Charge;
-use crate::api::data::{AppendRequest, ReadRequest, ReadResult};
+use crate::api::data::{ReadRequest, ReadResult};
 use crate::api::{
-    Response, admin, api_versions, delete_records, describe_cluster, describe_configs,
+    Body, Response, admin, api_versions, delete_records, describe_cluster, describe_configs,
     describe_log_dirs, describe_topic_partitions, fetch, init_producer_id, list_config_resources,
     list_offsets, metadata, offset_for_leader_epoch, produce,
 };
@@ -17,7 +17,6 @@ use crate::wire::header::{RequestHeader, decode_request};
 use crate::wire::{Reader, WireError};
 use bytes::Bytes;
 use futures_lite::FutureExt;
-use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -51,15 +50,19 @@ pub fn begin(
     let body = frame.slice(at..);
     let malformed =
         |e: WireError| Close::Refused(format!("{api} version {version} that cannot be read: {e}"));
-    let number = connection.open();
-    let answer = |response| connection.answer(shard, number, Some(response));
-    let with_body = |result: Result<Vec<u8>, WireError>| {
+    let number = connection.open(api);
+    shard.traffic.borrow_mut().request(api, frame.len());
+    let answer = |response| connection.answer(shard, number, Some(response), None);
+    let with_body = |result: Result<Body, WireError>| {
         result.map(|body| Response::from_body(&header, body)).map_err(malformed)
     };
     let image = shard.image();
     match api {
         ApiKey::API_VERSIONS => answer(api_versions::handle(&header, &body).map_err(malformed)?),
-        ApiKey::PRODUCE => produce(shard, connection, header, &body, number, charges, malformed)?,
+        ApiKey::PRODUCE => {
+            super::produce::begin(shard, connection, header, &body, number, charges)
+                .map_err(malformed)?;
+        }
         ApiKey::FETCH => {
             let max = image.broker_configs.number("fetch.max.bytes").unwrap_or(55 << 20);
             // What is sent stays in memory until the client has taken it.
@@ -171,7 +174,7 @@ pub(super) fn respond(
     let (shard_2, connection) = (shard.clone(), connection.clone());
     shard.start(async move {
         match AssertUnwindSafe(run).catch_unwind().await {
-            Ok(Ok(response)) => connection.answer(&shard_2, number, Some(response)),
+            Ok(Ok(response)) => connection.answer(&shard_2, number, Some(response), None),
             Ok(Err(e)) => connection.refuse(&format!("a request that cannot be read: {e}")),
             Err(_) => {
                 shard_2.count_panic();
@@ -183,7 +186,7 @@ pub(super) fn respond(
 }
 
 /// Groups requests by the shard that owns their partition.
-fn by_owner<T>(
+pub(super) fn by_owner<T>(
     items: Vec<T>,
     shards: usize,
     tp: impl Fn(&T) -> TopicPartition,
@@ -200,80 +203,6 @@ fn by_owner<T>(
         }
     }
     groups
-}
-
-// ---- Produce ----
-
-/// A Produce request that waits for its owners.
-struct Producing {
-    plan: RefCell<produce::Plan>,
-    left: Cell<usize>,
-    header: Header,
-    number: u64,
-    connection: Rc<Connection>,
-    charges: Cell<Vec<Charge>>,
-}
-
-fn produce(
-    shard: &Rc<Shard>,
-    connection: &Rc<Connection>,
-    header: Header,
-    body: &Bytes,
-    number: u64,
-    charges: Vec<Charge>,
-    malformed: impl Fn(WireError) -> Close,
-) -> Result<(), Close> {
-    let settings = produce::Settings { now_ms: now_ms(), strict: shard.common.strict };
-    let (plan, appends) =
-        produce::plan(body, header.version, &shard.image(), settings).map_err(malformed)?;
-    let groups = by_owner(appends, shard.common.shards, |it: &AppendRequest| it.tp);
-    let producing = Rc::new(Producing {
-        plan: RefCell::new(plan),
-        left: Cell::new(groups.len() + 1),
-        header,
-        number,
-        connection: connection.clone(),
-        charges: Cell::new(charges),
-    });
-    if !producing.plan.borrow().wants_answer() {
-        connection.answer(shard, number, None);
-    }
-    for (owner, appends) in groups {
-        let (producing, shard_2) = (producing.clone(), shard.clone());
-        shard.ask(owner, Request::Append(appends), move |reply| {
-            if let Reply::Appended(results) = reply {
-                let mut plan = producing.plan.borrow_mut();
-                for it in results {
-                    plan.enter(it);
-                }
-            }
-            producing.one_less(&shard_2);
-        });
-    }
-    producing.one_less(shard);
-    Ok(())
-}
-
-impl Producing {
-    /// One of those that are waited for has answered.
-    fn one_less(&self, shard: &Rc<Shard>) {
-        self.left.set(self.left.get() - 1);
-        if self.left.get() > 0 {
-            return;
-        }
-        drop(self.charges.take());
-        let plan = self.plan.borrow();
-        if !plan.wants_answer() {
-            if let Some(error) = plan.error() {
-                self.connection.refuse(&format!("a record that wants no answer failed: {error}"));
-            }
-            return;
-        }
-        match plan.response(&self.header, &shard.image()) {
-            Ok(response) => self.connection.answer(shard, self.number, Some(response)),
-            Err(e) => self.connection.refuse(&format!("cannot answer: {e}")),
-        }
-    }
 }
 
 // ---- Fetch ----

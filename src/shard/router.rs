@@ -1,12 +1,14 @@
 //! Messages between shards: one there, one back, in order for each pair of shards.
 
-use super::figures::GroupFigures;
+use super::figures::{GroupFigures, ShardFigures};
+use crate::api::Body;
 use crate::api::data::{
     AppendRequest, Appended, EpochAnswer, EpochQuery, LogSize, OffsetAnswer, OffsetQuery,
     ReadRequest, ReadResult, TrimRequest, Trimmed,
 };
 use crate::controller::Image;
 use crate::group;
+use crate::storage::engine::Moments;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
 use crate::wire::WireError;
 use crate::wire::api_keys::ApiKey;
@@ -25,7 +27,7 @@ const CHANNEL_DEPTH: usize = 4096;
 /// What one shard asks of another.
 pub enum Request {
     /// Append, and answer when it is durable.
-    Append(Vec<AppendRequest>),
+    Append(Appends),
     /// Read; where that gives less than is wanted, tell `waiter` once there is more.
     Read {
         /// What.
@@ -43,6 +45,8 @@ pub enum Request {
     Trim(Vec<TrimRequest>),
     /// How large the logs are.
     Sizes,
+    /// What it says of itself.
+    Figures,
     /// Take over the metadata.
     Apply(Arc<Image>),
     /// To shard 0: change the metadata.
@@ -72,10 +76,29 @@ pub enum Request {
     Close,
 }
 
+/// Batches of one request, all for partitions of one shard.
+pub struct Appends {
+    /// The batches.
+    pub appends: Vec<AppendRequest>,
+    /// When they were sent on their way, in ticks.
+    pub routed: u64,
+}
+
+/// When the append that took longest got how far, in ticks; all zero where nothing was appended.
+#[derive(Clone, Copy, Default)]
+pub struct Trace {
+    /// It was sent on its way to the owner.
+    pub routed: u64,
+    /// It came there.
+    pub arrived: u64,
+    /// Its journal block.
+    pub moments: Moments,
+}
+
 /// What it hears.
 pub enum Reply {
     /// To `Append`.
-    Appended(Vec<Appended>),
+    Appended(Vec<Appended>, Trace),
     /// To `Read`, and whether the waiter was noted.
     Read(Vec<ReadResult>, bool),
     /// To `Offsets`.
@@ -86,8 +109,8 @@ pub enum Reply {
     Trimmed(Vec<Trimmed>),
     /// To `Sizes`.
     Sizes(Vec<LogSize>),
-    /// To `Admin`: the body of the response.
-    Admin(Result<Vec<u8>, WireError>),
+    /// To `Figures`.
+    Figures(Box<ShardFigures>),
     /// To `Group`.
     Group(group::Response),
     /// To `ListGroups`; an error where a coordinator cannot tell.
@@ -96,6 +119,8 @@ pub enum Reply {
     GroupFigures(Vec<GroupFigures>),
     /// To `Ends`, in its order: high watermarks; `None` where there is no such partition.
     Ends(Vec<Option<i64>>),
+    /// To `Admin`: the body of the response.
+    Admin(Result<Body, WireError>),
     /// To `ProducerIds`: the first, and how many.
     ProducerIds(i64, i32),
     /// It is done.

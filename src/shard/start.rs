@@ -12,8 +12,8 @@ use crate::storage::identity::{Expected, Identity};
 use crate::storage::recovery::{self, OpenError, OpenOptions, TopicState};
 use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
 
 /// Everything that shards are made of.
 pub struct Opened {
@@ -99,7 +99,7 @@ pub fn open(settings: &Settings) -> Result<Opened, ServeError> {
         strict: settings.strict_validation,
         disk,
         counters: Counters::default(),
-        figures: (0..shards).map(|_| Mutex::default()).collect(),
+        slow_ns: settings.slow_request_ms.map_or(u64::MAX, |ms| ms.saturating_mul(1_000_000)),
         pending: (0..shards).map(|_| AtomicU64::new(0)).collect(),
     });
     Ok(Opened {

@@ -6,17 +6,20 @@ use super::connection::Connection;
 use super::figures::ShardFigures;
 use super::groups::Groups;
 use super::logs::{Logs, Outbox, Progress, ReplyTo};
-use super::router::{Message, Notice, Reply, Request, Way};
+use super::router::{Message, Notice, Reply, Request, Trace, Way};
 use super::sync::{Event, Receiver, Room, Sender, oneshot};
 use crate::api::data::{ReadRequest, ReadResult};
 use crate::api::describe_log_dirs::Volume;
 use crate::api::fetch_session::Sessions;
 use crate::controller::Image;
+use crate::metrics::{Stage, Stages, Traffic};
 use crate::storage::disk::RealDisk;
+use crate::storage::engine::Moments;
 use crate::storage::io::{Completion, Op, Submission};
 use crate::storage::reads::ColdRead;
 use crate::storage::ring::{Asker, Ring};
 use crate::storage::space::{RESERVE, Space, Verdict, judge};
+use crate::wire::api_keys::ApiKey;
 use bytes::Bytes;
 use futures_lite::FutureExt;
 use slab::Slab;
@@ -26,8 +29,11 @@ use std::future::Future;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+
+/// Lines about slow requests in a second, of one shard.
+const SLOW_LINES: u32 = 10;
 
 /// Figures of the whole process.
 #[derive(Debug, Default)]
@@ -46,10 +52,10 @@ pub struct Common {
     pub strict: bool,
     /// The data directory.
     pub disk: RealDisk,
+    /// Produce requests that take this long are logged, ns.
+    pub slow_ns: u64,
     /// Figures.
     pub counters: Counters,
-    /// Figures of each shard, which it brings up to date once a second.
-    pub figures: Vec<Mutex<ShardFigures>>,
     /// By shard: bytes that are to be placed on the disk yet, as of its last tick.
     pub pending: Vec<AtomicU64>,
 }
@@ -117,6 +123,12 @@ pub struct Shard {
     pub admin: Option<Admin>,
     /// Producer ids taken from the controller: the next, and how many are left.
     pub producer_ids: Cell<(i64, i32)>,
+    /// What was received and answered.
+    pub traffic: RefCell<Traffic>,
+    clock: quanta::Clock,
+    mark: Cell<u64>,
+    /// The second that slow requests are logged in, and how many were.
+    slow: Cell<(i64, u32)>,
 }
 
 /// What a shard is made of.
@@ -184,7 +196,49 @@ impl Shard {
             changed: Event::default(),
             admin,
             producer_ids: Cell::new((0, 0)),
+            traffic: RefCell::default(),
+            clock: quanta::Clock::new(),
+            mark: Cell::new(0),
+            slow: Cell::new((0, 0)),
         })
+    }
+
+    /// The processor's clock, in ticks that all shards share: cheaper than to ask the kernel for the
+    /// time. Only differences mean something, see [`ns`](Self::ns).
+    pub fn ticks(&self) -> u64 {
+        let now = self.clock.raw();
+        self.mark.set(now);
+        now
+    }
+
+    /// What [`ticks`](Self::ticks) gave last.
+    pub fn mark(&self) -> u64 {
+        self.mark.get()
+    }
+
+    /// From one moment in ticks to a later one, ns; 0 where it is not later.
+    pub fn ns(&self, from: u64, to: u64) -> u64 {
+        if to <= from { 0 } else { self.clock.delta_as_nanos(from, to) }
+    }
+
+    /// Enters what an append's owner has seen of it.
+    pub fn trace(&self, trace: &Trace, stages: &mut Stages) {
+        let Moments { built, written, synced } = trace.moments;
+        stages.set(Stage::Route, self.ns(trace.routed, trace.arrived));
+        stages.set(Stage::Turn, self.ns(trace.arrived, built));
+        stages.set(Stage::Write, self.ns(built, written));
+        stages.set(Stage::Sync, self.ns(written, synced));
+    }
+
+    /// Logs a slow request: a few of them each second, so that a slow disk is not kept busy with it.
+    pub fn tell_slow(&self, peer: &str, api: ApiKey, ns: u64, stages: &Stages) {
+        let second = now_ms() / 1000;
+        let (since, told) = self.slow.get();
+        let told = if since == second { told } else { 0 };
+        self.slow.set((second, told + 1));
+        if told < SLOW_LINES {
+            tracing::warn!(shard = self.id, peer, %api, ms = ns / 1_000_000, "slow, µs: {stages}");
+        }
     }
 
     /// The metadata as this shard has applied it.
@@ -258,6 +312,7 @@ impl Shard {
             let submissions = {
                 let mut events = Vec::new();
                 let mut logs = self.logs.borrow_mut();
+                logs.engine.at(self.ticks());
                 for (asker, completion) in completed.drain(..) {
                     match asker {
                         Asker::Engine => logs.engine.complete(now, completion, &mut events),
@@ -345,6 +400,15 @@ impl Shard {
             fatal(&message);
         }
         for (to, reply) in out.replies {
+            if let Reply::Appended(_, trace) = &reply
+                && trace.moments.synced > 0
+            {
+                let mut stages = Stages::default();
+                self.trace(trace, &mut stages);
+                self.traffic
+                    .borrow_mut()
+                    .stages(&[Stage::Turn, Stage::Write, Stage::Sync], &stages);
+            }
             self.reply(to, reply);
         }
         for (shard, notice) in out.notices {
@@ -440,7 +504,8 @@ impl Shard {
                     self.look_at_space();
                 }
                 let mut out = Outbox::default();
-                self.logs.borrow_mut().append(appends, to, now_ms(), &mut out);
+                let arrived = self.mark.get();
+                self.logs.borrow_mut().append(appends, arrived, to, now_ms(), &mut out);
                 self.send_out(out);
                 self.kick();
             }
@@ -503,6 +568,10 @@ impl Shard {
                 drop(logs);
                 self.reply(to, Reply::Ends(ends));
             }
+            Request::Figures => {
+                let figures = Box::new(self.figures());
+                self.reply(to, Reply::Figures(figures));
+            }
             Request::Apply(image) => {
                 let before = self.image();
                 self.apply(Some(before), &image);
@@ -537,7 +606,11 @@ impl Shard {
 
     /// Reads partitions of this shard, at most so many bytes together, unless the first batch is
     /// larger.
-    pub async fn read_all(self: &Rc<Self>, reads: &[ReadRequest], max_bytes: usize) -> Vec<ReadResult> {
+    pub async fn read_all(
+        self: &Rc<Self>,
+        reads: &[ReadRequest],
+        max_bytes: usize,
+    ) -> Vec<ReadResult> {
         let mut results = Vec::with_capacity(reads.len());
         let mut total = 0;
         for it in reads {
@@ -673,7 +746,6 @@ impl Shard {
                 }
             }
             self.pump();
-            self.publish_figures();
             let idle = self.image.borrow().broker_configs.number("connections.max.idle.ms");
             let idle = idle.unwrap_or(600_000);
             for (_, connection) in self.connections.borrow().iter() {
@@ -717,17 +789,16 @@ impl Shard {
         verdict
     }
 
-    /// Brings this shard's figures up to date.
-    pub fn publish_figures(&self) {
+    /// This shard's figures.
+    fn figures(&self) -> ShardFigures {
         let logs = self.logs.borrow();
-        let figures = ShardFigures {
+        ShardFigures {
             engine: logs.engine.stats(),
             connections: self.connections.borrow().len() as u64,
             request_bytes: (self.room.used() + self.large_room.used()) as u64,
             disk_full: logs.engine.disk_is_full(),
-        };
-        let mut shown = self.common.figures[self.id].lock().unwrap_or_else(PoisonError::into_inner);
-        *shown = figures;
+            traffic: self.traffic.borrow().clone(),
+        }
     }
 
     /// The data directory and its volume.

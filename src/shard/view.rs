@@ -5,10 +5,9 @@ use super::router::{Reply, Request};
 use super::state::{Phase, Shard};
 use crate::types::TopicPartition;
 use std::rc::Rc;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-/// The running broker, seen from shard 0. Figures of the other shards are up to a second old.
+/// The running broker, seen from shard 0.
 pub struct View(Rc<Shard>);
 
 impl View {
@@ -35,11 +34,17 @@ impl View {
         }
     }
 
-    /// Figures of each shard.
-    pub fn shards(&self) -> Vec<ShardFigures> {
-        self.0.publish_figures();
-        let each = self.0.common.figures.iter();
-        each.map(|it| *it.lock().unwrap_or_else(PoisonError::into_inner)).collect()
+    /// Figures of each shard, as of now.
+    pub async fn shards(&self) -> Vec<ShardFigures> {
+        let calls: Vec<_> =
+            (0..self.0.common.shards).map(|shard| self.0.call(shard, Request::Figures)).collect();
+        let mut all = Vec::with_capacity(calls.len());
+        for call in calls {
+            if let Some(Reply::Figures(figures)) = call.await {
+                all.push(*figures);
+            }
+        }
+        all
     }
 
     /// Every group with what it has committed and its lag, by group id. Asks all shards; they pause

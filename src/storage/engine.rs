@@ -73,6 +73,8 @@ pub enum Event {
     Done {
         /// The asker's.
         token: u64,
+        /// When its block was made, written and synced.
+        moments: Moments,
     },
     /// Retention moved the start of a log, durably.
     LogStart {
@@ -167,6 +169,18 @@ pub(super) struct Acks {
     /// The last staged item in it.
     ticket: u64,
     relaxed_told: bool,
+    moments: Moments,
+}
+
+/// Moments of a journal block, in the units of [`Engine::at`]. The engine only hands them back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moments {
+    /// The turn that made it.
+    pub built: u64,
+    /// The disk has said that it is written.
+    pub written: u64,
+    /// The disk has said that it is synced.
+    pub synced: u64,
 }
 
 /// Somebody waits for an entry.
@@ -221,6 +235,7 @@ pub struct Engine {
     pub(super) idle_due: bool,
     /// Something happened that the next turn looks at.
     look: bool,
+    moment: u64,
     disk_full: bool,
     /// Bytes that may be appended until the next verdict on the disk's space.
     allowance: u64,
@@ -259,6 +274,7 @@ impl Engine {
             checkpoint_due: false,
             idle_due: false,
             look: true,
+            moment: 0,
             disk_full: false,
             allowance: u64::MAX,
             failed: false,
@@ -473,6 +489,11 @@ impl Engine {
         }
     }
 
+    /// What the time is, in units of the caller's: for [`Moments`] and nothing else.
+    pub fn at(&mut self, moment: u64) {
+        self.moment = moment;
+    }
+
     /// Whether blocks wait for room in the journal.
     pub(super) fn starved(&self) -> bool {
         self.need_room.is_some()
@@ -554,6 +575,7 @@ impl Engine {
         len: usize,
     ) -> (Bytes, Acks) {
         let mut acks = Acks { ticket: items.last().map_or(0, |i| i.0), ..Acks::default() };
+        acks.moments.built = self.moment;
         let mut out = Filling::new(len, &self.options.budget);
         out.push_zeros(block::HEADER + plan.entries() * block::ENTRY);
         let mut table = Vec::with_capacity(plan.entries() * block::ENTRY);
@@ -704,11 +726,14 @@ impl Engine {
         }
         match purpose {
             Purpose::BlockWrite(sequence) => {
-                self.ring.written(sequence);
+                if let Some(acks) = self.ring.written(sequence) {
+                    acks.moments.written = self.moment;
+                }
                 self.tell_relaxed();
             }
             Purpose::BlockSync(sequence) => {
-                for block in self.ring.synced(sequence) {
+                for mut block in self.ring.synced(sequence) {
+                    block.acks.moments.synced = self.moment;
                     self.acknowledge(now_ms, block.acks);
                 }
                 self.round_journal_moved(now_ms);
@@ -733,7 +758,7 @@ impl Engine {
             }
             for given in &block.acks.given {
                 if let Given::Append { token, relaxed: true } = *given {
-                    self.events.push(Event::Done { token });
+                    self.events.push(Event::Done { token, moments: block.acks.moments });
                 }
             }
         }
@@ -755,7 +780,7 @@ impl Engine {
             let (slot, tp, kind, offset, answer) = match given {
                 Given::Append { relaxed: true, .. } if acks.relaxed_told => continue,
                 Given::Append { token, .. } => {
-                    self.events.push(Event::Done { token });
+                    self.events.push(Event::Done { token, moments: acks.moments });
                     continue;
                 }
                 Given::Control { slot, tp, kind, offset, answer } => {
@@ -777,7 +802,9 @@ impl Engine {
                 Kind::Append => {}
             }
             match answer {
-                Answer::Token(token) => self.events.push(Event::Done { token }),
+                Answer::Token(token) => {
+                    self.events.push(Event::Done { token, moments: acks.moments });
+                }
                 Answer::Retention => {
                     if self.find(tp) == Some(slot) {
                         self.events.push(Event::LogStart { slot, offset });

@@ -148,10 +148,10 @@ impl<T> Ring<T> {
     }
 
     /// Marks a block as written.
-    pub fn written(&mut self, sequence: u64) {
-        for block in self.in_flight.iter_mut().filter(|b| b.sequence == sequence) {
-            block.written = true;
-        }
+    pub fn written(&mut self, sequence: u64) -> Option<&mut T> {
+        let block = self.in_flight.iter_mut().find(|b| b.sequence == sequence)?;
+        block.written = true;
+        Some(&mut block.acks)
     }
 
     /// Marks a block as synced, and returns every block that is durable now, in order.

@@ -5,5 +5,7 @@ pub mod header;
 pub mod kafka;
 pub mod primitives;
 pub mod records;
+pub mod tally;
 
 pub use primitives::{Reader, WireError, Writer};
+pub use tally::Tally;

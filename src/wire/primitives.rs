@@ -9,6 +9,7 @@
 //! most [`ALLOCATION_FACTOR`] times the message's bytes, so that many tiny or nested elements, which
 //! take less on the wire than in memory, cost no more than that either.
 
+use super::tally::Tally;
 use crate::types::TopicId;
 
 /// Why bytes are not a message, or a value is not encodable. The peer is at fault when decoding,
@@ -288,17 +289,18 @@ impl<'a> Reader<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Writer {
     bytes: Vec<u8>,
+    errors: Tally,
 }
 
 impl Writer {
     /// An empty message.
-    pub const fn new() -> Self {
-        Self { bytes: Vec::new() }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// An empty message with room for `bytes` bytes.
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes) }
+        Self { bytes: Vec::with_capacity(bytes), errors: Tally::default() }
     }
 
     /// Bytes written.
@@ -321,14 +323,27 @@ impl Writer {
         self.bytes
     }
 
+    /// What is written, and the error codes in it.
+    pub fn into_parts(self) -> (Vec<u8>, Tally) {
+        (self.bytes, self.errors)
+    }
+
     /// Forgets what is written; keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.errors = Tally::default();
     }
 
     /// Appends `bytes` as they are.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// INT16 that is an error code: it is counted.
+    #[inline]
+    pub fn error_code(&mut self, code: i16) {
+        self.errors.add(code);
+        self.i16(code);
     }
 
     /// Overwrites the INT32 written at `position`: a frame's size, once it is known.

@@ -16,7 +16,7 @@ pub fn take(world: &mut World, shard: usize, events: Vec<Event>) {
                 let known = world.engines[shard].offsets(slot).durable_end;
                 assert!(known >= end, "{tp:?}: durable up to {end}, the engine says {known}");
             }
-            Event::Done { token } => {
+            Event::Done { token, .. } => {
                 let asked = world.model.tokens.remove(&token);
                 match asked.unwrap_or_else(|| panic!("token {token} was answered twice")) {
                     Asked::Change(tp) => {

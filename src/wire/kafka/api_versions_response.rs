@@ -94,7 +94,7 @@ impl<'a> ApiVersionsResponse<'a> {
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
         check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
         let flexible = version >= 3;
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.array(&self.api_keys, flexible, |w, x| x.encode(w, version))?;
         if version >= 1 {
             w.i32(self.throttle_time_ms);

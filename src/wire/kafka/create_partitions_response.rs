@@ -79,7 +79,7 @@ impl<'a> CreatePartitionsTopicResult<'a> {
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
         let flexible = version >= 2;
         w.string(self.name, flexible)?;
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message, flexible)?;
         if flexible {
             w.varint(0);

@@ -76,7 +76,7 @@ impl<'a> DeletableGroupResult<'a> {
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
         let flexible = version >= 2;
         w.string(self.group_id, flexible)?;
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         if flexible {
             w.varint(0);
         }

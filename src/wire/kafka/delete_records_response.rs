@@ -118,7 +118,7 @@ impl DeleteRecordsPartitionResult {
         let flexible = version >= 2;
         w.i32(self.partition_index);
         w.i64(self.low_watermark);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         if flexible {
             w.varint(0);
         }

@@ -82,7 +82,7 @@ impl<'a> DescribeClusterResponse<'a> {
         check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
         let flexible = true;
         w.i32(self.throttle_time_ms);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message, flexible)?;
         if version >= 1 {
             w.i8(self.endpoint_type);

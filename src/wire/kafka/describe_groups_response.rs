@@ -120,7 +120,7 @@ impl<'a> DescribedGroup<'a> {
     /// Writes it; fails when a field is set that this version has no place for.
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
         let flexible = version >= 5;
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         if version >= 6 {
             w.nullable_string(self.error_message, flexible)?;
         } else {

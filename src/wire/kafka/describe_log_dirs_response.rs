@@ -44,7 +44,7 @@ impl<'a> DescribeLogDirsResponse<'a> {
         let flexible = version >= 2;
         w.i32(self.throttle_time_ms);
         if version >= 3 {
-            w.i16(self.error_code);
+            w.error_code(self.error_code);
         }
         w.array(&self.results, flexible, |w, x| x.encode(w, version))?;
         if flexible {
@@ -108,7 +108,7 @@ impl<'a> DescribeLogDirsResult<'a> {
     /// Writes it; fails when a field is set that this version has no place for.
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
         let flexible = version >= 2;
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.string(self.log_dir, flexible)?;
         w.array(&self.topics, flexible, |w, x| x.encode(w, version))?;
         if version >= 4 {

@@ -115,7 +115,7 @@ impl<'a> DescribeTopicPartitionsResponseTopic<'a> {
     /// Writes it; fails when a field is set that this version has no place for.
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
         let flexible = true;
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.name, flexible)?;
         w.uuid(self.topic_id);
         w.bool(self.is_internal);
@@ -202,7 +202,7 @@ impl DescribeTopicPartitionsResponsePartition {
     /// Writes it; fails when a field is set that this version has no place for.
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
         let flexible = true;
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.i32(self.partition_index);
         w.i32(self.leader_id);
         w.i32(self.leader_epoch);

@@ -75,7 +75,7 @@ impl<'a> FindCoordinatorResponse<'a> {
             w.i32(self.throttle_time_ms);
         }
         if version <= 3 {
-            w.i16(self.error_code);
+            w.error_code(self.error_code);
         } else {
             check_absent(self.error_code == 0, "error_code")?;
         }
@@ -158,7 +158,7 @@ impl<'a> Coordinator<'a> {
         w.i32(self.node_id);
         w.string(self.host, flexible)?;
         w.i32(self.port);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message, flexible)?;
         if flexible {
             w.varint(0);

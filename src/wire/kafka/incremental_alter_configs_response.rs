@@ -87,7 +87,7 @@ impl<'a> AlterConfigsResourceResponse<'a> {
     /// Writes it; fails when a field is set that this version has no place for.
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
         let flexible = version >= 1;
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message, flexible)?;
         w.i8(self.resource_type);
         w.string(self.resource_name, flexible)?;

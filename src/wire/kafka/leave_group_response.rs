@@ -47,7 +47,7 @@ impl<'a> LeaveGroupResponse<'a> {
         if version >= 1 {
             w.i32(self.throttle_time_ms);
         }
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         if version >= 3 {
             w.array(&self.members, flexible, |w, x| x.encode(w, version))?;
         } else {
@@ -98,7 +98,7 @@ impl<'a> MemberResponse<'a> {
         let flexible = version >= 4;
         w.string(self.member_id, flexible)?;
         w.nullable_string(self.group_instance_id, flexible)?;
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         if flexible {
             w.varint(0);
         }

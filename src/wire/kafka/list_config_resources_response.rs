@@ -42,7 +42,7 @@ impl<'a> ListConfigResourcesResponse<'a> {
         check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
         let flexible = true;
         w.i32(self.throttle_time_ms);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.array(&self.config_resources, flexible, |w, x| x.encode(w, version))?;
         if flexible {
             w.varint(0);

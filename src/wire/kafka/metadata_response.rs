@@ -100,7 +100,7 @@ impl<'a> MetadataResponse<'a> {
             )?;
         }
         if version >= 13 {
-            w.i16(self.error_code);
+            w.error_code(self.error_code);
         }
         if flexible {
             w.varint(0);
@@ -216,7 +216,7 @@ impl<'a> MetadataResponseTopic<'a> {
     /// Writes it; fails when a field is set that this version has no place for.
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
         let flexible = version >= 9;
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         check_null(self.name.as_ref(), version >= 12)?;
         w.nullable_string(self.name, flexible)?;
         if version >= 10 {
@@ -306,7 +306,7 @@ impl MetadataResponsePartition {
     /// Writes it; fails when a field is set that this version has no place for.
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
         let flexible = version >= 9;
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.i32(self.partition_index);
         w.i32(self.leader_id);
         if version >= 7 {

@@ -125,7 +125,7 @@ impl OffsetCommitResponsePartition {
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
         let flexible = version >= 8;
         w.i32(self.partition_index);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         if flexible {
             w.varint(0);
         }

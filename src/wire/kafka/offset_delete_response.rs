@@ -39,7 +39,7 @@ impl<'a> OffsetDeleteResponse<'a> {
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
         check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
         let flexible = false;
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.i32(self.throttle_time_ms);
         w.array(&self.topics, flexible, |w, x| x.encode(w, version))?;
         Ok(())
@@ -101,7 +101,7 @@ impl OffsetDeleteResponsePartition {
     /// Writes it; fails when a field is set that this version has no place for.
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
         w.i32(self.partition_index);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         Ok(())
     }
 }

@@ -65,7 +65,7 @@ impl<'a> OffsetFetchResponse<'a> {
             check_absent(self.topics.is_empty(), "topics")?;
         }
         if (2..=7).contains(&version) {
-            w.i16(self.error_code);
+            w.error_code(self.error_code);
         }
         if version >= 8 {
             w.array(&self.groups, flexible, |w, x| x.encode(w, version))?;
@@ -171,7 +171,7 @@ impl<'a> OffsetFetchResponsePartition<'a> {
             w.i32(self.committed_leader_epoch);
         }
         w.nullable_string(self.metadata, flexible)?;
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         if flexible {
             w.varint(0);
         }
@@ -213,7 +213,7 @@ impl<'a> OffsetFetchResponseGroup<'a> {
         let flexible = true;
         w.string(self.group_id, flexible)?;
         w.array(&self.topics, flexible, |w, x| x.encode(w, version))?;
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         if flexible {
             w.varint(0);
         }
@@ -319,7 +319,7 @@ impl<'a> OffsetFetchResponsePartitions<'a> {
         w.i64(self.committed_offset);
         w.i32(self.committed_leader_epoch);
         w.nullable_string(self.metadata, flexible)?;
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         if flexible {
             w.varint(0);
         }

@@ -124,7 +124,7 @@ impl EpochEndOffset {
     /// Writes it; fails when a field is set that this version has no place for.
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
         let flexible = version >= 4;
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.i32(self.partition);
         w.i32(self.leader_epoch);
         w.i64(self.end_offset);
