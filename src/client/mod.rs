@@ -4,6 +4,7 @@
 //! `metadata` knows who leads, `retry` says when to ask again. `transport` and `cluster` move the
 //! bytes over blocking sockets of `std::net`, so that the tools need neither io_uring nor a runtime.
 
+pub mod admin;
 mod cluster;
 mod error;
 mod metadata;

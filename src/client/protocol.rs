@@ -69,6 +69,12 @@ requests! {
         k::describe_configs_response::DescribeConfigsResponse<'r>, 1, 4;
     k::incremental_alter_configs_request::IncrementalAlterConfigsRequest<'_>,
         k::incremental_alter_configs_response::IncrementalAlterConfigsResponse<'r>, 0, 1;
+    k::delete_records_request::DeleteRecordsRequest<'_>,
+        k::delete_records_response::DeleteRecordsResponse<'r>, 0, 2;
+    k::describe_log_dirs_request::DescribeLogDirsRequest<'_>,
+        k::describe_log_dirs_response::DescribeLogDirsResponse<'r>, 1, 5;
+    k::describe_topic_partitions_request::DescribeTopicPartitionsRequest<'_>,
+        k::describe_topic_partitions_response::DescribeTopicPartitionsResponse<'r>, 0, 0;
 }
 
 /// The bytes of one answer.
@@ -175,6 +181,11 @@ impl Protocol {
             .map(|a| (ApiKey(a.api_key), a.min_version, a.max_version))
             .collect();
         Ok(None)
+    }
+
+    /// What the broker offers: each API with its first and last version.
+    pub fn offered(&self) -> &[(ApiKey, i16, i16)] {
+        &self.offered
     }
 
     /// The version to use for an `R`: the latest that both sides know.

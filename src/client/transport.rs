@@ -2,6 +2,7 @@
 
 use super::ClientError;
 use super::protocol::{Protocol, Reply, Request, frame_len};
+use crate::wire::api_keys::ApiKey;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
@@ -105,6 +106,11 @@ impl Transport {
     /// The version that an `R` is sent in.
     pub fn version<R: Request>(&self) -> Result<i16, ClientError> {
         self.protocol.version::<R>()
+    }
+
+    /// What the broker offers: each API with its first and last version.
+    pub fn offered(&self) -> &[(ApiKey, i16, i16)] {
+        self.protocol.offered()
     }
 
     /// `host:port` of the broker.

@@ -1,6 +1,7 @@
 //! How a tool ends that does not end well.
 
 use crate::client::ClientError;
+use crate::types::ErrorCode;
 use std::io::{self, Write};
 
 /// Why a tool ends early, and what it says. Kafka's tools know the exit codes 0 and 1.
@@ -66,6 +67,57 @@ pub fn client_message(e: &ClientError) -> String {
     }
 }
 
+/// The broker's own words where it refused, and what [`client_message`] says otherwise.
+pub fn message_of(e: &ClientError) -> String {
+    match e {
+        ClientError::Refused { code, message, .. } => {
+            let text = message.as_deref().filter(|m| !m.is_empty());
+            text.unwrap_or_else(|| code.message()).to_owned()
+        }
+        _ => client_message(e),
+    }
+}
+
+/// A refusal as Java shows it, the exception's class before the message; other errors as
+/// [`client_message`] says them.
+pub fn java_message(e: &ClientError) -> String {
+    match e.code() {
+        Some(code) => format!("{}: {}", java_class(code), message_of(e)),
+        None => client_message(e),
+    }
+}
+
+/// The exception that Kafka's Java client throws for an error code.
+pub fn java_class(code: ErrorCode) -> String {
+    let name = match code {
+        ErrorCode::UNKNOWN_SERVER_ERROR => "UnknownServerException",
+        ErrorCode::CORRUPT_MESSAGE => "CorruptRecordException",
+        ErrorCode::REQUEST_TIMED_OUT => "TimeoutException",
+        ErrorCode::MESSAGE_TOO_LARGE => "RecordTooLargeException",
+        ErrorCode::OFFSET_METADATA_TOO_LARGE => "OffsetMetadataTooLarge",
+        ErrorCode::NETWORK_EXCEPTION => "NetworkException",
+        ErrorCode::INVALID_TOPIC_EXCEPTION => "InvalidTopicException",
+        ErrorCode::RECORD_LIST_TOO_LARGE => "RecordBatchTooLargeException",
+        ErrorCode::TOPIC_ALREADY_EXISTS => "TopicExistsException",
+        ErrorCode::INVALID_CONFIG => "InvalidConfigurationException",
+        ErrorCode::NON_EMPTY_GROUP => "GroupNotEmptyException",
+        ErrorCode::KAFKA_STORAGE_ERROR => "KafkaStorageException",
+        _ => "",
+    };
+    if !name.is_empty() {
+        return format!("org.apache.kafka.common.errors.{name}");
+    }
+    // The rest follow a rule: OFFSET_OUT_OF_RANGE is OffsetOutOfRangeException, and where the code
+    // says that something failed, the exception does not.
+    let name = code.name();
+    let name = name.strip_suffix("_FAILED").unwrap_or(name);
+    let words = name.split('_').map(|word| {
+        let (first, rest) = word.split_at(1.min(word.len()));
+        format!("{first}{}", rest.to_lowercase())
+    });
+    format!("org.apache.kafka.common.errors.{}Exception", words.collect::<String>())
+}
+
 impl From<ClientError> for ToolError {
     fn from(e: ClientError) -> Self {
         Self::Failed(client_message(&e))
@@ -78,6 +130,23 @@ impl From<io::Error> for ToolError {
         match e.kind() {
             io::ErrorKind::BrokenPipe => Self::ClosedPipe,
             _ => Self::Failed(format!("standard output: {e}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_javas_classes() {
+        for (code, want) in [
+            (ErrorCode::OFFSET_OUT_OF_RANGE, "OffsetOutOfRangeException"),
+            (ErrorCode::INVALID_CONFIG, "InvalidConfigurationException"),
+            (ErrorCode::TOPIC_AUTHORIZATION_FAILED, "TopicAuthorizationException"),
+            (ErrorCode::REQUEST_TIMED_OUT, "TimeoutException"),
+        ] {
+            assert_eq!(java_class(code), format!("org.apache.kafka.common.errors.{want}"));
         }
     }
 }

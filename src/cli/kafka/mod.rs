@@ -10,12 +10,21 @@
 //! a value or not, `--help` goes to the standard error output with exit code 1, and messages that
 //! scripts match are its own. [`options`] has those rules. `klamm …` keeps to clap.
 
-#![allow(dead_code, reason = "the tools to come use it")]
-
 mod address;
+mod broker_api_versions;
+mod configs;
+mod delete_records;
+#[allow(dead_code, reason = "the console tools use the rest")]
 mod error;
+mod get_offsets;
+mod log_dirs;
+#[allow(dead_code, reason = "the console tools use the rest")]
 mod options;
+#[allow(dead_code, reason = "the console tools use the rest")]
 mod properties;
+mod topic_filter;
+mod topics;
+mod uuid;
 
 pub use error::ToolError;
 
@@ -33,7 +42,15 @@ pub struct Tool {
 }
 
 /// All tools, by name.
-pub static TOOLS: &[Tool] = &[];
+pub static TOOLS: &[Tool] = &[
+    Tool { name: "kafka-broker-api-versions", run: broker_api_versions::run },
+    Tool { name: "kafka-configs", run: configs::run },
+    Tool { name: "kafka-delete-records", run: delete_records::run },
+    Tool { name: "kafka-get-offsets", run: get_offsets::run },
+    Tool { name: "kafka-log-dirs", run: log_dirs::run },
+    Tool { name: "kafka-topic", run: topics::run },
+    Tool { name: "kafka-topics", run: topics::run },
+];
 
 impl Tool {
     /// The tool that a program's path or name says, `bin/kafka-topics.sh` or `kafka-topics`.
