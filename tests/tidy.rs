@@ -44,7 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin", &["metrics", "wire", "shard", "storage", "types", "config"]),
-    ("cli", &["admin", "shard", "client", "controller", "storage", "wire", "types", "config"]),
+    ("cli", &["metrics", "admin", "shard", "client", "controller", "storage", "wire", "types", "config"]),
 ];
 
 /// Where the runtime's types may appear, besides `main.rs`.

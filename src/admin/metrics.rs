@@ -14,6 +14,7 @@
 //! | `group_committed_offset`, `group_lag_records` | `group`, `topic`, `partition` | the next offset that the group will read; records from there to the high watermark (no line where the partition is gone) |
 //! | `slow_requests_total` | `shard` | Produce requests slower than `--slow-request-ms` |
 //! | `connections`, `request_bytes` | `shard` | open connections; bytes of requests in memory |
+//! | `shard_cpu_seconds_total` | `shard` | processor time of the shard's thread |
 //! | `memory_used_bytes`, `memory_limit_bytes` | | the memory budget |
 //! | `journal_*`, `segment_*`, `checkpoint_*`, `rounds_total` | `shard` | storage: see the help texts |
 //! | `topics`, `partitions`, `logs` | (`logs`: `shard`) | how many |
@@ -104,6 +105,11 @@ fn render(process: &ProcessFigures, shards: &[ShardFigures], groups: &[GroupFigu
         for (shard, figures) in shards.iter().enumerate() {
             out.line(name, &[("shard", &shard.to_string())], value(figures));
         }
+    }
+    let name = "klamm_shard_cpu_seconds_total";
+    out.head(name, "counter", "Processor time of a shard's thread.");
+    for (shard, figures) in shards.iter().enumerate() {
+        out.line(name, &[("shard", &shard.to_string())], figures.cpu_ns as f64 / 1e9);
     }
     let mut all = Traffic::default();
     for shard in shards {

@@ -14,6 +14,7 @@ mod output;
 mod partitioner;
 mod produce;
 mod serve;
+mod top;
 mod topic;
 
 pub use error::CliError;
@@ -50,6 +51,8 @@ enum Command {
     Consume(consume::Consume),
     /// Look into a data directory, of a broker that runs or does not
     Log(log::Log),
+    /// Watch a running broker: rates, latency by stage, shards
+    Top(top::Top),
 }
 
 /// Which broker the tools talk to.
@@ -83,6 +86,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Produce(command) => produce::run(&command),
             Command::Consume(command) => consume::run(&command),
             Command::Log(command) => log::run(&command),
+            Command::Top(command) => top::run(&command),
         },
         Err(e) => return wrong_usage(&e, &args),
     };

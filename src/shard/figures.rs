@@ -15,6 +15,8 @@ pub struct ShardFigures {
     pub request_bytes: u64,
     /// The disk counts as full.
     pub disk_full: bool,
+    /// Processor time of its thread, ns.
+    pub cpu_ns: u64,
     /// What it has received and answered.
     pub traffic: Traffic,
 }

@@ -1,0 +1,76 @@
+//! `klamm top`: a running broker, live, from its `/metrics` alone.
+
+mod scrape;
+mod view;
+
+use super::CliError;
+use scrape::{Scrape, fetch};
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+use view::View;
+
+const EXAMPLES: &str = "\
+Examples:
+  klamm serve --admin-listen 127.0.0.1:9392
+  klamm top                            what it does, every second, until Ctrl-C
+  klamm top --json --count 1           one line of JSON, over one second
+
+Stages of a produce request: receive (waits for those that came with it), decode, route (to the
+shard that owns the partition), turn (until a journal block takes it), write, sync, reply, send.";
+
+/// Flags of `klamm top`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Top {
+    /// The broker's --admin-listen
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9392")]
+    admin: String,
+    /// Seconds between two looks
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    interval: f64,
+    /// Stop after so many
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command until Ctrl-C, or `--count` is reached.
+pub fn run(command: &Top) -> Result<(), CliError> {
+    if !(0.1..=3600.0).contains(&command.interval) {
+        return Err(CliError::Usage("--interval: from 0.1 to 3600 seconds".into()));
+    }
+    let pause = Duration::from_secs_f64(command.interval);
+    let screen = std::io::stdout().is_terminal() && !command.json;
+    let mut out = std::io::stdout().lock();
+    let mut before = look(&command.admin)?;
+    let mut left = command.count;
+    while left != Some(0) {
+        std::thread::sleep(pause.saturating_sub(before.1.elapsed()));
+        let after = look(&command.admin)?;
+        let seconds = (after.1 - before.1).as_secs_f64();
+        let view = View::new(&before.0, &after.0, seconds);
+        if command.json {
+            writeln!(out, "{}", view.json())?;
+        } else if screen {
+            // Home, then clear to the end: the screen does not flicker.
+            write!(out, "\x1b[H\x1b[J{}", view.text(&command.admin))?;
+        } else {
+            writeln!(out, "{}", view.text(&command.admin))?;
+        }
+        out.flush()?;
+        before = after;
+        left = left.map(|it| it - 1);
+    }
+    Ok(())
+}
+
+fn look(admin: &str) -> Result<(Scrape, Instant), CliError> {
+    let text = fetch(admin, "/metrics").map_err(|e| {
+        CliError::Io(format!(
+            "cannot read http://{admin}/metrics: {e}; is it the broker's --admin-listen?"
+        ))
+    })?;
+    Ok((Scrape::parse(&text), Instant::now()))
+}
