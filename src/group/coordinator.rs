@@ -1,8 +1,16 @@
 //! All groups of one partition of `__consumer_offsets`.
 
-use super::records::{Record, RecordError};
-use super::request::Request;
-use super::response::Response;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use slab::Slab;
+
+use super::offsets::{Offset, Seeded, Topics};
+use super::records::{Key, OffsetValue, Record, RecordError, group_record};
+use super::request::{Describe, Request};
+use super::response::{Described, Response};
+use super::state::{Group, Queued};
+use super::writes::Writes;
 use crate::types::{ErrorCode, TopicId};
 
 /// The owner's number for a request that waits for its answer.
@@ -97,19 +105,66 @@ pub struct OffsetFigures<'a> {
     pub offset: i64,
 }
 
+/// What a group needs to know and may change while it does something.
+pub struct Cx<'a> {
+    pub(super) now_ms: i64,
+    pub(super) settings: &'a Settings,
+    pub(super) topics: &'a mut Topics,
+    pub(super) live_bytes: &'a mut u64,
+    pub(super) writes: &'a mut Writes,
+    pub(super) out: &'a mut Vec<Effect>,
+    /// The group's place.
+    pub(super) key: usize,
+}
+
+impl Cx<'_> {
+    pub(super) fn reply(&mut self, ticket: Ticket, response: Response) {
+        self.out.push(Effect::Reply { ticket, response });
+    }
+}
+
+/// The look for expired offsets goes round all groups, a part at a time.
+#[derive(Debug)]
+struct Sweep {
+    /// When it goes on; `None` before the start.
+    next_ms: Option<i64>,
+    /// The next group's place.
+    next_key: usize,
+}
+
+/// A part of a sweep ends after this many offsets and groups: a millisecond or less.
+const SWEEP_PART: usize = 4_096;
+
 /// All groups of one partition of `__consumer_offsets`.
 #[derive(Debug)]
 pub struct Coordinator {
     settings: Settings,
+    topics: Topics,
+    groups: Slab<Group>,
+    by_id: HashMap<Arc<str>, usize, Seeded>,
+    /// When each group has something to do by time.
+    schedule: BTreeSet<(i64, usize)>,
+    writes: Writes,
+    live_bytes: u64,
+    sweep: Sweep,
 }
 
 impl Coordinator {
     /// No groups.
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        Self {
+            topics: Topics::new(settings.hash_seed),
+            groups: Slab::new(),
+            by_id: HashMap::with_hasher(Seeded(settings.hash_seed)),
+            schedule: BTreeSet::new(),
+            writes: Writes::default(),
+            live_bytes: 0,
+            sweep: Sweep { next_ms: None, next_key: 0 },
+            settings,
+        }
     }
 
-    /// Other settings from now on.
+    /// Other settings from now on; the seed stays.
     pub fn configure(&mut self, settings: Settings) {
         self.settings = settings;
     }
@@ -119,65 +174,234 @@ impl Coordinator {
     pub fn replay(
         &mut self,
         key: Option<&[u8]>,
-        _value: Option<&[u8]>,
+        value: Option<&[u8]>,
         _timestamp_ms: i64,
     ) -> Result<(), RecordError> {
-        key.map(|_| ()).ok_or(RecordError::NoKey)
+        match Key::read(key.ok_or(RecordError::NoKey)?)? {
+            Key::Offset { group, topic, partition } => {
+                let value = value.map(OffsetValue::read).transpose()?;
+                if value.is_none() && !self.by_id.contains_key(group) {
+                    return Ok(());
+                }
+                let key = self.place(group);
+                let group = &mut self.groups[key];
+                let (topics, live_bytes) = (&mut self.topics, &mut self.live_bytes);
+                if let Some(value) = value {
+                    let offset = Offset::new(value);
+                    group.offsets.insert(topics, live_bytes, &group.id, topic, partition, offset);
+                } else if let Some(index) = topics.find(topic) {
+                    group.offsets.remove(topics, live_bytes, &group.id, index, partition);
+                }
+                self.drop_if_gone(key);
+            }
+            Key::Group { group } => {
+                if value.is_some() || self.by_id.contains_key(group) {
+                    let key = self.place(group);
+                    let result = self.groups[key].load(&mut self.live_bytes, value);
+                    self.drop_if_gone(key);
+                    result?;
+                }
+            }
+            Key::Other(_) => {}
+        }
+        Ok(())
     }
 
     /// Loading is over: sessions of the members found run from now.
-    pub fn start(&mut self, _now_ms: i64, _out: &mut Vec<Effect>) {}
+    pub fn start(&mut self, now_ms: i64, out: &mut Vec<Effect>) {
+        let keys: Vec<usize> = self.groups.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.with_group(now_ms, key, out, Group::start);
+        }
+        self.sweep.next_ms = Some(now_ms + self.sweep_interval_ms());
+    }
 
-    /// Takes a request. Its answer is in `out` now or after a later call.
+    fn sweep_interval_ms(&self) -> i64 {
+        self.settings.offsets_retention_check_interval_ms.max(1)
+    }
+
+    /// The place of a group, new or not.
+    fn place(&mut self, id: &str) -> usize {
+        if let Some(&key) = self.by_id.get(id) {
+            return key;
+        }
+        let id = Arc::<str>::from(id);
+        let key = self.groups.insert(Group::new(Arc::clone(&id)));
+        self.by_id.insert(id, key);
+        key
+    }
+
+    fn drop_if_gone(&mut self, key: usize) {
+        let group = &self.groups[key];
+        if group.is_gone() {
+            debug_assert!(group.members.is_empty(), "members of a group that is gone");
+            if let Some(at_ms) = group.scheduled_ms {
+                self.schedule.remove(&(at_ms, key));
+            }
+            self.by_id.remove(&group.id);
+            self.groups.remove(key);
+        }
+    }
+
+    /// Lets a group do something, then whatever waits in its queue and is due, until it has a
+    /// write pending or nothing left to do.
+    fn with_group(
+        &mut self,
+        now_ms: i64,
+        key: usize,
+        out: &mut Vec<Effect>,
+        act: impl FnOnce(&mut Group, &mut Cx<'_>),
+    ) {
+        let mut cx = Cx {
+            now_ms,
+            settings: &self.settings,
+            topics: &mut self.topics,
+            live_bytes: &mut self.live_bytes,
+            writes: &mut self.writes,
+            out,
+            key,
+        };
+        let group = &mut self.groups[key];
+        act(group, &mut cx);
+        group.go_on(&mut cx);
+        let wake_ms = group.wake_ms();
+        if group.scheduled_ms != wake_ms {
+            if let Some(at_ms) = group.scheduled_ms {
+                self.schedule.remove(&(at_ms, key));
+            }
+            if let Some(at_ms) = wake_ms {
+                self.schedule.insert((at_ms, key));
+            }
+            group.scheduled_ms = wake_ms;
+        }
+        self.drop_if_gone(key);
+    }
+
+    /// Takes a request. Its answer is in `out` now or after a later call; that of
+    /// [`Request::List`] and [`Request::Describe`] is there now.
+    ///
+    /// `now_ms` here and elsewhere is the time since the epoch, since it is kept with offsets, but
+    /// of a clock that is not set back or forth: sessions are measured by it.
     pub fn request(
         &mut self,
-        _now_ms: i64,
+        now_ms: i64,
         ticket: Ticket,
         request: Request,
         out: &mut Vec<Effect>,
     ) {
-        let response = Response::refused(&request, ErrorCode::COORDINATOR_NOT_AVAILABLE);
-        out.push(Effect::Reply { ticket, response });
+        match request {
+            Request::List(filter) => {
+                let groups = self.groups.iter();
+                let mut listed: Vec<_> =
+                    groups.filter_map(|(_, group)| group.listed(&filter)).collect();
+                listed.sort_by(|a, b| a.group_id.cmp(&b.group_id));
+                out.push(Effect::Reply { ticket, response: Response::List(listed) });
+            }
+            Request::Describe(Describe { group_id }) => {
+                let described = self.describe(group_id);
+                out.push(Effect::Reply { ticket, response: Response::Describe(described) });
+            }
+            request => {
+                let key = self.place(request.group_id().unwrap_or_default());
+                self.with_group(now_ms, key, out, |group, cx| group.take(cx, ticket, request));
+            }
+        }
     }
 
-    /// An [`Effect::Append`] is durable, or failed with the code of the append. Writes are answered
-    /// in the order in which they were asked for.
+    fn describe(&self, group_id: String) -> Described {
+        let group = self.by_id.get(group_id.as_str()).map(|&key| &self.groups[key]);
+        match group.filter(|it| !it.is_vacant()) {
+            Some(group) => group.described(),
+            None => {
+                let message = format!("Group {group_id} not found.");
+                Described::refused(group_id, ErrorCode::GROUP_ID_NOT_FOUND, Some(message))
+            }
+        }
+    }
+
+    /// An [`Effect::Append`] is durable, or none of its records will ever be: the error is that of
+    /// the append.
     pub fn written(
         &mut self,
-        _now_ms: i64,
-        _write: u64,
-        _result: Result<(), ErrorCode>,
-        _out: &mut Vec<Effect>,
+        now_ms: i64,
+        write: u64,
+        result: Result<(), ErrorCode>,
+        out: &mut Vec<Effect>,
     ) {
+        let Some(key) = self.writes.end(write) else {
+            debug_assert!(false, "write {write} is answered, but was not asked for");
+            return;
+        };
+        self.with_group(now_ms, key, out, |group, cx| group.written(cx, result));
     }
 
     /// Does everything whose time has come.
-    pub fn tick(&mut self, _now_ms: i64, _out: &mut Vec<Effect>) {}
+    pub fn tick(&mut self, now_ms: i64, out: &mut Vec<Effect>) {
+        while let Some(&(at_ms, key)) = self.schedule.first()
+            && at_ms <= now_ms
+        {
+            self.with_group(now_ms, key, out, Group::expire);
+        }
+        if self.sweep.next_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+            self.sweep_part(now_ms, out);
+        }
+    }
+
+    /// Looks for expired offsets. A group with a write pending has its turn in the next sweep.
+    fn sweep_part(&mut self, now_ms: i64, out: &mut Vec<Effect>) {
+        let mut seen = 0;
+        while self.sweep.next_key < self.groups.capacity() {
+            if seen >= SWEEP_PART {
+                self.sweep.next_ms = Some(now_ms + 1);
+                return;
+            }
+            let key = self.sweep.next_key;
+            self.sweep.next_key += 1;
+            seen += 1;
+            let Some(group) = self.groups.get(key) else { continue };
+            if group.pending.is_none() {
+                seen += group.offsets.len();
+                self.with_group(now_ms, key, out, Group::expire_offsets);
+            }
+        }
+        self.sweep.next_key = 0;
+        self.sweep.next_ms = Some(now_ms + self.sweep_interval_ms());
+    }
 
     /// When [`Coordinator::tick`] has something to do; `None` while nothing is to be done by time.
-    pub const fn next_deadline(&self) -> Option<i64> {
-        None
+    pub fn next_deadline(&self) -> Option<i64> {
+        let sweep_ms = if self.groups.is_empty() { None } else { self.sweep.next_ms };
+        let group_ms = self.schedule.first().map(|&(at_ms, _)| at_ms);
+        [sweep_ms, group_ms].into_iter().flatten().min()
     }
 
     /// A topic is gone: so are its offsets. Offsets of a topic of the same name with another id
     /// stay.
     pub fn topic_deleted(
         &mut self,
-        _now_ms: i64,
-        _topic: &str,
-        _topic_id: TopicId,
-        _out: &mut Vec<Effect>,
+        now_ms: i64,
+        topic: &str,
+        topic_id: TopicId,
+        out: &mut Vec<Effect>,
     ) {
+        let topic = Arc::<str>::from(topic);
+        let keys: Vec<usize> = self.groups.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.with_group(now_ms, key, out, |group, cx| {
+                // A commit that is pending, or waits, may be of this topic: its offset goes too.
+                group.enqueue(cx, Queued::TopicDeleted(Arc::clone(&topic), topic_id));
+            });
+        }
     }
 
     /// Whether an [`Effect::Append`] has not been answered yet.
-    pub const fn has_pending_writes(&self) -> bool {
-        false
+    pub fn has_pending_writes(&self) -> bool {
+        !self.writes.is_empty()
     }
 
     /// Bytes of keys and values that [`Coordinator::live_state`] would give.
     pub const fn live_bytes(&self) -> u64 {
-        0
+        self.live_bytes
     }
 
     /// The whole state as records: replayed into a new coordinator, they make this one.
@@ -187,22 +411,52 @@ impl Coordinator {
     /// in meaning.
     pub fn live_state(&self) -> Vec<Record> {
         assert!(!self.has_pending_writes(), "the state is asked for while it changes");
-        Vec::new()
+        let mut records = Vec::new();
+        for (_, group) in &self.groups {
+            if let Some(value) = &group.durable {
+                records.push(group_record(&group.id, Some(value)));
+            }
+            for (topic, partition, offset) in group.offsets.iter() {
+                let topic = self.topics.name(topic);
+                records.push(offset.value().record(&group.id, topic, partition));
+            }
+        }
+        records
     }
 
     /// The groups, in no particular order.
     pub fn groups(&self) -> impl Iterator<Item = GroupFigures<'_>> {
-        std::iter::empty()
+        self.groups.iter().filter(|(_, it)| !it.is_vacant()).map(|(_, group)| GroupFigures {
+            group_id: &group.id,
+            state: group.state.name(),
+            protocol_type: group.protocol_type.as_deref().unwrap_or_default(),
+            members: group.members.len(),
+            generation_id: group.generation_id,
+            offsets: group.offsets.len(),
+        })
     }
 
     /// All committed offsets, in no particular order.
     pub fn offsets(&self) -> impl Iterator<Item = OffsetFigures<'_>> {
-        std::iter::empty()
+        self.groups.iter().flat_map(|(_, group)| {
+            group.offsets.iter().map(|(topic, partition, offset)| OffsetFigures {
+                group_id: &group.id,
+                topic: self.topics.name(topic),
+                topic_id: offset.value().topic_id,
+                partition,
+                offset: offset.value().offset,
+            })
+        })
     }
 
     /// Names and ids of the topics that have committed offsets, to compare with the topics that
-    /// exist after loading: call [`Coordinator::topic_deleted`] for the others.
+    /// exist after loading: call [`Coordinator::topic_deleted`] for the others. The id is zero
+    /// where it is not known.
     pub fn topics(&self) -> impl Iterator<Item = (&str, TopicId)> {
-        std::iter::empty()
+        let offsets = self.groups.iter().flat_map(|(_, group)| group.offsets.iter());
+        let topics: BTreeSet<_> = offsets
+            .map(|(topic, _, offset)| (self.topics.name(topic), offset.value().topic_id))
+            .collect();
+        topics.into_iter()
     }
 }

@@ -16,10 +16,27 @@
 //! back. Joining is not persisted in Kafka either: what the log holds of a group is its last
 //! complete generation.
 
+mod commits;
+mod consumer_protocol;
 mod coordinator;
+mod expiry;
+mod join;
+mod leave;
+mod look;
+mod members;
+mod offsets;
+mod persisted;
+mod rebalance;
 mod records;
 mod request;
 mod response;
+mod state;
+mod sync;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod writes;
 
 pub use coordinator::{Coordinator, Effect, GroupFigures, OffsetFigures, Settings, Ticket};
 pub use records::{Record, RecordError};

@@ -264,6 +264,12 @@ impl Left {
 }
 
 impl Committed {
+    /// Gives every partition that had no error this one.
+    pub fn fail(&mut self, error: ErrorCode) {
+        let partitions = self.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+        partitions.filter(|it| !it.error.is_err()).for_each(|it| it.error = error);
+    }
+
     /// The same result for every partition.
     pub fn all(request: &Commit, error: ErrorCode) -> Self {
         let topics = request

@@ -1,0 +1,254 @@
+//! `OffsetCommit`, `OffsetFetch`, `OffsetDelete`.
+
+use super::coordinator::{Cx, Ticket};
+use super::offsets::{Offset, TopicIndex, Topics};
+use super::records::{OffsetValue, Record};
+use super::request::{Commit, DeleteOffsets, FetchOffsets, FetchTopic, Request};
+use super::response::{
+    Committed, CommittedTopic, DeletedOffsets, FetchedOffset, FetchedOffsets, FetchedTopic,
+    PartitionResult, Response,
+};
+use super::state::{Group, Queued, State};
+use super::writes::{Pending, PendingCommit};
+use crate::types::{ErrorCode, TopicId};
+
+/// A write takes up commits that wait until it has this many records.
+const RECORDS_PER_WRITE: usize = 4_096;
+
+/// Longest metadata that fits Kafka's strings, in bytes.
+const METADATA_BYTES_MAX: usize = i16::MAX as usize;
+
+impl Group {
+    /// Takes a commit, and with it those that wait in the queue right behind it: one write for all
+    /// costs no more than one for each.
+    pub(super) fn commit(&mut self, cx: &mut Cx<'_>, ticket: Ticket, commit: Commit) {
+        let mut records = Vec::new();
+        let mut commits = Vec::new();
+        let mut next = Some((ticket, commit));
+        while let Some((ticket, commit)) = next.take() {
+            match self.check_commit(&commit) {
+                Ok(()) => {
+                    self.heard_commit(cx, &commit);
+                    let pending = self.accept_commit(cx, ticket, commit, &mut records);
+                    if pending.offsets.is_empty() {
+                        cx.reply(pending.ticket, Response::Commit(pending.response));
+                    } else {
+                        commits.push(pending);
+                    }
+                }
+                Err(error) => {
+                    let refused = Committed::all(&commit, error);
+                    cx.reply(ticket, Response::Commit(refused));
+                }
+            }
+            if records.len() < RECORDS_PER_WRITE {
+                next = self.next_queued_commit();
+            }
+        }
+        if !commits.is_empty() {
+            self.write(cx, Pending::Commits(commits), records);
+        }
+    }
+
+    fn next_queued_commit(&mut self) -> Option<(Ticket, Commit)> {
+        let item = self.queue.pop_front()?;
+        match item {
+            Queued::Request(ticket, request) => match *request {
+                Request::Commit(commit) => return Some((ticket, commit)),
+                other => self.queue.push_front(Queued::Request(ticket, Box::new(other))),
+            },
+            other @ Queued::TopicDeleted(..) => self.queue.push_front(other),
+        }
+        None
+    }
+
+    fn check_commit(&self, commit: &Commit) -> Result<(), ErrorCode> {
+        if self.is_vacant() && commit.generation_id >= 0 {
+            return Err(if commit.knows_group_id_not_found {
+                ErrorCode::GROUP_ID_NOT_FOUND
+            } else {
+                ErrorCode::ILLEGAL_GENERATION
+            });
+        }
+        if commit.generation_id < 0 && self.state == State::Empty {
+            // An administrator, or a consumer that was told its partitions by its program.
+            return Ok(());
+        }
+        let takes_part = commit.generation_id >= 0
+            || !commit.member_id.is_empty()
+            || commit.group_instance_id.is_some();
+        if !takes_part {
+            return Err(ErrorCode::UNKNOWN_MEMBER_ID);
+        }
+        self.members.check(&commit.member_id, commit.group_instance_id.as_deref())?;
+        if commit.generation_id != self.generation_id {
+            Err(ErrorCode::ILLEGAL_GENERATION)
+        } else if self.state == State::CompletingRebalance {
+            // It has joined, but does not know its assignment yet: the offset is of the last one.
+            Err(ErrorCode::REBALANCE_IN_PROGRESS)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A commit is as good as a heartbeat. While a write is pending, it is taken for one when it
+    /// comes.
+    pub(super) fn heard_commit(&mut self, cx: &Cx<'_>, commit: &Commit) {
+        if commit.generation_id == self.generation_id
+            && self.state != State::CompletingRebalance
+            && self.members.check(&commit.member_id, commit.group_instance_id.as_deref()).is_ok()
+        {
+            self.renew(cx, &commit.member_id);
+        }
+    }
+
+    fn accept_commit(
+        &self,
+        cx: &Cx<'_>,
+        ticket: Ticket,
+        commit: Commit,
+        records: &mut Vec<Record>,
+    ) -> PendingCommit {
+        let metadata_max = usize::try_from(cx.settings.offset_metadata_max_bytes).unwrap_or(0);
+        let metadata_max = metadata_max.min(METADATA_BYTES_MAX);
+        let expire_timestamp_ms = match commit.retention_ms {
+            -1 => -1,
+            retention_ms => cx.now_ms.saturating_add(retention_ms).max(0),
+        };
+        let mut offsets = Vec::new();
+        let mut response = Committed { topics: Vec::with_capacity(commit.topics.len()) };
+        for topic in commit.topics {
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for it in topic.partitions {
+                let metadata = it.metadata.as_deref().unwrap_or_default();
+                let error = if metadata.len() > metadata_max {
+                    ErrorCode::OFFSET_METADATA_TOO_LARGE
+                } else {
+                    let mut value = OffsetValue {
+                        offset: it.offset,
+                        leader_epoch: it.leader_epoch.max(-1),
+                        metadata,
+                        commit_timestamp_ms: cx.now_ms,
+                        expire_timestamp_ms,
+                        topic_id: topic.topic_id,
+                    };
+                    if expire_timestamp_ms >= 0 {
+                        // Its record has no room for these; what is told now, a restart must tell.
+                        value.leader_epoch = -1;
+                        value.topic_id = TopicId::default();
+                    }
+                    records.push(value.record(&self.id, &topic.name, it.partition));
+                    offsets.push((topic.name.clone(), it.partition, Offset::new(value)));
+                    ErrorCode::NONE
+                };
+                partitions.push(PartitionResult { partition: it.partition, error });
+            }
+            let topic_id = topic.topic_id;
+            response.topics.push(CommittedTopic { name: topic.name, topic_id, partitions });
+        }
+        PendingCommit { ticket, response, offsets }
+    }
+
+    /// The offsets asked for. A group that does not exist has none.
+    pub(super) fn fetch_offsets(&self, topics: &Topics, request: FetchOffsets) -> FetchedOffsets {
+        let topics = match request.topics {
+            Some(wanted) => wanted.into_iter().map(|it| self.fetch_topic(topics, it)).collect(),
+            None => self.fetch_all(topics),
+        };
+        FetchedOffsets { error: ErrorCode::NONE, topics }
+    }
+
+    fn fetch_topic(&self, topics: &Topics, wanted: FetchTopic) -> FetchedTopic {
+        let index = topics.find(&wanted.name);
+        let same = |offset: &&Offset| {
+            let id = offset.value().topic_id;
+            let unknown = TopicId::default();
+            id == wanted.topic_id || id == unknown || wanted.topic_id == unknown
+        };
+        let partitions = wanted
+            .partitions
+            .into_iter()
+            .map(|partition| {
+                let offset = index.and_then(|it| self.offsets.get(it, partition)).filter(same);
+                fetched(partition, offset)
+            })
+            .collect();
+        FetchedTopic { name: wanted.name, topic_id: wanted.topic_id, partitions }
+    }
+
+    fn fetch_all(&self, topics: &Topics) -> Vec<FetchedTopic> {
+        let mut found = Vec::<(TopicIndex, FetchedTopic)>::new();
+        for (index, partition, offset) in self.offsets.iter() {
+            let topic_id = offset.value().topic_id;
+            // Topics come one after the other, partitions of a recreated one in a row.
+            let known = found
+                .iter_mut()
+                .rev()
+                .take_while(|(it, _)| *it == index)
+                .find(|(_, it)| it.topic_id == topic_id);
+            match known {
+                Some((_, topic)) => topic.partitions.push(fetched(partition, Some(offset))),
+                None => {
+                    let name = topics.name(index).to_owned();
+                    let partitions = vec![fetched(partition, Some(offset))];
+                    found.push((index, FetchedTopic { name, topic_id, partitions }));
+                }
+            }
+        }
+        let mut found: Vec<_> = found.into_iter().map(|(_, topic)| topic).collect();
+        found.sort_by(|a, b| (&a.name, a.topic_id).cmp(&(&b.name, b.topic_id)));
+        found
+    }
+
+    /// Deletes offsets of topics that no member wants.
+    pub(super) fn delete_offsets(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ticket: Ticket,
+        request: DeleteOffsets,
+    ) {
+        let error = if self.is_vacant() {
+            ErrorCode::GROUP_ID_NOT_FOUND
+        } else if self.state != State::Empty && !self.is_consumer() {
+            ErrorCode::NON_EMPTY_GROUP
+        } else {
+            ErrorCode::NONE
+        };
+        if error.is_err() {
+            let refused = DeletedOffsets { error, topics: Vec::new() };
+            cx.reply(ticket, Response::DeleteOffsets(refused));
+            return;
+        }
+        let mut offsets = Vec::new();
+        let mut topics = Vec::with_capacity(request.topics.len());
+        let subscription = self.subscription();
+        for topic in request.topics {
+            let index = cx.topics.find(&topic.name);
+            let error = if subscription.includes(&topic.name) {
+                ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC
+            } else {
+                let present = |it: &i32| index.is_some_and(|t| self.offsets.get(t, *it).is_some());
+                let present = topic.partitions.iter().copied().filter(present);
+                offsets.extend(present.filter_map(|it| Some((index?, it))));
+                ErrorCode::NONE
+            };
+            let result = |partition| PartitionResult { partition, error };
+            let partitions = topic.partitions.into_iter().map(result).collect();
+            let topic_id = TopicId::default();
+            topics.push(CommittedTopic { name: topic.name, topic_id, partitions });
+        }
+        let deleted = Response::DeleteOffsets(DeletedOffsets { error, topics });
+        self.write_removal(cx, offsets, false, Some((ticket, deleted)));
+    }
+}
+
+fn fetched(partition: i32, offset: Option<&Offset>) -> FetchedOffset {
+    let value = offset.map(Offset::value);
+    FetchedOffset {
+        partition,
+        offset: value.map_or(-1, |it| it.offset),
+        leader_epoch: value.map_or(-1, |it| it.leader_epoch),
+        metadata: value.map(|it| it.metadata.to_owned()).unwrap_or_default(),
+        error: ErrorCode::NONE,
+    }
+}

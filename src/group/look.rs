@@ -1,0 +1,79 @@
+//! What administrators see and remove: `DescribeGroups`, `ListGroups`, `DeleteGroups`.
+
+use bytes::Bytes;
+
+use super::coordinator::{Cx, Ticket};
+use super::request::List;
+use super::response::{DeletedGroup, Described, DescribedMember, Listed, Response};
+use super::state::{Group, State};
+use crate::types::ErrorCode;
+
+/// All groups here are of this type.
+pub const GROUP_TYPE: &str = "classic";
+
+impl Group {
+    /// The group and its members. What they were assigned is shown while it is in force.
+    pub(super) fn described(&self) -> Described {
+        let protocol = match self.state {
+            State::Stable => self.protocol_name.as_deref(),
+            _ => None,
+        };
+        let members = self
+            .members
+            .iter()
+            .map(|(id, member)| DescribedMember {
+                member_id: id.to_owned(),
+                group_instance_id: member.instance_id.clone(),
+                client_id: member.client_id.clone(),
+                client_host: member.client_host.clone(),
+                metadata: protocol.map(|it| member.metadata(it)).unwrap_or_default(),
+                assignment: protocol.map_or_else(Bytes::new, |_| member.assignment.clone()),
+            })
+            .collect();
+        Described {
+            error: ErrorCode::NONE,
+            error_message: None,
+            group_id: self.id.as_ref().to_owned(),
+            state: self.state.name(),
+            protocol_type: self.protocol_type.clone().unwrap_or_default(),
+            protocol_data: protocol.unwrap_or_default().to_owned(),
+            members,
+        }
+    }
+
+    /// The group, if the filters let it pass.
+    pub(super) fn listed(&self, filter: &List) -> Option<Listed> {
+        let passes = |names: &[String], name: &str| {
+            names.is_empty() || names.iter().any(|it| it.eq_ignore_ascii_case(name))
+        };
+        let state = self.state.name();
+        let shown =
+            !self.is_vacant() && passes(&filter.states, state) && passes(&filter.types, GROUP_TYPE);
+        shown.then(|| Listed {
+            group_id: self.id.as_ref().to_owned(),
+            protocol_type: self.protocol_type.clone().unwrap_or_default(),
+            state,
+            group_type: GROUP_TYPE,
+        })
+    }
+
+    /// Deletes the group with its offsets.
+    pub(super) fn delete(&mut self, cx: &mut Cx<'_>, ticket: Ticket) {
+        let error = if self.is_vacant() {
+            ErrorCode::GROUP_ID_NOT_FOUND
+        } else if self.state != State::Empty {
+            ErrorCode::NON_EMPTY_GROUP
+        } else {
+            ErrorCode::NONE
+        };
+        let deleted = Response::DeleteGroup(DeletedGroup { error });
+        if error.is_err() {
+            cx.reply(ticket, deleted);
+            return;
+        }
+        // Ids that were given out die with the group.
+        self.pending_joiners.clear();
+        let offsets = self.offsets.iter().map(|(topic, partition, _)| (topic, partition)).collect();
+        self.write_removal(cx, offsets, true, Some((ticket, deleted)));
+    }
+}

@@ -1,0 +1,322 @@
+//! One group: its state, and the rebalances that it goes through.
+//!
+//! ```text
+//!           join                 all have joined, or time is up
+//!   Empty ───────► PreparingRebalance ───────► CompletingRebalance
+//!     ▲                 │      ▲                  │        │ the leader's assignment
+//!     └─────────────────┘      └──────────────────┴─ Stable◄┘ is durable
+//!       nobody is left           somebody joins, leaves, dies
+//! ```
+//!
+//! A group that has nothing is *vacant*: it does not exist, but for requests that wait in its queue.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::consumer_protocol;
+use super::coordinator::{Cx, Effect, Ticket};
+use super::members::Members;
+use super::offsets::Offsets;
+use super::records::Record;
+use super::request::Request;
+use super::response::Response;
+use super::writes::Pending;
+use crate::types::TopicId;
+
+/// Where a group is between two generations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// No members.
+    Empty,
+    /// Members join.
+    PreparingRebalance,
+    /// All have joined; the leader makes the assignment.
+    CompletingRebalance,
+    /// All have, or can fetch, their assignment.
+    Stable,
+}
+
+impl State {
+    /// Kafka's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "Empty",
+            Self::PreparingRebalance => "PreparingRebalance",
+            Self::CompletingRebalance => "CompletingRebalance",
+            Self::Stable => "Stable",
+        }
+    }
+}
+
+/// What waits while a write of the group is pending.
+#[derive(Debug)]
+pub enum Queued {
+    /// A request.
+    Request(Ticket, Box<Request>),
+    /// A topic was deleted: its name and id.
+    TopicDeleted(Arc<str>, TopicId),
+}
+
+/// The wait for more members when a group begins: `group.initial.rebalance.delay.ms`, and again as
+/// often as somebody joined meanwhile, up to the rebalance timeout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct InitialDelay {
+    pub(super) delay_ms: i64,
+    pub(super) remaining_ms: i64,
+    pub(super) newcomers: bool,
+}
+
+/// A group.
+#[derive(Debug)]
+pub struct Group {
+    pub(super) id: Arc<str>,
+    pub(super) state: State,
+    /// When it came into its state; -1 where an old record did not say.
+    pub(super) state_timestamp_ms: i64,
+    pub(super) generation_id: i32,
+    pub(super) protocol_type: Option<String>,
+    pub(super) protocol_name: Option<String>,
+    pub(super) leader: Option<String>,
+    pub(super) members: Members,
+    /// Ids given out with `MEMBER_ID_REQUIRED`, and until when they can be used.
+    pub(super) pending_joiners: BTreeMap<String, i64>,
+    /// The initial rebalance's delay.
+    pub(super) initial: Option<InitialDelay>,
+    /// End of the join phase, or of the wait for `SyncGroup`.
+    pub(super) phase_deadline_ms: Option<i64>,
+    pub(super) offsets: Offsets,
+    /// The value of the group's last durable record. Not derived from the members: those of a
+    /// rebalance under way are not durable.
+    pub(super) durable: Option<Bytes>,
+    /// The write that has to be durable before anything else happens.
+    pub(super) pending: Option<Pending>,
+    pub(super) queue: VecDeque<Queued>,
+    /// Nothing has to be done before. May be earlier than the first deadline: sessions are renewed
+    /// often, and looking for the first is a walk over all members.
+    wake_ms: i64,
+    /// The entry in the coordinator's schedule.
+    pub(super) scheduled_ms: Option<i64>,
+}
+
+impl Group {
+    /// A vacant group.
+    pub fn new(id: Arc<str>) -> Self {
+        Self {
+            id,
+            state: State::Empty,
+            state_timestamp_ms: -1,
+            generation_id: 0,
+            protocol_type: None,
+            protocol_name: None,
+            leader: None,
+            members: Members::default(),
+            pending_joiners: BTreeMap::new(),
+            initial: None,
+            phase_deadline_ms: None,
+            offsets: Offsets::default(),
+            durable: None,
+            pending: None,
+            queue: VecDeque::new(),
+            wake_ms: i64::MAX,
+            scheduled_ms: None,
+        }
+    }
+
+    /// Whether the group does not exist.
+    pub fn is_vacant(&self) -> bool {
+        self.state == State::Empty
+            && self.durable.is_none()
+            && self.offsets.is_empty()
+            && self.pending_joiners.is_empty()
+    }
+
+    /// Whether it can be forgotten.
+    pub fn is_gone(&self) -> bool {
+        self.is_vacant() && self.pending.is_none() && self.queue.is_empty()
+    }
+
+    /// Whether its members are consumers.
+    pub fn is_consumer(&self) -> bool {
+        self.protocol_type.as_deref() == Some(consumer_protocol::PROTOCOL_TYPE)
+    }
+
+    /// The topics that the members want; `None` where that is not known.
+    pub fn subscribed_topics(&self) -> Option<BTreeSet<String>> {
+        if !self.is_consumer() {
+            return None;
+        }
+        let mut topics = BTreeSet::new();
+        for (_, member) in self.members.iter() {
+            let metadata = member.metadata(self.protocol_name.as_deref()?);
+            consumer_protocol::subscribed_topics(&metadata, &mut topics).ok()?;
+        }
+        Some(topics)
+    }
+
+    pub(super) fn enter(&mut self, cx: &Cx<'_>, state: State) {
+        self.state = state;
+        self.state_timestamp_ms = cx.now_ms;
+    }
+
+    /// Appends records; the group does nothing else until they are durable.
+    pub(super) fn write(&mut self, cx: &mut Cx<'_>, pending: Pending, records: Vec<Record>) {
+        debug_assert!(self.pending.is_none(), "one write at a time");
+        debug_assert!(!records.is_empty(), "a write of nothing");
+        self.pending = Some(pending);
+        let write = cx.writes.begin(cx.key);
+        cx.out.push(Effect::Append { write, records });
+    }
+
+    // Requests.
+
+    /// Takes a request, in its turn.
+    pub fn take(&mut self, cx: &mut Cx<'_>, ticket: Ticket, request: Request) {
+        if self.pending.is_some() {
+            match &request {
+                Request::Heartbeat(it) => self.heard(cx, it),
+                Request::Commit(it) => self.heard_commit(cx, it),
+                _ => {}
+            }
+        }
+        self.enqueue(cx, Queued::Request(ticket, Box::new(request)));
+    }
+
+    /// Does something in its turn.
+    pub fn enqueue(&mut self, cx: &mut Cx<'_>, item: Queued) {
+        if self.pending.is_none() && self.queue.is_empty() {
+            self.handle(cx, item);
+        } else {
+            self.queue.push_back(item);
+        }
+    }
+
+    /// Does what waits and what is due, until a write is pending.
+    pub fn go_on(&mut self, cx: &mut Cx<'_>) {
+        loop {
+            if self.pending.is_none() && self.is_vacant() {
+                self.forget();
+            }
+            if self.pending.is_some() {
+                break;
+            }
+            match self.queue.pop_front() {
+                Some(item) => self.handle(cx, item),
+                None => break,
+            }
+        }
+        if self.pending.is_none() && self.wake_ms <= cx.now_ms {
+            self.expire(cx);
+        }
+    }
+
+    fn handle(&mut self, cx: &mut Cx<'_>, item: Queued) {
+        let (ticket, request) = match item {
+            Queued::TopicDeleted(topic, topic_id) => {
+                return self.topic_deleted(cx, &topic, topic_id);
+            }
+            Queued::Request(ticket, request) => (ticket, request),
+        };
+        match *request {
+            Request::Join(it) => self.join(cx, ticket, it),
+            Request::Sync(it) => self.sync(cx, ticket, it),
+            Request::Heartbeat(it) => self.heartbeat(cx, ticket, &it),
+            Request::Leave(it) => self.leave(cx, ticket, it),
+            Request::Commit(it) => self.commit(cx, ticket, it),
+            Request::FetchOffsets(it) => {
+                let fetched = self.fetch_offsets(cx.topics, it);
+                cx.reply(ticket, Response::FetchOffsets(fetched));
+            }
+            Request::DeleteOffsets(it) => self.delete_offsets(cx, ticket, it),
+            Request::DeleteGroup(_) => self.delete(cx, ticket),
+            // Answered by the coordinator, out of turn.
+            Request::List(_) | Request::Describe(_) => {
+                debug_assert!(false, "a request without a turn");
+            }
+        }
+    }
+
+    // Deadlines.
+
+    pub(super) fn wake_by(&mut self, at_ms: i64) {
+        self.wake_ms = self.wake_ms.min(at_ms);
+    }
+
+    /// When it has something to do by time; never before a pending write is answered.
+    pub fn wake_ms(&self) -> Option<i64> {
+        (self.pending.is_none() && self.wake_ms != i64::MAX).then_some(self.wake_ms)
+    }
+
+    /// Starts a member's session anew.
+    pub(super) fn renew(&mut self, cx: &Cx<'_>, member_id: &str) {
+        let at_ms = self.members.renew(member_id, cx.now_ms);
+        self.wake_by(at_ms);
+    }
+
+    /// Starts the sessions of all members.
+    pub fn start(&mut self, cx: &mut Cx<'_>) {
+        for id in self.members.ids(|_| true) {
+            self.renew(cx, &id);
+        }
+        let max = usize::try_from(cx.settings.group_max_size).unwrap_or(usize::MAX);
+        if self.members.len() > max {
+            self.prepare_rebalance(cx);
+        }
+    }
+
+    /// Does what is due.
+    pub fn expire(&mut self, cx: &mut Cx<'_>) {
+        while self.pending.is_none() {
+            let now_ms = cx.now_ms;
+            let silent =
+                self.members.ids(|it| !it.is_excused() && it.session_deadline_ms <= now_ms);
+            let joiners = self.pending_joiners.len();
+            self.pending_joiners.retain(|_, deadline_ms| *deadline_ms > now_ms);
+            if !silent.is_empty() {
+                for id in &silent {
+                    self.remove_member(cx, id);
+                }
+                self.members_removed(cx, true);
+            } else if self.pending_joiners.len() < joiners {
+                self.members_removed(cx, true);
+            } else if self.phase_deadline_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+                self.phase_over(cx);
+            } else {
+                break;
+            }
+        }
+        let joiner = self.pending_joiners.values().min().copied().unwrap_or(i64::MAX);
+        let phase = self.phase_deadline_ms.unwrap_or(i64::MAX);
+        self.wake_ms = self.members.next_deadline_ms().min(joiner).min(phase);
+    }
+
+    fn phase_over(&mut self, cx: &mut Cx<'_>) {
+        match self.state {
+            State::PreparingRebalance => match &mut self.initial {
+                Some(it) if it.newcomers && it.remaining_ms > 0 => {
+                    let passed_ms = it.delay_ms;
+                    it.newcomers = false;
+                    it.delay_ms = passed_ms.min(it.remaining_ms).max(1);
+                    it.remaining_ms = (it.remaining_ms - passed_ms).max(0);
+                    self.phase_deadline_ms = Some(cx.now_ms + it.delay_ms);
+                }
+                _ => self.complete_join(cx),
+            },
+            State::CompletingRebalance | State::Stable => {
+                self.phase_deadline_ms = None;
+                let owing = self.members.owing();
+                if !owing.is_empty() {
+                    owing.iter().for_each(|id| self.remove_member(cx, id));
+                    self.prepare_rebalance(cx);
+                }
+            }
+            State::Empty => self.phase_deadline_ms = None,
+        }
+    }
+
+    pub(super) fn set_phase_deadline(&mut self, at_ms: i64) {
+        self.phase_deadline_ms = Some(at_ms);
+        self.wake_by(at_ms);
+    }
+}

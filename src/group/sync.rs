@@ -1,0 +1,120 @@
+//! `SyncGroup` and `Heartbeat`.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::coordinator::{Cx, Ticket};
+use super::records::group_record;
+use super::request::{Assignment, Heartbeat, Sync};
+use super::response::{Heartbeaten, Response, Synced};
+use super::state::{Group, State};
+use super::writes::Pending;
+use crate::types::ErrorCode;
+
+impl Group {
+    /// Answers a sync, now or when the leader's assignment is durable.
+    pub(super) fn sync(&mut self, cx: &mut Cx<'_>, ticket: Ticket, sync: Sync) {
+        if let Err(error) = self.check_sync(&sync) {
+            cx.reply(ticket, Response::Sync(Synced::refused(error)));
+            return;
+        }
+        let id = sync.member_id.as_str();
+        match self.state {
+            State::CompletingRebalance => {
+                if let Some(old) = self.members.wait_for_sync(id, ticket) {
+                    // The client has given up on the first.
+                    let refused = Synced::refused(ErrorCode::REBALANCE_IN_PROGRESS);
+                    cx.reply(old, Response::Sync(refused));
+                }
+                self.note_sync(id);
+                if self.leader.as_deref() == Some(id) {
+                    self.write_generation(cx, sync.assignments);
+                }
+            }
+            State::Stable => {
+                self.note_sync(id);
+                self.renew(cx, id);
+                let synced = self.synced(id);
+                cx.reply(ticket, Response::Sync(synced));
+            }
+            State::Empty | State::PreparingRebalance => {
+                let refused = Synced::refused(ErrorCode::REBALANCE_IN_PROGRESS);
+                cx.reply(ticket, Response::Sync(refused));
+            }
+        }
+    }
+
+    fn check_sync(&self, sync: &Sync) -> Result<(), ErrorCode> {
+        let differs = |theirs: &Option<String>, ours: &Option<String>| {
+            theirs.is_some() && ours.is_some() && theirs != ours
+        };
+        if sync.group_id.is_empty() {
+            return Err(ErrorCode::INVALID_GROUP_ID);
+        }
+        self.members.check(&sync.member_id, sync.group_instance_id.as_deref())?;
+        if sync.generation_id != self.generation_id {
+            Err(ErrorCode::ILLEGAL_GENERATION)
+        } else if differs(&sync.protocol_type, &self.protocol_type)
+            || differs(&sync.protocol_name, &self.protocol_name)
+        {
+            Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Members that the leader forgot have nothing to do; assignments to strangers are dropped.
+    fn write_generation(&mut self, cx: &mut Cx<'_>, assignments: Vec<Assignment>) {
+        let assignments: BTreeMap<String, Bytes> = assignments
+            .into_iter()
+            .filter(|it| self.members.contains(&it.member_id))
+            .map(|it| (it.member_id, it.assignment))
+            .collect();
+        match self.generation_value(Some(&assignments), None) {
+            Ok(value) => {
+                let record = group_record(&self.id, Some(&value));
+                self.write(cx, Pending::Generation { value, assignments }, vec![record]);
+            }
+            Err(_) => {
+                self.answer_syncs(cx, ErrorCode::UNKNOWN_SERVER_ERROR);
+                self.prepare_rebalance(cx);
+            }
+        }
+    }
+
+    /// Answers a heartbeat.
+    pub(super) fn heartbeat(&mut self, cx: &mut Cx<'_>, ticket: Ticket, heartbeat: &Heartbeat) {
+        let error = match self.check_heartbeat(heartbeat) {
+            Err(error) => error,
+            Ok(()) => {
+                self.renew(cx, &heartbeat.member_id);
+                match self.state {
+                    State::PreparingRebalance => ErrorCode::REBALANCE_IN_PROGRESS,
+                    _ => ErrorCode::NONE,
+                }
+            }
+        };
+        cx.reply(ticket, Response::Heartbeat(Heartbeaten { error }));
+    }
+
+    fn check_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), ErrorCode> {
+        if heartbeat.group_id.is_empty() {
+            return Err(ErrorCode::INVALID_GROUP_ID);
+        }
+        self.members.check(&heartbeat.member_id, heartbeat.group_instance_id.as_deref())?;
+        if heartbeat.generation_id == self.generation_id {
+            Ok(())
+        } else {
+            Err(ErrorCode::ILLEGAL_GENERATION)
+        }
+    }
+
+    /// A heartbeat has come while a write is pending. It is answered in its turn, but the member is
+    /// alive now: a slow disk must not make it look dead.
+    pub(super) fn heard(&mut self, cx: &Cx<'_>, heartbeat: &Heartbeat) {
+        if self.check_heartbeat(heartbeat).is_ok() {
+            self.renew(cx, &heartbeat.member_id);
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! A coordinator with a clock, a log and callers, for tests.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use super::coordinator::{Coordinator, Effect, Settings, Ticket};
+use super::records::Record;
+use super::request::{
+    Assignment, Commit, CommitOffset, CommitTopic, DeleteGroup, DeleteOffsets, Describe,
+    FetchOffsets, FetchTopic, Heartbeat, Join, Leave, Leaving, List, Protocol, Request, Sync,
+    TopicPartitions,
+};
+use super::response::{
+    Committed, Described, FetchedOffsets, Joined, Left, Listed, Response, Synced,
+};
+use crate::types::{ErrorCode, TopicId};
+
+/// The group of all tests that need one.
+pub const GROUP: &str = "group";
+
+/// See the module.
+pub struct Bench {
+    pub coordinator: Coordinator,
+    pub settings: Settings,
+    pub now_ms: i64,
+    /// What is durable, and when it became so.
+    pub log: Vec<Record>,
+    /// Writes that wait, while `slow`.
+    pub writes: VecDeque<(u64, Vec<Record>)>,
+    /// Writes wait until the test lets them become durable.
+    pub slow: bool,
+    next_ticket: Ticket,
+    answers: BTreeMap<Ticket, Response>,
+}
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self::new(Settings::default())
+    }
+}
+
+impl Bench {
+    pub fn new(settings: Settings) -> Self {
+        let mut bench = Self {
+            coordinator: Coordinator::new(settings.clone()),
+            settings,
+            now_ms: 1_000_000,
+            log: Vec::new(),
+            writes: VecDeque::new(),
+            slow: false,
+            next_ticket: 1,
+            answers: BTreeMap::new(),
+        };
+        bench.coordinator.start(bench.now_ms, &mut Vec::new());
+        bench
+    }
+
+    /// Carries effects out.
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Reply { ticket, response } => {
+                    let old = self.answers.insert(ticket, response);
+                    assert!(old.is_none(), "ticket {ticket} is answered twice");
+                }
+                Effect::Append { write, records } => {
+                    assert!(!records.is_empty());
+                    self.writes.push_back((write, records));
+                }
+            }
+        }
+        if !self.slow {
+            while !self.writes.is_empty() {
+                self.written(Ok(()));
+            }
+        }
+    }
+
+    /// The oldest write is answered.
+    pub fn written(&mut self, result: Result<(), ErrorCode>) {
+        let (write, records) = self.writes.pop_front().expect("a write");
+        if result.is_ok() {
+            self.log.extend(records);
+        }
+        let mut out = Vec::new();
+        self.coordinator.written(self.now_ms, write, result, &mut out);
+        self.carry_out(out);
+    }
+
+    pub fn ask(&mut self, request: Request) -> Ticket {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let mut out = Vec::new();
+        self.coordinator.request(self.now_ms, ticket, request, &mut out);
+        self.carry_out(out);
+        ticket
+    }
+
+    /// The answer, if it has come. It comes once.
+    pub fn answer(&mut self, ticket: Ticket) -> Option<Response> {
+        self.answers.remove(&ticket)
+    }
+
+    /// Lets time pass, with a tick at each deadline.
+    pub fn pass_ms(&mut self, ms: i64) {
+        let end_ms = self.now_ms + ms;
+        while let Some(at_ms) = self.coordinator.next_deadline().filter(|it| *it <= end_ms) {
+            self.now_ms = self.now_ms.max(at_ms);
+            self.tick();
+        }
+        self.now_ms = end_ms;
+    }
+
+    pub fn tick(&mut self) {
+        let mut out = Vec::new();
+        self.coordinator.tick(self.now_ms, &mut out);
+        self.carry_out(out);
+        let next = self.coordinator.next_deadline();
+        assert!(next.is_none_or(|it| it > self.now_ms), "{next:?} is over at {}", self.now_ms);
+    }
+
+    /// Loses everything but the log.
+    pub fn restart(&mut self) {
+        self.writes.clear();
+        self.coordinator = Coordinator::new(self.settings.clone());
+        for record in &self.log {
+            let value = record.value.as_deref();
+            self.coordinator.replay(Some(&record.key), value, self.now_ms).expect("own records");
+        }
+        let mut out = Vec::new();
+        self.coordinator.start(self.now_ms, &mut out);
+        self.carry_out(out);
+    }
+
+    // Requests and their answers.
+
+    pub fn join(&mut self, join: Join) -> Ticket {
+        self.ask(Request::Join(join))
+    }
+
+    pub fn joined(&mut self, ticket: Ticket) -> Option<Joined> {
+        match self.answer(ticket)? {
+            Response::Join(joined) => Some(joined),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn sync(&mut self, joined: &Joined, assignments: &[(&str, &str)]) -> Ticket {
+        let assignments = assignments
+            .iter()
+            .map(|(id, it)| Assignment {
+                member_id: (*id).to_owned(),
+                assignment: Bytes::copy_from_slice(it.as_bytes()),
+            })
+            .collect();
+        self.ask(Request::Sync(Sync {
+            group_id: GROUP.to_owned(),
+            generation_id: joined.generation_id,
+            member_id: joined.member_id.clone(),
+            assignments,
+            ..Sync::default()
+        }))
+    }
+
+    pub fn synced(&mut self, ticket: Ticket) -> Option<Synced> {
+        match self.answer(ticket)? {
+            Response::Sync(synced) => Some(synced),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn heartbeat(&mut self, member_id: &str, generation_id: i32) -> ErrorCode {
+        let ticket = self.heartbeat_later(member_id, generation_id);
+        self.heartbeaten(ticket).expect("an answer")
+    }
+
+    pub fn heartbeat_later(&mut self, member_id: &str, generation_id: i32) -> Ticket {
+        self.ask(Request::Heartbeat(Heartbeat {
+            group_id: GROUP.to_owned(),
+            generation_id,
+            member_id: member_id.to_owned(),
+            group_instance_id: None,
+        }))
+    }
+
+    pub fn heartbeaten(&mut self, ticket: Ticket) -> Option<ErrorCode> {
+        match self.answer(ticket)? {
+            Response::Heartbeat(it) => Some(it.error),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn leave(&mut self, members: &[(&str, Option<&str>)]) -> Left {
+        let members = members
+            .iter()
+            .map(|(id, instance_id)| Leaving {
+                member_id: (*id).to_owned(),
+                group_instance_id: instance_id.map(str::to_owned),
+            })
+            .collect();
+        let ticket = self.ask(Request::Leave(Leave { group_id: GROUP.to_owned(), members }));
+        match self.answer(ticket) {
+            Some(Response::Leave(left)) => left,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn commit(&mut self, commit: Commit) -> Ticket {
+        self.ask(Request::Commit(commit))
+    }
+
+    pub fn committed(&mut self, ticket: Ticket) -> Option<Committed> {
+        match self.answer(ticket)? {
+            Response::Commit(committed) => Some(committed),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The only result of a commit.
+    pub fn commit_error(&mut self, commit: Commit) -> ErrorCode {
+        let ticket = self.commit(commit);
+        self.committed(ticket).expect("an answer").topics[0].partitions[0].error
+    }
+
+    pub fn fetch(&mut self, topics: Option<&[(&str, &[i32])]>) -> FetchedOffsets {
+        let topics = topics.map(|it| {
+            let wanted = it.iter().map(|(name, partitions)| FetchTopic {
+                name: (*name).to_owned(),
+                topic_id: TopicId::default(),
+                partitions: partitions.to_vec(),
+            });
+            wanted.collect()
+        });
+        let group_id = GROUP.to_owned();
+        let ticket = self.ask(Request::FetchOffsets(FetchOffsets {
+            group_id,
+            topics,
+            ..Default::default()
+        }));
+        match self.answer(ticket) {
+            Some(Response::FetchOffsets(fetched)) => fetched,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The committed offset of partition 0.
+    pub fn offset(&mut self, topic: &str) -> i64 {
+        self.fetch(Some(&[(topic, &[0])])).topics[0].partitions[0].offset
+    }
+
+    /// The error of the request, or that of the only partition.
+    pub fn delete_offset(&mut self, topic: &str) -> ErrorCode {
+        let ticket = self.ask(Request::DeleteOffsets(DeleteOffsets {
+            group_id: GROUP.to_owned(),
+            topics: vec![TopicPartitions { name: topic.to_owned(), partitions: vec![0] }],
+        }));
+        match self.answer(ticket) {
+            Some(Response::DeleteOffsets(it)) if it.error.is_err() => it.error,
+            Some(Response::DeleteOffsets(it)) => it.topics[0].partitions[0].error,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn delete_group(&mut self) -> ErrorCode {
+        let request = DeleteGroup { group_id: GROUP.to_owned() };
+        let ticket = self.ask(Request::DeleteGroup(request));
+        match self.answer(ticket) {
+            Some(Response::DeleteGroup(it)) => it.error,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn describe(&mut self) -> Described {
+        let ticket = self.ask(Request::Describe(Describe { group_id: GROUP.to_owned() }));
+        match self.answer(ticket) {
+            Some(Response::Describe(described)) => described,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn state(&mut self) -> &'static str {
+        self.describe().state
+    }
+
+    pub fn list(&mut self, filter: List) -> Vec<Listed> {
+        let ticket = self.ask(Request::List(filter));
+        match self.answer(ticket) {
+            Some(Response::List(listed)) => listed,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    // Whole stories.
+
+    /// Dynamic members join an empty group one after the other, the first leads; each is assigned
+    /// its number. Gives their ids; the generation is the group's first.
+    pub fn stable(&mut self, joins: Vec<Join>) -> Vec<Joined> {
+        let tickets: Vec<Ticket> = joins.into_iter().map(|it| self.join(it)).collect();
+        for _ in 0..60 {
+            if !self.answers.contains_key(&tickets[0]) {
+                self.pass_ms(1_000);
+            }
+        }
+        let joined: Vec<Joined> =
+            tickets.iter().map(|it| self.joined(*it).expect("the delay is over")).collect();
+        self.assign(&joined);
+        joined
+    }
+
+    /// The leader assigns its number to each member, all others sync before it.
+    pub fn assign(&mut self, joined: &[Joined]) {
+        let numbers: Vec<String> = (0..joined.len()).map(|it| it.to_string()).collect();
+        let assignments: Vec<(&str, &str)> = joined
+            .iter()
+            .zip(&numbers)
+            .map(|(it, n)| (it.member_id.as_str(), n.as_str()))
+            .collect();
+        let (leaders, followers): (Vec<_>, Vec<_>) =
+            joined.iter().partition(|it| it.leader == it.member_id);
+        assert_eq!(leaders.len(), 1);
+        let mut tickets: Vec<Ticket> = followers.iter().map(|it| self.sync(it, &[])).collect();
+        tickets.push(self.sync(leaders[0], &assignments));
+        for ticket in tickets {
+            assert_eq!(self.synced(ticket).expect("an answer").error, ErrorCode::NONE);
+        }
+        assert_eq!(self.state(), "Stable");
+    }
+}
+
+/// A join of a new consumer that wants a topic `t`, with sessions of ten seconds and rebalances of a
+/// minute, of a version that needs no known id.
+pub fn consumer(name: &str) -> Join {
+    Join {
+        group_id: GROUP.to_owned(),
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 60_000,
+        protocol_type: "consumer".to_owned(),
+        protocols: vec![protocol("range", &["t"])],
+        client_id: name.to_owned(),
+        client_host: "/127.0.0.1".to_owned(),
+        fresh_member_id: format!("{name}-1"),
+        ..Join::default()
+    }
+}
+
+/// The same, of a static member.
+pub fn static_consumer(instance_id: &str, fresh_member_id: &str) -> Join {
+    Join {
+        group_instance_id: Some(instance_id.to_owned()),
+        fresh_member_id: fresh_member_id.to_owned(),
+        ..consumer("client")
+    }
+}
+
+/// A consumer's subscription, version 1.
+pub fn subscription(topics: &[&str]) -> Bytes {
+    let mut bytes = vec![0, 1];
+    bytes.extend((topics.len() as i32).to_be_bytes());
+    for topic in topics {
+        bytes.extend((topic.len() as i16).to_be_bytes());
+        bytes.extend(topic.as_bytes());
+    }
+    bytes.extend((-1_i32).to_be_bytes());
+    bytes.extend(0_i32.to_be_bytes());
+    bytes.into()
+}
+
+pub fn protocol(name: &str, topics: &[&str]) -> Protocol {
+    Protocol { name: name.to_owned(), metadata: subscription(topics) }
+}
+
+/// A commit for partition 0 of a topic, of a consumer that takes no part in the group.
+pub fn offset(topic: &str, offset: i64) -> Commit {
+    Commit {
+        group_id: GROUP.to_owned(),
+        topics: vec![CommitTopic {
+            name: topic.to_owned(),
+            topic_id: TopicId::default(),
+            partitions: vec![CommitOffset {
+                partition: 0,
+                offset,
+                leader_epoch: -1,
+                metadata: None,
+            }],
+        }],
+        ..Commit::default()
+    }
+}
+
+/// The same, of a member.
+pub fn member_offset(joined: &Joined, topic: &str, next: i64) -> Commit {
+    Commit {
+        generation_id: joined.generation_id,
+        member_id: joined.member_id.clone(),
+        ..offset(topic, next)
+    }
+}

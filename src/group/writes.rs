@@ -1,0 +1,264 @@
+//! What a group does when its write is durable, and when it is not.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::coordinator::{Cx, Ticket};
+use super::offsets::{Offset, TopicIndex};
+use super::persisted::Replacement;
+use super::records::group_record;
+use super::response::{Committed, DeletedGroup, DeletedOffsets, Joined, Response};
+use super::state::{Group, State};
+use crate::types::ErrorCode;
+
+/// The writes that are not answered yet: number and group. A group has one at most, so they may be
+/// answered in any order.
+#[derive(Debug, Default)]
+pub struct Writes {
+    last: u64,
+    pending: BTreeMap<u64, usize>,
+}
+
+impl Writes {
+    /// A new write of the group at `key`.
+    pub fn begin(&mut self, key: usize) -> u64 {
+        self.last += 1;
+        self.pending.insert(self.last, key);
+        self.last
+    }
+
+    /// A write is answered. Gives its group.
+    pub fn end(&mut self, write: u64) -> Option<usize> {
+        self.pending.remove(&write)
+    }
+
+    /// All writes are answered.
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+}
+
+/// The change that a pending write makes.
+#[derive(Debug)]
+pub enum Pending {
+    /// The leader's assignment: the group becomes stable.
+    Generation {
+        /// The group's record.
+        value: Bytes,
+        /// By member.
+        assignments: BTreeMap<String, Bytes>,
+    },
+    /// The group has no members.
+    Empty {
+        /// The group's record.
+        value: Bytes,
+        /// Since when.
+        since_ms: i64,
+    },
+    /// A static member comes back under a new id, and the generation goes on.
+    Replacement {
+        /// The group's record.
+        value: Bytes,
+        /// Who and whom.
+        replacement: Replacement,
+        /// The join to answer.
+        ticket: Ticket,
+        /// The leader can be told to keep the assignment.
+        skips_assignment: bool,
+    },
+    /// Offset commits.
+    Commits(Vec<PendingCommit>),
+    /// Offsets go, and perhaps the group.
+    Removal {
+        /// Which offsets.
+        offsets: Vec<(TopicIndex, i32)>,
+        /// The group too.
+        group: bool,
+        /// Who asked for it.
+        reply: Option<(Ticket, Response)>,
+    },
+}
+
+/// One offset commit.
+#[derive(Debug)]
+pub struct PendingCommit {
+    /// The request.
+    pub ticket: Ticket,
+    /// Its answer when it is durable.
+    pub response: Committed,
+    /// The offsets: topic, partition, offset.
+    pub offsets: Vec<(String, i32, Offset)>,
+}
+
+/// What clients are told of a write that failed.
+pub fn write_error(error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+        | ErrorCode::NOT_ENOUGH_REPLICAS
+        | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
+        | ErrorCode::REQUEST_TIMED_OUT => ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::KAFKA_STORAGE_ERROR => {
+            ErrorCode::NOT_COORDINATOR
+        }
+        ErrorCode::MESSAGE_TOO_LARGE
+        | ErrorCode::RECORD_LIST_TOO_LARGE
+        | ErrorCode::INVALID_FETCH_SIZE => ErrorCode::UNKNOWN_SERVER_ERROR,
+        other => other,
+    }
+}
+
+/// What clients are told of a commit that failed: one that is too large will not become smaller.
+fn commit_error(error: ErrorCode) -> ErrorCode {
+    match write_error(error) {
+        ErrorCode::UNKNOWN_SERVER_ERROR if error != ErrorCode::UNKNOWN_SERVER_ERROR => {
+            ErrorCode::INVALID_COMMIT_OFFSET_SIZE
+        }
+        other => other,
+    }
+}
+
+impl Group {
+    /// The pending write is durable, or none of its records ever will be.
+    pub fn written(&mut self, cx: &mut Cx<'_>, result: Result<(), ErrorCode>) {
+        match self.pending.take() {
+            Some(Pending::Generation { value, assignments }) => match result {
+                Ok(()) => {
+                    self.set_durable(cx.live_bytes, Some(value));
+                    self.members.assign(assignments);
+                    self.enter(cx, State::Stable);
+                    self.answer_syncs(cx, ErrorCode::NONE);
+                }
+                Err(error) => {
+                    self.answer_syncs(cx, write_error(error));
+                    self.prepare_rebalance(cx);
+                }
+            },
+            Some(Pending::Empty { value, since_ms }) => {
+                if result.is_ok() {
+                    self.set_durable(cx.live_bytes, Some(value));
+                }
+                self.is_empty_since(since_ms);
+            }
+            Some(Pending::Replacement { value, replacement, ticket, skips_assignment }) => {
+                let joined = match result {
+                    Ok(()) => {
+                        self.set_durable(cx.live_bytes, Some(value));
+                        self.told_of_replacement(cx, replacement, skips_assignment)
+                    }
+                    Err(error) => Joined::refused("", write_error(error)),
+                };
+                cx.reply(ticket, Response::Join(joined));
+            }
+            Some(Pending::Commits(commits)) => self.commits_written(cx, commits, result),
+            Some(Pending::Removal { offsets, group, reply }) => {
+                if result.is_ok() {
+                    self.remove_offsets(cx, &offsets);
+                    if group {
+                        self.set_durable(cx.live_bytes, None);
+                        self.forget();
+                    }
+                }
+                if let Some((ticket, response)) = reply {
+                    cx.reply(ticket, removal_answer(response, result));
+                }
+            }
+            None => debug_assert!(false, "an answer to a write that nobody asked for"),
+        }
+    }
+
+    /// The answer to a static member that came back while the group was stable. Before version 9,
+    /// the leader must not take itself for the leader: it would make an assignment for a generation
+    /// that has one. So it is told its old id.
+    fn told_of_replacement(
+        &mut self,
+        cx: &mut Cx<'_>,
+        replacement: Replacement,
+        skips_assignment: bool,
+    ) -> Joined {
+        let old_leader = self.leader.clone();
+        let new_id = replacement.new_id.clone();
+        self.replace_member(cx, replacement);
+        let leads = self.leader.as_deref() == Some(&new_id);
+        let mut joined = self.joined(&new_id, skips_assignment, skips_assignment && leads);
+        if !skips_assignment {
+            joined.leader = old_leader.unwrap_or_default();
+        }
+        joined
+    }
+
+    fn commits_written(
+        &mut self,
+        cx: &mut Cx<'_>,
+        commits: Vec<PendingCommit>,
+        result: Result<(), ErrorCode>,
+    ) {
+        for mut commit in commits {
+            match result {
+                Ok(()) => {
+                    for (topic, partition, offset) in commit.offsets {
+                        self.offsets.insert(
+                            cx.topics,
+                            cx.live_bytes,
+                            &self.id,
+                            &topic,
+                            partition,
+                            offset,
+                        );
+                    }
+                }
+                Err(error) => commit.response.fail(commit_error(error)),
+            }
+            cx.reply(commit.ticket, Response::Commit(commit.response));
+        }
+    }
+
+    pub(super) fn remove_offsets(&mut self, cx: &mut Cx<'_>, offsets: &[(TopicIndex, i32)]) {
+        for &(topic, partition) in offsets {
+            self.offsets.remove(cx.topics, cx.live_bytes, &self.id, topic, partition);
+        }
+    }
+
+    /// Writes tombstones for offsets, and for the group if `group` and it has a record.
+    pub(super) fn write_removal(
+        &mut self,
+        cx: &mut Cx<'_>,
+        offsets: Vec<(TopicIndex, i32)>,
+        group: bool,
+        reply: Option<(Ticket, Response)>,
+    ) {
+        let mut records: Vec<_> = offsets
+            .iter()
+            .map(|&(topic, partition)| {
+                super::records::offset_tombstone(&self.id, cx.topics.name(topic), partition)
+            })
+            .collect();
+        if group && self.durable.is_some() {
+            records.push(group_record(&self.id, None));
+        }
+        if records.is_empty() {
+            // There is nothing in the log to take back.
+            if group {
+                self.forget();
+            }
+            if let Some((ticket, response)) = reply {
+                cx.reply(ticket, response);
+            }
+            return;
+        }
+        self.write(cx, Pending::Removal { offsets, group, reply }, records);
+    }
+}
+
+/// The answer to a removal: as it was prepared, or the error.
+fn removal_answer(response: Response, result: Result<(), ErrorCode>) -> Response {
+    let Err(error) = result else { return response };
+    let error = write_error(error);
+    match response {
+        Response::DeleteOffsets(_) => {
+            Response::DeleteOffsets(DeletedOffsets { error, topics: Vec::new() })
+        }
+        Response::DeleteGroup(_) => Response::DeleteGroup(DeletedGroup { error }),
+        other => other,
+    }
+}
