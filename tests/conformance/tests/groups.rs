@@ -285,8 +285,8 @@ fn a_group_goes_on_where_it_was() {
         produce(&mut client, 5);
         let mut members: Vec<Member> =
             (0..=round % 3).map(|_| Member::start(&broker, "g", &[])).collect();
-        let share = PARTITIONS as usize / members.len();
-        settle(&mut members, &vec![share; members.len()]);
+        let count = members.len();
+        settle(&mut members, &vec![PARTITIONS as usize / count; count]);
         // Messages that came before the last rebalance come again.
         let seen: BTreeSet<(i32, i64)> = take(&mut members, 30).into_iter().collect();
         let done = wait_for(PATIENCE, || {
