@@ -38,7 +38,7 @@ pub mod error {
     pub const MEMBER_ID_REQUIRED: i16 = 79;
 }
 
-/// Answer to a JoinGroup.
+/// Answer to a `JoinGroup`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Joined {
     /// Kafka's code.
@@ -83,14 +83,14 @@ impl Member {
         }
     }
 
-    /// The body of its JoinGroup (version 4).
+    /// The body of its `JoinGroup` (version 4).
     pub fn join_body(&self, metadata: &[u8]) -> Vec<u8> {
         let body = Bytes::new().string(&self.group).i32(self.session_timeout_ms);
         let body = body.i32(self.rebalance_timeout_ms).string(&self.id).string("consumer");
         body.i32(1).string("range").bytes(metadata).0
     }
 
-    /// One JoinGroup (version 4), as it is answered.
+    /// One `JoinGroup` (version 4), as it is answered.
     pub fn join_once(&mut self, metadata: &[u8]) -> io::Result<Joined> {
         let body = self.join_body(metadata);
         let response = self.client.call(key::JOIN_GROUP, 4, &body)?;
@@ -116,7 +116,7 @@ impl Member {
         Ok(joined)
     }
 
-    /// SyncGroup (version 1): error and assignment.
+    /// `SyncGroup` (version 1): error and assignment.
     pub fn sync(&mut self, assignments: &[(String, Vec<u8>)]) -> io::Result<(i16, Vec<u8>)> {
         let mut body = Bytes::new().string(&self.group).i32(self.generation).string(&self.id);
         body = body.i32(assignments.len() as i32);
@@ -145,7 +145,7 @@ impl Member {
         Ok(Fields(&response[4..]).i16())
     }
 
-    /// LeaveGroup (version 1): error.
+    /// `LeaveGroup` (version 1): error.
     pub fn leave(&mut self) -> io::Result<i16> {
         let body = Bytes::new().string(&self.group).string(&self.id);
         let response = self.client.call(key::LEAVE_GROUP, 1, &body.0)?;
@@ -160,7 +160,7 @@ impl Member {
 }
 
 impl Client {
-    /// FindCoordinator (version 1) of a group: error and port.
+    /// `FindCoordinator` (version 1) of a group: error and port.
     pub fn find_coordinator(&mut self, group: &str) -> io::Result<(i16, i32)> {
         let response = self.call(key::FIND_COORDINATOR, 1, &Bytes::new().string(group).i8(0).0)?;
         let mut f = Fields(&response);
@@ -169,7 +169,7 @@ impl Client {
         Ok((error, f.i32()))
     }
 
-    /// OffsetCommit (version 7) of one topic's partitions, offsets and metadata: an error for each.
+    /// `OffsetCommit` (version 7) of one topic's partitions, offsets and metadata: an error for each.
     /// Generation and member are -1 and nobody for a consumer outside of its group.
     pub fn commit(
         &mut self,
@@ -195,7 +195,7 @@ impl Client {
         assert!(codes.iter().all(|it| *it == error::NONE), "{codes:?}");
     }
 
-    /// OffsetFetch (version 5) of one topic's partitions: the group's error, and offsets with their
+    /// `OffsetFetch` (version 5) of one topic's partitions: the group's error, and offsets with their
     /// metadata.
     pub fn committed(
         &mut self,
@@ -236,7 +236,7 @@ impl Client {
         loaded.expect("a coordinator that is loaded")
     }
 
-    /// ListGroups (version 2): error, and ids with their protocol types.
+    /// `ListGroups` (version 2): error, and ids with their protocol types.
     pub fn list_groups(&mut self) -> io::Result<(i16, Vec<(String, String)>)> {
         let response = self.call(key::LIST_GROUPS, 2, &[])?;
         let mut f = Fields(&response);
@@ -245,7 +245,7 @@ impl Client {
         Ok((error, groups.collect()))
     }
 
-    /// DescribeGroups (version 1) of one group: error, state, protocol, member ids.
+    /// `DescribeGroups` (version 1) of one group: error, state, protocol, member ids.
     pub fn describe_group(
         &mut self,
         group: &str,
@@ -265,7 +265,7 @@ impl Client {
         Ok((error, state, protocol, members))
     }
 
-    /// DeleteGroups (version 1) of one group: error.
+    /// `DeleteGroups` (version 1) of one group: error.
     pub fn delete_group(&mut self, group: &str) -> io::Result<i16> {
         let response = self.call(key::DELETE_GROUPS, 1, &Bytes::new().i32(1).string(group).0)?;
         let mut f = Fields(&response);

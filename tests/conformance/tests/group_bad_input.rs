@@ -57,8 +57,8 @@ fn members_that_join_and_vanish() {
 
 #[test]
 fn old_generations_and_strangers() {
-    let (_dir, _broker, mut client) = start("group-old", 0);
-    let mut member = Member::new(connect(&_broker), "g");
+    let (_dir, broker, mut client) = start("group-old", 0);
+    let mut member = Member::new(connect(&broker), "g");
     member.join_alone().expect("answers");
     let old = member.generation - 1;
     let real = (member.generation, member.id.clone());
