@@ -4,10 +4,13 @@
 //! file or a pipe that cannot be reached or breaks, 78 (`EX_CONFIG`) wrong configuration or
 //! environment. Errors are one line on the standard error output, results go to the standard output.
 
+mod config;
 mod consume;
 mod error;
+mod install;
 mod kafka;
 mod log;
+mod manual;
 mod names;
 mod offsets;
 mod output;
@@ -49,10 +52,18 @@ enum Command {
     Produce(produce::Produce),
     /// Print the messages of a topic
     Consume(consume::Consume),
+    /// Show, set and unset settings of topics and brokers
+    Config(config::Config),
     /// Look into a data directory, of a broker that runs or does not
     Log(log::Log),
     /// Watch a running broker: rates, latency by stage, shards
     Top(top::Top),
+    /// Make links named after Kafka's tools: kafka-topics, kafka-topics.sh, …
+    InstallTools(install::Install),
+    /// Print the completion script of a shell
+    Completions(manual::Completions),
+    /// Print the manual page, or write the pages of all subcommands
+    Man(manual::Man),
 }
 
 /// Which broker the tools talk to.
@@ -68,6 +79,11 @@ struct Broker {
     )]
     #[arg(value_name = "HOST:PORT", default_value = "127.0.0.1:9092", hide_default_value = true)]
     bootstrap: String,
+}
+
+/// The whole command line, for those who describe it.
+fn command_line() -> clap::Command {
+    Klamm::command()
 }
 
 /// Runs the command that `args` name, the program's name first; returns the process's exit code.
@@ -87,6 +103,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Consume(command) => consume::run(&command),
             Command::Log(command) => log::run(&command),
             Command::Top(command) => top::run(&command),
+            Command::Config(command) => config::run(&command),
+            Command::InstallTools(command) => install::run(&command),
+            Command::Completions(command) => manual::completions(&command),
+            Command::Man(command) => manual::man(&command),
         },
         Err(e) => return wrong_usage(&e, &args),
     };

@@ -22,9 +22,13 @@ mod log_dirs;
 mod options;
 #[allow(dead_code, reason = "the console tools use the rest")]
 mod properties;
+mod server_properties;
+mod server_start;
+mod server_stop;
 mod topic_filter;
 mod topics;
 mod uuid;
+mod zookeeper;
 
 pub use error::ToolError;
 
@@ -48,8 +52,16 @@ pub static TOOLS: &[Tool] = &[
     Tool { name: "kafka-delete-records", run: delete_records::run },
     Tool { name: "kafka-get-offsets", run: get_offsets::run },
     Tool { name: "kafka-log-dirs", run: log_dirs::run },
+    Tool { name: "kafka-server-start", run: server_start::run },
+    Tool { name: "kafka-server-stop", run: server_stop::run },
     Tool { name: "kafka-topic", run: topics::run },
     Tool { name: "kafka-topics", run: topics::run },
+    // ZooKeeper's own distribution has these names for them.
+    Tool { name: "zkCli", run: zookeeper::shell },
+    Tool { name: "zkServer", run: zookeeper::server },
+    Tool { name: "zookeeper-server-start", run: zookeeper::start },
+    Tool { name: "zookeeper-server-stop", run: zookeeper::stop },
+    Tool { name: "zookeeper-shell", run: zookeeper::shell },
 ];
 
 impl Tool {
