@@ -14,7 +14,6 @@ mod manual;
 mod names;
 mod offsets;
 mod output;
-mod partitioner;
 mod produce;
 mod serve;
 mod top;
