@@ -16,6 +16,7 @@ mod offsets;
 mod output;
 mod produce;
 mod serve;
+mod signal;
 mod top;
 mod topic;
 

@@ -37,11 +37,6 @@ impl Default for Subscription {
     }
 }
 
-/// Number of partitions in all topics.
-pub fn count(partitions: &Partitions) -> usize {
-    partitions.values().map(Vec::len).sum()
-}
-
 fn put_partitions(w: &mut Writer, partitions: &Partitions) -> Result<(), WireError> {
     w.array_len(Some(partitions.len()), false)?;
     for (topic, numbers) in partitions {

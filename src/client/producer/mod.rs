@@ -75,8 +75,7 @@ impl Producer {
             match self.cluster.find_topic(name, true) {
                 Ok(()) => break,
                 Err(e) => {
-                    let passes = e.is_retriable() || matches!(e, ClientError::UnknownTopic(_));
-                    if !passes || self.cluster.now_ms() >= end {
+                    if !e.is_retriable() || self.cluster.now_ms() >= end {
                         return Err(e);
                     }
                 }
