@@ -205,9 +205,8 @@ impl Channels {
         }
         for (lane, error) in lost {
             let channel = self.lanes.remove(&lane);
-            let tags = channel.map_or_else(Vec::new, |c| {
-                c.waiting.into_iter().map(|(tag, ..)| tag).collect()
-            });
+            let tags = channel
+                .map_or_else(Vec::new, |c| c.waiting.into_iter().map(|(tag, ..)| tag).collect());
             events.push(Event::Lost { lane, tags, error });
         }
         also.is_some() && self.polled.last().is_some_and(|p| p.revents != 0)
@@ -258,10 +257,8 @@ impl Channel {
                 Err(e) => return Err(self.broken(&plain(&e))),
             }
             if self.got == 4 {
-                let len = frame_len(self.prefix).map_err(|why| ClientError::NotKafka {
-                    address: self.address.clone(),
-                    why,
-                })?;
+                let len = frame_len(self.prefix)
+                    .map_err(|why| ClientError::NotKafka { address: self.address.clone(), why })?;
                 self.frame = spare.pop().unwrap_or_default();
                 // What a frame of the pool has already is not cleared again.
                 self.frame.resize(len, 0);

@@ -220,19 +220,19 @@ impl Cluster {
 
     /// A new connection to a broker, the caller's own.
     pub fn open(&self, id: i32) -> Result<Transport, ClientError> {
-            let broker = self.metadata.brokers.get(&id).ok_or_else(|| {
-                let why = "the cluster does not know it".to_owned();
-                ClientError::Unreachable { address: format!("broker {id}"), why }
-            })?;
-            let port = u16::try_from(broker.port).unwrap_or(0);
-                Transport::connect(&broker.host, port, &self.client_id, self.connect_timeout, self.timeout)
-                    .map_err(|e| match e {
-                        ClientError::Unreachable { address, why } => ClientError::Unreachable {
-                            address: format!("{address}, where broker {id} says it is"),
-                            why,
-                        },
-                        e => e,
-                    })
+        let broker = self.metadata.brokers.get(&id).ok_or_else(|| {
+            let why = "the cluster does not know it".to_owned();
+            ClientError::Unreachable { address: format!("broker {id}"), why }
+        })?;
+        let port = u16::try_from(broker.port).unwrap_or(0);
+        Transport::connect(&broker.host, port, &self.client_id, self.connect_timeout, self.timeout)
+            .map_err(|e| match e {
+                ClientError::Unreachable { address, why } => ClientError::Unreachable {
+                    address: format!("{address}, where broker {id} says it is"),
+                    why,
+                },
+                e => e,
+            })
     }
 
     /// Drops the connection to a broker, after an error.
@@ -245,7 +245,13 @@ impl Cluster {
         if self.connections.is_empty() {
             let mut last = None;
             for (host, port) in &self.bootstrap {
-                match Transport::connect(host, *port, &self.client_id, self.connect_timeout, self.timeout) {
+                match Transport::connect(
+                    host,
+                    *port,
+                    &self.client_id,
+                    self.connect_timeout,
+                    self.timeout,
+                ) {
                     Ok(connection) => {
                         self.connections.insert(-1, connection);
                         break;

@@ -116,8 +116,7 @@ fn at_coordinator<T>(
 ) -> Result<T, ClientError> {
     let mut retry = Retry::new(cluster.now_ms(), Cluster::PATIENCE_MS);
     loop {
-        let result =
-            find_coordinator_once(cluster, group).and_then(|node| work(cluster, node));
+        let result = find_coordinator_once(cluster, group).and_then(|node| work(cluster, node));
         match result {
             Ok(value) => return Ok(value),
             Err(e) => cluster.wait_or(&mut retry, e)?,
@@ -192,10 +191,7 @@ pub fn fetch_offsets_once(
 }
 
 /// As [`fetch_offsets_once`] for all partitions, with patience.
-pub fn fetch_offsets(
-    cluster: &mut Cluster,
-    group: &str,
-) -> Result<CommittedOffsets, ClientError> {
+pub fn fetch_offsets(cluster: &mut Cluster, group: &str) -> Result<CommittedOffsets, ClientError> {
     at_coordinator(cluster, group, |cluster, node| {
         fetch_offsets_at(cluster, node, group, None, false)
     })

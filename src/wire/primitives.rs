@@ -304,8 +304,8 @@ impl Writer {
     }
 
     /// A message behind what `bytes` holds already.
-    pub const fn append(bytes: Vec<u8>) -> Self {
-        Self { bytes }
+    pub fn append(bytes: Vec<u8>) -> Self {
+        Self { bytes, errors: Tally::default() }
     }
 
     /// Bytes written.

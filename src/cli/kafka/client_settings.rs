@@ -22,8 +22,10 @@ fn number<T: FromStr + PartialOrd + Copy + std::fmt::Display>(
     into: &mut T,
 ) -> Result<(), ToolError> {
     let Some(text) = properties.get(name) else { return Ok(()) };
-    let value: T =
-        text.trim().parse().map_err(|_| bad(name, text, &format!("Not a number of type {kind}")))?;
+    let value: T = text
+        .trim()
+        .parse()
+        .map_err(|_| bad(name, text, &format!("Not a number of type {kind}")))?;
     if value < min {
         return Err(bad(name, text, &format!("Value must be at least {min}")));
     }
@@ -96,13 +98,17 @@ pub fn producer(p: &Properties) -> Result<ProducerSettings, ToolError> {
     let asked = p.contains_key("enable.idempotence");
     boolean(p, "enable.idempotence", &mut s.idempotent)?;
     let ruled_out = if s.acks != -1 {
-        Some("Must set acks to all in order to use the idempotent producer. Otherwise we cannot \
-              guarantee idempotence.")
+        Some(
+            "Must set acks to all in order to use the idempotent producer. Otherwise we cannot \
+              guarantee idempotence.",
+        )
     } else if s.retries == 0 {
         Some("Must set retries to non-zero when using the idempotent producer.")
     } else if s.in_flight > 5 {
-        Some("Must set max.in.flight.requests.per.connection to at most 5 to use the idempotent \
-              producer.")
+        Some(
+            "Must set max.in.flight.requests.per.connection to at most 5 to use the idempotent \
+              producer.",
+        )
     } else {
         None
     };
@@ -228,12 +234,15 @@ mod tests {
 
     #[test]
     fn producers_are_idempotent_unless_something_speaks_against_it() {
-        let idempotent = |words: &[&str]| producer(&pairs(words.iter().copied())).map(|s| s.idempotent);
+        let idempotent =
+            |words: &[&str]| producer(&pairs(words.iter().copied())).map(|s| s.idempotent);
         assert_eq!(idempotent(&[]), Ok(true));
         assert_eq!(idempotent(&["acks=1"]), Ok(false));
         assert_eq!(idempotent(&["retries=0"]), Ok(false));
         assert_eq!(idempotent(&["max.in.flight.requests.per.connection=6"]), Ok(false));
-        assert!(message(idempotent(&["enable.idempotence=true", "acks=1"])).contains("acks to all"));
+        assert!(
+            message(idempotent(&["enable.idempotence=true", "acks=1"])).contains("acks to all")
+        );
         let e = message(producer(&pairs(["acks=7"])));
         assert_eq!(
             e,

@@ -78,18 +78,18 @@ pub static OPTIONS: Options = Options {
             "Where the group has no offset yet, start with the first message that there is rather \
              than with the next one to come.",
         ),
-        integer(
-            "max-messages",
-            "num_messages",
-            "Stop after so many messages. Without it, never.",
-        ),
+        integer("max-messages", "num_messages", "Stop after so many messages. Without it, never."),
         long("timeout-ms", "timeout_ms", "Stop if no message comes for so long."),
         flag("skip-message-on-error", "Go on after a message that cannot be printed."),
         text("bootstrap-server", "server to connect to", "REQUIRED: The brokers to connect to."),
         ZOOKEEPER,
         flag("new-consumer", ""),
         text("key-deserializer", "deserializer for keys", "As the property key.deserializer."),
-        text("value-deserializer", "deserializer for values", "As the property value.deserializer."),
+        text(
+            "value-deserializer",
+            "deserializer for values",
+            "As the property value.deserializer.",
+        ),
         flag("enable-systest-events", "Say when the consumer has shut down. For system tests."),
         text("isolation-level", "", "read_committed or read_uncommitted.")
             .default("read_uncommitted"),
@@ -130,8 +130,9 @@ fn setup(parsed: &Parsed) -> Result<Setup, ToolError> {
             return Err(parsed.usage("The topic is required when partition is specified."));
         }
         if parsed.has("from-beginning") && parsed.has("offset") {
-            return Err(parsed
-                .usage("Options from-beginning and offset cannot be specified together."));
+            return Err(
+                parsed.usage("Options from-beginning and offset cannot be specified together.")
+            );
         }
     } else if parsed.has("offset") {
         return Err(parsed.usage("The partition is required when offset is specified."));
@@ -335,10 +336,9 @@ impl Printer<'_> {
             println!("shutdown_complete");
         }
         match (ended, signal::stopped()) {
-            (Err(ToolError::ClosedPipe), _) => Ok(()),
+            (Err(ToolError::ClosedPipe), _) | (Ok(()), None) => Ok(()),
             (Err(e), _) => Err(e),
             (Ok(()), Some(signal)) => Err(ToolError::Exit(signal::exit_code(signal))),
-            (Ok(()), None) => Ok(()),
         }
     }
 
@@ -394,8 +394,10 @@ impl Printer<'_> {
         if self.setup.skip_errors
             && let Err(FormatError::Data(why)) = &result
         {
-            let _ =
-                writeln!(io::stderr(), "ERROR Error processing message, skipping this message: {why}");
+            let _ = writeln!(
+                io::stderr(),
+                "ERROR Error processing message, skipping this message: {why}"
+            );
             result = Ok(());
         }
         if self.each && result.is_ok() {

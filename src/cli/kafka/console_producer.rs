@@ -143,7 +143,11 @@ pub fn deprecated(parsed: &Parsed, old: &str, new: &str, says: &str) -> Result<(
 }
 
 /// Parses the way that tools do that show all options after a mistake.
-pub fn parse_or_usage(options: &Options, args: &[String], about: &str) -> Result<Parsed, ToolError> {
+pub fn parse_or_usage(
+    options: &Options,
+    args: &[String],
+    about: &str,
+) -> Result<Parsed, ToolError> {
     options.parse_or_help(args, about).map_err(|e| match e {
         ToolError::Failed(what) => options.usage(&what),
         e => e,
@@ -179,13 +183,10 @@ fn setup(parsed: &Parsed) -> Result<Setup, ToolError> {
     let servers = addresses(parsed, &flags, &Properties::new())?
         .filter(|s| !s.trim().is_empty())
         .ok_or_else(|| parsed.usage("Error while validating the bootstrap address\n"))?;
-    let has_port = |host: &str| {
-        crate::config::host_port(host.trim(), 0).is_ok_and(|(_, port)| port > 0)
-    };
+    let has_port =
+        |host: &str| crate::config::host_port(host.trim(), 0).is_ok_and(|(_, port)| port > 0);
     if !servers.split(',').all(has_port) {
-        return Err(
-            parsed.usage("Please provide valid host:port like host1:9091,host2:9092\n")
-        );
+        return Err(parsed.usage("Please provide valid host:port like host1:9091,host2:9092\n"));
     }
     let codec = if parsed.has("compression-codec") {
         parsed.value("compression-codec")?.filter(|c| !c.is_empty()).unwrap_or("gzip")

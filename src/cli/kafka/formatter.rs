@@ -126,7 +126,8 @@ impl Deserializer {
                 }
             },
             Self::Uuid => {
-                let text = std::str::from_utf8(bytes).ok().and_then(|t| uuid::Uuid::parse_str(t).ok());
+                let text =
+                    std::str::from_utf8(bytes).ok().and_then(|t| uuid::Uuid::parse_str(t).ok());
                 match text {
                     Some(id) => write!(out, "{id}")?,
                     None => {
@@ -137,7 +138,9 @@ impl Deserializer {
             }
             Self::Void if bytes.is_empty() => out.write_all(b"null")?,
             Self::Void => {
-                return Err(FormatError::Data("Data should be null for a VoidDeserializer.".to_owned()));
+                return Err(FormatError::Data(
+                    "Data should be null for a VoidDeserializer.".to_owned(),
+                ));
             }
         }
         Ok(())
@@ -173,7 +176,10 @@ impl Formatter {
                 parts.print(message, out)?;
                 let kind = if message.log_append_time { "LogAppendTime" } else { "CreateTime" };
                 let text = |bytes: Option<&[u8]>, null: &str| {
-                    bytes.map_or_else(|| null.to_owned(), |b| String::from_utf8_lossy(b).into_owned())
+                    bytes.map_or_else(
+                        || null.to_owned(),
+                        |b| String::from_utf8_lossy(b).into_owned(),
+                    )
                 };
                 let key = match message.record.key {
                     Some(key) => format!("{}, ", text(Some(key), "")),
@@ -197,10 +203,7 @@ impl Formatter {
     }
 }
 
-fn json(
-    shown: Result<Option<String>, String>,
-    out: &mut dyn Write,
-) -> Result<(), FormatError> {
+fn json(shown: Result<Option<String>, String>, out: &mut dyn Write) -> Result<(), FormatError> {
     match shown {
         // As Kafka's: nothing stands between two of them.
         Ok(Some(text)) => Ok(out.write_all(text.as_bytes())?),
@@ -217,7 +220,8 @@ impl Parts {
         let text = |name: &str, default: &str| {
             p.get(name).map_or(default, String::as_str).as_bytes().to_vec()
         };
-        let deserializer = |name: &str| match p.get(name).filter(|class| !class.is_empty()) {
+        let deserializer = |name: &str| {
+            match p.get(name).filter(|class| !class.is_empty()) {
             None => Ok(Deserializer::Raw),
             Some(class) => Deserializer::named(class).ok_or_else(|| {
                 ToolError::Failed(format!(
@@ -225,6 +229,7 @@ impl Parts {
                      Boolean, Bytes, UUID or VoidDeserializer of org.apache.kafka.common.serialization"
                 ))
             }),
+        }
         };
         Ok(Self {
             timestamp: truth("print.timestamp", false),

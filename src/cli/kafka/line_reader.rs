@@ -28,6 +28,8 @@ pub struct Message<'a> {
     pub value: Option<&'a [u8]>,
 }
 
+type Header<'a> = (&'a str, Option<&'a [u8]>);
+
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     if part.is_empty() {
         return Some(0);
@@ -115,8 +117,13 @@ impl LineReader {
     /// Reads the next line, without its end.
     pub fn read<'a>(&mut self, line: &'a [u8]) -> Result<Message<'a>, ToolError> {
         self.line += 1;
-        let (headers, rest) =
-            self.part(self.parse_headers, line, line, &self.headers_delimiter, "headers delimiter")?;
+        let (headers, rest) = self.part(
+            self.parse_headers,
+            line,
+            line,
+            &self.headers_delimiter,
+            "headers delimiter",
+        )?;
         let (key, value) =
             self.part(self.parse_key, rest, line, &self.key_separator, "key separator")?;
         let is_null = |bytes: &[u8]| self.null_marker.as_deref() == Some(bytes);
@@ -131,10 +138,7 @@ impl LineReader {
         })
     }
 
-    fn headers<'a>(
-        &self,
-        text: &'a [u8],
-    ) -> Result<Vec<(&'a str, Option<&'a [u8]>)>, ToolError> {
+    fn headers<'a>(&self, text: &'a [u8]) -> Result<Vec<Header<'a>>, ToolError> {
         let mut pairs = Vec::new();
         let mut rest = text;
         while let Some(at) = find(rest, &self.headers_separator) {
@@ -149,7 +153,7 @@ impl LineReader {
         pairs.into_iter().map(|pair| self.header(pair)).collect()
     }
 
-    fn header<'a>(&self, pair: &'a [u8]) -> Result<(&'a str, Option<&'a [u8]>), ToolError> {
+    fn header<'a>(&self, pair: &'a [u8]) -> Result<Header<'a>, ToolError> {
         let line = self.line;
         let (key, value) = match find(pair, &self.headers_key_separator) {
             Some(at) => (&pair[..at], Some(&pair[at + self.headers_key_separator.len()..])),

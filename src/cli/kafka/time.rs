@@ -51,15 +51,15 @@ pub fn duration_ms(text: &str) -> Result<i64, String> {
 /// Milliseconds since 1970 of `YYYY-MM-DDTHH:mm:SS.sss`, with or without a fraction, and with an
 /// offset (`Z`, `+hh:mm`, `+hhmm`, `+hh`) or in UTC.
 pub fn date_time_ms(text: &str) -> Result<i64, String> {
-    parse_date_time(text).ok_or_else(|| {
-        format!("'{text}' is no date and time: write it as YYYY-MM-DDTHH:mm:SS.sss")
-    })
+    parse_date_time(text)
+        .ok_or_else(|| format!("'{text}' is no date and time: write it as YYYY-MM-DDTHH:mm:SS.sss"))
 }
 
 fn parse_date_time(text: &str) -> Option<i64> {
     let (date, time) = text.split_once('T')?;
     let mut date = date.splitn(3, '-');
-    let (year, month, day) = (digits(date.next()?, 4)?, digits(date.next()?, 2)?, digits(date.next()?, 2)?);
+    let (year, month, day) =
+        (digits(date.next()?, 4)?, digits(date.next()?, 2)?, digits(date.next()?, 2)?);
     if !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) {
         return None;
     }

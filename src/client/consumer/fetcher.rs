@@ -173,8 +173,8 @@ impl Fetcher {
         let mut found: BTreeMap<&str, BTreeMap<i32, CommitOffset>> = BTreeMap::new();
         for (topic, positions) in &self.topics {
             for (number, p) in positions {
-                let asked = only
-                    .is_none_or(|only| only.get(topic).is_some_and(|all| all.contains(number)));
+                let asked =
+                    only.is_none_or(|only| only.get(topic).is_some_and(|all| all.contains(number)));
                 if let Some(next) = p.next.filter(|next| asked && *next != p.committed) {
                     let offset = CommitOffset { offset: next, leader_epoch: p.epoch };
                     found.entry(topic).or_default().insert(*number, offset);
@@ -296,8 +296,11 @@ impl Fetcher {
                     code if code.is_retriable() => trouble.stale_metadata = true,
                     code => {
                         let what = format!("reading partition {number} of topic '{}'", topic.topic);
-                        trouble.fatal =
-                            trouble.fatal.or(Some(ClientError::Refused { what, code, message: None }));
+                        trouble.fatal = trouble.fatal.or(Some(ClientError::Refused {
+                            what,
+                            code,
+                            message: None,
+                        }));
                     }
                 }
             }

@@ -90,10 +90,15 @@ pub enum Release {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
     /// `prepared`: partitions are released as the protocol wants it.
-    Unjoined { prepared: bool },
+    Unjoined {
+        prepared: bool,
+    },
     JoinSent,
     /// The leader, before it has assigned.
-    Leading { members: Vec<GroupMember>, assignor: Assignor },
+    Leading {
+        members: Vec<GroupMember>,
+        assignor: Assignor,
+    },
     SyncReady,
     SyncSent,
     Stable,
@@ -340,7 +345,7 @@ impl Membership {
         self.failures = 0;
         response.member_id.clone_into(&mut self.member_id);
         self.generation = response.generation_id;
-        self.protocol = response.protocol_name.unwrap_or_default().to_owned();
+        response.protocol_name.unwrap_or_default().clone_into(&mut self.protocol);
         self.is_leader = response.leader == response.member_id;
         self.reason = "";
         self.assignments.clear();

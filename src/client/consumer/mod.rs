@@ -242,8 +242,7 @@ impl Consumer {
         let commits = self.settings.group.is_some() && self.settings.auto_commit;
         if commits && self.group.as_ref().is_none_or(Membership::is_stable) {
             if self.cluster.now_ms() >= self.next_commit_ms {
-                self.next_commit_ms =
-                    self.cluster.now_ms() + self.settings.auto_commit_interval_ms;
+                self.next_commit_ms = self.cluster.now_ms() + self.settings.auto_commit_interval_ms;
                 self.send_commit(None)?;
             }
             next = next.min(self.next_commit_ms);
@@ -275,7 +274,9 @@ impl Consumer {
                 let mut all: Vec<&str> = names.iter().map(String::as_str).collect();
                 let watched =
                     self.group.as_ref().map(Membership::watched_topics).unwrap_or_default();
-                all.extend(watched.iter().map(String::as_str).filter(|t| !names.iter().any(|n| n == t)));
+                all.extend(
+                    watched.iter().map(String::as_str).filter(|t| !names.iter().any(|n| n == t)),
+                );
                 self.cluster.refresh_once(Some(&all), create)
             }
             None => {
@@ -526,10 +527,8 @@ impl Consumer {
         if group_lost || e.code() == Some(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS) {
             return Ok(());
         }
-        let unknown = matches!(
-            e,
-            ClientError::UnknownTopic(_) | ClientError::UnknownPartition { .. }
-        );
+        let unknown =
+            matches!(e, ClientError::UnknownTopic(_) | ClientError::UnknownPartition { .. });
         if unknown { Ok(()) } else { self.passes(e) }
     }
 
@@ -692,8 +691,7 @@ impl Consumer {
         let lane = Lane::Group(node);
         let result = self.open(lane).and_then(|()| {
             let version = self.channels.version::<OffsetCommitRequest<'_>>(lane)?;
-            let (member, generation) =
-                self.group.as_ref().map_or(("", -1), Membership::identity);
+            let (member, generation) = self.group.as_ref().map_or(("", -1), Membership::identity);
             let request = groups::commit_request(
                 &settings.group_id,
                 member,
@@ -781,7 +779,7 @@ impl Consumer {
                         }
                         self.events.push(Event::Lost { lane, tags, error });
                     }
-                    other => self.events.push(other),
+                    other @ Event::Reply { .. } => self.events.push(other),
                 }
             }
         }

@@ -51,9 +51,8 @@ fn put_partitions(w: &mut Writer, partitions: &Partitions) -> Result<(), WireErr
 
 fn read_partitions(r: &mut Reader<'_>) -> Result<Partitions, WireError> {
     let mut partitions = Partitions::new();
-    let topics = r.array(false, 6, |r| {
-        Ok((r.string(false)?.to_owned(), r.array(false, 4, |r| r.i32())?))
-    })?;
+    let topics =
+        r.array(false, 6, |r| Ok((r.string(false)?.to_owned(), r.array(false, 4, Reader::i32)?)))?;
     for (topic, numbers) in topics {
         let all = partitions.entry(topic).or_default();
         all.extend(numbers);
@@ -84,8 +83,7 @@ impl Subscription {
         let user_data = r.nullable_bytes(false)?.map(<[u8]>::to_vec);
         let owned = if version >= 1 { read_partitions(&mut r)? } else { Partitions::new() };
         let generation = if version >= 2 { r.i32()? } else { -1 };
-        let rack =
-            if version >= 3 { r.nullable_string(false)?.map(str::to_owned) } else { None };
+        let rack = if version >= 3 { r.nullable_string(false)?.map(str::to_owned) } else { None };
         Ok(Self { topics, user_data, owned, generation, rack })
     }
 }

@@ -8,7 +8,7 @@
 use super::settings::ProducerSettings;
 use crate::client::ClientError;
 use crate::types::ErrorCode;
-use crate::wire::records::BatchBuilder;
+use crate::wire::records::{BatchBuilder, BatchHeader};
 use std::collections::VecDeque;
 
 /// Records of one batch that were sent with the same tag: the tag, and how many.
@@ -103,15 +103,15 @@ pub struct NewRecord<'a> {
     pub tag: u64,
 }
 
-/// The most that one record takes besides its parts.
-const RECORD_OVERHEAD: usize = 21 + 61;
+/// The most that one record takes besides its parts: lengths, deltas, attributes.
+const RECORD_OVERHEAD: usize = 26;
 
 impl NewRecord<'_> {
     /// The most bytes that a batch with only this record takes.
     pub fn size_max(&self) -> usize {
         let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
         let headers: usize = self.headers.iter().map(|(k, v)| k.len() + len(*v) + 10).sum();
-        RECORD_OVERHEAD + len(self.key) + len(self.value) + headers
+        BatchHeader::LEN + RECORD_OVERHEAD + len(self.key) + len(self.value) + headers
     }
 }
 
@@ -198,7 +198,7 @@ impl Accumulator {
         let queue = &mut self.topics[topic].queues[partition as usize];
         let batch_bytes = self.settings.batch_bytes;
         let fits = queue.waiting.back().is_some_and(|b| {
-            !b.closed && b.builder.len() + bytes - RECORD_OVERHEAD / 2 <= batch_bytes
+            !b.closed && b.builder.len() + bytes - BatchHeader::LEN <= batch_bytes
         });
         if !fits {
             if let Some(last) = queue.waiting.back_mut().filter(|b| !b.closed) {
@@ -363,7 +363,7 @@ impl Accumulator {
     }
 
     fn deliver(&mut self, batch: Batch, result: Result<i64, ClientError>) -> Delivery {
-        let bytes = batch.builder.len() - crate::wire::records::BatchHeader::LEN;
+        let bytes = batch.builder.len() - BatchHeader::LEN;
         self.buffered -= bytes;
         Delivery {
             topic: batch.topic,

@@ -177,7 +177,9 @@ impl Producer {
         let limit = timeout.as_millis().min(1 << 40) as i64;
         // What is ready already waits for room on its lane, so for an answer.
         let wait = if next > now { (next - now).min(limit) } else { limit };
-        let wait = Duration::from_millis(wait.min(self.next_metadata_ms.saturating_sub(now)).max(0) as u64);
+        let wait = Duration::from_millis(
+            wait.min(self.next_metadata_ms.saturating_sub(now)).max(0) as u64,
+        );
         let also_ready = self.channels.poll(wait, also, &mut self.events);
         self.take_events();
         self.send_ready();
@@ -205,8 +207,7 @@ impl Producer {
         let names: Vec<&str> =
             (0..self.sticky.len()).map(|t| self.accumulator.topic_name(t)).collect();
         let result = self.cluster.refresh_once(Some(&names), false);
-        let age =
-            if result.is_ok() { self.settings.metadata_max_age_ms } else { SOON_MS.max(1) };
+        let age = if result.is_ok() { self.settings.metadata_max_age_ms } else { SOON_MS.max(1) };
         self.next_metadata_ms = self.cluster.now_ms() + age;
         for topic in 0..self.sticky.len() {
             let name = self.accumulator.topic_name(topic).to_owned();
@@ -307,7 +308,8 @@ impl Producer {
     fn trouble(&mut self) {
         let now = self.cluster.now_ms();
         self.not_before_ms = now + self.settings.retry_backoff_ms;
-        self.next_metadata_ms = self.next_metadata_ms.min(now + SOON_MS.min(self.settings.retry_backoff_ms));
+        self.next_metadata_ms =
+            self.next_metadata_ms.min(now + SOON_MS.min(self.settings.retry_backoff_ms));
     }
 
     fn complete(

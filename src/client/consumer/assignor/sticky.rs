@@ -25,9 +25,8 @@ pub fn encode_previous(owned: &Partitions, generation: i32) -> Result<Vec<u8>, W
 /// Reads v1 and v0, which has no generation.
 fn decode_previous(bytes: &[u8]) -> Option<(Vec<TopicPartition>, i32)> {
     let mut r = Reader::new(bytes);
-    let topics = r
-        .array(false, 6, |r| Ok((r.string(false)?, r.array(false, 4, |r| r.i32())?)))
-        .ok()?;
+    let topics =
+        r.array(false, 6, |r| Ok((r.string(false)?, r.array(false, 4, Reader::i32)?))).ok()?;
     let generation = r.i32().unwrap_or(-1);
     let owned =
         topics.iter().flat_map(|(t, ps)| ps.iter().map(|p| ((*t).to_owned(), *p))).collect();
@@ -37,15 +36,14 @@ fn decode_previous(bytes: &[u8]) -> Option<(Vec<TopicPartition>, i32)> {
 /// What the member says it has, and since which generation.
 fn claimed(member: &GroupMember, cooperative: bool) -> (Vec<TopicPartition>, i32) {
     let s = &member.subscription;
-    if !cooperative
-        && let Some(previous) = s.user_data.as_deref().and_then(decode_previous)
-    {
+    if !cooperative && let Some(previous) = s.user_data.as_deref().and_then(decode_previous) {
         return previous;
     }
     let owned = s.owned.iter().flat_map(|(t, ps)| ps.iter().map(|p| (t.clone(), *p))).collect();
     // Before version 2 of the subscription the generation stood in the assignor's bytes.
     let told = s.user_data.as_deref().and_then(|b| b.first_chunk::<4>()).copied();
-    let generation = if s.generation < 0 { told.map_or(-1, i32::from_be_bytes) } else { s.generation };
+    let generation =
+        if s.generation < 0 { told.map_or(-1, i32::from_be_bytes) } else { s.generation };
     (owned, generation)
 }
 
@@ -68,17 +66,29 @@ pub fn withhold_moving(
     members: &[&GroupMember],
     mut balanced: BTreeMap<String, Partitions>,
 ) -> BTreeMap<String, Partitions> {
-    let mut owners: BTreeMap<(&str, i32), &str> = BTreeMap::new();
+    // Of several claims those of the latest generation count, as in `Plan::keep`.
+    let mut owners: BTreeMap<(&str, i32), (i32, BTreeSet<&str>)> = BTreeMap::new();
     for member in members {
+        let generation = claimed(member, true).1;
         for (topic, numbers) in &member.subscription.owned {
             for number in numbers {
-                owners.insert((topic, *number), &member.id);
+                let claims =
+                    owners.entry((topic, *number)).or_insert((generation, BTreeSet::new()));
+                if generation > claims.0 {
+                    *claims = (generation, BTreeSet::new());
+                }
+                if generation == claims.0 {
+                    claims.1.insert(&member.id);
+                }
             }
         }
     }
     for (id, partitions) in &mut balanced {
         for (topic, numbers) in partitions.iter_mut() {
-            numbers.retain(|n| owners.get(&(topic.as_str(), *n)).is_none_or(|owner| owner == id));
+            numbers.retain(|n| {
+                let claims = owners.get(&(topic.as_str(), *n));
+                claims.is_none_or(|(_, who)| who.iter().all(|owner| owner == id))
+            });
         }
         partitions.retain(|_, numbers| !numbers.is_empty());
     }
@@ -166,7 +176,7 @@ impl Plan {
         // The last ones go: Kafka's constrained assignor keeps the first ones, too.
         let moves = self.owned[from].iter().rev().filter_map(|partition| {
             let to = *self.readers[partition].iter().min_by_key(|i| self.owned[**i].len())?;
-            (self.owned[to].len() + 1 < has).then(|| (partition, to))
+            (self.owned[to].len() + 1 < has).then_some((partition, to))
         });
         moves.min_by_key(|(_, to)| self.owned[*to].len()).map(|(p, to)| (p.clone(), to))
     }
