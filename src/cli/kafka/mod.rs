@@ -23,11 +23,14 @@ mod get_offsets;
 mod internal_records;
 mod line_reader;
 mod log_dirs;
+#[allow(dead_code, reason = "the tools to come use the rest")]
 mod options;
 mod properties;
 mod server_properties;
 mod server_start;
 mod server_stop;
+#[allow(dead_code, reason = "kafka-consumer-groups uses the rest")]
+#[allow(dead_code, reason = "kafka-consumer-groups uses the rest")]
 mod time;
 mod topic_filter;
 mod topics;
@@ -62,6 +65,7 @@ pub static TOOLS: &[Tool] = &[
     Tool { name: "kafka-server-stop", run: server_stop::run },
     Tool { name: "kafka-topic", run: topics::run },
     Tool { name: "kafka-topics", run: topics::run },
+    // ZooKeeper's own distribution has these names for them.
     Tool { name: "zkCli", run: zookeeper::shell },
     Tool { name: "zkServer", run: zookeeper::server },
     Tool { name: "zookeeper-server-start", run: zookeeper::start },

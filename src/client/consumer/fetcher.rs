@@ -424,5 +424,4 @@ fn is_abort(batch: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "fetcher_tests.rs"]
 mod tests;

@@ -415,5 +415,4 @@ fn is_after(a: &Batch, b: &Batch) -> bool {
 }
 
 #[cfg(test)]
-#[path = "accumulator_tests.rs"]
 mod tests;
