@@ -30,7 +30,6 @@ mod server_properties;
 mod server_start;
 mod server_stop;
 #[allow(dead_code, reason = "kafka-consumer-groups uses the rest")]
-#[allow(dead_code, reason = "kafka-consumer-groups uses the rest")]
 mod time;
 mod topic_filter;
 mod topics;
