@@ -65,6 +65,11 @@ fn help_has_examples_and_goes_to_the_standard_output() {
         &["topic", "create", "--help"],
         &["produce", "--help"],
         &["consume", "--help"],
+        &["bench", "--help"],
+        &["bench", "produce", "--help"],
+        &["bench", "e2e", "--help"],
+        &["bench", "consume", "--help"],
+        &["bench", "connections", "--help"],
         &["log", "--help"],
     ] {
         let output = klamm(args);

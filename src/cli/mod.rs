@@ -4,19 +4,17 @@
 //! file or a pipe that cannot be reached or breaks, 78 (`EX_CONFIG`) wrong configuration or
 //! environment. Errors are one line on the standard error output, results go to the standard output.
 
-mod config;
+mod bench;
 mod consume;
 mod error;
-mod install;
 mod kafka;
 mod log;
-mod manual;
 mod names;
 mod offsets;
 mod output;
+mod partitioner;
 mod produce;
 mod serve;
-mod signal;
 mod top;
 mod topic;
 
@@ -52,18 +50,12 @@ enum Command {
     Produce(produce::Produce),
     /// Print the messages of a topic
     Consume(consume::Consume),
-    /// Show, set and unset settings of topics and brokers
-    Config(config::Config),
+    /// Put load on a broker and measure it: Klamm, Apache Kafka, or any other
+    Bench(bench::Bench),
     /// Look into a data directory, of a broker that runs or does not
     Log(log::Log),
     /// Watch a running broker: rates, latency by stage, shards
     Top(top::Top),
-    /// Make links named after Kafka's tools: kafka-topics, kafka-topics.sh, …
-    InstallTools(install::Install),
-    /// Print the completion script of a shell
-    Completions(manual::Completions),
-    /// Print the manual page, or write the pages of all subcommands
-    Man(manual::Man),
 }
 
 /// Which broker the tools talk to.
@@ -81,11 +73,6 @@ struct Broker {
     bootstrap: String,
 }
 
-/// The whole command line, for those who describe it.
-fn command_line() -> clap::Command {
-    Klamm::command()
-}
-
 /// Runs the command that `args` name, the program's name first; returns the process's exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
@@ -101,12 +88,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Topic(command) => topic::run(&command),
             Command::Produce(command) => produce::run(&command),
             Command::Consume(command) => consume::run(&command),
+            Command::Bench(command) => bench::run(&command),
             Command::Log(command) => log::run(&command),
             Command::Top(command) => top::run(&command),
-            Command::Config(command) => config::run(&command),
-            Command::InstallTools(command) => install::run(&command),
-            Command::Completions(command) => manual::completions(&command),
-            Command::Man(command) => manual::man(&command),
         },
         Err(e) => return wrong_usage(&e, &args),
     };

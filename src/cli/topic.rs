@@ -309,7 +309,7 @@ const TOPIC: i8 = 2;
 const TOPIC_CONFIG: i8 = 1;
 
 /// What is set on the topic itself.
-fn configs(
+pub(super) fn configs(
     cluster: &mut Cluster,
     topic: &str,
 ) -> Result<BTreeMap<String, Option<String>>, CliError> {

@@ -17,12 +17,11 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// Connects to `host:port` as `client_id`. `connect` is the time for the connection, `timeout`
-    /// for each answer and each write.
+    /// Connects to `host:port`. `connect` is the time for the connection, `timeout` for each answer
+    /// and each write.
     pub fn connect(
         host: &str,
         port: u16,
-        client_id: &str,
         connect: Duration,
         timeout: Duration,
     ) -> Result<Self, ClientError> {
@@ -30,7 +29,7 @@ impl Transport {
             if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let stream = open(host, port, connect)
             .map_err(|e| ClientError::Unreachable { address: address.clone(), why: plain(&e) })?;
-        let mut this = Self { stream, address, timeout, protocol: Protocol::new(client_id) };
+        let mut this = Self { stream, address, timeout, protocol: Protocol::new("klamm") };
         this.say_hello().map_err(|e| match e {
             // A peer that hangs up at the first Kafka request speaks something else, as does one
             // that waits for more.
@@ -114,14 +113,16 @@ impl Transport {
         self.protocol.offered()
     }
 
-    /// The socket, the broker's `host:port` and the state of the protocol.
-    pub fn into_parts(self) -> (TcpStream, String, Protocol) {
-        (self.stream, self.address, self.protocol)
-    }
-
     /// `host:port` of the broker.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The socket, blocking, its `host:port`, and what was agreed with the broker: for a caller that
+    /// moves the bytes itself. No request may be without its answer.
+    pub fn into_parts(self) -> (TcpStream, String, Protocol) {
+        debug_assert_eq!(self.protocol.in_flight(), 0, "answers would be lost");
+        (self.stream, self.address, self.protocol)
     }
 
     fn write(&mut self, frame: &[u8]) -> Result<(), ClientError> {

@@ -1,0 +1,164 @@
+//! What a run costs: CPU time, memory and disk writes of the broker's process, CPU time of our own.
+
+use super::latency::round;
+use crate::cli::CliError;
+use serde_json::{Map, Value, json};
+use std::fs;
+
+/// Counters of a process at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Counters {
+    cpu_s: f64,
+    rss_bytes: u64,
+    /// Bytes that it caused to be written to disks; `None` where that may not be read.
+    written_bytes: Option<u64>,
+}
+
+/// Reads `/proc/PID`.
+fn counters(pid: u32) -> std::io::Result<Counters> {
+    let bad = |what| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name, in parentheses, may hold anything.
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .map(|(_, rest)| rest.split_whitespace().collect())
+        .ok_or_else(|| bad("/proc/PID/stat"))?;
+    let number = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok());
+    // SAFETY: asks for constants.
+    let (ticks, page) =
+        unsafe { (libc::sysconf(libc::_SC_CLK_TCK), libc::sysconf(libc::_SC_PAGESIZE)) };
+    // Fields 14, 15 and 24 of proc(5), where the name is 2.
+    let (user, system) = (number(11), number(12));
+    let cpu_s = user.zip(system).map(|(u, s)| (u + s) / ticks as f64);
+    let rss = number(21).map(|pages| (pages * page as f64) as u64);
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let written =
+        io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).and_then(|n| n.parse().ok());
+    Ok(Counters {
+        cpu_s: cpu_s.ok_or_else(|| bad("/proc/PID/stat"))?,
+        rss_bytes: rss.ok_or_else(|| bad("/proc/PID/stat"))?,
+        written_bytes: written,
+    })
+}
+
+/// CPU seconds of this process.
+fn own_cpu_s() -> f64 {
+    // SAFETY: all zeros are a valid value, which the call fills in.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
+        usage
+    };
+    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
+
+/// CPU seconds of the calling thread.
+pub fn thread_cpu_s() -> f64 {
+    let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: fills a struct that outlives the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut t) };
+    t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
+}
+
+/// Measures from its creation on.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    pid: Option<u32>,
+    begin: Option<Counters>,
+    last: Option<Counters>,
+    rss_bytes_max: u64,
+    own_cpu_s: f64,
+    /// Own CPU seconds when it was stopped.
+    stopped: Option<f64>,
+}
+
+/// Says early that there is no such process.
+pub fn check_pid(pid: Option<u32>) -> Result<(), CliError> {
+    match pid.map(counters) {
+        Some(Err(_)) => Err(CliError::Usage(format!(
+            "--broker-pid {}: no process of that number can be seen here",
+            pid.unwrap_or(0)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+impl Meter {
+    /// Begins; `pid` is the broker's.
+    pub fn begin(pid: Option<u32>) -> Self {
+        let begin = pid.and_then(|pid| counters(pid).ok());
+        let rss_bytes_max = begin.map_or(0, |c| c.rss_bytes);
+        Self { pid, begin, last: begin, rss_bytes_max, own_cpu_s: own_cpu_s(), stopped: None }
+    }
+
+    /// Looks; a process that is gone keeps its last counters.
+    pub fn sample(&mut self) {
+        if self.stopped.is_some() {
+            return;
+        }
+        if let Some(counters) = self.pid.and_then(|pid| counters(pid).ok()) {
+            self.rss_bytes_max = self.rss_bytes_max.max(counters.rss_bytes);
+            self.last = Some(counters);
+        }
+    }
+
+    /// Looks for the last time.
+    pub fn stop(&mut self) {
+        self.sample();
+        self.stopped.get_or_insert_with(own_cpu_s);
+    }
+
+    /// RSS of the broker at the beginning and now, bytes.
+    pub fn rss_bytes(&self) -> Option<(u64, u64)> {
+        self.begin.zip(self.last).map(|(a, b)| (a.rss_bytes, b.rss_bytes))
+    }
+
+    /// Ends: costs over `seconds`, in which `bytes` and `requests` were done. Gives the fields
+    /// `bench` and, with a process id, `broker`.
+    pub fn end(mut self, seconds: f64, bytes: f64, requests: f64) -> Map<String, Value> {
+        self.stop();
+        let own = self.stopped.unwrap_or_default() - self.own_cpu_s;
+        let mut out = Map::new();
+        let cores = if seconds > 0.0 { own / seconds } else { 0.0 };
+        out.insert("bench".to_owned(), json!({ "cpu_s": round(own), "cores": round(cores) }));
+        let Some((a, b)) = self.begin.zip(self.last) else { return out };
+        let cpu_s = b.cpu_s - a.cpu_s;
+        let per = |n: f64| if n > 0.0 { json!(round(cpu_s / n)) } else { Value::Null };
+        let written = b.written_bytes.zip(a.written_bytes).map(|(b, a)| b.saturating_sub(a));
+        let broker = json!({
+            "pid": self.pid,
+            "cpu_s": round(cpu_s),
+            "cores": if seconds > 0.0 { round(cpu_s / seconds) } else { 0.0 },
+            "cpu_s_per_gb": per(bytes / 1e9),
+            "cpu_s_per_million_requests": per(requests / 1e6),
+            "rss_bytes": b.rss_bytes,
+            "rss_bytes_max": self.rss_bytes_max,
+            "written_bytes": written,
+        });
+        out.insert("broker".to_owned(), broker);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn measures_a_process() {
+        let meter = Meter::begin(Some(std::process::id()));
+        let before = thread_cpu_s();
+        let mut work = 1u64;
+        // Until the clock tick by which the kernel counts has passed.
+        while thread_cpu_s() - before < 0.05 {
+            work = std::hint::black_box(work.wrapping_mul(3));
+        }
+        let out = meter.end(1.0, 1e9, 1e6);
+        let broker = &out["broker"];
+        assert!(broker["cpu_s"].as_f64().expect("seconds") > 0.0, "{broker}");
+        assert!(broker["rss_bytes_max"].as_u64().expect("bytes") > 1 << 20, "{broker}");
+        assert!(out["bench"]["cores"].as_f64().expect("cores") > 0.0);
+        assert!(check_pid(Some(u32::MAX)).is_err() && check_pid(None).is_ok());
+    }
+}
