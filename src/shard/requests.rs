@@ -5,7 +5,10 @@ use super::group_requests;
 use super::router::{Notice, Reply, Request};
 use super::state::{Phase, Shard, now_ms};
 use super::sync::Charge;
-use crate::api::data::{ReadRequest, ReadResult};
+use crate::api::data::{
+    EpochAnswer, EpochQuery, OffsetAnswer, OffsetQuery, ReadRequest, ReadResult, TrimRequest,
+    Trimmed,
+};
 use crate::api::{
     Body, Response, admin, api_versions, delete_records, describe_cluster, describe_configs,
     describe_log_dirs, describe_topic_partitions, fetch, init_producer_id, list_config_resources,
@@ -261,28 +264,36 @@ async fn fetch_all(
 
 // ---- The others ----
 
+/// Asks the owners of what is asked for, all at once; `enter` takes what each answers.
+async fn ask_owners<Q>(
+    shard: &Rc<Shard>,
+    queries: Vec<Q>,
+    tp: impl Fn(&Q) -> TopicPartition,
+    request: impl Fn(Vec<Q>) -> Request,
+    mut enter: impl FnMut(Reply),
+) {
+    let groups = by_owner(queries, shard.common.shards, tp);
+    let calls: Vec<_> =
+        groups.into_iter().map(|(owner, group)| shard.call(owner, request(group))).collect();
+    for call in calls {
+        if let Some(reply) = call.await {
+            enter(reply);
+        }
+    }
+}
+
 async fn offsets(
     shard: Rc<Shard>,
     header: Header,
     body: Bytes,
-    (mut answers, queries): (
-        Vec<crate::api::data::OffsetAnswer>,
-        Vec<crate::api::data::OffsetQuery>,
-    ),
+    (mut answers, queries): (Vec<OffsetAnswer>, Vec<OffsetQuery>),
 ) -> Answer {
-    let groups = by_owner(queries, shard.common.shards, |it| it.tp);
-    let calls: Vec<_> = groups
-        .into_iter()
-        .map(|(owner, queries)| shard.call(owner, Request::Offsets(queries)))
-        .collect();
-    for call in calls {
-        if let Some(Reply::Offsets(found)) = call.await {
-            for it in found {
-                let index = it.index as usize;
-                answers[index] = it;
-            }
+    let enter = |reply| {
+        if let Reply::Offsets(found) = reply {
+            found.into_iter().for_each(|it| put(&mut answers, it.index, it));
         }
-    }
+    };
+    ask_owners(&shard, queries, |it| it.tp, Request::Offsets, enter).await;
     list_offsets::response(&header, &body, &answers)
 }
 
@@ -290,21 +301,14 @@ async fn epochs(
     shard: Rc<Shard>,
     header: Header,
     body: Bytes,
-    (mut answers, queries): (Vec<crate::api::data::EpochAnswer>, Vec<crate::api::data::EpochQuery>),
+    (mut answers, queries): (Vec<EpochAnswer>, Vec<EpochQuery>),
 ) -> Answer {
-    let groups = by_owner(queries, shard.common.shards, |it| it.tp);
-    let calls: Vec<_> = groups
-        .into_iter()
-        .map(|(owner, queries)| shard.call(owner, Request::EpochEnds(queries)))
-        .collect();
-    for call in calls {
-        if let Some(Reply::EpochEnds(found)) = call.await {
-            for it in found {
-                let index = it.index as usize;
-                answers[index] = it;
-            }
+    let enter = |reply| {
+        if let Reply::EpochEnds(found) = reply {
+            found.into_iter().for_each(|it| put(&mut answers, it.index, it));
         }
-    }
+    };
+    ask_owners(&shard, queries, |it| it.tp, Request::EpochEnds, enter).await;
     offset_for_leader_epoch::response(&header, &body, &answers)
 }
 
@@ -312,20 +316,20 @@ async fn trim(
     shard: Rc<Shard>,
     header: Header,
     body: Bytes,
-    (mut answers, trims): (Vec<crate::api::data::Trimmed>, Vec<crate::api::data::TrimRequest>),
+    (mut answers, trims): (Vec<Trimmed>, Vec<TrimRequest>),
 ) -> Answer {
-    let groups = by_owner(trims, shard.common.shards, |it| it.tp);
-    let calls: Vec<_> =
-        groups.into_iter().map(|(owner, trims)| shard.call(owner, Request::Trim(trims))).collect();
-    for call in calls {
-        if let Some(Reply::Trimmed(done)) = call.await {
-            for it in done {
-                let index = it.index as usize;
-                answers[index] = it;
-            }
+    let enter = |reply| {
+        if let Reply::Trimmed(done) = reply {
+            done.into_iter().for_each(|it| put(&mut answers, it.index, it));
         }
-    }
+    };
+    ask_owners(&shard, trims, |it| it.tp, Request::Trim, enter).await;
     delete_records::response(&header, &body, &answers)
+}
+
+/// Replaces the answer that stands at this index of the request.
+fn put<A>(answers: &mut [A], index: u32, answer: A) {
+    answers[index as usize] = answer;
 }
 
 async fn producer_id(shard: &Rc<Shard>) -> Result<i64, ErrorCode> {
