@@ -58,6 +58,8 @@ pub struct Settings {
     pub strict_validation: bool,
     /// Produce requests that take this long are logged, ms; none where this is.
     pub slow_request_ms: Option<u64>,
+    /// Lock the memory budget at start.
+    pub lock_memory: bool,
     /// How to write log lines.
     pub log_format: LogFormat,
     /// What to log, in `tracing`'s filter syntax.
@@ -126,6 +128,9 @@ pub struct Flags {
     /// Check compressed batches record by record, as Kafka does; costs a decompression each
     #[arg(long)]
     pub strict: bool,
+    /// Lock the memory budget at start, so that no page is touched for the first time under load
+    #[arg(long)]
+    pub lock_memory: bool,
     /// Log produce requests that take this long, ms, with where the time went; 0 never [default: 1000]
     #[arg(long, value_name = "MS")]
     pub slow_request_ms: Option<String>,
@@ -163,7 +168,7 @@ pub struct Sources<'a> {
 }
 
 /// Key in the file; the flag is `--key`, the variable `KLAMM_KEY` with `_` for `-`.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "data",
     "listen",
     "advertise",
@@ -175,6 +180,7 @@ const KEYS: [&str; 14] = [
     "cluster-id",
     "strict",
     "slow-request-ms",
+    "lock-memory",
     "log-format",
     "log",
     "broker",
@@ -327,6 +333,7 @@ fn from_flags(
     broker: &mut BTreeMap<String, String>,
 ) -> Result<(), ConfigError> {
     let strict = flags.strict.then(|| "true".to_owned());
+    let lock_memory = flags.lock_memory.then(|| "true".to_owned());
     let written = [
         ("data", &flags.data),
         ("listen", &flags.listen),
@@ -338,6 +345,7 @@ fn from_flags(
         ("node-id", &flags.node_id),
         ("cluster-id", &flags.cluster_id),
         ("strict", &strict),
+        ("lock-memory", &lock_memory),
         ("slow-request-ms", &flags.slow_request_ms),
         ("log-format", &flags.log_format),
         ("log", &flags.log),
@@ -468,6 +476,7 @@ fn check(
         }
         None => None,
     };
+    let lock_memory = get("lock-memory").map(boolean).transpose()?.unwrap_or(false);
     let slow_request_ms = match get("slow-request-ms") {
         Some(w) => Some(number(w, 0, u64::from(u32::MAX), "the time")?).filter(|ms| *ms > 0),
         None => Some(1000),
@@ -516,6 +525,7 @@ fn check(
         journal_bytes,
         strict_validation,
         slow_request_ms,
+        lock_memory,
         log_format,
         log_filter,
     })

@@ -14,6 +14,7 @@ pub mod config;
 pub mod controller;
 #[deny(clippy::disallowed_methods)]
 pub mod group;
+pub mod memory;
 #[deny(clippy::disallowed_methods)]
 pub mod metrics;
 #[deny(clippy::disallowed_methods)]

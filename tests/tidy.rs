@@ -29,6 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("api", &["partition", "group", "controller", "storage", "wire", "types", "config"]),
     ("metrics", &["wire"]),
+    ("memory", &[]),
     (
         "shard",
         &[
@@ -44,7 +45,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin", &["metrics", "wire", "shard", "storage", "types", "config"]),
-    ("cli", &["metrics", "admin", "shard", "client", "controller", "storage", "wire", "types", "config"]),
+    ("cli", &["memory", "metrics", "admin", "shard", "client", "controller", "storage", "wire", "types", "config"]),
 ];
 
 /// Where the runtime's types may appear, besides `main.rs`.

@@ -4,7 +4,7 @@ use super::CliError;
 use crate::config::{self, File, LogFormat, Machine, Settings, Sources, show_size};
 use crate::storage::buffer::Budget;
 use crate::storage::disk::{DirLock, RealDisk};
-use crate::{admin, shard};
+use crate::{admin, memory, shard};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
@@ -53,12 +53,26 @@ pub fn run(serve: &Serve) -> Result<(), CliError> {
         env!("CARGO_PKG_VERSION"),
     );
     let admin = settings.admin_listen.map(listen_for_admin).transpose()?;
+    if settings.lock_memory {
+        lock_memory(settings.memory);
+    }
     let beside = move |view| {
         if let Some(socket) = admin {
             admin::start(socket, view);
         }
     };
     shard::run(settings, beside).map_err(|e| CliError::Exit(e.exit_code, e.message))
+}
+
+/// On a thread of its own: the broker serves meanwhile.
+fn lock_memory(bytes: u64) {
+    std::thread::spawn(move || match memory::lock(usize::try_from(bytes).unwrap_or(usize::MAX)) {
+        Ok(locked) => tracing::info!(memory = show_size(locked as u64), "locked"),
+        Err(e) => tracing::warn!(
+            "cannot lock {} of memory: {e}; raise the limit (ulimit -l, LimitMEMLOCK=)",
+            show_size(bytes)
+        ),
+    });
 }
 
 fn listen_for_admin(address: SocketAddr) -> Result<TcpListener, CliError> {
