@@ -17,6 +17,7 @@ mod produce;
 mod serve;
 mod top;
 mod topic;
+mod tune;
 
 pub use error::CliError;
 
@@ -56,6 +57,14 @@ enum Command {
     Log(log::Log),
     /// Watch a running broker: rates, latency by stage, shards
     Top(top::Top),
+    /// Make links named after Kafka's tools: kafka-topics, kafka-topics.sh, …
+    InstallTools(install::Install),
+    /// Print the completion script of a shell
+    Completions(manual::Completions),
+    /// Print the manual page, or write the pages of all subcommands
+    Man(manual::Man),
+    /// What this machine could do better for a broker
+    Tune(tune::Tune),
 }
 
 /// Which broker the tools talk to.
@@ -91,6 +100,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Bench(command) => bench::run(&command),
             Command::Log(command) => log::run(&command),
             Command::Top(command) => top::run(&command),
+            Command::Config(command) => config::run(&command),
+            Command::InstallTools(command) => install::run(&command),
+            Command::Completions(command) => manual::completions(&command),
+            Command::Man(command) => manual::man(&command),
+            Command::Tune(command) => tune::run(&command),
         },
         Err(e) => return wrong_usage(&e, &args),
     };
