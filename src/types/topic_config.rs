@@ -197,19 +197,24 @@ impl TopicConfig {
         }
     }
 
-    /// Every configuration of a topic, by name.
+    /// Every configuration of a topic, by name. As in Kafka, a value that only a weaker name of the
+    /// broker's sets, such as `log.retention.hours`, is shown as a default.
     pub fn describe(
         overrides: &BTreeMap<String, String>,
         broker: &BrokerConfigs,
     ) -> impl Iterator<Item = Described> {
         TOPIC_CONFIGS.iter().map(|def| {
-            let (value, source) = resolve(def, overrides, broker);
+            let (value, _) = resolve(def, overrides, broker);
             let own = overrides
                 .get(def.name)
                 .map(|value| (def.name, value.clone(), Source::Topic))
                 .into_iter();
-            let synonyms = own.chain(broker_synonyms(def.synonyms.iter().map(|s| s.name), broker));
-            Described { def, value: Some(value), source, synonyms: synonyms.collect() }
+            let first = def.synonyms.first().map_or("", |s| s.name);
+            let names = def.synonyms.iter().map(|s| s.name);
+            let brokers = broker_synonyms(names, broker).skip_while(|(name, ..)| *name != first);
+            let synonyms: Vec<_> = own.chain(brokers).collect();
+            let source = synonyms.first().map_or(Source::Default, |(.., source)| *source);
+            Described { def, value: Some(value), source, synonyms }
         })
     }
 }
@@ -485,6 +490,16 @@ mod tests {
             ("log.retention.hours", "2".to_owned(), Source::Static),
         ];
         assert_eq!(shown, Some((Some("7000".to_owned()), Source::Topic, synonyms)));
+
+        // `kafka-topics --describe` lists what is no default: with the stock server.properties that
+        // is segment.bytes, not the retention that log.retention.hours gives.
+        let stock = BrokerConfigs { fixed: broker.fixed.clone(), ..BrokerConfigs::default() };
+        let shown = |name: &str| {
+            let found = TopicConfig::describe(&none, &stock).find(|it| it.def.name == name);
+            found.map(|it| (it.value.unwrap_or_default(), it.source, it.synonyms.len()))
+        };
+        assert_eq!(shown("retention.ms"), Some(("7200000".to_owned(), Source::Default, 0)));
+        assert_eq!(shown("segment.bytes"), Some(("2097152".to_owned(), Source::Static, 2)));
 
         broker.fixed = Arc::new(map(&[("log.retention.hours", "-1")]));
         broker.cluster.clear();
