@@ -48,9 +48,7 @@ pub fn plan(
             let partition = known
                 .and_then(|topic| topic.partitions.get(usize::try_from(it.partition_index).ok()?));
             let error = match (known, partition) {
-                (Some(_), Some(_)) if is_internal(topic.name) => {
-                    ErrorCode::INVALID_TOPIC_EXCEPTION
-                }
+                (Some(_), Some(_)) if is_internal(topic.name) => ErrorCode::INVALID_TOPIC_EXCEPTION,
                 (Some(known), Some(partition)) if partition.leader == image.node_id => {
                     trims.push(TrimRequest {
                         index,

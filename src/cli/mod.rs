@@ -5,16 +5,19 @@
 //! environment. Errors are one line on the standard error output, results go to the standard output.
 
 mod bench;
+mod config;
 mod consume;
 mod error;
+mod install;
 mod kafka;
 mod log;
+mod manual;
 mod names;
 mod offsets;
 mod output;
-mod partitioner;
 mod produce;
 mod serve;
+mod signal;
 mod top;
 mod topic;
 mod tune;
@@ -51,6 +54,8 @@ enum Command {
     Produce(produce::Produce),
     /// Print the messages of a topic
     Consume(consume::Consume),
+    /// Show, set and unset settings of topics and brokers
+    Config(config::Config),
     /// Put load on a broker and measure it: Klamm, Apache Kafka, or any other
     Bench(bench::Bench),
     /// Look into a data directory, of a broker that runs or does not
@@ -80,6 +85,11 @@ struct Broker {
     )]
     #[arg(value_name = "HOST:PORT", default_value = "127.0.0.1:9092", hide_default_value = true)]
     bootstrap: String,
+}
+
+/// The whole command line, for those who describe it.
+fn command_line() -> clap::Command {
+    Klamm::command()
 }
 
 /// Runs the command that `args` name, the program's name first; returns the process's exit code.

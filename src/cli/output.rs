@@ -88,8 +88,8 @@ fn put(object: &mut Map<String, Value>, name: &str, bytes: Option<&[u8]>) {
     };
 }
 
-/// RFC 4648 with padding.
-fn base64(bytes: &[u8]) -> String {
+/// Base64 of RFC 4648 with padding.
+pub fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {

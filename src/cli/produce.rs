@@ -1,10 +1,9 @@
 //! `klamm produce`: lines of the standard input as messages.
 
 use super::names::{check_topic, pair};
-use super::partitioner;
 use super::{Broker, CliError};
+use crate::client::producer::{partitioner, producer_id};
 use crate::client::{ClientError, Cluster, Retry, To, check_code};
-use crate::wire::kafka::init_producer_id_request::InitProducerIdRequest;
 use crate::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use crate::wire::records::{BatchBuilder, Compression};
 use std::collections::BTreeMap;
@@ -202,22 +201,6 @@ fn split<'a>(line: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
 
 fn unix_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
-}
-
-fn producer_id(cluster: &mut Cluster) -> Result<(i64, i16), ClientError> {
-    type Init<'a> = InitProducerIdRequest<'a>;
-    let request = Init {
-        transactional_id: None,
-        transaction_timeout_ms: i32::MAX,
-        producer_id: -1,
-        producer_epoch: -1,
-        ..Init::default()
-    };
-    cluster.call(To::Any, &request, |reply| {
-        let response = reply.read::<Init<'_>>()?;
-        check_code(response.error_code, || "a producer id".to_owned(), None)?;
-        Ok((response.producer_id, response.producer_epoch))
-    })
 }
 
 struct Sender<'a> {

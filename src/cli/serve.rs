@@ -38,6 +38,11 @@ pub struct Serve {
 /// Serves until a signal has drained the broker.
 pub fn run(serve: &Serve) -> Result<(), CliError> {
     let (settings, warnings) = settings(&serve.flags)?;
+    self::serve(settings, warnings)
+}
+
+/// Serves with these settings until a signal has drained the broker; `warnings` go to the log first.
+pub fn serve(settings: Settings, warnings: Vec<String>) -> Result<(), CliError> {
     start_log(&settings);
     for warning in warnings {
         tracing::warn!("{warning}");

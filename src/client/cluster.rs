@@ -1,7 +1,7 @@
 //! A client of a whole cluster: connections to its brokers, and what is known of it.
 
 use super::protocol::{Reply, Request};
-use super::{ClientError, Metadata, Retry, Transport};
+use super::{BrokerInfo, ClientError, Metadata, Retry, Transport};
 use crate::config::host_port;
 use crate::wire::kafka::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use std::collections::BTreeMap;
@@ -22,6 +22,7 @@ pub enum To {
 /// [`Cluster::node`] itself.
 #[derive(Debug)]
 pub struct Cluster {
+    client_id: String,
     bootstrap: Vec<(String, u16)>,
     metadata: Metadata,
     /// By node id; -1 is the one that was found by its bootstrap address.
@@ -37,6 +38,11 @@ impl Cluster {
 
     /// Connects to the first of `bootstrap`, `host:port` separated by commas, that answers.
     pub fn connect(bootstrap: &str) -> Result<Self, ClientError> {
+        Self::connect_as(bootstrap, "klamm")
+    }
+
+    /// As [`Cluster::connect`], with a client id of the caller's.
+    pub fn connect_as(bootstrap: &str, client_id: &str) -> Result<Self, ClientError> {
         let addresses = bootstrap
             .split(',')
             .map(str::trim)
@@ -52,6 +58,7 @@ impl Cluster {
             return Err(ClientError::BadAddress(format!("'{bootstrap}'")));
         }
         let mut this = Self {
+            client_id: client_id.to_owned(),
             bootstrap: addresses,
             metadata: Metadata::default(),
             connections: BTreeMap::new(),
@@ -81,6 +88,21 @@ impl Cluster {
         topics: Option<&[&str]>,
         auto_create: bool,
     ) -> Result<(), ClientError> {
+        let mut retry = Retry::new(self.now_ms(), Self::PATIENCE_MS);
+        loop {
+            match self.refresh_once(topics, auto_create) {
+                Ok(()) => return Ok(()),
+                Err(e) => self.wait_or(&mut retry, e)?,
+            }
+        }
+    }
+
+    /// As [`Cluster::refresh`], without another attempt.
+    pub fn refresh_once(
+        &mut self,
+        topics: Option<&[&str]>,
+        auto_create: bool,
+    ) -> Result<(), ClientError> {
         type Ask<'a> = MetadataRequest<'a>;
         let topics = topics.map(|names| {
             names
@@ -90,20 +112,26 @@ impl Cluster {
         });
         let request =
             Ask { topics, allow_auto_topic_creation: auto_create, ..MetadataRequest::default() };
-        let mut retry = Retry::new(self.now_ms(), Self::PATIENCE_MS);
-        loop {
-            let result = self.any().and_then(|(_, connection)| connection.call(&request));
-            match result {
-                Ok(reply) => {
-                    self.metadata.update(&reply.read::<Ask<'_>>()?);
-                    return Ok(());
-                }
-                Err(e) => {
-                    self.connections.clear();
-                    self.wait_or(&mut retry, e)?;
-                }
-            }
+        let result = self.any().and_then(|(_, connection)| connection.call(&request));
+        if result.is_err() {
+            self.connections.clear();
         }
+        self.metadata.update(&result?.read::<Ask<'_>>()?);
+        Ok(())
+    }
+
+    /// Remembers a broker's address that another answer than metadata's told.
+    pub fn learn(&mut self, id: i32, host: &str, port: i32) {
+        let known = self.metadata.brokers.get(&id);
+        if known.is_none_or(|b| b.host != host || b.port != port) {
+            self.metadata.brokers.insert(id, BrokerInfo { host: host.to_owned(), port });
+            self.connections.remove(&id);
+        }
+    }
+
+    /// The version that an `R` is sent in.
+    pub fn version<R: Request>(&mut self, to: To) -> Result<i16, ClientError> {
+        self.connection(to)?.1.version::<R>()
     }
 
     /// Makes sure that every partition of a topic has a leader, waiting for it a while: a new topic
@@ -184,23 +212,27 @@ impl Cluster {
     /// The connection to a broker, which is opened if there is none.
     pub fn node(&mut self, id: i32) -> Result<&mut Transport, ClientError> {
         if !self.connections.contains_key(&id) {
-            let broker = self.metadata.brokers.get(&id).ok_or_else(|| {
-                let why = "the cluster does not know it".to_owned();
-                ClientError::Unreachable { address: format!("broker {id}"), why }
-            })?;
-            let port = u16::try_from(broker.port).unwrap_or(0);
-            let connection =
-                Transport::connect(&broker.host, port, self.connect_timeout, self.timeout)
-                    .map_err(|e| match e {
-                        ClientError::Unreachable { address, why } => ClientError::Unreachable {
-                            address: format!("{address}, where broker {id} says it is"),
-                            why,
-                        },
-                        e => e,
-                    })?;
+            let connection = self.open(id)?;
             self.connections.insert(id, connection);
         }
         Ok(self.connections.get_mut(&id).expect("inserted above"))
+    }
+
+    /// A new connection to a broker, the caller's own.
+    pub fn open(&self, id: i32) -> Result<Transport, ClientError> {
+        let broker = self.metadata.brokers.get(&id).ok_or_else(|| {
+            let why = "the cluster does not know it".to_owned();
+            ClientError::Unreachable { address: format!("broker {id}"), why }
+        })?;
+        let port = u16::try_from(broker.port).unwrap_or(0);
+        Transport::connect(&broker.host, port, &self.client_id, self.connect_timeout, self.timeout)
+            .map_err(|e| match e {
+                ClientError::Unreachable { address, why } => ClientError::Unreachable {
+                    address: format!("{address}, where broker {id} says it is"),
+                    why,
+                },
+                e => e,
+            })
     }
 
     /// Drops the connection to a broker, after an error.
@@ -213,7 +245,13 @@ impl Cluster {
         if self.connections.is_empty() {
             let mut last = None;
             for (host, port) in &self.bootstrap {
-                match Transport::connect(host, *port, self.connect_timeout, self.timeout) {
+                match Transport::connect(
+                    host,
+                    *port,
+                    &self.client_id,
+                    self.connect_timeout,
+                    self.timeout,
+                ) {
                     Ok(connection) => {
                         self.connections.insert(-1, connection);
                         break;

@@ -96,6 +96,46 @@ pub enum ClientError {
         /// The partition.
         partition: i32,
     },
+    /// A batch that cannot be read.
+    #[error("damaged batch at offset {offset} of partition {partition} of topic '{topic}': {why}")]
+    Damaged {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// First offset of the batch.
+        offset: i64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A partition has no offset to begin at, and `auto.offset.reset` is `none`.
+    #[error("partition {partition} of topic '{topic}' has no committed offset; say where to start")]
+    NoOffset {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+    },
+    /// A record that no request has room for.
+    #[error("a record of {bytes} bytes is larger than max.request.size, {limit} bytes")]
+    RecordTooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A record that could not be delivered in time.
+    #[error("{count} record(s) for partition {partition} of topic '{topic}' expired after {ms} ms")]
+    Expired {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// Number of records in the batch.
+        count: u32,
+        /// How long they waited.
+        ms: i64,
+    },
     /// Kafka's error code for what was asked.
     #[error("{what}: {}{}", .code.name(), text_of(*.code, .message.as_deref()))]
     Refused {

@@ -1,17 +1,25 @@
 //! A Kafka client for the tools.
 //!
 //! What decides is pure: `protocol` encodes requests, agrees on versions and matches responses,
-//! `metadata` knows who leads, `retry` says when to ask again. `transport` and `cluster` move the
-//! bytes over blocking sockets of `std::net`, so that the tools need neither io_uring nor a runtime.
+//! `metadata` knows who leads, `retry` says when to ask again, `consumer` and `producer` have their
+//! own cores. `transport` and `cluster` move the bytes of one request over blocking sockets of
+//! `std::net`, `channels` those of many at once with `poll(2)`, so that the tools need neither
+//! io_uring nor a runtime.
 
 pub mod admin;
+mod channels;
 mod cluster;
+pub mod consumer;
 mod error;
+pub mod groups;
 mod metadata;
+pub mod offsets;
+pub mod producer;
 mod protocol;
 mod retry;
 mod transport;
 
+pub use channels::{Channels, Event, Lane};
 pub use cluster::{Cluster, To};
 pub use error::{ClientError, check_code};
 pub use metadata::{BrokerInfo, Metadata, PartitionMeta, TopicMeta};

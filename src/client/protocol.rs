@@ -47,8 +47,8 @@ macro_rules! requests {
     )*};
 }
 
-// Produce and Fetch stop before 13, where topics go by id, DeleteTopics before 6 for the same
-// reason: the tools know topics by name, and names are what all brokers since Kafka 2.4 take.
+// Produce and Fetch stop before 13, where topics go by id, DeleteTopics before 6 and OffsetCommit and
+// OffsetFetch before 10 for the same reason: the tools know topics by name, and names are what all brokers since Kafka 2.4 take.
 requests! {
     k::api_versions_request::ApiVersionsRequest<'_>,
         k::api_versions_response::ApiVersionsResponse<'r>, 0, 4;
@@ -75,6 +75,27 @@ requests! {
         k::describe_log_dirs_response::DescribeLogDirsResponse<'r>, 1, 5;
     k::describe_topic_partitions_request::DescribeTopicPartitionsRequest<'_>,
         k::describe_topic_partitions_response::DescribeTopicPartitionsResponse<'r>, 0, 0;
+    k::find_coordinator_request::FindCoordinatorRequest<'_>,
+        k::find_coordinator_response::FindCoordinatorResponse<'r>, 0, 6;
+    k::join_group_request::JoinGroupRequest<'_>,
+        k::join_group_response::JoinGroupResponse<'r>, 0, 9;
+    k::sync_group_request::SyncGroupRequest<'_>,
+        k::sync_group_response::SyncGroupResponse<'r>, 0, 5;
+    k::heartbeat_request::HeartbeatRequest<'_>, k::heartbeat_response::HeartbeatResponse, 0, 4;
+    k::leave_group_request::LeaveGroupRequest<'_>,
+        k::leave_group_response::LeaveGroupResponse<'r>, 0, 5;
+    k::offset_commit_request::OffsetCommitRequest<'_>,
+        k::offset_commit_response::OffsetCommitResponse<'r>, 2, 9;
+    k::offset_fetch_request::OffsetFetchRequest<'_>,
+        k::offset_fetch_response::OffsetFetchResponse<'r>, 1, 9;
+    k::offset_delete_request::OffsetDeleteRequest<'_>,
+        k::offset_delete_response::OffsetDeleteResponse<'r>, 0, 0;
+    k::list_groups_request::ListGroupsRequest<'_>,
+        k::list_groups_response::ListGroupsResponse<'r>, 0, 5;
+    k::describe_groups_request::DescribeGroupsRequest<'_>,
+        k::describe_groups_response::DescribeGroupsResponse<'r>, 0, 6;
+    k::delete_groups_request::DeleteGroupsRequest<'_>,
+        k::delete_groups_response::DeleteGroupsResponse<'r>, 0, 2;
 }
 
 /// The bytes of one answer.
@@ -95,6 +116,11 @@ impl Reply {
     /// Reads the answer to an `R`.
     pub fn read<R: Request>(&self) -> Result<R::Response<'_>, ClientError> {
         self.read_as::<R>(self.version)
+    }
+
+    /// The memory of the answer, to be used again.
+    pub fn into_frame(self) -> Vec<u8> {
+        self.frame
     }
 
     fn read_as<R: Request>(&self, version: i16) -> Result<R::Response<'_>, ClientError> {
@@ -210,12 +236,36 @@ impl Protocol {
         self.encode(request, version, answered)
     }
 
+    /// As [`Protocol::request`], behind what `out` has already: nothing is allocated but what `out`
+    /// needs to grow. After an error `out` is as it was.
+    pub fn request_into<R: Request>(
+        &mut self,
+        request: &R,
+        answered: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ClientError> {
+        let version = self.version::<R>()?;
+        self.encode_into(request, version, answered, out)
+    }
+
     fn encode<R: Request>(
         &mut self,
         request: &R,
         version: i16,
         answered: bool,
     ) -> Result<Vec<u8>, ClientError> {
+        let mut frame = Vec::with_capacity(256);
+        self.encode_into(request, version, answered, &mut frame)?;
+        Ok(frame)
+    }
+
+    fn encode_into<R: Request>(
+        &mut self,
+        request: &R,
+        version: i16,
+        answered: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ClientError> {
         let correlation_id = self.next_correlation_id;
         let header = RequestHeader {
             api_key: R::KEY,
@@ -223,18 +273,23 @@ impl Protocol {
             correlation_id,
             client_id: Some(&self.client_id),
         };
-        let mut w = Writer::with_capacity(256);
+        let start = out.len();
+        let mut w = Writer::append(std::mem::take(out));
         w.i32(0);
-        header::encode_request(&header, &mut w)
+        let written = header::encode_request(&header, &mut w)
             .and_then(|()| request.encode(&mut w, version))
-            .and_then(|()| i32::try_from(w.len() - 4).map_err(|_| WireError::TooLong))
-            .map(|len| w.set_i32(0, len))
-            .map_err(|why| ClientError::BadRequest { api: R::KEY.to_string(), why })?;
+            .and_then(|()| i32::try_from(w.len() - start - 4).map_err(|_| WireError::TooLong))
+            .map(|len| w.set_i32(start, len));
+        *out = w.into_vec();
+        if let Err(why) = written {
+            out.truncate(start);
+            return Err(ClientError::BadRequest { api: R::KEY.to_string(), why });
+        }
         self.next_correlation_id = self.next_correlation_id.wrapping_add(1);
         if answered {
             self.waiting.push_back((correlation_id, R::KEY, version));
         }
-        Ok(w.into_vec())
+        Ok(())
     }
 
     /// Takes a frame, without its length: the answer to the oldest request that has none.

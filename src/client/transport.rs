@@ -17,11 +17,12 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// Connects to `host:port`. `connect` is the time for the connection, `timeout` for each answer
-    /// and each write.
+    /// Connects to `host:port` as `client_id`. `connect` is the time for the connection, `timeout`
+    /// for each answer and each write.
     pub fn connect(
         host: &str,
         port: u16,
+        client_id: &str,
         connect: Duration,
         timeout: Duration,
     ) -> Result<Self, ClientError> {
@@ -29,7 +30,7 @@ impl Transport {
             if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let stream = open(host, port, connect)
             .map_err(|e| ClientError::Unreachable { address: address.clone(), why: plain(&e) })?;
-        let mut this = Self { stream, address, timeout, protocol: Protocol::new("klamm") };
+        let mut this = Self { stream, address, timeout, protocol: Protocol::new(client_id) };
         this.say_hello().map_err(|e| match e {
             // A peer that hangs up at the first Kafka request speaks something else, as does one
             // that waits for more.
@@ -111,6 +112,11 @@ impl Transport {
     /// What the broker offers: each API with its first and last version.
     pub fn offered(&self) -> &[(ApiKey, i16, i16)] {
         self.protocol.offered()
+    }
+
+    /// The socket, the broker's `host:port` and the state of the protocol.
+    pub fn into_parts(self) -> (TcpStream, String, Protocol) {
+        (self.stream, self.address, self.protocol)
     }
 
     /// `host:port` of the broker.

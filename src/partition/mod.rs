@@ -277,7 +277,8 @@ impl Partition {
 }
 
 /// Folds recovered batches into a snapshot: what storage does between a checkpoint and the end of
-/// the journal. `log_end` is where the snapshot's log ends and the batches begin.
+/// the journal. `log_end` is where the snapshot's log ends and the batches begin; the log's start
+/// may have moved beyond it since.
 ///
 /// # Errors
 /// As [`Partition::restore`].
@@ -287,10 +288,11 @@ pub fn fold(
     log_end: i64,
     batches: &mut dyn Iterator<Item = BatchHeader>,
 ) -> Result<Vec<u8>, SnapshotError> {
-    let mut partition = Partition::restore(snapshot, log_start, log_end, -1)?;
+    let mut partition = Partition::restore(snapshot, log_start.min(log_end), log_end, -1)?;
     for batch in batches {
         partition.replay(&batch);
     }
+    partition.advance_log_start(log_start.min(partition.log_end));
     Ok(partition.snapshot())
 }
 
@@ -467,6 +469,27 @@ mod tests {
         assert!(matches!(p.append(0, &batch(1, 1, 0, 1)), Ok(Append::Duplicate { .. })));
         assert_eq!(p.append(0, &batch(1, 2, 0, 9)), accept(4, 4));
         assert_eq!(p.producers().evicted(), 2);
+    }
+
+    /// Records deleted after the checkpoint, up to one that was appended after it.
+    #[test]
+    fn folds_up_to_a_start_beyond_the_snapshot() {
+        let mut p = Partition::new(3);
+        p.append(0, &batch(10, -1, -1, -1)).unwrap();
+        p.durable(10);
+        let snapshot = p.snapshot();
+        let later: Vec<BatchHeader> = [10, 15, 20]
+            .map(|base_offset| {
+                let epoch = if base_offset < 20 { 3 } else { 4 };
+                BatchHeader { base_offset, partition_leader_epoch: epoch, ..batch(5, -1, -1, -1) }
+            })
+            .to_vec();
+        for start in [0, 10, 12, 20, 25] {
+            let folded = fold(&snapshot, start, 10, &mut later.iter().copied()).unwrap();
+            let restored = Partition::restore(&folded, start, 25, 5).unwrap();
+            assert_eq!((restored.log_start(), restored.log_end()), (start, 25));
+            assert_eq!(restored.end_offset_for_epoch(4), (4, 25), "from {start}");
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@ mod answers;
 mod connection;
 mod figures;
 mod group_log;
+#[cfg(test)]
+mod group_log_tests;
 mod group_requests;
 mod groups;
 mod limits;

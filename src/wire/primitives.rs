@@ -303,6 +303,11 @@ impl Writer {
         Self { bytes: Vec::with_capacity(bytes), errors: Tally::default() }
     }
 
+    /// A message behind what `bytes` holds already.
+    pub fn append(bytes: Vec<u8>) -> Self {
+        Self { bytes, errors: Tally::default() }
+    }
+
     /// Bytes written.
     pub const fn len(&self) -> usize {
         self.bytes.len()

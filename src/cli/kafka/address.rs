@@ -68,6 +68,11 @@ pub fn check_client(properties: &Properties) -> Result<(), ToolError> {
 
 /// Connects to the first of the brokers that answers.
 pub fn connect(addresses: &str) -> Result<Cluster, ToolError> {
+    connect_as(addresses, "klamm")
+}
+
+/// As [`connect`], with a client id.
+pub fn connect_as(addresses: &str, client_id: &str) -> Result<Cluster, ToolError> {
     // Kafka's clients want a port; so that a missing one is not guessed, it is said.
     let portless = addresses
         .split(',')
@@ -78,7 +83,7 @@ pub fn connect(addresses: &str) -> Result<Cluster, ToolError> {
             "Invalid url in bootstrap.servers: {text}; write it as HOST:PORT"
         )));
     }
-    Ok(Cluster::connect(addresses)?)
+    Ok(Cluster::connect_as(addresses, client_id)?)
 }
 
 #[cfg(test)]

@@ -12,19 +12,29 @@
 
 mod address;
 mod broker_api_versions;
+mod client_settings;
 mod configs;
+mod console_consumer;
+mod console_producer;
 mod delete_records;
-#[allow(dead_code, reason = "the console tools use the rest")]
 mod error;
+mod formatter;
 mod get_offsets;
+mod internal_records;
+mod line_reader;
 mod log_dirs;
-#[allow(dead_code, reason = "the console tools use the rest")]
+#[allow(dead_code, reason = "the tools to come use the rest")]
 mod options;
-#[allow(dead_code, reason = "the console tools use the rest")]
 mod properties;
+mod server_properties;
+mod server_start;
+mod server_stop;
+#[allow(dead_code, reason = "kafka-consumer-groups uses the rest")]
+mod time;
 mod topic_filter;
 mod topics;
 mod uuid;
+mod zookeeper;
 
 pub use error::ToolError;
 
@@ -45,11 +55,21 @@ pub struct Tool {
 pub static TOOLS: &[Tool] = &[
     Tool { name: "kafka-broker-api-versions", run: broker_api_versions::run },
     Tool { name: "kafka-configs", run: configs::run },
+    Tool { name: "kafka-console-consumer", run: console_consumer::run },
+    Tool { name: "kafka-console-producer", run: console_producer::run },
     Tool { name: "kafka-delete-records", run: delete_records::run },
     Tool { name: "kafka-get-offsets", run: get_offsets::run },
     Tool { name: "kafka-log-dirs", run: log_dirs::run },
+    Tool { name: "kafka-server-start", run: server_start::run },
+    Tool { name: "kafka-server-stop", run: server_stop::run },
     Tool { name: "kafka-topic", run: topics::run },
     Tool { name: "kafka-topics", run: topics::run },
+    // ZooKeeper's own distribution has these names for them.
+    Tool { name: "zkCli", run: zookeeper::shell },
+    Tool { name: "zkServer", run: zookeeper::server },
+    Tool { name: "zookeeper-server-start", run: zookeeper::start },
+    Tool { name: "zookeeper-server-stop", run: zookeeper::stop },
+    Tool { name: "zookeeper-shell", run: zookeeper::shell },
 ];
 
 impl Tool {

@@ -110,6 +110,11 @@ impl BatchBuilder {
         self
     }
 
+    /// Makes room for so many bytes of records.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.records.reserve(bytes);
+    }
+
     /// Number of records so far.
     pub fn count(&self) -> i32 {
         self.count

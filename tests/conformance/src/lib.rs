@@ -5,10 +5,12 @@
 //! broker's log stays.
 
 pub mod broker;
+pub mod groups;
 pub mod programs;
 pub mod raw;
 
 pub use broker::{Broker, DataDir};
+pub use groups::Member;
 pub use raw::Client;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -1,0 +1,864 @@
+//! A consumer: partitions that it is told, or its share of a group's (classic protocol).
+//!
+//! Pure: `subscription` and `assignor` (what members agree on), `membership` (one member's life),
+//! `fetcher` (positions and records). [`Consumer`] does what they say, over [`Channels`].
+
+mod assignor;
+mod fetcher;
+mod membership;
+mod settings;
+mod subscription;
+
+pub use assignor::{Assignor, GroupMember, PartitionCounts};
+pub use fetcher::{CommitOffset, Fetched};
+pub use membership::{GroupSettings, Membership, Release, Step};
+pub use settings::{ConsumerSettings, OffsetReset};
+pub use subscription::{Partitions, Subscription, decode_assignment};
+
+use super::channels::{Channels, Event, Lane};
+use super::{ClientError, Cluster, Reply, groups, offsets};
+use crate::types::ErrorCode;
+use crate::wire::kafka::fetch_request::FetchRequest;
+use crate::wire::kafka::heartbeat_request::HeartbeatRequest;
+use crate::wire::kafka::join_group_request::JoinGroupRequest;
+use crate::wire::kafka::offset_commit_request::OffsetCommitRequest;
+use crate::wire::kafka::sync_group_request::SyncGroupRequest;
+use fetcher::Fetcher;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
+use std::os::fd::RawFd;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Which topics a group's member reads.
+pub enum Topics {
+    /// These.
+    Named(Vec<String>),
+    /// Those whose names match.
+    Matching(Box<dyn Fn(&str) -> bool>),
+}
+
+/// Where to start in a partition that was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartAt {
+    /// At this offset.
+    Offset(i64),
+    /// As `auto.offset.reset` says.
+    Reset,
+}
+
+/// What [`Consumer::poll`] has to tell, besides records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// These partitions are this member's from now on: all that it has.
+    Assigned(Partitions),
+    /// Something does not work at the moment; it is tried again.
+    Trouble(ClientError),
+    /// A commit failed; its offsets will be part of the next one.
+    CommitFailed(ClientError),
+    /// A partition has no such offset; it goes on where `auto.offset.reset` says.
+    Reset {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// Where it goes on.
+        offset: i64,
+    },
+}
+
+/// A consumer.
+pub struct Consumer {
+    cluster: Cluster,
+    channels: Channels,
+    settings: ConsumerSettings,
+    topics: Option<Topics>,
+    group: Option<Membership>,
+    fetcher: Fetcher,
+    events: Vec<Event>,
+    /// Answers that hold records, with their lanes and marks.
+    ready: VecDeque<(Lane, u64, Reply)>,
+    notices: VecDeque<Notice>,
+    next_metadata_ms: i64,
+    next_commit_ms: i64,
+    /// No Fetch before this: something went wrong.
+    fetch_not_before_ms: i64,
+    commit_in_flight: bool,
+    out_of_range: Partitions,
+}
+
+// Kinds of requests, in the lowest bits of a tag; the rest is the request's own.
+const FETCH: u64 = 0;
+const JOIN: u64 = 1;
+const SYNC: u64 = 2;
+const HEARTBEAT: u64 = 3;
+const COMMIT: u64 = 4;
+
+const fn tag(kind: u64, value: u64) -> u64 {
+    value << 3 | kind
+}
+
+/// How soon metadata is asked for again while something is missing.
+const SOON_MS: i64 = 250;
+
+impl Consumer {
+    /// A consumer without partitions.
+    pub fn new(cluster: Cluster, settings: ConsumerSettings) -> Self {
+        Self {
+            cluster,
+            channels: Channels::default(),
+            settings,
+            topics: None,
+            group: None,
+            fetcher: Fetcher::default(),
+            events: Vec::new(),
+            ready: VecDeque::new(),
+            notices: VecDeque::new(),
+            next_metadata_ms: 0,
+            next_commit_ms: 0,
+            fetch_not_before_ms: 0,
+            commit_in_flight: false,
+            out_of_range: Partitions::new(),
+        }
+    }
+
+    /// Becomes a member of the group of the settings.
+    pub fn subscribe(&mut self, topics: Topics) {
+        let named = match &topics {
+            Topics::Named(names) => names.clone(),
+            Topics::Matching(_) => Vec::new(),
+        };
+        self.topics = Some(topics);
+        self.group = self.settings.group.clone().map(|group| Membership::new(group, named));
+        self.next_metadata_ms = 0;
+        self.next_commit_ms = self.cluster.now_ms() + self.settings.auto_commit_interval_ms;
+    }
+
+    /// Reads these partitions, without a group's help. Commits go to the group, if there is one.
+    pub fn assign(&mut self, partitions: &[(&str, i32, StartAt)]) {
+        let mut all = Partitions::new();
+        for (topic, partition, _) in partitions {
+            all.entry((*topic).to_owned()).or_default().push(*partition);
+        }
+        self.fetcher.assign(&all);
+        for (topic, partition, start) in partitions {
+            match start {
+                StartAt::Offset(offset) => self.fetcher.seek(topic, *partition, *offset, -1, false),
+                StartAt::Reset => self.fetcher.request_reset(topic, *partition),
+            }
+        }
+        self.next_commit_ms = self.cluster.now_ms() + self.settings.auto_commit_interval_ms;
+    }
+
+    /// The cluster.
+    pub fn cluster(&mut self) -> &mut Cluster {
+        &mut self.cluster
+    }
+
+    /// What is assigned.
+    pub fn assigned(&self) -> Partitions {
+        self.fetcher.assigned()
+    }
+
+    /// The next offset of a partition, once it is known.
+    pub fn position(&self, topic: &str, partition: i32) -> Option<i64> {
+        self.fetcher.position(topic, partition)
+    }
+
+    /// News, the oldest first.
+    pub fn notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// Member id and generation; ("", -1) outside a group.
+    pub fn identity(&self) -> (&str, i32) {
+        self.group.as_ref().map_or(("", -1), Membership::identity)
+    }
+
+    /// Does what is due, and hands out records of one answer. Returns when it has handed out some,
+    /// when `sink` stops, when there is a [`Notice`], when `also` becomes readable, after `timeout`
+    /// or at a signal.
+    ///
+    /// # Errors
+    /// What trying again will not change.
+    pub fn poll(
+        &mut self,
+        timeout: Duration,
+        also: Option<RawFd>,
+        sink: &mut dyn FnMut(&Fetched<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ClientError> {
+        let end = self.cluster.now_ms() + timeout.as_millis().min(1 << 40) as i64;
+        loop {
+            let wait_until = self.drive()?.min(end);
+            if let Some((lane, mark, reply)) = self.ready.pop_front() {
+                // The next answer comes while this one is handed out.
+                self.send_fetches()?;
+                self.channels.poll(Duration::ZERO, None, &mut self.events);
+                return self.hand_out(lane, mark, reply, sink);
+            }
+            self.send_fetches()?;
+            let now = self.cluster.now_ms();
+            let wait = Duration::from_millis((wait_until - now).max(0) as u64);
+            let before = self.events.len();
+            let also_ready = self.channels.poll(wait, also, &mut self.events);
+            let woken = self.events.len() == before && self.cluster.now_ms() < wait_until;
+            self.take_events()?;
+            let now = self.cluster.now_ms();
+            if self.ready.is_empty()
+                && (now >= end || also_ready || woken || !self.notices.is_empty())
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    fn hand_out(
+        &mut self,
+        lane: Lane,
+        mark: u64,
+        reply: Reply,
+        sink: &mut dyn FnMut(&Fetched<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ClientError> {
+        let response = reply.read::<FetchRequest<'_>>()?;
+        let flow = self.fetcher.hand_out(mark, &response, &self.settings, sink)?;
+        drop(response);
+        if flow.is_break() {
+            self.ready.push_front((lane, mark, reply));
+        } else {
+            self.channels.recycle(reply);
+        }
+        Ok(())
+    }
+
+    /// Metadata, the group, positions and commits, as far as they are due; returns when the next of
+    /// them will be.
+    fn drive(&mut self) -> Result<i64, ClientError> {
+        self.take_events()?;
+        let now = self.cluster.now_ms();
+        if now >= self.next_metadata_ms {
+            self.refresh()?;
+        }
+        let mut next = self.next_metadata_ms.min(self.drive_group()?);
+        self.find_positions()?;
+        let commits = self.settings.group.is_some() && self.settings.auto_commit;
+        if commits && self.group.as_ref().is_none_or(Membership::is_stable) {
+            if self.cluster.now_ms() >= self.next_commit_ms {
+                self.next_commit_ms = self.cluster.now_ms() + self.settings.auto_commit_interval_ms;
+                self.send_commit(None)?;
+            }
+            next = next.min(self.next_commit_ms);
+        }
+        if self.fetch_not_before_ms > self.cluster.now_ms() {
+            next = next.min(self.fetch_not_before_ms);
+        }
+        Ok(next)
+    }
+
+    /// Whatever passes is told as a notice, the rest is an error.
+    fn passes(&mut self, e: ClientError) -> Result<(), ClientError> {
+        if !e.is_retriable() {
+            return Err(e);
+        }
+        // One line, not one for each attempt.
+        if !self.notices.iter().any(|n| matches!(n, Notice::Trouble(_))) {
+            self.notices.push_back(Notice::Trouble(e));
+        }
+        Ok(())
+    }
+
+    fn refresh(&mut self) -> Result<(), ClientError> {
+        self.next_metadata_ms = self.cluster.now_ms() + self.settings.metadata_max_age_ms;
+        let create = self.settings.auto_create_topics;
+        let result = match &self.topics {
+            Some(Topics::Matching(_)) => self.cluster.refresh_once(None, false),
+            Some(Topics::Named(names)) => {
+                let mut all: Vec<&str> = names.iter().map(String::as_str).collect();
+                let watched =
+                    self.group.as_ref().map(Membership::watched_topics).unwrap_or_default();
+                all.extend(
+                    watched.iter().map(String::as_str).filter(|t| !names.iter().any(|n| n == t)),
+                );
+                self.cluster.refresh_once(Some(&all), create)
+            }
+            None => {
+                let assigned = self.fetcher.assigned();
+                let all: Vec<&str> = assigned.keys().map(String::as_str).collect();
+                self.cluster.refresh_once(Some(&all), create)
+            }
+        };
+        if let Err(e) = result {
+            self.next_metadata_ms = self.cluster.now_ms() + SOON_MS;
+            return self.passes(e);
+        }
+        let metadata = self.cluster.metadata();
+        let mut missing = false;
+        match &self.topics {
+            Some(Topics::Matching(matches)) => {
+                let hide_internal = self.settings.exclude_internal;
+                let found = metadata
+                    .topics
+                    .iter()
+                    .filter(|(name, t)| !(hide_internal && t.internal) && matches(name))
+                    .map(|(name, _)| name.clone())
+                    .collect();
+                if let Some(group) = &mut self.group {
+                    group.subscribe(found);
+                }
+            }
+            Some(Topics::Named(names)) => {
+                for name in names {
+                    match metadata.topic(name) {
+                        Ok(_) => {}
+                        Err(ClientError::UnknownTopic(_)) => missing = true,
+                        Err(e) if e.is_retriable() => missing = true,
+                        Err(e) => return Err(e),
+                    }
+                }
+            }
+            None => {}
+        }
+        let (_, leaderless) = self.fetcher.leaders(metadata);
+        if missing || leaderless {
+            self.next_metadata_ms = self.cluster.now_ms() + SOON_MS;
+        }
+        if let Some(group) = &mut self.group {
+            let metadata = self.cluster.metadata();
+            let counts = group.watched_topics().into_iter().filter_map(|name| {
+                let count = metadata.topics.get(&name)?.partitions.len() as i32;
+                Some((name, count))
+            });
+            let counts = counts.collect();
+            group.partitions_counted(&counts);
+        }
+        Ok(())
+    }
+
+    /// Does every step of the membership that needs no answer; returns when the next is due.
+    fn drive_group(&mut self) -> Result<i64, ClientError> {
+        loop {
+            let now = self.cluster.now_ms();
+            let Some(group) = &mut self.group else { return Ok(i64::MAX) };
+            match group.step(now) {
+                Step::Wait(until) => return Ok(until),
+                Step::FindCoordinator => {
+                    let group_id = group.settings().group_id.clone();
+                    match groups::find_coordinator_once(&mut self.cluster, &group_id) {
+                        Ok(node) => {
+                            if let Some(group) = &mut self.group {
+                                group.coordinator_found(node);
+                            }
+                        }
+                        Err(e) => {
+                            let now = self.cluster.now_ms();
+                            if let Some(group) = &mut self.group {
+                                group.coordinator_not_found(now);
+                            }
+                            // A new cluster makes its offsets topic first.
+                            if e.code() != Some(ErrorCode::COORDINATOR_NOT_AVAILABLE) {
+                                self.passes(e)?;
+                            }
+                        }
+                    }
+                }
+                Step::Prepare(release) => self.prepare(release)?,
+                Step::CountPartitions(topics) => {
+                    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+                    if let Err(e) = self.cluster.refresh_once(Some(&names), false) {
+                        self.passes(e)?;
+                        return Ok(self.cluster.now_ms() + SOON_MS);
+                    }
+                    let known = &self.cluster.metadata().topics;
+                    let counts = topics.iter().filter_map(|name| {
+                        Some((name.clone(), known.get(name)?.partitions.len() as i32))
+                    });
+                    let counts = counts.collect();
+                    if let Some(group) = &mut self.group {
+                        group.assign(counts)?;
+                    }
+                }
+                Step::Join => self.send_group::<JoinGroupRequest<'_>>(tag(JOIN, 0))?,
+                Step::Sync => self.send_group::<SyncGroupRequest<'_>>(tag(SYNC, 0))?,
+                Step::Heartbeat => {
+                    let generation = group.identity().1 as u32;
+                    self.send_group::<HeartbeatRequest<'_>>(tag(HEARTBEAT, generation.into()))?;
+                }
+            }
+        }
+    }
+
+    /// Sends what a step says to the coordinator; a connection that fails is the membership's to
+    /// know.
+    fn send_group<R: GroupRequest>(&mut self, tag: u64) -> Result<(), ClientError> {
+        let Some(node) = self.group.as_ref().and_then(Membership::coordinator) else {
+            return Ok(());
+        };
+        let lane = Lane::Group(node);
+        let result = self.open(lane).and_then(|()| {
+            let Some(group) = &mut self.group else { return Ok(()) };
+            let version = self.channels.version::<R>(lane)?;
+            let patience = R::patience_ms(group.settings(), self.settings.request_timeout_ms);
+            let patience = Duration::from_millis(patience.max(0) as u64);
+            R::send(group, version, &mut self.channels, lane, tag, patience)
+        });
+        if let Err(e) = result {
+            let now = self.cluster.now_ms();
+            if let Some(group) = &mut self.group {
+                group.coordinator_lost(now);
+            }
+            self.channels.close(lane);
+            self.passes(e)?;
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, lane: Lane) -> Result<(), ClientError> {
+        if self.channels.has(lane) {
+            return Ok(());
+        }
+        let (Lane::Data(node) | Lane::Group(node)) = lane;
+        let transport = self.cluster.open(node)?;
+        self.channels.add(lane, transport)
+    }
+
+    fn prepare(&mut self, release: Release) -> Result<(), ClientError> {
+        if release != Release::Lost && self.settings.auto_commit {
+            self.commit_and_wait(None)?;
+        }
+        let kept = if release == Release::Nothing {
+            self.fetcher.assigned()
+        } else {
+            self.fetcher.assign(&Partitions::new());
+            Partitions::new()
+        };
+        if let Some(group) = &mut self.group {
+            group.prepared(kept);
+        }
+        Ok(())
+    }
+
+    /// Committed offsets and resets for partitions that have no position.
+    fn find_positions(&mut self) -> Result<(), ClientError> {
+        let now = self.cluster.now_ms();
+        if now < self.fetch_not_before_ms {
+            return Ok(());
+        }
+        let fresh = self.fetcher.without_position(false);
+        if !fresh.is_empty() {
+            let group_id = self.settings.group.as_ref().map(|g| g.group_id.clone());
+            let committed = match group_id {
+                Some(id) => groups::fetch_offsets_once(&mut self.cluster, &id, Some(&fresh), true),
+                None => Ok(BTreeMap::new()),
+            };
+            match committed {
+                Ok(committed) => {
+                    for (topic, numbers) in &fresh {
+                        for number in numbers {
+                            match committed.get(topic).and_then(|t| t.get(number)) {
+                                Some(found) if found.offset >= 0 => {
+                                    let (offset, epoch) = (found.offset, found.leader_epoch);
+                                    self.fetcher.seek(topic, *number, offset, epoch, true);
+                                }
+                                _ => self.fetcher.request_reset(topic, *number),
+                            }
+                        }
+                    }
+                }
+                Err(e) => return self.later(e),
+            }
+        }
+        for (topic, numbers) in self.fetcher.without_position(true) {
+            let timestamp = match self.settings.offset_reset {
+                OffsetReset::Earliest => offsets::EARLIEST,
+                OffsetReset::Latest => offsets::LATEST,
+                OffsetReset::ByDuration(ms) => {
+                    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+                    now.map_or(0, |d| d.as_millis() as i64).saturating_sub(ms).max(0)
+                }
+                OffsetReset::None => {
+                    return Err(ClientError::NoOffset { topic, partition: numbers[0] });
+                }
+            };
+            let isolation = i8::from(self.settings.read_committed);
+            let found =
+                offsets::list_once(&mut self.cluster, &topic, &numbers, timestamp, isolation)
+                    .and_then(|mut found| {
+                        // Nothing is that new: what comes next is.
+                        let late: Vec<i32> =
+                            found.iter().filter(|(_, o)| **o < 0).map(|(n, _)| *n).collect();
+                        if !late.is_empty() {
+                            found.extend(offsets::list_once(
+                                &mut self.cluster,
+                                &topic,
+                                &late,
+                                offsets::LATEST,
+                                isolation,
+                            )?);
+                        }
+                        Ok(found)
+                    });
+            match found {
+                Ok(found) => {
+                    for (number, offset) in found {
+                        self.fetcher.seek(&topic, number, offset, -1, false);
+                        let was_out = self.out_of_range.get_mut(&topic);
+                        if let Some(at) =
+                            was_out.and_then(|all| all.iter().position(|n| *n == number))
+                        {
+                            self.out_of_range.get_mut(&topic).map(|all| all.swap_remove(at));
+                            let (topic, partition) = (topic.clone(), number);
+                            self.notices.push_back(Notice::Reset { topic, partition, offset });
+                        }
+                    }
+                }
+                Err(e) => return self.later(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// Positions and fetches again in a moment, with new metadata.
+    fn later(&mut self, e: ClientError) -> Result<(), ClientError> {
+        let now = self.cluster.now_ms();
+        self.fetch_not_before_ms = now + SOON_MS;
+        self.next_metadata_ms = self.next_metadata_ms.min(now + SOON_MS);
+        let group_lost = matches!(
+            e.code(),
+            Some(ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE)
+        );
+        if group_lost || e.code() == Some(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS) {
+            return Ok(());
+        }
+        let unknown =
+            matches!(e, ClientError::UnknownTopic(_) | ClientError::UnknownPartition { .. });
+        if unknown { Ok(()) } else { self.passes(e) }
+    }
+
+    fn send_fetches(&mut self) -> Result<(), ClientError> {
+        let now = self.cluster.now_ms();
+        if self.fetcher.is_empty() || now < self.fetch_not_before_ms {
+            return Ok(());
+        }
+        let (leaders, leaderless) = self.fetcher.leaders(self.cluster.metadata());
+        if leaderless {
+            self.next_metadata_ms = self.next_metadata_ms.min(now + SOON_MS);
+        }
+        for leader in leaders {
+            let lane = Lane::Data(leader);
+            if self.channels.in_flight(lane) > 0 || self.ready.iter().any(|(l, ..)| *l == lane) {
+                continue;
+            }
+            if let Err(e) = self.open(lane) {
+                self.fetch_not_before_ms = now + SOON_MS;
+                self.next_metadata_ms = now;
+                self.passes(e)?;
+                continue;
+            }
+            let metadata = self.cluster.metadata();
+            let request = self.fetcher.request(leader, metadata, &self.settings);
+            if let Some((request, mark)) = request {
+                let wait = i64::from(self.settings.fetch_max_wait_ms);
+                let patience = (self.settings.request_timeout_ms + wait).max(0) as u64;
+                let patience = Duration::from_millis(patience);
+                self.channels.send(lane, tag(FETCH, mark), &request, patience)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_events(&mut self) -> Result<(), ClientError> {
+        for event in std::mem::take(&mut self.events) {
+            match event {
+                Event::Reply { lane, tag, reply } => self.answered(lane, tag, reply)?,
+                Event::Lost { lane, tags, error } => {
+                    let now = self.cluster.now_ms();
+                    match lane {
+                        Lane::Data(node) => {
+                            self.cluster.forget(node);
+                            self.fetch_not_before_ms = now + SOON_MS;
+                            self.next_metadata_ms = now;
+                        }
+                        Lane::Group(node) => {
+                            if let Some(group) = &mut self.group
+                                && group.coordinator() == Some(node)
+                            {
+                                group.coordinator_lost(now);
+                            }
+                        }
+                    }
+                    if tags.iter().any(|t| t & 7 == COMMIT) {
+                        self.commit_in_flight = false;
+                    }
+                    if !tags.is_empty() {
+                        self.passes(error)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, lane: Lane, tag: u64, reply: Reply) -> Result<(), ClientError> {
+        let now = self.cluster.now_ms();
+        let value = tag >> 3;
+        match (tag & 7, &mut self.group) {
+            (FETCH, _) => return self.fetched(lane, value, reply),
+            (COMMIT, _) => {
+                self.commit_in_flight = false;
+                return self.commit_answered(&reply);
+            }
+            (JOIN, Some(group)) => group.joined(now, &reply.read::<JoinGroupRequest<'_>>()?)?,
+            (SYNC, Some(group)) => {
+                let assigned = group.synced(now, &reply.read::<SyncGroupRequest<'_>>()?)?;
+                if let Some(assigned) = assigned {
+                    self.apply(assigned)?;
+                }
+            }
+            (HEARTBEAT, Some(group)) => {
+                let response = reply.read::<HeartbeatRequest<'_>>()?;
+                let code = ErrorCode(response.error_code);
+                group.heartbeat_answered(now, value as u32 as i32, code)?;
+            }
+            _ => {}
+        }
+        self.channels.recycle(reply);
+        Ok(())
+    }
+
+    /// What the leader of the group gave to this member.
+    fn apply(&mut self, assigned: Partitions) -> Result<(), ClientError> {
+        if self.settings.auto_commit {
+            let mut leaving = self.fetcher.assigned();
+            for (topic, numbers) in &mut leaving {
+                let kept = assigned.get(topic);
+                numbers.retain(|n| kept.is_none_or(|kept| !kept.contains(n)));
+            }
+            leaving.retain(|_, numbers| !numbers.is_empty());
+            if !leaving.is_empty() {
+                self.commit_and_wait(Some(&leaving))?;
+            }
+        }
+        self.fetcher.assign(&assigned);
+        // A pattern's or another member's topics may be new to this one.
+        let metadata = self.cluster.metadata();
+        if assigned.keys().any(|topic| !metadata.topics.contains_key(topic)) {
+            self.next_metadata_ms = 0;
+        }
+        self.notices.push_back(Notice::Assigned(assigned));
+        Ok(())
+    }
+
+    fn fetched(&mut self, lane: Lane, mark: u64, reply: Reply) -> Result<(), ClientError> {
+        let response = reply.read::<FetchRequest<'_>>()?;
+        for topic in &response.responses {
+            for p in &topic.partitions {
+                if p.error_code == ErrorCode::OFFSET_OUT_OF_RANGE.0 {
+                    let all = self.out_of_range.entry(topic.topic.to_owned()).or_default();
+                    all.push(p.partition_index);
+                }
+            }
+        }
+        let (any, trouble) = self.fetcher.answered(mark, &response);
+        drop(response);
+        if any {
+            self.ready.push_back((lane, mark, reply));
+        } else {
+            self.channels.recycle(reply);
+        }
+        if trouble.stale_metadata {
+            let now = self.cluster.now_ms();
+            self.next_metadata_ms = self.next_metadata_ms.min(now + SOON_MS);
+            self.fetch_not_before_ms = now + SOON_MS;
+        }
+        trouble.fatal.map_or(Ok(()), Err)
+    }
+
+    /// Sends a commit of what has moved; returns whether there was anything to send.
+    fn send_commit(&mut self, only: Option<&Partitions>) -> Result<bool, ClientError> {
+        if self.commit_in_flight {
+            return Ok(false);
+        }
+        let Some(settings) = self.settings.group.clone() else { return Ok(false) };
+        let offsets = self.fetcher.uncommitted(only);
+        if offsets.is_empty() {
+            return Ok(false);
+        }
+        let offsets: groups::Commits =
+            offsets.into_iter().map(|(t, all)| (t.to_owned(), all)).collect();
+        let node = match self.group.as_ref() {
+            Some(group) => group.coordinator(),
+            None => groups::find_coordinator_once(&mut self.cluster, &settings.group_id).ok(),
+        };
+        let Some(node) = node else { return Ok(false) };
+        let lane = Lane::Group(node);
+        let result = self.open(lane).and_then(|()| {
+            let version = self.channels.version::<OffsetCommitRequest<'_>>(lane)?;
+            let (member, generation) = self.group.as_ref().map_or(("", -1), Membership::identity);
+            let request = groups::commit_request(
+                &settings.group_id,
+                member,
+                generation,
+                settings.instance_id.as_deref().filter(|_| version >= 7),
+                &offsets,
+            );
+            let patience = Duration::from_millis(self.settings.request_timeout_ms.max(0) as u64);
+            self.channels.send(lane, tag(COMMIT, 0), &request, patience)
+        });
+        match result {
+            Ok(()) => {
+                self.commit_in_flight = true;
+                for (topic, all) in &offsets {
+                    for (number, commit) in all {
+                        // Taken back if the answer says otherwise.
+                        self.fetcher.committed(topic, *number, commit.offset);
+                    }
+                }
+                Ok(true)
+            }
+            Err(e) => {
+                self.notices.push_back(Notice::CommitFailed(e));
+                Ok(false)
+            }
+        }
+    }
+
+    fn commit_answered(&mut self, reply: &Reply) -> Result<(), ClientError> {
+        let response = reply.read::<OffsetCommitRequest<'_>>()?;
+        let now = self.cluster.now_ms();
+        let mut first = None;
+        for topic in &response.topics {
+            for p in topic.partitions.iter().filter(|p| p.error_code != 0) {
+                self.fetcher.committed(topic.name, p.partition_index, -1);
+                let code = ErrorCode(p.error_code);
+                first = first.or(Some((code, topic.name, p.partition_index)));
+            }
+        }
+        if let Some((code, topic, partition)) = first {
+            let what = format!("committing the offset of partition {partition} of topic '{topic}'");
+            let e = ClientError::Refused { what, code, message: None };
+            self.notices.push_back(Notice::CommitFailed(e));
+            if let Some(group) = &mut self.group {
+                group.commit_refused(now, code)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits what has been handed out, and waits for the answer, at most a request's time. Failure
+    /// is a notice: whoever reads the partition next reads some records again.
+    pub fn commit(&mut self) -> Result<(), ClientError> {
+        self.commit_and_wait(None)
+    }
+
+    fn commit_and_wait(&mut self, only: Option<&Partitions>) -> Result<(), ClientError> {
+        let end = self.cluster.now_ms() + self.settings.request_timeout_ms;
+        self.wait_for_commit(end)?;
+        // Its answer may have failed for what is to be committed now.
+        if self.send_commit(only)? {
+            self.wait_for_commit(end)?;
+        }
+        Ok(())
+    }
+
+    fn wait_for_commit(&mut self, end: i64) -> Result<(), ClientError> {
+        while self.commit_in_flight {
+            let left = end - self.cluster.now_ms();
+            if left <= 0 {
+                return Ok(());
+            }
+            let mut events = Vec::new();
+            self.channels.poll(Duration::from_millis(left as u64), None, &mut events);
+            for event in events {
+                match event {
+                    Event::Reply { tag, reply, .. } if tag & 7 == COMMIT => {
+                        self.commit_in_flight = false;
+                        self.commit_answered(&reply)?;
+                    }
+                    Event::Lost { lane, tags, error } => {
+                        if tags.iter().any(|t| t & 7 == COMMIT) {
+                            self.commit_in_flight = false;
+                            self.notices.push_back(Notice::CommitFailed(error.clone()));
+                        }
+                        self.events.push(Event::Lost { lane, tags, error });
+                    }
+                    other @ Event::Reply { .. } => self.events.push(other),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits, where that is automatic, and leaves the group, so that the others need not wait for
+    /// the session to end. A static member stays.
+    pub fn close(mut self) -> Vec<Notice> {
+        if self.settings.auto_commit && self.settings.group.is_some() {
+            let stays = self.group.as_ref().is_none_or(|g| g.identity().1 >= 0);
+            if stays && let Err(e) = self.commit_and_wait(None) {
+                self.notices.push_back(Notice::CommitFailed(e));
+            }
+        }
+        if let Some(group) = &self.group {
+            let (member, _) = group.identity();
+            let dynamic = group.settings().instance_id.is_none();
+            if let (Some(node), true) = (group.coordinator(), dynamic && !member.is_empty()) {
+                // The lane may be waiting for a JoinGroup: another connection does not.
+                let left = groups::leave(
+                    &mut self.cluster,
+                    node,
+                    &group.settings().group_id,
+                    member,
+                    "the consumer is being closed",
+                );
+                if let Err(e) = left {
+                    self.notices.push_back(Notice::Trouble(e));
+                }
+            }
+        }
+        self.notices.into()
+    }
+}
+
+/// The three requests of a membership.
+trait GroupRequest: super::Request {
+    /// How long its answer may take, in milliseconds.
+    fn patience_ms(settings: &GroupSettings, request_timeout_ms: i64) -> i64;
+    /// Sends it.
+    fn send(
+        group: &mut Membership,
+        version: i16,
+        channels: &mut Channels,
+        lane: Lane,
+        tag: u64,
+        patience: Duration,
+    ) -> Result<(), ClientError>;
+}
+
+macro_rules! group_request {
+    ($request:ty, $method:ident, $patience:expr) => {
+        impl GroupRequest for $request {
+            fn patience_ms(settings: &GroupSettings, request_timeout_ms: i64) -> i64 {
+                let patience: fn(&GroupSettings, i64) -> i64 = $patience;
+                patience(settings, request_timeout_ms)
+            }
+            fn send(
+                group: &mut Membership,
+                version: i16,
+                channels: &mut Channels,
+                lane: Lane,
+                tag: u64,
+                patience: Duration,
+            ) -> Result<(), ClientError> {
+                group.$method(version, |r| channels.send(lane, tag, r, patience))
+            }
+        }
+    };
+}
+
+// The coordinator answers JoinGroup and SyncGroup when all members are there.
+group_request!(JoinGroupRequest<'_>, join_request, |g, request| {
+    (i64::from(g.rebalance_timeout_ms) + membership::JOIN_GRACE_MS).max(request)
+});
+group_request!(SyncGroupRequest<'_>, sync_request, |g, request| {
+    (i64::from(g.rebalance_timeout_ms) + membership::JOIN_GRACE_MS).max(request)
+});
+group_request!(HeartbeatRequest<'_>, heartbeat_request, |g, request| {
+    request.min(i64::from(g.session_timeout_ms))
+});
