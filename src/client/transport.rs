@@ -124,13 +124,6 @@ impl Transport {
         &self.address
     }
 
-    /// The socket, blocking, its `host:port`, and what was agreed with the broker: for a caller that
-    /// moves the bytes itself. No request may be without its answer.
-    pub fn into_parts(self) -> (TcpStream, String, Protocol) {
-        debug_assert_eq!(self.protocol.in_flight(), 0, "answers would be lost");
-        (self.stream, self.address, self.protocol)
-    }
-
     fn write(&mut self, frame: &[u8]) -> Result<(), ClientError> {
         self.stream.write_all(frame).map_err(|e| self.broken(&e))
     }

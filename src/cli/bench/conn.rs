@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use super::machine::Clock;
 
+/// What the bench calls itself.
+pub const CLIENT_ID: &str = "klamm-bench";
 /// What the input buffer begins with, and how much a read of small answers asks for.
 const READ_BYTES: usize = 64 << 10;
 /// Slices of one vectored write.
@@ -80,7 +82,7 @@ impl<T> Conn<T> {
     /// Connects to `host:port` and agrees on versions; an answer may take `timeout`.
     pub fn open(host: &str, port: u16, timeout: Duration) -> Result<Self, ClientError> {
         let (stream, address, protocol) =
-            Transport::connect(host, port, CONNECT_TIMEOUT, timeout)?.into_parts();
+            Transport::connect(host, port, CLIENT_ID, CONNECT_TIMEOUT, timeout)?.into_parts();
         stream
             .set_nonblocking(true)
             .map_err(|e| ClientError::Broken { address: address.clone(), why: e.to_string() })?;
@@ -149,7 +151,7 @@ impl<T> Conn<T> {
         self.request.clear();
         self.request.i32(0);
         let header =
-            RequestHeader { api_key: key, version, correlation_id, client_id: Some("klamm-bench") };
+            RequestHeader { api_key: key, version, correlation_id, client_id: Some(CLIENT_ID) };
         header::encode_request(&header, &mut self.request)
             .and_then(|()| put(&mut Body { w: &mut self.request, cuts: &mut self.cuts }))
             .map_err(|why| ClientError::BadRequest { api: key.to_string(), why })?;

@@ -1,5 +1,6 @@
 //! `klamm bench connections`: many connections that do nothing.
 
+use super::conn::CLIENT_ID;
 use super::cost::{Meter, check_pid};
 use super::latency::{Latency, group, round};
 use super::machine::{Clock, catch_interrupts, interrupted, open_files};
@@ -29,7 +30,7 @@ pub fn run(c: &Connections) -> Result<Outcome, CliError> {
     for i in 0..c.count as usize {
         let (host, port) = &addresses[i % addresses.len()];
         let begun = clock.now();
-        match Transport::connect(host, *port, CONNECT_TIMEOUT, ANSWER_TIMEOUT) {
+        match Transport::connect(host, *port, CLIENT_ID, CONNECT_TIMEOUT, ANSWER_TIMEOUT) {
             Ok(transport) => held.push(transport),
             Err(e) => {
                 stop = Some(after(i, e));
