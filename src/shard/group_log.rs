@@ -141,15 +141,15 @@ pub struct GroupLog {
 }
 
 impl GroupLog {
-    /// A log that is to be loaded.
-    pub fn new(settings: Settings, bounds: Bounds) -> Self {
+    /// A log that is to be loaded. It numbers its appends from `first_append` on.
+    pub fn new(settings: Settings, bounds: Bounds, first_append: u64) -> Self {
         Self {
             core: Coordinator::new(settings),
             bounds,
             phase: Phase::Loading,
             bytes: 0,
             appends: VecDeque::new(),
-            next_append: 0,
+            next_append: first_append,
             rewrite: Rewrite::No,
             held: VecDeque::new(),
             rewrite_from_ms: i64::MIN,

@@ -64,7 +64,7 @@ fn commit((group, partition): Key, offset: i64) -> Request {
 impl World {
     fn new(bounds: Bounds) -> Self {
         let mut world = Self {
-            log: GroupLog::new(Settings::default(), bounds),
+            log: GroupLog::new(Settings::default(), bounds, 0),
             records: VecDeque::new(),
             start: 0,
             appends: VecDeque::new(),
@@ -81,7 +81,7 @@ impl World {
     }
 
     fn load(&mut self, bounds: Bounds) {
-        self.log = GroupLog::new(Settings::default(), bounds);
+        self.log = GroupLog::new(Settings::default(), bounds, 0);
         for it in &self.records {
             self.log.load(Some(&it.key), it.value.as_deref(), self.now_ms).unwrap();
             self.log.loaded_batch(bytes(std::slice::from_ref(it)));
@@ -337,7 +337,7 @@ fn an_append_that_is_refused_at_once_overtakes_nobody() {
 
 #[test]
 fn who_comes_too_early_is_told_so() {
-    let mut log = GroupLog::new(Settings::default(), Bounds::default());
+    let mut log = GroupLog::new(Settings::default(), Bounds::default(), 0);
     let ask = |log: &mut GroupLog, request: Request| {
         let mut out = Vec::new();
         log.request(1, 5, request, &mut out);

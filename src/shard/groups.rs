@@ -19,6 +19,7 @@ use bytes::Bytes;
 use futures_lite::FutureExt;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub struct Groups {
     settings: Settings,
     load_bytes: usize,
     bounds: Bounds,
+    /// Coordinators made so far.
+    made: Cell<u64>,
 }
 
 fn settings_of(configs: &BrokerConfigs) -> Settings {
@@ -128,7 +131,16 @@ impl Groups {
             settings: settings_of(configs),
             load_bytes: usize::try_from(load_bytes).unwrap_or(5 << 20),
             bounds: Bounds::default(),
+            made: Cell::new(0),
         }
+    }
+
+    /// A log to be loaded. No two count their appends alike: what one has under way may end when
+    /// another has taken its place.
+    fn make_log(&self) -> GroupLog {
+        let made = self.made.get();
+        self.made.set(made + 1);
+        GroupLog::new(self.settings.clone(), self.bounds, made << 32)
     }
 
     fn next_deadline(&self) -> Option<i64> {
@@ -140,7 +152,6 @@ impl Shard {
     /// Takes over metadata: coordinators follow the partitions of their topic.
     pub fn apply_groups(self: &Rc<Self>, before: &Image, image: &Image) {
         let topic = image.topic(GROUP_STATE);
-        let mut actions = Vec::new();
         let gone: Vec<TopicPartition> = {
             let mut logs = self.groups.logs.borrow_mut();
             let gone: Vec<_> = logs
@@ -158,36 +169,69 @@ impl Shard {
         }
         for id in image.deleting().filter(|id| !before.is_deleting(*id)) {
             let Some(topic) = before.topic_by_id(id) else { continue };
-            for (tp, log) in self.groups.logs.borrow_mut().iter_mut() {
-                let mut out = Vec::new();
-                log.topic_deleted(now_ms(), &topic.name, id, &mut out);
-                actions.extend(out.into_iter().map(|it| (*tp, it)));
+            for tp in self.group_logs() {
+                self.step(tp, |log, out| log.topic_deleted(now_ms(), &topic.name, id, out));
             }
-        }
-        for (tp, action) in actions {
-            self.act(tp, vec![action]);
         }
         let Some(topic) = topic else { return };
         for (partition, state) in (0..).zip(topic.partitions.iter()) {
             let tp = TopicPartition { topic: topic.id, partition };
             let mine = tp.shard(self.common.shards) == self.id && state.leader == image.node_id;
             if mine && !self.groups.logs.borrow().contains_key(&tp) {
-                let log = GroupLog::new(self.groups.settings.clone(), self.groups.bounds);
-                self.groups.logs.borrow_mut().insert(tp, log);
-                let empty = self.with_logs(|logs| {
-                    logs.core(tp).is_some_and(|(_, core)| core.log_end() == core.log_start())
-                });
-                if empty {
-                    self.loaded(tp);
-                } else {
-                    let shard = self.clone();
-                    glommio::spawn_local(async move { shard.load(tp).await }).detach();
-                }
+                self.open_group_log(tp);
             }
         }
     }
 
+    fn group_logs(&self) -> Vec<TopicPartition> {
+        self.groups.logs.borrow().keys().copied().collect()
+    }
+
+    /// Does something with a coordinator, and what it wants then. One that panics is not trusted any
+    /// more: it is made anew from its log.
+    fn step(self: &Rc<Self>, tp: TopicPartition, f: impl FnOnce(&mut GroupLog, &mut Vec<Action>)) {
+        let mut out = Vec::new();
+        let done = match self.groups.logs.borrow_mut().get_mut(&tp) {
+            Some(log) => catch_unwind(AssertUnwindSafe(|| f(log, &mut out))),
+            None => return,
+        };
+        if done.is_ok() {
+            self.act(tp, out);
+            return;
+        }
+        self.count_panic();
+        tracing::error!(partition = tp.partition, "a bug in a group coordinator: loading it again");
+        self.open_group_log(tp);
+        self.refuse_groups(|it| it.tp == tp);
+    }
+
     // ---- Loading ----
+
+    /// Puts a new coordinator in its place, and loads it.
+    fn open_group_log(self: &Rc<Self>, tp: TopicPartition) {
+        self.groups.logs.borrow_mut().insert(tp, self.groups.make_log());
+        let empty = self.with_logs(|logs| {
+            logs.core(tp).is_some_and(|(_, core)| core.log_end() == core.log_start())
+        });
+        if empty {
+            self.loaded(tp);
+            return;
+        }
+        let shard = self.clone();
+        let load = async move {
+            let loading = AssertUnwindSafe(shard.clone().load(tp)).catch_unwind();
+            let result = loading.await.unwrap_or_else(|_| {
+                shard.count_panic();
+                Err("a bug in loading it".to_owned())
+            });
+            let Err(why) = result else { return };
+            tracing::error!("the groups of {GROUP_STATE}-{} cannot be loaded: {why}", tp.partition);
+            if let Some(log) = shard.groups.logs.borrow_mut().get_mut(&tp) {
+                log.broken();
+            }
+        };
+        glommio::spawn_local(load).detach();
+    }
 
     fn loaded(self: &Rc<Self>, tp: TopicPartition) {
         let image = self.image();
@@ -199,24 +243,13 @@ impl Shard {
     }
 
     /// Reads a log from its start to its end.
-    async fn load(self: Rc<Self>, tp: TopicPartition) {
+    async fn load(self: Rc<Self>, tp: TopicPartition) -> Result<(), String> {
         let begun = std::time::Instant::now();
-        match self.load_records(tp).await {
-            Ok(count) => {
-                let ms = begun.elapsed().as_millis() as u64;
-                tracing::debug!(partition = tp.partition, records = count, ms, "groups loaded");
-                self.loaded(tp);
-            }
-            Err(why) => {
-                tracing::error!(
-                    "the groups of {GROUP_STATE}-{} cannot be loaded: {why}",
-                    tp.partition
-                );
-                if let Some(log) = self.groups.logs.borrow_mut().get_mut(&tp) {
-                    log.broken();
-                }
-            }
-        }
+        let records = self.load_records(tp).await?;
+        self.loaded(tp);
+        let ms = begun.elapsed().as_millis() as u64;
+        tracing::debug!(partition = tp.partition, records, ms, "groups loaded");
+        Ok(())
     }
 
     async fn load_records(self: &Rc<Self>, tp: TopicPartition) -> Result<u64, String> {
@@ -272,11 +305,7 @@ impl Shard {
         self.groups.next_ticket.set(ticket + 1);
         let waiting = Waiting { to, tp, on_others, refused };
         self.groups.waiting.borrow_mut().insert(ticket, waiting);
-        let mut out = Vec::new();
-        if let Some(log) = self.groups.logs.borrow_mut().get_mut(&tp) {
-            log.request(now_ms(), ticket, request, &mut out);
-        }
-        self.act(tp, out);
+        self.step(tp, |log, out| log.request(now_ms(), ticket, request, out));
     }
 
     /// The groups of all coordinators here.
@@ -366,11 +395,7 @@ impl Shard {
         append: u64,
         result: Result<Place, ErrorCode>,
     ) {
-        let mut out = Vec::new();
-        if let Some(log) = self.groups.logs.borrow_mut().get_mut(&tp) {
-            log.appended(now_ms(), append, result, &mut out);
-        }
-        self.act(tp, out);
+        self.step(tp, |log, out| log.appended(now_ms(), append, result, out));
     }
 
     fn trim_group(self: &Rc<Self>, tp: TopicPartition, offset: i64) {
@@ -381,11 +406,7 @@ impl Shard {
             let error = results.first().map_or(ErrorCode::UNKNOWN_SERVER_ERROR, |it| it.error);
             let result = if error.is_err() { Err(error) } else { Ok(()) };
             tracing::debug!(partition = tp.partition, ?result, "groups rewritten");
-            let mut out = Vec::new();
-            if let Some(log) = shard.groups.logs.borrow_mut().get_mut(&tp) {
-                log.trimmed(now_ms(), result, &mut out);
-            }
-            shard.act(tp, out);
+            shard.step(tp, |log, out| log.trimmed(now_ms(), result, out));
         });
     }
 
@@ -405,17 +426,12 @@ impl Shard {
                 earlier.or(glommio::timer::sleep(left)).await;
                 continue;
             }
-            let due: Vec<TopicPartition> = groups.logs.borrow().keys().copied().collect();
-            for tp in due {
+            for tp in self.group_logs() {
                 // Members that cannot be heard any more have not gone silent.
                 if self.phase.get() != Phase::Serving {
                     return;
                 }
-                let mut out = Vec::new();
-                if let Some(log) = groups.logs.borrow_mut().get_mut(&tp) {
-                    log.tick(now_ms(), &mut out);
-                }
-                self.act(tp, out);
+                self.step(tp, |log, out| log.tick(now_ms(), out));
             }
             glommio::yield_if_needed().await;
         }
@@ -424,21 +440,15 @@ impl Shard {
     /// The end is near: those who wait for others are answered, and no rewrite goes on.
     pub fn drain_groups(self: &Rc<Self>) {
         self.refuse_groups(|it| it.on_others);
-        let all: Vec<TopicPartition> = self.groups.logs.borrow().keys().copied().collect();
-        for tp in all {
-            let mut out = Vec::new();
-            if let Some(log) = self.groups.logs.borrow_mut().get_mut(&tp) {
-                log.stop_rewriting(now_ms(), &mut out);
-            }
-            self.act(tp, out);
+        for tp in self.group_logs() {
+            self.step(tp, |log, out| log.stop_rewriting(now_ms(), out));
         }
     }
 
     /// What is known of each group here, with pauses for others.
     pub async fn group_figures(self: &Rc<Self>) -> Vec<GroupFigures> {
-        let all: Vec<TopicPartition> = self.groups.logs.borrow().keys().copied().collect();
         let mut figures: Vec<GroupFigures> = Vec::new();
-        for tp in all {
+        for tp in self.group_logs() {
             if let Some(log) = self.groups.logs.borrow().get(&tp) {
                 let core = log.coordinator();
                 let mut by_id: HashMap<&str, usize> = HashMap::new();

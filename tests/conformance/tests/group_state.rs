@@ -164,6 +164,41 @@ fn a_member_outlives_the_broker() {
     assert_eq!(client.delete_group("g").expect("an answer"), error::NONE);
 }
 
+/// Offsets are those of a topic, not of its name; and groups can do without their topic.
+#[test]
+fn offsets_go_with_their_topic() {
+    let dir = DataDir::new("group-topics");
+    let (broker, mut client) = start(&dir, &[]);
+    create(&mut client, "t", 2);
+    create(&mut client, "u", 2);
+    find(&mut client, "g", &broker);
+    for topic in ["t", "u"] {
+        client.commit_alone("g", topic, &[(0, 5, ""), (1, 6, "")]);
+    }
+    assert_eq!(client.delete_topic("t").expect("an answer"), error::NONE);
+    create(&mut client, "t", 2);
+    let offsets = |client: &mut Client, topic: &str| {
+        let found = client.committed_when_loaded("g", topic, &[0, 1]);
+        found.into_iter().map(|it| it.0).collect::<Vec<_>>()
+    };
+    assert_eq!(offsets(&mut client, "t"), [-1, -1]);
+    assert_eq!(offsets(&mut client, "u"), [5, 6]);
+    client.commit_alone("g", "t", &[(1, 1, "")]);
+    broker.kill();
+    let (broker, mut client) = start(&dir, &[]);
+    assert_eq!(offsets(&mut client, "t"), [-1, 1]);
+    assert_eq!(offsets(&mut client, "u"), [5, 6]);
+
+    assert_eq!(client.delete_topic("__consumer_offsets").expect("an answer"), error::NONE);
+    assert_eq!(client.committed("g", "t", &[0]).expect("an answer").0, error::NOT_COORDINATOR);
+    find(&mut client, "g", &broker);
+    assert_eq!(offsets(&mut client, "u"), [-1, -1]);
+    client.commit_alone("g", "t", &[(1, 2, "")]);
+    broker.stop();
+    let (_broker, mut client) = start(&dir, &[]);
+    assert_eq!(offsets(&mut client, "t"), [-1, 2]);
+}
+
 /// A log of groups that grows beyond 64 MiB is rewritten, and SIGKILL at any moment of that loses
 /// nothing.
 #[test]
