@@ -20,10 +20,14 @@ mod commits;
 mod consumer_protocol;
 mod coordinator;
 mod expiry;
+#[cfg(test)]
+mod histories;
 mod join;
 mod leave;
 mod look;
 mod members;
+#[cfg(test)]
+mod naive_consumer;
 mod offsets;
 mod persisted;
 mod rebalance;
