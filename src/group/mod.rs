@@ -40,6 +40,8 @@ mod sync;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod write_tests;
 mod writes;
 
 pub use coordinator::{Coordinator, Effect, GroupFigures, OffsetFigures, Settings, Ticket};

@@ -1,0 +1,81 @@
+//! How long a coordinator takes to load a million committed offsets, and how much memory it holds
+//! then: `cargo bench --bench group_replay`.
+
+use std::time::Instant;
+
+use klamm::group::{
+    Commit, CommitOffset, CommitTopic, Coordinator, Effect, Record, Request, Settings,
+};
+use klamm::types::TopicId;
+
+const COMMITS: usize = 1_000_000;
+const NOW_MS: i64 = 1_700_000_000_000;
+
+/// Records of `groups` groups that have committed offsets of `COMMITS / groups` partitions each, a
+/// hundred to a topic, in turn: a partition of each group after the other.
+fn records(groups: usize) -> Vec<Record> {
+    let mut coordinator = Coordinator::new(Settings::default());
+    let mut out = Vec::new();
+    coordinator.start(NOW_MS, &mut out);
+    let mut records = Vec::with_capacity(COMMITS);
+    for partition in 0..COMMITS / groups {
+        for group in 0..groups {
+            let topic = CommitTopic {
+                name: format!("topic-{:05}", partition / 100),
+                topic_id: TopicId([(partition / 100) as u8; 16]),
+                partitions: vec![CommitOffset {
+                    partition: (partition % 100) as i32,
+                    offset: 123_456_789,
+                    leader_epoch: 3,
+                    metadata: None,
+                }],
+            };
+            let group_id = format!("group-of-a-service-{group:06}");
+            let commit = Commit { group_id, topics: vec![topic], ..Commit::default() };
+            coordinator.request(NOW_MS, 1, Request::Commit(commit), &mut out);
+            for effect in std::mem::take(&mut out) {
+                if let Effect::Append { write, records: new } = effect {
+                    records.extend(new);
+                    coordinator.written(NOW_MS, write, Ok(()), &mut out);
+                }
+            }
+            out.clear();
+        }
+    }
+    records
+}
+
+/// Resident memory, in bytes.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split_whitespace().nth(1).and_then(|it| it.parse::<u64>().ok());
+    pages.unwrap_or_default() * 4096
+}
+
+fn main() {
+    for groups in [1, 1_000, 250_000] {
+        let records = records(groups);
+        let before = resident();
+        let begun = Instant::now();
+        let mut coordinator = Coordinator::new(Settings::default());
+        for record in &records {
+            let value = record.value.as_deref();
+            coordinator.replay(Some(&record.key), value, NOW_MS).expect("records of its own");
+        }
+        let replayed = begun.elapsed();
+        let mut out = Vec::new();
+        coordinator.start(NOW_MS, &mut out);
+        let memory = resident().saturating_sub(before) / (1 << 20);
+        let begun = Instant::now();
+        let live = coordinator.live_state().len();
+        let rewritten = begun.elapsed();
+        println!(
+            "{} commits of {groups} groups: {} ms to load, {memory} MiB more; {} ms to write {live} \
+             records of the state, {} MiB",
+            records.len(),
+            replayed.as_millis(),
+            rewritten.as_millis(),
+            coordinator.live_bytes() / (1 << 20),
+        );
+    }
+}
