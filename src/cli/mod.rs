@@ -8,6 +8,7 @@ mod bench;
 mod config;
 mod consume;
 mod error;
+mod group_offsets;
 mod install;
 mod kafka;
 mod log;

@@ -16,6 +16,7 @@ mod client_settings;
 mod configs;
 mod console_consumer;
 mod console_producer;
+mod consumer_groups;
 mod delete_records;
 mod error;
 mod formatter;
@@ -29,7 +30,7 @@ mod properties;
 mod server_properties;
 mod server_start;
 mod server_stop;
-#[allow(dead_code, reason = "kafka-consumer-groups uses the rest")]
+#[allow(dead_code, reason = "kafka-consumer-perf-test uses the rest")]
 mod time;
 mod topic_filter;
 mod topics;
@@ -57,6 +58,7 @@ pub static TOOLS: &[Tool] = &[
     Tool { name: "kafka-configs", run: configs::run },
     Tool { name: "kafka-console-consumer", run: console_consumer::run },
     Tool { name: "kafka-console-producer", run: console_producer::run },
+    Tool { name: "kafka-consumer-groups", run: consumer_groups::run },
     Tool { name: "kafka-delete-records", run: delete_records::run },
     Tool { name: "kafka-get-offsets", run: get_offsets::run },
     Tool { name: "kafka-log-dirs", run: log_dirs::run },
