@@ -303,7 +303,7 @@ pub fn run(args: &[String]) -> Result<(), ToolError> {
 }
 
 /// A regular expression that has to match all of a name.
-fn whole_name(pattern: &str) -> Result<regex::Regex, ToolError> {
+pub fn whole_name(pattern: &str) -> Result<regex::Regex, ToolError> {
     regex::Regex::new(&format!("^(?:{pattern})$")).map_err(|_| {
         ToolError::Failed(format!("--include {pattern}: it is not a regular expression"))
     })

@@ -17,6 +17,7 @@ mod configs;
 mod console_consumer;
 mod console_producer;
 mod consumer_groups;
+mod consumer_perf;
 mod delete_records;
 mod error;
 mod formatter;
@@ -26,11 +27,11 @@ mod line_reader;
 mod log_dirs;
 #[allow(dead_code, reason = "the tools to come use the rest")]
 mod options;
+mod producer_perf;
 mod properties;
 mod server_properties;
 mod server_start;
 mod server_stop;
-#[allow(dead_code, reason = "kafka-consumer-perf-test uses the rest")]
 mod time;
 mod topic_filter;
 mod topics;
@@ -59,9 +60,11 @@ pub static TOOLS: &[Tool] = &[
     Tool { name: "kafka-console-consumer", run: console_consumer::run },
     Tool { name: "kafka-console-producer", run: console_producer::run },
     Tool { name: "kafka-consumer-groups", run: consumer_groups::run },
+    Tool { name: "kafka-consumer-perf-test", run: consumer_perf::run },
     Tool { name: "kafka-delete-records", run: delete_records::run },
     Tool { name: "kafka-get-offsets", run: get_offsets::run },
     Tool { name: "kafka-log-dirs", run: log_dirs::run },
+    Tool { name: "kafka-producer-perf-test", run: producer_perf::run },
     Tool { name: "kafka-server-start", run: server_start::run },
     Tool { name: "kafka-server-stop", run: server_stop::run },
     Tool { name: "kafka-topic", run: topics::run },

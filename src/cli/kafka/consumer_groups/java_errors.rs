@@ -6,11 +6,7 @@ use crate::types::ErrorCode;
 const ERRORS: &[(ErrorCode, &str, &str)] = &[
     (ErrorCode::GROUP_ID_NOT_FOUND, "GroupIdNotFoundException", "The group id does not exist."),
     (ErrorCode::NON_EMPTY_GROUP, "GroupNotEmptyException", "The group is not empty."),
-    (
-        ErrorCode::INVALID_GROUP_ID,
-        "InvalidGroupIdException",
-        "The group id is invalid.",
-    ),
+    (ErrorCode::INVALID_GROUP_ID, "InvalidGroupIdException", "The group id is invalid."),
     (
         ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC,
         "GroupSubscribedToTopicException",
@@ -66,9 +62,7 @@ pub fn execution(e: &ClientError) -> String {
             let own = message.as_deref().filter(|m| !m.is_empty());
             with_message(*code, own.unwrap_or_else(|| self::message(*code)))
         }
-        ClientError::UnknownTopic(_) => {
-            message(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION).to_owned()
-        }
+        ClientError::UnknownTopic(_) => message(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION).to_owned(),
         ClientError::UnknownPartition { topic, partition, .. } => {
             format!("The partitions \"{topic}-{partition}\" do not exist")
         }

@@ -119,7 +119,8 @@ pub fn run(args: &[String]) -> Result<(), ToolError> {
     }
     let p = property_file(&parsed, "command-config")?;
     parsed.number::<i64>("timeout")?;
-    let servers = addresses(&parsed, &["bootstrap-server"], &Properties::new())?.unwrap_or_default();
+    let servers =
+        addresses(&parsed, &["bootstrap-server"], &Properties::new())?.unwrap_or_default();
     drop(p);
     let mut cluster = connect(&servers)?;
     cluster.refresh(Some(&[]), false)?;
@@ -374,7 +375,8 @@ fn delete_offsets(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem>
                 println!("Request succeeded for deleting offsets from group {group}.");
             }
             rows.extend(all.map(|(topic, number)| {
-                let code = results.get(&(topic.clone(), number)).copied().unwrap_or(ErrorCode::NONE);
+                let code =
+                    results.get(&(topic.clone(), number)).copied().unwrap_or(ErrorCode::NONE);
                 let status = if code.is_err() {
                     format!("Error: {}", java_errors::of_code(code))
                 } else {

@@ -5,9 +5,9 @@ use super::super::options::Parsed;
 use super::super::time::{date_time_ms, duration_ms};
 use super::{Problem, chosen, say_error};
 use crate::cli::group_offsets::{self, Offsets, Target};
+use crate::client::Cluster;
 use crate::client::consumer::Partitions;
 use crate::client::groups;
-use crate::client::Cluster;
 use crate::types::ErrorCode;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -40,9 +40,8 @@ pub fn check(parsed: &Parsed) -> Result<(), ToolError> {
         );
     }
     if !parsed.has("group") && !parsed.has("all-groups") {
-        return Err(
-            parsed.usage("Option [reset-offsets] takes one of these options: [group], [all-groups]")
-        );
+        return Err(parsed
+            .usage("Option [reset-offsets] takes one of these options: [group], [all-groups]"));
     }
     for scenario in SCENARIOS {
         let others: Vec<&str> = SCENARIOS.into_iter().filter(|o| *o != scenario).collect();
@@ -178,7 +177,9 @@ fn read_file(path: &str, groups: &[String]) -> Result<Plans, ToolError> {
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let fields: Vec<&str> = line.split(',').map(|f| f.trim().trim_matches('"')).collect();
         let read = match (&fields[..], groups) {
-            ([topic, partition, offset], [group]) => Some((group.as_str(), topic, partition, offset)),
+            ([topic, partition, offset], [group]) => {
+                Some((group.as_str(), topic, partition, offset))
+            }
             ([group, topic, partition, offset], _) => Some((*group, topic, partition, offset)),
             _ => None,
         };
