@@ -144,10 +144,10 @@ pub fn members(group: &GroupDescription, verbose: bool) -> io::Result<()> {
     let c = width(15, all.iter().map(|m| m.id.as_str()));
     let i = width(17, all.iter().filter_map(|m| m.instance_id.as_deref()));
     let h = width(15, all.iter().map(|m| m.host.as_str()));
-    let n = width(15, all.iter().map(|m| m.client_id.as_str()));
+    let client_wide = width(15, all.iter().map(|m| m.client_id.as_str()));
     let fixed = all.iter().any(|m| m.instance_id.as_deref().is_some_and(|id| !id.is_empty()));
     let given: Vec<String> = all.iter().map(|m| assignment(&m.assignment)).collect();
-    let a = width(20, given.iter().map(String::as_str));
+    let given_wide = width(20, given.iter().map(String::as_str));
     let mut out = io::stdout().lock();
     let mut line = |cells: [&str; 6], epoch: &str, current: &str, target: [&str; 2]| {
         let [group, consumer, instance, host, client, count] = cells;
@@ -155,10 +155,10 @@ pub fn members(group: &GroupDescription, verbose: bool) -> io::Result<()> {
         if fixed {
             write!(out, "{instance:i$} ")?;
         }
-        write!(out, "{host:h$} {client:n$} {count:15} ")?;
+        write!(out, "{host:h$} {client:client_wide$} {count:15} ")?;
         if verbose {
             let [target_epoch, target] = target;
-            write!(out, "{epoch:15} {current:a$} {target_epoch:15} {target:20}")?;
+            write!(out, "{epoch:15} {current:given_wide$} {target_epoch:15} {target:20}")?;
         }
         Ok::<(), io::Error>(())
     };
