@@ -17,6 +17,8 @@ use super::machine::Clock;
 pub const CLIENT_ID: &str = "klamm-bench";
 /// What the input buffer begins with, and how much a read of small answers asks for.
 const READ_BYTES: usize = 64 << 10;
+/// Above this, a connection takes no more requests: they wait where they come from.
+const UNSENT_BYTES_MAX: u64 = 4 << 20;
 /// Slices of one vectored write.
 const SLICES: usize = 64;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -126,9 +128,10 @@ impl<T> Conn<T> {
         self.waiting.len() + self.unanswered.len()
     }
 
-    /// Bytes of requests that the socket has not taken.
-    pub fn bytes_unsent(&self) -> u64 {
-        self.bytes_queued - self.bytes_sent
+    /// Another request has room: only so much lies in memory of what the socket does not take, no
+    /// matter how many requests may be in flight.
+    pub fn has_room(&self) -> bool {
+        self.bytes_queued - self.bytes_sent < UNSENT_BYTES_MAX
     }
 
     /// The contexts of requests without an answer, the oldest first.

@@ -1,5 +1,6 @@
 //! Waiting for sockets, in nanoseconds: epoll, edge-triggered.
 
+use crate::cli::CliError;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
@@ -82,4 +83,9 @@ impl Poll {
     pub fn socket(&self, i: usize) -> usize {
         self.events[i].u64 as usize
     }
+}
+
+/// A system call failed that should not.
+pub fn system(e: std::io::Error) -> CliError {
+    CliError::Io(format!("waiting for sockets: {e}"))
 }

@@ -2,6 +2,22 @@
 
 use super::latency::Latency;
 
+/// The measured part of a run, in the clock's nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// Its beginning.
+    pub from: u64,
+    /// Its end; `u64::MAX` if a count ends it.
+    pub to: u64,
+}
+
+impl Window {
+    /// It holds `ns`.
+    pub fn has(&self, ns: u64) -> bool {
+        (self.from..self.to).contains(&ns)
+    }
+}
+
 /// The intended send times of one thread's requests, nanoseconds.
 ///
 /// Time `n` is computed from the start, not from time `n - 1`: no error adds up, and a thread that
