@@ -47,7 +47,13 @@ fn wrong_flags_say_what_to_do() {
     assert!(fails(2, &["topic", "create", "a b"]).contains("topic name"));
     assert!(fails(2, &["topic", "create", "a", "--partitions", "0"]).contains("--partitions"));
     assert!(fails(2, &["topic", "alter", "a"]).contains("nothing to change"));
+    assert!(fails(2, &["topic", "create", "a", "--partitions=-3"]).contains("--partitions"));
     assert!(fails(2, &["topic", "list", "-b", "a:b:c:d,x:"]).contains("HOST:PORT"));
+    assert!(fails(2, &["config", "describe"]).contains("--topic"));
+    assert!(fails(2, &["config", "describe", "--topic", "a", "--brokers"]).contains("--brokers"));
+    assert!(fails(2, &["config", "set", "--topic", "a b", "x=y"]).contains("topic name"));
+    assert!(fails(2, &["config", "set", "--topic", "a", "x"]).contains("NAME=VALUE"));
+    assert!(fails(2, &["config", "unset", "--topic", "a", "x=y"]).contains("without a value"));
     assert!(fails(2, &["produce", "a", "--acks", "2"]).contains("--acks"));
     assert!(fails(2, &["produce", "a", "--acks", "1", "--idempotent"]).contains("--acks all"));
     assert!(fails(2, &["produce", "a", "--header", "x"]).contains("NAME=VALUE"));
@@ -71,6 +77,11 @@ fn help_has_examples_and_goes_to_the_standard_output() {
         &["bench", "consume", "--help"],
         &["bench", "connections", "--help"],
         &["log", "--help"],
+        &["config", "--help"],
+        &["config", "set", "--help"],
+        &["install-tools", "--help"],
+        &["completions", "--help"],
+        &["man", "--help"],
     ] {
         let output = klamm(args);
         let text = String::from_utf8(output.stdout).expect("text");
@@ -91,6 +102,8 @@ fn a_broker_that_cannot_be_reached() {
         &["topic", "create", "a", "-b", &broker],
         &["produce", "a", "-b", &broker],
         &["consume", "a", "-b", &broker],
+        &["config", "describe", "--topic", "a", "-b", &broker],
+        &["config", "set", "--brokers", "a=b", "-b", &broker],
     ] {
         let e = fails(74, args);
         assert!(e.contains(&broker) && e.contains("connection refused"), "{e}");

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 const KLAMM: &str = env!("CARGO_BIN_EXE_klamm");
 
@@ -347,6 +348,9 @@ fn a_broker_from_start_to_stop() {
     let refused = klamm(&["config", "set", "--topic", "a", "retention.ms=x"]);
     assert_eq!((refused.0, refused.2.lines().count()), (Some(1), 1), "{refused:?}");
     assert_eq!(klamm(&["config", "describe", "--broker", "7"]).0, Some(1));
+    let refused = klamm(&["topic", "create", "b", "--replication-factor", "3"]);
+    assert_eq!((refused.0, refused.2.lines().count()), (Some(1), 1), "{refused:?}");
+    assert!(refused.2.contains("only 1 broker(s) are registered"), "{refused:?}");
 
     fs::write(home.join("r.json"), r#"{"partitions":[{"topic":"a","partition":0,"offset":-1}]}"#)
         .expect("a file");
@@ -366,6 +370,56 @@ fn a_broker_from_start_to_stop() {
     let (code, log) = broker.ended();
     assert_eq!(code, Some(0), "{log}");
     assert_eq!(fails(&home, &stop), "No kafka server to stop");
+}
+
+/// Ends the broker with this node id, however the test ends.
+struct Stop<'a>(&'a Path, u32);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        tool(self.0, &format!("kafka-server-stop --node-id {}", self.1));
+    }
+}
+
+#[test]
+fn a_broker_in_the_background() {
+    if !broker_can_run() {
+        return;
+    }
+    let home = installed("daemon");
+    let (port, id) = (free_port(), 1_100_000_000 + std::process::id());
+    fs::write(
+        home.join("s.properties"),
+        format!(
+            "broker.id={id}\nlisteners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs={}\n\
+             klamm.shards=1\nklamm.memory=64MiB\nklamm.journal=16MiB\n",
+            home.join("data").display()
+        ),
+    )
+    .expect("a file");
+    // Wrong settings are said here, not in a log that nobody looks into.
+    let wrong = "kafka-server-start.sh -daemon s.properties --override num.partitions=none";
+    assert!(fails(&home, wrong).contains("num.partitions"));
+    let _stop = Stop(&home, id);
+    assert_eq!(done(&home, "kafka-server-start.sh -daemon s.properties"), "");
+    let log = home.join("logs/kafkaServer.out");
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let until = |what: &str, it_is: &dyn Fn() -> bool| {
+        while !it_is() {
+            let log = fs::read_to_string(&log).unwrap_or_default();
+            assert!(Instant::now() < deadline, "{what}: {log}");
+            std::thread::yield_now();
+        }
+    };
+    until("it serves", &|| {
+        let line = format!("kafka-broker-api-versions --bootstrap-server 127.0.0.1:{port}");
+        tool(&home, &line).1.contains(&format!("(id: {id} "))
+    });
+    assert_eq!(done(&home, &format!("kafka-server-stop.sh --node-id {id}")), "");
+    until("it ends", &|| {
+        let log = fs::read_to_string(&log).unwrap_or_default();
+        log.contains("everything is written back")
+    });
 }
 
 #[test]

@@ -165,7 +165,7 @@ fn describe(c: &Describe) -> Result<(), CliError> {
         return Ok(());
     }
     if shown.is_empty() {
-        eprintln!("nothing is set for {what}; --all shows the defaults");
+        let _ = writeln!(std::io::stderr(), "nothing is set for {what}; --all shows the defaults");
     }
     for e in shown {
         let value = e.value.as_deref().unwrap_or("null");

@@ -1,6 +1,7 @@
 //! Which brokers a tool talks to.
 
 use super::ToolError;
+use super::error::notice;
 use super::options::Parsed;
 use super::properties::{self, Properties};
 use crate::client::Cluster;
@@ -23,10 +24,10 @@ pub fn addresses(
     }
     if let Some(list) = parsed.value("zookeeper")? {
         let brokers = brokers_of(list)?;
-        eprintln!(
+        notice(&format!(
             "--zookeeper {list}: there is no ZooKeeper any more; talking to the broker at {brokers}, \
              as --bootstrap-server {brokers} does"
-        );
+        ));
         return Ok(Some(brokers));
     }
     Ok(properties.get("bootstrap.servers").cloned())

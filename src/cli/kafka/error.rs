@@ -55,6 +55,11 @@ impl ToolError {
     }
 }
 
+/// A line on the standard error output, besides the results. That nobody reads it is no error.
+pub fn notice(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// What a client's error says to a user of Kafka's tools.
 pub fn client_message(e: &ClientError) -> String {
     match e {

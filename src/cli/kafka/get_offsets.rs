@@ -2,7 +2,7 @@
 
 use super::ToolError;
 use super::address::{addresses, connect, property_file};
-use super::error::java_message;
+use super::error::{java_message, notice};
 use super::options::{self, Options, Parsed, flag, text};
 use super::topic_filter::IncludeList;
 use crate::client::Cluster;
@@ -105,10 +105,10 @@ fn show(
         match offset {
             Ok(offset) if offset >= 0 => writeln!(out, "{topic}:{partition}:{offset}")?,
             Ok(_) => {}
-            Err(e) => eprintln!(
+            Err(e) => notice(&format!(
                 "Skip getting offsets for topic-partition {topic}-{partition} due to error: {}",
                 java_message(&e)
-            ),
+            )),
         }
     }
     Ok(())

@@ -28,8 +28,17 @@ const TAKEN: [&str; 14] = [
 ];
 
 /// Settings of `klamm serve` that Kafka has no name for, as `klamm.NAME`.
-const OWN: [&str; 8] =
-    ["shards", "memory", "journal", "admin-listen", "cluster-id", "strict", "log-format", "log"];
+const OWN: [&str; 9] = [
+    "shards",
+    "memory",
+    "lock-memory",
+    "journal",
+    "admin-listen",
+    "cluster-id",
+    "strict",
+    "log-format",
+    "log",
+];
 
 /// What is known of the machine.
 pub trait Hosts {
@@ -260,11 +269,18 @@ fn set_own(flags: &mut Flags, name: &str, value: &str) -> Result<(), String> {
         "cluster-id" => flags.cluster_id = value,
         "log-format" => flags.log_format = value,
         "log" => flags.log = value,
-        _ => match value.as_deref() {
-            Some("true") => flags.strict = true,
-            Some("false") => flags.strict = false,
-            _ => return Err("klamm.strict: use true or false".to_owned()),
-        },
+        _ => {
+            let on = match value.as_deref() {
+                Some("true") => true,
+                Some("false") => false,
+                _ => return Err(format!("klamm.{name}: use true or false")),
+            };
+            if name == "strict" {
+                flags.strict = on;
+            } else {
+                flags.lock_memory = on;
+            }
+        }
     }
     Ok(())
 }
@@ -373,5 +389,8 @@ mod tests {
         assert!(notices.contains("log.cleanup.policy=compact is not used"), "{notices}");
         assert!(m.flags.overrides.is_empty(), "{:?}", m.flags.overrides);
         assert_eq!(meaning("klamm.shards=2").flags.shards.as_deref(), Some("2"));
+        let flags = meaning("klamm.lock-memory=true\nklamm.strict=false").flags;
+        assert!(flags.lock_memory && !flags.strict);
+        assert!(wrong("klamm.strict=perhaps").contains("klamm.strict"));
     }
 }

@@ -1,7 +1,7 @@
 //! `kafka-topics`, and `kafka-topic`, as some tutorials write it.
 
 use super::address::{addresses, connect, property_file};
-use super::error::message_of;
+use super::error::{message_of, notice};
 use super::options::{self, Options, Parsed, flag, integer, text};
 use super::topic_filter::IncludeList;
 use super::{ToolError, uuid};
@@ -121,9 +121,9 @@ fn check(o: &Parsed) -> Result<(), ToolError> {
         ));
     }
     if o.has("delete-config") {
-        eprintln!(
+        notice(
             "delete-config option is no longer supported and deprecated since version 4.0. The \
-             config will be fully removed in future releases."
+             config will be fully removed in future releases.",
         );
     }
     if !o.has("bootstrap-server") && !o.has("zookeeper") {
@@ -134,10 +134,11 @@ fn check(o: &Parsed) -> Result<(), ToolError> {
             return Err(o.usage("--topic or --topic-id is required to describe a topic"));
         }
         if o.has("topic") && o.has("topic-id") {
-            println!(
+            writeln!(
+                std::io::stdout(),
                 "Only topic id will be used when both --topic and --topic-id are specified and \
                  topicId is not Uuid.ZERO_UUID"
-            );
+            )?;
         }
     }
     if !o.has("list") && !o.has("describe") {
@@ -197,10 +198,11 @@ fn create(o: &Parsed, cluster: &mut Cluster) -> Result<(), ToolError> {
         configs.push((name.to_owned(), value.to_owned()));
     }
     if name.contains(['.', '_']) {
-        println!(
+        writeln!(
+            std::io::stdout(),
             "WARNING: Due to limitations in metric names, topics with a period ('.') or underscore \
              ('_') could collide. To avoid issues it is best to use either, but not both."
-        );
+        )?;
     }
     if replication_factor.is_some_and(|n| !(1..=i32::from(i16::MAX)).contains(&n)) {
         return Err(ToolError::Failed(format!(
