@@ -221,7 +221,7 @@ fn measure(c: &E2e, shape: &Shape, topics: &mut Topics) -> Result<Outcome, CliEr
     out.insert("mb_per_s".to_owned(), json!(per_s(bytes / 1e6)));
     out.insert("ack_us".to_owned(), tally.ack.to_json());
     let held = is_held(tally.batches, c.rate * seconds) && tally.unsent == 0;
-    let who = saturated(held, &tally.lag, tally.cpu, c.run.spin);
+    let who = saturated(held, &tally.lag, &tally.end, tally.cpu, c.run.spin);
     out.insert("unsent".to_owned(), json!(tally.unsent));
     out.insert("send_lag_us".to_owned(), tally.lag.to_json());
     out.insert("saturated".to_owned(), json!(who));

@@ -203,7 +203,7 @@ fn measure(c: &Produce, shape: &Shape, topics: &mut Topics) -> Result<Outcome, C
     out.insert("mb_per_s".to_owned(), json!(per_s(bytes / 1e6)));
     if let Some(rate) = c.rate {
         let held = is_held(tally.answered, rate * seconds) && tally.unsent == 0;
-        let saturated = saturated(held, &tally.lag, tally.cpu, c.run.spin);
+        let saturated = saturated(held, &tally.lag, &tally.latency, tally.cpu, c.run.spin);
         out.insert("unsent".to_owned(), json!(tally.unsent));
         out.insert("send_lag_us".to_owned(), tally.lag.to_json());
         out.insert("saturated".to_owned(), json!(saturated));

@@ -16,12 +16,20 @@ pub fn is_held(answered: u64, asked: f64) -> bool {
     (answered + 2) as f64 >= HELD * asked
 }
 
-/// Who could not follow the schedule, if anybody.
-pub fn saturated(held: bool, lag: &Latency, cpu: f64, spin: bool) -> Option<&'static str> {
+/// Who could not follow the schedule, if anybody: the bench, if its own delays make up much of the
+/// latencies, or if its busiest thread has used `cpu` of a core and has no more to give.
+pub fn saturated(
+    held: bool,
+    lag: &Latency,
+    latency: &Latency,
+    cpu: f64,
+    spin: bool,
+) -> Option<&'static str> {
     if held {
         return None;
     }
-    let behind = lag.count() > 0 && lag.at(0.5) > BEHIND_NS;
+    let late = lag.at(0.5);
+    let behind = lag.count() > 0 && late > BEHIND_NS && late * 4 > latency.at(0.5);
     Some(if behind || (!spin && cpu > BUSY) { "bench" } else { "broker" })
 }
 
@@ -37,5 +45,27 @@ pub fn saturation_line(who: Option<&str>, rate: f64, reached: f64) -> Option<Str
             "the broker was saturated: {reached} of {rate} requests/s; latencies depend on how long \
              the run was"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bench_that_is_late_is_told_from_a_broker_that_is_slow() {
+        let of = |ms: u64| {
+            let mut latency = Latency::default();
+            latency.record_n(ms * 1_000_000, 100);
+            latency
+        };
+        assert_eq!(saturated(true, &of(50), &of(60), 1.0, false), None);
+        assert_eq!(saturated(false, &of(50), &of(60), 0.5, false), Some("bench"));
+        // Some lateness is nothing beside such latencies.
+        assert_eq!(saturated(false, &of(5), &of(4000), 0.5, false), Some("broker"));
+        assert_eq!(saturated(false, &of(0), &of(60), 0.99, false), Some("bench"));
+        // Who spins is always busy.
+        assert_eq!(saturated(false, &of(0), &of(60), 1.0, true), Some("broker"));
+        assert!(is_held(98, 100.0) && !is_held(90, 100.0) && is_held(1, 3.0));
     }
 }
