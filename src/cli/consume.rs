@@ -1,17 +1,17 @@
-//! `klamm consume`: the messages of a topic, without a group.
+//! `klamm consume`: the messages of a topic, of all of its partitions or as a member of a group.
+
+mod group;
 
 use super::names::check_topic;
 use super::offsets::{self, EARLIEST, LATEST};
 use super::output::{Format, print};
-use super::{Broker, CliError};
+use super::{Broker, CliError, signal};
 use crate::client::{ClientError, Cluster, Retry, Transport, check_code};
 use crate::types::ErrorCode;
 use crate::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use crate::wire::records::{batches, records};
 use std::collections::BTreeMap;
 use std::io::{BufWriter, IsTerminal, Stdout, Write};
-use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const EXAMPLES: &str = "\
@@ -21,7 +21,8 @@ Examples:
   klamm consume events                               what comes from now on
   klamm consume events --from-beginning --until-end  all that is there
   klamm consume events --offset -10 --partition 0    the last ten of partition 0, then on
-  klamm consume events --from-beginning --json | jq .value";
+  klamm consume events --from-beginning --json | jq .value
+  klamm consume events --group billing               a share, from where the group stopped on";
 
 /// Flags of `klamm consume`.
 #[derive(clap::Args, Debug)]
@@ -29,7 +30,11 @@ Examples:
 pub struct Consume {
     /// Topic to read
     topic: String,
-    /// Start with the first message that there is
+    /// As a member of this consumer group: a share of the partitions, from its committed offsets on
+    #[arg(short, long, value_name = "GROUP")]
+    #[arg(conflicts_with_all = ["partitions", "offset", "until_end"])]
+    group: Option<String>,
+    /// Start with the first message that there is; in a group, where it has no offset yet
     #[arg(short, long, conflicts_with = "offset")]
     from_beginning: bool,
     /// Start here: a number, -N for the last N, earliest, latest, or @MS for a time in milliseconds
@@ -111,6 +116,16 @@ pub fn run(c: &Consume) -> Result<(), CliError> {
         c.timeout.map(|s| Duration::try_from_secs_f64(s).map_err(|_| s)).transpose().map_err(
             |s| CliError::Usage(format!("--timeout {s}: use seconds, such as 5 or 0.5")),
         )?;
+    let format = Format {
+        json: c.json,
+        key: c.print_key,
+        headers: c.print_headers,
+        offset: c.print_offset,
+        timestamp: c.print_timestamp,
+    };
+    if let Some(name) = &c.group {
+        return group::run(c, name, format, timeout);
+    }
     let mut cluster = Cluster::connect(&c.broker.bootstrap)?;
     cluster.find_topic(&c.topic, false)?;
     let partitions: Vec<i32> = if c.partitions.is_empty() {
@@ -128,14 +143,7 @@ pub fn run(c: &Consume) -> Result<(), CliError> {
         None
     };
     let stdout = std::io::stdout();
-    let format = Format {
-        json: c.json,
-        key: c.print_key,
-        headers: c.print_headers,
-        offset: c.print_offset,
-        timestamp: c.print_timestamp,
-    };
-    stop_on_interrupt();
+    signal::catch();
     let follow = Follow {
         command: c,
         format,
@@ -193,31 +201,6 @@ fn start_positions(
     }
 }
 
-static STOP: AtomicBool = AtomicBool::new(false);
-
-/// The first Ctrl-C ends the command after the messages at hand, the second at once.
-fn stop_on_interrupt() {
-    extern "C" fn stop(_: libc::c_int) {
-        STOP.store(true, Ordering::Relaxed);
-    }
-    // SAFETY: the handler only stores to an atomic; the structure is plain data.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = stop as extern "C" fn(libc::c_int) as usize;
-        action.sa_flags = libc::SA_RESTART | libc::SA_RESETHAND;
-        libc::sigaction(libc::SIGINT, &raw const action, std::ptr::null_mut());
-        libc::sigaction(libc::SIGTERM, &raw const action, std::ptr::null_mut());
-    }
-}
-
-/// Whether the reader of a pipe has left: a follower with nothing to print would never notice.
-fn reader_left(stdout: &Stdout) -> bool {
-    let mut poll = libc::pollfd { fd: stdout.as_raw_fd(), events: 0, revents: 0 };
-    // SAFETY: one valid entry.
-    let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
-    ready > 0 && poll.revents & libc::POLLERR != 0
-}
-
 struct Follow<'a> {
     command: &'a Consume,
     format: Format,
@@ -235,7 +218,7 @@ impl Follow<'_> {
     fn run(mut self, timeout: Option<Duration>) -> Result<(), CliError> {
         let mut last_message = Instant::now();
         let mut retry = None;
-        while !STOP.load(Ordering::Relaxed) && !self.is_done() {
+        while signal::stopped().is_none() && !self.is_done() {
             let before = self.printed;
             let result = self.round();
             self.out.flush()?;
@@ -261,7 +244,7 @@ impl Follow<'_> {
                     None => Ok(()),
                 };
             }
-            if reader_left(self.out.get_ref()) {
+            if signal::reader_left(self.out.get_ref()) {
                 return Err(CliError::ClosedPipe);
             }
         }

@@ -8,6 +8,7 @@ mod bench;
 mod config;
 mod consume;
 mod error;
+mod group;
 mod group_offsets;
 mod install;
 mod kafka;
@@ -51,6 +52,8 @@ enum Command {
     Serve(serve::Serve),
     /// Create, list, describe, change and delete topics
     Topic(topic::Topic),
+    /// List, describe, delete and reset consumer groups
+    Group(group::Group),
     /// Send lines of the standard input as messages
     Produce(produce::Produce),
     /// Print the messages of a topic
@@ -106,6 +109,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(klamm) => match klamm.command {
             Command::Serve(command) => serve::run(&command),
             Command::Topic(command) => topic::run(&command),
+            Command::Group(command) => group::run(&command),
             Command::Produce(command) => produce::run(&command),
             Command::Consume(command) => consume::run(&command),
             Command::Bench(command) => bench::run(&command),

@@ -1,0 +1,518 @@
+//! The console tools, `kafka-consumer-groups`, the performance tests and `klamm group` by name,
+//! against a real broker.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+
+const KLAMM: &str = env!("CARGO_BIN_EXE_klamm");
+
+/// Whether io_uring is there: without it no broker runs, and nothing is to be tested with one.
+fn broker_can_run() -> bool {
+    let ok = fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
+        .map_or(true, |text| text.trim() != "2");
+    if !ok {
+        eprintln!("io_uring is disabled here: not tested");
+    }
+    ok
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+struct Broker {
+    process: Child,
+    address: String,
+    directory: PathBuf,
+}
+
+impl Broker {
+    fn start(name: &str) -> Self {
+        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("clients-{name}"));
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(&directory).expect("a directory");
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+        let address = free.to_string();
+        let mut process = Command::new(KLAMM)
+            .args(["serve", "--listen", &address, "--shards", "1", "--memory", "64MiB"])
+            .args(["--journal", "16MiB", "--override", "group.initial.rebalance.delay.ms=0"])
+            .args(["--override", "offsets.topic.num.partitions=4", "--data"])
+            .arg(directory.join("data"))
+            .env_clear()
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the broker starts");
+        let mut log = BufReader::new(process.stderr.take().expect("piped"));
+        let mut said = String::new();
+        while !said.contains("serving") {
+            assert!(log.read_line(&mut said).expect("a log") > 0, "the broker ended: {said}");
+        }
+        // The log is read on, so that the broker never waits for it.
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        Self { process, address, directory }
+    }
+
+    /// A tool with its arguments; `@` stands for the flag that names this broker.
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(KLAMM);
+        for word in line.split_whitespace() {
+            match word {
+                "@" => command.args(["--bootstrap-server", &self.address]),
+                _ => command.arg(word),
+            };
+        }
+        command.env_clear().stdin(Stdio::null()).current_dir(&self.directory);
+        command
+    }
+
+    /// Runs a tool to its end: exit code, standard output, standard error output.
+    fn run(&self, line: &str) -> (i32, String, String) {
+        ended(self.command(line).output().expect("it starts"))
+    }
+
+    /// The tool succeeds; returns its standard output.
+    fn done(&self, line: &str) -> String {
+        let (code, out, err) = self.run(line);
+        assert_eq!(code, 0, "{line}: {out}{err}");
+        out
+    }
+
+    fn produce(&self, line: &str, input: &str) -> (i32, String, String) {
+        let mut command = self.command(line);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin.write_all(input.as_bytes()).expect("it reads");
+        drop(stdin);
+        ended(child.wait_with_output().expect("it ends"))
+    }
+
+    fn topic(&self, name: &str, partitions: u32) {
+        self.done(&format!("kafka-topics @ --create --topic {name} --partitions {partitions}"));
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn ended(output: Output) -> (i32, String, String) {
+    (output.status.code().expect("it exits"), text(&output.stdout), text(&output.stderr))
+}
+
+/// A tool that runs until it is told to stop.
+struct Running {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+    stdin: Option<ChildStdin>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let lines = BufReader::new(child.stdout.take().expect("piped"));
+        let stdin = child.stdin.take();
+        Self { child, lines, stdin }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).expect("a line");
+        line.trim_end_matches('\n').to_owned()
+    }
+
+    /// Ctrl-C; returns the exit code and what it said on the standard error output.
+    fn interrupt(mut self) -> (Option<i32>, String) {
+        // SAFETY: a signal to a child that has not been waited for.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGINT) };
+        let mut err = String::new();
+        self.child.stderr.take().expect("piped").read_to_string(&mut err).expect("text");
+        (self.child.wait().expect("it ends").code(), err)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn lines_go_in_and_come_out() {
+    if !broker_can_run() {
+        return;
+    }
+    let b = Broker::start("lines");
+    // As the tutorials write it, to a topic that the broker makes.
+    let list = format!("kafka-console-producer.sh --broker-list {} --topic test", b.address);
+    assert_eq!(b.produce(&list, "one\ntwo\r\nthree").0, 0);
+    let (code, out, err) =
+        b.run("kafka-console-consumer.sh @ --topic test --from-beginning --max-messages 3");
+    assert_eq!((code, out.as_str()), (0, "one\ntwo\nthree\n"));
+    assert_eq!(err, "Processed a total of 3 messages\n");
+
+    b.topic("keyed", 1);
+    let (code, out, err) = b.produce(
+        "kafka-console-producer @ --topic keyed --reader-property parse.key=true \
+         --reader-property key.separator=: --reader-property parse.headers=true \
+         --reader-property headers.key.separator== --reader-property null.marker=NULL \
+         --compression-codec zstd",
+        "h=1,g=NULL\tk:v\nNULL\tNULL:NULL\n",
+    );
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "", ""));
+    let read = "kafka-console-consumer @ --topic keyed --partition 0 --offset earliest \
+                --max-messages 2 --formatter-property print.key=true --formatter-property \
+                print.headers=true --formatter-property print.partition=true --formatter-property \
+                print.offset=true --formatter-property null.literal=-";
+    assert_eq!(
+        b.done(read),
+        "Partition:0\tOffset:0\th:1,g:-\tk\tv\nPartition:0\tOffset:1\tNO_HEADERS\t-\t-\n"
+    );
+    let read = "kafka-console-consumer @ --topic keyed --partition 0 --offset 1 --max-messages 1 \
+                --formatter-property print.timestamp=true";
+    let out = b.done(read);
+    assert!(out.starts_with("CreateTime:1") && out.ends_with("\tnull\n"), "{out}");
+    let nothing = "kafka-console-consumer @ --topic keyed --from-beginning --max-messages 2 \
+                   --formatter org.apache.kafka.tools.consumer.NoOpMessageFormatter";
+    assert_eq!(b.done(nothing), "");
+    // Every topic that matches, and only those.
+    let both = b.done("kafka-console-consumer @ --include te.* --from-beginning --max-messages 3");
+    assert_eq!(both, "one\ntwo\nthree\n");
+    // A value that the deserializer does not understand ends it, or is skipped.
+    let longs = "kafka-console-consumer @ --topic test --from-beginning --max-messages 3 \
+                 --value-deserializer org.apache.kafka.common.serialization.LongDeserializer";
+    let (code, out, err) = b.run(longs);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("Processed a total of 1 messages\n") && err.contains("is not 8"), "{err}");
+    let (code, _, err) = b.run(&format!("{longs} --skip-message-on-error"));
+    assert!(code == 0 && err.matches("skipping this message").count() == 3, "{err}");
+}
+
+#[test]
+fn mistakes_get_kafkas_words_and_exit_code() {
+    let line = |args: &str| {
+        let output = Command::new(KLAMM).args(args.split_whitespace()).env_clear().output();
+        let (code, _, err) = ended(output.expect("it starts"));
+        assert_eq!(code, 1, "{args}: {err}");
+        err.lines().next().unwrap_or_default().to_owned()
+    };
+    let at = "--bootstrap-server 127.0.0.1:1";
+    for (args, want) in [
+        ("kafka-console-producer", "This tool helps to read data from standard input"),
+        ("kafka-console-producer --foo", "foo is not a recognized option"),
+        ("kafka-console-producer --topic t", "Error while validating the bootstrap address"),
+        ("kafka-console-producer --topic t --broker-list h", "Please provide valid host:port"),
+        (&format!("kafka-console-producer {at}"), "Missing required argument \"[topic]\""),
+        (
+            &format!("kafka-console-producer {at} --topic t --command-property acks=7"),
+            "Invalid value 7 for configuration acks: String must be one of: all, -1, 0, 1",
+        ),
+        (&format!("kafka-console-producer {at} --topic t --line-reader x.Y"), "--line-reader x.Y:"),
+        (&format!("kafka-console-producer {at} --topic a/b"), "'a/b' is not a topic name"),
+        (&format!("kafka-console-producer {at} --topic t"), "cannot reach a broker at 127.0.0.1:1"),
+        ("kafka-console-consumer --topic t", "Missing required argument \"[bootstrap-server]\""),
+        (&format!("kafka-console-consumer {at}"), "Exactly one of the following arguments"),
+        (
+            &format!("kafka-console-consumer {at} --topic t --offset 3"),
+            "The partition is required when offset is specified.",
+        ),
+        (
+            &format!("kafka-console-consumer {at} --topic t --partition 0 --group g"),
+            "Options group and partition cannot be specified together.",
+        ),
+        (
+            &format!("kafka-console-consumer {at} --topic t --partition 0 --offset -3"),
+            "The provided offset value '-3' is incorrect.",
+        ),
+        (&format!("kafka-console-consumer {at} --topic t --formatter foo"), "foo"),
+        (&format!("kafka-console-consumer {at} --include t["), "--include t[: it is not a regular"),
+        (&format!("kafka-consumer-groups {at}"), "Command must include exactly one action:"),
+        (&format!("kafka-consumer-groups {at} --describe"), "Option [describe] takes one of these"),
+        (&format!("kafka-consumer-groups {at} --list"), "cannot reach a broker at 127.0.0.1:1"),
+        (&format!("kafka-consumer-perf-test {at} --topic t"), "Exactly one of the following"),
+    ] {
+        let said = line(args);
+        assert!(said.starts_with(want), "{args}: {said}");
+    }
+    assert!(line("kafka-producer-perf-test --topic t").starts_with("usage: "));
+}
+
+#[test]
+fn a_group_goes_on_where_it_stopped_and_ctrl_c_commits() {
+    if !broker_can_run() {
+        return;
+    }
+    let b = Broker::start("group");
+    b.topic("t", 1);
+    b.produce("kafka-console-producer @ --topic t", "1\n2\n3\n");
+    let mut first =
+        Running::start(b.command("kafka-console-consumer @ --topic t --group g --from-beginning"));
+    assert_eq!([first.line(), first.line(), first.line()], ["1", "2", "3"]);
+    // A group with a member: it is seen, and its offsets are not to be touched.
+    let members = b.done("kafka-consumer-groups @ --describe --group g --members --verbose");
+    let (header, row) = members.trim().split_once('\n').expect("two lines");
+    assert!(header.starts_with("GROUP           CONSUMER-ID"), "{members}");
+    assert!(row.contains("console-consumer ") && row.contains(" t:0 "), "{members}");
+    let state = b.done("kafka-consumer-groups @ --describe --group g --state");
+    assert!(state.contains("range                Stable               1\n"), "{state}");
+    let refused = b.done(
+        "kafka-consumer-groups @ --reset-offsets --group g --to-earliest --topic t --execute",
+    );
+    assert!(refused.contains("inactive, but the current state is Stable."), "{refused}");
+    let (code, err) = first.interrupt();
+    assert_eq!((code, err.as_str()), (Some(130), "Processed a total of 3 messages\n"));
+    // It has left: the next member need not wait for a session to end, and nothing comes twice.
+    b.produce("kafka-console-producer @ --topic t", "4\n");
+    let next = b.done("kafka-console-consumer @ --topic t --group g --max-messages 1");
+    assert_eq!(next, "4\n");
+    let (code, out, err) = b.run("kafka-console-consumer @ --topic t --group g --timeout-ms 500");
+    assert_eq!((code, out.as_str()), (0, ""));
+    assert!(err.contains("TimeoutException\nProcessed a total of 0 messages\n"), "{err}");
+    let (_, table, err) = b.run("kafka-consumer-groups @ --describe --group g");
+    assert_eq!(err, "\nConsumer group 'g' has no active members.\n");
+    assert_eq!(
+        table,
+        "\nGROUP           TOPIC           PARTITION  CURRENT-OFFSET  LOG-END-OFFSET  LAG             \
+         CONSUMER-ID     HOST            CLIENT-ID\n\
+         g               t               0          4               4               0               \
+         -               -               -\n"
+    );
+    let commits = b.done(
+        "kafka-console-consumer @ --topic __consumer_offsets --from-beginning --timeout-ms 500 \
+         --formatter org.apache.kafka.tools.consumer.OffsetsMessageFormatter",
+    );
+    assert!(
+        commits.contains("\"data\":{\"group\":\"g\",\"topic\":\"t\",\"partition\":0}"),
+        "{commits}"
+    );
+    assert!(commits.contains("\"offset\":3,") && commits.contains("\"offset\":4,"), "{commits}");
+}
+
+#[test]
+fn members_share_and_take_over() {
+    if !broker_can_run() {
+        return;
+    }
+    for strategy in ["", "RoundRobinAssignor", "CooperativeStickyAssignor"] {
+        let b = Broker::start(&format!("share{strategy}"));
+        b.topic("t", 4);
+        let option = match strategy {
+            "" => String::new(),
+            name => format!(
+                "--command-property partition.assignment.strategy=org.apache.kafka.clients.consumer.{name}"
+            ),
+        };
+        let consume = format!(
+            "kafka-console-consumer @ --topic t --group g --from-beginning {option} \
+             --command-property heartbeat.interval.ms=100 --formatter-property print.partition=true"
+        );
+        let shares = |wanted: &[usize]| {
+            // Until the group has settled: each look is a request, not a sleep.
+            for _ in 0..2_000 {
+                let all = b.done("group describe @ g --json").trim().to_owned();
+                let all: serde_json::Value = serde_json::from_str(&all).expect("JSON");
+                let members = all[0]["members"].as_array().expect("members").clone();
+                let mut counts: Vec<usize> = members
+                    .iter()
+                    .map(|m| m["assignment"]["t"].as_array().map_or(0, Vec::len))
+                    .collect();
+                counts.sort_unstable();
+                if counts == wanted && all[0]["state"] == "Stable" {
+                    return;
+                }
+            }
+            panic!("{strategy}: the group does not settle at {wanted:?}");
+        };
+        let mut one = Running::start(b.command(&consume));
+        b.produce("kafka-console-producer @ --topic t --sync", "first\n");
+        assert!(one.line().ends_with("\tfirst"));
+        let two = Running::start(b.command(&consume));
+        shares(&[2, 2]);
+        // Who leaves hands its partitions over at once.
+        let (code, err) = one.interrupt();
+        assert_eq!(code, Some(130), "{err}");
+        shares(&[4]);
+        let mut two = two;
+        b.produce("kafka-console-producer @ --topic t --sync", "second\n");
+        assert!(two.line().ends_with("\tsecond"), "{strategy}: the first is committed");
+        assert_eq!(two.interrupt().0, Some(130));
+    }
+}
+
+#[test]
+fn a_closed_pipe_ends_a_consumer() {
+    if !broker_can_run() {
+        return;
+    }
+    let b = Broker::start("pipe");
+    b.topic("t", 1);
+    b.produce("kafka-console-producer @ --topic t", "1\n");
+    let mut consumer =
+        Running::start(b.command("kafka-console-consumer @ --topic t --from-beginning"));
+    assert_eq!(consumer.line(), "1");
+    let Running { child, .. } = &mut consumer;
+    let mut err = child.stderr.take().expect("piped");
+    drop(std::mem::replace(&mut consumer.lines, {
+        // Any other pipe: the consumer's own closes here.
+        let mut other =
+            Command::new(KLAMM).arg("--version").stdout(Stdio::piped()).spawn().expect("it");
+        let out = other.stdout.take().expect("piped");
+        other.wait().expect("it ends");
+        BufReader::new(out)
+    }));
+    let mut said = String::new();
+    err.read_to_string(&mut said).expect("text");
+    assert_eq!(consumer.child.wait().expect("it ends").code(), Some(0), "{said}");
+    assert!(said.contains("Unable to write to standard out"), "{said}");
+}
+
+#[test]
+fn ctrl_c_sends_what_was_typed() {
+    if !broker_can_run() {
+        return;
+    }
+    let b = Broker::start("typed");
+    b.topic("t", 1);
+    // A linger far beyond the test: only the end sends it.
+    let mut producer =
+        Running::start(b.command("kafka-console-producer @ --topic t --timeout 600000"));
+    let mut consumer =
+        Running::start(b.command("kafka-console-consumer @ --topic t --from-beginning"));
+    let stdin = producer.stdin.as_mut().expect("piped");
+    stdin.write_all(b"typed\n").expect("it reads");
+    // It has read the line when the pipe is empty.
+    let fd = std::os::fd::AsRawFd::as_raw_fd(stdin);
+    let mut waiting: libc::c_int = 1;
+    while waiting > 0 {
+        // SAFETY: the descriptor is open, and the answer has room.
+        unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut waiting) };
+    }
+    assert_eq!(producer.interrupt().0, Some(130));
+    assert_eq!(consumer.line(), "typed");
+    assert_eq!(consumer.interrupt().0, Some(130));
+}
+
+#[test]
+fn offsets_are_reset_in_all_ways() {
+    if !broker_can_run() {
+        return;
+    }
+    let b = Broker::start("reset");
+    b.topic("t", 2);
+    b.topic("u", 1);
+    let numbers: String = (0..10).map(|n| format!("{n}\n")).collect();
+    b.produce("kafka-console-producer @ --topic u", &numbers);
+    let reset = |how: &str| {
+        let line = format!("kafka-consumer-groups @ --reset-offsets --group g {how} --export");
+        b.done(&line).trim().to_owned()
+    };
+    assert_eq!(reset("--to-latest --topic u --execute"), "u,0,10");
+    assert_eq!(reset("--to-earliest --topic u --dry-run"), "u,0,0");
+    assert_eq!(reset("--shift-by -4 --all-topics --execute"), "u,0,6");
+    assert_eq!(reset("--to-current --topic u --dry-run"), "u,0,6");
+    assert_eq!(reset("--to-offset 3 --topic u:0 --dry-run"), "u,0,3");
+    assert_eq!(reset("--to-offset 77 --topic u --dry-run"), "u,0,10", "what there is");
+    assert_eq!(reset("--to-datetime 2000-01-01T00:00:00.000 --topic u --dry-run"), "u,0,0");
+    assert_eq!(reset("--by-duration PT1H --topic u --dry-run"), "u,0,0");
+    assert_eq!(reset("--to-latest --topic t:1 --topic u --dry-run"), "t,1,0\nu,0,10");
+    fs::write(b.directory.join("plan.csv"), "u,0,2\nt,1,0\n").expect("a file");
+    assert_eq!(reset("--from-file plan.csv --execute"), "t,1,0\nu,0,2");
+    let shown = b.done(
+        "kafka-consumer-groups @ --reset-offsets --group g --to-offset 5 --topic u --dry-run",
+    );
+    assert_eq!(
+        shown,
+        "\nGROUP           TOPIC           PARTITION  NEW-OFFSET\n\
+         g               u               0          5\n"
+    );
+    let (_, out, _) = b
+        .run("kafka-consumer-groups @ --reset-offsets --group g --to-latest --topic u:7 --dry-run");
+    assert!(out.contains("The partitions \"u-7\" do not exist"), "{out}");
+    // It counts: the group reads from there.
+    let read = b.done("kafka-console-consumer @ --topic u --group g --max-messages 1");
+    assert_eq!(read, "2\n");
+
+    let deleted = b.done("kafka-consumer-groups @ --delete-offsets --group g --topic t:1");
+    assert!(
+        deleted.starts_with("Request succeeded for deleting offsets from group g.\n"),
+        "{deleted}"
+    );
+    assert_eq!(b.done("kafka-consumer-groups @ --list"), "g\n");
+    let listed = b.done("kafka-consumer-groups @ --list --state empty --type classic");
+    assert!(
+        listed.lines().nth(1).is_some_and(|l| l.contains("Classic              Empty")),
+        "{listed}"
+    );
+    let gone = b.done("kafka-consumer-groups @ --delete --group g");
+    assert_eq!(gone, "Deletion of requested consumer groups ('g') was successful.\n");
+    let again = b.done("kafka-consumer-groups @ --delete --group g");
+    assert!(again.contains("GroupIdNotFoundException: The group id does not exist."), "{again}");
+    let unknown = b.done("kafka-consumer-groups @ --describe --group g");
+    assert!(unknown.contains("GroupIdNotFoundException: Group g not found."), "{unknown}");
+}
+
+#[test]
+fn klamms_own_commands_know_groups() {
+    if !broker_can_run() {
+        return;
+    }
+    let b = Broker::start("own");
+    b.topic("t", 1);
+    b.produce("kafka-console-producer @ --topic t", "1\n2\n3\n");
+    let read = b.done("consume @ t --group g --from-beginning --max-messages 2");
+    assert_eq!(read, "1\n2\n");
+    assert_eq!(b.done("consume @ t --group g --timeout 0.5 --print-offset"), "0:2\t3\n");
+    assert_eq!(b.done("group list @"), "g\tEmpty\n");
+    let all = b.done("group describe @ g --json");
+    let all: serde_json::Value = serde_json::from_str(&all).expect("JSON");
+    assert_eq!(
+        (&all[0]["offsets"][0]["committed"], &all[0]["offsets"][0]["lag"]),
+        (&3.into(), &0.into())
+    );
+    assert_eq!(b.done("group reset @ g --topic t --to -2 --dry-run"), "t:0\t1\n");
+    assert_eq!(b.done("group reset @ g --all-topics --to earliest"), "t:0\t0\n");
+    assert_eq!(b.done("consume @ t --group g --max-messages 1"), "1\n");
+    let (code, _, err) = b.run("group reset @ g --topic t --to soon");
+    assert!(code == 2 && err.contains("earliest"), "{err}");
+    assert_eq!(b.done("group delete @ g"), "");
+    let (code, _, err) = b.run("group describe @ g");
+    assert!(code == 1 && err.contains("klamm group list"), "{err}");
+}
+
+#[test]
+fn performance_tests_count_what_they_move() {
+    if !broker_can_run() {
+        return;
+    }
+    let b = Broker::start("perf");
+    b.topic("t", 3);
+    let sent = b.done(
+        "kafka-producer-perf-test @ --topic t --num-records 5000 --record-size 100 --throughput -1 \
+         --command-property linger.ms=5 compression.type=lz4",
+    );
+    assert!(sent.starts_with("5000 records sent, ") && sent.contains(" ms 99.9th."), "{sent}");
+    let read = b.done("kafka-consumer-perf-test @ --topic t --num-records 5000");
+    let (header, row) = read.trim().split_once('\n').expect("two lines");
+    assert!(header.starts_with("start.time, end.time, data.consumed.in.MB, MB.sec, "), "{read}");
+    let fields: Vec<&str> = row.split(", ").collect();
+    assert_eq!((fields.len(), fields[2], fields[4]), (10, "0.4768", "5000"), "{read}");
+    let early = b.done("kafka-consumer-perf-test @ --topic t --num-records 6000 --timeout 300");
+    assert!(early.contains("WARNING: Exiting before consuming the expected number"), "{early}");
+}
