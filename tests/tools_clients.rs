@@ -417,8 +417,7 @@ fn offsets_are_reset_in_all_ways() {
     let b = Broker::start("reset");
     b.topic("t", 2);
     b.topic("u", 1);
-    let numbers: String = (0..10).map(|n| format!("{n}\n")).collect();
-    b.produce("kafka-console-producer @ --topic u", &numbers);
+    b.produce("kafka-console-producer @ --topic u", "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n");
     let reset = |how: &str| {
         let line = format!("kafka-consumer-groups @ --reset-offsets --group g {how} --export");
         b.done(&line).trim().to_owned()
