@@ -28,7 +28,10 @@ impl Group {
         while let Some((ticket, commit)) = next.take() {
             match self.check_commit(&commit) {
                 Ok(()) => {
-                    self.heard_commit(cx, &commit);
+                    // A commit is as good as a heartbeat.
+                    if self.members.contains(&commit.member_id) {
+                        self.renew(cx, &commit.member_id);
+                    }
                     let pending = self.accept_commit(cx, ticket, commit, &mut records);
                     if pending.offsets.is_empty() {
                         cx.reply(pending.ticket, Response::Commit(pending.response));
@@ -88,17 +91,6 @@ impl Group {
             Err(ErrorCode::REBALANCE_IN_PROGRESS)
         } else {
             Ok(())
-        }
-    }
-
-    /// A commit is as good as a heartbeat. While a write is pending, it is taken for one when it
-    /// comes.
-    pub(super) fn heard_commit(&mut self, cx: &Cx<'_>, commit: &Commit) {
-        if commit.generation_id == self.generation_id
-            && self.state != State::CompletingRebalance
-            && self.members.check(&commit.member_id, commit.group_instance_id.as_deref()).is_ok()
-        {
-            self.renew(cx, &commit.member_id);
         }
     }
 

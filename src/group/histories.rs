@@ -273,6 +273,35 @@ impl World {
         self.check(bytes as u64 == counted, || format!("{counted} bytes, but {bytes}"));
     }
 
+    /// A stable group is what a restart finds.
+    fn check_restart(&mut self) {
+        if self.coordinator.has_pending_writes() {
+            return;
+        }
+        let mut other = Coordinator::new(settings());
+        for record in &self.log {
+            let value = record.value.as_deref();
+            other.replay(Some(&record.key), value, self.now_ms).expect("records of its own");
+        }
+        let now_ms = self.now_ms;
+        let describe = |coordinator: &mut Coordinator, group_id: &str| {
+            let mut out = Vec::new();
+            let request = Request::Describe(Describe { group_id: group_id.to_owned() });
+            coordinator.request(now_ms, 0, request, &mut out);
+            match out.pop() {
+                Some(Effect::Reply { response: Response::Describe(it), .. }) => it,
+                effect => panic!("{effect:?}"),
+            }
+        };
+        for group_id in GROUPS {
+            let now = describe(&mut self.coordinator, group_id);
+            if now.state == "Stable" {
+                let then = describe(&mut other, group_id);
+                self.check(now == then, || format!("{now:?}, but after a restart {then:?}"));
+            }
+        }
+    }
+
     fn rewrite(&mut self) {
         if !self.coordinator.has_pending_writes() {
             self.log = self.coordinator.live_state();
@@ -738,6 +767,9 @@ impl World {
         }
         self.let_expire();
         self.check_state();
+        if self.step.is_multiple_of(32) {
+            self.check_restart();
+        }
     }
 
     /// Members behave, writes succeed: within a bounded time, every group is stable.
@@ -809,6 +841,6 @@ fn run(seed: u64, steps: usize) -> usize {
 
 #[test]
 fn random_histories_keep_their_promises() {
-    let stable: usize = (0..1_500).map(|seed| run(seed, 250)).sum();
-    assert!(stable > 1_000, "only {stable} groups became stable: the histories say little");
+    let stable: usize = (0..1_200).map(|seed| run(seed, 250)).sum();
+    assert!(stable > 800, "only {stable} groups became stable: the histories say little");
 }

@@ -172,14 +172,10 @@ impl Group {
     // Requests.
 
     /// Takes a request, in its turn.
+    ///
+    /// A heartbeat that waits for a write keeps its member alive: nobody is taken for dead while a
+    /// write is pending, and what waits is done before it is looked who was silent.
     pub fn take(&mut self, cx: &mut Cx<'_>, ticket: Ticket, request: Request) {
-        if self.pending.is_some() {
-            match &request {
-                Request::Heartbeat(it) => self.heard(cx, it),
-                Request::Commit(it) => self.heard_commit(cx, it),
-                _ => {}
-            }
-        }
         self.enqueue(cx, Queued::Request(ticket, Box::new(request)));
     }
 

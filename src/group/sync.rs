@@ -109,12 +109,4 @@ impl Group {
             Err(ErrorCode::ILLEGAL_GENERATION)
         }
     }
-
-    /// A heartbeat has come while a write is pending. It is answered in its turn, but the member is
-    /// alive now: a slow disk must not make it look dead.
-    pub(super) fn heard(&mut self, cx: &Cx<'_>, heartbeat: &Heartbeat) {
-        if self.check_heartbeat(heartbeat).is_ok() {
-            self.renew(cx, &heartbeat.member_id);
-        }
-    }
 }

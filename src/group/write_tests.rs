@@ -19,6 +19,10 @@ fn answers_wait_for_the_disk_and_later_requests_for_them() {
     let first = bench.commit(offset("t", 1));
     let second = bench.commit(offset("t", 2));
     let third = bench.commit(offset("u", 3));
+    let fetch = bench.ask(Request::FetchOffsets(super::request::FetchOffsets {
+        group_id: GROUP.to_owned(),
+        ..Default::default()
+    }));
     assert_eq!(bench.committed(first), None);
     // Not there yet, for anybody.
     assert_eq!(bench.describe().error, ErrorCode::GROUP_ID_NOT_FOUND);
@@ -29,9 +33,12 @@ fn answers_wait_for_the_disk_and_later_requests_for_them() {
     assert_eq!(bench.writes.len(), 1);
     assert_eq!(bench.writes[0].1.len(), 2);
     assert_eq!(bench.committed(second), None);
+    assert_eq!(bench.answer(fetch), None);
     bench.written(Ok(()));
+    let Some(Response::FetchOffsets(fetched)) = bench.answer(fetch) else { panic!("no answer") };
+    let offsets: Vec<i64> = fetched.topics.iter().map(|it| it.partitions[0].offset).collect();
+    assert_eq!(offsets, [2, 3]);
     assert!(bench.committed(second).is_some() && bench.committed(third).is_some());
-    assert_eq!((bench.offset("t"), bench.offset("u")), (2, 3));
 }
 
 #[test]
@@ -155,10 +162,12 @@ fn static_members_keep_their_place_until_their_session_ends() {
     let mut bench = Bench::default();
     let quick = |join: Join| Join { rebalance_timeout_ms: 2_000, ..join };
     bench.stable(vec![quick(static_consumer("i", "i-1")), quick(static_consumer("j", "j-1"))]);
-    let ticket = bench.join(again(quick(static_consumer("i", "")), "i-1"));
+    let changed = Join { protocols: vec![protocol("range", &["u"])], ..static_consumer("j", "") };
+    let ticket = bench.join(again(quick(changed), "j-1"));
     bench.pass_ms(2_000);
-    // The other did not join, and is still there.
-    assert_eq!(bench.joined(ticket).unwrap().members.len(), 2);
+    // The other did not join, and is still there, but leads no longer.
+    let joined = bench.joined(ticket).unwrap();
+    assert_eq!((joined.members.len(), joined.leader.as_str()), (2, "j-1"));
 
     let mut bench = Bench::default();
     bench.stable(vec![quick(consumer("a")), quick(consumer("b"))]);
