@@ -15,6 +15,14 @@ import time
 CONFORMANCE = pathlib.Path(__file__).resolve().parent.parent
 ROOT = CONFORMANCE.parent.parent
 KAFKA = CONFORMANCE / "kafka" / "kafka"
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").absolute()
+
+
+def scratch(name):
+    """A folder for what a script makes and keeps."""
+    path = TARGET / "scripts" / name
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def free_port():
@@ -35,14 +43,14 @@ def klamm_binary():
     if "KLAMM_BIN" in os.environ:
         return pathlib.Path(os.environ["KLAMM_BIN"])
     subprocess.run(["cargo", "build", "--release", "--bin", "klamm"], cwd=ROOT, check=True)
-    return ROOT / "target/release/klamm"
+    return TARGET / "release/klamm"
 
 
 class Klamm:
     """A broker process; its data and log are kept until the next run."""
 
     def __init__(self, name, *args, data=None, port=None, wipe=True):
-        self.dir = ROOT / "target" / "scripts" / name
+        self.dir = TARGET / "scripts" / name
         if wipe:
             shutil.rmtree(self.dir, ignore_errors=True)
         self.dir.mkdir(parents=True, exist_ok=True)
