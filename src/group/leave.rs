@@ -4,11 +4,12 @@ use super::coordinator::{Cx, Ticket};
 use super::request::{Leave, Leaving};
 use super::response::{Left, LeftMember, Response};
 use super::state::Group;
+use super::writes::Pending;
 use crate::types::ErrorCode;
 
 impl Group {
-    /// Answers a leave. That members left is not persisted: a restart finds them, and takes them
-    /// for dead when their sessions are over.
+    /// Answers a leave. That members left is not persisted, unless nobody is left: a restart finds
+    /// them, and takes them for dead when their sessions are over.
     pub(super) fn leave(&mut self, cx: &mut Cx<'_>, ticket: Ticket, leave: Leave) {
         if leave.group_id.is_empty() {
             let refused = Left { error: ErrorCode::INVALID_GROUP_ID, members: Vec::new() };
@@ -29,9 +30,13 @@ impl Group {
                 error,
             });
         }
-        cx.reply(ticket, Response::Leave(Left { error: ErrorCode::NONE, members }));
+        let answer = Left { error: ErrorCode::NONE, members };
         if left_any {
             self.members_removed(cx, false);
+        }
+        match &mut self.pending {
+            Some(Pending::Empty { left, .. }) => *left = Some((ticket, answer)),
+            _ => cx.reply(ticket, Response::Leave(answer)),
         }
     }
 

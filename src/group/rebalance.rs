@@ -114,7 +114,7 @@ impl Group {
     fn become_empty(&mut self, cx: &mut Cx<'_>) {
         let value = self.empty_value(next_generation(self.generation_id), cx.now_ms);
         let record = group_record(&self.id, Some(&value));
-        self.write(cx, Pending::Empty { value, since_ms: cx.now_ms }, vec![record]);
+        self.write(cx, Pending::Empty { left: None, value, since_ms: cx.now_ms }, vec![record]);
     }
 
     /// The group has no members any more. If the record that says so could not be written, a

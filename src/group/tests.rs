@@ -84,6 +84,22 @@ fn a_new_member_has_to_come_back_with_its_id() {
     assert_eq!(bench.log, []);
 }
 
+/// A client that has left its group may delete the group at once.
+#[test]
+fn the_last_to_leave_is_answered_when_the_group_is_empty() {
+    let mut bench = Bench::default();
+    bench.stable(vec![consumer("a")]);
+    bench.slow = true;
+    let leaving = Leaving { member_id: "a-1".to_owned(), group_instance_id: None };
+    let leave = Leave { group_id: GROUP.to_owned(), members: vec![leaving] };
+    let ticket = bench.ask(Request::Leave(leave));
+    assert!(bench.answer(ticket).is_none());
+    bench.written(Ok(()));
+    let answer = bench.answer(ticket);
+    assert!(matches!(answer, Some(Response::Leave(_))), "{answer:?}");
+    assert_eq!(bench.state(), "Empty");
+}
+
 #[test]
 fn a_silent_member_is_taken_for_dead() {
     let mut bench = Bench::default();

@@ -8,7 +8,7 @@ use super::coordinator::{Cx, Ticket};
 use super::offsets::{Offset, TopicIndex};
 use super::persisted::Replacement;
 use super::records::group_record;
-use super::response::{Committed, DeletedGroup, DeletedOffsets, Joined, Response};
+use super::response::{Committed, DeletedGroup, DeletedOffsets, Joined, Left, Response};
 use super::state::{Group, State};
 use crate::types::ErrorCode;
 
@@ -51,6 +51,9 @@ pub enum Pending {
     },
     /// The group has no members.
     Empty {
+        /// Who left last, if that is why: answered when the group is seen to be empty, so that it
+        /// can be deleted then.
+        left: Option<(Ticket, Left)>,
         /// The group's record.
         value: Bytes,
         /// Since when.
@@ -134,11 +137,14 @@ impl Group {
                     self.prepare_rebalance(cx);
                 }
             },
-            Some(Pending::Empty { value, since_ms }) => {
+            Some(Pending::Empty { left, value, since_ms }) => {
                 if result.is_ok() {
                     self.set_durable(cx.live_bytes, Some(value));
                 }
                 self.is_empty_since(since_ms);
+                if let Some((ticket, left)) = left {
+                    cx.reply(ticket, Response::Leave(left));
+                }
             }
             Some(Pending::Replacement { value, replacement, ticket, skips_assignment }) => {
                 let joined = match result {
