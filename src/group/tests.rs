@@ -1,9 +1,10 @@
 //! Groups by behaviour.
 
 use super::coordinator::Settings;
-use super::request::{Join, List};
+use super::request::{Join, Leave, Leaving, List, Request};
+use super::response::Response;
 use super::testing::{
-    Bench, consumer, member_offset, offset, protocol, static_consumer, subscription,
+    Bench, GROUP, consumer, member_offset, offset, protocol, static_consumer, subscription,
 };
 use crate::types::ErrorCode;
 
