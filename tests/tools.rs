@@ -372,6 +372,32 @@ fn a_broker_from_start_to_stop() {
     assert_eq!(fails(&home, &stop), "No kafka server to stop");
 }
 
+#[test]
+fn a_directory_of_kafkas_own_is_left_alone() {
+    if !broker_can_run() {
+        return;
+    }
+    let home = installed("kafkas");
+    let data = home.join("data");
+    fs::create_dir_all(&data).expect("a directory");
+    let settings = format!(
+        "listeners=PLAINTEXT://127.0.0.1:{}\nlog.dirs={}\nklamm.log=error\nklamm.shards=1\n\
+         klamm.memory=64MiB\n",
+        free_port(),
+        data.display()
+    );
+    fs::write(home.join("s.properties"), settings).expect("a file");
+    for theirs in [
+        "#\n#Sat Nov 21\nversion=1\nnode.id=1\ncluster.id=a\ndirectory.id=b\n",
+        "#\n#Sat Nov 21\nversion=0\nbroker.id=0\n",
+    ] {
+        fs::write(data.join("meta.properties"), theirs).expect("a file");
+        let said = fails(&home, "kafka-server-start.sh s.properties");
+        assert!(said.contains("data of Apache Kafka") && said.contains("log.dirs"), "{said}");
+        assert_eq!(fs::read(data.join("meta.properties")).expect("a file"), theirs.as_bytes());
+    }
+}
+
 /// Ends the broker with this node id, however the test ends.
 struct Stop<'a>(&'a Path, u32);
 

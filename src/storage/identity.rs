@@ -9,6 +9,8 @@ use crate::types::TopicId;
 const PROPERTIES: &str = "meta.properties";
 const MANIFEST: &str = "MANIFEST";
 const FORMAT: u32 = 1;
+/// The first line; Kafka has a file of the same name and other lines.
+const WRITTEN_BY: &str = "# Written by Klamm; do not change.";
 const MAGIC: &[u8; 8] = b"KLMANIF1";
 
 /// What never changes about a data directory. Kept as text in `meta.properties`.
@@ -73,6 +75,14 @@ impl Identity {
             let line = text.lines().filter_map(|l| l.split_once('='));
             line.filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).next_back()
         };
+        let kafkas = field("cluster.id").is_some() || field("broker.id").is_some();
+        if kafkas && !text.starts_with(WRITTEN_BY) {
+            return Err(OpenError::Refused(
+                "the directory holds data of Apache Kafka, which stays as it is: name another \
+                 directory with --data"
+                    .to_owned(),
+            ));
+        }
         let bad = || OpenError::Damaged(format!("{PROPERTIES} cannot be understood"));
         let format: u32 = field("version").and_then(|v| v.parse().ok()).ok_or_else(bad)?;
         if format > FORMAT {
@@ -97,7 +107,7 @@ impl Identity {
         let node_id = expected.node_id;
         let identity = Self { directory_id, cluster_id, node_id };
         let mut text = format!(
-            "# Written by Klamm; do not change.\nversion={FORMAT}\ndirectory.id={}\n\
+            "{WRITTEN_BY}\nversion={FORMAT}\ndirectory.id={}\n\
              cluster.id={}\nnode.id={node_id}\n",
             TopicId(directory_id).hex(),
             identity.cluster_id

@@ -180,6 +180,12 @@ kafka-configs {b} --alter --entity-type brokers --add-config a=b
 kafka-configs {b} --describe --entity-type topics --topic foo
 kafka-configs {b} --describe --entity-type brokers --topic foo
 kafka-configs {b} --describe --topic foo --broker 1
+kafka-configs {b} --bootstrap-controller {address} --describe --topic foo
+kafka-configs {b} --describe --entity-type topics --entity-default
+kafka-configs {b} --describe --entity-type clients --entity-type clients
+kafka-configs {b} --alter --topic foo --delete-config retention.ms,segment.ms
+kafka-configs {b} --alter --topic foo --topic ra --add-config segment.ms=7
+kafka-configs {b} --alter --topic foo --add-config segment.ms=7 --force
 kafka-configs {b} --alter --topic foo --add-config-file {dir}/topic.properties
 kafka-configs {b} --describe --topic foo
 kafka-configs {b} --alter --topic foo --add-config-file {dir}/topic.properties --add-config a=b

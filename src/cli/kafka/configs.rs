@@ -201,8 +201,9 @@ impl Entity {
             );
         }
         if ADDRESSES.iter().all(|a| o.has(a)) {
-            return Err(
-                o.usage("You cannot specify both --bootstrap-controller and --bootstrap-server.")
+            return failed(
+                "Only one of --bootstrap-server or --bootstrap-controller can be specified"
+                    .to_owned(),
             );
         }
         let name = names.first().cloned();

@@ -76,6 +76,7 @@ fn in_kafkas_names(file: &str, message: &str) -> String {
         ("--advertise ", "advertised.listeners "),
         ("--node-id ", "node.id "),
         ("--data DIR", "log.dirs"),
+        ("with --data", "with log.dirs"),
         ("--data ", "log.dirs "),
         ("--override ", ""),
     ] {
