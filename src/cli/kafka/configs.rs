@@ -47,7 +47,6 @@ static OPTIONS: Options = Options {
             "What is configured: topics or brokers. Clients, users, ips, groups, client-metrics \
              and broker-loggers are Kafka's and not supported.",
         ),
-        flag("force", "Suppress console prompts; there are none."),
         text("group", "", "The group's id."),
         options::HELP,
         text("ip", "", "The IP address."),
