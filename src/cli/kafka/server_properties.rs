@@ -28,7 +28,7 @@ const TAKEN: [&str; 14] = [
 ];
 
 /// Settings of `klamm serve` that Kafka has no name for, as `klamm.NAME`.
-const OWN: [&str; 9] = [
+const OWN: [&str; 10] = [
     "shards",
     "memory",
     "lock-memory",
@@ -36,6 +36,7 @@ const OWN: [&str; 9] = [
     "admin-listen",
     "cluster-id",
     "strict",
+    "slow-request-ms",
     "log-format",
     "log",
 ];
@@ -267,6 +268,7 @@ fn set_own(flags: &mut Flags, name: &str, value: &str) -> Result<(), String> {
         "journal" => flags.journal = value,
         "admin-listen" => flags.admin_listen = value,
         "cluster-id" => flags.cluster_id = value,
+        "slow-request-ms" => flags.slow_request_ms = value,
         "log-format" => flags.log_format = value,
         "log" => flags.log = value,
         _ => {
@@ -390,6 +392,8 @@ mod tests {
         assert!(m.flags.overrides.is_empty(), "{:?}", m.flags.overrides);
         assert_eq!(meaning("klamm.shards=2").flags.shards.as_deref(), Some("2"));
         let flags = meaning("klamm.lock-memory=true\nklamm.strict=false").flags;
+        let slow = meaning("klamm.slow-request-ms=5").flags.slow_request_ms;
+        assert_eq!(slow.as_deref(), Some("5"));
         assert!(flags.lock_memory && !flags.strict);
         assert!(wrong("klamm.strict=perhaps").contains("klamm.strict"));
     }
