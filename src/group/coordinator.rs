@@ -140,7 +140,8 @@ const SWEEP_PART: usize = 4_096;
 pub struct Coordinator {
     settings: Settings,
     topics: Topics,
-    groups: Slab<Group>,
+    /// In boxes: groups are large, and a slab that grows moves what it holds.
+    groups: Slab<Box<Group>>,
     by_id: HashMap<Arc<str>, usize, Seeded>,
     /// When each group has something to do by time.
     schedule: BTreeSet<(i64, usize)>,
@@ -226,7 +227,7 @@ impl Coordinator {
             return key;
         }
         let id = Arc::<str>::from(id);
-        let key = self.groups.insert(Group::new(Arc::clone(&id)));
+        let key = self.groups.insert(Box::new(Group::new(Arc::clone(&id))));
         self.by_id.insert(id, key);
         key
     }

@@ -91,7 +91,7 @@ pub struct Group {
     /// rebalance under way are not durable.
     pub(super) durable: Option<Bytes>,
     /// The write that has to be durable before anything else happens.
-    pub(super) pending: Option<Pending>,
+    pub(super) pending: Option<Box<Pending>>,
     pub(super) queue: VecDeque<Queued>,
     /// Nothing has to be done before. May be earlier than the first deadline: sessions are renewed
     /// often, and looking for the first is a walk over all members.
@@ -164,7 +164,7 @@ impl Group {
     pub(super) fn write(&mut self, cx: &mut Cx<'_>, pending: Pending, records: Vec<Record>) {
         debug_assert!(self.pending.is_none(), "one write at a time");
         debug_assert!(!records.is_empty(), "a write of nothing");
-        self.pending = Some(pending);
+        self.pending = Some(Box::new(pending));
         let write = cx.writes.begin(cx.key);
         cx.out.push(Effect::Append { write, records });
     }

@@ -124,7 +124,7 @@ fn commit_error(error: ErrorCode) -> ErrorCode {
 impl Group {
     /// The pending write is durable, or none of its records ever will be.
     pub fn written(&mut self, cx: &mut Cx<'_>, result: Result<(), ErrorCode>) {
-        match self.pending.take() {
+        match self.pending.take().map(|it| *it) {
             Some(Pending::Generation { value, assignments }) => match result {
                 Ok(()) => {
                     self.set_durable(cx.live_bytes, Some(value));
