@@ -37,7 +37,8 @@ CLASSES = {
     "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
 }
 
-# {b}: the broker; {address}: its address alone; {dir}: a directory with the files below.
+# {b}: the broker; {address}: its address alone; {dir}: a directory with the files below. What follows
+# << is typed into the tool.
 COMMANDS = r"""
 kafka-topics {b} --create --topic foo --partitions 3 --replication-factor 1 --config retention.ms=1000
 kafka-topics {b} --create --topic foo
@@ -306,11 +307,9 @@ def messages(text, broker):
     return said
 
 
-def run(command, broker):
+def run(command, broker, typed=""):
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, input=typed)
     except subprocess.TimeoutExpired:
         return ["no end within 120 s"]
     return [
@@ -342,6 +341,8 @@ def main():
         different = total = 0
         try:
             for line in COMMANDS.strip().splitlines():
+                line, _, typed = line.partition(" << ")
+                typed = typed.encode().decode("unicode_escape")
                 words = {}
                 for broker in (ours, theirs):
                     b = f"--bootstrap-server {broker.address}"
@@ -352,8 +353,8 @@ def main():
                 if options.only not in line and not re.search("--create|--alter", line):
                     continue
                 total += 1
-                got = run([klamm, *words[ours]], ours)
-                want = run([*java, CLASSES[tool], *words[theirs][1:]], theirs)
+                got = run([klamm, *words[ours]], ours, typed)
+                want = run([*java, CLASSES[tool], *words[theirs][1:]], theirs, typed)
                 if got != want:
                     different += 1
                     print(f"DIFFERS  {line}")

@@ -358,7 +358,11 @@ impl Printer<'_> {
             match self.failure.take() {
                 None => {}
                 Some(FormatError::Io(e)) => return Err(e.into()),
-                Some(FormatError::Data(why)) => return Err(ToolError::Failed(why)),
+                Some(FormatError::Data(why)) => {
+                    return Err(ToolError::Failed(format!(
+                        "ERROR Unknown error when running consumer: {why}"
+                    )));
+                }
             }
             while let Some(notice) = consumer.notice() {
                 self.tell(notice);

@@ -175,12 +175,6 @@ fn say_error(what: &str) {
 }
 
 fn check(parsed: &Parsed) -> Result<(), ToolError> {
-    if ACTIONS.iter().filter(|action| parsed.has(action)).count() != 1 {
-        return Err(parsed.usage(
-            "Command must include exactly one action: --list, --describe, --delete, \
-             --reset-offsets, --delete-offsets, --validate-regex",
-        ));
-    }
     if parsed.has("validate-regex") {
         return Ok(());
     }
@@ -237,7 +231,14 @@ fn check(parsed: &Parsed) -> Result<(), ToolError> {
         reset::check(parsed)?;
     }
     parsed.forbid("group", &["all-groups", "list"])?;
-    parsed.forbid("topic", &["list", "describe"])
+    parsed.forbid("topic", &["list", "describe"])?;
+    if ACTIONS.iter().filter(|action| parsed.has(action)).count() != 1 {
+        return Err(parsed.usage(
+            "Command must include exactly one action: --list, --describe, --delete, \
+             --reset-offsets, --delete-offsets, --validate-regex",
+        ));
+    }
+    Ok(())
 }
 
 /// The groups that the command is about.
@@ -283,18 +284,18 @@ const STATES: [&str; 7] = [
 ];
 
 fn list(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> {
-    let named = |option: &str, valid: &[&'static str], what: &str| {
+    let named = |option: &str, valid: &[&'static str], what: &str, kinds: &str| {
         let Some(text) = parsed.value(option)?.filter(|t| !t.is_empty()) else {
             return Ok(Vec::new());
         };
         let find = |name: &str| valid.iter().find(|v| v.eq_ignore_ascii_case(name.trim())).copied();
         text.split(',').map(find).collect::<Option<Vec<_>>>().ok_or_else(|| {
             let valid = valid.join(", ");
-            parsed.usage(&format!("Invalid {what} list '{text}'. Valid {what}s are: {valid}"))
+            parsed.usage(&format!("Invalid {what} list '{text}'. Valid {kinds} are: {valid}"))
         })
     };
-    let states = named("state", &STATES, "state")?;
-    let types = named("type", &["Classic", "Consumer"], "type")?;
+    let states = named("state", &STATES, "state", "states")?;
+    let types = named("type", &["Consumer", "Classic"], "types", "types")?;
     let groups = consumer_groups(cluster, &states, &types)?;
     describe::list(&groups, parsed.has("type"), parsed.has("state"))?;
     Ok(())

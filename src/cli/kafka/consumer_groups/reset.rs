@@ -5,9 +5,9 @@ use super::super::options::Parsed;
 use super::super::time::{date_time_ms, duration_ms};
 use super::{Problem, chosen, say_error};
 use crate::cli::group_offsets::{self, Offsets, Target};
-use crate::client::Cluster;
 use crate::client::consumer::Partitions;
 use crate::client::groups;
+use crate::client::{ClientError, Cluster};
 use crate::types::ErrorCode;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -76,6 +76,12 @@ pub fn run(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> {
             plans.insert(id.clone(), Offsets::new());
             continue;
         }
+        let scoped = ["all-topics", "topic", "from-file"].iter().any(|o| parsed.has(o));
+        if !scoped {
+            return Err(parsed
+                .usage("One of the reset scopes should be defined: --all-topics, --topic.")
+                .into());
+        }
         let target = match &file {
             None => target(parsed)?,
             Some(file) => match file.get(id) {
@@ -88,10 +94,20 @@ pub fn run(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> {
             },
         };
         let partitions = partitions(parsed, cluster, id, &target)?;
-        let (plan, remarks) = group_offsets::plan(cluster, id, &partitions, &target)?;
+        let planned = group_offsets::plan(cluster, id, &partitions, &target);
+        let (plan, remarks) = planned.map_err(|e| match e {
+            ClientError::NoOffset { .. } => {
+                Problem::Tool(parsed.usage(&super::java_errors::execution(&e)))
+            }
+            e => e.into(),
+        })?;
         for remark in remarks {
-            // Who has closed the error output does not want to know.
-            let _ = writeln!(io::stderr(), "{remark}");
+            if remark.starts_with("Warn: ") {
+                println!("\n{remark}");
+            } else {
+                // Who has closed the error output does not want to know.
+                let _ = writeln!(io::stderr(), "{remark}");
+            }
         }
         if parsed.has("execute") {
             group_offsets::execute(cluster, id, &plan)?;
@@ -159,11 +175,6 @@ fn partitions(
             .into_iter()
             .map(|(topic, all)| (topic, all.into_keys().collect()))
             .collect());
-    }
-    if !parsed.has("topic") {
-        return Err(parsed
-            .usage("One of the reset scopes should be defined: --all-topics, --topic.")
-            .into());
     }
     let wrong = |text: String| Problem::Tool(parsed.usage(&text));
     group_offsets::scope(cluster, &parsed.values("topic"), wrong)
