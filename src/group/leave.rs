@@ -34,7 +34,7 @@ impl Group {
         if left_any {
             self.members_removed(cx, false);
         }
-        match &mut self.pending {
+        match self.pending.as_deref_mut() {
             Some(Pending::Empty { left, .. }) => *left = Some((ticket, answer)),
             _ => cx.reply(ticket, Response::Leave(answer)),
         }
