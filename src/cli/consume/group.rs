@@ -39,7 +39,7 @@ pub fn run(
     let max = c.max_messages.unwrap_or(u64::MAX);
     let mut printed = 0;
     let mut last = Instant::now();
-    let mut told = None;
+    let mut told = Vec::new();
     let ended = loop {
         if printed >= max || signal::stopped().is_some() {
             break Ok(());
@@ -68,7 +68,8 @@ pub fn run(
             break Err(CliError::from(e));
         }
         if printed > before {
-            (last, told) = (Instant::now(), None);
+            last = Instant::now();
+            told.clear();
         } else if timeout.is_some_and(|timeout| last.elapsed() >= timeout) {
             break match c.max_messages {
                 Some(max) => Err(CliError::Failed(format!(
@@ -88,7 +89,7 @@ pub fn run(
 }
 
 /// Each trouble once, not with every attempt.
-fn tell(notice: Notice, told: &mut Option<ClientError>) {
+fn tell(notice: Notice, told: &mut Vec<ClientError>) {
     let e = match notice {
         Notice::Assigned(_) => return,
         Notice::Reset { topic, partition, offset } => {
@@ -100,8 +101,8 @@ fn tell(notice: Notice, told: &mut Option<ClientError>) {
         }
         Notice::Trouble(e) | Notice::CommitFailed(e) => e,
     };
-    if told.as_ref() != Some(&e) {
+    if !told.contains(&e) {
         eprintln!("klamm: {e}; trying again");
-        *told = Some(e);
+        told.push(e);
     }
 }

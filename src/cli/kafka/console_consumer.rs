@@ -297,7 +297,7 @@ pub fn run(args: &[String]) -> Result<(), ToolError> {
         out: BufWriter::with_capacity(64 << 10, stdout),
         count: 0,
         failure: None,
-        told: None,
+        told: Vec::new(),
     };
     printer.run(consumer)
 }
@@ -316,8 +316,8 @@ struct Printer<'a> {
     out: BufWriter<Stdout>,
     count: u64,
     failure: Option<FormatError>,
-    /// The trouble that was told last.
-    told: Option<String>,
+    /// What was told since the last message.
+    told: Vec<String>,
 }
 
 impl Printer<'_> {
@@ -375,7 +375,7 @@ impl Printer<'_> {
             }
             if self.count > before {
                 last = Instant::now();
-                self.told = None;
+                self.told.clear();
             } else if self.setup.timeout.is_some_and(|timeout| last.elapsed() >= timeout) {
                 let _ = writeln!(
                     io::stderr(),
@@ -425,9 +425,9 @@ impl Printer<'_> {
                  {offset}"
             ),
         };
-        if self.told.as_ref() != Some(&text) {
+        if !self.told.contains(&text) {
             let _ = writeln!(io::stderr(), "{text}");
-            self.told = Some(text);
+            self.told.push(text);
         }
     }
 }
