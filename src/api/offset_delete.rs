@@ -17,6 +17,8 @@ use crate::wire::{Reader, WireError};
 pub struct Plan {
     /// What the coordinator is to be asked; the group counts even where no partition is left.
     pub delete: DeleteOffsets,
+    /// Why the coordinator is not to be asked at all.
+    pub refused: Option<ErrorCode>,
     topics: Vec<Answered>,
 }
 
@@ -28,7 +30,8 @@ struct Answered {
     partitions: Vec<(i32, Option<ErrorCode>)>,
 }
 
-/// Reads a request. Partitions that do not exist are answered without the coordinator.
+/// Reads a request. Partitions that do not exist are answered without the coordinator; the group
+/// without a name is refused, although Kafka keeps offsets of it.
 pub fn plan(body: &[u8], version: i16, image: &Image) -> Result<Plan, WireError> {
     let mut reader = Reader::new(body);
     let request = OffsetDeleteRequest::decode(&mut reader, version)?;
@@ -47,8 +50,9 @@ pub fn plan(body: &[u8], version: i16, image: &Image) -> Result<Plan, WireError>
             asked.push(TopicPartitions { name, partitions });
         }
     }
+    let refused = request.group_id.is_empty().then_some(ErrorCode::INVALID_GROUP_ID);
     let delete = DeleteOffsets { group_id: request.group_id.to_owned(), topics: asked };
-    Ok(Plan { delete, topics })
+    Ok(Plan { delete, refused, topics })
 }
 
 impl Plan {
@@ -115,6 +119,11 @@ mod tests {
             assert_eq!(codes.collect::<Vec<_>>(), [3, 3, 3, 86]);
             Ok(())
         });
+        assert_eq!(plan.refused, None);
+        let nameless = OffsetDeleteRequest { group_id: "", ..request };
+        let body = encode(|w| nameless.encode(w, 0));
+        let refused = super::plan(&body, 0, &image()).unwrap().refused;
+        assert_eq!(refused, Some(ErrorCode::INVALID_GROUP_ID));
         let refused = DeletedOffsets::refused(&plan.delete, ErrorCode::GROUP_ID_NOT_FOUND);
         let sent = plan.response(&header(ApiKey::OFFSET_DELETE, 0), &refused).unwrap();
         body_of(&sent, ApiKey::OFFSET_DELETE, 0, |r| {

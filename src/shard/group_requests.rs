@@ -12,7 +12,7 @@ use crate::api::{
     Response, delete_groups, describe_groups, find_coordinator, heartbeat, join_group, leave_group,
     list_groups, offset_commit, offset_delete, offset_fetch, sync_group,
 };
-use crate::group;
+use crate::group::{self, DeletedOffsets};
 use crate::types::ErrorCode;
 use crate::wire::WireError;
 use crate::wire::api_keys::ApiKey;
@@ -126,6 +126,9 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
         ApiKey::OFFSET_DELETE => {
             let plan = offset_delete::plan(body, version, &image)?;
             asked.respond(async move {
+                if let Some(error) = plan.refused {
+                    return plan.response(&header, &DeletedOffsets::refused(&plan.delete, error));
+                }
                 let request = group::Request::DeleteOffsets(plan.delete.clone());
                 let group::Response::DeleteOffsets(it) = ask(&shard, request).await? else {
                     return mixed_up();

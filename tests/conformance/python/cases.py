@@ -60,6 +60,186 @@ def create(*topics, validate=False):
     return {"Topics": list(topics), "timeoutMs": 30000, "validateOnly": validate}
 
 
+def groups(versions, last):
+    """Consumer groups: each version has its own, on a topic with ids."""
+    yield ("a topic for groups", "CreateTopics", last, create(topic("grouped", 3)))
+    yield ("its id", "Metadata", 12, {"Topics": [{"TopicId": "00000000-0000-0000-0000-000000000000", "Name": "grouped"}]})
+    for v in versions("FindCoordinator"):
+        for label, key, kind in [("a group", "g", 0), ("no name", "", 0)]:
+            yield (label, "FindCoordinator", v, {"Key": key, "KeyType": kind} if v < 4 else {"KeyType": kind, "CoordinatorKeys": [key]})
+        if v >= 4:
+            yield ("several", "FindCoordinator", v, {"KeyType": 0, "CoordinatorKeys": ["a", "b", "a"]})
+            yield ("none", "FindCoordinator", v, {"KeyType": 0, "CoordinatorKeys": []})
+
+    def join(v, group, member="", **more):
+        body = {"GroupId": group, "SessionTimeoutMs": 30000, "RebalanceTimeoutMs": 30000, "MemberId": member,
+                "ProtocolType": "consumer", "Protocols": [{"Name": "range", "Metadata": b"m"}], **more}
+        return ("JoinGroup", v, body)
+
+    for v in versions("JoinGroup"):
+        g = f"join-{v}"
+        for label, more in [
+            ("no group", {"GroupId": ""}), ("a session too short", {"SessionTimeoutMs": 5999}),
+            ("a session too long", {"SessionTimeoutMs": 1800001}), ("a stranger", {"MemberId": "nobody"}),
+            ("no protocols", {"Protocols": []}), ("no protocol type", {"ProtocolType": ""}),
+        ]:
+            yield (label, *join(v, g + "-bad", **more))
+        yield ("someone new", *join(v, g))
+        yield ("with its id", "JoinGroup", v, lambda seen, v=v, g=g: join(v, g, seen["MemberId"])[2])
+        yield ("with another protocol type", "JoinGroup", v, lambda seen, v=v, g=g: join(v, g, seen["MemberId"], ProtocolType="connect")[2])
+        if v >= 5:
+            yield ("a static member", *join(v, g + "-static", GroupInstanceId="one"))
+            yield ("it again", *join(v, g + "-static", GroupInstanceId="one"))
+            yield ("its name and a stranger's id", *join(v, g + "-static", "nobody", GroupInstanceId="one"))
+            yield ("an unknown name", *join(v, g + "-static", "nobody", GroupInstanceId="two"))
+
+    joined = max(versions("JoinGroup"))
+    for v in versions("SyncGroup"):
+        g = f"sync-{v}"
+        named = {"ProtocolType": "consumer", "ProtocolName": "range"} if v >= 5 else {}
+        sync = lambda label, generation=None, member=None, group=g, **more: (label, "SyncGroup", v, lambda seen: {
+            "GroupId": group, "GenerationId": seen["GenerationId"] if generation is None else generation,
+            "MemberId": seen["MemberId"] if member is None else member,
+            "Assignments": [{"MemberId": seen["MemberId"], "Assignment": b"mine"}], **named, **more})
+        yield ("someone for a sync", *join(joined, g))
+        yield ("it joins", "JoinGroup", joined, lambda seen, g=g: join(joined, g, seen["MemberId"])[2])
+        yield sync("no group", group="")
+        yield sync("an unknown group", group="none")
+        yield sync("an old generation", generation=0)
+        yield sync("a stranger", member="nobody")
+        if v >= 5:
+            yield sync("another protocol", ProtocolName="sticky")
+            yield sync("another type", ProtocolType="connect")
+            yield sync("no protocol", ProtocolName=None)
+        yield sync("the leader")
+        yield sync("the leader again")
+
+    for v in versions("Heartbeat"):
+        g = f"beat-{v}"
+        beat = lambda label, generation=None, member=None, group=g, **more: (label, "Heartbeat", v, lambda seen: {
+            "GroupId": group, "GenerationId": seen["GenerationId"] if generation is None else generation,
+            "MemberId": seen["MemberId"] if member is None else member, **more})
+        yield ("someone to beat", *join(joined, g))
+        yield ("it joins", "JoinGroup", joined, lambda seen, g=g: join(joined, g, seen["MemberId"])[2])
+        yield beat("before the sync")
+        yield ("it syncs", "SyncGroup", 3, lambda seen, g=g: {"GroupId": g, "GenerationId": seen["GenerationId"], "MemberId": seen["MemberId"], "Assignments": [{"MemberId": seen["MemberId"], "Assignment": b"mine"}]})
+        yield beat("after the sync")
+        yield beat("an old generation", generation=0)
+        yield beat("a stranger", member="nobody")
+        yield beat("an unknown group", group="none")
+        yield beat("no group", group="")
+        if v >= 3:
+            yield beat("a name that nobody has", GroupInstanceId="x")
+
+    for v in versions("OffsetCommit"):
+        g = f"commit-{v}"
+
+        def commit(label, partitions=((0, 5, "m"),), group=g, generation=-1, member="", name="grouped", v=v, **more):
+            parts = [{"PartitionIndex": p, "CommittedOffset": o, "CommittedLeaderEpoch": 0, "CommittedMetadata": m} for p, o, m in partitions]
+            zero = "00000000-0000-0000-0000-0000000000ff"
+            return (label, "OffsetCommit", v, lambda seen: {
+                "GroupId": group, "GenerationIdOrMemberEpoch": generation, "MemberId": member, "RetentionTimeMs": -1,
+                "Topics": [{"Name": name, "TopicId": seen.get(name, zero), "Partitions": parts}], **more})
+
+        yield commit("outside of a group")
+        yield commit("several", ((0, 7, None), (1, 8, ""), (3, 9, "x"), (-1, 9, "x")))
+        yield commit("a negative offset", ((0, -7, ""),))
+        yield commit("long metadata", ((0, 7, "x" * 4096), (1, 8, "x" * 4097)))
+        yield commit("no such topic", name="missing-topic")
+        yield commit("no topics", Topics=[])
+        yield commit("no group", group="")
+        yield commit("a generation of nothing", generation=3, member="nobody", group="none")
+        yield commit("a member of nothing", member="nobody", group="none")
+        yield ("someone who commits", *join(joined, g + "-m"))
+        yield ("it joins", "JoinGroup", joined, lambda seen, g=g: join(joined, g + "-m", seen["MemberId"])[2])
+        yield commit("by a stranger", group=g + "-m", generation=1, member="nobody")
+        yield commit("from outside", group=g + "-m")
+        inside = lambda label, generation, g=g, v=v: (label, "OffsetCommit", v, lambda seen: {
+            "GroupId": g + "-m", "GenerationIdOrMemberEpoch": generation, "MemberId": seen["MemberId"], "RetentionTimeMs": -1,
+            "Topics": [{"Name": "grouped", "TopicId": seen["grouped"], "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 1, "CommittedLeaderEpoch": 0, "CommittedMetadata": ""}]}]})
+        yield inside("during the rebalance", 1)
+        yield ("it syncs", "SyncGroup", 3, lambda seen, g=g: {"GroupId": g + "-m", "GenerationId": seen["GenerationId"], "MemberId": seen["MemberId"], "Assignments": [{"MemberId": seen["MemberId"], "Assignment": b"mine"}]})
+        yield inside("an old generation", 0)
+        yield inside("a later generation", 2)
+        yield inside("its generation", 1)
+
+    for v in versions("OffsetFetch"):
+        def fetch(label, group, topics, v=v, **more):
+            def body(seen):
+                zero = "00000000-0000-0000-0000-0000000000ff"
+                asked = None if topics is None else [
+                    {"Name": n, "TopicId": seen.get(n, zero), "PartitionIndexes": p} for n, p in topics]
+                if v >= 8:
+                    return {"Groups": [{"GroupId": group, "MemberId": None, "MemberEpoch": -1, "Topics": asked}], **more}
+                return {"GroupId": group, "Topics": asked, **more}
+            return (label, "OffsetFetch", v, body)
+
+        yield fetch("some", "commit-9", [("grouped", [0, 1, 2, 7])])
+        yield fetch("no such topic", "commit-9", [("missing-topic", [0])])
+        yield fetch("no such group", "none", [("grouped", [0])])
+        yield fetch("no topics", "commit-9", [])
+        yield fetch("no group", "", [("grouped", [0])])
+        yield fetch("with an epoch", "commit-9-m", [("grouped", [0])])
+        if v >= 2:
+            yield fetch("all", "commit-9", None)
+            yield fetch("all of no group", "none", None)
+        if v >= 7:
+            yield fetch("stable ones", "commit-9", [("grouped", [0])], RequireStable=True)
+
+    for v in versions("DescribeGroups"):
+        for group in ["sync-3", "commit-9", "join-4", "none", ""]:
+            yield (f"group {group}", "DescribeGroups", v, {"Groups": [group], "IncludeAuthorizedOperations": v >= 3})
+        yield ("several", "DescribeGroups", v, {"Groups": ["none", "commit-9"]})
+        yield ("none", "DescribeGroups", v, {"Groups": []})
+
+    for v in versions("ListGroups"):
+        yield ("all", "ListGroups", v, {})
+        if v >= 4:
+            for states in [["Stable"], ["empty"], ["nonsense"]]:
+                yield (f"{states[0]} ones", "ListGroups", v, {"StatesFilter": states})
+        if v >= 5:
+            for types in [["classic"], ["Consumer"], ["nonsense"]]:
+                yield (f"{types[0]} ones", "ListGroups", v, {"TypesFilter": types})
+
+    for v in versions("OffsetDelete"):
+        delete = lambda label, group, name, parts: (label, "OffsetDelete", v, {"GroupId": group, "Topics": [{"Name": name, "Partitions": [{"PartitionIndex": p} for p in parts]}]})
+        yield delete("some", "commit-8", "grouped", [0, 2, 7])
+        yield delete("no such topic", "commit-8", "missing-topic", [0])
+        yield delete("no such group", "none", "grouped", [0])
+        yield delete("no group", "", "grouped", [0])
+        yield delete("of a group with members", "commit-8-m", "grouped", [0])
+
+    for v in versions("LeaveGroup"):
+        g = f"leave-{v}"
+        yield ("someone who leaves", *join(joined, g))
+        yield ("it joins", "JoinGroup", joined, lambda seen, g=g: join(joined, g, seen["MemberId"])[2])
+        gone = lambda label, member=None, group=g, v=v: (label, "LeaveGroup", v, lambda seen: {
+            "GroupId": group, **({"MemberId": member or seen["MemberId"]} if v < 3 else {"Members": [{"MemberId": member or seen["MemberId"]}]})})
+        yield gone("a stranger", "nobody")
+        yield gone("of no group", group="")
+        yield gone("of an unknown group", group="none")
+        yield gone("the member")
+        yield gone("it again")
+        if v >= 3:
+            yield ("nobody", "LeaveGroup", v, {"GroupId": g, "Members": []})
+            yield ("by a name that nobody has", "LeaveGroup", v, {"GroupId": g, "Members": [{"MemberId": "", "GroupInstanceId": "x"}]})
+
+    for v in versions("DeleteGroups"):
+        drop = lambda label, *names, v=v: (label, "DeleteGroups", v, {"GroupsNames": list(names)})
+        yield drop("one", f"commit-{v + 2}")
+        yield drop("again", f"commit-{v + 2}")
+        yield drop("one with members", "commit-9-m")
+        yield drop("none")
+        yield drop("no name", "")
+        yield drop("one twice", f"commit-{v + 5}", f"commit-{v + 5}")
+
+    yield ("to the topic of groups", "Produce", 9, {"TransactionalId": None, "Acks": -1, "TimeoutMs": 1000, "TopicData": [{"Name": "__consumer_offsets", "PartitionData": [{"Index": 0, "Records": batch()}]}]})
+    yield ("from the topic of groups", "DeleteRecords", 2, {"Topics": [{"Name": "__consumer_offsets", "Partitions": [{"PartitionIndex": 0, "Offset": 0}]}], "TimeoutMs": 1000})
+    keys = ["cleanup.policy", "compression.type", "segment.bytes", "retention.ms"]
+    yield ("the topic of groups", "DescribeConfigs", 4, {"Resources": [{"ResourceType": 2, "ResourceName": "__consumer_offsets", "ConfigurationKeys": keys}]})
+    yield ("the topic of groups", "Metadata", 12, {"Topics": [{"TopicId": "00000000-0000-0000-0000-000000000000", "Name": "__consumer_offsets"}]})
+
+
 def cases(schema, versions):
     for v in versions("CreateTopics"):
         call = lambda label, body: (label, "CreateTopics", v, body)
@@ -302,6 +482,8 @@ def cases(schema, versions):
         yield ("from a cursor", "DescribeTopicPartitions", v, {"Topics": [{"Name": "create-2"}, {"Name": "data"}], "ResponsePartitionLimit": 9, "Cursor": {"TopicName": "create-2", "PartitionIndex": 1}})
     for v in versions("DescribeLogDirs"):
         yield ("a topic", "DescribeLogDirs", v, {"Topics": [{"Topic": "data", "Partitions": [0]}]})
+
+    yield from groups(versions, last)
 
     for v in versions("DeleteTopics"):
         name = f"gone-{v}"
