@@ -8,6 +8,8 @@ import sys
 from brokers import CONFORMANCE, scratch
 
 CATEGORIES = ("missing", "suite", "bug")
+# The suite is wrong in a way that shows at times only: both outcomes are right.
+AT_TIMES = "suite at times"
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
 
@@ -18,7 +20,7 @@ class ListError(Exception):
 def expected(suite):
     """`{test: (category, reason)}` of `expected/SUITE.txt`. A line is `TEST # CATEGORY: REASON`, with
     the category `missing` (a feature that Klamm lacks, named first), `suite` (the test is wrong, or
-    wrong for this set-up) or `bug` (of Klamm)."""
+    wrong for this set-up; `suite at times`: a race in the test) or `bug` (of Klamm)."""
     out = {}
     path = CONFORMANCE / "expected" / f"{suite}.txt"
     for number, line in enumerate(path.read_text().splitlines(), 1):
@@ -26,7 +28,7 @@ def expected(suite):
             continue
         test, _, why = line.partition(" # ")
         category, _, reason = why.partition(": ")
-        if category not in CATEGORIES or not reason.strip() or test in out:
+        if category not in (*CATEGORIES, AT_TIMES) or not reason.strip() or test in out:
             raise ListError(f"{path.name}:{number}: not `TEST # missing|suite|bug: REASON`, or a second time: {line}")
         out[test.strip()] = (category, reason.strip())
     return out
@@ -40,10 +42,10 @@ def verdict(suite, results, subset=False):
     count = dict.fromkeys((PASSED, SKIPPED, *CATEGORIES), 0)
     for test, (outcome, detail) in sorted(results.items()):
         if outcome == FAILED and test in known:
-            count[known[test][0]] += 1
+            count[known[test][0].split()[0]] += 1
         elif outcome == FAILED:
             wrong.append(f"failed, and is not on the list: {test}\n{indented(detail)}")
-        elif test in known:
+        elif test in known and known[test][0] != AT_TIMES:
             wrong.append(f"{outcome}, but is on the list: {test}")
         else:
             count[outcome] += 1
