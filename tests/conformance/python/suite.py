@@ -59,6 +59,21 @@ def verdict(suite, results, subset=False):
     return 1 if wrong else 0
 
 
+def unexpected(suite, results):
+    """The tests that failed and are not on the list. Scripts that are part of the test command try
+    these once more, alone, and say so: many tests of others take a machine with nothing else to do
+    for granted."""
+    return [test for test, (outcome, _) in results.items() if outcome == FAILED and test not in expected(suite)]
+
+
+def second_try(suite, results, more):
+    """Takes over what passed at the second try."""
+    for test, (outcome, detail) in more.items():
+        if outcome == PASSED:
+            print(f"{suite}: passed at the second try only: {test}\n{indented(results[test][1])}")
+            results[test] = (outcome, detail)
+
+
 def indented(text, lines=40):
     return "\n".join("    " + line for line in (text or "").splitlines()[-lines:])
 
