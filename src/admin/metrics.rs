@@ -14,6 +14,7 @@
 //! | `group_committed_offset`, `group_lag_records` | `group`, `topic`, `partition` | the next offset that the group will read; records from there to the high watermark (no line where the partition is gone) |
 //! | `slow_requests_total` | `shard` | Produce requests slower than `--slow-request-ms` |
 //! | `connections`, `request_bytes` | `shard` | open connections; bytes of requests in memory |
+//! | `shard_missed_beats_total` | `shard` | times that a shard slept with work to do, or that one task took 50 ms, and it was woken from outside |
 //! | `shard_cpu_seconds_total` | `shard` | processor time of the shard's thread |
 //! | `memory_used_bytes`, `memory_limit_bytes` | | the memory budget |
 //! | `journal_*`, `segment_*`, `checkpoint_*`, `rounds_total` | `shard` | storage: see the help texts |
@@ -76,6 +77,12 @@ const SHARD: &[ShardFigure] = &[
     ("klamm_slow_requests_total", "counter", "Produce requests over --slow-request-ms.", |s| {
         s.traffic.slow
     }),
+    (
+        "klamm_shard_missed_beats_total",
+        "counter",
+        "Times that a shard slept with work to do, or that one task took 50 ms, and it was woken.",
+        |s| s.missed_beats,
+    ),
     ("klamm_rounds_total", "counter", "Write-back rounds finished.", |s| s.engine.rounds),
 ];
 

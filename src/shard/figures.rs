@@ -15,6 +15,8 @@ pub struct ShardFigures {
     pub request_bytes: u64,
     /// The disk counts as full.
     pub disk_full: bool,
+    /// How often it slept with work to do, or one task took long, and it was signalled.
+    pub missed_beats: u64,
     /// Processor time of its thread, ns.
     pub cpu_ns: u64,
     /// What it has received and answered.

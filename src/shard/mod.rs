@@ -15,6 +15,7 @@ mod listener;
 mod logs;
 mod offsets;
 mod produce;
+mod pulse;
 mod requests;
 mod router;
 mod socket;
@@ -126,18 +127,34 @@ pub fn run(
             beside: beside.take(),
         };
         let place = settings.cpus.get(id).map_or(Placement::Unbound, |cpu| Placement::Fixed(*cpu));
-        let thread = LocalExecutorBuilder::new(place)
-            .name(&format!("klamm-{id}"))
-            .spin_before_park(SPIN)
-            .preempt_timer(PREEMPT)
-            // Files go through our own rings: glommio needs no buffers for them.
-            .io_memory(64 << 10)
-            .spawn(move || serve(seed, begun))
+        let run = move || {
+            // Before there is an executor that could park.
+            seed.common.pulses[id].begin();
+            let executor = LocalExecutorBuilder::new(place)
+                .name(&format!("klamm-{id}"))
+                .spin_before_park(SPIN)
+                .preempt_timer(PREEMPT)
+                // Files go through our own rings: glommio needs no buffers for them.
+                .io_memory(64 << 10)
+                .make()
+                .map_err(|e| ServeError::new(71, format!("cannot start shard {id}: {e}")))?;
+            let common = seed.common.clone();
+            executor.run(serve(seed, begun));
+            common.pulses[id].end();
+            Ok(())
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("klamm-{id}"))
+            .spawn(run)
             .map_err(|e| ServeError::new(71, format!("cannot start shard {id}: {e}")))?;
         threads.push(thread);
     }
+    pulse::watch(common.pulses.clone())
+        .map_err(|e| ServeError::new(71, format!("cannot watch the shards: {e}")))?;
     for (id, thread) in threads.into_iter().enumerate() {
-        thread.join().map_err(|e| ServeError::new(70, format!("shard {id} ended: {e}")))?;
+        thread
+            .join()
+            .map_err(|_| ServeError::new(70, format!("shard {id} ended in a panic")))??;
     }
     mark_clean(&Disk::Real(common.disk.clone()), &identity)
         .map_err(|e| ServeError::new(74, e.to_string()))?;
@@ -152,9 +169,15 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
         .unwrap_or_else(|e| fatal(&format!("the data is damaged: {e}")));
     let ring = Ring::new(common.disk.root(), seed.descriptors, common.disk.budget().clone())
         .unwrap_or_else(|e| fatal(&format!("cannot make the ring of shard {id}: {e}")));
+    let pulse = common.clone();
+    let beat = || pulse.pulses[id].beat();
     // Opening took longer than a turn: without a timer that this very task has set, the shard could
-    // park here with its tasks ready, for ever.
-    let (ways, from) = router::connect(seed.ends).or(wake(|| WAKE)).await;
+    // park here with its tasks ready.
+    let pause = || {
+        beat();
+        WAKE
+    };
+    let (ways, from) = router::connect(seed.ends).or(wake(pause)).await;
     let shard = Shard::new(Parts {
         id,
         common,
@@ -202,6 +225,7 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
     // Wakes since something happened: short ones for a second more.
     let mut quiet = 0u32;
     let pause = || {
+        beat();
         quiet = if shard.active.replace(false) { 0 } else { quiet.saturating_add(1) };
         if quiet < 200 { WAKE } else { WAKE_IDLE }
     };

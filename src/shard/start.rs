@@ -1,5 +1,6 @@
 //! From settings to shards that can run: everything that may block, and may refuse.
 
+use super::pulse::Pulse;
 use super::state::{Common, Counters};
 use super::{ServeError, limits, listener};
 use crate::config::Settings;
@@ -99,6 +100,7 @@ pub fn open(settings: &Settings) -> Result<Opened, ServeError> {
         strict: settings.strict_validation,
         disk,
         counters: Counters::default(),
+        pulses: (0..shards).map(|_| Pulse::default()).collect(),
         slow_ns: settings.slow_request_ms.map_or(u64::MAX, |ms| ms.saturating_mul(1_000_000)),
         pending: (0..shards).map(|_| AtomicU64::new(0)).collect(),
     });

@@ -6,6 +6,7 @@ use super::connection::Connection;
 use super::figures::ShardFigures;
 use super::groups::Groups;
 use super::logs::{Logs, Outbox, Progress, ReplyTo};
+use super::pulse::Pulse;
 use super::router::{Message, Notice, Reply, Request, Trace, Way};
 use super::sync::{Event, Receiver, Room, Sender, oneshot};
 use crate::api::data::{ReadRequest, ReadResult};
@@ -56,6 +57,8 @@ pub struct Common {
     pub slow_ns: u64,
     /// Figures.
     pub counters: Counters,
+    /// By shard: whether it goes on.
+    pub pulses: Arc<[Pulse]>,
     /// By shard: bytes that are to be placed on the disk yet, as of its last tick.
     pub pending: Vec<AtomicU64>,
 }
@@ -807,6 +810,7 @@ impl Shard {
             request_bytes: (self.room.used() + self.large_room.used()) as u64,
             disk_full: logs.engine.disk_is_full(),
             cpu_ns: thread_cpu_ns(),
+            missed_beats: self.common.pulses[self.id].missed(),
             traffic: self.traffic.borrow().clone(),
         }
     }
