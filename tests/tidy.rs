@@ -45,7 +45,21 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin", &["metrics", "wire", "shard", "storage", "types", "config"]),
-    ("cli", &["memory", "metrics", "admin", "shard", "client", "controller", "storage", "wire", "types", "config"]),
+    (
+        "cli",
+        &[
+            "memory",
+            "metrics",
+            "admin",
+            "shard",
+            "client",
+            "controller",
+            "storage",
+            "wire",
+            "types",
+            "config",
+        ],
+    ),
 ];
 
 /// Where the runtime's types may appear, besides `main.rs`.

@@ -1,7 +1,7 @@
 //! `DescribeTopicPartitions`: topics page by page, by name (KIP-966).
 
 use super::Body;
-use super::admin::{TOPIC_OPERATIONS};
+use super::admin::TOPIC_OPERATIONS;
 use super::metadata::leader_error;
 use crate::controller::{Image, Partition};
 use crate::types::ErrorCode;

@@ -181,7 +181,7 @@ impl Shard {
             let Some(topic) = before.topic_by_id(id) else { continue };
             for tp in self.group_logs() {
                 self.step(tp, |log, out| {
-                    log.topic_deleted(self.groups.now_ms(), &topic.name, id, out)
+                    log.topic_deleted(self.groups.now_ms(), &topic.name, id, out);
                 });
             }
         }
