@@ -88,7 +88,11 @@ impl<T> Conn<T> {
         stream
             .set_nonblocking(true)
             .map_err(|e| ClientError::Broken { address: address.clone(), why: e.to_string() })?;
-        Ok(Self {
+        Ok(Self::new(stream, address, protocol))
+    }
+
+    fn new(stream: TcpStream, address: String, protocol: Protocol) -> Self {
+        Self {
             stream,
             address,
             protocol,
@@ -105,7 +109,7 @@ impl<T> Conn<T> {
             correlation_id: 0,
             waiting: VecDeque::new(),
             unanswered: VecDeque::new(),
-        })
+        }
     }
 
     /// The version that an `R` is to be sent in.
@@ -343,25 +347,7 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().expect("an address")).expect("open");
         stream.set_nonblocking(true).expect("a socket");
         let (peer, _) = listener.accept().expect("a client");
-        let conn = Conn {
-            stream,
-            address: "peer".to_owned(),
-            protocol: Protocol::new("test"),
-            request: Writer::new(),
-            cuts: Vec::new(),
-            own: Vec::new(),
-            own_sent: 0,
-            pieces: VecDeque::new(),
-            piece_sent: 0,
-            bytes_queued: 0,
-            bytes_sent: 0,
-            input: vec![0; READ_BYTES],
-            have: 0,
-            correlation_id: 0,
-            waiting: VecDeque::new(),
-            unanswered: VecDeque::new(),
-        };
-        (conn, peer)
+        (Conn::new(stream, "peer".to_owned(), Protocol::new("test")), peer)
     }
 
     /// Shared bytes arrive where they belong, in any mixture of sizes, over a socket that takes

@@ -9,6 +9,7 @@ use super::machine::{Clock, catch_interrupts, interrupted, open_files};
 use super::options::{Consume, TopicArgs};
 use super::poll::{Poll, system};
 use super::report::{Outcome, interrupted_run, verdict_json};
+use super::threads::run_all;
 use super::topics::{Place, Topics};
 use crate::cli::{CliError, offsets};
 use crate::client::{ClientError, check_code};
@@ -18,7 +19,6 @@ use crate::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic
 use crate::wire::kafka::fetch_response::FetchResponse;
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::ScopedJoinHandle;
 
 /// One partition that is read.
 #[derive(Debug)]
@@ -265,34 +265,17 @@ pub fn run(c: &Consume) -> Result<Outcome, CliError> {
     let shared = Shared { c, names: &names, clock, stop: AtomicBool::new(false) };
     let (shared, live) = (&shared, &Live::new(c.output.quiet));
     let mut meter = Meter::begin(c.machine.broker_pid);
-    let results = std::thread::scope(|scope| {
-        let threads: Vec<_> = groups
-            .into_iter()
-            .enumerate()
-            .map(|(i, lanes)| {
-                scope.spawn(move || {
-                    let mut tally = Tally::default();
-                    let run = || drive(shared, lanes, live, &mut tally);
-                    let result = c.machine.cpus().pin(i).and_then(|()| run());
-                    if result.is_err() {
-                        shared.stop.store(true, Ordering::Relaxed);
-                    }
-                    (tally, result)
-                })
-            })
-            .collect();
+    let watch = |done: &dyn Fn() -> bool| {
         let mut last = 0;
-        while !threads.iter().all(ScopedJoinHandle::is_finished) {
+        while !done() {
             meter.sample();
             live.show(clock.now(), &mut last, "consume");
             clock.sleep_until(clock.now() + 2_000_000);
         }
         meter.stop();
-        let join = |t: ScopedJoinHandle<'_, (Tally, Result<(), CliError>)>| {
-            t.join().expect("threads do not panic")
-        };
-        threads.into_iter().map(join).collect::<Vec<_>>()
-    });
+    };
+    let work = |_, lanes, tally: &mut Tally| drive(shared, lanes, live, tally);
+    let (results, ()) = run_all(groups, &c.machine.cpus(), &shared.stop, work, watch);
     live.end();
     let mut tally = Tally::default();
     let mut stop = None;

@@ -16,15 +16,16 @@ use super::report::{Outcome, interrupted_run, verdict_json};
 use super::roundtrip::{Consumer, Part, Producer, Shared, Tally, Thread, drive};
 use super::saturation::{is_held, saturated, saturation_line};
 use super::schedule::Window;
+use super::threads::run_all;
 use super::topics::{Leader, Topics};
-use super::writer::{producer_id, writer_id};
+use super::writer::writer_id;
 use crate::cli::{CliError, offsets};
+use crate::client::producer::producer_id;
 use crate::wire::kafka::fetch_request::FetchRequest;
 use crate::wire::kafka::produce_request::ProduceRequest;
 use serde_json::json;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::ScopedJoinHandle;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Runs the load.
@@ -153,28 +154,10 @@ fn measure(c: &E2e, shape: &Shape, topics: &mut Topics) -> Result<Outcome, CliEr
     let shared = &Shared { c, names: &names, clock, begin, window, stop };
     let live = &Live::new(c.output.quiet);
     let count = threads.len();
-    let (results, meter) = std::thread::scope(|scope| {
-        let threads: Vec<_> = threads
-            .into_iter()
-            .enumerate()
-            .map(|(i, thread)| {
-                scope.spawn(move || {
-                    let mut tally = Tally::default();
-                    let run = || drive(shared, thread, (i, count), live, &mut tally);
-                    let result = c.run.machine.cpus().pin(i).and_then(|()| run());
-                    if result.is_err() {
-                        shared.stop.store(true, Ordering::Relaxed);
-                    }
-                    (tally, result)
-                })
-            })
-            .collect();
-        let meter = watch(shared, live, || threads.iter().all(ScopedJoinHandle::is_finished));
-        let join = |t: ScopedJoinHandle<'_, (Tally, Result<(), CliError>)>| {
-            t.join().expect("threads do not panic")
-        };
-        (threads.into_iter().map(join).collect::<Vec<_>>(), meter)
-    });
+    let cpus = c.run.machine.cpus();
+    let work = |i, thread, tally: &mut Tally| drive(shared, thread, (i, count), live, tally);
+    let (results, meter) =
+        run_all(threads, &cpus, &shared.stop, work, |done| watch(shared, live, done));
     live.end();
     let mut tally = Tally::default();
     let mut stop = None;

@@ -13,13 +13,14 @@ use super::options::Produce;
 use super::report::{Outcome, interrupted_run, verdict_json};
 use super::saturation::{is_held, saturated, saturation_line};
 use super::schedule::Window;
+use super::threads::run_all;
 use super::topics::Topics;
-use super::writer::{producer_id, writer_id};
+use super::writer::writer_id;
 use crate::cli::CliError;
+use crate::client::producer::producer_id;
 use crate::wire::kafka::produce_request::ProduceRequest;
 use serde_json::json;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::ScopedJoinHandle;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 /// Runs the load.
@@ -118,28 +119,10 @@ fn measure(c: &Produce, shape: &Shape, topics: &mut Topics) -> Result<Outcome, C
     let live = Live::new(c.output.quiet);
     let shared = &shared;
     let live_ref = &live;
-    let (tallies, meter) = std::thread::scope(|scope| {
-        let threads: Vec<_> = groups
-            .into_iter()
-            .enumerate()
-            .map(|(i, lanes)| {
-                scope.spawn(move || {
-                    let mut tally = Tally::default();
-                    let run = || drive(shared, lanes, (i, threads), live_ref, &mut tally);
-                    let result = c.run.machine.cpus().pin(i).and_then(|()| run());
-                    if result.is_err() {
-                        shared.stop.store(true, Ordering::Relaxed);
-                    }
-                    (tally, result)
-                })
-            })
-            .collect();
-        let meter = watch(shared, live_ref, || threads.iter().all(ScopedJoinHandle::is_finished));
-        let join = |t: ScopedJoinHandle<'_, (Tally, Result<(), CliError>)>| {
-            t.join().expect("threads do not panic")
-        };
-        (threads.into_iter().map(join).collect::<Vec<_>>(), meter)
-    });
+    let cpus = c.run.machine.cpus();
+    let work = |i, lanes, tally: &mut Tally| drive(shared, lanes, (i, threads), live_ref, tally);
+    let (tallies, meter) =
+        run_all(groups, &cpus, &shared.stop, work, |done| watch(shared, live_ref, done));
     live.end();
     let mut stop = None;
     for (one, result) in tallies {
