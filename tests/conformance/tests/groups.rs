@@ -274,7 +274,7 @@ fn a_static_member_comes_back_to_its_partitions() {
     assert!(gone.elapsed() < Duration::from_mins(1), "its session would have ended by then");
     assert_eq!(members[0].changes(), changes, "the other one noticed");
     // Who takes the name of a member that is there fences it.
-    let _thief = Member::start(&broker, "g", &of("two"));
+    let mut thief = Member::start(&broker, "g", &of("two"));
     let fenced = wait_for(PATIENCE, || match members[1].consumer.poll(Duration::from_millis(20)) {
         Some(Err(e)) if e.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => Some(()),
         Some(Err(e)) if e.rdkafka_error_code() == Some(RDKafkaErrorCode::FencedInstanceId) => {
@@ -286,6 +286,12 @@ fn a_static_member_comes_back_to_its_partitions() {
         }
     });
     assert!(fenced.is_some(), "two members of one name");
+    let taken = wait_for(PATIENCE, || {
+        thief.poll();
+        members[0].poll();
+        (thief.assigned() == before[1]).then_some(())
+    });
+    assert!(taken.is_some(), "it has the place of the one that it fenced");
     assert_eq!(client.describe_group("g").expect("an answer").3.len(), 2);
 }
 
