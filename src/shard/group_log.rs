@@ -303,7 +303,7 @@ impl GroupLog {
             }
             match purpose {
                 Purpose::Write(write) => {
-                    let result = result.map(|_| ()).map_err(shown_as);
+                    let result = result.map(|_| ());
                     self.core.written(now_ms, write, result, &mut self.effects);
                 }
                 Purpose::State => self.state_appended(result),
@@ -449,20 +449,4 @@ fn chunk(rest: &mut std::vec::IntoIter<Record>, bytes: usize) -> Vec<Record> {
         records.push(record);
     }
     records
-}
-
-/// How Kafka tells clients of a coordinator that its append failed.
-fn shown_as(error: ErrorCode) -> ErrorCode {
-    match error {
-        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
-        | ErrorCode::NOT_ENOUGH_REPLICAS
-        | ErrorCode::REQUEST_TIMED_OUT => ErrorCode::COORDINATOR_NOT_AVAILABLE,
-        ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::KAFKA_STORAGE_ERROR => {
-            ErrorCode::NOT_COORDINATOR
-        }
-        ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE => {
-            ErrorCode::UNKNOWN_SERVER_ERROR
-        }
-        other => other,
-    }
 }
