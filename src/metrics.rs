@@ -79,9 +79,12 @@ pub enum Stage {
     Route,
     /// Until the shard's turn takes it into a journal block.
     Turn,
-    /// Writing that block.
+    /// Until that block is on the disk.
+    Journal,
+    /// Writing it: a part of `Journal`, known of those blocks alone that are written and synced by
+    /// two operations. One in [`APART`](crate::storage::engine::APART) is, so that both are seen.
     Write,
-    /// Syncing it.
+    /// Syncing it: the other part.
     Sync,
     /// From there until the answer stands in its connection's queue.
     Reply,
@@ -91,11 +94,12 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Receive,
         Self::Decode,
         Self::Route,
         Self::Turn,
+        Self::Journal,
         Self::Write,
         Self::Sync,
         Self::Reply,
@@ -109,6 +113,7 @@ impl Stage {
             Self::Decode => "decode",
             Self::Route => "route",
             Self::Turn => "turn",
+            Self::Journal => "journal",
             Self::Write => "write",
             Self::Sync => "sync",
             Self::Reply => "reply",
@@ -127,12 +132,18 @@ impl Stages {
     pub fn set(&mut self, stage: Stage, ns: u64) {
         self.0[stage as usize] = ns;
     }
+
+    /// The time of one stage.
+    pub fn get(&self, stage: Stage) -> u64 {
+        self.0[stage as usize]
+    }
 }
 
 impl std::fmt::Display for Stages {
-    /// In microseconds: `receive=3 decode=1 …`.
+    /// In microseconds: `receive=3 decode=1 …`, without the parts of `journal` where they are not known.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (at, stage) in Stage::ALL.into_iter().enumerate() {
+        let known = |it: &Stage| !matches!(it, Stage::Write | Stage::Sync) || self.get(*it) > 0;
+        for (at, stage) in Stage::ALL.into_iter().filter(known).enumerate() {
             let space = if at == 0 { "" } else { " " };
             write!(f, "{space}{}={}", stage.name(), self.0[stage as usize] / 1000)?;
         }

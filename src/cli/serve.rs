@@ -66,6 +66,7 @@ pub fn serve(settings: Settings, warnings: Vec<String>) -> Result<(), CliError> 
             admin::start(socket, view);
         }
     };
+    memory::keep();
     shard::run(settings, beside).map_err(|e| CliError::Exit(e.exit_code, e.message))
 }
 

@@ -85,6 +85,8 @@ pub struct Connection {
     leaving: RefCell<VecDeque<(u64, Leaving)>>,
     /// When the kernel handed something over last, in ticks of the shard's clock.
     received: Cell<u64>,
+    /// It handed over less than there was room for: there is no more.
+    drained: Cell<bool>,
     /// A task waits for the socket to take more.
     writing: Cell<bool>,
     flush_due: Cell<bool>,
@@ -109,6 +111,7 @@ impl Connection {
             queued: Cell::new(0),
             leaving: RefCell::default(),
             received: Cell::new(0),
+            drained: Cell::new(false),
             writing: Cell::new(false),
             flush_due: Cell::new(false),
             closed: Cell::new(false),
@@ -341,13 +344,16 @@ impl Connection {
         loop {
             let spare = buf.spare_capacity_mut();
             let room = spare.len().min(limit);
-            match self.socket.recv(&mut spare[..room])? {
+            let read =
+                if self.drained.take() { None } else { self.socket.recv(&mut spare[..room])? };
+            match read {
                 Some(0) => return Ok(false),
                 Some(n) => {
                     // SAFETY: the kernel has written `n` bytes of the spare room.
                     unsafe { buf.set_len(buf.len() + n) };
                     self.active_ms.set(now_ms());
                     self.received.set(shard.ticks());
+                    self.drained.set(n < room);
                     if self.stalled_ms.get().is_some() && self.unsent.get() == 0 {
                         self.stalled_ms.set(None);
                     }

@@ -341,7 +341,14 @@ mod tests {
         assert_eq!(disk.run(missing).unwrap_err().kind(), ErrorKind::NotFound);
         disk.run(Op::Create { path: path("a/x") }).unwrap();
         disk.run(Op::Write { path: path("a/x"), pos: 4096, data: block(1) }).unwrap();
-        disk.run(Op::WriteSync { path: path("a/x"), pos: 0, data: block(2), sync_id: 9 }).unwrap();
+        disk.run(Op::WriteSync {
+            path: path("a/x"),
+            pos: 0,
+            data: block(2),
+            sync_id: 9,
+            apart: true,
+        })
+        .unwrap();
         disk.run(Op::Sync { path: path("a/x") }).unwrap();
         disk.run(Op::Rename { from: path("a/x"), to: path("a/b/y") }).unwrap();
         let read = disk.run(Op::Read { path: path("a/b/y"), pos: 0, len: 16384 }).unwrap();

@@ -25,6 +25,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use zerocopy::IntoBytes;
 
+/// Of so many journal blocks one is written and synced by two operations, so that the time of each
+/// is seen; so is one that acknowledges something as soon as it is written.
+pub const APART: u64 = 64;
+
 /// An open log in its shard's engine. Void after `Done` of its `drop_log`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(u32);
@@ -558,10 +562,13 @@ impl Engine {
         let (bytes, acks) = self.fill_block(now_ms, &plan, items, len);
         self.stats.blocks += 1;
         self.stats.journal_bytes += len as u64;
+        let relaxed = acks.ends.iter().any(|(_, _, relaxed)| *relaxed);
         let sequence = self.ring.push(len as u64, acks);
         let id = self.id(Purpose::BlockWrite(sequence));
         let sync_id = self.id(Purpose::BlockSync(sequence));
-        let op = Op::WriteSync { path: room.path, pos: room.position, data: bytes, sync_id };
+        let apart = relaxed || sequence.is_multiple_of(APART);
+        let (path, pos) = (room.path, room.position);
+        let op = Op::WriteSync { path, pos, data: bytes, sync_id, apart };
         self.submissions.push(Submission { id, op });
         true
     }

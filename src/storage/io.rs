@@ -36,8 +36,9 @@ pub enum Op {
         /// What.
         data: Bytes,
     },
-    /// `Write`, then `Sync`, in one submission: two completions, the write's with the submission's
-    /// id, then the sync's with `sync_id`. Where the write fails, the sync fails too.
+    /// Writes, and makes durable what was written: of the file's other writes nothing is promised.
+    /// The file's length must not change. Two completions: the write's with the submission's id,
+    /// then the sync's with `sync_id`. Where the write fails, the sync fails too.
     WriteSync {
         /// The file.
         path: FilePath,
@@ -47,6 +48,9 @@ pub enum Op {
         data: Bytes,
         /// Id of the sync's completion.
         sync_id: u64,
+        /// The write's completion comes as soon as it is written. Otherwise it may come with the
+        /// sync's, which costs less.
+        apart: bool,
     },
     /// `fdatasync`: what completed before this was submitted is durable, with the file's length.
     Sync {

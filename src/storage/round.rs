@@ -27,8 +27,10 @@ use std::collections::BTreeSet;
 
 /// Frames are gathered into chunks up to about this many bytes.
 const CHUNK: usize = 1 << 20;
-/// Bytes of chunk writes in flight.
-const WRITES_IN_FLIGHT: usize = 32 << 20;
+/// Bytes of chunk writes in flight: enough to keep a disk busy, and few enough that a journal block
+/// does not wait behind them for long. With 32 MiB the longest of the bulk workload's
+/// acknowledgements took 31 ms, with 4 MiB 8 ms, and more came through: 0.97 instead of 0.82 GB/s.
+const WRITES_IN_FLIGHT: usize = 4 << 20;
 /// Syncs in flight.
 const SYNCS_IN_FLIGHT: usize = 64;
 /// A log is placed rather than copied forward once more.

@@ -124,6 +124,8 @@ struct Flight {
     inode: Option<u64>,
     /// The write before this sync failed.
     doomed: bool,
+    /// A sync of these bytes alone: where they start, and how many.
+    only: Option<(u64, usize)>,
 }
 
 impl SimDisk {
@@ -419,7 +421,9 @@ impl State {
                 );
             }
         }
-        self.flights.push(Flight { id, op, submitted_at: self.clock, inode, doomed: false });
+        let submitted_at = self.clock;
+        let flight = Flight { id, op, submitted_at, inode, doomed: false, only: None };
+        self.flights.push(flight);
     }
 
     /// Completes a flight; `None` where the power goes instead.
@@ -462,7 +466,7 @@ impl State {
             format!("{kind:?} {path}{to}{place} [{}]{end}", flight.id)
         };
         self.note(line, hash);
-        if let Op::WriteSync { path, sync_id, .. } = &flight.op {
+        if let Op::WriteSync { path, pos, data, sync_id, .. } = &flight.op {
             self.clock += 1;
             self.flights.push(Flight {
                 id: *sync_id,
@@ -470,6 +474,7 @@ impl State {
                 submitted_at: self.clock,
                 inode: flight.inode,
                 doomed: result.is_err(),
+                only: Some((*pos, data.len())),
             });
         }
         Some(Completion { id: flight.id, result })
@@ -502,7 +507,7 @@ impl State {
             Op::Write { pos, data, .. } | Op::WriteSync { pos, data, .. } => {
                 return self.write(flight, *pos, data, fails);
             }
-            Op::Sync { .. } => return self.sync(flight.inode, started, fails),
+            Op::Sync { .. } => return self.sync(flight, fails),
             Op::SyncDir { path } => return self.sync_dir(path, started, fails),
             _ if fails => return Err(errno(libc::EIO)),
             Op::MakeDir { path } => {
@@ -634,11 +639,17 @@ impl State {
         Ok(Bytes::new())
     }
 
-    fn sync(&mut self, inode: Option<u64>, started: u64, fails: bool) -> io::Result<Bytes> {
-        let inode = inode.and_then(|inode| self.inodes.get_mut(&inode));
+    fn sync(&mut self, flight: &Flight, fails: bool) -> io::Result<Bytes> {
+        let inode = flight.inode.and_then(|inode| self.inodes.get_mut(&inode));
         let inode = inode.ok_or_else(|| errno(libc::ENOENT))?;
+        let started = flight.submitted_at;
         let covered = inode.pending.partition_point(|(done_at, _)| *done_at < started);
-        for (_, change) in inode.pending.drain(..covered) {
+        let asked = |change: &Change| match (flight.only, change) {
+            (None, _) => true,
+            (Some((at, len)), Change::Write { pos, data }) => (*pos, data.len()) == (at, len),
+            (Some(_), Change::Empty) => false,
+        };
+        for (_, change) in inode.pending.extract_if(..covered, |(_, change)| asked(change)) {
             if fails {
                 change.apply_torn(&mut inode.durable, 30, &mut self.rng);
             } else {

@@ -360,8 +360,8 @@ impl World {
         let tag = |id: u64| (shard as u64) << ID_BITS | id;
         for Submission { id, op } in self.engines[shard].take_submissions() {
             let op = match op {
-                Op::WriteSync { path, pos, data, sync_id } => {
-                    Op::WriteSync { path, pos, data, sync_id: tag(sync_id) }
+                Op::WriteSync { path, pos, data, sync_id, apart } => {
+                    Op::WriteSync { path, pos, data, sync_id: tag(sync_id), apart }
                 }
                 other => other,
             };

@@ -367,7 +367,8 @@ fn a_sync_covers_only_what_completed_before_it_was_submitted() {
 fn a_write_with_its_sync_completes_twice_and_is_durable_after_the_second() {
     let act = |disk: &SimDisk, completions: usize| {
         durable_file(disk, "f", 1, 1);
-        let op = Op::WriteSync { path: path("f"), pos: 0, data: block(2, 1), sync_id: 8 };
+        let op =
+            Op::WriteSync { path: path("f"), pos: 0, data: block(2, 1), sync_id: 8, apart: true };
         disk.submit(Submission { id: 7, op });
         let mut rng = Rng::new(1);
         let ids: Vec<u64> =
@@ -469,7 +470,7 @@ fn faults_choose_kind_path_and_turn() {
     assert!(!try_write("a") && try_write("b") && !try_write("a"));
     assert!(try_write("a"));
     disk.set_fault(Some(Fault { kind: None, prefix: String::new(), skip: 0, count: 1 }));
-    let op = Op::WriteSync { path: path("a"), pos: 0, data: block(3, 1), sync_id: 2 };
+    let op = Op::WriteSync { path: path("a"), pos: 0, data: block(3, 1), sync_id: 2, apart: true };
     disk.submit(Submission { id: 1, op });
     assert!(disk.complete_oldest().unwrap().result.is_err());
     assert!(disk.complete_oldest().unwrap().result.is_err(), "the sync goes with the write");
