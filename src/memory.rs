@@ -5,7 +5,7 @@
 //! byte of the tail cache is used costs more processor time than everything else that a record
 //! needs (module [`storage::cache`](crate::storage::cache) keeps what fits in the budget, so a young
 //! broker under load touches new pages all the time). [`lock`] takes the whole budget at start,
-//! maps and locks it on a thread of its own, and hands it to the allocator piece by piece.
+//! on a thread of its own, and locks it.
 //!
 //! For the same reason [`keep`] stops the allocator from giving back what is free for the moment:
 //! blocks and chunks of megabytes come and go with each turn, and their pages were cleared anew each
@@ -14,21 +14,12 @@
 //!
 //! Huge pages in place of this do not help: they save faults, not the clearing.
 
-use std::ffi::c_void;
+use std::alloc::{Layout, alloc, dealloc};
 use std::io;
-use std::ptr;
+use std::ptr::NonNull;
 
-/// Pieces are multiples of this: the allocator's bitmaps count in it.
-const UNIT: usize = 32 << 20;
-/// At most so many pieces: the allocator can take a hundred or so.
-const PIECES: usize = 64;
-
-/// Sizes of the pieces of `bytes`: whole units, equal but for the last.
-fn pieces(bytes: usize) -> impl Iterator<Item = usize> {
-    let bytes = bytes / UNIT * UNIT;
-    let piece = bytes.div_ceil(PIECES).next_multiple_of(UNIT);
-    (0..bytes).step_by(piece.max(UNIT)).map(move |at| piece.min(bytes - at))
-}
+/// The allocator hands out pieces of this size as they are, and takes them back for any use.
+const PIECE: usize = 32 << 20;
 
 /// `mi_option_purge_delay` of the allocator; its bindings do not name it.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
@@ -40,18 +31,20 @@ pub fn keep() {
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) }
 }
 
-/// Maps and locks `bytes` bytes, rounded down to 32 MiB, and gives them to the allocator, which
-/// keeps them for good. Returns how many. Takes about a second for each GiB; memory that is asked
-/// for meanwhile comes as ever. An error is the first piece's that cannot be had: `ENOMEM` or
-/// `EPERM` of `mmap(2)` with `MAP_LOCKED` mean that `RLIMIT_MEMLOCK` is too small.
+/// Takes `bytes` bytes from the allocator, rounded down to 32 MiB, locks them, and gives them back to
+/// it: after [`keep`] it holds them for good, mapped and locked. Returns how many. Takes about a
+/// second for each GiB; what is asked for meanwhile comes as ever. An error is the first piece's that
+/// cannot be had: `ENOMEM` or `EPERM` of `mlock(2)` mean that `RLIMIT_MEMLOCK` is too small.
+///
+/// Rejected: mapping memory beside the allocator's own and giving it that. The allocator fills what
+/// it has reserved for itself first, a GiB that is touched all the same and comes on top.
 pub fn lock(bytes: usize) -> io::Result<usize> {
     raise_limit();
-    let mut done = 0;
-    for len in pieces(bytes) {
-        take(len)?;
-        done += len;
+    let mut pieces = Vec::with_capacity(bytes / PIECE);
+    for _ in 0..bytes / PIECE {
+        pieces.push(Piece::locked()?);
     }
-    Ok(done)
+    Ok(pieces.len() * PIECE)
 }
 
 /// Up to the hard limit; what does not work shows when memory is locked.
@@ -66,34 +59,32 @@ fn raise_limit() {
     }
 }
 
-fn take(len: usize) -> io::Result<()> {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE | libc::MAP_LOCKED;
-    let access = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: a new mapping, which overlaps nothing.
-    let start = unsafe { libc::mmap(ptr::null_mut(), len, access, flags, -1, 0) };
-    if start == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
-    }
-    let (committed, pinned, zero, any_node, exclusive) = (true, true, true, -1, false);
-    // SAFETY: the mapping is `len` bytes, readable, writable, zero, and nobody else's from here on.
-    let taken = unsafe {
-        libmimalloc_sys::mi_manage_os_memory_ex(
-            start.cast_const(),
-            len,
-            committed,
-            pinned,
-            zero,
-            any_node,
-            exclusive,
-            ptr::null_mut::<libmimalloc_sys::mi_arena_id_t>(),
-        )
+/// Memory of the allocator's, taken from others for as long as this lives.
+struct Piece(NonNull<u8>);
+
+impl Piece {
+    const LAYOUT: Layout = match Layout::from_size_align(PIECE, 4096) {
+        Ok(layout) => layout,
+        Err(_) => unreachable!(),
     };
-    if taken {
-        return Ok(());
+
+    fn locked() -> io::Result<Self> {
+        // SAFETY: the layout is not empty.
+        let start = NonNull::new(unsafe { alloc(Self::LAYOUT) });
+        let piece = Self(start.ok_or(io::ErrorKind::OutOfMemory)?);
+        // SAFETY: the piece is ours and that long. The kernel only maps its pages.
+        if unsafe { libc::mlock(piece.0.as_ptr().cast(), PIECE) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(piece)
     }
-    // SAFETY: made above, and the allocator did not take it.
-    unsafe { libc::munmap(start.cast::<c_void>(), len) };
-    Err(io::Error::other("the allocator does not take it"))
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and dropped once.
+        unsafe { dealloc(self.0.as_ptr(), Self::LAYOUT) }
+    }
 }
 
 #[cfg(test)]
@@ -101,14 +92,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_few_and_whole() {
-        let all = |bytes| pieces(bytes).collect::<Vec<_>>();
-        assert!(all(UNIT - 1).is_empty());
-        assert_eq!(all(3 * UNIT + 5), [UNIT; 3]);
-        for gib in [1, 7, 300] {
-            let all = all(gib << 30);
-            assert!(all.len() <= PIECES && all.iter().all(|it| it % UNIT == 0));
-            assert_eq!(all.iter().sum::<usize>(), gib << 30);
+    fn whole_pieces_are_locked_as_far_as_the_limit_goes() {
+        assert_eq!(lock(PIECE - 1).expect("nothing to lock"), 0);
+        // Where the limit is too small for one piece, that is the error; never a panic.
+        match lock(2 * PIECE + 5) {
+            Ok(bytes) => assert_eq!(bytes, 2 * PIECE),
+            Err(e) => {
+                let code = e.raw_os_error();
+                assert!(matches!(code, Some(libc::ENOMEM | libc::EPERM | libc::EAGAIN)), "{e}");
+            }
         }
     }
 }

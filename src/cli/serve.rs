@@ -58,6 +58,7 @@ pub fn serve(settings: Settings, warnings: Vec<String>) -> Result<(), CliError> 
         env!("CARGO_PKG_VERSION"),
     );
     let admin = settings.admin_listen.map(listen_for_admin).transpose()?;
+    memory::keep();
     if settings.lock_memory {
         lock_memory(settings.memory);
     }
@@ -66,7 +67,6 @@ pub fn serve(settings: Settings, warnings: Vec<String>) -> Result<(), CliError> 
             admin::start(socket, view);
         }
     };
-    memory::keep();
     shard::run(settings, beside).map_err(|e| CliError::Exit(e.exit_code, e.message))
 }
 
