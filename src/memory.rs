@@ -7,7 +7,7 @@
 //! broker under load touches new pages all the time). [`lock`] takes the whole budget at start,
 //! on a thread of its own, and locks it.
 //!
-//! For the same reason [`keep`] stops the allocator from giving back what is free for the moment:
+//! For the same reason [`keep`] stops the allocator from giving back what is free for a moment:
 //! blocks and chunks of megabytes come and go with each turn, and their pages were cleared anew each
 //! time. With it, the bulk workload of `benches/` went from 380 to 750 MB/s on one core, from 2.3 to
 //! 1.0 processor seconds per GB, and its longest stalls from 600 to 60 ms.
@@ -24,15 +24,19 @@ const PIECE: usize = 32 << 20;
 /// `mi_option_purge_delay` of the allocator; its bindings do not name it.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
-/// From now on the allocator keeps what is freed. The process holds as much as it once needed, which
-/// the budget bounds.
+/// How long the allocator keeps what is free before it gives it back, ms: longer than a busy broker
+/// leaves anything free. Not for ever: sizes that are not asked for any more would stay on top of the
+/// budget.
+const KEEP_MS: libc::c_long = 10_000;
+
+/// From now on the allocator keeps what is freed for a while.
 pub fn keep() {
     // SAFETY: sets a number that the allocator reads.
-    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) }
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, KEEP_MS) }
 }
 
 /// Takes `bytes` bytes from the allocator, rounded down to 32 MiB, locks them, and gives them back to
-/// it: after [`keep`] it holds them for good, mapped and locked. Returns how many. Takes about a
+/// it; the kernel does not take locked pages back, so it holds them for good. Returns how many. Takes about a
 /// second for each GiB; what is asked for meanwhile comes as ever. An error is the first piece's that
 /// cannot be had: `ENOMEM` or `EPERM` of `mlock(2)` mean that `RLIMIT_MEMLOCK` is too small.
 ///

@@ -9,7 +9,7 @@
 //! | `requests_total`, `request_bytes_total`, `response_bytes_total` | `api` | requests understood; their bytes; bytes of the answers that were sent |
 //! | `request_duration_seconds` (histogram) | `api` | from the last byte of the request until the kernel has taken the answer; waiting that the client asked for (Fetch, JoinGroup) is part of it |
 //! | `errors_total` | `api`, `error` | error codes in answers, each as often as it stands there |
-//! | `produce_stage_seconds` (histogram) | `shard`, `stage` | where Produce requests spend their time: `receive` (waiting for those that came with it), `decode`, `route` (to the shard that owns the partition), `turn` (until a journal block takes it), `journal` (until that block is on the disk), `reply`, `send`; `write` and `sync` are parts of `journal`, of one block in 64. `turn` and these three are of the owning shard, the others of the connection's |
+//! | `produce_stage_seconds` (histogram) | `shard`, `stage` | where Produce requests spend their time (under load a sample of them): `receive` (waiting for those that came with it), `decode`, `route` (to the shard that owns the partition), `turn` (until a journal block takes it), `journal` (until that block is on the disk), `reply`, `send`; `write` and `sync` are parts of `journal`, of one block in 64. `turn` and these three are of the owning shard, the others of the connection's |
 //! | `group_members` | `group`, `state` | members of a consumer group |
 //! | `group_committed_offset`, `group_lag_records` | `group`, `topic`, `partition` | the next offset that the group will read; records from there to the high watermark (no line where the partition is gone) |
 //! | `slow_requests_total` | `shard` | Produce requests slower than `--slow-request-ms` |

@@ -10,7 +10,7 @@ use super::socket::Socket;
 use super::state::{Phase, Shard, now_ms};
 use super::sync::{Charge, Event};
 use crate::api::Response;
-use crate::metrics::Stage;
+use crate::metrics::{SAMPLED, Stage};
 use crate::wire::Tally;
 use crate::wire::api_keys::ApiKey;
 use bytes::{Buf, Bytes, BytesMut};
@@ -283,16 +283,20 @@ impl Connection {
         }
         let now = shard.ticks();
         let mut traffic = shard.traffic.borrow_mut();
+        let mut number = 0;
         while leaving.front().is_some_and(|(end, _)| *end <= sent) {
             let Some((_, it)) = leaving.pop_front() else { break };
             let ns = shard.ns(it.asked.received, now);
             traffic.response(it.asked.api, it.bytes, ns, &it.errors);
             let Some(Traced { mut stages, queued }) = it.traced else { continue };
             stages.set(Stage::Send, shard.ns(queued, now));
-            traffic.stages(
-                &[Stage::Receive, Stage::Decode, Stage::Route, Stage::Reply, Stage::Send],
-                &stages,
-            );
+            if usize::is_multiple_of(number, SAMPLED) {
+                traffic.stages(
+                    &[Stage::Receive, Stage::Decode, Stage::Route, Stage::Reply, Stage::Send],
+                    &stages,
+                );
+            }
+            number += 1;
             if ns >= shard.common.slow_ns {
                 traffic.slow += 1;
                 shard.tell_slow(&self.peer, it.asked.api, ns, &stages);

@@ -13,7 +13,7 @@ use crate::api::data::{ReadRequest, ReadResult};
 use crate::api::describe_log_dirs::Volume;
 use crate::api::fetch_session::Sessions;
 use crate::controller::Image;
-use crate::metrics::{Stage, Stages, Traffic};
+use crate::metrics::{SAMPLED, Stage, Stages, Traffic};
 use crate::storage::disk::RealDisk;
 use crate::storage::engine::Moments;
 use crate::storage::io::{Completion, Op, Submission};
@@ -416,9 +416,10 @@ impl Shard {
         if let Some(message) = out.fatal {
             fatal(&message);
         }
-        for (to, reply) in out.replies {
+        for (number, (to, reply)) in out.replies.into_iter().enumerate() {
             if let Reply::Appended(_, trace) = &reply
                 && trace.moments.synced > 0
+                && number.is_multiple_of(SAMPLED)
             {
                 let mut stages = Stages::default();
                 self.trace(trace, &mut stages);

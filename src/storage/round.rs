@@ -31,6 +31,13 @@ const CHUNK: usize = 1 << 20;
 /// does not wait behind them for long. With 32 MiB the longest of the bulk workload's
 /// acknowledgements took 31 ms, with 4 MiB 8 ms, and more came through: 0.97 instead of 0.82 GB/s.
 const WRITES_IN_FLIGHT: usize = 4 << 20;
+/// With this much in the journal a round begins, if its frames are as large as [`BULK_FRAME`] on
+/// average: waiting for more would not make its writes larger, only the round longer, and its end
+/// frees the journal. At half of a journal of 1 GiB, producers of batches of 1 MiB had to wait for up
+/// to 0.87 s, and of 128 KiB for 0.12 s.
+const BULK: u64 = 128 << 20;
+/// See [`BULK`].
+const BULK_FRAME: u64 = 64 << 10;
 /// Syncs in flight.
 const SYNCS_IN_FLIGHT: usize = 64;
 /// A log is placed rather than copied forward once more.
@@ -109,7 +116,9 @@ impl Engine {
             return self.checkpoint_due && self.nothing_staged();
         }
         let (used, limit) = self.journal_use();
-        let full = used >= limit / 2 || self.starved();
+        let (frames, bytes) = self.fresh;
+        let bulk = used >= BULK && bytes >= frames * BULK_FRAME;
+        let full = used >= limit / 2 || bulk || self.starved();
         (full && self.reclaimable().is_some()) || self.idle_due
     }
 
@@ -167,6 +176,7 @@ impl Engine {
             self.plan_log(slot, &mut round);
         }
         self.last_round_ms = now_ms;
+        self.fresh = (0, 0);
         self.checkpoint_due = false;
         self.idle_due = false;
         self.round = Some(round);
