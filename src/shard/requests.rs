@@ -189,7 +189,7 @@ pub(super) fn respond(
 }
 
 /// Groups requests by the shard that owns their partition.
-pub(super) fn by_owner<T>(
+pub fn by_owner<T>(
     items: Vec<T>,
     shards: usize,
     tp: impl Fn(&T) -> TopicPartition,
