@@ -94,7 +94,7 @@ const CASES: &[Entry] = &[
 /// Where callgrind counts.
 #[inline(never)]
 #[unsafe(no_mangle)]
-fn klamm_measured(case: &mut dyn Case, runs: usize) {
+extern "Rust" fn klamm_measured(case: &mut dyn Case, runs: usize) {
     case.run(runs);
 }
 
