@@ -30,6 +30,8 @@ pub enum Fault {
     Vanish(u64),
     /// From this batch on, nothing is answered.
     Silent(u64),
+    /// Nobody leads a partition until so many requests for offsets were refused.
+    LateLeader(u64),
 }
 
 #[derive(Default)]
@@ -45,6 +47,8 @@ struct Partition {
 struct State {
     topics: BTreeMap<String, Vec<Partition>>,
     batches: u64,
+    /// Requests for offsets.
+    asked: u64,
     /// Topics that were deleted.
     deleted: Vec<String>,
     sockets: Vec<TcpStream>,
@@ -233,10 +237,13 @@ impl Broker {
         use k::list_offsets_response as l;
         let request =
             k::list_offsets_request::ListOffsetsRequest::decode(r, version).expect("offsets");
-        let state = self.state();
+        let mut state = self.state();
+        state.asked += 1;
+        let error_code = self.leader_error(&state);
         let topics = request.topics.iter().map(|t| {
             let partitions = t.partitions.iter().map(|p| l::ListOffsetsPartitionResponse {
                 partition_index: p.partition_index,
+                error_code,
                 offset: match p.timestamp {
                     -2 => 0,
                     _ => state.topics[t.name][p.partition_index as usize].end,
@@ -249,11 +256,18 @@ impl Broker {
         response.encode(w, version).expect("encodes");
     }
 
+    /// Whether the broker knows that it leads.
+    fn leader_error(&self, state: &State) -> i16 {
+        let late = matches!(self.fault, Fault::LateLeader(n) if state.asked <= n);
+        i16::from(late) * 6
+    }
+
     fn produce(&self, r: &mut Reader<'_>, w: &mut Writer, version: i16) -> bool {
         use k::produce_response as p;
         let request =
             k::produce_request::ProduceRequest::decode(r, version).expect("a Produce request");
         let mut state = self.state();
+        let error_code = self.leader_error(&state);
         let mut topics = Vec::new();
         for topic in &request.topic_data {
             let mut answers = Vec::new();
@@ -279,6 +293,7 @@ impl Broker {
                     self.store(partition, number, data.records.expect("a batch").to_vec());
                 answers.push(p::PartitionProduceResponse {
                     index: data.index,
+                    error_code,
                     base_offset,
                     ..Default::default()
                 });

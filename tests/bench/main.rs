@@ -269,6 +269,16 @@ fn a_broker_that_vanishes_leaves_what_was_measured() {
     }
 }
 
+/// Apache Kafka names the leaders of a new topic some time before they know of it.
+#[test]
+fn leaders_of_a_new_topic_may_come_late() {
+    for args in ["produce --count 20 --no-verify", "e2e --rate 100 -d 200ms -w 0"] {
+        let fake = Fake::start(Fault::LateLeader(3));
+        let (json, errors) = bench(0, &fake.address(), args);
+        assert_eq!((json["complete"].as_bool(), errors.as_str()), (Some(true), ""), "{args}");
+    }
+}
+
 #[test]
 fn a_broker_that_does_not_answer_ends_the_run() {
     for args in ["produce --rate 500 -d 20s -w 0", "produce -d 20s -w 0"] {

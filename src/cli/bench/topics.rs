@@ -3,6 +3,7 @@
 use super::options::TopicArgs;
 use crate::cli::names::{check_topic, pair};
 use crate::cli::{CliError, offsets, topic};
+use crate::client::offsets::list_once;
 use crate::client::{ClientError, Cluster, Reply, Retry, To, check_code};
 use crate::types::ErrorCode;
 use crate::wire::kafka::create_topics_request::{
@@ -95,7 +96,7 @@ impl Topics {
             }
             let now = self.cluster.now_ms();
             let mut retry = Retry::new(now, LEADERS_MS);
-            while let Err(e) = self.cluster.find_topic(&name, false) {
+            while let Err(e) = self.find_leaders(&name) {
                 // A new topic is not known to every broker at once.
                 let new = self.created.contains(&name);
                 match e {
@@ -109,6 +110,18 @@ impl Topics {
             }
         }
         Ok(())
+    }
+
+    /// Every partition has a leader. One of a new topic may be named before it knows that it leads,
+    /// so those are asked.
+    fn find_leaders(&mut self, name: &str) -> Result<(), ClientError> {
+        self.cluster.find_topic(name, false)?;
+        if !self.created.iter().any(|created| created == name) {
+            return Ok(());
+        }
+        let partitions: Vec<i32> =
+            self.cluster.metadata().topic(name)?.partitions.keys().copied().collect();
+        list_once(&mut self.cluster, name, &partitions, offsets::LATEST, 0).map(drop)
     }
 
     /// Creates a topic; false if somebody else has just done so.
