@@ -233,8 +233,6 @@ pub struct Engine {
     pub(super) zeros: Option<Bytes>,
     pub(super) pending_bytes: u64,
     pub(super) last_round_ms: i64,
-    /// Frames made since the last round began, and their bytes.
-    pub(super) fresh: (u64, u64),
     pub(super) shutting_down: bool,
     pub(super) checkpoint_due: bool,
     /// A log is idle and has frames pending.
@@ -276,7 +274,6 @@ impl Engine {
             zeros: None,
             pending_bytes: 0,
             last_round_ms: 0,
-            fresh: (0, 0),
             shutting_down: false,
             checkpoint_due: false,
             idle_due: false,
@@ -687,7 +684,6 @@ impl Engine {
                 log.pending.push_back(pending);
                 log.pending_bytes += len;
                 log.last_append = now_ms;
-                self.fresh = (self.fresh.0 + 1, self.fresh.1 + len as u64);
                 self.pending_bytes += len as u64;
             }
         }

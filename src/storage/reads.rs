@@ -11,11 +11,8 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io;
 
-/// A cold read of a reader that goes on where it was. Frames are up to 1 MiB long, and the last one
-/// that a read cuts is read again: of reads not much longer than a frame, half would be wasted.
-const SEQUENTIAL_READ: usize = 4 << 20;
-/// The same where memory is short: many may read at once.
-const SHORT_READ: usize = 1 << 20;
+/// A cold read of a reader that goes on where it was.
+const SEQUENTIAL_READ: usize = 1 << 20;
 /// A cold read elsewhere.
 const RANDOM_READ: usize = 128 << 10;
 /// An index file is read in one go up to this; what lies behind is found by reading frames.
@@ -171,9 +168,7 @@ impl Engine {
         {
             start = chunk.end();
             if chunk.next == at {
-                let budget = &self.options.budget;
-                let ample = budget.left() > budget.limit() / 8;
-                len = if ample { SEQUENTIAL_READ } else { SHORT_READ };
+                len = SEQUENTIAL_READ;
             }
         }
         if start >= meta.length {
