@@ -15,9 +15,9 @@
 //! what the round frees: ten thousand nearly idle partitions do not cost ten thousand small writes.
 //! After a few copies, or when it has been idle for long, a log is placed whatever its size.
 //!
-//! Tried without a gain: to begin a round at 128 MiB where frames are large, so that its end frees the
-//! journal sooner. The longest waits became shorter with batches of 1 MiB, but a young broker took in
-//! bulk more slowly (0.14 to 0.18 instead of 0.21 to 0.35 GB/s on a slow day, two runs each).
+//! Tried, and no gain seen: to begin a round at 128 MiB where frames are large, so that its end frees
+//! the journal sooner. Measured beside other load only; with batches of 1 MiB, where the journal fills
+//! faster than a round frees it and producers wait for up to 0.9 s, it is worth another look.
 
 use super::buffer::{AlignedBuf, Filling};
 use super::cache::Chunk;
