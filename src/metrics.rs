@@ -282,7 +282,7 @@ mod tests {
         assert_eq!((all.stage(Stage::Turn).count(), all.stage(Stage::Send).count()), (2, 0));
         assert_eq!(
             stages.to_string(),
-            "receive=0 decode=0 route=0 turn=0 write=0 sync=1 reply=0 send=0"
+            "receive=0 decode=0 route=0 turn=0 journal=0 sync=1 reply=0 send=0"
         );
     }
 }
