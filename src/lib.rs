@@ -1,12 +1,12 @@
 //! Klamm: a Kafka-compatible broker for Linux, thread per core on `io_uring`.
 //!
-//! Imports point downward only: `main → cli, admin → shard → api → {partition, group, controller} → types`;
-//! `storage → wire, types`; the pure folders never import each other. `tests/tidy.rs` holds it.
+//! Imports point downward only: `main → cli, admin → shard → broker → {replica, group, controller} → types`;
+//! `broker → storage → wire, types`; the pure folders never import each other. `tests/tidy.rs` holds it.
 //! Where the lint below is denied, code is pure: time and randomness are arguments (`clippy.toml`).
 
 pub mod admin;
 #[deny(clippy::disallowed_methods)]
-pub mod api;
+pub mod broker;
 pub mod cli;
 pub mod client;
 pub mod config;
@@ -18,7 +18,7 @@ pub mod memory;
 #[deny(clippy::disallowed_methods)]
 pub mod metrics;
 #[deny(clippy::disallowed_methods)]
-pub mod partition;
+pub mod replica;
 pub mod shard;
 #[deny(clippy::disallowed_methods)]
 pub mod storage;

@@ -2,8 +2,8 @@
 //! matters is that their number depends neither on the bytes nor on how much is in the log.
 
 use bytes::Bytes;
-use klamm::api::data::Appended;
-use klamm::api::produce::{self, Settings};
+use klamm::broker::api::data::Appended;
+use klamm::broker::api::produce::{self, Settings};
 use klamm::controller::{Image, NewPartition, Record};
 use klamm::storage::buffer::Budget;
 use klamm::storage::disk::Disk;

@@ -13,7 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("storage", &["wire", "types"]),
     ("client", &["config", "wire", "types"]),
     ("config", &["types"]),
-    ("partition", &["wire::records", "types"]),
+    ("replica", &["wire::records", "types"]),
     ("group", &["wire::primitives", "types"]),
     // The Raft log and its snapshot are operations on files as data.
     (
@@ -27,15 +27,18 @@ const LAYERS: &[(&str, &[&str])] = &[
             "types",
         ],
     ),
-    ("api", &["partition", "group", "controller", "storage", "wire", "types", "config"]),
+    (
+        "broker",
+        &["metrics", "replica", "group", "controller", "storage", "wire", "types", "config"],
+    ),
     ("metrics", &["wire"]),
     ("memory", &[]),
     (
         "shard",
         &[
             "metrics",
-            "api",
-            "partition",
+            "broker",
+            "replica",
             "group",
             "controller",
             "storage",
@@ -67,7 +70,7 @@ const RUNTIME: &[&str] =
     &["src/admin/", "src/shard/", "src/shard.rs", "src/storage/disk.rs", "src/storage/ring.rs"];
 
 /// Folders whose code decides and does nothing else.
-const PURE: &[&str] = &["types", "wire", "partition", "group", "controller", "storage", "api"];
+const PURE: &[&str] = &["types", "wire", "replica", "group", "controller", "storage", "broker"];
 
 /// Files inside pure folders that do the real I/O, and may say so with an `allow`.
 const IO_SIDE: &[&str] = &["src/storage/disk.rs", "src/storage/ring.rs"];

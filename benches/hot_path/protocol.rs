@@ -2,10 +2,10 @@
 
 use crate::{Case, NOW_MS, batch};
 use bytes::Bytes;
-use klamm::api::data::{Appended, ReadResult};
-use klamm::api::fetch;
-use klamm::api::fetch_session::Sessions;
-use klamm::api::produce::{self, Settings};
+use klamm::broker::api::data::{Appended, ReadResult};
+use klamm::broker::api::fetch;
+use klamm::broker::api::fetch_session::Sessions;
+use klamm::broker::api::produce::{self, Settings};
 use klamm::controller::{Image, NewPartition, Record};
 use klamm::types::{ErrorCode, TopicId};
 use klamm::wire::api_keys::ApiKey;
@@ -200,7 +200,7 @@ struct FetchSession {
 }
 
 impl FetchSession {
-    fn fetch(&mut self, body: &[u8]) -> klamm::api::Response {
+    fn fetch(&mut self, body: &[u8]) -> klamm::broker::api::Response {
         let (sessions, image) = (&mut self.sessions, &self.image);
         let plan = fetch::plan(body, VERSION, sessions, image, 55 << 20, NOW_MS);
         let plan = plan.expect("a sound request");

@@ -5,7 +5,7 @@ use futures_lite::FutureExt;
 use futures_lite::future::zip;
 use glommio::channels::shared_channel::ConnectedReceiver;
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
-use klamm::api::data::{AppendRequest, Appended};
+use klamm::broker::api::data::{AppendRequest, Appended};
 use klamm::shard::by_owner;
 use klamm::shard::router::{self, Appends, Ends, Message, Reply, Request, Trace, Way};
 use klamm::types::{ErrorCode, TopicId, TopicPartition};

@@ -4,7 +4,7 @@ use super::logs::ReplyTo;
 use super::router::{Reply, Request};
 use super::state::{Shard, fatal};
 use super::sync::Event;
-use crate::api::admin::{auto_create, execute};
+use crate::broker::api::admin::{auto_create, execute};
 use crate::controller::Controller;
 use crate::types::TopicId;
 use std::cell::{Cell, RefCell};

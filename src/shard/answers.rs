@@ -1,6 +1,6 @@
 //! The answers of one connection, in the order of its requests. Pure.
 
-use crate::api::Response;
+use crate::broker::api::Response;
 use crate::metrics::Stages;
 use crate::wire::api_keys::ApiKey;
 use std::collections::VecDeque;

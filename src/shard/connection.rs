@@ -9,7 +9,7 @@ use super::requests;
 use super::socket::Socket;
 use super::state::{Phase, Shard, now_ms};
 use super::sync::{Charge, Event};
-use crate::api::Response;
+use crate::broker::api::Response;
 use crate::metrics::{SAMPLED, Stage};
 use crate::wire::Tally;
 use crate::wire::api_keys::ApiKey;

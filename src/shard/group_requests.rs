@@ -8,7 +8,7 @@ use super::requests::{Answer, Header, respond};
 use super::router::{Reply, Request};
 use super::state::Shard;
 use super::sync::{Receiver, oneshot};
-use crate::api::{
+use crate::broker::api::{
     Response, delete_groups, describe_groups, find_coordinator, heartbeat, join_group, leave_group,
     list_groups, offset_commit, offset_delete, offset_fetch, sync_group,
 };

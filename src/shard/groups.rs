@@ -7,7 +7,7 @@ use super::logs::ReplyTo;
 use super::router::{Appends, Reply, Request};
 use super::state::{Phase, Shard, now_ms};
 use super::sync::Event;
-use crate::api::data::{AppendRequest, ReadRequest, TrimRequest};
+use crate::broker::api::data::{AppendRequest, ReadRequest, TrimRequest};
 use crate::controller::Image;
 use crate::group::{self, List, Record, Response, Settings, Ticket};
 use crate::types::topic_name::GROUP_STATE;

@@ -2,13 +2,13 @@
 //! what. Synchronous: what is to be told to others comes out as [`Outbox`].
 
 use super::router::{Appends, Notice, Reply, Trace};
-use crate::api::data::{
+use crate::broker::api::data::{
     AppendRequest, Appended, EpochAnswer, EpochQuery, LogSize, ReadRequest, ReadResult,
     TrimRequest, Trimmed,
 };
-use crate::api::delete_records::new_start;
+use crate::broker::api::delete_records::new_start;
 use crate::controller::{Image, Topic};
-use crate::partition::{Append as Accepted, Partition};
+use crate::replica::{Append as Accepted, Partition};
 use crate::storage::engine::{Append, Engine, Event, Moments, Slot};
 use crate::storage::log::LogConfig;
 use crate::storage::reads::{ColdRead, Read, ReadError};

@@ -2,8 +2,8 @@
 
 use super::logs::Progress;
 use super::state::Shard;
-use crate::api::data::{OffsetAnswer, OffsetQuery, ReadRequest};
-use crate::api::list_offsets::{
+use crate::broker::api::data::{OffsetAnswer, OffsetQuery, ReadRequest};
+use crate::broker::api::list_offsets::{
     EARLIEST, EARLIEST_LOCAL, EARLIEST_PENDING_UPLOAD, LATEST, LATEST_TIERED, MAX_TIMESTAMP,
 };
 use crate::types::ErrorCode;

@@ -5,11 +5,11 @@ use super::group_requests;
 use super::router::{Notice, Reply, Request};
 use super::state::{Phase, Shard, now_ms};
 use super::sync::Charge;
-use crate::api::data::{
+use crate::broker::api::data::{
     EpochAnswer, EpochQuery, OffsetAnswer, OffsetQuery, ReadRequest, ReadResult, TrimRequest,
     Trimmed,
 };
-use crate::api::{
+use crate::broker::api::{
     Body, Response, admin, api_versions, delete_records, describe_cluster, describe_configs,
     describe_log_dirs, describe_topic_partitions, fetch, init_producer_id, list_config_resources,
     list_offsets, metadata, offset_for_leader_epoch, produce,

@@ -1,8 +1,8 @@
 //! Messages between shards: one there, one back, in order for each pair of shards.
 
 use super::figures::{GroupFigures, ShardFigures};
-use crate::api::Body;
-use crate::api::data::{
+use crate::broker::api::Body;
+use crate::broker::api::data::{
     AppendRequest, Appended, EpochAnswer, EpochQuery, LogSize, OffsetAnswer, OffsetQuery,
     ReadRequest, ReadResult, TrimRequest, Trimmed,
 };

@@ -5,7 +5,7 @@ use super::state::{Common, Counters};
 use super::{ServeError, limits, listener};
 use crate::config::Settings;
 use crate::controller::{Controller, Image, MetaError, OpenOptions as MetaOptions};
-use crate::partition;
+use crate::replica;
 use crate::storage::buffer::Budget;
 use crate::storage::disk::{Disk, RealDisk};
 use crate::storage::engine::Engine;
@@ -144,7 +144,7 @@ fn recover(
         &options,
         &topic_state,
         &|state, start, end, batches| {
-            partition::fold(state, start, end, batches).unwrap_or_else(|e| {
+            replica::fold(state, start, end, batches).unwrap_or_else(|e| {
                 *damaged.borrow_mut() = Some(e.to_string());
                 Vec::new()
             })

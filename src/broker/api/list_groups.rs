@@ -42,7 +42,7 @@ pub fn response(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{body_of, encode, header};
+    use crate::broker::api::testing::{body_of, encode, header};
     use crate::wire::api_keys::ApiKey;
 
     #[test]

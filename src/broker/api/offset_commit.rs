@@ -120,7 +120,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{body_of, encode, header, id, image};
+    use crate::broker::api::testing::{body_of, encode, header, id, image};
     use crate::wire::api_keys::ApiKey;
     use crate::wire::kafka::offset_commit_request::{
         OffsetCommitRequestPartition, OffsetCommitRequestTopic,

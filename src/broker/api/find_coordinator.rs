@@ -108,8 +108,8 @@ fn found<'a>(key: &'a str, result: Result<&'a Broker, ErrorCode>) -> Coordinator
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::create_topics::auto_create;
-    use crate::api::testing::{decode, encode, ids, image};
+    use crate::broker::api::create_topics::auto_create;
+    use crate::broker::api::testing::{decode, encode, ids, image};
 
     fn with_topic() -> Image {
         let mut image = image();

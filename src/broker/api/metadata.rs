@@ -176,7 +176,7 @@ pub(super) fn leader_error(it: &Partition, image: &Image) -> ErrorCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{decode, encode, id, image};
+    use crate::broker::api::testing::{decode, encode, id, image};
     use std::collections::BTreeMap;
     use std::sync::Arc;
 

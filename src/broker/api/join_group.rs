@@ -75,7 +75,7 @@ pub fn response(header: &RequestHeader<'_>, joined: &Joined) -> Result<Response,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{body_of, encode, header};
+    use crate::broker::api::testing::{body_of, encode, header};
     use crate::group::JoinMember;
     use crate::types::ErrorCode;
     use crate::wire::api_keys::ApiKey;

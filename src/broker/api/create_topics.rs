@@ -308,7 +308,7 @@ fn group_state(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{decode, encode, ids, image};
+    use crate::broker::api::testing::{decode, encode, ids, image};
     use crate::wire::kafka::create_topics_request::CreatableReplicaAssignment;
 
     fn topic(name: &str) -> CreatableTopic<'_> {

@@ -220,7 +220,7 @@ fn difference(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{id, image};
+    use crate::broker::api::testing::{id, image};
 
     type Settings<'a> = &'a [(&'a str, Option<&'a str>)];
 

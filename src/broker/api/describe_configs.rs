@@ -122,7 +122,7 @@ fn of_all_brokers(it: Described) -> Option<Described> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{decode, encode, image};
+    use crate::broker::api::testing::{decode, encode, image};
     use crate::controller::Record;
 
     fn run(

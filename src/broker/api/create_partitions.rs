@@ -103,7 +103,7 @@ fn plan(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{decode, encode, id, image};
+    use crate::broker::api::testing::{decode, encode, id, image};
     use crate::wire::kafka::create_partitions_request::CreatePartitionsAssignment;
 
     fn add<'a>(

@@ -46,7 +46,7 @@ pub fn response(header: &RequestHeader<'_>, left: &Left) -> Result<Response, Wir
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{body_of, encode, header};
+    use crate::broker::api::testing::{body_of, encode, header};
     use crate::group::LeftMember;
     use crate::types::ErrorCode;
     use crate::wire::api_keys::ApiKey;

@@ -41,7 +41,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Body, WireErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{decode, encode, image};
+    use crate::broker::api::testing::{decode, encode, image};
 
     fn run(resource_types: Vec<i8>, version: i16) -> (i16, Vec<(String, i8)>) {
         let request = ListConfigResourcesRequest { resource_types };

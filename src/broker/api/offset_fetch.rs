@@ -220,7 +220,7 @@ fn topic_of(topic: &FetchedTopic) -> OffsetFetchResponseTopic<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{body_of, encode, header, id, image};
+    use crate::broker::api::testing::{body_of, encode, header, id, image};
     use crate::wire::api_keys::ApiKey;
     use crate::wire::kafka::offset_fetch_request::{
         OffsetFetchRequestGroup, OffsetFetchRequestTopic,

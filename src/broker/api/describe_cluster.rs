@@ -58,7 +58,7 @@ fn describe<'a>(request: &DescribeClusterRequest, image: &'a Image) -> DescribeC
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{decode, encode, image};
+    use crate::broker::api::testing::{decode, encode, image};
 
     #[test]
     fn describes_brokers_only() {

@@ -29,7 +29,7 @@ pub fn response(header: &RequestHeader<'_>, answer: Heartbeaten) -> Result<Respo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{body_of, encode, header};
+    use crate::broker::api::testing::{body_of, encode, header};
     use crate::types::ErrorCode;
     use crate::wire::api_keys::ApiKey;
 

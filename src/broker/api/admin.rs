@@ -195,7 +195,7 @@ pub const OPERATIONS_OMITTED: i32 = i32::MIN;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{decode, encode, ids};
+    use crate::broker::api::testing::{decode, encode, ids};
     use crate::controller::OpenOptions;
     use crate::storage::disk::Disk;
     use crate::storage::sim_disk::SimDisk;

@@ -84,7 +84,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{body_of, encode, header, image};
+    use crate::broker::api::testing::{body_of, encode, header, image};
     use crate::group::{CommittedTopic, PartitionResult};
     use crate::types::TopicId;
     use crate::wire::api_keys::ApiKey;

@@ -72,7 +72,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{body_of, encode, header};
+    use crate::broker::api::testing::{body_of, encode, header};
     use crate::group::DescribedMember;
     use crate::wire::api_keys::ApiKey;
 

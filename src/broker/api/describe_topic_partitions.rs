@@ -106,7 +106,7 @@ fn partition(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{decode, encode, image};
+    use crate::broker::api::testing::{decode, encode, image};
     use crate::wire::kafka::describe_topic_partitions_request::TopicRequest;
 
     type Page = (Vec<(String, ErrorCode, Vec<i32>)>, Option<(String, i32)>);

@@ -48,7 +48,7 @@ pub fn response(header: &RequestHeader<'_>, synced: &Synced) -> Result<Response,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{body_of, encode, header};
+    use crate::broker::api::testing::{body_of, encode, header};
     use crate::wire::api_keys::ApiKey;
     use crate::wire::kafka::sync_group_request::SyncGroupRequestAssignment;
 

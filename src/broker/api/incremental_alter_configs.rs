@@ -76,7 +76,7 @@ fn changes<'a>(resource: &AlterConfigsResource<'a>) -> Result<Vec<(&'a str, Chan
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{decode, encode, id, image};
+    use crate::broker::api::testing::{decode, encode, id, image};
     use crate::controller::Record;
     use crate::wire::kafka::incremental_alter_configs_request::AlterableConfig;
 

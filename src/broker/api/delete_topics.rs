@@ -97,7 +97,7 @@ fn find<'a>(topic: &DeleteTopicState<'_>, image: &'a Image) -> Result<(&'a str, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::testing::{decode, encode, id, image};
+    use crate::broker::api::testing::{decode, encode, id, image};
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
