@@ -47,7 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "config",
         ],
     ),
-    ("admin", &["metrics", "wire", "shard", "storage", "types", "config"]),
+    ("admin", &["metrics", "wire", "shard", "broker", "storage", "types", "config"]),
     (
         "cli",
         &[

@@ -6,8 +6,9 @@ use futures_lite::future::zip;
 use glommio::channels::shared_channel::ConnectedReceiver;
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 use klamm::broker::api::data::{AppendRequest, Appended};
-use klamm::shard::by_owner;
-use klamm::shard::router::{self, Appends, Ends, Message, Reply, Request, Trace, Way};
+use klamm::broker::by_owner;
+use klamm::broker::calls::{Append, AppendReply, Message, Reply, Request, Trace};
+use klamm::shard::router::{self, Ends, Way};
 use klamm::types::{ErrorCode, TopicId, TopicPartition};
 use klamm::wire::records::BatchHeader;
 use std::hint::black_box;
@@ -67,17 +68,18 @@ impl Side {
     }
 
     fn ask(&self, append: &AppendRequest) {
-        let appends = Appends { appends: vec![append.clone()], routed: 0 };
-        self.way.send(Message::Request { call: 7, request: Request::Append(appends) });
+        let append = Append { batches: vec![append.clone()], routed: 0 };
+        self.way.send(Message::Request { number: 7, request: Request::Append(append) });
     }
 
     fn answer(&self, message: Message) {
-        let Message::Request { call, request: Request::Append(appends) } = message else {
+        let Message::Request { number, request: Request::Append(append) } = message else {
             panic!("not what was asked");
         };
         let appended = |it: &AppendRequest| Appended::failed(it.index, ErrorCode::NONE);
-        let results = appends.appends.iter().map(appended).collect();
-        self.way.send(Message::Reply { call, reply: Reply::Appended(results, Trace::default()) });
+        let results = append.batches.iter().map(appended).collect();
+        let reply = AppendReply { results, trace: Trace::default() };
+        self.way.send(Message::Reply { number, reply: Reply::Append(reply) });
     }
 
     /// What must be there.

@@ -20,8 +20,9 @@
 //! | `journal_*`, `segment_*`, `checkpoint_*`, `rounds_total` | `shard` | storage: see the help texts |
 //! | `topics`, `partitions`, `logs` | (`logs`: `shard`) | how many |
 
+use crate::broker::{GroupFigures, OffsetFigures, ShardFigures};
 use crate::metrics::{Stage, Times, Traffic};
-use crate::shard::{GroupFigures, OffsetFigures, ProcessFigures, ShardFigures, View};
+use crate::shard::{ProcessFigures, View};
 use crate::types::ErrorCode;
 use std::fmt::Write;
 
@@ -35,9 +36,9 @@ const DECADES: u32 = 8;
 type ShardFigure = (&'static str, &'static str, &'static str, fn(&ShardFigures) -> u64);
 
 const SHARD: &[ShardFigure] = &[
-    ("klamm_connections", "gauge", "Open connections.", |s| s.connections),
+    ("klamm_connections", "gauge", "Open connections.", |s| s.readings.connections),
     ("klamm_requests_in_memory_bytes", "gauge", "Bytes of requests in memory.", |s| {
-        s.request_bytes
+        s.readings.request_bytes
     }),
     ("klamm_disk_full", "gauge", "1 while appends are refused for want of space.", |s| {
         u64::from(s.disk_full)
@@ -81,7 +82,7 @@ const SHARD: &[ShardFigure] = &[
         "klamm_shard_missed_beats_total",
         "counter",
         "Times that a shard slept with work to do, or that one task took 50 ms, and it was woken.",
-        |s| s.missed_beats,
+        |s| s.readings.missed_beats,
     ),
     ("klamm_rounds_total", "counter", "Write-back rounds finished.", |s| s.engine.rounds),
 ];
@@ -95,9 +96,10 @@ pub async fn collect(view: &View) -> String {
 
 fn render(process: &ProcessFigures, shards: &[ShardFigures], groups: &[GroupFigures]) -> String {
     let mut out = Text(String::with_capacity(64 << 10));
+    let panics = process.panics + shards.iter().map(|it| it.panics).sum::<u64>();
     let whole: [(&str, &str, &str, u64); 6] = [
         ("klamm_connections_accepted_total", "counter", "Connections accepted.", process.accepted),
-        ("klamm_panics_total", "counter", "Connections closed by a panic.", process.panics),
+        ("klamm_panics_total", "counter", "Requests and connections ended by a panic.", panics),
         ("klamm_memory_used_bytes", "gauge", "Charged to the memory budget.", process.memory_used),
         ("klamm_memory_limit_bytes", "gauge", "The memory budget.", process.memory_limit),
         ("klamm_topics", "gauge", "Topics.", process.topics),
@@ -116,7 +118,7 @@ fn render(process: &ProcessFigures, shards: &[ShardFigures], groups: &[GroupFigu
     let name = "klamm_shard_cpu_seconds_total";
     out.head(name, "counter", "Processor time of a shard's thread.");
     for (shard, figures) in shards.iter().enumerate() {
-        out.line(name, &[("shard", &shard.to_string())], figures.cpu_ns as f64 / 1e9);
+        out.line(name, &[("shard", &shard.to_string())], figures.readings.cpu_ns as f64 / 1e9);
     }
     let mut all = Traffic::default();
     for shard in shards {
@@ -246,13 +248,17 @@ fn escape(text: &str) -> std::borrow::Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::Readings;
     use crate::types::TopicId;
     use crate::wire::Tally;
     use crate::wire::api_keys::ApiKey;
 
     #[test]
     fn every_figure_has_its_type_and_a_line_for_each_shard() {
-        let mut shard = ShardFigures { connections: 3, ..ShardFigures::default() };
+        let mut shard = ShardFigures {
+            readings: Readings { connections: 3, ..Readings::default() },
+            ..ShardFigures::default()
+        };
         let mut errors = Tally::default();
         errors.add(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0);
         shard.traffic.request(ApiKey::PRODUCE, 10);

@@ -1,7 +1,7 @@
 //! The answers of one connection, in the order of its requests. Pure.
 
+use crate::broker::Traced;
 use crate::broker::api::Response;
-use crate::metrics::Stages;
 use crate::wire::api_keys::ApiKey;
 use std::collections::VecDeque;
 
@@ -12,15 +12,6 @@ pub struct Asked {
     pub api: ApiKey,
     /// When the kernel handed over the last of it, in ticks of the shard's clock.
     pub received: u64,
-}
-
-/// How long an answer took so far.
-#[derive(Clone, Copy, Debug)]
-pub struct Traced {
-    /// Of every stage up to the last but one.
-    pub stages: Stages,
-    /// Since when it waits to be sent, in ticks of the shard's clock.
-    pub queued: u64,
 }
 
 /// An answer that may leave.

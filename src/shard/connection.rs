@@ -4,12 +4,14 @@
 //! vectored send; a task waits for the socket only while the kernel's buffer is full. Timeouts are
 //! looked at once a second for all connections together, so that an idle one costs no timer.
 
-use super::answers::{Answer, Answers, Asked, Traced};
+use super::answers::{Answer, Answers, Asked};
 use super::requests;
 use super::socket::Socket;
-use super::state::{Phase, Shard, now_ms};
-use super::sync::{Charge, Event};
+use super::state::{Shard, now_ms};
+use super::sync::Charge;
 use crate::broker::api::Response;
+use crate::broker::wait::Event;
+use crate::broker::{Broker, ConnectionId, Input, Phase, Traced};
 use crate::metrics::{SAMPLED, Stage};
 use crate::wire::Tally;
 use crate::wire::api_keys::ApiKey;
@@ -74,6 +76,8 @@ struct Leaving {
 
 /// See the module.
 pub struct Connection {
+    /// Its name.
+    pub id: ConnectionId,
     socket: Socket,
     peer: String,
     answers: RefCell<Answers>,
@@ -101,8 +105,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    fn new(socket: Socket, peer: String) -> Rc<Self> {
+    fn new(id: ConnectionId, socket: Socket, peer: String) -> Rc<Self> {
         Rc::new(Self {
+            id,
             socket,
             peer,
             answers: RefCell::default(),
@@ -171,16 +176,6 @@ impl Connection {
         self.peer.rsplit_once(':').map_or(&self.peer, |(host, _)| host)
     }
 
-    /// Whether it has ended.
-    pub fn is_closed(&self) -> bool {
-        self.closed.get()
-    }
-
-    /// Waits until it ends.
-    pub async fn until_closed(&self) {
-        self.room.until(|| self.closed.get()).await;
-    }
-
     /// Lets the reader see that the phase has changed.
     pub fn wake_reader(&self) {
         self.room.notify();
@@ -231,7 +226,7 @@ impl Connection {
             }
         }
         self.room.notify();
-        if shard.phase.get() != Phase::Serving {
+        if shard.phase() != Phase::Serving {
             shard.changed.notify();
         }
     }
@@ -282,26 +277,27 @@ impl Connection {
             return;
         }
         let now = shard.ticks();
-        let mut traffic = shard.traffic.borrow_mut();
-        let mut number = 0;
-        while leaving.front().is_some_and(|(end, _)| *end <= sent) {
-            let Some((_, it)) = leaving.pop_front() else { break };
-            let ns = shard.ns(it.asked.received, now);
-            traffic.response(it.asked.api, it.bytes, ns, &it.errors);
-            let Some(Traced { mut stages, queued }) = it.traced else { continue };
-            stages.set(Stage::Send, shard.ns(queued, now));
-            if usize::is_multiple_of(number, SAMPLED) {
-                traffic.stages(
-                    &[Stage::Receive, Stage::Decode, Stage::Route, Stage::Reply, Stage::Send],
-                    &stages,
-                );
+        shard.with_traffic(|traffic| {
+            let mut number = 0;
+            while leaving.front().is_some_and(|(end, _)| *end <= sent) {
+                let Some((_, it)) = leaving.pop_front() else { break };
+                let ns = shard.ns(it.asked.received, now);
+                traffic.response(it.asked.api, it.bytes, ns, &it.errors);
+                let Some(Traced { mut stages, queued }) = it.traced else { continue };
+                stages.set(Stage::Send, shard.ns(queued, now));
+                if usize::is_multiple_of(number, SAMPLED) {
+                    traffic.stages(
+                        &[Stage::Receive, Stage::Decode, Stage::Route, Stage::Reply, Stage::Send],
+                        &stages,
+                    );
+                }
+                number += 1;
+                if ns >= shard.common.slow_ns {
+                    traffic.slow += 1;
+                    shard.tell_slow(&self.peer, it.asked.api, ns, &stages);
+                }
             }
-            number += 1;
-            if ns >= shard.common.slow_ns {
-                traffic.slow += 1;
-                shard.tell_slow(&self.peer, it.asked.api, ns, &stages);
-            }
-        }
+        });
         if leaving.capacity() > 64 && leaving.is_empty() {
             *leaving = VecDeque::new();
         }
@@ -324,7 +320,7 @@ impl Connection {
             }
             connection.writing.set(false);
             connection.room.notify();
-            if shard.phase.get() != Phase::Serving {
+            if shard.phase() != Phase::Serving {
                 shard.changed.notify();
             }
         })
@@ -390,7 +386,7 @@ impl Connection {
     }
 
     async fn read(self: &Rc<Self>, shard: &Rc<Shard>) -> Result<(), Close> {
-        let max = shard.image().broker_configs.number("socket.request.max.bytes");
+        let max = shard.look(Broker::image).broker_configs.number("socket.request.max.bytes");
         let max = usize::try_from(max.unwrap_or(100 << 20)).unwrap_or(0);
         let mut buf = BytesMut::new();
         loop {
@@ -418,7 +414,7 @@ impl Connection {
                     None
                 });
                 let charge = shard.room.take(len).await;
-                if shard.phase.get() != Phase::Serving {
+                if shard.phase() != Phase::Serving {
                     return Err(Close::Gone);
                 }
                 let frame = buf.split_to(4 + len).freeze().slice(4..);
@@ -465,7 +461,7 @@ impl Connection {
             }
         }
         self.stalled_ms.set(None);
-        if shard.phase.get() != Phase::Serving {
+        if shard.phase() != Phase::Serving {
             return Err(Close::Gone);
         }
         Ok(Some((frame.freeze().slice(4..), charges)))
@@ -474,8 +470,8 @@ impl Connection {
 
 /// Serves one client until it goes. A panic ends this connection and no other.
 pub async fn serve(shard: Rc<Shard>, socket: Socket, peer: String) {
-    let connection = Connection::new(socket, peer);
-    let key = shard.connections.borrow_mut().insert(connection.clone());
+    let connection = Connection::new(shard.new_connection(), socket, peer);
+    shard.connections.borrow_mut().insert(connection.id, connection.clone());
     let reading = AssertUnwindSafe(connection.read(&shard)).catch_unwind();
     match reading.await {
         Ok(Err(Close::Refused(why))) => connection.refuse(&why),
@@ -493,7 +489,8 @@ pub async fn serve(shard: Rc<Shard>, socket: Socket, peer: String) {
             connection.refuse("a panic while reading its request");
         }
     }
-    shard.connections.borrow_mut().remove(key);
+    shard.connections.borrow_mut().remove(&connection.id);
+    shard.input(Input::Closed(connection.id));
     shard.changed.notify();
 }
 

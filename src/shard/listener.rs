@@ -2,7 +2,8 @@
 
 use super::connection;
 use super::socket::{Socket, accept};
-use super::state::{Phase, Shard};
+use super::state::Shard;
+use crate::broker::Phase;
 use futures_lite::FutureExt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -119,7 +120,7 @@ pub async fn run(shard: Rc<Shard>, socket: TcpListener) {
         Ok(socket) => socket,
         Err(e) => super::state::fatal(&format!("cannot listen: {e}")),
     };
-    while shard.phase.get() == Phase::Serving {
+    while shard.phase() == Phase::Serving {
         match accept(&socket) {
             Ok(Some(fd)) => {
                 shard.common.counters.accepted.fetch_add(1, Ordering::Relaxed);
@@ -137,7 +138,7 @@ pub async fn run(shard: Rc<Shard>, socket: TcpListener) {
                     // An error shows at the next accept.
                     let _ = socket.readable().await;
                 };
-                let draining = shard.changed.until(|| shard.phase.get() != Phase::Serving);
+                let draining = shard.changed.until(|| shard.phase() != Phase::Serving);
                 readable.or(draining).await;
             }
             Err(e) => {

@@ -1,20 +1,11 @@
 //! The running broker: one thread per core, each with its own executor, partitions, connections and
 //! files. The only part that waits, and the only one that knows glommio.
 
-mod admin;
 mod answers;
 mod connection;
 mod figures;
-mod group_log;
-#[cfg(test)]
-mod group_log_tests;
-mod group_requests;
-mod groups;
 mod limits;
 mod listener;
-mod logs;
-mod offsets;
-mod produce;
 mod pulse;
 mod requests;
 pub mod router;
@@ -24,20 +15,18 @@ mod state;
 mod sync;
 mod view;
 
+use crate::broker::{Broker, Clock, Close, Drain, Input, Logs, Parts};
 use crate::config::Settings;
 use crate::storage::disk::Disk;
 use crate::storage::engine::Engine;
 use crate::storage::recovery::mark_clean;
 use crate::storage::ring::Ring;
-use admin::Admin;
-pub use figures::{GroupFigures, OffsetFigures, ProcessFigures, ShardFigures};
+pub use figures::ProcessFigures;
 use futures_lite::FutureExt;
 use glommio::{LocalExecutorBuilder, Placement};
-use logs::Logs;
-pub use requests::by_owner;
-use router::{Ends, Request};
+use router::Ends;
 use start::Opened;
-use state::{Common, Parts, Phase, Shard, fatal};
+use state::{Common, Shard, fatal};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -92,6 +81,7 @@ struct Seed {
     ends: Ends,
     descriptors: usize,
     request_bytes: usize,
+    strict: bool,
     beside: Option<Beside>,
 }
 
@@ -127,6 +117,7 @@ pub fn run(
             ends,
             descriptors: opened.descriptors,
             request_bytes: opened.request_bytes,
+            strict: settings.strict_validation,
             beside: beside.take(),
         };
         let place = settings.cpus.get(id).map_or(Placement::Unbound, |cpu| Placement::Fixed(*cpu));
@@ -181,38 +172,39 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
         WAKE
     };
     let (ways, from) = router::connect(seed.ends).or(wake(pause)).await;
-    let shard = Shard::new(Parts {
+    let parts = Parts {
         id,
-        common,
-        image: image.clone(),
+        shards: common.shards,
+        strict: seed.strict,
+        data: common.disk.root().display().to_string(),
+        image,
         logs,
-        ring,
-        ways,
-        request_bytes: seed.request_bytes,
-        admin: controller.map(Admin::new),
-    });
-    shard.apply(None, &image);
-    shard.look_at_space();
+        budget: common.disk.budget().clone(),
+        controller,
+        seed: uuid::Uuid::new_v4().as_u64_pair().0,
+        clock: Clock::Processor(quanta::Clock::new()),
+    };
+    let broker = Broker::new(parts, common.now());
+    let shard = Shard::new(id, common, broker, ring, ways, seed.request_bytes);
     for (peer, receiver) in from {
         let shard = shard.clone();
         Shard::spawn_vital("the router", async move {
             while let Some(message) = receiver.recv().await {
-                shard.message(peer, message);
+                shard.input(Input::Message { from: peer, message });
                 glommio::yield_if_needed().await;
             }
         });
     }
-    Shard::spawn_vital("the engine", shard.clone().run_engine());
+    Shard::spawn_vital("the engine", shard.clone().run_turns());
     Shard::spawn_vital("the engine", shard.clone().run_completions());
     Shard::spawn_vital("the connections", shard.clone().run_flushes());
+    Shard::spawn_vital("the timers", shard.clone().run_timer());
     Shard::spawn_vital("the timers", shard.clone().run_ticks());
-    Shard::spawn_vital("the groups", shard.clone().run_groups());
     if let Err(e) = listener::listen(&socket) {
         fatal(&format!("cannot listen on {address}: {e}"));
     }
     Shard::spawn_vital("the listener", listener::run(shard.clone(), socket));
     if id == 0 {
-        Shard::spawn_vital("the controller", Admin::run(shard.clone()));
         let ms = begun.elapsed().as_millis() as u64;
         tracing::info!(%address, shards = shard.common.shards, ms, "serving");
         if let Some(beside) = seed.beside {
@@ -223,7 +215,7 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
         if id == 0 {
             wait_for_the_end(&shard).await;
         }
-        shard.changed.until(|| shard.phase.get() == Phase::Closing).await;
+        shard.ended().await;
     };
     // Wakes since something happened: short ones for a second more.
     let mut quiet = 0u32;
@@ -253,12 +245,14 @@ async fn wait_for_the_end(shard: &Rc<Shard>) {
     let received = signals.recv().await;
     tracing::info!(signal = received.unwrap_or(0), "finishing what is under way");
     let down = async {
-        for request in [|| Request::Drain, || Request::Close] {
-            let calls: Vec<_> =
-                (0..shard.common.shards).map(|it| shard.call(it, request())).collect();
-            for call in calls {
-                call.await;
-            }
+        let all = 0..shard.common.shards;
+        let calls: Vec<_> = all.clone().map(|it| shard.call(it, Drain)).collect();
+        for call in calls {
+            call.await;
+        }
+        let calls: Vec<_> = all.map(|it| shard.call(it, Close)).collect();
+        for call in calls {
+            call.await;
         }
     };
     let again = async {

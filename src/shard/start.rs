@@ -97,11 +97,11 @@ pub fn open(settings: &Settings) -> Result<Opened, ServeError> {
     let engines = recover(settings, &disk, &identity, &image)?;
     let common = Arc::new(Common {
         shards,
-        strict: settings.strict_validation,
         disk,
         counters: Counters::default(),
         pulses: (0..shards).map(|_| Pulse::default()).collect(),
         slow_ns: settings.slow_request_ms.map_or(u64::MAX, |ms| ms.saturating_mul(1_000_000)),
+        begun: std::time::Instant::now(),
         pending: (0..shards).map(|_| AtomicU64::new(0)).collect(),
     });
     Ok(Opened {

@@ -1,8 +1,10 @@
 //! What runs beside the broker may see of it.
 
-use super::figures::{GroupFigures, OffsetFigures, ProcessFigures, ShardFigures};
-use super::router::{Reply, Request};
-use super::state::{Phase, Shard};
+use super::figures::ProcessFigures;
+use super::state::Shard;
+use crate::broker::{
+    Broker, CountGroups, Figures, FindEnds, GroupFigures, OffsetFigures, Phase, ShardFigures,
+};
 use crate::types::TopicPartition;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -17,12 +19,12 @@ impl View {
 
     /// Whether requests are served: not any more while the broker drains.
     pub fn ready(&self) -> bool {
-        self.0.phase.get() == Phase::Serving
+        self.0.phase() == Phase::Serving
     }
 
     /// Figures of the process.
     pub fn process(&self) -> ProcessFigures {
-        let (image, common) = (self.0.image(), &self.0.common);
+        let (image, common) = (self.0.look(Broker::image), &self.0.common);
         let budget = common.disk.budget();
         ProcessFigures {
             accepted: common.counters.accepted.load(Ordering::Relaxed),
@@ -37,10 +39,10 @@ impl View {
     /// Figures of each shard, as of now.
     pub async fn shards(&self) -> Vec<ShardFigures> {
         let calls: Vec<_> =
-            (0..self.0.common.shards).map(|shard| self.0.call(shard, Request::Figures)).collect();
+            (0..self.0.common.shards).map(|shard| self.0.call(shard, Figures)).collect();
         let mut all = Vec::with_capacity(calls.len());
         for call in calls {
-            if let Some(Reply::Figures(figures)) = call.await {
+            if let Some(figures) = call.await {
                 all.push(*figures);
             }
         }
@@ -52,15 +54,15 @@ impl View {
     pub async fn groups(&self) -> Vec<GroupFigures> {
         let shard = &self.0;
         let shards = shard.common.shards;
-        let calls: Vec<_> = (0..shards).map(|it| shard.call(it, Request::GroupFigures)).collect();
+        let calls: Vec<_> = (0..shards).map(|it| shard.call(it, CountGroups)).collect();
         let mut groups = Vec::new();
         for call in calls {
-            if let Some(Reply::GroupFigures(more)) = call.await {
+            if let Some(more) = call.await {
                 groups.extend(more);
             }
         }
         groups.sort_by(|a, b| a.group_id.cmp(&b.group_id));
-        let image = shard.image();
+        let image = shard.look(Broker::image);
         let mut asked: Vec<(Vec<TopicPartition>, Vec<&mut OffsetFigures>)> = Vec::new();
         asked.resize_with(shards, Default::default);
         for it in groups.iter_mut().flat_map(|it| &mut it.offsets) {
@@ -72,8 +74,8 @@ impl View {
             figures.push(it);
         }
         for (owner, (partitions, figures)) in asked.into_iter().enumerate() {
-            let call = shard.call(owner, Request::Ends(partitions));
-            if let Some(Reply::Ends(ends)) = call.await {
+            let call = shard.call(owner, FindEnds(partitions));
+            if let Some(ends) = call.await {
                 for (it, end) in figures.into_iter().zip(ends) {
                     it.lag = end.map(|end| (end - it.offset).max(0));
                 }

@@ -4,9 +4,11 @@ pub mod config_def;
 pub mod config_table;
 pub mod error;
 pub mod ids;
+mod now;
 pub mod topic_config;
 pub mod topic_name;
 
 pub use error::ErrorCode;
 pub use ids::{TopicId, TopicPartition};
+pub use now::Now;
 pub use topic_config::{BrokerConfigs, TopicConfig};

@@ -3,7 +3,7 @@
 
 use super::Response;
 use super::data::{ReadRequest, ReadResult};
-use super::fetch_session::{Answer, Context, Sessions, TopicKey, Wanted};
+use super::fetch_session::{Answer, Context, NO_SESSION, Sessions, TopicKey, Wanted};
 use super::response::begin;
 use crate::controller::Image;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
@@ -32,6 +32,18 @@ pub struct Plan {
     pub max_bytes: usize,
     /// Wait no longer than this, ms.
     pub max_wait_ms: u64,
+}
+
+/// The session that a request names; `None` where it names none.
+pub fn session_id(body: &[u8], version: i16) -> Option<i32> {
+    // Before it: replica id (up to version 14), three numbers of four bytes, the isolation level.
+    let at = match version {
+        ..7 => return None,
+        7..15 => 17,
+        _ => 13,
+    };
+    let id = body.get(at..)?.first_chunk().map(|it| i32::from_be_bytes(*it))?;
+    (id != NO_SESSION).then_some(id)
 }
 
 /// Reads a request and takes it into its session. `fetch_max_bytes` is the broker's limit.

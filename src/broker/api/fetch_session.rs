@@ -102,6 +102,11 @@ pub struct Sessions {
     step: i32,
 }
 
+/// The shard, of so many, whose session this is.
+pub fn owner_of(session_id: i32, shards: usize) -> usize {
+    (session_id - 1).rem_euclid(shards as i32) as usize
+}
+
 impl Sessions {
     /// At most `limit` sessions on shard `shard` of `shards`.
     pub fn new(limit: usize, shard: usize, shards: usize) -> Self {

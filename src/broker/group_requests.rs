@@ -3,11 +3,10 @@
 //! A plan owns what it has read: a member may wait long for others, and must not hold up the
 //! requests of others by the room that its own takes.
 
-use super::connection::Connection;
-use super::requests::{Answer, Header, respond};
-use super::router::{Reply, Request};
-use super::state::Shard;
-use super::sync::{Receiver, oneshot};
+use super::calls::{AskGroup, AutoCreate, ListGroups};
+use super::requests::{Begun, GIVEN_UP, Header, Outcome};
+use super::state::State;
+use super::wait::{Receiver, oneshot};
 use crate::broker::api::{
     Response, delete_groups, describe_groups, find_coordinator, heartbeat, join_group, leave_group,
     list_groups, offset_commit, offset_delete, offset_fetch, sync_group,
@@ -19,20 +18,6 @@ use crate::wire::api_keys::ApiKey;
 use bytes::Bytes;
 use std::future::Future;
 use std::rc::Rc;
-
-/// A request that begins.
-pub struct Asked<'a> {
-    /// Of which shard.
-    pub shard: &'a Rc<Shard>,
-    /// On which connection.
-    pub connection: &'a Rc<Connection>,
-    /// Its header.
-    pub header: Header,
-    /// Its number on the connection.
-    pub number: u64,
-    /// What follows the header.
-    pub body: &'a Bytes,
-}
 
 /// Whether [`begin`] takes requests of this API.
 pub fn is_group(api: ApiKey) -> bool {
@@ -54,27 +39,35 @@ pub fn is_group(api: ApiKey) -> bool {
 
 /// Begins a request of one of the APIs of [`is_group`]. The coordinators are asked before this
 /// returns.
-pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
-    let Asked { shard, connection, header, body, .. } = *asked;
-    let (shard, version, image) = (shard.clone(), header.version, shard.image());
+pub fn begin(
+    state: &Rc<State>,
+    begun: Begun,
+    header: Header,
+    body: &Bytes,
+    client: Client<'_>,
+) -> Result<(), WireError> {
+    let (version, image) = (header.version, state.image());
+    let respond = Respond { state, begun };
+    let state = state.clone();
     match header.api_key {
         ApiKey::FIND_COORDINATOR => {
             let (body, found) = (body.clone(), find_coordinator::handle(body, version, &image)?);
-            asked.respond(async move {
+            respond.with(async move {
                 let mut found = found;
                 if let Some(topic) = found.create {
-                    shard.call(0, Request::AutoCreate(vec![topic.to_owned()])).await;
-                    found = find_coordinator::handle(&body, version, &shard.image())?;
+                    state.call(0, AutoCreate(vec![topic.to_owned()])).await;
+                    found = find_coordinator::handle(&body, version, &state.image())?;
                 }
                 Ok(Response::from_body(&header, found.response))
             });
         }
         ApiKey::JOIN_GROUP => {
-            let uuid = uuid::Uuid::new_v4().to_string();
-            let caller = join_group::Caller { client_id, host: connection.host(), uuid: &uuid };
+            let uuid = state.new_uuid().to_string();
+            let Client { id: client_id, host } = client;
+            let caller = join_group::Caller { client_id, host, uuid: &uuid };
             let request = group::Request::Join(join_group::plan(body, version, caller)?);
-            asked.respond(async move {
-                let group::Response::Join(it) = ask(&shard, request).await? else {
+            respond.with(async move {
+                let group::Response::Join(it) = ask(&state, request).await? else {
                     return mixed_up();
                 };
                 join_group::response(&header, &it)
@@ -82,12 +75,12 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
         }
         ApiKey::SYNC_GROUP => {
             let plan = sync_group::plan(body, version)?;
-            asked.respond(async move {
+            respond.with(async move {
                 let request = match plan {
                     Ok(sync) => group::Request::Sync(sync),
                     Err(refused) => return sync_group::response(&header, &refused),
                 };
-                let group::Response::Sync(it) = ask(&shard, request).await? else {
+                let group::Response::Sync(it) = ask(&state, request).await? else {
                     return mixed_up();
                 };
                 sync_group::response(&header, &it)
@@ -95,8 +88,8 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
         }
         ApiKey::HEARTBEAT => {
             let request = group::Request::Heartbeat(heartbeat::plan(body, version)?);
-            asked.respond(async move {
-                let group::Response::Heartbeat(it) = ask(&shard, request).await? else {
+            respond.with(async move {
+                let group::Response::Heartbeat(it) = ask(&state, request).await? else {
                     return mixed_up();
                 };
                 heartbeat::response(&header, it)
@@ -104,8 +97,8 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
         }
         ApiKey::LEAVE_GROUP => {
             let request = group::Request::Leave(leave_group::plan(body, version)?);
-            asked.respond(async move {
-                let group::Response::Leave(it) = ask(&shard, request).await? else {
+            respond.with(async move {
+                let group::Response::Leave(it) = ask(&state, request).await? else {
                     return mixed_up();
                 };
                 leave_group::response(&header, &it)
@@ -113,10 +106,10 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
         }
         ApiKey::OFFSET_COMMIT => {
             let mut plan = offset_commit::plan(body, version, &image)?;
-            asked.respond(async move {
+            respond.with(async move {
                 let Some(commit) = plan.commit.take() else { return plan.response(&header, None) };
                 let group::Response::Commit(it) =
-                    ask(&shard, group::Request::Commit(commit)).await?
+                    ask(&state, group::Request::Commit(commit)).await?
                 else {
                     return mixed_up();
                 };
@@ -125,12 +118,12 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
         }
         ApiKey::OFFSET_DELETE => {
             let plan = offset_delete::plan(body, version, &image)?;
-            asked.respond(async move {
+            respond.with(async move {
                 if let Some(error) = plan.refused {
                     return plan.response(&header, &DeletedOffsets::refused(&plan.delete, error));
                 }
                 let request = group::Request::DeleteOffsets(plan.delete.clone());
-                let group::Response::DeleteOffsets(it) = ask(&shard, request).await? else {
+                let group::Response::DeleteOffsets(it) = ask(&state, request).await? else {
                     return mixed_up();
                 };
                 plan.response(&header, &it)
@@ -138,22 +131,22 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
         }
         ApiKey::OFFSET_FETCH => {
             let plan = offset_fetch::plan(body, version, &image)?;
-            asked.respond(async move {
+            respond.with(async move {
                 let requests = plan.fetches().map(|it| group::Request::FetchOffsets(it.clone()));
                 let mut fetched = Vec::new();
-                for it in ask_all(&shard, requests).await? {
+                for it in ask_all(&state, requests).await? {
                     let group::Response::FetchOffsets(it) = it else { return mixed_up() };
                     fetched.push(it);
                 }
-                plan.response(&header, fetched, &shard.image())
+                plan.response(&header, fetched, &state.image())
             });
         }
         ApiKey::DESCRIBE_GROUPS => {
             let plan = describe_groups::plan(body, version)?;
-            asked.respond(async move {
+            respond.with(async move {
                 let requests = plan.groups.iter().map(|it| group::Request::Describe(it.clone()));
                 let mut described = Vec::new();
-                for it in ask_all(&shard, requests).await? {
+                for it in ask_all(&state, requests).await? {
                     let group::Response::Describe(it) = it else { return mixed_up() };
                     described.push(it);
                 }
@@ -162,11 +155,11 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
         }
         ApiKey::DELETE_GROUPS => {
             let groups = delete_groups::plan(body, version)?;
-            asked.respond(async move {
+            respond.with(async move {
                 let ids: Vec<String> = groups.iter().map(|it| it.group_id.clone()).collect();
                 let requests = groups.into_iter().map(group::Request::DeleteGroup);
                 let mut deleted = Vec::new();
-                for (id, it) in ids.into_iter().zip(ask_all(&shard, requests).await?) {
+                for (id, it) in ids.into_iter().zip(ask_all(&state, requests).await?) {
                     let group::Response::DeleteGroup(it) = it else { return mixed_up() };
                     deleted.push((id, it));
                 }
@@ -175,13 +168,12 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
         }
         ApiKey::LIST_GROUPS => {
             let list = list_groups::plan(body, version)?;
-            asked.respond(async move {
-                let all = 0..shard.common.shards;
+            respond.with(async move {
                 let calls: Vec<_> =
-                    all.map(|it| shard.call(it, Request::ListGroups(list.clone()))).collect();
+                    (0..state.shards).map(|it| state.call(it, ListGroups(list.clone()))).collect();
                 let mut listed = Ok(Vec::new());
                 for call in calls {
-                    let Some(Reply::Groups(more)) = call.await else { return Err(END) };
+                    let Some(more) = call.await else { return Err(GIVEN_UP) };
                     listed = listed.and_then(|mut groups: Vec<group::Listed>| {
                         groups.extend(more?);
                         Ok(groups)
@@ -195,50 +187,57 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
     Ok(())
 }
 
-/// A call ends without an answer only at the very end of the process, and the connection with it.
-const END: WireError = WireError::TooShort;
+/// Who asks.
+#[derive(Clone, Copy)]
+pub struct Client<'a> {
+    /// What it calls itself.
+    pub id: &'a str,
+    /// Its address without the port.
+    pub host: &'a str,
+}
 
 /// A coordinator answers in kind: anything else is a bug, and closes the connection.
-fn mixed_up() -> Answer {
+fn mixed_up() -> Outcome {
     unreachable!("the answer is of the request's kind")
 }
 
-impl Asked<'_> {
-    fn respond(&self, run: impl Future<Output = Answer> + 'static) {
-        respond(self.shard, self.connection, self.number, Vec::new(), run);
+struct Respond<'a> {
+    state: &'a Rc<State>,
+    begun: Begun,
+}
+
+impl Respond<'_> {
+    fn with(&self, run: impl Future<Output = Outcome> + 'static) {
+        // A plan owns what it has read, and a member may wait long for others.
+        self.state.release(self.begun);
+        self.state.respond(self.begun, run);
     }
 }
 
 /// Asks the group's coordinator. As far as that is on this shard, it has begun when this returns.
-fn start(shard: &Rc<Shard>, request: group::Request) -> Receiver<Reply> {
+fn start(state: &Rc<State>, request: group::Request) -> Receiver<group::Response> {
     let group_id = request.group_id().unwrap_or_default();
-    if let Some(tp) = find_coordinator::partition_of(group_id, &shard.image()) {
-        return shard.call(tp.shard(shard.common.shards), Request::Group(tp, request));
+    if let Some(tp) = find_coordinator::partition_of(group_id, &state.image()) {
+        return state.call(tp.shard(state.shards), AskGroup(tp, request));
     }
     let (tx, rx) = oneshot();
-    tx.send(Reply::Group(group::Response::refused(&request, ErrorCode::NOT_COORDINATOR)));
+    tx.send(group::Response::refused(&request, ErrorCode::NOT_COORDINATOR));
     rx
 }
 
-async fn ask(shard: &Rc<Shard>, request: group::Request) -> Result<group::Response, WireError> {
-    match start(shard, request).await {
-        Some(Reply::Group(response)) => Ok(response),
-        _ => Err(END),
-    }
+async fn ask(state: &Rc<State>, request: group::Request) -> Result<group::Response, WireError> {
+    start(state, request).await.ok_or(GIVEN_UP)
 }
 
 /// Asks all at once; answers in the order of the requests.
 async fn ask_all(
-    shard: &Rc<Shard>,
+    state: &Rc<State>,
     requests: impl Iterator<Item = group::Request>,
 ) -> Result<Vec<group::Response>, WireError> {
-    let calls: Vec<_> = requests.map(|it| start(shard, it)).collect();
+    let calls: Vec<_> = requests.map(|it| start(state, it)).collect();
     let mut responses = Vec::with_capacity(calls.len());
     for call in calls {
-        match call.await {
-            Some(Reply::Group(response)) => responses.push(response),
-            _ => return Err(END),
-        }
+        responses.push(call.await.ok_or(GIVEN_UP)?);
     }
     Ok(responses)
 }

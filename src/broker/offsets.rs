@@ -1,7 +1,7 @@
 //! Finding offsets in a partition of this shard.
 
-use super::logs::Progress;
-use super::state::Shard;
+use super::calls::{FindOffsets, ReplyTo, ShardId};
+use super::state::State;
 use crate::broker::api::data::{OffsetAnswer, OffsetQuery, ReadRequest};
 use crate::broker::api::list_offsets::{
     EARLIEST, EARLIEST_LOCAL, EARLIEST_PENDING_UPLOAD, LATEST, LATEST_TIERED, MAX_TIMESTAMP,
@@ -23,8 +23,27 @@ enum Search {
     Max,
 }
 
+impl State {
+    pub(super) fn serve_find_offsets(
+        self: &Rc<Self>,
+        call: FindOffsets,
+        _: ShardId,
+        to: ReplyTo<FindOffsets>,
+    ) {
+        let state = self.clone();
+        self.start(async move {
+            let mut answers = Vec::with_capacity(call.0.len());
+            for query in &call.0 {
+                answers.push(find(&state, query).await);
+                state.pause().await;
+            }
+            to.reply(answers);
+        });
+    }
+}
+
 /// Answers one query; may read from the disk.
-pub async fn find(shard: &Rc<Shard>, query: &OffsetQuery) -> OffsetAnswer {
+async fn find(state: &Rc<State>, query: &OffsetQuery) -> OffsetAnswer {
     let index = query.index;
     let answer = |timestamp, offset, leader_epoch| OffsetAnswer {
         index,
@@ -33,7 +52,7 @@ pub async fn find(shard: &Rc<Shard>, query: &OffsetQuery) -> OffsetAnswer {
         offset,
         leader_epoch,
     };
-    let state = shard.with_logs(|logs| {
+    let found = state.read_logs(|logs| {
         let Some((slot, core)) = logs.core(query.tp) else {
             return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         };
@@ -43,37 +62,38 @@ pub async fn find(shard: &Rc<Shard>, query: &OffsetQuery) -> OffsetAnswer {
         let earliest_epoch = core.epoch_for_offset(start).unwrap_or(-1);
         Ok((slot, upto, start, earliest_epoch, core.leader_epoch()))
     });
-    let (slot, upto, start, earliest_epoch, leader_epoch) = match state {
-        Ok(state) => state,
+    let (slot, upto, start, earliest_epoch, leader_epoch) = match found {
+        Ok(found) => found,
         Err(error) => return OffsetAnswer::failed(index, error),
     };
     let (search, from) = match query.timestamp {
         LATEST => return answer(-1, upto, leader_epoch),
         EARLIEST | EARLIEST_LOCAL => return answer(-1, start, earliest_epoch),
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => return answer(-1, -1, -1),
-        MAX_TIMESTAMP => match shard.with_logs(|logs| logs.engine.max_timestamp(slot)) {
+        MAX_TIMESTAMP => match state.read_logs(|logs| logs.engine.max_timestamp(slot)) {
             Some((timestamp, from)) if timestamp >= 0 => (Search::Max, from),
             _ => return answer(-1, -1, -1),
         },
         time => {
             let mut last = None;
-            while let Some(cold) = shard.with_logs(|logs| logs.engine.index_for_time(slot, time)) {
+            while let Some(cold) = state.read_logs(|logs| logs.engine.index_for_time(slot, time)) {
                 // An index that cannot be read is no more than slower.
                 if last == Some((cold.path.clone(), cold.pos)) {
                     break;
                 }
                 last = Some((cold.path.clone(), cold.pos));
-                shard.fill(cold).await;
-                if shard.with_logs(|logs| logs.core(query.tp).map(|(now, _)| now)) != Some(slot) {
+                // An index that cannot be read is no more than slower.
+                let _ = state.fill(cold).await;
+                if state.read_logs(|logs| logs.core(query.tp).map(|(now, _)| now)) != Some(slot) {
                     let gone = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
                     return OffsetAnswer::failed(index, gone);
                 }
             }
-            let hint = shard.with_logs(|logs| logs.engine.offset_hint_for_time(slot, time));
+            let hint = state.read_logs(|logs| logs.engine.offset_hint_for_time(slot, time));
             (Search::Time(time), hint)
         }
     };
-    match scan(shard, query, &search, from.max(start), upto).await {
+    match scan(state, query, &search, from.max(start), upto).await {
         Ok(Some((found, epoch))) => answer(found.timestamp, found.offset, epoch),
         Ok(None) => answer(-1, -1, -1),
         Err(error) => OffsetAnswer::failed(index, error),
@@ -81,7 +101,7 @@ pub async fn find(shard: &Rc<Shard>, query: &OffsetQuery) -> OffsetAnswer {
 }
 
 async fn scan(
-    shard: &Rc<Shard>,
+    state: &Rc<State>,
     query: &OffsetQuery,
     search: &Search,
     mut from: i64,
@@ -98,12 +118,7 @@ async fn scan(
             current_leader_epoch: -1,
             committed: query.committed,
         };
-        let result = loop {
-            match shard.with_logs(|logs| logs.read(&read, STEP, true)) {
-                Progress::Done(result) => break result,
-                Progress::Cold(cold) => shard.fill(cold).await,
-            }
-        };
+        let result = state.read_one(&read, STEP, true).await;
         if result.error.is_err() {
             return Err(result.error);
         }
@@ -136,7 +151,7 @@ async fn scan(
             break;
         }
         from = next;
-        glommio::yield_if_needed().await;
+        state.pause().await;
     }
     Ok(best)
 }

@@ -132,6 +132,7 @@ pub struct GroupLog {
     bytes: u64,
     /// Appends under way, oldest first.
     appends: VecDeque<Append>,
+    first_append: u64,
     next_append: u64,
     rewrite: Rewrite,
     held: VecDeque<Held>,
@@ -149,12 +150,18 @@ impl GroupLog {
             phase: Phase::Loading,
             bytes: 0,
             appends: VecDeque::new(),
+            first_append,
             next_append: first_append,
             rewrite: Rewrite::No,
             held: VecDeque::new(),
             rewrite_from_ms: i64::MIN,
             effects: Vec::new(),
         }
+    }
+
+    /// The number of its first append: no two logs of a shard have the same.
+    pub fn first_append(&self) -> u64 {
+        self.first_append
     }
 
     // ---- Loading ----

@@ -1,17 +1,16 @@
 //! The groups of one shard: a coordinator for each partition of `__consumer_offsets` that it owns.
 //! Loads them, carries out what they want, and lets their time pass.
 
+use super::calls::{Append, AskGroup, CountGroups, ListGroups, ReplyTo, ShardId, Trim};
 use super::figures::{GroupFigures, OffsetFigures};
 use super::group_log::{Action, Bounds, GroupLog, Place};
-use super::logs::ReplyTo;
-use super::router::{Appends, Reply, Request};
-use super::state::{Phase, Shard, now_ms};
-use super::sync::Event;
+use super::state::{Phase, State};
+use super::wait::Event;
 use crate::broker::api::data::{AppendRequest, ReadRequest, TrimRequest};
 use crate::controller::Image;
-use crate::group::{self, List, Record, Response, Settings, Ticket};
+use crate::group::{self, Record, Response, Settings, Ticket};
 use crate::types::topic_name::GROUP_STATE;
-use crate::types::{BrokerConfigs, ErrorCode, TopicPartition};
+use crate::types::{BrokerConfigs, ErrorCode, Now, TopicPartition};
 use crate::wire::records::{
     BatchBuilder, BatchHeader, Compression, DECOMPRESSED_BYTES_MAX, batches, records,
 };
@@ -19,16 +18,19 @@ use bytes::Bytes;
 use futures_lite::FutureExt;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 /// The most that a record needs beside its key and its value: lengths, deltas, counts.
 const RECORD_OVERHEAD: usize = 32;
+/// After an error a log is loaded again; the pause doubles from here, ms.
+const RELOAD_MS: i64 = 1000;
+/// The longest pause, ms.
+const RELOAD_MS_MAX: i64 = 60_000;
 
 /// A request that waits for its answer.
 struct Waiting {
-    to: ReplyTo,
+    to: ReplyTo<AskGroup>,
     tp: TopicPartition,
     /// It may wait for other members, for as long as they like.
     on_others: bool,
@@ -51,11 +53,11 @@ pub struct Groups {
     bounds: Bounds,
     /// Coordinators made so far.
     made: Cell<u64>,
-    /// When this was made: by the clock on the wall, ms, and by the one that nobody sets.
-    begun: (i64, Instant),
+    /// What the wall clock showed when the monotonic one began.
+    origin_ms: i64,
 }
 
-fn settings_of(configs: &BrokerConfigs) -> Settings {
+fn settings_of(configs: &BrokerConfigs, hash_seed: u64) -> Settings {
     let kafkas = Settings::default();
     let number = |name: &str| configs.number(name);
     let int = |name: &str, default: i32| number(name).map_or(default, |it| it as i32);
@@ -81,7 +83,7 @@ fn settings_of(configs: &BrokerConfigs) -> Settings {
             "offset.metadata.max.bytes",
             kafkas.offset_metadata_max_bytes,
         ),
-        hash_seed: uuid::Uuid::new_v4().as_u64_pair().0,
+        hash_seed,
     }
 }
 
@@ -120,7 +122,7 @@ fn to_batches(
 
 impl Groups {
     /// No groups yet.
-    pub fn new(configs: &BrokerConfigs) -> Self {
+    pub fn new(configs: &BrokerConfigs, hash_seed: u64, now: Now) -> Self {
         let load_bytes = configs.number("offsets.load.buffer.size").unwrap_or(5 << 20);
         Self {
             logs: RefCell::default(),
@@ -130,19 +132,12 @@ impl Groups {
             acting: Cell::new(false),
             armed_ms: Cell::new(i64::MAX),
             rearm: Event::default(),
-            settings: settings_of(configs),
+            settings: settings_of(configs, hash_seed),
             load_bytes: usize::try_from(load_bytes).unwrap_or(5 << 20),
             bounds: Bounds::default(),
             made: Cell::new(0),
-            begun: (now_ms(), Instant::now()),
+            origin_ms: now.wall_ms - now.monotonic_ms,
         }
-    }
-
-    /// The time, ms since 1970, which runs on evenly when the clock is set: sessions are measured by
-    /// it.
-    fn now_ms(&self) -> i64 {
-        let (wall_ms, since) = self.begun;
-        wall_ms + since.elapsed().as_millis() as i64
     }
 
     /// A log to be loaded. No two count their appends alike: what one has under way may end when
@@ -153,14 +148,21 @@ impl Groups {
         GroupLog::new(self.settings.clone(), self.bounds, made << 32)
     }
 
+    /// Forgets all who wait.
+    pub(super) fn clear(&self) {
+        let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
+        drop(waiting);
+        self.logs.borrow_mut().clear();
+    }
+
     fn next_deadline(&self) -> Option<i64> {
         self.logs.borrow().values().filter_map(GroupLog::next_deadline).min()
     }
 }
 
-impl Shard {
+impl State {
     /// Takes over metadata: coordinators follow the partitions of their topic.
-    pub fn apply_groups(self: &Rc<Self>, before: &Image, image: &Image) {
+    pub(super) fn apply_groups(self: &Rc<Self>, before: &Image, image: &Image) {
         let topic = image.topic(GROUP_STATE);
         let gone: Vec<TopicPartition> = {
             let mut logs = self.groups.logs.borrow_mut();
@@ -181,14 +183,14 @@ impl Shard {
             let Some(topic) = before.topic_by_id(id) else { continue };
             for tp in self.group_logs() {
                 self.step(tp, |log, out| {
-                    log.topic_deleted(self.groups.now_ms(), &topic.name, id, out);
+                    log.topic_deleted(self.group_ms(), &topic.name, id, out);
                 });
             }
         }
         let Some(topic) = topic else { return };
         for (partition, state) in (0..).zip(topic.partitions.iter()) {
             let tp = TopicPartition { topic: topic.id, partition };
-            let mine = tp.shard(self.common.shards) == self.id && state.leader == image.node_id;
+            let mine = tp.shard(self.shards) == self.id && state.leader == image.node_id;
             if mine && !self.groups.logs.borrow().contains_key(&tp) {
                 self.open_group_log(tp);
             }
@@ -204,14 +206,13 @@ impl Shard {
     fn step(self: &Rc<Self>, tp: TopicPartition, f: impl FnOnce(&mut GroupLog, &mut Vec<Action>)) {
         let mut out = Vec::new();
         let done = match self.groups.logs.borrow_mut().get_mut(&tp) {
-            Some(log) => catch_unwind(AssertUnwindSafe(|| f(log, &mut out))),
+            Some(log) => self.contain(|| f(log, &mut out)),
             None => return,
         };
-        if done.is_ok() {
+        if done.is_some() {
             self.act(tp, out);
             return;
         }
-        self.count_panic();
         tracing::error!(partition = tp.partition, "a bug in a group coordinator: loading it again");
         self.open_group_log(tp);
         self.refuse_groups(|it| it.tp == tp);
@@ -221,51 +222,66 @@ impl Shard {
 
     /// Puts a new coordinator in its place, and loads it.
     fn open_group_log(self: &Rc<Self>, tp: TopicPartition) {
-        self.groups.logs.borrow_mut().insert(tp, self.groups.make_log());
-        let empty = self.with_logs(|logs| {
+        let log = self.groups.make_log();
+        let made = log.first_append();
+        self.groups.logs.borrow_mut().insert(tp, log);
+        let empty = self.read_logs(|logs| {
             logs.core(tp).is_some_and(|(_, core)| core.log_end() == core.log_start())
         });
         if empty {
             self.loaded(tp);
             return;
         }
-        let shard = self.clone();
-        let load = async move {
-            let loading = AssertUnwindSafe(shard.clone().load(tp)).catch_unwind();
-            let result = loading.await.unwrap_or_else(|_| {
-                shard.count_panic();
-                Err("a bug in loading it".to_owned())
-            });
-            let Err(why) = result else { return };
-            tracing::error!("the groups of {GROUP_STATE}-{} cannot be loaded: {why}", tp.partition);
-            if let Some(log) = shard.groups.logs.borrow_mut().get_mut(&tp) {
-                log.broken();
+        let state = self.clone();
+        self.start(async move {
+            let mut pause_ms = RELOAD_MS;
+            while let Err(why) = state.load(tp).await {
+                tracing::error!(
+                    "the groups of {GROUP_STATE}-{} cannot be loaded, next try in {} s: {why}",
+                    tp.partition,
+                    pause_ms / 1000
+                );
+                let again = {
+                    let mut logs = state.groups.logs.borrow_mut();
+                    let log = logs.get_mut(&tp).filter(|it| it.first_append() == made);
+                    log.map(GroupLog::broken).is_some()
+                };
+                if !again {
+                    return;
+                }
+                state.sleep(pause_ms).await;
+                pause_ms = (pause_ms * 2).min(RELOAD_MS_MAX);
+                let mut logs = state.groups.logs.borrow_mut();
+                let Some(log) = logs.get_mut(&tp).filter(|it| it.first_append() == made) else {
+                    return;
+                };
+                // What was loaded before the error is not loaded twice.
+                *log = GroupLog::new(state.groups.settings.clone(), state.groups.bounds, made);
             }
-        };
-        glommio::spawn_local(load).detach();
+        });
     }
 
     fn loaded(self: &Rc<Self>, tp: TopicPartition) {
         let image = self.image();
-        let mut out = Vec::new();
-        if let Some(log) = self.groups.logs.borrow_mut().get_mut(&tp) {
-            log.loaded(self.groups.now_ms(), &image, &mut out);
-        }
-        self.act(tp, out);
+        self.step(tp, |log, out| log.loaded(self.group_ms(), &image, out));
     }
 
     /// Reads a log from its start to its end.
-    async fn load(self: Rc<Self>, tp: TopicPartition) -> Result<(), String> {
-        let begun = std::time::Instant::now();
-        let records = self.load_records(tp).await?;
+    async fn load(self: &Rc<Self>, tp: TopicPartition) -> Result<(), String> {
+        let begun = self.ticks();
+        let loading = AssertUnwindSafe(self.load_records(tp)).catch_unwind();
+        let records = loading.await.unwrap_or_else(|_| {
+            self.panicked();
+            Err("a bug in loading it".to_owned())
+        })?;
         self.loaded(tp);
-        let ms = begun.elapsed().as_millis() as u64;
+        let ms = self.ns(begun, self.ticks()) / 1_000_000;
         tracing::debug!(partition = tp.partition, records, ms, "groups loaded");
         Ok(())
     }
 
     async fn load_records(self: &Rc<Self>, tp: TopicPartition) -> Result<u64, String> {
-        let start = self.with_logs(|logs| logs.core(tp).map(|(_, core)| core.log_start()));
+        let start = self.read_logs(|logs| logs.core(tp).map(|(_, core)| core.log_start()));
         let start = start.ok_or("there is no such partition")?;
         let (mut offset, mut count) = (start, 0);
         loop {
@@ -278,7 +294,7 @@ impl Shard {
                 current_leader_epoch: -1,
                 committed: false,
             };
-            let result = self.read_all(&[read], max_bytes).await.remove(0);
+            let result = self.read_one(&read, max_bytes, true).await;
             if result.error.is_err() {
                 return Err(result.error.to_string());
             }
@@ -292,7 +308,7 @@ impl Shard {
                         count += load_batch(log, &header, batch, start)?;
                     }
                     offset = header.next_offset();
-                    glommio::yield_if_needed().await;
+                    self.pause().await;
                 }
             }
             if offset == from {
@@ -303,39 +319,72 @@ impl Shard {
 
     // ---- Serving ----
 
-    /// Asks the coordinator of a partition.
-    pub fn ask_group(self: &Rc<Self>, tp: TopicPartition, request: group::Request, to: ReplyTo) {
+    pub(super) fn serve_ask_group(
+        self: &Rc<Self>,
+        call: AskGroup,
+        _: ShardId,
+        to: ReplyTo<AskGroup>,
+    ) {
+        let AskGroup(tp, request) = call;
         let on_others = matches!(request, group::Request::Join(_) | group::Request::Sync(_));
         let refused = Response::refused(&request, ErrorCode::NOT_COORDINATOR);
         // Whoever waits for others holds up the end.
         let ends = on_others && self.phase.get() != Phase::Serving;
         if ends || !self.groups.logs.borrow().contains_key(&tp) {
-            self.reply(to, Reply::Group(refused));
+            to.reply(refused);
             return;
         }
         let ticket = self.groups.next_ticket.get();
         self.groups.next_ticket.set(ticket + 1);
         let waiting = Waiting { to, tp, on_others, refused };
         self.groups.waiting.borrow_mut().insert(ticket, waiting);
-        self.step(tp, |log, out| log.request(self.groups.now_ms(), ticket, request, out));
+        self.step(tp, |log, out| log.request(self.group_ms(), ticket, request, out));
     }
 
-    /// The groups of all coordinators here.
-    pub fn list_groups(&self, list: &List) -> Result<Vec<group::Listed>, ErrorCode> {
-        let mut listed = Vec::new();
-        for log in self.groups.logs.borrow_mut().values_mut() {
-            listed.extend(log.list(self.groups.now_ms(), list)?);
-        }
-        Ok(listed)
+    pub(super) fn serve_list_groups(
+        self: &Rc<Self>,
+        call: ListGroups,
+        _: ShardId,
+        to: ReplyTo<ListGroups>,
+    ) {
+        let ListGroups(list) = call;
+        let state = self.clone();
+        self.start(async move {
+            let mut all = Vec::new();
+            for tp in state.group_logs() {
+                let now_ms = state.group_ms();
+                let listed = match state.groups.logs.borrow_mut().get_mut(&tp) {
+                    Some(log) => log.list(now_ms, &list),
+                    None => continue,
+                };
+                match listed {
+                    Ok(listed) => all.extend(listed),
+                    Err(error) => return to.reply(Err(error)),
+                }
+                state.pause().await;
+            }
+            to.reply(Ok(all));
+        });
+    }
+
+    pub(super) fn serve_count_groups(
+        self: &Rc<Self>,
+        _: CountGroups,
+        _: ShardId,
+        to: ReplyTo<CountGroups>,
+    ) {
+        let state = self.clone();
+        self.start(async move { to.reply(state.group_figures().await) });
     }
 
     /// Answers those that wait and are such that there is no coordinator.
     fn refuse_groups(&self, which: impl Fn(&Waiting) -> bool) {
         let mut waiting = self.groups.waiting.borrow_mut();
-        let refused: Vec<Waiting> = waiting.extract_if(|_, it| which(it)).map(|it| it.1).collect();
+        let mut refused: Vec<(Ticket, Waiting)> = waiting.extract_if(|_, it| which(it)).collect();
         drop(waiting);
-        for it in refused {
-            self.reply(it.to, Reply::Group(it.refused));
+        refused.sort_unstable_by_key(|(ticket, _)| *ticket);
+        for (_, it) in refused {
+            it.to.reply(it.refused);
         }
     }
 
@@ -353,7 +402,7 @@ impl Shard {
                 Action::Reply { ticket, response } => {
                     let waiting = groups.waiting.borrow_mut().remove(&ticket);
                     if let Some(it) = waiting {
-                        self.reply(it.to, Reply::Group(response));
+                        it.to.reply(response);
                     }
                 }
                 Action::Append { append, records } => self.append_group(tp, append, &records),
@@ -372,7 +421,7 @@ impl Shard {
         let image = self.image();
         let max_bytes = image.topic_by_id(tp.topic).map(|it| it.config.max_message_bytes as usize);
         let batches = match max_bytes {
-            Some(max_bytes) => to_batches(records, max_bytes, self.groups.now_ms()),
+            Some(max_bytes) => to_batches(records, max_bytes, self.group_ms()),
             None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
         };
         let batches = match batches {
@@ -380,25 +429,22 @@ impl Shard {
             Err(error) => return self.group_appended(tp, append, Err(error)),
         };
         let bytes = batches.iter().map(|(batch, _)| batch.len() as u64).sum();
-        let appends = (0..).zip(batches).map(|(index, (batch, header))| AppendRequest {
+        let batches = (0..).zip(batches).map(|(index, (batch, header))| AppendRequest {
             index,
             tp,
             batch,
             header,
             log_append_time: None,
         });
-        let shard = self.clone();
-        self.ask(
-            self.id,
-            Request::Append(Appends { appends: appends.collect(), routed: self.mark() }),
-            move |reply| {
-                let Reply::Appended(results, _) = reply else { return };
-                let failed = results.iter().map(|it| it.error).find(|it| it.is_err());
-                let base_offset = results.first().map_or(-1, |it| it.base_offset);
-                let result = failed.map_or(Ok(Place { base_offset, bytes }), Err);
-                shard.group_appended(tp, append, result);
-            },
-        );
+        let call = Append { batches: batches.collect(), routed: self.mark() };
+        let state = self.clone();
+        self.ask(self.id, call, move |reply| {
+            let Some(reply) = reply else { return };
+            let failed = reply.results.iter().map(|it| it.error).find(|it| it.is_err());
+            let base_offset = reply.results.first().map_or(-1, |it| it.base_offset);
+            let result = failed.map_or(Ok(Place { base_offset, bytes }), Err);
+            state.group_appended(tp, append, result);
+        });
     }
 
     fn group_appended(
@@ -407,35 +453,39 @@ impl Shard {
         append: u64,
         result: Result<Place, ErrorCode>,
     ) {
-        self.step(tp, |log, out| log.appended(self.groups.now_ms(), append, result, out));
+        self.step(tp, |log, out| log.appended(self.group_ms(), append, result, out));
     }
 
     fn trim_group(self: &Rc<Self>, tp: TopicPartition, offset: i64) {
-        let shard = self.clone();
+        let state = self.clone();
         let trim = TrimRequest { index: 0, tp, offset };
-        self.ask(self.id, Request::Trim(vec![trim]), move |reply| {
-            let Reply::Trimmed(results) = reply else { return };
+        self.ask(self.id, Trim(vec![trim]), move |reply| {
+            let Some(results) = reply else { return };
             let error = results.first().map_or(ErrorCode::UNKNOWN_SERVER_ERROR, |it| it.error);
             let result = if error.is_err() { Err(error) } else { Ok(()) };
             tracing::debug!(partition = tp.partition, ?result, "groups rewritten");
-            shard.step(tp, |log, out| log.trimmed(shard.groups.now_ms(), result, out));
+            state.step(tp, |log, out| log.trimmed(state.group_ms(), result, out));
         });
     }
 
     // ---- Time ----
 
+    /// The time, ms since 1970, which runs on evenly when the clock is set: sessions are measured by
+    /// it.
+    fn group_ms(&self) -> i64 {
+        self.groups.origin_ms + self.monotonic_ms()
+    }
+
     /// Lets the time of groups pass, for ever.
-    pub async fn run_groups(self: Rc<Self>) {
+    pub(super) async fn run_groups(self: Rc<Self>) {
         let groups = &self.groups;
         loop {
             let next = groups.next_deadline().unwrap_or(i64::MAX);
             groups.armed_ms.set(next);
-            let left = next.saturating_sub(groups.now_ms());
+            let left = next.saturating_sub(self.group_ms());
             if left > 0 {
                 let earlier = groups.rearm.until(|| groups.armed_ms.get() == i64::MIN);
-                // Not even a month: a timer of thousands of years is no timer.
-                let left = Duration::from_millis(left.min(1 << 31) as u64);
-                earlier.or(glommio::timer::sleep(left)).await;
+                earlier.or(self.sleep(left)).await;
                 continue;
             }
             for tp in self.group_logs() {
@@ -443,22 +493,22 @@ impl Shard {
                 if self.phase.get() != Phase::Serving {
                     return;
                 }
-                self.step(tp, |log, out| log.tick(self.groups.now_ms(), out));
+                self.step(tp, |log, out| log.tick(self.group_ms(), out));
+                self.pause().await;
             }
-            glommio::yield_if_needed().await;
         }
     }
 
     /// The end is near: those who wait for others are answered, and no rewrite goes on.
-    pub fn drain_groups(self: &Rc<Self>) {
+    pub(super) fn drain_groups(self: &Rc<Self>) {
         self.refuse_groups(|it| it.on_others);
         for tp in self.group_logs() {
-            self.step(tp, |log, out| log.stop_rewriting(self.groups.now_ms(), out));
+            self.step(tp, |log, out| log.stop_rewriting(self.group_ms(), out));
         }
     }
 
     /// What is known of each group here, with pauses for others.
-    pub async fn group_figures(self: &Rc<Self>) -> Vec<GroupFigures> {
+    async fn group_figures(self: &Rc<Self>) -> Vec<GroupFigures> {
         let mut figures: Vec<GroupFigures> = Vec::new();
         for tp in self.group_logs() {
             if let Some(log) = self.groups.logs.borrow().get(&tp) {
@@ -485,7 +535,7 @@ impl Shard {
                     }
                 }
             }
-            glommio::yield_if_needed().await;
+            self.pause().await;
         }
         figures
     }

@@ -1,7 +1,7 @@
 //! The partitions of one shard: their cores, the engine that keeps their records, and who waits for
 //! what. Synchronous: what is to be told to others comes out as [`Outbox`].
 
-use super::router::{Appends, Notice, Reply, Trace};
+use super::calls::{Append as AppendCall, AppendReply, Notice, ReplyTo, ShardId, Trace, Trim};
 use crate::broker::api::data::{
     AppendRequest, Appended, EpochAnswer, EpochQuery, LogSize, ReadRequest, ReadResult,
     TrimRequest, Trimmed,
@@ -17,21 +17,15 @@ use slab::Slab;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-/// Where an answer goes.
-pub enum ReplyTo {
-    /// To this shard.
-    Local(Box<dyn FnOnce(Reply)>),
-    /// To the call of that number, of that shard.
-    Remote(usize, u64),
-}
-
 /// What is to be told when the borrow of [`Logs`] is over.
 #[derive(Default)]
 pub struct Outbox {
-    /// Answers.
-    pub replies: Vec<(ReplyTo, Reply)>,
+    /// Answers to appends.
+    pub appended: Vec<(ReplyTo<AppendCall>, AppendReply)>,
+    /// Answers to deletions of records.
+    pub trimmed: Vec<(ReplyTo<Trim>, Vec<Trimmed>)>,
     /// Notices, by shard.
-    pub notices: Vec<(usize, Notice)>,
+    pub notices: Vec<(ShardId, Notice)>,
     /// The process must end: why.
     pub fatal: Option<String>,
 }
@@ -51,11 +45,35 @@ struct Part {
 }
 
 /// What the engine's tokens stand for.
-enum Task {
-    Append { left: usize, results: Vec<Appended>, trace: Trace, reply: ReplyTo },
-    Trim { left: usize, results: Vec<Trimmed>, slots: Vec<(Slot, i64)>, reply: ReplyTo },
+pub enum Task {
+    /// Batches of one request.
+    Append {
+        /// Those that are not durable yet.
+        left: usize,
+        /// How each ended, or will have.
+        results: Vec<Appended>,
+        /// When what happened.
+        trace: Trace,
+        /// Who waits.
+        reply: ReplyTo<AppendCall>,
+    },
+    /// Records to delete.
+    Trim {
+        /// Partitions of which it is not durable yet.
+        left: usize,
+        /// By partition.
+        results: Vec<Trimmed>,
+        /// Their new log starts.
+        slots: Vec<(Slot, i64)>,
+        /// Who waits.
+        reply: ReplyTo<Trim>,
+    },
+    /// A log to drop.
     Drop,
 }
+
+/// An append that waits for room: when it arrived, in ticks, and who waits for it.
+pub type Deferred = (AppendCall, u64, ReplyTo<AppendCall>);
 
 struct Waiter {
     shard: usize,
@@ -81,7 +99,7 @@ pub struct Logs {
     waiters: Slab<Waiter>,
     waiter_keys: HashMap<(usize, u64), usize>,
     /// Appends for which there is no room now, in order.
-    deferred: VecDeque<(Appends, u64, ReplyTo)>,
+    deferred: VecDeque<Deferred>,
     /// Logs of deleted topics that are not gone yet.
     dropping: HashSet<TopicPartition>,
     shard: usize,
@@ -196,58 +214,54 @@ impl Logs {
         self.parts[slot.index()].as_mut().expect("an open partition")
     }
 
-    /// Appends, or keeps the batches until there is room. They `arrived` then, in ticks.
+    /// Appends, or keeps the batches until there is room, in memory or on the disk. They `arrived`
+    /// then, in ticks.
     pub fn append(
         &mut self,
-        appends: Appends,
+        call: AppendCall,
         arrived: u64,
-        reply: ReplyTo,
+        reply: ReplyTo<AppendCall>,
         now_ms: i64,
         out: &mut Outbox,
     ) {
-        if self.engine.disk_is_full() {
-            let full =
-                |it: &AppendRequest| Appended::failed(it.index, ErrorCode::KAFKA_STORAGE_ERROR);
-            let results = appends.appends.iter().map(full).collect();
-            out.replies.push((reply, Reply::Appended(results, Trace::default())));
-        } else if self.deferred.is_empty() && self.engine.admits() {
-            self.append_now(appends, arrived, reply, now_ms, out);
+        let room = self.engine.admits() && !self.engine.disk_is_full();
+        if room && self.deferred.is_empty() {
+            self.append_now(call, arrived, reply, now_ms, out);
         } else {
-            self.deferred.push_back((appends, arrived, reply));
+            self.deferred.push_back((call, arrived, reply));
         }
     }
 
-    /// Appends what had to wait, as far as there is room now.
+    /// Appends what had to wait, as far as there is room now; refuses it where the disk is full. To
+    /// be called only when the disk's space was looked at since [`append`](Self::append).
     pub fn retry(&mut self, now_ms: i64, out: &mut Outbox) {
         while !self.deferred.is_empty() && (self.engine.admits() || self.engine.disk_is_full()) {
-            let Some((appends, arrived, reply)) = self.deferred.pop_front() else { break };
+            let Some((call, arrived, reply)) = self.deferred.pop_front() else { break };
             if self.engine.disk_is_full() {
-                let results = appends
-                    .appends
-                    .iter()
-                    .map(|it| Appended::failed(it.index, ErrorCode::KAFKA_STORAGE_ERROR))
-                    .collect();
-                out.replies.push((reply, Reply::Appended(results, Trace::default())));
+                let full =
+                    |it: &AppendRequest| Appended::failed(it.index, ErrorCode::KAFKA_STORAGE_ERROR);
+                let results = call.batches.iter().map(full).collect();
+                out.appended.push((reply, AppendReply { results, trace: Trace::default() }));
             } else {
-                self.append_now(appends, arrived, reply, now_ms, out);
+                self.append_now(call, arrived, reply, now_ms, out);
             }
         }
     }
 
     fn append_now(
         &mut self,
-        Appends { appends, routed }: Appends,
+        AppendCall { batches, routed }: AppendCall,
         arrived: u64,
-        reply: ReplyTo,
+        reply: ReplyTo<AppendCall>,
         now_ms: i64,
         out: &mut Outbox,
     ) {
-        let results = Vec::with_capacity(appends.len());
+        let results = Vec::with_capacity(batches.len());
         let trace = Trace { routed, arrived, moments: Moments::default() };
         // One more is left until all are started.
         let key = self.tasks.insert(Task::Append { left: 1, results, trace, reply });
-        for append in appends {
-            let (result, waits) = self.append_one(append, key, now_ms);
+        for batch in batches {
+            let (result, waits) = self.append_one(batch, key, now_ms);
             let Task::Append { left, results, .. } = &mut self.tasks[key] else {
                 unreachable!("just inserted")
             };
@@ -308,12 +322,12 @@ impl Logs {
         if *left == 0
             && let Task::Append { results, trace, reply, .. } = self.tasks.remove(key)
         {
-            out.replies.push((reply, Reply::Appended(results, trace)));
+            out.appended.push((reply, AppendReply { results, trace }));
         }
     }
 
     /// Deletes records.
-    pub fn trim(&mut self, trims: &[TrimRequest], reply: ReplyTo, out: &mut Outbox) {
+    pub fn trim(&mut self, trims: &[TrimRequest], reply: ReplyTo<Trim>, out: &mut Outbox) {
         let key = self.tasks.insert(Task::Trim {
             left: 1,
             results: Vec::new(),
@@ -366,7 +380,7 @@ impl Logs {
                             part.core.advance_log_start(offset);
                         }
                     }
-                    out.replies.push((reply, Reply::Trimmed(results)));
+                    out.trimmed.push((reply, results));
                 }
             }
             Some(Task::Drop) => {
@@ -562,6 +576,11 @@ impl Logs {
         for part in self.parts.iter_mut().flatten() {
             part.core.expire_producers(now_ms, expiration_ms);
         }
+    }
+
+    /// Takes out all that is under way: nobody is to hear of it.
+    pub fn take_tasks(&mut self) -> (Slab<Task>, VecDeque<Deferred>) {
+        (std::mem::take(&mut self.tasks), std::mem::take(&mut self.deferred))
     }
 
     /// Nothing is under way for anybody.

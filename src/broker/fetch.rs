@@ -1,0 +1,147 @@
+//! Fetch: asks the owners of the partitions, and waits until there is enough.
+//!
+//! A session belongs to one shard, which its id names. A request in a session of another shard is
+//! answered there, whole, and its answer comes back.
+
+use super::calls::{FetchInSession, Notice, Read, ReadReply, ReplyTo, ShardId};
+use super::requests::{Begun, GIVEN_UP, Header, Outcome, by_owner};
+use super::state::{Phase, State};
+use super::waits::Hears;
+use crate::broker::api::data::{ReadRequest, ReadResult};
+use crate::broker::api::fetch::{self, Plan};
+use crate::broker::api::fetch_session;
+use crate::wire::WireError;
+use bytes::Bytes;
+use futures_lite::FutureExt;
+use std::rc::Rc;
+
+/// Where less of the memory budget than one part in so many is left, a fetch waits before it reads:
+/// an answer without records would only make its client ask again at once.
+const BUDGET_SHARE_MIN: usize = 64;
+/// While it waits for memory, a fetch looks again after so long, ms: the budget is shared by all
+/// threads of the process, and tells nobody when it grows.
+const BUDGET_LOOK_MS: i64 = 10;
+
+/// Begins a request of a client.
+pub fn begin(
+    state: &Rc<State>,
+    begun: Begun,
+    header: Header,
+    body: Bytes,
+) -> Result<(), WireError> {
+    let session = fetch::session_id(&body, header.version);
+    let owner = session.map_or(state.id, |id| fetch_session::owner_of(id, state.shards));
+    if owner == state.id {
+        let plan = plan(state, header, &body)?;
+        // The plan owns what it has read, and may wait long.
+        state.release(begun);
+        let hears = Hears::Connection(begun.connection);
+        state.respond(begun, run(state.clone(), header, plan, hears));
+        return Ok(());
+    }
+    let hears = Hears::Connection(begun.connection);
+    let (wait, over) = state.waits.begin(hears);
+    let (tx, rx) = super::wait::oneshot();
+    let number = state.ask(owner, FetchInSession { header, body }, move |reply| {
+        if let Some(reply) = reply {
+            tx.send(reply);
+        }
+    });
+    state.release(begun);
+    let state_2 = state.clone();
+    state.respond(begun, async move {
+        let mut rx = rx;
+        let gone = async {
+            over.over.raised().await;
+            None
+        };
+        let mut answer = async { Some((&mut rx).await) }.or(gone).await;
+        if answer.is_none() {
+            if let Some(number) = number {
+                state_2.tell(owner, Notice::HungUp(number));
+            }
+            answer = Some(rx.await);
+        }
+        state_2.waits.end(hears, wait);
+        answer.flatten().ok_or(GIVEN_UP)?
+    });
+    Ok(())
+}
+
+fn plan(state: &State, header: Header, body: &Bytes) -> Result<Plan, WireError> {
+    let image = state.image();
+    let max = image.broker_configs.number("fetch.max.bytes").unwrap_or(55 << 20);
+    // What is sent stays in memory until the client has taken it.
+    let max = usize::try_from(max).unwrap_or(0).min(state.budget.limit() / 4);
+    let mut sessions = state.sessions.borrow_mut();
+    fetch::plan(body, header.version, &mut sessions, &image, max, state.monotonic_ms())
+}
+
+/// Reads until there is enough, or no time left.
+async fn run(state: Rc<State>, header: Header, plan: Plan, hears: Hears) -> Outcome {
+    let wait_ms = i64::try_from(plan.max_wait_ms).unwrap_or(i64::MAX);
+    let deadline = state.monotonic_ms().saturating_add(wait_ms);
+    let (id, wait) = state.waits.begin(hears);
+    let in_time = || {
+        state.monotonic_ms() < deadline
+            && state.phase.get() == Phase::Serving
+            && !wait.over.is_raised()
+    };
+    while in_time() && state.budget.left() < state.budget.limit() / BUDGET_SHARE_MIN {
+        wait.over.raised().or(state.sleep(BUDGET_LOOK_MS)).await;
+    }
+    let max_bytes = plan.max_bytes.min(state.budget.left() / 4);
+    let results = loop {
+        wait.more.lower();
+        let image = state.image();
+        let groups = by_owner(plan.reads(&image), state.shards, |it: &ReadRequest| it.tp);
+        // No single shard can tell when several together have enough: the first step of any tells.
+        let need = if groups.len() == 1 { plan.min_bytes.max(1) } else { 1 };
+        let waiter = (in_time() && plan.min_bytes > 0).then_some((id, need));
+        let mut asked = Vec::with_capacity(groups.len());
+        for (owner, reads) in groups {
+            asked.push((owner, state.call(owner, Read { reads, max_bytes, waiter })));
+        }
+        let (mut results, mut waits): (Vec<ReadResult>, Vec<ShardId>) = Default::default();
+        for (owner, call) in asked {
+            if let Some(ReadReply { results: more, noted }) = call.await {
+                results.extend(more);
+                waits.extend(noted.then_some(owner));
+            }
+        }
+        results.sort_by_key(|it| it.index);
+        let enough = waiter.is_none() || plan.is_satisfied(&results);
+        if !enough {
+            let over = wait.over.raised().or(state.timers.sleep_until(deadline));
+            wait.more.raised().or(over).await;
+        }
+        for owner in waits {
+            state.tell(owner, Notice::Forget(id));
+        }
+        if enough {
+            break results;
+        }
+    };
+    state.waits.end(hears, id);
+    let mut sessions = state.sessions.borrow_mut();
+    plan.response(&header, results, &mut sessions, &state.image(), state.monotonic_ms())
+}
+
+impl State {
+    pub(super) fn serve_fetch_in_session(
+        self: &Rc<Self>,
+        call: FetchInSession,
+        asker: ShardId,
+        to: ReplyTo<FetchInSession>,
+    ) {
+        let FetchInSession { header, body } = call;
+        let Some(plan) = self.contain(|| plan(self, header, &body)) else { return };
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(e) => return to.reply(Err(e)),
+        };
+        let hears = Hears::Call(asker, to.number().unwrap_or_default());
+        let state = self.clone();
+        self.start(async move { to.reply(run(state, header, plan, hears).await) });
+    }
+}

@@ -1,0 +1,297 @@
+//! From a request's frame to its answer: what each API does with the shards.
+
+use super::calls::{
+    AutoCreate, Call, ChangeMetadata, FindEpochEnds, FindOffsets, ShardId, Sizes, TakeProducerIds,
+    Trim,
+};
+use super::connection::ConnectionId;
+use super::state::State;
+use super::{fetch, group_requests, produce};
+use crate::broker::api::{
+    self, Body, Response, admin, api_versions, delete_records, describe_cluster, describe_configs,
+    describe_log_dirs, describe_topic_partitions, init_producer_id, list_config_resources,
+    list_offsets, metadata, offset_for_leader_epoch,
+};
+use crate::types::{ErrorCode, TopicPartition};
+use crate::wire::api_keys::{ApiKey, supported};
+use crate::wire::header::{RequestHeader, decode_request};
+use crate::wire::{Reader, WireError};
+use bytes::Bytes;
+use futures_lite::FutureExt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+
+/// The header of a request, without what it borrows.
+pub(super) type Header = RequestHeader<'static>;
+/// How a request ends.
+pub(super) type Outcome = Result<Response, WireError>;
+/// A shard has given up a call, by a bug that it has logged.
+pub(super) const GIVEN_UP: WireError = WireError::TooShort;
+
+/// A request that has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// On which connection.
+    pub connection: ConnectionId,
+    /// Its number there.
+    pub number: u64,
+    /// When the kernel handed over the last of it, in ticks.
+    pub received: u64,
+}
+
+/// A request that is to begin.
+#[derive(Clone, Debug)]
+pub struct Arrived {
+    /// Whose.
+    pub begun: Begun,
+    /// Its bytes, without the four that say how many.
+    pub frame: Bytes,
+    /// The client's address without its port.
+    pub host: Rc<str>,
+}
+
+impl State {
+    /// Begins a request. What it does to partitions of this shard, and the messages to others, happen
+    /// before this returns.
+    pub(super) fn request(self: &Rc<Self>, arrived: &Arrived) {
+        self.open_requests.set(self.open_requests.get() + 1);
+        match self.contain(|| self.begin(arrived)) {
+            Some(Ok(())) => {}
+            Some(Err(why)) => self.refuse(arrived.begun, why),
+            None => self.refuse(arrived.begun, "a panic while reading its request".to_owned()),
+        }
+    }
+
+    fn begin(self: &Rc<Self>, arrived: &Arrived) -> Result<(), String> {
+        let Arrived { begun, frame, host } = arrived;
+        let begun = *begun;
+        let mut reader = Reader::new(frame);
+        let malformed = |e: WireError| format!("a request that cannot be read: {e}");
+        let decoded = decode_request(&mut reader).map_err(malformed)?;
+        let header = RequestHeader { client_id: None, ..decoded };
+        let at = frame.len() - reader.remaining();
+        let (api, version) = (header.api_key, header.version);
+        let known = supported(api).is_some_and(|(min, max)| (min..=max).contains(&version));
+        let refused = api == ApiKey::PRODUCE && version < api::produce::MIN_VERSION;
+        if api != ApiKey::API_VERSIONS && (!known || refused) {
+            return Err(format!("{api} version {version} is not supported"));
+        }
+        let body = frame.slice(at..);
+        self.traffic.borrow_mut().request(api, frame.len());
+        let client = group_requests::Client { id: decoded.client_id.unwrap_or_default(), host };
+        self.dispatch(begun, header, body, client)
+            .map_err(|e| format!("{api} version {version} that cannot be read: {e}"))
+    }
+
+    fn dispatch(
+        self: &Rc<Self>,
+        begun: Begun,
+        header: Header,
+        body: Bytes,
+        client: group_requests::Client<'_>,
+    ) -> Result<(), WireError> {
+        let (api, version) = (header.api_key, header.version);
+        let answer = |response| {
+            self.answer(begun, Some(response), None);
+            Ok(())
+        };
+        let with_body = |body: Body| answer(Response::from_body(&header, body));
+        let image = self.image();
+        let state = self.clone();
+        match api {
+            ApiKey::API_VERSIONS => answer(api_versions::handle(&header, &body)?),
+            ApiKey::PRODUCE => produce::begin(self, begun, header, &body),
+            ApiKey::FETCH => fetch::begin(self, begun, header, body),
+            ApiKey::METADATA => {
+                let found = metadata::handle(&body, version, &image)?;
+                if found.create.is_empty() {
+                    return with_body(found.response);
+                }
+                self.respond(begun, async move {
+                    state.call(0, AutoCreate(found.create)).await;
+                    let found = metadata::handle(&body, version, &state.image())?;
+                    Ok(Response::from_body(&header, found.response))
+                });
+                Ok(())
+            }
+            ApiKey::LIST_OFFSETS => {
+                let (mut answers, queries) = list_offsets::plan(&body, version, &image)?;
+                self.respond(begun, async move {
+                    for it in state.ask_owners(queries, |it| it.tp, FindOffsets).await {
+                        put(&mut answers, it.index, it);
+                    }
+                    list_offsets::response(&header, &body, &answers)
+                });
+                Ok(())
+            }
+            ApiKey::OFFSET_FOR_LEADER_EPOCH => {
+                let (mut answers, queries) = offset_for_leader_epoch::plan(&body, version, &image)?;
+                self.respond(begun, async move {
+                    for it in state.ask_owners(queries, |it| it.tp, FindEpochEnds).await {
+                        put(&mut answers, it.index, it);
+                    }
+                    offset_for_leader_epoch::response(&header, &body, &answers)
+                });
+                Ok(())
+            }
+            ApiKey::DELETE_RECORDS => {
+                let (mut answers, trims) = delete_records::plan(&body, version, &image)?;
+                self.respond(begun, async move {
+                    for it in state.ask_owners(trims, |it| it.tp, Trim).await {
+                        put(&mut answers, it.index, it);
+                    }
+                    delete_records::response(&header, &body, &answers)
+                });
+                Ok(())
+            }
+            ApiKey::INIT_PRODUCER_ID => {
+                let error = init_producer_id::plan(&body, version)?;
+                self.respond(begun, async move {
+                    let id = if error.is_err() { Err(error) } else { state.producer_id().await };
+                    init_producer_id::response(&header, id)
+                });
+                Ok(())
+            }
+            ApiKey::DESCRIBE_LOG_DIRS => {
+                self.respond(begun, async move {
+                    let calls: Vec<_> =
+                        (0..state.shards).map(|owner| state.call(owner, Sizes)).collect();
+                    let mut sizes = Vec::new();
+                    for call in calls {
+                        sizes.extend(call.await.ok_or(GIVEN_UP)?);
+                    }
+                    let (image, volume) = (state.image(), state.volume());
+                    describe_log_dirs::handle(&header, &body, &image, &volume, &sizes)
+                });
+                Ok(())
+            }
+            ApiKey::DESCRIBE_CLUSTER => {
+                with_body(describe_cluster::handle(&body, version, &image)?)
+            }
+            ApiKey::DESCRIBE_CONFIGS => {
+                with_body(describe_configs::handle(&body, version, &image)?)
+            }
+            ApiKey::DESCRIBE_TOPIC_PARTITIONS => {
+                with_body(describe_topic_partitions::handle(&body, version, &image)?)
+            }
+            ApiKey::LIST_CONFIG_RESOURCES => {
+                with_body(list_config_resources::handle(&body, version, &image)?)
+            }
+            _ if group_requests::is_group(api) => {
+                group_requests::begin(self, begun, header, &body, client)
+            }
+            _ if admin::is_admin(api) => {
+                let call = self.call(0, ChangeMetadata { api_key: api, version, body });
+                self.respond(begun, async move {
+                    let body = call.await.ok_or(GIVEN_UP)??;
+                    Ok(Response::from_body(&header, body))
+                });
+                Ok(())
+            }
+            _ => unreachable!("{api} is advertised and has no handler"),
+        }
+    }
+
+    /// Runs a request to its answer. A panic, or a request that cannot be read, closes the connection.
+    pub(super) fn respond(
+        self: &Rc<Self>,
+        begun: Begun,
+        run: impl Future<Output = Outcome> + 'static,
+    ) {
+        let state = self.clone();
+        self.start(async move {
+            match AssertUnwindSafe(run).catch_unwind().await {
+                Ok(Ok(response)) => state.answer(begun, Some(response), None),
+                Ok(Err(e)) => state.refuse(begun, format!("a request that cannot be read: {e}")),
+                Err(_) => {
+                    state.panicked();
+                    state.refuse(begun, "a panic while answering its request".to_owned());
+                }
+            }
+        });
+    }
+
+    /// Asks the owners of what is asked for, all at once; what they have answered, in no particular
+    /// order. Nothing of an owner that has given up.
+    async fn ask_owners<Q, A, C: Call<Reply = Vec<A>>>(
+        self: &Rc<Self>,
+        queries: Vec<Q>,
+        tp: impl Fn(&Q) -> TopicPartition,
+        call: impl Fn(Vec<Q>) -> C,
+    ) -> Vec<A> {
+        let groups = by_owner(queries, self.shards, tp);
+        let calls: Vec<_> =
+            groups.into_iter().map(|(owner, group)| self.call(owner, call(group))).collect();
+        let mut answers = Vec::new();
+        for call in calls {
+            answers.extend(call.await.into_iter().flatten());
+        }
+        answers
+    }
+
+    async fn producer_id(self: &Rc<Self>) -> Result<i64, ErrorCode> {
+        loop {
+            let (next, left) = self.producer_ids.get();
+            if left > 0 {
+                self.producer_ids.set((next + 1, left - 1));
+                return Ok(next);
+            }
+            match self.call(0, TakeProducerIds).await {
+                // Another request may have brought a block meanwhile: what is left of it is given up.
+                Some((first, count)) => self.producer_ids.set((first, count)),
+                None => return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+            }
+        }
+    }
+
+    /// A random (version 4) UUID, which nobody else has.
+    pub(super) fn new_uuid(&self) -> uuid::Uuid {
+        let bytes: u128 = self.random.borrow_mut().u128(..);
+        uuid::Builder::from_random_bytes(bytes.to_le_bytes()).into_uuid()
+    }
+}
+
+/// Groups requests by the shard that owns their partition.
+pub fn by_owner<T>(
+    items: Vec<T>,
+    shards: usize,
+    tp: impl Fn(&T) -> TopicPartition,
+) -> Vec<(ShardId, Vec<T>)> {
+    if shards == 1 {
+        return if items.is_empty() { Vec::new() } else { vec![(0, items)] };
+    }
+    let mut groups: Vec<(ShardId, Vec<T>)> = Vec::new();
+    for item in items {
+        let owner = tp(&item).shard(shards);
+        match groups.iter_mut().find(|(it, _)| *it == owner) {
+            Some((_, group)) => group.push(item),
+            None => groups.push((owner, vec![item])),
+        }
+    }
+    groups
+}
+
+/// Replaces the answer that stands at this index of the request.
+fn put<A>(answers: &mut [A], index: u32, answer: A) {
+    answers[index as usize] = answer;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::TopicId;
+
+    #[test]
+    fn groups_keep_the_order_of_each_owner() {
+        let tp = |partition| TopicPartition { topic: TopicId([3; 16]), partition };
+        let items: Vec<i32> = (0..10).collect();
+        let groups = by_owner(items, 3, |i| tp(*i));
+        assert_eq!(groups.iter().map(|(_, group)| group.len()).sum::<usize>(), 10);
+        for (owner, group) in &groups {
+            assert!(group.is_sorted() && group.iter().all(|i| tp(*i).shard(3) == *owner));
+        }
+        assert_eq!(by_owner(vec![1, 2], 1, |i| tp(*i)), [(0, vec![1, 2])]);
+        assert!(by_owner(Vec::<i32>::new(), 1, |i| tp(*i)).is_empty());
+    }
+}

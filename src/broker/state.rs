@@ -1,0 +1,692 @@
+//! What one shard of a broker holds, and how its parts reach each other.
+//!
+//! Shared by the broker and its tasks, all on one thread: nothing is borrowed across an await.
+
+use super::calls::{
+    Append, ApplyImage, Figures, FindEnds, FindEpochEnds, Read, ReadReply, ReplyTo, ShardId, Sizes,
+    Then, Trace, Trim,
+};
+use super::clock::Clock;
+use super::figures::ShardFigures;
+use super::groups::Groups;
+use super::logs::{Logs, Outbox, Progress};
+use super::metadata::Metadata;
+use super::output::{Output, Outputs, Traced};
+use super::requests::Begun;
+use super::tasks::{Step, Tasks, yield_now};
+use super::timers::Timers;
+use super::wait::{Event, Sender, oneshot};
+use super::waits::Waits;
+use super::{Parts, Readings};
+use crate::broker::api::Response;
+use crate::broker::api::data::{ReadRequest, ReadResult};
+use crate::broker::api::describe_log_dirs::Volume;
+use crate::broker::api::fetch_session::Sessions;
+use crate::controller::Image;
+use crate::metrics::{SAMPLED, Stage, Stages, Traffic};
+use crate::storage::buffer::Budget;
+use crate::storage::engine::Moments;
+use crate::storage::io::{Completion, Op, Submission};
+use crate::storage::reads::ColdRead;
+use crate::storage::space::{Space, judge};
+use crate::types::{ErrorCode, Now};
+use bytes::Bytes;
+use slab::Slab;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Ids of operations that the broker asks for itself, beside its engine, have this bit.
+const OWN_OP: u64 = 1 << 63;
+/// Pauses that a task may pass before it lets others run.
+const PAUSES_MAX: u32 = 32;
+/// Steps of tasks in the course of one input; the rest follows with
+/// [`Input::Continue`](super::Input::Continue).
+const STEPS_MAX: usize = 256;
+
+/// How far a broker is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// It serves.
+    Serving,
+    /// It finishes what is under way.
+    Draining,
+    /// It writes everything back.
+    Closing,
+    /// Everything is written back.
+    Closed,
+}
+
+/// See the module.
+pub struct State {
+    pub(super) id: ShardId,
+    pub(super) shards: usize,
+    /// Walk compressed batches record by record.
+    pub(super) strict: bool,
+    /// The data directory, as it is shown to clients.
+    data: String,
+    now: Cell<Now>,
+    clock: Clock,
+    /// What [`State::ticks`] gave last.
+    mark: Cell<u64>,
+    pub(super) random: RefCell<fastrand::Rng>,
+    image: RefCell<Arc<Image>>,
+    pub(super) logs: RefCell<Logs>,
+    pub(super) budget: Arc<Budget>,
+    /// There is something for the engine's next turn.
+    dirty: Cell<bool>,
+    ops: RefCell<HashMap<u64, Sender<io::Result<Bytes>>>>,
+    next_op: Cell<u64>,
+    pub(super) calls: RefCell<Slab<Then>>,
+    pub(super) outputs: Outputs,
+    pub(super) waits: Waits,
+    pub(super) groups: Groups,
+    pub(super) sessions: RefCell<Sessions>,
+    /// The controller, on shard 0.
+    pub(super) metadata: Option<Metadata>,
+    /// Producer ids taken from the controller: the next, and how many are left.
+    pub(super) producer_ids: Cell<(i64, i32)>,
+    pub(super) traffic: RefCell<Traffic>,
+    readings: Cell<Readings>,
+    panics: Cell<u64>,
+    tasks: Tasks,
+    pub(super) timers: Timers,
+    pauses: Cell<u32>,
+    /// Requests that have begun and are not answered.
+    pub(super) open_requests: Cell<usize>,
+    pub(super) phase: Cell<Phase>,
+    /// Wakes those that wait for the phase, or for requests to end.
+    pub(super) changed: Event,
+    /// The disk was full at the last look.
+    told_full: Cell<bool>,
+    space: Cell<Option<(u64, u64)>>,
+    next_tick_ms: Cell<i64>,
+    ticks_passed: Cell<u64>,
+    /// A panic has left logs or metadata half changed.
+    poisoned: Cell<bool>,
+}
+
+/// Notes a panic in the middle of a change that others build on.
+struct Vital<'a>(&'a Cell<bool>);
+
+impl Drop for Vital<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.set(true);
+        }
+    }
+}
+
+impl State {
+    pub(super) fn new(parts: Parts, now: Now) -> Rc<Self> {
+        let Parts { id, shards, strict, data, image, logs, budget, controller, seed, clock } =
+            parts;
+        let mut random = fastrand::Rng::with_seed(seed);
+        let slots = image.broker_configs.number("max.incremental.fetch.session.cache.slots");
+        let per_shard = usize::try_from(slots.unwrap_or(1000)).unwrap_or(0) / shards;
+        let hash_seed = random.u64(..);
+        let timers = Timers::default();
+        timers.advance(now.monotonic_ms);
+        Rc::new(Self {
+            id,
+            shards,
+            strict,
+            data,
+            now: Cell::new(now),
+            clock,
+            mark: Cell::new(0),
+            groups: Groups::new(&image.broker_configs, hash_seed, now),
+            sessions: RefCell::new(Sessions::new(per_shard.max(1), id, shards)),
+            random: RefCell::new(random),
+            image: RefCell::new(image),
+            logs: RefCell::new(logs),
+            budget,
+            dirty: Cell::new(true),
+            ops: RefCell::default(),
+            next_op: Cell::new(OWN_OP),
+            calls: RefCell::default(),
+            outputs: Outputs::default(),
+            waits: Waits::default(),
+            metadata: controller.map(Metadata::new),
+            producer_ids: Cell::new((0, 0)),
+            traffic: RefCell::default(),
+            readings: Cell::default(),
+            panics: Cell::new(0),
+            tasks: Tasks::default(),
+            timers,
+            pauses: Cell::new(0),
+            open_requests: Cell::new(0),
+            phase: Cell::new(Phase::Serving),
+            changed: Event::default(),
+            told_full: Cell::new(false),
+            space: Cell::new(None),
+            next_tick_ms: Cell::new(now.monotonic_ms),
+            ticks_passed: Cell::new(0),
+            poisoned: Cell::new(false),
+        })
+    }
+
+    // ---- Time ----
+
+    pub(super) fn enter(&self, now: Now) {
+        self.now.set(now);
+        self.timers.advance(now.monotonic_ms);
+    }
+
+    /// The time, as of the input that is handled.
+    pub(super) fn now(&self) -> Now {
+        self.now.get()
+    }
+
+    pub(super) fn wall_ms(&self) -> i64 {
+        self.now.get().wall_ms
+    }
+
+    pub(super) fn monotonic_ms(&self) -> i64 {
+        self.now.get().monotonic_ms
+    }
+
+    /// Reads the clock of stages.
+    pub(super) fn ticks(&self) -> u64 {
+        let now = self.clock.ticks();
+        self.mark.set(now);
+        now
+    }
+
+    /// What [`ticks`](Self::ticks) gave last.
+    pub(super) fn mark(&self) -> u64 {
+        self.mark.get()
+    }
+
+    /// From one moment in ticks to a later one, ns; 0 where it is not later.
+    pub(super) fn ns(&self, from: u64, to: u64) -> u64 {
+        self.clock.ns(from, to)
+    }
+
+    /// When this shard has something to do of itself, by the monotonic clock, ms.
+    pub(super) fn next_deadline(&self) -> i64 {
+        let timers = self.timers.next_deadline().unwrap_or(i64::MAX);
+        timers.min(self.next_tick_ms.get())
+    }
+
+    /// Once a second: retention, expiry, a look at the disk's space.
+    pub(super) fn tick(self: &Rc<Self>) {
+        let now = self.now();
+        if now.monotonic_ms < self.next_tick_ms.get() {
+            return;
+        }
+        self.next_tick_ms.set(now.monotonic_ms + 1000);
+        let ticks = self.ticks_passed.get() + 1;
+        self.ticks_passed.set(ticks);
+        self.outputs.push(Output::LookAtSpace);
+        let expiration = self.image.borrow().broker_configs.number("producer.id.expiration.ms");
+        self.change_logs(|logs| {
+            logs.engine.tick(now.wall_ms);
+            if ticks.is_multiple_of(60) {
+                logs.expire_producers(now.wall_ms, expiration.unwrap_or(86_400_000));
+            }
+        });
+        self.kick();
+    }
+
+    // ---- Tasks ----
+
+    /// Runs a task as far as it goes at once, and the rest later. A panic ends it and nothing else:
+    /// who waits for it hears of that through what it owned.
+    pub(super) fn start(&self, task: impl Future<Output = ()> + 'static) {
+        // One that begins within another does not use up the pauses of that one.
+        let pauses = self.pauses.replace(0);
+        self.note(self.tasks.start(task));
+        self.pauses.set(pauses);
+    }
+
+    pub(super) fn run_tasks(&self) {
+        for _ in 0..STEPS_MAX {
+            self.pauses.set(0);
+            let Some(step) = self.tasks.run_one() else { break };
+            self.note(step);
+        }
+    }
+
+    /// Whether tasks can go on.
+    pub(super) fn has_work(&self) -> bool {
+        self.tasks.has_ready()
+    }
+
+    fn note(&self, step: Step) {
+        if step == Step::Panicked {
+            self.panicked();
+        }
+    }
+
+    /// Does what may panic without harm to others. `None` where it did.
+    pub(super) fn contain<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
+        let result = catch_unwind(AssertUnwindSafe(f)).ok();
+        if result.is_none() {
+            self.panicked();
+        }
+        result
+    }
+
+    /// Counts a panic that was caught, and ends the process where it has left something behind.
+    pub(super) fn panicked(&self) {
+        self.panics.set(self.panics.get() + 1);
+        if self.poisoned.get() {
+            self.fatal(70, "a bug has left logs or metadata half changed".to_owned());
+        }
+    }
+
+    pub(super) fn fatal(&self, exit_code: i32, message: String) {
+        self.outputs.push(Output::Fatal { exit_code, message });
+    }
+
+    /// A point at which a long task lets others run, now and then.
+    pub(super) async fn pause(&self) {
+        let passed = self.pauses.get() + 1;
+        if passed < PAUSES_MAX {
+            self.pauses.set(passed);
+        } else {
+            yield_now().await;
+            self.pauses.set(0);
+        }
+    }
+
+    /// Waits, ms.
+    pub(super) async fn sleep(&self, ms: i64) {
+        self.timers.sleep_until(self.monotonic_ms().saturating_add(ms)).await;
+    }
+
+    /// Drops all tasks and all that is under way, without a word to anybody.
+    pub(super) fn clear(&self) {
+        self.tasks.clear();
+        let calls = std::mem::take(&mut *self.calls.borrow_mut());
+        drop(calls);
+        let tasks = self.logs.borrow_mut().take_tasks();
+        drop(tasks);
+        self.groups.clear();
+        while self.outputs.pop().is_some() {}
+    }
+
+    // ---- Logs ----
+
+    /// Changes partitions or what their engine holds. A panic in the middle ends the process: the
+    /// cores and the engine may disagree then, and the next start reads what is on disk.
+    pub(super) fn change_logs<T>(&self, f: impl FnOnce(&mut Logs) -> T) -> T {
+        let _vital = Vital(&self.poisoned);
+        f(&mut self.logs.borrow_mut())
+    }
+
+    /// Changes the metadata that is not on disk yet. As [`change_logs`](Self::change_logs).
+    pub(super) fn vital<T>(&self, f: impl FnOnce() -> T) -> T {
+        let _vital = Vital(&self.poisoned);
+        f()
+    }
+
+    /// Looks at partitions, or reads them: what changes is what the engine keeps in memory of the
+    /// disk.
+    pub(super) fn read_logs<T>(&self, f: impl FnOnce(&mut Logs) -> T) -> T {
+        f(&mut self.logs.borrow_mut())
+    }
+
+    /// There may be something to write.
+    pub(super) fn kick(&self) {
+        self.dirty.set(true);
+    }
+
+    /// Whether the engine has something to do once the inputs at hand are handed in.
+    pub(super) fn wants_turn(&self) -> bool {
+        self.dirty.get()
+    }
+
+    /// Writes what was appended, over all partitions, as one block; the next steps of write-back.
+    pub(super) fn turn(self: &Rc<Self>) {
+        self.dirty.set(false);
+        let (now, ticks) = (self.wall_ms(), self.ticks());
+        let mut out = Outbox::default();
+        let submissions = self.change_logs(|logs| {
+            logs.engine.at(ticks);
+            for event in logs.engine.take_events() {
+                logs.event(event, &mut out);
+            }
+            logs.retry(now, &mut out);
+            if logs.engine.wants_turn() {
+                logs.turn(now);
+            }
+            for event in logs.engine.take_events() {
+                logs.event(event, &mut out);
+            }
+            logs.engine.take_submissions()
+        });
+        for submission in submissions {
+            self.outputs.push(Output::Disk(submission));
+        }
+        self.send_out(out);
+        self.note_progress();
+    }
+
+    /// An operation on a file has ended.
+    pub(super) fn completed(self: &Rc<Self>, completion: Completion) {
+        if completion.id & OWN_OP != 0 {
+            let sender = self.ops.borrow_mut().remove(&completion.id);
+            if let Some(sender) = sender {
+                sender.send(completion.result);
+            }
+            return;
+        }
+        let (now, ticks) = (self.wall_ms(), self.ticks());
+        let mut out = Outbox::default();
+        self.change_logs(|logs| {
+            let mut events = Vec::new();
+            logs.engine.at(ticks);
+            logs.engine.complete(now, completion, &mut events);
+            for event in events {
+                logs.event(event, &mut out);
+            }
+        });
+        self.send_out(out);
+        self.kick();
+    }
+
+    /// Runs one operation on a file for somebody other than the engine.
+    pub(super) async fn run_op(&self, op: Op) -> io::Result<Bytes> {
+        let (tx, rx) = oneshot();
+        let id = self.next_op.get();
+        self.next_op.set(id + 1);
+        self.ops.borrow_mut().insert(id, tx);
+        self.outputs.push(Output::Disk(Submission { id, op }));
+        rx.await.unwrap_or_else(|| Err(io::ErrorKind::Interrupted.into()))
+    }
+
+    /// Reads for the engine, and hands it what came. An error is one of the partition that is read.
+    pub(super) async fn fill(&self, cold: ColdRead) -> Result<(), ErrorCode> {
+        let ColdRead { ticket, path, pos, len } = cold;
+        let result = self.run_op(Op::Read { path, pos, len }).await;
+        let filled = self.read_logs(|logs| logs.engine.filled(ticket, result));
+        filled.map_err(|e| {
+            tracing::error!("cannot read: {e}");
+            ErrorCode::KAFKA_STORAGE_ERROR
+        })
+    }
+
+    pub(super) fn send_out(self: &Rc<Self>, out: Outbox) {
+        let Outbox { appended, trimmed, notices, fatal } = out;
+        if let Some(message) = fatal {
+            self.fatal(74, message);
+        }
+        for (number, (to, reply)) in appended.into_iter().enumerate() {
+            if reply.trace.moments.synced > 0 && number.is_multiple_of(SAMPLED) {
+                let mut stages = Stages::default();
+                self.trace(&reply.trace, &mut stages);
+                let mut traffic = self.traffic.borrow_mut();
+                traffic.stages(&[Stage::Turn, Stage::Journal], &stages);
+                if stages.get(Stage::Sync) > 0 {
+                    traffic.stages(&[Stage::Write, Stage::Sync], &stages);
+                }
+            }
+            to.reply(reply);
+        }
+        for (to, reply) in trimmed {
+            to.reply(reply);
+        }
+        for (shard, notice) in notices {
+            self.tell(shard, notice);
+        }
+    }
+
+    /// Enters what an append's owner has seen of it.
+    pub(super) fn trace(&self, trace: &Trace, stages: &mut Stages) {
+        let Moments { built, written, synced } = trace.moments;
+        stages.set(Stage::Route, self.ns(trace.routed, trace.arrived));
+        stages.set(Stage::Turn, self.ns(trace.arrived, built));
+        stages.set(Stage::Journal, self.ns(built, synced));
+        if written < synced {
+            stages.set(Stage::Write, self.ns(built, written));
+            stages.set(Stage::Sync, self.ns(written, synced));
+        }
+    }
+
+    // ---- Metadata ----
+
+    /// The metadata as this shard has applied it.
+    pub(super) fn image(&self) -> Arc<Image> {
+        self.image.borrow().clone()
+    }
+
+    /// Takes over metadata: opens what is new, drops what is gone. `before` is none at the start.
+    pub(super) fn apply(self: &Rc<Self>, before: Option<Arc<Image>>, image: &Arc<Image>) {
+        let before = before.unwrap_or_else(|| {
+            Arc::new(Image::new(&image.cluster_id, image.node_id, Arc::default()))
+        });
+        let mut out = Outbox::default();
+        let now = self.wall_ms();
+        self.change_logs(|logs| logs.apply(&before, image, now, &mut out));
+        *self.image.borrow_mut() = image.clone();
+        self.send_out(out);
+        self.apply_groups(&before, image);
+        self.kick();
+    }
+
+    // ---- Calls ----
+
+    pub(super) fn serve_append(self: &Rc<Self>, call: Append, _: ShardId, to: ReplyTo<Append>) {
+        let (arrived, now) = (self.mark(), self.wall_ms());
+        let mut out = Outbox::default();
+        let full = self.change_logs(|logs| {
+            logs.append(call, arrived, to, now, &mut out);
+            logs.engine.disk_is_full()
+        });
+        if full {
+            // What was allowed may be used up, and space be there: it is kept until that is known.
+            self.outputs.push(Output::LookAtSpace);
+        }
+        self.send_out(out);
+        self.kick();
+    }
+
+    pub(super) fn serve_read(self: &Rc<Self>, call: Read, asker: ShardId, to: ReplyTo<Read>) {
+        let Read { reads, max_bytes, waiter } = call;
+        let state = self.clone();
+        self.start(async move {
+            let results = state.read_all(&reads, max_bytes).await;
+            let noted =
+                waiter.is_some_and(|(id, need)| state.subscribe(asker, id, need, &reads, &results));
+            to.reply(ReadReply { results, noted });
+        });
+    }
+
+    pub(super) fn serve_find_epoch_ends(
+        self: &Rc<Self>,
+        call: FindEpochEnds,
+        _: ShardId,
+        to: ReplyTo<FindEpochEnds>,
+    ) {
+        to.reply(self.read_logs(|logs| call.0.iter().map(|it| logs.epoch_end(it)).collect()));
+    }
+
+    pub(super) fn serve_trim(self: &Rc<Self>, call: Trim, _: ShardId, to: ReplyTo<Trim>) {
+        let mut out = Outbox::default();
+        self.change_logs(|logs| logs.trim(&call.0, to, &mut out));
+        self.send_out(out);
+        self.kick();
+    }
+
+    pub(super) fn serve_sizes(self: &Rc<Self>, _: Sizes, _: ShardId, to: ReplyTo<Sizes>) {
+        to.reply(self.read_logs(|logs| logs.sizes()));
+    }
+
+    pub(super) fn serve_find_ends(
+        self: &Rc<Self>,
+        call: FindEnds,
+        _: ShardId,
+        to: ReplyTo<FindEnds>,
+    ) {
+        to.reply(
+            self.read_logs(|logs| call.0.iter().map(|tp| logs.visible_end(*tp, false)).collect()),
+        );
+    }
+
+    pub(super) fn serve_figures(self: &Rc<Self>, _: Figures, _: ShardId, to: ReplyTo<Figures>) {
+        to.reply(Box::new(self.figures()));
+    }
+
+    pub(super) fn serve_apply_image(
+        self: &Rc<Self>,
+        call: ApplyImage,
+        _: ShardId,
+        to: ReplyTo<ApplyImage>,
+    ) {
+        let before = self.image();
+        self.apply(Some(before), &call.0);
+        to.reply(());
+    }
+
+    fn figures(&self) -> ShardFigures {
+        let logs = self.logs.borrow();
+        ShardFigures {
+            engine: logs.engine.stats(),
+            disk_full: logs.engine.disk_is_full(),
+            readings: self.readings.get(),
+            panics: self.panics.get(),
+            traffic: self.traffic.borrow().clone(),
+        }
+    }
+
+    // ---- Reading ----
+
+    /// Reads partitions of this shard, at most so many bytes together, unless the first batch is
+    /// larger.
+    pub(super) async fn read_all(
+        &self,
+        reads: &[ReadRequest],
+        max_bytes: usize,
+    ) -> Vec<ReadResult> {
+        let mut results = Vec::with_capacity(reads.len());
+        let mut total = 0;
+        for it in reads {
+            let room = max_bytes.saturating_sub(total);
+            let result = self.read_one(it, room, total == 0).await;
+            total += result.bytes;
+            results.push(result);
+            self.pause().await;
+        }
+        results
+    }
+
+    /// Reads one partition of this shard, from the disk if need be.
+    pub(super) async fn read_one(&self, it: &ReadRequest, room: usize, first: bool) -> ReadResult {
+        loop {
+            let progress = self.read_logs(|logs| logs.read(it, room, first));
+            match progress {
+                Progress::Done(result) => return result,
+                Progress::Cold(cold) => {
+                    if let Err(error) = self.fill(cold).await {
+                        return ReadResult::failed(it.index, error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes who waits for more than `results`, unless there is more already.
+    fn subscribe(
+        self: &Rc<Self>,
+        asker: ShardId,
+        id: u64,
+        need: usize,
+        reads: &[ReadRequest],
+        results: &[ReadResult],
+    ) -> bool {
+        let total: usize = results.iter().map(|it| it.bytes).sum();
+        if total >= need || results.iter().any(|it| it.error.is_err()) {
+            return false;
+        }
+        let mut logs = self.logs.borrow_mut();
+        // A cold read took time: what was appended meanwhile is not in the results.
+        let moved = reads.iter().zip(results).any(|(read, result)| {
+            let seen = if read.committed { result.last_stable } else { result.high_watermark };
+            logs.visible_end(read.tp, read.committed) != Some(seen)
+        });
+        if moved {
+            drop(logs);
+            self.tell(asker, super::calls::Notice::Advanced(id));
+            return true;
+        }
+        logs.subscribe(asker, id, need - total, reads);
+        true
+    }
+
+    // ---- Connections ----
+
+    /// A request is answered; `None` sends nothing.
+    pub(super) fn answer(&self, begun: Begun, response: Option<Response>, traced: Option<Traced>) {
+        let Begun { connection, number, .. } = begun;
+        self.outputs.push(Output::Answer { connection, number, response, traced });
+        self.request_ended();
+    }
+
+    /// A request has no answer: its connection is closed, with one line in the log.
+    pub(super) fn refuse(&self, begun: Begun, why: String) {
+        self.outputs.push(Output::Refuse { connection: begun.connection, why });
+        self.request_ended();
+    }
+
+    /// Nothing of this request's bytes is needed any more.
+    pub(super) fn release(&self, begun: Begun) {
+        let Begun { connection, number, .. } = begun;
+        self.outputs.push(Output::Release { connection, number });
+    }
+
+    fn request_ended(&self) {
+        self.open_requests.set(self.open_requests.get().saturating_sub(1));
+        self.note_progress();
+    }
+
+    /// Wakes who waits for the end of what is under way.
+    fn note_progress(&self) {
+        if self.phase.get() != Phase::Serving {
+            self.changed.notify();
+        }
+    }
+
+    // ---- Space ----
+
+    /// The disk's space is known: free, and in all, and what is pending in other shards, bytes.
+    pub(super) fn space(&self, free: u64, total: u64, pending_elsewhere: u64) {
+        self.space.set(Some((free, total)));
+        let was = self.told_full.get();
+        let pending = self.pending() + pending_elsewhere;
+        let verdict = judge(Space { free, total, pending, journal_growth: 0 }, was);
+        if self.id == 0 {
+            self.outputs.push(Output::Reserve(verdict.reserve));
+        }
+        if verdict.full && !was {
+            tracing::error!(shard = self.id, "the disk is full: produce requests are refused");
+        }
+        self.told_full.set(verdict.full);
+        // Shards look at different times, and none knows what another has taken since.
+        let share = verdict.allowance / (2 * self.shards as u64);
+        self.change_logs(|logs| logs.engine.set_disk_full(verdict.full, share));
+        self.kick();
+    }
+
+    /// Bytes that are to be placed on the disk yet.
+    pub(super) fn pending(&self) -> u64 {
+        let stats = self.logs.borrow().engine.stats();
+        let growth = stats.journal_limit.saturating_sub(stats.journal_used);
+        stats.pending_bytes + stats.staged_bytes + growth
+    }
+
+    /// The data directory and its volume.
+    pub(super) fn volume(&self) -> Volume {
+        let (usable, total) = self.space.get().unwrap_or_default();
+        Volume { path: self.data.clone(), total, usable }
+    }
+
+    pub(super) fn take_readings(&self, readings: Readings) {
+        self.readings.set(readings);
+    }
+}

@@ -1,0 +1,156 @@
+//! Waiting within one broker: no atomics, no locks.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+enum State<T> {
+    Empty(Option<Waker>),
+    Full(T),
+    /// The sender is gone, or the value was taken.
+    Closed,
+}
+
+/// The end of a [`oneshot`] that gives the value.
+pub struct Sender<T>(Rc<RefCell<State<T>>>);
+
+/// The end of a [`oneshot`] that waits: `None` where the sender went without a word.
+pub struct Receiver<T>(Rc<RefCell<State<T>>>);
+
+/// One value from one task to another.
+pub fn oneshot<T>() -> (Sender<T>, Receiver<T>) {
+    let state = Rc::new(RefCell::new(State::Empty(None)));
+    (Sender(state.clone()), Receiver(state))
+}
+
+impl<T> Sender<T> {
+    /// Gives the value.
+    pub fn send(self, value: T) {
+        self.set(State::Full(value));
+    }
+
+    fn set(&self, next: State<T>) {
+        let before = std::mem::replace(&mut *self.0.borrow_mut(), next);
+        if let State::Empty(Some(waker)) = before {
+            waker.wake();
+        }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        if matches!(*self.0.borrow(), State::Empty(_)) {
+            self.set(State::Closed);
+        }
+    }
+}
+
+impl<T> Future for Receiver<T> {
+    type Output = Option<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let mut state = self.0.borrow_mut();
+        if let State::Empty(waker) = &mut *state {
+            *waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        match std::mem::replace(&mut *state, State::Closed) {
+            State::Full(value) => Poll::Ready(Some(value)),
+            _ => Poll::Ready(None),
+        }
+    }
+}
+
+/// Wakes those that wait for a condition, which they check themselves.
+#[derive(Default)]
+pub struct Event {
+    wakers: RefCell<Vec<Waker>>,
+}
+
+impl Event {
+    /// Wakes all that wait now.
+    pub fn notify(&self) {
+        let wakers = std::mem::take(&mut *self.wakers.borrow_mut());
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+
+    /// Waits until `holds`; it is checked at once and after each [`notify`](Self::notify).
+    pub async fn until(&self, mut holds: impl FnMut() -> bool) {
+        poll_fn(|cx| {
+            if holds() {
+                return Poll::Ready(());
+            }
+            // One task often asks again; that it is among the last is enough to keep the list short.
+            let mut wakers = self.wakers.borrow_mut();
+            if !wakers.iter().rev().take(4).any(|it| it.will_wake(cx.waker())) {
+                wakers.push(cx.waker().clone());
+            }
+            drop(wakers);
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// A condition that comes true once and stays so.
+#[derive(Default)]
+pub struct Flag {
+    set: Cell<bool>,
+    event: Event,
+}
+
+impl Flag {
+    /// It is true from now on.
+    pub fn raise(&self) {
+        self.set.set(true);
+        self.event.notify();
+    }
+
+    /// Not any more: for a flag that is waited for again and again.
+    pub fn lower(&self) {
+        self.set.set(false);
+    }
+
+    /// Whether it is true.
+    pub fn is_raised(&self) -> bool {
+        self.set.get()
+    }
+
+    /// Waits until it is.
+    pub async fn raised(&self) {
+        self.event.until(|| self.set.get()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_lite::future::{block_on, poll_once};
+
+    #[test]
+    fn a_value_crosses_once() {
+        let (tx, mut rx) = oneshot();
+        assert!(block_on(poll_once(&mut rx)).is_none());
+        tx.send(5);
+        assert_eq!(block_on(&mut rx), Some(5));
+        let (tx, rx) = oneshot::<u8>();
+        drop(tx);
+        assert_eq!(block_on(rx), None);
+    }
+
+    #[test]
+    fn a_flag_wakes_who_waits_for_it() {
+        let flag = Flag::default();
+        let mut waits = Box::pin(flag.raised());
+        assert!(block_on(poll_once(&mut waits)).is_none());
+        flag.raise();
+        block_on(waits);
+        assert!(flag.is_raised());
+        flag.lower();
+        assert!(block_on(poll_once(Box::pin(flag.raised()))).is_none());
+    }
+}
