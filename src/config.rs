@@ -320,7 +320,7 @@ fn from_env(env: &BTreeMap<String, String>, values: &mut Values, warnings: &mut 
     // Kubernetes sets KLAMM_PORT_… and KLAMM_SERVICE_… for a service named klamm, so an unknown
     // variable cannot be an error; one that is nearly a known name is worth a warning.
     for name in env.keys().filter(|n| n.starts_with("KLAMM_") && !names.contains(n)) {
-        let near = names.iter().find(|n| distance(n, name) <= 2);
+        let near = names.iter().find(|n| strsim::levenshtein(n, name) <= 2);
         if let Some(near) = near {
             warnings.push(format!("{name} is not a setting and is ignored; did you mean {near}?"));
         }
@@ -632,29 +632,13 @@ pub fn show_size(bytes: u64) -> String {
 
 /// The known name that `name` was probably meant to be: at most a third of it mistyped.
 pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = |k: &str| distance(&name.to_lowercase().replace('_', "-"), k);
+    let near = |k: &str| strsim::levenshtein(&name.to_lowercase().replace('_', "-"), k);
     known
         .into_iter()
         .map(|k| (near(k), k))
         .min()
         .filter(|(d, k)| *d <= (k.len().max(name.len()) / 3).max(1))
         .map(|(_, k)| k)
-}
-
-/// Insertions, deletions and replacements that turn `a` into `b` (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
