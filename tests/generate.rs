@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs};
 
-const BANNER: &str = "// Generated from schemas/kafka by tests/generate.rs: do not edit.\n";
+const BANNER: &str = "// @generated from schemas/kafka by tests/generate.rs: do not edit.\n";
 const FOLDER: &str = "src/wire/kafka";
 const DISPATCH: &str = "tests/codec/dispatch.rs";
 
