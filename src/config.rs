@@ -113,8 +113,12 @@ pub struct Flags {
     /// Address for metrics and administration over HTTP [default: none]
     #[arg(long, value_name = "ADDR:PORT")]
     pub admin_listen: Option<String>,
-    /// TOML file with the same settings, and Kafka's broker properties under [broker]
-    #[arg(long, value_name = "FILE")]
+    /// TOML file with the same settings, and Kafka's broker properties in a table of their own.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "TOML file with the same settings, and Kafka's broker properties under [broker]"
+    )]
     pub config: Option<String>,
     /// Size of the journal of all shards [default: 1 GiB a shard, at most 5 % of the disk]
     #[arg(long, value_name = "SIZE")]

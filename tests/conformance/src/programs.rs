@@ -16,7 +16,7 @@ const PACKAGES: &[&str] = &[
     "zstandard==0.25.0",
 ];
 
-/// Python of a virtual environment below `target/` that has [`PACKAGES`]; made at the first call.
+/// Python of a virtual environment below `target/` that has `PACKAGES`; made at the first call.
 pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
