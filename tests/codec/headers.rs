@@ -1,7 +1,6 @@
 //! Headers against the oracle.
 
 use super::oracle_versions;
-use super::schema;
 use bytes::BytesMut;
 use kafka_protocol::messages::{RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Encodable, StrBytes};
@@ -9,6 +8,7 @@ use klamm::types::Rng;
 use klamm::wire::api_keys::ApiKey;
 use klamm::wire::header::{self, decode_request, decode_response};
 use klamm::wire::{Reader, Writer};
+use support::schema;
 
 #[test]
 fn headers_are_those_of_the_oracle_for_every_api_and_version() {

@@ -5,8 +5,6 @@ mod dispatch;
 mod headers;
 mod kafka_jar;
 mod sample;
-#[path = "../schema/mod.rs"]
-mod schema;
 mod tree;
 
 use allocations::allocated;
@@ -16,7 +14,7 @@ use klamm::types::Rng;
 use klamm::wire::WireError;
 use klamm::wire::primitives::{ALLOCATION_BASE, ALLOCATION_FACTOR};
 use sample::Sampler;
-use schema::{Api, Message};
+use support::schema::{self, Api, Message};
 use tree::Tree;
 
 /// Random values for each version of each message.

@@ -1,9 +1,9 @@
 //! Random messages, written by interpreting the table: an encoder that shares nothing with the
 //! generated one.
 
-use super::schema::{Api, Field, Kind, Message, Versions};
 use super::tree::{self, Tree};
 use klamm::types::Rng;
+use support::schema::{Api, Field, Kind, Message, Versions};
 
 /// Makes messages of one version.
 pub struct Sampler<'a> {

@@ -80,9 +80,8 @@ pub fn open_files(files: u64) -> Result<(), CliError> {
     Err(CliError::Exit(
         78,
         format!(
-            "{files} open files are needed, {} are allowed: raise the limit with 'ulimit -Hn {files}' \
-             as root, or LimitNOFILE= of a systemd unit",
-            hard
+            "{files} open files are needed, {hard} are allowed: raise the limit with 'ulimit -Hn \
+             {files}' as root, or LimitNOFILE= of a systemd unit"
         ),
     ))
 }
