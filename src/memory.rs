@@ -8,11 +8,8 @@
 //! on a thread of its own, and locks it.
 //!
 //! For the same reason [`keep`] stops the allocator from giving back what is free for a moment:
-//! blocks and chunks of megabytes come and go with each turn, and their pages were cleared anew each
-//! time. With it, the bulk workload of `benches/` went from 380 to 750 MB/s on one core, from 2.3 to
-//! 1.0 processor seconds per GB, and its longest stalls from 600 to 60 ms.
-//!
-//! Huge pages in place of this do not help: they save faults, not the clearing.
+//! blocks and chunks of megabytes come and go with each turn, and their pages would be cleared anew
+//! each time. What was measured, and what was left out: `src/shard/DECISIONS.md`.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::alloc::{Layout, alloc, dealloc};
@@ -41,9 +38,6 @@ pub fn keep() {
 /// it; the kernel does not take locked pages back, so it holds them for good. Returns how many. Takes about a
 /// second for each GiB; what is asked for meanwhile comes as ever. An error is the first piece's that
 /// cannot be had: `ENOMEM` or `EPERM` of `mlock(2)` mean that `RLIMIT_MEMLOCK` is too small.
-///
-/// Rejected: mapping memory beside the allocator's own and giving it that. The allocator fills what
-/// it has reserved for itself first, a GiB that is touched all the same and comes on top.
 pub fn lock(bytes: usize) -> io::Result<usize> {
     raise_limit();
     let mut pieces = Vec::with_capacity(bytes / PIECE);
