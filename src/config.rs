@@ -113,8 +113,12 @@ pub struct Flags {
     /// Address for metrics and administration over HTTP [default: none]
     #[arg(long, value_name = "ADDR:PORT")]
     pub admin_listen: Option<String>,
-    /// TOML file with the same settings, and Kafka's broker properties under [broker]
-    #[arg(long, value_name = "FILE")]
+    /// TOML file with the same settings, and Kafka's broker properties in a table of their own.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "TOML file with the same settings, and Kafka's broker properties under [broker]"
+    )]
     pub config: Option<String>,
     /// Size of the journal of all shards [default: 1 GiB a shard, at most 5 % of the disk]
     #[arg(long, value_name = "SIZE")]
@@ -320,7 +324,7 @@ fn from_env(env: &BTreeMap<String, String>, values: &mut Values, warnings: &mut 
     // Kubernetes sets KLAMM_PORT_… and KLAMM_SERVICE_… for a service named klamm, so an unknown
     // variable cannot be an error; one that is nearly a known name is worth a warning.
     for name in env.keys().filter(|n| n.starts_with("KLAMM_") && !names.contains(n)) {
-        let near = names.iter().find(|n| distance(n, name) <= 2);
+        let near = names.iter().find(|n| strsim::levenshtein(n, name) <= 2);
         if let Some(near) = near {
             warnings.push(format!("{name} is not a setting and is ignored; did you mean {near}?"));
         }
@@ -632,29 +636,13 @@ pub fn show_size(bytes: u64) -> String {
 
 /// The known name that `name` was probably meant to be: at most a third of it mistyped.
 pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = |k: &str| distance(&name.to_lowercase().replace('_', "-"), k);
+    let near = |k: &str| strsim::levenshtein(&name.to_lowercase().replace('_', "-"), k);
     known
         .into_iter()
         .map(|k| (near(k), k))
         .min()
         .filter(|(d, k)| *d <= (k.len().max(name.len()) / 3).max(1))
         .map(|(_, k)| k)
-}
-
-/// Insertions, deletions and replacements that turn `a` into `b` (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -8,13 +8,12 @@
 //! on a thread of its own, and locks it.
 //!
 //! For the same reason [`keep`] stops the allocator from giving back what is free for a moment:
-//! blocks and chunks of megabytes come and go with each turn, and their pages were cleared anew each
-//! time. With it, the bulk workload of `benches/` went from 380 to 750 MB/s on one core, from 2.3 to
-//! 1.0 processor seconds per GB, and its longest stalls from 600 to 60 ms.
-//!
-//! Huge pages in place of this do not help: they save faults, not the clearing.
+//! blocks and chunks of megabytes come and go with each turn, and their pages would be cleared anew
+//! each time. What was measured, and what was left out: `src/shard/DECISIONS.md`.
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::alloc::{Layout, alloc, dealloc};
+use std::ffi::c_long;
 use std::io;
 use std::ptr::NonNull;
 
@@ -27,7 +26,7 @@ const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 /// How long the allocator keeps what is free before it gives it back, ms: longer than a busy broker
 /// leaves anything free. Not for ever: sizes that are not asked for any more would stay on top of the
 /// budget.
-const KEEP_MS: libc::c_long = 10_000;
+const KEEP_MS: c_long = 10_000;
 
 /// From now on the allocator keeps what is freed for a while.
 pub fn keep() {
@@ -39,9 +38,6 @@ pub fn keep() {
 /// it; the kernel does not take locked pages back, so it holds them for good. Returns how many. Takes about a
 /// second for each GiB; what is asked for meanwhile comes as ever. An error is the first piece's that
 /// cannot be had: `ENOMEM` or `EPERM` of `mlock(2)` mean that `RLIMIT_MEMLOCK` is too small.
-///
-/// Rejected: mapping memory beside the allocator's own and giving it that. The allocator fills what
-/// it has reserved for itself first, a GiB that is touched all the same and comes on top.
 pub fn lock(bytes: usize) -> io::Result<usize> {
     raise_limit();
     let mut pieces = Vec::with_capacity(bytes / PIECE);
@@ -53,14 +49,9 @@ pub fn lock(bytes: usize) -> io::Result<usize> {
 
 /// Up to the hard limit; what does not work shows when memory is locked.
 fn raise_limit() {
-    // SAFETY: both calls get a valid `rlimit`.
-    unsafe {
-        let mut limit: libc::rlimit = std::mem::zeroed();
-        if libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) == 0 {
-            limit.rlim_cur = limit.rlim_max;
-            libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit);
-        }
-    }
+    let mut limit = getrlimit(Resource::Memlock);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Memlock, limit);
 }
 
 /// Memory of the allocator's, taken from others for as long as this lives.
@@ -77,9 +68,7 @@ impl Piece {
         let start = NonNull::new(unsafe { alloc(Self::LAYOUT) });
         let piece = Self(start.ok_or(io::ErrorKind::OutOfMemory)?);
         // SAFETY: the piece is ours and that long. The kernel only maps its pages.
-        if unsafe { libc::mlock(piece.0.as_ptr().cast(), PIECE) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
+        unsafe { rustix::mm::mlock(piece.0.as_ptr().cast(), PIECE)? };
         Ok(piece)
     }
 }
@@ -94,6 +83,7 @@ impl Drop for Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::io::Errno;
 
     #[test]
     fn whole_pieces_are_locked_as_far_as_the_limit_goes() {
@@ -102,8 +92,8 @@ mod tests {
         match lock(2 * PIECE + 5) {
             Ok(bytes) => assert_eq!(bytes, 2 * PIECE),
             Err(e) => {
-                let code = e.raw_os_error();
-                assert!(matches!(code, Some(libc::ENOMEM | libc::EPERM | libc::EAGAIN)), "{e}");
+                let known = [Errno::NOMEM, Errno::PERM, Errno::AGAIN];
+                assert!(known.iter().any(|k| e.raw_os_error() == Some(k.raw_os_error())), "{e}");
             }
         }
     }

@@ -2,21 +2,20 @@
 //!
 //! `KLAMM_BLESS=1 cargo test --test generate` rewrites it.
 
-mod schema;
-
-use schema::{Api, Field, Kind, Message, Versions, snake};
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs};
+use support::binary::workspace;
+use support::schema::{self, Api, Field, Kind, Message, Versions, snake};
 
-const BANNER: &str = "// Generated from schemas/kafka by tests/generate.rs: do not edit.\n";
+const BANNER: &str = "// @generated from schemas/kafka by tests/generate.rs: do not edit.\n";
 const FOLDER: &str = "src/wire/kafka";
 const DISPATCH: &str = "tests/codec/dispatch.rs";
 
 #[test]
 fn generated_code_is_fresh() {
-    let root = schema::root();
+    let root = workspace();
     let files = generate();
     if env::var_os("KLAMM_BLESS").is_some() {
         let _ = fs::remove_dir_all(root.join(FOLDER));
@@ -64,7 +63,7 @@ fn rustfmt(files: &mut [(String, String)]) {
         .collect();
     let done = Command::new("rustfmt")
         .arg("--config-path")
-        .arg(schema::root())
+        .arg(workspace())
         .args(["--edition", "2024"])
         .args(&paths)
         .output()

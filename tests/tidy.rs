@@ -1,5 +1,5 @@
 //! Style as a test: layering, file length, dead files, unfinished code, ambient time and randomness
-//! in the pure folders, and a README that names only what exists.
+//! in the pure folders, generated files that say so, and documents that name only what exists.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -75,6 +75,14 @@ const PURE: &[&str] = &["types", "wire", "replica", "group", "controller", "stor
 /// Files inside pure folders that do the real I/O, and may say so with an `allow`.
 const IO_SIDE: &[&str] = &["src/storage/disk.rs", "src/storage/ring.rs"];
 
+/// What generators write: `tests/generate.rs`, and `flatc` as CONTRIBUTING.md has it.
+const GENERATED: &[&str] = &[
+    "src/wire/kafka/",
+    "src/storage/generated/",
+    "src/controller/generated/",
+    "tests/codec/dispatch.rs",
+];
+
 const MAX_LINES: usize = 1_000;
 
 fn root() -> PathBuf {
@@ -114,7 +122,7 @@ fn sources(folders: &[&str]) -> BTreeMap<String, String> {
 }
 
 fn is_generated(text: &str) -> bool {
-    text.lines().take(5).any(|l| l.contains("@generated") || l.contains("automatically generated"))
+    text.lines().take(5).any(|l| l.starts_with("// @generated"))
 }
 
 /// The text without its comment lines and trailing comments; strings are left alone.
@@ -269,6 +277,20 @@ fn files_are_short_and_finished() {
     report(&problems);
 }
 
+/// Review tools, searches and people leave alone what says this in its head.
+#[test]
+fn generated_files_and_no_others_say_so() {
+    let mut problems = Vec::new();
+    for (file, text) in sources(&["src", "tests", "benches"]) {
+        let generated = GENERATED.iter().any(|place| file.starts_with(place));
+        if generated != is_generated(&text) {
+            let should = if generated { "lacks" } else { "must not have" };
+            problems.push(format!("{file}: {should} a line // @generated in its head"));
+        }
+    }
+    report(&problems);
+}
+
 #[test]
 fn no_file_is_dead_and_every_folder_says_what_it_is() {
     let all = sources(&["src"]);
@@ -302,24 +324,48 @@ fn no_file_is_dead_and_every_folder_says_what_it_is() {
     report(&problems);
 }
 
+/// Every document that names files of the tree.
+fn documents() -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for folder in ["src", "tests", "benches", "schemas", "tuning"] {
+        files_below(&root().join(folder), "md", &mut all);
+    }
+    for entry in fs::read_dir(root()).expect("the root") {
+        let path = entry.expect("a directory entry").path();
+        all.extend((path.extension().is_some_and(|e| e == "md")).then_some(path));
+    }
+    all
+}
+
 #[test]
-fn readme_names_only_what_exists() {
-    let text = fs::read_to_string(root().join("README.md")).expect("README.md");
+fn documents_name_only_what_exists() {
     let mut problems = Vec::new();
-    // Odd pieces lie between backticks, in running text and in code blocks alike.
-    for (i, piece) in text.split('`').enumerate() {
-        let word = piece.split_whitespace().next().unwrap_or_default();
-        let ours = ["src/", "tests/", "benches/", "schemas/", "fuzz/", ".ci/"];
-        let is_path = ours.iter().any(|p| word.starts_with(p)) && !word.contains(['{', '<', '*']);
-        if i % 2 == 1 && is_path && !root().join(word).exists() {
-            problems.push(format!("README.md names {word}, which does not exist"));
+    for document in documents() {
+        let text = fs::read_to_string(&document).expect("a readable document");
+        let name = document.strip_prefix(root()).expect("below the root").display();
+        // Odd pieces lie between backticks, in running text and in code blocks alike.
+        for (i, piece) in text.split('`').enumerate() {
+            let word = piece.split_whitespace().next().unwrap_or_default();
+            let ours = ["src/", "tests/", "benches/", "schemas/", "tuning/", ".ci/"];
+            let is_path =
+                ours.iter().any(|p| word.starts_with(p)) && !word.contains(['{', '<', '*']);
+            if i % 2 == 1 && is_path && !root().join(word).exists() {
+                problems.push(format!("{name} names {word}, which does not exist"));
+            }
         }
     }
+    report(&problems);
+}
+
+#[test]
+fn the_readme_is_short_and_its_test_command_is_the_one_that_is_run() {
+    let text = fs::read_to_string(root().join("README.md")).expect("README.md");
+    let lines = text.lines().count();
+    assert!(lines <= 150, "README.md has {lines} lines: what is not for users belongs elsewhere");
     let command = "cargo test --workspace";
     assert!(text.contains(command), "README.md does not name the test command");
     let ci = fs::read_to_string(root().join(".ci/run")).expect(".ci/run");
     assert!(ci.contains(command), ".ci/run does not call the README's test command");
-    report(&problems);
 }
 
 #[test]

@@ -247,8 +247,9 @@ impl State {
 
     /// A random (version 4) UUID, which nobody else has.
     pub(super) fn new_uuid(&self) -> uuid::Uuid {
-        let bytes: u128 = self.random.borrow_mut().u128(..);
-        uuid::Builder::from_random_bytes(bytes.to_le_bytes()).into_uuid()
+        let mut random = self.random.borrow_mut();
+        let bits = u128::from(random.bits()) << 64 | u128::from(random.bits());
+        uuid::Builder::from_random_bytes(bits.to_le_bytes()).into_uuid()
     }
 }
 

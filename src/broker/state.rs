@@ -29,7 +29,7 @@ use crate::storage::engine::Moments;
 use crate::storage::io::{Completion, Op, Submission};
 use crate::storage::reads::ColdRead;
 use crate::storage::space::{Space, judge};
-use crate::types::{ErrorCode, Now};
+use crate::types::{ErrorCode, Now, Rng};
 use bytes::Bytes;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
@@ -73,7 +73,7 @@ pub struct State {
     clock: Clock,
     /// What [`State::ticks`] gave last.
     mark: Cell<u64>,
-    pub(super) random: RefCell<fastrand::Rng>,
+    pub(super) random: RefCell<Rng>,
     image: RefCell<Arc<Image>>,
     pub(super) logs: RefCell<Logs>,
     pub(super) budget: Arc<Budget>,
@@ -125,10 +125,10 @@ impl State {
     pub(super) fn new(parts: Parts, now: Now) -> Rc<Self> {
         let Parts { id, shards, strict, data, image, logs, budget, controller, seed, clock } =
             parts;
-        let mut random = fastrand::Rng::with_seed(seed);
+        let mut random = Rng::new(seed);
         let slots = image.broker_configs.number("max.incremental.fetch.session.cache.slots");
         let per_shard = usize::try_from(slots.unwrap_or(1000)).unwrap_or(0) / shards;
-        let hash_seed = random.u64(..);
+        let hash_seed = random.bits();
         let timers = Timers::default();
         timers.advance(now.monotonic_ms);
         Rc::new(Self {

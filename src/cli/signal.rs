@@ -1,25 +1,25 @@
 //! Ctrl-C, and a reader of the output who has left.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 use std::io::Stdout;
-use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-static STOP: AtomicI32 = AtomicI32::new(0);
+/// The signal that came, 0 for none.
+static STOP: AtomicUsize = AtomicUsize::new(0);
+/// One came: the next one ends the program.
+static CAUGHT: AtomicBool = AtomicBool::new(false);
 
 /// From now on the first SIGINT, SIGTERM or SIGHUP only makes [`stopped`] say so, and ends a wait; the
 /// second ends the program.
 pub fn catch() {
-    extern "C" fn stop(signal: libc::c_int) {
-        STOP.store(signal, Ordering::Relaxed);
-    }
-    // SAFETY: the handler only stores to an atomic; the structure is plain data.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = stop as extern "C" fn(libc::c_int) as usize;
-        action.sa_flags = libc::SA_RESTART | libc::SA_RESETHAND;
-        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
-        }
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        // Actions run in this order, so the first signal finds the flag unset.
+        flag::register_conditional_default(signal, &CAUGHT)
+            .and_then(|_| flag::register(signal, &CAUGHT))
+            .and_then(|_| flag::register_usize(signal, &STOP, signal as usize))
+            .expect("these signals can be caught");
     }
 }
 
@@ -27,7 +27,7 @@ pub fn catch() {
 pub fn stopped() -> Option<i32> {
     match STOP.load(Ordering::Relaxed) {
         0 => None,
-        signal => Some(signal),
+        signal => Some(signal as i32),
     }
 }
 
@@ -38,8 +38,8 @@ pub fn exit_code(signal: i32) -> u8 {
 
 /// Whether the reader of a pipe has left: a follower with nothing to print would never notice.
 pub fn reader_left(stdout: &Stdout) -> bool {
-    let mut poll = libc::pollfd { fd: stdout.as_raw_fd(), events: 0, revents: 0 };
-    // SAFETY: one valid entry.
-    let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
-    ready > 0 && poll.revents & libc::POLLERR != 0
+    let mut watched = [PollFd::new(stdout, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let ready = poll(&mut watched, Some(&now)).unwrap_or(0);
+    ready > 0 && watched[0].revents().contains(PollFlags::ERR)
 }

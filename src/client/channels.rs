@@ -6,10 +6,11 @@
 
 use super::protocol::{Protocol, Reply, Request, frame_len};
 use super::{ClientError, Transport};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 /// Which connection: a broker has one for data and, if it coordinates the group, another, since a
@@ -51,7 +52,6 @@ pub struct Channels {
     lanes: BTreeMap<Lane, Channel>,
     /// Frames that were read and are free again.
     spare: Vec<Vec<u8>>,
-    polled: Vec<libc::pollfd>,
 }
 
 #[derive(Debug)]
@@ -157,38 +157,39 @@ impl Channels {
     pub fn poll(
         &mut self,
         timeout: Duration,
-        also: Option<RawFd>,
+        also: Option<BorrowedFd<'_>>,
         events: &mut Vec<Event>,
     ) -> bool {
         let now = Instant::now();
         let mut wait = timeout;
-        self.polled.clear();
+        let mut polled = Vec::with_capacity(self.lanes.len() + 1);
         for channel in self.lanes.values() {
-            let writes = if channel.out_at < channel.out.len() { libc::POLLOUT } else { 0 };
-            let fd = channel.stream.as_raw_fd();
-            self.polled.push(libc::pollfd { fd, events: libc::POLLIN | writes, revents: 0 });
+            let mut wanted = PollFlags::IN;
+            wanted.set(PollFlags::OUT, channel.out_at < channel.out.len());
+            polled.push(PollFd::new(&channel.stream, wanted));
             if let Some((_, sent, limit)) = channel.waiting.front() {
                 wait = wait.min(limit.saturating_sub(now.saturating_duration_since(*sent)));
             }
         }
         if let Some(fd) = also {
-            self.polled.push(libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+            polled.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
         }
         // Rounded up: a wait of 0.4 ms must not become a loop.
         let ms = i32::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
-        let count = self.polled.len() as libc::nfds_t;
-        // SAFETY: `polled` holds `count` valid entries.
-        let ready = unsafe { libc::poll(self.polled.as_mut_ptr(), count, ms) };
-        if ready < 0 {
+        let wait =
+            Timespec { tv_sec: i64::from(ms / 1000), tv_nsec: i64::from(ms % 1000) * 1_000_000 };
+        if rustix::event::poll(&mut polled, Some(&wait)).is_err() {
             return false;
         }
+        let also_ready = also.is_some() && polled.last().is_some_and(|p| !p.revents().is_empty());
+        let happened: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
         let mut lost = Vec::new();
-        for ((lane, channel), polled) in self.lanes.iter_mut().zip(&self.polled) {
+        for ((lane, channel), happened) in self.lanes.iter_mut().zip(happened) {
             let mut result = Ok(());
-            if polled.revents & libc::POLLOUT != 0 {
+            if happened.contains(PollFlags::OUT) {
                 result = channel.write();
             }
-            if result.is_ok() && polled.revents & !libc::POLLOUT != 0 {
+            if result.is_ok() && !happened.difference(PollFlags::OUT).is_empty() {
                 result = channel.read(*lane, &mut self.spare, events);
             }
             let late = channel.waiting.front().is_some_and(|(_, sent, limit)| {
@@ -209,7 +210,7 @@ impl Channels {
                 .map_or_else(Vec::new, |c| c.waiting.into_iter().map(|(tag, ..)| tag).collect());
             events.push(Event::Lost { lane, tags, error });
         }
-        also.is_some() && self.polled.last().is_some_and(|p| p.revents != 0)
+        also_ready
     }
 }
 

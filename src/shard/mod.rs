@@ -34,9 +34,7 @@ use std::time::Duration;
 pub use view::View;
 
 /// How long a shard looks for work before its thread sleeps. glommio does so before each sleep, an
-/// idle shard's too, so it is short. At 1,000 requests a second (two runs each): 200 µs in place of
-/// 30 bring the median acknowledgement from 530-620 to 470-540 µs, for 1.6 times the processor time;
-/// none at all saves 5 to 15 % of it and loses nothing that stands out of the noise.
+/// idle shard's too, so it is short. Figures: `src/shard/DECISIONS.md`.
 const SPIN: Duration = Duration::from_micros(30);
 /// How long a task may run before others get a turn; I/O completions are looked at no less often.
 const PREEMPT: Duration = Duration::from_micros(500);

@@ -1,5 +1,6 @@
 //! Identities.
 
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use std::fmt;
 
 /// A topic's id (KIP-516): 16 bytes that are never used again. Shown as Kafka shows it, in URL-safe
@@ -13,37 +14,18 @@ impl TopicId {
 
     /// 32 lower-case hexadecimal digits: the form in file names.
     pub fn hex(self) -> String {
-        use fmt::Write;
-        self.0.iter().fold(String::with_capacity(32), |mut s, b| {
-            write!(s, "{b:02x}").expect("writing to a String cannot fail");
-            s
-        })
+        HEXLOWER.encode(&self.0)
     }
 
     /// Reads [`TopicId::hex`].
     pub fn from_hex(text: &str) -> Option<Self> {
-        if text.len() != 32 || !text.is_ascii() {
-            return None;
-        }
-        let mut id = [0; 16];
-        for (i, byte) in id.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
-        }
-        Some(Self(id))
+        HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
     }
 }
 
 impl fmt::Display for TopicId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 64] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        let bits = u128::from_be_bytes(self.0);
-        for i in 0..22 {
-            // 21 digits of six bits, then the last two bits, padded with zeros.
-            let digit = if i < 21 { bits >> (122 - 6 * i) } else { bits << 4 } & 63;
-            write!(f, "{}", DIGITS[digit as usize] as char)?;
-        }
-        Ok(())
+        f.write_str(&BASE64URL_NOPAD.encode(&self.0))
     }
 }
 

@@ -6,82 +6,22 @@ mod fake;
 use fake::{Fake, Fault};
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
+use support::{Broker, Ended, Scratch, klamm, run};
 
-fn klamm(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_klamm"))
-        .args(args)
-        .env_clear()
-        .stdin(Stdio::null())
-        .output()
-        .expect("the program starts")
+/// Runs `klamm bench`.
+fn ended(args: &str) -> Ended {
+    let args: Vec<&str> = ["bench"].into_iter().chain(args.split_whitespace()).collect();
+    run(klamm(), &args)
 }
 
 /// Runs `klamm bench`, expects this exit code; gives its JSON and what it says besides.
 fn bench(code: i32, broker: &str, args: &str) -> (Value, String) {
-    let mut all = vec!["bench"];
-    all.extend(args.split_whitespace());
-    all.extend(["-b", broker, "--json"]);
-    let output = klamm(&all);
-    let errors = String::from_utf8(output.stderr).expect("text");
-    assert_eq!(output.status.code(), Some(code), "{args}: {errors}");
-    let json = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|e| panic!("{args}: one JSON object: {e}; {errors}"));
-    (json, errors)
-}
-
-/// An empty directory of this test's own.
-fn directory(name: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{name}"));
-    let _ = fs::remove_dir_all(&path);
-    fs::create_dir_all(&path).expect("a directory");
-    path
-}
-
-/// Our broker, until the end of the test.
-struct Broker {
-    child: Child,
-    address: String,
-    data: PathBuf,
-}
-
-impl Broker {
-    fn start(name: &str) -> Self {
-        let data = directory(name);
-        // Bound, never accepted from, closed: free for the moment.
-        let port =
-            TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
-        let address = format!("127.0.0.1:{port}");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_klamm"))
-            .args(["serve", "--shards", "1", "--memory", "256MiB", "--journal", "64MiB"])
-            .args(["--listen", &address, "--data", data.to_str().expect("text")])
-            .env_clear()
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the broker starts");
-        let mut log = BufReader::new(child.stderr.take().expect("a pipe"));
-        let mut text = String::new();
-        while !text.contains("serving") {
-            let n = log.read_line(&mut text).expect("a log");
-            assert!(n > 0, "the broker ends: {text}");
-        }
-        // Whatever else it says must not fill the pipe.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Self { child, address, data }
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.data);
-    }
+    let Ended { code: ended, out, err } = ended(&format!("{args} -b {broker} --json"));
+    assert_eq!(ended, Some(code), "{args}: {err}");
+    let json = serde_json::from_str(&out)
+        .unwrap_or_else(|e| panic!("{args}: one JSON object: {e}; {err}"));
+    (json, err)
 }
 
 fn number(json: &Value, path: &str) -> f64 {
@@ -115,9 +55,10 @@ fn check_data(json: &Value) {
 
 #[test]
 fn every_subcommand_measures_our_broker() {
-    let broker = Broker::start("all");
-    let at = &broker.address;
-    let pid = broker.child.id();
+    let dir = Scratch::new("bench");
+    let small = ["--shards", "1", "--memory", "256MiB", "--journal", "64MiB"];
+    let broker = Broker::start(&dir, &small);
+    let (at, pid) = (&*broker.bootstrap(), broker.pid());
     let args = format!(
         "produce -d 200ms -w 50ms --partitions 3 --topics 2 --partitions-per-request 2 --batch 3 \
          --connections 3 --threads 2 --idempotent --key-size 8 --broker-pid {pid}"
@@ -131,8 +72,7 @@ fn every_subcommand_measures_our_broker() {
     assert_eq!(json["settings"]["partitions"], 6);
 
     // The topic is gone: it was the run's own.
-    let gone = klamm(&["topic", "describe", "klamm-bench-0", "-b", at]);
-    assert_eq!(gone.status.code(), Some(1));
+    run(klamm(), &["topic", "describe", "klamm-bench-0", "-b", at]).failed(1);
 
     for compression in ["none", "gzip", "snappy", "lz4", "zstd"] {
         let topic = format!("--topic read-{compression} --topics 2");
@@ -312,16 +252,13 @@ fn topics_with_other_settings_are_refused() {
     let fake = Fake::start(Fault::None);
     let at = fake.address();
     bench(0, &at, "produce --count 10 --partitions 2 --keep");
-    let e = |args: &[&str]| {
-        let output = klamm(&[&["bench", "produce", "--count", "1", "-b", &at], args].concat());
-        assert_eq!(output.status.code(), Some(1));
-        assert!(output.stdout.is_empty());
-        let e = String::from_utf8(output.stderr).expect("text");
-        assert_eq!(e.lines().count(), 1, "{e}");
-        e
+    let e = |args: &str| {
+        let ended = ended(&format!("produce --count 1 -b {at} {args}"));
+        assert!(ended.out.is_empty());
+        ended.failed(1)
     };
-    assert!(e(&["--partitions", "3"]).contains("2 partitions, not 3"));
-    assert!(e(&["--replication-factor", "3"]).contains("1 replicas, not 3"));
+    assert!(e("--partitions 3").contains("2 partitions, not 3"));
+    assert!(e("--replication-factor 3").contains("1 replicas, not 3"));
     assert!(fake.deleted().is_empty(), "what the run did not create stays");
     // What nobody asked for may be as it is.
     bench(0, &at, "produce --count 10");
@@ -330,16 +267,15 @@ fn topics_with_other_settings_are_refused() {
 
 #[test]
 fn wrong_usage_is_told_before_anything_happens() {
-    let dir = directory("usage");
-    let text = dir.join("text");
+    let dir = Scratch::new("usage");
+    let text = dir.arg("text");
     fs::write(&text, "no JSON").expect("a file");
-    let text = text.to_str().expect("text");
     for (code, args, want) in [
         (2, "produce --rate 0", "--rate"),
         (2, "produce --acks 2", "--acks"),
         (2, "produce --acks 1 --idempotent", "--acks all"),
         (2, "produce --record-size 900MiB --batch 9", "1 GiB"),
-        (2, "produce --duration 1h", "--duration"),
+        (2, "produce --duration soon", "--duration"),
         (2, "produce --cpu x", "--cpu"),
         (2, "produce --cpu 1023", "core 1023"),
         (2, "produce --broker-pid 4294967295", "4294967295"),
@@ -351,15 +287,10 @@ fn wrong_usage_is_told_before_anything_happens() {
         (74, "--compare /nowhere/a.json /nowhere/b.json", "/nowhere/a.json"),
         (1, &format!("--compare {text} {text}"), "--json"),
     ] {
-        let mut all = vec!["bench"];
-        all.extend(args.split_whitespace());
-        let output = klamm(&all);
-        let e = String::from_utf8(output.stderr).expect("text");
-        assert_eq!(output.status.code(), Some(code), "{args}: {e}");
-        assert!(e.contains(want) && e.lines().count() == 1, "{args}: {e}");
+        let e = ended(args).failed(code);
+        assert!(e.contains(want), "{args}: {e}");
     }
-    let help = klamm(&["bench", "--help"]);
-    let help = String::from_utf8(help.stdout).expect("text");
+    let help = ended("--help").done();
     assert!(help.contains("Examples:") && help.contains("Exit codes:"), "{help}");
 }
 
@@ -390,8 +321,8 @@ fn check_xml(text: &str) {
 
 #[test]
 fn plots_logs_and_comparisons() {
-    let dir = directory("plots");
-    let path = |name: &str| dir.join(name).to_str().expect("text").to_owned();
+    let dir = Scratch::new("plots");
+    let path = |name: &str| dir.arg(name);
     let fake = Fake::start(Fault::None);
     let at = fake.address();
     let (first, _) = bench(0, &at, "produce --rate 200 -d 300ms -w 0 --label <a&b>");
@@ -416,13 +347,11 @@ fn plots_logs_and_comparisons() {
 
     let both = path("both.svg");
     let files = [path("first.json"), path("second.json")];
-    let output = klamm(&["bench", "--compare", &files[0], &files[1], "--plot", &both]);
-    let table = String::from_utf8(output.stdout).expect("text");
-    assert!(output.status.success(), "{table}");
+    let table = ended(&format!("--compare {} {} --plot {both}", files[0], files[1])).done();
     assert!(table.contains("ratio") && table.contains("acknowledged p99 µs"), "{table}");
     assert!(table.contains("the runs differ in: workload (produce, e2e)"), "{table}");
     check_xml(&fs::read_to_string(&both).expect("a plot"));
-    let output = klamm(&["bench", "--json", "--compare", &files[0], &files[0]]);
-    let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let json = ended(&format!("--json --compare {} {}", files[0], files[0])).done();
+    let json: Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["figures"]["requests/s"]["ratios"][1], 1.0, "{json}");
 }

@@ -1,5 +1,5 @@
 //! Every message of the table by its API key.
-// Generated from schemas/kafka by tests/generate.rs: do not edit.
+// @generated from schemas/kafka by tests/generate.rs: do not edit.
 
 use klamm::wire::{Reader, WireError, Writer, kafka};
 

@@ -1,11 +1,11 @@
 //! The table against the message definitions in Kafka's client jar, where that is present:
 //! `KAFKA_CLIENTS_JAR=…/kafka-clients-4.3.1.jar`.
 
-use super::schema::{self, Api, Field, Kind, Versions};
 use flate2::read::DeflateDecoder;
 use serde_json::Value;
 use std::io::Read;
 use std::{env, fs};
+use support::schema::{self, Api, Field, Kind, Versions};
 
 #[test]
 fn the_table_is_what_kafka_defines() {

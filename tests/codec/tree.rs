@@ -1,10 +1,10 @@
 //! Values without types, read from what `Debug` shows: how values of this codec, of the oracle
 //! and of the table are compared without code for each message.
 
-use super::schema::{Field, Kind};
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
+use support::schema::{Field, Kind};
 
 #[derive(Clone, PartialEq, Eq)]
 pub enum Tree {

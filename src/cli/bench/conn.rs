@@ -7,7 +7,7 @@ use crate::wire::{Reader, Writer};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,8 +118,8 @@ impl<T> Conn<T> {
     }
 
     /// The socket, to wait for.
-    pub fn socket(&self) -> RawFd {
-        self.stream.as_raw_fd()
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 
     /// `host:port` of the broker.

@@ -3,10 +3,10 @@
 use super::conn::CLIENT_ID;
 use super::cost::{Meter, check_pid};
 use super::latency::{Latency, group, round};
-use super::machine::{Clock, catch_interrupts, interrupted, open_files};
+use super::machine::{Clock, open_files};
 use super::options::Connections;
 use super::report::{Outcome, interrupted_run};
-use crate::cli::CliError;
+use crate::cli::{CliError, signal};
 use crate::client::{ClientError, Cluster, Transport};
 use crate::wire::kafka::metadata_request::MetadataRequest;
 use serde_json::json;
@@ -20,7 +20,7 @@ pub fn run(c: &Connections) -> Result<Outcome, CliError> {
     check_pid(c.machine.broker_pid)?;
     open_files(u64::from(c.count) + 64)?;
     c.machine.cpus().pin(0)?;
-    catch_interrupts();
+    signal::catch();
     let addresses = brokers(c)?;
     let clock = Clock::start();
     let mut meter = Meter::begin(c.machine.broker_pid);
@@ -38,7 +38,7 @@ pub fn run(c: &Connections) -> Result<Outcome, CliError> {
             }
         }
         connect.record(clock.now() - begun);
-        if interrupted() {
+        if signal::stopped().is_some() {
             stop = Some(interrupted_run());
             break;
         }
@@ -51,7 +51,7 @@ pub fn run(c: &Connections) -> Result<Outcome, CliError> {
     while clock.now() < until && stop.is_none() {
         clock.sleep_until(until.min(clock.now() + 100_000_000));
         idle.sample();
-        if interrupted() {
+        if signal::stopped().is_some() {
             stop = Some(interrupted_run());
         }
     }

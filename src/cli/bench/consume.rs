@@ -5,13 +5,13 @@ use super::conn::Conn;
 use super::cost::{Meter, check_pid};
 use super::latency::{Latency, round};
 use super::live::{Live, LivePart};
-use super::machine::{Clock, catch_interrupts, interrupted, open_files};
+use super::machine::{Clock, open_files};
 use super::options::{Consume, TopicArgs};
 use super::poll::{Poll, system};
 use super::report::{Outcome, interrupted_run, verdict_json};
 use super::threads::run_all;
 use super::topics::{Place, Topics};
-use crate::cli::{CliError, offsets};
+use crate::cli::{CliError, offsets, signal};
 use crate::client::{ClientError, check_code};
 use crate::wire::Reader;
 use crate::wire::api_keys::ApiKey;
@@ -193,7 +193,7 @@ fn drive(
     }
     let (mut answered_at, mut data_at) = (shared.clock.now(), shared.clock.now());
     while open > 0 {
-        if interrupted() || shared.stop.load(Ordering::Relaxed) {
+        if signal::stopped().is_some() || shared.stop.load(Ordering::Relaxed) {
             return Ok(());
         }
         for i in 0..poll.wait(50_000_000).map_err(system)? {
@@ -238,7 +238,7 @@ pub fn run(c: &Consume) -> Result<Outcome, CliError> {
     check_pid(c.machine.broker_pid)?;
     open_files(u64::from(c.connections) + 64)?;
     c.machine.cpus().pin(0)?;
-    catch_interrupts();
+    signal::catch();
     let args = TopicArgs {
         topic: c.topic.clone(),
         topics: c.topics,
@@ -296,7 +296,7 @@ pub fn run(c: &Consume) -> Result<Outcome, CliError> {
         tally.last_answer = tally.last_answer.max(one.last_answer);
         stop = stop.or(result.err());
     }
-    if interrupted() && stop.is_none() {
+    if signal::stopped().is_some() && stop.is_none() {
         stop = Some(interrupted_run());
     }
     let complete = stop.is_none();

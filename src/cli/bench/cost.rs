@@ -2,6 +2,8 @@
 
 use super::latency::round;
 use crate::cli::CliError;
+use rustix::param::{clock_ticks_per_second, page_size};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Map, Value, json};
 use std::fs;
 
@@ -24,9 +26,7 @@ fn counters(pid: u32) -> std::io::Result<Counters> {
         .map(|(_, rest)| rest.split_whitespace().collect())
         .ok_or_else(|| bad("/proc/PID/stat"))?;
     let number = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok());
-    // SAFETY: asks for constants.
-    let (ticks, page) =
-        unsafe { (libc::sysconf(libc::_SC_CLK_TCK), libc::sysconf(libc::_SC_PAGESIZE)) };
+    let (ticks, page) = (clock_ticks_per_second(), page_size());
     // Fields 14, 15 and 24 of proc(5), where the name is 2.
     let (user, system) = (number(11), number(12));
     let cpu_s = user.zip(system).map(|(u, s)| (u + s) / ticks as f64);
@@ -43,21 +43,16 @@ fn counters(pid: u32) -> std::io::Result<Counters> {
 
 /// CPU seconds of this process.
 fn own_cpu_s() -> f64 {
-    // SAFETY: all zeros are a valid value, which the call fills in.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
-        usage
-    };
-    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
-    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+    clock_s(ClockId::ProcessCPUTime)
 }
 
 /// CPU seconds of the calling thread.
 pub fn thread_cpu_s() -> f64 {
-    let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: fills a struct that outlives the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut t) };
+    clock_s(ClockId::ThreadCPUTime)
+}
+
+fn clock_s(clock: ClockId) -> f64 {
+    let t = clock_gettime(clock);
     t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
 }
 

@@ -10,7 +10,7 @@ use super::consume::Reading;
 use super::cost::{Meter, check_pid};
 use super::latency::round;
 use super::live::Live;
-use super::machine::{Clock, catch_interrupts, interrupted, open_files};
+use super::machine::{Clock, open_files};
 use super::options::E2e;
 use super::report::{Outcome, interrupted_run, verdict_json};
 use super::roundtrip::{Consumer, Part, Producer, Shared, Tally, Thread, drive};
@@ -19,7 +19,7 @@ use super::schedule::Window;
 use super::threads::run_all;
 use super::topics::{Leader, Topics};
 use super::writer::writer_id;
-use crate::cli::{CliError, offsets};
+use crate::cli::{CliError, offsets, signal};
 use crate::client::producer::producer_id;
 use crate::wire::kafka::fetch_request::FetchRequest;
 use crate::wire::kafka::produce_request::ProduceRequest;
@@ -38,7 +38,7 @@ pub fn run(c: &E2e) -> Result<Outcome, CliError> {
     check_pid(c.run.machine.broker_pid)?;
     open_files(u64::from(c.connections + c.consumers) + 64)?;
     c.run.machine.cpus().pin(0)?;
-    catch_interrupts();
+    signal::catch();
     let mut topics = Topics::prepare(&c.broker.bootstrap, &c.topics, true)?;
     let result = measure(c, &shape, &mut topics);
     let deleted = topics.delete();
@@ -173,7 +173,7 @@ fn measure(c: &E2e, shape: &Shape, topics: &mut Topics) -> Result<Outcome, CliEr
         tally.cpu = tally.cpu.max(one.cpu);
         stop = stop.or(result.err());
     }
-    if interrupted() && stop.is_none() {
+    if signal::stopped().is_some() && stop.is_none() {
         stop = Some(interrupted_run());
     }
     let complete = stop.is_none();

@@ -5,12 +5,11 @@ use super::conn::Conn;
 use super::cost::thread_cpu_s;
 use super::lane::{Lane, Sent, Shared, Tally};
 use super::live::Live;
-use super::machine::interrupted;
 use super::poll::{Poll, system};
 use super::report::interrupted_run;
 use super::schedule::{Limit, Pace, Schedule};
 use super::writer::writer_id;
-use crate::cli::CliError;
+use crate::cli::{CliError, signal};
 use crate::client::ClientError;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -62,7 +61,7 @@ pub fn prime(
         if todo.iter().all(VecDeque::is_empty) && lanes.iter().all(idle) {
             break;
         }
-        if interrupted() {
+        if signal::stopped().is_some() {
             return Err(interrupted_run());
         }
         if now - since > shared.c.run.timeout.as_nanos() as u64 {
@@ -145,7 +144,7 @@ fn turn(
             }
             wait = pace.wait(schedule, clock.now(), wait);
         }
-        if interrupted() || shared.stop.load(Ordering::Relaxed) {
+        if signal::stopped().is_some() || shared.stop.load(Ordering::Relaxed) {
             break Ok(());
         }
         let waiting = lanes.iter().map(|l| l.conn.in_flight()).sum::<usize>();

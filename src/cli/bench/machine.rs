@@ -1,7 +1,7 @@
-//! What the bench asks of the machine: cores, open files, time, and to be told of an interrupt.
+//! What the bench asks of the machine: cores, open files, time.
 
 use crate::cli::CliError;
-use std::sync::atomic::{AtomicBool, Ordering};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Nanoseconds since the bench began, and what the wall clock said then.
@@ -35,7 +35,7 @@ impl Clock {
 }
 
 /// What a `cpu_set_t` holds.
-const CPUS_MAX: usize = libc::CPU_SETSIZE as usize;
+const CPUS_MAX: usize = rustix::thread::CpuSet::MAX_CPU;
 
 /// Reads a list of cores, such as `1` or `0,2-3`.
 pub fn parse_cpus(text: &str) -> Result<Cpus, String> {
@@ -68,48 +68,22 @@ impl Cpus {
 
 /// Makes sure that `files` descriptors can be open, raising the soft limit as far as the hard one.
 pub fn open_files(files: u64) -> Result<(), CliError> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both calls read or fill a struct that outlives them.
-    let raised = unsafe {
-        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0
-            && (limit.rlim_cur >= files || {
-                limit.rlim_cur = files.min(limit.rlim_max);
-                libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) == 0
-            })
-    };
-    if raised && limit.rlim_cur >= files {
+    let mut limit = getrlimit(Resource::Nofile);
+    let hard = limit.maximum.unwrap_or(u64::MAX);
+    if limit.current.is_none_or(|soft| soft >= files) {
+        return Ok(());
+    }
+    limit.current = Some(files);
+    if files <= hard && setrlimit(Resource::Nofile, limit).is_ok() {
         return Ok(());
     }
     Err(CliError::Exit(
         78,
         format!(
-            "{files} open files are needed, {} are allowed: raise the limit with 'ulimit -Hn {files}' \
-             as root, or LimitNOFILE= of a systemd unit",
-            limit.rlim_max
+            "{files} open files are needed, {hard} are allowed: raise the limit with 'ulimit -Hn \
+             {files}' as root, or LimitNOFILE= of a systemd unit"
         ),
     ))
-}
-
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-/// Catches the first SIGINT or SIGTERM, so that what was measured until then is shown; the second
-/// one ends the process.
-pub fn catch_interrupts() {
-    extern "C" fn caught(signal: libc::c_int) {
-        INTERRUPTED.store(true, Ordering::Relaxed);
-        // SAFETY: `signal` is safe to call in a handler.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
-    let handler: extern "C" fn(libc::c_int) = caught;
-    for signal in [libc::SIGINT, libc::SIGTERM] {
-        // SAFETY: the handler touches an atomic only.
-        unsafe { libc::signal(signal, handler as *const () as libc::sighandler_t) };
-    }
-}
-
-/// A signal came.
-pub fn interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
 }
 
 #[cfg(test)]

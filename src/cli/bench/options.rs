@@ -5,26 +5,21 @@ use super::machine::{Cpus, parse_cpus};
 use crate::cli::{Broker, CliError};
 use crate::config;
 use crate::wire::records::Compression;
+use jiff::SignedDuration;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Reads `10`, `10s`, `500ms`, `2m`.
+/// Reads `10` (seconds), `10s`, `500ms`, `2m`, `1m 30s`.
 fn duration(text: &str) -> Result<Duration, String> {
     const SHAPE: &str = "write a time as 10, 10s, 500ms or 2m";
-    let text = text.trim();
-    let (number, factor) = match text {
-        t if t.ends_with("ms") => (&t[..t.len() - 2], 0.001),
-        t if t.ends_with('s') => (&t[..t.len() - 1], 1.0),
-        t if t.ends_with('m') => (&t[..t.len() - 1], 60.0),
-        t => (t, 1.0),
-    };
-    let seconds = number.trim().parse::<f64>().map_err(|_| SHAPE)? * factor;
     // A year is long enough, and leaves nanoseconds far from their end.
-    if (0.0..=31_536_000.0).contains(&seconds) {
-        Ok(Duration::from_secs_f64(seconds))
-    } else {
-        Err(SHAPE.to_owned())
-    }
+    const MAX: Duration = Duration::from_hours(365 * 24);
+    let text = text.trim();
+    let read = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => text.parse::<SignedDuration>().ok().and_then(|d| d.try_into().ok()),
+    };
+    read.filter(|d| *d <= MAX).ok_or_else(|| SHAPE.to_owned())
 }
 
 /// Reads a rate: `5000`, `20k`, `1.5M`.
@@ -382,10 +377,12 @@ mod tests {
 
     #[test]
     fn reads_times_and_rates() {
-        for (text, ms) in [("10", 10_000), ("1.5s", 1500), ("500ms", 500), ("2m", 120_000)] {
+        for (text, ms) in
+            [("10", 10_000), ("1.5s", 1500), ("500ms", 500), ("2m", 120_000), ("1m 30s", 90_000)]
+        {
             assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
-        for bad in ["", "s", "-1", "1h", "NaN", "1e12"] {
+        for bad in ["", "s", "-1", "-1s", "1y", "9000h", "NaN", "1e12"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
         for (text, want) in [("5000", 5e3), ("20k", 2e4), ("1.5M", 1.5e6), ("7/s", 7.0)] {

@@ -8,7 +8,7 @@ use super::lane::{Lane, Part, Shared, Tally};
 use super::latency::round;
 use super::live::Live;
 use super::load::{drive, prime};
-use super::machine::{Clock, catch_interrupts, interrupted, open_files};
+use super::machine::{Clock, open_files};
 use super::options::Produce;
 use super::report::{Outcome, interrupted_run, verdict_json};
 use super::saturation::{is_held, saturated, saturation_line};
@@ -16,7 +16,7 @@ use super::schedule::Window;
 use super::threads::run_all;
 use super::topics::Topics;
 use super::writer::writer_id;
-use crate::cli::CliError;
+use crate::cli::{CliError, signal};
 use crate::client::producer::producer_id;
 use crate::wire::kafka::produce_request::ProduceRequest;
 use serde_json::json;
@@ -29,7 +29,7 @@ pub fn run(c: &Produce) -> Result<Outcome, CliError> {
     check_pid(c.run.machine.broker_pid)?;
     open_files(u64::from(c.connections) + 64)?;
     c.run.machine.cpus().pin(0)?;
-    catch_interrupts();
+    signal::catch();
     let mut topics = Topics::prepare(&c.broker.bootstrap, &c.topics, true)?;
     let result = measure(c, &shape, &mut topics);
     let deleted = topics.delete();
@@ -129,7 +129,7 @@ fn measure(c: &Produce, shape: &Shape, topics: &mut Topics) -> Result<Outcome, C
         tally.add(&one);
         stop = stop.or(result.err());
     }
-    if interrupted() && stop.is_none() {
+    if signal::stopped().is_some() && stop.is_none() {
         stop = Some(interrupted_run());
     }
 
@@ -249,7 +249,7 @@ fn count_records(
         let found = topics.end_offsets(false)?.saturating_sub(before);
         // What nobody acknowledges may take a moment to arrive.
         let waited = (topics.cluster.now_ms() - begun) as u128 > c.run.timeout.as_millis();
-        if found < want && unacknowledged && !waited && !interrupted() {
+        if found < want && unacknowledged && !waited && signal::stopped().is_none() {
             std::thread::sleep(std::time::Duration::from_millis(20));
             continue;
         }

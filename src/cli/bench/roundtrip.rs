@@ -8,11 +8,11 @@ use super::cost::thread_cpu_s;
 use super::lane::no_tags;
 use super::latency::Latency;
 use super::live::{Live, LivePart};
-use super::machine::{Clock, interrupted};
+use super::machine::Clock;
 use super::options::E2e;
 use super::poll::{Poll, system};
 use super::schedule::{Limit, Pace, Schedule, Window};
-use crate::cli::CliError;
+use crate::cli::{CliError, signal};
 use crate::client::{ClientError, check_code};
 use crate::wire::Reader;
 use crate::wire::api_keys::ApiKey;
@@ -270,7 +270,11 @@ pub fn drive(
         }
         // Acknowledged, and yet not to be had.
         let missing = part.acknowledged - reading.reader.position;
-        if missing > 0 && result.is_ok() && !shared.stop.load(Ordering::Relaxed) && !interrupted() {
+        if missing > 0
+            && result.is_ok()
+            && !shared.stop.load(Ordering::Relaxed)
+            && signal::stopped().is_none()
+        {
             let writer = thread.producers[part.producer].writer;
             let sent = part.number;
             let seen = reading.reader.next_number(writer);
@@ -327,7 +331,7 @@ fn turn(
             next = (next + 1) % this.parts.len();
         };
         pace.ends(now, limit);
-        if interrupted() || shared.stop.load(Ordering::Relaxed) {
+        if signal::stopped().is_some() || shared.stop.load(Ordering::Relaxed) {
             break Ok(());
         }
         let mut wait = pace.wait(schedule, clock.now(), WAIT_NS);

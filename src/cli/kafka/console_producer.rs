@@ -14,8 +14,9 @@ use crate::cli::names::check_topic;
 use crate::cli::signal;
 use crate::client::ClientError;
 use crate::client::producer::{NewRecord, Producer};
+use rustix::io::Errno;
 use std::io::{self, IsTerminal, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const LINE_READER: &str = "org.apache.kafka.tools.LineMessageReader";
@@ -297,7 +298,6 @@ fn produce(
     failed: &mut bool,
 ) -> Result<(), ToolError> {
     let mut input = io::stdin().lock();
-    let fd = input.as_raw_fd();
     let mut lines = Lines::default();
     let mut chunk = vec![0; 64 << 10];
     let sync = setup.sync;
@@ -331,7 +331,7 @@ fn produce(
     };
     prompt(prompts);
     while signal::stopped().is_none() {
-        let readable = producer.poll(Duration::from_millis(500), Some(fd));
+        let readable = producer.poll(Duration::from_millis(500), Some(input.as_fd()));
         *failed |= report(producer);
         if !readable {
             continue;
@@ -340,7 +340,7 @@ fn produce(
             Ok(count) => count,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             // A terminal that went away.
-            Err(e) if e.raw_os_error() == Some(libc::EIO) => 0,
+            Err(e) if e.raw_os_error() == Some(Errno::IO.raw_os_error()) => 0,
             Err(e) => return Err(ToolError::Failed(format!("standard input: {e}"))),
         };
         if count == 0 {

@@ -1,6 +1,7 @@
 //! Records of `__consumer_offsets` as JSON, as Kafka's formatters of that topic show them.
 
 use crate::wire::{Reader, WireError};
+use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 
 /// Key types: commits are 0 and 1, groups are 2.
@@ -117,7 +118,7 @@ fn group_value(r: &mut Reader<'_>, version: i16) -> Result<Value, WireError> {
             member.push(("rebalanceTimeout", json!(r.i32()?)));
         }
         member.push(("sessionTimeout", json!(r.i32()?)));
-        let base64 = crate::cli::output::base64;
+        let base64 = |bytes: &[u8]| BASE64.encode(bytes);
         member.push(("subscription", json!(base64(r.bytes(flexible)?))));
         member.push(("assignment", json!(base64(r.bytes(flexible)?))));
         if flexible {

@@ -120,7 +120,7 @@ fn start_daemon(args: &[String]) -> Result<(), ToolError> {
     // SAFETY: between fork and exec only `setsid` runs, which is async-signal-safe.
     unsafe {
         command.pre_exec(|| {
-            libc::setsid();
+            rustix::process::setsid()?;
             Ok(())
         });
     }

@@ -2,6 +2,7 @@
 
 use super::options::{self, Options, text};
 use super::{Tool, ToolError, server_start};
+use rustix::process::{Pid, Signal, geteuid, kill_process};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -41,11 +42,10 @@ pub fn run(args: &[String]) -> Result<(), ToolError> {
     let mut any = false;
     for broker in brokers.iter().filter(|b| wanted(b)) {
         any = true;
-        // SAFETY: sends a signal, touches no memory.
-        if unsafe { libc::kill(broker.pid, libc::SIGTERM) } != 0 {
-            let e = std::io::Error::last_os_error();
-            return Err(ToolError::Failed(format!("broker with pid {}: {e}", broker.pid)));
-        }
+        kill_process(broker.pid, Signal::TERM).map_err(|e| {
+            let (pid, e) = (broker.pid.as_raw_nonzero(), std::io::Error::from(e));
+            ToolError::Failed(format!("broker with pid {pid}: {e}"))
+        })?;
     }
     if any { Ok(()) } else { Err(ToolError::FailedOnOutput(NONE.to_owned())) }
 }
@@ -53,7 +53,7 @@ pub fn run(args: &[String]) -> Result<(), ToolError> {
 /// A process that is a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Broker {
-    pid: i32,
+    pid: Pid,
     /// Its working directory.
     directory: PathBuf,
     /// Its command line, the program first.
@@ -62,15 +62,13 @@ struct Broker {
 
 /// The brokers that the owner of this process has started, from a directory such as `/proc`.
 fn brokers(proc: &Path) -> std::io::Result<Vec<Broker>> {
-    // SAFETY: reads an id, cannot fail.
-    let me = unsafe { libc::geteuid() };
+    let me = geteuid().as_raw();
     let own = std::env::current_exe().ok();
     let own = own.as_deref().and_then(Path::file_name);
     let mut found = Vec::new();
     for entry in fs::read_dir(proc)?.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
+        let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let Some(pid) = number.and_then(Pid::from_raw) else { continue };
         let path = entry.path();
         // A process may end at any moment: what cannot be read is no broker.
         let (Ok(status), Ok(line)) = (entry.metadata(), fs::read(path.join("cmdline"))) else {
@@ -88,7 +86,7 @@ fn brokers(proc: &Path) -> std::io::Result<Vec<Broker>> {
             found.push(Broker { pid, directory, args });
         }
     }
-    found.sort_by_key(|broker| broker.pid);
+    found.sort_by_key(|broker| broker.pid.as_raw_nonzero());
     Ok(found)
 }
 
@@ -171,7 +169,7 @@ mod tests {
         let found = brokers(&proc).expect("a directory");
         fs::remove_dir_all(&root).ok();
         // The directory is gone with the file, so ids are read first where one is needed.
-        let pids: Vec<i32> = found.iter().map(|b| b.pid).collect();
+        let pids: Vec<i32> = found.iter().map(|b| b.pid.as_raw_nonzero().get()).collect();
         assert_eq!(pids, [1, 2, 3, 6]);
         assert_eq!(found[0].node_id(), Some(5));
         assert_eq!(found[3].node_id(), None, "a file may say");
@@ -184,7 +182,7 @@ mod tests {
         fs::write(cwd.join("s.properties"), "broker.id = 7\n").expect("a file");
         let id = |args: &[&str]| {
             let args = args.iter().map(OsString::from).collect();
-            Broker { pid: 1, directory: cwd.clone(), args }.node_id()
+            Broker { pid: Pid::INIT, directory: cwd.clone(), args }.node_id()
         };
         assert_eq!(id(&["kafka-server-start.sh", "s.properties"]), Some(7));
         let over = ["klamm", "kafka-server-start", "-daemon", "s.properties", "--override"];

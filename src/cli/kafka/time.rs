@@ -1,6 +1,11 @@
-//! Durations and points of time as Kafka's tools take and print them: ISO 8601, without a library.
+//! Durations and points of time as Kafka's tools take and print them.
 
-/// Milliseconds of a duration as `java.time.Duration` reads it: `PnDTnHnMn.nS`.
+use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::Offset;
+
+/// Milliseconds of a duration as `java.time.Duration` reads it: `PnDTnHnMn.nS`. Java's grammar is not
+/// that of ISO 8601, which libraries read: each number may have its own sign, and a day is 24 hours.
 ///
 /// # Errors
 /// It is none.
@@ -56,82 +61,20 @@ pub fn date_time_ms(text: &str) -> Result<i64, String> {
 }
 
 fn parse_date_time(text: &str) -> Option<i64> {
-    let (date, time) = text.split_once('T')?;
-    let mut date = date.splitn(3, '-');
-    let (year, month, day) =
-        (digits(date.next()?, 4)?, digits(date.next()?, 2)?, digits(date.next()?, 2)?);
-    if !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) {
+    // More forms exist than Kafka's tools take: a space for the `T`, a time zone in brackets.
+    if !text.contains('T') || text.contains('[') {
         return None;
     }
-    let at = time.find(['Z', '+', '-']).unwrap_or(time.len());
-    let (time, zone) = time.split_at(at);
-    let (clock, fraction) = time.split_once('.').map_or((time, "0"), |(c, f)| (c, f));
-    let mut clock = clock.split(':');
-    let (hour, minute) = (digits(clock.next()?, 2)?, digits(clock.next()?, 2)?);
-    let second = clock.next().map_or(Some(0), |s| digits(s, 2))?;
-    if clock.next().is_some() || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    if fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let ms: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
-    let local = ((days_from_1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
-    Some((local - zone_seconds(zone)?) * 1000 + ms)
+    let parts = Pieces::parse(text).ok()?;
+    let local = parts.date().to_datetime(parts.time()?);
+    let offset = parts.to_numeric_offset().unwrap_or(Offset::UTC);
+    Some(offset.to_timestamp(local).ok()?.as_millisecond())
 }
 
-fn digits(text: &str, count: usize) -> Option<i64> {
-    let plain = text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
-    plain.then(|| text.parse().ok())?
-}
-
-fn zone_seconds(zone: &str) -> Option<i64> {
-    if zone.is_empty() || zone == "Z" {
-        return Some(0);
-    }
-    let sign = if zone.starts_with('-') { -1 } else { 1 };
-    let rest: String = zone[1..].chars().filter(|c| *c != ':').collect();
-    let (hours, minutes) = match rest.len() {
-        2 => (digits(&rest, 2)?, 0),
-        4 => (digits(&rest[..2], 2)?, digits(&rest[2..], 2)?),
-        _ => return None,
-    };
-    Some(sign * (hours * 3600 + minutes * 60))
-}
-
-fn days_in(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days of the civil calendar; years begin in March, so that the leap day is the last.
-fn days_from_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// `yyyy-MM-dd HH:mm:ss:SSS` in UTC.
+/// `yyyy-MM-dd HH:mm:ss:SSS` in UTC; a time before the year -9999 or after 9999 as a number.
 pub fn show_date_time(ms: i64) -> String {
-    let (days, of_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute) = (of_day / 3_600_000, of_day / 60_000 % 60);
-    let (second, ms) = (of_day / 1000 % 60, of_day % 1000);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}:{ms:03}")
+    let shown = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%S:%3f").to_string();
+    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), shown)
 }
 
 #[cfg(test)]

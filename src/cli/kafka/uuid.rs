@@ -2,6 +2,15 @@
 
 use super::ToolError;
 use crate::types::TopicId;
+use data_encoding::{BASE64URL_NOPAD, DecodeKind, Encoding};
+use std::sync::LazyLock;
+
+/// As `java.util.Base64`: what the last digit has beyond whole bytes is not looked at.
+static DIGITS: LazyLock<Encoding> = LazyLock::new(|| {
+    let mut specification = BASE64URL_NOPAD.specification();
+    specification.check_trailing_bits = false;
+    specification.encoding().expect("a part of what it was made from")
+});
 
 /// Reads an id in URL-safe base64, with or without padding; the errors are those of Kafka's `Uuid`.
 pub fn parse(text: &str) -> Result<TopicId, ToolError> {
@@ -11,24 +20,13 @@ pub fn parse(text: &str) -> Result<TopicId, ToolError> {
             "Input string with prefix `{prefix}` is too long to be decoded as a base64 UUID"
         )));
     }
-    let mut bytes = Vec::new();
-    let (mut bits, mut held) = (0u32, 0);
-    for c in text.trim_end_matches('=').bytes() {
-        let digit = match c {
-            b'A'..=b'Z' => c - b'A',
-            b'a'..=b'z' => c - b'a' + 26,
-            b'0'..=b'9' => c - b'0' + 52,
-            b'-' => 62,
-            b'_' => 63,
-            _ => return Err(ToolError::Failed(format!("Illegal base64 character {c:x}"))),
-        };
-        bits = bits << 6 | u32::from(digit);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held & 0xff) as u8);
-        }
-    }
+    let digits = text.trim_end_matches('=').as_bytes();
+    let bytes = DIGITS.decode(digits).map_err(|e| {
+        ToolError::Failed(match e.kind {
+            DecodeKind::Symbol => format!("Illegal base64 character {:x}", digits[e.position]),
+            _ => "Last unit does not have enough valid bits".to_owned(),
+        })
+    })?;
     let len = bytes.len();
     bytes.try_into().map(TopicId).map_err(|_| {
         ToolError::Failed(format!(
@@ -49,7 +47,15 @@ mod tests {
             assert_eq!(parse(&id.to_string()), Ok(id));
             assert_eq!(parse(&format!("{id}==")), Ok(id));
         }
-        assert!(parse("zzz").is_err() && parse("").is_err());
-        assert!(parse("a.b").is_err() && parse(&"A".repeat(25)).is_err());
+        for (bad, why) in [
+            ("zzz", "decoded as 2 bytes"),
+            ("", "decoded as 0 bytes"),
+            ("a.b", "Illegal base64 character 2e"),
+            ("AAAAA", "enough valid bits"),
+            ("AAAAAAAAAAAAAAAAAAAAAAAAA", "too long"),
+        ] {
+            let Err(ToolError::Failed(e)) = parse(bad) else { panic!("{bad} is no id") };
+            assert!(e.contains(why), "{bad}: {e}");
+        }
     }
 }

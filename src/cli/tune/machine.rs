@@ -1,5 +1,6 @@
 //! What `klamm tune` reads of the machine: small files of `/proc` and `/sys`, and two limits.
 
+use rustix::process::{Resource, getrlimit};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -67,7 +68,7 @@ impl Machine {
             }
         }
         let mounts = text("/proc/self/mounts").unwrap_or_default();
-        let limits = (hard_limit(libc::RLIMIT_MEMLOCK), hard_limit(libc::RLIMIT_NOFILE));
+        let limits = (hard_limit(Resource::Memlock), hard_limit(Resource::Nofile));
         Self { files, device, mount: mount_of(&mounts, &place), limits, cpus }
     }
 
@@ -84,13 +85,9 @@ impl Machine {
     }
 }
 
-fn hard_limit(which: libc::__rlimit_resource_t) -> u64 {
-    // SAFETY: all zeros is a valid `rlimit`, which the call fills.
-    unsafe {
-        let mut limit: libc::rlimit = std::mem::zeroed();
-        libc::getrlimit(which, &raw mut limit);
-        limit.rlim_max
-    }
+/// Without a limit: the largest number.
+fn hard_limit(which: Resource) -> u64 {
+    getrlimit(which).maximum.unwrap_or(u64::MAX)
 }
 
 /// The whole disk that a file system's device is on.

@@ -26,7 +26,7 @@ use crate::wire::kafka::sync_group_request::SyncGroupRequest;
 use fetcher::Fetcher;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Which topics a group's member reads.
@@ -183,7 +183,7 @@ impl Consumer {
     pub fn poll(
         &mut self,
         timeout: Duration,
-        also: Option<RawFd>,
+        also: Option<BorrowedFd<'_>>,
         sink: &mut dyn FnMut(&Fetched<'_>) -> ControlFlow<()>,
     ) -> Result<(), ClientError> {
         let end = self.cluster.now_ms() + timeout.as_millis().min(1 << 40) as i64;

@@ -17,7 +17,7 @@ use super::{ClientError, Cluster, To, check_code};
 use crate::wire::kafka::init_producer_id_request::InitProducerIdRequest;
 use crate::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A producer.
@@ -164,7 +164,7 @@ impl Producer {
 
     /// Sends what is ready and takes what has been answered; waits for that up to `timeout`, until
     /// `also` is readable (then the answer is true) or a signal comes.
-    pub fn poll(&mut self, timeout: Duration, also: Option<RawFd>) -> bool {
+    pub fn poll(&mut self, timeout: Duration, also: Option<BorrowedFd<'_>>) -> bool {
         let now = self.cluster.now_ms();
         let expired = self.accumulator.expire(now);
         self.deliveries.extend(expired);

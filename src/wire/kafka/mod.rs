@@ -1,5 +1,5 @@
 //! Kafka's messages, as Kafka 4.3.1 has them.
-// Generated from schemas/kafka by tests/generate.rs: do not edit.
+// @generated from schemas/kafka by tests/generate.rs: do not edit.
 
 #![allow(clippy::all, clippy::pedantic, unused_variables)]
 

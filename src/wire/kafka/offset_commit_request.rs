@@ -1,5 +1,5 @@
 //! `OffsetCommitRequest`.
-// Generated from schemas/kafka by tests/generate.rs: do not edit.
+// @generated from schemas/kafka by tests/generate.rs: do not edit.
 
 use crate::types::TopicId;
 use crate::wire::api_keys::ApiKey;

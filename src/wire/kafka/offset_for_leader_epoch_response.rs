@@ -1,5 +1,5 @@
 //! `OffsetForLeaderEpochResponse`.
-// Generated from schemas/kafka by tests/generate.rs: do not edit.
+// @generated from schemas/kafka by tests/generate.rs: do not edit.
 
 use crate::wire::api_keys::ApiKey;
 use crate::wire::primitives::{Reader, WireError, Writer, check_version};

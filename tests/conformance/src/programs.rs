@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::broker::scratch;
+use support::scratch::kept;
 
 /// Exact versions, so that a run today and one next year test the same.
 const PACKAGES: &[&str] = &[
@@ -16,11 +16,11 @@ const PACKAGES: &[&str] = &[
     "zstandard==0.25.0",
 ];
 
-/// Python of a virtual environment below `target/` that has [`PACKAGES`]; made at the first call.
+/// Python of a virtual environment below `target/` that has `PACKAGES`; made at the first call.
 pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
-        let dir = scratch("python");
+        let dir = kept("python");
         let python = dir.join("bin/python");
         let (mark, wanted) = (dir.join("installed"), PACKAGES.join("\n"));
         if fs::read_to_string(&mark).is_ok_and(|have| have == wanted) {

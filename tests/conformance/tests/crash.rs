@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use conformance::raw::{self, Client, error};
-use conformance::{Broker, DataDir, broker::free_port, now_ms, wait_for};
+use conformance::{Broker, DataDir, free_port, now_ms, wait_for};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use conformance::raw::{self, Client, error};
-use conformance::{Broker, DataDir, broker::free_port, now_ms, wait_for};
+use conformance::{Broker, DataDir, free_port, now_ms, wait_for};
 
 /// An ext4 in a file, mounted; unmounted at the end.
 struct Mount {

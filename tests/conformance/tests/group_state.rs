@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use conformance::groups::error;
-use conformance::{Broker, Client, DataDir, Member, broker::free_port, wait_for};
+use conformance::{Broker, Client, DataDir, Member, free_port, wait_for};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 

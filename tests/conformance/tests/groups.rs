@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use conformance::groups::error;
 use conformance::raw::{self, Client};
-use conformance::{Broker, DataDir, broker::free_port, now_ms, wait_for};
+use conformance::{Broker, DataDir, free_port, now_ms, wait_for};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::RDKafkaErrorCode;

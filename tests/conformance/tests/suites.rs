@@ -5,7 +5,7 @@
 
 use std::process::{Command, Stdio};
 
-use conformance::broker::{klamm, profile_dir};
+use support::binary::{klamm, profile_dir};
 
 /// Runs a script of this folder on the binary under test; it must exit with 0.
 fn script(name: &str, args: &[&str]) {

@@ -2,155 +2,56 @@
 //! against a real broker.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::io::Write;
+use std::process::Command;
+use support::program::{ended, ended_with_input};
+use support::{Broker, Running, Scratch, broker_can_run, klamm, run};
 
-const KLAMM: &str = env!("CARGO_BIN_EXE_klamm");
-
-/// Whether io_uring is there: without it no broker runs, and nothing is to be tested with one.
-fn broker_can_run() -> bool {
-    let ok = fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
-        .map_or(true, |text| text.trim() != "2");
-    if !ok {
-        eprintln!("io_uring is disabled here: not tested");
-    }
-    ok
+/// A small broker, and the tools beside it.
+struct Tools {
+    broker: Broker,
+    home: Scratch,
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("text")
-}
-
-struct Broker {
-    process: Child,
-    address: String,
-    directory: PathBuf,
-}
-
-impl Broker {
+impl Tools {
     fn start(name: &str) -> Self {
-        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("clients-{name}"));
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir_all(&directory).expect("a directory");
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
-        let address = free.to_string();
-        let mut process = Command::new(KLAMM)
-            .args(["serve", "--listen", &address, "--shards", "1", "--memory", "64MiB"])
-            .args(["--journal", "16MiB", "--override", "group.initial.rebalance.delay.ms=0"])
-            .args(["--override", "offsets.topic.num.partitions=4", "--data"])
-            .arg(directory.join("data"))
-            .env_clear()
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the broker starts");
-        let mut log = BufReader::new(process.stderr.take().expect("piped"));
-        let mut said = String::new();
-        while !said.contains("serving") {
-            assert!(log.read_line(&mut said).expect("a log") > 0, "the broker ended: {said}");
-        }
-        // The log is read on, so that the broker never waits for it.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Self { process, address, directory }
+        let home = Scratch::new(&format!("clients-{name}"));
+        let small = ["--shards", "1", "--memory", "64MiB", "--journal", "16MiB"];
+        let quick = ["--override", "group.initial.rebalance.delay.ms=0"];
+        let few = ["--override", "offsets.topic.num.partitions=4"];
+        let broker = Broker::start(&home, &[&small[..], &quick, &few].concat());
+        Self { broker, home }
     }
 
     /// A tool with its arguments; `@` stands for the flag that names this broker.
     fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(KLAMM);
+        let mut command = support::command(klamm());
         for word in line.split_whitespace() {
             match word {
-                "@" => command.args(["--bootstrap-server", &self.address]),
+                "@" => command.args(["--bootstrap-server", &self.broker.bootstrap()]),
                 _ => command.arg(word),
             };
         }
-        command.env_clear().stdin(Stdio::null()).current_dir(&self.directory);
+        command.current_dir(self.home.path());
         command
     }
 
     /// Runs a tool to its end: exit code, standard output, standard error output.
     fn run(&self, line: &str) -> (i32, String, String) {
-        ended(self.command(line).output().expect("it starts"))
+        ended(&mut self.command(line)).parts()
     }
 
     /// The tool succeeds; returns its standard output.
     fn done(&self, line: &str) -> String {
-        let (code, out, err) = self.run(line);
-        assert_eq!(code, 0, "{line}: {out}{err}");
-        out
+        ended(&mut self.command(line)).done()
     }
 
     fn produce(&self, line: &str, input: &str) -> (i32, String, String) {
-        let mut command = self.command(line);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let mut stdin = child.stdin.take().expect("piped");
-        stdin.write_all(input.as_bytes()).expect("it reads");
-        drop(stdin);
-        ended(child.wait_with_output().expect("it ends"))
+        ended_with_input(&mut self.command(line), input).parts()
     }
 
     fn topic(&self, name: &str, partitions: u32) {
         self.done(&format!("kafka-topics @ --create --topic {name} --partitions {partitions}"));
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn ended(output: Output) -> (i32, String, String) {
-    (output.status.code().expect("it exits"), text(&output.stdout), text(&output.stderr))
-}
-
-/// A tool that runs until it is told to stop.
-struct Running {
-    child: Child,
-    lines: BufReader<ChildStdout>,
-    stdin: Option<ChildStdin>,
-}
-
-impl Running {
-    fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let lines = BufReader::new(child.stdout.take().expect("piped"));
-        let stdin = child.stdin.take();
-        Self { child, lines, stdin }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).expect("a line");
-        line.trim_end_matches('\n').to_owned()
-    }
-
-    /// Ctrl-C; returns the exit code and what it said on the standard error output.
-    fn interrupt(mut self) -> (Option<i32>, String) {
-        // SAFETY: a signal to a child that has not been waited for.
-        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGINT) };
-        let mut err = String::new();
-        self.child.stderr.take().expect("piped").read_to_string(&mut err).expect("text");
-        (self.child.wait().expect("it ends").code(), err)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -159,9 +60,10 @@ fn lines_go_in_and_come_out() {
     if !broker_can_run() {
         return;
     }
-    let b = Broker::start("lines");
+    let b = Tools::start("lines");
     // As the tutorials write it, to a topic that the broker makes.
-    let list = format!("kafka-console-producer.sh --broker-list {} --topic test", b.address);
+    let list =
+        format!("kafka-console-producer.sh --broker-list {} --topic test", b.broker.bootstrap());
     assert_eq!(b.produce(&list, "one\ntwo\r\nthree").0, 0);
     let (code, out, err) =
         b.run("kafka-console-consumer.sh @ --topic test --from-beginning --max-messages 3");
@@ -208,8 +110,7 @@ fn lines_go_in_and_come_out() {
 #[test]
 fn mistakes_get_kafkas_words_and_exit_code() {
     let line = |args: &str| {
-        let output = Command::new(KLAMM).args(args.split_whitespace()).env_clear().output();
-        let (code, _, err) = ended(output.expect("it starts"));
+        let (code, _, err) = run(klamm(), &args.split_whitespace().collect::<Vec<_>>()).parts();
         assert_eq!(code, 1, "{args}: {err}");
         err.lines().next().unwrap_or_default().to_owned()
     };
@@ -259,7 +160,7 @@ fn a_group_goes_on_where_it_stopped_and_ctrl_c_commits() {
     if !broker_can_run() {
         return;
     }
-    let b = Broker::start("group");
+    let b = Tools::start("group");
     b.topic("t", 1);
     b.produce("kafka-console-producer @ --topic t", "1\n2\n3\n");
     let mut first =
@@ -311,7 +212,7 @@ fn members_share_and_take_over() {
         return;
     }
     for strategy in ["", "RoundRobinAssignor", "CooperativeStickyAssignor"] {
-        let b = Broker::start(&format!("share{strategy}"));
+        let b = Tools::start(&format!("share{strategy}"));
         b.topic("t", 4);
         let option = match strategy {
             "" => String::new(),
@@ -361,25 +262,15 @@ fn a_closed_pipe_ends_a_consumer() {
     if !broker_can_run() {
         return;
     }
-    let b = Broker::start("pipe");
+    let b = Tools::start("pipe");
     b.topic("t", 1);
     b.produce("kafka-console-producer @ --topic t", "1\n");
     let mut consumer =
         Running::start(b.command("kafka-console-consumer @ --topic t --from-beginning"));
     assert_eq!(consumer.line(), "1");
-    let Running { child, .. } = &mut consumer;
-    let mut err = child.stderr.take().expect("piped");
-    drop(std::mem::replace(&mut consumer.lines, {
-        // Any other pipe: the consumer's own closes here.
-        let mut other =
-            Command::new(KLAMM).arg("--version").stdout(Stdio::piped()).spawn().expect("it");
-        let out = other.stdout.take().expect("piped");
-        other.wait().expect("it ends");
-        BufReader::new(out)
-    }));
-    let mut said = String::new();
-    err.read_to_string(&mut said).expect("text");
-    assert_eq!(consumer.child.wait().expect("it ends").code(), Some(0), "{said}");
+    consumer.close_output();
+    let (code, said) = consumer.end();
+    assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("Unable to write to standard out"), "{said}");
 }
 
@@ -388,7 +279,7 @@ fn ctrl_c_sends_what_was_typed() {
     if !broker_can_run() {
         return;
     }
-    let b = Broker::start("typed");
+    let b = Tools::start("typed");
     b.topic("t", 1);
     // A linger far beyond the test: only the end sends it.
     let mut producer =
@@ -398,12 +289,7 @@ fn ctrl_c_sends_what_was_typed() {
     let stdin = producer.stdin.as_mut().expect("piped");
     stdin.write_all(b"typed\n").expect("it reads");
     // It has read the line when the pipe is empty.
-    let fd = std::os::fd::AsRawFd::as_raw_fd(stdin);
-    let mut waiting: libc::c_int = 1;
-    while waiting > 0 {
-        // SAFETY: the descriptor is open, and the answer has room.
-        unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut waiting) };
-    }
+    while rustix::io::ioctl_fionread(&*stdin).expect("a pipe") > 0 {}
     assert_eq!(producer.interrupt().0, Some(130));
     assert_eq!(consumer.line(), "typed");
     assert_eq!(consumer.interrupt().0, Some(130));
@@ -414,7 +300,7 @@ fn offsets_are_reset_in_all_ways() {
     if !broker_can_run() {
         return;
     }
-    let b = Broker::start("reset");
+    let b = Tools::start("reset");
     b.topic("t", 2);
     b.topic("u", 1);
     b.produce("kafka-console-producer @ --topic u", "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n");
@@ -431,7 +317,7 @@ fn offsets_are_reset_in_all_ways() {
     assert_eq!(reset("--to-datetime 2000-01-01T00:00:00.000 --topic u --dry-run"), "u,0,0");
     assert_eq!(reset("--by-duration PT1H --topic u --dry-run"), "u,0,0");
     assert_eq!(reset("--to-latest --topic t:1 --topic u --dry-run"), "t,1,0\nu,0,10");
-    fs::write(b.directory.join("plan.csv"), "u,0,2\nt,1,0\n").expect("a file");
+    fs::write(b.home.join("plan.csv"), "u,0,2\nt,1,0\n").expect("a file");
     assert_eq!(reset("--from-file plan.csv --execute"), "t,1,0\nu,0,2");
     let shown = b.done(
         "kafka-consumer-groups @ --reset-offsets --group g --to-offset 5 --topic u --dry-run",
@@ -472,7 +358,7 @@ fn klamms_own_commands_know_groups() {
     if !broker_can_run() {
         return;
     }
-    let b = Broker::start("own");
+    let b = Tools::start("own");
     b.topic("t", 1);
     b.produce("kafka-console-producer @ --topic t", "1\n2\n3\n");
     let read = b.done("consume @ t --group g --from-beginning --max-messages 2");
@@ -500,7 +386,7 @@ fn performance_tests_count_what_they_move() {
     if !broker_can_run() {
         return;
     }
-    let b = Broker::start("perf");
+    let b = Tools::start("perf");
     b.topic("t", 3);
     let sent = b.done(
         "kafka-producer-perf-test @ --topic t --num-records 5000 --record-size 100 --throughput -1 \

@@ -1,8 +1,9 @@
 //! The message table in `schemas/kafka/` (its README has the notation), parsed.
-#![allow(dead_code, reason = "each test target uses a part of it")]
+#![allow(missing_docs, reason = "the names are those of the notation")]
 
+use crate::binary::workspace;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Inclusive versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,13 +139,9 @@ pub fn snake(name: &str) -> String {
     snake
 }
 
-pub fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
 /// All APIs, by key.
 pub fn load() -> Vec<Api> {
-    let mut apis: Vec<_> = fs::read_dir(root().join("schemas/kafka"))
+    let mut apis: Vec<_> = fs::read_dir(workspace().join("schemas/kafka"))
         .expect("schemas/kafka")
         .map(|entry| entry.expect("a directory entry").path())
         .filter(|path| path.extension().is_some_and(|e| e == "txt"))

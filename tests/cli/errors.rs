@@ -1,38 +1,21 @@
 //! The command line's errors: one line that says what to do, and an exit code that means something.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::fd::AsRawFd;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use support::canned::Canned;
+use support::{Ended, Scratch, klamm, run};
 
-fn klamm(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_klamm"))
-        .args(args)
-        .env_clear()
-        .stdin(Stdio::null())
-        .output()
-        .expect("the program starts")
+fn ended(args: &[&str]) -> Ended {
+    run(klamm(), args)
 }
 
 /// Runs it, expects this exit code and nothing but one line of error; returns the line.
 fn fails(code: i32, args: &[&str]) -> String {
-    let output = klamm(args);
-    let line = String::from_utf8(output.stderr).expect("text");
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {line}");
-    assert!(output.stdout.is_empty(), "{args:?} prints no result");
-    assert_eq!(line.lines().count(), 1, "{args:?}: one line, not: {line}");
+    let ended = ended(args);
+    assert!(ended.out.is_empty(), "{args:?} prints no result");
+    let line = ended.failed(code);
     assert!(line.starts_with("klamm: "), "{line}");
     line
-}
-
-/// An empty directory of this test's own, below the build directory: a real file system.
-fn directory(name: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{name}"));
-    let _ = fs::remove_dir_all(&path);
-    fs::create_dir_all(&path).expect("a directory");
-    path
 }
 
 #[test]
@@ -83,12 +66,10 @@ fn help_has_examples_and_goes_to_the_standard_output() {
         &["completions", "--help"],
         &["man", "--help"],
     ] {
-        let output = klamm(args);
-        let text = String::from_utf8(output.stdout).expect("text");
-        assert!(output.status.success() && output.stderr.is_empty(), "{args:?}");
+        let text = ended(args).quietly_done();
         assert!(text.contains("Examples:\n") && text.contains("  klamm "), "{args:?}: {text}");
     }
-    assert!(klamm(&["--version"]).stdout.starts_with(b"klamm "));
+    assert!(ended(&["--version"]).done().starts_with("klamm "));
 }
 
 #[test]
@@ -119,26 +100,17 @@ fn another_server_on_the_port() {
         (b"\x00\x00\x00\x08\x00\x00\x00\x63\x00\x00\x00\x00", "makes no sense"),
         (b"", "closed the connection"),
     ] {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let broker = listener.local_addr().expect("an address").to_string();
-        let server = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().expect("a client");
-            let mut request = [0; 64];
-            let read = stream.read(&mut request).expect("a request");
-            assert!(read > 4, "the client speaks first");
-            stream.write_all(answer).expect("the client listens");
-        });
-        let e = fails(74, &["topic", "list", "-b", &broker]);
+        let server = Canned::start(answer, 1);
+        let e = fails(74, &["topic", "list", "-b", server.address()]);
         assert!(e.contains("not a Kafka broker") && e.contains(why), "{e}");
-        server.join().expect("the server saw a request");
+        server.join();
     }
 }
 
 #[test]
 fn serve_refuses_wrong_configuration() {
-    let dir = directory("config");
-    let file = dir.join("klamm.toml");
-    let name = file.to_str().expect("text");
+    let dir = Scratch::new("cli-config");
+    let (file, name) = (dir.join("klamm.toml"), &*dir.arg("klamm.toml"));
     assert!(fails(78, &["serve", "--config", name]).contains(name));
     fs::write(&file, "lisen = '127.0.0.1:9092'").expect("a file");
     assert!(fails(78, &["serve", "--config", name]).contains("did you mean 'listen'"));
@@ -149,23 +121,19 @@ fn serve_refuses_wrong_configuration() {
 
 #[test]
 fn serve_refuses_a_directory_that_is_in_use_untouched() {
-    let dir = directory("in-use");
+    let dir = Scratch::new("cli-in-use");
     let lock = File::create(dir.join("LOCK")).expect("a file");
-    // SAFETY: the descriptor is open.
-    assert_eq!(unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }, 0);
-    let e = fails(78, &["serve", "--data", dir.to_str().expect("text"), "--listen", "127.0.0.1:0"]);
+    lock.try_lock().expect("nobody else's");
+    let e = fails(78, &["serve", "--data", &dir.arg(""), "--listen", "127.0.0.1:0"]);
     assert!(e.contains("in use"), "{e}");
-    let left: Vec<_> = fs::read_dir(&dir).expect("a directory").collect();
+    let left: Vec<_> = fs::read_dir(dir.path()).expect("a directory").collect();
     assert_eq!(left.len(), 1, "only the lock file");
 }
 
 #[test]
 fn log_commands_want_a_data_directory() {
-    let dir = directory("log");
-    let name = dir.to_str().expect("text");
-    assert!(fails(78, &["log", "inspect", name]).contains("not a data directory"));
-    assert!(
-        fails(74, &["log", "verify", dir.join("none").to_str().expect("text")]).contains("none")
-    );
-    assert_eq!(fs::read_dir(&dir).expect("a directory").count(), 0, "nothing is written");
+    let dir = Scratch::new("cli-log");
+    assert!(fails(78, &["log", "inspect", &dir.arg("")]).contains("not a data directory"));
+    assert!(fails(74, &["log", "verify", &dir.arg("none")]).contains("none"));
+    assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 0, "nothing is written");
 }

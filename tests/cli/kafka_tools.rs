@@ -2,126 +2,59 @@
 //! started, used and stopped as tutorials do it.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
-
-const KLAMM: &str = env!("CARGO_BIN_EXE_klamm");
+use support::canned::Canned;
+use support::clock::PATIENCE;
+use support::program::ended;
+use support::{Broker, Ended, Scratch, broker_can_run, free_port, klamm, run, wait_for};
 
 /// A directory of this test's own with the tools installed.
-fn installed(name: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("tools-{name}"));
-    let _ = fs::remove_dir_all(&path);
-    let output = run(KLAMM, Path::new("."), &["install-tools", path.to_str().expect("text")]);
-    assert!(output.status.success(), "{output:?}");
-    path
+fn installed(name: &str) -> Scratch {
+    let home = Scratch::new(&format!("tools-{name}"));
+    run(klamm(), &["install-tools", &home.arg("")]).done();
+    home
 }
 
-fn run(program: impl AsRef<Path>, directory: &Path, args: &[&str]) -> Output {
-    Command::new(program.as_ref())
-        .args(args)
-        .current_dir(directory)
-        .env_clear()
-        .stdin(Stdio::null())
-        .output()
-        .expect("the program starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("text")
+/// `klamm` with arguments, run in a directory.
+fn klamm_in(home: &Scratch, args: &[&str]) -> Ended {
+    ended(support::command(klamm()).args(args).current_dir(home.path()))
 }
 
 /// Runs a tool by its link; returns exit code, standard output and standard error output.
-fn tool(home: &Path, line: &str) -> (i32, String, String) {
+fn tool(home: &Scratch, line: &str) -> (i32, String, String) {
+    tool_ended(home, line).parts()
+}
+
+fn tool_ended(home: &Scratch, line: &str) -> Ended {
     let mut words = line.split_whitespace();
     let link = home.join("bin").join(words.next().expect("a tool"));
-    let output = run(link, home, &words.collect::<Vec<_>>());
-    (output.status.code().expect("it exits"), text(&output.stdout), text(&output.stderr))
+    ended(support::command(link).args(words).current_dir(home.path()))
 }
 
 /// The tool succeeds and says nothing on the standard error output; returns what it prints.
-fn done(home: &Path, line: &str) -> String {
-    let (code, out, err) = tool(home, line);
-    assert_eq!((code, err.as_str()), (0, ""), "{line}: {out}");
-    out
+#[track_caller]
+fn done(home: &Scratch, line: &str) -> String {
+    tool_ended(home, line).quietly_done()
 }
 
 /// The tool fails with exit code 1 and one line, wherever Kafka's tool writes it; returns the line.
-fn fails(home: &Path, line: &str) -> String {
-    let (code, out, err) = tool(home, line);
-    let said = format!("{out}{err}");
-    assert_eq!(code, 1, "{line}: {said}");
-    assert_eq!(said.trim_end().lines().count(), 1, "{line}: one line, not {said}");
-    said.trim_end().to_owned()
+#[track_caller]
+fn fails(home: &Scratch, line: &str) -> String {
+    tool_ended(home, line).failed(1)
 }
 
-/// A port that nobody listens on.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port()
-}
-
-/// Whether io_uring is there: without it no broker runs, and nothing is to be tested with one.
-fn broker_can_run() -> bool {
-    let ok = fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
-        .map_or(true, |text| text.trim() != "2");
-    if !ok {
-        eprintln!("io_uring is disabled here: not tested");
+/// A broker that `kafka-server-start.sh` runs with `config/server.properties`.
+fn start_broker(home: &Scratch, more: &[&str]) -> Broker {
+    let port = free_port();
+    let listener = format!("listeners=PLAINTEXT://127.0.0.1:{port}");
+    let advertised = format!("advertised.listeners=PLAINTEXT://127.0.0.1:{port}");
+    let data = format!("log.dirs={}", home.arg("data"));
+    let mut command = support::command(home.join("bin/kafka-server-start.sh"));
+    command.arg("config/server.properties").current_dir(home.path());
+    let small = ["klamm.shards=1", "klamm.memory=64MiB", "klamm.journal=16MiB"];
+    for setting in [&listener[..], &advertised, &data].iter().chain(&small).chain(more) {
+        command.args(["--override", setting]);
     }
-    ok
-}
-
-/// A broker that `kafka-server-start.sh` runs.
-struct Broker {
-    process: Child,
-    address: String,
-    log: BufReader<std::process::ChildStderr>,
-    before: String,
-}
-
-impl Broker {
-    /// Starts it with `config/server.properties` and waits until it serves.
-    fn start(home: &Path, more: &[&str]) -> Self {
-        let port = free_port();
-        let listener = format!("listeners=PLAINTEXT://127.0.0.1:{port}");
-        let advertised = format!("advertised.listeners=PLAINTEXT://127.0.0.1:{port}");
-        let data = format!("log.dirs={}", home.join("data").display());
-        let mut command = Command::new(home.join("bin/kafka-server-start.sh"));
-        command.arg("config/server.properties");
-        let small = ["klamm.shards=1", "klamm.memory=64MiB", "klamm.journal=16MiB"];
-        for setting in [&listener[..], &advertised, &data].iter().chain(&small).chain(more) {
-            command.args(["--override", setting]);
-        }
-        let mut process = command
-            .current_dir(home)
-            .env_clear()
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the broker starts");
-        let mut log = BufReader::new(process.stderr.take().expect("piped"));
-        let mut before = String::new();
-        while !before.contains("serving") {
-            let read = log.read_line(&mut before).expect("a log");
-            assert!(read > 0, "the broker ended: {before}");
-        }
-        Self { process, address: format!("127.0.0.1:{port}"), log, before }
-    }
-
-    /// Waits for its end; returns exit code and the rest of its log.
-    fn ended(&mut self) -> (Option<i32>, String) {
-        let mut rest = String::new();
-        self.log.read_to_string(&mut rest).expect("a log");
-        (self.process.wait().expect("it ends").code(), rest)
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+    Broker::spawn_command(command, &home.join("data"), home.path(), port).ready()
 }
 
 #[test]
@@ -135,18 +68,16 @@ fn installing_twice_changes_nothing_and_spares_what_is_foreign() {
     let foreign = home.join("bin/kafka-configs.sh");
     fs::remove_file(&foreign).expect("a link");
     fs::write(&foreign, "mine").expect("a file");
-    let dir = home.to_str().expect("text");
-    let output = run(KLAMM, &home, &["install-tools", dir]);
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let dir = &*home.arg("");
+    let (code, _, said) = klamm_in(&home, &["install-tools", dir]).parts();
+    assert_eq!(code, 1, "{said}");
     assert!(said.contains("kafka-configs.sh") && said.contains("--force"), "{said}");
     assert_eq!(fs::read(&foreign).expect("a file"), b"mine");
     assert_eq!(fs::read(&settings).expect("a file"), b"node.id=9\n");
-    assert!(run(KLAMM, &home, &["install-tools", dir, "--force"]).status.success());
+    klamm_in(&home, &["install-tools", dir, "--force"]).done();
     assert!(foreign.is_symlink());
     let only = home.join("links");
-    let args = ["install-tools", "--only-links", only.to_str().expect("text")];
-    assert!(run(KLAMM, &home, &args).status.success());
+    klamm_in(&home, &["install-tools", "--only-links", &home.arg("links")]).done();
     assert!(only.join("kafka-topics").is_symlink() && !only.join("config").exists());
 }
 
@@ -155,8 +86,7 @@ fn tools_answer_to_their_names() {
     let home = installed("names");
     let (code, out, _) = tool(&home, "kafka-topics.sh --version");
     assert!(code == 0 && out.starts_with("4.3.1 (Klamm "), "{out}");
-    let output = run(KLAMM, &home, &["kafka-topics", "--version"]);
-    assert_eq!(text(&output.stdout), out);
+    assert_eq!(klamm_in(&home, &["kafka-topics", "--version"]).done(), out);
     for name in ["kafka-topics", "kafka-configs", "kafka-log-dirs", "kafka-get-offsets"] {
         let (code, out, err) = tool(&home, &format!("{name} --help"));
         assert_eq!((code, out.as_str()), (1, ""), "{name}");
@@ -217,21 +147,13 @@ fn a_broker_that_is_not_there_and_one_that_is_none() {
         let said = fails(&home, &format!("{line} --bootstrap-server {address}"));
         assert!(said.contains(&address) && said.contains("--bootstrap-server right?"), "{said}");
     }
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    let server = std::thread::spawn(move || {
-        for _ in tools {
-            let (mut stream, _) = listener.accept().expect("a client");
-            let mut request = [0; 64];
-            assert!(stream.read(&mut request).expect("a request") > 0);
-            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").expect("the client listens");
-        }
-    });
+    let server = Canned::start(b"HTTP/1.1 400 Bad Request\r\n\r\n", tools.len());
+    let address = server.address().to_owned();
     for line in tools {
         let said = fails(&home, &format!("{line} --bootstrap-server {address}"));
         assert!(said.contains("not a Kafka broker") && said.contains("HTTP"), "{said}");
     }
-    server.join().expect("each tool asked once");
+    server.join();
 }
 
 #[test]
@@ -282,12 +204,13 @@ fn a_broker_from_start_to_stop() {
         "controller.quorum.bootstrap.servers=localhost:9093",
     ];
     let id = format!("node.id={}", 1_000_000_000 + std::process::id());
-    let mut broker = Broker::start(&home, &[&stock[..], &[&id]].concat());
+    let mut broker = start_broker(&home, &[&stock[..], &[&id]].concat());
     for name in ["num.network.threads", "zookeeper.connect", "log.retention.check.interval.ms"] {
-        assert!(broker.before.contains(name), "{name} is named: {}", broker.before);
+        assert!(broker.log().contains(name), "{name} is named: {}", broker.log());
     }
-    assert!(!broker.before.contains("process.roles"), "{}", broker.before);
-    let b = format!("--bootstrap-server {}", broker.address);
+    assert!(!broker.log().contains("process.roles"), "{}", broker.log());
+    let address = broker.bootstrap();
+    let b = format!("--bootstrap-server {address}");
 
     assert_eq!(
         done(&home, &format!("kafka-topics.sh {b} --create --topic a --partitions 2")),
@@ -333,8 +256,8 @@ fn a_broker_from_start_to_stop() {
          synonyms={DYNAMIC_TOPIC_CONFIG:retention.ms=5}\n"
     );
     let klamm = |args: &[&str]| {
-        let output = run(KLAMM, &home, &[args, &["-b", &broker.address]].concat());
-        (output.status.code(), text(&output.stdout), text(&output.stderr))
+        let ended = klamm_in(&home, &[args, &["-b", &address]].concat());
+        (ended.code, ended.out, ended.err)
     };
     let described = klamm(&["config", "describe", "--topic", "a", "--json"]);
     assert_eq!(described.0, Some(0));
@@ -367,8 +290,7 @@ fn a_broker_from_start_to_stop() {
     // Not the brokers of others that this user may run: only the one with this id.
     let stop = format!("kafka-server-stop.sh --{}", id.replace("node.id", "node-id"));
     assert_eq!(done(&home, &stop), "");
-    let (code, log) = broker.ended();
-    assert_eq!(code, Some(0), "{log}");
+    assert_eq!(broker.end().code(), Some(0), "{}", broker.log());
     assert_eq!(fails(&home, &stop), "No kafka server to stop");
 }
 
@@ -399,7 +321,7 @@ fn a_directory_of_kafkas_own_is_left_alone() {
 }
 
 /// Ends the broker with this node id, however the test ends.
-struct Stop<'a>(&'a Path, u32);
+struct Stop<'a>(&'a Scratch, u32);
 
 impl Drop for Stop<'_> {
     fn drop(&mut self) {
@@ -429,13 +351,10 @@ fn a_broker_in_the_background() {
     let _stop = Stop(&home, id);
     assert_eq!(done(&home, "kafka-server-start.sh -daemon s.properties"), "");
     let log = home.join("logs/kafkaServer.out");
-    let deadline = Instant::now() + Duration::from_mins(1);
     let until = |what: &str, it_is: &dyn Fn() -> bool| {
-        while !it_is() {
-            let log = fs::read_to_string(&log).unwrap_or_default();
-            assert!(Instant::now() < deadline, "{what}: {log}");
-            std::thread::yield_now();
-        }
+        wait_for(PATIENCE, || it_is().then_some(())).unwrap_or_else(|| {
+            panic!("{what}: {}", fs::read_to_string(&log).unwrap_or_default());
+        });
     };
     until("it serves", &|| {
         let line = format!("kafka-broker-api-versions --bootstrap-server 127.0.0.1:{port}");
@@ -452,17 +371,15 @@ fn a_broker_in_the_background() {
 fn completions_and_pages_cover_the_subcommands() {
     let home = installed("manual");
     for shell in ["bash", "zsh", "fish"] {
-        let output = run(KLAMM, &home, &["completions", shell]);
-        let script = text(&output.stdout);
-        assert!(output.status.success() && script.contains("install-tools"), "{shell}");
+        let script = klamm_in(&home, &["completions", shell]).done();
+        assert!(script.contains("install-tools"), "{shell}");
     }
-    let page = text(&run(KLAMM, &home, &["man"]).stdout);
+    let page = klamm_in(&home, &["man"]).done();
     assert!(page.contains(".TH klamm 1") && page.contains("install"), "{page}");
     let pages = home.join("man");
-    let output = run(KLAMM, &home, &["man", pages.to_str().expect("text")]);
-    assert!(output.status.success(), "{output:?}");
+    klamm_in(&home, &["man", &home.arg("man")]).done();
     for name in ["klamm.1", "klamm-serve.1", "klamm-topic-create.1", "klamm-config-set.1"] {
         assert!(pages.join(name).is_file(), "{name}");
     }
-    assert_eq!(run(KLAMM, &home, &["completions", "dos"]).status.code(), Some(2));
+    assert_eq!(klamm_in(&home, &["completions", "dos"]).code, Some(2));
 }

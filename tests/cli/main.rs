@@ -1,0 +1,5 @@
+//! The program as it is typed: `klamm` and its subcommands, and Kafka's tools by their names.
+
+mod errors;
+mod kafka_clients;
+mod kafka_tools;
