@@ -13,6 +13,8 @@ mod groups;
 mod limits;
 mod listener;
 mod logs;
+#[cfg(test)]
+mod logs_tests;
 mod offsets;
 mod produce;
 mod pulse;
@@ -37,7 +39,7 @@ use logs::Logs;
 pub use requests::by_owner;
 use router::{Ends, Request};
 use start::Opened;
-use state::{Common, Parts, Phase, Shard, fatal};
+use state::{Common, Parts, Phase, Shard, end, fatal};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -165,11 +167,22 @@ pub fn run(
     Ok(())
 }
 
+/// The shard's partitions; what cannot be restored is damage.
+fn open_logs(
+    engine: Engine,
+    image: &crate::controller::Image,
+    id: usize,
+    shards: usize,
+) -> Result<Logs, ServeError> {
+    Logs::open(engine, image, id, shards)
+        .map_err(|e| ServeError::new(65, format!("the data is damaged: {e}")))
+}
+
 /// One shard's thread, from its first task to its last.
 async fn serve(seed: Seed, begun: std::time::Instant) {
     let Seed { id, common, image, engine, controller, socket, address, .. } = seed;
-    let logs = Logs::open(engine, &image, id, common.shards)
-        .unwrap_or_else(|e| fatal(&format!("the data is damaged: {e}")));
+    let logs = open_logs(engine, &image, id, common.shards)
+        .unwrap_or_else(|e| end(e.exit_code, &e.message));
     let ring = Ring::new(common.disk.root(), seed.descriptors, common.disk.budget().clone())
         .unwrap_or_else(|e| fatal(&format!("cannot make the ring of shard {id}: {e}")));
     let pulse = common.clone();

@@ -169,11 +169,16 @@ fn thread_cpu_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// Ends the process: what is on disk is not known any more, and the next start finds out.
-pub fn fatal(message: &str) -> ! {
+/// Ends the process with this exit code, and says why.
+pub fn end(exit_code: i32, message: &str) -> ! {
     tracing::error!("{message}");
     eprintln!("klamm: {message}");
-    std::process::exit(74);
+    std::process::exit(exit_code);
+}
+
+/// Ends the process: what is on disk is not known any more, and the next start finds out.
+pub fn fatal(message: &str) -> ! {
+    end(74, message)
 }
 
 impl Shard {

@@ -1,0 +1,158 @@
+//! The partitions of a shard over a simulated disk.
+
+use super::logs::{Logs, Outbox, ReplyTo};
+use super::router::{Appends, Reply};
+use super::{ServeError, open_logs};
+use crate::broker::api::data::{AppendRequest, Appended};
+use crate::controller::{Image, NewPartition, Record};
+use crate::storage::buffer::Budget;
+use crate::storage::disk::Disk;
+use crate::storage::engine::Engine;
+use crate::storage::identity::{Expected, Identity};
+use crate::storage::io::{Completion, Op, Submission};
+use crate::storage::recovery::{self, OpenOptions, TopicState};
+use crate::storage::sim_disk::SimDisk;
+use crate::types::{TopicId, TopicPartition};
+use crate::wire::records::{BatchBuilder, BatchHeader, Compression};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+const TOPIC: TopicId = TopicId([7; 16]);
+
+fn tp(partition: i32) -> TopicPartition {
+    TopicPartition { topic: TOPIC, partition }
+}
+
+fn image(partitions: usize, settings: &[(&str, &str)]) -> Image {
+    let mut image = Image::new("c", 1, Arc::default());
+    let replicas: Arc<[i32]> = [1].into();
+    image.apply(&Record::TopicCreated {
+        id: TOPIC,
+        name: "t".into(),
+        partitions: vec![NewPartition { replicas }; partitions],
+        settings: settings.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+    });
+    image
+}
+
+/// The engine of the only shard. `state` is what it gives each partition to begin with.
+fn open_engine(disk: &Disk, state: &[u8]) -> Engine {
+    let expected = Expected { cluster_id: None, node_id: 1, random: [5; 32] };
+    let identity = Identity::open(disk, &expected).unwrap();
+    let options = OpenOptions::usual(1, Budget::new(256 << 20), 4 << 20);
+    let fold: recovery::Fold<'_> = &|_, _, _, _| state.to_vec();
+    let live = |_| TopicState::Live;
+    recovery::open(disk, &identity, &options, &live, fold).unwrap().0.remove(0)
+}
+
+/// Replies that came, in order.
+type Replies = Rc<RefCell<Vec<Reply>>>;
+
+struct Rig {
+    disk: Disk,
+    logs: Logs,
+    replies: Replies,
+    now_ms: i64,
+}
+
+impl Rig {
+    fn new(partitions: usize, settings: &[(&str, &str)]) -> Self {
+        let disk = Disk::Sim(SimDisk::new(1));
+        let image = image(partitions, settings);
+        let mut logs = Logs::open(open_engine(&disk, &[]), &image, 0, 1).unwrap();
+        let before = Image::new("c", 1, Arc::default());
+        logs.apply(&before, &image, 1_000, &mut Outbox::default());
+        Self { disk, logs, replies: Replies::default(), now_ms: 1_000 }
+    }
+
+    fn reply(&self) -> ReplyTo {
+        let replies = self.replies.clone();
+        ReplyTo::Local(Box::new(move |reply| replies.borrow_mut().push(reply)))
+    }
+
+    fn tell(out: Outbox) {
+        for (to, reply) in out.replies {
+            if let ReplyTo::Local(then) = to {
+                then(reply);
+            }
+        }
+    }
+
+    /// Hands in a batch; it is not durable yet.
+    fn begin(&mut self, partition: i32, builder: BatchBuilder) {
+        let batch = bytes::Bytes::from(builder.build());
+        let header = BatchHeader::parse(&batch).unwrap();
+        let append =
+            AppendRequest { index: 0, tp: tp(partition), batch, header, log_append_time: None };
+        let appends = Appends { appends: vec![append], routed: 0 };
+        let mut out = Outbox::default();
+        let reply = self.reply();
+        self.logs.append(appends, 0, reply, self.now_ms, &mut out);
+        Self::tell(out);
+    }
+
+    /// Carries out what the engine wants, until it wants nothing.
+    fn settle(&mut self) {
+        let mut completed: Vec<Completion> = Vec::new();
+        loop {
+            let mut out = Outbox::default();
+            let mut events = Vec::new();
+            for completion in completed.drain(..) {
+                self.logs.engine.complete(self.now_ms, completion, &mut events);
+            }
+            events.append(&mut self.logs.engine.take_events());
+            events.into_iter().for_each(|it| self.logs.event(it, &mut out));
+            if self.logs.engine.wants_turn() {
+                self.logs.turn(self.now_ms);
+            }
+            for event in self.logs.engine.take_events() {
+                self.logs.event(event, &mut out);
+            }
+            Self::tell(out);
+            let submissions = self.logs.engine.take_submissions();
+            if submissions.is_empty() {
+                break;
+            }
+            for Submission { id, op } in submissions {
+                let sync_id = match &op {
+                    Op::WriteSync { sync_id, .. } => Some(*sync_id),
+                    _ => None,
+                };
+                completed.push(Completion { id, result: self.disk.run(op) });
+                completed
+                    .extend(sync_id.map(|id| Completion { id, result: Ok(bytes::Bytes::new()) }));
+            }
+        }
+    }
+
+    /// Appends a batch; how that ended.
+    fn append(&mut self, partition: i32, builder: BatchBuilder) -> Appended {
+        self.begin(partition, builder);
+        self.settle();
+        match self.replies.borrow_mut().remove(0) {
+            Reply::Appended(mut results, _) => results.remove(0),
+            _ => unreachable!("an append was asked for"),
+        }
+    }
+}
+
+fn batch(len: usize) -> BatchBuilder {
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.push(7, None, Some(&vec![0; len]), &[]);
+    builder
+}
+
+#[test]
+fn a_partition_that_cannot_be_restored_is_damage() {
+    let image = image(1, &[]);
+    let mut rig = Rig::new(1, &[]);
+    rig.append(0, batch(10));
+    drop(rig.logs);
+    let open = |state| open_logs(open_engine(&rig.disk, state), &image, 0, 1);
+    let Err(ServeError { exit_code, message }) = open(b"not a snapshot") else {
+        panic!("it was taken for a snapshot")
+    };
+    assert_eq!(exit_code, 65, "EX_DATAERR");
+    assert!(message.contains("the data is damaged: t-0"), "{message}");
+}
