@@ -20,33 +20,11 @@ use super::request::{
     FetchTopic, Heartbeat, Leave, Leaving, Request, TopicPartitions,
 };
 use super::response::Response;
-use crate::types::{ErrorCode, TopicId};
+use crate::types::{ErrorCode, Rng, TopicId};
 
 const GROUPS: [&str; 2] = ["g", "h"];
 const RETENTION_MS: i64 = 3_600_000;
 const TOPIC: TopicId = TopicId([7; 16]);
-
-/// A small generator of numbers (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    /// True once in `of` times.
-    fn once_in(&mut self, of: usize) -> bool {
-        self.below(of) == 0
-    }
-}
 
 /// What a ticket waits for.
 #[derive(Clone, Debug)]
@@ -112,7 +90,7 @@ struct GroupModel {
 struct World {
     seed: u64,
     step: usize,
-    random: Random,
+    random: Rng,
     now_ms: i64,
     coordinator: Coordinator,
     log: Vec<Record>,
@@ -141,7 +119,7 @@ impl World {
         let mut world = Self {
             seed,
             step: 0,
-            random: Random(seed),
+            random: Rng::new(seed),
             now_ms: 1_700_000_000_000,
             coordinator: Coordinator::new(settings()),
             log: Vec::new(),
@@ -157,7 +135,7 @@ impl World {
             stable_seen: 0,
         };
         world.coordinator.start(world.now_ms, &mut Vec::new());
-        for _ in 0..2 + world.random.below(4) {
+        for _ in 0..2 + world.random.index(4) {
             world.add_consumer();
         }
         world
@@ -202,8 +180,8 @@ impl World {
             ErrorCode::MESSAGE_TOO_LARGE,
             ErrorCode::NOT_ENOUGH_REPLICAS,
         ];
-        let failed = self.failing && self.random.once_in(3);
-        let result = if failed { Err(errors[self.random.below(3)]) } else { Ok(()) };
+        let failed = self.failing && self.random.one_in(3);
+        let result = if failed { Err(errors[self.random.index(3)]) } else { Ok(()) };
         if !failed {
             self.durable(records);
         }
@@ -227,7 +205,7 @@ impl World {
         let end_ms = self.now_ms + ms;
         while let Some(at_ms) = self.coordinator.next_deadline().filter(|it| *it <= end_ms) {
             // A timer may be late.
-            let late_ms = if self.random.once_in(8) { self.random.below(50) as i64 } else { 0 };
+            let late_ms = if self.random.one_in(8) { self.random.index(50) as i64 } else { 0 };
             self.now_ms = self.now_ms.max(at_ms + late_ms).min(end_ms.max(self.now_ms));
             self.tick();
         }
@@ -310,7 +288,7 @@ impl World {
 
     /// The broker dies. The first of the pending writes may have become durable.
     fn restart(&mut self) {
-        let durable = self.random.below(self.writes.len() + 1);
+        let durable = self.random.index(self.writes.len() + 1);
         for (_, records) in std::mem::take(&mut self.writes).into_iter().take(durable) {
             self.durable(records);
         }
@@ -371,18 +349,18 @@ impl World {
     fn add_consumer(&mut self) {
         let serial = self.next_serial;
         self.next_serial += 1;
-        let group = self.random.below(GROUPS.len());
+        let group = self.random.index(GROUPS.len());
         // A second one of the same instance fences the first, in time.
-        let is_static = self.random.once_in(3);
-        let instance_id = is_static.then(|| format!("i{}", self.random.below(3)));
+        let is_static = self.random.one_in(3);
+        let instance_id = is_static.then(|| format!("i{}", self.random.index(3)));
         let consumer = Consumer {
             group_id: GROUPS[group].to_owned(),
             serial,
             instance_id,
             // A static one that restarts before it has said what it gives up never says so, and
             // the protocol has no answer to that.
-            cooperative: !is_static && self.random.once_in(3),
-            asks_for_id: self.random.once_in(2),
+            cooperative: !is_static && self.random.one_in(3),
+            asks_for_id: self.random.one_in(2),
             member_id: String::new(),
             generation_id: -1,
             owned: Vec::new(),
@@ -397,7 +375,7 @@ impl World {
 
     fn any_consumer(&mut self) -> Option<u32> {
         let serials: Vec<u32> = self.consumers.keys().copied().collect();
-        (!serials.is_empty()).then(|| serials[self.random.below(serials.len())])
+        (!serials.is_empty()).then(|| serials[self.random.index(serials.len())])
     }
 
     fn step_consumer(&mut self, serial: u32) {
@@ -425,8 +403,8 @@ impl World {
     fn commit(&mut self, serial: u32) {
         let Some(consumer) = self.consumers.get(&serial) else { return };
         let group = usize::from(consumer.group_id == GROUPS[1]);
-        let partition = self.random.below(usize::from(PARTITIONS)) as u8;
-        let late = self.random.once_in(6);
+        let partition = self.random.index(usize::from(PARTITIONS)) as u8;
+        let late = self.random.one_in(6);
         let member = consumer.phase == Phase::Member && consumer.owned.contains(&partition);
         if !late && !member {
             return;
@@ -442,7 +420,7 @@ impl World {
     fn commit_request(&mut self, group: usize, partition: u8) -> Commit {
         let offset = self.next_offset;
         self.next_offset += 1;
-        let metadata = self.random.once_in(4).then(|| format!("m{offset}"));
+        let metadata = self.random.one_in(4).then(|| format!("m{offset}"));
         Commit {
             group_id: GROUPS[group].to_owned(),
             topics: vec![CommitTopic {
@@ -497,9 +475,9 @@ impl World {
     }
 
     fn administrate(&mut self) {
-        let group = self.random.below(GROUPS.len());
+        let group = self.random.index(GROUPS.len());
         let group_id = GROUPS[group].to_owned();
-        match self.random.below(4) {
+        match self.random.index(4) {
             0 => {
                 let live = self.surely_alive(group);
                 let changes = self.all_removed(group);
@@ -507,7 +485,7 @@ impl World {
                 self.ask(Request::DeleteGroup(DeleteGroup { group_id }), waiting);
             }
             1 => {
-                let partition = self.random.below(usize::from(PARTITIONS)) as u8;
+                let partition = self.random.index(usize::from(PARTITIONS)) as u8;
                 let live = self.surely_alive(group);
                 let changes = vec![(partition, self.change(group, partition, None))];
                 let partitions = vec![i32::from(partition)];
@@ -516,7 +494,7 @@ impl World {
                 self.ask(Request::DeleteOffsets(DeleteOffsets { group_id, topics }), waiting);
             }
             2 => {
-                let partition = self.random.below(usize::from(PARTITIONS)) as u8;
+                let partition = self.random.index(usize::from(PARTITIONS)) as u8;
                 let commit = self.commit_request(group, partition);
                 self.send_commit(group, partition, commit);
             }
@@ -537,9 +515,9 @@ impl World {
     }
 
     fn stray_heartbeat(&mut self) {
-        let group = self.random.below(GROUPS.len());
+        let group = self.random.index(GROUPS.len());
         let Some(serial) = self.any_consumer() else { return };
-        let generation_id = self.groups[group].generation_id + self.random.below(4) as i32 - 2;
+        let generation_id = self.groups[group].generation_id + self.random.index(4) as i32 - 2;
         let heartbeat = Heartbeat {
             group_id: GROUPS[group].to_owned(),
             generation_id,
@@ -692,14 +670,14 @@ impl World {
     // ---- Histories ----
 
     fn step(&mut self) {
-        match self.random.below(100) {
+        match self.random.index(100) {
             0..=54 => {
                 if let Some(serial) = self.any_consumer() {
                     self.step_consumer(serial);
                 }
             }
             55..=69 => {
-                let ms = self.random.below(2_000) as i64;
+                let ms = self.random.index(2_000) as i64;
                 self.pass_ms(ms);
             }
             70..=77 => {
@@ -709,7 +687,7 @@ impl World {
             }
             78..=81 => self.answer_write(),
             82..=83 => {
-                let group = self.random.below(GROUPS.len());
+                let group = self.random.index(GROUPS.len());
                 self.fetch(group);
             }
             84 => {
@@ -729,7 +707,7 @@ impl World {
                 }
             }
             88 => {
-                let ms = self.random.below(40_000) as i64;
+                let ms = self.random.index(40_000) as i64;
                 let now_ms = self.now_ms;
                 let serial = self.any_consumer();
                 if let Some(it) = serial.and_then(|it| self.consumers.get_mut(&it)) {
@@ -758,11 +736,11 @@ impl World {
             95 => self.slow = !self.slow,
             96 => self.failing = !self.failing,
             97 => {
-                let ms = self.random.below(2 * SESSION_MS as usize) as i64;
+                let ms = self.random.index(2 * SESSION_MS as usize) as i64;
                 self.pass_ms(ms);
             }
-            98 if self.random.once_in(4) => self.restart(),
-            99 if self.random.once_in(10) => self.pass_ms(RETENTION_MS + 120_000),
+            98 if self.random.one_in(4) => self.restart(),
+            99 if self.random.one_in(10) => self.pass_ms(RETENTION_MS + 120_000),
             _ => self.rewrite(),
         }
         self.let_expire();

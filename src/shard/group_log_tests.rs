@@ -6,25 +6,13 @@ use crate::group::{
     Commit, CommitOffset, CommitTopic, FetchOffsets, FetchTopic, Heartbeat, Join, List, Record,
     Request, Response, Settings, Ticket,
 };
-use crate::types::{ErrorCode, TopicId};
+use crate::types::{ErrorCode, Rng, TopicId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 const GROUPS: u64 = 3;
 const PARTITIONS: u64 = 4;
 const SMALL: Bounds = Bounds { bytes_min: 2_000, live_times: 2, chunk_bytes: 300, pause_ms: 50 };
-
-/// Numbers that look random and come again with their seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 /// Group and partition.
 type Key = (u64, u64);
@@ -163,7 +151,7 @@ impl World {
     }
 
     /// The power goes: of what is not durable, some may be there.
-    fn crash(&mut self, random: &mut Random, bounds: Bounds) {
+    fn crash(&mut self, random: &mut Rng, bounds: Bounds) {
         let open: usize = self.appends.iter().filter(|it| !it.2).map(|it| it.1.len()).sum();
         let lost = random.below(open as u64 + 1) as usize;
         self.records.truncate(self.records.len() - lost);
@@ -207,7 +195,7 @@ impl World {
 }
 
 fn history(seed: u64, steps: u64, bounds: Bounds) -> World {
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut random = Rng::new(seed);
     let mut world = World::new(bounds);
     for _ in 0..steps {
         world.now_ms += 1;

@@ -1,12 +1,14 @@
-//! Vocabulary that everything shares: ids, error codes, topic settings.
+//! Vocabulary that everything shares: ids, error codes, topic settings, numbers drawn from a seed.
 
 pub mod config_def;
 pub mod config_table;
 pub mod error;
 pub mod ids;
+pub mod rng;
 pub mod topic_config;
 pub mod topic_name;
 
 pub use error::ErrorCode;
 pub use ids::{TopicId, TopicPartition};
+pub use rng::Rng;
 pub use topic_config::{BrokerConfigs, TopicConfig};

@@ -1,23 +1,23 @@
 //! Headers against the oracle.
 
 use super::oracle_versions;
-use super::sample::Rng;
 use super::schema;
 use bytes::BytesMut;
 use kafka_protocol::messages::{RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Encodable, StrBytes};
+use klamm::types::Rng;
 use klamm::wire::api_keys::ApiKey;
 use klamm::wire::header::{self, decode_request, decode_response};
 use klamm::wire::{Reader, Writer};
 
 #[test]
 fn headers_are_those_of_the_oracle_for_every_api_and_version() {
-    let mut rng = Rng(1);
+    let mut rng = Rng::new(1);
     for api in &schema::load() {
         let (oracle_key, min, max) = oracle_versions(api, &api.messages[1]).expect("it knows all");
         let key = ApiKey(api.key);
         for version in min..=max {
-            let correlation_id = rng.next() as i32;
+            let correlation_id = rng.bits() as i32;
             for client_id in [None, Some(""), Some("klamm-é")] {
                 let ours =
                     header::RequestHeader { api_key: key, version, correlation_id, client_id };

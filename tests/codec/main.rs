@@ -12,9 +12,10 @@ mod tree;
 use allocations::allocated;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestKind, ResponseKind};
+use klamm::types::Rng;
 use klamm::wire::WireError;
 use klamm::wire::primitives::{ALLOCATION_BASE, ALLOCATION_FACTOR};
-use sample::{Rng, Sampler};
+use sample::Sampler;
 use schema::{Api, Message};
 use tree::Tree;
 
@@ -28,7 +29,7 @@ fn each_sample(salt: u64, count: u64, mut check: impl FnMut(&Api, &Message, i16,
             for version in api.versions.min..=api.versions.max {
                 for n in 0..count {
                     let key = api.key as u64 * 2 + u64::from(message.is_request);
-                    let mut rng = Rng(salt << 48 | key << 32 | (version as u64) << 24 | n);
+                    let mut rng = Rng::new(salt << 48 | key << 32 | (version as u64) << 24 | n);
                     check(api, message, version, Sampler::new(api, version, &mut rng));
                 }
             }
@@ -229,20 +230,20 @@ fn counts_that_lie_allocate_little() {
 
 #[test]
 fn random_bytes_never_panic_and_allocate_little() {
-    let mut rng = Rng(7);
+    let mut rng = Rng::new(7);
     each_sample(7, 30, |api, message, version, mut sampler| {
         // A few flipped bytes in a message, one repeated byte, and noise.
         let (_, mut bytes) = sampler.message(message);
-        for _ in 0..=rng.below(4) {
+        for _ in 0..=rng.index(4) {
             if !bytes.is_empty() {
-                let at = rng.below(bytes.len());
-                bytes[at] = rng.next() as u8;
+                let at = rng.index(bytes.len());
+                bytes[at] = rng.bits() as u8;
             }
         }
-        let fill = rng.below(256) as u8;
-        let same = vec![fill; rng.below(3000)];
+        let fill = rng.index(256) as u8;
+        let same = vec![fill; rng.index(3000)];
         let noise: Vec<u8> =
-            (0..rng.below(300)).map(|_| rng.next() as u8 >> rng.below(8)).collect();
+            (0..rng.index(300)).map(|_| rng.bits() as u8 >> rng.index(8)).collect();
         for bytes in [bytes, same, noise] {
             hostile(api, message, version, &bytes);
         }

@@ -3,28 +3,7 @@
 
 use super::schema::{Api, Field, Kind, Message, Versions};
 use super::tree::{self, Tree};
-
-/// `SplitMix64`.
-pub struct Rng(pub u64);
-
-impl Rng {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// From 0 to `end`, without it.
-    pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-}
+use klamm::types::Rng;
 
 /// Makes messages of one version.
 pub struct Sampler<'a> {
@@ -81,15 +60,15 @@ impl<'a> Sampler<'a> {
             Kind::Int16 => Tree::word(self.number() as i16),
             Kind::Int32 => Tree::word(self.number() as i32),
             Kind::Int64 => Tree::word(self.number()),
-            Kind::Uuid => Tree::uuid([self.rng.next(), self.rng.next()].map(u64::to_be_bytes)),
+            Kind::Uuid => Tree::uuid([self.rng.bits(), self.rng.bits()].map(u64::to_be_bytes)),
             Kind::String => {
                 let alphabet = ['a', 'Z', '7', '-', '.', '_', 'é', '漢', '🦀'];
                 let len = self.len(20);
-                Tree::Text((0..len).map(|_| alphabet[self.rng.below(alphabet.len())]).collect())
+                Tree::Text((0..len).map(|_| alphabet[self.rng.index(alphabet.len())]).collect())
             }
             Kind::Bytes | Kind::Records => {
                 let len = self.len(20);
-                Tree::List((0..len).map(|_| Tree::word(self.rng.next() as u8)).collect())
+                Tree::List((0..len).map(|_| Tree::word(self.rng.bits() as u8)).collect())
             }
             Kind::Struct(_) => self.fields(fields),
             Kind::Array(element) => {
@@ -100,22 +79,22 @@ impl<'a> Sampler<'a> {
     }
 
     fn number(&mut self) -> i64 {
-        match self.rng.below(6) {
+        match self.rng.index(6) {
             0 => 0,
             1 => -1,
             2 => i64::MAX,
             // The least of every width.
-            3 => [i64::MIN, i64::from(i32::MIN), i64::from(i16::MIN), -128][self.rng.below(4)],
-            _ => (self.rng.next() >> self.rng.below(64)) as i64,
+            3 => [i64::MIN, i64::from(i32::MIN), i64::from(i16::MIN), -128][self.rng.index(4)],
+            _ => (self.rng.bits() >> self.rng.index(64)) as i64,
         }
     }
 
     /// Mostly small; rarely so long that a varint takes two bytes.
     fn len(&mut self, usual: usize) -> usize {
-        match self.rng.below(100) {
-            0 if usual == 20 => 100 + self.rng.below(200),
+        match self.rng.index(100) {
+            0 if usual == 20 => 100 + self.rng.index(200),
             1..30 => 0,
-            _ => 1 + self.rng.below(usual),
+            _ => 1 + self.rng.index(usual),
         }
     }
 
@@ -139,8 +118,8 @@ impl<'a> Sampler<'a> {
         }
         if self.unknown_tags && self.rng.one_in(2) {
             let known = fields.iter().filter_map(|f| f.tag).max().map_or(0, |tag| tag + 1);
-            for tag in [known, 1_000_000].into_iter().take(1 + self.rng.below(2)) {
-                let bytes = (0..self.len(20)).map(|_| self.rng.next() as u8).collect();
+            for tag in [known, 1_000_000].into_iter().take(1 + self.rng.index(2)) {
+                let bytes = (0..self.len(20)).map(|_| self.rng.bits() as u8).collect();
                 tagged.push((tag, bytes));
             }
         }

@@ -10,6 +10,7 @@
 //! cannot be patched inside: of these, [`VARIANTS`] different ones are built and sent in turn, and
 //! the number is that of the variant.
 
+use crate::types::Rng;
 use crate::wire::records::crc;
 use crate::wire::records::{BatchBuilder, BatchHeader, Compression, records};
 use std::sync::Arc;
@@ -63,35 +64,11 @@ pub struct Shape {
     pub compression: Compression,
 }
 
-/// Numbers that look random; the same for the same seed.
-#[derive(Clone, Debug)]
-pub struct Noise(u64);
-
-impl Noise {
-    /// Any seed will do.
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    /// The next 64 bits (xorshift64*).
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// The next number in 0..1.
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
-
 /// Draws keys.
 #[derive(Clone, Debug)]
 struct KeySource {
     keys: Keys,
-    noise: Noise,
+    rng: Rng,
     next: u64,
     zipf: Zipf,
 }
@@ -133,14 +110,14 @@ impl KeySource {
             Distribution::Zipf => Zipf::new(keys.count),
             _ => Zipf::default(),
         };
-        Self { keys, noise: Noise::new(seed), next: 0, zipf }
+        Self { keys, rng: Rng::new(seed), next: 0, zipf }
     }
 
     fn draw(&mut self) -> u64 {
         let n = self.keys.count;
         match self.keys.distribution {
-            Distribution::Uniform => self.noise.next() % n,
-            Distribution::Zipf => self.zipf.draw(n, self.noise.unit()),
+            Distribution::Uniform => self.rng.below(n),
+            Distribution::Zipf => self.zipf.draw(n, self.rng.unit()),
             Distribution::Sequence => {
                 self.next = (self.next + 1) % n;
                 self.next
@@ -195,14 +172,14 @@ impl Batches {
             producer,
         };
         for variant in 0..count {
-            let mut noise = Noise::new(u64::from(writer) << 8 | variant);
+            let mut rng = Rng::new(u64::from(writer) << 8 | variant);
             let mut builder = BatchBuilder::new(shape.compression);
             if let Some((id, epoch)) = producer {
                 builder = builder.producer(id, epoch, 0);
             }
             let mut key = vec![0; shape.keys.map_or(0, |k| k.bytes)];
             for record in 0..shape.records {
-                let mut value = value(shape, &mut noise);
+                let mut value = value(shape, &mut rng);
                 if record == 0 && value.len() >= MARK_BYTES {
                     value[..4].copy_from_slice(&MAGIC);
                     value[4..8].copy_from_slice(&writer.to_be_bytes());
@@ -295,10 +272,10 @@ impl Batches {
 }
 
 /// A value that does not compress; or, where batches are compressed, to about half, as text does.
-fn value(shape: &Shape, noise: &mut Noise) -> Vec<u8> {
+fn value(shape: &Shape, rng: &mut Rng) -> Vec<u8> {
     let mut value = Vec::with_capacity(shape.value_bytes + 8);
     while value.len() < shape.value_bytes {
-        value.extend_from_slice(&noise.next().to_le_bytes());
+        value.extend_from_slice(&rng.bits().to_le_bytes());
         if shape.compression != Compression::None {
             value.extend_from_slice(b"klamm=ok");
         }

@@ -8,6 +8,7 @@ use super::properties::{self, Properties};
 use crate::cli::names::check_topic;
 use crate::cli::signal;
 use crate::client::producer::{NewRecord, Producer};
+use crate::types::Rng;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -431,16 +432,9 @@ const POOL_BYTES: usize = 1 << 20;
 
 impl Test {
     fn send_all(&mut self, setup: &Setup) -> Result<(), ToolError> {
-        let mut random = 0x2545_f491_4f6c_dd1d_u64;
-        let mut next = move || {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            random
-        };
+        let mut rng = Rng::new(0);
         let longest = if let Payload::Random(size) = setup.payload { size } else { 0 };
-        let pool: Vec<u8> =
-            (0..POOL_BYTES + longest).map(|_| b'A' + (next() >> 33) as u8 % 26).collect();
+        let pool: Vec<u8> = (0..POOL_BYTES + longest).map(|_| b'A' + rng.below(26) as u8).collect();
         let mut digits = Vec::new();
         for i in 0..setup.records {
             if signal::stopped().is_some() {
@@ -448,10 +442,10 @@ impl Test {
             }
             let value = match &setup.payload {
                 Payload::Random(size) => {
-                    let at = next() as usize % POOL_BYTES;
+                    let at = rng.index(POOL_BYTES);
                     &pool[at..at + size]
                 }
-                Payload::Choice(all) => &all[next() as usize % all.len()],
+                Payload::Choice(all) => &all[rng.index(all.len())],
                 Payload::Number => {
                     digits.clear();
                     write!(digits, "{i}")?;

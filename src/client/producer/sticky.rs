@@ -1,10 +1,12 @@
 //! The partition of records without a key: one for a while, then another (KIP-480, KIP-794), so that
 //! batches are full.
 
+use crate::types::Rng;
+
 /// State of one topic.
 #[derive(Clone, Debug)]
 pub struct Sticky {
-    random: u64,
+    rng: Rng,
     current: i32,
     bytes: usize,
 }
@@ -12,7 +14,7 @@ pub struct Sticky {
 impl Sticky {
     /// `seed` decides the order of the partitions.
     pub fn new(seed: u64) -> Self {
-        Self { random: seed | 1, current: -1, bytes: 0 }
+        Self { rng: Rng::new(seed), current: -1, bytes: 0 }
     }
 
     /// The partition for the next record, of those that are `available` out of `partitions`; of all
@@ -22,7 +24,7 @@ impl Sticky {
             return self.current;
         }
         let count = partitions.max(1);
-        let mut at = (self.next_random() % count as u64) as i32;
+        let mut at = self.rng.index(count as usize) as i32;
         for _ in 0..count {
             if available(at) {
                 break;
@@ -40,14 +42,6 @@ impl Sticky {
             self.bytes = 0;
             self.current = -1;
         }
-    }
-
-    // Xorshift64*.
-    fn next_random(&mut self) -> u64 {
-        self.random ^= self.random >> 12;
-        self.random ^= self.random << 25;
-        self.random ^= self.random >> 27;
-        self.random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
     }
 }
 
