@@ -1,9 +1,11 @@
 //! The partitions of a shard over a simulated disk.
 
-use super::logs::{Logs, Outbox, ReplyTo};
+use super::logs::{Logs, Outbox, Progress, ReplyTo};
 use super::router::{Appends, Reply};
 use super::{ServeError, open_logs};
-use crate::broker::api::data::{AppendRequest, Appended};
+use crate::broker::api::data::{AppendRequest, Appended, ReadRequest, ReadResult};
+use crate::broker::api::fetch;
+use crate::broker::api::fetch_session::Sessions;
 use crate::controller::{Image, NewPartition, Record};
 use crate::storage::buffer::Budget;
 use crate::storage::disk::Disk;
@@ -13,6 +15,8 @@ use crate::storage::io::{Completion, Op, Submission};
 use crate::storage::recovery::{self, OpenOptions, TopicState};
 use crate::storage::sim_disk::SimDisk;
 use crate::types::{TopicId, TopicPartition};
+use crate::wire::Writer;
+use crate::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use crate::wire::records::{BatchBuilder, BatchHeader, Compression};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -135,6 +139,21 @@ impl Rig {
             _ => unreachable!("an append was asked for"),
         }
     }
+
+    fn read(&mut self, offset: i64, max_bytes: usize, room: usize) -> ReadResult {
+        let read = ReadRequest {
+            index: 0,
+            tp: tp(0),
+            offset,
+            max_bytes,
+            current_leader_epoch: -1,
+            committed: false,
+        };
+        match self.logs.read(&read, room, true) {
+            Progress::Done(result) => result,
+            Progress::Cold(_) => unreachable!("nothing has left the memory"),
+        }
+    }
 }
 
 fn batch(len: usize) -> BatchBuilder {
@@ -155,4 +174,48 @@ fn a_partition_that_cannot_be_restored_is_damage() {
     };
     assert_eq!(exit_code, 65, "EX_DATAERR");
     assert!(message.contains("the data is damaged: t-0"), "{message}");
+}
+
+/// A fetch of the only partition: its limits, and whether it is answered at once. The values are
+/// Apache Kafka 4.3.1's.
+#[test]
+fn a_partition_that_a_limit_cuts_has_filled_it() {
+    let mut rig = Rig::new(1, &[]);
+    for _ in 0..20 {
+        rig.append(0, batch(10_000));
+    }
+    for (min, max, partition_max, at_once) in [
+        (50_000, 1 << 20, 50_000, true),
+        (50_000, 50_000, 1 << 20, true),
+        (45_000, 1 << 20, 50_000, true),
+        (100_000, 20_000, 1 << 20, true),
+        (100_000, 1 << 20, 20_000, false),
+        // All of it is less than what is waited for, and nothing cut it.
+        (300_000, 1 << 20, 1 << 20, false),
+    ] {
+        let read = rig.read(0, partition_max, max);
+        assert!(read.bytes <= partition_max.min(max));
+        let satisfied = plan(min, max, partition_max).is_satisfied(&[read]);
+        assert_eq!(satisfied, at_once, "min {min}, max {max}, of a partition {partition_max}");
+    }
+    // The last part of the log, which nothing cuts, counts as what it is.
+    let read = rig.read(17, 50_000, 50_000);
+    assert_eq!((read.bytes, read.counted), (30_216, 30_216));
+}
+
+fn plan(min: usize, max: usize, partition_max: usize) -> fetch::Plan {
+    let partition =
+        FetchPartition { partition_max_bytes: partition_max as i32, ..FetchPartition::default() };
+    let request = FetchRequest {
+        max_wait_ms: 3_000,
+        min_bytes: min as i32,
+        max_bytes: max as i32,
+        session_epoch: -1,
+        topics: vec![FetchTopic { topic: "t", partitions: vec![partition], ..Default::default() }],
+        ..FetchRequest::default()
+    };
+    let mut w = Writer::new();
+    request.encode(&mut w, 12).unwrap();
+    let mut sessions = Sessions::new(10, 0, 1);
+    fetch::plan(w.as_slice(), 12, &mut sessions, &image(1, &[]), 55 << 20, 0).unwrap()
 }
