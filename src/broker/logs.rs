@@ -498,16 +498,17 @@ impl Logs {
         let epoch = core.leader_epoch();
         let (high_watermark, last_stable, log_start) =
             (core.high_watermark(), core.last_stable(), core.log_start());
-        let result = |error, slices, bytes| {
+        let result = |slices, bytes, counted| {
             Progress::Done(ReadResult {
                 index: it.index,
-                error,
+                error: ErrorCode::NONE,
                 high_watermark,
                 last_stable,
                 log_start,
                 leader_epoch: epoch,
                 slices,
                 bytes,
+                counted,
             })
         };
         if let Err(error) = core.check_fetch_epoch(it.current_leader_epoch) {
@@ -522,10 +523,14 @@ impl Logs {
         let upto = if it.committed { last_stable } else { high_watermark };
         let max_bytes = it.max_bytes.min(room);
         if it.offset >= upto || (max_bytes == 0 && !first) {
-            return result(ErrorCode::NONE, Vec::new(), 0);
+            return result(Vec::new(), 0, 0);
         }
         match self.engine.read(slot, it.offset, upto, max_bytes, first) {
-            Ok(Read::Ready { slices, bytes, .. }) => result(ErrorCode::NONE, slices, bytes),
+            Ok(Read::Ready { slices, bytes, next }) => {
+                // Kafka cuts a batch to fill a limit exactly; whole batches fill it as far as they
+                // can. A client that waits for as much as the limit must not wait for the rest.
+                result(slices, bytes, if next < upto { bytes.max(max_bytes) } else { bytes })
+            }
             Ok(Read::Need(cold)) => Progress::Cold(cold),
             Err(ReadError::OutOfRange) => failed(ErrorCode::OFFSET_OUT_OF_RANGE),
             Err(ReadError::Storage(why)) => {

@@ -39,6 +39,8 @@ mod group_log_tests;
 mod group_requests;
 mod groups;
 mod logs;
+#[cfg(test)]
+mod logs_tests;
 mod metadata;
 mod offsets;
 mod output;

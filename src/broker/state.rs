@@ -600,7 +600,7 @@ impl State {
         reads: &[ReadRequest],
         results: &[ReadResult],
     ) -> bool {
-        let total: usize = results.iter().map(|it| it.bytes).sum();
+        let total: usize = results.iter().map(|it| it.counted).sum();
         if total >= need || results.iter().any(|it| it.error.is_err()) {
             return false;
         }

@@ -26,7 +26,7 @@ use futures_lite::FutureExt;
 use glommio::{LocalExecutorBuilder, Placement};
 use router::Ends;
 use start::Opened;
-use state::{Common, Shard, fatal};
+use state::{Common, Shard, end_process, fatal};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -154,11 +154,22 @@ pub fn run(
     Ok(())
 }
 
+/// The shard's partitions; what cannot be restored is damage.
+fn open_logs(
+    engine: Engine,
+    image: &crate::controller::Image,
+    id: usize,
+    shards: usize,
+) -> Result<Logs, ServeError> {
+    Logs::open(engine, image, id, shards)
+        .map_err(|e| ServeError::new(65, format!("the data is damaged: {e}")))
+}
+
 /// One shard's thread, from its first task to its last.
 async fn serve(seed: Seed, begun: std::time::Instant) {
     let Seed { id, common, image, engine, controller, socket, address, .. } = seed;
-    let logs = Logs::open(engine, &image, id, common.shards)
-        .unwrap_or_else(|e| fatal(&format!("the data is damaged: {e}")));
+    let logs = open_logs(engine, &image, id, common.shards)
+        .unwrap_or_else(|e| end_process(e.exit_code, &e.message));
     let ring = Ring::new(common.disk.root(), seed.descriptors, common.disk.budget().clone())
         .unwrap_or_else(|e| fatal(&format!("cannot make the ring of shard {id}: {e}")));
     let pulse = common.clone();

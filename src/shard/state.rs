@@ -119,7 +119,8 @@ pub fn fatal(message: &str) -> ! {
     end_process(74, message)
 }
 
-fn end_process(exit_code: i32, message: &str) -> ! {
+/// Ends the process with this exit code, and says why.
+pub fn end_process(exit_code: i32, message: &str) -> ! {
     tracing::error!("{message}");
     eprintln!("klamm: {message}");
     std::process::exit(exit_code);

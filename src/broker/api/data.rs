@@ -77,6 +77,9 @@ pub struct ReadResult {
     pub slices: Vec<Bytes>,
     /// Their bytes.
     pub bytes: usize,
+    /// The bytes that count towards `min.bytes`: theirs, or as many as the limit where that left out
+    /// something that can be read.
+    pub counted: usize,
 }
 
 impl ReadResult {
@@ -91,6 +94,7 @@ impl ReadResult {
             leader_epoch: -1,
             slices: Vec::new(),
             bytes: 0,
+            counted: 0,
         }
     }
 }

@@ -120,11 +120,11 @@ impl Plan {
     /// Whether these results are to be sent now, although the time has not passed yet
     /// (`ReplicaManager.fetchMessages`).
     pub fn is_satisfied(&self, results: &[ReadResult]) -> bool {
-        let bytes: usize = results.iter().map(|it| it.bytes).sum();
+        let counted: usize = results.iter().map(|it| it.counted).sum();
         self.error.is_err()
             || self.max_wait_ms == 0
             || results.is_empty()
-            || bytes >= self.min_bytes
+            || counted >= self.min_bytes
             || results.iter().any(|it| it.error.is_err())
     }
 
@@ -455,10 +455,18 @@ mod tests {
         let mut w = Writer::new();
         request.encode(&mut w, 12).unwrap();
         let plan = plan(w.as_slice(), 12, &mut sessions, &image, 1 << 20, 0).unwrap();
-        let result = |bytes, error| ReadResult { error, bytes, ..ReadResult::failed(0, error) };
+        let result = |bytes, error| ReadResult {
+            error,
+            bytes,
+            counted: bytes,
+            ..ReadResult::failed(0, error)
+        };
         assert!(plan.is_satisfied(&[]));
         assert!(!plan.is_satisfied(&[result(9, ErrorCode::NONE)]));
         assert!(plan.is_satisfied(&[result(9, ErrorCode::NONE), result(1, ErrorCode::NONE)]));
         assert!(plan.is_satisfied(&[result(0, ErrorCode::OFFSET_OUT_OF_RANGE)]));
+        // What a limit cut counts as the limit.
+        let cut = ReadResult { counted: 10, ..result(6, ErrorCode::NONE) };
+        assert!(plan.is_satisfied(&[cut]));
     }
 }
