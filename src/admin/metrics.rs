@@ -36,9 +36,9 @@ const DECADES: u32 = 8;
 type ShardFigure = (&'static str, &'static str, &'static str, fn(&ShardFigures) -> u64);
 
 const SHARD: &[ShardFigure] = &[
-    ("klamm_connections", "gauge", "Open connections.", |s| s.readings.connections),
+    ("klamm_connections", "gauge", "Open connections.", |s| s.connections.open),
     ("klamm_requests_in_memory_bytes", "gauge", "Bytes of requests in memory.", |s| {
-        s.readings.request_bytes
+        s.connections.request_bytes
     }),
     ("klamm_disk_full", "gauge", "1 while appends are refused for want of space.", |s| {
         u64::from(s.disk_full)
@@ -248,7 +248,7 @@ fn escape(text: &str) -> std::borrow::Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::Readings;
+    use crate::broker::connection::Stats;
     use crate::types::TopicId;
     use crate::wire::Tally;
     use crate::wire::api_keys::ApiKey;
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn every_figure_has_its_type_and_a_line_for_each_shard() {
         let mut shard = ShardFigures {
-            readings: Readings { connections: 3, ..Readings::default() },
+            connections: Stats { open: 3, ..Stats::default() },
             ..ShardFigures::default()
         };
         let mut errors = Tally::default();

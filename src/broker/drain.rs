@@ -12,7 +12,8 @@ const PATIENCE_MS: i64 = 10_000;
 impl State {
     pub(super) fn serve_drain(self: &Rc<Self>, _: Drain, _: ShardId, to: ReplyTo<Drain>) {
         self.phase.set(Phase::Draining);
-        self.outputs.push(Output::Draining);
+        let now = self.monotonic_ms();
+        self.connections.borrow_mut().drain(now);
         self.changed.notify();
         self.waits.end_all();
         self.drain_groups();
@@ -22,7 +23,6 @@ impl State {
                 .changed
                 .until(|| state.open_requests.get() == 0 && state.logs.borrow().is_quiet());
             quiet.or(state.sleep(PATIENCE_MS)).await;
-            state.outputs.push(Output::Drained);
             to.reply(());
         });
     }
@@ -37,7 +37,7 @@ impl State {
             state.changed.until(|| state.logs.borrow().engine.is_drained()).await;
             state.phase.set(Phase::Closed);
             to.reply(());
-            state.outputs.push(Output::Closed);
+            state.outputs.push(Output::Ended);
         });
     }
 }

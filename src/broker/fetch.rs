@@ -4,9 +4,10 @@
 //! answered there, whole, and its answer comes back.
 
 use super::calls::{FetchInSession, Notice, Read, ReadReply, ReplyTo, ShardId};
-use super::requests::{Begun, GIVEN_UP, Header, Outcome, by_owner};
+use super::requests::{Begun, Header, Unanswered, by_owner};
 use super::state::{Phase, State};
 use super::waits::Hears;
+use crate::broker::api::Response;
 use crate::broker::api::data::{ReadRequest, ReadResult};
 use crate::broker::api::fetch::{self, Plan};
 use crate::broker::api::fetch_session;
@@ -36,7 +37,8 @@ pub fn begin(
         // The plan owns what it has read, and may wait long.
         state.release(begun);
         let hears = Hears::Connection(begun.connection);
-        state.respond(begun, run(state.clone(), header, plan, hears));
+        let run = run(state.clone(), header, plan, hears);
+        state.respond(begun, async move { Ok(run.await?) });
         return Ok(());
     }
     let hears = Hears::Connection(begun.connection);
@@ -63,7 +65,7 @@ pub fn begin(
             answer = Some(rx.await);
         }
         state_2.waits.end(hears, wait);
-        answer.flatten().ok_or(GIVEN_UP)?
+        Ok(answer.flatten().ok_or(Unanswered::GivenUp)??)
     });
     Ok(())
 }
@@ -78,7 +80,12 @@ fn plan(state: &State, header: Header, body: &Bytes) -> Result<Plan, WireError> 
 }
 
 /// Reads until there is enough, or no time left.
-async fn run(state: Rc<State>, header: Header, plan: Plan, hears: Hears) -> Outcome {
+async fn run(
+    state: Rc<State>,
+    header: Header,
+    plan: Plan,
+    hears: Hears,
+) -> Result<Response, WireError> {
     let wait_ms = i64::try_from(plan.max_wait_ms).unwrap_or(i64::MAX);
     let deadline = state.monotonic_ms().saturating_add(wait_ms);
     let (id, wait) = state.waits.begin(hears);

@@ -1,6 +1,7 @@
 //! What the broker says of itself, for the admin port.
 
 use super::Readings;
+use super::connection::Stats;
 use crate::metrics::Traffic;
 use crate::storage::engine::EngineStats;
 use crate::types::TopicId;
@@ -12,6 +13,8 @@ pub struct ShardFigures {
     pub engine: EngineStats,
     /// The disk counts as full.
     pub disk_full: bool,
+    /// Its connections.
+    pub connections: Stats,
     /// What the runtime counts, as of its last look.
     pub readings: Readings,
     /// Panics that ended a request.

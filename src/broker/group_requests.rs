@@ -4,7 +4,7 @@
 //! requests of others by the room that its own takes.
 
 use super::calls::{AskGroup, AutoCreate, ListGroups};
-use super::requests::{Begun, GIVEN_UP, Header, Outcome};
+use super::requests::{Begun, Header, Outcome, Unanswered};
 use super::state::State;
 use super::wait::{Receiver, oneshot};
 use crate::broker::api::{
@@ -44,7 +44,7 @@ pub fn begin(
     begun: Begun,
     header: Header,
     body: &Bytes,
-    client: Client<'_>,
+    client_id: &str,
 ) -> Result<(), WireError> {
     let (version, image) = (header.version, state.image());
     let respond = Respond { state, begun };
@@ -63,14 +63,14 @@ pub fn begin(
         }
         ApiKey::JOIN_GROUP => {
             let uuid = state.new_uuid().to_string();
-            let Client { id: client_id, host } = client;
-            let caller = join_group::Caller { client_id, host, uuid: &uuid };
+            let host = state.host(begun.connection);
+            let caller = join_group::Caller { client_id, host: &host, uuid: &uuid };
             let request = group::Request::Join(join_group::plan(body, version, caller)?);
             respond.with(async move {
                 let group::Response::Join(it) = ask(&state, request).await? else {
                     return mixed_up();
                 };
-                join_group::response(&header, &it)
+                Ok(join_group::response(&header, &it)?)
             });
         }
         ApiKey::SYNC_GROUP => {
@@ -78,12 +78,12 @@ pub fn begin(
             respond.with(async move {
                 let request = match plan {
                     Ok(sync) => group::Request::Sync(sync),
-                    Err(refused) => return sync_group::response(&header, &refused),
+                    Err(refused) => return Ok(sync_group::response(&header, &refused)?),
                 };
                 let group::Response::Sync(it) = ask(&state, request).await? else {
                     return mixed_up();
                 };
-                sync_group::response(&header, &it)
+                Ok(sync_group::response(&header, &it)?)
             });
         }
         ApiKey::HEARTBEAT => {
@@ -92,7 +92,7 @@ pub fn begin(
                 let group::Response::Heartbeat(it) = ask(&state, request).await? else {
                     return mixed_up();
                 };
-                heartbeat::response(&header, it)
+                Ok(heartbeat::response(&header, it)?)
             });
         }
         ApiKey::LEAVE_GROUP => {
@@ -101,32 +101,36 @@ pub fn begin(
                 let group::Response::Leave(it) = ask(&state, request).await? else {
                     return mixed_up();
                 };
-                leave_group::response(&header, &it)
+                Ok(leave_group::response(&header, &it)?)
             });
         }
         ApiKey::OFFSET_COMMIT => {
             let mut plan = offset_commit::plan(body, version, &image)?;
             respond.with(async move {
-                let Some(commit) = plan.commit.take() else { return plan.response(&header, None) };
+                let Some(commit) = plan.commit.take() else {
+                    return Ok(plan.response(&header, None)?);
+                };
                 let group::Response::Commit(it) =
                     ask(&state, group::Request::Commit(commit)).await?
                 else {
                     return mixed_up();
                 };
-                plan.response(&header, Some(&it))
+                Ok(plan.response(&header, Some(&it))?)
             });
         }
         ApiKey::OFFSET_DELETE => {
             let plan = offset_delete::plan(body, version, &image)?;
             respond.with(async move {
                 if let Some(error) = plan.refused {
-                    return plan.response(&header, &DeletedOffsets::refused(&plan.delete, error));
+                    return Ok(
+                        plan.response(&header, &DeletedOffsets::refused(&plan.delete, error))?
+                    );
                 }
                 let request = group::Request::DeleteOffsets(plan.delete.clone());
                 let group::Response::DeleteOffsets(it) = ask(&state, request).await? else {
                     return mixed_up();
                 };
-                plan.response(&header, &it)
+                Ok(plan.response(&header, &it)?)
             });
         }
         ApiKey::OFFSET_FETCH => {
@@ -138,7 +142,7 @@ pub fn begin(
                     let group::Response::FetchOffsets(it) = it else { return mixed_up() };
                     fetched.push(it);
                 }
-                plan.response(&header, fetched, &state.image())
+                Ok(plan.response(&header, fetched, &state.image())?)
             });
         }
         ApiKey::DESCRIBE_GROUPS => {
@@ -150,7 +154,7 @@ pub fn begin(
                     let group::Response::Describe(it) = it else { return mixed_up() };
                     described.push(it);
                 }
-                plan.response(&header, &described)
+                Ok(plan.response(&header, &described)?)
             });
         }
         ApiKey::DELETE_GROUPS => {
@@ -163,7 +167,7 @@ pub fn begin(
                     let group::Response::DeleteGroup(it) = it else { return mixed_up() };
                     deleted.push((id, it));
                 }
-                delete_groups::response(&header, &deleted)
+                Ok(delete_groups::response(&header, &deleted)?)
             });
         }
         ApiKey::LIST_GROUPS => {
@@ -173,27 +177,18 @@ pub fn begin(
                     (0..state.shards).map(|it| state.call(it, ListGroups(list.clone()))).collect();
                 let mut listed = Ok(Vec::new());
                 for call in calls {
-                    let Some(more) = call.await else { return Err(GIVEN_UP) };
+                    let Some(more) = call.await else { return Err(Unanswered::GivenUp) };
                     listed = listed.and_then(|mut groups: Vec<group::Listed>| {
                         groups.extend(more?);
                         Ok(groups)
                     });
                 }
-                list_groups::response(&header, listed)
+                Ok(list_groups::response(&header, listed)?)
             });
         }
         _ => unreachable!("`is_group` says which APIs"),
     }
     Ok(())
-}
-
-/// Who asks.
-#[derive(Clone, Copy)]
-pub struct Client<'a> {
-    /// What it calls itself.
-    pub id: &'a str,
-    /// Its address without the port.
-    pub host: &'a str,
 }
 
 /// A coordinator answers in kind: anything else is a bug, and closes the connection.
@@ -225,19 +220,19 @@ fn start(state: &Rc<State>, request: group::Request) -> Receiver<group::Response
     rx
 }
 
-async fn ask(state: &Rc<State>, request: group::Request) -> Result<group::Response, WireError> {
-    start(state, request).await.ok_or(GIVEN_UP)
+async fn ask(state: &Rc<State>, request: group::Request) -> Result<group::Response, Unanswered> {
+    start(state, request).await.ok_or(Unanswered::GivenUp)
 }
 
 /// Asks all at once; answers in the order of the requests.
 async fn ask_all(
     state: &Rc<State>,
     requests: impl Iterator<Item = group::Request>,
-) -> Result<Vec<group::Response>, WireError> {
+) -> Result<Vec<group::Response>, Unanswered> {
     let calls: Vec<_> = requests.map(|it| start(state, it)).collect();
     let mut responses = Vec::with_capacity(calls.len());
     for call in calls {
-        responses.push(call.await.ok_or(GIVEN_UP)?);
+        responses.push(call.await.ok_or(Unanswered::GivenUp)?);
     }
     Ok(responses)
 }

@@ -12,6 +12,10 @@
 //! 4. While [`Broker::has_work`], [`Input::Continue`], other work of the thread in between.
 //! 5. At [`Broker::next_deadline`], if nothing came before, [`Input::Timeout`].
 //!
+//! Bytes of clients do not travel in inputs: [`Broker::buffer`] gives the room for them, which
+//! [`Input::Received`] follows, and [`Broker::outgoing`] what is to be sent, which [`Broker::sent`]
+//! follows. `connection` says the rest.
+//!
 //! Nothing is answered before it is durable: an answer to a write is made by the completion of the
 //! journal write that holds it, or by the controller's.
 //!
@@ -29,7 +33,7 @@
 pub mod api;
 pub mod calls;
 mod clock;
-mod connection;
+pub mod connection;
 mod drain;
 mod fetch;
 mod figures;
@@ -55,16 +59,18 @@ mod waits;
 use crate::controller::{Controller, Image};
 use crate::storage::buffer::Budget;
 use crate::storage::io::Completion;
-use crate::types::Now;
+use crate::types::{BrokerConfigs, Now};
 pub use calls::{Call, Close, CountGroups, Drain, Figures, FindEnds, Message, ShardId};
 pub use clock::Clock;
-pub use connection::ConnectionId;
+pub use connection::{Admission, ConnectionId, ReadInto, Refused};
+use connection::{Limits, Settings as ConnectionSettings};
 pub use figures::{GroupFigures, OffsetFigures, ShardFigures};
 pub use logs::Logs;
-pub use output::{Output, Outputs, Traced};
-pub use requests::{Arrived, Begun, by_owner};
+pub use output::{Output, Outputs};
+pub use requests::by_owner;
 pub use state::Phase;
 use state::State;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -90,15 +96,45 @@ pub struct Parts {
     pub seed: u64,
     /// The clock of stages.
     pub clock: Clock,
+    /// Counts the connections of all shards.
+    pub admission: Admission,
+    /// What connections are bounded by besides settings.
+    pub bounds: Bounds,
+    /// Produce requests that take this long are logged, ns.
+    pub slow_ns: u64,
+}
+
+/// What connections are bounded by besides settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Bytes of requests that the shard may hold.
+    pub request_bytes: usize,
+    /// Connections that the process has descriptors for.
+    pub connections: usize,
+}
+
+impl Bounds {
+    fn settings(self, configs: &BrokerConfigs) -> ConnectionSettings {
+        let number = |name: &str, default: usize| {
+            configs.number(name).map_or(default, |it| usize::try_from(it).unwrap_or(0))
+        };
+        ConnectionSettings {
+            request_bytes: self.request_bytes,
+            answer_bytes: self.request_bytes,
+            request_max: number("socket.request.max.bytes", 100 << 20),
+            idle_ms: configs.number("connections.max.idle.ms").unwrap_or(600_000),
+            limits: Limits {
+                total: number("max.connections", usize::MAX).min(self.connections),
+                per_ip: number("max.connections.per.ip", usize::MAX),
+                ..Limits::default()
+            },
+        }
+    }
 }
 
 /// What the runtime counts for its shard.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Readings {
-    /// Open connections.
-    pub connections: u64,
-    /// Bytes of requests in memory.
-    pub request_bytes: u64,
     /// Processor time of the shard's thread, ns.
     pub cpu_ns: u64,
     /// How often it slept with work to do, or one task took long, and it was signalled.
@@ -107,10 +143,19 @@ pub struct Readings {
 
 /// Something that happened.
 pub enum Input {
-    /// A request has arrived, whole. It begins now.
-    Request(Arrived),
-    /// A connection has ended: nobody hears its answers.
-    Closed(ConnectionId),
+    /// So many bytes of a client were put where [`Broker::buffer`] said.
+    Received {
+        /// On which connection.
+        connection: ConnectionId,
+        /// How many.
+        bytes: usize,
+    },
+    /// There is nothing more to read on this connection now.
+    Blocked(ConnectionId),
+    /// The client has closed its side of this connection.
+    HungUp(ConnectionId),
+    /// This connection is broken.
+    Failed(ConnectionId),
     /// Another shard has sent this.
     Message {
         /// Which shard.
@@ -158,8 +203,15 @@ impl Broker {
         let state = &self.0;
         state.enter(now);
         match input {
-            Input::Request(arrived) => state.request(&arrived),
-            Input::Closed(connection) => state.waits.closed(connection),
+            Input::Received { connection, bytes } => {
+                let ticks = state.ticks();
+                state.connections.borrow_mut().received(now.monotonic_ms, ticks, connection, bytes);
+            }
+            Input::Blocked(connection) => state.connections.borrow_mut().blocked(connection),
+            Input::HungUp(connection) => {
+                state.connections.borrow_mut().hung_up(now.monotonic_ms, connection);
+            }
+            Input::Failed(connection) => state.connections.borrow_mut().failed(connection),
             Input::Message { from, message } => {
                 state.contain(|| state.message(from, message));
             }
@@ -176,8 +228,45 @@ impl Broker {
             }
             Input::Readings(readings) => state.take_readings(readings),
         }
-        state.run_tasks();
+        state.run();
     }
+
+    // ---- Connections ----
+
+    /// Somebody has connected; an error where there are too many already.
+    pub fn accept(&mut self, now: Now, peer: SocketAddr) -> Result<ConnectionId, Refused> {
+        self.0.connections.borrow_mut().accepted(now.monotonic_ms, peer)
+    }
+
+    /// Gives the room for a connection's next bytes to `read`, which says how many it has put there,
+    /// for [`Input::Received`]. Nothing where nothing is to be read before [`Output::Resume`].
+    pub fn buffer<T>(
+        &mut self,
+        connection: ConnectionId,
+        read: impl FnOnce(ReadInto<'_>) -> T,
+    ) -> Option<T> {
+        self.0.connections.borrow_mut().buffer(connection).map(read)
+    }
+
+    /// Gives what is to be sent on a connection to `send`, in order, for one vectored send.
+    pub fn outgoing<T>(
+        &mut self,
+        connection: ConnectionId,
+        send: impl FnOnce(&mut dyn Iterator<Item = &[u8]>) -> T,
+    ) -> T {
+        send(&mut self.0.connections.borrow_mut().outgoing(connection))
+    }
+
+    /// So many bytes of what is outgoing have left; 0 where no more leaves now. True where there is
+    /// more.
+    pub fn sent(&mut self, now: Now, connection: ConnectionId, bytes: usize) -> bool {
+        self.0.enter(now);
+        let more = self.0.sent(connection, bytes);
+        self.0.run();
+        more
+    }
+
+    // ---- What is to be done ----
 
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Output> {
@@ -214,15 +303,12 @@ impl Broker {
         self.0.pending()
     }
 
-    /// Counts what a connection has sent of an answer, and what it has received.
-    pub fn with_traffic<T>(&self, f: impl FnOnce(&mut crate::metrics::Traffic) -> T) -> T {
-        f(&mut self.0.traffic.borrow_mut())
-    }
-
     /// Asks a shard from beside the requests: the answer, or nothing where the call was given up.
     pub fn call<C: Call>(&mut self, now: Now, shard: ShardId, call: C) -> wait::Receiver<C::Reply> {
         self.0.enter(now);
-        self.0.call(shard, call)
+        let receiver = self.0.call(shard, call);
+        self.0.run();
+        receiver
     }
 }
 

@@ -1,7 +1,7 @@
 //! Produce: from the frame to the owners of its partitions, and back to the answer.
 
 use super::calls::{Append, AppendReply};
-use super::output::Traced;
+use super::connection::Traced;
 use super::requests::{Begun, Header, by_owner};
 use super::state::State;
 use crate::broker::api::data::AppendRequest;
@@ -51,6 +51,9 @@ pub fn begin(
         stages: Cell::new(stages),
         synced: Cell::new(0),
     });
+    if !producing.plan.borrow().wants_answer() {
+        state.silence(begun);
+    }
     for (owner, batches) in groups {
         let (producing, state_2) = (producing.clone(), state.clone());
         state.ask(owner, Append { batches, routed }, move |reply| {
@@ -90,7 +93,7 @@ impl Producing {
         }
         let plan = self.plan.borrow();
         if self.given_up.get() {
-            state.refuse(self.begun, "a bug on the shard that owns the partition".to_owned());
+            state.give_up(self.begun, "a bug on the shard that owns the partition");
             return;
         }
         if !plan.wants_answer() {
@@ -98,7 +101,7 @@ impl Producing {
             match plan.error() {
                 None => state.answer(self.begun, None, None),
                 Some(error) => state
-                    .refuse(self.begun, format!("a record that wants no answer failed: {error}")),
+                    .refuse(self.begun, &format!("a record that wants no answer failed: {error}")),
             }
             return;
         }
@@ -112,7 +115,7 @@ impl Producing {
                 });
                 state.answer(self.begun, Some(response), traced);
             }
-            Err(e) => state.refuse(self.begun, format!("cannot answer: {e}")),
+            Err(e) => state.refuse(self.begun, &format!("cannot answer: {e}")),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::calls::{
     AutoCreate, Call, ChangeMetadata, FindEpochEnds, FindOffsets, ShardId, Sizes, TakeProducerIds,
     Trim,
 };
-use super::connection::ConnectionId;
+use super::connection::{Arrived, ConnectionId};
 use super::state::State;
 use super::{fetch, group_requests, produce};
 use crate::broker::api::{
@@ -25,9 +25,22 @@ use std::rc::Rc;
 /// The header of a request, without what it borrows.
 pub(super) type Header = RequestHeader<'static>;
 /// How a request ends.
-pub(super) type Outcome = Result<Response, WireError>;
-/// A shard has given up a call, by a bug that it has logged.
-pub(super) const GIVEN_UP: WireError = WireError::TooShort;
+pub(super) type Outcome = Result<Response, Unanswered>;
+
+/// Why a request has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// It cannot be read.
+    Malformed(WireError),
+    /// A shard that was asked has given up, by a bug.
+    GivenUp,
+}
+
+impl From<WireError> for Unanswered {
+    fn from(e: WireError) -> Self {
+        Self::Malformed(e)
+    }
+}
 
 /// A request that has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,32 +53,21 @@ pub struct Begun {
     pub received: u64,
 }
 
-/// A request that is to begin.
-#[derive(Clone, Debug)]
-pub struct Arrived {
-    /// Whose.
-    pub begun: Begun,
-    /// Its bytes, without the four that say how many.
-    pub frame: Bytes,
-    /// The client's address without its port.
-    pub host: Rc<str>,
-}
-
 impl State {
     /// Begins a request. What it does to partitions of this shard, and the messages to others, happen
     /// before this returns.
     pub(super) fn request(self: &Rc<Self>, arrived: &Arrived) {
         self.open_requests.set(self.open_requests.get() + 1);
-        match self.contain(|| self.begin(arrived)) {
+        let Arrived { connection, number, received, .. } = *arrived;
+        let begun = Begun { connection, number, received };
+        match self.contain(|| self.begin(begun, &arrived.frame)) {
             Some(Ok(())) => {}
-            Some(Err(why)) => self.refuse(arrived.begun, why),
-            None => self.refuse(arrived.begun, "a panic while reading its request".to_owned()),
+            Some(Err(why)) => self.refuse(begun, &why),
+            None => self.give_up(begun, "a bug in reading its request"),
         }
     }
 
-    fn begin(self: &Rc<Self>, arrived: &Arrived) -> Result<(), String> {
-        let Arrived { begun, frame, host } = arrived;
-        let begun = *begun;
+    fn begin(self: &Rc<Self>, begun: Begun, frame: &Bytes) -> Result<(), String> {
         let mut reader = Reader::new(frame);
         let malformed = |e: WireError| format!("a request that cannot be read: {e}");
         let decoded = decode_request(&mut reader).map_err(malformed)?;
@@ -79,8 +81,7 @@ impl State {
         }
         let body = frame.slice(at..);
         self.traffic.borrow_mut().request(api, frame.len());
-        let client = group_requests::Client { id: decoded.client_id.unwrap_or_default(), host };
-        self.dispatch(begun, header, body, client)
+        self.dispatch(begun, header, body, decoded.client_id.unwrap_or_default())
             .map_err(|e| format!("{api} version {version} that cannot be read: {e}"))
     }
 
@@ -89,7 +90,7 @@ impl State {
         begun: Begun,
         header: Header,
         body: Bytes,
-        client: group_requests::Client<'_>,
+        client_id: &str,
     ) -> Result<(), WireError> {
         let (api, version) = (header.api_key, header.version);
         let answer = |response| {
@@ -121,7 +122,7 @@ impl State {
                     for it in state.ask_owners(queries, |it| it.tp, FindOffsets).await {
                         put(&mut answers, it.index, it);
                     }
-                    list_offsets::response(&header, &body, &answers)
+                    Ok(list_offsets::response(&header, &body, &answers)?)
                 });
                 Ok(())
             }
@@ -131,7 +132,7 @@ impl State {
                     for it in state.ask_owners(queries, |it| it.tp, FindEpochEnds).await {
                         put(&mut answers, it.index, it);
                     }
-                    offset_for_leader_epoch::response(&header, &body, &answers)
+                    Ok(offset_for_leader_epoch::response(&header, &body, &answers)?)
                 });
                 Ok(())
             }
@@ -141,7 +142,7 @@ impl State {
                     for it in state.ask_owners(trims, |it| it.tp, Trim).await {
                         put(&mut answers, it.index, it);
                     }
-                    delete_records::response(&header, &body, &answers)
+                    Ok(delete_records::response(&header, &body, &answers)?)
                 });
                 Ok(())
             }
@@ -149,7 +150,7 @@ impl State {
                 let error = init_producer_id::plan(&body, version)?;
                 self.respond(begun, async move {
                     let id = if error.is_err() { Err(error) } else { state.producer_id().await };
-                    init_producer_id::response(&header, id)
+                    Ok(init_producer_id::response(&header, id)?)
                 });
                 Ok(())
             }
@@ -159,10 +160,10 @@ impl State {
                         (0..state.shards).map(|owner| state.call(owner, Sizes)).collect();
                     let mut sizes = Vec::new();
                     for call in calls {
-                        sizes.extend(call.await.ok_or(GIVEN_UP)?);
+                        sizes.extend(call.await.ok_or(Unanswered::GivenUp)?);
                     }
                     let (image, volume) = (state.image(), state.volume());
-                    describe_log_dirs::handle(&header, &body, &image, &volume, &sizes)
+                    Ok(describe_log_dirs::handle(&header, &body, &image, &volume, &sizes)?)
                 });
                 Ok(())
             }
@@ -179,12 +180,12 @@ impl State {
                 with_body(list_config_resources::handle(&body, version, &image)?)
             }
             _ if group_requests::is_group(api) => {
-                group_requests::begin(self, begun, header, &body, client)
+                group_requests::begin(self, begun, header, &body, client_id)
             }
             _ if admin::is_admin(api) => {
                 let call = self.call(0, ChangeMetadata { api_key: api, version, body });
                 self.respond(begun, async move {
-                    let body = call.await.ok_or(GIVEN_UP)??;
+                    let body = call.await.ok_or(Unanswered::GivenUp)??;
                     Ok(Response::from_body(&header, body))
                 });
                 Ok(())
@@ -203,10 +204,15 @@ impl State {
         self.start(async move {
             match AssertUnwindSafe(run).catch_unwind().await {
                 Ok(Ok(response)) => state.answer(begun, Some(response), None),
-                Ok(Err(e)) => state.refuse(begun, format!("a request that cannot be read: {e}")),
+                Ok(Err(Unanswered::GivenUp)) => {
+                    state.give_up(begun, "a bug in answering its request")
+                }
+                Ok(Err(Unanswered::Malformed(e))) => {
+                    state.refuse(begun, &format!("a request that cannot be read: {e}"))
+                }
                 Err(_) => {
                     state.panicked();
-                    state.refuse(begun, "a panic while answering its request".to_owned());
+                    state.give_up(begun, "a bug in answering its request");
                 }
             }
         });

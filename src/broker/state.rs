@@ -7,17 +7,18 @@ use super::calls::{
     Then, Trace, Trim,
 };
 use super::clock::Clock;
+use super::connection::{ConnectionId, Connections, Event as ConnectionEvent, Line, Traced, Why};
 use super::figures::ShardFigures;
 use super::groups::Groups;
 use super::logs::{Logs, Outbox, Progress};
 use super::metadata::Metadata;
-use super::output::{Output, Outputs, Traced};
+use super::output::{Output, Outputs};
 use super::requests::Begun;
 use super::tasks::{Step, Tasks, yield_now};
 use super::timers::Timers;
 use super::wait::{Event, Sender, oneshot};
 use super::waits::Waits;
-use super::{Parts, Readings};
+use super::{Bounds, Parts, Readings};
 use crate::broker::api::Response;
 use crate::broker::api::data::{ReadRequest, ReadResult};
 use crate::broker::api::describe_log_dirs::Volume;
@@ -30,18 +31,24 @@ use crate::storage::io::{Completion, Op, Submission};
 use crate::storage::reads::ColdRead;
 use crate::storage::space::{Space, judge};
 use crate::types::{ErrorCode, Now, Rng};
+use crate::wire::api_keys::ApiKey;
 use bytes::Bytes;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// Ids of operations that the broker asks for itself, beside its engine, have this bit.
 const OWN_OP: u64 = 1 << 63;
+/// Lines about slow requests in a second.
+const SLOW_LINES: u32 = 10;
+/// One part in so many of the memory budget is to be left.
+const BUDGET_SHARE_SPARE: usize = 32;
 /// Pauses that a task may pass before it lets others run.
 const PAUSES_MAX: u32 = 32;
 /// Steps of tasks in the course of one input; the rest follows with
@@ -83,6 +90,13 @@ pub struct State {
     next_op: Cell<u64>,
     pub(super) calls: RefCell<Slab<Then>>,
     pub(super) outputs: Outputs,
+    pub(super) connections: RefCell<Connections>,
+    /// What connections are bounded by besides settings.
+    bounds: Bounds,
+    /// Produce requests that take this long are logged, ns.
+    slow_ns: u64,
+    /// The second that slow requests are logged in, and how many were.
+    slow: Cell<(i64, u32)>,
     pub(super) waits: Waits,
     pub(super) groups: Groups,
     pub(super) sessions: RefCell<Sessions>,
@@ -110,6 +124,10 @@ pub struct State {
     poisoned: Cell<bool>,
 }
 
+fn tell(line: &Line) {
+    tracing::warn!(peer = %line.peer, "{}", line.text);
+}
+
 /// Notes a panic in the middle of a change that others build on.
 struct Vital<'a>(&'a Cell<bool>);
 
@@ -123,12 +141,13 @@ impl Drop for Vital<'_> {
 
 impl State {
     pub(super) fn new(parts: Parts, now: Now) -> Rc<Self> {
-        let Parts { id, shards, strict, data, image, logs, budget, controller, seed, clock } =
-            parts;
+        let Parts { id, shards, strict, data, image, logs, budget, .. } = parts;
+        let Parts { controller, seed, clock, admission, bounds, slow_ns, .. } = parts;
         let mut random = Rng::new(seed);
         let slots = image.broker_configs.number("max.incremental.fetch.session.cache.slots");
         let per_shard = usize::try_from(slots.unwrap_or(1000)).unwrap_or(0) / shards;
         let hash_seed = random.bits();
+        let connections = Connections::new(bounds.settings(&image.broker_configs), admission);
         let timers = Timers::default();
         timers.advance(now.monotonic_ms);
         Rc::new(Self {
@@ -150,6 +169,10 @@ impl State {
             next_op: Cell::new(OWN_OP),
             calls: RefCell::default(),
             outputs: Outputs::default(),
+            connections: RefCell::new(connections),
+            bounds,
+            slow_ns,
+            slow: Cell::new((0, 0)),
             waits: Waits::default(),
             metadata: controller.map(Metadata::new),
             producer_ids: Cell::new((0, 0)),
@@ -210,15 +233,26 @@ impl State {
     /// When this shard has something to do of itself, by the monotonic clock, ms.
     pub(super) fn next_deadline(&self) -> i64 {
         let timers = self.timers.next_deadline().unwrap_or(i64::MAX);
-        timers.min(self.next_tick_ms.get())
+        let connections = self.connections.borrow().next_deadline().unwrap_or(i64::MAX);
+        timers.min(connections).min(self.next_tick_ms.get())
     }
 
     /// Once a second: retention, expiry, a look at the disk's space.
     pub(super) fn tick(self: &Rc<Self>) {
         let now = self.now();
+        let mut connections = self.connections.borrow_mut();
+        if connections.next_deadline().is_some_and(|at| at <= now.monotonic_ms) {
+            connections.timeout(now.monotonic_ms);
+        }
         if now.monotonic_ms < self.next_tick_ms.get() {
             return;
         }
+        // What clients do not take of their answers pins memory that everybody reads through.
+        let spare = self.budget.limit() / BUDGET_SHARE_SPARE;
+        if let short @ 1.. = spare.saturating_sub(self.budget.left()) {
+            connections.relieve(now.monotonic_ms, short);
+        }
+        drop(connections);
         self.next_tick_ms.set(now.monotonic_ms + 1000);
         let ticks = self.ticks_passed.get() + 1;
         self.ticks_passed.set(ticks);
@@ -244,17 +278,9 @@ impl State {
         self.pauses.set(pauses);
     }
 
-    pub(super) fn run_tasks(&self) {
-        for _ in 0..STEPS_MAX {
-            self.pauses.set(0);
-            let Some(step) = self.tasks.run_one() else { break };
-            self.note(step);
-        }
-    }
-
-    /// Whether tasks can go on.
+    /// Whether tasks can go on, or requests begin.
     pub(super) fn has_work(&self) -> bool {
-        self.tasks.has_ready()
+        self.tasks.has_ready() || self.connections.borrow().has_requests()
     }
 
     fn note(&self, step: Step) {
@@ -465,6 +491,10 @@ impl State {
         let now = self.wall_ms();
         self.change_logs(|logs| logs.apply(&before, image, now, &mut out));
         *self.image.borrow_mut() = image.clone();
+        if !Arc::ptr_eq(&before.broker_configs, &image.broker_configs) {
+            let settings = self.bounds.settings(&image.broker_configs);
+            self.connections.borrow_mut().configure(settings);
+        }
         self.send_out(out);
         self.apply_groups(&before, image);
         self.kick();
@@ -549,6 +579,7 @@ impl State {
         ShardFigures {
             engine: logs.engine.stats(),
             disk_full: logs.engine.disk_is_full(),
+            connections: self.connections.borrow().stats(),
             readings: self.readings.get(),
             panics: self.panics.get(),
             traffic: self.traffic.borrow().clone(),
@@ -621,23 +652,128 @@ impl State {
 
     // ---- Connections ----
 
-    /// A request is answered; `None` sends nothing.
+    /// A request has taken effect; `None` sends nothing.
     pub(super) fn answer(&self, begun: Begun, response: Option<Response>, traced: Option<Traced>) {
         let Begun { connection, number, .. } = begun;
-        self.outputs.push(Output::Answer { connection, number, response, traced });
+        let now = self.monotonic_ms();
+        self.connections.borrow_mut().answered(now, connection, number, response, traced);
         self.request_ended();
     }
 
-    /// A request has no answer: its connection is closed, with one line in the log.
-    pub(super) fn refuse(&self, begun: Begun, why: String) {
-        self.outputs.push(Output::Refuse { connection: begun.connection, why });
+    /// A request has no answer, since the client has sent what none has: its connection is closed,
+    /// with one line in the log.
+    pub(super) fn refuse(&self, begun: Begun, text: &str) {
+        self.end(begun, Why::Request, text);
+    }
+
+    /// A request has no answer by a bug of ours: as [`refuse`](Self::refuse).
+    pub(super) fn give_up(&self, begun: Begun, text: &str) {
+        self.end(begun, Why::Bug, text);
+    }
+
+    fn end(&self, begun: Begun, why: Why, text: &str) {
+        let Begun { connection, number, .. } = begun;
+        let now = self.monotonic_ms();
+        let mut connections = self.connections.borrow_mut();
+        connections.refuse(now, connection, why, text);
+        connections.answered(now, connection, number, None, None);
+        drop(connections);
         self.request_ended();
     }
 
     /// Nothing of this request's bytes is needed any more.
     pub(super) fn release(&self, begun: Begun) {
-        let Begun { connection, number, .. } = begun;
-        self.outputs.push(Output::Release { connection, number });
+        self.connections.borrow_mut().release(begun.connection, begun.number);
+    }
+
+    /// A request will get no answer.
+    pub(super) fn silence(&self, begun: Begun) {
+        self.connections.borrow_mut().silence(begun.connection, begun.number);
+    }
+
+    /// The client's address without its port.
+    pub(super) fn host(&self, connection: ConnectionId) -> String {
+        let peer = self.connections.borrow().peer(connection);
+        peer.map_or_else(|| "unknown".to_owned(), |it| it.ip().to_string())
+    }
+
+    /// Begins requests that may begin, and runs tasks that can go on, in turns; then tells what
+    /// connections want.
+    pub(super) fn run(self: &Rc<Self>) {
+        for _ in 0..STEPS_MAX {
+            let arrived = self.connections.borrow_mut().next_request();
+            if let Some(arrived) = &arrived {
+                self.request(arrived);
+            }
+            self.pauses.set(0);
+            let step = self.tasks.run_one();
+            if let Some(step) = step {
+                self.note(step);
+            } else if arrived.is_none() {
+                break;
+            }
+        }
+        loop {
+            let event = self.connections.borrow_mut().poll();
+            let Some(event) = event else { break };
+            match event {
+                ConnectionEvent::Resume(connection) => {
+                    self.outputs.push(Output::Resume(connection))
+                }
+                ConnectionEvent::Flush(connection) => self.outputs.push(Output::Flush(connection)),
+                ConnectionEvent::Closed { connection, line, admitted } => {
+                    self.waits.closed(connection);
+                    self.outputs.push(Output::Closed { connection, admitted });
+                    line.inspect(tell);
+                }
+                ConnectionEvent::Line(line) => tell(&line),
+            }
+        }
+    }
+
+    /// The kernel has taken so many bytes of what is to be sent. True where there is more.
+    pub(super) fn sent(&self, connection: ConnectionId, bytes: usize) -> bool {
+        let mut connections = self.connections.borrow_mut();
+        let more = connections.sent(self.monotonic_ms(), connection, bytes);
+        let mut next = connections.next_delivered(connection);
+        if next.is_none() {
+            return more;
+        }
+        let now = self.ticks();
+        let mut traffic = self.traffic.borrow_mut();
+        let mut number = 0;
+        while let Some(it) = next {
+            let ns = self.ns(it.asked.received, now);
+            traffic.response(it.asked.api, it.bytes, ns, &it.errors);
+            if let Some(Traced { mut stages, queued }) = it.traced {
+                stages.set(Stage::Send, self.ns(queued, now));
+                if usize::is_multiple_of(number, SAMPLED) {
+                    traffic.stages(
+                        &[Stage::Receive, Stage::Decode, Stage::Route, Stage::Reply, Stage::Send],
+                        &stages,
+                    );
+                }
+                number += 1;
+                if ns >= self.slow_ns {
+                    traffic.slow += 1;
+                    self.tell_slow(connections.peer(connection), it.asked.api, ns, &stages);
+                }
+            }
+            next = connections.next_delivered(connection);
+        }
+        more
+    }
+
+    /// Logs a slow request: a few of them each second, so that a slow disk is not kept busy with it.
+    fn tell_slow(&self, peer: Option<SocketAddr>, api: ApiKey, ns: u64, stages: &Stages) {
+        let second = self.monotonic_ms() / 1000;
+        let (since, told) = self.slow.get();
+        let told = if since == second { told } else { 0 };
+        self.slow.set((second, told + 1));
+        if told < SLOW_LINES {
+            let peer = peer.map(tracing::field::display);
+            tracing::warn!(shard = self.id, peer, %api, ms = ns / 1_000_000, "slow, µs: {stages}");
+        }
     }
 
     fn request_ended(&self) {

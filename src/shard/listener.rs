@@ -3,6 +3,7 @@
 use super::connection;
 use super::socket::{Socket, accept};
 use super::state::Shard;
+use super::transport::Transport;
 use crate::broker::Phase;
 use futures_lite::FutureExt;
 use std::io;
@@ -124,11 +125,13 @@ pub async fn run(shard: Rc<Shard>, socket: TcpListener) {
         match accept(&socket) {
             Ok(Some(fd)) => {
                 shard.common.counters.accepted.fetch_add(1, Ordering::Relaxed);
-                let peer = peer_of(&fd);
+                let Some(peer) = peer_of(&fd) else { continue };
                 match Socket::new(fd) {
                     Ok(client) => {
-                        glommio::spawn_local(connection::serve(shard.clone(), client, peer))
-                            .detach();
+                        if let Some(connection) = shard.accept(peer, Transport::plain(client)) {
+                            let serve = connection::serve(shard.clone(), connection);
+                            glommio::spawn_local(serve).detach();
+                        }
                     }
                     Err(e) => tracing::warn!("cannot serve a connection: {e}"),
                 }
@@ -151,10 +154,10 @@ pub async fn run(shard: Rc<Shard>, socket: TcpListener) {
     }
 }
 
-fn peer_of(fd: &OwnedFd) -> String {
-    let Ok(copy) = fd.try_clone() else { return "unknown".to_owned() };
-    let stream = std::net::TcpStream::from(copy);
-    stream.peer_addr().map_or_else(|_| "unknown".to_owned(), |it| it.to_string())
+/// The client's address; `None` where it has gone already.
+fn peer_of(fd: &OwnedFd) -> Option<SocketAddr> {
+    let copy = fd.try_clone().ok()?;
+    std::net::TcpStream::from(copy).peer_addr().ok()
 }
 
 #[cfg(test)]

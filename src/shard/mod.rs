@@ -1,21 +1,19 @@
 //! The running broker: one thread per core, each with its own executor, partitions, connections and
 //! files. The only part that waits, and the only one that knows glommio.
 
-mod answers;
 mod connection;
 mod figures;
 mod limits;
 mod listener;
 mod pulse;
-mod requests;
 pub mod router;
 mod socket;
 mod start;
 mod state;
-mod sync;
+mod transport;
 mod view;
 
-use crate::broker::{Broker, Clock, Close, Drain, Input, Logs, Parts};
+use crate::broker::{Admission, Bounds, Broker, Clock, Close, Drain, Input, Logs, Parts};
 use crate::config::Settings;
 use crate::storage::disk::Disk;
 use crate::storage::engine::Engine;
@@ -80,6 +78,9 @@ struct Seed {
     descriptors: usize,
     request_bytes: usize,
     strict: bool,
+    slow_ns: u64,
+    admission: Admission,
+    connections_max: usize,
     beside: Option<Beside>,
 }
 
@@ -102,6 +103,7 @@ pub fn run(
     let mut controller = Some(controller);
     let mut beside: Option<Beside> = Some(Box::new(beside));
     let mut threads = Vec::new();
+    let admission = Admission::default();
     let seeds = engines.into_iter().zip(sockets).zip(router::mesh(settings.shards)).enumerate();
     for (id, ((engine, socket), ends)) in seeds {
         let seed = Seed {
@@ -116,6 +118,9 @@ pub fn run(
             descriptors: opened.descriptors,
             request_bytes: opened.request_bytes,
             strict: settings.strict_validation,
+            slow_ns: settings.slow_request_ms.map_or(u64::MAX, |ms| ms.saturating_mul(1_000_000)),
+            admission: admission.clone(),
+            connections_max: opened.connections_max,
             beside: beside.take(),
         };
         let place = settings.cpus.get(id).map_or(Placement::Unbound, |cpu| Placement::Fixed(*cpu));
@@ -192,9 +197,12 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
         controller,
         seed: uuid::Uuid::new_v4().as_u64_pair().0,
         clock: Clock::Processor(quanta::Clock::new()),
+        admission: seed.admission,
+        bounds: Bounds { request_bytes: seed.request_bytes, connections: seed.connections_max },
+        slow_ns: seed.slow_ns,
     };
     let broker = Broker::new(parts, common.now());
-    let shard = Shard::new(id, common, broker, ring, ways, seed.request_bytes);
+    let shard = Shard::new(id, common, broker, ring, ways);
     for (peer, receiver) in from {
         let shard = shard.clone();
         Shard::spawn_vital("the router", async move {

@@ -32,6 +32,8 @@ pub struct Opened {
     pub address: SocketAddr,
     /// Files that each shard may hold open.
     pub descriptors: usize,
+    /// Connections that there are descriptors for.
+    pub connections_max: usize,
     /// Bytes of requests that each shard may hold.
     pub request_bytes: usize,
     /// For the mark of a clean end.
@@ -100,7 +102,6 @@ pub fn open(settings: &Settings) -> Result<Opened, ServeError> {
         disk,
         counters: Counters::default(),
         pulses: (0..shards).map(|_| Pulse::default()).collect(),
-        slow_ns: settings.slow_request_ms.map_or(u64::MAX, |ms| ms.saturating_mul(1_000_000)),
         begun: std::time::Instant::now(),
         pending: (0..shards).map(|_| AtomicU64::new(0)).collect(),
     });
@@ -112,6 +113,8 @@ pub fn open(settings: &Settings) -> Result<Opened, ServeError> {
         sockets,
         address,
         descriptors: (files / 4 / shards as u64).clamp(16, 2048) as usize,
+        // A quarter is for the shards' files, some are for everything else.
+        connections_max: (files - files / 4).saturating_sub(64) as usize,
         request_bytes: (settings.memory / 4 / shards as u64) as usize,
         identity,
     })

@@ -3,28 +3,25 @@
 use super::connection::Connection;
 use super::pulse::Pulse;
 use super::router::Way;
-use super::sync::{Charge, Room};
+use super::transport::Transport;
 use crate::broker::wait::{Event, Receiver};
 use crate::broker::{Broker, Call, ConnectionId, Input, Output, Phase, Readings, ShardId};
-use crate::metrics::{Stages, Traffic};
 use crate::storage::disk::RealDisk;
 use crate::storage::io::Completion;
 use crate::storage::ring::{Asker, Ring};
 use crate::storage::space::RESERVE;
 use crate::types::Now;
-use crate::wire::api_keys::ApiKey;
 use futures_lite::FutureExt;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Lines about slow requests in a second, of one shard.
-const SLOW_LINES: u32 = 10;
 /// At the end, answers that clients do not take are waited for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -43,8 +40,6 @@ pub struct Common {
     pub shards: usize,
     /// The data directory.
     pub disk: RealDisk,
-    /// Produce requests that take this long are logged, ns.
-    pub slow_ns: u64,
     /// Figures.
     pub counters: Counters,
     /// By shard: whether it goes on.
@@ -78,25 +73,14 @@ pub struct Shard {
     /// What the timer waits for, ms.
     armed_ms: Cell<i64>,
     carrying_out: Cell<bool>,
-    /// Bytes of requests.
-    pub room: Rc<Room>,
-    /// Bytes of large requests beyond their first piece.
-    pub large_room: Rc<Room>,
     /// Open connections.
     pub connections: RefCell<HashMap<ConnectionId, Rc<Connection>>>,
-    /// What requests under way have taken of the room, by connection and number.
-    pub charges: RefCell<HashMap<(ConnectionId, u64), Vec<Charge>>>,
-    next_connection: Cell<u64>,
     flushes: RefCell<Vec<Rc<Connection>>>,
     flush: Event,
     /// Something has happened since this was looked at.
     pub active: Cell<bool>,
     /// Wakes those that wait for the phase, or for requests to end.
     pub changed: Event,
-    clock: quanta::Clock,
-    mark: Cell<u64>,
-    /// The second that slow requests are logged in, and how many were.
-    slow: Cell<(i64, u32)>,
 }
 
 /// The time, ms since 1970.
@@ -126,6 +110,10 @@ pub fn end_process(exit_code: i32, message: &str) -> ! {
     std::process::exit(exit_code);
 }
 
+async fn patience() {
+    glommio::timer::sleep(PATIENCE).await;
+}
+
 impl Shard {
     /// A shard, not yet running.
     pub fn new(
@@ -134,7 +122,6 @@ impl Shard {
         broker: Broker,
         ring: Ring,
         ways: Vec<Option<Rc<Way>>>,
-        request_bytes: usize,
     ) -> Rc<Self> {
         Rc::new(Self {
             id,
@@ -146,43 +133,12 @@ impl Shard {
             rearm: Event::default(),
             armed_ms: Cell::new(i64::MAX),
             carrying_out: Cell::new(false),
-            room: Room::new(request_bytes / 2),
-            large_room: Room::new(request_bytes / 2),
             connections: RefCell::default(),
-            charges: RefCell::default(),
-            next_connection: Cell::new(0),
             flushes: RefCell::default(),
             flush: Event::default(),
             active: Cell::new(true),
             changed: Event::default(),
-            clock: quanta::Clock::new(),
-            mark: Cell::new(0),
-            slow: Cell::new((0, 0)),
         })
-    }
-
-    /// The processor's clock, in ticks that all shards share. Only differences mean something, see
-    /// [`ns`](Self::ns).
-    pub fn ticks(&self) -> u64 {
-        let now = self.clock.raw();
-        self.mark.set(now);
-        now
-    }
-
-    /// From one moment in ticks to a later one, ns; 0 where it is not later.
-    pub fn ns(&self, from: u64, to: u64) -> u64 {
-        if to <= from { 0 } else { self.clock.delta_as_nanos(from, to) }
-    }
-
-    /// Logs a slow request: a few of them each second, so that a slow disk is not kept busy with it.
-    pub fn tell_slow(&self, peer: &str, api: ApiKey, ns: u64, stages: &Stages) {
-        let second = now_ms() / 1000;
-        let (since, told) = self.slow.get();
-        let told = if since == second { told } else { 0 };
-        self.slow.set((second, told + 1));
-        if told < SLOW_LINES {
-            tracing::warn!(shard = self.id, peer, %api, ms = ns / 1_000_000, "slow, µs: {stages}");
-        }
     }
 
     /// How far the broker is on its way out.
@@ -195,9 +151,9 @@ impl Shard {
         f(&self.broker.borrow())
     }
 
-    /// Counts what connections receive and send.
-    pub fn with_traffic<T>(&self, f: impl FnOnce(&mut Traffic) -> T) -> T {
-        self.broker.borrow().with_traffic(f)
+    /// Reads from, or writes to, the buffers of the broker.
+    pub fn with_broker<T>(&self, f: impl FnOnce(&mut Broker) -> T) -> T {
+        f(&mut self.broker.borrow_mut())
     }
 
     // ---- The broker ----
@@ -207,6 +163,37 @@ impl Shard {
         self.active.set(true);
         self.broker.borrow_mut().handle(self.common.now(), input);
         self.carry_out();
+    }
+
+    /// The kernel has taken so many bytes of a connection. True where more is to be sent.
+    pub fn sent(self: &Rc<Self>, connection: ConnectionId, bytes: usize) -> bool {
+        let more = self.broker.borrow_mut().sent(self.common.now(), connection, bytes);
+        self.carry_out();
+        more
+    }
+
+    /// Takes a client, unless there are too many.
+    pub fn accept(
+        self: &Rc<Self>,
+        peer: SocketAddr,
+        transport: Transport,
+    ) -> Option<Rc<Connection>> {
+        let accepted = self.broker.borrow_mut().accept(self.common.now(), peer);
+        let accepted = match accepted {
+            Ok(id) => {
+                let connection = Connection::new(id, transport);
+                self.connections.borrow_mut().insert(id, connection.clone());
+                Some(connection)
+            }
+            Err(refused) => {
+                if let Some(line) = refused.line {
+                    tracing::warn!(peer = %line.peer, "{}", line.text);
+                }
+                None
+            }
+        };
+        self.carry_out();
+        accepted
     }
 
     /// Asks a shard, this one too, from beside the requests.
@@ -236,35 +223,27 @@ impl Shard {
                     submitted = true;
                     self.ring.borrow_mut().submit(Asker::Engine, submission);
                 }
-                Output::Answer { connection, number, response, traced } => {
-                    self.charges.borrow_mut().remove(&(connection, number));
-                    let found = self.connections.borrow().get(&connection).cloned();
-                    if let Some(connection) = found {
-                        connection.answer(self, number, response, traced);
+                Output::Resume(connection) => {
+                    if let Some(it) = self.connections.borrow().get(&connection) {
+                        it.resume();
                     }
                 }
-                Output::Release { connection, number } => {
-                    self.charges.borrow_mut().remove(&(connection, number));
-                }
-                Output::Refuse { connection, why } => {
+                Output::Flush(connection) => {
                     let found = self.connections.borrow().get(&connection).cloned();
                     if let Some(connection) = found {
-                        connection.refuse(&why);
+                        self.flush_later(connection);
                     }
                 }
-                Output::LookAtSpace => self.look_at_space(),
-                Output::Reserve(bytes) => self.common.disk.set_reserve(RESERVE, bytes),
-                Output::Draining => {
-                    for connection in self.connections.borrow().values() {
-                        connection.wake_reader();
+                Output::Closed { connection, admitted } => {
+                    let found = self.connections.borrow_mut().remove(&connection);
+                    if let Some(connection) = found {
+                        connection.close(Some(admitted));
                     }
                     self.changed.notify();
                 }
-                Output::Drained => {
-                    let shard = self.clone();
-                    glommio::spawn_local(async move { shard.close_connections().await }).detach();
-                }
-                Output::Closed => self.changed.notify(),
+                Output::LookAtSpace => self.look_at_space(),
+                Output::Reserve(bytes) => self.common.disk.set_reserve(RESERVE, bytes),
+                Output::Ended => self.changed.notify(),
                 Output::Fatal { exit_code, message } => end_process(exit_code, &message),
             }
         }
@@ -335,19 +314,11 @@ impl Shard {
         }
     }
 
-    /// Once a second: silent connections, and what the broker is told of this thread.
+    /// Once a second: what the broker is told of this thread.
     pub async fn run_ticks(self: Rc<Self>) {
         loop {
             glommio::timer::sleep(Duration::from_secs(1)).await;
-            let now = now_ms();
-            let image = self.look(Broker::image);
-            let idle = image.broker_configs.number("connections.max.idle.ms").unwrap_or(600_000);
-            for connection in self.connections.borrow().values() {
-                connection.check_timeouts(now, idle);
-            }
             let readings = Readings {
-                connections: self.connections.borrow().len() as u64,
-                request_bytes: (self.room.used() + self.large_room.used()) as u64,
                 cpu_ns: thread_cpu_ns(),
                 missed_beats: self.common.pulses[self.id].missed(),
             };
@@ -394,17 +365,10 @@ impl Shard {
 
     // ---- Connections ----
 
-    /// A connection's name: no two have the same, at any time.
-    pub fn new_connection(&self) -> ConnectionId {
-        let id = self.next_connection.get();
-        self.next_connection.set(id + 1);
-        ConnectionId(id)
-    }
-
     /// Sends what a connection has ready, soon.
-    pub fn flush_later(&self, connection: &Rc<Connection>) {
+    fn flush_later(&self, connection: Rc<Connection>) {
         let mut flushes = self.flushes.borrow_mut();
-        flushes.push(connection.clone());
+        flushes.push(connection);
         if flushes.len() == 1 {
             drop(flushes);
             self.flush.notify();
@@ -427,28 +391,16 @@ impl Shard {
         }
     }
 
-    /// Closes all connections, when what is to be sent has left.
-    async fn close_connections(self: Rc<Self>) {
-        self.flush_all();
-        let quiet =
-            self.changed.until(|| self.connections.borrow().values().all(|it| it.is_quiet()));
-        // A client that does not read its answers does not hold up the end.
-        quiet
-            .or(async {
-                glommio::timer::sleep(PATIENCE).await;
-            })
-            .await;
-        let all: Vec<_> = self.connections.borrow().values().cloned().collect();
-        for connection in all {
-            connection.close();
-        }
-    }
-
     /// Waits until everything is written back and connections are closed.
     pub async fn ended(self: &Rc<Self>) {
-        self.changed
-            .until(|| self.phase() == Phase::Closed && self.connections.borrow().is_empty())
-            .await;
+        self.changed.until(|| self.phase() == Phase::Closed).await;
+        self.flush_all();
+        let quiet = self.changed.until(|| self.connections.borrow().is_empty());
+        // A client that does not read its answers does not hold up the end.
+        quiet.or(patience()).await;
+        for connection in self.connections.borrow().values() {
+            connection.close(None);
+        }
     }
 
     // ---- Tasks ----

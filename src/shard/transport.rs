@@ -1,0 +1,67 @@
+//! What a connection's bytes travel over: a plain socket now, TLS later.
+
+use super::socket::Socket;
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+
+/// See the module. An enum and not a trait: there are exactly these.
+pub enum Transport {
+    /// The socket's bytes are the client's.
+    Plain {
+        /// The socket.
+        socket: Socket,
+        /// It has handed over less than there was room for: there is no more. That is true of a plain
+        /// socket alone; a record of TLS ends wherever it ends.
+        drained: Cell<bool>,
+    },
+}
+
+impl Transport {
+    /// Over a plain socket.
+    pub fn plain(socket: Socket) -> Self {
+        Self::Plain { socket, drained: Cell::new(false) }
+    }
+
+    /// Reads what is there: `None` where nothing is, 0 where the peer has closed its side.
+    pub fn recv(&self, into: &mut [MaybeUninit<u8>]) -> io::Result<Option<usize>> {
+        match self {
+            Self::Plain { socket, drained } => {
+                if drained.take() {
+                    return Ok(None);
+                }
+                let n = socket.recv(into)?;
+                drained.set(n.is_some_and(|n| n > 0 && n < into.len()));
+                Ok(n)
+            }
+        }
+    }
+
+    /// Sends as much as is taken now: `None` where that is nothing.
+    pub fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
+        match self {
+            Self::Plain { socket, .. } => socket.send(parts),
+        }
+    }
+
+    /// Waits until there is something to read, or the connection has failed.
+    pub async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Plain { socket, .. } => socket.readable().await,
+        }
+    }
+
+    /// Waits until more is taken, or the connection has failed.
+    pub async fn writable(&self) -> io::Result<()> {
+        match self {
+            Self::Plain { socket, .. } => socket.writable().await,
+        }
+    }
+
+    /// Ends both directions; whoever waits here wakes up.
+    pub fn shutdown(&self) {
+        match self {
+            Self::Plain { socket, .. } => socket.shutdown(),
+        }
+    }
+}
