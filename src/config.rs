@@ -8,6 +8,7 @@ pub mod machine;
 
 pub use machine::Machine;
 
+use crate::types::exit;
 use crate::types::topic_config::BrokerConfigs;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,7 +31,7 @@ pub const SHARDS_MAX: usize = 1024;
 
 /// What a broker runs with. Every value is checked.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct BrokerSettings {
     /// Data directory. It may not exist yet.
     pub data: PathBuf,
     /// Where to listen for Kafka clients; port 0 takes a free one.
@@ -196,7 +197,7 @@ pub fn config_file(flags: &Flags, env: &BTreeMap<String, String>) -> Option<Path
 }
 
 /// Makes settings, and warnings of one line each, from everything that may name them.
-pub fn resolve(sources: &Sources<'_>) -> Result<(Settings, Vec<String>), ConfigError> {
+pub fn resolve(sources: &Sources<'_>) -> Result<(BrokerSettings, Vec<String>), ConfigError> {
     let mut warnings = Vec::new();
     let mut broker = BTreeMap::new();
     let mut values = BTreeMap::new();
@@ -224,15 +225,12 @@ impl Written {
 
 type Values = BTreeMap<&'static str, Written>;
 
-const EX_USAGE: i32 = 2;
-const EX_CONFIG: i32 = 78;
-
 fn from_file(
     file: File<'_>,
     values: &mut Values,
     broker: &mut BTreeMap<String, String>,
 ) -> Result<(), ConfigError> {
-    let error = |message: String| ConfigError { exit_code: EX_CONFIG, message };
+    let error = |message: String| ConfigError { exit_code: exit::CONFIG, message };
     let name = file.name;
     let table: toml::Table = file.text.parse().map_err(|e: toml::de::Error| {
         let before = e.span().and_then(|span| file.text.get(..span.start)).unwrap_or_default();
@@ -260,7 +258,7 @@ fn from_file(
         let text = scalar(&value)
             .ok_or_else(|| error(format!("{name}: '{key}' must be one value, such as \"…\"")))?;
         let place = format!("{name}: {key} = {value}");
-        values.insert(known, Written { text, place, exit_code: EX_CONFIG });
+        values.insert(known, Written { text, place, exit_code: exit::CONFIG });
     }
     Ok(())
 }
@@ -286,7 +284,7 @@ fn flatten(
         };
         let Some(text) = text else {
             let message = format!("{file}: [broker] {path} must be text, a number or true/false");
-            return Err(ConfigError { exit_code: EX_CONFIG, message });
+            return Err(ConfigError { exit_code: exit::CONFIG, message });
         };
         into.insert(path, text);
     }
@@ -310,14 +308,14 @@ fn variable(key: &str) -> String {
 fn from_env(env: &BTreeMap<String, String>, values: &mut Values, warnings: &mut Vec<String>) {
     if let Some(text) = env.get("RUST_LOG").filter(|t| !t.is_empty()) {
         let place = format!("RUST_LOG={text}");
-        values.insert("log", Written { text: text.clone(), place, exit_code: EX_CONFIG });
+        values.insert("log", Written { text: text.clone(), place, exit_code: exit::CONFIG });
     }
     let mut names = vec!["KLAMM_CONFIG".to_owned()];
     for key in KEYS.into_iter().filter(|k| *k != "broker") {
         let name = variable(key);
         if let Some(text) = env.get(&name) {
             let place = format!("{name}={text}");
-            values.insert(key, Written { text: text.clone(), place, exit_code: EX_CONFIG });
+            values.insert(key, Written { text: text.clone(), place, exit_code: exit::CONFIG });
         }
         names.push(name);
     }
@@ -357,7 +355,7 @@ fn from_flags(
     for (key, value) in written {
         if let Some(text) = value {
             let place = format!("--{key} {text}");
-            values.insert(key, Written { text: text.clone(), place, exit_code: EX_USAGE });
+            values.insert(key, Written { text: text.clone(), place, exit_code: exit::USAGE });
         }
     }
     for text in &flags.overrides {
@@ -367,7 +365,7 @@ fn from_flags(
             }
             _ => {
                 let message = format!("--override {text}: write it as PROPERTY=VALUE");
-                return Err(ConfigError { exit_code: EX_USAGE, message });
+                return Err(ConfigError { exit_code: exit::USAGE, message });
             }
         }
     }
@@ -379,7 +377,7 @@ fn check(
     mut broker: BTreeMap<String, String>,
     machine: &Machine,
     warnings: &mut Vec<String>,
-) -> Result<Settings, ConfigError> {
+) -> Result<BrokerSettings, ConfigError> {
     let get = |key: &str| values.get(key);
     let data = match get("data") {
         Some(w) if w.text.is_empty() => return Err(w.error("name a directory")),
@@ -403,7 +401,7 @@ fn check(
             let hint = "all addresses listen, so say which one clients are to use: add \
                         --advertise HOST:PORT";
             return Err(get("listen").map_or_else(
-                || ConfigError { exit_code: EX_CONFIG, message: hint.to_owned() },
+                || ConfigError { exit_code: exit::CONFIG, message: hint.to_owned() },
                 |w| w.error(hint),
             ));
         }
@@ -449,7 +447,7 @@ fn check(
                 show_size(bytes),
                 (bytes / MEMORY_MIN_PER_SHARD).max(1)
             );
-            return Err(ConfigError { exit_code: EX_CONFIG, message });
+            return Err(ConfigError { exit_code: exit::CONFIG, message });
         }
         bytes
     };
@@ -492,11 +490,11 @@ fn check(
         (None, Some("strict")) => true,
         (None, Some(other)) => {
             let message = format!("klamm.batch.validation={other}: use relaxed or strict");
-            return Err(ConfigError { exit_code: EX_CONFIG, message });
+            return Err(ConfigError { exit_code: exit::CONFIG, message });
         }
     };
     BrokerConfigs::check_static(&broker).map_err(|e| ConfigError {
-        exit_code: EX_CONFIG,
+        exit_code: exit::CONFIG,
         message: format!("broker property: {}", e.trim_end_matches('.')),
     })?;
     let log_format = match get("log-format") {
@@ -515,7 +513,7 @@ fn check(
             w.text.clone()
         }
     };
-    Ok(Settings {
+    Ok(BrokerSettings {
         data,
         listen,
         advertise,

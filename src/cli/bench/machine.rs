@@ -1,6 +1,7 @@
 //! What the bench asks of the machine: cores, open files, time.
 
 use crate::cli::CliError;
+use crate::types::exit;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -78,7 +79,7 @@ pub fn open_files(files: u64) -> Result<(), CliError> {
         return Ok(());
     }
     Err(CliError::Exit(
-        78,
+        exit::CONFIG,
         format!(
             "{files} open files are needed, {hard} are allowed: raise the limit with 'ulimit -Hn \
              {files}' as root, or LimitNOFILE= of a systemd unit"
