@@ -3,7 +3,7 @@
 //! Each function sends its requests and waits for the answers. An error that may pass is met with
 //! another attempt, as [`Cluster::call`] does; a topic that does not exist is an answer.
 
-use super::protocol::Request;
+use super::protocol::ApiRequest;
 use super::{ClientError, Cluster, Reply, To, check_code};
 use crate::types::{ErrorCode, TopicId};
 use crate::wire::kafka as k;
@@ -195,7 +195,7 @@ pub struct LogDir {
 
 impl Cluster {
     /// As [`Cluster::call`], but that a topic is unknown is an answer, not a reason to ask again.
-    fn ask<R: Request, T>(
+    fn ask<R: ApiRequest, T>(
         &mut self,
         to: To,
         request: &R,

@@ -1,6 +1,6 @@
 //! A connection that never blocks, with many requests in flight.
 
-use crate::client::{ClientError, Protocol, Request, Transport};
+use crate::client::{ApiRequest, ClientError, Protocol, Transport};
 use crate::wire::api_keys::ApiKey;
 use crate::wire::header::{self, RequestHeader};
 use crate::wire::{Reader, Writer};
@@ -113,7 +113,7 @@ impl<T> Conn<T> {
     }
 
     /// The version that an `R` is to be sent in.
-    pub fn version<R: Request>(&self) -> Result<i16, ClientError> {
+    pub fn version<R: ApiRequest>(&self) -> Result<i16, ClientError> {
         self.protocol.version::<R>()
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Facts, as text; what is not there is not there.
 #[derive(Clone, Debug, Default)]
-pub struct Machine {
+pub struct Facts {
     pub(super) files: BTreeMap<String, String>,
     /// Block device below the data directory, such as `nvme0n1`.
     pub device: Option<String>,
@@ -32,7 +32,7 @@ const FILES: &[&str] = &[
     "/proc/swaps",
 ];
 
-impl Machine {
+impl Facts {
     /// Reads this machine. `data` need not exist: its nearest parent that does counts.
     pub fn read(data: &Path) -> Self {
         let text = |path: &str| std::fs::read_to_string(path).ok().map(|it| it.trim().to_owned());

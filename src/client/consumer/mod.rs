@@ -15,7 +15,7 @@ pub use membership::{GroupSettings, Membership, Release, Step};
 pub use settings::{ConsumerSettings, OffsetReset};
 pub use subscription::{Partitions, Subscription, decode_assignment};
 
-use super::channels::{Channels, Event, Lane};
+use super::channels::{Channels, Lane, LaneEvent};
 use super::{ClientError, Cluster, Reply, groups, offsets};
 use crate::types::ErrorCode;
 use crate::wire::kafka::fetch_request::FetchRequest;
@@ -74,7 +74,7 @@ pub struct Consumer {
     topics: Option<Topics>,
     group: Option<Membership>,
     fetcher: Fetcher,
-    events: Vec<Event>,
+    events: Vec<LaneEvent>,
     /// Answers that hold records, with their lanes and marks.
     ready: VecDeque<(Lane, u64, Reply)>,
     notices: VecDeque<Notice>,
@@ -567,8 +567,8 @@ impl Consumer {
     fn take_events(&mut self) -> Result<(), ClientError> {
         for event in std::mem::take(&mut self.events) {
             match event {
-                Event::Reply { lane, tag, reply } => self.answered(lane, tag, reply)?,
-                Event::Lost { lane, tags, error } => {
+                LaneEvent::Reply { lane, tag, reply } => self.answered(lane, tag, reply)?,
+                LaneEvent::Lost { lane, tags, error } => {
                     let now = self.cluster.now_ms();
                     match lane {
                         Lane::Data(node) => {
@@ -768,18 +768,18 @@ impl Consumer {
             self.channels.poll(Duration::from_millis(left as u64), None, &mut events);
             for event in events {
                 match event {
-                    Event::Reply { tag, reply, .. } if tag & 7 == COMMIT => {
+                    LaneEvent::Reply { tag, reply, .. } if tag & 7 == COMMIT => {
                         self.commit_in_flight = false;
                         self.commit_answered(&reply)?;
                     }
-                    Event::Lost { lane, tags, error } => {
+                    LaneEvent::Lost { lane, tags, error } => {
                         if tags.iter().any(|t| t & 7 == COMMIT) {
                             self.commit_in_flight = false;
                             self.notices.push_back(Notice::CommitFailed(error.clone()));
                         }
-                        self.events.push(Event::Lost { lane, tags, error });
+                        self.events.push(LaneEvent::Lost { lane, tags, error });
                     }
-                    other @ Event::Reply { .. } => self.events.push(other),
+                    other @ LaneEvent::Reply { .. } => self.events.push(other),
                 }
             }
         }
@@ -817,7 +817,7 @@ impl Consumer {
 }
 
 /// The three requests of a membership.
-trait GroupRequest: super::Request {
+trait GroupRequest: super::ApiRequest {
     /// How long its answer may take, in milliseconds.
     fn patience_ms(settings: &GroupSettings, request_timeout_ms: i64) -> i64;
     /// Sends it.

@@ -12,7 +12,7 @@ pub use accumulator::{Accumulator, Batch, Delivery, NewRecord, Tags};
 pub use settings::ProducerSettings;
 pub use sticky::Sticky;
 
-use super::channels::{Channels, Event, Lane};
+use super::channels::{Channels, Lane, LaneEvent};
 use super::{ClientError, Cluster, To, check_code};
 use crate::wire::kafka::init_producer_id_request::InitProducerIdRequest;
 use crate::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
@@ -32,7 +32,7 @@ pub struct Producer {
     requests: BTreeMap<u64, Vec<Batch>>,
     next_tag: u64,
     deliveries: VecDeque<Delivery>,
-    events: Vec<Event>,
+    events: Vec<LaneEvent>,
     next_metadata_ms: i64,
     not_before_ms: i64,
 }
@@ -328,7 +328,7 @@ impl Producer {
     fn take_events(&mut self) {
         for event in std::mem::take(&mut self.events) {
             match event {
-                Event::Lost { lane, tags, error } => {
+                LaneEvent::Lost { lane, tags, error } => {
                     let Lane::Data(node) = lane else { continue };
                     self.cluster.forget(node);
                     for tag in tags {
@@ -337,7 +337,7 @@ impl Producer {
                     }
                     self.trouble();
                 }
-                Event::Reply { tag, reply, .. } => {
+                LaneEvent::Reply { tag, reply, .. } => {
                     let batches = self.requests.remove(&tag).unwrap_or_default();
                     match reply.read::<ProduceRequest<'_>>() {
                         Err(e) => self.complete(batches, |_| Err(e.clone())),
