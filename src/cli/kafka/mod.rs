@@ -25,7 +25,6 @@ mod get_offsets;
 mod internal_records;
 mod line_reader;
 mod log_dirs;
-#[allow(dead_code, reason = "the tools to come use the rest")]
 mod options;
 mod producer_perf;
 mod properties;
