@@ -8,6 +8,7 @@
 
 pub mod admin;
 mod channels;
+pub mod clock;
 mod cluster;
 pub mod consumer;
 mod error;

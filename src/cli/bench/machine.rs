@@ -1,9 +1,10 @@
 //! What the bench asks of the machine: cores, open files, time.
 
 use crate::cli::CliError;
+use crate::client::clock::wall_ms;
 use crate::types::exit;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Nanoseconds since the bench began, and what the wall clock said then.
 #[derive(Clone, Copy, Debug)]
@@ -15,8 +16,7 @@ pub struct Clock {
 impl Clock {
     /// Begins now.
     pub fn start() -> Self {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-        Self { start: Instant::now(), start_unix_ms: unix.map_or(0, |d| d.as_millis() as i64) }
+        Self { start: Instant::now(), start_unix_ms: wall_ms() }
     }
 
     /// Nanoseconds since the start.

@@ -12,7 +12,7 @@ use crate::cli::signal;
 use crate::client::consumer::{Consumer, Notice, StartAt, Topics};
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const FORMATTER: &str = "org.apache.kafka.tools.consumer.DefaultMessageFormatter";
 
@@ -217,8 +217,7 @@ fn consumer_properties(
         p.insert("group.id".to_owned(), group);
     } else {
         // A group of its own, whose offsets nobody will ask for again.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let number = now.map_or(0, |d| d.as_nanos() / 1000 % 100_000);
+        let number = uuid::Uuid::new_v4().as_u64_pair().1 % 100_000;
         p.insert("group.id".to_owned(), format!("console-consumer-{number}"));
         p.entry("enable.auto.commit".to_owned()).or_insert_with(|| "false".to_owned());
     }

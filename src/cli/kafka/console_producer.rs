@@ -13,11 +13,12 @@ use super::properties::{self, Properties};
 use crate::cli::names::check_topic;
 use crate::cli::signal;
 use crate::client::ClientError;
+use crate::client::clock::wall_ms;
 use crate::client::producer::{NewRecord, Producer};
 use rustix::io::Errno;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 const LINE_READER: &str = "org.apache.kafka.tools.LineMessageReader";
 
@@ -238,10 +239,6 @@ fn setup(parsed: &Parsed) -> Result<Setup, ToolError> {
     Ok(Setup { servers, topic, properties: p, reader, sync: parsed.has("sync") })
 }
 
-fn unix_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
-}
-
 /// Says what was not delivered. Tags are lengths of values.
 fn report(producer: &mut Producer) -> bool {
     let mut failed = false;
@@ -305,7 +302,7 @@ fn produce(
     let mut send = |producer: &mut Producer, line: &[u8], failed: &mut bool| {
         let message = reader.read(line)?;
         let record = NewRecord {
-            timestamp: unix_ms(),
+            timestamp: wall_ms(),
             key: message.key,
             value: message.value,
             headers: &message.headers,

@@ -16,6 +16,7 @@ pub use settings::{ConsumerSettings, OffsetReset};
 pub use subscription::{Partitions, Subscription, decode_assignment};
 
 use super::channels::{Channels, Lane, LaneEvent};
+use super::clock::wall_ms;
 use super::{ClientError, Cluster, Reply, groups, offsets};
 use crate::types::ErrorCode;
 use crate::wire::kafka::fetch_request::FetchRequest;
@@ -27,7 +28,7 @@ use fetcher::Fetcher;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Which topics a group's member reads.
 pub enum Topics {
@@ -469,10 +470,7 @@ impl Consumer {
             let timestamp = match self.settings.offset_reset {
                 OffsetReset::Earliest => offsets::EARLIEST,
                 OffsetReset::Latest => offsets::LATEST,
-                OffsetReset::ByDuration(ms) => {
-                    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-                    now.map_or(0, |d| d.as_millis() as i64).saturating_sub(ms).max(0)
-                }
+                OffsetReset::ByDuration(ms) => wall_ms().saturating_sub(ms).max(0),
                 OffsetReset::None => {
                     return Err(ClientError::NoOffset { topic, partition: numbers[0] });
                 }

@@ -18,7 +18,7 @@ use crate::wire::kafka::init_producer_id_request::InitProducerIdRequest;
 use crate::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// A producer.
 pub struct Producer {
@@ -89,8 +89,8 @@ impl Producer {
         let partitions = self.cluster.metadata().topic(name)?.partitions.len();
         let index = self.accumulator.topic(name, partitions);
         if index == self.sticky.len() {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH);
-            let seed = now.map_or(1, |d| d.as_nanos() as u64);
+            // Producers that start together should not crowd one partition.
+            let seed = uuid::Uuid::new_v4().as_u64_pair().0;
             self.sticky.push((partitions as i32, Sticky::new(seed)));
         }
         self.sticky[index].0 = partitions as i32;
