@@ -81,7 +81,7 @@ pub enum LogFormat {
 pub struct ConfigError {
     /// 2 for a flag, 78 (`EX_CONFIG`) for the environment, the file or the machine.
     pub exit_code: i32,
-    /// The line.
+    /// The message.
     pub message: String,
 }
 
@@ -159,7 +159,7 @@ pub struct File<'a> {
     pub text: &'a str,
 }
 
-/// All that settings are made from.
+/// Everything that settings are made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {
     /// The flags.
@@ -210,7 +210,7 @@ pub fn resolve(sources: &Sources<'_>) -> Result<(BrokerSettings, Vec<String>), C
     Ok((settings, warnings))
 }
 
-/// A value as written, and where.
+/// A value as it was written, and the place where.
 struct Written {
     text: String,
     place: String,

@@ -1,4 +1,4 @@
-//! How a command fails.
+//! Errors of the commands, and their exit codes.
 
 use crate::client::ClientError;
 use crate::types::exit;
@@ -19,7 +19,7 @@ pub enum CliError {
     /// With an exit code of its own: the broker's, and configuration's.
     #[error("{1}")]
     Exit(i32, String),
-    /// Whoever read the standard output has left: no error.
+    /// The reader of the standard output has closed the pipe. That is no failure.
     #[error("closed pipe")]
     ClosedPipe,
 }

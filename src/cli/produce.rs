@@ -239,8 +239,8 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Sends what waits to its leaders; what is confirmed leaves `waiting`. The error is the first
-    /// of those that remain.
+    /// Sends the waiting batches to their leaders, and removes those that are confirmed from `waiting`.
+    /// Returns the first error of those that remain.
     fn attempt(&mut self, waiting: &mut BTreeMap<i32, (Vec<u8>, i32)>) -> Result<(), ClientError> {
         let mut by_leader: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
         for &partition in waiting.keys() {

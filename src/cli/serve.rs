@@ -71,7 +71,7 @@ pub fn serve(settings: BrokerSettings, warnings: Vec<String>) -> Result<(), CliE
     shard::run(settings, beside).map_err(|e| CliError::Exit(e.exit_code, e.message))
 }
 
-/// On a thread of its own: the broker serves meanwhile.
+/// Locks memory on a thread of its own, while the broker serves.
 fn lock_memory(bytes: u64) {
     std::thread::spawn(move || match memory::lock(usize::try_from(bytes).unwrap_or(usize::MAX)) {
         Ok(locked) => tracing::info!(memory = show_size(locked as u64), "locked"),

@@ -63,7 +63,7 @@ struct Channel {
     out: Vec<u8>,
     out_at: usize,
     prefix: [u8; 4],
-    /// Bytes of the frame in reading, its prefix of four included.
+    /// Bytes of the current frame that were read, its prefix of four included.
     got: usize,
     frame: Vec<u8>,
     waiting: VecDeque<(u64, Instant, Duration)>,
@@ -71,7 +71,7 @@ struct Channel {
 
 /// Frames kept for the next answers; two for each of a few brokers.
 const SPARE_FRAMES: usize = 8;
-/// A socket is left for the others after so many bytes of one turn.
+/// Bytes read from one socket before the others have their turn.
 const TURN_BYTES: usize = 8 << 20;
 
 impl Channels {
@@ -145,7 +145,7 @@ impl Channels {
         self.lanes.get(&lane).map_or(0, |c| c.out.len() - c.out_at)
     }
 
-    /// Gives the memory of an answer back.
+    /// Returns the memory of an answer to the pool.
     pub fn recycle(&mut self, reply: Reply) {
         if self.spare.len() < SPARE_FRAMES {
             self.spare.push(reply.into_frame());

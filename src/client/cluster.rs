@@ -71,7 +71,7 @@ impl Cluster {
         Ok(this)
     }
 
-    /// What is known of the cluster.
+    /// The metadata that was received last.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
@@ -120,7 +120,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Remembers a broker's address that another answer than metadata's told.
+    /// Notes the address of a broker that an answer other than Metadata named, such as FindCoordinator's.
     pub fn learn(&mut self, id: i32, host: &str, port: i32) {
         let known = self.metadata.brokers.get(&id);
         if known.is_none_or(|b| b.host != host || b.port != port) {
@@ -154,7 +154,7 @@ impl Cluster {
         }
     }
 
-    /// Waits before the next attempt; gives the error back if there is to be none.
+    /// Waits before the next attempt; returns the error if the time is over.
     pub fn wait_or(&self, retry: &mut Retry, e: ClientError) -> Result<(), ClientError> {
         if !e.is_retriable() {
             return Err(e);

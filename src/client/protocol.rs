@@ -131,11 +131,10 @@ impl Reply {
     }
 }
 
-/// The least and the most that a frame can have: a correlation id; 1 GiB, far beyond what the tools
-/// ask for.
+/// Bounds of a frame's length: a correlation id, and 1 GiB, which is far beyond what the tools ask for.
 const FRAME_BYTES: std::ops::RangeInclusive<i32> = 4..=1 << 30;
 
-/// Length in bytes of the frame that `prefix` announces, or what is odd about the peer.
+/// Length in bytes of the frame that `prefix` announces, or why the peer cannot be a Kafka broker.
 pub fn frame_len(prefix: [u8; 4]) -> Result<usize, &'static str> {
     let len = i32::from_be_bytes(prefix);
     match &prefix {

@@ -153,7 +153,7 @@ fn open(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
     Err(last)
 }
 
-/// What the system says, in words without its error number.
+/// The system's message without its error number.
 fn plain(e: &io::Error) -> String {
     match e.kind() {
         ErrorKind::UnexpectedEof => "the broker closed it".to_owned(),

@@ -6,7 +6,7 @@ use crate::types::exit;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::time::{Duration, Instant};
 
-/// Nanoseconds since the bench began, and what the wall clock said then.
+/// A clock of nanoseconds since the bench began, with the wall clock's time of that moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
@@ -14,7 +14,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Begins now.
+    /// A clock that begins now.
     pub fn start() -> Self {
         Self { start: Instant::now(), start_unix_ms: wall_ms() }
     }
@@ -35,7 +35,7 @@ impl Clock {
     }
 }
 
-/// What a `cpu_set_t` holds.
+/// CPUs that a `cpu_set_t` can name.
 const CPUS_MAX: usize = rustix::thread::CpuSet::MAX_CPU;
 
 /// Reads a list of cores, such as `1` or `0,2-3`.
@@ -52,7 +52,7 @@ pub fn parse_cpus(text: &str) -> Result<Cpus, String> {
     Ok(Cpus(cpus))
 }
 
-/// Cores that the bench's threads take in turn; none is any.
+/// Cores that the bench's threads are pinned to in turn; empty for no pinning.
 #[derive(Clone, Debug, Default)]
 pub struct Cpus(pub Vec<usize>);
 

@@ -170,7 +170,8 @@ fn setup(parsed: &Parsed) -> Result<Setup, ToolError> {
     })
 }
 
-/// The group from wherever it is given, and what follows from having none.
+/// The properties with the group, which several options may name, and the defaults of a consumer without
+/// one.
 fn consumer_properties(
     parsed: &Parsed,
     of_file: Properties,
@@ -310,12 +311,12 @@ pub fn whole_name(pattern: &str) -> Result<regex::Regex, ToolError> {
 
 struct Printer<'a> {
     setup: &'a Setup,
-    /// Somebody watches: every message at once.
+    /// Whether the output is a terminal: then every message is flushed at once.
     each: bool,
     out: BufWriter<Stdout>,
     count: u64,
     failure: Option<FormatError>,
-    /// What was told since the last message.
+    /// Problems that were printed since the last message.
     told: Vec<String>,
 }
 
@@ -413,7 +414,7 @@ impl Printer<'_> {
         ControlFlow::Continue(())
     }
 
-    /// Each trouble once, not with every attempt.
+    /// Prints a problem once, and not with every attempt.
     fn tell(&mut self, notice: Notice) {
         let text = match notice {
             Notice::Assigned(_) => return,

@@ -144,7 +144,7 @@ pub fn deprecated(parsed: &Parsed, old: &str, new: &str, says: &str) -> Result<(
     Ok(())
 }
 
-/// Parses the way that tools do that show all options after a mistake.
+/// Parses as those tools do that print all options after a mistake.
 pub fn parse_or_usage(
     options: &Options,
     args: &[String],
@@ -156,7 +156,7 @@ pub fn parse_or_usage(
     })
 }
 
-/// Where and how to produce.
+/// The topic, the reader of lines, and the producer's properties.
 struct Setup {
     servers: String,
     topic: String,
@@ -239,7 +239,7 @@ fn setup(parsed: &Parsed) -> Result<Setup, ToolError> {
     Ok(Setup { servers, topic, properties: p, reader, sync: parsed.has("sync") })
 }
 
-/// Says what was not delivered. Tags are lengths of values.
+/// Prints an error for each batch that was not delivered; true if there was one.
 fn report(producer: &mut Producer) -> bool {
     let mut failed = false;
     while let Some(delivery) = producer.delivered() {

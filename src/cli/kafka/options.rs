@@ -28,7 +28,7 @@ pub struct Opt {
     kind: &'static str,
     /// What the value is, for the help.
     describes: &'static str,
-    /// What the option does; empty for one that is understood and not listed.
+    /// What the option does. Empty: the option is accepted, and the help does not list it.
     text: &'static str,
     default: Option<&'static str>,
     /// Where given, values are lists, and this is between their items.
@@ -56,17 +56,17 @@ pub const fn long(name: &'static str, describes: &'static str, help: &'static st
 }
 
 impl Opt {
-    /// The value may be left out.
+    /// Makes the value optional.
     pub const fn optional(self) -> Self {
         Self { arity: Arity::Optional, ..self }
     }
 
-    /// The value where the option is absent.
+    /// Sets the value that holds where the option is absent.
     pub const fn default(self, value: &'static str) -> Self {
         Self { default: Some(value), ..self }
     }
 
-    /// Values are lists with this between their items.
+    /// Makes values lists with this separator.
     pub const fn separated_by(self, separator: char) -> Self {
         Self { separator: Some(separator), ..self }
     }
@@ -90,7 +90,7 @@ pub const COMMAND_CONFIG: Opt = text(
     "command config property file",
     "Property file with settings of the client.",
 );
-/// `--zookeeper`, which tools had up to Kafka 2.8: understood, not listed.
+/// `--zookeeper`, which tools had up to Kafka 2.8: accepted, and not listed in the help.
 pub const ZOOKEEPER: Opt = text("zookeeper", "hosts", "");
 
 /// The options of a tool.
@@ -100,13 +100,13 @@ pub struct Options {
     pub all: &'static [Opt],
 }
 
-/// What a command line says.
+/// A command line that was read.
 #[derive(Clone, Debug)]
 pub struct Parsed {
     options: Options,
     /// The values of each option that is there, by its first name; a flag has an empty list.
     values: BTreeMap<&'static str, Vec<String>>,
-    /// Words that belong to no option.
+    /// Arguments that belong to no option.
     pub words: Vec<String>,
 }
 
@@ -306,7 +306,7 @@ impl Parsed {
         self.options.usage(what)
     }
 
-    /// All these must be there.
+    /// An error unless all of these options are there.
     pub fn require(&self, names: &[&str]) -> Result<(), ToolError> {
         match names.iter().find(|name| !self.has(name)) {
             Some(name) => {
@@ -317,7 +317,7 @@ impl Parsed {
         }
     }
 
-    /// Where `used` is there, none of `others` may be.
+    /// An error if `used` is there together with one of `others`.
     pub fn forbid(&self, used: &str, others: &[&str]) -> Result<(), ToolError> {
         match others.iter().find(|other| self.has(used) && self.has(other)) {
             Some(other) => {

@@ -129,11 +129,11 @@ fn parse(args: &[String]) -> Result<Values, ToolError> {
 /// What a record holds.
 #[derive(Debug)]
 enum Payload {
-    /// So many capital letters.
+    /// This many random capital letters.
     Random(usize),
-    /// One of these.
+    /// One of these payloads, at random.
     Choice(Vec<Vec<u8>>),
-    /// Its number.
+    /// The number of the record.
     Number,
 }
 
@@ -473,7 +473,7 @@ impl Test {
         Ok(())
     }
 
-    /// Waits, with the producer at work, until so many records are due.
+    /// Waits, while the producer works, until this many records are due.
     fn throttle(&mut self, records: u64, throughput: f64) {
         let due = Duration::from_secs_f64(records as f64 / throughput);
         loop {

@@ -8,7 +8,7 @@ use jiff::tz::Offset;
 /// that of ISO 8601, which libraries read: each number may have its own sign, and a day is 24 hours.
 ///
 /// # Errors
-/// It is none.
+/// The text is not a duration.
 pub fn duration_ms(text: &str) -> Result<i64, String> {
     let wrong = || format!("Text cannot be parsed to a Duration: {text}");
     let upper = text.to_ascii_uppercase();

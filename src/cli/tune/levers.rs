@@ -1,9 +1,9 @@
-//! The levers, and what to think of how they stand. Pure. Each has a page and, where it can be moved
+//! The levers, and a verdict on each. Pure. Each has a page and, where it can be moved
 //! on a running machine, a script in `tuning/`.
 
 use super::machine::Facts;
 
-/// What to think of a lever.
+/// The verdict on a lever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// As it should be.
@@ -15,7 +15,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// One word.
+    /// The verdict as one word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -25,22 +25,22 @@ impl Verdict {
     }
 }
 
-/// What was found.
+/// One lever, and how it stands on this machine.
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// Name of the lever, and of its page.
     pub lever: &'static str,
-    /// What to think of it.
+    /// The verdict.
     pub verdict: Verdict,
-    /// How it stands.
+    /// The present value.
     pub is: String,
-    /// How it should.
+    /// The recommended value.
     pub should_be: &'static str,
-    /// Why.
+    /// The reason.
     pub why: &'static str,
-    /// What moves it, for `sh`, with [`arguments`](Self::arguments).
+    /// The script that changes it, for `sh`, called with [`arguments`](Self::arguments).
     pub script: Option<&'static str>,
-    /// The script's.
+    /// Arguments of the script.
     pub arguments: Vec<String>,
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Facts, as text; what is not there is not there.
+/// What was read, as text. A file that does not exist here has no entry.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     pub(super) files: BTreeMap<String, String>,
@@ -15,7 +15,7 @@ pub struct Facts {
     pub mount: Option<(String, String)>,
     /// `RLIMIT_MEMLOCK` and `RLIMIT_NOFILE`, hard.
     pub limits: (u64, u64),
-    /// Processors.
+    /// Number of processors.
     pub cpus: usize,
 }
 

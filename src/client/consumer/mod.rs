@@ -47,12 +47,12 @@ pub enum StartAt {
     Reset,
 }
 
-/// What [`Consumer::poll`] has to tell, besides records.
+/// News of [`Consumer::poll`], besides records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// These partitions are this member's from now on: all that it has.
     Assigned(Partitions),
-    /// Something does not work at the moment; it is tried again.
+    /// An error that may pass; the consumer tries again.
     Trouble(ClientError),
     /// A commit failed; its offsets will be part of the next one.
     CommitFailed(ClientError),
@@ -81,7 +81,7 @@ pub struct Consumer {
     notices: VecDeque<Notice>,
     next_metadata_ms: i64,
     next_commit_ms: i64,
-    /// No Fetch before this: something went wrong.
+    /// The time before which no Fetch is sent, after an error.
     fetch_not_before_ms: i64,
     commit_in_flight: bool,
     out_of_range: Partitions,
@@ -98,7 +98,7 @@ const fn tag(kind: u64, value: u64) -> u64 {
     value << 3 | kind
 }
 
-/// How soon metadata is asked for again while something is missing.
+/// Time between two requests for metadata while something is missing, ms.
 const SOON_MS: i64 = 250;
 
 impl Consumer {
@@ -254,7 +254,7 @@ impl Consumer {
         Ok(next)
     }
 
-    /// Whatever passes is told as a notice, the rest is an error.
+    /// Turns an error that may pass into a notice; returns the others.
     fn passes(&mut self, e: ClientError) -> Result<(), ClientError> {
         if !e.is_retriable() {
             return Err(e);

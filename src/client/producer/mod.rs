@@ -37,11 +37,11 @@ pub struct Producer {
     not_before_ms: i64,
 }
 
-/// How soon metadata is asked for again while something is missing.
+/// Time between two requests for metadata while something is missing, ms.
 const SOON_MS: i64 = 100;
 /// Batches that are full before `send` writes by itself.
 const CLOSED_MAX: usize = 8;
-/// A lane has enough to write for a while.
+/// Unsent bytes on a lane above which no further batch is added.
 const UNSENT_MAX: usize = 4 << 20;
 
 impl Producer {
@@ -142,7 +142,7 @@ impl Producer {
         Ok(())
     }
 
-    /// What has become of batches since the last call, the oldest first.
+    /// Outcomes of batches since the last call, the oldest first.
     pub fn delivered(&mut self) -> Option<Delivery> {
         self.deliveries.pop_front()
     }
@@ -304,7 +304,7 @@ impl Producer {
         }
     }
 
-    /// Metadata may be old; and not again at once.
+    /// Asks for new metadata soon, and does not send before that.
     fn trouble(&mut self) {
         let now = self.cluster.now_ms();
         self.not_before_ms = now + self.settings.retry_backoff_ms;
