@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::Offset;
 
-/// Milliseconds of a duration as `java.time.Duration` reads it: `PnDTnHnMn.nS`. Java's grammar is not
-/// that of ISO 8601, which libraries read: each number may have its own sign, and a day is 24 hours.
+/// Milliseconds of a duration as `java.time.Duration` reads it: `PnDTnHnMn.nS`. Each number may have its
+/// own sign, which ISO 8601 does not allow, and a day is 24 hours.
 ///
 /// # Errors
 /// The text is not a duration.
