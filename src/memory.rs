@@ -36,8 +36,8 @@ pub fn keep() {
 
 /// Takes `bytes` bytes from the allocator, rounded down to 32 MiB, locks them, and gives them back to
 /// it; the kernel does not take locked pages back, so it holds them for good. Returns how many. Takes about a
-/// second for each GiB; what is asked for meanwhile comes as ever. An error is the first piece's that
-/// cannot be had: `ENOMEM` or `EPERM` of `mlock(2)` mean that `RLIMIT_MEMLOCK` is too small.
+/// second for each GiB; allocations go on meanwhile. The error is that of the first piece that cannot be
+/// locked: `ENOMEM` or `EPERM` of `mlock(2)` mean that `RLIMIT_MEMLOCK` is too small.
 pub fn lock(bytes: usize) -> io::Result<usize> {
     raise_limit();
     let mut pieces = Vec::with_capacity(bytes / PIECE);

@@ -1,17 +1,17 @@
-//! What the broker counts while it serves. Each shard has its own figures and nobody else writes
-//! them: no atomics. The admin port asks the shards for copies.
+//! What the broker counts while it serves. Each shard has figures of its own that no other thread
+//! writes, so they need no atomics. The admin port asks the shards for copies.
 
 use crate::wire::Tally;
 use crate::wire::api_keys::ApiKey;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 
-/// Times are counted in units of so many nanoseconds.
+/// Nanoseconds of one unit in which times are counted.
 const UNIT_NS: u64 = 100;
-/// The longest time that is told from a longer one, in units: a minute.
+/// A minute, in units: longer times count as this one.
 const LONGEST: u64 = 60_000_000_000 / UNIT_NS;
 
-/// How long something took, many times: to 1 % from 100 ns to a minute.
+/// A histogram of times: precise to 1 % from 100 ns to a minute.
 #[derive(Clone, Debug)]
 pub struct Times {
     histogram: Histogram<u32>,
@@ -38,7 +38,7 @@ impl Times {
         self.histogram.len()
     }
 
-    /// All of them together, ns.
+    /// The sum of all times, ns.
     pub fn sum_ns(&self) -> u64 {
         self.sum_ns
     }
@@ -68,8 +68,8 @@ impl Times {
     }
 }
 
-/// Of Produce requests that are answered together, the first and each one of so many after it are
-/// counted in the stages: under load the histograms would cost more than they tell.
+/// Of the Produce requests that are answered together, the first and every eighth after it are counted
+/// in the stages: to count all of them costs much under load, and tells no more.
 pub const SAMPLED: usize = 8;
 
 /// Where the time of a Produce request goes, in this order.
@@ -85,8 +85,8 @@ pub enum Stage {
     Turn,
     /// Until that block is on the disk.
     Journal,
-    /// Writing it: a part of `Journal`, known of those blocks alone that are written and synced by
-    /// two operations. One in [`APART`](crate::storage::engine::APART) is, so that both are seen.
+    /// Writing it: a part of `Journal`. Known only of the blocks that are written and synced by two
+    /// operations, which is one in [`APART`](crate::storage::engine::APART).
     Write,
     /// Syncing it: the other part.
     Sync,
@@ -155,7 +155,7 @@ impl std::fmt::Display for Stages {
     }
 }
 
-/// What was asked of one API, and answered.
+/// Requests and answers of one API.
 #[derive(Clone, Debug, Default)]
 pub struct ApiTraffic {
     /// Requests that were understood.

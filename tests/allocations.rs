@@ -19,41 +19,14 @@ use klamm::wire::api_keys::ApiKey;
 use klamm::wire::header::RequestHeader;
 use klamm::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use klamm::wire::records::{BatchBuilder, Compression};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: hands everything on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller's promise.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
+use support::allocations::{Counting, allocated};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 fn counted(f: impl FnOnce()) -> u64 {
-    let before = COUNT.get();
-    f();
-    COUNT.get() - before
+    allocated(f).1.count
 }
 
 fn batch(bytes: usize) -> Bytes {

@@ -1,4 +1,4 @@
-//! The runtime's sockets for hyper.
+//! Adapts the runtime's sockets to hyper.
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;

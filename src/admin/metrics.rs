@@ -26,7 +26,7 @@ use crate::shard::{ProcessFigures, View};
 use crate::types::ErrorCode;
 use std::fmt::Write;
 
-/// Of the answer.
+/// Media type of the response.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Upper bounds of the buckets, in the units of a decade: from a microsecond to 70 s.
@@ -87,7 +87,7 @@ const SHARD: &[ShardFigure] = &[
     ("klamm_rounds_total", "counter", "Write-back rounds finished.", |s| s.engine.rounds),
 ];
 
-/// Asks all shards, and lays out the whole answer.
+/// Asks all shards for their figures, and writes the whole response.
 pub async fn collect(view: &View) -> String {
     let shards = view.shards().await;
     let groups = view.groups().await;
@@ -197,7 +197,7 @@ fn stages(out: &mut Text, shards: &[ShardFigures]) {
     }
 }
 
-/// The answer as it grows.
+/// The text of the response while it is written.
 struct Text(String);
 
 impl Text {

@@ -70,7 +70,7 @@ async fn answer<B>(request: &Request<B>, view: &View) -> Response<Full<Bytes>> {
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// What is answered.
+/// A response of the admin port.
 #[derive(Debug, PartialEq, Eq)]
 enum Route {
     Plain(StatusCode, &'static str),

@@ -104,7 +104,7 @@ fn parse_offset(text: &str) -> Result<Start, CliError> {
     })
 }
 
-/// Prints until it is to stop.
+/// Prints messages until a limit, an error or a signal ends it.
 pub fn run(c: &Consume) -> Result<(), CliError> {
     check_topic(&c.topic)?;
     let from = match &c.offset {
@@ -335,7 +335,7 @@ impl Follow<'_> {
         first_error.map_or(Ok(()), |e| Err(e.into()))
     }
 
-    /// Retention has overtaken us, or the topic was created again.
+    /// The offset does not exist any more: retention has removed it, or the topic was created again.
     fn start_over(&mut self, partition: i32) -> Result<(), CliOrClient> {
         let topic = &self.command.topic;
         let starts = offsets::list(&mut self.cluster, topic, &[partition], EARLIEST)?;

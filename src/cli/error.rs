@@ -1,6 +1,7 @@
-//! How a command fails.
+//! Errors of the commands, and their exit codes.
 
 use crate::client::ClientError;
+use crate::types::exit;
 use std::io;
 
 /// Why a command did not do what it was asked to; one line.
@@ -18,7 +19,7 @@ pub enum CliError {
     /// With an exit code of its own: the broker's, and configuration's.
     #[error("{1}")]
     Exit(i32, String),
-    /// Whoever read the standard output has left: no error.
+    /// The reader of the standard output has closed the pipe. That is no failure.
     #[error("closed pipe")]
     ClosedPipe,
 }
@@ -26,13 +27,14 @@ pub enum CliError {
 impl CliError {
     /// The exit code of the process.
     pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::ClosedPipe => 0,
-            Self::Failed(_) => 1,
-            Self::Usage(_) => 2,
-            Self::Io(_) => 74,
-            Self::Exit(code, _) => u8::try_from(*code).unwrap_or(1),
-        }
+        let code = match self {
+            Self::ClosedPipe => exit::OK,
+            Self::Failed(_) => exit::FAILED,
+            Self::Usage(_) => exit::USAGE,
+            Self::Io(_) => exit::IO,
+            Self::Exit(code, _) => *code,
+        };
+        u8::try_from(code).unwrap_or(1)
     }
 }
 

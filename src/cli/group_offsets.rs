@@ -16,14 +16,14 @@ pub struct Row<'a> {
     pub offset: Option<i64>,
     /// The committed leader epoch.
     pub leader_epoch: Option<i32>,
-    /// The offset after the last record; none where nobody says, as for a topic that is gone.
+    /// The offset after the last record; `None` where it is not known, as for a topic that is gone.
     pub end: Option<i64>,
-    /// Who reads it.
+    /// The member that reads it.
     pub member: Option<&'a MemberDescription>,
 }
 
 impl Row<'_> {
-    /// Records that are not read yet.
+    /// The lag: records between the committed offset and the end.
     pub fn lag(&self) -> Option<i64> {
         Some(self.end? - self.offset?)
     }
@@ -103,29 +103,29 @@ pub fn rows<'a>(
     Ok(rows)
 }
 
-/// Where offsets are set to.
+/// What offsets are set to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// The first record.
     Earliest,
     /// Behind the last record.
     Latest,
-    /// Where they are; the end where they are nowhere.
+    /// The committed offset; the end where there is none.
     Current,
     /// An offset, within what there is.
     Offset(i64),
-    /// So many records on, within what there is.
+    /// This many records further (negative: back), within what there is.
     Shift(i64),
     /// The first record at or after this time, in milliseconds since 1970; the end if there is none.
     Time(i64),
-    /// One by one, within what there is.
+    /// An offset for each partition, within what there is.
     Each(Offsets),
 }
 
-/// Something that the user should know about a plan, as a sentence.
+/// A warning about a plan, one sentence.
 pub type Remark = String;
 
-/// New offsets for these partitions of a group, and what is to be said about them.
+/// New offsets for these partitions of a group, and warnings about them.
 pub fn plan(
     cluster: &mut Cluster,
     group: &str,

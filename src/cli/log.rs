@@ -7,6 +7,7 @@ use crate::storage::buffer::Budget;
 use crate::storage::disk::{Disk, RealDisk};
 use crate::storage::inspect::{self, LogInfo, Overview, Verified};
 use crate::storage::recovery::OpenError;
+use crate::types::exit;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -66,7 +67,6 @@ pub fn run(log: &Log) -> Result<(), CliError> {
 }
 
 fn open(directory: &Path) -> Result<(Disk, Overview), CliError> {
-    const EX_CONFIG: i32 = 78;
     let name = directory.display();
     let disk = RealDisk::existing(directory, Budget::new(usize::MAX))
         .map_err(|e| CliError::Io(format!("data directory {name}: {e}")))?;
@@ -75,7 +75,7 @@ fn open(directory: &Path) -> Result<(Disk, Overview), CliError> {
     }
     let disk = Disk::Real(disk);
     let overview = inspect::overview(&disk).map_err(|e| match e {
-        OpenError::Refused(_) => CliError::Exit(EX_CONFIG, format!("{name}: {e}")),
+        OpenError::Refused(_) => CliError::Exit(exit::CONFIG, format!("{name}: {e}")),
         OpenError::Io { .. } => CliError::Io(format!("{name}: {e}")),
         OpenError::Damaged(_) => CliError::Failed(format!("{name}: {e}")),
     })?;

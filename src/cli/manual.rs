@@ -1,4 +1,5 @@
-//! `klamm completions` and `klamm man`: what the command line knows of itself, for shells and `man`.
+//! `klamm completions` and `klamm man`: completion scripts and manual pages, made from the command line's
+//! own definition.
 
 use super::{CliError, command_line};
 use clap_complete::Shell;

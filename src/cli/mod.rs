@@ -91,7 +91,7 @@ struct Broker {
     bootstrap: String,
 }
 
-/// The whole command line, for those who describe it.
+/// The definition of the whole command line, for completions and manual pages.
 fn command_line() -> clap::Command {
     Klamm::command()
 }
@@ -153,7 +153,7 @@ fn wrong_usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
     }
 }
 
-/// `klamm topic create` of `klamm topic create x --flag`: as far as the words are subcommands.
+/// The subcommands that a command line begins with: `klamm topic create` of `klamm topic create x -f`.
 fn subcommand(args: &[OsString]) -> String {
     let root = Klamm::command();
     let mut at = &root;

@@ -1,4 +1,4 @@
-//! Names that the user types, checked before a broker is asked.
+//! Checks of names that the user types, before a broker is asked.
 
 use super::CliError;
 

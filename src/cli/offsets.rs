@@ -1,3 +1,3 @@
-//! Looking offsets up: the client's, under a name that the commands share.
+//! Offset lookups of the client, for all commands.
 
 pub use crate::client::offsets::{EARLIEST, LATEST, list};

@@ -1,11 +1,11 @@
-//! How a message looks when it is printed.
+//! Printing messages.
 
 use crate::wire::records::Record;
 use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
-/// What is printed of a message; its value always is.
+/// The parts of a message to print; its value is always printed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Format {
     /// One JSON object a line, with everything.

@@ -2,6 +2,7 @@
 
 use super::names::{check_topic, pair};
 use super::{Broker, CliError};
+use crate::client::clock::wall_ms;
 use crate::client::producer::{partitioner, producer_id};
 use crate::client::{ClientError, Cluster, Retry, To, check_code};
 use crate::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
@@ -9,7 +10,7 @@ use crate::wire::records::{BatchBuilder, Compression};
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const EXAMPLES: &str = "\
 Each line is a message; its end is not part of it. What was sent is counted at the end.
@@ -106,7 +107,7 @@ pub fn run(c: &Produce) -> Result<(), CliError> {
     let start = Instant::now();
     let mut batches: BTreeMap<i32, BatchBuilder> = BTreeMap::new();
     let mut bytes = 0;
-    let mut keyless = unix_ms().rem_euclid(i64::from(partitions)) as i32;
+    let mut keyless = wall_ms().rem_euclid(i64::from(partitions)) as i32;
     loop {
         let (line, ended) = match next_line(&input, bytes > 0) {
             Next::Line(line) => (Some(line), false),
@@ -128,7 +129,7 @@ pub fn run(c: &Produce) -> Result<(), CliError> {
             let batch = batches.entry(partition).or_insert_with(|| BatchBuilder::new(compression));
             let before = batch.len();
             let value = Some(value).filter(|v| !(c.null_empty && v.is_empty()));
-            batch.push(unix_ms(), key, value, &headers);
+            batch.push(wall_ms(), key, value, &headers);
             bytes += batch.len() - before;
         }
         if bytes > 0 && (line.is_none() || bytes >= BATCH_BYTES) {
@@ -199,10 +200,6 @@ fn split<'a>(line: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     Some((&line[..at], &line[at + separator.len()..]))
 }
 
-fn unix_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
-}
-
 struct Sender<'a> {
     cluster: Cluster,
     topic: &'a str,
@@ -242,8 +239,8 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Sends what waits to its leaders; what is confirmed leaves `waiting`. The error is the first
-    /// of those that remain.
+    /// Sends the waiting batches to their leaders, and removes those that are confirmed from `waiting`.
+    /// Returns the first error of those that remain.
     fn attempt(&mut self, waiting: &mut BTreeMap<i32, (Vec<u8>, i32)>) -> Result<(), ClientError> {
         let mut by_leader: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
         for &partition in waiting.keys() {

@@ -1,9 +1,10 @@
 //! `klamm serve`.
 
 use super::CliError;
-use crate::config::{self, File, LogFormat, Machine, Settings, Sources, show_size};
+use crate::config::{self, BrokerSettings, File, LogFormat, Machine, Sources, show_size};
 use crate::storage::buffer::Budget;
 use crate::storage::disk::{DirLock, RealDisk};
+use crate::types::exit;
 use crate::{admin, memory, shard};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -42,7 +43,7 @@ pub fn run(serve: &Serve) -> Result<(), CliError> {
 }
 
 /// Serves with these settings until a signal has drained the broker; `warnings` go to the log first.
-pub fn serve(settings: Settings, warnings: Vec<String>) -> Result<(), CliError> {
+pub fn serve(settings: BrokerSettings, warnings: Vec<String>) -> Result<(), CliError> {
     start_log(&settings);
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -70,7 +71,7 @@ pub fn serve(settings: Settings, warnings: Vec<String>) -> Result<(), CliError> 
     shard::run(settings, beside).map_err(|e| CliError::Exit(e.exit_code, e.message))
 }
 
-/// On a thread of its own: the broker serves meanwhile.
+/// Locks memory on a thread of its own, while the broker serves.
 fn lock_memory(bytes: u64) {
     std::thread::spawn(move || match memory::lock(usize::try_from(bytes).unwrap_or(usize::MAX)) {
         Ok(locked) => tracing::info!(memory = show_size(locked as u64), "locked"),
@@ -82,21 +83,19 @@ fn lock_memory(bytes: u64) {
 }
 
 fn listen_for_admin(address: SocketAddr) -> Result<TcpListener, CliError> {
-    const EX_OSERR: i32 = 71;
     let socket = TcpListener::bind(address).and_then(|socket| {
         socket.set_nonblocking(true)?;
         Ok(socket)
     });
     let socket = socket.map_err(|e| {
-        CliError::Exit(EX_OSERR, format!("cannot listen on {address} for administration: {e}"))
+        CliError::Exit(exit::SYSTEM, format!("cannot listen on {address} for administration: {e}"))
     })?;
     let shown = socket.local_addr().unwrap_or(address);
     tracing::info!("/health, /ready and /metrics are on http://{shown}");
     Ok(socket)
 }
 
-fn settings(flags: &config::Flags) -> Result<(Settings, Vec<String>), CliError> {
-    const EX_CONFIG: i32 = 78;
+fn settings(flags: &config::Flags) -> Result<(BrokerSettings, Vec<String>), CliError> {
     // Variables that are not UTF-8 cannot be any of ours.
     let env: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -106,14 +105,14 @@ fn settings(flags: &config::Flags) -> Result<(Settings, Vec<String>), CliError> 
     let text = path
         .map(|p| std::fs::read_to_string(&p))
         .transpose()
-        .map_err(|e| CliError::Exit(EX_CONFIG, format!("configuration file {name}: {e}")))?;
+        .map_err(|e| CliError::Exit(exit::CONFIG, format!("configuration file {name}: {e}")))?;
     let file = text.as_deref().map(|text| File { name: &name, text });
     let machine = Machine::detect();
     config::resolve(&Sources { flags, env: &env, file, machine: &machine })
         .map_err(|e| CliError::Exit(e.exit_code, e.message))
 }
 
-fn start_log(settings: &Settings) {
+fn start_log(settings: &BrokerSettings) {
     let filter = EnvFilter::new(&settings.log_filter);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -129,17 +128,15 @@ fn start_log(settings: &Settings) {
 /// Makes sure that the data directory can hold what is promised, and that it is ours alone: nothing
 /// in it is read or changed before it is locked. Whose data it holds, and in which version, is
 /// [`shard::run`]'s to check.
-fn open_data_directory(settings: &Settings) -> Result<DirLock, CliError> {
-    const EX_IOERR: i32 = 74;
-    const EX_CONFIG: i32 = 78;
+fn open_data_directory(settings: &BrokerSettings) -> Result<DirLock, CliError> {
     let name = settings.data.display();
     let fail = |e: std::io::Error| {
         let code = match e.kind() {
             std::io::ErrorKind::PermissionDenied
             | std::io::ErrorKind::ReadOnlyFilesystem
             | std::io::ErrorKind::AlreadyExists
-            | std::io::ErrorKind::NotADirectory => EX_CONFIG,
-            _ => EX_IOERR,
+            | std::io::ErrorKind::NotADirectory => exit::CONFIG,
+            _ => exit::IO,
         };
         CliError::Exit(code, format!("data directory {name}: {e}; name another with --data DIR"))
     };
@@ -149,14 +146,14 @@ fn open_data_directory(settings: &Settings) -> Result<DirLock, CliError> {
             "data directory {name} is in use by another process; stop it, or name another \
              directory with --data DIR"
         );
-        CliError::Exit(EX_CONFIG, message)
+        CliError::Exit(exit::CONFIG, message)
     })?;
     if !disk.direct_io_works().map_err(fail)? {
         let message = format!(
             "data directory {name}: its file system has no direct I/O (O_DIRECT); use ext4 or XFS, \
              in a container a volume"
         );
-        return Err(CliError::Exit(EX_CONFIG, message));
+        return Err(CliError::Exit(exit::CONFIG, message));
     }
     if let Some(caveat) = disk.file_system().map_err(fail)?.caveat() {
         tracing::warn!("data directory {name}: {caveat}");

@@ -1,4 +1,4 @@
-//! Ctrl-C, and a reader of the output who has left.
+//! Signals that end a command, and a reader that has closed the output's pipe.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The signal that came, 0 for none.
 static STOP: AtomicUsize = AtomicUsize::new(0);
-/// One came: the next one ends the program.
+/// A signal came; the next one ends the program.
 static CAUGHT: AtomicBool = AtomicBool::new(false);
 
 /// From now on the first SIGINT, SIGTERM or SIGHUP only makes [`stopped`] say so, and ends a wait; the

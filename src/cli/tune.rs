@@ -6,7 +6,7 @@ mod machine;
 use super::CliError;
 use clap::Subcommand;
 use levers::{Finding, Verdict, findings};
-use machine::Machine;
+use machine::Facts;
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ pub fn run(command: &Tune) -> Result<(), CliError> {
 }
 
 fn check(command: &Check) -> Result<(), CliError> {
-    let all = findings(&Machine::read(&command.data));
+    let all = findings(&Facts::read(&command.data));
     let mut out = std::io::stdout().lock();
     for it in &all {
         if command.json {
@@ -95,7 +95,7 @@ fn check(command: &Check) -> Result<(), CliError> {
 }
 
 fn apply(command: &Apply) -> Result<(), CliError> {
-    let all = findings(&Machine::read(&command.data));
+    let all = findings(&Facts::read(&command.data));
     if let Some(unknown) = command.levers.iter().find(|it| all.iter().all(|f| f.lever != **it)) {
         let known: Vec<&str> = all.iter().map(|it| it.lever).collect();
         return Err(CliError::Usage(format!("no lever '{unknown}': use {}", known.join(", "))));

@@ -3,7 +3,7 @@
 //! Each function sends its requests and waits for the answers. An error that may pass is met with
 //! another attempt, as [`Cluster::call`] does; a topic that does not exist is an answer.
 
-use super::protocol::Request;
+use super::protocol::ApiRequest;
 use super::{ClientError, Cluster, Reply, To, check_code};
 use crate::types::{ErrorCode, TopicId};
 use crate::wire::kafka as k;
@@ -74,7 +74,7 @@ pub struct ConfigEntry {
     pub read_only: bool,
     /// The value is kept secret.
     pub sensitive: bool,
-    /// What else could give the value, the first one gives it.
+    /// The settings that could give the value, the strongest first; the first one does.
     pub synonyms: Vec<ConfigSynonym>,
 }
 
@@ -137,7 +137,7 @@ pub struct PartitionState {
     pub isr: Vec<i32>,
     /// Eligible leaders out of sync (KIP-966); `None` where the broker does not say.
     pub elr: Option<Vec<i32>>,
-    /// The last that were; `None` where the broker does not say.
+    /// Eligible leaders that were in sync last (KIP-966); `None` where the broker does not say.
     pub last_known_elr: Option<Vec<i32>>,
 }
 
@@ -178,7 +178,7 @@ pub struct LogDirPartition {
     pub size: i64,
     /// Offsets behind the high watermark.
     pub offset_lag: i64,
-    /// On its way to another directory.
+    /// Whether it is being moved to another directory.
     pub is_future: bool,
 }
 
@@ -187,15 +187,15 @@ pub struct LogDirPartition {
 pub struct LogDir {
     /// Its path.
     pub path: String,
-    /// What is wrong with it.
+    /// The error of the directory.
     pub error: Option<ErrorCode>,
-    /// What is in it.
+    /// Its partitions.
     pub partitions: Vec<LogDirPartition>,
 }
 
 impl Cluster {
     /// As [`Cluster::call`], but that a topic is unknown is an answer, not a reason to ask again.
-    fn ask<R: Request, T>(
+    fn ask<R: ApiRequest, T>(
         &mut self,
         to: To,
         request: &R,
@@ -550,7 +550,7 @@ impl Cluster {
 }
 
 impl Resource {
-    /// In a few words.
+    /// What was asked, in a few words, for errors.
     fn shown(&self) -> String {
         match self {
             Self::Topic(name) => format!("topic '{name}'"),

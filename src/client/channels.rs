@@ -4,7 +4,7 @@
 //! in order; several may be under way. [`Channels::poll`] moves bytes for all lanes in one `poll(2)`
 //! and gives back what has happened. Frames come out of a pool: [`Channels::recycle`] returns them.
 
-use super::protocol::{Protocol, Reply, Request, frame_len};
+use super::protocol::{ApiRequest, Protocol, Reply, frame_len};
 use super::{ClientError, Transport};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::collections::{BTreeMap, VecDeque};
@@ -25,7 +25,7 @@ pub enum Lane {
 
 /// What has happened on a lane.
 #[derive(Debug)]
-pub enum Event {
+pub enum LaneEvent {
     /// The answer to the request that was sent with this tag.
     Reply {
         /// The lane.
@@ -63,7 +63,7 @@ struct Channel {
     out: Vec<u8>,
     out_at: usize,
     prefix: [u8; 4],
-    /// Bytes of the frame in reading, its prefix of four included.
+    /// Bytes of the current frame that were read, its prefix of four included.
     got: usize,
     frame: Vec<u8>,
     waiting: VecDeque<(u64, Instant, Duration)>,
@@ -71,7 +71,7 @@ struct Channel {
 
 /// Frames kept for the next answers; two for each of a few brokers.
 const SPARE_FRAMES: usize = 8;
-/// A socket is left for the others after so many bytes of one turn.
+/// Bytes read from one socket before the others have their turn.
 const TURN_BYTES: usize = 8 << 20;
 
 impl Channels {
@@ -110,7 +110,7 @@ impl Channels {
     ///
     /// # Errors
     /// The broker and this client have none in common, or there is no such lane.
-    pub fn version<R: Request>(&self, lane: Lane) -> Result<i16, ClientError> {
+    pub fn version<R: ApiRequest>(&self, lane: Lane) -> Result<i16, ClientError> {
         self.lanes.get(&lane).ok_or_else(gone)?.protocol.version::<R>()
     }
 
@@ -121,7 +121,7 @@ impl Channels {
 
     /// Puts a request into the lane's buffer; [`Channels::poll`] writes it. Without an answer within
     /// `timeout` the lane is lost.
-    pub fn send<R: Request>(
+    pub fn send<R: ApiRequest>(
         &mut self,
         lane: Lane,
         tag: u64,
@@ -135,7 +135,7 @@ impl Channels {
     }
 
     /// As [`Channels::send`] for a request that has no answer: Produce with acks=0.
-    pub fn send_only<R: Request>(&mut self, lane: Lane, request: &R) -> Result<(), ClientError> {
+    pub fn send_only<R: ApiRequest>(&mut self, lane: Lane, request: &R) -> Result<(), ClientError> {
         let channel = self.lanes.get_mut(&lane).ok_or_else(gone)?;
         channel.protocol.request_into(request, false, &mut channel.out)
     }
@@ -145,7 +145,7 @@ impl Channels {
         self.lanes.get(&lane).map_or(0, |c| c.out.len() - c.out_at)
     }
 
-    /// Gives the memory of an answer back.
+    /// Returns the memory of an answer to the pool.
     pub fn recycle(&mut self, reply: Reply) {
         if self.spare.len() < SPARE_FRAMES {
             self.spare.push(reply.into_frame());
@@ -158,7 +158,7 @@ impl Channels {
         &mut self,
         timeout: Duration,
         also: Option<BorrowedFd<'_>>,
-        events: &mut Vec<Event>,
+        events: &mut Vec<LaneEvent>,
     ) -> bool {
         let now = Instant::now();
         let mut wait = timeout;
@@ -208,7 +208,7 @@ impl Channels {
             let channel = self.lanes.remove(&lane);
             let tags = channel
                 .map_or_else(Vec::new, |c| c.waiting.into_iter().map(|(tag, ..)| tag).collect());
-            events.push(Event::Lost { lane, tags, error });
+            events.push(LaneEvent::Lost { lane, tags, error });
         }
         also_ready
     }
@@ -238,7 +238,7 @@ impl Channel {
         &mut self,
         lane: Lane,
         spare: &mut Vec<Vec<u8>>,
-        events: &mut Vec<Event>,
+        events: &mut Vec<LaneEvent>,
     ) -> Result<(), ClientError> {
         let mut turn = 0;
         while turn < TURN_BYTES {
@@ -272,7 +272,7 @@ impl Channel {
                 if let Some((_, sent, _)) = self.waiting.front_mut() {
                     *sent = Instant::now();
                 }
-                events.push(Event::Reply { lane, tag, reply });
+                events.push(LaneEvent::Reply { lane, tag, reply });
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! A client of a whole cluster: connections to its brokers, and what is known of it.
 
-use super::protocol::{Reply, Request};
+use super::protocol::{ApiRequest, Reply};
 use super::{BrokerInfo, ClientError, Metadata, Retry, Transport};
 use crate::config::host_port;
 use crate::wire::kafka::metadata_request::{MetadataRequest, MetadataRequestTopic};
@@ -71,7 +71,7 @@ impl Cluster {
         Ok(this)
     }
 
-    /// What is known of the cluster.
+    /// The metadata that was received last.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
@@ -120,7 +120,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Remembers a broker's address that another answer than metadata's told.
+    /// Notes the address of a broker that an answer other than Metadata named, such as FindCoordinator's.
     pub fn learn(&mut self, id: i32, host: &str, port: i32) {
         let known = self.metadata.brokers.get(&id);
         if known.is_none_or(|b| b.host != host || b.port != port) {
@@ -130,7 +130,7 @@ impl Cluster {
     }
 
     /// The version that an `R` is sent in.
-    pub fn version<R: Request>(&mut self, to: To) -> Result<i16, ClientError> {
+    pub fn version<R: ApiRequest>(&mut self, to: To) -> Result<i16, ClientError> {
         self.connection(to)?.1.version::<R>()
     }
 
@@ -154,7 +154,7 @@ impl Cluster {
         }
     }
 
-    /// Waits before the next attempt; gives the error back if there is to be none.
+    /// Waits before the next attempt; returns the error if the time is over.
     pub fn wait_or(&self, retry: &mut Retry, e: ClientError) -> Result<(), ClientError> {
         if !e.is_retriable() {
             return Err(e);
@@ -164,7 +164,7 @@ impl Cluster {
 
     /// Sends a request and waits for the answer. `check` reads it; an error of its that may pass is
     /// met with another attempt, after metadata was asked for again.
-    pub fn call<R: Request, T>(
+    pub fn call<R: ApiRequest, T>(
         &mut self,
         to: To,
         request: &R,
@@ -183,7 +183,7 @@ impl Cluster {
     }
 
     /// Sends a request once and waits for its answer; after an error the connection is dropped.
-    pub fn try_call<R: Request>(&mut self, to: To, request: &R) -> Result<Reply, ClientError> {
+    pub fn try_call<R: ApiRequest>(&mut self, to: To, request: &R) -> Result<Reply, ClientError> {
         let (id, connection) = self.connection(to)?;
         let result = connection.call(request);
         if result.is_err() {

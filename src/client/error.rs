@@ -1,4 +1,4 @@
-//! What goes wrong between a client and a broker.
+//! Errors of the client.
 
 use crate::types::ErrorCode;
 use crate::wire::WireError;
@@ -14,7 +14,7 @@ pub enum ClientError {
     Unreachable {
         /// The broker.
         address: String,
-        /// What the system says.
+        /// The system's message.
         why: String,
     },
     /// The connection ended or failed before the answer was there.
@@ -22,7 +22,7 @@ pub enum ClientError {
     Broken {
         /// The broker.
         address: String,
-        /// What the system says.
+        /// The system's message.
         why: String,
     },
     /// The answer did not come in time.
@@ -38,7 +38,7 @@ pub enum ClientError {
     NotKafka {
         /// The address.
         address: String,
-        /// What speaks against it.
+        /// Why it cannot be a Kafka broker.
         why: &'static str,
     },
     /// An answer that cannot be understood.

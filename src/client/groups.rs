@@ -78,9 +78,9 @@ pub struct MemberDescription {
     pub instance_id: Option<String>,
     /// `client.id`.
     pub client_id: String,
-    /// Where it is connected from.
+    /// The host that it is connected from.
     pub host: String,
-    /// What it reads.
+    /// The partitions that it reads.
     pub assignment: Partitions,
 }
 

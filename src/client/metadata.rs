@@ -1,4 +1,4 @@
-//! What a client remembers of the cluster.
+//! The client's copy of the cluster's metadata.
 
 use super::ClientError;
 use crate::types::{ErrorCode, TopicId};
@@ -32,7 +32,7 @@ pub struct PartitionMeta {
 pub struct TopicMeta {
     /// Its id; zero where the broker does not say.
     pub id: TopicId,
-    /// Whether the cluster keeps it for itself.
+    /// Whether it is an internal topic.
     pub internal: bool,
     /// Its partitions by number.
     pub partitions: BTreeMap<i32, PartitionMeta>,
@@ -49,7 +49,7 @@ pub struct Metadata {
     pub cluster_id: Option<String>,
     /// Topics by name.
     pub topics: BTreeMap<String, TopicMeta>,
-    /// Topics that were asked for and could not be described.
+    /// Topics that were asked for, with the error that the broker gave instead of a description.
     errors: BTreeMap<String, ErrorCode>,
 }
 

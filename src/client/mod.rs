@@ -8,6 +8,7 @@
 
 pub mod admin;
 mod channels;
+pub mod clock;
 mod cluster;
 pub mod consumer;
 mod error;
@@ -19,10 +20,10 @@ mod protocol;
 mod retry;
 mod transport;
 
-pub use channels::{Channels, Event, Lane};
+pub use channels::{Channels, Lane, LaneEvent};
 pub use cluster::{Cluster, To};
 pub use error::{ClientError, check_code};
 pub use metadata::{BrokerInfo, Metadata, PartitionMeta, TopicMeta};
-pub use protocol::{Protocol, Reply, Request, frame_len};
+pub use protocol::{ApiRequest, Protocol, Reply, frame_len};
 pub use retry::Retry;
 pub use transport::Transport;

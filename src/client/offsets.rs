@@ -1,4 +1,4 @@
-//! Looking offsets up, by time or by their special names.
+//! Offset lookups (ListOffsets), by time or at the two ends.
 
 use super::{ClientError, Cluster, Retry, To, check_code};
 use crate::wire::kafka::list_offsets_request::{

@@ -14,7 +14,7 @@ use crate::wire::{Reader, WireError, Writer};
 use std::collections::VecDeque;
 
 /// A request that has an answer. `MIN` and `MAX` are the versions that the tools are written for.
-pub trait Request {
+pub trait ApiRequest {
     /// The API.
     const KEY: ApiKey;
     /// First version.
@@ -31,7 +31,7 @@ pub trait Request {
 
 macro_rules! requests {
     ($($request:ty, $response:ty, $min:expr, $max:expr;)*) => {$(
-        impl Request for $request {
+        impl ApiRequest for $request {
             const KEY: ApiKey = <$request>::KEY;
             const MIN: i16 = $min;
             const MAX: i16 = $max;
@@ -114,7 +114,7 @@ impl Reply {
     }
 
     /// Reads the answer to an `R`.
-    pub fn read<R: Request>(&self) -> Result<R::Response<'_>, ClientError> {
+    pub fn read<R: ApiRequest>(&self) -> Result<R::Response<'_>, ClientError> {
         self.read_as::<R>(self.version)
     }
 
@@ -123,7 +123,7 @@ impl Reply {
         self.frame
     }
 
-    fn read_as<R: Request>(&self, version: i16) -> Result<R::Response<'_>, ClientError> {
+    fn read_as<R: ApiRequest>(&self, version: i16) -> Result<R::Response<'_>, ClientError> {
         debug_assert_eq!(self.key, R::KEY, "the reply is to this kind of request");
         let mut r = Reader::new(&self.frame[self.body_at..]);
         R::decode(&mut r, version)
@@ -131,11 +131,10 @@ impl Reply {
     }
 }
 
-/// The least and the most that a frame can have: a correlation id; 1 GiB, far beyond what the tools
-/// ask for.
+/// Bounds of a frame's length: a correlation id, and 1 GiB, which is far beyond what the tools ask for.
 const FRAME_BYTES: std::ops::RangeInclusive<i32> = 4..=1 << 30;
 
-/// Length in bytes of the frame that `prefix` announces, or what is odd about the peer.
+/// Length in bytes of the frame that `prefix` announces, or why the peer cannot be a Kafka broker.
 pub fn frame_len(prefix: [u8; 4]) -> Result<usize, &'static str> {
     let len = i32::from_be_bytes(prefix);
     match &prefix {
@@ -215,7 +214,7 @@ impl Protocol {
     }
 
     /// The version to use for an `R`: the latest that both sides know.
-    pub fn version<R: Request>(&self) -> Result<i16, ClientError> {
+    pub fn version<R: ApiRequest>(&self) -> Result<i16, ClientError> {
         let offered = self.offered.iter().find(|(key, ..)| *key == R::KEY);
         let common = offered.map(|&(_, min, max)| (R::MIN.max(min), R::MAX.min(max)));
         match common {
@@ -227,7 +226,7 @@ impl Protocol {
     }
 
     /// The frame of a request, length first. `answered` is false only for Produce with acks=0.
-    pub fn request<R: Request>(
+    pub fn request<R: ApiRequest>(
         &mut self,
         request: &R,
         answered: bool,
@@ -238,7 +237,7 @@ impl Protocol {
 
     /// As [`Protocol::request`], behind what `out` has already: nothing is allocated but what `out`
     /// needs to grow. After an error `out` is as it was.
-    pub fn request_into<R: Request>(
+    pub fn request_into<R: ApiRequest>(
         &mut self,
         request: &R,
         answered: bool,
@@ -248,7 +247,7 @@ impl Protocol {
         self.encode_into(request, version, answered, out)
     }
 
-    fn encode<R: Request>(
+    fn encode<R: ApiRequest>(
         &mut self,
         request: &R,
         version: i16,
@@ -259,7 +258,7 @@ impl Protocol {
         Ok(frame)
     }
 
-    fn encode_into<R: Request>(
+    fn encode_into<R: ApiRequest>(
         &mut self,
         request: &R,
         version: i16,

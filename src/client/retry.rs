@@ -1,4 +1,4 @@
-//! When to ask again.
+//! Waits between attempts.
 
 /// The waits between attempts of one operation: 50 ms, then twice as long each time up to 1 s, until
 /// the operation's time is over. There is no jitter: a tool is one client, not a herd.

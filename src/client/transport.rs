@@ -1,7 +1,7 @@
 //! A connection to one broker over a blocking socket.
 
 use super::ClientError;
-use super::protocol::{Protocol, Reply, Request, frame_len};
+use super::protocol::{ApiRequest, Protocol, Reply, frame_len};
 use crate::wire::api_keys::ApiKey;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -71,19 +71,19 @@ impl Transport {
     }
 
     /// Sends a request and waits for its answer.
-    pub fn call<R: Request>(&mut self, request: &R) -> Result<Reply, ClientError> {
+    pub fn call<R: ApiRequest>(&mut self, request: &R) -> Result<Reply, ClientError> {
         self.send(request)?;
         self.receive()
     }
 
     /// Sends a request; [`Transport::receive`] gets its answer.
-    pub fn send<R: Request>(&mut self, request: &R) -> Result<(), ClientError> {
+    pub fn send<R: ApiRequest>(&mut self, request: &R) -> Result<(), ClientError> {
         let frame = self.protocol.request(request, true)?;
         self.write(&frame)
     }
 
     /// Sends a request that has no answer: Produce with acks=0.
-    pub fn send_only<R: Request>(&mut self, request: &R) -> Result<(), ClientError> {
+    pub fn send_only<R: ApiRequest>(&mut self, request: &R) -> Result<(), ClientError> {
         let frame = self.protocol.request(request, false)?;
         self.write(&frame)
     }
@@ -105,7 +105,7 @@ impl Transport {
     }
 
     /// The version that an `R` is sent in.
-    pub fn version<R: Request>(&self) -> Result<i16, ClientError> {
+    pub fn version<R: ApiRequest>(&self) -> Result<i16, ClientError> {
         self.protocol.version::<R>()
     }
 
@@ -153,7 +153,7 @@ fn open(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
     Err(last)
 }
 
-/// What the system says, in words without its error number.
+/// The system's message without its error number.
 fn plain(e: &io::Error) -> String {
     match e.kind() {
         ErrorKind::UnexpectedEof => "the broker closed it".to_owned(),

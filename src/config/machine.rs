@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-/// What there is to share out.
+/// The CPUs and the memory that this process may use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Machine {
     /// CPUs of the affinity mask, ascending; at least one.

@@ -11,13 +11,13 @@ fn run(
     env: &[(&str, &str)],
     file: Option<&str>,
     machine: &Machine,
-) -> Result<(Settings, Vec<String>), ConfigError> {
+) -> Result<(BrokerSettings, Vec<String>), ConfigError> {
     let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let file = file.map(|text| File { name: "klamm.toml", text });
     resolve(&Sources { flags, env: &env, file, machine })
 }
 
-fn settings(flags: &Flags, env: &[(&str, &str)], file: Option<&str>) -> Settings {
+fn settings(flags: &Flags, env: &[(&str, &str)], file: Option<&str>) -> BrokerSettings {
     run(flags, env, file, &machine()).expect("these settings are right").0
 }
 

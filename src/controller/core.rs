@@ -27,13 +27,13 @@ pub enum MetaError {
     Io {
         /// What was tried, with the path.
         what: String,
-        /// How it failed.
+        /// The error of the system.
         source: io::Error,
     },
     /// Something that was acknowledged does not read as it was written.
     #[error("metadata is damaged: {0}")]
     Damaged(String),
-    /// The directory holds what this version cannot read.
+    /// A file is of a version that this program cannot read.
     #[error("{path}: {source}")]
     Unreadable {
         /// Which file.
@@ -44,9 +44,9 @@ pub enum MetaError {
     /// The directory belongs to another cluster.
     #[error("the metadata is that of cluster {found}, not of {wanted}")]
     OtherCluster {
-        /// Whose it is.
+        /// The cluster id that was found.
         found: String,
-        /// Whose it was to be.
+        /// The cluster id that was expected.
         wanted: String,
     },
     /// The directory belongs to another node.
@@ -54,7 +54,7 @@ pub enum MetaError {
     OtherNode(i32),
 }
 
-/// Who opens the metadata.
+/// The node that opens the metadata, and the cluster that it expects.
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
     /// The cluster's id.
@@ -106,19 +106,19 @@ pub struct Ticket {
 /// Producer ids that nobody else gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerIdBlock {
-    /// The first.
+    /// The first id.
     pub first: i64,
-    /// How many.
+    /// The number of ids.
     pub count: i32,
     /// They may be used when the image has this index.
     pub index: u64,
 }
 
-/// A Ready that Raft gave and that is not durable yet.
+/// Entries and state that Raft has handed out to be written, and that are not durable yet.
 struct Pending {
     number: u64,
     entries: Vec<Entry>,
-    /// Once it is being written.
+    /// The ticket, while it is being written.
     writing: Option<Writing>,
 }
 
@@ -144,7 +144,7 @@ pub struct Controller {
     /// Set from the start to the first write.
     replace_log: bool,
     shards: usize,
-    /// Which shards dropped a deleted topic.
+    /// For each deleted topic, the shards that have dropped it.
     dropped: BTreeMap<TopicId, BTreeSet<usize>>,
     budget: Arc<Budget>,
 }

@@ -31,7 +31,7 @@ pub struct Partition {
     pub partition_epoch: i32,
     /// Brokers that hold it, the preferred leader first.
     pub replicas: Arc<[i32]>,
-    /// Those that are in sync.
+    /// The brokers that are in sync (ISR).
     pub isr: Arc<[i32]>,
 }
 
@@ -56,9 +56,9 @@ pub struct Topic {
     pub id: TopicId,
     /// Its partitions, by number.
     pub partitions: Arc<[Partition]>,
-    /// What was set on it.
+    /// The settings of the topic itself.
     pub overrides: Arc<BTreeMap<String, String>>,
-    /// What holds for it on this broker.
+    /// The effective configuration on this broker: its own settings, then the broker's.
     pub config: Arc<TopicConfig>,
 }
 
@@ -76,7 +76,7 @@ pub struct Image {
     pub controller_id: i32,
     /// The first producer id that was never taken.
     pub next_producer_id: i64,
-    /// What was set on this broker.
+    /// The broker's own settings.
     pub broker_configs: Arc<BrokerConfigs>,
     /// Brokers, by node id.
     pub(super) brokers: OrdMap<i32, Arc<Broker>>,
@@ -86,16 +86,16 @@ pub struct Image {
     pub(super) topics: OrdMap<Arc<str>, Arc<Topic>>,
     /// The same topics, by id.
     pub(super) ids: OrdMap<TopicId, Arc<Topic>>,
-    /// Names with `.` or `_` in them, by what they look like with `_` for `.`.
+    /// Names that contain `.` or `_`, by the name with `_` in place of `.`: such names collide in metrics.
     pub(super) collisions: OrdMap<String, Arc<str>>,
     /// Deleted topics whose data is not gone yet.
     pub(super) deleting: OrdSet<TopicId>,
-    /// What holds for a topic on which nothing was set.
+    /// The effective configuration of a topic without settings of its own.
     plain: Arc<TopicConfig>,
 }
 
 impl Image {
-    /// Nothing but a cluster's id and the settings that its broker was started with.
+    /// An image without topics: a cluster's id, and the settings that its broker was started with.
     pub fn new(cluster_id: &str, node_id: i32, fixed: Arc<BTreeMap<String, String>>) -> Self {
         let broker_configs = BrokerConfigs { fixed, ..BrokerConfigs::default() };
         Self {

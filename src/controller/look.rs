@@ -1,4 +1,4 @@
-//! Reading the metadata without changing it: for the tools, beside a running broker too.
+//! Reading the metadata without changing it, for the tools; a broker may run meanwhile.
 
 use super::core::read;
 use super::{Image, MetaError, codec, log};

@@ -34,7 +34,7 @@ pub enum Record {
         /// Which.
         id: TopicId,
     },
-    /// Every shard dropped the data of a deleted topic.
+    /// Every shard has dropped the data of a deleted topic.
     TopicForgotten {
         /// Which.
         id: TopicId,

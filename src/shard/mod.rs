@@ -14,7 +14,7 @@ mod transport;
 mod view;
 
 use crate::broker::{Admission, Bounds, Broker, Clock, Close, Drain, Input, Logs, Parts};
-use crate::config::Settings;
+use crate::config::BrokerSettings;
 use crate::storage::disk::Disk;
 use crate::storage::engine::Engine;
 use crate::storage::recovery::mark_clean;
@@ -91,7 +91,7 @@ type Beside = Box<dyn FnOnce(View) + Send>;
 /// works there. `beside` is started on shard 0's reactor when the broker serves.
 #[expect(clippy::needless_pass_by_value, reason = "this is where the settings end up")]
 pub fn run(
-    settings: Settings,
+    settings: BrokerSettings,
     beside: impl FnOnce(View) + Send + 'static,
 ) -> Result<(), ServeError> {
     let begun = std::time::Instant::now();

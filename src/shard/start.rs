@@ -3,7 +3,7 @@
 use super::pulse::Pulse;
 use super::state::{Common, Counters};
 use super::{ServeError, limits, listener};
-use crate::config::Settings;
+use crate::config::BrokerSettings;
 use crate::controller::{Controller, Image, MetaError, OpenOptions as MetaOptions};
 use crate::replica;
 use crate::storage::buffer::Budget;
@@ -61,7 +61,7 @@ fn meta_refused(e: &MetaError) -> ServeError {
 }
 
 /// Opens everything.
-pub fn open(settings: &Settings) -> Result<Opened, ServeError> {
+pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
     let shards = settings.shards;
     limits::check_io_uring()?;
     let files = limits::raise(shards)?;
@@ -121,7 +121,7 @@ pub fn open(settings: &Settings) -> Result<Opened, ServeError> {
 }
 
 fn recover(
-    settings: &Settings,
+    settings: &BrokerSettings,
     disk: &RealDisk,
     identity: &Identity,
     image: &Image,

@@ -1,8 +1,9 @@
-//! Vocabulary that everything shares: ids, error codes, topic settings, numbers drawn from a seed.
+//! Vocabulary that everything shares: ids, error codes, exit codes, topic settings, numbers drawn from a seed.
 
 pub mod config_def;
 pub mod config_table;
 pub mod error;
+pub mod exit;
 pub mod ids;
 mod now;
 pub mod principal;

@@ -14,7 +14,7 @@ pub struct RequestHeader<'a> {
     pub api_key: ApiKey,
     /// The version of the request's body, and of its response.
     pub version: i16,
-    /// The client's number of this request; comes back in the response.
+    /// The client's number of this request, which the response repeats.
     pub correlation_id: i32,
     /// The client's name for itself.
     pub client_id: Option<&'a str>,
@@ -22,8 +22,8 @@ pub struct RequestHeader<'a> {
 
 /// Reads a request's header; the body follows in `r`.
 ///
-/// Of an API that is not in the table only as much is read as all APIs have in common. The same
-/// holds for versions that are too new: their header is at least v2, which begins alike.
+/// Of an API that is not in the table only the fields are read that the headers of all APIs share.
+/// The same holds for a version that is too new: its header is v2 or later, which begins alike.
 pub fn decode_request<'a>(r: &mut Reader<'a>) -> Result<RequestHeader<'a>, WireError> {
     let api_key = ApiKey(r.i16()?);
     let version = r.i16()?;

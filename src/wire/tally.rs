@@ -1,4 +1,4 @@
-//! Which error codes a response carries, counted while it is written.
+//! The error codes of a response, counted while it is written.
 
 /// How often each error code was written. `NONE` is not counted, so a response without errors, the
 /// usual one, costs no memory.

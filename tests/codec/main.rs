@@ -1,21 +1,23 @@
 //! The codec against the table, against the `kafka-protocol` crate, and against hostile bytes.
 
-mod allocations;
 mod dispatch;
 mod headers;
 mod kafka_jar;
 mod sample;
 mod tree;
 
-use allocations::allocated;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestKind, ResponseKind};
 use klamm::types::Rng;
 use klamm::wire::WireError;
 use klamm::wire::primitives::{ALLOCATION_BASE, ALLOCATION_FACTOR};
 use sample::Sampler;
+use support::allocations::{Counting, allocated};
 use support::schema::{self, Api, Message};
 use tree::Tree;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 /// Random values for each version of each message.
 const SAMPLES: u64 = 60;
@@ -166,6 +168,7 @@ fn versions_outside_the_table_are_refused() {
 fn hostile(api: &Api, message: &Message, version: i16, bytes: &[u8]) -> usize {
     let (_, allocated) =
         allocated(|| dispatch::decode(api.key, message.is_request, version, bytes));
+    let allocated = allocated.bytes;
     // In all, freed or not.
     assert!(
         allocated <= ALLOCATION_FACTOR * bytes.len() + ALLOCATION_BASE,

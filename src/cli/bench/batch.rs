@@ -22,7 +22,7 @@ pub const MARK_BYTES: usize = 16;
 /// How many different compressed batches a writer has.
 pub const VARIANTS: u64 = 32;
 
-/// From here on, the end of a batch is sent from where it is; smaller ones are copied.
+/// Batches of at least this many bytes are sent without copying their unchanging end.
 const SHARE_FROM: usize = 8 << 10;
 /// Where fields lie in a batch's header.
 const BASE_TIMESTAMP_AT: usize = 27;
@@ -51,7 +51,7 @@ pub struct Keys {
     pub distribution: Distribution,
 }
 
-/// What batches are to look like.
+/// The shape of the batches of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// Records in a batch.
@@ -203,7 +203,7 @@ impl Batches {
         this
     }
 
-    /// How many bytes of the batch change from one time to the next; notes where.
+    /// The number of bytes at the batch's front that change each time it is sent; notes where they lie.
     fn find_front(&mut self, shape: &Shape, batch: &[u8]) -> usize {
         if shape.compression != Compression::None {
             return BatchHeader::LEN;
@@ -294,7 +294,7 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Reads the value of a batch's first record; `None` where no bench has written it.
+    /// Reads the mark in the value of a batch's first record; `None` where no bench wrote it.
     pub fn read(value: &[u8]) -> Option<Self> {
         let (mark, _) = value.split_first_chunk::<MARK_BYTES>()?;
         let rest = mark.strip_prefix(&MAGIC)?;

@@ -1,4 +1,4 @@
-//! Whether what was read is what was written: nothing lost, nothing twice, nothing out of order.
+//! Checks that what was read is what was written: nothing lost, nothing twice, nothing out of order.
 //! Pure.
 
 use super::batch::{Mark, VARIANTS};
@@ -9,16 +9,16 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default)]
 pub struct Sequence {
     next: u64,
-    /// Numbers that were passed over, as first and the one after the last.
+    /// Gaps: ranges of numbers that have not come, as the first number and the one after the last.
     missing: BTreeMap<u64, u64>,
 }
 
-/// Where a number stands among those before it.
+/// How a batch's number compares with those that came before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The next one.
     InOrder,
-    /// So many before it have not come.
+    /// This many numbers before it have not come yet.
     AfterGap(u64),
     /// One that was missing: it comes out of order.
     Late,
@@ -32,8 +32,8 @@ impl Sequence {
         self.next > 0
     }
 
-    /// Takes the next number; with `modulo`, only its remainder is known. Returns the whole number
-    /// and its place.
+    /// Takes the next number. With `modulo`, only the remainder of the number is known, and the number
+    /// that fits best is worked out. Returns the number and how it compares.
     pub fn take(&mut self, number: u64, modulo: Option<u64>) -> (u64, Place) {
         let number = match modulo {
             None => number,
@@ -78,7 +78,7 @@ impl Sequence {
     }
 }
 
-/// What was found wrong, in batches where nothing else is said.
+/// What was found wrong. Counts are numbers of batches unless a field says otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// Batches that were looked at.
@@ -105,12 +105,12 @@ impl Verdict {
         self.lost + self.duplicates + self.reordered + self.corrupt + self.offset_gaps == 0
     }
 
-    /// Notes what is wrong, if it is the first.
+    /// Keeps the description of the first problem.
     pub fn note(&mut self, what: impl FnOnce() -> String) {
         self.first.get_or_insert_with(what);
     }
 
-    /// Takes another's findings in.
+    /// Adds another verdict.
     pub fn add(&mut self, other: Self) {
         self.batches += other.batches;
         self.records += other.records;
@@ -143,7 +143,7 @@ impl Verdict {
     }
 }
 
-/// What a piece of a partition held.
+/// What a fetched piece of a partition held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Batches.

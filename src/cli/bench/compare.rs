@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// What is compared besides latencies: name, and where it stands.
+/// Figures that are compared besides latencies: name, and path in the JSON.
 const FIGURES: [(&str, &[&str]); 10] = [
     ("requests/s", &["requests_per_s"]),
     ("records/s", &["records_per_s"]),
@@ -31,7 +31,7 @@ struct Row {
 }
 
 impl Row {
-    /// How many times the first run's figure each one is.
+    /// Each run's figure divided by the first run's.
     fn ratios(&self) -> Vec<Option<f64>> {
         let first = self.values.first().copied().flatten().filter(|v| *v > 0.0);
         self.values.iter().map(|v| first.zip(*v).map(|(first, v)| round(v / first))).collect()

@@ -1,6 +1,6 @@
 //! A connection that never blocks, with many requests in flight.
 
-use crate::client::{ClientError, Protocol, Request, Transport};
+use crate::client::{ApiRequest, ClientError, Protocol, Transport};
 use crate::wire::api_keys::ApiKey;
 use crate::wire::header::{self, RequestHeader};
 use crate::wire::{Reader, Writer};
@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use super::machine::Clock;
 
-/// What the bench calls itself.
+/// The client id of the bench.
 pub const CLIENT_ID: &str = "klamm-bench";
-/// What the input buffer begins with, and how much a read of small answers asks for.
+/// Initial size of the input buffer, and the least that one read asks for.
 const READ_BYTES: usize = 64 << 10;
-/// Above this, a connection takes no more requests: they wait where they come from.
+/// With this many unsent bytes a connection takes no further requests.
 const UNSENT_BYTES_MAX: u64 = 4 << 20;
 /// Slices of one vectored write.
 const SLICES: usize = 64;
@@ -74,7 +74,7 @@ pub struct Body<'a> {
 }
 
 impl Body<'_> {
-    /// These bytes belong here, and are sent from where they are.
+    /// Appends these bytes without copying them.
     pub fn shared(&mut self, bytes: &Arc<[u8]>) {
         self.cuts.push((self.w.len(), Arc::clone(bytes)));
     }
@@ -113,7 +113,7 @@ impl<T> Conn<T> {
     }
 
     /// The version that an `R` is to be sent in.
-    pub fn version<R: Request>(&self) -> Result<i16, ClientError> {
+    pub fn version<R: ApiRequest>(&self) -> Result<i16, ClientError> {
         self.protocol.version::<R>()
     }
 
@@ -132,8 +132,8 @@ impl<T> Conn<T> {
         self.waiting.len() + self.unanswered.len()
     }
 
-    /// Another request has room: only so much lies in memory of what the socket does not take, no
-    /// matter how many requests may be in flight.
+    /// Whether another request may be added: unsent bytes are bounded, whatever the number of requests
+    /// in flight.
     pub fn has_room(&self) -> bool {
         self.bytes_queued - self.bytes_sent < UNSENT_BYTES_MAX
     }

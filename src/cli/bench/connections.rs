@@ -15,7 +15,7 @@ use std::time::Duration;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Opens, holds, asks.
+/// Opens the connections, holds them idle, then sends a request on each.
 pub fn run(c: &Connections) -> Result<Outcome, CliError> {
     check_pid(c.machine.broker_pid)?;
     open_files(u64::from(c.count) + 64)?;
@@ -111,7 +111,7 @@ fn brokers(c: &Connections) -> Result<Vec<(String, u16)>, CliError> {
     Ok(addresses)
 }
 
-/// Why there are no more than `open` connections.
+/// The error that says why no more than `open` connections could be opened.
 fn after(open: usize, e: ClientError) -> CliError {
     let text = e.to_string();
     let hint = if text.contains("assign requested address") {

@@ -26,11 +26,11 @@ const SAMPLE_NS: u64 = 20_000_000;
 /// One partition that is read.
 #[derive(Debug)]
 pub struct Reading {
-    /// Which.
+    /// The partition.
     pub place: Place,
     /// The end that it had when the run began.
     pub end: i64,
-    /// What was read of it.
+    /// The reader that checks its batches.
     pub reader: PartitionReader,
 }
 
@@ -130,7 +130,7 @@ struct Tally {
 }
 
 impl Lane {
-    /// Asks for all that is left; false when nothing is.
+    /// Sends a Fetch for the partitions that are not read to their end; false when there is none.
     fn fetch(&mut self, shared: &Shared<'_>) -> Result<bool, CliError> {
         let left = || self.readings.iter().filter(|r| r.reader.position < r.end);
         if left().next().is_none() {
@@ -233,7 +233,7 @@ fn drive(
     Ok(())
 }
 
-/// Reads.
+/// Runs the load.
 pub fn run(c: &Consume) -> Result<Outcome, CliError> {
     check_pid(c.machine.broker_pid)?;
     open_files(u64::from(c.connections) + 64)?;

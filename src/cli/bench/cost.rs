@@ -56,7 +56,7 @@ fn clock_s(clock: ClockId) -> f64 {
     t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
 }
 
-/// Measures from its creation on.
+/// Measures the costs between its creation and [`Meter::end`].
 #[derive(Clone, Debug)]
 pub struct Meter {
     pid: Option<u32>,
@@ -68,7 +68,7 @@ pub struct Meter {
     stopped: Option<f64>,
 }
 
-/// Says early that there is no such process.
+/// An error where there is no such process, before the run begins.
 pub fn check_pid(pid: Option<u32>) -> Result<(), CliError> {
     match pid.map(counters) {
         Some(Err(_)) => Err(CliError::Usage(format!(
@@ -87,7 +87,7 @@ impl Meter {
         Self { pid, begin, last: begin, rss_bytes_max, own_cpu_s: own_cpu_s(), stopped: None }
     }
 
-    /// Looks; a process that is gone keeps its last counters.
+    /// Reads the counters; a process that has ended keeps its last ones.
     pub fn sample(&mut self) {
         if self.stopped.is_some() {
             return;
@@ -98,7 +98,7 @@ impl Meter {
         }
     }
 
-    /// Looks for the last time.
+    /// Reads the counters for the last time.
     pub fn stop(&mut self) {
         self.sample();
         self.stopped.get_or_insert_with(own_cpu_s);

@@ -7,15 +7,16 @@ use super::batch::{Batches, Shape};
 use super::check::PartitionReader;
 use super::conn::Conn;
 use super::consume::Reading;
-use super::cost::{Meter, check_pid};
+use super::cost::Meter;
 use super::latency::round;
 use super::live::Live;
-use super::machine::{Clock, open_files};
+use super::machine::Clock;
 use super::options::E2e;
 use super::report::{Outcome, interrupted_run, verdict_json};
 use super::roundtrip::{Consumer, Part, Producer, Shared, Tally, Thread, drive};
 use super::saturation::{is_held, saturated, saturation_line};
 use super::schedule::Window;
+use super::setup::with_topics;
 use super::threads::run_all;
 use super::topics::{Leader, Topics};
 use super::writer::writer_id;
@@ -35,18 +36,9 @@ pub fn run(c: &E2e) -> Result<Outcome, CliError> {
         let hint = "--record-size: e2e needs at least 16 bytes to tell its records apart";
         return Err(CliError::Usage(hint.to_owned()));
     }
-    check_pid(c.run.machine.broker_pid)?;
-    open_files(u64::from(c.connections + c.consumers) + 64)?;
-    c.run.machine.cpus().pin(0)?;
-    signal::catch();
-    let mut topics = Topics::prepare(&c.broker.bootstrap, &c.topics, true)?;
-    let result = measure(c, &shape, &mut topics);
-    let deleted = topics.delete();
-    let mut outcome = result?;
-    if let Err(e) = deleted {
-        outcome.warnings.push(format!("the topic could not be deleted: {e}"));
-    }
-    Ok(outcome)
+    with_topics(&c.broker, &c.topics, &c.run, u64::from(c.connections + c.consumers), |topics| {
+        measure(c, &shape, topics)
+    })
 }
 
 fn connect(

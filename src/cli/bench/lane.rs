@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// How long the broker may take for a request, milliseconds.
 const REQUEST_TIMEOUT_MS: i32 = 30_000;
 
-/// What the threads share.
+/// What the threads of a run share.
 pub struct Shared<'a> {
     pub c: &'a Produce,
     pub names: &'a [String],
@@ -59,7 +59,7 @@ pub struct Lane {
     pub idempotent: bool,
     pub parts: Vec<Part>,
     pub at: usize,
-    /// Requests were added that [`Lane::flush`] has not seen.
+    /// Requests were added since the last [`Lane::flush`].
     pub unflushed: bool,
 }
 
@@ -131,7 +131,7 @@ impl Lane {
         .expect("names and batches were checked before the run");
     }
 
-    /// Reads what has come.
+    /// Reads the answers that have arrived.
     pub fn receive(
         &mut self,
         shared: &Shared<'_>,
@@ -147,7 +147,7 @@ impl Lane {
         })
     }
 
-    /// Sends; with acks=0, what has left counts as answered.
+    /// Sends what waits; with acks=0, a request that was sent counts as answered.
     pub fn flush(
         &mut self,
         shared: &Shared<'_>,
@@ -160,7 +160,7 @@ impl Lane {
         Ok(())
     }
 
-    /// Another request has room.
+    /// Whether another request may be added.
     pub fn has_room(&self, inflight: usize) -> bool {
         self.conn.in_flight() < inflight && self.conn.has_room()
     }
@@ -174,7 +174,7 @@ impl Lane {
         self.send(shared.names, c.records.acks, count as usize, sent, shared.clock.unix_ms(now));
     }
 
-    /// Closed loop: fills the places in flight, and sends.
+    /// Closed loop: adds requests up to the allowed number in flight, and sends them.
     pub fn pump(
         &mut self,
         shared: &Shared<'_>,
@@ -193,7 +193,7 @@ impl Lane {
 }
 
 impl Shared<'_> {
-    /// Closed loop: another request may begin.
+    /// Closed loop: whether another request may begin.
     pub fn take_turn(&self, now: u64) -> bool {
         if now < self.window.from {
             return true;
@@ -204,7 +204,7 @@ impl Shared<'_> {
         self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
     }
 
-    /// No request will begin any more.
+    /// Whether no further request will begin.
     pub fn is_over(&self, now: u64) -> bool {
         if self.window.to == u64::MAX {
             self.left.load(Ordering::Relaxed) == 0

@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
-/// Ten minutes, in nanoseconds: the longest latency that is told apart.
+/// Ten minutes, in nanoseconds: longer latencies count as this one.
 const LONGEST_NS: u64 = 600_000_000_000;
 
 /// The percentiles of tables and of JSON, as their names and as fractions.
@@ -21,7 +21,7 @@ pub const PERCENTILES: [(&str, f64); 10] = [
     ("max", 1.0),
 ];
 
-/// Points of a distribution for each halving of the distance to 100 %.
+/// Points of a distribution for each time that the distance to 100 % halves.
 const POINTS_PER_HALF: u32 = 5;
 
 /// Latencies in nanoseconds, to three significant digits.
@@ -35,27 +35,27 @@ impl Default for Latency {
 }
 
 impl Latency {
-    /// Counts one.
+    /// Counts one latency.
     pub fn record(&mut self, ns: u64) {
         self.0.saturating_record(ns);
     }
 
-    /// Counts `n` of the same.
+    /// Counts one latency `n` times.
     pub fn record_n(&mut self, ns: u64, n: u64) {
         self.0.saturating_record_n(ns, n);
     }
 
-    /// Adds another's.
+    /// Adds the counts of another.
     pub fn add(&mut self, other: &Self) {
         self.0.add(&other.0).expect("both have the same bounds");
     }
 
-    /// Forgets all.
+    /// Sets all counts to zero.
     pub fn clear(&mut self) {
         self.0.reset();
     }
 
-    /// How many.
+    /// The number of latencies counted.
     pub fn count(&self) -> u64 {
         self.0.len()
     }
@@ -118,7 +118,7 @@ fn percent(quantile: f64) -> f64 {
     (quantile * 1e11).round() / 1e9
 }
 
-/// A rate or a ratio with the digits that it is worth.
+/// A rate or a ratio, rounded to the digits that mean something.
 pub fn round(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return 0.0;

@@ -4,12 +4,12 @@ use super::latency::{Latency, group, show_us, us};
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
-/// How often threads hand over what they counted, nanoseconds.
+/// Time after which a thread hands its counts over, nanoseconds.
 const HAND_OVER_NS: u64 = 200_000_000;
-/// How often a line is shown.
+/// Time between two lines on the terminal.
 const SHOW_NS: u64 = 500_000_000;
 
-/// What happened lately.
+/// Counts since the last line.
 #[derive(Clone, Debug, Default)]
 struct Interval {
     requests: u64,
@@ -17,7 +17,7 @@ struct Interval {
     latency: Latency,
 }
 
-/// Shared by the threads of a run; shows nothing where nobody watches.
+/// The progress line, shared by the threads of a run; shows nothing where no terminal is.
 #[derive(Debug)]
 pub struct Live {
     shared: Option<Mutex<Interval>>,
@@ -65,7 +65,7 @@ impl Live {
         );
     }
 
-    /// Leaves the line empty for what follows.
+    /// Clears the line.
     pub fn end(&self) {
         if self.shared.is_some() {
             let _ = write!(std::io::stderr(), "\r\x1b[K");

@@ -1,10 +1,12 @@
 //! What the bench asks of the machine: cores, open files, time.
 
 use crate::cli::CliError;
+use crate::client::clock::wall_ms;
+use crate::types::exit;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-/// Nanoseconds since the bench began, and what the wall clock said then.
+/// A clock of nanoseconds since the bench began, with the wall clock's time of that moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
@@ -12,10 +14,9 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Begins now.
+    /// A clock that begins now.
     pub fn start() -> Self {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-        Self { start: Instant::now(), start_unix_ms: unix.map_or(0, |d| d.as_millis() as i64) }
+        Self { start: Instant::now(), start_unix_ms: wall_ms() }
     }
 
     /// Nanoseconds since the start.
@@ -34,7 +35,7 @@ impl Clock {
     }
 }
 
-/// What a `cpu_set_t` holds.
+/// CPUs that a `cpu_set_t` can name.
 const CPUS_MAX: usize = rustix::thread::CpuSet::MAX_CPU;
 
 /// Reads a list of cores, such as `1` or `0,2-3`.
@@ -51,7 +52,7 @@ pub fn parse_cpus(text: &str) -> Result<Cpus, String> {
     Ok(Cpus(cpus))
 }
 
-/// Cores that the bench's threads take in turn; none is any.
+/// Cores that the bench's threads are pinned to in turn; empty for no pinning.
 #[derive(Clone, Debug, Default)]
 pub struct Cpus(pub Vec<usize>);
 
@@ -78,7 +79,7 @@ pub fn open_files(files: u64) -> Result<(), CliError> {
         return Ok(());
     }
     Err(CliError::Exit(
-        78,
+        exit::CONFIG,
         format!(
             "{files} open files are needed, {hard} are allowed: raise the limit with 'ulimit -Hn \
              {files}' as root, or LimitNOFILE= of a systemd unit"

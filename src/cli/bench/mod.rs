@@ -31,6 +31,7 @@ mod report;
 mod roundtrip;
 mod saturation;
 mod schedule;
+mod setup;
 mod threads;
 mod topics;
 mod writer;

@@ -59,7 +59,7 @@ impl Poll {
     }
 }
 
-/// A system call failed that should not.
+/// The error for a system call on sockets that should not fail.
 pub fn system(e: io::Error) -> CliError {
     CliError::Io(format!("waiting for sockets: {e}"))
 }

@@ -3,16 +3,17 @@
 use super::batch::{Batches, Shape};
 use super::check::Verdict;
 use super::conn::Conn;
-use super::cost::{Meter, check_pid};
+use super::cost::Meter;
 use super::lane::{Lane, Part, Shared, Tally};
 use super::latency::round;
 use super::live::Live;
 use super::load::{drive, prime};
-use super::machine::{Clock, open_files};
+use super::machine::Clock;
 use super::options::Produce;
 use super::report::{Outcome, interrupted_run, verdict_json};
 use super::saturation::{is_held, saturated, saturation_line};
 use super::schedule::Window;
+use super::setup::with_topics;
 use super::threads::run_all;
 use super::topics::Topics;
 use super::writer::writer_id;
@@ -26,18 +27,9 @@ use std::time::Duration;
 /// Runs the load.
 pub fn run(c: &Produce) -> Result<Outcome, CliError> {
     let shape = c.records.shape()?;
-    check_pid(c.run.machine.broker_pid)?;
-    open_files(u64::from(c.connections) + 64)?;
-    c.run.machine.cpus().pin(0)?;
-    signal::catch();
-    let mut topics = Topics::prepare(&c.broker.bootstrap, &c.topics, true)?;
-    let result = measure(c, &shape, &mut topics);
-    let deleted = topics.delete();
-    let mut outcome = result?;
-    if let Err(e) = deleted {
-        outcome.warnings.push(format!("the topic could not be deleted: {e}"));
-    }
-    Ok(outcome)
+    with_topics(&c.broker, &c.topics, &c.run, u64::from(c.connections), |topics| {
+        measure(c, &shape, topics)
+    })
 }
 
 fn connect(

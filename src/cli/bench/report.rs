@@ -25,13 +25,13 @@ pub const SERIES: [(&str, &str); 5] = [
 /// What a run has measured, whole or in part.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The JSON object, without what [`finish`] adds.
+    /// The JSON object, without the fields that [`finish`] adds.
     pub json: Map<String, Value>,
     /// The latency that matters most, for the percentile log.
     main: Latency,
-    /// The run went to its end.
+    /// Whether the run went to its end.
     pub complete: bool,
-    /// Why it did not, or what is wrong with the data.
+    /// Why it ended early, or what is wrong with the data.
     pub stop: Option<CliError>,
     /// Lines for the standard error output.
     pub warnings: Vec<String>,

@@ -41,7 +41,7 @@ pub struct Part {
     pub producer: usize,
     pub number: u64,
     pub sequence: i32,
-    /// Numbers that have not come back, with their intended times.
+    /// Batches that have not come back: their numbers and intended times.
     pub out: VecDeque<(u64, u64)>,
     /// Offset after the last acknowledged record.
     pub acknowledged: i64,
@@ -60,7 +60,7 @@ pub struct Consumer {
     pub parts: Vec<usize>,
 }
 
-/// What one thread works with.
+/// The connections and partitions of one thread.
 pub struct Thread {
     pub conns: Vec<Conn<Sent>>,
     pub producers: Vec<Producer>,
@@ -132,7 +132,7 @@ impl Thread {
         Ok(())
     }
 
-    /// The next batch of this partition has room on its connection.
+    /// Whether the connection of this partition has room for its next batch.
     fn has_room(&self, part: usize) -> bool {
         let producer = &self.producers[self.parts[part].producer];
         self.conns[producer.conn].has_room()
@@ -208,7 +208,7 @@ impl Thread {
         })
     }
 
-    /// Everything that was sent has come back.
+    /// Whether everything that was sent has come back.
     fn is_done(&self, acks: i16) -> bool {
         let mut parts = self.parts.iter().zip(&self.readings);
         let quiet = self.producers.iter().all(|p| self.conns[p.conn].in_flight() == 0);

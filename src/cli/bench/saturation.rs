@@ -1,23 +1,24 @@
-//! Whether a schedule was held, and who could not hold it if not.
+//! Whether the asked rate was reached, and whether broker or bench limited it.
 
 use super::latency::{Latency, group};
 
-/// An open loop is held if this fraction of its requests was answered in time.
+/// An open loop reached its rate if this fraction of its requests was answered in time.
 const HELD: f64 = 0.98;
 
 /// A thread that is this much behind its schedule, in the median, cannot follow it.
 const BEHIND_NS: u64 = 1_000_000;
 
-/// A thread that uses this much of a core has no more to give.
+/// A thread that uses this fraction of a core is at its limit.
 const BUSY: f64 = 0.97;
 
-/// So many answers are what the schedule asked for; two may be beyond the edges of the window.
+/// Whether this many answers are what the schedule asked for; two may lie beyond the edges of the
+/// window.
 pub fn is_held(answered: u64, asked: f64) -> bool {
     (answered + 2) as f64 >= HELD * asked
 }
 
-/// Who could not follow the schedule, if anybody: the bench, if its own delays make up much of the
-/// latencies, or if its busiest thread has used `cpu` of a core and has no more to give.
+/// Who limited the rate: nobody where it was reached; the bench, if its own delays make up much of the
+/// latencies or its busiest thread (`cpu`, a fraction of a core) is at its limit; else the broker.
 pub fn saturated(
     held: bool,
     lag: &Latency,
@@ -33,7 +34,7 @@ pub fn saturated(
     Some(if behind || (!spin && cpu > BUSY) { "bench" } else { "broker" })
 }
 
-/// What to say about it.
+/// The warning about it, if any.
 pub fn saturation_line(who: Option<&str>, rate: f64, reached: f64) -> Option<String> {
     let (rate, reached) = (group(rate), group(reached));
     match who? {

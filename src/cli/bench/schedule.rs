@@ -12,7 +12,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// It holds `ns`.
+    /// Whether `ns` lies in it.
     pub fn has(&self, ns: u64) -> bool {
         (self.from..self.to).contains(&ns)
     }
@@ -34,12 +34,12 @@ pub struct Schedule {
     taken: u64,
 }
 
-/// So many steps are enough to charge any number of requests that were never sent.
+/// Steps in which requests that were never sent are charged: enough for any number of them.
 const CHARGES: u64 = 10_000;
 
 impl Schedule {
-    /// Requests at `rate` a second from `start` on, before `end`; of these, thread `thread` of
-    /// `threads` takes every so-manieth.
+    /// Requests at `rate` a second from `start` on, before `end`; thread `thread` of `threads` takes
+    /// every `threads`-th of them.
     pub fn new(rate: f64, thread: usize, threads: usize, start: u64, end: u64) -> Self {
         let (first, step) = (thread as u64, threads as u64);
         Self { start, end, gap: 1e9 / rate, first, step, taken: 0 }
@@ -106,21 +106,21 @@ impl Schedule {
     }
 }
 
-/// Why no more requests left just now.
+/// Why a thread stopped sending in a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// No more are due.
+    /// No further request is due.
     Due,
-    /// The connections are full: the broker's doing.
+    /// The connections are full, so the broker limits.
     Room,
-    /// The thread has other work: its own doing.
+    /// The thread has to look at its sockets first, so the bench limits.
     Work,
 }
 
 /// Requests that a thread sends before it looks at its sockets again.
 const REQUESTS_A_TURN: u32 = 256;
 
-/// Tells the bench's own delays from those of a broker that leaves no room.
+/// Separates the bench's own delays from those of a broker that leaves no room.
 #[derive(Clone, Debug)]
 pub struct Pace {
     /// When the thread last looked, and why it stopped then.
@@ -132,12 +132,12 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Begins at `now`.
+    /// A pace that begins at `now`.
     pub fn new(now: u64) -> Self {
         Self { looked: now, limit: Limit::Due, sent: 0, lag: Latency::default() }
     }
 
-    /// A turn may send another request.
+    /// Whether this turn may send another request.
     pub fn may_send(&self) -> bool {
         self.sent < REQUESTS_A_TURN
     }

@@ -1,4 +1,4 @@
-//! The threads of a run.
+//! Running the parts of a load in threads.
 
 use super::machine::Cpus;
 use crate::cli::CliError;

@@ -27,7 +27,7 @@ pub struct Place {
 /// The topics of a run, which exist and have leaders.
 #[derive(Debug)]
 pub struct Topics {
-    /// For everything but the load.
+    /// The client for everything but the load.
     pub cluster: Cluster,
     /// Their names.
     pub names: Vec<String>,
@@ -112,8 +112,8 @@ impl Topics {
         Ok(())
     }
 
-    /// Every partition has a leader. One of a new topic may be named before it knows that it leads,
-    /// so those are asked.
+    /// Waits until every partition has a leader that serves it. Metadata may name the leader of a new
+    /// partition before that broker knows it, so the brokers themselves are asked.
     fn find_leaders(&mut self, name: &str) -> Result<(), ClientError> {
         self.cluster.find_topic(name, false)?;
         if !self.created.iter().any(|created| created == name) {
@@ -124,7 +124,7 @@ impl Topics {
         list_once(&mut self.cluster, name, &partitions, offsets::LATEST, 0).map(drop)
     }
 
-    /// Creates a topic; false if somebody else has just done so.
+    /// Creates a topic; false if it exists by now.
     fn create(
         &mut self,
         name: &str,
@@ -157,7 +157,7 @@ impl Topics {
         }
     }
 
-    /// A topic that exists must be what was asked for: figures of another one would mislead.
+    /// An error where an existing topic is not as it was asked for: its figures would mislead.
     fn check(
         &mut self,
         name: &str,
@@ -224,7 +224,7 @@ impl Topics {
         self.names.iter().map(of).sum()
     }
 
-    /// This run has created all of them, so nobody else writes to them.
+    /// Whether this run created all of the topics, so that nobody else writes to them.
     pub fn are_ours(&self) -> bool {
         self.created.len() == self.names.len()
     }
@@ -242,7 +242,7 @@ impl Topics {
         Ok(all)
     }
 
-    /// The sum of the last offsets; 0 if nobody wants to know.
+    /// The sum of the last offsets; 0, without asking, where `unneeded`.
     pub fn end_offsets(&mut self, unwanted: bool) -> Result<u64, CliError> {
         if unwanted {
             return Ok(0);

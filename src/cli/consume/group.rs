@@ -11,7 +11,8 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-/// Prints this member's share until it is to stop; then commits and leaves the group.
+/// Prints the messages of this member's partitions until a limit or a signal ends it, then commits and
+/// leaves the group.
 pub fn run(
     c: &Consume,
     group: &str,
@@ -88,7 +89,7 @@ pub fn run(
     ended
 }
 
-/// Each trouble once, not with every attempt.
+/// Prints a problem once, and not with every attempt.
 fn tell(notice: Notice, told: &mut Vec<ClientError>) {
     let e = match notice {
         Notice::Assigned(_) => return,

@@ -116,7 +116,7 @@ pub fn run(args: &[String]) -> Result<(), ToolError> {
     })
 }
 
-/// What a request or printing its answer may run into.
+/// An error of a request, or of printing its answer.
 enum Failure {
     Client(ClientError),
     Tool(ToolError),
@@ -251,7 +251,7 @@ impl Entity {
         Ok(Self { kind: kind.to_owned(), name })
     }
 
-    /// What the broker knows it as; `None` for all of its type.
+    /// The name of the resource at the broker; `None` for all of its type.
     fn resource(&self) -> Result<Option<Resource>, ToolError> {
         match (self.kind.as_str(), self.name.as_deref()) {
             ("topics" | "brokers", None) => Ok(None),

@@ -12,7 +12,7 @@ use crate::cli::signal;
 use crate::client::consumer::{Consumer, Notice, StartAt, Topics};
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const FORMATTER: &str = "org.apache.kafka.tools.consumer.DefaultMessageFormatter";
 
@@ -170,7 +170,8 @@ fn setup(parsed: &Parsed) -> Result<Setup, ToolError> {
     })
 }
 
-/// The group from wherever it is given, and what follows from having none.
+/// The properties with the group, which several options may name, and the defaults of a consumer without
+/// one.
 fn consumer_properties(
     parsed: &Parsed,
     of_file: Properties,
@@ -217,8 +218,7 @@ fn consumer_properties(
         p.insert("group.id".to_owned(), group);
     } else {
         // A group of its own, whose offsets nobody will ask for again.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let number = now.map_or(0, |d| d.as_nanos() / 1000 % 100_000);
+        let number = uuid::Uuid::new_v4().as_u64_pair().1 % 100_000;
         p.insert("group.id".to_owned(), format!("console-consumer-{number}"));
         p.entry("enable.auto.commit".to_owned()).or_insert_with(|| "false".to_owned());
     }
@@ -311,12 +311,12 @@ pub fn whole_name(pattern: &str) -> Result<regex::Regex, ToolError> {
 
 struct Printer<'a> {
     setup: &'a Setup,
-    /// Somebody watches: every message at once.
+    /// Whether the output is a terminal: then every message is flushed at once.
     each: bool,
     out: BufWriter<Stdout>,
     count: u64,
     failure: Option<FormatError>,
-    /// What was told since the last message.
+    /// Problems that were printed since the last message.
     told: Vec<String>,
 }
 
@@ -414,7 +414,7 @@ impl Printer<'_> {
         ControlFlow::Continue(())
     }
 
-    /// Each trouble once, not with every attempt.
+    /// Prints a problem once, and not with every attempt.
     fn tell(&mut self, notice: Notice) {
         let text = match notice {
             Notice::Assigned(_) => return,

@@ -13,11 +13,12 @@ use super::properties::{self, Properties};
 use crate::cli::names::check_topic;
 use crate::cli::signal;
 use crate::client::ClientError;
+use crate::client::clock::wall_ms;
 use crate::client::producer::{NewRecord, Producer};
 use rustix::io::Errno;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 const LINE_READER: &str = "org.apache.kafka.tools.LineMessageReader";
 
@@ -143,7 +144,7 @@ pub fn deprecated(parsed: &Parsed, old: &str, new: &str, says: &str) -> Result<(
     Ok(())
 }
 
-/// Parses the way that tools do that show all options after a mistake.
+/// Parses as those tools do that print all options after a mistake.
 pub fn parse_or_usage(
     options: &Options,
     args: &[String],
@@ -155,7 +156,7 @@ pub fn parse_or_usage(
     })
 }
 
-/// Where and how to produce.
+/// The topic, the reader of lines, and the producer's properties.
 struct Setup {
     servers: String,
     topic: String,
@@ -238,11 +239,7 @@ fn setup(parsed: &Parsed) -> Result<Setup, ToolError> {
     Ok(Setup { servers, topic, properties: p, reader, sync: parsed.has("sync") })
 }
 
-fn unix_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
-}
-
-/// Says what was not delivered. Tags are lengths of values.
+/// Prints an error for each batch that was not delivered; true if there was one.
 fn report(producer: &mut Producer) -> bool {
     let mut failed = false;
     while let Some(delivery) = producer.delivered() {
@@ -305,7 +302,7 @@ fn produce(
     let mut send = |producer: &mut Producer, line: &[u8], failed: &mut bool| {
         let message = reader.read(line)?;
         let record = NewRecord {
-            timestamp: unix_ms(),
+            timestamp: wall_ms(),
             key: message.key,
             value: message.value,
             headers: &message.headers,

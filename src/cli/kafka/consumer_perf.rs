@@ -8,10 +8,11 @@ use super::options::{HELP, Options, Parsed, VERSION, ZOOKEEPER, flag, integer, l
 use super::properties::{self, Properties};
 use super::time::show_date_time;
 use crate::cli::signal;
+use crate::client::clock::wall_ms;
 use crate::client::consumer::{Consumer, Notice, Topics};
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const DATE_FORMAT: &str = "yyyy-MM-dd HH:mm:ss:SSS";
 
@@ -52,10 +53,6 @@ pub static OPTIONS: Options = Options {
     ],
 };
 
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
-}
-
 struct Setup {
     servers: String,
     topics: Topics,
@@ -93,7 +90,7 @@ fn setup(parsed: &Parsed) -> Result<Setup, ToolError> {
     check_client(&p)?;
     let group = match parsed.value("group")? {
         Some(group) => group.to_owned(),
-        None => format!("perf-consumer-{}", now_ms() % 100_000),
+        None => format!("perf-consumer-{}", wall_ms() % 100_000),
     };
     p.insert("group.id".to_owned(), group);
     let reset = if parsed.has("from-latest") { "latest" } else { "earliest" };
@@ -172,7 +169,7 @@ pub fn run(args: &[String]) -> Result<(), ToolError> {
     }
     let mut consumer = Consumer::new(cluster, settings);
     consumer.subscribe(setup.topics);
-    let (start_ms, start) = (now_ms(), Instant::now());
+    let (start_ms, start) = (wall_ms(), Instant::now());
     let (mut counts, mut reported) = (Counts::default(), Counts::default());
     let (mut joining, mut joining_now) = (Duration::ZERO, Duration::ZERO);
     let (mut last, mut last_report, mut join_start) = (start, start, start);
@@ -208,7 +205,7 @@ pub fn run(args: &[String]) -> Result<(), ToolError> {
         if last_report.elapsed() >= setup.interval {
             if setup.detailed {
                 let line = figures(counts, reported, last_report.elapsed(), joining_now);
-                writeln!(out, "{}, 0, {line}", show_date_time(now_ms()))?;
+                writeln!(out, "{}, 0, {line}", show_date_time(wall_ms()))?;
             }
             (reported, last_report, joining_now) = (counts, last, Duration::ZERO);
         }
@@ -222,7 +219,7 @@ pub fn run(args: &[String]) -> Result<(), ToolError> {
             setup.timeout.as_millis()
         )?;
     }
-    let end_ms = now_ms();
+    let end_ms = wall_ms();
     consumer.close();
     if !setup.detailed {
         let line = figures(counts, Counts::default(), elapsed, joining);

@@ -1,10 +1,10 @@
-//! How a tool ends that does not end well.
+//! Errors of Kafka's tools: what is said, where, and with which exit code.
 
 use crate::client::ClientError;
 use crate::types::ErrorCode;
 use std::io::{self, Write};
 
-/// Why a tool ends early, and what it says. Kafka's tools know the exit codes 0 and 1.
+/// Why a tool ends early, and what it prints. Kafka's tools use the exit codes 0 and 1 only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToolError {
     /// `--version`: to the standard output, exit code 0.
@@ -16,9 +16,9 @@ pub enum ToolError {
     Failed(String),
     /// As `Failed`, for what Kafka's tool says on the standard output.
     FailedOnOutput(String),
-    /// All is said; only the exit code is left.
+    /// Everything was printed already; this is the exit code.
     Exit(u8),
-    /// Whoever read the standard output has left: no error.
+    /// The reader of the standard output has closed the pipe. That is no failure.
     ClosedPipe,
 }
 
@@ -26,7 +26,7 @@ pub enum ToolError {
 pub const KAFKA_VERSION: &str = "4.3.1";
 
 impl ToolError {
-    /// Says it, and returns the exit code.
+    /// Prints the error, and returns the exit code.
     pub fn report(&self) -> u8 {
         // Nobody is left to be told about streams that are closed.
         let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
@@ -49,18 +49,18 @@ impl ToolError {
         }
     }
 
-    /// One line of what went wrong.
+    /// An error of one line.
     pub fn failed(text: impl Into<String>) -> Self {
         Self::Failed(text.into())
     }
 }
 
-/// A line on the standard error output, besides the results. That nobody reads it is no error.
+/// Prints a line on the standard error output. A closed pipe there is no error.
 pub fn notice(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// What a client's error says to a user of Kafka's tools.
+/// A client's error in words that fit the flags of Kafka's tools.
 pub fn client_message(e: &ClientError) -> String {
     match e {
         ClientError::Unreachable { address, why } => format!(
@@ -72,7 +72,7 @@ pub fn client_message(e: &ClientError) -> String {
     }
 }
 
-/// The broker's own words where it refused, and what [`client_message`] says otherwise.
+/// The broker's own message where it refused; otherwise [`client_message`].
 pub fn message_of(e: &ClientError) -> String {
     match e {
         ClientError::Refused { code, message, .. } => {

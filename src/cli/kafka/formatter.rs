@@ -9,7 +9,7 @@ use std::io::{self, Write};
 /// Why a message is not printed.
 #[derive(Debug)]
 pub enum FormatError {
-    /// The output is gone.
+    /// Writing to the output failed.
     Io(io::Error),
     /// The message is not what the deserializer expects.
     Data(String),
@@ -36,7 +36,7 @@ pub enum Formatter {
     GroupMetadata,
 }
 
-/// What of a message is printed, and how.
+/// The parts of a message to print, and the separators.
 #[derive(Clone, Debug)]
 pub struct Parts {
     timestamp: bool,

@@ -5,10 +5,7 @@
 //! so that scripts and tutorials work as written. What differs on purpose: an error is its message,
 //! never a stack trace, and a broker that cannot be reached is an error after seconds, not minutes.
 //!
-//! *Why not clap here?* Kafka's tools parse with joptsimple, whose rules are others: one dash does
-//! for a long option, a value may begin with a dash, left-over words are ignored, an option may have
-//! a value or not, `--help` goes to the standard error output with exit code 1, and messages that
-//! scripts match are its own. [`options`] has those rules. `klamm …` keeps to clap.
+//! They parse by joptsimple's rules ([`options`]), not by clap's: `src/cli/DECISIONS.md` says why.
 
 mod address;
 mod broker_api_versions;
@@ -25,7 +22,6 @@ mod get_offsets;
 mod internal_records;
 mod line_reader;
 mod log_dirs;
-#[allow(dead_code, reason = "the tools to come use the rest")]
 mod options;
 mod producer_perf;
 mod properties;

@@ -23,34 +23,21 @@ enum Arity {
 pub struct Opt {
     /// Name, without dashes.
     name: &'static str,
-    /// Other names.
-    aliases: &'static [&'static str],
     arity: Arity,
     /// Java's name of the value's type, for the help: `String`, `Integer`, `Long`.
     kind: &'static str,
     /// What the value is, for the help.
     describes: &'static str,
-    /// What the option does; empty for one that is understood and not listed.
+    /// What the option does. Empty: the option is accepted, and the help does not list it.
     text: &'static str,
     default: Option<&'static str>,
     /// Where given, values are lists, and this is between their items.
     separator: Option<char>,
-    required: bool,
 }
 
 /// An option without a value.
 pub const fn flag(name: &'static str, text: &'static str) -> Opt {
-    Opt {
-        name,
-        aliases: &[],
-        arity: Arity::Flag,
-        kind: "",
-        describes: "",
-        text,
-        default: None,
-        separator: None,
-        required: false,
-    }
+    Opt { name, arity: Arity::Flag, kind: "", describes: "", text, default: None, separator: None }
 }
 
 /// An option with a value of text.
@@ -69,48 +56,24 @@ pub const fn long(name: &'static str, describes: &'static str, help: &'static st
 }
 
 impl Opt {
-    /// The value may be left out.
+    /// Makes the value optional.
     pub const fn optional(self) -> Self {
         Self { arity: Arity::Optional, ..self }
     }
 
-    /// The value where the option is absent.
+    /// Sets the value that holds where the option is absent.
     pub const fn default(self, value: &'static str) -> Self {
         Self { default: Some(value), ..self }
     }
 
-    /// Other names of the option.
-    pub const fn aliases(self, aliases: &'static [&'static str]) -> Self {
-        Self { aliases, ..self }
-    }
-
-    /// The tool wants this option.
-    pub const fn required(self) -> Self {
-        Self { required: true, ..self }
-    }
-
-    /// Values are lists with this between their items.
+    /// Makes values lists with this separator.
     pub const fn separated_by(self, separator: char) -> Self {
         Self { separator: Some(separator), ..self }
     }
 
-    /// Another type than `String`, for the help.
-    pub const fn kind(self, kind: &'static str) -> Self {
-        Self { kind, ..self }
-    }
-
-    /// As joptsimple's messages name it: `topic`, or `[topic, t]` where there are several names.
-    fn shown(&self) -> String {
-        if self.aliases.is_empty() { self.name.to_owned() } else { self.bracketed() }
-    }
-
     /// As Kafka's messages name it: `[topic]`.
     pub fn bracketed(&self) -> String {
-        let mut names = vec![self.name];
-        names.extend(self.aliases);
-        // joptsimple sorts short names first, then by name.
-        names.sort_by_key(|n| (n.len() > 1, *n));
-        format!("[{}]", names.join(", "))
+        format!("[{}]", self.name)
     }
 }
 
@@ -127,7 +90,7 @@ pub const COMMAND_CONFIG: Opt = text(
     "command config property file",
     "Property file with settings of the client.",
 );
-/// `--zookeeper`, which tools had up to Kafka 2.8: understood, not listed.
+/// `--zookeeper`, which tools had up to Kafka 2.8: accepted, and not listed in the help.
 pub const ZOOKEEPER: Opt = text("zookeeper", "hosts", "");
 
 /// The options of a tool.
@@ -137,19 +100,19 @@ pub struct Options {
     pub all: &'static [Opt],
 }
 
-/// What a command line says.
+/// A command line that was read.
 #[derive(Clone, Debug)]
 pub struct Parsed {
     options: Options,
     /// The values of each option that is there, by its first name; a flag has an empty list.
     values: BTreeMap<&'static str, Vec<String>>,
-    /// Words that belong to no option.
+    /// Arguments that belong to no option.
     pub words: Vec<String>,
 }
 
 impl Options {
     fn find(&self, name: &str) -> Option<&'static Opt> {
-        self.all.iter().find(|o| o.name == name || o.aliases.contains(&name))
+        self.all.iter().find(|o| o.name == name)
     }
 
     /// Reads a command line.
@@ -181,7 +144,6 @@ impl Options {
                 (Arity::Required, _) => match rest.next() {
                     Some(next) => Some(next.as_str()),
                     None => {
-                        let name = option.shown();
                         return Err(ToolError::Failed(format!(
                             "Option {name} requires an argument"
                         )));
@@ -205,17 +167,6 @@ impl Options {
                 }
                 (value, _) => found.extend(value.map(str::to_owned)),
             }
-        }
-        let asks_for_help = parsed.has("help") || parsed.has("version");
-        let missing: Vec<_> = self
-            .all
-            .iter()
-            .filter(|o| o.required && !parsed.has(o.name) && !asks_for_help)
-            .map(Opt::shown)
-            .collect();
-        if !missing.is_empty() {
-            let missing = missing.join(", ");
-            return Err(ToolError::Failed(format!("Missing required option(s) [{missing}]")));
         }
         Ok(parsed)
     }
@@ -265,23 +216,16 @@ impl Options {
 
 impl Opt {
     fn head(&self) -> String {
-        let mut names = vec![self.name];
-        names.extend(self.aliases);
-        names.sort_by_key(|n| (n.len() > 1, *n));
-        let names: Vec<_> = names
-            .iter()
-            .map(|n| if n.len() == 1 { format!("-{n}") } else { format!("--{n}") })
-            .collect();
-        let names = names.join(", ");
+        let name = self.name;
         let value = if self.describes.is_empty() {
             self.kind.to_owned()
         } else {
             format!("{}: {}", self.kind, self.describes)
         };
         match self.arity {
-            Arity::Flag => names,
-            Arity::Required => format!("{names} <{value}>"),
-            Arity::Optional => format!("{names} [{value}]"),
+            Arity::Flag => format!("--{name}"),
+            Arity::Required => format!("--{name} <{value}>"),
+            Arity::Optional => format!("--{name} [{value}]"),
         }
     }
 
@@ -340,7 +284,7 @@ impl Parsed {
     pub fn value(&self, name: &str) -> Result<Option<&str>, ToolError> {
         let values = self.values(name);
         if values.len() > 1 {
-            let name = self.option(name).shown();
+            let name = self.option(name).name;
             return Err(ToolError::Failed(format!(
                 "Found multiple arguments for option {name}, but you asked for only one"
             )));
@@ -352,7 +296,7 @@ impl Parsed {
     pub fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, ToolError> {
         let Some(text) = self.value(name)? else { return Ok(None) };
         text.parse().map(Some).map_err(|_| {
-            let name = self.option(name).shown();
+            let name = self.option(name).name;
             ToolError::Failed(format!("Cannot parse argument '{text}' of option {name}"))
         })
     }
@@ -362,7 +306,7 @@ impl Parsed {
         self.options.usage(what)
     }
 
-    /// All these must be there.
+    /// An error unless all of these options are there.
     pub fn require(&self, names: &[&str]) -> Result<(), ToolError> {
         match names.iter().find(|name| !self.has(name)) {
             Some(name) => {
@@ -373,7 +317,7 @@ impl Parsed {
         }
     }
 
-    /// Where `used` is there, none of `others` may be.
+    /// An error if `used` is there together with one of `others`.
     pub fn forbid(&self, used: &str, others: &[&str]) -> Result<(), ToolError> {
         match others.iter().find(|other| self.has(used) && self.has(other)) {
             Some(other) => {
@@ -396,7 +340,7 @@ mod tests {
             integer("partitions", "number", "How many partitions."),
             text("state", "", "States.").optional(),
             long("offsets", "count", "Some.").optional(),
-            text("broker-list", "brokers", "Brokers.").aliases(&["b"]),
+            text("broker-list", "brokers", "Brokers."),
             text("list", "", "A list.").separated_by(','),
             text("timeout", "ms", "A time.").default("500"),
             ZOOKEEPER,
@@ -425,9 +369,9 @@ mod tests {
         let p = parse("x --create --topic --create y -- --topic z").expect("reads");
         assert_eq!(p.value("topic"), Ok(Some("--create")), "a required value is the next word");
         assert_eq!(p.words, ["x", "y", "--topic", "z"]);
-        let p = parse("-b h:1 --state --create --offsets -5").expect("reads");
+        let p = parse("-broker-list h:1 --state --create --offsets -5").expect("reads");
         assert_eq!(p.value("broker-list"), Ok(Some("h:1")));
-        assert!(p.has("state") && p.has("create") && p.has("b"));
+        assert!(p.has("state") && p.has("create"));
         assert_eq!(p.value("state"), Ok(None));
         assert_eq!(p.number::<i64>("offsets"), Ok(Some(-5)), "a number may begin with a dash");
         let p = parse("--list a,b --list=c --topic a=b").expect("reads");
@@ -441,7 +385,6 @@ mod tests {
         assert_eq!(message(parse("--foo")), "foo is not a recognized option");
         assert_eq!(message(parse("--part 3")), "part is not a recognized option");
         assert_eq!(message(parse("--topic")), "Option topic requires an argument");
-        assert_eq!(message(parse("-b")), "Option [b, broker-list] requires an argument");
         let p = parse("--partitions x --topic a --topic b").expect("reads");
         let failed = |text: &str| Some(ToolError::failed(text));
         assert_eq!(
@@ -478,7 +421,7 @@ mod tests {
             let Err(ToolError::Usage(text)) = parse(line) else { panic!("no help for '{line}'") };
             assert!(text.starts_with("About.\nOption "), "{text}");
             assert!(text.lines().all(|l| l.len() <= 80), "{text}");
-            assert!(text.contains("-b, --broker-list <String: brokers>"), "{text}");
+            assert!(text.contains("--broker-list <String: brokers>"), "{text}");
             assert!(text.contains("--state [String]"), "{text}");
             assert!(text.contains("A time. (default: 500)"), "{text}");
             assert!(!text.contains("zookeeper"), "{text}");

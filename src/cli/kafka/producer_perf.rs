@@ -7,11 +7,12 @@ use super::client_settings;
 use super::properties::{self, Properties};
 use crate::cli::names::check_topic;
 use crate::cli::signal;
+use crate::client::clock::wall_ms;
 use crate::client::producer::{NewRecord, Producer};
 use crate::types::Rng;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Kafka's tool parses with argparse4j, not with joptsimple like the others: these are its options,
 /// with how many values each has (2: one or more).
@@ -128,11 +129,11 @@ fn parse(args: &[String]) -> Result<Values, ToolError> {
 /// What a record holds.
 #[derive(Debug)]
 enum Payload {
-    /// So many capital letters.
+    /// This many random capital letters.
     Random(usize),
-    /// One of these.
+    /// One of these payloads, at random.
     Choice(Vec<Vec<u8>>),
-    /// Its number.
+    /// The number of the record.
     Number,
 }
 
@@ -453,9 +454,8 @@ impl Test {
                 }
             };
             let sent = self.start.elapsed().as_millis() as u64;
-            let timestamp = SystemTime::now().duration_since(UNIX_EPOCH);
             let record = NewRecord {
-                timestamp: timestamp.map_or(0, |d| d.as_millis() as i64),
+                timestamp: wall_ms(),
                 key: None,
                 value: Some(value),
                 headers: &[],
@@ -473,7 +473,7 @@ impl Test {
         Ok(())
     }
 
-    /// Waits, with the producer at work, until so many records are due.
+    /// Waits, while the producer works, until this many records are due.
     fn throttle(&mut self, records: u64, throughput: f64) {
         let due = Duration::from_secs_f64(records as f64 / throughput);
         loop {

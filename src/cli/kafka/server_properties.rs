@@ -6,7 +6,7 @@ use crate::types::config_def::Support;
 use crate::types::config_table::broker_config;
 use std::net::IpAddr;
 
-/// Where Kafka keeps its data if nobody says.
+/// Kafka's default of `log.dirs`.
 const DEFAULT_LOG_DIR: &str = "/tmp/kafka-logs";
 
 /// Properties that [`read`] takes a value from, besides those of the broker's configuration.
@@ -41,20 +41,20 @@ const OWN: [&str; 10] = [
     "log",
 ];
 
-/// What is known of the machine.
+/// What is asked of the machine; a trait so that tests need no network.
 pub trait Hosts {
     /// An address of a host.
     fn resolve(&self, host: &str) -> Option<IpAddr>;
-    /// The name that this machine calls itself.
+    /// The host name of this machine.
     fn own_name(&self) -> String;
 }
 
-/// A property file in the terms of `klamm serve`.
+/// A property file, translated into flags of `klamm serve`.
 #[derive(Clone, Debug, Default)]
 pub struct Meaning {
-    /// The flags that it stands for.
+    /// The flags.
     pub flags: Flags,
-    /// What is not used, a line each.
+    /// One line for each property that has no effect here.
     pub notices: Vec<String>,
 }
 
@@ -140,7 +140,7 @@ fn join(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// -1 asks Kafka to find a number of its own; so does silence.
+/// The node id. Without one, or with -1, Kafka generates an id.
 fn node_id(node: Option<&str>, broker: Option<&str>) -> Result<Option<String>, String> {
     let number = |name: &str, text: Option<&str>| match text.map(|text| (text, text.parse::<i32>()))
     {

@@ -68,7 +68,7 @@ pub fn with_overrides(file: &str, args: &[String]) -> Result<properties::Propert
     Ok(properties)
 }
 
-/// An error of `klamm serve` in the words of a property file.
+/// An error of `klamm serve` with the names of properties in place of flags.
 fn in_kafkas_names(file: &str, message: &str) -> String {
     let mut text = message.to_owned();
     for (flag, property) in [

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::Offset;
 
-/// Milliseconds of a duration as `java.time.Duration` reads it: `PnDTnHnMn.nS`. Java's grammar is not
-/// that of ISO 8601, which libraries read: each number may have its own sign, and a day is 24 hours.
+/// Milliseconds of a duration as `java.time.Duration` reads it: `PnDTnHnMn.nS`. Each number may have its
+/// own sign, which ISO 8601 does not allow, and a day is 24 hours.
 ///
 /// # Errors
-/// It is none.
+/// The text is not a duration.
 pub fn duration_ms(text: &str) -> Result<i64, String> {
     let wrong = || format!("Text cannot be parsed to a Duration: {text}");
     let upper = text.to_ascii_uppercase();

@@ -112,7 +112,7 @@ fn act(o: &Parsed, cluster: &mut Cluster) -> Result<(), ToolError> {
     }
 }
 
-/// Which options go together.
+/// Checks which options were given together, in the order of Kafka's checks.
 fn check(o: &Parsed) -> Result<(), ToolError> {
     if ACTIONS.iter().filter(|a| o.has(a)).count() != 1 {
         return Err(o.usage(
@@ -174,7 +174,7 @@ fn check(o: &Parsed) -> Result<(), ToolError> {
     only("exclude-internal", &["list", "describe"])
 }
 
-/// What the broker says, in its own words.
+/// The broker's own message about an error.
 fn failed(e: ClientError) -> ToolError {
     ToolError::Failed(message_of(&e))
 }

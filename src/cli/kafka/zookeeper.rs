@@ -1,9 +1,9 @@
-//! The names of ZooKeeper's programs: there is no ZooKeeper, and they say so.
+//! ZooKeeper's programs by name, so that scripts and tutorials go on: they print that no ZooKeeper is needed.
 
 use super::ToolError;
 use std::io::Write;
 
-/// `zookeeper-server-start`: nothing is to be started, so all is well.
+/// `zookeeper-server-start`: succeeds, since nothing has to be started.
 pub fn start(_: &[String]) -> Result<(), ToolError> {
     writeln!(
         std::io::stdout(),
@@ -13,7 +13,7 @@ pub fn start(_: &[String]) -> Result<(), ToolError> {
     Ok(())
 }
 
-/// `zookeeper-server-stop`: nothing runs, so all is well.
+/// `zookeeper-server-stop`: succeeds, since nothing runs.
 pub fn stop(_: &[String]) -> Result<(), ToolError> {
     writeln!(std::io::stdout(), "Klamm needs no ZooKeeper, so none is to be stopped")?;
     Ok(())
@@ -24,7 +24,7 @@ pub fn server(args: &[String]) -> Result<(), ToolError> {
     if args.first().is_some_and(|arg| arg == "stop") { stop(args) } else { start(args) }
 }
 
-/// `zookeeper-shell`: there is nothing to talk to.
+/// `zookeeper-shell`: fails, since there is nothing to connect to.
 pub fn shell(_: &[String]) -> Result<(), ToolError> {
     Err(ToolError::failed(
         "Klamm keeps no data in ZooKeeper, so there is none to look into; use kafka-topics, \

@@ -138,7 +138,7 @@ fn parse_labels(text: &str) -> BTreeMap<String, String> {
 pub struct Interval {
     /// Upper bound of each bucket, and how many are in it or below.
     buckets: Vec<(f64, f64)>,
-    /// How many.
+    /// The number of values.
     pub count: f64,
     /// Their mean, in the histogram's unit; 0 where there are none.
     pub mean: f64,

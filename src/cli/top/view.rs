@@ -8,7 +8,7 @@ use std::fmt::Write;
 const STAGES: &str = "klamm_produce_stage_seconds";
 const APIS: &str = "klamm_request_duration_seconds";
 
-/// See the module.
+/// The figures of one interval.
 pub struct View<'a> {
     before: &'a Scrape,
     after: &'a Scrape,
@@ -48,7 +48,7 @@ impl<'a> View<'a> {
         Interval::new(self.before, self.after, name, labels)
     }
 
-    /// The APIs that were used meanwhile.
+    /// The APIs that were used in the interval.
     fn apis(&self) -> Vec<String> {
         let mut used = self.after.values("klamm_requests_total", "api");
         used.retain(|api| self.rate("klamm_requests_total", &[("api", api)]) > 0.0);

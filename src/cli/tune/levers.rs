@@ -1,9 +1,9 @@
-//! The levers, and what to think of how they stand. Pure. Each has a page and, where it can be moved
+//! The levers, and a verdict on each. Pure. Each has a page and, where it can be moved
 //! on a running machine, a script in `tuning/`.
 
-use super::machine::Machine;
+use super::machine::Facts;
 
-/// What to think of a lever.
+/// The verdict on a lever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// As it should be.
@@ -15,7 +15,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// One word.
+    /// The verdict as one word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -25,27 +25,27 @@ impl Verdict {
     }
 }
 
-/// What was found.
+/// One lever, and how it stands on this machine.
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// Name of the lever, and of its page.
     pub lever: &'static str,
-    /// What to think of it.
+    /// The verdict.
     pub verdict: Verdict,
-    /// How it stands.
+    /// The present value.
     pub is: String,
-    /// How it should.
+    /// The recommended value.
     pub should_be: &'static str,
-    /// Why.
+    /// The reason.
     pub why: &'static str,
-    /// What moves it, for `sh`, with [`arguments`](Self::arguments).
+    /// The script that changes it, for `sh`, called with [`arguments`](Self::arguments).
     pub script: Option<&'static str>,
-    /// The script's.
+    /// Arguments of the script.
     pub arguments: Vec<String>,
 }
 
 /// Every lever of this machine.
-pub fn findings(machine: &Machine) -> Vec<Finding> {
+pub fn findings(machine: &Facts) -> Vec<Finding> {
     [
         limits,
         governor,
@@ -74,7 +74,7 @@ fn judge(value: Option<&str>, good: impl Fn(&str) -> bool) -> (Verdict, String) 
     }
 }
 
-fn limits(machine: &Machine) -> Finding {
+fn limits(machine: &Facts) -> Finding {
     const LOCKED: u64 = 64 << 20;
     const FILES: u64 = 65_536;
     let (locked, files) = machine.limits;
@@ -92,7 +92,7 @@ fn limits(machine: &Machine) -> Finding {
     }
 }
 
-fn governor(machine: &Machine) -> Finding {
+fn governor(machine: &Facts) -> Finding {
     let all_fast = |it: &str| it.split(' ').all(|governor| governor == "performance");
     let (verdict, is) = judge(machine.get("governors"), all_fast);
     Finding {
@@ -106,7 +106,7 @@ fn governor(machine: &Machine) -> Finding {
     }
 }
 
-fn isolation(machine: &Machine) -> Finding {
+fn isolation(machine: &Facts) -> Finding {
     let isolated = machine.get("/sys/devices/system/cpu/isolated");
     let (verdict, is) = match isolated {
         _ if machine.cpus < 4 => {
@@ -127,7 +127,7 @@ fn isolation(machine: &Machine) -> Finding {
     }
 }
 
-fn irq(machine: &Machine) -> Finding {
+fn irq(machine: &Facts) -> Finding {
     let last = machine.cpus.saturating_sub(1);
     let all = [format!("0-{last}"), "0".to_owned()];
     let spread = |it: &str| it.split(' ').all(|cpus| !all.contains(&cpus.to_owned()));
@@ -143,7 +143,7 @@ fn irq(machine: &Machine) -> Finding {
     }
 }
 
-fn scheduler(machine: &Machine) -> Finding {
+fn scheduler(machine: &Facts) -> Finding {
     let (verdict, is) = judge(machine.get("scheduler"), |it| it.contains("[none]") || it == "none");
     Finding {
         lever: "scheduler",
@@ -156,7 +156,7 @@ fn scheduler(machine: &Machine) -> Finding {
     }
 }
 
-fn write_cache(machine: &Machine) -> Finding {
+fn write_cache(machine: &Facts) -> Finding {
     let (_, is) = judge(machine.get("write_cache"), |_| true);
     let through = is == "write through";
     Finding {
@@ -172,7 +172,7 @@ fn write_cache(machine: &Machine) -> Finding {
     }
 }
 
-fn huge_pages(machine: &Machine) -> Finding {
+fn huge_pages(machine: &Facts) -> Finding {
     let value = machine.get("/sys/kernel/mm/transparent_hugepage/enabled");
     let (verdict, is) = judge(value, |it| !it.contains("[always]"));
     Finding {
@@ -186,7 +186,7 @@ fn huge_pages(machine: &Machine) -> Finding {
     }
 }
 
-fn busy_poll(machine: &Machine) -> Finding {
+fn busy_poll(machine: &Facts) -> Finding {
     let set = |it: &str| it.parse::<u32>().is_ok_and(|us| us > 0);
     let (verdict, is) = judge(machine.get("/proc/sys/net/core/busy_poll"), set);
     Finding {
@@ -200,7 +200,7 @@ fn busy_poll(machine: &Machine) -> Finding {
     }
 }
 
-fn file_system(machine: &Machine) -> Finding {
+fn file_system(machine: &Facts) -> Finding {
     let (verdict, is) = match &machine.mount {
         None => (Verdict::Unknown, "not to be seen".to_owned()),
         Some((kind, options)) => {
@@ -226,7 +226,7 @@ fn file_system(machine: &Machine) -> Finding {
     }
 }
 
-fn backlog(machine: &Machine) -> Finding {
+fn backlog(machine: &Facts) -> Finding {
     let enough = |it: &str| it.parse::<u32>().is_ok_and(|n| n >= 1024);
     let (verdict, is) = judge(machine.get("/proc/sys/net/core/somaxconn"), enough);
     Finding {
@@ -240,7 +240,7 @@ fn backlog(machine: &Machine) -> Finding {
     }
 }
 
-fn swap(machine: &Machine) -> Finding {
+fn swap(machine: &Facts) -> Finding {
     let swaps = machine.get("/proc/swaps").map(|it| it.lines().count().saturating_sub(1));
     let (verdict, is) = match (swaps, machine.get("/proc/sys/vm/swappiness")) {
         (Some(0), _) => (Verdict::Good, "no swap".to_owned()),
@@ -257,7 +257,7 @@ fn swap(machine: &Machine) -> Finding {
     }
 }
 
-fn io_uring(machine: &Machine) -> Finding {
+fn io_uring(machine: &Facts) -> Finding {
     let value = machine.get("/proc/sys/kernel/io_uring_disabled");
     // Kernels before 6.6 have no such switch, and no way to say no.
     let (verdict, is) = judge(Some(value.unwrap_or("0")), |it| it == "0");
@@ -272,7 +272,7 @@ fn io_uring(machine: &Machine) -> Finding {
     }
 }
 
-fn clock(machine: &Machine) -> Finding {
+fn clock(machine: &Facts) -> Finding {
     let value = machine.get("/sys/devices/system/clocksource/clocksource0/current_clocksource");
     let (verdict, is) = judge(value, |it| ["tsc", "arch_sys_counter"].contains(&it));
     Finding {
@@ -290,14 +290,14 @@ fn clock(machine: &Machine) -> Finding {
 mod tests {
     use super::*;
 
-    fn verdict(machine: &Machine, lever: &str) -> Verdict {
+    fn verdict(machine: &Facts, lever: &str) -> Verdict {
         let all = findings(machine);
         all.iter().find(|it| it.lever == lever).expect("a lever of that name").verdict
     }
 
     #[test]
     fn what_is_not_to_be_seen_is_not_judged() {
-        let machine = Machine { cpus: 8, ..Machine::default() };
+        let machine = Facts { cpus: 8, ..Facts::default() };
         for lever in ["governor", "scheduler", "irq", "file-system", "busy-poll", "clock"] {
             assert_eq!(verdict(&machine, lever), Verdict::Unknown, "{lever}");
         }
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn values_are_judged() {
-        let machine = Machine { cpus: 8, limits: (u64::MAX, 1 << 20), ..Machine::default() };
+        let machine = Facts { cpus: 8, limits: (u64::MAX, 1 << 20), ..Facts::default() };
         let bad = machine
             .clone()
             .with("governors", "performance powersave")
@@ -329,7 +329,7 @@ mod tests {
     fn a_file_system_without_barriers_is_not_good() {
         let on = |kind: &str, options: &str| {
             let mount = Some((kind.to_owned(), options.to_owned()));
-            verdict(&Machine { mount, ..Machine::default() }, "file-system")
+            verdict(&Facts { mount, ..Facts::default() }, "file-system")
         };
         assert_eq!(on("xfs", "rw,noatime"), Verdict::Good);
         for (kind, options) in
@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn every_lever_has_its_page() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tuning");
-        for it in findings(&Machine::default()) {
+        for it in findings(&Facts::default()) {
             assert!(root.join(format!("{}.md", it.lever)).exists(), "{}", it.lever);
         }
     }

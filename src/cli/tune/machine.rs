@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Facts, as text; what is not there is not there.
+/// What was read, as text. A file that does not exist here has no entry.
 #[derive(Clone, Debug, Default)]
-pub struct Machine {
+pub struct Facts {
     pub(super) files: BTreeMap<String, String>,
     /// Block device below the data directory, such as `nvme0n1`.
     pub device: Option<String>,
@@ -15,7 +15,7 @@ pub struct Machine {
     pub mount: Option<(String, String)>,
     /// `RLIMIT_MEMLOCK` and `RLIMIT_NOFILE`, hard.
     pub limits: (u64, u64),
-    /// Processors.
+    /// Number of processors.
     pub cpus: usize,
 }
 
@@ -32,7 +32,7 @@ const FILES: &[&str] = &[
     "/proc/swaps",
 ];
 
-impl Machine {
+impl Facts {
     /// Reads this machine. `data` need not exist: its nearest parent that does counts.
     pub fn read(data: &Path) -> Self {
         let text = |path: &str| std::fs::read_to_string(path).ok().map(|it| it.trim().to_owned());

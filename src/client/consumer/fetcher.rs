@@ -38,7 +38,7 @@ struct Position {
     committed: i64,
     /// Fetches that were sent before this change of position bring nothing.
     since: u64,
-    /// What the last Fetch said of the partition's end.
+    /// The high watermark that the last Fetch reported.
     high_watermark: i64,
     reset: bool,
 }
@@ -65,7 +65,7 @@ pub struct Fetcher {
 /// One batch decompressed; far beyond what brokers accept.
 const BATCH_BYTES_MAX: usize = 1 << 30;
 
-/// What a Fetch said that needs action.
+/// What has to be done after an answer to a Fetch.
 #[derive(Clone, Debug, Default)]
 pub struct Trouble {
     /// Leaders may have moved, or topics changed: metadata is to be asked for.
@@ -75,8 +75,8 @@ pub struct Trouble {
 }
 
 impl Fetcher {
-    /// Keeps exactly these partitions: what was there before stays where it stood, new ones have no
-    /// position.
+    /// Sets the assigned partitions. Those that were assigned before keep their positions, new ones have
+    /// none yet.
     pub fn assign(&mut self, partitions: &Partitions) {
         self.changes += 1;
         let mut old = std::mem::take(&mut self.topics);
@@ -101,7 +101,7 @@ impl Fetcher {
         }
     }
 
-    /// What is assigned.
+    /// The assigned partitions.
     pub fn assigned(&self) -> Partitions {
         self.topics.iter().map(|(t, ps)| (t.clone(), ps.keys().copied().collect())).collect()
     }
@@ -131,7 +131,7 @@ impl Fetcher {
         }
     }
 
-    /// Lets `auto.offset.reset` decide where to go on.
+    /// Drops the position, so that `auto.offset.reset` decides where to go on.
     pub fn request_reset(&mut self, topic: &str, partition: i32) {
         self.changes += 1;
         let since = self.changes;
@@ -184,7 +184,7 @@ impl Fetcher {
         found
     }
 
-    /// The coordinator has this offset now.
+    /// Notes that this offset is committed.
     pub fn committed(&mut self, topic: &str, partition: i32, offset: i64) {
         if let Some(p) = self.get_mut(topic, partition) {
             p.committed = offset;

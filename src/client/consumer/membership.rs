@@ -17,7 +17,7 @@ use crate::wire::kafka::sync_group_request::{SyncGroupRequest, SyncGroupRequestA
 use crate::wire::kafka::sync_group_response::SyncGroupResponse;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a member is. The defaults are Kafka's consumer's.
+/// Settings of a group's member, with the defaults of Kafka's consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSettings {
     /// `group.id`.
@@ -56,7 +56,7 @@ impl GroupSettings {
     }
 }
 
-/// What is to be done.
+/// The next thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Ask a broker for the coordinator; then [`Membership::coordinator_found`] or
@@ -72,11 +72,11 @@ pub enum Step {
     Sync,
     /// Send [`Membership::heartbeat_request`]; its answer goes to [`Membership::heartbeat_answered`].
     Heartbeat,
-    /// Nothing before this time, in milliseconds; an answer is due or all is well.
+    /// Nothing to do before this time, in milliseconds.
     Wait(i64),
 }
 
-/// What becomes of the partitions when the member joins again.
+/// What happens to the member's partitions before it joins again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
     /// Commit, then give up all: the eager protocol.
@@ -104,7 +104,7 @@ enum Phase {
     Stable,
 }
 
-/// The member.
+/// One member of a group.
 #[derive(Clone, Debug)]
 pub struct Membership {
     settings: GroupSettings,
@@ -138,7 +138,7 @@ const LONGEST_BACKOFF_MS: i64 = 1_000;
 pub const JOIN_GRACE_MS: i64 = 5_000;
 
 impl Membership {
-    /// Not a member of anything yet.
+    /// A member that has not joined yet.
     pub fn new(settings: GroupSettings, topics: Vec<String>) -> Self {
         Self {
             settings,
@@ -163,7 +163,7 @@ impl Membership {
         }
     }
 
-    /// What it is.
+    /// The settings.
     pub fn settings(&self) -> &GroupSettings {
         &self.settings
     }
@@ -178,12 +178,12 @@ impl Membership {
         self.coordinator
     }
 
-    /// The group is at rest, and this is one of its members.
+    /// Whether the group is stable and this is one of its members.
     pub fn is_stable(&self) -> bool {
         self.phase == Phase::Stable
     }
 
-    /// What is next.
+    /// The next step.
     pub fn step(&mut self, now_ms: i64) -> Step {
         if self.phase == Phase::Stable && now_ms >= self.session_ends_ms {
             // The coordinator has not answered for a session: it has given the partitions away.
@@ -212,13 +212,13 @@ impl Membership {
         }
     }
 
-    /// Who coordinates.
+    /// The coordinator was found.
     pub fn coordinator_found(&mut self, node: i32) {
         self.coordinator = Some(node);
         self.failures = 0;
     }
 
-    /// Nobody does at the moment.
+    /// No broker coordinates the group at the moment; asked again later.
     pub fn coordinator_not_found(&mut self, now_ms: i64) {
         self.back_off(now_ms);
     }
@@ -246,7 +246,7 @@ impl Membership {
         }
     }
 
-    /// The subscription is another one now.
+    /// Changes the subscription; the member joins again.
     pub fn subscribe(&mut self, topics: Vec<String>) {
         if self.topics != topics {
             self.topics = topics;
@@ -265,7 +265,8 @@ impl Membership {
         own.chain(self.group_topics.iter().cloned()).collect()
     }
 
-    /// What metadata says now. The leader rebalances the group if topics came, went or grew.
+    /// Takes new metadata: the numbers of partitions by topic. A leader whose topics came, went or grew
+    /// makes the group rebalance.
     pub fn partitions_counted(&mut self, counts: &PartitionCounts) {
         if self.is_leader && self.phase == Phase::Stable && *counts != self.counts {
             self.rejoin("the partitions of the group's topics have changed");

@@ -1,11 +1,15 @@
 //! A consumer: partitions that it is told, or its share of a group's (classic protocol).
 //!
 //! Pure: `subscription` and `assignor` (what members agree on), `membership` (one member's life),
-//! `fetcher` (positions and records). [`Consumer`] does what they say, over [`Channels`].
+//! `fetcher` (positions and records). [`Consumer`] does what they say, over [`Channels`]: membership in
+//! `coordination`, committed offsets and resets in `positions`, commits in `commits`.
 
 mod assignor;
+mod commits;
+mod coordination;
 mod fetcher;
 mod membership;
+mod positions;
 mod settings;
 mod subscription;
 
@@ -15,19 +19,18 @@ pub use membership::{GroupSettings, Membership, Release, Step};
 pub use settings::{ConsumerSettings, OffsetReset};
 pub use subscription::{Partitions, Subscription, decode_assignment};
 
-use super::channels::{Channels, Event, Lane};
-use super::{ClientError, Cluster, Reply, groups, offsets};
+use super::channels::{Channels, Lane, LaneEvent};
+use super::{ClientError, Cluster, Reply, groups};
 use crate::types::ErrorCode;
 use crate::wire::kafka::fetch_request::FetchRequest;
 use crate::wire::kafka::heartbeat_request::HeartbeatRequest;
 use crate::wire::kafka::join_group_request::JoinGroupRequest;
-use crate::wire::kafka::offset_commit_request::OffsetCommitRequest;
 use crate::wire::kafka::sync_group_request::SyncGroupRequest;
 use fetcher::Fetcher;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Which topics a group's member reads.
 pub enum Topics {
@@ -46,12 +49,12 @@ pub enum StartAt {
     Reset,
 }
 
-/// What [`Consumer::poll`] has to tell, besides records.
+/// News of [`Consumer::poll`], besides records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// These partitions are this member's from now on: all that it has.
     Assigned(Partitions),
-    /// Something does not work at the moment; it is tried again.
+    /// An error that may pass; the consumer tries again.
     Trouble(ClientError),
     /// A commit failed; its offsets will be part of the next one.
     CommitFailed(ClientError),
@@ -74,13 +77,13 @@ pub struct Consumer {
     topics: Option<Topics>,
     group: Option<Membership>,
     fetcher: Fetcher,
-    events: Vec<Event>,
+    events: Vec<LaneEvent>,
     /// Answers that hold records, with their lanes and marks.
     ready: VecDeque<(Lane, u64, Reply)>,
     notices: VecDeque<Notice>,
     next_metadata_ms: i64,
     next_commit_ms: i64,
-    /// No Fetch before this: something went wrong.
+    /// The time before which no Fetch is sent, after an error.
     fetch_not_before_ms: i64,
     commit_in_flight: bool,
     out_of_range: Partitions,
@@ -97,7 +100,7 @@ const fn tag(kind: u64, value: u64) -> u64 {
     value << 3 | kind
 }
 
-/// How soon metadata is asked for again while something is missing.
+/// Time between two requests for metadata while something is missing, ms.
 const SOON_MS: i64 = 250;
 
 impl Consumer {
@@ -253,7 +256,7 @@ impl Consumer {
         Ok(next)
     }
 
-    /// Whatever passes is told as a notice, the rest is an error.
+    /// Turns an error that may pass into a notice; returns the others.
     fn passes(&mut self, e: ClientError) -> Result<(), ClientError> {
         if !e.is_retriable() {
             return Err(e);
@@ -332,84 +335,6 @@ impl Consumer {
         Ok(())
     }
 
-    /// Does every step of the membership that needs no answer; returns when the next is due.
-    fn drive_group(&mut self) -> Result<i64, ClientError> {
-        loop {
-            let now = self.cluster.now_ms();
-            let Some(group) = &mut self.group else { return Ok(i64::MAX) };
-            match group.step(now) {
-                Step::Wait(until) => return Ok(until),
-                Step::FindCoordinator => {
-                    let group_id = group.settings().group_id.clone();
-                    match groups::find_coordinator_once(&mut self.cluster, &group_id) {
-                        Ok(node) => {
-                            if let Some(group) = &mut self.group {
-                                group.coordinator_found(node);
-                            }
-                        }
-                        Err(e) => {
-                            let now = self.cluster.now_ms();
-                            if let Some(group) = &mut self.group {
-                                group.coordinator_not_found(now);
-                            }
-                            // A new cluster makes its offsets topic first.
-                            if e.code() != Some(ErrorCode::COORDINATOR_NOT_AVAILABLE) {
-                                self.passes(e)?;
-                            }
-                        }
-                    }
-                }
-                Step::Prepare(release) => self.prepare(release)?,
-                Step::CountPartitions(topics) => {
-                    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-                    if let Err(e) = self.cluster.refresh_once(Some(&names), false) {
-                        self.passes(e)?;
-                        return Ok(self.cluster.now_ms() + SOON_MS);
-                    }
-                    let known = &self.cluster.metadata().topics;
-                    let counts = topics.iter().filter_map(|name| {
-                        Some((name.clone(), known.get(name)?.partitions.len() as i32))
-                    });
-                    let counts = counts.collect();
-                    if let Some(group) = &mut self.group {
-                        group.assign(counts)?;
-                    }
-                }
-                Step::Join => self.send_group::<JoinGroupRequest<'_>>(tag(JOIN, 0))?,
-                Step::Sync => self.send_group::<SyncGroupRequest<'_>>(tag(SYNC, 0))?,
-                Step::Heartbeat => {
-                    let generation = group.identity().1 as u32;
-                    self.send_group::<HeartbeatRequest<'_>>(tag(HEARTBEAT, generation.into()))?;
-                }
-            }
-        }
-    }
-
-    /// Sends what a step says to the coordinator; a connection that fails is the membership's to
-    /// know.
-    fn send_group<R: GroupRequest>(&mut self, tag: u64) -> Result<(), ClientError> {
-        let Some(node) = self.group.as_ref().and_then(Membership::coordinator) else {
-            return Ok(());
-        };
-        let lane = Lane::Group(node);
-        let result = self.open(lane).and_then(|()| {
-            let Some(group) = &mut self.group else { return Ok(()) };
-            let version = self.channels.version::<R>(lane)?;
-            let patience = R::patience_ms(group.settings(), self.settings.request_timeout_ms);
-            let patience = Duration::from_millis(patience.max(0) as u64);
-            R::send(group, version, &mut self.channels, lane, tag, patience)
-        });
-        if let Err(e) = result {
-            let now = self.cluster.now_ms();
-            if let Some(group) = &mut self.group {
-                group.coordinator_lost(now);
-            }
-            self.channels.close(lane);
-            self.passes(e)?;
-        }
-        Ok(())
-    }
-
     fn open(&mut self, lane: Lane) -> Result<(), ClientError> {
         if self.channels.has(lane) {
             return Ok(());
@@ -417,119 +342,6 @@ impl Consumer {
         let (Lane::Data(node) | Lane::Group(node)) = lane;
         let transport = self.cluster.open(node)?;
         self.channels.add(lane, transport)
-    }
-
-    fn prepare(&mut self, release: Release) -> Result<(), ClientError> {
-        if release != Release::Lost && self.settings.auto_commit {
-            self.commit_and_wait(None)?;
-        }
-        let kept = if release == Release::Nothing {
-            self.fetcher.assigned()
-        } else {
-            self.fetcher.assign(&Partitions::new());
-            Partitions::new()
-        };
-        if let Some(group) = &mut self.group {
-            group.prepared(kept);
-        }
-        Ok(())
-    }
-
-    /// Committed offsets and resets for partitions that have no position.
-    fn find_positions(&mut self) -> Result<(), ClientError> {
-        let now = self.cluster.now_ms();
-        if now < self.fetch_not_before_ms {
-            return Ok(());
-        }
-        let fresh = self.fetcher.without_position(false);
-        if !fresh.is_empty() {
-            let group_id = self.settings.group.as_ref().map(|g| g.group_id.clone());
-            let committed = match group_id {
-                Some(id) => groups::fetch_offsets_once(&mut self.cluster, &id, Some(&fresh), true),
-                None => Ok(BTreeMap::new()),
-            };
-            match committed {
-                Ok(committed) => {
-                    for (topic, numbers) in &fresh {
-                        for number in numbers {
-                            match committed.get(topic).and_then(|t| t.get(number)) {
-                                Some(found) if found.offset >= 0 => {
-                                    let (offset, epoch) = (found.offset, found.leader_epoch);
-                                    self.fetcher.seek(topic, *number, offset, epoch, true);
-                                }
-                                _ => self.fetcher.request_reset(topic, *number),
-                            }
-                        }
-                    }
-                }
-                Err(e) => return self.later(e),
-            }
-        }
-        for (topic, numbers) in self.fetcher.without_position(true) {
-            let timestamp = match self.settings.offset_reset {
-                OffsetReset::Earliest => offsets::EARLIEST,
-                OffsetReset::Latest => offsets::LATEST,
-                OffsetReset::ByDuration(ms) => {
-                    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-                    now.map_or(0, |d| d.as_millis() as i64).saturating_sub(ms).max(0)
-                }
-                OffsetReset::None => {
-                    return Err(ClientError::NoOffset { topic, partition: numbers[0] });
-                }
-            };
-            let isolation = i8::from(self.settings.read_committed);
-            let found =
-                offsets::list_once(&mut self.cluster, &topic, &numbers, timestamp, isolation)
-                    .and_then(|mut found| {
-                        // Nothing is that new: what comes next is.
-                        let late: Vec<i32> =
-                            found.iter().filter(|(_, o)| **o < 0).map(|(n, _)| *n).collect();
-                        if !late.is_empty() {
-                            found.extend(offsets::list_once(
-                                &mut self.cluster,
-                                &topic,
-                                &late,
-                                offsets::LATEST,
-                                isolation,
-                            )?);
-                        }
-                        Ok(found)
-                    });
-            match found {
-                Ok(found) => {
-                    for (number, offset) in found {
-                        self.fetcher.seek(&topic, number, offset, -1, false);
-                        let was_out = self.out_of_range.get_mut(&topic);
-                        if let Some(at) =
-                            was_out.and_then(|all| all.iter().position(|n| *n == number))
-                        {
-                            self.out_of_range.get_mut(&topic).map(|all| all.swap_remove(at));
-                            let (topic, partition) = (topic.clone(), number);
-                            self.notices.push_back(Notice::Reset { topic, partition, offset });
-                        }
-                    }
-                }
-                Err(e) => return self.later(e),
-            }
-        }
-        Ok(())
-    }
-
-    /// Positions and fetches again in a moment, with new metadata.
-    fn later(&mut self, e: ClientError) -> Result<(), ClientError> {
-        let now = self.cluster.now_ms();
-        self.fetch_not_before_ms = now + SOON_MS;
-        self.next_metadata_ms = self.next_metadata_ms.min(now + SOON_MS);
-        let group_lost = matches!(
-            e.code(),
-            Some(ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE)
-        );
-        if group_lost || e.code() == Some(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS) {
-            return Ok(());
-        }
-        let unknown =
-            matches!(e, ClientError::UnknownTopic(_) | ClientError::UnknownPartition { .. });
-        if unknown { Ok(()) } else { self.passes(e) }
     }
 
     fn send_fetches(&mut self) -> Result<(), ClientError> {
@@ -567,8 +379,8 @@ impl Consumer {
     fn take_events(&mut self) -> Result<(), ClientError> {
         for event in std::mem::take(&mut self.events) {
             match event {
-                Event::Reply { lane, tag, reply } => self.answered(lane, tag, reply)?,
-                Event::Lost { lane, tags, error } => {
+                LaneEvent::Reply { lane, tag, reply } => self.answered(lane, tag, reply)?,
+                LaneEvent::Lost { lane, tags, error } => {
                     let now = self.cluster.now_ms();
                     match lane {
                         Lane::Data(node) => {
@@ -623,169 +435,6 @@ impl Consumer {
         Ok(())
     }
 
-    /// What the leader of the group gave to this member.
-    fn apply(&mut self, assigned: Partitions) -> Result<(), ClientError> {
-        if self.settings.auto_commit {
-            let mut leaving = self.fetcher.assigned();
-            for (topic, numbers) in &mut leaving {
-                let kept = assigned.get(topic);
-                numbers.retain(|n| kept.is_none_or(|kept| !kept.contains(n)));
-            }
-            leaving.retain(|_, numbers| !numbers.is_empty());
-            if !leaving.is_empty() {
-                self.commit_and_wait(Some(&leaving))?;
-            }
-        }
-        self.fetcher.assign(&assigned);
-        // A pattern's or another member's topics may be new to this one.
-        let metadata = self.cluster.metadata();
-        if assigned.keys().any(|topic| !metadata.topics.contains_key(topic)) {
-            self.next_metadata_ms = 0;
-        }
-        self.notices.push_back(Notice::Assigned(assigned));
-        Ok(())
-    }
-
-    fn fetched(&mut self, lane: Lane, mark: u64, reply: Reply) -> Result<(), ClientError> {
-        let response = reply.read::<FetchRequest<'_>>()?;
-        for topic in &response.responses {
-            for p in &topic.partitions {
-                if p.error_code == ErrorCode::OFFSET_OUT_OF_RANGE.0 {
-                    let all = self.out_of_range.entry(topic.topic.to_owned()).or_default();
-                    all.push(p.partition_index);
-                }
-            }
-        }
-        let (any, trouble) = self.fetcher.answered(mark, &response);
-        drop(response);
-        if any {
-            self.ready.push_back((lane, mark, reply));
-        } else {
-            self.channels.recycle(reply);
-        }
-        if trouble.stale_metadata {
-            let now = self.cluster.now_ms();
-            self.next_metadata_ms = self.next_metadata_ms.min(now + SOON_MS);
-            self.fetch_not_before_ms = now + SOON_MS;
-        }
-        trouble.fatal.map_or(Ok(()), Err)
-    }
-
-    /// Sends a commit of what has moved; returns whether there was anything to send.
-    fn send_commit(&mut self, only: Option<&Partitions>) -> Result<bool, ClientError> {
-        if self.commit_in_flight {
-            return Ok(false);
-        }
-        let Some(settings) = self.settings.group.clone() else { return Ok(false) };
-        let offsets = self.fetcher.uncommitted(only);
-        if offsets.is_empty() {
-            return Ok(false);
-        }
-        let offsets: groups::Commits =
-            offsets.into_iter().map(|(t, all)| (t.to_owned(), all)).collect();
-        let node = match self.group.as_ref() {
-            Some(group) => group.coordinator(),
-            None => groups::find_coordinator_once(&mut self.cluster, &settings.group_id).ok(),
-        };
-        let Some(node) = node else { return Ok(false) };
-        let lane = Lane::Group(node);
-        let result = self.open(lane).and_then(|()| {
-            let version = self.channels.version::<OffsetCommitRequest<'_>>(lane)?;
-            let (member, generation) = self.group.as_ref().map_or(("", -1), Membership::identity);
-            let request = groups::commit_request(
-                &settings.group_id,
-                member,
-                generation,
-                settings.instance_id.as_deref().filter(|_| version >= 7),
-                &offsets,
-            );
-            let patience = Duration::from_millis(self.settings.request_timeout_ms.max(0) as u64);
-            self.channels.send(lane, tag(COMMIT, 0), &request, patience)
-        });
-        match result {
-            Ok(()) => {
-                self.commit_in_flight = true;
-                for (topic, all) in &offsets {
-                    for (number, commit) in all {
-                        // Taken back if the answer says otherwise.
-                        self.fetcher.committed(topic, *number, commit.offset);
-                    }
-                }
-                Ok(true)
-            }
-            Err(e) => {
-                self.notices.push_back(Notice::CommitFailed(e));
-                Ok(false)
-            }
-        }
-    }
-
-    fn commit_answered(&mut self, reply: &Reply) -> Result<(), ClientError> {
-        let response = reply.read::<OffsetCommitRequest<'_>>()?;
-        let now = self.cluster.now_ms();
-        let mut first = None;
-        for topic in &response.topics {
-            for p in topic.partitions.iter().filter(|p| p.error_code != 0) {
-                self.fetcher.committed(topic.name, p.partition_index, -1);
-                let code = ErrorCode(p.error_code);
-                first = first.or(Some((code, topic.name, p.partition_index)));
-            }
-        }
-        if let Some((code, topic, partition)) = first {
-            let what = format!("committing the offset of partition {partition} of topic '{topic}'");
-            let e = ClientError::Refused { what, code, message: None };
-            self.notices.push_back(Notice::CommitFailed(e));
-            if let Some(group) = &mut self.group {
-                group.commit_refused(now, code)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Commits what has been handed out, and waits for the answer, at most a request's time. Failure
-    /// is a notice: whoever reads the partition next reads some records again.
-    pub fn commit(&mut self) -> Result<(), ClientError> {
-        self.commit_and_wait(None)
-    }
-
-    fn commit_and_wait(&mut self, only: Option<&Partitions>) -> Result<(), ClientError> {
-        let end = self.cluster.now_ms() + self.settings.request_timeout_ms;
-        self.wait_for_commit(end)?;
-        // Its answer may have failed for what is to be committed now.
-        if self.send_commit(only)? {
-            self.wait_for_commit(end)?;
-        }
-        Ok(())
-    }
-
-    fn wait_for_commit(&mut self, end: i64) -> Result<(), ClientError> {
-        while self.commit_in_flight {
-            let left = end - self.cluster.now_ms();
-            if left <= 0 {
-                return Ok(());
-            }
-            let mut events = Vec::new();
-            self.channels.poll(Duration::from_millis(left as u64), None, &mut events);
-            for event in events {
-                match event {
-                    Event::Reply { tag, reply, .. } if tag & 7 == COMMIT => {
-                        self.commit_in_flight = false;
-                        self.commit_answered(&reply)?;
-                    }
-                    Event::Lost { lane, tags, error } => {
-                        if tags.iter().any(|t| t & 7 == COMMIT) {
-                            self.commit_in_flight = false;
-                            self.notices.push_back(Notice::CommitFailed(error.clone()));
-                        }
-                        self.events.push(Event::Lost { lane, tags, error });
-                    }
-                    other @ Event::Reply { .. } => self.events.push(other),
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Commits, where that is automatic, and leaves the group, so that the others need not wait for
     /// the session to end. A static member stays.
     pub fn close(mut self) -> Vec<Notice> {
@@ -815,50 +464,3 @@ impl Consumer {
         self.notices.into()
     }
 }
-
-/// The three requests of a membership.
-trait GroupRequest: super::Request {
-    /// How long its answer may take, in milliseconds.
-    fn patience_ms(settings: &GroupSettings, request_timeout_ms: i64) -> i64;
-    /// Sends it.
-    fn send(
-        group: &mut Membership,
-        version: i16,
-        channels: &mut Channels,
-        lane: Lane,
-        tag: u64,
-        patience: Duration,
-    ) -> Result<(), ClientError>;
-}
-
-macro_rules! group_request {
-    ($request:ty, $method:ident, $patience:expr) => {
-        impl GroupRequest for $request {
-            fn patience_ms(settings: &GroupSettings, request_timeout_ms: i64) -> i64 {
-                let patience: fn(&GroupSettings, i64) -> i64 = $patience;
-                patience(settings, request_timeout_ms)
-            }
-            fn send(
-                group: &mut Membership,
-                version: i16,
-                channels: &mut Channels,
-                lane: Lane,
-                tag: u64,
-                patience: Duration,
-            ) -> Result<(), ClientError> {
-                group.$method(version, |r| channels.send(lane, tag, r, patience))
-            }
-        }
-    };
-}
-
-// The coordinator answers JoinGroup and SyncGroup when all members are there.
-group_request!(JoinGroupRequest<'_>, join_request, |g, request| {
-    (i64::from(g.rebalance_timeout_ms) + membership::JOIN_GRACE_MS).max(request)
-});
-group_request!(SyncGroupRequest<'_>, sync_request, |g, request| {
-    (i64::from(g.rebalance_timeout_ms) + membership::JOIN_GRACE_MS).max(request)
-});
-group_request!(HeartbeatRequest<'_>, heartbeat_request, |g, request| {
-    request.min(i64::from(g.session_timeout_ms))
-});

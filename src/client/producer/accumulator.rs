@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 /// Records of one batch that were sent with the same tag: the tag, and how many.
 pub type Tags = Vec<(u64, u32)>;
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// Index of the topic.
@@ -63,7 +63,7 @@ struct Queue {
     next_sequence: i32,
     /// First sequence numbers of what is in flight, ascending.
     sequences: VecDeque<i32>,
-    /// Something failed: one at a time until a batch is confirmed.
+    /// A batch failed: batches go one at a time until one is confirmed.
     careful: bool,
     not_before_ms: i64,
 }
@@ -174,7 +174,7 @@ impl Accumulator {
         self.closed
     }
 
-    /// From now on batches do not wait for more records, or do again.
+    /// Whether batches are sent without waiting for further records.
     pub fn set_flushing(&mut self, flushing: bool) {
         self.flushing = flushing;
     }
@@ -315,7 +315,7 @@ impl Accumulator {
         Some(batch)
     }
 
-    /// What became of an attempt. A batch that is to be sent again stays; the answer then is `None`.
+    /// Takes the outcome of an attempt. A batch that is to be sent again stays; the answer then is `None`.
     pub fn completed(
         &mut self,
         now_ms: i64,

@@ -12,13 +12,13 @@ pub use accumulator::{Accumulator, Batch, Delivery, NewRecord, Tags};
 pub use settings::ProducerSettings;
 pub use sticky::Sticky;
 
-use super::channels::{Channels, Event, Lane};
+use super::channels::{Channels, Lane, LaneEvent};
 use super::{ClientError, Cluster, To, check_code};
 use crate::wire::kafka::init_producer_id_request::InitProducerIdRequest;
 use crate::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// A producer.
 pub struct Producer {
@@ -32,16 +32,16 @@ pub struct Producer {
     requests: BTreeMap<u64, Vec<Batch>>,
     next_tag: u64,
     deliveries: VecDeque<Delivery>,
-    events: Vec<Event>,
+    events: Vec<LaneEvent>,
     next_metadata_ms: i64,
     not_before_ms: i64,
 }
 
-/// How soon metadata is asked for again while something is missing.
+/// Time between two requests for metadata while something is missing, ms.
 const SOON_MS: i64 = 100;
 /// Batches that are full before `send` writes by itself.
 const CLOSED_MAX: usize = 8;
-/// A lane has enough to write for a while.
+/// Unsent bytes on a lane above which no further batch is added.
 const UNSENT_MAX: usize = 4 << 20;
 
 impl Producer {
@@ -89,8 +89,8 @@ impl Producer {
         let partitions = self.cluster.metadata().topic(name)?.partitions.len();
         let index = self.accumulator.topic(name, partitions);
         if index == self.sticky.len() {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH);
-            let seed = now.map_or(1, |d| d.as_nanos() as u64);
+            // Producers that start together should not crowd one partition.
+            let seed = uuid::Uuid::new_v4().as_u64_pair().0;
             self.sticky.push((partitions as i32, Sticky::new(seed)));
         }
         self.sticky[index].0 = partitions as i32;
@@ -142,7 +142,7 @@ impl Producer {
         Ok(())
     }
 
-    /// What has become of batches since the last call, the oldest first.
+    /// Outcomes of batches since the last call, the oldest first.
     pub fn delivered(&mut self) -> Option<Delivery> {
         self.deliveries.pop_front()
     }
@@ -304,7 +304,7 @@ impl Producer {
         }
     }
 
-    /// Metadata may be old; and not again at once.
+    /// Asks for new metadata soon, and does not send before that.
     fn trouble(&mut self) {
         let now = self.cluster.now_ms();
         self.not_before_ms = now + self.settings.retry_backoff_ms;
@@ -328,7 +328,7 @@ impl Producer {
     fn take_events(&mut self) {
         for event in std::mem::take(&mut self.events) {
             match event {
-                Event::Lost { lane, tags, error } => {
+                LaneEvent::Lost { lane, tags, error } => {
                     let Lane::Data(node) = lane else { continue };
                     self.cluster.forget(node);
                     for tag in tags {
@@ -337,7 +337,7 @@ impl Producer {
                     }
                     self.trouble();
                 }
-                Event::Reply { tag, reply, .. } => {
+                LaneEvent::Reply { tag, reply, .. } => {
                     let batches = self.requests.remove(&tag).unwrap_or_default();
                     match reply.read::<ProduceRequest<'_>>() {
                         Err(e) => self.complete(batches, |_| Err(e.clone())),

@@ -1,4 +1,4 @@
-//! What can be wrong with a batch.
+//! Errors of record batches.
 
 use crate::types::ErrorCode;
 

@@ -1,4 +1,4 @@
-//! Changes in place.
+//! Changes of a batch's header in place.
 
 use zerocopy::{FromBytes, IntoBytes};
 

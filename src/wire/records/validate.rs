@@ -17,10 +17,10 @@ use super::{
 };
 use crate::types::{ErrorCode, TopicConfig};
 
-/// What a topic, the request and the clock allow.
+/// The limits of the topic, the request and the clock.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// `max.message.bytes`: largest batch with its header, as compressed as it comes.
+    /// `max.message.bytes`: largest batch with its header, as it comes, compressed or not.
     pub max_message_bytes: usize,
     /// Version of the Produce request; zstd needs 7 (KIP-110).
     pub produce_version: i16,
@@ -201,7 +201,7 @@ fn check_shape(batch: &[u8], limits: &Limits) -> Result<BatchHeader, Refusal> {
     Ok(header)
 }
 
-/// What the header says of itself.
+/// Checks the header by itself.
 fn check_header(header: &BatchHeader) -> Result<(), Refusal> {
     header.compression().map_err(|e| (e.code(), e.to_string()))?;
     if header.last_offset_delta < 0 {

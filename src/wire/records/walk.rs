@@ -1,11 +1,11 @@
-//! Walks over records without keeping them: what validation and searches by time need.
+//! Walks over records without keeping them, for validation and searches by time.
 
 use std::ops::ControlFlow;
 
 use super::decompress::Decompressor;
 use super::{BatchHeader, Compression, RecordError, varint};
 
-/// What a walk sees of one record.
+/// One record, as a walk shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Walked {
     /// Offset - base offset of the batch.

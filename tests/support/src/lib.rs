@@ -1,8 +1,10 @@
 //! What Klamm's tests share: the binary, directories, ports, a broker's process, programs that run to
-//! their end or until they are interrupted, and waiting with a deadline.
+//! their end or until they are interrupted, waiting with a deadline, counted allocations, and the table of
+//! Kafka's messages.
 //!
 //! It knows nothing of the crate `klamm`: what it starts is the program.
 
+pub mod allocations;
 pub mod binary;
 pub mod broker;
 pub mod canned;

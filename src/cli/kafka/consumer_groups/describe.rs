@@ -50,7 +50,7 @@ pub fn list(groups: &[GroupListing], types: bool, states: bool) -> io::Result<()
     Ok(())
 }
 
-/// Says what is odd about the group's state; returns whether there is something to show.
+/// Prints a warning about the group's state, if it is unusual; returns whether there is something to show.
 fn notice(group: &GroupDescription) -> bool {
     let _ = io::stdout().lock().flush();
     // Who has closed the error output does not want to know.
@@ -213,7 +213,7 @@ pub fn state(group: &GroupDescription, address: &str, verbose: bool) -> io::Resu
     writeln!(out)
 }
 
-/// What became of offsets that were to be deleted.
+/// The outcome of deleting offsets.
 pub fn deleted_offsets(rows: &[(String, i32, String)]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let wide = width(15, rows.iter().map(|(topic, ..)| topic.as_str()));

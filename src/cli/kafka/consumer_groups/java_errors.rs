@@ -55,7 +55,7 @@ pub fn named(e: &ClientError) -> String {
     }
 }
 
-/// What a command failed due to.
+/// The cause of a failed command, in Java's words.
 pub fn execution(e: &ClientError) -> String {
     match e {
         ClientError::Refused { code, message, .. } => {

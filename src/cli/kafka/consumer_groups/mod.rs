@@ -143,9 +143,9 @@ pub fn run(args: &[String]) -> Result<(), ToolError> {
     }
 }
 
-/// What ends an action: an answer of the cluster, or anything else.
+/// Why an action ends early.
 pub enum Problem {
-    /// The cluster said no.
+    /// The cluster refused, or did not answer.
     Client(ClientError),
     /// Wrong usage, a file, the output.
     Tool(ToolError),

@@ -5,13 +5,13 @@ use super::super::options::Parsed;
 use super::super::time::{date_time_ms, duration_ms};
 use super::{Problem, chosen, say_error};
 use crate::cli::group_offsets::{self, Offsets, Target};
+use crate::client::clock::wall_ms;
 use crate::client::consumer::Partitions;
 use crate::client::groups;
 use crate::client::{ClientError, Cluster};
 use crate::types::ErrorCode;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 const SCENARIOS: [&str; 8] = [
     "to-offset",
@@ -138,9 +138,7 @@ fn target(parsed: &Parsed) -> Result<Target, Problem> {
     }
     if let Some(text) = parsed.value("by-duration")? {
         let ago = duration_ms(text).map_err(failed)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |d| d.as_millis() as i64);
-        return Ok(Target::Time((now - ago).max(0)));
+        return Ok(Target::Time((wall_ms() - ago).max(0)));
     }
     match () {
         () if parsed.has("to-earliest") => Ok(Target::Earliest),

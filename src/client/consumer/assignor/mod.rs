@@ -22,7 +22,7 @@ pub struct GroupMember {
     pub id: String,
     /// `group.instance.id` of a static member.
     pub instance_id: Option<String>,
-    /// What it told.
+    /// Its subscription.
     pub subscription: Subscription,
 }
 
@@ -37,7 +37,7 @@ impl GroupMember {
     }
 }
 
-/// A strategy.
+/// An assignment strategy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assignor {
     /// Each topic's partitions in runs, over the members that read it.
@@ -119,7 +119,7 @@ impl Assignor {
     }
 }
 
-/// Every member, with nothing yet.
+/// An assignment in which no member has a partition.
 fn nothing(members: &[&GroupMember]) -> BTreeMap<String, Partitions> {
     members.iter().map(|m| (m.id.clone(), Partitions::new())).collect()
 }
