@@ -385,7 +385,6 @@ impl Shard {
             tp,
             batch,
             header,
-            log_append_time: None,
         });
         let shard = self.clone();
         self.ask(

@@ -8,11 +8,11 @@ use crate::broker::api::data::{
 };
 use crate::broker::api::delete_records::new_start;
 use crate::controller::{Image, Topic};
-use crate::replica::{Append as Accepted, Partition};
+use crate::replica::{Append as Accepted, Partition, ProducerMemory};
 use crate::storage::engine::{Append, Engine, Event, Moments, Slot};
 use crate::storage::log::LogConfig;
 use crate::storage::reads::{ColdRead, Read, ReadError};
-use crate::types::{ErrorCode, TopicConfig, TopicId, TopicPartition};
+use crate::types::{ErrorCode, Now, TopicConfig, TopicId, TopicPartition};
 use slab::Slab;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -84,6 +84,10 @@ pub struct Logs {
     deferred: VecDeque<(Appends, u64, ReplyTo)>,
     /// Logs of deleted topics that are not gone yet.
     dropping: HashSet<TopicPartition>,
+    /// What idempotent producers take.
+    producers: ProducerMemory,
+    /// Where the look for silent producers goes on: the partition's place, and the producer's id.
+    next_producer: (usize, i64),
     shard: usize,
     shards: usize,
 }
@@ -101,6 +105,8 @@ impl Logs {
         shards: usize,
     ) -> Result<Self, String> {
         let mut parts: Vec<Option<Part>> = Vec::new();
+        // All that were there go on, whatever the limit is now.
+        let mut producers = ProducerMemory::new(usize::MAX);
         for (slot, tp) in engine.logs() {
             let Some(topic) = image.topic_by_id(tp.topic) else { continue };
             let Some(state) = topic.partitions.get(tp.partition as usize) else { continue };
@@ -109,6 +115,7 @@ impl Logs {
             let core =
                 Partition::restore(&snapshot, offsets.start, offsets.end, state.leader_epoch)
                     .map_err(|e| format!("{}-{}: {e}", topic.name, tp.partition))?;
+            producers.hold(core.producers().len());
             engine.configure(slot, &log_config(&topic.config));
             place(&mut parts, slot, Part::new(tp, core, topic));
         }
@@ -120,6 +127,8 @@ impl Logs {
             waiter_keys: HashMap::new(),
             deferred: VecDeque::new(),
             dropping: HashSet::new(),
+            producers,
+            next_producer: (0, 0),
             shard,
             shards,
         })
@@ -166,6 +175,7 @@ impl Logs {
             self.engine.drop_log(slot, token);
             self.dropping.insert(tp);
             let part = self.parts[slot.index()].take().expect("filtered");
+            self.producers.give(part.core.producers().len());
             // They ask again, and hear that the topic is gone.
             for key in part.waiters {
                 self.fire(key, out);
@@ -202,7 +212,7 @@ impl Logs {
         appends: Appends,
         arrived: u64,
         reply: ReplyTo,
-        now_ms: i64,
+        now: Now,
         out: &mut Outbox,
     ) {
         if self.engine.disk_is_full() {
@@ -211,14 +221,14 @@ impl Logs {
             let results = appends.appends.iter().map(full).collect();
             out.replies.push((reply, Reply::Appended(results, Trace::default())));
         } else if self.deferred.is_empty() && self.engine.admits() {
-            self.append_now(appends, arrived, reply, now_ms, out);
+            self.append_now(appends, arrived, reply, now, out);
         } else {
             self.deferred.push_back((appends, arrived, reply));
         }
     }
 
     /// Appends what had to wait, as far as there is room now.
-    pub fn retry(&mut self, now_ms: i64, out: &mut Outbox) {
+    pub fn retry(&mut self, now: Now, out: &mut Outbox) {
         while !self.deferred.is_empty() && (self.engine.admits() || self.engine.disk_is_full()) {
             let Some((appends, arrived, reply)) = self.deferred.pop_front() else { break };
             if self.engine.disk_is_full() {
@@ -229,7 +239,7 @@ impl Logs {
                     .collect();
                 out.replies.push((reply, Reply::Appended(results, Trace::default())));
             } else {
-                self.append_now(appends, arrived, reply, now_ms, out);
+                self.append_now(appends, arrived, reply, now, out);
             }
         }
     }
@@ -239,7 +249,7 @@ impl Logs {
         Appends { appends, routed }: Appends,
         arrived: u64,
         reply: ReplyTo,
-        now_ms: i64,
+        now: Now,
         out: &mut Outbox,
     ) {
         let results = Vec::with_capacity(appends.len());
@@ -247,7 +257,7 @@ impl Logs {
         // One more is left until all are started.
         let key = self.tasks.insert(Task::Append { left: 1, results, trace, reply });
         for append in appends {
-            let (result, waits) = self.append_one(append, key, now_ms);
+            let (result, waits) = self.append_one(append, key, now);
             let Task::Append { left, results, .. } = &mut self.tasks[key] else {
                 unreachable!("just inserted")
             };
@@ -258,8 +268,8 @@ impl Logs {
     }
 
     /// What to answer when it is durable, and whether that is still to come.
-    fn append_one(&mut self, append: AppendRequest, key: usize, now_ms: i64) -> (Appended, bool) {
-        let AppendRequest { index, tp, batch, header, log_append_time } = append;
+    fn append_one(&mut self, append: AppendRequest, key: usize, now: Now) -> (Appended, bool) {
+        let AppendRequest { index, tp, batch, header } = append;
         let Some(slot) = self.find(tp) else {
             return (Appended::failed(index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION), false);
         };
@@ -272,7 +282,7 @@ impl Logs {
             log_start_offset,
         };
         let start = part.core.log_start();
-        match part.core.append(now_ms, &header) {
+        match part.core.append(now, &header, &mut self.producers) {
             Err(error) => (Appended::failed(index, error), false),
             Ok(Accepted::Duplicate { base_offset, last_offset, log_append_time_ms }) => {
                 let time = if part.config.log_append_time { log_append_time_ms } else { -1 };
@@ -282,7 +292,7 @@ impl Logs {
                 }
                 (answer(base_offset, time, start), waits)
             }
-            Ok(Accepted::Accept { base_offset, last_offset }) => {
+            Ok(Accepted::Accept { base_offset, last_offset, log_append_time_ms }) => {
                 part.unacked.push_back((last_offset + 1, batch.len() as u32));
                 self.engine.append(
                     slot,
@@ -290,13 +300,13 @@ impl Logs {
                         base_offset,
                         last_offset,
                         leader_epoch: part.core.leader_epoch(),
-                        max_timestamp: header.max_timestamp,
-                        log_append_time,
+                        max_timestamp: log_append_time_ms.unwrap_or(header.max_timestamp),
+                        log_append_time: log_append_time_ms,
                         batch,
                         token: key as u64,
                     },
                 );
-                (answer(base_offset, log_append_time.unwrap_or(-1), start), true)
+                (answer(base_offset, log_append_time_ms.unwrap_or(-1), start), true)
             }
         }
     }
@@ -562,11 +572,44 @@ impl Logs {
         });
     }
 
-    /// Forgets producers that have been silent for so long.
-    pub fn expire_producers(&mut self, now_ms: i64, expiration_ms: i64) {
-        for part in self.parts.iter_mut().flatten() {
-            part.core.expire_producers(now_ms, expiration_ms);
+    /// Producers may take so many bytes; those that are there may take more.
+    pub fn limit_producers(&mut self, bytes: usize) {
+        self.producers.set_limit(bytes);
+    }
+
+    /// What producers take, and how many were refused.
+    pub fn producers(&self) -> &ProducerMemory {
+        &self.producers
+    }
+
+    /// Forgets producers that have been silent for so long, by the monotonic clock. Goes on where
+    /// the last call ended, and looks at no more than so many partitions and producers.
+    pub fn expire_producers(&mut self, now_ms: i64, expiration_ms: i64, mut looks: usize) {
+        let (mut place, mut from) = self.next_producer;
+        // Once round at most.
+        for _ in 0..=self.parts.len() {
+            if looks == 0 {
+                break;
+            }
+            looks -= 1;
+            let mut next = None;
+            if let Some(Some(part)) = self.parts.get_mut(place)
+                && !part.core.producers().is_empty()
+            {
+                let before = part.core.producers().len().min(looks);
+                let memory = &mut self.producers;
+                next = part.core.expire_producers(now_ms, expiration_ms, from, looks, memory);
+                looks -= before;
+            }
+            match next {
+                Some(id) => from = id,
+                None => (place, from) = (place + 1, 0),
+            }
+            if place >= self.parts.len() {
+                place = 0;
+            }
         }
+        self.next_producer = (place, from);
     }
 
     /// Nothing is under way for anybody.

@@ -67,12 +67,13 @@ pub fn begin(
                 .map_err(malformed)?;
         }
         ApiKey::FETCH => {
-            let max = image.broker_configs.number("fetch.max.bytes").unwrap_or(55 << 20);
-            // What is sent stays in memory until the client has taken it.
-            let left = shard.common.disk.budget().left() / 4;
-            let max = usize::try_from(max).unwrap_or(0).min(left);
+            let max_bytes = image.broker_configs.number("fetch.max.bytes").unwrap_or(55 << 20);
+            let limits = fetch::Limits {
+                max_bytes: usize::try_from(max_bytes).unwrap_or(0),
+                memory: shard.common.disk.budget().left() / 4,
+            };
             let mut sessions = shard.sessions.borrow_mut();
-            let plan = fetch::plan(&body, version, &mut sessions, &image, max, now_ms());
+            let plan = fetch::plan(&body, version, &mut sessions, &image, limits, now_ms());
             drop(sessions);
             let plan = plan.map_err(malformed)?;
             let run = fetch_all(shard.clone(), connection.clone(), header, plan);

@@ -20,6 +20,7 @@ use crate::storage::io::{Completion, Op, Submission};
 use crate::storage::reads::ColdRead;
 use crate::storage::ring::{Asker, Ring};
 use crate::storage::space::{RESERVE, Space, Verdict, judge};
+use crate::types::Now;
 use crate::wire::api_keys::ApiKey;
 use bytes::Bytes;
 use futures_lite::FutureExt;
@@ -30,11 +31,16 @@ use std::future::Future;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// Lines about slow requests in a second, of one shard.
 const SLOW_LINES: u32 = 10;
+
+/// Partitions and producers that are looked at in a second for producers that are to be forgotten:
+/// a millisecond or less, and a hundred thousand partitions in a minute.
+const EXPIRY_LOOKS: usize = 2_048;
 
 /// Figures of the whole process.
 #[derive(Debug, Default)]
@@ -160,6 +166,13 @@ pub fn now_ms() -> i64 {
     since.map_or(0, |it| it.as_millis() as i64)
 }
 
+/// The time by both clocks.
+pub fn now() -> Now {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    let monotonic_ms = BEGUN.get_or_init(Instant::now).elapsed().as_millis() as i64;
+    Now { wall_ms: now_ms(), monotonic_ms }
+}
+
 /// Processor time that this thread has used, ns.
 fn thread_cpu_ns() -> u64 {
     // SAFETY: all zeros is a valid `timespec`.
@@ -187,9 +200,10 @@ impl Shard {
         let Parts { id, common, image, logs, ring, ways, request_bytes, admin } = parts;
         let slots = image.broker_configs.number("max.incremental.fetch.session.cache.slots");
         let per_shard = usize::try_from(slots.unwrap_or(1000)).unwrap_or(0) / common.shards;
+        let seed = uuid::Uuid::new_v4().as_u64_pair().0;
         Rc::new(Self {
             id,
-            sessions: RefCell::new(Sessions::new(per_shard.max(1), id, common.shards)),
+            sessions: RefCell::new(Sessions::new(per_shard.max(1), id, common.shards, seed)),
             groups: Groups::new(&image.broker_configs),
             common,
             image: RefCell::new(image),
@@ -325,7 +339,8 @@ impl Shard {
             }
             let progressed = !completed.is_empty();
             let mut out = Outbox::default();
-            let now = now_ms();
+            let time = now();
+            let now = time.wall_ms;
             let submissions = {
                 let mut events = Vec::new();
                 let mut logs = self.logs.borrow_mut();
@@ -340,7 +355,7 @@ impl Shard {
                 for event in events {
                     logs.event(event, &mut out);
                 }
-                logs.retry(now, &mut out);
+                logs.retry(time, &mut out);
                 if logs.engine.wants_turn() {
                     logs.turn(now);
                 }
@@ -530,7 +545,7 @@ impl Shard {
                 }
                 let mut out = Outbox::default();
                 let arrived = self.mark.get();
-                self.logs.borrow_mut().append(appends, arrived, to, now_ms(), &mut out);
+                self.logs.borrow_mut().append(appends, arrived, to, now(), &mut out);
                 self.send_out(out);
                 self.kick();
             }
@@ -755,20 +770,18 @@ impl Shard {
 
     /// Once a second: retention, silent connections, space on the disk.
     pub async fn run_ticks(self: Rc<Self>) {
-        let mut ticks = 0u64;
         loop {
             glommio::timer::sleep(std::time::Duration::from_secs(1)).await;
-            ticks += 1;
-            let now = now_ms();
+            let time = now();
+            let now = time.wall_ms;
             self.look_at_space();
             {
                 let mut logs = self.logs.borrow_mut();
                 logs.engine.tick(now);
-                if ticks.is_multiple_of(60) {
-                    let expiration =
-                        self.image.borrow().broker_configs.number("producer.id.expiration.ms");
-                    logs.expire_producers(now, expiration.unwrap_or(86_400_000));
-                }
+                let expiration =
+                    self.image.borrow().broker_configs.number("producer.id.expiration.ms");
+                let expiration = expiration.unwrap_or(86_400_000);
+                logs.expire_producers(time.monotonic_ms, expiration, EXPIRY_LOOKS);
             }
             self.pump();
             let idle = self.image.borrow().broker_configs.number("connections.max.idle.ms");

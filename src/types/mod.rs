@@ -4,11 +4,13 @@ pub mod config_def;
 pub mod config_table;
 pub mod error;
 pub mod ids;
+pub mod now;
 pub mod rng;
 pub mod topic_config;
 pub mod topic_name;
 
 pub use error::ErrorCode;
 pub use ids::{TopicId, TopicPartition};
+pub use now::Now;
 pub use rng::Rng;
 pub use topic_config::{BrokerConfigs, TopicConfig};

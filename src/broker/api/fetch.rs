@@ -16,6 +16,15 @@ use bytes::Bytes;
 /// more than the copy.
 const SLICE_MIN: usize = 8 << 10;
 
+/// What a broker grants a Fetch request.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// `fetch.max.bytes`.
+    pub max_bytes: usize,
+    /// Bytes of memory that there are for the answer: what is sent stays until the client took it.
+    pub memory: usize,
+}
+
 /// A Fetch request that is under way.
 #[derive(Debug)]
 pub struct Plan {
@@ -26,6 +35,11 @@ pub struct Plan {
     committed: bool,
     /// An error for the whole answer.
     error: ErrorCode,
+    /// What the client waits for, and at most wants; as far as the broker's setting allows.
+    asked: (usize, usize),
+    /// There is no memory for records now: nothing is to be read before [`Plan::grant`] gives some,
+    /// or the time is over.
+    pub starved: bool,
     /// Answer as soon as there are so many bytes.
     pub min_bytes: usize,
     /// At most so many bytes, unless the first batch is larger.
@@ -34,13 +48,13 @@ pub struct Plan {
     pub max_wait_ms: u64,
 }
 
-/// Reads a request and takes it into its session. `fetch_max_bytes` is the broker's limit.
+/// Reads a request and takes it into its session.
 pub fn plan(
     body: &[u8],
     version: i16,
     sessions: &mut Sessions,
     image: &Image,
-    fetch_max_bytes: usize,
+    limits: Limits,
     now_ms: i64,
 ) -> Result<Plan, WireError> {
     let mut reader = Reader::new(body);
@@ -52,12 +66,16 @@ pub fn plan(
         refused: Vec::new(),
         committed: request.isolation_level == 1,
         error: ErrorCode::NONE,
-        min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
-        max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(fetch_max_bytes),
+        asked: (
+            usize::try_from(request.min_bytes).unwrap_or(0),
+            usize::try_from(request.max_bytes).unwrap_or(0).min(limits.max_bytes),
+        ),
+        starved: false,
+        min_bytes: 0,
+        max_bytes: 0,
         max_wait_ms: u64::try_from(request.max_wait_ms).unwrap_or(0),
     };
-    // A limit below what is waited for would never be met.
-    plan.min_bytes = plan.min_bytes.min(plan.max_bytes);
+    plan.grant(limits.memory);
     match sessions.begin(&request, version, now_ms) {
         Ok((context, wanted)) => {
             plan.refused = wanted.iter().map(|it| refusal(it, image)).collect();
@@ -83,6 +101,16 @@ fn refusal(wanted: &Wanted, image: &Image) -> ErrorCode {
 }
 
 impl Plan {
+    /// So much memory is there for the answer now. It bounds `min_bytes` too, since a limit below
+    /// what is waited for would never be met; but a client that waits for records is never answered
+    /// at once and without any because there is no memory for them: it would ask again at once.
+    pub fn grant(&mut self, memory: usize) {
+        let (min_bytes, max_bytes) = self.asked;
+        self.starved = memory == 0 && max_bytes > 0;
+        self.max_bytes = max_bytes.min(memory);
+        self.min_bytes = min_bytes.min(max_bytes).min(memory.max(1));
+    }
+
     /// What is to be read, in the order in which it is to be served.
     pub fn reads(&self, image: &Image) -> Vec<ReadRequest> {
         let readable = self.wanted.iter().zip(&self.refused).enumerate();
@@ -338,6 +366,8 @@ mod tests {
     use crate::wire::kafka::fetch_response::FetchResponse;
     use std::sync::Arc;
 
+    const LIMITS: Limits = Limits { max_bytes: 1 << 20, memory: 1 << 20 };
+
     fn image() -> Image {
         let mut image = Image::new("c", 1, Arc::default());
         let replicas: Arc<[i32]> = [1].into();
@@ -353,7 +383,7 @@ mod tests {
 
     fn fetch(version: i16, partitions: &[i32], results: &[(u32, usize)]) -> Vec<(i32, i16, usize)> {
         let image = image();
-        let mut sessions = Sessions::new(10, 0, 1);
+        let mut sessions = Sessions::new(10, 0, 1, 5);
         let partitions = partitions
             .iter()
             .map(|&partition| FetchPartition {
@@ -377,7 +407,7 @@ mod tests {
         };
         let mut w = Writer::new();
         request.encode(&mut w, version).unwrap();
-        let plan = plan(w.as_slice(), version, &mut sessions, &image, 1 << 20, 0).unwrap();
+        let plan = plan(w.as_slice(), version, &mut sessions, &image, LIMITS, 0).unwrap();
         let results: Vec<ReadResult> = plan
             .reads(&image)
             .iter()
@@ -432,7 +462,7 @@ mod tests {
     #[test]
     fn waits_for_enough() {
         let image = image();
-        let mut sessions = Sessions::new(10, 0, 1);
+        let mut sessions = Sessions::new(10, 0, 1, 5);
         let request = FetchRequest {
             max_wait_ms: 100,
             min_bytes: 10,
@@ -442,7 +472,7 @@ mod tests {
         };
         let mut w = Writer::new();
         request.encode(&mut w, 12).unwrap();
-        let plan = plan(w.as_slice(), 12, &mut sessions, &image, 1 << 20, 0).unwrap();
+        let plan = plan(w.as_slice(), 12, &mut sessions, &image, LIMITS, 0).unwrap();
         let result = |bytes, error| ReadResult {
             error,
             bytes,
@@ -456,5 +486,27 @@ mod tests {
         // What a limit cut counts as the limit.
         let cut = ReadResult { counted: 10, ..result(6, ErrorCode::NONE) };
         assert!(plan.is_satisfied(&[cut]));
+    }
+
+    #[test]
+    fn without_memory_it_waits() {
+        let request = FetchRequest {
+            max_wait_ms: 100,
+            min_bytes: 10,
+            max_bytes: 1000,
+            session_epoch: -1,
+            ..FetchRequest::default()
+        };
+        let mut w = Writer::new();
+        request.encode(&mut w, 12).unwrap();
+        let mut sessions = Sessions::new(10, 0, 1, 5);
+        let none = Limits { memory: 0, ..LIMITS };
+        let mut plan = plan(w.as_slice(), 12, &mut sessions, &image(), none, 0).unwrap();
+        let empty = ReadResult::failed(0, ErrorCode::NONE);
+        assert!(plan.starved && !plan.is_satisfied(std::slice::from_ref(&empty)));
+        plan.grant(5);
+        assert_eq!((plan.starved, plan.min_bytes, plan.max_bytes), (false, 5, 5));
+        plan.grant(1 << 30);
+        assert_eq!((plan.starved, plan.min_bytes, plan.max_bytes), (false, 10, 1000));
     }
 }
