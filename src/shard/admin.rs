@@ -57,8 +57,8 @@ impl Admin {
     pub fn serve(&self, shard: &Rc<Shard>, request: Request, to: ReplyTo) {
         let mut controller = self.controller.borrow_mut();
         let (reply, wait_for) = match request {
-            Request::Admin { api_key, version, body } => {
-                match execute(&mut controller, api_key, version, &body, &mut new_id) {
+            Request::Admin { api, version, body } => {
+                match execute(&mut controller, api, version, &body, &mut new_id) {
                     Ok(outcome) => (Reply::Admin(Ok(outcome.response)), outcome.wait_for),
                     Err(e) => (Reply::Admin(Err(e)), None),
                 }

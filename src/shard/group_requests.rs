@@ -8,6 +8,7 @@ use super::requests::{Answer, Header, respond};
 use super::router::{Reply, Request};
 use super::state::Shard;
 use super::sync::{Receiver, oneshot};
+use crate::broker::api::table::Groups;
 use crate::broker::api::{
     Response, delete_groups, describe_groups, find_coordinator, heartbeat, join_group, leave_group,
     list_groups, offset_commit, offset_delete, offset_fetch, sync_group,
@@ -15,7 +16,6 @@ use crate::broker::api::{
 use crate::group::{self, DeletedOffsets};
 use crate::types::ErrorCode;
 use crate::wire::WireError;
-use crate::wire::api_keys::ApiKey;
 use bytes::Bytes;
 use std::future::Future;
 use std::rc::Rc;
@@ -34,31 +34,13 @@ pub struct Asked<'a> {
     pub body: &'a Bytes,
 }
 
-/// Whether [`begin`] takes requests of this API.
-pub fn is_group(api: ApiKey) -> bool {
-    matches!(
-        api,
-        ApiKey::FIND_COORDINATOR
-            | ApiKey::JOIN_GROUP
-            | ApiKey::SYNC_GROUP
-            | ApiKey::HEARTBEAT
-            | ApiKey::LEAVE_GROUP
-            | ApiKey::OFFSET_COMMIT
-            | ApiKey::OFFSET_FETCH
-            | ApiKey::OFFSET_DELETE
-            | ApiKey::LIST_GROUPS
-            | ApiKey::DESCRIBE_GROUPS
-            | ApiKey::DELETE_GROUPS
-    )
-}
-
-/// Begins a request of one of the APIs of [`is_group`]. The coordinators are asked before this
+/// Begins a request. The coordinators are asked before this
 /// returns.
-pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
+pub fn begin(asked: &Asked<'_>, api: Groups, client_id: &str) -> Result<(), WireError> {
     let Asked { shard, connection, header, body, .. } = *asked;
     let (shard, version, image) = (shard.clone(), header.version, shard.image());
-    match header.api_key {
-        ApiKey::FIND_COORDINATOR => {
+    match api {
+        Groups::FindCoordinator => {
             let (body, found) = (body.clone(), find_coordinator::handle(body, version, &image)?);
             asked.respond(async move {
                 let mut found = found;
@@ -69,7 +51,7 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
                 Ok(Response::from_body(&header, found.response))
             });
         }
-        ApiKey::JOIN_GROUP => {
+        Groups::JoinGroup => {
             let uuid = uuid::Uuid::new_v4().to_string();
             let caller = join_group::Caller { client_id, host: connection.host(), uuid: &uuid };
             let request = group::Request::Join(join_group::plan(body, version, caller)?);
@@ -80,7 +62,7 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
                 join_group::response(&header, &it)
             });
         }
-        ApiKey::SYNC_GROUP => {
+        Groups::SyncGroup => {
             let plan = sync_group::plan(body, version)?;
             asked.respond(async move {
                 let request = match plan {
@@ -93,7 +75,7 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
                 sync_group::response(&header, &it)
             });
         }
-        ApiKey::HEARTBEAT => {
+        Groups::Heartbeat => {
             let request = group::Request::Heartbeat(heartbeat::plan(body, version)?);
             asked.respond(async move {
                 let group::Response::Heartbeat(it) = ask(&shard, request).await? else {
@@ -102,7 +84,7 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
                 heartbeat::response(&header, it)
             });
         }
-        ApiKey::LEAVE_GROUP => {
+        Groups::LeaveGroup => {
             let request = group::Request::Leave(leave_group::plan(body, version)?);
             asked.respond(async move {
                 let group::Response::Leave(it) = ask(&shard, request).await? else {
@@ -111,7 +93,7 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
                 leave_group::response(&header, &it)
             });
         }
-        ApiKey::OFFSET_COMMIT => {
+        Groups::OffsetCommit => {
             let mut plan = offset_commit::plan(body, version, &image)?;
             asked.respond(async move {
                 let Some(commit) = plan.commit.take() else { return plan.response(&header, None) };
@@ -123,7 +105,7 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
                 plan.response(&header, Some(&it))
             });
         }
-        ApiKey::OFFSET_DELETE => {
+        Groups::OffsetDelete => {
             let plan = offset_delete::plan(body, version, &image)?;
             asked.respond(async move {
                 if let Some(error) = plan.refused {
@@ -136,7 +118,7 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
                 plan.response(&header, &it)
             });
         }
-        ApiKey::OFFSET_FETCH => {
+        Groups::OffsetFetch => {
             let plan = offset_fetch::plan(body, version, &image)?;
             asked.respond(async move {
                 let requests = plan.fetches().map(|it| group::Request::FetchOffsets(it.clone()));
@@ -148,7 +130,7 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
                 plan.response(&header, fetched, &shard.image())
             });
         }
-        ApiKey::DESCRIBE_GROUPS => {
+        Groups::DescribeGroups => {
             let plan = describe_groups::plan(body, version)?;
             asked.respond(async move {
                 let requests = plan.groups.iter().map(|it| group::Request::Describe(it.clone()));
@@ -160,7 +142,7 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
                 plan.response(&header, &described)
             });
         }
-        ApiKey::DELETE_GROUPS => {
+        Groups::DeleteGroups => {
             let groups = delete_groups::plan(body, version)?;
             asked.respond(async move {
                 let ids: Vec<String> = groups.iter().map(|it| it.group_id.clone()).collect();
@@ -173,7 +155,7 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
                 delete_groups::response(&header, &deleted)
             });
         }
-        ApiKey::LIST_GROUPS => {
+        Groups::ListGroups => {
             let list = list_groups::plan(body, version)?;
             asked.respond(async move {
                 let all = 0..shard.common.shards;
@@ -190,7 +172,6 @@ pub fn begin(asked: &Asked<'_>, client_id: &str) -> Result<(), WireError> {
                 list_groups::response(&header, listed)
             });
         }
-        _ => unreachable!("`is_group` says which APIs"),
     }
     Ok(())
 }

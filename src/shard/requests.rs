@@ -9,13 +9,13 @@ use crate::broker::api::data::{
     EpochAnswer, EpochQuery, OffsetAnswer, OffsetQuery, ReadRequest, ReadResult, TrimRequest,
     Trimmed,
 };
+use crate::broker::api::table::{Api, Handler, Local, Owners};
 use crate::broker::api::{
-    Body, Response, admin, api_versions, delete_records, describe_cluster, describe_configs,
+    Body, Response, api_versions, delete_records, describe_cluster, describe_configs,
     describe_log_dirs, describe_topic_partitions, fetch, init_producer_id, list_config_resources,
-    list_offsets, metadata, offset_for_leader_epoch, produce,
+    list_offsets, metadata, offset_for_leader_epoch,
 };
 use crate::types::{ErrorCode, TopicPartition};
-use crate::wire::api_keys::{ApiKey, supported};
 use crate::wire::header::{RequestHeader, decode_request};
 use crate::wire::{Reader, WireError};
 use bytes::Bytes;
@@ -45,11 +45,9 @@ pub fn begin(
     let header = RequestHeader { client_id: None, ..decoded };
     let at = frame.len() - reader.remaining();
     let (api, version) = (header.api_key, header.version);
-    let known = supported(api).is_some_and(|(min, max)| (min..=max).contains(&version));
-    let refused = api == ApiKey::PRODUCE && version < produce::MIN_VERSION;
-    if api != ApiKey::API_VERSIONS && (!known || refused) {
+    let Some(served) = Api::find(api).filter(|it| it.serves(version)) else {
         return Err(Close::Refused(format!("{api} version {version} is not supported")));
-    }
+    };
     let body = frame.slice(at..);
     let malformed =
         |e: WireError| Close::Refused(format!("{api} version {version} that cannot be read: {e}"));
@@ -60,13 +58,15 @@ pub fn begin(
         result.map(|body| Response::from_body(&header, body)).map_err(malformed)
     };
     let image = shard.image();
-    match api {
-        ApiKey::API_VERSIONS => answer(api_versions::handle(&header, &body).map_err(malformed)?),
-        ApiKey::PRODUCE => {
+    match served.handler {
+        Handler::Local(Local::ApiVersions) => {
+            answer(api_versions::handle(&header, &body).map_err(malformed)?)
+        }
+        Handler::Produce => {
             super::produce::begin(shard, connection, header, &body, number, charges)
                 .map_err(malformed)?;
         }
-        ApiKey::FETCH => {
+        Handler::Fetch => {
             let max_bytes = image.broker_configs.number("fetch.max.bytes").unwrap_or(55 << 20);
             let limits = fetch::Limits {
                 max_bytes: usize::try_from(max_bytes).unwrap_or(0),
@@ -79,7 +79,7 @@ pub fn begin(
             let run = fetch_all(shard.clone(), connection.clone(), header, plan);
             respond(shard, connection, number, charges, run);
         }
-        ApiKey::METADATA => {
+        Handler::Metadata => {
             let found = metadata::handle(&body, version, &image).map_err(malformed)?;
             if found.create.is_empty() {
                 answer(Response::from_body(&header, found.response));
@@ -93,19 +93,19 @@ pub fn begin(
                 respond(shard, connection, number, charges, run);
             }
         }
-        ApiKey::LIST_OFFSETS => {
+        Handler::Owners(Owners::ListOffsets) => {
             let plan = list_offsets::plan(&body, version, &image).map_err(malformed)?;
             respond(shard, connection, number, charges, offsets(shard.clone(), header, body, plan));
         }
-        ApiKey::OFFSET_FOR_LEADER_EPOCH => {
+        Handler::Owners(Owners::OffsetForLeaderEpoch) => {
             let plan = offset_for_leader_epoch::plan(&body, version, &image).map_err(malformed)?;
             respond(shard, connection, number, charges, epochs(shard.clone(), header, body, plan));
         }
-        ApiKey::DELETE_RECORDS => {
+        Handler::Owners(Owners::DeleteRecords) => {
             let plan = delete_records::plan(&body, version, &image).map_err(malformed)?;
             respond(shard, connection, number, charges, trim(shard.clone(), header, body, plan));
         }
-        ApiKey::INIT_PRODUCER_ID => {
+        Handler::InitProducerId => {
             let error = init_producer_id::plan(&body, version).map_err(malformed)?;
             let shard_2 = shard.clone();
             let run = async move {
@@ -114,7 +114,7 @@ pub fn begin(
             };
             respond(shard, connection, number, charges, run);
         }
-        ApiKey::DESCRIBE_LOG_DIRS => {
+        Handler::DescribeLogDirs => {
             let shard_2 = shard.clone();
             let run = async move {
                 let calls: Vec<_> = (0..shard_2.common.shards)
@@ -131,25 +131,25 @@ pub fn begin(
             };
             respond(shard, connection, number, charges, run);
         }
-        ApiKey::DESCRIBE_CLUSTER => {
+        Handler::Local(Local::DescribeCluster) => {
             answer(with_body(describe_cluster::handle(&body, version, &image))?);
         }
-        ApiKey::DESCRIBE_CONFIGS => {
+        Handler::Local(Local::DescribeConfigs) => {
             answer(with_body(describe_configs::handle(&body, version, &image))?);
         }
-        ApiKey::DESCRIBE_TOPIC_PARTITIONS => {
+        Handler::Local(Local::DescribeTopicPartitions) => {
             answer(with_body(describe_topic_partitions::handle(&body, version, &image))?);
         }
-        ApiKey::LIST_CONFIG_RESOURCES => {
+        Handler::Local(Local::ListConfigResources) => {
             answer(with_body(list_config_resources::handle(&body, version, &image))?);
         }
-        _ if group_requests::is_group(api) => {
+        Handler::Groups(api) => {
             let client_id = decoded.client_id.unwrap_or_default();
             let asked = group_requests::Asked { shard, connection, header, number, body: &body };
-            group_requests::begin(&asked, client_id).map_err(malformed)?;
+            group_requests::begin(&asked, api, client_id).map_err(malformed)?;
         }
-        _ if admin::is_admin(api) => {
-            let call = shard.call(0, Request::Admin { api_key: api, version, body });
+        Handler::Controller(api) => {
+            let call = shard.call(0, Request::Admin { api, version, body });
             let run = async move {
                 match call.await {
                     Some(Reply::Admin(Ok(body))) => Ok(Response::from_body(&header, body)),
@@ -159,9 +159,6 @@ pub fn begin(
                 }
             };
             respond(shard, connection, number, charges, run);
-        }
-        _ => {
-            return Err(Close::Refused(format!("{api} is advertised and has no handler")));
         }
     }
     Ok(())

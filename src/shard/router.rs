@@ -6,12 +6,12 @@ use crate::broker::api::data::{
     AppendRequest, Appended, EpochAnswer, EpochQuery, LogSize, OffsetAnswer, OffsetQuery,
     ReadRequest, ReadResult, TrimRequest, Trimmed,
 };
+use crate::broker::api::table::Controller;
 use crate::controller::Image;
 use crate::group;
 use crate::storage::engine::Moments;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
 use crate::wire::WireError;
-use crate::wire::api_keys::ApiKey;
 use bytes::Bytes;
 use glommio::channels::shared_channel::{
     ConnectedReceiver, ConnectedSender, SharedReceiver, SharedSender, new_bounded,
@@ -52,7 +52,7 @@ pub enum Request {
     /// To shard 0: change the metadata.
     Admin {
         /// Which API.
-        api_key: ApiKey,
+        api: Controller,
         /// Its version.
         version: i16,
         /// The request's body.

@@ -122,6 +122,8 @@ pub struct Shard {
     flush: Event,
     /// The disk was full at the last look.
     told_full: Cell<bool>,
+    /// Batches of new producers that were refused until the last look.
+    told_refused: Cell<u64>,
     /// How far it is on its way out.
     pub phase: Cell<Phase>,
     /// Something has happened since this was looked at.
@@ -222,6 +224,7 @@ impl Shard {
             flushes: RefCell::default(),
             flush: Event::default(),
             told_full: Cell::new(false),
+            told_refused: Cell::new(0),
             phase: Cell::new(Phase::Serving),
             active: Cell::new(true),
             changed: Event::default(),
@@ -782,6 +785,16 @@ impl Shard {
                     self.image.borrow().broker_configs.number("producer.id.expiration.ms");
                 let expiration = expiration.unwrap_or(86_400_000);
                 logs.expire_producers(time.monotonic_ms, expiration, EXPIRY_LOOKS);
+                let refused = logs.producers().refused();
+                if refused > self.told_refused.replace(refused) {
+                    let bytes = logs.producers().used();
+                    tracing::warn!(
+                        shard = self.id,
+                        refused,
+                        bytes,
+                        "new idempotent producers are refused: their memory is used up"
+                    );
+                }
             }
             self.pump();
             let idle = self.image.borrow().broker_configs.number("connections.max.idle.ms");

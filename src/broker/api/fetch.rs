@@ -3,13 +3,14 @@
 
 use super::Response;
 use super::data::{ReadRequest, ReadResult};
+use super::decode;
 use super::fetch_session::{Answer, Context, Sessions, TopicKey, Wanted};
 use super::response::begin;
 use crate::controller::Image;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::fetch_request::FetchRequest;
-use crate::wire::{Reader, WireError, Writer};
+use crate::wire::{WireError, Writer};
 use bytes::Bytes;
 
 /// Slices shorter than this are copied into the answer's head: an entry of a vectored send costs
@@ -57,9 +58,7 @@ pub fn plan(
     limits: Limits,
     now_ms: i64,
 ) -> Result<Plan, WireError> {
-    let mut reader = Reader::new(body);
-    let request = FetchRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| FetchRequest::decode(r, version))?;
     let mut plan = Plan {
         context: Context::Sessionless,
         wanted: Vec::new(),
@@ -360,6 +359,7 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Reader;
     use crate::wire::api_keys::ApiKey;
     use crate::wire::header::decode_response;
     use crate::wire::kafka::fetch_request::{FetchPartition, FetchTopic};

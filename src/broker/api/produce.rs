@@ -2,21 +2,19 @@
 
 use super::Response;
 use super::data::{AppendRequest, Appended};
+use super::decode;
 use crate::controller::{self, Image};
 use crate::types::topic_name::is_internal;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::produce_request::ProduceRequest;
 use crate::wire::kafka::produce_response::{
     LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
 };
 use crate::wire::records::{Limits, Rewrite, set_max_timestamp, validate_produce};
-use crate::wire::{Reader, WireError};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
-
-/// Versions below this are refused, although they are advertised (KAFKA-18659).
-pub const MIN_VERSION: i16 = 3;
 
 /// A topic of the answer.
 #[derive(Debug)]
@@ -60,9 +58,7 @@ pub fn plan(
     image: &Image,
     settings: Settings,
 ) -> Result<(Plan, Vec<AppendRequest>), WireError> {
-    let mut reader = Reader::new(body);
-    let request = ProduceRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| ProduceRequest::decode(r, version))?;
     let mut plan = Plan { acks: request.acks, topics: Vec::new(), outcomes: Vec::new() };
     let mut appends = Vec::new();
     for data in &request.topic_data {
@@ -224,6 +220,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Reader;
     use crate::wire::Writer;
     use crate::wire::api_keys::ApiKey;
     use crate::wire::kafka::produce_request::{PartitionProduceData, TopicProduceData};
