@@ -5,7 +5,7 @@ use super::figures::{GroupFigures, OffsetFigures};
 use super::group_log::{Action, Bounds, GroupLog, Place};
 use super::logs::ReplyTo;
 use super::router::{Appends, Reply, Request};
-use super::state::{Phase, Shard, now_ms};
+use super::state::{Phase, Shard, now};
 use super::sync::Event;
 use crate::broker::api::data::{AppendRequest, ReadRequest, TrimRequest};
 use crate::controller::Image;
@@ -21,7 +21,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The most that a record needs beside its key and its value: lengths, deltas, counts.
 const RECORD_OVERHEAD: usize = 32;
@@ -51,8 +51,6 @@ pub struct Groups {
     bounds: Bounds,
     /// Coordinators made so far.
     made: Cell<u64>,
-    /// When this was made: by the clock on the wall, ms, and by the one that nobody sets.
-    begun: (i64, Instant),
 }
 
 fn settings_of(configs: &BrokerConfigs) -> Settings {
@@ -134,15 +132,7 @@ impl Groups {
             load_bytes: usize::try_from(load_bytes).unwrap_or(5 << 20),
             bounds: Bounds::default(),
             made: Cell::new(0),
-            begun: (now_ms(), Instant::now()),
         }
-    }
-
-    /// The time, ms since 1970, which runs on evenly when the clock is set: sessions are measured by
-    /// it.
-    fn now_ms(&self) -> i64 {
-        let (wall_ms, since) = self.begun;
-        wall_ms + since.elapsed().as_millis() as i64
     }
 
     /// A log to be loaded. No two count their appends alike: what one has under way may end when
@@ -181,7 +171,7 @@ impl Shard {
             let Some(topic) = before.topic_by_id(id) else { continue };
             for tp in self.group_logs() {
                 self.step(tp, |log, out| {
-                    log.topic_deleted(self.groups.now_ms(), &topic.name, id, out);
+                    log.topic_deleted(now(), &topic.name, id, out);
                 });
             }
         }
@@ -249,7 +239,7 @@ impl Shard {
         let image = self.image();
         let mut out = Vec::new();
         if let Some(log) = self.groups.logs.borrow_mut().get_mut(&tp) {
-            log.loaded(self.groups.now_ms(), &image, &mut out);
+            log.loaded(now(), &image, &mut out);
         }
         self.act(tp, out);
     }
@@ -317,14 +307,14 @@ impl Shard {
         self.groups.next_ticket.set(ticket + 1);
         let waiting = Waiting { to, tp, on_others, refused };
         self.groups.waiting.borrow_mut().insert(ticket, waiting);
-        self.step(tp, |log, out| log.request(self.groups.now_ms(), ticket, request, out));
+        self.step(tp, |log, out| log.request(now(), ticket, request, out));
     }
 
     /// The groups of all coordinators here.
     pub fn list_groups(&self, list: &List) -> Result<Vec<group::Listed>, ErrorCode> {
         let mut listed = Vec::new();
         for log in self.groups.logs.borrow_mut().values_mut() {
-            listed.extend(log.list(self.groups.now_ms(), list)?);
+            listed.extend(log.list(now(), list)?);
         }
         Ok(listed)
     }
@@ -372,7 +362,7 @@ impl Shard {
         let image = self.image();
         let max_bytes = image.topic_by_id(tp.topic).map(|it| it.config.max_message_bytes as usize);
         let batches = match max_bytes {
-            Some(max_bytes) => to_batches(records, max_bytes, self.groups.now_ms()),
+            Some(max_bytes) => to_batches(records, max_bytes, now().wall_ms),
             None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
         };
         let batches = match batches {
@@ -406,7 +396,7 @@ impl Shard {
         append: u64,
         result: Result<Place, ErrorCode>,
     ) {
-        self.step(tp, |log, out| log.appended(self.groups.now_ms(), append, result, out));
+        self.step(tp, |log, out| log.appended(now(), append, result, out));
     }
 
     fn trim_group(self: &Rc<Self>, tp: TopicPartition, offset: i64) {
@@ -417,7 +407,7 @@ impl Shard {
             let error = results.first().map_or(ErrorCode::UNKNOWN_SERVER_ERROR, |it| it.error);
             let result = if error.is_err() { Err(error) } else { Ok(()) };
             tracing::debug!(partition = tp.partition, ?result, "groups rewritten");
-            shard.step(tp, |log, out| log.trimmed(shard.groups.now_ms(), result, out));
+            shard.step(tp, |log, out| log.trimmed(now(), result, out));
         });
     }
 
@@ -429,7 +419,7 @@ impl Shard {
         loop {
             let next = groups.next_deadline().unwrap_or(i64::MAX);
             groups.armed_ms.set(next);
-            let left = next.saturating_sub(groups.now_ms());
+            let left = next.saturating_sub(now().monotonic_ms);
             if left > 0 {
                 let earlier = groups.rearm.until(|| groups.armed_ms.get() == i64::MIN);
                 // Not even a month: a timer of thousands of years is no timer.
@@ -442,7 +432,7 @@ impl Shard {
                 if self.phase.get() != Phase::Serving {
                     return;
                 }
-                self.step(tp, |log, out| log.tick(self.groups.now_ms(), out));
+                self.step(tp, |log, out| log.tick(now(), out));
             }
             glommio::yield_if_needed().await;
         }
@@ -452,7 +442,7 @@ impl Shard {
     pub fn drain_groups(self: &Rc<Self>) {
         self.refuse_groups(|it| it.on_others);
         for tp in self.group_logs() {
-            self.step(tp, |log, out| log.stop_rewriting(self.groups.now_ms(), out));
+            self.step(tp, |log, out| log.stop_rewriting(now(), out));
         }
     }
 

@@ -177,6 +177,7 @@ mod tests {
                     ("retention.ms", Some("5000"), 1),
                     ("log.retention.ms", Some("7000"), 2),
                     ("log.retention.ms", Some("8000"), 3),
+                    ("log.retention.hours", Some("168"), 5),
                 ]
             );
             let flush = find("flush.messages");
