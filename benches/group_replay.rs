@@ -6,7 +6,7 @@ use std::time::Instant;
 use klamm::group::{
     Commit, CommitOffset, CommitTopic, Coordinator, Effect, Record, Request, Settings,
 };
-use klamm::types::TopicId;
+use klamm::types::{Now, TopicId};
 
 const COMMITS: usize = 1_000_000;
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -35,11 +35,11 @@ fn records(groups: usize) -> Vec<Record> {
             };
             let group_id = format!("group-of-a-service-{group:06}");
             let commit = Commit { group_id, topics: vec![topic], ..Commit::default() };
-            coordinator.request(NOW_MS, 1, Request::Commit(commit), &mut out);
+            coordinator.request(Now::at(NOW_MS), 1, Request::Commit(commit), &mut out);
             for effect in std::mem::take(&mut out) {
                 if let Effect::Append { write, records: new } = effect {
                     records.extend(new);
-                    coordinator.written(NOW_MS, write, Ok(()), &mut out);
+                    coordinator.written(Now::at(NOW_MS), write, Ok(()), &mut out);
                 }
             }
             out.clear();
@@ -74,7 +74,7 @@ fn main() {
         }
         let (replayed, replayed_cpu_ms) = (begun.elapsed(), cpu_ms() - begun_cpu_ms);
         let mut out = Vec::new();
-        coordinator.start(NOW_MS, &mut out);
+        coordinator.start(Now::at(NOW_MS), &mut out);
         let memory = resident().saturating_sub(before) / (1 << 20);
         let begun = Instant::now();
         let live = coordinator.live_state().len();

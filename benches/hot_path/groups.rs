@@ -5,7 +5,7 @@ use bytes::Bytes;
 use klamm::group::{
     Assignment, Coordinator, Effect, Heartbeat, Join, Protocol, Request, Response, Settings, Sync,
 };
-use klamm::types::ErrorCode;
+use klamm::types::{ErrorCode, Now};
 use std::hint::black_box;
 
 struct Heartbeats {
@@ -26,17 +26,17 @@ fn answers(
     let (mut out, mut left) = (Vec::new(), requests.len());
     let mut answers: Vec<Option<Response>> = requests.iter().map(|_| None).collect();
     for (ticket, request) in requests.into_iter().enumerate() {
-        coordinator.request(*now_ms, ticket as u64, request, &mut out);
+        coordinator.request(Now::at(*now_ms), ticket as u64, request, &mut out);
     }
     while left > 0 {
         if out.is_empty() {
             *now_ms = coordinator.next_deadline().expect("something to wait for").max(*now_ms);
-            coordinator.tick(*now_ms, &mut out);
+            coordinator.tick(Now::at(*now_ms), &mut out);
         }
         for effect in std::mem::take(&mut out) {
             match effect {
                 Effect::Append { write, .. } => {
-                    coordinator.written(*now_ms, write, Ok(()), &mut out);
+                    coordinator.written(Now::at(*now_ms), write, Ok(()), &mut out);
                 }
                 Effect::Reply { ticket, response } => {
                     answers[ticket as usize] = Some(response);
@@ -53,7 +53,7 @@ fn answers(
 pub fn heartbeat(groups: usize, members: usize) -> Box<dyn Case> {
     let mut coordinator = Coordinator::new(Settings::default());
     let mut now_ms = NOW_MS;
-    coordinator.start(now_ms, &mut Vec::new());
+    coordinator.start(Now::at(now_ms), &mut Vec::new());
     let mut all = Vec::new();
     let of = |i: usize| format!("group-of-a-service-{:06}", i / members);
     let joins = (0..groups * members).map(|i| {
@@ -115,7 +115,7 @@ impl Case for Heartbeats {
         for request in self.requests.drain(..runs) {
             self.now_ms += 3;
             let request = Request::Heartbeat(request);
-            self.coordinator.request(self.now_ms, 1, request, &mut self.out);
+            self.coordinator.request(Now::at(self.now_ms), 1, request, &mut self.out);
             let Some(Effect::Reply { response: Response::Heartbeat(beat), .. }) = self.out.pop()
             else {
                 panic!("a heartbeat is answered at once");

@@ -147,6 +147,8 @@ fn read(index: u32, slice: &Bytes) -> ReadResult {
     }
 }
 
+const FETCH_LIMITS: fetch::Limits = fetch::Limits { max_bytes: 55 << 20, memory: 1 << 30 };
+
 struct FetchLayout {
     body: Vec<u8>,
     image: Image,
@@ -161,7 +163,7 @@ pub fn fetch_layout(partitions: usize, bytes: usize) -> Box<dyn Case> {
     Box::new(FetchLayout {
         body: fetch_body(partitions, 0, -1),
         image: image(partitions),
-        sessions: Sessions::new(1_000, 0, 1),
+        sessions: Sessions::new(1_000, 0, 1, 5),
         slice: batch(1, bytes),
         partitions: partitions as u32,
         ready: Vec::new(),
@@ -173,7 +175,7 @@ impl Case for FetchLayout {
         self.ready.clear();
         for _ in 0..runs {
             let (sessions, image) = (&mut self.sessions, &self.image);
-            let plan = fetch::plan(&self.body, VERSION, sessions, image, 55 << 20, NOW_MS);
+            let plan = fetch::plan(&self.body, VERSION, sessions, image, FETCH_LIMITS, NOW_MS);
             let results = (0..self.partitions).map(|index| read(index, &self.slice)).collect();
             self.ready.push((plan.expect("a sound request"), results));
         }
@@ -202,7 +204,7 @@ struct FetchSession {
 impl FetchSession {
     fn fetch(&mut self, body: &[u8]) -> klamm::broker::api::Response {
         let (sessions, image) = (&mut self.sessions, &self.image);
-        let plan = fetch::plan(body, VERSION, sessions, image, 55 << 20, NOW_MS);
+        let plan = fetch::plan(body, VERSION, sessions, image, FETCH_LIMITS, NOW_MS);
         let plan = plan.expect("a sound request");
         let reads = plan.reads(image);
         assert_eq!(reads.len(), self.partitions);
@@ -218,7 +220,7 @@ pub fn fetch_session(partitions: usize, bytes: usize) -> Box<dyn Case> {
     let mut case = FetchSession {
         bodies: Vec::new(),
         image: image(partitions),
-        sessions: Sessions::new(1_000, 0, 1),
+        sessions: Sessions::new(1_000, 0, 1, 5),
         id: 0,
         next_epoch: 1,
         slice: batch(1, bytes),

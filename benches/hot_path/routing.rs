@@ -24,7 +24,6 @@ fn append(partition: i32) -> AppendRequest {
         tp: TopicPartition { topic: TopicId([7; 16]), partition },
         header: BatchHeader::parse(&batch).expect("a batch"),
         batch,
-        log_append_time: None,
     }
 }
 

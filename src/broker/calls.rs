@@ -12,13 +12,13 @@ use crate::broker::api::data::{
     AppendRequest, Appended, EpochAnswer, EpochQuery, LogSize, OffsetAnswer, OffsetQuery,
     ReadRequest, ReadResult, TrimRequest, Trimmed,
 };
+use crate::broker::api::table::Controller;
 use crate::broker::api::{Body, Response};
 use crate::controller::Image;
 use crate::group;
 use crate::storage::engine::Moments;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
 use crate::wire::WireError;
-use crate::wire::api_keys::ApiKey;
 use bytes::Bytes;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -171,7 +171,7 @@ pub struct ApplyImage(pub Arc<Image>);
 /// To shard 0: change the metadata. Answered when every shard has applied the change.
 pub struct ChangeMetadata {
     /// By which API.
-    pub api_key: ApiKey,
+    pub api: Controller,
     /// Its version.
     pub version: i16,
     /// The request's body.

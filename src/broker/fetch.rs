@@ -16,9 +16,6 @@ use bytes::Bytes;
 use futures_lite::FutureExt;
 use std::rc::Rc;
 
-/// Where less of the memory budget than one part in so many is left, a fetch waits before it reads:
-/// an answer without records would only make its client ask again at once.
-const BUDGET_SHARE_MIN: usize = 64;
 /// While it waits for memory, a fetch looks again after so long, ms: the budget is shared by all
 /// threads of the process, and tells nobody when it grows.
 const BUDGET_LOOK_MS: i64 = 10;
@@ -31,7 +28,8 @@ pub fn begin(
     body: Bytes,
 ) -> Result<(), WireError> {
     let session = fetch::session_id(&body, header.version);
-    let owner = session.map_or(state.id, |id| fetch_session::owner_of(id, state.shards));
+    let owner = session.and_then(|id| fetch_session::owner_of(id, state.shards));
+    let owner = owner.unwrap_or(state.id);
     if owner == state.id {
         let plan = plan(state, header, &body)?;
         // The plan owns what it has read, and may wait long.
@@ -73,10 +71,16 @@ pub fn begin(
 fn plan(state: &State, header: Header, body: &Bytes) -> Result<Plan, WireError> {
     let image = state.image();
     let max = image.broker_configs.number("fetch.max.bytes").unwrap_or(55 << 20);
-    // What is sent stays in memory until the client has taken it.
-    let max = usize::try_from(max).unwrap_or(0).min(state.budget.limit() / 4);
+    let limits =
+        fetch::Limits { max_bytes: usize::try_from(max).unwrap_or(0), memory: memory(state) };
     let mut sessions = state.sessions.borrow_mut();
-    fetch::plan(body, header.version, &mut sessions, &image, max, state.monotonic_ms())
+    fetch::plan(body, header.version, &mut sessions, &image, limits, state.monotonic_ms())
+}
+
+/// What the memory budget has for one answer: what is sent stays in memory until the client has taken
+/// it.
+fn memory(state: &State) -> usize {
+    state.budget.left() / 4
 }
 
 /// Reads until there is enough, or no time left.
@@ -94,10 +98,12 @@ async fn run(
             && state.phase.get() == Phase::Serving
             && !wait.over.is_raised()
     };
-    while in_time() && state.budget.left() < state.budget.limit() / BUDGET_SHARE_MIN {
+    let mut plan = plan;
+    while plan.starved && in_time() {
         wait.over.raised().or(state.sleep(BUDGET_LOOK_MS)).await;
+        plan.grant(memory(&state));
     }
-    let max_bytes = plan.max_bytes.min(state.budget.left() / 4);
+    let max_bytes = plan.max_bytes;
     let results = loop {
         wait.more.lower();
         let image = state.image();

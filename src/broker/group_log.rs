@@ -13,7 +13,7 @@ use crate::group::{
     Coordinator, Effect, Heartbeaten, List, Listed, Record, RecordError, Request, Response,
     Settings, Ticket,
 };
-use crate::types::{ErrorCode, TopicId};
+use crate::types::{ErrorCode, Now, TopicId};
 use std::collections::VecDeque;
 
 /// How long a log may become.
@@ -182,9 +182,9 @@ impl GroupLog {
     }
 
     /// All of the log is loaded.
-    pub fn loaded(&mut self, now_ms: i64, image: &Image, out: &mut Vec<Action>) {
+    pub fn loaded(&mut self, now: Now, image: &Image, out: &mut Vec<Action>) {
         self.phase = Phase::Serving;
-        self.core.start(now_ms, &mut self.effects);
+        self.core.start(now, &mut self.effects);
         // Topics that went while nobody could note it.
         let gone = self
             .core
@@ -192,9 +192,9 @@ impl GroupLog {
             .filter(|(_, id)| *id != TopicId::ZERO && image.topic_by_id(*id).is_none());
         let gone: Vec<(String, TopicId)> = gone.map(|(name, id)| (name.to_owned(), id)).collect();
         for (name, id) in gone {
-            self.core.topic_deleted(now_ms, &name, id, &mut self.effects);
+            self.core.topic_deleted(now, &name, id, &mut self.effects);
         }
-        self.advance(now_ms, out);
+        self.advance(now, out);
     }
 
     /// The log cannot be loaded; requests are refused from now on.
@@ -214,13 +214,7 @@ impl GroupLog {
     // ---- Serving ----
 
     /// Takes a request.
-    pub fn request(
-        &mut self,
-        now_ms: i64,
-        ticket: Ticket,
-        request: Request,
-        out: &mut Vec<Action>,
-    ) {
+    pub fn request(&mut self, now: Now, ticket: Ticket, request: Request, out: &mut Vec<Action>) {
         if let Some(error) = self.refusal() {
             let response = match &request {
                 // Nobody knows yet whether the member is there: as Kafka, let it live.
@@ -234,20 +228,20 @@ impl GroupLog {
         }
         // A description needs no order.
         if self.is_serving() || matches!(request, Request::Describe(_)) {
-            self.core.request(now_ms, ticket, request, &mut self.effects);
+            self.core.request(now, ticket, request, &mut self.effects);
         } else {
             self.held.push_back(Held::Request(ticket, request));
         }
-        self.advance(now_ms, out);
+        self.advance(now, out);
     }
 
     /// The groups.
-    pub fn list(&mut self, now_ms: i64, list: &List) -> Result<Vec<Listed>, ErrorCode> {
+    pub fn list(&mut self, now: Now, list: &List) -> Result<Vec<Listed>, ErrorCode> {
         if let Some(error) = self.refusal() {
             return Err(error);
         }
         let mut effects = Vec::new();
-        self.core.request(now_ms, 0, Request::List(list.clone()), &mut effects);
+        self.core.request(now, 0, Request::List(list.clone()), &mut effects);
         let mut listed = Vec::new();
         for effect in effects {
             if let Effect::Reply { response: Response::List(groups), .. } = effect {
@@ -258,28 +252,28 @@ impl GroupLog {
     }
 
     /// A topic is gone.
-    pub fn topic_deleted(&mut self, now_ms: i64, name: &str, id: TopicId, out: &mut Vec<Action>) {
+    pub fn topic_deleted(&mut self, now: Now, name: &str, id: TopicId, out: &mut Vec<Action>) {
         // What is loading looks itself, at the end.
         if self.phase != Phase::Serving {
             return;
         }
         if self.is_serving() {
-            self.core.topic_deleted(now_ms, name, id, &mut self.effects);
+            self.core.topic_deleted(now, name, id, &mut self.effects);
         } else {
             self.held.push_back(Held::TopicDeleted(name.to_owned(), id));
         }
-        self.advance(now_ms, out);
+        self.advance(now, out);
     }
 
     /// Does what is due.
-    pub fn tick(&mut self, now_ms: i64, out: &mut Vec<Action>) {
-        if self.next_deadline().is_some_and(|at| at <= now_ms) {
-            self.core.tick(now_ms, &mut self.effects);
-            self.advance(now_ms, out);
+    pub fn tick(&mut self, now: Now, out: &mut Vec<Action>) {
+        if self.next_deadline().is_some_and(|at| at <= now.monotonic_ms) {
+            self.core.tick(now, &mut self.effects);
+            self.advance(now, out);
         }
     }
 
-    /// When [`tick`](Self::tick) has something to do.
+    /// When [`tick`](Self::tick) has something to do, by the monotonic clock.
     pub fn next_deadline(&self) -> Option<i64> {
         let ticks = self.phase == Phase::Serving && self.is_serving();
         self.core.next_deadline().filter(|_| ticks)
@@ -293,7 +287,7 @@ impl GroupLog {
     /// An append is durable, or failed.
     pub fn appended(
         &mut self,
-        now_ms: i64,
+        now: Now,
         append: u64,
         result: Result<Place, ErrorCode>,
         out: &mut Vec<Action>,
@@ -311,35 +305,35 @@ impl GroupLog {
             match purpose {
                 Purpose::Write(write) => {
                     let result = result.map(|_| ());
-                    self.core.written(now_ms, write, result, &mut self.effects);
+                    self.core.written(now, write, result, &mut self.effects);
                 }
                 Purpose::State => self.state_appended(result),
             }
         }
-        self.advance(now_ms, out);
+        self.advance(now, out);
     }
 
     /// The log's start moved, or could not.
-    pub fn trimmed(&mut self, now_ms: i64, result: Result<(), ErrorCode>, out: &mut Vec<Action>) {
+    pub fn trimmed(&mut self, now: Now, result: Result<(), ErrorCode>, out: &mut Vec<Action>) {
         if let Rewrite::Trimming { bytes } = self.rewrite {
             match result {
                 Ok(()) => self.bytes = bytes,
-                Err(_) => self.rewrite_from_ms = now_ms + self.bounds.pause_ms,
+                Err(_) => self.rewrite_from_ms = now.monotonic_ms + self.bounds.pause_ms,
             }
             self.rewrite = Rewrite::No;
         }
-        self.advance(now_ms, out);
+        self.advance(now, out);
     }
 
     /// Gives up a rewrite that is under way, and begins no other: the broker is about to end.
-    pub fn stop_rewriting(&mut self, now_ms: i64, out: &mut Vec<Action>) {
+    pub fn stop_rewriting(&mut self, now: Now, out: &mut Vec<Action>) {
         self.rewrite_from_ms = i64::MAX;
         match &mut self.rewrite {
             Rewrite::Settling => self.rewrite = Rewrite::No,
             Rewrite::Writing { failed, .. } => *failed = true,
             Rewrite::No | Rewrite::Trimming { .. } => {}
         }
-        self.advance(now_ms, out);
+        self.advance(now, out);
     }
 
     // ---- Rewriting ----
@@ -349,10 +343,10 @@ impl GroupLog {
         matches!(self.rewrite, Rewrite::No)
     }
 
-    fn is_due(&self, now_ms: i64) -> bool {
+    fn is_due(&self, now: Now) -> bool {
         self.phase == Phase::Serving
             && self.bytes > self.bounds.bytes_min
-            && now_ms >= self.rewrite_from_ms
+            && now.monotonic_ms >= self.rewrite_from_ms
             && self.bytes > self.bounds.live_times.saturating_mul(self.core.live_bytes())
     }
 
@@ -370,7 +364,7 @@ impl GroupLog {
 
     /// Turns what the coordinator wants into actions, and does the next step of a rewrite, until
     /// there is none.
-    fn advance(&mut self, now_ms: i64, out: &mut Vec<Action>) {
+    fn advance(&mut self, now: Now, out: &mut Vec<Action>) {
         loop {
             for effect in std::mem::take(&mut self.effects) {
                 match effect {
@@ -384,16 +378,16 @@ impl GroupLog {
             }
             match &mut self.rewrite {
                 Rewrite::No => {
-                    if self.is_due(now_ms) {
+                    if self.is_due(now) {
                         self.rewrite = Rewrite::Settling;
                         continue;
                     }
                     match self.held.pop_front() {
                         Some(Held::Request(ticket, request)) => {
-                            self.core.request(now_ms, ticket, request, &mut self.effects);
+                            self.core.request(now, ticket, request, &mut self.effects);
                         }
                         Some(Held::TopicDeleted(name, id)) => {
-                            self.core.topic_deleted(now_ms, &name, id, &mut self.effects);
+                            self.core.topic_deleted(now, &name, id, &mut self.effects);
                         }
                         None if self.effects.is_empty() => return,
                         None => {}
@@ -411,7 +405,7 @@ impl GroupLog {
                         if self.appends.is_empty() {
                             self.rewrite_from_ms = self
                                 .rewrite_from_ms
-                                .max(now_ms.saturating_add(self.bounds.pause_ms));
+                                .max(now.monotonic_ms.saturating_add(self.bounds.pause_ms));
                             self.rewrite = Rewrite::No;
                             continue;
                         }

@@ -6,7 +6,7 @@ use crate::group::{
     Commit, CommitOffset, CommitTopic, FetchOffsets, FetchTopic, Heartbeat, Join, List, Record,
     Request, Response, Settings, Ticket,
 };
-use crate::types::{ErrorCode, Rng, TopicId};
+use crate::types::{ErrorCode, Now, Rng, TopicId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ impl World {
             self.log.loaded_batch(bytes(std::slice::from_ref(it)));
         }
         let mut out = Vec::new();
-        self.log.loaded(self.now_ms, &image(), &mut out);
+        self.log.loaded(Now::at(self.now_ms), &image(), &mut out);
         self.take(out, false);
     }
 
@@ -114,7 +114,7 @@ impl World {
         let ticket = self.next as Ticket;
         self.tickets.insert(ticket, (key, self.next));
         let mut out = Vec::new();
-        self.log.request(self.now_ms, ticket, commit(key, self.next), &mut out);
+        self.log.request(Now::at(self.now_ms), ticket, commit(key, self.next), &mut out);
         self.take(out, fail);
     }
 
@@ -126,7 +126,7 @@ impl World {
         let place = Place { base_offset, bytes: bytes(&records) };
         let result = if failed { Err(ErrorCode::KAFKA_STORAGE_ERROR) } else { Ok(place) };
         let mut out = Vec::new();
-        self.log.appended(self.now_ms, append, result, &mut out);
+        self.log.appended(Now::at(self.now_ms), append, result, &mut out);
         self.take(out, fail);
     }
 
@@ -146,7 +146,7 @@ impl World {
             result = Ok(());
         }
         let mut out = Vec::new();
-        self.log.trimmed(self.now_ms, result, &mut out);
+        self.log.trimmed(Now::at(self.now_ms), result, &mut out);
         self.take(out, false);
     }
 
@@ -181,7 +181,12 @@ impl World {
             let group_id = format!("g{}", key.0);
             let fetch = FetchOffsets { group_id, topics: Some(vec![topic]), ..Default::default() };
             let mut out = Vec::new();
-            self.log.request(self.now_ms, Ticket::MAX, Request::FetchOffsets(fetch), &mut out);
+            self.log.request(
+                Now::at(self.now_ms),
+                Ticket::MAX,
+                Request::FetchOffsets(fetch),
+                &mut out,
+            );
             let found = out.into_iter().find_map(|it| match it {
                 Action::Reply { response: Response::FetchOffsets(it), .. } => {
                     Some(it.topics[0].partitions[0].offset)
@@ -215,7 +220,7 @@ fn history(seed: u64, steps: u64, bounds: Bounds) -> World {
             }
             95 => {
                 let mut out = Vec::new();
-                world.log.tick(world.now_ms, &mut out);
+                world.log.tick(Now::at(world.now_ms), &mut out);
                 world.take(out, false);
             }
             96..98 => {}
@@ -262,7 +267,7 @@ fn a_rewrite_holds_requests_and_answers_all_of_them() {
     }
     assert!(world.tickets.is_empty());
     assert_eq!(world.acknowledged.len(), 1 + PARTITIONS as usize);
-    let listed = world.log.list(world.now_ms, &List::default()).unwrap();
+    let listed = world.log.list(Now::at(world.now_ms), &List::default()).unwrap();
     assert_eq!(listed.len(), 2);
 }
 
@@ -279,7 +284,7 @@ fn the_end_stops_a_rewrite_and_answers_what_it_held() {
     }
     world.send((1, 99), false);
     let mut out = Vec::new();
-    world.log.stop_rewriting(world.now_ms, &mut out);
+    world.log.stop_rewriting(Now::at(world.now_ms), &mut out);
     world.take(out, false);
     while !world.appends.is_empty() {
         world.append_ends(false);
@@ -316,7 +321,7 @@ fn an_append_that_is_refused_at_once_overtakes_nobody() {
     assert!(failed);
     let mut out = Vec::new();
     let refused = Err(ErrorCode::KAFKA_STORAGE_ERROR);
-    world.log.appended(world.now_ms, append, refused, &mut out);
+    world.log.appended(Now::at(world.now_ms), append, refused, &mut out);
     assert_eq!(out, [], "the coordinator hears of writes in their order");
     world.append_ends(false);
     assert!(world.tickets.is_empty());
@@ -328,7 +333,7 @@ fn who_comes_too_early_is_told_so() {
     let mut log = GroupLog::new(Settings::default(), Bounds::default(), 0);
     let ask = |log: &mut GroupLog, request: Request| {
         let mut out = Vec::new();
-        log.request(1, 5, request, &mut out);
+        log.request(Now::at(1), 5, request, &mut out);
         match out.remove(0) {
             Action::Reply { ticket: 5, response } => response,
             other => panic!("{other:?}"),
@@ -341,7 +346,7 @@ fn who_comes_too_early_is_told_so() {
     let Response::Heartbeat(it) = ask(&mut log, beat()) else { panic!("in kind") };
     assert_eq!(it.error, ErrorCode::NONE);
     let loading = Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
-    assert_eq!(log.list(1, &List::default()), loading);
+    assert_eq!(log.list(Now::at(1), &List::default()), loading);
     log.broken();
     let Response::Heartbeat(it) = ask(&mut log, beat()) else { panic!("in kind") };
     assert_eq!(it.error, ErrorCode::COORDINATOR_NOT_AVAILABLE);

@@ -7,6 +7,7 @@ use super::calls::{AskGroup, AutoCreate, ListGroups};
 use super::requests::{Begun, Header, Outcome, Unanswered};
 use super::state::State;
 use super::wait::{Receiver, oneshot};
+use crate::broker::api::table::Groups;
 use crate::broker::api::{
     Response, delete_groups, describe_groups, find_coordinator, heartbeat, join_group, leave_group,
     list_groups, offset_commit, offset_delete, offset_fetch, sync_group,
@@ -14,43 +15,24 @@ use crate::broker::api::{
 use crate::group::{self, DeletedOffsets};
 use crate::types::ErrorCode;
 use crate::wire::WireError;
-use crate::wire::api_keys::ApiKey;
 use bytes::Bytes;
 use std::future::Future;
 use std::rc::Rc;
 
-/// Whether [`begin`] takes requests of this API.
-pub fn is_group(api: ApiKey) -> bool {
-    matches!(
-        api,
-        ApiKey::FIND_COORDINATOR
-            | ApiKey::JOIN_GROUP
-            | ApiKey::SYNC_GROUP
-            | ApiKey::HEARTBEAT
-            | ApiKey::LEAVE_GROUP
-            | ApiKey::OFFSET_COMMIT
-            | ApiKey::OFFSET_FETCH
-            | ApiKey::OFFSET_DELETE
-            | ApiKey::LIST_GROUPS
-            | ApiKey::DESCRIBE_GROUPS
-            | ApiKey::DELETE_GROUPS
-    )
-}
-
-/// Begins a request of one of the APIs of [`is_group`]. The coordinators are asked before this
-/// returns.
+/// Begins a request. The coordinators are asked before this returns.
 pub fn begin(
     state: &Rc<State>,
     begun: Begun,
     header: Header,
+    api: Groups,
     body: &Bytes,
     client_id: &str,
 ) -> Result<(), WireError> {
     let (version, image) = (header.version, state.image());
     let respond = Respond { state, begun };
     let state = state.clone();
-    match header.api_key {
-        ApiKey::FIND_COORDINATOR => {
+    match api {
+        Groups::FindCoordinator => {
             let (body, found) = (body.clone(), find_coordinator::handle(body, version, &image)?);
             respond.with(async move {
                 let mut found = found;
@@ -61,7 +43,7 @@ pub fn begin(
                 Ok(Response::from_body(&header, found.response))
             });
         }
-        ApiKey::JOIN_GROUP => {
+        Groups::JoinGroup => {
             let uuid = state.new_uuid().to_string();
             let host = state.host(begun.connection);
             let caller = join_group::Caller { client_id, host: &host, uuid: &uuid };
@@ -73,7 +55,7 @@ pub fn begin(
                 Ok(join_group::response(&header, &it)?)
             });
         }
-        ApiKey::SYNC_GROUP => {
+        Groups::SyncGroup => {
             let plan = sync_group::plan(body, version)?;
             respond.with(async move {
                 let request = match plan {
@@ -86,7 +68,7 @@ pub fn begin(
                 Ok(sync_group::response(&header, &it)?)
             });
         }
-        ApiKey::HEARTBEAT => {
+        Groups::Heartbeat => {
             let request = group::Request::Heartbeat(heartbeat::plan(body, version)?);
             respond.with(async move {
                 let group::Response::Heartbeat(it) = ask(&state, request).await? else {
@@ -95,7 +77,7 @@ pub fn begin(
                 Ok(heartbeat::response(&header, it)?)
             });
         }
-        ApiKey::LEAVE_GROUP => {
+        Groups::LeaveGroup => {
             let request = group::Request::Leave(leave_group::plan(body, version)?);
             respond.with(async move {
                 let group::Response::Leave(it) = ask(&state, request).await? else {
@@ -104,7 +86,7 @@ pub fn begin(
                 Ok(leave_group::response(&header, &it)?)
             });
         }
-        ApiKey::OFFSET_COMMIT => {
+        Groups::OffsetCommit => {
             let mut plan = offset_commit::plan(body, version, &image)?;
             respond.with(async move {
                 let Some(commit) = plan.commit.take() else {
@@ -118,7 +100,7 @@ pub fn begin(
                 Ok(plan.response(&header, Some(&it))?)
             });
         }
-        ApiKey::OFFSET_DELETE => {
+        Groups::OffsetDelete => {
             let plan = offset_delete::plan(body, version, &image)?;
             respond.with(async move {
                 if let Some(error) = plan.refused {
@@ -133,7 +115,7 @@ pub fn begin(
                 Ok(plan.response(&header, &it)?)
             });
         }
-        ApiKey::OFFSET_FETCH => {
+        Groups::OffsetFetch => {
             let plan = offset_fetch::plan(body, version, &image)?;
             respond.with(async move {
                 let requests = plan.fetches().map(|it| group::Request::FetchOffsets(it.clone()));
@@ -145,7 +127,7 @@ pub fn begin(
                 Ok(plan.response(&header, fetched, &state.image())?)
             });
         }
-        ApiKey::DESCRIBE_GROUPS => {
+        Groups::DescribeGroups => {
             let plan = describe_groups::plan(body, version)?;
             respond.with(async move {
                 let requests = plan.groups.iter().map(|it| group::Request::Describe(it.clone()));
@@ -157,7 +139,7 @@ pub fn begin(
                 Ok(plan.response(&header, &described)?)
             });
         }
-        ApiKey::DELETE_GROUPS => {
+        Groups::DeleteGroups => {
             let groups = delete_groups::plan(body, version)?;
             respond.with(async move {
                 let ids: Vec<String> = groups.iter().map(|it| it.group_id.clone()).collect();
@@ -170,7 +152,7 @@ pub fn begin(
                 Ok(delete_groups::response(&header, &deleted)?)
             });
         }
-        ApiKey::LIST_GROUPS => {
+        Groups::ListGroups => {
             let list = list_groups::plan(body, version)?;
             respond.with(async move {
                 let calls: Vec<_> =
@@ -186,7 +168,6 @@ pub fn begin(
                 Ok(list_groups::response(&header, listed)?)
             });
         }
-        _ => unreachable!("`is_group` says which APIs"),
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::broker::api::data::{AppendRequest, ReadRequest, TrimRequest};
 use crate::controller::Image;
 use crate::group::{self, Record, Response, Settings, Ticket};
 use crate::types::topic_name::GROUP_STATE;
-use crate::types::{BrokerConfigs, ErrorCode, Now, TopicPartition};
+use crate::types::{BrokerConfigs, ErrorCode, TopicPartition};
 use crate::wire::records::{
     BatchBuilder, BatchHeader, Compression, DECOMPRESSED_BYTES_MAX, batches, records,
 };
@@ -53,8 +53,6 @@ pub struct Groups {
     bounds: Bounds,
     /// Coordinators made so far.
     made: Cell<u64>,
-    /// What the wall clock showed when the monotonic one began.
-    origin_ms: i64,
 }
 
 fn settings_of(configs: &BrokerConfigs, hash_seed: u64) -> Settings {
@@ -122,7 +120,7 @@ fn to_batches(
 
 impl Groups {
     /// No groups yet.
-    pub fn new(configs: &BrokerConfigs, hash_seed: u64, now: Now) -> Self {
+    pub fn new(configs: &BrokerConfigs, hash_seed: u64) -> Self {
         let load_bytes = configs.number("offsets.load.buffer.size").unwrap_or(5 << 20);
         Self {
             logs: RefCell::default(),
@@ -136,7 +134,6 @@ impl Groups {
             load_bytes: usize::try_from(load_bytes).unwrap_or(5 << 20),
             bounds: Bounds::default(),
             made: Cell::new(0),
-            origin_ms: now.wall_ms - now.monotonic_ms,
         }
     }
 
@@ -183,7 +180,7 @@ impl State {
             let Some(topic) = before.topic_by_id(id) else { continue };
             for tp in self.group_logs() {
                 self.step(tp, |log, out| {
-                    log.topic_deleted(self.group_ms(), &topic.name, id, out);
+                    log.topic_deleted(self.now(), &topic.name, id, out);
                 });
             }
         }
@@ -263,7 +260,7 @@ impl State {
 
     fn loaded(self: &Rc<Self>, tp: TopicPartition) {
         let image = self.image();
-        self.step(tp, |log, out| log.loaded(self.group_ms(), &image, out));
+        self.step(tp, |log, out| log.loaded(self.now(), &image, out));
     }
 
     /// Reads a log from its start to its end.
@@ -338,7 +335,7 @@ impl State {
         self.groups.next_ticket.set(ticket + 1);
         let waiting = Waiting { to, tp, on_others, refused };
         self.groups.waiting.borrow_mut().insert(ticket, waiting);
-        self.step(tp, |log, out| log.request(self.group_ms(), ticket, request, out));
+        self.step(tp, |log, out| log.request(self.now(), ticket, request, out));
     }
 
     pub(super) fn serve_list_groups(
@@ -352,9 +349,9 @@ impl State {
         self.start(async move {
             let mut all = Vec::new();
             for tp in state.group_logs() {
-                let now_ms = state.group_ms();
+                let now = state.now();
                 let listed = match state.groups.logs.borrow_mut().get_mut(&tp) {
-                    Some(log) => log.list(now_ms, &list),
+                    Some(log) => log.list(now, &list),
                     None => continue,
                 };
                 match listed {
@@ -421,7 +418,7 @@ impl State {
         let image = self.image();
         let max_bytes = image.topic_by_id(tp.topic).map(|it| it.config.max_message_bytes as usize);
         let batches = match max_bytes {
-            Some(max_bytes) => to_batches(records, max_bytes, self.group_ms()),
+            Some(max_bytes) => to_batches(records, max_bytes, self.wall_ms()),
             None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
         };
         let batches = match batches {
@@ -434,7 +431,6 @@ impl State {
             tp,
             batch,
             header,
-            log_append_time: None,
         });
         let call = Append { batches: batches.collect(), routed: self.mark() };
         let state = self.clone();
@@ -453,7 +449,7 @@ impl State {
         append: u64,
         result: Result<Place, ErrorCode>,
     ) {
-        self.step(tp, |log, out| log.appended(self.group_ms(), append, result, out));
+        self.step(tp, |log, out| log.appended(self.now(), append, result, out));
     }
 
     fn trim_group(self: &Rc<Self>, tp: TopicPartition, offset: i64) {
@@ -464,17 +460,11 @@ impl State {
             let error = results.first().map_or(ErrorCode::UNKNOWN_SERVER_ERROR, |it| it.error);
             let result = if error.is_err() { Err(error) } else { Ok(()) };
             tracing::debug!(partition = tp.partition, ?result, "groups rewritten");
-            state.step(tp, |log, out| log.trimmed(state.group_ms(), result, out));
+            state.step(tp, |log, out| log.trimmed(state.now(), result, out));
         });
     }
 
     // ---- Time ----
-
-    /// The time, ms since 1970, which runs on evenly when the clock is set: sessions are measured by
-    /// it.
-    fn group_ms(&self) -> i64 {
-        self.groups.origin_ms + self.monotonic_ms()
-    }
 
     /// Lets the time of groups pass, for ever.
     pub(super) async fn run_groups(self: Rc<Self>) {
@@ -482,7 +472,7 @@ impl State {
         loop {
             let next = groups.next_deadline().unwrap_or(i64::MAX);
             groups.armed_ms.set(next);
-            let left = next.saturating_sub(self.group_ms());
+            let left = next.saturating_sub(self.monotonic_ms());
             if left > 0 {
                 let earlier = groups.rearm.until(|| groups.armed_ms.get() == i64::MIN);
                 earlier.or(self.sleep(left)).await;
@@ -493,7 +483,7 @@ impl State {
                 if self.phase.get() != Phase::Serving {
                     return;
                 }
-                self.step(tp, |log, out| log.tick(self.group_ms(), out));
+                self.step(tp, |log, out| log.tick(self.now(), out));
                 self.pause().await;
             }
         }
@@ -503,7 +493,7 @@ impl State {
     pub(super) fn drain_groups(self: &Rc<Self>) {
         self.refuse_groups(|it| it.on_others);
         for tp in self.group_logs() {
-            self.step(tp, |log, out| log.stop_rewriting(self.group_ms(), out));
+            self.step(tp, |log, out| log.stop_rewriting(self.now(), out));
         }
     }
 

@@ -8,11 +8,11 @@ use crate::broker::api::data::{
 };
 use crate::broker::api::delete_records::new_start;
 use crate::controller::{Image, Topic};
-use crate::replica::{Append as Accepted, Partition};
+use crate::replica::{Append as Accepted, Partition, ProducerMemory};
 use crate::storage::engine::{Append, Engine, Event, Moments, Slot};
 use crate::storage::log::LogConfig;
 use crate::storage::reads::{ColdRead, Read, ReadError};
-use crate::types::{ErrorCode, TopicConfig, TopicId, TopicPartition};
+use crate::types::{ErrorCode, Now, TopicConfig, TopicId, TopicPartition};
 use slab::Slab;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -102,6 +102,10 @@ pub struct Logs {
     deferred: VecDeque<Deferred>,
     /// Logs of deleted topics that are not gone yet.
     dropping: HashSet<TopicPartition>,
+    /// What idempotent producers take.
+    producers: ProducerMemory,
+    /// Where the look for silent producers goes on: the partition's place, and the producer's id.
+    next_producer: (usize, i64),
     shard: usize,
     shards: usize,
 }
@@ -119,6 +123,8 @@ impl Logs {
         shards: usize,
     ) -> Result<Self, String> {
         let mut parts: Vec<Option<Part>> = Vec::new();
+        // All that were there go on, whatever the limit is now.
+        let mut producers = ProducerMemory::new(usize::MAX);
         for (slot, tp) in engine.logs() {
             let Some(topic) = image.topic_by_id(tp.topic) else { continue };
             let Some(state) = topic.partitions.get(tp.partition as usize) else { continue };
@@ -127,6 +133,7 @@ impl Logs {
             let core =
                 Partition::restore(&snapshot, offsets.start, offsets.end, state.leader_epoch)
                     .map_err(|e| format!("{}-{}: {e}", topic.name, tp.partition))?;
+            producers.hold(core.producers().len());
             engine.configure(slot, &log_config(&topic.config));
             place(&mut parts, slot, Part::new(tp, core, topic));
         }
@@ -138,6 +145,8 @@ impl Logs {
             waiter_keys: HashMap::new(),
             deferred: VecDeque::new(),
             dropping: HashSet::new(),
+            producers,
+            next_producer: (0, 0),
             shard,
             shards,
         })
@@ -184,6 +193,7 @@ impl Logs {
             self.engine.drop_log(slot, token);
             self.dropping.insert(tp);
             let part = self.parts[slot.index()].take().expect("filtered");
+            self.producers.give(part.core.producers().len());
             // They ask again, and hear that the topic is gone.
             for key in part.waiters {
                 self.fire(key, out);
@@ -221,12 +231,12 @@ impl Logs {
         call: AppendCall,
         arrived: u64,
         reply: ReplyTo<AppendCall>,
-        now_ms: i64,
+        now: Now,
         out: &mut Outbox,
     ) {
         let room = self.engine.admits() && !self.engine.disk_is_full();
         if room && self.deferred.is_empty() {
-            self.append_now(call, arrived, reply, now_ms, out);
+            self.append_now(call, arrived, reply, now, out);
         } else {
             self.deferred.push_back((call, arrived, reply));
         }
@@ -234,7 +244,7 @@ impl Logs {
 
     /// Appends what had to wait, as far as there is room now; refuses it where the disk is full. To
     /// be called only when the disk's space was looked at since [`append`](Self::append).
-    pub fn retry(&mut self, now_ms: i64, out: &mut Outbox) {
+    pub fn retry(&mut self, now: Now, out: &mut Outbox) {
         while !self.deferred.is_empty() && (self.engine.admits() || self.engine.disk_is_full()) {
             let Some((call, arrived, reply)) = self.deferred.pop_front() else { break };
             if self.engine.disk_is_full() {
@@ -243,7 +253,7 @@ impl Logs {
                 let results = call.batches.iter().map(full).collect();
                 out.appended.push((reply, AppendReply { results, trace: Trace::default() }));
             } else {
-                self.append_now(call, arrived, reply, now_ms, out);
+                self.append_now(call, arrived, reply, now, out);
             }
         }
     }
@@ -253,7 +263,7 @@ impl Logs {
         AppendCall { batches, routed }: AppendCall,
         arrived: u64,
         reply: ReplyTo<AppendCall>,
-        now_ms: i64,
+        now: Now,
         out: &mut Outbox,
     ) {
         let results = Vec::with_capacity(batches.len());
@@ -261,7 +271,7 @@ impl Logs {
         // One more is left until all are started.
         let key = self.tasks.insert(Task::Append { left: 1, results, trace, reply });
         for batch in batches {
-            let (result, waits) = self.append_one(batch, key, now_ms);
+            let (result, waits) = self.append_one(batch, key, now);
             let Task::Append { left, results, .. } = &mut self.tasks[key] else {
                 unreachable!("just inserted")
             };
@@ -272,8 +282,8 @@ impl Logs {
     }
 
     /// What to answer when it is durable, and whether that is still to come.
-    fn append_one(&mut self, append: AppendRequest, key: usize, now_ms: i64) -> (Appended, bool) {
-        let AppendRequest { index, tp, batch, header, log_append_time } = append;
+    fn append_one(&mut self, append: AppendRequest, key: usize, now: Now) -> (Appended, bool) {
+        let AppendRequest { index, tp, batch, header } = append;
         let Some(slot) = self.find(tp) else {
             return (Appended::failed(index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION), false);
         };
@@ -286,7 +296,7 @@ impl Logs {
             log_start_offset,
         };
         let start = part.core.log_start();
-        match part.core.append(now_ms, &header) {
+        match part.core.append(now, &header, &mut self.producers) {
             Err(error) => (Appended::failed(index, error), false),
             Ok(Accepted::Duplicate { base_offset, last_offset, log_append_time_ms }) => {
                 let time = if part.config.log_append_time { log_append_time_ms } else { -1 };
@@ -296,7 +306,7 @@ impl Logs {
                 }
                 (answer(base_offset, time, start), waits)
             }
-            Ok(Accepted::Accept { base_offset, last_offset }) => {
+            Ok(Accepted::Accept { base_offset, last_offset, log_append_time_ms }) => {
                 part.unacked.push_back((last_offset + 1, batch.len() as u32));
                 self.engine.append(
                     slot,
@@ -304,13 +314,13 @@ impl Logs {
                         base_offset,
                         last_offset,
                         leader_epoch: part.core.leader_epoch(),
-                        max_timestamp: header.max_timestamp,
-                        log_append_time,
+                        max_timestamp: log_append_time_ms.unwrap_or(header.max_timestamp),
+                        log_append_time: log_append_time_ms,
                         batch,
                         token: key as u64,
                     },
                 );
-                (answer(base_offset, log_append_time.unwrap_or(-1), start), true)
+                (answer(base_offset, log_append_time_ms.unwrap_or(-1), start), true)
             }
         }
     }
@@ -576,11 +586,44 @@ impl Logs {
         });
     }
 
-    /// Forgets producers that have been silent for so long.
-    pub fn expire_producers(&mut self, now_ms: i64, expiration_ms: i64) {
-        for part in self.parts.iter_mut().flatten() {
-            part.core.expire_producers(now_ms, expiration_ms);
+    /// Producers may take so many bytes; those that are there may take more.
+    pub fn limit_producers(&mut self, bytes: usize) {
+        self.producers.set_limit(bytes);
+    }
+
+    /// What producers take, and how many were refused.
+    pub fn producers(&self) -> &ProducerMemory {
+        &self.producers
+    }
+
+    /// Forgets producers that have been silent for so long, by the monotonic clock. Goes on where
+    /// the last call ended, and looks at no more than so many partitions and producers.
+    pub fn expire_producers(&mut self, now_ms: i64, expiration_ms: i64, mut looks: usize) {
+        let (mut place, mut from) = self.next_producer;
+        // Once round at most.
+        for _ in 0..=self.parts.len() {
+            if looks == 0 {
+                break;
+            }
+            looks -= 1;
+            let mut next = None;
+            if let Some(Some(part)) = self.parts.get_mut(place)
+                && !part.core.producers().is_empty()
+            {
+                let before = part.core.producers().len().min(looks);
+                let memory = &mut self.producers;
+                next = part.core.expire_producers(now_ms, expiration_ms, from, looks, memory);
+                looks -= before;
+            }
+            match next {
+                Some(id) => from = id,
+                None => (place, from) = (place + 1, 0),
+            }
+            if place >= self.parts.len() {
+                place = 0;
+            }
         }
+        self.next_producer = (place, from);
     }
 
     /// Takes out all that is under way: nobody is to hear of it.

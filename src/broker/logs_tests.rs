@@ -6,6 +6,7 @@ use crate::broker::api::data::{AppendRequest, Appended, ReadRequest, ReadResult}
 use crate::broker::api::fetch;
 use crate::broker::api::fetch_session::Sessions;
 use crate::controller::{Image, NewPartition, Record};
+use crate::replica::ProducerMemory;
 use crate::storage::buffer::Budget;
 use crate::storage::disk::Disk;
 use crate::storage::engine::Engine;
@@ -13,10 +14,10 @@ use crate::storage::identity::{Expected, Identity};
 use crate::storage::io::{Completion, Op, Submission};
 use crate::storage::recovery::{self, OpenOptions, TopicState};
 use crate::storage::sim_disk::SimDisk;
-use crate::types::{TopicId, TopicPartition};
+use crate::types::{ErrorCode, Now, TopicId, TopicPartition};
 use crate::wire::Writer;
 use crate::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
-use crate::wire::records::{BatchBuilder, BatchHeader, Compression};
+use crate::wire::records::{BatchBuilder, BatchHeader, Compression, batches};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -84,12 +85,11 @@ impl Rig {
     fn begin(&mut self, partition: i32, builder: BatchBuilder) {
         let batch = bytes::Bytes::from(builder.build());
         let header = BatchHeader::parse(&batch).unwrap();
-        let append =
-            AppendRequest { index: 0, tp: tp(partition), batch, header, log_append_time: None };
+        let append = AppendRequest { index: 0, tp: tp(partition), batch, header };
         let call = Append { batches: vec![append], routed: 0 };
         let mut out = Outbox::default();
         let reply = self.reply();
-        self.logs.append(call, 0, reply, self.now_ms, &mut out);
+        self.logs.append(call, 0, reply, Now::at(self.now_ms), &mut out);
         Self::tell(out);
     }
 
@@ -207,6 +207,65 @@ fn plan(min: usize, max: usize, partition_max: usize) -> fetch::Plan {
     };
     let mut w = Writer::new();
     request.encode(&mut w, 12).unwrap();
-    let mut sessions = Sessions::new(10, 0, 1);
-    fetch::plan(w.as_slice(), 12, &mut sessions, &image(1, &[]), 55 << 20, 0).unwrap()
+    let mut sessions = Sessions::new(10, 0, 1, 5);
+    let limits = fetch::Limits { max_bytes: 55 << 20, memory: 1 << 30 };
+    fetch::plan(w.as_slice(), 12, &mut sessions, &image(1, &[]), limits, 0).unwrap()
+}
+
+/// The time is given with the offset: a request that another shard has read earlier gets no earlier
+/// time, and the answer tells the time that the records have.
+#[test]
+fn log_append_time_is_the_owners() {
+    let mut rig = Rig::new(1, &[("message.timestamp.type", "LogAppendTime")]);
+    let timed = || batch(10).log_append_time();
+    let mut told = Vec::new();
+    for now_ms in [5_000, 4_000, 6_000] {
+        rig.now_ms = now_ms;
+        told.push(rig.append(0, timed()).log_append_time_ms);
+    }
+    assert_eq!(told, [5_000, 5_000, 6_000]);
+    let read = rig.read(0, 1 << 20, 1 << 20);
+    let stored = read.slices.iter().flat_map(|it| batches(it)).map(|(it, _)| it.max_timestamp);
+    assert_eq!(stored.collect::<Vec<_>>(), told);
+}
+
+/// What is on its way to the disk is not looked at for the largest timestamp: `ListOffsets` -3.
+#[test]
+fn the_largest_timestamp_is_below_the_watermark() {
+    let mut rig = Rig::new(1, &[]);
+    rig.append(0, batch(10));
+    let mut later = BatchBuilder::new(Compression::None);
+    later.push(9, None, None, &[]);
+    rig.begin(0, later);
+    assert!(rig.logs.engine.wants_turn());
+    rig.logs.turn(rig.now_ms);
+    let largest = |rig: &Rig| {
+        let (slot, core) = rig.logs.core(tp(0)).unwrap();
+        rig.logs.engine.max_timestamp(slot, core.high_watermark())
+    };
+    assert_eq!(largest(&rig), Some((7, 0)));
+    rig.settle();
+    assert_eq!(largest(&rig), Some((9, 1)));
+}
+
+#[test]
+fn producers_are_charged_and_expire_a_part_at_a_time() {
+    let mut rig = Rig::new(4, &[]);
+    let one = ProducerMemory::PRODUCER_BYTES;
+    rig.logs.limit_producers(10 * one);
+    let sent = |id| batch(1).producer(id, 0, 0);
+    for id in 0..10 {
+        assert_eq!(rig.append(id % 3, sent(id.into())).error, ErrorCode::NONE);
+    }
+    assert_eq!(rig.append(3, sent(10)).error, ErrorCode::KAFKA_STORAGE_ERROR);
+    assert_eq!(rig.append(2, sent(2)).error, ErrorCode::NONE, "a retry");
+    assert_eq!((rig.logs.producers().used(), rig.logs.producers().refused()), (10 * one, 1));
+    let mut left = Vec::new();
+    for _ in 0..7 {
+        rig.logs.expire_producers(rig.now_ms + 1_000, 1_000, 3);
+        left.push(rig.logs.producers().used() / one);
+    }
+    assert!(left.is_sorted_by(|a, b| a >= b && a - b <= 3), "{left:?}");
+    assert_eq!(left.last(), Some(&0));
+    assert_eq!(rig.append(3, sent(10)).error, ErrorCode::NONE);
 }

@@ -65,10 +65,10 @@ impl State {
         _: ShardId,
         to: ReplyTo<ChangeMetadata>,
     ) {
-        let ChangeMetadata { api_key, version, body } = call;
+        let ChangeMetadata { api, version, body } = call;
         let executed = self.contain(|| {
             let mut controller = self.metadata().controller.borrow_mut();
-            execute(&mut controller, api_key, version, &body, &mut || self.new_topic_id())
+            execute(&mut controller, api, version, &body, &mut || self.new_topic_id())
         });
         match executed {
             Some(Ok(outcome)) => {

@@ -70,7 +70,7 @@ async fn find(state: &Rc<State>, query: &OffsetQuery) -> OffsetAnswer {
         LATEST => return answer(-1, upto, leader_epoch),
         EARLIEST | EARLIEST_LOCAL => return answer(-1, start, earliest_epoch),
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => return answer(-1, -1, -1),
-        MAX_TIMESTAMP => match state.read_logs(|logs| logs.engine.max_timestamp(slot)) {
+        MAX_TIMESTAMP => match state.read_logs(|logs| logs.engine.max_timestamp(slot, upto)) {
             Some((timestamp, from)) if timestamp >= 0 => (Search::Max, from),
             _ => return answer(-1, -1, -1),
         },

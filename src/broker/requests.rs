@@ -7,13 +7,13 @@ use super::calls::{
 use super::connection::{Arrived, ConnectionId};
 use super::state::State;
 use super::{fetch, group_requests, produce};
+use crate::broker::api::table::{Api, Handler, Local, Owners};
 use crate::broker::api::{
-    self, Body, Response, admin, api_versions, delete_records, describe_cluster, describe_configs,
+    Body, Response, api_versions, delete_records, describe_cluster, describe_configs,
     describe_log_dirs, describe_topic_partitions, init_producer_id, list_config_resources,
     list_offsets, metadata, offset_for_leader_epoch,
 };
 use crate::types::{ErrorCode, TopicPartition};
-use crate::wire::api_keys::{ApiKey, supported};
 use crate::wire::header::{RequestHeader, decode_request};
 use crate::wire::{Reader, WireError};
 use bytes::Bytes;
@@ -74,25 +74,24 @@ impl State {
         let header = RequestHeader { client_id: None, ..decoded };
         let at = frame.len() - reader.remaining();
         let (api, version) = (header.api_key, header.version);
-        let known = supported(api).is_some_and(|(min, max)| (min..=max).contains(&version));
-        let refused = api == ApiKey::PRODUCE && version < api::produce::MIN_VERSION;
-        if api != ApiKey::API_VERSIONS && (!known || refused) {
+        let Some(served) = Api::find(api).filter(|it| it.serves(version)) else {
             return Err(format!("{api} version {version} is not supported"));
-        }
+        };
         let body = frame.slice(at..);
         self.traffic.borrow_mut().request(api, frame.len());
-        self.dispatch(begun, header, body, decoded.client_id.unwrap_or_default())
+        self.dispatch(begun, served.handler, header, body, decoded.client_id.unwrap_or_default())
             .map_err(|e| format!("{api} version {version} that cannot be read: {e}"))
     }
 
     fn dispatch(
         self: &Rc<Self>,
         begun: Begun,
+        handler: Handler,
         header: Header,
         body: Bytes,
         client_id: &str,
     ) -> Result<(), WireError> {
-        let (api, version) = (header.api_key, header.version);
+        let version = header.version;
         let answer = |response| {
             self.answer(begun, Some(response), None);
             Ok(())
@@ -100,11 +99,11 @@ impl State {
         let with_body = |body: Body| answer(Response::from_body(&header, body));
         let image = self.image();
         let state = self.clone();
-        match api {
-            ApiKey::API_VERSIONS => answer(api_versions::handle(&header, &body)?),
-            ApiKey::PRODUCE => produce::begin(self, begun, header, &body),
-            ApiKey::FETCH => fetch::begin(self, begun, header, body),
-            ApiKey::METADATA => {
+        match handler {
+            Handler::Local(Local::ApiVersions) => answer(api_versions::handle(&header, &body)?),
+            Handler::Produce => produce::begin(self, begun, header, &body),
+            Handler::Fetch => fetch::begin(self, begun, header, body),
+            Handler::Metadata => {
                 let found = metadata::handle(&body, version, &image)?;
                 if found.create.is_empty() {
                     return with_body(found.response);
@@ -116,7 +115,7 @@ impl State {
                 });
                 Ok(())
             }
-            ApiKey::LIST_OFFSETS => {
+            Handler::Owners(Owners::ListOffsets) => {
                 let (mut answers, queries) = list_offsets::plan(&body, version, &image)?;
                 self.respond(begun, async move {
                     for it in state.ask_owners(queries, |it| it.tp, FindOffsets).await {
@@ -126,7 +125,7 @@ impl State {
                 });
                 Ok(())
             }
-            ApiKey::OFFSET_FOR_LEADER_EPOCH => {
+            Handler::Owners(Owners::OffsetForLeaderEpoch) => {
                 let (mut answers, queries) = offset_for_leader_epoch::plan(&body, version, &image)?;
                 self.respond(begun, async move {
                     for it in state.ask_owners(queries, |it| it.tp, FindEpochEnds).await {
@@ -136,7 +135,7 @@ impl State {
                 });
                 Ok(())
             }
-            ApiKey::DELETE_RECORDS => {
+            Handler::Owners(Owners::DeleteRecords) => {
                 let (mut answers, trims) = delete_records::plan(&body, version, &image)?;
                 self.respond(begun, async move {
                     for it in state.ask_owners(trims, |it| it.tp, Trim).await {
@@ -146,7 +145,7 @@ impl State {
                 });
                 Ok(())
             }
-            ApiKey::INIT_PRODUCER_ID => {
+            Handler::InitProducerId => {
                 let error = init_producer_id::plan(&body, version)?;
                 self.respond(begun, async move {
                     let id = if error.is_err() { Err(error) } else { state.producer_id().await };
@@ -154,7 +153,7 @@ impl State {
                 });
                 Ok(())
             }
-            ApiKey::DESCRIBE_LOG_DIRS => {
+            Handler::DescribeLogDirs => {
                 self.respond(begun, async move {
                     let calls: Vec<_> =
                         (0..state.shards).map(|owner| state.call(owner, Sizes)).collect();
@@ -167,30 +166,29 @@ impl State {
                 });
                 Ok(())
             }
-            ApiKey::DESCRIBE_CLUSTER => {
+            Handler::Local(Local::DescribeCluster) => {
                 with_body(describe_cluster::handle(&body, version, &image)?)
             }
-            ApiKey::DESCRIBE_CONFIGS => {
+            Handler::Local(Local::DescribeConfigs) => {
                 with_body(describe_configs::handle(&body, version, &image)?)
             }
-            ApiKey::DESCRIBE_TOPIC_PARTITIONS => {
+            Handler::Local(Local::DescribeTopicPartitions) => {
                 with_body(describe_topic_partitions::handle(&body, version, &image)?)
             }
-            ApiKey::LIST_CONFIG_RESOURCES => {
+            Handler::Local(Local::ListConfigResources) => {
                 with_body(list_config_resources::handle(&body, version, &image)?)
             }
-            _ if group_requests::is_group(api) => {
-                group_requests::begin(self, begun, header, &body, client_id)
+            Handler::Groups(api) => {
+                group_requests::begin(self, begun, header, api, &body, client_id)
             }
-            _ if admin::is_admin(api) => {
-                let call = self.call(0, ChangeMetadata { api_key: api, version, body });
+            Handler::Controller(api) => {
+                let call = self.call(0, ChangeMetadata { api, version, body });
                 self.respond(begun, async move {
                     let body = call.await.ok_or(Unanswered::GivenUp)??;
                     Ok(Response::from_body(&header, body))
                 });
                 Ok(())
             }
-            _ => unreachable!("{api} is advertised and has no handler"),
         }
     }
 

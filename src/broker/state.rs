@@ -45,6 +45,12 @@ use std::sync::Arc;
 
 /// Ids of operations that the broker asks for itself, beside its engine, have this bit.
 const OWN_OP: u64 = 1 << 63;
+/// Partitions and producers that are looked at in a second for producers that are to be forgotten:
+/// a millisecond or less, and a hundred thousand partitions in a minute.
+const EXPIRY_LOOKS: usize = 2_048;
+/// Idempotent producers may take this part of the memory of storage: of 3 GiB on 4 shards 48 MiB each,
+/// a quarter of a million producers and partitions that they write to.
+const PRODUCERS_SHARE: usize = 16;
 /// Lines about slow requests in a second.
 const SLOW_LINES: u32 = 10;
 /// One part in so many of the memory budget is to be left.
@@ -119,7 +125,8 @@ pub struct State {
     told_full: Cell<bool>,
     space: Cell<Option<(u64, u64)>>,
     next_tick_ms: Cell<i64>,
-    ticks_passed: Cell<u64>,
+    /// Batches of new producers that were refused until the last look.
+    told_refused: Cell<u64>,
     /// A panic has left logs or metadata half changed.
     poisoned: Cell<bool>,
 }
@@ -143,6 +150,8 @@ impl State {
     pub(super) fn new(parts: Parts, now: Now) -> Rc<Self> {
         let Parts { id, shards, strict, data, image, logs, budget, .. } = parts;
         let Parts { controller, seed, clock, admission, bounds, slow_ns, .. } = parts;
+        let mut logs = logs;
+        logs.limit_producers(budget.limit() / shards / PRODUCERS_SHARE);
         let mut random = Rng::new(seed);
         let slots = image.broker_configs.number("max.incremental.fetch.session.cache.slots");
         let per_shard = usize::try_from(slots.unwrap_or(1000)).unwrap_or(0) / shards;
@@ -158,8 +167,8 @@ impl State {
             now: Cell::new(now),
             clock,
             mark: Cell::new(0),
-            groups: Groups::new(&image.broker_configs, hash_seed, now),
-            sessions: RefCell::new(Sessions::new(per_shard.max(1), id, shards)),
+            groups: Groups::new(&image.broker_configs, hash_seed),
+            sessions: RefCell::new(Sessions::new(per_shard.max(1), id, shards, random.bits())),
             random: RefCell::new(random),
             image: RefCell::new(image),
             logs: RefCell::new(logs),
@@ -188,7 +197,7 @@ impl State {
             told_full: Cell::new(false),
             space: Cell::new(None),
             next_tick_ms: Cell::new(now.monotonic_ms),
-            ticks_passed: Cell::new(0),
+            told_refused: Cell::new(0),
             poisoned: Cell::new(false),
         })
     }
@@ -254,16 +263,22 @@ impl State {
         }
         drop(connections);
         self.next_tick_ms.set(now.monotonic_ms + 1000);
-        let ticks = self.ticks_passed.get() + 1;
-        self.ticks_passed.set(ticks);
         self.outputs.push(Output::LookAtSpace);
         let expiration = self.image.borrow().broker_configs.number("producer.id.expiration.ms");
-        self.change_logs(|logs| {
+        let expiration = expiration.unwrap_or(86_400_000);
+        let (refused, bytes) = self.change_logs(|logs| {
             logs.engine.tick(now.wall_ms);
-            if ticks.is_multiple_of(60) {
-                logs.expire_producers(now.wall_ms, expiration.unwrap_or(86_400_000));
-            }
+            logs.expire_producers(now.monotonic_ms, expiration, EXPIRY_LOOKS);
+            (logs.producers().refused(), logs.producers().used())
         });
+        if refused > self.told_refused.replace(refused) {
+            tracing::warn!(
+                shard = self.id,
+                refused,
+                bytes,
+                "new idempotent producers are refused: their memory is used up"
+            );
+        }
         self.kick();
     }
 
@@ -371,14 +386,15 @@ impl State {
     /// Writes what was appended, over all partitions, as one block; the next steps of write-back.
     pub(super) fn turn(self: &Rc<Self>) {
         self.dirty.set(false);
-        let (now, ticks) = (self.wall_ms(), self.ticks());
+        let (time, ticks) = (self.now(), self.ticks());
+        let now = time.wall_ms;
         let mut out = Outbox::default();
         let submissions = self.change_logs(|logs| {
             logs.engine.at(ticks);
             for event in logs.engine.take_events() {
                 logs.event(event, &mut out);
             }
-            logs.retry(now, &mut out);
+            logs.retry(time, &mut out);
             if logs.engine.wants_turn() {
                 logs.turn(now);
             }
@@ -503,7 +519,7 @@ impl State {
     // ---- Calls ----
 
     pub(super) fn serve_append(self: &Rc<Self>, call: Append, _: ShardId, to: ReplyTo<Append>) {
-        let (arrived, now) = (self.mark(), self.wall_ms());
+        let (arrived, now) = (self.mark(), self.now());
         let mut out = Outbox::default();
         let full = self.change_logs(|logs| {
             logs.append(call, arrived, to, now, &mut out);

@@ -105,7 +105,7 @@ impl Group {
         let metadata_max = metadata_max.min(METADATA_BYTES_MAX);
         let expire_timestamp_ms = match commit.retention_ms {
             -1 => -1,
-            retention_ms => cx.now_ms.saturating_add(retention_ms).max(0),
+            retention_ms => cx.now.wall_ms.saturating_add(retention_ms).max(0),
         };
         let mut offsets = Vec::new();
         let mut response = Committed { topics: Vec::with_capacity(commit.topics.len()) };
@@ -120,7 +120,7 @@ impl Group {
                         offset: it.offset,
                         leader_epoch: it.leader_epoch.max(-1),
                         metadata,
-                        commit_timestamp_ms: cx.now_ms,
+                        commit_timestamp_ms: cx.now.wall_ms,
                         expire_timestamp_ms,
                         topic_id: topic.topic_id,
                     };
@@ -130,7 +130,8 @@ impl Group {
                         value.topic_id = TopicId::default();
                     }
                     records.push(value.record(&self.id, &topic.name, it.partition));
-                    offsets.push((topic.name.clone(), it.partition, Offset::new(value)));
+                    let offset = Offset::new(value, cx.clock_ms);
+                    offsets.push((topic.name.clone(), it.partition, offset));
                     ErrorCode::NONE
                 };
                 partitions.push(PartitionResult { partition: it.partition, error });

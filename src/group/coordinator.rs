@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::expiry::RetentionClock;
 use super::offsets::{Offset, Seeded, Topics};
 use super::records::{Key, OffsetValue, Record, RecordError, group_record};
 use super::request::{Describe, Request};
 use super::response::{Described, Response};
 use super::state::{Group, Queued};
 use super::writes::Writes;
-use crate::types::{ErrorCode, TopicId};
+use crate::types::{ErrorCode, Now, TopicId};
 
 /// The owner's number for a request that waits for its answer.
 pub type Ticket = u64;
@@ -107,7 +108,9 @@ pub struct OffsetFigures<'a> {
 
 /// What a group needs to know and may change while it does something.
 pub struct Cx<'a> {
-    pub(super) now_ms: i64,
+    pub(super) now: Now,
+    /// The time by which offsets grow old: see [`RetentionClock`].
+    pub(super) clock_ms: i64,
     pub(super) settings: &'a Settings,
     pub(super) topics: &'a mut Topics,
     pub(super) live_bytes: &'a mut u64,
@@ -148,6 +151,7 @@ pub struct Coordinator {
     writes: Writes,
     live_bytes: u64,
     sweep: Sweep,
+    clock: RetentionClock,
 }
 
 impl Coordinator {
@@ -161,6 +165,7 @@ impl Coordinator {
             writes: Writes::default(),
             live_bytes: 0,
             sweep: Sweep { next_ms: None, next_key: 0 },
+            clock: RetentionClock::default(),
             settings,
         }
     }
@@ -188,7 +193,8 @@ impl Coordinator {
                 let group = &mut self.groups[key];
                 let (topics, live_bytes) = (&mut self.topics, &mut self.live_bytes);
                 if let Some(value) = value {
-                    let offset = Offset::new(value);
+                    self.clock.saw(value.commit_timestamp_ms);
+                    let offset = Offset::new(value, value.commit_timestamp_ms);
                     group.offsets.insert(topics, live_bytes, &group.id, topic, partition, offset);
                 } else if let Some(index) = topics.find(topic) {
                     group.offsets.remove(topics, live_bytes, &group.id, index, partition);
@@ -199,6 +205,7 @@ impl Coordinator {
                 if value.is_some() || self.by_id.contains_key(group) {
                     let key = self.place(group);
                     let result = self.groups[key].load(&mut self.live_bytes, value);
+                    self.clock.saw(self.groups[key].state_timestamp_ms);
                     self.drop_if_gone(key);
                     result?;
                 }
@@ -209,12 +216,17 @@ impl Coordinator {
     }
 
     /// Loading is over: sessions of the members found run from now.
-    pub fn start(&mut self, now_ms: i64, out: &mut Vec<Effect>) {
+    pub fn start(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if let Some(latest_ms) = self.clock.start(now) {
+            for (_, group) in &mut self.groups {
+                group.not_after(latest_ms);
+            }
+        }
         let keys: Vec<usize> = self.groups.iter().map(|(key, _)| key).collect();
         for key in keys {
-            self.with_group(now_ms, key, out, Group::start);
+            self.with_group(now, key, out, Group::start);
         }
-        self.sweep.next_ms = Some(now_ms + self.sweep_interval_ms());
+        self.sweep.next_ms = Some(now.monotonic_ms + self.sweep_interval_ms());
     }
 
     fn sweep_interval_ms(&self) -> i64 {
@@ -248,13 +260,14 @@ impl Coordinator {
     /// write pending or nothing left to do.
     fn with_group(
         &mut self,
-        now_ms: i64,
+        now: Now,
         key: usize,
         out: &mut Vec<Effect>,
         act: impl FnOnce(&mut Group, &mut Cx<'_>),
     ) {
         let mut cx = Cx {
-            now_ms,
+            now,
+            clock_ms: self.clock.now_ms(now),
             settings: &self.settings,
             topics: &mut self.topics,
             live_bytes: &mut self.live_bytes,
@@ -281,15 +294,9 @@ impl Coordinator {
     /// Takes a request. Its answer is in `out` now or after a later call; that of
     /// [`Request::List`] and [`Request::Describe`] is there now.
     ///
-    /// `now_ms` here and elsewhere is the time since the epoch, since it is kept with offsets, but
-    /// of a clock that is not set back or forth: sessions are measured by it.
-    pub fn request(
-        &mut self,
-        now_ms: i64,
-        ticket: Ticket,
-        request: Request,
-        out: &mut Vec<Effect>,
-    ) {
+    /// Here and elsewhere, deadlines are measured by the monotonic clock of `now`, and what is kept
+    /// with offsets and groups is stamped with the wall's.
+    pub fn request(&mut self, now: Now, ticket: Ticket, request: Request, out: &mut Vec<Effect>) {
         match request {
             Request::List(filter) => {
                 let groups = self.groups.iter();
@@ -304,7 +311,7 @@ impl Coordinator {
             }
             request => {
                 let key = self.place(request.group_id().unwrap_or_default());
-                self.with_group(now_ms, key, out, |group, cx| group.take(cx, ticket, request));
+                self.with_group(now, key, out, |group, cx| group.take(cx, ticket, request));
             }
         }
     }
@@ -324,7 +331,7 @@ impl Coordinator {
     /// the append.
     pub fn written(
         &mut self,
-        now_ms: i64,
+        now: Now,
         write: u64,
         result: Result<(), ErrorCode>,
         out: &mut Vec<Effect>,
@@ -333,23 +340,25 @@ impl Coordinator {
             debug_assert!(false, "write {write} is answered, but was not asked for");
             return;
         };
-        self.with_group(now_ms, key, out, |group, cx| group.written(cx, result));
+        self.with_group(now, key, out, |group, cx| group.written(cx, result));
     }
 
     /// Does everything whose time has come.
-    pub fn tick(&mut self, now_ms: i64, out: &mut Vec<Effect>) {
+    pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let now_ms = now.monotonic_ms;
         while let Some(&(at_ms, key)) = self.schedule.first()
             && at_ms <= now_ms
         {
-            self.with_group(now_ms, key, out, Group::expire);
+            self.with_group(now, key, out, Group::expire);
         }
         if self.sweep.next_ms.is_some_and(|at_ms| at_ms <= now_ms) {
-            self.sweep_part(now_ms, out);
+            self.sweep_part(now, out);
         }
     }
 
     /// Looks for expired offsets. A group with a write pending has its turn in the next sweep.
-    fn sweep_part(&mut self, now_ms: i64, out: &mut Vec<Effect>) {
+    fn sweep_part(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let now_ms = now.monotonic_ms;
         let mut seen = 0;
         while self.sweep.next_key < self.groups.capacity() {
             if seen >= SWEEP_PART {
@@ -362,7 +371,7 @@ impl Coordinator {
             let Some(group) = self.groups.get(key) else { continue };
             if group.pending.is_none() {
                 seen += group.offsets.len();
-                self.with_group(now_ms, key, out, Group::expire_offsets);
+                self.with_group(now, key, out, Group::expire_offsets);
             }
         }
         self.sweep.next_key = 0;
@@ -380,7 +389,7 @@ impl Coordinator {
     /// stay.
     pub fn topic_deleted(
         &mut self,
-        now_ms: i64,
+        now: Now,
         topic: &str,
         topic_id: TopicId,
         out: &mut Vec<Effect>,
@@ -388,7 +397,7 @@ impl Coordinator {
         let topic = Arc::<str>::from(topic);
         let keys: Vec<usize> = self.groups.iter().map(|(key, _)| key).collect();
         for key in keys {
-            self.with_group(now_ms, key, out, |group, cx| {
+            self.with_group(now, key, out, |group, cx| {
                 // A commit that is pending, or waits, may be of this topic: its offset goes too.
                 group.enqueue(cx, Queued::TopicDeleted(Arc::clone(&topic), topic_id));
             });

@@ -5,10 +5,51 @@ use std::collections::BTreeSet;
 use super::coordinator::Cx;
 use super::offsets::{Offset, TopicIndex};
 use super::state::{Group, State};
-use crate::types::TopicId;
+use crate::types::{Now, TopicId};
 
 /// A write of tombstones has at most this many records; the rest comes with the next sweep.
 const TOMBSTONES_PER_WRITE: usize = 65_536;
+
+/// The time by which offsets grow old.
+///
+/// No clock lasts from one start to the next that nobody sets, and a wall's clock that is set forth
+/// would let everything expire at once. So this one goes on, at the start, from the latest stamp in the
+/// log, and then with the monotonic clock: the time when the broker did not run counts only as far as
+/// stamps show it. Stamps that were set by a clock that went wrong, later than the wall's at the start,
+/// count as stamps of the start.
+#[derive(Clone, Copy, Debug)]
+pub struct RetentionClock {
+    /// The latest stamp until the start; then the time at the start.
+    base_ms: i64,
+    /// The start, by the monotonic clock.
+    begun_ms: Option<i64>,
+}
+
+impl Default for RetentionClock {
+    fn default() -> Self {
+        Self { base_ms: i64::MIN, begun_ms: None }
+    }
+}
+
+impl RetentionClock {
+    /// A stamp of the log, before the start.
+    pub fn saw(&mut self, timestamp_ms: i64) {
+        self.base_ms = self.base_ms.max(timestamp_ms);
+    }
+
+    /// Starts. Gives the time where stamps are later.
+    pub fn start(&mut self, now: Now) -> Option<i64> {
+        let latest_ms = self.base_ms;
+        self.begun_ms = Some(now.monotonic_ms);
+        self.base_ms = if latest_ms == i64::MIN { now.wall_ms } else { latest_ms.min(now.wall_ms) };
+        (latest_ms > self.base_ms).then_some(self.base_ms)
+    }
+
+    /// The time.
+    pub fn now_ms(&self, now: Now) -> i64 {
+        self.base_ms.saturating_add(self.begun_ms.map_or(0, |it| now.monotonic_ms - it))
+    }
+}
 
 /// Which topics the members of a group want.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,7 +93,7 @@ impl Group {
         // only when it is known what they want.
         let since_ms = match (&self.protocol_type, self.state) {
             (None, State::Empty) => Some(i64::MIN),
-            (Some(_), State::Empty) => Some(self.state_timestamp_ms),
+            (Some(_), State::Empty) => Some(self.since_ms),
             (Some(_), State::Stable) if matches!(subscription, Subscription::Topics(_)) => {
                 Some(i64::MIN)
             }
@@ -62,12 +103,13 @@ impl Group {
         let retention_ms = cx.settings.offsets_retention_ms;
         let expired = |offset: &Offset| {
             let value = offset.value();
-            if value.expire_timestamp_ms >= 0 {
-                cx.now_ms >= value.expire_timestamp_ms
+            let (from_ms, lasts_ms) = if value.expire_timestamp_ms >= 0 {
+                let lasts_ms = value.expire_timestamp_ms.saturating_sub(value.commit_timestamp_ms);
+                (offset.since_ms(), lasts_ms)
             } else {
-                let from_ms = value.commit_timestamp_ms.max(since_ms);
-                cx.now_ms.saturating_sub(from_ms) >= retention_ms
-            }
+                (offset.since_ms().max(since_ms), retention_ms)
+            };
+            cx.clock_ms.saturating_sub(from_ms) >= lasts_ms
         };
         let gone: Vec<(TopicIndex, i32)> = self
             .offsets
@@ -83,6 +125,12 @@ impl Group {
         if !gone.is_empty() || (group && !self.is_vacant()) {
             self.write_removal(cx, gone, group, None);
         }
+    }
+
+    /// Nothing here is of a later time than this.
+    pub(super) fn not_after(&mut self, ms: i64) {
+        self.since_ms = self.since_ms.min(ms);
+        self.offsets.not_after(ms);
     }
 
     /// Removes the offsets of a topic that was deleted.

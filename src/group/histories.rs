@@ -20,7 +20,7 @@ use super::request::{
     FetchTopic, Heartbeat, Leave, Leaving, Request, TopicPartitions,
 };
 use super::response::Response;
-use crate::types::{ErrorCode, Rng, TopicId};
+use crate::types::{ErrorCode, Now, Rng, TopicId};
 
 const GROUPS: [&str; 2] = ["g", "h"];
 const RETENTION_MS: i64 = 3_600_000;
@@ -134,7 +134,7 @@ impl World {
             next_offset: 1,
             stable_seen: 0,
         };
-        world.coordinator.start(world.now_ms, &mut Vec::new());
+        world.coordinator.start(Now::at(world.now_ms), &mut Vec::new());
         for _ in 0..2 + world.random.index(4) {
             world.add_consumer();
         }
@@ -186,16 +186,16 @@ impl World {
             self.durable(records);
         }
         let mut out = Vec::new();
-        self.coordinator.written(self.now_ms, write, result, &mut out);
+        self.coordinator.written(Now::at(self.now_ms), write, result, &mut out);
         self.carry_out(out);
     }
 
     fn tick(&mut self) {
         let mut out = Vec::new();
-        self.coordinator.tick(self.now_ms, &mut out);
+        self.coordinator.tick(Now::at(self.now_ms), &mut out);
         self.carry_out(out);
         let mut out = Vec::new();
-        self.coordinator.tick(self.now_ms, &mut out);
+        self.coordinator.tick(Now::at(self.now_ms), &mut out);
         let next = self.coordinator.next_deadline();
         self.check(next.is_none_or(|it| it > self.now_ms), || format!("{next:?} is over"));
         self.carry_out(out);
@@ -265,7 +265,7 @@ impl World {
         let describe = |coordinator: &mut Coordinator, group_id: &str| {
             let mut out = Vec::new();
             let request = Request::Describe(Describe { group_id: group_id.to_owned() });
-            coordinator.request(now_ms, 0, request, &mut out);
+            coordinator.request(Now::at(now_ms), 0, request, &mut out);
             match out.pop() {
                 Some(Effect::Reply { response: Response::Describe(it), .. }) => it,
                 effect => panic!("{effect:?}"),
@@ -304,7 +304,7 @@ impl World {
             }
         }
         let mut out = Vec::new();
-        self.coordinator.start(self.now_ms, &mut out);
+        self.coordinator.start(Now::at(self.now_ms), &mut out);
         self.carry_out(out);
         self.check_state();
     }
@@ -341,7 +341,7 @@ impl World {
         self.next_ticket += 1;
         self.waiting.insert(ticket, waiting);
         let mut out = Vec::new();
-        self.coordinator.request(self.now_ms, ticket, request, &mut out);
+        self.coordinator.request(Now::at(self.now_ms), ticket, request, &mut out);
         self.carry_out(out);
         ticket
     }

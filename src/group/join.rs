@@ -100,7 +100,7 @@ impl Group {
                 None => self.add_member(cx, ticket, join, new_id),
             }
         } else if join.requires_known_member_id {
-            let until_ms = cx.now_ms + i64::from(join.session_timeout_ms).max(1);
+            let until_ms = cx.now.monotonic_ms + i64::from(join.session_timeout_ms).max(1);
             self.pending_joiners.insert(new_id.clone(), until_ms);
             self.wake_by(until_ms);
             return Err((new_id, ErrorCode::MEMBER_ID_REQUIRED));
@@ -166,7 +166,7 @@ impl Group {
         if self.leader.is_none() {
             self.leader = Some(id.clone());
         }
-        let until_ms = cx.now_ms + NEW_MEMBER_JOIN_TIMEOUT_MS;
+        let until_ms = cx.now.monotonic_ms + NEW_MEMBER_JOIN_TIMEOUT_MS;
         self.members.set_session_deadline(&id, until_ms);
         self.wake_by(until_ms);
         self.rebalance(cx);

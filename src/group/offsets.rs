@@ -93,6 +93,8 @@ impl Topics {
 pub struct Offset {
     next: i64,
     commit_timestamp_ms: i64,
+    /// When it was committed, by the clock that offsets expire by.
+    since_ms: i64,
     topic_id: TopicId,
     leader_epoch: i32,
     /// Most offsets have neither metadata nor an expiry of their own.
@@ -106,12 +108,13 @@ struct Rare {
 }
 
 impl Offset {
-    /// The offset that a record holds.
-    pub fn new(value: OffsetValue<'_>) -> Self {
+    /// The offset that a record holds, and when it was committed by the clock that offsets expire by.
+    pub fn new(value: OffsetValue<'_>, since_ms: i64) -> Self {
         let rare = !value.metadata.is_empty() || value.expire_timestamp_ms >= 0;
         Self {
             next: value.offset,
             commit_timestamp_ms: value.commit_timestamp_ms,
+            since_ms,
             topic_id: value.topic_id,
             leader_epoch: value.leader_epoch,
             rare: rare.then(|| {
@@ -121,6 +124,11 @@ impl Offset {
                 })
             }),
         }
+    }
+
+    /// When it was committed, by the clock that offsets expire by.
+    pub const fn since_ms(&self) -> i64 {
+        self.since_ms
     }
 
     /// As a record holds it.
@@ -161,6 +169,11 @@ impl Offsets {
     /// All, topic by topic, by partition number.
     pub fn iter(&self) -> impl Iterator<Item = (TopicIndex, i32, &Offset)> {
         self.map.iter().map(|(&(topic, partition), offset)| (topic, partition, offset))
+    }
+
+    /// None of them was committed later than this.
+    pub fn not_after(&mut self, ms: i64) {
+        self.map.values_mut().for_each(|it| it.since_ms = it.since_ms.min(ms));
     }
 
     /// Those of one topic, by partition number.

@@ -97,6 +97,7 @@ impl Group {
     pub(super) fn forget(&mut self) {
         self.state = State::Empty;
         self.state_timestamp_ms = -1;
+        self.since_ms = -1;
         self.generation_id = 0;
         self.protocol_type = None;
         self.protocol_name = None;
@@ -139,6 +140,7 @@ impl Group {
         let protocol_type = parsed.protocol_type;
         self.state = if self.members.is_empty() { State::Empty } else { State::Stable };
         self.state_timestamp_ms = parsed.state_timestamp_ms;
+        self.since_ms = parsed.state_timestamp_ms;
         self.generation_id = parsed.generation_id;
         self.protocol_type = (!protocol_type.is_empty()).then(|| protocol_type.to_owned());
         self.protocol_name = parsed.protocol.map(str::to_owned);

@@ -72,13 +72,13 @@ impl Group {
             let remaining_ms = (rebalance_ms - delay_ms).max(0);
             self.initial = Some(InitialDelay { delay_ms, remaining_ms, newcomers: false });
             self.enter(cx, State::PreparingRebalance);
-            self.set_phase_deadline(cx.now_ms + delay_ms);
+            self.set_phase_deadline(cx.now.monotonic_ms + delay_ms);
         } else {
             self.enter(cx, State::PreparingRebalance);
             if self.all_joined() {
                 self.complete_join(cx);
             } else {
-                self.set_phase_deadline(cx.now_ms + rebalance_ms);
+                self.set_phase_deadline(cx.now.monotonic_ms + rebalance_ms);
             }
         }
     }
@@ -96,7 +96,7 @@ impl Group {
             self.begin_generation(cx);
         } else {
             // Nobody joined, and all that are left are static: their sessions decide.
-            self.set_phase_deadline(cx.now_ms + self.members.rebalance_timeout_ms());
+            self.set_phase_deadline(cx.now.monotonic_ms + self.members.rebalance_timeout_ms());
         }
     }
 
@@ -112,19 +112,22 @@ impl Group {
     }
 
     fn become_empty(&mut self, cx: &mut Cx<'_>) {
-        let value = self.empty_value(next_generation(self.generation_id), cx.now_ms);
+        let timestamp_ms = cx.now.wall_ms;
+        let value = self.empty_value(next_generation(self.generation_id), timestamp_ms);
         let record = group_record(&self.id, Some(&value));
-        self.write(cx, Pending::Empty { left: None, value, since_ms: cx.now_ms }, vec![record]);
+        let pending = Pending::Empty { left: None, value, timestamp_ms, since_ms: cx.clock_ms };
+        self.write(cx, pending, vec![record]);
     }
 
     /// The group has no members any more. If the record that says so could not be written, a
     /// restart finds the last generation, whose members are gone, and comes to the same end when
     /// their sessions are over.
-    pub(super) fn is_empty_since(&mut self, since_ms: i64) {
+    pub(super) fn is_empty_since(&mut self, timestamp_ms: i64, since_ms: i64) {
         self.generation_id = next_generation(self.generation_id);
         self.initial = None;
         self.state = State::Empty;
-        self.state_timestamp_ms = since_ms;
+        self.state_timestamp_ms = timestamp_ms;
+        self.since_ms = since_ms;
         self.protocol_name = None;
         self.leader = None;
     }
@@ -143,7 +146,7 @@ impl Group {
             self.renew(cx, &id);
             self.members.told(&id);
         }
-        self.set_phase_deadline(cx.now_ms + self.members.rebalance_timeout_ms());
+        self.set_phase_deadline(cx.now.monotonic_ms + self.members.rebalance_timeout_ms());
     }
 
     /// What a member is told of the current generation.

@@ -75,6 +75,8 @@ pub struct Group {
     pub(super) state: State,
     /// When it came into its state; -1 where an old record did not say.
     pub(super) state_timestamp_ms: i64,
+    /// The same by the clock that offsets expire by.
+    pub(super) since_ms: i64,
     pub(super) generation_id: i32,
     pub(super) protocol_type: Option<String>,
     pub(super) protocol_name: Option<String>,
@@ -107,6 +109,7 @@ impl Group {
             id,
             state: State::Empty,
             state_timestamp_ms: -1,
+            since_ms: -1,
             generation_id: 0,
             protocol_type: None,
             protocol_name: None,
@@ -157,7 +160,8 @@ impl Group {
 
     pub(super) fn enter(&mut self, cx: &Cx<'_>, state: State) {
         self.state = state;
-        self.state_timestamp_ms = cx.now_ms;
+        self.state_timestamp_ms = cx.now.wall_ms;
+        self.since_ms = cx.clock_ms;
     }
 
     /// Appends records; the group does nothing else until they are durable.
@@ -202,7 +206,7 @@ impl Group {
                 None => break,
             }
         }
-        if self.pending.is_none() && self.wake_ms <= cx.now_ms {
+        if self.pending.is_none() && self.wake_ms <= cx.now.monotonic_ms {
             self.expire(cx);
         }
     }
@@ -246,7 +250,7 @@ impl Group {
 
     /// Starts a member's session anew.
     pub(super) fn renew(&mut self, cx: &Cx<'_>, member_id: &str) {
-        let at_ms = self.members.renew(member_id, cx.now_ms);
+        let at_ms = self.members.renew(member_id, cx.now.monotonic_ms);
         self.wake_by(at_ms);
     }
 
@@ -264,7 +268,7 @@ impl Group {
     /// Does what is due.
     pub fn expire(&mut self, cx: &mut Cx<'_>) {
         while self.pending.is_none() {
-            let now_ms = cx.now_ms;
+            let now_ms = cx.now.monotonic_ms;
             let silent =
                 self.members.ids(|it| !it.is_excused() && it.session_deadline_ms <= now_ms);
             let joiners = self.pending_joiners.len();
@@ -295,7 +299,7 @@ impl Group {
                     it.newcomers = false;
                     it.delay_ms = passed_ms.min(it.remaining_ms).max(1);
                     it.remaining_ms = (it.remaining_ms - passed_ms).max(0);
-                    self.phase_deadline_ms = Some(cx.now_ms + it.delay_ms);
+                    self.phase_deadline_ms = Some(cx.now.monotonic_ms + it.delay_ms);
                 }
                 _ => self.complete_join(cx),
             },

@@ -14,7 +14,7 @@ use super::request::{
 use super::response::{
     Committed, Described, FetchedOffsets, Joined, Left, Listed, Response, Synced,
 };
-use crate::types::{ErrorCode, TopicId};
+use crate::types::{ErrorCode, Now, TopicId};
 
 /// The group of all tests that need one.
 pub const GROUP: &str = "group";
@@ -24,6 +24,8 @@ pub struct Bench {
     pub coordinator: Coordinator,
     pub settings: Settings,
     pub now_ms: i64,
+    /// So much is the wall's clock ahead.
+    pub ahead_ms: i64,
     /// What is durable, and when it became so.
     pub log: Vec<Record>,
     /// Writes that wait, while `slow`.
@@ -46,14 +48,20 @@ impl Bench {
             coordinator: Coordinator::new(settings.clone()),
             settings,
             now_ms: 1_000_000,
+            ahead_ms: 0,
             log: Vec::new(),
             writes: VecDeque::new(),
             slow: false,
             next_ticket: 1,
             answers: BTreeMap::new(),
         };
-        bench.coordinator.start(bench.now_ms, &mut Vec::new());
+        bench.coordinator.start(bench.now(), &mut Vec::new());
         bench
+    }
+
+    /// The time by both clocks.
+    pub fn now(&self) -> Now {
+        Now { wall_ms: self.now_ms + self.ahead_ms, monotonic_ms: self.now_ms }
     }
 
     /// Carries effects out.
@@ -84,7 +92,7 @@ impl Bench {
             self.log.extend(records);
         }
         let mut out = Vec::new();
-        self.coordinator.written(self.now_ms, write, result, &mut out);
+        self.coordinator.written(self.now(), write, result, &mut out);
         self.carry_out(out);
     }
 
@@ -92,7 +100,7 @@ impl Bench {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         let mut out = Vec::new();
-        self.coordinator.request(self.now_ms, ticket, request, &mut out);
+        self.coordinator.request(self.now(), ticket, request, &mut out);
         self.carry_out(out);
         ticket
     }
@@ -114,7 +122,7 @@ impl Bench {
 
     pub fn tick(&mut self) {
         let mut out = Vec::new();
-        self.coordinator.tick(self.now_ms, &mut out);
+        self.coordinator.tick(self.now(), &mut out);
         self.carry_out(out);
         let next = self.coordinator.next_deadline();
         assert!(next.is_none_or(|it| it > self.now_ms), "{next:?} is over at {}", self.now_ms);
@@ -129,7 +137,7 @@ impl Bench {
             self.coordinator.replay(Some(&record.key), value, self.now_ms).expect("own records");
         }
         let mut out = Vec::new();
-        self.coordinator.start(self.now_ms, &mut out);
+        self.coordinator.start(self.now(), &mut out);
         self.carry_out(out);
     }
 

@@ -268,7 +268,6 @@ fn offsets_of_a_group_expire_when_it_has_been_empty_long_enough() {
     bench.commit_error(member_offset(&joined[0], "t", 6));
     bench.leave(&[("a-1", None)]);
     bench.pass_ms(7 * DAY_MS - 1);
-    bench.restart();
     assert_eq!(bench.offset("t"), 6);
     bench.pass_ms(600_000);
     assert_eq!(bench.offset("t"), -1);
@@ -321,4 +320,66 @@ fn a_group_has_a_greatest_size() {
     assert_eq!(bench.joined(a).unwrap().members.len(), 1);
     let b = bench.join(consumer("b"));
     assert_eq!(bench.joined(b).unwrap().error, ErrorCode::GROUP_MAX_SIZE_REACHED);
+}
+
+/// The wall's clock is set a month forth: nothing of an idle group expires, and what does not fall
+/// silent stays.
+#[test]
+fn a_clock_that_is_set_expires_nothing() {
+    const MONTH_MS: i64 = 30 * 86_400_000;
+    let retention_ms = Settings::default().offsets_retention_ms;
+    for at_start in [false, true] {
+        let mut bench = Bench::default();
+        assert!(!bench.commit_error(offset("t", 5)).is_err());
+        bench.pass_ms(60_000);
+        bench.ahead_ms = MONTH_MS;
+        if at_start {
+            bench.restart();
+        }
+        bench.pass_ms(retention_ms - 120_000);
+        assert_eq!(bench.offset("t"), 5);
+        // A commit is stamped with what the wall shows, and lives as long as any other.
+        assert!(!bench.commit_error(offset("u", 6)).is_err());
+        bench.ahead_ms = 0;
+        bench.pass_ms(retention_ms - 120_000);
+        assert_eq!(bench.offset("u"), 6);
+        // Time that passes counts.
+        assert_eq!(bench.offset("t"), -1, "at_start: {at_start}");
+        bench.pass_ms(MONTH_MS);
+        assert_eq!(bench.offset("u"), -1);
+    }
+}
+
+/// Stamps of a clock that was a month ahead, when it is right again.
+#[test]
+fn stamps_of_the_future_expire_nothing() {
+    const MONTH_MS: i64 = 30 * 86_400_000;
+    let mut bench = Bench::default();
+    assert!(!bench.commit_error(offset("t", 5)).is_err());
+    bench.ahead_ms = MONTH_MS;
+    assert!(!bench.commit_error(offset("u", 6)).is_err());
+    bench.ahead_ms = 0;
+    bench.pass_ms(1_000);
+    bench.restart();
+    let retention_ms = Settings::default().offsets_retention_ms;
+    bench.pass_ms(retention_ms - 120_000);
+    assert_eq!((bench.offset("t"), bench.offset("u")), (5, 6));
+    bench.pass_ms(1_000_000);
+    assert_eq!((bench.offset("t"), bench.offset("u")), (-1, -1));
+}
+
+/// What was before a restart counts as far as stamps in the log show that it took time.
+#[test]
+fn a_restart_does_not_begin_the_time_anew() {
+    let mut bench = Bench::default();
+    bench.commit_error(offset("t", 5));
+    bench.pass_ms(6 * DAY_MS);
+    let other = super::request::Commit { group_id: "other".to_owned(), ..offset("t", 5) };
+    bench.commit_error(other);
+    bench.restart();
+    bench.pass_ms(DAY_MS - 600_000);
+    assert_eq!(bench.offset("t"), 5);
+    bench.pass_ms(2 * 600_000);
+    assert_eq!(bench.offset("t"), -1);
+    assert_eq!(bench.list(List::default()).len(), 1);
 }

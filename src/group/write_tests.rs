@@ -4,7 +4,7 @@ use super::coordinator::{Coordinator, Settings};
 use super::request::{Commit, Join, Protocol, Request};
 use super::response::Response;
 use super::testing::{Bench, GROUP, consumer, member_offset, offset, protocol, static_consumer};
-use crate::types::{ErrorCode, TopicId};
+use crate::types::{ErrorCode, Now, TopicId};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -305,7 +305,7 @@ fn offsets_go_with_their_topic() {
     bench.slow = true;
     bench.commit(with_id("t", 1, old));
     // The commit is not durable yet, and goes all the same.
-    bench.coordinator.topic_deleted(bench.now_ms, "t", old, &mut Vec::new());
+    bench.coordinator.topic_deleted(bench.now(), "t", old, &mut Vec::new());
     bench.slow = false;
     bench.written(Ok(()));
     assert_eq!(bench.offset("t"), -1);
@@ -313,7 +313,7 @@ fn offsets_go_with_their_topic() {
     bench.commit(offset("t", 3));
     bench.commit(with_id("u", 4, old));
     let mut out = Vec::new();
-    bench.coordinator.topic_deleted(bench.now_ms, "u", new, &mut out);
+    bench.coordinator.topic_deleted(bench.now(), "u", new, &mut out);
     assert_eq!((out.len(), bench.offset("u")), (0, 4));
 
     // An offset of a topic that is another one now is not found.
@@ -410,10 +410,10 @@ fn damaged_records_do_not_harm_a_coordinator() {
                 let mut coordinator = Coordinator::new(Settings::default());
                 let mut out = Vec::new();
                 let _ = coordinator.replay(Some(&key), Some(&value), 0);
-                coordinator.start(0, &mut out);
+                coordinator.start(Now::at(0), &mut out);
                 // All its members die.
                 while let Some(at_ms) = coordinator.next_deadline().filter(|it| *it < 600_000) {
-                    coordinator.tick(at_ms, &mut out);
+                    coordinator.tick(Now::at(at_ms), &mut out);
                     let next = coordinator.next_deadline();
                     assert!(next.is_none_or(|it| it > at_ms));
                 }

@@ -56,7 +56,9 @@ pub enum Pending {
         left: Option<(Ticket, Left)>,
         /// The group's record.
         value: Bytes,
-        /// Since when.
+        /// Since when, by the wall's clock.
+        timestamp_ms: i64,
+        /// The same by the clock that offsets expire by.
         since_ms: i64,
     },
     /// A static member comes back under a new id, and the generation goes on.
@@ -137,11 +139,11 @@ impl Group {
                     self.prepare_rebalance(cx);
                 }
             },
-            Some(Pending::Empty { left, value, since_ms }) => {
+            Some(Pending::Empty { left, value, timestamp_ms, since_ms }) => {
                 if result.is_ok() {
                     self.set_durable(cx.live_bytes, Some(value));
                 }
-                self.is_empty_since(since_ms);
+                self.is_empty_since(timestamp_ms, since_ms);
                 if let Some((ticket, left)) = left {
                     cx.reply(ticket, Response::Leave(left));
                 }

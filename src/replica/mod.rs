@@ -14,10 +14,10 @@ mod snapshot;
 
 use epochs::Epochs;
 
-pub use producers::Producers;
+pub use producers::{ProducerMemory, Producers};
 pub use snapshot::SnapshotError;
 
-use crate::types::ErrorCode;
+use crate::types::{ErrorCode, Now};
 use crate::wire::records::BatchHeader;
 
 /// What became of a batch.
@@ -29,6 +29,9 @@ pub enum Append {
         base_offset: i64,
         /// Offset of its last record.
         last_offset: i64,
+        /// The time that its records get where the batch has `LogAppendTime`, ms since 1970: never
+        /// earlier than that of the batch before.
+        log_append_time_ms: Option<i64>,
     },
     /// The producer sent it before; nothing was appended. The answer is the original's, and leaves
     /// when the original is durable (`last_offset` below [`Partition::high_watermark`]).
@@ -57,6 +60,8 @@ pub struct Partition {
     high_watermark: i64,
     /// Epoch of the leader; -1 while nobody was named leader.
     leader_epoch: i32,
+    /// The latest time that records got here, ms since 1970.
+    log_append_time_ms: i64,
     epochs: Epochs,
     producers: Producers,
 }
@@ -70,6 +75,7 @@ impl Partition {
             durable_end: 0,
             high_watermark: 0,
             leader_epoch: -1,
+            log_append_time_ms: i64::MIN,
             epochs: Epochs::default(),
             producers: Producers::default(),
         };
@@ -116,7 +122,7 @@ impl Partition {
         }
         self.epochs.assign(batch.partition_leader_epoch, batch.base_offset);
         if batch.has_producer_id() && !batch.is_control() {
-            self.producers.record(producers::UNKNOWN_TIME, batch, batch.base_offset);
+            self.producers.record(producers::RECOVERED_MS, batch, batch.base_offset);
         }
         self.log_end = batch.next_offset();
         (self.durable_end, self.high_watermark) = (self.log_end, self.log_end);
@@ -138,14 +144,23 @@ impl Partition {
         self.invariants();
     }
 
-    /// Gives a validated batch its offsets, or says that it is a duplicate.
+    /// Gives a validated batch its offsets and, with `LogAppendTime`, its time, or says that it is a
+    /// duplicate. A producer that is new here is charged to `memory`.
     ///
     /// # Errors
     /// `INVALID_PRODUCER_EPOCH` for an epoch older than the producer's last;
     /// `OUT_OF_ORDER_SEQUENCE_NUMBER` for a sequence that does not follow the last one, or is not
-    /// 0 in a new epoch. Nothing has changed then.
-    pub fn append(&mut self, now_ms: i64, batch: &BatchHeader) -> Result<Append, ErrorCode> {
+    /// 0 in a new epoch; `KAFKA_STORAGE_ERROR` for a new producer for which there is no memory (see
+    /// [`ProducerMemory`]). Nothing has changed then.
+    pub fn append(
+        &mut self,
+        now: Now,
+        batch: &BatchHeader,
+        memory: &mut ProducerMemory,
+    ) -> Result<Append, ErrorCode> {
         let base_offset = self.log_end;
+        let log_append_time_ms =
+            batch.is_log_append_time().then(|| self.log_append_time_ms.max(now.wall_ms));
         if batch.has_producer_id() {
             if let Some(original) = self.producers.check(batch)? {
                 return Ok(Append::Duplicate {
@@ -154,12 +169,20 @@ impl Partition {
                     log_append_time_ms: original.timestamp,
                 });
             }
-            self.producers.record(now_ms, batch, base_offset);
+            if !self.producers.contains(batch.producer_id) && !memory.take_one() {
+                return Err(ErrorCode::KAFKA_STORAGE_ERROR);
+            }
+            let max_timestamp = log_append_time_ms.unwrap_or(batch.max_timestamp);
+            let batch = BatchHeader { max_timestamp, ..*batch };
+            self.producers.record(now.monotonic_ms, &batch, base_offset);
+        }
+        if let Some(time) = log_append_time_ms {
+            self.log_append_time_ms = time;
         }
         let last_offset = base_offset + i64::from(batch.last_offset_delta);
         self.log_end = last_offset + 1;
         self.invariants();
-        Ok(Append::Accept { base_offset, last_offset })
+        Ok(Append::Accept { base_offset, last_offset, log_append_time_ms })
     }
 
     /// Storage says that everything below `end` is durable. Whether the high watermark moved.
@@ -249,20 +272,29 @@ impl Partition {
         }
     }
 
-    /// Forgets producers that appended nothing for `expiration_ms` (`producer.id.expiration.ms`);
-    /// how many. A producer that was recovered from the log counts from the first call.
-    pub fn expire_producers(&mut self, now_ms: i64, expiration_ms: i64) -> usize {
-        self.producers.expire(now_ms, expiration_ms)
+    /// Forgets producers that appended nothing for `expiration_ms` (`producer.id.expiration.ms`),
+    /// by the monotonic clock, and gives back their memory. Looks at no more than `looks` of them,
+    /// from the id `from` on; gives the id at which to go on, or `None` at the end.
+    ///
+    /// How long a producer was silent before a restart is told by the snapshot, by how much longer
+    /// than the one that appended last; the time in between counts from the first call.
+    pub fn expire_producers(
+        &mut self,
+        now_ms: i64,
+        expiration_ms: i64,
+        from: i64,
+        looks: usize,
+        memory: &mut ProducerMemory,
+    ) -> Option<i64> {
+        let before = self.producers.len();
+        let next = self.producers.expire(now_ms, expiration_ms, from, looks);
+        memory.give(before - self.producers.len());
+        next
     }
 
     /// The idempotent producers of this partition.
     pub fn producers(&self) -> &Producers {
         &self.producers
-    }
-
-    /// Keeps at most `max` producers from now on; the least recently used ones go.
-    pub fn set_producers_max(&mut self, max: u32) {
-        self.producers.set_max(max);
     }
 
     /// Asserts, in debug and simulation builds, what always holds.
@@ -311,7 +343,23 @@ mod tests {
 
     #[expect(clippy::unnecessary_wraps, reason = "compared with what append returns")]
     fn accept(base_offset: i64, last_offset: i64) -> Result<Append, ErrorCode> {
-        Ok(Append::Accept { base_offset, last_offset })
+        Ok(Append::Accept { base_offset, last_offset, log_append_time_ms: None })
+    }
+
+    impl Partition {
+        /// Appends with all the memory that there is.
+        fn add(&mut self, now_ms: i64, batch: &BatchHeader) -> Result<Append, ErrorCode> {
+            self.append(Now::at(now_ms), batch, &mut ProducerMemory::new(usize::MAX))
+        }
+
+        /// Forgets producers; how many.
+        fn expire_all(&mut self, now_ms: i64, expiration_ms: i64) -> usize {
+            let before = self.producers.len();
+            let mut memory = ProducerMemory::new(usize::MAX);
+            memory.hold(before);
+            assert_eq!(self.expire_producers(now_ms, expiration_ms, 0, 1_000, &mut memory), None);
+            before - self.producers.len()
+        }
     }
 
     #[test]
@@ -325,8 +373,8 @@ mod tests {
     #[test]
     fn readers_stop_at_what_is_durable() {
         let mut p = Partition::new(0);
-        assert_eq!(p.append(0, &batch(3, -1, -1, -1)), accept(0, 2));
-        assert_eq!(p.append(0, &batch(2, -1, -1, -1)), accept(3, 4));
+        assert_eq!(p.add(0, &batch(3, -1, -1, -1)), accept(0, 2));
+        assert_eq!(p.add(0, &batch(2, -1, -1, -1)), accept(3, 4));
         assert_eq!((p.log_end(), p.high_watermark(), p.last_stable()), (5, 0, 0));
         assert!(p.durable(3));
         assert!(!p.durable(3));
@@ -340,7 +388,7 @@ mod tests {
     #[should_panic(expected = "past the high watermark")]
     fn log_start_stays_below_the_high_watermark() {
         let mut p = Partition::new(0);
-        p.append(0, &batch(3, -1, -1, -1)).unwrap();
+        p.add(0, &batch(3, -1, -1, -1)).unwrap();
         p.advance_log_start(1);
     }
 
@@ -348,9 +396,9 @@ mod tests {
     fn leader_epochs_as_in_kafka() {
         let mut p = Partition::new(2);
         assert_eq!(p.end_offset_for_epoch(2), (2, 0));
-        p.append(0, &batch(10, -1, -1, -1)).unwrap();
+        p.add(0, &batch(10, -1, -1, -1)).unwrap();
         p.lead(5);
-        p.append(0, &batch(5, -1, -1, -1)).unwrap();
+        p.add(0, &batch(5, -1, -1, -1)).unwrap();
         p.durable(15);
         // The current epoch ends where the log ends; a past one where the next began; one that
         // was skipped echoes the largest below it; a future one is unknown; an older one than
@@ -390,14 +438,14 @@ mod tests {
         let mut p = Partition::new(0);
         for i in 0..6 {
             assert_eq!(
-                p.append(0, &batch(2, 1, 0, 2 * i)),
+                p.add(0, &batch(2, 1, 0, 2 * i)),
                 accept(i64::from(2 * i), i64::from(2 * i + 1))
             );
         }
         // The last five are remembered; the sixth last is out of order.
         for i in 1..6 {
             assert_eq!(
-                p.append(0, &batch(2, 1, 0, 2 * i)),
+                p.add(0, &batch(2, 1, 0, 2 * i)),
                 Ok(Append::Duplicate {
                     base_offset: i64::from(2 * i),
                     last_offset: i64::from(2 * i + 1),
@@ -406,32 +454,32 @@ mod tests {
             );
         }
         let out_of_order = Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
-        assert_eq!(p.append(0, &batch(2, 1, 0, 0)), out_of_order);
-        assert_eq!(p.append(0, &batch(1, 1, 0, 13)), out_of_order);
+        assert_eq!(p.add(0, &batch(2, 1, 0, 0)), out_of_order);
+        assert_eq!(p.add(0, &batch(1, 1, 0, 13)), out_of_order);
         // The same start with another length is no duplicate.
-        assert_eq!(p.append(0, &batch(1, 1, 0, 10)), out_of_order);
-        assert_eq!(p.append(0, &batch(1, 1, 0, 12)), accept(12, 12));
+        assert_eq!(p.add(0, &batch(1, 1, 0, 10)), out_of_order);
+        assert_eq!(p.add(0, &batch(1, 1, 0, 12)), accept(12, 12));
     }
 
     #[test]
     fn producer_epochs() {
         let mut p = Partition::new(0);
-        p.append(0, &batch(1, 1, 3, 0)).unwrap();
-        assert_eq!(p.append(0, &batch(1, 1, 2, 1)), Err(ErrorCode::INVALID_PRODUCER_EPOCH));
-        assert_eq!(p.append(0, &batch(1, 1, 4, 1)), Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER));
-        assert_eq!(p.append(0, &batch(1, 1, 4, 0)), accept(1, 1));
+        p.add(0, &batch(1, 1, 3, 0)).unwrap();
+        assert_eq!(p.add(0, &batch(1, 1, 2, 1)), Err(ErrorCode::INVALID_PRODUCER_EPOCH));
+        assert_eq!(p.add(0, &batch(1, 1, 4, 1)), Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER));
+        assert_eq!(p.add(0, &batch(1, 1, 4, 0)), accept(1, 1));
         // The old epoch's batches are no longer duplicates.
-        assert_eq!(p.append(0, &batch(1, 1, 3, 0)), Err(ErrorCode::INVALID_PRODUCER_EPOCH));
+        assert_eq!(p.add(0, &batch(1, 1, 3, 0)), Err(ErrorCode::INVALID_PRODUCER_EPOCH));
     }
 
     #[test]
     fn sequences_wrap() {
         let mut p = Partition::new(0);
-        assert_eq!(p.append(0, &batch(1, 1, 0, i32::MAX - 1)), accept(0, 0));
-        assert_eq!(p.append(0, &batch(3, 1, 0, i32::MAX)), accept(1, 3));
-        assert_eq!(p.append(0, &batch(1, 1, 0, 2)), accept(4, 4));
+        assert_eq!(p.add(0, &batch(1, 1, 0, i32::MAX - 1)), accept(0, 0));
+        assert_eq!(p.add(0, &batch(3, 1, 0, i32::MAX)), accept(1, 3));
+        assert_eq!(p.add(0, &batch(1, 1, 0, 2)), accept(4, 4));
         assert!(matches!(
-            p.append(0, &batch(3, 1, 0, i32::MAX)),
+            p.add(0, &batch(3, 1, 0, i32::MAX)),
             Ok(Append::Duplicate { base_offset: 1, last_offset: 3, .. })
         ));
     }
@@ -439,43 +487,119 @@ mod tests {
     #[test]
     fn expired_producers_start_anywhere() {
         let mut p = Partition::new(0);
-        p.append(1_000, &batch(1, 1, 5, 0)).unwrap();
-        p.append(1_500, &batch(1, 2, 0, 0)).unwrap();
-        assert_eq!(p.expire_producers(1_999, 1_000), 0);
-        assert_eq!(p.expire_producers(2_000, 1_000), 1);
+        p.add(1_000, &batch(1, 1, 5, 0)).unwrap();
+        p.add(1_500, &batch(1, 2, 0, 0)).unwrap();
+        assert_eq!(p.expire_all(1_999, 1_000), 0);
+        assert_eq!(p.expire_all(2_000, 1_000), 1);
         assert_eq!(p.producers().len(), 1);
-        assert_eq!(p.append(2_000, &batch(1, 1, 4, 17)), accept(2, 2));
+        assert_eq!(p.add(2_000, &batch(1, 1, 4, 17)), accept(2, 2));
     }
 
     #[test]
     fn recovered_producers_expire_later() {
         let mut p = Partition::new(0);
         p.replay(&batch(1, 1, 5, 0));
-        assert_eq!(p.expire_producers(1_000_000, 1_000), 0);
-        assert_eq!(p.expire_producers(1_000_999, 1_000), 0);
-        assert_eq!(p.expire_producers(1_001_000, 1_000), 1);
+        assert_eq!(p.expire_all(1_000_000, 1_000), 0);
+        assert_eq!(p.expire_all(1_000_999, 1_000), 0);
+        assert_eq!(p.expire_all(1_001_000, 1_000), 1);
+    }
+
+    /// A producer that goes on is never refused, and never forgotten for another.
+    #[test]
+    fn new_producers_are_refused_when_the_memory_is_used_up() {
+        let mut p = Partition::new(0);
+        let mut memory = ProducerMemory::new(2 * ProducerMemory::PRODUCER_BYTES);
+        let mut add = |p: &mut Partition, now_ms, id, sequence| {
+            p.append(Now::at(now_ms), &batch(1, id, 0, sequence), &mut memory)
+        };
+        assert_eq!(add(&mut p, 0, 1, 0), accept(0, 0));
+        assert_eq!(add(&mut p, 5, 2, 0), accept(1, 1));
+        assert_eq!(add(&mut p, 5, 3, 0), Err(ErrorCode::KAFKA_STORAGE_ERROR));
+        assert!(matches!(add(&mut p, 5, 1, 0), Ok(Append::Duplicate { base_offset: 0, .. })));
+        assert_eq!(add(&mut p, 5, 2, 1), accept(2, 2));
+        assert_eq!(memory.refused(), 1);
+        assert_eq!(p.expire_producers(1_000, 1_000, 0, 10, &mut memory), None);
+        assert_eq!(memory.used(), ProducerMemory::PRODUCER_BYTES);
+        let mut add =
+            |id, sequence| p.append(Now::at(1_000), &batch(1, id, 0, sequence), &mut memory);
+        assert_eq!(add(3, 0), accept(3, 3));
+        assert!(matches!(add(2, 1), Ok(Append::Duplicate { .. })));
+    }
+
+    /// As many producers as write to one partition come back from a snapshot, all of them.
+    #[test]
+    fn ten_thousand_producers_are_remembered() {
+        let mut p = Partition::new(0);
+        for id in 0..10_000 {
+            assert_eq!(p.add(0, &batch(1, id, 0, 0)), accept(id, id));
+        }
+        p.durable(10_000);
+        let mut p = Partition::restore(&p.snapshot(), 0, 10_000, 1).unwrap();
+        for id in 0..10_000 {
+            let retry = p.add(0, &batch(1, id, 0, 0));
+            assert!(
+                matches!(retry, Ok(Append::Duplicate { base_offset, .. }) if base_offset == id)
+            );
+        }
     }
 
     #[test]
-    fn least_recently_used_producer_goes() {
+    fn expiry_goes_on_where_it_stopped() {
         let mut p = Partition::new(0);
-        p.set_producers_max(2);
-        p.append(0, &batch(1, 1, 0, 0)).unwrap();
-        p.append(0, &batch(1, 2, 0, 0)).unwrap();
-        p.append(0, &batch(1, 1, 0, 1)).unwrap();
-        p.append(0, &batch(1, 3, 0, 0)).unwrap();
-        assert_eq!((p.producers().len(), p.producers().evicted()), (2, 1));
-        // 1 is still known, 2 is not.
-        assert!(matches!(p.append(0, &batch(1, 1, 0, 1)), Ok(Append::Duplicate { .. })));
-        assert_eq!(p.append(0, &batch(1, 2, 0, 9)), accept(4, 4));
-        assert_eq!(p.producers().evicted(), 2);
+        let mut memory = ProducerMemory::new(usize::MAX);
+        for id in 0..10 {
+            let now = Now::at(if id % 3 == 0 { 0 } else { 500 });
+            p.append(now, &batch(1, id, 0, 0), &mut memory).unwrap();
+        }
+        assert_eq!(p.expire_producers(1_000, 1_000, 0, 4, &mut memory), Some(4));
+        assert_eq!(p.producers().len(), 8, "0 and 3 are gone");
+        assert_eq!(p.expire_producers(1_000, 1_000, 4, 4, &mut memory), Some(8));
+        assert_eq!(p.expire_producers(1_000, 1_000, 8, 4, &mut memory), None);
+        assert_eq!(p.producers().len(), 6);
+        assert_eq!(memory.used(), 6 * ProducerMemory::PRODUCER_BYTES);
+    }
+
+    /// The wall's clock is set forth by a month: nobody has been silent for so long.
+    #[test]
+    fn a_clock_that_is_set_expires_no_producer() {
+        const MONTH_MS: i64 = 30 * 86_400_000;
+        let mut p = Partition::new(0);
+        let mut memory = ProducerMemory::new(usize::MAX);
+        let now = |wall_ms, monotonic_ms| Now { wall_ms, monotonic_ms };
+        p.append(now(0, 10), &batch(1, 1, 0, 0), &mut memory).unwrap();
+        p.append(now(MONTH_MS, 600), &batch(1, 2, 0, 0), &mut memory).unwrap();
+        assert_eq!(p.expire_producers(900, 1_000, 0, 10, &mut memory), None);
+        assert_eq!(p.producers().len(), 2);
+        p.durable(2);
+        // After a restart: the one was silent for 590 ms more than the other.
+        let mut p = Partition::restore(&p.snapshot(), 0, 2, 1).unwrap();
+        for (now_ms, left) in [(5, 2), (400, 2), (415, 1), (1_004, 1), (1_005, 0)] {
+            p.expire_producers(now_ms, 1_000, 0, 10, &mut memory);
+            assert_eq!(p.producers().len(), left, "at {now_ms}");
+        }
+    }
+
+    #[test]
+    fn log_append_time_never_goes_back() {
+        let mut p = Partition::new(0);
+        let mut builder = BatchBuilder::new(Compression::None).log_append_time();
+        builder.push(7, None, None, &[]);
+        let batch = BatchHeader::parse(&builder.build()).unwrap();
+        let mut times = Vec::new();
+        for now_ms in [1_000, 1_500, 900, 1_400, 1_600] {
+            match p.add(now_ms, &batch) {
+                Ok(Append::Accept { log_append_time_ms, .. }) => times.extend(log_append_time_ms),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(times, [1_000, 1_500, 1_500, 1_500, 1_600]);
     }
 
     /// Records deleted after the checkpoint, up to one that was appended after it.
     #[test]
     fn folds_up_to_a_start_beyond_the_snapshot() {
         let mut p = Partition::new(3);
-        p.append(0, &batch(10, -1, -1, -1)).unwrap();
+        p.add(0, &batch(10, -1, -1, -1)).unwrap();
         p.durable(10);
         let snapshot = p.snapshot();
         let later: Vec<BatchHeader> = [10, 15, 20]
@@ -496,25 +620,25 @@ mod tests {
     fn restores_and_forgets_what_was_not_durable() {
         let mut p = Partition::new(1);
         for i in 0..4 {
-            p.append(5, &batch(1, 9, 0, i)).unwrap();
+            p.add(5, &batch(1, 9, 0, i)).unwrap();
         }
         p.durable(4);
         p.lead(2);
-        p.append(5, &batch(1, 9, 0, 4)).unwrap();
-        p.append(5, &batch(1, 8, 0, 0)).unwrap();
+        p.add(5, &batch(1, 9, 0, 4)).unwrap();
+        p.add(5, &batch(1, 8, 0, 0)).unwrap();
         let snapshot = p.snapshot();
 
         let mut same = Partition::restore(&snapshot, 1, 6, 3).unwrap();
         assert_eq!((same.log_start(), same.high_watermark(), same.log_end()), (1, 6, 6));
         assert_eq!(same.end_offset_for_epoch(1), (1, 4));
         assert_eq!(same.end_offset_for_epoch(3), (3, 6));
-        assert!(matches!(same.append(6, &batch(1, 8, 0, 0)), Ok(Append::Duplicate { .. })));
+        assert!(matches!(same.add(6, &batch(1, 8, 0, 0)), Ok(Append::Duplicate { .. })));
 
         let mut shorter = Partition::restore(&snapshot, 0, 4, 3).unwrap();
         assert_eq!(shorter.end_offset_for_epoch(2), (1, 4));
         assert_eq!(shorter.producers().len(), 1);
-        assert_eq!(shorter.append(6, &batch(1, 9, 0, 4)), accept(4, 4));
-        assert_eq!(shorter.append(6, &batch(1, 8, 0, 0)), accept(5, 5));
+        assert_eq!(shorter.add(6, &batch(1, 9, 0, 4)), accept(4, 4));
+        assert_eq!(shorter.add(6, &batch(1, 8, 0, 0)), accept(5, 5));
 
         assert_eq!(
             Partition::restore(&snapshot, 0, 7, 3).unwrap_err(),

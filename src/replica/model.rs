@@ -61,6 +61,15 @@ struct Logged {
     remembered: bool,
 }
 
+/// When a producer last appended.
+#[derive(Clone, Copy, Debug)]
+enum Used {
+    /// At this time.
+    At(i64),
+    /// Before the restart, and nobody has looked since: so much earlier than the last of all.
+    Earlier(i64),
+}
+
 #[derive(Default)]
 struct Model {
     log: Vec<Logged>,
@@ -68,8 +77,7 @@ struct Model {
     durable_end: i64,
     leader_epoch: i32,
     now_ms: i64,
-    /// When each producer last appended; none right after a restart.
-    used: std::collections::BTreeMap<i64, Option<i64>>,
+    used: std::collections::BTreeMap<i64, Used>,
 }
 
 impl Model {
@@ -94,6 +102,7 @@ impl Model {
         let accept = Ok(Append::Accept {
             base_offset,
             last_offset: base_offset + i64::from(batch.last_offset_delta),
+            log_append_time_ms: None,
         });
         let known = self.known(batch.producer_id);
         let Some(last) = known.last().filter(|_| batch.producer_id >= 0) else { return accept };
@@ -179,6 +188,7 @@ fn next(model: &Model, producer: i64, count: i32) -> BatchHeader {
 fn run(steps: &[Step]) -> Result<(), TestCaseError> {
     let mut p = Partition::new(0);
     let mut model = Model::default();
+    let mut memory = ProducerMemory::new(usize::MAX);
     for step in steps {
         let batch = match *step {
             Step::Next { producer, count } => Some(next(&model, producer, count)),
@@ -204,13 +214,14 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
         if let Some(mut batch) = batch {
             batch.max_timestamp = model.now_ms;
             let expected = model.expect(&batch);
-            prop_assert_eq!(p.append(model.now_ms, &batch), expected, "{:?}", batch);
+            let now = Now { wall_ms: -model.now_ms, monotonic_ms: model.now_ms };
+            prop_assert_eq!(p.append(now, &batch, &mut memory), expected, "{:?}", batch);
             if let Ok(Append::Accept { base_offset, .. }) = expected {
                 batch.base_offset = base_offset;
                 batch.partition_leader_epoch = model.leader_epoch;
                 model.log.push(Logged { header: batch, remembered: true });
                 if batch.producer_id >= 0 {
-                    model.used.insert(batch.producer_id, Some(model.now_ms));
+                    model.used.insert(batch.producer_id, Used::At(model.now_ms));
                 }
             }
             model.now_ms += 10;
@@ -229,12 +240,26 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
                 p.advance_log_start(start);
                 model.log_start = start;
             }
-            Step::Restart { percent } => p = restart(&p, &mut model, percent)?,
+            Step::Restart { percent } => {
+                memory.give(p.producers().len());
+                p = restart(&p, &mut model, percent)?;
+                memory.hold(p.producers().len());
+            }
             Step::Expire { ms } => {
                 model.now_ms += ms;
-                p.expire_producers(model.now_ms, EXPIRATION_MS);
                 let now = model.now_ms;
-                model.used.retain(|_, used| now - *used.get_or_insert(now) < EXPIRATION_MS);
+                let mut next = Some(0);
+                while let Some(from) = next {
+                    next = p.expire_producers(now, EXPIRATION_MS, from, 2, &mut memory);
+                }
+                model.used.retain(|_, used| {
+                    let at = match *used {
+                        Used::At(at) => at,
+                        Used::Earlier(by) => now - by,
+                    };
+                    *used = Used::At(at);
+                    now - at < EXPIRATION_MS
+                });
                 for b in &mut model.log {
                     b.remembered &= model.used.contains_key(&b.header.producer_id);
                 }
@@ -242,6 +267,8 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
             _ => {}
         }
         check(&p, &model)?;
+        let charged = p.producers().len() * ProducerMemory::PRODUCER_BYTES;
+        prop_assert_eq!(memory.used(), charged);
     }
     Ok(())
 }
@@ -297,6 +324,15 @@ fn restart(p: &Partition, model: &mut Model, percent: i64) -> Result<Partition, 
         model.leader_epoch,
     );
     prop_assert_eq!(twice.expect("its own snapshot").snapshot(), restored.snapshot());
+    let at = |used: &Used| if let Used::At(at) = used { Some(*at) } else { None };
+    let newest = model.used.values().filter_map(at).max();
+    for used in model.used.values_mut() {
+        *used = Used::Earlier(match *used {
+            _ if percent % 2 != 0 => 0,
+            Used::At(at) => newest.expect("one of them") - at,
+            Used::Earlier(by) => by,
+        });
+    }
     // Of producers whose last five batches all went, nothing is left.
     for producer in 0..PRODUCERS {
         let known = restored.producers().contains(producer);
@@ -306,8 +342,6 @@ fn restart(p: &Partition, model: &mut Model, percent: i64) -> Result<Partition, 
         }
         if all_lost {
             model.used.remove(&producer);
-        } else if percent % 2 != 0 {
-            model.used.insert(producer, None);
         }
     }
     Ok(restored)
@@ -357,7 +391,8 @@ proptest! {
     ) {
         let mut p = Partition::new(3);
         for (i, (producer, count)) in steps.iter().enumerate() {
-            p.append(i as i64, &header(*producer, i as i16, 0, *count)).unwrap();
+            let batch = header(*producer, i as i16, 0, *count);
+            p.append(Now::at(i as i64), &batch, &mut ProducerMemory::new(usize::MAX)).unwrap();
         }
         p.durable(p.log_end());
         let snapshot = p.snapshot();

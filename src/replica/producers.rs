@@ -7,17 +7,73 @@ use crate::wire::records::BatchHeader;
 /// producer is at most 5, so nothing older can be a retry.
 pub(super) const BATCHES_MAX: usize = 5;
 
-/// Producers kept for one partition unless [`Partition::set_producers_max`] says otherwise. Kafka
-/// has no bound but the expiration; here memory has one. A producer that was evicted is unknown,
-/// and may go on with any sequence.
-///
-/// [`Partition::set_producers_max`]: super::Partition::set_producers_max
-const PRODUCERS_MAX: u32 = 1024;
+/// When a producer last appended, where that was before a restart: this and less, by how much
+/// longer it had been silent than the one that appended last. The time counts on from the first
+/// expiry after the recovery. (Kafka counts from the producer's own timestamps, which forgets at once
+/// whoever writes old records.)
+pub(super) const RECOVERED_MS: i64 = i64::MIN / 2;
 
-/// "Recovered, nobody knows when it last appended": such a producer's expiration counts from the
-/// first expiry after the recovery. (Kafka counts from the producer's own timestamps, which forgets
-/// at once whoever writes old records.)
-pub(super) const UNKNOWN_TIME: i64 = i64::MIN;
+/// What the producers of a shard's partitions take in memory.
+///
+/// Kafka forgets a producer by time only (`producer.id.expiration.ms`), and so does this: to forget
+/// one that lives would append its next retry twice. What is bounded is how many there can be. A
+/// producer that is new is refused when the memory is used up, until others expire, with
+/// `KAFKA_STORAGE_ERROR`: nothing was appended, Java's clients and librdkafka take it for something
+/// that passes, keep the batch's sequence and try again until `delivery.timeout.ms`, and no client
+/// takes its id or its epoch for lost, as with the errors that speak of producers.
+#[derive(Debug)]
+pub struct ProducerMemory {
+    used: usize,
+    limit: usize,
+    refused: u64,
+}
+
+impl ProducerMemory {
+    /// Bytes that one producer is charged with: its state, and its place in a table that has grown
+    /// to twice what it needs.
+    pub const PRODUCER_BYTES: usize = size_of::<Producer>() + 2 * size_of::<Slot>();
+
+    /// At most `limit` bytes.
+    pub const fn new(limit: usize) -> Self {
+        Self { used: 0, limit, refused: 0 }
+    }
+
+    /// Another limit from now on.
+    pub const fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Bytes in use.
+    pub const fn used(&self) -> usize {
+        self.used
+    }
+
+    /// How many batches of new producers were refused.
+    pub const fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Charges one producer, unless that is too much.
+    pub(super) fn take_one(&mut self) -> bool {
+        let fits = self.used.saturating_add(Self::PRODUCER_BYTES) <= self.limit;
+        if fits {
+            self.used += Self::PRODUCER_BYTES;
+        } else {
+            self.refused += 1;
+        }
+        fits
+    }
+
+    /// Charges producers that are there already, such as those of a partition that was restored.
+    pub const fn hold(&mut self, producers: usize) {
+        self.used += producers * Self::PRODUCER_BYTES;
+    }
+
+    /// These are gone, with their partition or by time.
+    pub const fn give(&mut self, producers: usize) {
+        self.used -= producers * Self::PRODUCER_BYTES;
+    }
+}
 
 /// One batch of a producer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +101,7 @@ impl BatchMeta {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Producer {
     pub id: i64,
-    /// When it last appended, ms, or [`UNKNOWN_TIME`].
+    /// When it last appended, ms of the monotonic clock, or [`RECOVERED_MS`].
     pub last_used_ms: i64,
     pub epoch: i16,
     len: u8,
@@ -77,26 +133,15 @@ impl Producer {
 #[derive(Clone, Debug)]
 struct Slot {
     id: i64,
-    /// Order of use: larger is later. Not a time, so that it is exact and needs no clock.
-    used: u64,
     producer: Box<Producer>,
 }
 
-/// The idempotent producers of one partition, at most a fixed number of them.
-#[derive(Clone, Debug)]
+/// The idempotent producers of one partition.
+#[derive(Clone, Debug, Default)]
 pub struct Producers {
     /// By id. A sorted vector, since most partitions have none or a few: a B-tree's first node alone
     /// would cost an idle partition more than it may have.
     slots: Vec<Slot>,
-    uses: u64,
-    evicted: u64,
-    max: u32,
-}
-
-impl Default for Producers {
-    fn default() -> Self {
-        Self { slots: Vec::new(), uses: 0, evicted: 0, max: PRODUCERS_MAX }
-    }
 }
 
 impl Producers {
@@ -108,16 +153,6 @@ impl Producers {
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
-    }
-
-    /// The most that are kept.
-    pub fn max(&self) -> u32 {
-        self.max
-    }
-
-    /// How many were forgotten because there were too many, since the partition was opened.
-    pub fn evicted(&self) -> u64 {
-        self.evicted
     }
 
     /// Memory behind this table, bytes.
@@ -165,13 +200,10 @@ impl Producers {
 
     /// Notes a batch that was appended at `base_offset`.
     pub(super) fn record(&mut self, now_ms: i64, batch: &BatchHeader, base_offset: i64) {
-        self.uses += 1;
         let at = self.find(batch.producer_id).unwrap_or_else(|_| {
-            self.make_room();
             self.insert(Producer::new(batch.producer_id, batch.producer_epoch, now_ms))
         });
         let slot = &mut self.slots[at];
-        slot.used = self.uses;
         if slot.producer.epoch != batch.producer_epoch {
             *slot.producer = Producer::new(batch.producer_id, batch.producer_epoch, now_ms);
         }
@@ -184,12 +216,10 @@ impl Producers {
         });
     }
 
-    /// Puts a producer that is not there yet into its place, as the last used one.
+    /// Puts a producer that is not there yet into its place.
     pub(super) fn insert(&mut self, producer: Producer) -> usize {
-        self.uses += 1;
         let at = self.find(producer.id).unwrap_or_else(|at| at);
-        self.slots
-            .insert(at, Slot { id: producer.id, used: self.uses, producer: Box::new(producer) });
+        self.slots.insert(at, Slot { id: producer.id, producer: Box::new(producer) });
         at
     }
 
@@ -198,40 +228,30 @@ impl Producers {
         self.find(id).is_ok()
     }
 
-    /// Evicts least recently used producers until one more fits.
-    fn make_room(&mut self) {
-        while self.slots.len() >= self.max.max(1) as usize {
-            let oldest = (0..self.slots.len()).min_by_key(|&i| self.slots[i].used);
-            self.slots.remove(oldest.expect("the table is not empty"));
-            self.evicted += 1;
-        }
-    }
-
-    pub(super) fn set_max(&mut self, max: u32) {
-        self.max = max.max(1);
-        if self.slots.len() > self.max as usize {
-            let excess = self.slots.len() - self.max as usize;
-            let mut order: Vec<u64> = self.slots.iter().map(|slot| slot.used).collect();
-            order.sort_unstable();
-            let kept_from = order[excess];
-            self.slots.retain(|slot| slot.used >= kept_from);
-            self.slots.shrink_to_fit();
-            self.evicted += excess as u64;
-        }
-    }
-
-    pub(super) fn expire(&mut self, now_ms: i64, expiration_ms: i64) -> usize {
-        let before = self.slots.len();
-        self.slots.retain_mut(|slot| {
-            if slot.producer.last_used_ms == UNKNOWN_TIME {
-                slot.producer.last_used_ms = now_ms;
+    /// Forgets producers that were silent for `expiration_ms`: of `looks` of them, from the id
+    /// `from` on. Gives the id to go on from, `None` at the end.
+    pub(super) fn expire(
+        &mut self,
+        now_ms: i64,
+        expiration_ms: i64,
+        from: i64,
+        looks: usize,
+    ) -> Option<i64> {
+        let first = self.slots.partition_point(|slot| slot.id < from);
+        let end = first.saturating_add(looks).min(self.slots.len());
+        let next = self.slots.get(end).map(|slot| slot.id);
+        let expired = |slot: &mut Slot| {
+            let last_used_ms = &mut slot.producer.last_used_ms;
+            if *last_used_ms <= RECOVERED_MS {
+                *last_used_ms = now_ms.saturating_sub(RECOVERED_MS - *last_used_ms);
             }
-            now_ms.saturating_sub(slot.producer.last_used_ms) < expiration_ms
-        });
+            now_ms.saturating_sub(*last_used_ms) >= expiration_ms
+        };
+        self.slots.extract_if(first..end, expired).for_each(drop);
         if self.slots.is_empty() {
             self.slots = Vec::new();
         }
-        before - self.slots.len()
+        next
     }
 
     /// The log ends at `end` now: batches past it, and producers with nothing left, go.
@@ -243,10 +263,8 @@ impl Producers {
         });
     }
 
-    /// The producers, least recently used first.
-    pub(super) fn by_use(&self) -> Vec<&Producer> {
-        let mut slots: Vec<&Slot> = self.slots.iter().collect();
-        slots.sort_unstable_by_key(|slot| slot.used);
-        slots.into_iter().map(|slot| &*slot.producer).collect()
+    /// The producers, by id.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Producer> {
+        self.slots.iter().map(|slot| &*slot.producer)
     }
 }

@@ -5,20 +5,26 @@
 //! u8  version (1)
 //! i64 log end
 //! u32 epochs,    each: i32 epoch, i64 start offset
-//! u32 producers, each, least recently used first:
+//! u32 producers, each:
 //!     i64 id, i16 epoch, i64 last used ms, u8 batches (1 to 5), each, oldest first:
 //!         i32 last sequence, i32 offset delta, i64 last offset, i64 timestamp
 //! u32 CRC-32C of all before
 //! ```
+//!
+//! When a producer was last used is told by a clock of the snapshot's own: 0 is when the one was that
+//! was used last, and only the differences mean something (earlier builds wrote the wall's time, and
+//! `i64::MIN` for one that was recovered). No clock lasts from one start to the next that nobody sets.
 
 use super::epochs::{EpochStart, Epochs};
-use super::producers::{BATCHES_MAX, BatchMeta, Producer, Producers};
+use super::producers::{BATCHES_MAX, BatchMeta, Producer, Producers, RECOVERED_MS};
 use crate::wire::records::crc::crc32c;
 
 const VERSION: u8 = 1;
 const EPOCH_LEN: usize = 12;
 const PRODUCER_LEN_MIN: usize = 19 + BATCH_LEN;
 const BATCH_LEN: usize = 24;
+/// Longer than this, about a thousand years, nobody was silent.
+const SILENT_MS_MAX: i64 = 1 << 45;
 
 /// Why a snapshot cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,10 +70,15 @@ pub(super) fn encode(log_end: i64, epochs: &Epochs, producers: &Producers) -> Ve
         out.extend_from_slice(&entry.start.to_le_bytes());
     }
     out.extend_from_slice(&(producers.len() as u32).to_le_bytes());
-    for producer in producers.by_use() {
+    let used = producers.iter().map(|it| it.last_used_ms);
+    // One that was recovered and not looked at since is as old as it was then, at least.
+    let newest_ms = used.filter(|it| *it > RECOVERED_MS).max().unwrap_or(RECOVERED_MS);
+    for producer in producers.iter() {
         out.extend_from_slice(&producer.id.to_le_bytes());
         out.extend_from_slice(&producer.epoch.to_le_bytes());
-        out.extend_from_slice(&producer.last_used_ms.to_le_bytes());
+        let since_ms = if producer.last_used_ms > RECOVERED_MS { newest_ms } else { RECOVERED_MS };
+        let last_used_ms = producer.last_used_ms.saturating_sub(since_ms);
+        out.extend_from_slice(&last_used_ms.to_le_bytes());
         out.push(producer.batches().len() as u8);
         for batch in producer.batches() {
             out.extend_from_slice(&batch.last_sequence.to_le_bytes());
@@ -104,12 +115,20 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(i64, Epochs, Producers), SnapshotE
     }
     let epochs =
         Epochs::from_entries(starts).ok_or(SnapshotError::Inconsistent("epochs do not ascend"))?;
+    let count = cursor.count(PRODUCER_LEN_MIN)?;
+    let read: Vec<Producer> =
+        (0..count).map(|_| cursor.producer(log_end)).collect::<Result<_, _>>()?;
+    let newest_ms = read.iter().map(|it| it.last_used_ms).max().unwrap_or(0).max(0);
     let mut producers = Producers::default();
-    for _ in 0..cursor.count(PRODUCER_LEN_MIN)? {
-        let producer = cursor.producer(log_end)?;
+    for mut producer in read {
         if producers.contains(producer.id) {
             return Err(SnapshotError::Inconsistent("a producer is there twice"));
         }
+        let silent_ms = match producer.last_used_ms {
+            i64::MIN => 0,
+            known => newest_ms.saturating_sub(known).min(SILENT_MS_MAX),
+        };
+        producer.last_used_ms = RECOVERED_MS - silent_ms;
         producers.insert(producer);
     }
     if cursor.bytes.is_empty() {

@@ -288,13 +288,17 @@ impl Engine {
         hint.max(log.start)
     }
 
-    /// The largest timestamp (ms) at or above the log start, and an offset from which reading on
-    /// finds it. After a deletion of records the timestamp may be one of a record that is gone.
-    pub fn max_timestamp(&self, slot: Slot) -> Option<(i64, i64)> {
+    /// The largest timestamp (ms) at or above the log start and below `upto`, and an offset from
+    /// which reading on finds it. After a deletion of records the timestamp may be one of a record that is gone.
+    pub fn max_timestamp(&self, slot: Slot, upto: i64) -> Option<(i64, i64)> {
         let log = self.log(slot);
         let placed = log.segments.iter().filter(|s| s.meta.max_timestamp >= 0);
         let placed = placed.map(|s| (s.meta.max_timestamp, s.meta.max_timestamp_base));
-        let pending = log.pending.iter().map(|p| (p.header().max_timestamp(), p.base));
+        let pending = log
+            .pending
+            .iter()
+            .take_while(|p| p.base < upto)
+            .map(|p| (p.header().max_timestamp(), p.base));
         // The first one of equals, as Kafka has it.
         let best = placed.chain(pending).reduce(|a, b| if b.0 > a.0 { b } else { a })?;
         Some((best.0, best.1.max(log.start)))

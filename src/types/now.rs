@@ -1,11 +1,20 @@
-//! What time it is, for code that may not look itself.
+//! The time, as an argument.
 
-/// One look at both clocks. Deadlines and durations are measured by the monotonic one; stamps that
-/// others read are taken from the wall clock, which may be set at any moment, by any amount.
+/// One moment by two clocks.
+///
+/// What is kept and shown is stamped with the wall's; how long something took, and when something is
+/// due, is told by the monotonic one, since the wall's may be set at any time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
-    /// Since 1970, ms.
+    /// Milliseconds since 1970. May jump forth and back.
     pub wall_ms: i64,
-    /// Since some moment before the process served, ms. Never less than before.
+    /// Milliseconds since some moment of this process's life; never fewer than before.
     pub monotonic_ms: i64,
+}
+
+impl Now {
+    /// A moment at which both clocks show the same: for tests.
+    pub const fn at(ms: i64) -> Self {
+        Self { wall_ms: ms, monotonic_ms: ms }
+    }
 }

@@ -210,9 +210,7 @@ impl TopicConfig {
                 .map(|value| (def.name, value.clone(), Source::Topic))
                 .into_iter();
             let first = def.synonyms.first().map_or("", |s| s.name);
-            let names = def.synonyms.iter().map(|s| s.name);
-            let brokers = broker_synonyms(names, broker).skip_while(|(name, ..)| *name != first);
-            let synonyms: Vec<_> = own.chain(brokers).collect();
+            let synonyms: Vec<_> = own.chain(broker_synonyms(first, broker)).collect();
             let source = synonyms.first().map_or(Source::Default, |(.., source)| *source);
             Described { def, value: Some(value), source, synonyms }
         })
@@ -226,24 +224,31 @@ pub fn describe_broker(broker: &BrokerConfigs) -> impl Iterator<Item = Described
             Some((value, source)) => (Some(canonical(def, value)), source),
             None => (def.default.map(str::to_owned), Source::Default),
         };
-        let synonyms = broker_synonyms(std::iter::once(def.name), broker).collect();
+        let synonyms = broker_synonyms(def.name, broker).collect();
         Described { def, value, source, synonyms }
     })
 }
 
-/// As Kafka lists them: all dynamic values of all names, then all static ones; of the defaults only
-/// that of the first name, because the weaker names (`log.retention.hours`) are other units.
+/// What stands behind a broker's configuration, as Kafka 4.3.1 lists it (`ConfigHelper`): of the names
+/// that mean the same, such as `log.retention.ms` and `log.retention.hours`, all dynamic values, then
+/// all static ones, then all defaults; without those before the first of the name itself.
 fn broker_synonyms<'a>(
-    names: impl Iterator<Item = &'static str> + Clone + 'a,
+    name: &'static str,
     broker: &'a BrokerConfigs,
 ) -> impl Iterator<Item = (&'static str, String, Source)> + 'a {
-    let first = names.clone().next();
+    let means_the_same =
+        TOPIC_CONFIGS.iter().map(|it| it.synonyms).find(|it| it.iter().any(|s| s.name == name));
+    let names: Vec<&'static str> =
+        means_the_same.map_or_else(|| vec![name], |all| all.iter().map(|s| s.name).collect());
+    let defaults: Vec<_> = names
+        .iter()
+        .filter_map(|it| Some((*it, broker_config(it)?.default?.to_owned(), Source::Default)))
+        .collect();
     let set = broker.layers().flat_map(move |(map, source)| {
-        names.clone().filter_map(move |name| Some((name, map.get(name)?.clone(), source)))
+        let set = names.iter().filter_map(|it| Some((*it, map.get(*it)?.clone(), source)));
+        set.collect::<Vec<_>>()
     });
-    let default = first
-        .and_then(|name| Some((name, broker_config(name)?.default?.to_owned(), Source::Default)));
-    set.chain(default)
+    set.chain(defaults).skip_while(move |(it, ..)| *it != name)
 }
 
 fn canonical(def: &ConfigDef, raw: &str) -> String {
@@ -488,8 +493,16 @@ mod tests {
             ("log.retention.ms", "6000".to_owned(), Source::Broker),
             ("log.retention.ms", "5000".to_owned(), Source::Cluster),
             ("log.retention.hours", "2".to_owned(), Source::Static),
+            ("log.retention.hours", "168".to_owned(), Source::Default),
         ];
-        assert_eq!(shown, Some((Some("7000".to_owned()), Source::Topic, synonyms)));
+        assert_eq!(shown, Some((Some("7000".to_owned()), Source::Topic, synonyms.clone())));
+        let shown = |name: &str| {
+            let found = describe_broker(&broker).find(|it| it.def.name == name);
+            found.map(|it| it.synonyms).unwrap_or_default()
+        };
+        assert_eq!(shown("log.retention.ms"), synonyms[1..]);
+        assert_eq!(shown("log.retention.hours"), synonyms[3..]);
+        assert_eq!(shown("log.retention.minutes"), []);
 
         // `kafka-topics --describe` lists what is no default: with the stock server.properties that
         // is segment.bytes, not the retention that log.retention.hours gives.
@@ -505,6 +518,44 @@ mod tests {
         broker.cluster.clear();
         broker.broker.clear();
         assert_eq!(TopicConfig::effective(&none, &broker).retention_ms, -1);
+    }
+
+    /// As Apache Kafka 4.3.1 shows them.
+    #[test]
+    fn dynamic_times_of_a_broker_list_the_names_behind_them() {
+        let dynamic =
+            [("log.retention.ms", "7"), ("log.roll.ms", "8"), ("log.flush.interval.ms", "9")];
+        let broker = BrokerConfigs { broker: map(&dynamic), ..BrokerConfigs::default() };
+        let of_broker = |name: &str| {
+            let found = describe_broker(&broker).find(|it| it.def.name == name);
+            found.map(|it| it.synonyms).unwrap_or_default()
+        };
+        let of_topic = |name: &str| {
+            let own = map(&[]);
+            let mut all = TopicConfig::describe(&own, &broker);
+            all.find(|it| it.def.name == name).map(|it| it.synonyms).unwrap_or_default()
+        };
+        for (name, value, weaker, default, topic) in [
+            ("log.retention.ms", "7", "log.retention.hours", "168", "retention.ms"),
+            ("log.roll.ms", "8", "log.roll.hours", "168", "segment.ms"),
+            (
+                "log.flush.interval.ms",
+                "9",
+                "log.flush.scheduler.interval.ms",
+                "9223372036854775807",
+                "flush.ms",
+            ),
+        ] {
+            let expected = [
+                (name, value.to_owned(), Source::Broker),
+                (weaker, default.to_owned(), Source::Default),
+            ];
+            assert_eq!(of_broker(name), expected);
+            assert_eq!(of_topic(topic), expected);
+            assert_eq!(of_broker(weaker), expected[1..]);
+        }
+        assert_eq!(of_broker("log.retention.minutes"), []);
+        assert_eq!(of_broker("log.roll.jitter.ms"), []);
     }
 
     #[test]

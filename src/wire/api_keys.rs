@@ -1,4 +1,4 @@
-//! Kafka's API keys, and what the broker advertises.
+//! Kafka's API keys.
 
 use std::fmt;
 
@@ -68,62 +68,9 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// What the broker advertises: key, first and last version. An API stands here when it has a
-/// handler.
-///
-/// Produce starts at 0, although versions 0–2 are refused: librdkafka turns compression off
-/// otherwise (KAFKA-18659).
-pub const SUPPORTED: &[(ApiKey, i16, i16)] = &[
-    (ApiKey::PRODUCE, 0, 13),
-    (ApiKey::FETCH, 4, 18),
-    (ApiKey::LIST_OFFSETS, 1, 11),
-    (ApiKey::METADATA, 0, 13),
-    (ApiKey::OFFSET_COMMIT, 2, 10),
-    (ApiKey::OFFSET_FETCH, 1, 10),
-    (ApiKey::FIND_COORDINATOR, 0, 6),
-    (ApiKey::JOIN_GROUP, 0, 9),
-    (ApiKey::HEARTBEAT, 0, 4),
-    (ApiKey::LEAVE_GROUP, 0, 5),
-    (ApiKey::SYNC_GROUP, 0, 5),
-    (ApiKey::DESCRIBE_GROUPS, 0, 6),
-    (ApiKey::LIST_GROUPS, 0, 5),
-    (ApiKey::API_VERSIONS, 0, 4),
-    (ApiKey::CREATE_TOPICS, 2, 7),
-    (ApiKey::DELETE_TOPICS, 1, 6),
-    (ApiKey::DELETE_RECORDS, 0, 2),
-    // Version 6 is two-phase commit (KIP-939), which Kafka does not advertise either.
-    (ApiKey::INIT_PRODUCER_ID, 0, 5),
-    (ApiKey::OFFSET_FOR_LEADER_EPOCH, 2, 4),
-    (ApiKey::DESCRIBE_CONFIGS, 1, 4),
-    (ApiKey::ALTER_CONFIGS, 0, 2),
-    (ApiKey::DESCRIBE_LOG_DIRS, 1, 5),
-    (ApiKey::CREATE_PARTITIONS, 0, 3),
-    (ApiKey::DELETE_GROUPS, 0, 2),
-    (ApiKey::INCREMENTAL_ALTER_CONFIGS, 0, 1),
-    (ApiKey::OFFSET_DELETE, 0, 0),
-    (ApiKey::DESCRIBE_CLUSTER, 0, 2),
-    (ApiKey::LIST_CONFIG_RESOURCES, 0, 1),
-    (ApiKey::DESCRIBE_TOPIC_PARTITIONS, 0, 0),
-];
-
-/// The versions of `key` that the broker advertises.
-pub fn supported(key: ApiKey) -> Option<(i16, i16)> {
-    SUPPORTED.iter().find(|(k, ..)| *k == key).map(|&(_, min, max)| (min, max))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_advertised_can_be_decoded() {
-        for &(key, min, max) in SUPPORTED {
-            let api = key.api().expect("in the table");
-            let produce = key == ApiKey::PRODUCE && min == 0;
-            assert!((api.min <= min || produce) && min <= max && max <= api.max, "{key}");
-        }
-        assert!(APIS.is_sorted_by_key(|api| api.key));
-    }
 
     #[test]
     fn shows_names() {

@@ -7,10 +7,10 @@
 use super::Body;
 use super::{
     alter_configs, create_partitions, create_topics, delete_topics, incremental_alter_configs,
+    table,
 };
 use crate::controller::{Controller, Image, NewPartition, Record};
 use crate::types::{ErrorCode, TopicId};
-use crate::wire::api_keys::ApiKey;
 use crate::wire::primitives::{WireError, Writer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,37 +69,23 @@ impl Handled {
     }
 }
 
-/// Whether [`execute`] takes requests of this API.
-pub fn is_admin(api_key: ApiKey) -> bool {
-    matches!(
-        api_key,
-        ApiKey::CREATE_TOPICS
-            | ApiKey::DELETE_TOPICS
-            | ApiKey::CREATE_PARTITIONS
-            | ApiKey::ALTER_CONFIGS
-            | ApiKey::INCREMENTAL_ALTER_CONFIGS
-    )
-}
-
-/// Carries out a request that changes metadata: for the APIs of [`is_admin`] only. `new_id` gives
-/// ids that were never given before. An error is the client's: its request cannot be read.
+/// Carries out a request that changes metadata. `new_id` gives ids that were never given before. An error is the client's: its request cannot be read.
 pub fn execute(
     controller: &mut Controller,
-    api_key: ApiKey,
+    api: table::Controller,
     version: i16,
     body: &[u8],
     new_id: &mut dyn FnMut() -> TopicId,
 ) -> Result<AdminOutcome, WireError> {
     let image = controller.draft();
-    let handled = match api_key {
-        ApiKey::CREATE_TOPICS => create_topics::handle(body, version, image, new_id),
-        ApiKey::DELETE_TOPICS => delete_topics::handle(body, version, image),
-        ApiKey::CREATE_PARTITIONS => create_partitions::handle(body, version, image),
-        ApiKey::ALTER_CONFIGS => alter_configs::handle(body, version, image),
-        ApiKey::INCREMENTAL_ALTER_CONFIGS => {
+    let handled = match api {
+        table::Controller::CreateTopics => create_topics::handle(body, version, image, new_id),
+        table::Controller::DeleteTopics => delete_topics::handle(body, version, image),
+        table::Controller::CreatePartitions => create_partitions::handle(body, version, image),
+        table::Controller::AlterConfigs => alter_configs::handle(body, version, image),
+        table::Controller::IncrementalAlterConfigs => {
             incremental_alter_configs::handle(body, version, image)
         }
-        _ => unreachable!("`is_admin` says which APIs"),
     }?;
     let wait_for = (!handled.records.is_empty()).then(|| controller.propose(&handled.records));
     Ok(AdminOutcome { response: handled.response, wait_for })
@@ -247,8 +233,8 @@ mod tests {
         let code = |outcome: &AdminOutcome| {
             decode(&outcome.response, |r| CreateTopicsResponse::decode(r, 7)).topics[0].error_code
         };
-        let first = run(&mut controller, ApiKey::CREATE_TOPICS, 7, &create("a"));
-        let second = run(&mut controller, ApiKey::CREATE_TOPICS, 7, &create("a"));
+        let first = run(&mut controller, table::Controller::CreateTopics, 7, &create("a"));
+        let second = run(&mut controller, table::Controller::CreateTopics, 7, &create("a"));
         assert_eq!(code(&first), 0);
         assert_eq!(code(&second), ErrorCode::TOPIC_ALREADY_EXISTS.0);
         assert_eq!(second.wait_for, None);
@@ -256,8 +242,8 @@ mod tests {
 
         let request = DeleteTopicsRequest { topic_names: vec!["a"], ..Default::default() };
         let body = encode(|w| request.encode(w, 5));
-        let deleted = run(&mut controller, ApiKey::DELETE_TOPICS, 5, &body);
-        let again = run(&mut controller, ApiKey::CREATE_TOPICS, 7, &create("a"));
+        let deleted = run(&mut controller, table::Controller::DeleteTopics, 5, &body);
+        let again = run(&mut controller, table::Controller::CreateTopics, 7, &create("a"));
         assert_eq!(code(&again), 0);
         let made = auto_create(&mut controller, &["a".into(), "b".into()], &mut other_ids());
         assert!(first.wait_for < deleted.wait_for);
@@ -290,8 +276,13 @@ mod tests {
         let index = controller.draft().index;
         let whole = create("a");
         for cut in 0..whole.len() {
-            let result =
-                execute(&mut controller, ApiKey::CREATE_TOPICS, 7, &whole[..cut], &mut ids());
+            let result = execute(
+                &mut controller,
+                table::Controller::CreateTopics,
+                7,
+                &whole[..cut],
+                &mut ids(),
+            );
             assert!(result.is_err(), "{cut}");
         }
         assert_eq!(controller.draft().index, index);

@@ -3,17 +3,18 @@
 
 use super::admin::{Failure, Handled, code_and_message, count};
 use super::config_resource::{Change, alter};
+use super::decode;
 use crate::controller::Image;
 use crate::types::ErrorCode;
 use crate::wire::kafka::alter_configs_request::{AlterConfigsRequest, AlterConfigsResource};
 use crate::wire::kafka::alter_configs_response::{
     AlterConfigsResourceResponse, AlterConfigsResponse,
 };
-use crate::wire::primitives::{Reader, WireError};
+use crate::wire::primitives::WireError;
 
 /// Answers a request, in any version.
 pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Handled, WireError> {
-    let request = AlterConfigsRequest::decode(&mut Reader::new(body), version)?;
+    let request = decode(body, |r| AlterConfigsRequest::decode(r, version))?;
     let counts = count(request.resources.iter().map(|it| (it.resource_type, it.resource_name)));
     let mut results = Vec::new();
     for resource in &request.resources {

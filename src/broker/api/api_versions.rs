@@ -1,21 +1,20 @@
 //! ApiVersions (KIP-35, KIP-511).
 
 use super::Response;
+use super::decode;
+use super::table::TABLE;
 use crate::types::ErrorCode;
-use crate::wire::api_keys::SUPPORTED;
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::api_versions_request::ApiVersionsRequest;
 use crate::wire::kafka::api_versions_response::{ApiVersion, ApiVersionsResponse};
-use crate::wire::{Reader, WireError};
 
 /// Answers. A version that is not known is answered in version 0 with `UNSUPPORTED_VERSION` and
 /// everything that is supported, so that the client can choose (KIP-511).
 pub fn handle(header: &RequestHeader<'_>, body: &[u8]) -> Result<Response, WireError> {
     let supported = (0..=ApiVersionsRequest::MAX_VERSION).contains(&header.version);
     let (version, error) = if supported {
-        let mut reader = Reader::new(body);
-        let request = ApiVersionsRequest::decode(&mut reader, header.version)?;
-        reader.finish()?;
+        let request = decode(body, |r| ApiVersionsRequest::decode(r, header.version))?;
         let named = header.version < 3
             || (valid_name(request.client_software_name)
                 && valid_name(request.client_software_version));
@@ -23,13 +22,9 @@ pub fn handle(header: &RequestHeader<'_>, body: &[u8]) -> Result<Response, WireE
     } else {
         (0, ErrorCode::UNSUPPORTED_VERSION)
     };
-    let api_keys = SUPPORTED
+    let api_keys = TABLE
         .iter()
-        .map(|&(key, min_version, max_version)| ApiVersion {
-            api_key: key.0,
-            min_version,
-            max_version,
-        })
+        .map(|it| ApiVersion { api_key: it.key.0, min_version: it.min, max_version: it.max })
         .collect();
     let response = ApiVersionsResponse {
         error_code: error.0,
@@ -52,6 +47,7 @@ fn valid_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Reader;
     use crate::wire::api_keys::ApiKey;
     use crate::wire::header::decode_response;
 
@@ -72,9 +68,9 @@ mod tests {
 
     #[test]
     fn an_unknown_version_is_answered_in_version_0() {
-        assert_eq!(answer(0, &[]), (0, SUPPORTED.len()));
-        assert_eq!(answer(4, &[2, b'a', 2, b'1', 0]), (0, SUPPORTED.len()));
-        assert_eq!(answer(99, b"anything"), (35, SUPPORTED.len()));
+        assert_eq!(answer(0, &[]), (0, TABLE.len()));
+        assert_eq!(answer(4, &[2, b'a', 2, b'1', 0]), (0, TABLE.len()));
+        assert_eq!(answer(99, b"anything"), (35, TABLE.len()));
     }
 
     #[test]

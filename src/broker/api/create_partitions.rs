@@ -4,6 +4,7 @@ use super::admin::{
     Failure, Handled, PARTITIONS_MAX, check_assignment, code_and_message, count, place,
 };
 use super::create_topics::too_many;
+use super::decode;
 use crate::controller::{Image, NewPartition, Record};
 use crate::types::topic_name::GROUP_STATE;
 use crate::types::{ErrorCode, TopicId};
@@ -13,12 +14,12 @@ use crate::wire::kafka::create_partitions_request::{
 use crate::wire::kafka::create_partitions_response::{
     CreatePartitionsResponse, CreatePartitionsTopicResult,
 };
-use crate::wire::primitives::{Reader, WireError};
+use crate::wire::primitives::WireError;
 use std::collections::BTreeSet;
 
 /// Answers a request, in any version.
 pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Handled, WireError> {
-    let request = CreatePartitionsRequest::decode(&mut Reader::new(body), version)?;
+    let request = decode(body, |r| CreatePartitionsRequest::decode(r, version))?;
     let counts = count(request.topics.iter().map(|topic| topic.name));
     let mut seen = BTreeSet::new();
     let mut total = 0;

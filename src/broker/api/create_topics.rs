@@ -5,6 +5,7 @@ use super::admin::{
     Failure, Handled, PARTITIONS_MAX, check_assignment, code_and_message, count, place,
 };
 use super::config_resource::check_topic;
+use super::decode;
 use crate::controller::{Image, NewPartition, Record};
 use crate::types::config_def::{Rule, Source};
 use crate::types::config_table::topic_config;
@@ -16,7 +17,7 @@ use crate::wire::kafka::create_topics_request::{
 use crate::wire::kafka::create_topics_response::{
     CreatableTopicConfigs, CreatableTopicResult, CreateTopicsResponse,
 };
-use crate::wire::primitives::{Reader, WireError};
+use crate::wire::primitives::WireError;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A topic that can be created.
@@ -35,7 +36,7 @@ pub fn handle(
     image: &Image,
     new_id: &mut dyn FnMut() -> TopicId,
 ) -> Result<Handled, WireError> {
-    let request = CreateTopicsRequest::decode(&mut Reader::new(body), version)?;
+    let request = decode(body, |r| CreateTopicsRequest::decode(r, version))?;
     let counts = count(request.topics.iter().map(|topic| topic.name));
     let total: usize = request.topics.iter().map(|topic| partition_count(topic, image)).sum();
     let mut seen = BTreeSet::new();

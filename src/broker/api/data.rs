@@ -13,10 +13,9 @@ pub struct AppendRequest {
     pub tp: TopicPartition,
     /// The batch.
     pub batch: Bytes,
-    /// Its header, with the timestamps that it is to be stored with.
+    /// Its header, with the timestamps that it is to be stored with. Where it has `LogAppendTime`,
+    /// its owner gives it the time, with the offset.
     pub header: BatchHeader,
-    /// Set where the broker's clock replaces the records' timestamps, ms.
-    pub log_append_time: Option<i64>,
 }
 
 /// How an append ended. Given when it is durable.

@@ -1,18 +1,17 @@
 //! DeleteGroups (KIP-229): groups without members go, with their offsets.
 
 use super::Response;
+use super::decode;
 use crate::group::{DeleteGroup, DeletedGroup};
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::delete_groups_request::DeleteGroupsRequest;
 use crate::wire::kafka::delete_groups_response::{DeletableGroupResult, DeleteGroupsResponse};
-use crate::wire::{Reader, WireError};
 use std::collections::HashSet;
 
 /// Reads a request. A group that it names twice is there once.
 pub fn plan(body: &[u8], version: i16) -> Result<Vec<DeleteGroup>, WireError> {
-    let mut reader = Reader::new(body);
-    let request = DeleteGroupsRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| DeleteGroupsRequest::decode(r, version))?;
     let mut seen = HashSet::new();
     let groups = request.groups_names.iter().filter(|it| seen.insert(**it));
     Ok(groups.map(|it| DeleteGroup { group_id: (*it).to_owned() }).collect())

@@ -2,23 +2,22 @@
 
 use super::Response;
 use super::data::{TrimRequest, Trimmed};
+use super::decode;
 use crate::controller::Image;
 use crate::types::topic_name::is_internal;
 use crate::types::{ErrorCode, TopicPartition};
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::delete_records_request::DeleteRecordsRequest;
 use crate::wire::kafka::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsResponse, DeleteRecordsTopicResult,
 };
-use crate::wire::{Reader, WireError};
 
 /// "Up to the high watermark."
 pub const HIGH_WATERMARK: i64 = -1;
 
-fn decode(body: &[u8], version: i16) -> Result<DeleteRecordsRequest<'_>, WireError> {
-    let mut reader = Reader::new(body);
-    let request = DeleteRecordsRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+fn read(body: &[u8], version: i16) -> Result<DeleteRecordsRequest<'_>, WireError> {
+    let request = decode(body, |r| DeleteRecordsRequest::decode(r, version))?;
     Ok(request)
 }
 
@@ -39,7 +38,7 @@ pub fn plan(
     version: i16,
     image: &Image,
 ) -> Result<(Vec<Trimmed>, Vec<TrimRequest>), WireError> {
-    let request = decode(body, version)?;
+    let request = read(body, version)?;
     let (mut answers, mut trims) = (Vec::new(), Vec::new());
     for topic in &request.topics {
         let known = image.topic(topic.name);
@@ -73,7 +72,7 @@ pub fn response(
     answers: &[Trimmed],
 ) -> Result<Response, WireError> {
     let version = header.version;
-    let request = decode(body, version)?;
+    let request = read(body, version)?;
     let mut answers = answers.iter();
     let topics = request
         .topics

@@ -1,16 +1,17 @@
 //! `DeleteTopics`: by name, and from version 6 by id.
 
 use super::admin::{Failure, Handled, code_and_message, count};
+use super::decode;
 use crate::controller::{Image, Record};
 use crate::types::{ErrorCode, TopicId};
 use crate::wire::kafka::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
 use crate::wire::kafka::delete_topics_response::{DeletableTopicResult, DeleteTopicsResponse};
-use crate::wire::primitives::{Reader, WireError};
+use crate::wire::primitives::WireError;
 use std::collections::BTreeSet;
 
 /// Answers a request, in any version.
 pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Handled, WireError> {
-    let request = DeleteTopicsRequest::decode(&mut Reader::new(body), version)?;
+    let request = decode(body, |r| DeleteTopicsRequest::decode(r, version))?;
     let by_name = |name| DeleteTopicState { name: Some(name), ..DeleteTopicState::default() };
     let asked: Vec<DeleteTopicState<'_>> = if version >= 6 {
         request.topics

@@ -2,20 +2,21 @@
 
 use super::Body;
 use super::admin::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED};
+use super::decode;
 use crate::controller::Image;
 use crate::types::ErrorCode;
 use crate::wire::kafka::describe_cluster_request::DescribeClusterRequest;
 use crate::wire::kafka::describe_cluster_response::{
     DescribeClusterBroker, DescribeClusterResponse,
 };
-use crate::wire::primitives::{Reader, WireError};
+use crate::wire::primitives::WireError;
 
 const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;
 
 /// Answers a request, in any version.
 pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Body, WireError> {
-    let request = DescribeClusterRequest::decode(&mut Reader::new(body), version)?;
+    let request = decode(body, |r| DescribeClusterRequest::decode(r, version))?;
     let unsupported = format!("Unsupported endpoint type {}", request.endpoint_type);
     let refuse = |code: ErrorCode, message| {
         let (error_code, error_message) = (code.0, Some(message));

@@ -3,6 +3,7 @@
 use super::Body;
 use super::admin::Failure;
 use super::config_resource::{BROKER, TOPIC, unsupported};
+use super::decode;
 use crate::controller::Image;
 use crate::types::config_def::Source;
 use crate::types::topic_config::{Described, describe_broker};
@@ -15,11 +16,11 @@ use crate::wire::kafka::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResponse, DescribeConfigsResult,
     DescribeConfigsSynonym,
 };
-use crate::wire::primitives::{Reader, WireError};
+use crate::wire::primitives::WireError;
 
 /// Answers a request, in any version.
 pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Body, WireError> {
-    let request = DescribeConfigsRequest::decode(&mut Reader::new(body), version)?;
+    let request = decode(body, |r| DescribeConfigsRequest::decode(r, version))?;
     let described: Vec<_> =
         request.resources.iter().map(|resource| (resource, describe(resource, image))).collect();
     let results = described
@@ -176,6 +177,7 @@ mod tests {
                     ("retention.ms", Some("5000"), 1),
                     ("log.retention.ms", Some("7000"), 2),
                     ("log.retention.ms", Some("8000"), 3),
+                    ("log.retention.hours", Some("168"), 5),
                 ]
             );
             let flush = find("flush.messages");

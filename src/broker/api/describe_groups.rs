@@ -2,14 +2,15 @@
 
 use super::Response;
 use super::admin::OPERATIONS_OMITTED;
+use super::decode;
 use crate::group::{Describe, Described};
 use crate::types::ErrorCode;
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::describe_groups_request::DescribeGroupsRequest;
 use crate::wire::kafka::describe_groups_response::{
     DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
 };
-use crate::wire::{Reader, WireError};
 
 /// Bits of the operations on a group that a client may carry out, where nothing is forbidden: read,
 /// delete, describe, describe and alter configs.
@@ -25,9 +26,7 @@ pub struct Plan {
 
 /// Reads a request.
 pub fn plan(body: &[u8], version: i16) -> Result<Plan, WireError> {
-    let mut reader = Reader::new(body);
-    let request = DescribeGroupsRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| DescribeGroupsRequest::decode(r, version))?;
     let groups = request.groups.iter().map(|it| Describe { group_id: (*it).to_owned() });
     Ok(Plan { groups: groups.collect(), operations: request.include_authorized_operations })
 }

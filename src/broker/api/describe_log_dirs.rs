@@ -2,14 +2,15 @@
 
 use super::Response;
 use super::data::LogSize;
+use super::decode;
 use crate::controller::Image;
 use crate::types::{TopicId, TopicPartition};
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::describe_log_dirs_request::DescribeLogDirsRequest;
 use crate::wire::kafka::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
-use crate::wire::{Reader, WireError};
 use std::collections::{BTreeMap, HashMap};
 
 /// The directory and its volume.
@@ -32,9 +33,7 @@ pub fn handle(
     sizes: &[LogSize],
 ) -> Result<Response, WireError> {
     let version = header.version;
-    let mut reader = Reader::new(body);
-    let request = DescribeLogDirsRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| DescribeLogDirsRequest::decode(r, version))?;
     let sizes: HashMap<TopicPartition, u64> = sizes.iter().map(|it| (it.tp, it.bytes)).collect();
     let partition = |id: TopicId, number: i32| {
         let bytes = sizes.get(&TopicPartition { topic: id, partition: number })?;

@@ -2,6 +2,7 @@
 
 use super::Body;
 use super::admin::TOPIC_OPERATIONS;
+use super::decode;
 use super::metadata::leader_error;
 use crate::controller::{Image, Partition};
 use crate::types::ErrorCode;
@@ -10,12 +11,12 @@ use crate::wire::kafka::describe_topic_partitions_request::{
     Cursor, DescribeTopicPartitionsRequest,
 };
 use crate::wire::kafka::describe_topic_partitions_response as answer;
-use crate::wire::primitives::{Reader, WireError};
+use crate::wire::primitives::WireError;
 use std::collections::BTreeSet;
 
 /// Answers a request, in any version.
 pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Body, WireError> {
-    let request = DescribeTopicPartitionsRequest::decode(&mut Reader::new(body), version)?;
+    let request = decode(body, |r| DescribeTopicPartitionsRequest::decode(r, version))?;
     let cursor = request.cursor.as_ref();
     let names: BTreeSet<&str> = request.topics.iter().map(|it| it.name).collect();
     if contradicts(cursor, &names) {

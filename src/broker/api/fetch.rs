@@ -3,18 +3,28 @@
 
 use super::Response;
 use super::data::{ReadRequest, ReadResult};
+use super::decode;
 use super::fetch_session::{Answer, Context, NO_SESSION, Sessions, TopicKey, Wanted};
 use super::response::begin;
 use crate::controller::Image;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::fetch_request::FetchRequest;
-use crate::wire::{Reader, WireError, Writer};
+use crate::wire::{WireError, Writer};
 use bytes::Bytes;
 
 /// Slices shorter than this are copied into the answer's head: an entry of a vectored send costs
 /// more than the copy.
 const SLICE_MIN: usize = 8 << 10;
+
+/// What a broker grants a Fetch request.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// `fetch.max.bytes`.
+    pub max_bytes: usize,
+    /// Bytes of memory that there are for the answer: what is sent stays until the client took it.
+    pub memory: usize,
+}
 
 /// A Fetch request that is under way.
 #[derive(Debug)]
@@ -26,6 +36,11 @@ pub struct Plan {
     committed: bool,
     /// An error for the whole answer.
     error: ErrorCode,
+    /// What the client waits for, and at most wants; as far as the broker's setting allows.
+    asked: (usize, usize),
+    /// There is no memory for records now: nothing is to be read before [`Plan::grant`] gives some,
+    /// or the time is over.
+    pub starved: bool,
     /// Answer as soon as there are so many bytes.
     pub min_bytes: usize,
     /// At most so many bytes, unless the first batch is larger.
@@ -46,30 +61,32 @@ pub fn session_id(body: &[u8], version: i16) -> Option<i32> {
     (id != NO_SESSION).then_some(id)
 }
 
-/// Reads a request and takes it into its session. `fetch_max_bytes` is the broker's limit.
+/// Reads a request and takes it into its session.
 pub fn plan(
     body: &[u8],
     version: i16,
     sessions: &mut Sessions,
     image: &Image,
-    fetch_max_bytes: usize,
+    limits: Limits,
     now_ms: i64,
 ) -> Result<Plan, WireError> {
-    let mut reader = Reader::new(body);
-    let request = FetchRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| FetchRequest::decode(r, version))?;
     let mut plan = Plan {
         context: Context::Sessionless,
         wanted: Vec::new(),
         refused: Vec::new(),
         committed: request.isolation_level == 1,
         error: ErrorCode::NONE,
-        min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
-        max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(fetch_max_bytes),
+        asked: (
+            usize::try_from(request.min_bytes).unwrap_or(0),
+            usize::try_from(request.max_bytes).unwrap_or(0).min(limits.max_bytes),
+        ),
+        starved: false,
+        min_bytes: 0,
+        max_bytes: 0,
         max_wait_ms: u64::try_from(request.max_wait_ms).unwrap_or(0),
     };
-    // A limit below what is waited for would never be met.
-    plan.min_bytes = plan.min_bytes.min(plan.max_bytes);
+    plan.grant(limits.memory);
     match sessions.begin(&request, version, now_ms) {
         Ok((context, wanted)) => {
             plan.refused = wanted.iter().map(|it| refusal(it, image)).collect();
@@ -95,6 +112,16 @@ fn refusal(wanted: &Wanted, image: &Image) -> ErrorCode {
 }
 
 impl Plan {
+    /// So much memory is there for the answer now. It bounds `min_bytes` too, since a limit below
+    /// what is waited for would never be met; but a client that waits for records is never answered
+    /// at once and without any because there is no memory for them: it would ask again at once.
+    pub fn grant(&mut self, memory: usize) {
+        let (min_bytes, max_bytes) = self.asked;
+        self.starved = memory == 0 && max_bytes > 0;
+        self.max_bytes = max_bytes.min(memory);
+        self.min_bytes = min_bytes.min(max_bytes).min(memory.max(1));
+    }
+
     /// What is to be read, in the order in which it is to be served.
     pub fn reads(&self, image: &Image) -> Vec<ReadRequest> {
         let readable = self.wanted.iter().zip(&self.refused).enumerate();
@@ -344,11 +371,14 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Reader;
     use crate::wire::api_keys::ApiKey;
     use crate::wire::header::decode_response;
     use crate::wire::kafka::fetch_request::{FetchPartition, FetchTopic};
     use crate::wire::kafka::fetch_response::FetchResponse;
     use std::sync::Arc;
+
+    const LIMITS: Limits = Limits { max_bytes: 1 << 20, memory: 1 << 20 };
 
     fn image() -> Image {
         let mut image = Image::new("c", 1, Arc::default());
@@ -365,7 +395,7 @@ mod tests {
 
     fn fetch(version: i16, partitions: &[i32], results: &[(u32, usize)]) -> Vec<(i32, i16, usize)> {
         let image = image();
-        let mut sessions = Sessions::new(10, 0, 1);
+        let mut sessions = Sessions::new(10, 0, 1, 5);
         let partitions = partitions
             .iter()
             .map(|&partition| FetchPartition {
@@ -389,7 +419,7 @@ mod tests {
         };
         let mut w = Writer::new();
         request.encode(&mut w, version).unwrap();
-        let plan = plan(w.as_slice(), version, &mut sessions, &image, 1 << 20, 0).unwrap();
+        let plan = plan(w.as_slice(), version, &mut sessions, &image, LIMITS, 0).unwrap();
         let results: Vec<ReadResult> = plan
             .reads(&image)
             .iter()
@@ -444,7 +474,7 @@ mod tests {
     #[test]
     fn waits_for_enough() {
         let image = image();
-        let mut sessions = Sessions::new(10, 0, 1);
+        let mut sessions = Sessions::new(10, 0, 1, 5);
         let request = FetchRequest {
             max_wait_ms: 100,
             min_bytes: 10,
@@ -454,7 +484,7 @@ mod tests {
         };
         let mut w = Writer::new();
         request.encode(&mut w, 12).unwrap();
-        let plan = plan(w.as_slice(), 12, &mut sessions, &image, 1 << 20, 0).unwrap();
+        let plan = plan(w.as_slice(), 12, &mut sessions, &image, LIMITS, 0).unwrap();
         let result = |bytes, error| ReadResult {
             error,
             bytes,
@@ -468,5 +498,27 @@ mod tests {
         // What a limit cut counts as the limit.
         let cut = ReadResult { counted: 10, ..result(6, ErrorCode::NONE) };
         assert!(plan.is_satisfied(&[cut]));
+    }
+
+    #[test]
+    fn without_memory_it_waits() {
+        let request = FetchRequest {
+            max_wait_ms: 100,
+            min_bytes: 10,
+            max_bytes: 1000,
+            session_epoch: -1,
+            ..FetchRequest::default()
+        };
+        let mut w = Writer::new();
+        request.encode(&mut w, 12).unwrap();
+        let mut sessions = Sessions::new(10, 0, 1, 5);
+        let none = Limits { memory: 0, ..LIMITS };
+        let mut plan = plan(w.as_slice(), 12, &mut sessions, &image(), none, 0).unwrap();
+        let empty = ReadResult::failed(0, ErrorCode::NONE);
+        assert!(plan.starved && !plan.is_satisfied(std::slice::from_ref(&empty)));
+        plan.grant(5);
+        assert_eq!((plan.starved, plan.min_bytes, plan.max_bytes), (false, 5, 5));
+        plan.grant(1 << 30);
+        assert_eq!((plan.starved, plan.min_bytes, plan.max_bytes), (false, 10, 1000));
     }
 }

@@ -1,11 +1,11 @@
 //! Fetch sessions (KIP-227): what a client fetches is remembered, so that a request need only say
 //! what changes, and an answer only what is new. Pure.
 //!
-//! A session belongs to the shard of the connection on which it began. A client that comes back on
-//! another connection, to another shard, hears `FETCH_SESSION_ID_NOT_FOUND` and begins a new one, as
-//! it does after an eviction.
+//! A session belongs to the shard of the connection on which it began. Its id names that shard
+//! ([`owner_of`]), so that a request on any other connection finds it. Ids are drawn from a seed: a
+//! client that remembers one of the broker's earlier life does not meet another client's session.
 
-use crate::types::{ErrorCode, TopicId};
+use crate::types::{ErrorCode, Rng, TopicId};
 use crate::wire::kafka::fetch_request::FetchRequest;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -97,21 +97,22 @@ pub struct Answer {
 pub struct Sessions {
     by_id: HashMap<i32, Session>,
     limit: usize,
-    /// The next id; every shard has its own residue class.
-    next_id: i32,
-    step: i32,
+    shard: usize,
+    shards: usize,
+    ids: Rng,
 }
 
-/// The shard, of so many, whose session this is.
-pub fn owner_of(session_id: i32, shards: usize) -> usize {
-    (session_id - 1).rem_euclid(shards as i32) as usize
+/// The shard, of so many, that keeps this session: every shard has its own residue class of ids.
+/// `None` where it is the id of no session.
+pub fn owner_of(session_id: i32, shards: usize) -> Option<usize> {
+    (session_id > NO_SESSION).then(|| session_id as usize % shards)
 }
 
 impl Sessions {
-    /// At most `limit` sessions on shard `shard` of `shards`.
-    pub fn new(limit: usize, shard: usize, shards: usize) -> Self {
-        let by_id = HashMap::new();
-        Self { by_id, limit, next_id: shard as i32 + 1, step: shards as i32 }
+    /// At most `limit` sessions on shard `shard` of `shards`. The `seed` must be one that no earlier
+    /// life of the broker has had.
+    pub fn new(limit: usize, shard: usize, shards: usize, seed: u64) -> Self {
+        Self { by_id: HashMap::new(), limit, shard, shards, ids: Rng::new(seed) }
     }
 
     /// Sessions that there are.
@@ -122,6 +123,11 @@ impl Sessions {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
+    }
+
+    /// Forgets a session: its client begins another, on this shard or elsewhere.
+    pub fn close(&mut self, id: i32) {
+        self.by_id.remove(&id);
     }
 
     /// Takes a request: how it stands to sessions, and everything that it fetches, in order. The
@@ -135,9 +141,7 @@ impl Sessions {
         let by_id = version >= 13;
         let (id, epoch) = (request.session_id, request.session_epoch);
         if epoch == FIRST_EPOCH || epoch == FINAL_EPOCH {
-            if id != NO_SESSION {
-                self.by_id.remove(&id);
-            }
+            self.close(id);
             let context = if epoch == FINAL_EPOCH { Context::Sessionless } else { Context::Full };
             return Ok((context, wanted(request, by_id).collect()));
         }
@@ -187,11 +191,7 @@ impl Sessions {
         if wanted.is_empty() || !self.make_room(now_ms) {
             return NO_SESSION;
         }
-        let mut id = self.next_id;
-        while id <= 0 || self.by_id.contains_key(&id) {
-            id = if id <= 0 { id.rem_euclid(self.step) + 1 } else { id.wrapping_add(self.step) };
-        }
-        self.next_id = id.wrapping_add(self.step);
+        let id = self.new_id();
         let mut session = Session {
             by_id: matches!(wanted[0].topic, TopicKey::Id(_)),
             next_epoch: next_epoch(FIRST_EPOCH),
@@ -204,6 +204,18 @@ impl Sessions {
         session.tell(wanted, answers);
         self.by_id.insert(id, session);
         id
+    }
+
+    /// An id of this shard's that is in nobody's use.
+    fn new_id(&mut self) -> i32 {
+        let classes = i32::MAX as u64 / self.shards as u64;
+        loop {
+            let id = self.ids.below(classes) * self.shards as u64 + self.shard as u64;
+            let id = id as i32;
+            if id != NO_SESSION && !self.by_id.contains_key(&id) {
+                return id;
+            }
+        }
     }
 
     /// Evicts the session that was not used for longest, if it may go.
@@ -335,7 +347,7 @@ mod tests {
 
     #[test]
     fn tells_only_what_changed_and_rotates() {
-        let mut sessions = Sessions::new(10, 1, 2);
+        let mut sessions = Sessions::new(10, 1, 2, 5);
         let (context, all) = sessions.begin(&request(0, 0, &[0, 1, 2], &[]), 12, 0).unwrap();
         assert_eq!(context, Context::Full);
         let (id, told) = sessions.finish(context, &all, &[QUIET; 3], 0);
@@ -363,7 +375,7 @@ mod tests {
 
     #[test]
     fn wrong_epochs_and_ids_are_refused() {
-        let mut sessions = Sessions::new(10, 0, 1);
+        let mut sessions = Sessions::new(10, 0, 1, 5);
         let (context, all) = sessions.begin(&request(0, 0, &[0], &[]), 12, 0).unwrap();
         let (id, _) = sessions.finish(context, &all, &[QUIET], 0);
         let refused = |s: &mut Sessions, r, v| s.begin(&r, v, 0).unwrap_err();
@@ -381,7 +393,7 @@ mod tests {
 
     #[test]
     fn only_an_old_session_makes_room() {
-        let mut sessions = Sessions::new(1, 0, 1);
+        let mut sessions = Sessions::new(1, 0, 1, 5);
         let mut create = |now| {
             let (context, all) = sessions.begin(&request(0, 0, &[0], &[]), 12, now).unwrap();
             sessions.finish(context, &all, &[QUIET], now).0
@@ -393,5 +405,41 @@ mod tests {
         assert!(second != NO_SESSION && second != first);
         let (context, _) = sessions.begin(&request(second, -1, &[0], &[]), 12, 0).unwrap();
         assert_eq!((context, sessions.len()), (Context::Sessionless, 0));
+    }
+
+    #[test]
+    fn ids_name_their_shard_and_are_drawn_anew_in_each_life() {
+        let shards = 3;
+        let life = |seed| {
+            let mut ids = Vec::new();
+            for shard in 0..shards {
+                let mut sessions = Sessions::new(100, shard, shards, seed + shard as u64);
+                for _ in 0..100 {
+                    let first = request(0, 0, &[0], &[]);
+                    let (context, all) = sessions.begin(&first, 12, 0).unwrap();
+                    let (id, _) = sessions.finish(context, &all, &[QUIET], 0);
+                    assert_eq!(owner_of(id, shards), Some(shard));
+                    ids.push(id);
+                }
+            }
+            ids
+        };
+        let (one, other) = (life(1), life(100));
+        assert_eq!(one, life(1));
+        let distinct: std::collections::BTreeSet<_> = one.iter().chain(&other).collect();
+        assert_eq!(distinct.len(), 600);
+        assert_eq!((owner_of(0, shards), owner_of(-1, shards)), (None, None));
+    }
+
+    /// A client that begins anew and names the session that it leaves takes that one's place.
+    #[test]
+    fn a_session_that_is_left_makes_room_for_its_successor() {
+        let mut sessions = Sessions::new(1, 0, 1, 5);
+        let (context, all) = sessions.begin(&request(0, 0, &[0], &[]), 12, 0).unwrap();
+        let (first, _) = sessions.finish(context, &all, &[QUIET], 0);
+        let (context, all) = sessions.begin(&request(first, 0, &[0], &[]), 12, 0).unwrap();
+        let (second, _) = sessions.finish(context, &all, &[QUIET], 0);
+        assert!(second != NO_SESSION && second != first);
+        assert_eq!(sessions.len(), 1);
     }
 }

@@ -1,12 +1,13 @@
 //! FindCoordinator (KIP-699 for several keys at once): which broker looks after a group.
 
 use super::Body;
+use super::decode;
 use crate::controller::{Broker, Image};
 use crate::types::topic_name::GROUP_STATE;
 use crate::types::{ErrorCode, TopicPartition};
+use crate::wire::WireError;
 use crate::wire::kafka::find_coordinator_request::FindCoordinatorRequest;
 use crate::wire::kafka::find_coordinator_response::{Coordinator, FindCoordinatorResponse};
-use crate::wire::{Reader, WireError};
 
 /// Kafka's number for groups.
 const GROUP: i8 = 0;
@@ -40,9 +41,7 @@ fn partition_among(group_id: &str, partitions: usize) -> i32 {
 
 /// Answers a request, in any version.
 pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Answer, WireError> {
-    let mut reader = Reader::new(body);
-    let request = FindCoordinatorRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| FindCoordinatorRequest::decode(r, version))?;
     let mut create = None;
     let mut find = |key: &str| match request.key_type {
         GROUP => coordinator_of(key, image).ok_or_else(|| {

@@ -1,17 +1,16 @@
 //! Heartbeat: a member of a group says that it is there, and hears whether to rejoin.
 
 use super::Response;
+use super::decode;
 use crate::group::{Heartbeat, Heartbeaten};
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::heartbeat_request::HeartbeatRequest;
 use crate::wire::kafka::heartbeat_response::HeartbeatResponse;
-use crate::wire::{Reader, WireError};
 
 /// Reads a request.
 pub fn plan(body: &[u8], version: i16) -> Result<Heartbeat, WireError> {
-    let mut reader = Reader::new(body);
-    let request = HeartbeatRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| HeartbeatRequest::decode(r, version))?;
     Ok(Heartbeat {
         group_id: request.group_id.to_owned(),
         generation_id: request.generation_id,

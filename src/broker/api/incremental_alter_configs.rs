@@ -2,6 +2,7 @@
 
 use super::admin::{Failure, Handled, code_and_message, count};
 use super::config_resource::{Change, alter};
+use super::decode;
 use crate::controller::Image;
 use crate::types::ErrorCode;
 use crate::wire::kafka::incremental_alter_configs_request::{
@@ -10,11 +11,11 @@ use crate::wire::kafka::incremental_alter_configs_request::{
 use crate::wire::kafka::incremental_alter_configs_response::{
     AlterConfigsResourceResponse, IncrementalAlterConfigsResponse,
 };
-use crate::wire::primitives::{Reader, WireError};
+use crate::wire::primitives::WireError;
 
 /// Answers a request, in any version.
 pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Handled, WireError> {
-    let request = IncrementalAlterConfigsRequest::decode(&mut Reader::new(body), version)?;
+    let request = decode(body, |r| IncrementalAlterConfigsRequest::decode(r, version))?;
     let counts = count(request.resources.iter().map(|it| (it.resource_type, it.resource_name)));
     let mut results = Vec::new();
     for resource in &request.resources {

@@ -1,17 +1,16 @@
 //! InitProducerId (KIP-98, KIP-360) for producers without transactions.
 
 use super::Response;
+use super::decode;
 use crate::types::ErrorCode;
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::init_producer_id_request::InitProducerIdRequest;
 use crate::wire::kafka::init_producer_id_response::InitProducerIdResponse;
-use crate::wire::{Reader, WireError};
 
 /// Reads a request: `NONE` where the producer is to get an id, or why it gets none.
 pub fn plan(body: &[u8], version: i16) -> Result<ErrorCode, WireError> {
-    let mut reader = Reader::new(body);
-    let request = InitProducerIdRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| InitProducerIdRequest::decode(r, version))?;
     Ok(match request.transactional_id {
         Some("") => ErrorCode::INVALID_REQUEST,
         // There is no transaction coordinator yet, and waiting would not help: an error that no

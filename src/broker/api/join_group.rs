@@ -1,11 +1,12 @@
 //! JoinGroup: a member takes part in a group's next generation.
 
 use super::Response;
+use super::decode;
 use crate::group::{Join, Joined, Protocol};
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::join_group_request::JoinGroupRequest;
 use crate::wire::kafka::join_group_response::{JoinGroupResponse, JoinGroupResponseMember};
-use crate::wire::{Reader, WireError};
 use bytes::Bytes;
 
 /// Who asks.
@@ -21,9 +22,7 @@ pub struct Caller<'a> {
 
 /// Reads a request.
 pub fn plan(body: &[u8], version: i16, caller: Caller<'_>) -> Result<Join, WireError> {
-    let mut reader = Reader::new(body);
-    let request = JoinGroupRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| JoinGroupRequest::decode(r, version))?;
     let owned = |it: Option<&str>| it.map(str::to_owned);
     let protocols = request.protocols.iter().map(|it| Protocol {
         name: it.name.to_owned(),

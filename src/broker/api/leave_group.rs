@@ -1,17 +1,16 @@
 //! LeaveGroup: members go; one, or from version 3 (KIP-345) several.
 
 use super::Response;
+use super::decode;
 use crate::group::{Leave, Leaving, Left};
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::leave_group_request::LeaveGroupRequest;
 use crate::wire::kafka::leave_group_response::{LeaveGroupResponse, MemberResponse};
-use crate::wire::{Reader, WireError};
 
 /// Reads a request.
 pub fn plan(body: &[u8], version: i16) -> Result<Leave, WireError> {
-    let mut reader = Reader::new(body);
-    let request = LeaveGroupRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| LeaveGroupRequest::decode(r, version))?;
     let members = if version >= 3 {
         let each = request.members.iter().map(|it| Leaving {
             member_id: it.member_id.to_owned(),

@@ -2,17 +2,18 @@
 
 use super::Body;
 use super::config_resource::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, TOPIC};
+use super::decode;
 use crate::controller::Image;
 use crate::types::ErrorCode;
 use crate::wire::kafka::list_config_resources_request::ListConfigResourcesRequest;
 use crate::wire::kafka::list_config_resources_response::{
     ConfigResource, ListConfigResourcesResponse,
 };
-use crate::wire::primitives::{Reader, WireError};
+use crate::wire::primitives::WireError;
 
 /// Answers a request, in any version.
 pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Body, WireError> {
-    let request = ListConfigResourcesRequest::decode(&mut Reader::new(body), version)?;
+    let request = decode(body, |r| ListConfigResourcesRequest::decode(r, version))?;
     let known = [TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP];
     let types = match &request.resource_types[..] {
         _ if version == 0 => &[CLIENT_METRICS],

@@ -2,18 +2,17 @@
 //! (KIP-848).
 
 use super::Response;
+use super::decode;
 use crate::group::{List, Listed};
 use crate::types::ErrorCode;
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::list_groups_request::ListGroupsRequest;
 use crate::wire::kafka::list_groups_response::{ListGroupsResponse, ListedGroup};
-use crate::wire::{Reader, WireError};
 
 /// Reads a request.
 pub fn plan(body: &[u8], version: i16) -> Result<List, WireError> {
-    let mut reader = Reader::new(body);
-    let request = ListGroupsRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| ListGroupsRequest::decode(r, version))?;
     let owned = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect();
     Ok(List { states: owned(&request.states_filter), types: owned(&request.types_filter) })
 }

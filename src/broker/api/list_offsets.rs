@@ -2,14 +2,15 @@
 
 use super::Response;
 use super::data::{OffsetAnswer, OffsetQuery};
+use super::decode;
 use crate::controller::Image;
 use crate::types::{ErrorCode, TopicPartition};
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::list_offsets_request::ListOffsetsRequest;
 use crate::wire::kafka::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
 };
-use crate::wire::{Reader, WireError};
 use std::collections::HashSet;
 
 /// The end: the high watermark, or the last stable offset for `read_committed`.
@@ -37,10 +38,8 @@ fn first_version(timestamp: i64) -> i16 {
     }
 }
 
-fn decode(body: &[u8], version: i16) -> Result<ListOffsetsRequest<'_>, WireError> {
-    let mut reader = Reader::new(body);
-    let request = ListOffsetsRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+fn read(body: &[u8], version: i16) -> Result<ListOffsetsRequest<'_>, WireError> {
+    let request = decode(body, |r| ListOffsetsRequest::decode(r, version))?;
     Ok(request)
 }
 
@@ -51,7 +50,7 @@ pub fn plan(
     version: i16,
     image: &Image,
 ) -> Result<(Vec<OffsetAnswer>, Vec<OffsetQuery>), WireError> {
-    let request = decode(body, version)?;
+    let request = read(body, version)?;
     let (mut answers, mut queries) = (Vec::new(), Vec::new());
     let (mut seen, mut twice) = (HashSet::new(), HashSet::new());
     for topic in &request.topics {
@@ -101,7 +100,7 @@ pub fn response(
     answers: &[OffsetAnswer],
 ) -> Result<Response, WireError> {
     let version = header.version;
-    let request = decode(body, version)?;
+    let request = read(body, version)?;
     let mut answers = answers.iter();
     let topics = request
         .topics

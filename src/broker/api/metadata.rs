@@ -2,6 +2,7 @@
 
 use super::Body;
 use super::admin::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED, TOPIC_OPERATIONS};
+use super::decode;
 use crate::controller::{Image, Partition, Topic};
 use crate::types::topic_name::{GROUP_STATE, check_topic_name, is_internal};
 use crate::types::{ErrorCode, TopicId};
@@ -9,7 +10,7 @@ use crate::wire::kafka::metadata_request::{MetadataRequest, MetadataRequestTopic
 use crate::wire::kafka::metadata_response::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
-use crate::wire::primitives::{Reader, WireError};
+use crate::wire::primitives::WireError;
 use std::collections::BTreeSet;
 
 /// An answer, and what it lacks.
@@ -25,7 +26,7 @@ pub struct Answer {
 
 /// Answers a request, in any version.
 pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Answer, WireError> {
-    let request = MetadataRequest::decode(&mut Reader::new(body), version)?;
+    let request = decode(body, |r| MetadataRequest::decode(r, version))?;
     let mut answer = Topics { image, operations: OPERATIONS_OMITTED, found: Vec::new() };
     if request.include_topic_authorized_operations {
         answer.operations = TOPIC_OPERATIONS;

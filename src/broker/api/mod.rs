@@ -34,12 +34,17 @@ pub mod offset_delete;
 pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
+pub mod request;
 pub mod response;
 pub mod sync_group;
+pub mod table;
 
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
+mod table_tests;
+#[cfg(test)]
 mod testing;
 
+pub use request::decode;
 pub use response::{Body, Response};

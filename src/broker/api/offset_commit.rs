@@ -1,15 +1,16 @@
 //! OffsetCommit: a group's next offsets, with topic ids from version 10.
 
 use super::Response;
+use super::decode;
 use crate::controller::{Image, Topic};
 use crate::group::{Commit, CommitOffset, CommitTopic, Committed};
 use crate::types::{ErrorCode, TopicId};
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::offset_commit_request::OffsetCommitRequest;
 use crate::wire::kafka::offset_commit_response::{
     OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
-use crate::wire::{Reader, WireError};
 use std::sync::Arc;
 
 /// The first version that names topics by their ids.
@@ -41,9 +42,7 @@ pub(super) fn has_partition(topic: &Arc<Topic>, number: i32) -> bool {
 
 /// Reads a request. What does not exist is answered without the coordinator, as Kafka does.
 pub fn plan(body: &[u8], version: i16, image: &Image) -> Result<Plan, WireError> {
-    let mut reader = Reader::new(body);
-    let request = OffsetCommitRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| OffsetCommitRequest::decode(r, version))?;
     let mut asked = Vec::new();
     let mut topics = Vec::new();
     for topic in &request.topics {

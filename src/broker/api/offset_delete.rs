@@ -1,16 +1,17 @@
 //! OffsetDelete (KIP-496): a group forgets its offsets of some partitions.
 
 use super::Response;
+use super::decode;
 use super::offset_commit::has_partition;
 use crate::controller::Image;
 use crate::group::{DeleteOffsets, DeletedOffsets, TopicPartitions};
 use crate::types::ErrorCode;
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::offset_delete_request::OffsetDeleteRequest;
 use crate::wire::kafka::offset_delete_response::{
     OffsetDeleteResponse, OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
 };
-use crate::wire::{Reader, WireError};
 
 /// What became of a request.
 #[derive(Debug)]
@@ -33,9 +34,7 @@ struct Answered {
 /// Reads a request. Partitions that do not exist are answered without the coordinator; the group
 /// without a name is refused, although Kafka keeps offsets of it.
 pub fn plan(body: &[u8], version: i16, image: &Image) -> Result<Plan, WireError> {
-    let mut reader = Reader::new(body);
-    let request = OffsetDeleteRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| OffsetDeleteRequest::decode(r, version))?;
     let (mut topics, mut asked) = (Vec::new(), Vec::new());
     for topic in &request.topics {
         let known = image.topic(topic.name);

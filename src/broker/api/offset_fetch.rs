@@ -2,16 +2,17 @@
 //! version 10.
 
 use super::Response;
+use super::decode;
 use crate::controller::Image;
 use crate::group::{FetchOffsets, FetchTopic, FetchedOffset, FetchedOffsets, FetchedTopic};
 use crate::types::{ErrorCode, TopicId};
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::offset_fetch_request::{OffsetFetchRequest, OffsetFetchRequestTopics};
 use crate::wire::kafka::offset_fetch_response::{
     OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition,
     OffsetFetchResponsePartitions, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
-use crate::wire::{Reader, WireError};
 
 /// The first version that can say what is wrong with the group.
 const GROUP_ERROR_FROM: i16 = 2;
@@ -47,9 +48,7 @@ pub struct Plan {
 
 /// Reads a request.
 pub fn plan(body: &[u8], version: i16, image: &Image) -> Result<Plan, WireError> {
-    let mut reader = Reader::new(body);
-    let request = OffsetFetchRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| OffsetFetchRequest::decode(r, version))?;
     let require_stable = request.require_stable;
     let group = |id: &str, member: Option<&str>, epoch, topics: Option<Vec<Asked>>| {
         let known = |topics: &Vec<Asked>| {

@@ -2,19 +2,18 @@
 
 use super::Response;
 use super::data::{EpochAnswer, EpochQuery};
+use super::decode;
 use crate::controller::Image;
 use crate::types::{ErrorCode, TopicPartition};
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::offset_for_leader_epoch_request::OffsetForLeaderEpochRequest;
 use crate::wire::kafka::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderEpochResponse, OffsetForLeaderTopicResult,
 };
-use crate::wire::{Reader, WireError};
 
-fn decode(body: &[u8], version: i16) -> Result<OffsetForLeaderEpochRequest<'_>, WireError> {
-    let mut reader = Reader::new(body);
-    let request = OffsetForLeaderEpochRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+fn read(body: &[u8], version: i16) -> Result<OffsetForLeaderEpochRequest<'_>, WireError> {
+    let request = decode(body, |r| OffsetForLeaderEpochRequest::decode(r, version))?;
     Ok(request)
 }
 
@@ -25,7 +24,7 @@ pub fn plan(
     version: i16,
     image: &Image,
 ) -> Result<(Vec<EpochAnswer>, Vec<EpochQuery>), WireError> {
-    let request = decode(body, version)?;
+    let request = read(body, version)?;
     let (mut answers, mut queries) = (Vec::new(), Vec::new());
     for topic in &request.topics {
         let known = image.topic(topic.topic);
@@ -59,7 +58,7 @@ pub fn response(
     answers: &[EpochAnswer],
 ) -> Result<Response, WireError> {
     let version = header.version;
-    let request = decode(body, version)?;
+    let request = read(body, version)?;
     let mut answers = answers.iter();
     let topics = request
         .topics

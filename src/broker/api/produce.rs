@@ -2,21 +2,19 @@
 
 use super::Response;
 use super::data::{AppendRequest, Appended};
-use crate::controller::Image;
+use super::decode;
+use crate::controller::{self, Image};
 use crate::types::topic_name::is_internal;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::produce_request::ProduceRequest;
 use crate::wire::kafka::produce_response::{
     LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
 };
 use crate::wire::records::{Limits, Rewrite, set_max_timestamp, validate_produce};
-use crate::wire::{Reader, WireError};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
-
-/// Versions below this are refused, although they are advertised (KAFKA-18659).
-pub const MIN_VERSION: i16 = 3;
 
 /// A topic of the answer.
 #[derive(Debug)]
@@ -60,9 +58,7 @@ pub fn plan(
     image: &Image,
     settings: Settings,
 ) -> Result<(Plan, Vec<AppendRequest>), WireError> {
-    let mut reader = Reader::new(body);
-    let request = ProduceRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| ProduceRequest::decode(r, version))?;
     let mut plan = Plan { acks: request.acks, topics: Vec::new(), outcomes: Vec::new() };
     let mut appends = Vec::new();
     for data in &request.topic_data {
@@ -101,9 +97,7 @@ pub fn plan(
                 if state.leader != image.node_id {
                     break 'found refuse(ErrorCode::NOT_LEADER_OR_FOLLOWER, None);
                 }
-                if request.acks == -1
-                    && (state.isr.len() as i64) < i64::from(topic.config.min_insync_replicas)
-                {
+                if request.acks == -1 && state.isr.len() < min_isr(topic, state) {
                     break 'found refuse(ErrorCode::NOT_ENOUGH_REPLICAS, None);
                 }
                 let batch = part.records.unwrap_or_default();
@@ -114,18 +108,17 @@ pub fn plan(
                     Err((error, text)) => break 'found refuse(error, Some(text)),
                 };
                 let tp = TopicPartition { topic: topic.id, partition: part.index };
-                let (batch, log_append_time) = match validated.rewrite {
-                    Rewrite::None => (body.slice_ref(batch), None),
-                    Rewrite::LogAppendTime => (body.slice_ref(batch), Some(settings.now_ms)),
+                let batch = match validated.rewrite {
+                    Rewrite::None | Rewrite::LogAppendTime => body.slice_ref(batch),
                     // Rare enough for a copy: no current client leaves the field out.
                     Rewrite::MaxTimestamp => {
                         let mut copy = BytesMut::from(batch);
                         set_max_timestamp(&mut copy, validated.header.max_timestamp);
-                        (copy.freeze(), None)
+                        copy.freeze()
                     }
                 };
                 let header = validated.header;
-                appends.push(AppendRequest { index, tp, batch, header, log_append_time });
+                appends.push(AppendRequest { index, tp, batch, header });
                 ErrorCode::NONE
             };
             let result = Appended::failed(index, error);
@@ -133,6 +126,13 @@ pub fn plan(
         }
     }
     Ok((plan, appends))
+}
+
+/// Replicas that must be in sync for `acks=all`: `min.insync.replicas`, or all where there are fewer
+/// (`Partition.effectiveMinIsr` of Kafka 4.3).
+fn min_isr(topic: &controller::Topic, state: &controller::Partition) -> usize {
+    let min = usize::try_from(topic.config.min_insync_replicas).unwrap_or(0);
+    min.min(state.replicas.len())
 }
 
 impl Plan {
@@ -220,6 +220,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Reader;
     use crate::wire::Writer;
     use crate::wire::api_keys::ApiKey;
     use crate::wire::kafka::produce_request::{PartitionProduceData, TopicProduceData};
@@ -283,6 +284,17 @@ mod tests {
         let (plan, appends) = plan(&body, 9, &image, settings).unwrap();
         assert!(appends.is_empty());
         assert_eq!(plan.error(), Some(ErrorCode::INVALID_TOPIC_EXCEPTION));
+    }
+
+    #[test]
+    fn no_more_replicas_are_wanted_in_sync_than_there_are() {
+        let mut image = image();
+        let setting = ("min.insync.replicas".into(), Some("3".into()));
+        let id = TopicId([7; 16]);
+        image.apply(&crate::controller::Record::TopicConfigSet { id, settings: vec![setting] });
+        assert_eq!(image.topic("t").unwrap().config.min_insync_replicas, 3);
+        // Not `NOT_ENOUGH_REPLICAS`: the only replica is in sync.
+        assert_eq!(errors(&request(9, -1, vec![topic("t", 0)]), 9), [ErrorCode::INVALID_RECORD.0]);
     }
 
     #[test]

@@ -1,19 +1,18 @@
 //! SyncGroup: the leader brings the assignments of a generation, and each member gets its own.
 
 use super::Response;
+use super::decode;
 use crate::group::{Assignment, Sync, Synced};
 use crate::types::ErrorCode;
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::sync_group_request::SyncGroupRequest;
 use crate::wire::kafka::sync_group_response::SyncGroupResponse;
-use crate::wire::{Reader, WireError};
 use bytes::Bytes;
 
 /// Reads a request, or says why it is refused without asking the coordinator.
 pub fn plan(body: &[u8], version: i16) -> Result<Result<Sync, Synced>, WireError> {
-    let mut reader = Reader::new(body);
-    let request = SyncGroupRequest::decode(&mut reader, version)?;
-    reader.finish()?;
+    let request = decode(body, |r| SyncGroupRequest::decode(r, version))?;
     if version >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
         return Ok(Err(Synced::refused(ErrorCode::INCONSISTENT_GROUP_PROTOCOL)));
     }

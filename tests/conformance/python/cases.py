@@ -435,6 +435,20 @@ def cases(schema, versions):
         yield ask("a broker by no number", 4, "x")
         yield ask("no such kind", 99, "x")
         yield ask("a broker's config", 4, "1", ["num.partitions", "log.retention.ms", "message.max.bytes"])
+        yield ask("subscriptions to metrics", 16, "x")
+        yield ask("a group", 32, "g")
+        yield ask("levels of a broker's log", 8, "1")
+
+    times = {"log.retention.ms": "700000000", "log.roll.ms": "70000000", "log.flush.interval.ms": "900000"}
+    names = [*times, "log.retention.minutes", "log.retention.hours", "log.roll.hours", "log.flush.scheduler.interval.ms"]
+    set_times = lambda operation: {"Resources": [{"ResourceType": 4, "ResourceName": "1", "Configs": [
+        {"Name": k, "ConfigOperation": operation, "Value": x} for k, x in times.items()]}], "ValidateOnly": False}
+    show = lambda kind, name, keys: {"Resources": [{"ResourceType": kind, "ResourceName": name, "ConfigurationKeys": keys}],
+                                     "IncludeSynonyms": True}
+    yield ("dynamic times of a broker", "IncrementalAlterConfigs", 1, set_times(0))
+    yield ("what stands behind them", "DescribeConfigs", 4, show(4, "1", names))
+    yield ("what stands behind a topic's", "DescribeConfigs", 4, show(2, "data", ["retention.ms", "segment.ms", "flush.ms"]))
+    yield ("dynamic times go", "IncrementalAlterConfigs", 1, set_times(1))
 
     for v in versions("AlterConfigs"):
         name = f"alter-{v}"

@@ -1,0 +1,24 @@
+//! Requests as they come in.
+
+use crate::wire::primitives::{ALLOCATION_BASE, ALLOCATION_FACTOR};
+use crate::wire::{Reader, WireError};
+
+/// What the arrays of one request may take in memory, bytes. A request of all partitions of a broker
+/// that has a hundred thousand of them takes half of it; without the limit, 100 MiB of the shortest
+/// elements would take 1.6 GiB. Records, and other bytes, are not copied and do not count.
+pub const DECODED_BYTES_MAX: usize = 16 << 20;
+
+/// Reads the body of a request to its end: every handler reads its requests with this.
+///
+/// # Errors
+/// The client's: the body is not such a request, something follows it, or its arrays are too large.
+pub fn decode<'a, T>(
+    body: &'a [u8],
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, WireError>,
+) -> Result<T, WireError> {
+    let allocatable = body.len().saturating_mul(ALLOCATION_FACTOR).saturating_add(ALLOCATION_BASE);
+    let mut reader = Reader::with_allocatable(body, allocatable.min(DECODED_BYTES_MAX));
+    let request = read(&mut reader)?;
+    reader.finish()?;
+    Ok(request)
+}

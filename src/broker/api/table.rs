@@ -1,0 +1,214 @@
+//! The APIs that the broker serves: key, versions, and what carries them out. The one table of them.
+//!
+//! Whoever carries out requests matches on [`Handler`] and the enums in it, without a wildcard: an API
+//! that is entered here and has no handler does not compile, and neither does a handler of none.
+
+use crate::wire::api_keys::ApiKey;
+
+/// An API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// Its key.
+    pub key: ApiKey,
+    /// The first version that is advertised.
+    pub min: i16,
+    /// The last one.
+    pub max: i16,
+    /// The first version that is served. The others are refused.
+    pub served_from: i16,
+    /// What carries it out.
+    pub handler: Handler,
+}
+
+/// What carries out the requests of an API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handler {
+    /// The request and the metadata say all: it is answered at once.
+    Local(Local),
+    /// It appends to partitions.
+    Produce,
+    /// It reads partitions, and may wait.
+    Fetch,
+    /// It shows the metadata, and may create topics first.
+    Metadata,
+    /// The owners of the partitions that it names are asked, each once.
+    Owners(Owners),
+    /// The coordinators of the groups that it names, or of all, are asked.
+    Groups(Groups),
+    /// The controller carries it out; the answer leaves when all shards have applied the change.
+    Controller(Controller),
+    /// The shard gives a producer id out of a block of the controller's.
+    InitProducerId,
+    /// All shards are asked for the sizes of their logs.
+    DescribeLogDirs,
+}
+
+/// APIs that are answered at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// In any version, even one that is not known.
+    ApiVersions,
+    /// `DescribeCluster`.
+    DescribeCluster,
+    /// `DescribeConfigs`.
+    DescribeConfigs,
+    /// `DescribeTopicPartitions`.
+    DescribeTopicPartitions,
+    /// `ListConfigResources`.
+    ListConfigResources,
+}
+
+/// APIs of partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owners {
+    /// `ListOffsets`.
+    ListOffsets,
+    /// `OffsetForLeaderEpoch`.
+    OffsetForLeaderEpoch,
+    /// `DeleteRecords`.
+    DeleteRecords,
+}
+
+/// APIs of groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Groups {
+    /// Says where a group's coordinator is, and creates the topic of their state where it is missing.
+    FindCoordinator,
+    /// `JoinGroup`.
+    JoinGroup,
+    /// `SyncGroup`.
+    SyncGroup,
+    /// `Heartbeat`.
+    Heartbeat,
+    /// `LeaveGroup`.
+    LeaveGroup,
+    /// `OffsetCommit`.
+    OffsetCommit,
+    /// `OffsetFetch`.
+    OffsetFetch,
+    /// `OffsetDelete`.
+    OffsetDelete,
+    /// `ListGroups`.
+    ListGroups,
+    /// `DescribeGroups`.
+    DescribeGroups,
+    /// `DeleteGroups`.
+    DeleteGroups,
+}
+
+/// APIs that change metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Controller {
+    /// `CreateTopics`.
+    CreateTopics,
+    /// `DeleteTopics`.
+    DeleteTopics,
+    /// `CreatePartitions`.
+    CreatePartitions,
+    /// `AlterConfigs`.
+    AlterConfigs,
+    /// `IncrementalAlterConfigs`.
+    IncrementalAlterConfigs,
+}
+
+/// By key.
+pub const TABLE: [Api; 29] = [
+    // Versions 0 to 2 are advertised, and refused: librdkafka turns compression off where they are
+    // missing (KAFKA-18659).
+    Api { served_from: 3, ..api(ApiKey::PRODUCE, 0, 13, Handler::Produce) },
+    api(ApiKey::FETCH, 4, 18, Handler::Fetch),
+    api(ApiKey::LIST_OFFSETS, 1, 11, Handler::Owners(Owners::ListOffsets)),
+    api(ApiKey::METADATA, 0, 13, Handler::Metadata),
+    api(ApiKey::OFFSET_COMMIT, 2, 10, Handler::Groups(Groups::OffsetCommit)),
+    api(ApiKey::OFFSET_FETCH, 1, 10, Handler::Groups(Groups::OffsetFetch)),
+    api(ApiKey::FIND_COORDINATOR, 0, 6, Handler::Groups(Groups::FindCoordinator)),
+    api(ApiKey::JOIN_GROUP, 0, 9, Handler::Groups(Groups::JoinGroup)),
+    api(ApiKey::HEARTBEAT, 0, 4, Handler::Groups(Groups::Heartbeat)),
+    api(ApiKey::LEAVE_GROUP, 0, 5, Handler::Groups(Groups::LeaveGroup)),
+    api(ApiKey::SYNC_GROUP, 0, 5, Handler::Groups(Groups::SyncGroup)),
+    api(ApiKey::DESCRIBE_GROUPS, 0, 6, Handler::Groups(Groups::DescribeGroups)),
+    api(ApiKey::LIST_GROUPS, 0, 5, Handler::Groups(Groups::ListGroups)),
+    api(ApiKey::API_VERSIONS, 0, 4, Handler::Local(Local::ApiVersions)),
+    api(ApiKey::CREATE_TOPICS, 2, 7, Handler::Controller(Controller::CreateTopics)),
+    api(ApiKey::DELETE_TOPICS, 1, 6, Handler::Controller(Controller::DeleteTopics)),
+    api(ApiKey::DELETE_RECORDS, 0, 2, Handler::Owners(Owners::DeleteRecords)),
+    // Version 6 is two-phase commit (KIP-939), which Kafka does not advertise either.
+    api(ApiKey::INIT_PRODUCER_ID, 0, 5, Handler::InitProducerId),
+    api(ApiKey::OFFSET_FOR_LEADER_EPOCH, 2, 4, Handler::Owners(Owners::OffsetForLeaderEpoch)),
+    api(ApiKey::DESCRIBE_CONFIGS, 1, 4, Handler::Local(Local::DescribeConfigs)),
+    api(ApiKey::ALTER_CONFIGS, 0, 2, Handler::Controller(Controller::AlterConfigs)),
+    api(ApiKey::DESCRIBE_LOG_DIRS, 1, 5, Handler::DescribeLogDirs),
+    api(ApiKey::CREATE_PARTITIONS, 0, 3, Handler::Controller(Controller::CreatePartitions)),
+    api(ApiKey::DELETE_GROUPS, 0, 2, Handler::Groups(Groups::DeleteGroups)),
+    api(
+        ApiKey::INCREMENTAL_ALTER_CONFIGS,
+        0,
+        1,
+        Handler::Controller(Controller::IncrementalAlterConfigs),
+    ),
+    api(ApiKey::OFFSET_DELETE, 0, 0, Handler::Groups(Groups::OffsetDelete)),
+    api(ApiKey::DESCRIBE_CLUSTER, 0, 2, Handler::Local(Local::DescribeCluster)),
+    api(ApiKey::LIST_CONFIG_RESOURCES, 0, 1, Handler::Local(Local::ListConfigResources)),
+    api(ApiKey::DESCRIBE_TOPIC_PARTITIONS, 0, 0, Handler::Local(Local::DescribeTopicPartitions)),
+];
+
+const fn api(key: ApiKey, min: i16, max: i16, handler: Handler) -> Api {
+    Api { key, min, max, served_from: min, handler }
+}
+
+const NONE: u8 = u8::MAX;
+
+/// Places in [`TABLE`] by key: every request looks here.
+const PLACES: [u8; TABLE[TABLE.len() - 1].key.0 as usize + 1] = {
+    let mut places = [NONE; _];
+    let mut i = 0;
+    while i < TABLE.len() {
+        places[TABLE[i].key.0 as usize] = i as u8;
+        i += 1;
+    }
+    places
+};
+
+impl Api {
+    /// The API with this key, if it is served.
+    pub fn find(key: ApiKey) -> Option<&'static Self> {
+        // A negative key is no index either.
+        PLACES.get(key.0 as usize).and_then(|&at| TABLE.get(usize::from(at)))
+    }
+
+    /// Whether requests of this version are carried out. `ApiVersions` is answered in every version,
+    /// so that the client can choose (KIP-511).
+    pub fn serves(&self, version: i16) -> bool {
+        (self.served_from..=self.max).contains(&version)
+            || self.handler == Handler::Local(Local::ApiVersions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::api_keys::APIS;
+
+    #[test]
+    fn what_is_advertised_can_be_decoded() {
+        for it in TABLE {
+            let known = it.key.api().expect("in the table of messages");
+            assert!(known.min <= it.served_from && it.max <= known.max, "{}", it.key);
+            assert!(it.min <= it.served_from && it.served_from <= it.max, "{}", it.key);
+            assert_eq!(Api::find(it.key), Some(&it));
+        }
+        assert!(TABLE.is_sorted_by(|a, b| a.key < b.key));
+        assert!(APIS.is_sorted_by_key(|api| api.key));
+        for key in [-3, 4, 1_000, i16::MIN, i16::MAX] {
+            assert_eq!(Api::find(ApiKey(key)), None);
+        }
+    }
+
+    #[test]
+    fn old_versions_of_produce_are_advertised_and_refused() {
+        let produce = Api::find(ApiKey::PRODUCE).unwrap();
+        assert!(produce.min == 0 && !produce.serves(2) && produce.serves(3) && !produce.serves(14));
+        let versions = Api::find(ApiKey::API_VERSIONS).unwrap();
+        assert!(versions.serves(99) && !Api::find(ApiKey::FETCH).unwrap().serves(99));
+    }
+}

@@ -1,0 +1,218 @@
+//! Every API of the table: its requests are read to their end, and by one rule.
+
+use super::fetch_session::Sessions;
+use super::join_group::Caller;
+use super::table::{Api, Controller, Groups, Handler, Local, Owners, TABLE};
+use super::testing::{encode, ids, image};
+use super::{
+    alter_configs, api_versions, create_partitions, create_topics, delete_groups, delete_records,
+    delete_topics, describe_cluster, describe_configs, describe_groups, describe_log_dirs,
+    describe_topic_partitions, fetch, find_coordinator, heartbeat, incremental_alter_configs,
+    init_producer_id, join_group, leave_group, list_config_resources, list_groups, list_offsets,
+    metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce,
+    sync_group,
+};
+use crate::controller::Image;
+use crate::wire::header::RequestHeader;
+use crate::wire::kafka as k;
+use crate::wire::primitives::{Reader, WireError};
+
+const SETTINGS: produce::Settings = produce::Settings { now_ms: 5, strict: false };
+const LIMITS: fetch::Limits = fetch::Limits { max_bytes: 1 << 20, memory: 1 << 20 };
+const CALLER: Caller<'_> = Caller { client_id: "c", host: "/127.0.0.1", uuid: "u" };
+
+/// Reads a request as its handler does.
+fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireError> {
+    let header = RequestHeader { api_key: api.key, version, correlation_id: 1, client_id: None };
+    let volume = describe_log_dirs::Volume { path: "/data".into(), total: 9, usable: 5 };
+    match api.handler {
+        Handler::Produce => {
+            produce::plan(&body.to_vec().into(), version, image, SETTINGS).map(drop)
+        }
+        Handler::Fetch => {
+            fetch::plan(body, version, &mut Sessions::new(9, 0, 1, 5), image, LIMITS, 0).map(drop)
+        }
+        Handler::Owners(Owners::ListOffsets) => list_offsets::plan(body, version, image).map(drop),
+        Handler::Metadata => metadata::handle(body, version, image).map(drop),
+        Handler::Groups(Groups::OffsetCommit) => {
+            offset_commit::plan(body, version, image).map(drop)
+        }
+        Handler::Groups(Groups::OffsetFetch) => offset_fetch::plan(body, version, image).map(drop),
+        Handler::Groups(Groups::FindCoordinator) => {
+            find_coordinator::handle(body, version, image).map(drop)
+        }
+        Handler::Groups(Groups::JoinGroup) => join_group::plan(body, version, CALLER).map(drop),
+        Handler::Groups(Groups::Heartbeat) => heartbeat::plan(body, version).map(drop),
+        Handler::Groups(Groups::LeaveGroup) => leave_group::plan(body, version).map(drop),
+        Handler::Groups(Groups::SyncGroup) => sync_group::plan(body, version).map(drop),
+        Handler::Groups(Groups::DescribeGroups) => describe_groups::plan(body, version).map(drop),
+        Handler::Groups(Groups::ListGroups) => list_groups::plan(body, version).map(drop),
+        Handler::Local(Local::ApiVersions) => api_versions::handle(&header, body).map(drop),
+        Handler::Controller(Controller::CreateTopics) => {
+            create_topics::handle(body, version, image, &mut ids()).map(drop)
+        }
+        Handler::Controller(Controller::DeleteTopics) => {
+            delete_topics::handle(body, version, image).map(drop)
+        }
+        Handler::Owners(Owners::DeleteRecords) => {
+            delete_records::plan(body, version, image).map(drop)
+        }
+        Handler::InitProducerId => init_producer_id::plan(body, version).map(drop),
+        Handler::Owners(Owners::OffsetForLeaderEpoch) => {
+            offset_for_leader_epoch::plan(body, version, image).map(drop)
+        }
+        Handler::Local(Local::DescribeConfigs) => {
+            describe_configs::handle(body, version, image).map(drop)
+        }
+        Handler::Controller(Controller::AlterConfigs) => {
+            alter_configs::handle(body, version, image).map(drop)
+        }
+        Handler::DescribeLogDirs => {
+            describe_log_dirs::handle(&header, body, image, &volume, &[]).map(drop)
+        }
+        Handler::Controller(Controller::CreatePartitions) => {
+            create_partitions::handle(body, version, image).map(drop)
+        }
+        Handler::Groups(Groups::DeleteGroups) => delete_groups::plan(body, version).map(drop),
+        Handler::Controller(Controller::IncrementalAlterConfigs) => {
+            incremental_alter_configs::handle(body, version, image).map(drop)
+        }
+        Handler::Groups(Groups::OffsetDelete) => {
+            offset_delete::plan(body, version, image).map(drop)
+        }
+        Handler::Local(Local::DescribeCluster) => {
+            describe_cluster::handle(body, version, image).map(drop)
+        }
+        Handler::Local(Local::ListConfigResources) => {
+            list_config_resources::handle(body, version, image).map(drop)
+        }
+        Handler::Local(Local::DescribeTopicPartitions) => {
+            describe_topic_partitions::handle(body, version, image).map(drop)
+        }
+    }
+}
+
+/// The smallest request.
+fn smallest(api: &Api, version: i16) -> Vec<u8> {
+    match api.handler {
+        Handler::Produce => {
+            encode(|w| k::produce_request::ProduceRequest::default().encode(w, version))
+        }
+        Handler::Fetch => encode(|w| k::fetch_request::FetchRequest::default().encode(w, version)),
+        Handler::Owners(Owners::ListOffsets) => {
+            encode(|w| k::list_offsets_request::ListOffsetsRequest::default().encode(w, version))
+        }
+        Handler::Metadata => {
+            encode(|w| k::metadata_request::MetadataRequest::default().encode(w, version))
+        }
+        Handler::Groups(Groups::OffsetCommit) => {
+            encode(|w| k::offset_commit_request::OffsetCommitRequest::default().encode(w, version))
+        }
+        Handler::Groups(Groups::OffsetFetch) => {
+            encode(|w| k::offset_fetch_request::OffsetFetchRequest::default().encode(w, version))
+        }
+        Handler::Groups(Groups::FindCoordinator) => encode(|w| {
+            k::find_coordinator_request::FindCoordinatorRequest::default().encode(w, version)
+        }),
+        Handler::Groups(Groups::JoinGroup) => {
+            encode(|w| k::join_group_request::JoinGroupRequest::default().encode(w, version))
+        }
+        Handler::Groups(Groups::Heartbeat) => {
+            encode(|w| k::heartbeat_request::HeartbeatRequest::default().encode(w, version))
+        }
+        Handler::Groups(Groups::LeaveGroup) => {
+            encode(|w| k::leave_group_request::LeaveGroupRequest::default().encode(w, version))
+        }
+        Handler::Groups(Groups::SyncGroup) => {
+            encode(|w| k::sync_group_request::SyncGroupRequest::default().encode(w, version))
+        }
+        Handler::Groups(Groups::DescribeGroups) => encode(|w| {
+            k::describe_groups_request::DescribeGroupsRequest::default().encode(w, version)
+        }),
+        Handler::Groups(Groups::ListGroups) => {
+            encode(|w| k::list_groups_request::ListGroupsRequest::default().encode(w, version))
+        }
+        Handler::Local(Local::ApiVersions) => {
+            encode(|w| k::api_versions_request::ApiVersionsRequest::default().encode(w, version))
+        }
+        Handler::Controller(Controller::CreateTopics) => {
+            encode(|w| k::create_topics_request::CreateTopicsRequest::default().encode(w, version))
+        }
+        Handler::Controller(Controller::DeleteTopics) => {
+            encode(|w| k::delete_topics_request::DeleteTopicsRequest::default().encode(w, version))
+        }
+        Handler::Owners(Owners::DeleteRecords) => encode(|w| {
+            k::delete_records_request::DeleteRecordsRequest::default().encode(w, version)
+        }),
+        Handler::InitProducerId => encode(|w| {
+            k::init_producer_id_request::InitProducerIdRequest::default().encode(w, version)
+        }),
+        Handler::Owners(Owners::OffsetForLeaderEpoch) => encode(|w| {
+            k::offset_for_leader_epoch_request::OffsetForLeaderEpochRequest::default()
+                .encode(w, version)
+        }),
+        Handler::Local(Local::DescribeConfigs) => encode(|w| {
+            k::describe_configs_request::DescribeConfigsRequest::default().encode(w, version)
+        }),
+        Handler::Controller(Controller::AlterConfigs) => {
+            encode(|w| k::alter_configs_request::AlterConfigsRequest::default().encode(w, version))
+        }
+        Handler::DescribeLogDirs => encode(|w| {
+            k::describe_log_dirs_request::DescribeLogDirsRequest::default().encode(w, version)
+        }),
+        Handler::Controller(Controller::CreatePartitions) => encode(|w| {
+            k::create_partitions_request::CreatePartitionsRequest::default().encode(w, version)
+        }),
+        Handler::Groups(Groups::DeleteGroups) => {
+            encode(|w| k::delete_groups_request::DeleteGroupsRequest::default().encode(w, version))
+        }
+        Handler::Controller(Controller::IncrementalAlterConfigs) => encode(|w| {
+            k::incremental_alter_configs_request::IncrementalAlterConfigsRequest::default()
+                .encode(w, version)
+        }),
+        Handler::Groups(Groups::OffsetDelete) => {
+            encode(|w| k::offset_delete_request::OffsetDeleteRequest::default().encode(w, version))
+        }
+        Handler::Local(Local::DescribeCluster) => encode(|w| {
+            k::describe_cluster_request::DescribeClusterRequest::default().encode(w, version)
+        }),
+        Handler::Local(Local::ListConfigResources) => encode(|w| {
+            k::list_config_resources_request::ListConfigResourcesRequest::default()
+                .encode(w, version)
+        }),
+        Handler::Local(Local::DescribeTopicPartitions) => encode(|w| {
+            k::describe_topic_partitions_request::DescribeTopicPartitionsRequest::default()
+                .encode(w, version)
+        }),
+    }
+}
+
+#[test]
+fn nothing_may_follow_a_request() {
+    let image = image();
+    for api in &TABLE {
+        for version in api.served_from..=api.max {
+            let name = format!("{} version {version}", api.key);
+            let mut body = smallest(api, version);
+            assert_eq!(read(api, version, &body, &image), Ok(()), "{name}");
+            body.push(0);
+            let error = WireError::TrailingBytes;
+            assert_eq!(read(api, version, &body, &image), Err(error), "{name}");
+        }
+    }
+}
+
+/// Arrays of many short elements take more memory than bytes on the wire, up to a limit.
+#[test]
+fn arrays_take_no_more_than_the_limit() {
+    let array = |count: i32| {
+        let mut body = count.to_be_bytes().to_vec();
+        body.resize(4 + 8 * count as usize, 0);
+        body
+    };
+    let read =
+        |body: &[u8]| super::decode(body, |r| r.array(false, 8, Reader::i64)).map(|it| it.len());
+    let most = super::request::DECODED_BYTES_MAX / 8;
+    assert_eq!(read(&array(most as i32)), Ok(most));
+    assert_eq!(read(&array(most as i32 + 1)), Err(WireError::TooManyElements));
+}

@@ -1,0 +1,101 @@
+//! What groups take in memory, and how much they may.
+//!
+//! Everything that clients can make grow is counted as it changes: members with their metadata and
+//! assignments, ids that were given out, offsets, records, and requests that wait. The figures are
+//! those of the types, with something for the maps around them; what matters is that each is taken
+//! away as it was added.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::request::{Commit, Join, Request, Sync};
+
+/// What the groups of several coordinators, those of one shard, take together.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    used: Rc<Cell<usize>>,
+    limit: usize,
+}
+
+impl Default for Memory {
+    /// Without a limit.
+    fn default() -> Self {
+        Self::new(usize::MAX)
+    }
+}
+
+impl Memory {
+    /// At most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { used: Rc::default(), limit }
+    }
+
+    /// Bytes in use.
+    pub fn used(&self) -> usize {
+        self.used.get()
+    }
+
+    /// Whether so many bytes more are too many.
+    pub(super) fn is_exceeded_by(&self, bytes: usize) -> bool {
+        self.used.get().saturating_add(bytes) > self.limit
+    }
+
+    /// One of those who share this takes `now` bytes instead of `before`.
+    pub(super) fn change(&self, before: usize, now: usize) {
+        self.used.set(self.used.get() + now - before);
+    }
+}
+
+/// A place in a map or a queue: its links, and what an allocation costs.
+pub(super) const ENTRY: usize = 48;
+
+/// What a request takes while it waits; of one that adds to a group, about what it adds.
+pub(super) fn request_bytes(request: &Request) -> usize {
+    let own = match request {
+        Request::Join(it) => join_bytes(it),
+        Request::Sync(it) => sync_bytes(it),
+        Request::Commit(it) => commit_bytes(it),
+        Request::FetchOffsets(it) => {
+            let topics = it.topics.iter().flatten();
+            topics.map(|it| ENTRY + it.name.len() + 4 * it.partitions.len()).sum()
+        }
+        Request::DeleteOffsets(it) => {
+            it.topics.iter().map(|it| ENTRY + it.name.len() + 4 * it.partitions.len()).sum()
+        }
+        Request::Leave(it) => {
+            let strings = |it: &super::request::Leaving| {
+                it.member_id.len() + it.group_instance_id.as_ref().map_or(0, String::len)
+            };
+            it.members.iter().map(|it| ENTRY + strings(it)).sum()
+        }
+        Request::Heartbeat(it) => {
+            it.member_id.len() + it.group_instance_id.as_ref().map_or(0, String::len)
+        }
+        Request::List(_) | Request::Describe(_) | Request::DeleteGroup(_) => 0,
+    };
+    size_of::<Request>() + ENTRY + request.group_id().map_or(0, str::len) + own
+}
+
+fn join_bytes(join: &Join) -> usize {
+    let protocols = join.protocols.iter().map(|it| ENTRY + 2 * it.name.len() + it.metadata.len());
+    2 * join.fresh_member_id.len()
+        + join.member_id.len()
+        + join.client_id.len()
+        + join.client_host.len()
+        + 2 * join.group_instance_id.as_ref().map_or(0, String::len)
+        + protocols.sum::<usize>()
+}
+
+fn sync_bytes(sync: &Sync) -> usize {
+    let assignments = sync.assignments.iter();
+    assignments.map(|it| ENTRY + it.member_id.len() + it.assignment.len()).sum()
+}
+
+fn commit_bytes(commit: &Commit) -> usize {
+    let topic = |it: &super::request::CommitTopic| {
+        let metadata = |it: &super::request::CommitOffset| it.metadata.as_ref().map_or(0, String::len);
+        let partitions = it.partitions.iter();
+        it.name.len() + partitions.map(|it| 2 * ENTRY + metadata(it)).sum::<usize>()
+    };
+    commit.topics.iter().map(|it| ENTRY + topic(it)).sum()
+}
