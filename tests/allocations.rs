@@ -40,7 +40,7 @@ fn engine() -> Engine {
     let expected = Expected { cluster_id: None, node_id: 1, random: [5; 32] };
     let identity = Identity::open(&disk, &expected).expect("its identity");
     let options = OpenOptions::usual(1, Budget::new(1 << 30), 256 << 20);
-    let fold: recovery::Fold = &|_, _, _, _| Vec::new();
+    let fold: recovery::Fold = &|_, _, _, _| Ok(Vec::new());
     let opened = recovery::open(&disk, &identity, &options, &|_| TopicState::Live, fold);
     opened.expect("an empty directory").0.remove(0)
 }

@@ -111,7 +111,7 @@ impl Bed {
             idle_ms: IDLE_MS,
             ..OpenOptions::usual(1, budget.clone(), sizes.journal)
         };
-        let fold: recovery::Fold<'_> = &|_, _, _, _| Vec::new();
+        let fold: recovery::Fold<'_> = &|_, _, _, _| Ok(Vec::new());
         let opened = recovery::open(&disk, &identity, &options, &|_| TopicState::Live, fold);
         let mut engine = opened.expect("an empty disk opens").0.remove(0);
         let config = LogConfig::none();

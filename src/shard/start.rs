@@ -10,8 +10,7 @@ use crate::storage::buffer::Budget;
 use crate::storage::disk::{Disk, RealDisk};
 use crate::storage::engine::Engine;
 use crate::storage::identity::{Expected, Identity};
-use crate::storage::recovery::{self, OpenError, OpenOptions, TopicState};
-use std::cell::RefCell;
+use crate::storage::recovery::{self, OpenError, OpenOptions, StateError, TopicState};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -140,23 +139,15 @@ fn recover(
             TopicState::Unknown
         }
     };
-    let damaged = RefCell::new(None);
-    let (engines, report) = recovery::open(
-        &Disk::Real(disk.clone()),
-        identity,
-        &options,
-        &topic_state,
-        &|state, start, end, batches| {
-            replica::fold(state, start, end, batches).unwrap_or_else(|e| {
-                *damaged.borrow_mut() = Some(e.to_string());
-                Vec::new()
-            })
-        },
-    )
-    .map_err(|e| refused(&e))?;
-    if let Some(why) = damaged.into_inner() {
-        return Err(ServeError::new(65, format!("the data is damaged: {why}")));
-    }
+    let fold: recovery::Fold<'_> = &|state, start, end, batches| {
+        replica::fold(state, start, end, batches).map_err(|e| match e {
+            replica::SnapshotError::Version(_) => StateError::Newer(e.to_string()),
+            _ => StateError::Damaged(e.to_string()),
+        })
+    };
+    let (engines, report) =
+        recovery::open(&Disk::Real(disk.clone()), identity, &options, &topic_state, fold)
+            .map_err(|e| refused(&e))?;
     if !report.clean {
         tracing::info!(
             blocks = report.blocks,

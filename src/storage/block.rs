@@ -5,13 +5,15 @@
 //! table. So a torn block is known from what it says of itself, whichever of its sectors is missing.
 
 use super::buffer::{ALIGN, align_up};
-use super::frame::{self, FrameHeader};
+use super::frame::{self, FrameError, FrameHeader};
+use super::segment::Cut;
 use crate::types::{TopicId, TopicPartition};
 use zerocopy::little_endian::{I32, I64, U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"KLJB");
-const VERSION: u16 = 1;
+/// The only version there is.
+pub const VERSION: u16 = 1;
 /// Entry flag: copied forward from an older block.
 pub const COPIED: u8 = 1;
 
@@ -63,9 +65,43 @@ pub struct ControlBody {
     offset: I64,
 }
 
+/// What follows the [`ControlBody`] of a `Truncate`; the state of the partition's core comes behind
+/// it.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct TruncateBody {
+    segment: I64,
+    length: U64,
+    max_timestamp: I64,
+    max_timestamp_base: I64,
+    last_append: I64,
+    checksum: U32,
+    reserved: U32,
+}
+
+/// Bytes of it.
+const TRUNCATE: usize = size_of::<TruncateBody>();
+const _: () = assert!(TRUNCATE == 48);
+
 /// Bytes of a control entry's body.
 pub const CONTROL: usize = size_of::<ControlBody>();
 const _: () = assert!(CONTROL == 32);
+
+/// Why bytes are no block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BlockError {
+    /// Torn, rotten, or not of this journal.
+    #[error("no whole block of this journal")]
+    Broken,
+    /// Sound, as far as this program can tell, and written by a newer one.
+    #[error("{what} {number}, which a newer version of Klamm wrote")]
+    Newer {
+        /// Of what.
+        what: &'static str,
+        /// The version or kind that is not known here.
+        number: u16,
+    },
+}
 
 /// What an entry says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +155,48 @@ pub struct Place {
     pub previous_checksum: u32,
 }
 
+/// The body of a `Truncate`: how it shortens the segment that it falls into, and the state of the
+/// partition's core after it. So replay needs nothing of what was cut off, nor of what is left.
+pub fn truncate_body(tp: TopicPartition, offset: i64, cut: Option<&Cut>, state: &[u8]) -> Vec<u8> {
+    let fields = match cut {
+        Some(cut) => TruncateBody {
+            segment: cut.segment.into(),
+            length: cut.length.into(),
+            max_timestamp: cut.max_timestamp.into(),
+            max_timestamp_base: cut.max_timestamp_base.into(),
+            last_append: cut.last_append.into(),
+            checksum: cut.checksum.into(),
+            reserved: 0.into(),
+        },
+        None => TruncateBody {
+            segment: (-1).into(),
+            length: 0.into(),
+            max_timestamp: 0.into(),
+            max_timestamp_base: 0.into(),
+            last_append: 0.into(),
+            checksum: 0.into(),
+            reserved: 0.into(),
+        },
+    };
+    let control = control_body(tp, offset);
+    [control.as_bytes(), fields.as_bytes(), state].concat()
+}
+
+/// Reads [`truncate_body`] back: the cut, and how many bytes of state end the body.
+pub fn truncation(body: &[u8]) -> (Option<Cut>, usize) {
+    let rest = body.get(CONTROL..).unwrap_or_default();
+    let Ok((fields, state)) = TruncateBody::read_from_prefix(rest) else { return (None, 0) };
+    let cut = Cut {
+        segment: fields.segment.get(),
+        length: fields.length.get(),
+        max_timestamp: fields.max_timestamp.get(),
+        max_timestamp_base: fields.max_timestamp_base.get(),
+        last_append: fields.last_append.get(),
+        checksum: fields.checksum.get(),
+    };
+    ((cut.segment >= 0).then_some(cut), state.len())
+}
+
 /// The line of a frame in the table.
 pub fn append_entry(lsn: u64, frame: &FrameHeader, flags: u8) -> EntryHeader {
     entry(lsn, Kind::Append, frame.frame_len(), frame.header_checksum(), flags)
@@ -132,13 +210,23 @@ pub fn control_entry(
     offset: i64,
 ) -> (EntryHeader, ControlBody) {
     debug_assert!(kind != Kind::Append);
-    let body = ControlBody {
+    let body = control_body(tp, offset);
+    (control_line(lsn, kind, body.as_bytes()), body)
+}
+
+/// The line of a control entry with this body.
+pub fn control_line(lsn: u64, kind: Kind, body: &[u8]) -> EntryHeader {
+    entry(lsn, kind, body.len(), crc32c::crc32c(body), 0)
+}
+
+/// The body of a control entry.
+pub fn control_body(tp: TopicPartition, offset: i64) -> ControlBody {
+    ControlBody {
         topic_id: tp.topic.0,
         partition: tp.partition.into(),
         reserved: 0.into(),
         offset: offset.into(),
-    };
-    (entry(lsn, kind, CONTROL, crc32c::crc32c(body.as_bytes()), 0), body)
+    }
 }
 
 fn entry(lsn: u64, kind: Kind, length: usize, body_checksum: u32, flags: u8) -> EntryHeader {
@@ -189,19 +277,25 @@ fn checksum_of(header: &BlockHeader, table: &[u8]) -> u32 {
 
 impl BlockHeader {
     /// The header at the start of `bytes`, if one of this journal stands there. Its checksum is not
-    /// verified: that takes the whole table.
-    pub fn peek(bytes: &[u8], journal: Journal) -> Option<Self> {
-        let (header, _) = Self::read_from_prefix(bytes).ok()?;
-        let length = header.length.get() as usize;
-        let fits = HEADER + header.entries.get() as usize * ENTRY <= length;
-        (header.magic.get() == MAGIC
-            && header.version.get() == VERSION
+    /// verified: that takes the whole table. Magic, version and the names of the journal stand where
+    /// they do in every version, so that a newer block is known as one.
+    pub fn peek(bytes: &[u8], journal: Journal) -> Result<Self, BlockError> {
+        let (header, _) = Self::read_from_prefix(bytes).map_err(|_| BlockError::Broken)?;
+        let ours = header.magic.get() == MAGIC
             && header.shard.get() == journal.shard
             && header.directory_id == journal.directory_id
-            && header.life.get() == journal.life
-            && length.is_multiple_of(ALIGN)
-            && fits)
-            .then_some(header)
+            && header.life.get() == journal.life;
+        let version = header.version.get();
+        if ours && version > VERSION {
+            return Err(BlockError::Newer { what: "block version", number: version });
+        }
+        let length = header.length.get() as usize;
+        let fits = HEADER + header.entries.get() as usize * ENTRY <= length;
+        if ours && version == VERSION && length.is_multiple_of(ALIGN) && fits {
+            Ok(header)
+        } else {
+            Err(BlockError::Broken)
+        }
     }
 
     /// Bytes of the block.
@@ -253,7 +347,7 @@ pub struct Entry {
     pub tp: TopicPartition,
     /// Of `Truncate` and `LogStart`; base offset of `Append`.
     pub offset: i64,
-    /// Where the frame of an `Append` starts in the block.
+    /// Where the body starts in the block.
     pub at: usize,
     /// Bytes of the body.
     pub len: usize,
@@ -261,32 +355,39 @@ pub struct Entry {
     pub frame: Option<FrameHeader>,
 }
 
-/// The entries of `block`, if the whole block is sound: header, table and every body. `None` is a
-/// torn or rotten block.
-pub fn read(block: &[u8], journal: Journal) -> Option<(BlockHeader, Vec<Entry>)> {
+/// The entries of `block`, if the whole block is sound: header, table and every body.
+pub fn read(block: &[u8], journal: Journal) -> Result<(BlockHeader, Vec<Entry>), BlockError> {
+    use BlockError::Broken;
     let header = BlockHeader::peek(block, journal)?;
-    let block = block.get(..header.len())?;
+    let block = block.get(..header.len()).ok_or(Broken)?;
     if !header.table_is_whole(block) {
-        return None;
+        return Err(Broken);
     }
     let mut at = header.table_end();
     let mut entries = Vec::with_capacity(header.entries.get() as usize);
     for line in block[HEADER..header.table_end()].chunks_exact(ENTRY) {
-        let line = EntryHeader::read_from_bytes(line).ok()?;
+        let line = EntryHeader::read_from_bytes(line).map_err(|_| Broken)?;
         let len = line.length.get() as usize;
-        let body = block.get(at..at + len)?;
-        let kind = Kind::from_code(line.kind)?;
+        let body = block.get(at..at + len).ok_or(Broken)?;
+        let unknown = BlockError::Newer { what: "entry kind", number: line.kind.into() };
+        let kind = Kind::from_code(line.kind).ok_or(unknown)?;
         let (tp, offset, frame) = if kind == Kind::Append {
-            let (frame, _) = FrameHeader::read_whole(body).ok()?;
+            let frame = match FrameHeader::read_whole(body) {
+                Ok((frame, _)) => frame,
+                Err(FrameError::Version(number)) => {
+                    return Err(BlockError::Newer { what: "frame version", number });
+                }
+                Err(_) => return Err(Broken),
+            };
             if frame.header_checksum() != line.body_checksum.get() || frame.frame_len() != len {
-                return None;
+                return Err(Broken);
             }
             (frame.tp(), frame.base_offset(), Some(frame))
         } else {
             if crc32c::crc32c(body) != line.body_checksum.get() {
-                return None;
+                return Err(Broken);
             }
-            let body = ControlBody::read_from_bytes(body).ok()?;
+            let (body, _) = ControlBody::read_from_prefix(body).map_err(|_| Broken)?;
             let tp =
                 TopicPartition { topic: TopicId(body.topic_id), partition: body.partition.get() };
             (tp, body.offset.get(), None)
@@ -295,7 +396,7 @@ pub fn read(block: &[u8], journal: Journal) -> Option<(BlockHeader, Vec<Entry>)>
         entries.push(Entry { lsn: line.lsn.get(), kind, copied, tp, offset, at, len, frame });
         at += len;
     }
-    Some((header, entries))
+    Ok((header, entries))
 }
 
 const _: () = assert!(frame::HEADER > CONTROL);
@@ -349,7 +450,7 @@ mod tests {
             Journal { shard: 0, ..JOURNAL },
             Journal { directory_id: [8; 16], ..JOURNAL },
         ] {
-            assert!(read(&block, other).is_none());
+            assert_eq!(read(&block, other).err(), Some(BlockError::Broken));
         }
     }
 
@@ -360,7 +461,7 @@ mod tests {
         for bit in 0..used * 8 {
             let mut bad = block.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(read(&bad, JOURNAL).is_none(), "bit {bit}");
+            assert!(read(&bad, JOURNAL).is_err(), "bit {bit}");
         }
     }
 }

@@ -13,7 +13,7 @@ use super::buffer::{Budget, Filling};
 use super::cache::Cache;
 use super::frame::{self, FrameFields, FrameHeader, MAX_FRAME};
 use super::io::{Completion, FilePath, Op, Submission};
-use super::journal::{self, Ring};
+use super::journal::{self, Ring, Room};
 use super::log::{Log, LogConfig, LogOffsets, Pending};
 use super::prepare::Preparing;
 use super::reads::Reads;
@@ -151,9 +151,22 @@ pub struct EngineOptions {
 
 #[derive(Debug)]
 enum Staged {
-    Append { slot: Slot, append: Append },
-    Copy { slot: Slot, base: i64 },
-    Control { slot: Slot, tp: TopicPartition, kind: Kind, offset: i64, answer: Answer },
+    Append {
+        slot: Slot,
+        append: Append,
+    },
+    Copy {
+        slot: Slot,
+        base: i64,
+    },
+    Control {
+        slot: Slot,
+        tp: TopicPartition,
+        kind: Kind,
+        offset: i64,
+        body: Vec<u8>,
+        answer: Answer,
+    },
 }
 
 /// Who waits for a control entry.
@@ -213,15 +226,25 @@ pub struct Engine {
     pub(super) free: Vec<u32>,
     staged: VecDeque<(u64, Staged)>,
     staged_bytes: usize,
-    /// Number of the last staged item.
+    /// Number of the last staged item. An entry's LSN is that of its first item; so what was done to
+    /// the logs before a checkpoint's state was taken has LSNs up to this, what is done later has not.
     pub(super) last_ticket: u64,
     /// Every staged item up to this is durable.
     pub(super) durable_ticket: u64,
     pub(super) ring: Ring<Acks>,
     pub(super) preparing: Option<Preparing>,
     pub(super) need_room: Option<u64>,
-    pub(super) next_lsn: u64,
     last_block_checksum: u32,
+    /// The last block holds something, and no later one says that it was synced.
+    unmarked: bool,
+    /// An idle shard's journal is to be closed.
+    marker_due: bool,
+    /// The next block's sequence at the last tick.
+    sequence_at_tick: u64,
+    /// Segments made in this life.
+    segments_made: u32,
+    /// Logs opened in this run.
+    logs_opened: u64,
     pub(super) cache: Cache,
     pub(super) reads: Reads,
     pub(super) round: Option<Round>,
@@ -249,20 +272,24 @@ pub struct Engine {
 
 impl Engine {
     /// An engine without logs, whose journal goes on in `ring`. Recovery makes it.
-    pub(super) fn new(options: EngineOptions, next_lsn: u64, last_block_checksum: u32) -> Self {
+    pub(super) fn new(options: EngineOptions, last_lsn: u64, last_block_checksum: u32) -> Self {
         Self {
             logs: Vec::new(),
             by_tp: BTreeMap::new(),
             free: Vec::new(),
             staged: VecDeque::new(),
             staged_bytes: 0,
-            last_ticket: 0,
-            durable_ticket: 0,
+            last_ticket: last_lsn,
+            durable_ticket: last_lsn,
             ring: Ring::new(options.journal_limit),
             preparing: None,
             need_room: None,
-            next_lsn,
             last_block_checksum,
+            unmarked: false,
+            marker_due: false,
+            sequence_at_tick: 0,
+            segments_made: 0,
+            logs_opened: 0,
             cache: Cache::new(options.cache_limit),
             reads: Reads::default(),
             round: None,
@@ -297,8 +324,10 @@ impl Engine {
         self.ring.adopt(path, size, blocks, position);
     }
 
-    pub(super) fn insert(&mut self, log: Log) -> Slot {
+    pub(super) fn insert(&mut self, mut log: Log) -> Slot {
         let tp = log.tp;
+        self.logs_opened += 1;
+        log.id = self.logs_opened;
         self.pending_bytes += log.pending_bytes as u64;
         let slot = if let Some(index) = self.free.pop() {
             self.logs[index as usize] = Some(log);
@@ -312,6 +341,12 @@ impl Engine {
         slot
     }
 
+    /// A generation that no segment had before.
+    pub(super) fn next_generation(&mut self) -> u64 {
+        self.segments_made += 1;
+        self.options.journal.life << 32 | u64::from(self.segments_made)
+    }
+
     /// Every open log.
     pub fn logs(&self) -> Vec<(Slot, TopicPartition)> {
         self.by_tp.iter().map(|(tp, slot)| (*slot, *tp)).collect()
@@ -322,7 +357,8 @@ impl Engine {
         std::mem::take(&mut self.log_mut(slot).state)
     }
 
-    /// Opens an empty log. One that is open already is a bug of the caller.
+    /// Opens an empty log. One that is open already is a bug of the caller; one that was dropped may
+    /// come back at once.
     pub fn create(&mut self, tp: TopicPartition, config: &LogConfig, now_ms: i64) -> Slot {
         let mut log = Log::new(tp, config.clone());
         log.last_append = now_ms;
@@ -331,7 +367,7 @@ impl Engine {
 
     /// The log of a partition, unless it was dropped.
     pub fn find(&self, tp: TopicPartition) -> Option<Slot> {
-        self.by_tp.get(&tp).copied().filter(|slot| !self.log(*slot).dropped)
+        self.by_tp.get(&tp).copied()
     }
 
     /// Sets what a log is to be treated by from now on.
@@ -369,9 +405,16 @@ impl Engine {
         self.staged.push_back((self.last_ticket, item));
     }
 
-    fn stage_control(&mut self, slot: Slot, kind: Kind, offset: i64, answer: Answer) {
+    pub(super) fn stage_control(
+        &mut self,
+        slot: Slot,
+        kind: Kind,
+        offset: i64,
+        body: Vec<u8>,
+        answer: Answer,
+    ) {
         let tp = self.log(slot).tp;
-        self.stage(Staged::Control { slot, tp, kind, offset, answer });
+        self.stage(Staged::Control { slot, tp, kind, offset, body, answer });
     }
 
     /// Moves the first offset that can be read. At or below the present one nothing changes, but
@@ -384,55 +427,9 @@ impl Engine {
         let log = self.log_mut(slot);
         assert!(offset <= log.acked, "only what is acknowledged is deleted");
         log.start = log.start.max(offset);
-        let start = log.start;
-        self.stage_control(slot, Kind::LogStart, start, answer);
-    }
-
-    /// Whether [`Engine::truncate`] may be called now. Not while a round holds on to the log, nor
-    /// before all of it is acknowledged: the acknowledgement of what was cut off could otherwise
-    /// come after it, and pass for one of what was appended in its place.
-    pub fn can_truncate(&self, slot: Slot) -> bool {
-        let log = self.log(slot);
-        !log.busy && !log.dropped && log.acked == log.end
-    }
-
-    /// Removes everything from `offset` on, a frame boundary at or above the log start. What is
-    /// appended next starts there, in a new segment file.
-    pub fn truncate(&mut self, slot: Slot, offset: i64, token: u64) {
-        assert!(self.can_truncate(slot));
-        let log = self.log_mut(slot);
-        assert!(offset >= log.start && offset <= log.end);
-        let mut freed = 0;
-        while log.pending.back().is_some_and(|p| p.base >= offset) {
-            let gone = log.pending.pop_back().expect("there is a back");
-            freed += gone.frame.len();
-        }
-        log.pending_bytes -= freed;
-        assert!(log.pending.back().is_none_or(|p| p.last < offset), "not a frame boundary");
-        let mut gone = Vec::new();
-        while log.segments.last().is_some_and(|s| s.meta.base >= offset) {
-            gone.extend(log.segments.pop());
-        }
-        if offset < log.placed_end {
-            if let Some(last) = log.segments.last_mut() {
-                last.meta.next = last.meta.next.min(offset);
-                last.meta.sealed = true;
-            }
-            log.placed_end = offset;
-            // The frame before is on disk; the chain starts anew rather than wait for a read.
-            log.placed_checksum = 0;
-        }
-        log.last_checksum =
-            log.pending.back().map_or(log.placed_checksum, |p| p.header().header_checksum());
-        log.end = offset;
-        log.acked = log.acked.min(offset);
-        let tp = log.tp;
-        self.pending_bytes -= freed as u64;
-        self.cache.forget(slot, i64::MIN, offset);
-        self.reads.forget(slot);
-        // Replay must not find the old file under a name that is used again: generations differ.
-        self.remove_segments(tp, gone, None);
-        self.stage_control(slot, Kind::Truncate, offset, Answer::Token(token));
+        let (tp, start) = (log.tp, log.start);
+        let body = block::control_body(tp, start);
+        self.stage_control(slot, Kind::LogStart, start, body.as_bytes().to_vec(), answer);
     }
 
     /// Deletes a log. `Done` comes when that is durable, `Dropped` when its files are gone.
@@ -440,7 +437,10 @@ impl Engine {
         let log = self.log_mut(slot);
         assert!(!log.dropped, "dropped once");
         log.dropped = true;
-        self.stage_control(slot, Kind::Drop, 0, Answer::Token(token));
+        let tp = log.tp;
+        self.by_tp.remove(&tp);
+        let body = block::control_body(tp, 0).as_bytes().to_vec();
+        self.stage_control(slot, Kind::Drop, 0, body, Answer::Token(token));
     }
 
     /// Whether a further append is welcome: otherwise its connection waits.
@@ -484,6 +484,9 @@ impl Engine {
                 break;
             }
         }
+        if std::mem::take(&mut self.marker_due) && self.nothing_staged() {
+            self.write_marker();
+        }
         self.prepare_journal();
         if self.shutting_down {
             self.start_removals(now_ms);
@@ -496,6 +499,11 @@ impl Engine {
     /// What the time is, in units of the caller's: for [`Moments`] and nothing else.
     pub fn at(&mut self, moment: u64) {
         self.moment = moment;
+    }
+
+    /// What the next checkpoint says of the journal: synced up to there, in so many files.
+    pub(super) fn journal_proof(&self) -> (u64, u32) {
+        (self.ring.durable_through(), self.ring.files())
     }
 
     /// Whether blocks wait for room in the journal.
@@ -534,11 +542,11 @@ impl Engine {
                     let found = log.and_then(|log| log.pending_at(*base));
                     plan.add_copy(found.map(|p| &p.frame), self.options.max_block)
                 }
-                Staged::Control { slot, .. } => {
+                Staged::Control { slot, body, .. } => {
                     if let Some(log) = self.logs[slot.index()].as_mut() {
                         log.open_frame = 0;
                     }
-                    plan.add_control(self.options.max_block)
+                    plan.add_control(body.len(), self.options.max_block)
                 }
             };
             if !fits {
@@ -560,17 +568,53 @@ impl Engine {
         self.checkpoint_due |= self.shutting_down;
         let items: Vec<_> = self.staged.drain(..plan.items()).collect();
         let (bytes, acks) = self.fill_block(now_ms, &plan, items, len);
+        self.unmarked = true;
+        self.submit_block(room, bytes, acks);
+        true
+    }
+
+    fn submit_block(&mut self, room: Room, bytes: Bytes, acks: Acks) {
+        let len = bytes.len() as u64;
         self.stats.blocks += 1;
-        self.stats.journal_bytes += len as u64;
+        self.stats.journal_bytes += len;
         let relaxed = acks.ends.iter().any(|(_, _, relaxed)| *relaxed);
-        let sequence = self.ring.push(len as u64, acks);
+        let sequence = self.ring.push(len, acks);
         let id = self.id(Purpose::BlockWrite(sequence));
         let sync_id = self.id(Purpose::BlockSync(sequence));
         let apart = relaxed || sequence.is_multiple_of(APART);
         let (path, pos) = (room.path, room.position);
         let op = Op::WriteSync { path, pos, data: bytes, sync_id, apart };
         self.submissions.push(Submission { id, op });
-        true
+    }
+
+    /// Closes the journal of a shard that has gone idle with a block that holds nothing, and says
+    /// that all before it is synced: otherwise nothing told the last block from a torn one. One is
+    /// enough until something is written again, so an idle shard stays idle. Where there is no room,
+    /// a round is to come, and its checkpoint says the same.
+    fn write_marker(&mut self) {
+        let len = block::block_len(0, 0);
+        let Some(room) = self.ring.room(len as u64) else { return };
+        let mut out = Filling::new(len, &self.options.budget);
+        out.push_zeros(len);
+        let bytes = self.seal_block(out, 0);
+        let acks = Acks { ticket: self.durable_ticket, moments: self.moments(), ..Acks::default() };
+        self.unmarked = false;
+        self.submit_block(room, bytes, acks);
+    }
+
+    fn moments(&self) -> Moments {
+        Moments { built: self.moment, ..Moments::default() }
+    }
+
+    fn seal_block(&mut self, block: Filling, entries: usize) -> Bytes {
+        let mut whole = block.finish();
+        let place = Place {
+            sequence: self.ring.next_sequence(),
+            durable_through: self.ring.durable_through(),
+            previous_checksum: self.last_block_checksum,
+        };
+        self.last_block_checksum = block::seal(&mut whole, self.options.journal, place, entries);
+        whole.freeze()
     }
 
     /// Lays out the block, and makes its frames pending.
@@ -581,16 +625,15 @@ impl Engine {
         items: Vec<(u64, Staged)>,
         len: usize,
     ) -> (Bytes, Acks) {
-        let mut acks = Acks { ticket: items.last().map_or(0, |i| i.0), ..Acks::default() };
-        acks.moments.built = self.moment;
+        let ticket = items.last().map_or(0, |i| i.0);
+        let mut acks = Acks { ticket, moments: self.moments(), ..Acks::default() };
         let mut out = Filling::new(len, &self.options.budget);
         out.push_zeros(block::HEADER + plan.entries() * block::ENTRY);
         let mut table = Vec::with_capacity(plan.entries() * block::ENTRY);
         let mut frames: Vec<(Slot, usize, FrameHeader, bool)> = Vec::new();
         let sequence = self.ring.next_sequence();
         for entry in plan.iter() {
-            let lsn = self.next_lsn;
-            self.next_lsn += 1;
+            let lsn = items[entry.first].0;
             match &items[entry.first].1 {
                 Staged::Append { slot, append } => {
                     let slot = *slot;
@@ -652,25 +695,17 @@ impl Engine {
                     self.stats.copied_bytes += header.frame_len() as u64;
                     frames.push((*slot, at, header, true));
                 }
-                Staged::Control { slot, tp, kind, offset, answer } => {
-                    let (line, body) = block::control_entry(lsn, *kind, *tp, *offset);
+                Staged::Control { slot, tp, kind, offset, body, answer } => {
+                    let line = block::control_line(lsn, *kind, body);
                     table.extend_from_slice(line.as_bytes());
-                    out.push(body.as_bytes());
+                    out.push(body);
                     let (slot, tp, kind, offset, answer) = (*slot, *tp, *kind, *offset, *answer);
                     acks.given.push(Given::Control { slot, tp, kind, offset, answer });
                 }
             }
         }
         out.filled()[block::HEADER..block::HEADER + table.len()].copy_from_slice(&table);
-        let mut whole = out.finish();
-        let place = Place {
-            sequence,
-            durable_through: self.ring.durable_through(),
-            previous_checksum: self.last_block_checksum,
-        };
-        self.last_block_checksum =
-            block::seal(&mut whole, self.options.journal, place, plan.entries());
-        let bytes = whole.freeze();
+        let bytes = self.seal_block(out, plan.entries());
         for (slot, at, header, copied) in frames {
             let frame = bytes.slice(at..at + header.frame_len());
             let (base, last) = (header.base_offset(), header.last_offset());
@@ -838,6 +873,9 @@ impl Engine {
         }
         self.start_removals(now_ms);
         self.look = true;
+        let next = self.ring.next_sequence();
+        self.marker_due = self.unmarked && next == self.sequence_at_tick && !self.shutting_down;
+        self.sequence_at_tick = next;
         self.idle_due = self.pending_bytes > 0
             && now_ms - self.last_round_ms >= self.options.idle_ms
             && self.logs.iter().flatten().any(|log| self.is_idle(log, now_ms));

@@ -11,7 +11,9 @@ const MANIFEST: &str = "MANIFEST";
 const FORMAT: u32 = 1;
 /// The first line; Kafka has a file of the same name and other lines.
 const WRITTEN_BY: &str = "# Written by Klamm; do not change.";
-const MAGIC: &[u8; 8] = b"KLMANIF1";
+const MAGIC: &[u8; 7] = b"KLMANIF";
+/// A digit behind the magic.
+const MANIFEST_VERSION: u8 = b'1';
 
 /// What never changes about a data directory. Kept as text in `meta.properties`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,7 +140,16 @@ impl Manifest {
         let head = file.get(..64).ok_or_else(|| bad("is cut short"))?;
         let word =
             |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        if head[..8] != *MAGIC || word(60) != crc32c::crc32c(&head[..60]) {
+        if head[..7] == *MAGIC && head[7] > MANIFEST_VERSION {
+            return Err(OpenError::Refused(format!(
+                "{MANIFEST} has version {}, which a newer version of Klamm wrote",
+                head[7] as char
+            )));
+        }
+        if head[..7] != *MAGIC
+            || head[7] != MANIFEST_VERSION
+            || word(60) != crc32c::crc32c(&head[..60])
+        {
             return Err(bad("does not match its checksum"));
         }
         if head[8..24] != directory_id {
@@ -151,7 +162,8 @@ impl Manifest {
     /// Replaces it, durably.
     pub fn write(&self, disk: &Disk, directory_id: [u8; 16]) -> Result<(), OpenError> {
         let mut file = [0; 64];
-        file[..8].copy_from_slice(MAGIC);
+        file[..7].copy_from_slice(MAGIC);
+        file[7] = MANIFEST_VERSION;
         file[8..24].copy_from_slice(&directory_id);
         file[24..32].copy_from_slice(&self.life.to_le_bytes());
         file[32..36].copy_from_slice(&u32::from(self.shards).to_le_bytes());

@@ -29,12 +29,14 @@ pub struct Entry {
 pub struct Index {
     entries: Vec<Entry>,
     interval: u32,
+    /// Blocks of the file that its entries came from, or went to.
+    blocks: u32,
 }
 
 impl Index {
     /// An empty index whose entries are at least `interval` bytes apart (`index.interval.bytes`).
     pub fn new(interval: u32) -> Self {
-        Self { entries: Vec::new(), interval }
+        Self { entries: Vec::new(), interval, blocks: 0 }
     }
 
     /// The entries.
@@ -74,10 +76,20 @@ impl Index {
         Some(self.entries.get(at)?.base_offset)
     }
 
-    /// Drops the entries at or beyond `offset`, where one is given.
-    pub fn truncate_from(&mut self, offset: Option<i64>) {
-        if let Some(offset) = offset {
-            self.entries.retain(|e| e.base_offset < offset);
+    /// Blocks of the file whose entries are among these.
+    pub fn blocks(&self) -> u32 {
+        self.blocks
+    }
+
+    /// Drops the entries at or beyond `end`. Below it no timestamp is larger than `max_timestamp`,
+    /// so larger ones are of what is gone.
+    pub fn cut(&mut self, end: i64, max_timestamp: i64) {
+        self.entries.retain(|e| e.base_offset < end);
+        for entry in self.entries.iter_mut().rev() {
+            if entry.max_timestamp <= max_timestamp {
+                break;
+            }
+            entry.max_timestamp = max_timestamp;
         }
     }
 
@@ -104,9 +116,10 @@ impl Index {
         Some((taken, block))
     }
 
-    /// Takes entries that follow, in order.
+    /// Takes the entries of the block that follows, in order.
     pub fn extend(&mut self, entries: Vec<Entry>) {
         self.entries.extend(entries);
+        self.blocks += 1;
     }
 
     /// Reads an index file, up to the first block that is not sound.
@@ -121,6 +134,7 @@ impl Index {
             if word(0) != MAGIC || word(8) != crc || n > ENTRIES_PER_BLOCK {
                 break;
             }
+            index.blocks += 1;
             for entry in block[HEAD..].chunks_exact(ENTRY).take(n) {
                 let long = |at: usize| {
                     let mut bytes = [0; 8];
@@ -157,6 +171,20 @@ mod tests {
     }
 
     #[test]
+    fn a_cut_leaves_nothing_of_what_is_gone() {
+        let mut index = Index::new(0);
+        for (base, time) in [(0, 10), (5, 50), (10, 90), (15, 95)] {
+            index.push(base, time, base as u64 * 4096);
+        }
+        // What went from 12 on held the 90: the largest left is 60, of the frame at 11.
+        index.cut(12, 60);
+        let left: Vec<_> =
+            index.entries().iter().map(|e| (e.base_offset, e.max_timestamp)).collect();
+        assert_eq!(left, [(0, 10), (5, 50), (10, 60)]);
+        assert_eq!(index.find_time(61), None);
+    }
+
+    #[test]
     fn blocks_come_back_and_a_bad_one_ends_the_index() {
         let mut index = Index::new(0);
         for i in 0..400_u64 {
@@ -167,7 +195,7 @@ mod tests {
         while let Some((_, block)) = index.take_block(true) {
             file.extend(block);
         }
-        assert_eq!(Index::decode(&file, 0), whole);
+        assert_eq!(Index::decode(&file, 0).entries(), whole.entries());
         file[ALIGN + 100] ^= 1;
         assert_eq!(Index::decode(&file, 0).entries().len(), ENTRIES_PER_BLOCK);
     }

@@ -10,7 +10,7 @@ use super::frame::{self, Step};
 use super::identity::{Identity, Manifest, read_file};
 use super::io::Op;
 use super::journal;
-use super::recovery::OpenError;
+use super::recovery::{self, OpenError};
 use super::segment;
 use crate::types::{TopicId, TopicPartition};
 use crate::wire::records::{BatchHeader, batches};
@@ -121,8 +121,8 @@ fn shard_overview(disk: &Disk, which: Journal, to: &mut Overview) -> Result<(), 
     let path = checkpoint::path_of(which.life, which.shard);
     let file =
         read_file(disk, &path)?.ok_or_else(|| OpenError::Damaged(format!("{path} is missing")))?;
-    let checkpoint = Checkpoint::decode(&file, which.directory_id)
-        .map_err(|e| OpenError::Damaged(format!("{path}: {e}")))?;
+    let checkpoint =
+        Checkpoint::decode(&file, which.directory_id).map_err(|e| recovery::unusable(&path, &e))?;
     let mut logs: BTreeMap<TopicPartition, LogInfo> = BTreeMap::new();
     for record in &checkpoint.logs {
         let segments = record.segments.iter().map(|(meta, _)| SegmentInfo {
@@ -213,7 +213,7 @@ pub fn sound_blocks(
     std::iter::from_fn(move || {
         while at < bytes.len() {
             let here = at;
-            if let Some((header, entries)) = block::read(&bytes[at..], which) {
+            if let Ok((header, entries)) = block::read(&bytes[at..], which) {
                 at += header.len();
                 return Some((here, header, entries));
             }

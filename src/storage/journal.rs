@@ -194,6 +194,11 @@ impl<T> Ring<T> {
         self.used
     }
 
+    /// Files in the ring; their numbers begin at 0.
+    pub fn files(&self) -> u32 {
+        self.next_number
+    }
+
     /// Bytes that the ring may use.
     pub fn limit(&self) -> u64 {
         self.limit

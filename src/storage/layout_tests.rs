@@ -7,6 +7,7 @@ mod generated;
 
 use super::block::{self, BlockHeader, ControlBody, EntryHeader, Journal, Kind, Place};
 use super::frame::{FrameFields, FrameHeader};
+use super::segment::Cut;
 use crate::types::{TopicId, TopicPartition};
 use generated::klamm::frame as fb;
 use zerocopy::IntoBytes;
@@ -62,6 +63,25 @@ fn block_and_entry_headers_are_the_schemas() {
     let seen = fb::ControlBody(body.as_bytes().try_into().expect("the same size"));
     assert_eq!((seen.partition(), seen.offset()), (-77, 99));
     assert_eq!(size_of::<EntryHeader>() + size_of::<ControlBody>(), 56);
+
+    let cut = Cut {
+        segment: 0x11,
+        length: 0x2000,
+        max_timestamp: 0x33,
+        max_timestamp_base: 0x44,
+        last_append: 0x55,
+        checksum: 0x66,
+    };
+    let body = block::truncate_body(TP, 99, Some(&cut), b"state");
+    assert_eq!(block::truncation(&body), (Some(cut), 5));
+    let (control, rest) = body.split_at(32);
+    assert_eq!(fb::ControlBody(control.try_into().expect("32 bytes")).offset(), 99);
+    let seen = fb::TruncateBody(rest[..48].try_into().expect("48 bytes"));
+    assert_eq!((seen.segment(), seen.length(), seen.checksum()), (0x11, 0x2000, 0x66));
+    assert_eq!((seen.max_timestamp(), seen.max_timestamp_base()), (0x33, 0x44));
+    assert_eq!(seen.last_append(), 0x55);
+    let body = block::truncate_body(TP, 99, None, b"");
+    assert_eq!(block::truncation(&body), (None, 0));
 
     let journal = Journal { directory_id: *b"fedcba9876543210", life: 0x1111_2222, shard: 0x33 };
     let place = Place { sequence: 0x4444, durable_through: 0x5555, previous_checksum: 0x6666 };

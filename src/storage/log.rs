@@ -2,6 +2,7 @@
 
 use super::frame::FrameHeader;
 use super::segment::Segment;
+use super::truncation::Cutting;
 use crate::types::{TopicConfig, TopicPartition};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -113,6 +114,8 @@ pub struct LogOffsets {
 /// One log.
 #[derive(Debug)]
 pub struct Log {
+    /// Its own, in this run: another one under the same name has another.
+    pub id: u64,
     /// Whose.
     pub tp: TopicPartition,
     /// Settings.
@@ -139,10 +142,10 @@ pub struct Log {
     pub placed_checksum: u32,
     /// In offset order; the last one may be open.
     pub segments: Vec<Segment>,
-    /// Generation of the next segment file.
-    pub next_generation: u32,
     /// Times that its pending frames were copied forward in the journal since the last placement.
     pub copies: u8,
+    /// What was found out for a truncation to come.
+    pub(super) cutting: Option<Box<Cutting>>,
     /// A write-back round holds on to its segments and pending frames.
     pub busy: bool,
     /// Deleted; kept until the round lets go.
@@ -159,6 +162,7 @@ impl Log {
     /// An empty log.
     pub fn new(tp: TopicPartition, config: LogConfig) -> Self {
         Self {
+            id: 0,
             tp,
             config,
             start: 0,
@@ -172,8 +176,8 @@ impl Log {
             placed_end: 0,
             placed_checksum: 0,
             segments: Vec::new(),
-            next_generation: 0,
             copies: 0,
+            cutting: None,
             busy: false,
             dropped: false,
             drop_durable: false,
@@ -233,9 +237,11 @@ impl Log {
         for (i, segment) in self.segments.iter().enumerate() {
             let meta = &segment.meta;
             let last = i + 1 == self.segments.len();
+            // Records without timestamps are as old as their append, as Kafka takes the file's time.
+            let newest =
+                if meta.max_timestamp >= 0 { meta.max_timestamp } else { meta.last_append };
             let expired = self.config.retention_ms >= 0
-                && meta.max_timestamp >= 0
-                && now_ms - meta.max_timestamp > self.config.retention_ms;
+                && now_ms.saturating_sub(newest) > self.config.retention_ms;
             // By size the open segment stays, as in Kafka.
             let too_much = over >= meta.length && over > 0 && !last;
             // With frames pending, the last segment is still the one that they go to.

@@ -62,6 +62,7 @@ mod round;
 pub mod segment;
 pub mod sim_disk;
 pub mod space;
+mod truncation;
 
 #[cfg(test)]
 mod engine_tests;

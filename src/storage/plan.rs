@@ -1,6 +1,6 @@
 //! What goes into the next journal block, before anything is copied.
 
-use super::block::{CONTROL, block_len};
+use super::block::block_len;
 use super::engine::{Append, Slot};
 use super::frame::{HEADER, MAX_FRAME};
 use bytes::Bytes;
@@ -126,17 +126,14 @@ impl BlockPlan {
         true
     }
 
-    /// Adds a control entry. What follows it in its log goes into another frame: the caller closes
+    /// Adds a control entry with that many bytes of body. What follows it in its log goes into another frame: the caller closes
     /// the log's open one.
-    pub fn add_control(&mut self, max_block: usize) -> bool {
+    pub fn add_control(&mut self, body: usize, max_block: usize) -> bool {
         let item = self.next.len();
-        if !self.fits(1, CONTROL, max_block) {
+        if !self.fits(1, body, max_block) {
             return false;
         }
-        self.push(
-            PlanEntry { first: item, last: item, frame_len: CONTROL, leader_epoch: 0 },
-            CONTROL,
-        );
+        self.push(PlanEntry { first: item, last: item, frame_len: body, leader_epoch: 0 }, body);
         true
     }
 }
@@ -179,7 +176,7 @@ mod tests {
         let mut plan = BlockPlan::default();
         assert!(plan.add_append(slot, &append(1, 9000), &mut open, 4096));
         assert!(!plan.add_append(slot, &append(1, 1), &mut open, 4096));
-        assert!(!plan.add_control(4096));
+        assert!(!plan.add_control(32, 4096));
         assert_eq!(plan.block_len(), 12288);
     }
 }

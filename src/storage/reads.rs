@@ -62,7 +62,7 @@ pub enum ReadError {
 struct Context {
     slot: Slot,
     segment: i64,
-    generation: u32,
+    generation: u64,
     what: What,
 }
 
@@ -142,7 +142,7 @@ impl Engine {
     }
 
     /// The read of the disk that brings `at` closer.
-    fn cold(&mut self, slot: Slot, at: i64) -> Result<ColdRead, ReadError> {
+    pub(super) fn cold(&mut self, slot: Slot, at: i64) -> Result<ColdRead, ReadError> {
         let log = self.logs[slot.index()].as_ref().expect("the slot is open");
         let found = log.segments.partition_point(|s| s.meta.next <= at);
         let Some(segment) = log.segments.get(found) else {
@@ -208,7 +208,8 @@ impl Engine {
                 // known.
                 let bytes = result.unwrap_or_default();
                 let mut loaded = Index::decode(&bytes, interval);
-                loaded.truncate_from(segment.tail.first_base());
+                let end = segment.tail.first_base().unwrap_or(segment.meta.next);
+                loaded.cut(end, segment.meta.max_timestamp);
                 segment.loaded = Some(Box::new(loaded));
                 return Ok(());
             }
@@ -265,7 +266,14 @@ impl Engine {
     /// A read that makes [`Engine::offset_hint_for_time`] sharper; `None` where nothing does.
     pub fn index_for_time(&mut self, slot: Slot, timestamp: i64) -> Option<ColdRead> {
         let log = self.log(slot);
-        let segment = log.segments.iter().find(|s| s.meta.max_timestamp >= timestamp)?;
+        let found = log.segments.iter().position(|s| s.meta.max_timestamp >= timestamp)?;
+        self.whole_index(slot, found)
+    }
+
+    /// A read of a segment's index, if it is not in memory.
+    pub(super) fn whole_index(&mut self, slot: Slot, segment: usize) -> Option<ColdRead> {
+        let log = self.log(slot);
+        let segment = &log.segments[segment];
         let len = segment.whole_index_to_load()?;
         let (segment_base, generation) = (segment.meta.base, segment.meta.generation);
         let path = segment.index_path(log.tp);

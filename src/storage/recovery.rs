@@ -19,7 +19,7 @@ use super::identity::{Identity, Manifest, read_file};
 use super::io::{FilePath, Op};
 use super::journal;
 use super::log::{Log, LogConfig, Pending};
-use super::replay::{Found, Journaled, Replayed, replay};
+use super::replay::{Found, Journaled, Replayed, Truncation, replay};
 use super::segment::{self, Segment};
 use crate::types::{TopicId, TopicPartition};
 use crate::wire::records::{BatchHeader, batches};
@@ -121,9 +121,25 @@ pub struct Report {
     pub orphans: Vec<String>,
 }
 
+/// Why a partition's state cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// It is not what was written.
+    #[error("{0}")]
+    Damaged(String),
+    /// A newer version of Klamm wrote it.
+    #[error("{0}")]
+    Newer(String),
+}
+
 /// Folds recovered batches into a partition's state: (state, log start, log end before, batches) →
-/// state.
-pub type Fold<'a> = &'a dyn Fn(&[u8], i64, i64, &mut dyn Iterator<Item = BatchHeader>) -> Vec<u8>;
+/// state. Called for every log that has a state or batches, before anything is changed.
+pub type Fold<'a> = &'a dyn Fn(
+    &[u8],
+    i64,
+    i64,
+    &mut dyn Iterator<Item = BatchHeader>,
+) -> Result<Vec<u8>, StateError>;
 
 /// A log on its way from one life to the next.
 struct Recovered {
@@ -140,10 +156,6 @@ pub fn open(
     fold: Fold<'_>,
 ) -> Result<(Vec<Engine>, Report), OpenError> {
     let run = |op: Op, path: &str| disk.run(op).map_err(|e| OpenError::io(path, &e));
-    for dir in [journal::DIR, checkpoint::DIR, segment::DIR] {
-        run(Op::MakeDir { path: dir.into() }, dir)?;
-    }
-    run(Op::SyncDir { path: "".into() }, "the data directory")?;
     let old = Manifest::read(disk, identity.directory_id)?;
     let topic_dirs = disk.list(segment::DIR).map_err(|e| OpenError::io(segment::DIR, &e))?;
     if old.is_none() && !topic_dirs.is_empty() {
@@ -154,7 +166,23 @@ pub fn open(
         Some(old) => last_life(disk, identity, old, fold, &mut report)?,
         None => (BTreeMap::new(), 0),
     };
-    let orphans: Vec<_> = logs
+    let life = old.map_or(0, |m| m.life) + 1;
+    let mut referenced = BTreeSet::new();
+    for (tp, log) in logs.iter().filter(|(tp, _)| topic_state(tp.topic) == TopicState::Live) {
+        for (meta, _) in &log.record.segments {
+            referenced.insert((*tp, meta.base, meta.generation, meta.length));
+        }
+    }
+    if !report.clean {
+        check_segments(disk, &referenced)?;
+    }
+
+    // All that was durable is there and can be understood: from here on things are changed.
+    for dir in [journal::DIR, checkpoint::DIR, segment::DIR] {
+        run(Op::MakeDir { path: dir.into() }, dir)?;
+    }
+    run(Op::SyncDir { path: "".into() }, "the data directory")?;
+    let orphans: BTreeSet<_> = logs
         .keys()
         .map(|tp| tp.topic)
         .filter(|topic| topic_state(*topic) == TopicState::Unknown)
@@ -163,17 +191,6 @@ pub fn open(
         set_aside(disk, topic, &mut logs)?;
     }
     logs.retain(|tp, _| topic_state(tp.topic) == TopicState::Live);
-
-    let life = old.map_or(0, |m| m.life) + 1;
-    let mut referenced = BTreeSet::new();
-    for (tp, log) in &logs {
-        for (meta, _) in &log.record.segments {
-            referenced.insert((*tp, meta.base, meta.generation, meta.length));
-        }
-    }
-    if !report.clean {
-        check_segments(disk, &referenced)?;
-    }
     let mut dealt: Vec<Vec<Recovered>> = (0..options.shards).map(|_| Vec::new()).collect();
     for (tp, log) in logs {
         report.frames += log.frames.len() as u64;
@@ -215,40 +232,40 @@ fn last_life(
         let path = checkpoint::path_of(old.life, shard);
         let file = read_file(disk, &path)?
             .ok_or_else(|| OpenError::Damaged(format!("{path} is missing")))?;
-        let checkpoint = Checkpoint::decode(&file, identity.directory_id)
-            .map_err(|e| OpenError::Damaged(format!("{path}: {e}")))?;
+        let checkpoint =
+            Checkpoint::decode(&file, identity.directory_id).map_err(|e| unusable(&path, &e))?;
         let journal = Journal { directory_id: identity.directory_id, life: old.life, shard };
         let mut replayed = if old.clean {
             Replayed { last_lsn: checkpoint.applied_lsn, ..Replayed::default() }
         } else {
-            replay(disk, journal, checkpoint.replay_from, checkpoint.applied_lsn)?
+            replay(disk, journal, &checkpoint)?
         };
         last_lsn = last_lsn.max(replayed.last_lsn);
         report.blocks += replayed.blocks;
         for record in checkpoint.logs {
-            let journaled = replayed.logs.remove(&record.tp).unwrap_or_default();
-            if !journaled.dropped {
+            let journaled = replayed.logs.entry(record.tp).or_default();
+            if !journaled.replaced {
+                let journaled = std::mem::take(journaled);
+                replayed.logs.remove(&record.tp);
                 all.insert(record.tp, join(record, journaled, fold)?);
             }
         }
         // Logs that were first written after the checkpoint.
         for (tp, journaled) in replayed.logs {
             if !journaled.dropped {
-                let record = LogRecord {
-                    tp,
-                    start: 0,
-                    state_end: 0,
-                    placed_end: 0,
-                    placed_checksum: 0,
-                    next_generation: 0,
-                    segments: Vec::new(),
-                    state: Vec::new(),
-                };
-                all.insert(tp, join(record, journaled, fold)?);
+                all.insert(tp, join(LogRecord::empty(tp), journaled, fold)?);
             }
         }
     }
     Ok((all, last_lsn))
+}
+
+/// Why a checkpoint is not used.
+pub(super) fn unusable(path: &str, error: &checkpoint::Invalid) -> OpenError {
+    match error {
+        checkpoint::Invalid::Damaged(_) => OpenError::Damaged(format!("{path}: {error}")),
+        checkpoint::Invalid::Newer(_) => OpenError::Refused(format!("{path}: {error}")),
+    }
 }
 
 /// Puts a log together from its checkpoint and its journal.
@@ -259,18 +276,25 @@ fn join(
 ) -> Result<Recovered, OpenError> {
     let tp = record.tp;
     record.start = record.start.max(journaled.start);
-    if let Some(offset) = journaled.truncated.filter(|t| *t < record.state_end) {
-        // Producers are known up to a later offset only; a leader rebuilds them from the log.
+    for Truncation { offset, cut, state } in journaled.truncations {
         record.state_end = offset;
-        record.state = Vec::new();
+        record.state = state.to_vec();
         if offset < record.placed_end {
-            record.segments.retain(|(meta, _)| meta.base < offset);
-            if let Some((meta, _)) = record.segments.last_mut() {
-                meta.next = meta.next.min(offset);
-                meta.sealed = true;
-            }
             record.placed_end = offset;
             record.placed_checksum = 0;
+            record.segments.retain(|(meta, _)| meta.base < offset);
+            if let Some((meta, tail)) = record.segments.last_mut() {
+                let mut segment = Segment {
+                    tail: checkpoint::decode_tail(tail),
+                    loaded: None,
+                    meta: meta.clone(),
+                };
+                if let Some(cut) = cut.filter(|cut| cut.segment == meta.base) {
+                    record.placed_checksum = cut.checksum;
+                }
+                segment.truncate(offset, cut.as_ref());
+                (*meta, *tail) = (segment.meta, checkpoint::encode_tail(&segment.tail));
+            }
         }
     }
     let mut end = record.placed_end;
@@ -306,8 +330,16 @@ fn join(
         .map(|(header, _)| header)
         .filter(|header| header.base_offset >= record.state_end)
         .peekable();
-    if headers.peek().is_some() {
-        record.state = fold(&record.state, record.start, record.state_end, &mut headers);
+    if headers.peek().is_some() || !record.state.is_empty() {
+        let folded = fold(&record.state, record.start, record.state_end, &mut headers);
+        record.state = folded.map_err(|error| {
+            let why =
+                format!("the state of partition {} of topic {}: {error}", tp.partition, tp.topic);
+            match error {
+                StateError::Damaged(_) => OpenError::Damaged(why),
+                StateError::Newer(_) => OpenError::Refused(why),
+            }
+        })?;
     }
     drop(headers);
     // What lies below the log start is given up here.
@@ -347,14 +379,16 @@ fn begin_life(
         idle_ms: options.idle_ms,
         max_block: options.max_block,
     };
-    let checkpoint = Checkpoint {
+    let mut checkpoint = Checkpoint {
         applied_lsn: last_lsn,
         replay_from: 1,
+        durable_through: 0,
+        journal_files: 1,
         logs: recovered.iter().map(|r| r.record.clone()).collect(),
     };
     let mut logs: Vec<_> = recovered.into_iter().map(log_of).collect();
-    let mut next_lsn = last_lsn + 1;
-    let (blocks, checksum) = copy_frames(&mut logs, journal, options, &mut next_lsn);
+    let mut last_lsn = last_lsn;
+    let (blocks, checksum) = copy_frames(&mut logs, journal, options, &mut last_lsn);
     let position: u64 = blocks.iter().map(|b| b.len() as u64).sum();
     let size = journal::FIRST_FILE.min(engine_options.journal_limit).max(position);
     let path = journal::path_of(journal.life, journal.shard, 0);
@@ -378,8 +412,9 @@ fn begin_life(
         pos += len;
     }
     disk.run(Op::Sync { path: path.clone() }).map_err(failed(&path))?;
+    checkpoint.durable_through = count;
     write_checkpoint(disk, journal, &checkpoint, &options.budget)?;
-    let mut engine = Engine::new(engine_options, next_lsn, checksum);
+    let mut engine = Engine::new(engine_options, last_lsn, checksum);
     engine.adopt_file(path, size, (count > 0).then_some((1, count)), position);
     for log in logs {
         engine.insert(log);
@@ -412,7 +447,7 @@ fn copy_frames(
     logs: &mut [Log],
     journal: Journal,
     options: &OpenOptions,
-    next_lsn: &mut u64,
+    last_lsn: &mut u64,
 ) -> (Vec<Bytes>, u32) {
     let mut places: Vec<(usize, usize)> = Vec::new();
     for (i, log) in logs.iter().enumerate() {
@@ -434,8 +469,8 @@ fn copy_frames(
         let mut out = Filling::new(block::block_len(n, bodies), &options.budget);
         out.push_zeros(block::HEADER);
         for place in chosen {
-            let line = block::append_entry(*next_lsn, &frame(*place).header(), block::COPIED);
-            *next_lsn += 1;
+            *last_lsn += 1;
+            let line = block::append_entry(*last_lsn, &frame(*place).header(), block::COPIED);
             out.push(line.as_bytes());
         }
         for place in chosen {
@@ -470,18 +505,13 @@ fn log_of(recovered: Recovered) -> Log {
     log.acked = record.state_end;
     log.placed_end = record.placed_end;
     log.placed_checksum = record.placed_checksum;
-    log.next_generation = record.next_generation;
     log.last_checksum =
         frames.last().map_or(record.placed_checksum, |f| f.header.header_checksum());
     log.state = record.state;
     log.segments = record
         .segments
         .into_iter()
-        .map(|(meta, tail)| Segment {
-            tail: checkpoint::decode_tail(&tail, log.config.index_interval_bytes),
-            loaded: None,
-            meta,
-        })
+        .map(|(meta, tail)| Segment { tail: checkpoint::decode_tail(&tail), loaded: None, meta })
         .collect();
     for found in frames {
         let (base, last) = (found.header.base_offset(), found.header.last_offset());
@@ -492,11 +522,11 @@ fn log_of(recovered: Recovered) -> Log {
     log
 }
 
-type Reference = (TopicPartition, i64, u32, u64);
+type Reference = (TopicPartition, i64, u64, u64);
 
 /// Every segment that a checkpoint names is there, and long enough.
 fn check_segments(disk: &Disk, referenced: &BTreeSet<Reference>) -> Result<(), OpenError> {
-    type Lengths = BTreeMap<(i32, i64, u32), u64>;
+    type Lengths = BTreeMap<(i32, i64, u64), u64>;
     let mut dir: Option<(TopicId, Lengths)> = None;
     for (tp, base, generation, length) in referenced {
         if dir.as_ref().is_none_or(|(topic, _)| *topic != tp.topic) {
@@ -537,6 +567,9 @@ fn set_aside(
     for tp in of_topic {
         let Some(log) = logs.remove(&tp).filter(|log| !log.frames.is_empty()) else { continue };
         run(Op::MakeDir { path: dir.as_str().into() })?;
+        for parent in ["", ORPHANS] {
+            run(Op::SyncDir { path: parent.into() })?;
+        }
         let bytes: usize = log.frames.iter().map(|f| f.bytes.len()).sum();
         let mut data = Filling::new(bytes, &Budget::new(usize::MAX));
         for frame in &log.frames {
@@ -582,11 +615,16 @@ fn sweep(
                 continue;
             }
             run(Op::MakeDir { path: ORPHANS.into() }, ORPHANS)?;
+            run(Op::SyncDir { path: "".into() }, "the data directory")?;
             let aside = format!("{ORPHANS}/{}", entry.name);
             // What the journal had of it may lie there already.
-            let to = if list(&aside)?.is_empty() { aside } else { format!("{aside}/segments") };
+            let (parent, to) = if list(&aside)?.is_empty() {
+                (ORPHANS, aside.clone())
+            } else {
+                (aside.as_str(), format!("{aside}/segments"))
+            };
             run(Op::Rename { from: dir.as_str().into(), to: to.as_str().into() }, &dir)?;
-            run(Op::SyncDir { path: ORPHANS.into() }, ORPHANS)?;
+            run(Op::SyncDir { path: parent.into() }, parent)?;
             run(Op::SyncDir { path: segment::DIR.into() }, segment::DIR)?;
             report.orphans.push(to);
             continue;

@@ -11,6 +11,8 @@ use crate::types::TopicPartition;
 pub(super) struct Removal {
     due_ms: i64,
     files: Vec<FilePath>,
+    /// Of which log, by [`Log::id`](super::log::Log::id): another one may have its name by now.
+    log: u64,
     tp: TopicPartition,
     /// With them goes the last that was left of its log.
     whole: bool,
@@ -36,11 +38,11 @@ impl Engine {
         let before = log.pending_bytes;
         let gone = log.trim();
         let (freed, start) = (before - log.pending_bytes, log.durable_start);
-        let delay = log.config.file_delete_delay_ms;
+        let (id, delay) = (log.id, log.config.file_delete_delay_ms);
         self.pending_bytes -= freed as u64;
         if !gone.is_empty() {
             self.cache.forget(slot, start, i64::MAX);
-            self.remove_segments(tp, gone, Some(now_ms + delay));
+            self.remove_segments(id, tp, gone, Some(now_ms + delay));
         }
     }
 
@@ -51,7 +53,6 @@ impl Engine {
             return;
         }
         let log = self.logs[slot.index()].take().expect("the slot is open");
-        self.by_tp.remove(&log.tp);
         self.free.push(slot.index() as u32);
         self.pending_bytes -= log.pending_bytes as u64;
         self.cache.forget(slot, i64::MAX, i64::MIN);
@@ -59,7 +60,7 @@ impl Engine {
         let mut files = files_of(log.tp, &log.segments);
         // What waited for its time goes along. What a checkpoint was to forget first, too: the
         // durable `Drop` says more than a checkpoint.
-        for removal in self.removals.iter_mut().filter(|r| r.tp == log.tp) {
+        for removal in self.removals.iter_mut().filter(|r| r.log == log.id && !r.whole) {
             files.append(&mut removal.files);
         }
         let due_ms =
@@ -67,6 +68,7 @@ impl Engine {
         self.removals.push(Removal {
             due_ms,
             files,
+            log: log.id,
             tp: log.tp,
             whole: true,
             outstanding: 0,
@@ -78,6 +80,7 @@ impl Engine {
 
     pub(super) fn remove_segments(
         &mut self,
+        log: u64,
         tp: TopicPartition,
         segments: Vec<Segment>,
         due_ms: Option<i64>,
@@ -90,6 +93,7 @@ impl Engine {
         self.removals.push(Removal {
             due_ms: due_ms.unwrap_or(0),
             files: files_of(tp, &segments),
+            log,
             tp,
             whole: false,
             outstanding: 0,
@@ -111,7 +115,7 @@ impl Engine {
     fn may_remove(&self, removal: &Removal, now_ms: i64) -> bool {
         // The last of a log goes after what is on its way already: then nothing is left of it.
         let others = |r: &Removal| {
-            r.tp == removal.tp && !r.whole && matches!(r.stage, Stage::Unlinks | Stage::SyncsDir)
+            r.log == removal.log && !r.whole && matches!(r.stage, Stage::Unlinks | Stage::SyncsDir)
         };
         removal.stage == Stage::Waits
             && removal.held_for <= self.stats.rounds

@@ -1,20 +1,23 @@
 //! Replay: what the journal of a shard holds that its checkpoint does not.
 //!
 //! Blocks are followed from the one that the checkpoint names, through the files of that life, until
-//! one does not chain: a torn tail, which was never acknowledged. Unless a later sound block says
-//! that it was synced (`durable_through`): then it is corruption, named and refused.
+//! one does not chain: a torn tail, which was never acknowledged. Unless a later sound block, or the
+//! checkpoint, says that it was synced (`durable_through`): then it is corruption, named and refused.
+//! So is a file that is missing, and what a newer version of Klamm wrote.
 
-use super::block::{self, BlockHeader, Journal, Kind};
+use super::block::{self, BlockError, BlockHeader, Journal, Kind};
 use super::buffer::ALIGN;
+use super::checkpoint::{self, Checkpoint};
 use super::disk::Disk;
 use super::frame::FrameHeader;
 use super::identity::read_file;
 use super::io::FilePath;
 use super::journal;
 use super::recovery::OpenError;
+use super::segment::Cut;
 use crate::types::TopicPartition;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A frame that the journal holds.
 #[derive(Clone, Debug)]
@@ -25,6 +28,17 @@ pub struct Found {
     pub bytes: Bytes,
 }
 
+/// A truncation that the checkpoint does not include.
+#[derive(Clone, Debug)]
+pub struct Truncation {
+    /// Everything from here on went.
+    pub offset: i64,
+    /// What is left of the segment that it fell into.
+    pub cut: Option<Cut>,
+    /// State of the partition's core after it.
+    pub state: Bytes,
+}
+
 /// What the journal says of one log.
 #[derive(Debug, Default)]
 pub struct Journaled {
@@ -32,9 +46,12 @@ pub struct Journaled {
     pub frames: BTreeMap<i64, Found>,
     /// Largest `LogStart`.
     pub start: i64,
-    /// Smallest `Truncate` that the checkpoint does not include.
-    pub truncated: Option<i64>,
-    /// A `Drop` stands in the journal.
+    /// Those that the checkpoint does not include, in their order.
+    pub truncations: Vec<Truncation>,
+    /// A `Drop` that the checkpoint does not include: what it says of this log is of an earlier one
+    /// under the same name.
+    pub replaced: bool,
+    /// Nothing follows the last `Drop`.
     pub dropped: bool,
 }
 
@@ -52,13 +69,15 @@ pub struct Replayed {
 impl Replayed {
     /// Applies the entries of the next block. Entries come in LSN order, and the map from offsets
     /// to frames is kept in that order: `Truncate` removes what was there *then*, so a later run
-    /// over the same offsets is not cut by it. `applied_lsn` is the last one whose effect on
-    /// segments and log starts the checkpoint has.
+    /// over the same offsets is not cut by it; `Drop` ends all that came before, and what follows it
+    /// is of a new log. `applied_lsn` is the last one whose effect on segments, states and log
+    /// starts the checkpoint has.
     pub fn apply(&mut self, bytes: &Bytes, entries: &[block::Entry], applied_lsn: u64) {
         self.blocks += 1;
         for entry in entries {
             self.last_lsn = self.last_lsn.max(entry.lsn);
             let log = self.logs.entry(entry.tp).or_default();
+            log.dropped = entry.kind == Kind::Drop;
             match (entry.kind, entry.frame) {
                 (Kind::Append, Some(header)) => {
                     if !entry.copied {
@@ -71,14 +90,16 @@ impl Replayed {
                 (Kind::Truncate, _) => {
                     log.frames.split_off(&entry.offset);
                     if entry.lsn > applied_lsn {
-                        let least = log.truncated.map_or(entry.offset, |t| t.min(entry.offset));
-                        log.truncated = Some(least);
+                        let body = bytes.slice(entry.at..entry.at + entry.len);
+                        let (cut, state) = block::truncation(&body);
+                        let state = body.slice(body.len() - state..);
+                        log.truncations.push(Truncation { offset: entry.offset, cut, state });
                     }
                 }
                 (Kind::LogStart, _) => log.start = log.start.max(entry.offset),
                 (Kind::Drop, _) => {
-                    log.frames.clear();
-                    log.dropped = true;
+                    let replaced = log.replaced || entry.lsn > applied_lsn;
+                    *log = Journaled { replaced, dropped: true, ..Journaled::default() };
                 }
                 (Kind::Append, None) => unreachable!("a read entry has its frame"),
             }
@@ -91,80 +112,108 @@ struct JournalFile {
     bytes: Bytes,
 }
 
-/// Follows the journal from block `replay_from` on.
-pub fn replay(
-    disk: &Disk,
-    which: Journal,
-    replay_from: u64,
-    applied_lsn: u64,
-) -> Result<Replayed, OpenError> {
-    let mut files = Vec::new();
+/// The files of a journal, by number. None may be missing: they are numbered without gaps, and the
+/// checkpoint knows how many there were at least.
+fn files_of(disk: &Disk, which: Journal, known: u32) -> Result<Vec<JournalFile>, OpenError> {
+    let mut numbers = BTreeSet::new();
     for entry in disk.list(journal::DIR).map_err(|e| OpenError::io(journal::DIR, &e))? {
-        let named = journal::parse_name(&entry.name);
-        if named.is_some_and(|(life, shard, _)| life == which.life && shard == which.shard) {
-            let path: FilePath = format!("{}/{}", journal::DIR, entry.name).into();
-            if let Some(bytes) = read_file(disk, &path)? {
-                files.push(JournalFile { path, bytes });
-            }
+        if let Some((life, shard, number)) = journal::parse_name(&entry.name)
+            && (life, shard) == (which.life, which.shard)
+        {
+            numbers.insert(number);
         }
     }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let count = numbers.last().map_or(0, |last| last + 1).max(known);
+    (0..count)
+        .map(|number| {
+            let path = journal::path_of(which.life, which.shard, number);
+            match read_file(disk, &path)? {
+                Some(bytes) => Ok(JournalFile { path, bytes }),
+                None => Err(OpenError::Damaged(format!("{path} is missing"))),
+            }
+        })
+        .collect()
+}
+
+/// Follows the journal of `which` from where its checkpoint says.
+pub fn replay(disk: &Disk, which: Journal, checkpoint: &Checkpoint) -> Result<Replayed, OpenError> {
+    let files = files_of(disk, which, checkpoint.journal_files)?;
+    let applied_lsn = checkpoint.applied_lsn;
     let mut replayed = Replayed { last_lsn: applied_lsn, ..Replayed::default() };
-    let mut expected = replay_from;
+    let mut expected = checkpoint.replay_from;
     let mut previous = None;
     let mut here: Option<(usize, usize)> = None;
     loop {
-        let next = here.and_then(|(file, at)| {
-            Some((file, at, chained(&files[file], at, which, expected, previous)?))
-        });
         // Behind the last block of a file, the next one starts another file.
-        let next = next.or_else(|| {
-            (0..files.len()).find_map(|file| {
-                Some((file, 0, chained(&files[file], 0, which, expected, previous)?))
-            })
-        });
-        let Some((file, at, (header, entries))) = next else { break };
-        let block = files[file].bytes.slice(at..at + header.len());
-        replayed.apply(&block, &entries, applied_lsn);
-        previous = Some(header.checksum());
+        let places = here.into_iter().chain((0..files.len()).map(|file| (file, 0)));
+        let mut found = None;
+        for (file, at) in places {
+            found = chained(&files[file], at, which, expected, previous)?;
+            if let Some((header, entries)) = found.take() {
+                let block = files[file].bytes.slice(at..at + header.len());
+                replayed.apply(&block, &entries, applied_lsn);
+                previous = Some(header.checksum());
+                here = Some((file, at + header.len()));
+                found = Some((header, entries));
+                break;
+            }
+        }
+        if found.is_none() {
+            break;
+        }
         expected += 1;
-        here = Some((file, at + header.len()));
+    }
+    let missing = |says: String| {
+        OpenError::Damaged(format!(
+            "block {expected} of shard {}'s journal was synced ({says}) but is missing or does not \
+             match its checksum",
+            which.shard
+        ))
+    };
+    if expected <= checkpoint.durable_through {
+        let path = checkpoint::path_of(which.life, which.shard);
+        return Err(missing(format!("{path} says so of block {}", checkpoint.durable_through)));
     }
     for file in &files {
         for at in (0..file.bytes.len()).step_by(ALIGN) {
-            let Some(header) = BlockHeader::peek(&file.bytes[at..], which) else { continue };
+            let Ok(header) = BlockHeader::peek(&file.bytes[at..], which) else { continue };
             // A block with a higher number was begun later, whatever became of it.
             if header.sequence() > expected
                 && header.durable_through() >= expected
                 && header.table_is_whole(&file.bytes[at..])
             {
-                return Err(OpenError::Damaged(format!(
-                    "block {expected} of shard {}'s journal was synced (block {} in {} says so) but \
-                     is missing or does not match its checksum",
-                    which.shard,
-                    header.sequence(),
-                    file.path
-                )));
+                let path = &file.path;
+                return Err(missing(format!("block {} in {path} says so", header.sequence())));
             }
         }
     }
     Ok(replayed)
 }
 
+/// The block at this position if it is the one that is expected. A newer version's is refused.
 fn chained(
     file: &JournalFile,
     at: usize,
     which: Journal,
     expected: u64,
     previous: Option<u32>,
-) -> Option<(BlockHeader, Vec<block::Entry>)> {
-    let bytes = file.bytes.get(at..)?;
-    let header = BlockHeader::peek(bytes, which)?;
+) -> Result<Option<(BlockHeader, Vec<block::Entry>)>, OpenError> {
+    let refuse = |error: BlockError| match error {
+        BlockError::Broken => Ok(None),
+        newer @ BlockError::Newer { .. } => {
+            Err(OpenError::Refused(format!("{} at byte {at}: {newer}", file.path)))
+        }
+    };
+    let Some(bytes) = file.bytes.get(at..) else { return Ok(None) };
+    let header = match BlockHeader::peek(bytes, which) {
+        Ok(header) => header,
+        Err(error) => return refuse(error),
+    };
     let follows = previous.is_none_or(|p| p == header.previous_checksum());
     if header.sequence() != expected || !follows {
-        return None;
+        return Ok(None);
     }
-    block::read(bytes, which)
+    block::read(bytes, which).map(Some).or_else(refuse)
 }
 
 #[cfg(test)]
@@ -240,6 +289,12 @@ mod tests {
         disk
     }
 
+    fn replay(disk: &Disk, which: Journal, from: u64, applied: u64) -> Result<Replayed, OpenError> {
+        let checkpoint =
+            Checkpoint { replay_from: from, applied_lsn: applied, ..Checkpoint::default() };
+        super::replay(disk, which, &checkpoint)
+    }
+
     fn offsets(replayed: &Replayed) -> Vec<i64> {
         replayed.logs.get(&TP).map_or(Vec::new(), |log| log.frames.keys().copied().collect())
     }
@@ -257,9 +312,10 @@ mod tests {
         let seen = replay(&disk, LIFE, 1, 12).expect("sound");
         let log = &seen.logs[&TP];
         assert_eq!(log.frames[&100].header.leader_epoch(), 5);
-        assert_eq!(log.truncated, None, "the checkpoint has it: segments are not cut");
+        assert!(log.truncations.is_empty(), "the checkpoint has it: segments are not cut");
         let seen = replay(&disk, LIFE, 1, 10).expect("sound");
-        assert_eq!(seen.logs[&TP].truncated, Some(100), "the checkpoint is older");
+        let cuts: Vec<_> = seen.logs[&TP].truncations.iter().map(|t| t.offset).collect();
+        assert_eq!(cuts, [100], "the checkpoint is older");
     }
 
     #[test]
@@ -304,5 +360,73 @@ mod tests {
         let (two, _) = block(LIFE, place(2, 1, first), 4, &[Say::Control(Kind::Drop, 0)]);
         let seen = replay(&disk_with(&[(0, &[&one, &two])]), LIFE, 1, 0).expect("sound");
         assert!(seen.logs[&TP].dropped && offsets(&seen).is_empty());
+    }
+
+    #[test]
+    fn what_the_checkpoint_covers_must_be_there() {
+        let (one, first) = block(LIFE, place(1, 0, 0), 1, &[Say::Append(0, 9, 1)]);
+        let (two, second) = block(LIFE, place(2, 1, first), 2, &[Say::Append(10, 19, 1)]);
+        let says = |durable_through, journal_files| Checkpoint {
+            replay_from: 1,
+            durable_through,
+            journal_files,
+            ..Checkpoint::default()
+        };
+        // Block 2 was under the checkpoint, and is gone: no torn tail.
+        let disk = disk_with(&[(0, &[&one])]);
+        assert_eq!(super::replay(&disk, LIFE, &says(1, 1)).expect("sound").blocks, 1);
+        let refused = super::replay(&disk, LIFE, &says(2, 1)).expect_err("block 2 is gone");
+        assert!(matches!(&refused, OpenError::Damaged(why) if why.contains("block 2")));
+        // A marker says so too: a block without entries.
+        let (marker, _) = block(LIFE, place(3, 2, second), 3, &[]);
+        let seen = replay(&disk_with(&[(0, &[&one, &two, &marker])]), LIFE, 1, 0).expect("sound");
+        assert_eq!((seen.blocks, seen.last_lsn), (3, 2));
+        let mut rotten = two.clone();
+        rotten[200] ^= 1;
+        let refused = replay(&disk_with(&[(0, &[&one, &rotten, &marker])]), LIFE, 1, 0);
+        assert!(matches!(refused, Err(OpenError::Damaged(why)) if why.contains("block 2")));
+    }
+
+    #[test]
+    fn a_missing_file_and_a_newer_version_are_named() {
+        let (one, first) = block(LIFE, place(1, 0, 0), 1, &[Say::Append(0, 9, 1)]);
+        let refused = replay(&disk_with(&[(0, &[&one]), (2, &[])]), LIFE, 1, 0);
+        let name = journal::path_of(LIFE.life, 0, 1);
+        assert!(matches!(refused, Err(OpenError::Damaged(why)) if why.contains(&*name)));
+        let checkpoint = Checkpoint { replay_from: 2, journal_files: 2, ..Checkpoint::default() };
+        let refused = super::replay(&disk_with(&[(0, &[&one])]), LIFE, &checkpoint);
+        assert!(matches!(refused, Err(OpenError::Damaged(why)) if why.contains(&*name)));
+        for file in [0, 1] {
+            let (mut two, _) = block(LIFE, place(2, 1, first), 2, &[Say::Append(10, 19, 1)]);
+            two[4] = 2;
+            let (zero, other): (&[&[u8]], &[&[u8]]) =
+                if file == 0 { (&[&one, &two], &[]) } else { (&[&one], &[&two]) };
+            let refused = replay(&disk_with(&[(0, zero), (1, other)]), LIFE, 1, 0);
+            let named = journal::path_of(LIFE.life, 0, file);
+            assert!(
+                matches!(&refused, Err(OpenError::Refused(why))
+                    if why.contains(&*named) && why.contains("block version 2")),
+                "{refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_follows_a_drop_is_of_a_new_log() {
+        let says = [
+            Say::Append(0, 99, 1),
+            Say::Control(Kind::LogStart, 50),
+            Say::Control(Kind::Drop, 0),
+            Say::Append(0, 9, 2),
+        ];
+        let (one, _) = block(LIFE, place(1, 0, 0), 1, &says);
+        let disk = disk_with(&[(0, &[&one])]);
+        let seen = replay(&disk, LIFE, 1, 0).expect("sound");
+        let log = &seen.logs[&TP];
+        assert!(log.replaced && !log.dropped, "what a checkpoint has is of the old one");
+        assert_eq!((offsets(&seen), log.start), (vec![0], 0));
+        assert_eq!(log.frames[&0].header.last_offset(), 9);
+        let seen = replay(&disk, LIFE, 1, 3).expect("sound");
+        assert!(!seen.logs[&TP].replaced, "the checkpoint is of the new one");
     }
 }

@@ -133,8 +133,10 @@ impl Engine {
             target,
             ticket: 0,
             checkpoint: Checkpoint {
-                applied_lsn: self.next_lsn - 1,
+                applied_lsn: self.last_ticket,
                 replay_from: self.replay_from_after(target),
+                durable_through: 0,
+                journal_files: 0,
                 logs: Vec::new(),
             },
             slots: Vec::new(),
@@ -215,7 +217,7 @@ impl Engine {
 
     /// Cuts a log's pending frames into chunks, and opens the segments that they go to.
     fn plan_log(&mut self, slot: Slot, round: &mut Round) {
-        let log = self.logs[slot.index()].as_mut().expect("the slot is open");
+        let mut log = self.logs[slot.index()].take().expect("the slot is open");
         log.busy = true;
         log.copies = 0;
         let tp = log.tp;
@@ -225,7 +227,6 @@ impl Engine {
         let mut end = open.map(|s| (s.meta.base, s.meta.length, s.meta.first_append, s.path(tp)));
         let mut synced = false;
         let mut new_segments = Vec::new();
-        let mut generation = log.next_generation;
         let mut at = 0;
         while at < log.pending.len() {
             let first = log.pending[at].header();
@@ -237,9 +238,8 @@ impl Engine {
             if rolls {
                 let interval = log.config.index_interval_bytes;
                 let (base, append_time) = (first.base_offset(), first.append_time());
-                let segment = Segment::new(base, generation, append_time, interval);
+                let segment = Segment::new(base, self.next_generation(), append_time, interval);
                 let path = segment.path(tp);
-                generation += 1;
                 if log.segments.is_empty() && new_segments.is_empty() {
                     round.new_topic_dirs.insert(segment::dir_of(tp));
                 }
@@ -280,7 +280,6 @@ impl Engine {
             *length += padded(bytes) as u64;
             at += frames;
         }
-        log.next_generation = generation;
         if !new_segments.is_empty()
             && let Some(old) = log.segments.last_mut()
         {
@@ -291,6 +290,7 @@ impl Engine {
             segment.meta.sealed = i < last;
         }
         log.segments.extend(new_segments);
+        self.logs[slot.index()] = Some(log);
     }
 
     /// Emits the operations of a stage.
@@ -339,6 +339,8 @@ impl Engine {
             Stage::Journal => self.describe_placed(&mut round),
             Stage::CheckpointCreate => ops.push(Op::Create { path: temporary }),
             Stage::CheckpointWrite => {
+                (round.checkpoint.durable_through, round.checkpoint.journal_files) =
+                    self.journal_proof();
                 let budget = &self.options.budget;
                 let data = round.checkpoint.encode(journal.directory_id, budget).freeze();
                 self.stats.checkpoint_bytes += data.len() as u64;
@@ -416,7 +418,6 @@ impl Engine {
                 let log = self.log(*slot);
                 record.placed_end = log.placed_end;
                 record.placed_checksum = log.placed_checksum;
-                record.next_generation = log.next_generation;
                 record.segments = describe(&log.segments);
             }
         }
@@ -453,6 +454,7 @@ impl Engine {
                 bytes: padded(job.bytes) as u64,
                 max_timestamp: i64::MIN,
                 max_timestamp_base: first,
+                last_append: 0,
             };
             for pending in log.pending.drain(..job.frames) {
                 let header = pending.header();
@@ -461,6 +463,7 @@ impl Engine {
                     grown.max_timestamp_base = pending.base;
                 }
                 grown.next = pending.last + 1;
+                grown.last_append = header.append_time();
                 log.placed_checksum = header.header_checksum();
             }
             log.pending_bytes -= job.bytes;
@@ -546,7 +549,6 @@ fn record_of(log: &Log, state: Vec<u8>) -> LogRecord {
         state_end: log.end,
         placed_end: log.placed_end,
         placed_checksum: log.placed_checksum,
-        next_generation: log.next_generation,
         segments: describe(&log.segments),
         state,
     }

@@ -7,8 +7,8 @@
 
 use super::buffer::{ALIGN, align_up};
 use super::frame::{FrameHeader, HEADER};
+use super::index::{self, Index};
 use super::io::FilePath;
-use crate::storage::index::Index;
 use crate::types::TopicPartition;
 use bytes::Bytes;
 
@@ -20,8 +20,10 @@ pub const DIR: &str = "topics";
 pub struct Meta {
     /// Offset of its first record, part of its name.
     pub base: i64,
-    /// Part of its name: a file that replaces a truncated one has another.
-    pub generation: u32,
+    /// Part of its name, and never used twice for a partition: the life in the upper half, a count
+    /// of its shard's in the lower. So no file has the name of one that is still to be unlinked,
+    /// after a truncation, or where a partition was dropped and came back under the same id.
+    pub generation: u64,
     /// Bytes of whole chunks.
     pub length: u64,
     /// Offset after its last valid record. Frames at or beyond it, left by a truncation, are void.
@@ -32,10 +34,29 @@ pub struct Meta {
     pub max_timestamp_base: i64,
     /// The leader's clock at its first append, ms.
     pub first_append: i64,
+    /// The leader's clock at its last append, ms.
+    pub last_append: i64,
     /// Nothing is appended any more.
     pub sealed: bool,
     /// Whole index blocks in its `.idx` file.
     pub index_blocks: u32,
+}
+
+/// What a truncation leaves of the segment that it falls into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Base offset of the segment.
+    pub segment: i64,
+    /// Bytes of it that hold what is left, up to a multiple of 4096.
+    pub length: u64,
+    /// Largest timestamp of what is left, ms.
+    pub max_timestamp: i64,
+    /// An offset from which reading on finds it.
+    pub max_timestamp_base: i64,
+    /// The leader's clock at the last append that is left, ms.
+    pub last_append: i64,
+    /// Header checksum of the last frame that is left.
+    pub checksum: u32,
 }
 
 /// A segment and what of its index is in memory.
@@ -51,7 +72,7 @@ pub struct Segment {
 
 impl Segment {
     /// A new, empty segment.
-    pub fn new(base: i64, generation: u32, first_append: i64, interval: u32) -> Self {
+    pub fn new(base: i64, generation: u64, first_append: i64, interval: u32) -> Self {
         let meta = Meta {
             base,
             generation,
@@ -60,6 +81,7 @@ impl Segment {
             max_timestamp: -1,
             max_timestamp_base: base,
             first_append,
+            last_append: first_append,
             sealed: false,
             index_blocks: 0,
         };
@@ -104,6 +126,44 @@ impl Segment {
         self.tail.push(chunk.base, meta.max_timestamp, meta.length);
         meta.length += chunk.bytes;
         meta.next = chunk.next;
+        meta.last_append = chunk.last_append;
+    }
+
+    /// Takes in that everything from `offset` on is gone; `cut` where that lies within this segment.
+    /// Nothing is appended to it any more.
+    pub fn truncate(&mut self, offset: i64, cut: Option<&Cut>) {
+        let meta = &mut self.meta;
+        meta.sealed = true;
+        if let Some(cut) = cut.filter(|cut| cut.segment == meta.base) {
+            meta.length = cut.length;
+            meta.max_timestamp = cut.max_timestamp;
+            meta.max_timestamp_base = cut.max_timestamp_base;
+            meta.last_append = cut.last_append;
+        }
+        meta.next = meta.next.min(offset);
+        self.tail.cut(meta.next, meta.max_timestamp);
+        if let Some(loaded) = &mut self.loaded {
+            loaded.cut(meta.next, meta.max_timestamp);
+        }
+    }
+
+    /// Whether every entry of its index is in memory.
+    pub fn index_is_whole(&self) -> bool {
+        let loaded = self.loaded.as_ref().map_or(0, |loaded| loaded.blocks());
+        loaded == self.meta.index_blocks
+    }
+
+    /// The last entry below `offset`, and the largest timestamp before it. `None` where there is
+    /// none, or not all of the index is known.
+    pub fn entry_before(&self, offset: i64) -> Option<(index::Entry, i64)> {
+        if !self.index_is_whole() {
+            return None;
+        }
+        let loaded = self.loaded.as_ref().map_or(&[][..], |loaded| loaded.entries());
+        let entries = || loaded.iter().chain(self.tail.entries());
+        let at = entries().take_while(|e| e.base_offset < offset).count().checked_sub(1)?;
+        let before = at.checked_sub(1).and_then(|at| entries().nth(at));
+        Some((*entries().nth(at)?, before.map_or(-1, |e| e.max_timestamp)))
     }
 
     /// A block for its index file and where it goes, when enough entries are there; `all` takes
@@ -146,14 +206,16 @@ pub struct Grown {
     pub max_timestamp: i64,
     /// Base offset of the frame that holds it.
     pub max_timestamp_base: i64,
+    /// The leader's clock at the append of the last one, ms.
+    pub last_append: i64,
 }
 
 /// The file of a segment.
-pub fn path_of(tp: TopicPartition, base: i64, generation: u32) -> FilePath {
+pub fn path_of(tp: TopicPartition, base: i64, generation: u64) -> FilePath {
     file_path(tp, base, generation, "log")
 }
 
-fn file_path(tp: TopicPartition, base: i64, generation: u32, extension: &str) -> FilePath {
+fn file_path(tp: TopicPartition, base: i64, generation: u64, extension: &str) -> FilePath {
     format!("{}/{:08}-{base:020}-{generation:08x}.{extension}", dir_of(tp), tp.partition).into()
 }
 
@@ -163,12 +225,12 @@ pub fn dir_of(tp: TopicPartition) -> FilePath {
 }
 
 /// Reads a segment's or index's file name back: partition, base offset, generation, extension.
-pub fn parse_name(name: &str) -> Option<(i32, i64, u32, &str)> {
+pub fn parse_name(name: &str) -> Option<(i32, i64, u64, &str)> {
     let (stem, extension) = name.split_once('.')?;
     let mut parts = stem.split('-');
     let partition = parts.next()?.parse().ok()?;
     let base = parts.next()?.parse().ok()?;
-    let generation = u32::from_str_radix(parts.next()?, 16).ok()?;
+    let generation = u64::from_str_radix(parts.next()?, 16).ok()?;
     parts.next().is_none().then_some((partition, base, generation, extension))
 }
 

@@ -107,7 +107,17 @@ struct State {
     budget: Arc<Budget>,
 }
 
-#[derive(Debug, Default)]
+/// See [`SimDisk::snapshot`].
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    inodes: BTreeMap<u64, Inode>,
+    volatile: Names,
+    durable: Names,
+    changes: Vec<NameChange>,
+    used: u64,
+}
+
+#[derive(Clone, Debug, Default)]
 struct Inode {
     volatile: Vec<u8>,
     durable: Vec<u8>,
@@ -327,6 +337,42 @@ impl SimDisk {
     pub fn contents(&self, path: &str) -> Option<Vec<u8>> {
         let state = self.state();
         state.file(path).map(|inode| state.inodes[&inode].volatile.clone())
+    }
+
+    /// All that is on the disk, as it is now. Nothing may be in flight.
+    pub fn snapshot(&self) -> Snapshot {
+        let state = self.state();
+        assert!(state.flights.is_empty(), "operations are in flight");
+        Snapshot {
+            inodes: state.inodes.clone(),
+            volatile: state.volatile.clone(),
+            durable: state.durable.clone(),
+            changes: state.changes.clone(),
+            used: state.used,
+        }
+    }
+
+    /// Makes the disk as it was at a snapshot.
+    pub fn restore(&self, snapshot: Snapshot) {
+        let mut state = self.state();
+        assert!(state.flights.is_empty(), "operations are in flight");
+        state.inodes = snapshot.inodes;
+        state.volatile = snapshot.volatile;
+        state.durable = snapshot.durable;
+        state.changes = snapshot.changes;
+        state.used = snapshot.used;
+    }
+
+    /// Overwrites bytes with zeros on the medium: writes that it acknowledged and never did.
+    pub fn zero(&self, path: &str, pos: u64, len: u64) {
+        let mut state = self.state();
+        state.note(|| format!("zero {path} {pos} {len}"), pos ^ len);
+        let Some(inode) = state.file(path) else { return };
+        let inode = state.inodes.get_mut(&inode).expect("a named file");
+        for side in [&mut inode.volatile, &mut inode.durable] {
+            let end = side.len().min((pos + len) as usize);
+            side[(pos as usize).min(end)..end].fill(0);
+        }
     }
 
     /// Flips bits of one byte on the medium. False where the file is not that long.

@@ -5,6 +5,7 @@
 
 mod acks;
 mod model;
+mod orders;
 mod reads;
 mod recovered;
 mod space;

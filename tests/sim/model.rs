@@ -97,11 +97,11 @@ pub struct LogModel {
     /// Highest log start that was ever asked for.
     pub start_asked: i64,
     pub state: State,
-    /// A truncation makes the recovered state one that is rebuilt elsewhere.
-    pub state_known: bool,
     /// Its settings changed, so what retention does may still be by the old ones.
     pub reconfigured: bool,
     pub drop: Drop,
+    /// Another log had its name before.
+    pub again: bool,
 }
 
 pub fn end_of(batches: &[Rc<Batch>]) -> i64 {
@@ -121,9 +121,9 @@ impl LogModel {
             start: 0,
             start_asked: 0,
             state: State::default(),
-            state_known: true,
             reconfigured: false,
             drop: Drop::No,
+            again: false,
         }
     }
 
@@ -135,10 +135,7 @@ impl LogModel {
         change.apply(&mut self.current);
         match &change {
             Change::Append(batch) => self.state.add(batch.digest),
-            Change::Truncate(_) => {
-                self.state = State::of(&self.current);
-                self.state_known = false;
-            }
+            Change::Truncate(_) => self.state = State::of(&self.current),
         }
         self.later.push_back((token, change));
     }

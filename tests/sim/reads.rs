@@ -168,5 +168,8 @@ fn by_time(world: &mut World, tp: TopicPartition) {
         let (most, at) =
             world.engines[shard].max_timestamp(slot, i64::MAX).expect("there are records");
         assert!(most >= newest && at >= start, "{tp:?}: newest {newest}, the engine says {most}");
+        // Those below the log start may be gone; those that were cut off must be forgotten.
+        let ever = log.current.iter().map(|b| b.max_timestamp).max().expect("there are records");
+        assert!(most <= ever, "{tp:?}: {most} is of nothing that is left: at most {ever}");
     }
 }

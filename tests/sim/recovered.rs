@@ -96,10 +96,9 @@ fn check_log(world: &mut World, tp: klamm::types::TopicPartition) {
     };
     let recovered = State::decode(&world.engines[shard].recovered_state(slot));
     let log = world.model.logs.get_mut(&tp).expect("just opened");
-    let known = log.state_known;
     log.adopt(state, start);
     assert!(
-        !known || recovered == log.state,
+        recovered == log.state,
         "{tp:?}: recovered state {recovered:?}, should be {:?}",
         log.state
     );

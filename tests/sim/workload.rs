@@ -1,5 +1,6 @@
 //! A random life of a broker, and how it ends.
 
+use crate::model::Drop;
 use crate::reads::{self, Late};
 use crate::space;
 use crate::world::{Crash, Sizes, World};
@@ -126,11 +127,21 @@ fn step(world: &mut World, mix: &Mix, late: &mut Vec<Late>) {
         }
         92 => {
             if let Some(tp) = some {
-                let metadata = world.rng.chance(70);
+                let metadata = world.rng.chance(50);
                 world.drop_log(tp, metadata);
             }
         }
-        93 if live.len() < 12 => create_some(world, mix),
+        93 if live.len() < 12 => {
+            let logs = world.model.logs.values();
+            let gone: Vec<_> = logs
+                .filter(|l| l.drop == Drop::Done && !world.deleting.contains(&l.tp.topic))
+                .map(|l| l.tp)
+                .collect();
+            match gone.first() {
+                Some(tp) if world.rng.chance(60) => world.create_again(*tp),
+                _ => create_some(world, mix),
+            }
+        }
         94 => {
             let Some(tp) = some else { return };
             let mut config = random_config(world, mix);

@@ -9,7 +9,7 @@ use klamm::storage::engine::{Append, Engine, Event, Slot};
 use klamm::storage::identity::{Expected, Identity};
 use klamm::storage::io::{Completion, Op, Submission};
 use klamm::storage::log::LogConfig;
-use klamm::storage::recovery::{self, OpenOptions, Report, TopicState};
+use klamm::storage::recovery::{self, OpenOptions, Report, StateError, TopicState};
 use klamm::storage::sim_disk::{Rng, SimDisk};
 use klamm::types::{TopicId, TopicPartition};
 use klamm::wire::records::{
@@ -66,6 +66,10 @@ pub struct World {
     pub failed: bool,
     /// Operations are made to fail, so failing is no surprise.
     pub faulty: bool,
+    /// Every state that a start finds is refused.
+    pub bad_states: bool,
+    /// Topics that the metadata does not know.
+    pub unknown: BTreeSet<TopicId>,
     next_topic: u8,
     identity: Option<Identity>,
 }
@@ -88,6 +92,8 @@ impl World {
             budget: Budget::new(1 << 30),
             failed: false,
             faulty: false,
+            bad_states: false,
+            unknown: BTreeSet::new(),
             next_topic: 0,
             identity: None,
         }
@@ -111,14 +117,20 @@ impl World {
                 self.sizes.journal_bytes * u64::from(shards),
             )
         };
-        let deleting = self.deleting.clone();
-        let topic_state = move |topic: TopicId| {
-            if deleting.contains(&topic) { TopicState::Deleting } else { TopicState::Live }
+        let (deleting, unknown) = (self.deleting.clone(), self.unknown.clone());
+        let topic_state = move |topic: TopicId| match topic {
+            topic if deleting.contains(&topic) => TopicState::Deleting,
+            topic if unknown.contains(&topic) => TopicState::Unknown,
+            _ => TopicState::Live,
         };
+        let bad_states = self.bad_states;
         let fold: recovery::Fold<'_> = &|state, _, _, batches| {
+            if bad_states {
+                return Err(StateError::Damaged("refused by the test".into()));
+            }
             let mut state = State::decode(state);
             batches.for_each(|header| state.add(digest(&header)));
-            state.encode()
+            Ok(state.encode())
         };
         let (engines, report) = recovery::open(&disk, &identity, &options, &topic_state, fold)
             .map_err(|e| e.to_string())?;
@@ -237,6 +249,18 @@ impl World {
         self.ensure(tp);
     }
 
+    /// Opens a log that was dropped once more, empty, under the same id: a partition that was moved
+    /// away and back. Only where the metadata does not say that its topic is deleted.
+    pub fn create_again(&mut self, tp: TopicPartition) {
+        let old = &self.model.logs[&tp];
+        assert!(old.drop == Drop::Done && !self.deleting.contains(&tp.topic));
+        let mut log = LogModel::new(tp, old.config.clone(), old.own_frames);
+        log.epoch = old.epoch + 1;
+        log.again = true;
+        self.model.logs.insert(tp, log);
+        self.ensure(tp);
+    }
+
     /// Opens a log that the storage does not know yet, as a broker does for each of its topics.
     pub fn ensure(&mut self, tp: TopicPartition) {
         if self.find(tp).is_none() {
@@ -308,11 +332,31 @@ impl World {
         if !self.engines[shard].can_truncate(slot) {
             return false;
         }
+        loop {
+            let read = match self.engines[shard].before_truncate(slot, offset) {
+                Ok(None) => break,
+                Ok(Some(read)) => read,
+                Err(error) => {
+                    assert!(self.faulty, "{tp:?}: cannot cut at {offset}: {error}");
+                    return false;
+                }
+            };
+            let op = Op::Read { path: read.path, pos: read.pos, len: read.len };
+            let result = self.disk.run(op);
+            if self.disk.is_off() {
+                return false;
+            }
+            if let Err(error) = self.engines[shard].filled(read.ticket, result) {
+                assert!(self.faulty, "{tp:?}: cannot cut at {offset}: {error}");
+                return false;
+            }
+        }
         let token = self.model.token(Asked::Change(tp));
         let log = self.model.logs.get_mut(&tp).expect("a live log");
         log.ask(token, Change::Truncate(offset));
         log.epoch += 1;
-        self.engines[shard].truncate(slot, offset, token);
+        let state = log.state.encode();
+        self.engines[shard].truncate(slot, offset, &state, token);
         true
     }
 
