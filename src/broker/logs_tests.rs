@@ -45,7 +45,7 @@ fn open_engine(disk: &Disk, state: &[u8]) -> Engine {
     let expected = Expected { cluster_id: None, node_id: 1, random: [5; 32] };
     let identity = Identity::open(disk, &expected).unwrap();
     let options = OpenOptions::usual(1, Budget::new(256 << 20), 4 << 20);
-    let fold: recovery::Fold<'_> = &|_, _, _, _| state.to_vec();
+    let fold: recovery::Fold<'_> = &|_, _, _, _| Ok(state.to_vec());
     let live = |_| TopicState::Live;
     recovery::open(disk, &identity, &options, &live, fold).unwrap().0.remove(0)
 }

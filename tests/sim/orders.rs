@@ -40,7 +40,7 @@ fn check_times(world: &mut World) {
     let (shard, slot) = world.find(TP).expect("an open log");
     let log = &world.model.logs[&TP];
     let newest = log.current.iter().map(|b| b.max_timestamp).max();
-    let found = world.engines[shard].max_timestamp(slot).map(|m| m.0);
+    let found = world.engines[shard].max_timestamp(slot, i64::MAX).map(|m| m.0);
     assert_eq!(found, newest, "the largest timestamp is that of what is left");
     let beyond = newest.map_or(0, |t| t + 1);
     let end = world.engines[shard].offsets(slot).end;
