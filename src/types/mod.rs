@@ -4,9 +4,11 @@ pub mod config_def;
 pub mod config_table;
 pub mod error;
 pub mod ids;
+pub mod principal;
 pub mod topic_config;
 pub mod topic_name;
 
 pub use error::ErrorCode;
 pub use ids::{TopicId, TopicPartition};
+pub use principal::Principal;
 pub use topic_config::{BrokerConfigs, TopicConfig};
