@@ -19,6 +19,8 @@ use std::collections::VecDeque;
 
 /// Connections that one call looks at or closes for their time: further ones at the next.
 const LOOKS_MAX: usize = 1_000;
+/// Where connections are kept for ever, they are looked at so often, ms: the setting may change.
+const LOOK_MS: i64 = 60_000;
 
 /// What a broker's settings say. They may change while it runs, but for `request_bytes`.
 #[derive(Clone, Debug)]
@@ -284,12 +286,12 @@ impl Connections {
                 let why = format!("a request of {len} bytes; at most {most} are accepted");
                 return self.refuse(now_ms, id, Why::Length, &why);
             }
-            Front::Whole { .. } => one.active_ms = now_ms,
+            Front::Whole { .. } => {
+                one.active_ms = now_ms;
+                one.receiving.begin(now_ms);
+            }
+            _ if before == 0 => one.receiving.begin(now_ms),
             _ => {}
-        }
-        let one = &mut self.all[id.index()];
-        if before == 0 {
-            one.receiving.begin(now_ms);
         }
         one.receiving.add(now_ms, n, one.held.bytes);
         self.settle(id);
@@ -320,6 +322,11 @@ impl Connections {
     /// The connection is broken.
     pub fn failed(&mut self, id: ConnectionId) {
         self.end(id, None);
+    }
+
+    /// Whether [`next_request`](Self::next_request) may have something.
+    pub fn has_requests(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// Whether [`next_request`](Self::next_request) may have something.
@@ -475,7 +482,11 @@ impl Connections {
 
     /// The next answer of the connection that the kernel has taken in full.
     pub fn next_delivered(&mut self, id: ConnectionId) -> Option<Delivered> {
-        let it = self.open_one(id)?.outgoing.next_delivered()?;
+        let Some(it) = self.open_one(id)?.outgoing.next_delivered() else {
+            // A client that has closed its side has waited for these only.
+            self.settle(id);
+            return None;
+        };
         self.owned -= owned(it.asked.api, it.bytes);
         Some(it)
     }
@@ -680,7 +691,7 @@ impl Connections {
         let Some(one) = self.open_one(id) else { return };
         let at = match one.due(idle_ms, limits) {
             Due::Idle(at) | Due::Stalled(at) | Due::Lingered(at) => at,
-            Due::Busy if idle_ms <= 0 => return,
+            Due::Busy if idle_ms <= 0 => now_ms + LOOK_MS,
             Due::Busy => now_ms + idle_ms,
         };
         one.timer_ms = at;

@@ -247,7 +247,7 @@ mod tests {
                         capacities.push(best);
                         incoming.grow(order, bytes, best);
                     }
-                    taken += incoming.read_into().put(&[0; 50_000]);
+                    taken += incoming.read_into().put(&vec![0; 50_000]);
                 }
                 Front::Whole { bytes, .. } => {
                     assert_eq!(incoming.cut(bytes).len(), 1 << 20);

@@ -49,6 +49,11 @@ impl Outgoing {
         self.unsent
     }
 
+    /// Whether every answer has left and was [told](Self::next_delivered).
+    pub fn is_empty(&self) -> bool {
+        self.leaving.is_empty()
+    }
+
     /// What is to be sent next.
     pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
         self.parts.iter().map(|it| &it[..])

@@ -154,7 +154,7 @@ impl Connection {
 
     /// Nothing is under way, and nothing is to be sent.
     pub fn is_quiet(&self) -> bool {
-        self.answers.is_empty() && self.outgoing.unsent() == 0
+        self.answers.is_empty() && self.outgoing.is_empty()
     }
 
     /// The lane that the buffer takes from.
