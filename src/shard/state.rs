@@ -794,7 +794,7 @@ impl Shard {
             let logs = self.logs.borrow();
             (self.told_full.get(), logs.engine.stats())
         };
-        let growth = stats.journal_limit.saturating_sub(stats.journal_used);
+        let growth = stats.journal_limit.saturating_sub(stats.journal_size);
         let mine = stats.pending_bytes + stats.staged_bytes + growth;
         self.common.pending[self.id].store(mine, Ordering::Relaxed);
         let Ok((free, total)) = self.common.disk.space() else {
