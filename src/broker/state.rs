@@ -828,7 +828,7 @@ impl State {
     /// Bytes that are to be placed on the disk yet.
     pub(super) fn pending(&self) -> u64 {
         let stats = self.logs.borrow().engine.stats();
-        let growth = stats.journal_limit.saturating_sub(stats.journal_used);
+        let growth = stats.journal_limit.saturating_sub(stats.journal_size);
         stats.pending_bytes + stats.staged_bytes + growth
     }
 

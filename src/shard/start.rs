@@ -11,6 +11,7 @@ use crate::storage::disk::{Disk, RealDisk};
 use crate::storage::engine::Engine;
 use crate::storage::identity::{Expected, Identity};
 use crate::storage::recovery::{self, OpenError, OpenOptions, StateError, TopicState};
+use crate::storage::space;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -69,6 +70,11 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
     let disk = RealDisk::new(&settings.data, budget).map_err(|e| {
         ServeError::new(73, format!("data directory {}: {e}", settings.data.display()))
     })?;
+    if let Ok((free, total)) = disk.space()
+        && space::reserve_goes_for_start(free, total)
+    {
+        disk.set_reserve(space::RESERVE, 0);
+    }
     let real = Disk::Real(disk.clone());
     let mut random = [0; 32];
     random[..16].copy_from_slice(uuid::Uuid::new_v4().as_bytes());

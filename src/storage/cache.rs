@@ -22,13 +22,15 @@ pub struct Chunk {
     pub next: i64,
     /// Frames back to back, with the padding between them.
     pub bytes: Bytes,
+    /// Bytes of memory that it keeps: more than its own where it is a part of what was read.
+    held: usize,
     marked: bool,
 }
 
 impl Chunk {
-    /// A chunk of `segment` that ends before offset `next`.
-    pub fn new(segment: i64, position: u64, next: i64, bytes: Bytes) -> Self {
-        Self { segment, position, next, bytes, marked: false }
+    /// A chunk of `segment` that ends before offset `next`, in a buffer of `held` bytes.
+    pub fn new(segment: i64, position: u64, next: i64, bytes: Bytes, held: usize) -> Self {
+        Self { segment, position, next, bytes, held, marked: false }
     }
 
     /// Position in the segment behind its last frame.
@@ -52,7 +54,7 @@ impl Cache {
         Self { chunks: BTreeMap::new(), queue: VecDeque::new(), bytes: 0, limit }
     }
 
-    /// Bytes of all chunks.
+    /// Bytes of memory that all chunks keep.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -66,7 +68,7 @@ impl Cache {
             }
             self.remove(key);
         }
-        self.bytes += chunk.bytes.len();
+        self.bytes += chunk.held;
         self.chunks.insert(key, chunk);
         self.queue.push_back(key);
         self.shrink(self.limit);
@@ -90,7 +92,7 @@ impl Cache {
 
     fn remove(&mut self, key: (Slot, i64)) {
         if let Some(chunk) = self.chunks.remove(&key) {
-            self.bytes -= chunk.bytes.len();
+            self.bytes -= chunk.held;
         }
         // The queue may still name the key; `shrink` passes over names without a chunk, so they are
         // swept here when they outnumber the chunks.
@@ -130,7 +132,7 @@ mod tests {
     use super::*;
 
     fn chunk(next: i64, len: usize) -> Chunk {
-        Chunk::new(0, 0, next, Bytes::from(vec![0; len]))
+        Chunk::new(0, 0, next, Bytes::from(vec![0; len]), len)
     }
 
     #[test]

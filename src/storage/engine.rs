@@ -15,6 +15,7 @@ use super::frame::{self, FrameFields, FrameHeader, MAX_FRAME};
 use super::io::{Completion, FilePath, Op, Submission};
 use super::journal::{self, Ring, Room};
 use super::log::{Log, LogConfig, LogOffsets, Pending};
+use super::plan::BlockPlan;
 use super::prepare::Preparing;
 use super::reads::Reads;
 use super::removal::Removal;
@@ -28,6 +29,9 @@ use zerocopy::IntoBytes;
 /// Of so many journal blocks one is written and synced by two operations, so that the time of each
 /// is seen; so is one that acknowledges something as soon as it is written.
 pub const APART: u64 = 64;
+
+/// Of a block's bytes at most this part is copied forward, one frame at least.
+const COPIES_SHARE: usize = 8;
 
 /// An open log in its shard's engine. Void after `Done` of its `drop_log`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,6 +112,8 @@ pub struct EngineStats {
     pub journal_used: u64,
     /// Bytes that the journal may use.
     pub journal_limit: u64,
+    /// Bytes of the journal's files, those that wait to be used again included.
+    pub journal_size: u64,
     /// Bytes of frames in no segment yet.
     pub pending_bytes: u64,
     /// Bytes handed in and not yet in a block.
@@ -128,6 +134,8 @@ pub struct EngineStats {
     pub checkpoint_bytes: u64,
     /// Write-back rounds finished.
     pub rounds: u64,
+    /// Files that could not be removed, at each attempt.
+    pub failed_removals: u64,
 }
 
 /// What an engine is made with.
@@ -145,7 +153,7 @@ pub struct EngineOptions {
     pub small_bytes: usize,
     /// A log without appends for this long is placed, whatever it has pending, ms.
     pub idle_ms: i64,
-    /// No block is larger, unless a single batch is.
+    /// No block is larger, unless a single batch is; copies forward add an eighth at most.
     pub max_block: usize,
 }
 
@@ -154,10 +162,6 @@ enum Staged {
     Append {
         slot: Slot,
         append: Append,
-    },
-    Copy {
-        slot: Slot,
-        base: i64,
     },
     Control {
         slot: Slot,
@@ -213,8 +217,9 @@ pub(super) enum Purpose {
     BlockWrite(u64),
     BlockSync(u64),
     Prepare,
-    Round(u32),
-    Unlink(usize),
+    /// Number of the chunk, and the file.
+    Round(u32, FilePath),
+    Unlink(usize, FilePath),
 }
 
 /// See the module.
@@ -225,12 +230,20 @@ pub struct Engine {
     pub(super) by_tp: BTreeMap<TopicPartition, Slot>,
     pub(super) free: Vec<u32>,
     staged: VecDeque<(u64, Staged)>,
+    /// Frames to copy forward: log and base offset.
+    copies: VecDeque<(Slot, i64)>,
+    /// The last block that holds copies.
+    copied_in: u64,
     staged_bytes: usize,
-    /// Number of the last staged item. An entry's LSN is that of its first item; so what was done to
+    /// Number of the last item that [`Engine::stage`] took.
+    pub(super) last_staged: u64,
+    /// Number of the last item, copies included. An entry's LSN is that of its first item; so what was done to
     /// the logs before a checkpoint's state was taken has LSNs up to this, what is done later has not.
     pub(super) last_ticket: u64,
     /// Every staged item up to this is durable.
     pub(super) durable_ticket: u64,
+    /// Every staged item up to this stands in a block.
+    last_planned: u64,
     pub(super) ring: Ring<Acks>,
     pub(super) preparing: Option<Preparing>,
     pub(super) need_room: Option<u64>,
@@ -278,9 +291,13 @@ impl Engine {
             by_tp: BTreeMap::new(),
             free: Vec::new(),
             staged: VecDeque::new(),
+            copies: VecDeque::new(),
+            copied_in: 0,
+            last_staged: last_lsn,
             staged_bytes: 0,
             last_ticket: last_lsn,
             durable_ticket: last_lsn,
+            last_planned: last_lsn,
             ring: Ring::new(options.journal_limit),
             preparing: None,
             need_room: None,
@@ -402,6 +419,7 @@ impl Engine {
 
     fn stage(&mut self, item: Staged) {
         self.last_ticket += 1;
+        self.last_staged = self.last_ticket;
         self.staged.push_back((self.last_ticket, item));
     }
 
@@ -460,7 +478,11 @@ impl Engine {
     /// Whether a turn has something to do: a block to write, or a decision to look at after a
     /// completion or a tick.
     pub fn wants_turn(&self) -> bool {
-        self.look || (!self.staged.is_empty() && self.may_write() && self.need_room.is_none())
+        self.look || (self.has_work() && self.may_write() && self.need_room.is_none())
+    }
+
+    fn has_work(&self) -> bool {
+        !self.staged.is_empty() || !self.copies.is_empty()
     }
 
     /// One block in flight lets others gather for the next; a second one goes along only when it is
@@ -479,7 +501,7 @@ impl Engine {
         if self.failed {
             return;
         }
-        while !self.staged.is_empty() && self.may_write() {
+        while self.has_work() && self.may_write() {
             if !self.write_block(now_ms) {
                 break;
             }
@@ -529,18 +551,12 @@ impl Engine {
     }
 
     fn write_block(&mut self, now_ms: i64) -> bool {
-        let mut plan = super::plan::BlockPlan::default();
+        let mut plan = BlockPlan::default();
         for (_, item) in &self.staged {
             let fits = match item {
                 Staged::Append { slot, append } => {
                     let log = self.logs[slot.index()].as_mut().expect("the slot is open");
                     plan.add_append(*slot, append, &mut log.open_frame, self.options.max_block)
-                }
-                Staged::Copy { slot, base } => {
-                    // A copy behind its log's `Drop` would bring the log back.
-                    let log = self.logs[slot.index()].as_ref().filter(|log| !log.dropped);
-                    let found = log.and_then(|log| log.pending_at(*base));
-                    plan.add_copy(found.map(|p| &p.frame), self.options.max_block)
                 }
                 Staged::Control { slot, body, .. } => {
                     if let Some(log) = self.logs[slot.index()].as_mut() {
@@ -558,6 +574,13 @@ impl Engine {
                 log.open_frame = 0;
             }
         }
+        let copies = self.plan_copies(&mut plan);
+        if plan.entries() == 0 {
+            // All that was to be copied is gone.
+            self.copies.drain(..copies);
+            self.round_journal_moved(now_ms);
+            return false;
+        }
         let len = plan.block_len();
         let Some(room) = self.ring.room(len as u64) else {
             self.need_room = Some(len as u64);
@@ -567,10 +590,40 @@ impl Engine {
         // A clean start replays nothing: whatever still goes to the journal must be checkpointed.
         self.checkpoint_due |= self.shutting_down;
         let items: Vec<_> = self.staged.drain(..plan.items()).collect();
-        let (bytes, acks) = self.fill_block(now_ms, &plan, items, len);
+        let copies: Vec<_> = self.copies.drain(..copies).collect();
+        if !copies.is_empty() {
+            self.copied_in = self.ring.next_sequence();
+        }
+        let (bytes, acks) = self.fill_block(now_ms, &plan, items, copies, len);
         self.unmarked = true;
         self.submit_block(room, bytes, acks);
         true
+    }
+
+    /// Adds frames to copy forward: behind what is new, and no more than a bounded share of a block,
+    /// so that no acknowledgement waits long for them; at least one, so that they come to their end.
+    /// How many of those that wait are dealt with.
+    fn plan_copies(&self, plan: &mut BlockPlan) -> usize {
+        let share = self.options.max_block / COPIES_SHARE;
+        let (mut taken, mut bytes) = (0, 0);
+        for (slot, base) in &self.copies {
+            if bytes > 0 && bytes >= share {
+                break;
+            }
+            if let Some(frame) = self.frame_to_copy(*slot, *base) {
+                bytes += frame.len();
+                plan.add_copy(frame);
+            }
+            taken += 1;
+        }
+        taken
+    }
+
+    /// A frame that is to be copied forward, unless it is gone. A copy behind its log's `Drop` would
+    /// bring the log back.
+    fn frame_to_copy(&self, slot: Slot, base: i64) -> Option<&Bytes> {
+        let log = self.logs[slot.index()].as_ref().filter(|log| !log.dropped)?;
+        log.pending_at(base).map(|p| &p.frame)
     }
 
     fn submit_block(&mut self, room: Room, bytes: Bytes, acks: Acks) {
@@ -597,7 +650,7 @@ impl Engine {
         let mut out = Filling::new(len, &self.options.budget);
         out.push_zeros(len);
         let bytes = self.seal_block(out, 0);
-        let acks = Acks { ticket: self.durable_ticket, moments: self.moments(), ..Acks::default() };
+        let acks = Acks { ticket: self.last_planned, moments: self.moments(), ..Acks::default() };
         self.unmarked = false;
         self.submit_block(room, bytes, acks);
     }
@@ -621,11 +674,14 @@ impl Engine {
     fn fill_block(
         &mut self,
         now_ms: i64,
-        plan: &super::plan::BlockPlan,
+        plan: &BlockPlan,
         items: Vec<(u64, Staged)>,
+        copies: Vec<(Slot, i64)>,
         len: usize,
     ) -> (Bytes, Acks) {
-        let ticket = items.last().map_or(0, |i| i.0);
+        // A block of copies alone says nothing new of what was staged.
+        let ticket = items.last().map_or(self.last_planned, |i| i.0);
+        self.last_planned = ticket;
         let mut acks = Acks { ticket, moments: self.moments(), ..Acks::default() };
         let mut out = Filling::new(len, &self.options.budget);
         out.push_zeros(block::HEADER + plan.entries() * block::ENTRY);
@@ -684,17 +740,6 @@ impl Engine {
                     }
                     frames.push((slot, at, header, false));
                 }
-                Staged::Copy { slot, base } => {
-                    let frame = self.log(*slot).pending_at(*base);
-                    let frame = &frame.expect("planned in this turn").frame;
-                    let header = FrameHeader::view(frame).expect("pending frames are whole");
-                    let at = out.len();
-                    out.push(frame);
-                    let line = block::append_entry(lsn, &header, block::COPIED);
-                    table.extend_from_slice(line.as_bytes());
-                    self.stats.copied_bytes += header.frame_len() as u64;
-                    frames.push((*slot, at, header, true));
-                }
                 Staged::Control { slot, tp, kind, offset, body, answer } => {
                     let line = block::control_line(lsn, *kind, body);
                     table.extend_from_slice(line.as_bytes());
@@ -703,6 +748,17 @@ impl Engine {
                     acks.given.push(Given::Control { slot, tp, kind, offset, answer });
                 }
             }
+        }
+        for (slot, base) in copies {
+            let Some(frame) = self.frame_to_copy(slot, base) else { continue };
+            let header = FrameHeader::view(frame).expect("pending frames are whole");
+            let at = out.len();
+            out.push(frame);
+            self.last_ticket += 1;
+            let line = block::append_entry(self.last_ticket, &header, block::COPIED);
+            table.extend_from_slice(line.as_bytes());
+            self.stats.copied_bytes += header.frame_len() as u64;
+            frames.push((slot, at, header, true));
         }
         out.filled()[block::HEADER..block::HEADER + table.len()].copy_from_slice(&table);
         let bytes = self.seal_block(out, plan.entries());
@@ -726,7 +782,7 @@ impl Engine {
     }
 
     pub(super) fn stage_copy(&mut self, slot: Slot, base: i64) {
-        self.stage(Staged::Copy { slot, base });
+        self.copies.push_back((slot, base));
     }
 
     pub(super) fn id(&mut self, purpose: Purpose) -> u64 {
@@ -751,15 +807,19 @@ impl Engine {
         self.look = true;
         let purpose = self.purposes.remove(&completion.id).expect("completions answer submissions");
         if let Err(error) = &completion.result
-            && !matches!(purpose, Purpose::Unlink(_))
+            && !matches!(purpose, Purpose::Unlink(..))
         {
             if !self.failed {
                 self.failed = true;
-                let what = match purpose {
-                    Purpose::BlockWrite(_) | Purpose::BlockSync(_) | Purpose::Prepare => "journal",
-                    _ => "segments and checkpoint",
+                let path = match &purpose {
+                    Purpose::BlockWrite(sequence) | Purpose::BlockSync(sequence) => {
+                        self.ring.file_of(*sequence)
+                    }
+                    Purpose::Prepare => self.preparing.as_ref().map(|p| p.path().clone()),
+                    Purpose::Round(_, path) | Purpose::Unlink(_, path) => Some(path.clone()),
                 };
-                out.push(Event::Fatal { message: format!("writing the {what} failed: {error}") });
+                let path = path.unwrap_or_else(|| journal::DIR.into());
+                out.push(Event::Fatal { message: format!("writing {path} failed: {error}") });
             }
             return;
         }
@@ -781,8 +841,10 @@ impl Engine {
                 self.round_journal_moved(now_ms);
             }
             Purpose::Prepare => self.prepare_step(),
-            Purpose::Round(tag) => self.round_step(now_ms, tag),
-            Purpose::Unlink(removal) => self.removal_step(removal),
+            Purpose::Round(tag, _) => self.round_step(now_ms, tag),
+            Purpose::Unlink(removal, path) => {
+                self.removal_step(now_ms, removal, path, completion.result.is_ok());
+            }
         }
         out.append(&mut self.events);
     }
@@ -915,14 +977,21 @@ impl Engine {
         self.shutting_down
             && !self.checkpoint_due
             && self.removals.iter().all(Removal::is_gone)
-            && self.staged.is_empty()
+            && !self.has_work()
             && self.round.is_none()
             && self.purposes.is_empty()
             && self.pending_bytes == 0
     }
 
     pub(super) fn nothing_staged(&self) -> bool {
-        self.staged.is_empty() && self.ring.in_flight() == 0
+        !self.has_work() && self.ring.in_flight() == 0
+    }
+
+    /// Whether everything up to this staged item is durable, and every copy.
+    pub(super) fn journaled(&self, ticket: u64) -> bool {
+        self.durable_ticket >= ticket
+            && self.copies.is_empty()
+            && self.ring.durable_through() >= self.copied_in
     }
 
     /// Figures for `/metrics`.
@@ -931,6 +1000,7 @@ impl Engine {
             logs: self.by_tp.len(),
             journal_used: self.ring.used(),
             journal_limit: self.ring.limit(),
+            journal_size: self.ring.size(),
             pending_bytes: self.pending_bytes,
             staged_bytes: self.staged_bytes as u64,
             cache_bytes: self.cache.bytes() as u64,

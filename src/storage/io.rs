@@ -91,6 +91,24 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// The file or directory that it is about; of a rename the old name.
+    pub fn path(&self) -> &FilePath {
+        match self {
+            Self::MakeDir { path }
+            | Self::Create { path }
+            | Self::Write { path, .. }
+            | Self::WriteSync { path, .. }
+            | Self::Sync { path }
+            | Self::SyncDir { path }
+            | Self::Unlink { path }
+            | Self::RemoveDir { path }
+            | Self::Read { path, .. }
+            | Self::Rename { from: path, .. } => path,
+        }
+    }
+}
+
 /// An operation that is asked for; `id` is the asker's and comes back in the [`Completion`].
 #[derive(Clone, Debug)]
 pub struct Submission {

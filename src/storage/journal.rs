@@ -194,6 +194,12 @@ impl<T> Ring<T> {
         self.used
     }
 
+    /// The file that holds this block.
+    pub fn file_of(&self, sequence: u64) -> Option<FilePath> {
+        let holds = |f: &&RingFile| f.blocks.is_some_and(|b| b.0 <= sequence && sequence <= b.1);
+        self.files.iter().find(holds).map(|f| f.path.clone())
+    }
+
     /// Files in the ring; their numbers begin at 0.
     pub fn files(&self) -> u32 {
         self.next_number

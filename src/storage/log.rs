@@ -272,3 +272,27 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::TopicId;
+
+    #[test]
+    fn records_without_timestamps_are_as_old_as_their_append() {
+        let tp = TopicPartition { topic: TopicId([1; 16]), partition: 0 };
+        let mut log = Log::new(tp, LogConfig { retention_ms: 1000, ..LogConfig::none() });
+        for (i, (newest, appended)) in [(-1, 5000), (7000, 7000), (-1, 7100)].iter().enumerate() {
+            let mut segment = Segment::new(i as i64 * 10, i as u64, 4000, 4096);
+            segment.meta.next = i as i64 * 10 + 10;
+            segment.meta.max_timestamp = *newest;
+            segment.meta.last_append = *appended;
+            log.segments.push(segment);
+        }
+        (log.end, log.acked, log.placed_end) = (30, 30, 30);
+        assert_eq!(log.retention(6000), None, "appended a second ago, no more");
+        assert_eq!(log.retention(6001), Some(10));
+        assert_eq!(log.retention(8050), Some(20), "it does not end at one without timestamps");
+        assert_eq!(log.retention(8101), Some(30));
+    }
+}

@@ -22,6 +22,7 @@ pub struct BlockPlan {
     /// For each staged item the next one of the same frame, plus one.
     next: Vec<u32>,
     slots: Vec<Slot>,
+    copies: usize,
     bodies: usize,
 }
 
@@ -33,15 +34,15 @@ impl BlockPlan {
 
     /// Entries of the block.
     pub fn entries(&self) -> usize {
-        self.entries.len()
+        self.entries.len() + self.copies
     }
 
     /// Bytes of the block.
     pub fn block_len(&self) -> usize {
-        block_len(self.entries.len(), self.bodies)
+        block_len(self.entries(), self.bodies)
     }
 
-    /// The entries, in order.
+    /// The entries but for the copies, in order.
     pub fn iter(&self) -> impl Iterator<Item = &PlanEntry> {
         self.entries.iter()
     }
@@ -111,19 +112,10 @@ impl BlockPlan {
         true
     }
 
-    /// Adds a frame that is copied forward; one that is gone meanwhile takes no entry.
-    pub fn add_copy(&mut self, frame: Option<&Bytes>, max_block: usize) -> bool {
-        let Some(frame) = frame else {
-            self.next.push(0);
-            return true;
-        };
-        let len = frame.len();
-        let item = self.next.len();
-        if !self.fits(1, len, max_block) {
-            return false;
-        }
-        self.push(PlanEntry { first: item, last: item, frame_len: len, leader_epoch: 0 }, len);
-        true
+    /// Makes room for a frame that is copied forward, behind everything else.
+    pub fn add_copy(&mut self, frame: &Bytes) {
+        self.copies += 1;
+        self.bodies += frame.len();
     }
 
     /// Adds a control entry with that many bytes of body. What follows it in its log goes into another frame: the caller closes

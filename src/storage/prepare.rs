@@ -22,6 +22,12 @@ pub(super) enum PrepareStage {
     SyncDir,
 }
 
+impl Preparing {
+    pub fn path(&self) -> &FilePath {
+        &self.path
+    }
+}
+
 impl Engine {
     pub(super) fn prepare_journal(&mut self) {
         // A block that found no room waits for a running round to free a file, unless that round

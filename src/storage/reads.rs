@@ -30,7 +30,8 @@ pub enum Read {
         /// Offset after the last record in them; the offset asked for where there are none.
         next: i64,
     },
-    /// Carry this read out, hand the result to [`Engine::filled`], and ask again.
+    /// Carry this read out, hand the result to [`Engine::filled`], and ask again; unless `filled`
+    /// says that the read failed: that is the answer then, and asking again reads the disk again.
     Need(ColdRead),
 }
 
@@ -189,6 +190,11 @@ impl Engine {
 
     /// Takes in what a cold read brought: verifies it and keeps it for the next `read`. The result
     /// for a log that was truncated or dropped meanwhile is thrown away.
+    ///
+    /// # Errors
+    /// [`ReadError::Storage`] where the read failed, or brought what does not match its checksums.
+    /// Nothing is kept of that: whoever asked for the read gives up with this error. Asking again
+    /// would read the same again, for ever.
     pub fn filled(&mut self, ticket: u64, result: io::Result<Bytes>) -> Result<(), ReadError> {
         let Some(context) = self.reads.tickets.remove(&ticket) else { return Ok(()) };
         let slot = context.slot;
@@ -258,7 +264,7 @@ impl Engine {
             return Ok(());
         };
         self.reads.longer.remove(&(slot, start));
-        let chunk = Chunk::new(context.segment, start, next, bytes.slice(skip..end));
+        let chunk = Chunk::new(context.segment, start, next, bytes.slice(skip..end), bytes.len());
         self.cache.insert(slot, first, chunk);
         Ok(())
     }

@@ -6,6 +6,9 @@ use super::io::{FilePath, Op};
 use super::segment::{self, Segment};
 use crate::types::TopicPartition;
 
+/// When a file that could not be removed is tried again.
+const TRY_AGAIN_MS: i64 = 10_000;
+
 /// Files that go when their time has come.
 #[derive(Debug)]
 pub(super) struct Removal {
@@ -17,6 +20,10 @@ pub(super) struct Removal {
     /// With them goes the last that was left of its log.
     whole: bool,
     outstanding: usize,
+    /// One of its operations failed in this attempt.
+    failed: bool,
+    /// Files of an earlier attempt are gone, perhaps not durably.
+    sync: bool,
     stage: Stage,
     /// Rounds that must have finished first.
     held_for: u64,
@@ -62,6 +69,7 @@ impl Engine {
         // durable `Drop` says more than a checkpoint.
         for removal in self.removals.iter_mut().filter(|r| r.log == log.id && !r.whole) {
             files.append(&mut removal.files);
+            (removal.due_ms, removal.held_for) = (now_ms, 0);
         }
         let due_ms =
             if files.is_empty() { now_ms } else { now_ms + log.config.file_delete_delay_ms };
@@ -72,6 +80,8 @@ impl Engine {
             tp: log.tp,
             whole: true,
             outstanding: 0,
+            failed: false,
+            sync: false,
             stage: Stage::Waits,
             held_for: 0,
         });
@@ -97,6 +107,8 @@ impl Engine {
             tp,
             whole: false,
             outstanding: 0,
+            failed: false,
+            sync: false,
             stage: Stage::Waits,
             held_for: if due_ms.is_some() { 0 } else { next_round },
         });
@@ -113,10 +125,8 @@ impl Engine {
     }
 
     fn may_remove(&self, removal: &Removal, now_ms: i64) -> bool {
-        // The last of a log goes after what is on its way already: then nothing is left of it.
-        let others = |r: &Removal| {
-            r.log == removal.log && !r.whole && matches!(r.stage, Stage::Unlinks | Stage::SyncsDir)
-        };
+        // The last of a log goes after everything else of it: then nothing is left.
+        let others = |r: &Removal| r.log == removal.log && !r.whole && r.stage != Stage::Gone;
         removal.stage == Stage::Waits
             && removal.held_for <= self.stats.rounds
             && (removal.due_ms <= now_ms || self.shutting_down)
@@ -128,26 +138,49 @@ impl Engine {
         let files = std::mem::take(&mut removal.files);
         removal.outstanding = files.len();
         // Where there are no files there is nothing to sync.
-        removal.stage = if files.is_empty() { Stage::SyncsDir } else { Stage::Unlinks };
+        let nothing = files.is_empty() && !removal.sync;
+        removal.stage = if nothing { Stage::SyncsDir } else { Stage::Unlinks };
         if files.is_empty() {
-            self.removal_step(index);
+            self.removal_goes_on(index);
         }
         for path in files {
-            self.submit(Purpose::Unlink(index), Op::Unlink { path });
+            self.submit(Purpose::Unlink(index, path.clone()), Op::Unlink { path });
         }
     }
 
-    pub(super) fn removal_step(&mut self, index: usize) {
+    /// Takes in that one of its operations ended. A file that could not be removed is tried again
+    /// later; in a stop it is left to the sweep of a start.
+    pub(super) fn removal_step(&mut self, now_ms: i64, index: usize, path: FilePath, done: bool) {
+        let stopping = self.shutting_down;
         let removal = &mut self.removals[index];
-        removal.outstanding = removal.outstanding.saturating_sub(1);
+        removal.outstanding -= 1;
+        if !done {
+            self.stats.failed_removals += 1;
+            removal.failed = true;
+            if removal.stage == Stage::Unlinks {
+                removal.files.push(path);
+            }
+        }
         if removal.outstanding > 0 {
             return;
         }
+        if removal.failed && !stopping {
+            removal.failed = false;
+            removal.stage = Stage::Waits;
+            removal.due_ms = now_ms + TRY_AGAIN_MS;
+            removal.sync = true;
+            return;
+        }
+        self.removal_goes_on(index);
+    }
+
+    fn removal_goes_on(&mut self, index: usize) {
+        let removal = &mut self.removals[index];
         if removal.stage == Stage::Unlinks {
             removal.stage = Stage::SyncsDir;
             removal.outstanding = 1;
             let path = segment::dir_of(removal.tp);
-            self.submit(Purpose::Unlink(index), Op::SyncDir { path });
+            self.submit(Purpose::Unlink(index, path.clone()), Op::SyncDir { path });
             return;
         }
         removal.stage = Stage::Gone;

@@ -382,7 +382,7 @@ mod tests {
         let seen = replay(&disk_with(&[(0, &[&one, &two, &marker])]), LIFE, 1, 0).expect("sound");
         assert_eq!((seen.blocks, seen.last_lsn), (3, 2));
         let mut rotten = two.clone();
-        rotten[200] ^= 1;
+        rotten[150] ^= 1;
         let refused = replay(&disk_with(&[(0, &[&one, &rotten, &marker])]), LIFE, 1, 0);
         assert!(matches!(refused, Err(OpenError::Damaged(why)) if why.contains("block 2")));
     }

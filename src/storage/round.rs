@@ -27,7 +27,7 @@ use super::io::{FilePath, Op};
 use super::log::Log;
 use super::segment::{self, Grown, Segment, padded};
 use bytes::Bytes;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Frames are gathered into chunks up to about this many bytes.
 const CHUNK: usize = 1 << 20;
@@ -35,8 +35,8 @@ const CHUNK: usize = 1 << 20;
 /// does not wait behind them for long. With 32 MiB the longest of the bulk workload's
 /// acknowledgements took 31 ms, with 4 MiB 8 ms, and more came through: 0.97 instead of 0.82 GB/s.
 const WRITES_IN_FLIGHT: usize = 4 << 20;
-/// Syncs in flight.
-const SYNCS_IN_FLIGHT: usize = 64;
+/// Operations in flight, besides writes of chunks.
+const OPS_IN_FLIGHT: usize = 64;
 /// A log is placed rather than copied forward once more.
 const MAX_COPIES: u8 = 3;
 
@@ -94,6 +94,8 @@ pub(super) struct Round {
     creates: Vec<FilePath>,
     index_writes: Vec<IndexWrite>,
     syncs: Vec<FilePath>,
+    /// What of the stage is still to be submitted.
+    ops: VecDeque<Op>,
     dirs: BTreeSet<FilePath>,
 }
 
@@ -147,6 +149,7 @@ impl Engine {
             creates: Vec::new(),
             index_writes: Vec::new(),
             syncs: Vec::new(),
+            ops: VecDeque::new(),
             dirs: BTreeSet::new(),
         };
         for index in 0..self.logs.len() {
@@ -168,7 +171,7 @@ impl Engine {
                 self.stage_copy(slot, base);
             }
         }
-        round.ticket = self.last_ticket;
+        round.ticket = self.last_staged;
         for slot in place {
             self.plan_log(slot, &mut round);
         }
@@ -300,7 +303,7 @@ impl Engine {
         let journal = self.options.journal;
         let checkpoint_path = checkpoint::path_of(journal.life, journal.shard);
         let temporary = checkpoint::temporary_path_of(journal.life, journal.shard);
-        let mut ops = Vec::new();
+        let mut ops = VecDeque::new();
         match stage {
             Stage::MakeDirs => {
                 ops.extend(round.new_topic_dirs.iter().map(|p| Op::MakeDir { path: p.clone() }));
@@ -329,15 +332,14 @@ impl Engine {
                 round.syncs.dedup();
             }
             Stage::Sync => {
-                let n = round.syncs.len().min(SYNCS_IN_FLIGHT);
-                ops.extend(round.syncs.drain(..n).map(|path| Op::Sync { path }));
+                ops.extend(round.syncs.drain(..).map(|path| Op::Sync { path }));
             }
             Stage::SyncDirs => {
                 let dirs = std::mem::take(&mut round.dirs);
                 ops.extend(dirs.into_iter().map(|path| Op::SyncDir { path }));
             }
             Stage::Journal => self.describe_placed(&mut round),
-            Stage::CheckpointCreate => ops.push(Op::Create { path: temporary }),
+            Stage::CheckpointCreate => ops.push_back(Op::Create { path: temporary }),
             Stage::CheckpointWrite => {
                 (round.checkpoint.durable_through, round.checkpoint.journal_files) =
                     self.journal_proof();
@@ -345,20 +347,29 @@ impl Engine {
                 let data = round.checkpoint.encode(journal.directory_id, budget).freeze();
                 self.stats.checkpoint_bytes += data.len() as u64;
                 round.checkpoint.logs = Vec::new();
-                ops.push(Op::Write { path: temporary, pos: 0, data });
+                ops.push_back(Op::Write { path: temporary, pos: 0, data });
             }
-            Stage::CheckpointSync => ops.push(Op::Sync { path: temporary }),
+            Stage::CheckpointSync => ops.push_back(Op::Sync { path: temporary }),
             Stage::CheckpointRename => {
-                ops.push(Op::Rename { from: temporary, to: checkpoint_path });
+                ops.push_back(Op::Rename { from: temporary, to: checkpoint_path });
             }
             Stage::CheckpointSyncDir => {
-                ops.push(Op::SyncDir { path: checkpoint::DIR.into() });
+                ops.push_back(Op::SyncDir { path: checkpoint::DIR.into() });
             }
         }
-        round.outstanding += ops.len();
+        round.ops = ops;
         self.round = Some(round);
-        for op in ops {
-            self.submit(Purpose::Round(u32::MAX), op);
+        self.submit_ops();
+    }
+
+    /// Submits what the stage has left, as far as so much may be in flight.
+    fn submit_ops(&mut self) {
+        while let Some(round) = &mut self.round
+            && round.outstanding < OPS_IN_FLIGHT
+            && let Some(op) = round.ops.pop_front()
+        {
+            round.outstanding += 1;
+            self.submit(Purpose::Round(u32::MAX, op.path().clone()), op);
         }
     }
 
@@ -384,7 +395,7 @@ impl Engine {
             round.bytes_in_flight += data.len();
             round.outstanding += 1;
             let op = Op::Write { path: job.path.clone(), pos: job.position, data };
-            self.submit(Purpose::Round(index as u32), op);
+            self.submit(Purpose::Round(index as u32, job.path.clone()), op);
         }
     }
 
@@ -472,7 +483,8 @@ impl Engine {
             let segment = log.segments.iter_mut().find(|s| s.meta.base == job.segment);
             segment.expect("segments of busy logs stay").grow(&grown);
             let data = job.data.take().expect("a written chunk has its bytes");
-            let chunk = Chunk::new(job.segment, job.position, grown.next, data);
+            let held = data.len();
+            let chunk = Chunk::new(job.segment, job.position, grown.next, data, held);
             self.cache.insert(job.slot, first, chunk);
         }
     }
@@ -492,19 +504,25 @@ impl Engine {
                 self.round = Some(round);
                 return;
             }
+            if !round.ops.is_empty() {
+                self.submit_ops();
+                return;
+            }
             if round.outstanding > 0 {
                 return;
             }
+            let ticket = round.ticket;
+            let journaled = self.journaled(ticket);
+            let Some(round) = &self.round else { return };
             let next = match round.stage {
                 Stage::MakeDirs => Stage::Create,
                 Stage::Create => Stage::Write,
                 Stage::Write => Stage::CreateIndexes,
                 Stage::CreateIndexes => Stage::WriteIndexes,
                 Stage::WriteIndexes => Stage::Sync,
-                Stage::Sync if !round.syncs.is_empty() => Stage::Sync,
                 Stage::Sync => Stage::SyncDirs,
                 Stage::SyncDirs => Stage::Journal,
-                Stage::Journal if self.durable_ticket < round.ticket => return,
+                Stage::Journal if !journaled => return,
                 Stage::Journal => Stage::CheckpointCreate,
                 Stage::CheckpointCreate => Stage::CheckpointWrite,
                 Stage::CheckpointWrite => Stage::CheckpointSync,

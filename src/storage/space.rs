@@ -19,7 +19,7 @@ pub struct Space {
     pub total: u64,
     /// Bytes of frames in no segment yet, all shards together.
     pub pending: u64,
-    /// Bytes that the journals may still grow by.
+    /// Bytes that the journals' files may still grow by.
     pub journal_growth: u64,
 }
 
@@ -37,6 +37,12 @@ pub struct Verdict {
 /// Bytes that the reserve file has on a file system of that size.
 pub fn reserve_size(total: u64) -> u64 {
     align_up((total / 64).min(16 << 20) as usize) as u64
+}
+
+/// Whether the reserve is given up before a start, which needs some room itself: for the first journal
+/// files, checkpoints and metadata. What a start frees, or an operator, brings it back.
+pub fn reserve_goes_for_start(free: u64, total: u64) -> bool {
+    free < 4 * reserve_size(total)
 }
 
 /// Decides; `was_full` gives a margin, so that the answer does not go back and forth.
@@ -71,6 +77,8 @@ mod tests {
         let at_margin = Space { free: (1 << 30) + (1 << 27) + (40 << 20), ..space };
         assert!(!judge(at_margin, false).full);
         assert!(judge(at_margin, true).full, "it opens again later than it closed");
+        assert!(reserve_goes_for_start(1 << 20, 100 << 30));
+        assert!(!reserve_goes_for_start(10 << 30, 100 << 30));
         let none = Space { free: 1 << 20, ..space };
         assert_eq!(judge(none, true), Verdict { full: true, allowance: 0, reserve: 0 });
     }
