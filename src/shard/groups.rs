@@ -49,6 +49,8 @@ pub struct Groups {
     settings: Settings,
     load_bytes: usize,
     bounds: Bounds,
+    /// What groups take.
+    memory: group::Memory,
     /// Coordinators made so far.
     made: Cell<u64>,
 }
@@ -117,8 +119,8 @@ fn to_batches(
 }
 
 impl Groups {
-    /// No groups yet.
-    pub fn new(configs: &BrokerConfigs) -> Self {
+    /// No groups yet. They may take so many bytes.
+    pub fn new(configs: &BrokerConfigs, memory_bytes: usize) -> Self {
         let load_bytes = configs.number("offsets.load.buffer.size").unwrap_or(5 << 20);
         Self {
             logs: RefCell::default(),
@@ -131,6 +133,7 @@ impl Groups {
             settings: settings_of(configs),
             load_bytes: usize::try_from(load_bytes).unwrap_or(5 << 20),
             bounds: Bounds::default(),
+            memory: group::Memory::new(memory_bytes),
             made: Cell::new(0),
         }
     }
@@ -140,7 +143,7 @@ impl Groups {
     fn make_log(&self) -> GroupLog {
         let made = self.made.get();
         self.made.set(made + 1);
-        GroupLog::new(self.settings.clone(), self.bounds, made << 32)
+        GroupLog::new(self.settings.clone(), self.bounds, self.memory.clone(), made << 32)
     }
 
     fn next_deadline(&self) -> Option<i64> {

@@ -42,6 +42,10 @@ const SLOW_LINES: u32 = 10;
 /// a millisecond or less, and a hundred thousand partitions in a minute.
 const EXPIRY_LOOKS: usize = 2_048;
 
+/// Groups may take this part of the memory of storage: their members, what they have committed, and
+/// requests that wait.
+const GROUPS_SHARE: usize = 8;
+
 /// Figures of the whole process.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -202,11 +206,12 @@ impl Shard {
         let Parts { id, common, image, logs, ring, ways, request_bytes, admin } = parts;
         let slots = image.broker_configs.number("max.incremental.fetch.session.cache.slots");
         let per_shard = usize::try_from(slots.unwrap_or(1000)).unwrap_or(0) / common.shards;
+        let group_bytes = common.disk.budget().limit() / common.shards / GROUPS_SHARE;
         let seed = uuid::Uuid::new_v4().as_u64_pair().0;
         Rc::new(Self {
             id,
             sessions: RefCell::new(Sessions::new(per_shard.max(1), id, common.shards, seed)),
-            groups: Groups::new(&image.broker_configs),
+            groups: Groups::new(&image.broker_configs, group_bytes),
             common,
             image: RefCell::new(image),
             logs: RefCell::new(logs),
