@@ -60,7 +60,7 @@ pub fn begin(
     let image = shard.image();
     match served.handler {
         Handler::Local(Local::ApiVersions) => {
-            answer(api_versions::handle(&header, &body).map_err(malformed)?)
+            answer(api_versions::handle(&header, &body).map_err(malformed)?);
         }
         Handler::Produce => {
             super::produce::begin(shard, connection, header, &body, number, charges)
