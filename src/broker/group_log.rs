@@ -10,8 +10,8 @@
 
 use crate::controller::Image;
 use crate::group::{
-    Coordinator, Effect, Heartbeaten, List, Listed, Record, RecordError, Request, Response,
-    Settings, Ticket,
+    Coordinator, Effect, Heartbeaten, List, Listed, Memory, Record, RecordError, Request, Response,
+    Settings, StateCursor, Ticket,
 };
 use crate::types::{ErrorCode, Now, TopicId};
 use std::collections::VecDeque;
@@ -94,7 +94,7 @@ enum Rewrite {
     /// The state is appended.
     Writing {
         /// What is not appended yet.
-        rest: std::vec::IntoIter<Record>,
+        rest: StateCursor,
         /// Offset of the first record of the state.
         first: Option<i64>,
         /// Bytes of what is durable.
@@ -143,9 +143,9 @@ pub struct GroupLog {
 
 impl GroupLog {
     /// A log that is to be loaded. It numbers its appends from `first_append` on.
-    pub fn new(settings: Settings, bounds: Bounds, first_append: u64) -> Self {
+    pub fn new(settings: Settings, bounds: Bounds, memory: Memory, first_append: u64) -> Self {
         Self {
-            core: Coordinator::new(settings),
+            core: Coordinator::new(settings).with_memory(memory),
             bounds,
             phase: Phase::Loading,
             bytes: 0,
@@ -229,7 +229,11 @@ impl GroupLog {
         // A description needs no order.
         if self.is_serving() || matches!(request, Request::Describe(_)) {
             self.core.request(now, ticket, request, &mut self.effects);
+        } else if self.core.is_too_much(&request) {
+            let error = ErrorCode::COORDINATOR_NOT_AVAILABLE;
+            out.push(Action::Reply { ticket, response: Response::refused(&request, error) });
         } else {
+            self.core.hold(&request, true);
             self.held.push_back(Held::Request(ticket, request));
         }
         self.advance(now, out);
@@ -384,6 +388,7 @@ impl GroupLog {
                     }
                     match self.held.pop_front() {
                         Some(Held::Request(ticket, request)) => {
+                            self.core.hold(&request, false);
                             self.core.request(now, ticket, request, &mut self.effects);
                         }
                         Some(Held::TopicDeleted(name, id)) => {
@@ -397,7 +402,7 @@ impl GroupLog {
                     if self.core.has_pending_writes() {
                         return;
                     }
-                    let rest = self.core.live_state().into_iter();
+                    let rest = StateCursor::default();
                     self.rewrite = Rewrite::Writing { rest, first: None, bytes: 0, failed: false };
                 }
                 Rewrite::Writing { rest, first, bytes, failed } => {
@@ -415,7 +420,7 @@ impl GroupLog {
                     if self.appends.len() >= 2 {
                         return;
                     }
-                    let records = chunk(rest, self.bounds.chunk_bytes);
+                    let records = self.core.live_records(rest, self.bounds.chunk_bytes);
                     if !records.is_empty() {
                         self.append(Purpose::State, records, out);
                     } else if self.appends.is_empty() {
@@ -439,15 +444,4 @@ impl GroupLog {
         self.appends.push_back(Append { number, purpose, result: None });
         out.push(Action::Append { append: number, records });
     }
-}
-
-/// The next records, of so many bytes together or one more.
-fn chunk(rest: &mut std::vec::IntoIter<Record>, bytes: usize) -> Vec<Record> {
-    let (mut records, mut len) = (Vec::new(), 0);
-    while len < bytes {
-        let Some(record) = rest.next() else { break };
-        len += record.key.len() + record.value.as_ref().map_or(0, Vec::len);
-        records.push(record);
-    }
-    records
 }

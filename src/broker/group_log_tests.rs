@@ -3,8 +3,8 @@
 use super::group_log::{Action, Bounds, GroupLog, Place};
 use crate::controller::Image;
 use crate::group::{
-    Commit, CommitOffset, CommitTopic, FetchOffsets, FetchTopic, Heartbeat, Join, List, Record,
-    Request, Response, Settings, Ticket,
+    Commit, CommitOffset, CommitTopic, FetchOffsets, FetchTopic, Heartbeat, Join, List, Memory,
+    Record, Request, Response, Settings, Ticket,
 };
 use crate::types::{ErrorCode, Now, Rng, TopicId};
 use std::collections::{BTreeMap, VecDeque};
@@ -52,7 +52,7 @@ fn commit((group, partition): Key, offset: i64) -> Request {
 impl World {
     fn new(bounds: Bounds) -> Self {
         let mut world = Self {
-            log: GroupLog::new(Settings::default(), bounds, 0),
+            log: GroupLog::new(Settings::default(), bounds, Memory::default(), 0),
             records: VecDeque::new(),
             start: 0,
             appends: VecDeque::new(),
@@ -69,7 +69,7 @@ impl World {
     }
 
     fn load(&mut self, bounds: Bounds) {
-        self.log = GroupLog::new(Settings::default(), bounds, 0);
+        self.log = GroupLog::new(Settings::default(), bounds, Memory::default(), 0);
         for it in &self.records {
             self.log.load(Some(&it.key), it.value.as_deref(), self.now_ms).unwrap();
             self.log.loaded_batch(bytes(std::slice::from_ref(it)));
@@ -330,7 +330,7 @@ fn an_append_that_is_refused_at_once_overtakes_nobody() {
 
 #[test]
 fn who_comes_too_early_is_told_so() {
-    let mut log = GroupLog::new(Settings::default(), Bounds::default(), 0);
+    let mut log = GroupLog::new(Settings::default(), Bounds::default(), Memory::default(), 0);
     let ask = |log: &mut GroupLog, request: Request| {
         let mut out = Vec::new();
         log.request(Now::at(1), 5, request, &mut out);

@@ -51,6 +51,8 @@ pub struct Groups {
     settings: Settings,
     load_bytes: usize,
     bounds: Bounds,
+    /// What groups take.
+    memory: group::Memory,
     /// Coordinators made so far.
     made: Cell<u64>,
 }
@@ -119,8 +121,8 @@ fn to_batches(
 }
 
 impl Groups {
-    /// No groups yet.
-    pub fn new(configs: &BrokerConfigs, hash_seed: u64) -> Self {
+    /// No groups yet. They may take so many bytes.
+    pub fn new(configs: &BrokerConfigs, memory_bytes: usize, hash_seed: u64) -> Self {
         let load_bytes = configs.number("offsets.load.buffer.size").unwrap_or(5 << 20);
         Self {
             logs: RefCell::default(),
@@ -133,6 +135,7 @@ impl Groups {
             settings: settings_of(configs, hash_seed),
             load_bytes: usize::try_from(load_bytes).unwrap_or(5 << 20),
             bounds: Bounds::default(),
+            memory: group::Memory::new(memory_bytes),
             made: Cell::new(0),
         }
     }
@@ -142,7 +145,12 @@ impl Groups {
     fn make_log(&self) -> GroupLog {
         let made = self.made.get();
         self.made.set(made + 1);
-        GroupLog::new(self.settings.clone(), self.bounds, made << 32)
+        self.new_log(made << 32)
+    }
+
+    /// A log to be loaded that numbers its appends from `first_append` on.
+    fn new_log(&self, first_append: u64) -> GroupLog {
+        GroupLog::new(self.settings.clone(), self.bounds, self.memory.clone(), first_append)
     }
 
     /// Forgets all who wait.
@@ -253,7 +261,7 @@ impl State {
                     return;
                 };
                 // What was loaded before the error is not loaded twice.
-                *log = GroupLog::new(state.groups.settings.clone(), state.groups.bounds, made);
+                *log = state.groups.new_log(made);
             }
         });
     }

@@ -8,12 +8,16 @@ use crate::broker::api::list_offsets::{
 };
 use crate::types::ErrorCode;
 use crate::wire::records::{
-    BatchHeader, DECOMPRESSED_BYTES_MAX, TimedOffset, batches, find_max_timestamp, find_timestamp,
+    BatchHeader, DECOMPRESSED_BYTES_MAX, Progress as Searched, RecordError, TimeSearch,
+    TimedOffset, Wanted, batches,
 };
 use std::rc::Rc;
 
 /// Bytes that are read at once on the way to a record.
 const STEP: usize = 1 << 20;
+
+/// Bytes that are decompressed in one step of a search: some tens of microseconds.
+const SEARCH_STEP: usize = 64 << 10;
 
 /// Where the search begins, and what it looks for.
 enum Search {
@@ -127,16 +131,16 @@ async fn scan(
             for item in batches(slice) {
                 let (header, batch) = item;
                 next = next.max(header.next_offset());
-                let found = match search {
-                    Search::Time(time) => {
-                        find_timestamp(batch, start, *time, DECOMPRESSED_BYTES_MAX)
+                let wanted = match search {
+                    Search::Time(timestamp) => {
+                        Wanted::NotBefore { offset: start, timestamp: *timestamp }
                     }
-                    Search::Max if is_later(&header, best.as_ref()) => {
-                        find_max_timestamp(batch, DECOMPRESSED_BYTES_MAX)
-                    }
-                    Search::Max => Ok(None),
+                    Search::Max if is_later(&header, best.as_ref()) => Wanted::Latest,
+                    Search::Max => continue,
                 };
-                let Some(found) = found.map_err(|e| e.code())? else { continue };
+                let Some(found) = find_in(state, batch, wanted).await.map_err(|e| e.code())? else {
+                    continue;
+                };
                 if found.offset >= upto {
                     return Ok(best);
                 }
@@ -154,6 +158,21 @@ async fn scan(
         state.pause().await;
     }
     Ok(best)
+}
+
+/// Looks into one batch, and lets others work between two steps.
+async fn find_in(
+    state: &State,
+    batch: &[u8],
+    wanted: Wanted,
+) -> Result<Option<TimedOffset>, RecordError> {
+    let mut search = TimeSearch::new(batch, wanted, DECOMPRESSED_BYTES_MAX)?;
+    loop {
+        match search.step(SEARCH_STEP)? {
+            Searched::Done(found) => return Ok(found),
+            Searched::More => state.pause().await,
+        }
+    }
 }
 
 fn is_later(header: &BatchHeader, best: Option<&(TimedOffset, i32)>) -> bool {

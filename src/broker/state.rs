@@ -51,6 +51,9 @@ const EXPIRY_LOOKS: usize = 2_048;
 /// Idempotent producers may take this part of the memory of storage: of 3 GiB on 4 shards 48 MiB each,
 /// a quarter of a million producers and partitions that they write to.
 const PRODUCERS_SHARE: usize = 16;
+/// Groups may take this part of the memory of storage: their members, what they have committed, and
+/// requests that wait.
+const GROUPS_SHARE: usize = 8;
 /// Lines about slow requests in a second.
 const SLOW_LINES: u32 = 10;
 /// One part in so many of the memory budget is to be left.
@@ -150,6 +153,7 @@ impl State {
     pub(super) fn new(parts: Parts, now: Now) -> Rc<Self> {
         let Parts { id, shards, strict, data, image, logs, budget, .. } = parts;
         let Parts { controller, seed, clock, admission, bounds, slow_ns, .. } = parts;
+        let group_bytes = budget.limit() / shards / GROUPS_SHARE;
         let mut logs = logs;
         logs.limit_producers(budget.limit() / shards / PRODUCERS_SHARE);
         let mut random = Rng::new(seed);
@@ -167,7 +171,7 @@ impl State {
             now: Cell::new(now),
             clock,
             mark: Cell::new(0),
-            groups: Groups::new(&image.broker_configs, hash_seed),
+            groups: Groups::new(&image.broker_configs, group_bytes, hash_seed),
             sessions: RefCell::new(Sessions::new(per_shard.max(1), id, shards, random.bits())),
             random: RefCell::new(random),
             image: RefCell::new(image),

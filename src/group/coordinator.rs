@@ -6,7 +6,8 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::expiry::RetentionClock;
-use super::offsets::{Offset, Seeded, Topics};
+use super::memory::{Memory, added_bytes, request_bytes};
+use super::offsets::{Around, Offset, Seeded, TopicIndex, Topics};
 use super::records::{Key, OffsetValue, Record, RecordError, group_record};
 use super::request::{Describe, Request};
 use super::response::{Described, Response};
@@ -121,6 +122,11 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// What changes with the offsets of the group, whose name this is.
+    pub(super) fn of<'b>(&'b mut self, group: &'b str) -> Around<'b> {
+        Around { topics: self.topics, live_bytes: self.live_bytes, group, key: self.key }
+    }
+
     pub(super) fn reply(&mut self, ticket: Ticket, response: Response) {
         self.out.push(Effect::Reply { ticket, response });
     }
@@ -152,6 +158,30 @@ pub struct Coordinator {
     live_bytes: u64,
     sweep: Sweep,
     clock: RetentionClock,
+    /// What the groups take.
+    groups_bytes: usize,
+    /// What the owner holds for them.
+    held_bytes: usize,
+    /// What was told to `memory`.
+    charged: usize,
+    memory: Memory,
+}
+
+/// How far [`Coordinator::live_records`] has come.
+#[derive(Debug, Default)]
+pub struct StateCursor {
+    /// The group's place.
+    key: usize,
+    /// Its own record is out.
+    begun: bool,
+    /// The last of its offsets that is out.
+    last: Option<(TopicIndex, i32)>,
+}
+
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        self.memory.change(self.charged, 0);
+    }
 }
 
 impl Coordinator {
@@ -166,8 +196,68 @@ impl Coordinator {
             live_bytes: 0,
             sweep: Sweep { next_ms: None, next_key: 0 },
             clock: RetentionClock::default(),
+            groups_bytes: 0,
+            held_bytes: 0,
+            charged: 0,
+            memory: Memory::default(),
             settings,
         }
+    }
+
+    /// Charges what the groups take to `memory`, and keeps to its limit.
+    #[must_use]
+    pub fn with_memory(mut self, memory: Memory) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// Memory that the groups take, bytes: members, offsets, what waits.
+    pub const fn memory_bytes(&self) -> usize {
+        self.groups_bytes + self.topics.bytes() + self.held_bytes
+    }
+
+    /// The same, counted anew.
+    #[cfg(test)]
+    pub(super) fn counted_bytes(&self) -> usize {
+        let groups: usize = self.groups.iter().map(|(_, it)| it.counted_bytes()).sum();
+        groups + self.topics.counted_bytes() + self.held_bytes
+    }
+
+    fn charge(&mut self) {
+        let bytes = self.memory_bytes();
+        self.memory.change(self.charged, bytes);
+        self.charged = bytes;
+    }
+
+    /// The owner keeps a request back, or hands in one that it has kept.
+    pub fn hold(&mut self, request: &Request, held: bool) {
+        let bytes = request_bytes(request);
+        self.held_bytes = if held { self.held_bytes + bytes } else { self.held_bytes - bytes };
+        self.charge();
+    }
+
+    /// Whether there is no memory for what a request would add: it is to be refused with
+    /// `COORDINATOR_NOT_AVAILABLE`. Clients take that for something that passes, look for the
+    /// coordinator again and repeat the request, whatever it was; `GROUP_MAX_SIZE_REACHED`, which
+    /// speaks of one group, ends a consumer. What adds nothing, or takes something away, is always
+    /// served, and members may repeat what they have said.
+    pub fn is_too_much(&self, request: &Request) -> bool {
+        let group = || self.by_id.get(request.group_id()?).map(|&key| &self.groups[key]);
+        let old = |id: &str| group().map_or(0, |it| it.members.bytes_of(id));
+        let replaced = match request {
+            Request::Join(it) => {
+                let instance = it.group_instance_id.as_deref();
+                let id = group().and_then(|of| of.members.of_instance(instance?));
+                old(id.unwrap_or(&it.member_id))
+            }
+            // A leader's assignment takes the place of the last.
+            Request::Sync(it) if it.assignments.is_empty() => return false,
+            Request::Sync(_) => group().map_or(0, |it| it.members.bytes()),
+            Request::Commit(_) => 0,
+            _ => return false,
+        };
+        let bytes = added_bytes(request);
+        bytes > replaced && self.memory.is_exceeded_by(bytes - replaced)
     }
 
     /// Other settings from now on; the seed stays.
@@ -191,27 +281,34 @@ impl Coordinator {
                 }
                 let key = self.place(group);
                 let group = &mut self.groups[key];
+                let before = group.bytes();
                 let (topics, live_bytes) = (&mut self.topics, &mut self.live_bytes);
+                let mut around = Around { topics, live_bytes, group: &group.id, key };
                 if let Some(value) = value {
                     self.clock.saw(value.commit_timestamp_ms);
                     let offset = Offset::new(value, value.commit_timestamp_ms);
-                    group.offsets.insert(topics, live_bytes, &group.id, topic, partition, offset);
-                } else if let Some(index) = topics.find(topic) {
-                    group.offsets.remove(topics, live_bytes, &group.id, index, partition);
+                    group.offsets.insert(&mut around, topic, partition, offset);
+                } else if let Some(index) = around.topics.find(topic) {
+                    group.offsets.remove(&mut around, index, partition);
                 }
+                self.groups_bytes = self.groups_bytes + group.bytes() - before;
                 self.drop_if_gone(key);
             }
             Key::Group { group } => {
                 if value.is_some() || self.by_id.contains_key(group) {
                     let key = self.place(group);
-                    let result = self.groups[key].load(&mut self.live_bytes, value);
-                    self.clock.saw(self.groups[key].state_timestamp_ms);
+                    let group = &mut self.groups[key];
+                    let before = group.bytes();
+                    let result = group.load(&mut self.live_bytes, value);
+                    self.groups_bytes = self.groups_bytes + group.bytes() - before;
+                    self.clock.saw(group.state_timestamp_ms);
                     self.drop_if_gone(key);
                     result?;
                 }
             }
             Key::Other(_) => {}
         }
+        self.charge();
         Ok(())
     }
 
@@ -239,7 +336,9 @@ impl Coordinator {
             return key;
         }
         let id = Arc::<str>::from(id);
-        let key = self.groups.insert(Box::new(Group::new(Arc::clone(&id))));
+        let group = Box::new(Group::new(Arc::clone(&id)));
+        self.groups_bytes += group.bytes();
+        let key = self.groups.insert(group);
         self.by_id.insert(id, key);
         key
     }
@@ -251,6 +350,7 @@ impl Coordinator {
             if let Some(at_ms) = group.scheduled_ms {
                 self.schedule.remove(&(at_ms, key));
             }
+            self.groups_bytes -= group.bytes();
             self.by_id.remove(&group.id);
             self.groups.remove(key);
         }
@@ -276,8 +376,10 @@ impl Coordinator {
             key,
         };
         let group = &mut self.groups[key];
+        let before = group.bytes();
         act(group, &mut cx);
         group.go_on(&mut cx);
+        self.groups_bytes = self.groups_bytes + group.bytes() - before;
         let wake_ms = group.wake_ms();
         if group.scheduled_ms != wake_ms {
             if let Some(at_ms) = group.scheduled_ms {
@@ -289,6 +391,7 @@ impl Coordinator {
             group.scheduled_ms = wake_ms;
         }
         self.drop_if_gone(key);
+        self.charge();
     }
 
     /// Takes a request. Its answer is in `out` now or after a later call; that of
@@ -308,6 +411,10 @@ impl Coordinator {
             Request::Describe(Describe { group_id }) => {
                 let described = self.describe(group_id);
                 out.push(Effect::Reply { ticket, response: Response::Describe(described) });
+            }
+            request if self.is_too_much(&request) => {
+                let error = ErrorCode::COORDINATOR_NOT_AVAILABLE;
+                out.push(Effect::Reply { ticket, response: Response::refused(&request, error) });
             }
             request => {
                 let key = self.place(request.group_id().unwrap_or_default());
@@ -395,10 +502,12 @@ impl Coordinator {
         out: &mut Vec<Effect>,
     ) {
         let topic = Arc::<str>::from(topic);
-        let keys: Vec<usize> = self.groups.iter().map(|(key, _)| key).collect();
+        let index = self.topics.find(&topic);
+        let with_offsets = index.into_iter().flat_map(|it| self.topics.groups(it));
+        // A commit that is pending, or waits, may be of this topic: its offset goes too.
+        let keys: BTreeSet<usize> = with_offsets.chain(self.writes.groups()).collect();
         for key in keys {
             self.with_group(now, key, out, |group, cx| {
-                // A commit that is pending, or waits, may be of this topic: its offset goes too.
                 group.enqueue(cx, Queued::TopicDeleted(Arc::clone(&topic), topic_id));
             });
         }
@@ -409,29 +518,50 @@ impl Coordinator {
         !self.writes.is_empty()
     }
 
-    /// Bytes of keys and values that [`Coordinator::live_state`] would give.
+    /// Bytes of keys and values of the whole state.
     pub const fn live_bytes(&self) -> u64 {
         self.live_bytes
     }
 
-    /// The whole state as records: replayed into a new coordinator, they make this one.
+    /// The next records of the whole state, of so many bytes together or one more; none at the end.
+    /// All of them, replayed into a new coordinator, make this one. Between the first call and the
+    /// last, nothing may be asked but descriptions.
     ///
     /// # Panics
     /// While writes are pending: those are older in the log than the records given here, and newer
     /// in meaning.
-    pub fn live_state(&self) -> Vec<Record> {
+    pub fn live_records(&self, cursor: &mut StateCursor, bytes: usize) -> Vec<Record> {
         assert!(!self.has_pending_writes(), "the state is asked for while it changes");
-        let mut records = Vec::new();
-        for (_, group) in &self.groups {
-            if let Some(value) = &group.durable {
-                records.push(group_record(&group.id, Some(value)));
+        let (mut records, mut len) = (Vec::new(), 0);
+        let mut push = |record: Record| {
+            len += record.key.len() + record.value.as_ref().map_or(0, Vec::len);
+            records.push(record);
+            len < bytes
+        };
+        while cursor.key < self.groups.capacity() {
+            if let Some(group) = self.groups.get(cursor.key) {
+                if let Some(value) = &group.durable
+                    && !std::mem::replace(&mut cursor.begun, true)
+                    && !push(group_record(&group.id, Some(value)))
+                {
+                    return records;
+                }
+                for (topic, partition, offset) in group.offsets.after(cursor.last) {
+                    cursor.last = Some((topic, partition));
+                    let topic = self.topics.name(topic);
+                    if !push(offset.value().record(&group.id, topic, partition)) {
+                        return records;
+                    }
+                }
             }
-            for (topic, partition, offset) in group.offsets.iter() {
-                let topic = self.topics.name(topic);
-                records.push(offset.value().record(&group.id, topic, partition));
-            }
+            *cursor = StateCursor { key: cursor.key + 1, ..StateCursor::default() };
         }
         records
+    }
+
+    /// The whole state at once.
+    pub fn live_state(&self) -> Vec<Record> {
+        self.live_records(&mut StateCursor::default(), usize::MAX)
     }
 
     /// The groups, in no particular order.

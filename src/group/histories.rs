@@ -198,6 +198,8 @@ impl World {
         self.coordinator.tick(Now::at(self.now_ms), &mut out);
         let next = self.coordinator.next_deadline();
         self.check(next.is_none_or(|it| it > self.now_ms), || format!("{next:?} is over"));
+        let bytes = (self.coordinator.memory_bytes(), self.coordinator.counted_bytes());
+        self.check(bytes.0 == bytes.1, || format!("memory and its count: {bytes:?}"));
         self.carry_out(out);
     }
 

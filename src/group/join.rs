@@ -118,7 +118,7 @@ impl Group {
     ) -> Result<(), (String, ErrorCode)> {
         let id = join.member_id.as_str();
         // Ids are given out to dynamic members only.
-        if join.group_instance_id.is_none() && self.pending_joiners.contains_key(id) {
+        if join.group_instance_id.is_none() && self.pending_joiners.contains(id) {
             self.add_member(cx, ticket, join, id.to_owned());
             return Ok(());
         }

@@ -47,7 +47,7 @@ impl Group {
             let id = instance_id.and_then(|it| self.members.of_instance(it)).map(str::to_owned);
             let id = id.ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
             self.remove_member(cx, &id);
-        } else if self.pending_joiners.remove(&leaving.member_id).is_none() {
+        } else if !self.pending_joiners.remove(&leaving.member_id) {
             self.members.check(&leaving.member_id, instance_id)?;
             self.remove_member(cx, &leaving.member_id);
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::coordinator::Ticket;
+use super::memory::ENTRY;
 use super::request::{Join, Protocol};
 use crate::types::ErrorCode;
 
@@ -99,6 +100,17 @@ impl Member {
         member
     }
 
+    /// Memory that it takes under this id, bytes.
+    fn bytes(&self, id: &str) -> usize {
+        let protocols = self.protocols.iter();
+        size_of::<Self>()
+            + 2 * (ENTRY + id.len() + self.instance_id.as_ref().map_or(0, String::len))
+            + self.client_id.len()
+            + self.client_host.len()
+            + protocols.map(|it| ENTRY + 2 * it.name.len() + it.metadata.len()).sum::<usize>()
+            + self.assignment.len()
+    }
+
     /// Whether a join would change nothing that the leader sees.
     pub fn matches(&self, join: &Join) -> bool {
         self.protocols == distinct(&join.protocols)
@@ -169,9 +181,26 @@ pub struct Members {
     known: BTreeMap<String, usize>,
     joining: usize,
     owing_sync: usize,
+    bytes: usize,
 }
 
 impl Members {
+    /// Memory that they take, bytes.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The same, counted anew.
+    #[cfg(test)]
+    pub fn counted_bytes(&self) -> usize {
+        self.map.iter().map(|(id, it)| it.bytes(id)).sum()
+    }
+
+    /// Memory that one of them takes, bytes; 0 where there is no such member.
+    pub fn bytes_of(&self, id: &str) -> usize {
+        self.get(id).map_or(0, |it| it.bytes(id))
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.map.len()
@@ -249,6 +278,7 @@ impl Members {
         }
         self.joining += usize::from(member.join.is_some());
         self.owing_sync += usize::from(member.owes_sync);
+        self.bytes += member.bytes(&id);
         let old = self.map.insert(id, member);
         debug_assert!(old.is_none(), "a member is added twice");
     }
@@ -256,6 +286,7 @@ impl Members {
     /// Removes a member. Its requests that wait are for the caller to answer.
     pub fn remove(&mut self, id: &str) -> Option<Removed> {
         let member = self.map.remove(id)?;
+        self.bytes -= member.bytes(id);
         self.count_protocols(&member, false);
         self.joining -= usize::from(member.join.is_some());
         self.owing_sync -= usize::from(member.owes_sync);
@@ -283,7 +314,9 @@ impl Members {
     pub fn rejoin(&mut self, id: &str, join: &Join, ticket: Ticket) -> Option<Ticket> {
         let mut member = self.map.remove(id)?;
         self.count_protocols(&member, false);
+        self.bytes -= member.bytes(id);
         member.adopt(join);
+        self.bytes += member.bytes(id);
         self.count_protocols(&member, true);
         self.map.insert(id.to_owned(), member);
         self.wait_for_join(id, ticket)
@@ -360,7 +393,9 @@ impl Members {
     /// Sets every member's assignment; empty where there is none.
     pub fn assign(&mut self, mut assignments: BTreeMap<String, Bytes>) {
         for (id, member) in &mut self.map {
+            self.bytes -= member.assignment.len();
             member.assignment = assignments.remove(id).unwrap_or_default();
+            self.bytes += member.assignment.len();
         }
     }
 

@@ -49,9 +49,15 @@ impl Memory {
 /// A place in a map or a queue: its links, and what an allocation costs.
 pub(super) const ENTRY: usize = 48;
 
-/// What a request takes while it waits; of one that adds to a group, about what it adds.
+/// What a request takes while it waits.
 pub(super) fn request_bytes(request: &Request) -> usize {
-    let own = match request {
+    let group_id = request.group_id().map_or(0, str::len);
+    size_of::<Request>() + ENTRY + group_id + added_bytes(request)
+}
+
+/// About what a request adds to its group.
+pub(super) fn added_bytes(request: &Request) -> usize {
+    match request {
         Request::Join(it) => join_bytes(it),
         Request::Sync(it) => sync_bytes(it),
         Request::Commit(it) => commit_bytes(it),
@@ -72,8 +78,7 @@ pub(super) fn request_bytes(request: &Request) -> usize {
             it.member_id.len() + it.group_instance_id.as_ref().map_or(0, String::len)
         }
         Request::List(_) | Request::Describe(_) | Request::DeleteGroup(_) => 0,
-    };
-    size_of::<Request>() + ENTRY + request.group_id().map_or(0, str::len) + own
+    }
 }
 
 fn join_bytes(join: &Join) -> usize {
@@ -93,7 +98,8 @@ fn sync_bytes(sync: &Sync) -> usize {
 
 fn commit_bytes(commit: &Commit) -> usize {
     let topic = |it: &super::request::CommitTopic| {
-        let metadata = |it: &super::request::CommitOffset| it.metadata.as_ref().map_or(0, String::len);
+        let metadata =
+            |it: &super::request::CommitOffset| it.metadata.as_ref().map_or(0, String::len);
         let partitions = it.partitions.iter();
         it.name.len() + partitions.map(|it| 2 * ENTRY + metadata(it)).sum::<usize>()
     };

@@ -8,7 +8,8 @@
 //! 2. [`Coordinator::request`] for each request, [`Coordinator::written`] when an
 //!    [`Effect::Append`] is durable or has failed, [`Coordinator::tick`] at
 //!    [`Coordinator::next_deadline`];
-//! 3. [`Coordinator::live_state`] when the partition has grown too long for its state.
+//! 3. [`Coordinator::live_records`], until there are no more, when the partition has grown too long
+//!    for its state.
 //!
 //! **A change takes effect, and its reply leaves, when its record is durable.** While a group has a
 //! write pending, later requests of that group wait in its queue; other groups go on. So what
@@ -26,10 +27,12 @@ mod join;
 mod leave;
 mod look;
 mod members;
+mod memory;
 #[cfg(test)]
 mod naive_consumer;
 mod offsets;
 mod persisted;
+mod queue;
 mod rebalance;
 mod records;
 mod request;
@@ -44,7 +47,9 @@ mod tests;
 mod write_tests;
 mod writes;
 
+pub use coordinator::StateCursor;
 pub use coordinator::{Coordinator, Effect, GroupFigures, OffsetFigures, Settings, Ticket};
+pub use memory::Memory;
 pub use records::{Record, RecordError};
 pub use request::{
     Assignment, Commit, CommitOffset, CommitTopic, DeleteGroup, DeleteOffsets, Describe,

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, DefaultHasher, Hasher};
+use std::ops::Bound;
 use std::sync::Arc;
 
+use super::memory::ENTRY;
 use super::records::OffsetValue;
 use crate::types::TopicId;
 
@@ -32,19 +34,31 @@ pub struct Topics {
     by_name: HashMap<Arc<str>, TopicIndex, Seeded>,
     entries: Vec<Entry>,
     free: Vec<TopicIndex>,
+    bytes: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
     name: Arc<str>,
-    /// Offsets that refer to it.
-    uses: usize,
+    /// The places of the groups that have offsets of it, and how many each.
+    groups: BTreeMap<usize, usize>,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + ENTRY + self.name.len() + self.groups.len() * ENTRY
+    }
 }
 
 impl Topics {
     /// None.
     pub fn new(seed: u64) -> Self {
-        Self { by_name: HashMap::with_hasher(Seeded(seed)), entries: Vec::new(), free: Vec::new() }
+        Self {
+            by_name: HashMap::with_hasher(Seeded(seed)),
+            entries: Vec::new(),
+            free: Vec::new(),
+            bytes: 0,
+        }
     }
 
     /// The topic's number, if it has offsets.
@@ -57,17 +71,39 @@ impl Topics {
         &self.entries[index.0 as usize].name
     }
 
-    /// The topic's number, for an offset to come.
-    fn take(&mut self, name: &str) -> TopicIndex {
-        if let Some(index) = self.find(name) {
-            self.entries[index.0 as usize].uses += 1;
-            return index;
-        }
-        let entry = Entry { name: name.into(), uses: 1 };
+    /// The places of the groups that have offsets of the topic.
+    pub fn groups(&self, index: TopicIndex) -> impl Iterator<Item = usize> {
+        self.entries[index.0 as usize].groups.keys().copied()
+    }
+
+    /// Memory that they take, bytes.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The same, counted anew.
+    #[cfg(test)]
+    pub fn counted_bytes(&self) -> usize {
+        self.by_name.values().map(|it| self.entries[it.0 as usize].bytes()).sum()
+    }
+
+    /// The topic's number, for an offset to come of the group at that place.
+    fn take(&mut self, name: &str, group: usize) -> TopicIndex {
+        let index = self.find(name).unwrap_or_else(|| self.add(name));
+        let groups = &mut self.entries[index.0 as usize].groups;
+        let before = groups.len();
+        *groups.entry(group).or_default() += 1;
+        self.bytes += (groups.len() - before) * ENTRY;
+        index
+    }
+
+    fn add(&mut self, name: &str) -> TopicIndex {
+        let entry = Entry { name: name.into(), groups: BTreeMap::new() };
         let index = match self.free.pop() {
             Some(index) => index,
             None => TopicIndex(u32::try_from(self.entries.len()).expect("fewer topics than that")),
         };
+        self.bytes += entry.bytes();
         self.by_name.insert(Arc::clone(&entry.name), index);
         match self.entries.get_mut(index.0 as usize) {
             Some(free) => *free = entry,
@@ -76,11 +112,20 @@ impl Topics {
         index
     }
 
-    /// An offset less refers to the topic.
-    fn give(&mut self, index: TopicIndex) {
+    /// An offset less of that group refers to the topic.
+    fn give(&mut self, index: TopicIndex, group: usize) {
         let entry = &mut self.entries[index.0 as usize];
-        entry.uses -= 1;
-        if entry.uses == 0 {
+        let Some(uses) = entry.groups.get_mut(&group) else {
+            debug_assert!(false, "a group gives back what it has not taken");
+            return;
+        };
+        *uses -= 1;
+        if *uses == 0 {
+            entry.groups.remove(&group);
+            self.bytes -= ENTRY;
+        }
+        if entry.groups.is_empty() {
+            self.bytes -= entry.bytes();
             self.by_name.remove(&entry.name);
             entry.name = Arc::default();
             self.free.push(index);
@@ -131,6 +176,12 @@ impl Offset {
         self.since_ms
     }
 
+    /// Memory that it takes, bytes.
+    fn bytes(&self) -> usize {
+        let rare = self.rare.as_ref().map_or(0, |it| size_of::<Rare>() + it.metadata.len());
+        size_of::<Self>() + ENTRY + rare
+    }
+
     /// As a record holds it.
     pub fn value(&self) -> OffsetValue<'_> {
         OffsetValue {
@@ -144,10 +195,23 @@ impl Offset {
     }
 }
 
+/// What changes with the offsets of a group.
+pub struct Around<'a> {
+    /// The topics of all groups.
+    pub topics: &'a mut Topics,
+    /// Bytes of all records.
+    pub live_bytes: &'a mut u64,
+    /// The group.
+    pub group: &'a str,
+    /// Its place.
+    pub key: usize,
+}
+
 /// The offsets of one group.
 #[derive(Debug, Default)]
 pub struct Offsets {
     map: BTreeMap<(TopicIndex, i32), Offset>,
+    bytes: usize,
 }
 
 impl Offsets {
@@ -183,36 +247,46 @@ impl Offsets {
             .map(|(&(_, partition), offset)| (partition, offset))
     }
 
-    /// Sets the offset of a partition. `live_bytes` is corrected by the difference.
-    pub fn insert(
-        &mut self,
-        topics: &mut Topics,
-        live_bytes: &mut u64,
-        group: &str,
-        topic: &str,
-        partition: i32,
-        offset: Offset,
-    ) {
-        let index = topics.take(topic);
-        *live_bytes += offset.value().record_bytes(group, topic);
+    /// Memory that they take, bytes.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The same, counted anew.
+    #[cfg(test)]
+    pub fn counted_bytes(&self) -> usize {
+        self.map.values().map(Offset::bytes).sum()
+    }
+
+    /// Those after this one, topic by topic, by partition number; all of them for `None`.
+    pub fn after(
+        &self,
+        last: Option<(TopicIndex, i32)>,
+    ) -> impl Iterator<Item = (TopicIndex, i32, &Offset)> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = self.map.range((from, Bound::Unbounded));
+        rest.map(|(&(topic, partition), offset)| (topic, partition, offset))
+    }
+
+    /// Sets the offset of a partition.
+    pub fn insert(&mut self, around: &mut Around<'_>, topic: &str, partition: i32, offset: Offset) {
+        let index = around.topics.take(topic, around.key);
+        *around.live_bytes += offset.value().record_bytes(around.group, topic);
+        self.bytes += offset.bytes();
         if let Some(old) = self.map.insert((index, partition), offset) {
-            topics.give(index);
-            *live_bytes -= old.value().record_bytes(group, topic);
+            around.topics.give(index, around.key);
+            *around.live_bytes -= old.value().record_bytes(around.group, topic);
+            self.bytes -= old.bytes();
         }
     }
 
     /// Removes the offset of a partition, if there is one.
-    pub fn remove(
-        &mut self,
-        topics: &mut Topics,
-        live_bytes: &mut u64,
-        group: &str,
-        topic: TopicIndex,
-        partition: i32,
-    ) {
+    pub fn remove(&mut self, around: &mut Around<'_>, topic: TopicIndex, partition: i32) {
         if let Some(old) = self.map.remove(&(topic, partition)) {
-            *live_bytes -= old.value().record_bytes(group, topics.name(topic));
-            topics.give(topic);
+            let name = around.topics.name(topic);
+            *around.live_bytes -= old.value().record_bytes(around.group, name);
+            around.topics.give(topic, around.key);
+            self.bytes -= old.bytes();
         }
     }
 }

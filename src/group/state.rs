@@ -10,7 +10,7 @@
 //!
 //! A group that has nothing is *vacant*: it does not exist, but for requests that wait in its queue.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,7 +18,9 @@ use bytes::Bytes;
 use super::consumer_protocol;
 use super::coordinator::{Cx, Effect, Ticket};
 use super::members::Members;
+use super::memory::ENTRY;
 use super::offsets::Offsets;
+use super::queue::{PendingJoiners, Queue};
 use super::records::Record;
 use super::request::Request;
 use super::response::Response;
@@ -83,7 +85,7 @@ pub struct Group {
     pub(super) leader: Option<String>,
     pub(super) members: Members,
     /// Ids given out with `MEMBER_ID_REQUIRED`, and until when they can be used.
-    pub(super) pending_joiners: BTreeMap<String, i64>,
+    pub(super) pending_joiners: PendingJoiners,
     /// The initial rebalance's delay.
     pub(super) initial: Option<InitialDelay>,
     /// End of the join phase, or of the wait for `SyncGroup`.
@@ -94,7 +96,9 @@ pub struct Group {
     pub(super) durable: Option<Bytes>,
     /// The write that has to be durable before anything else happens.
     pub(super) pending: Option<Box<Pending>>,
-    pub(super) queue: VecDeque<Queued>,
+    /// Bytes of the records of that write.
+    pub(super) pending_bytes: usize,
+    pub(super) queue: Queue,
     /// Nothing has to be done before. May be earlier than the first deadline: sessions are renewed
     /// often, and looking for the first is a walk over all members.
     wake_ms: i64,
@@ -115,13 +119,14 @@ impl Group {
             protocol_name: None,
             leader: None,
             members: Members::default(),
-            pending_joiners: BTreeMap::new(),
+            pending_joiners: PendingJoiners::default(),
             initial: None,
             phase_deadline_ms: None,
             offsets: Offsets::default(),
             durable: None,
             pending: None,
-            queue: VecDeque::new(),
+            pending_bytes: 0,
+            queue: Queue::default(),
             wake_ms: i64::MAX,
             scheduled_ms: None,
         }
@@ -138,6 +143,30 @@ impl Group {
     /// Whether it can be forgotten.
     pub fn is_gone(&self) -> bool {
         self.is_vacant() && self.pending.is_none() && self.queue.is_empty()
+    }
+
+    /// Memory that it takes, bytes.
+    pub fn bytes(&self) -> usize {
+        self.fixed_bytes()
+            + self.members.bytes()
+            + self.pending_joiners.bytes()
+            + self.offsets.bytes()
+            + self.queue.bytes()
+    }
+
+    /// The same, counted anew.
+    #[cfg(test)]
+    pub fn counted_bytes(&self) -> usize {
+        self.fixed_bytes()
+            + self.members.counted_bytes()
+            + self.pending_joiners.counted_bytes()
+            + self.offsets.counted_bytes()
+            + self.queue.counted_bytes()
+    }
+
+    fn fixed_bytes(&self) -> usize {
+        let durable = self.durable.as_ref().map_or(0, Bytes::len);
+        size_of::<Self>() + 3 * ENTRY + self.id.len() + durable + self.pending_bytes
     }
 
     /// Whether its members are consumers.
@@ -169,6 +198,8 @@ impl Group {
         debug_assert!(self.pending.is_none(), "one write at a time");
         debug_assert!(!records.is_empty(), "a write of nothing");
         self.pending = Some(Box::new(pending));
+        let value = |it: &Record| it.value.as_ref().map_or(0, Vec::len);
+        self.pending_bytes = records.iter().map(|it| ENTRY + it.key.len() + value(it)).sum();
         let write = cx.writes.begin(cx.key);
         cx.out.push(Effect::Append { write, records });
     }
@@ -271,14 +302,13 @@ impl Group {
             let now_ms = cx.now.monotonic_ms;
             let silent =
                 self.members.ids(|it| !it.is_excused() && it.session_deadline_ms <= now_ms);
-            let joiners = self.pending_joiners.len();
-            self.pending_joiners.retain(|_, deadline_ms| *deadline_ms > now_ms);
+            let joiners_expired = self.pending_joiners.expire(now_ms);
             if !silent.is_empty() {
                 for id in &silent {
                     self.remove_member(cx, id);
                 }
                 self.members_removed(cx, true);
-            } else if self.pending_joiners.len() < joiners {
+            } else if joiners_expired {
                 self.members_removed(cx, true);
             } else if self.phase_deadline_ms.is_some_and(|at_ms| at_ms <= now_ms) {
                 self.phase_over(cx);
@@ -286,7 +316,7 @@ impl Group {
                 break;
             }
         }
-        let joiner = self.pending_joiners.values().min().copied().unwrap_or(i64::MAX);
+        let joiner = self.pending_joiners.next_deadline_ms();
         let phase = self.phase_deadline_ms.unwrap_or(i64::MAX);
         self.wake_ms = self.members.next_deadline_ms().min(joiner).min(phase);
     }

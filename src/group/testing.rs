@@ -78,6 +78,8 @@ impl Bench {
                 }
             }
         }
+        let coordinator = &self.coordinator;
+        assert_eq!(coordinator.memory_bytes(), coordinator.counted_bytes(), "bytes in memory");
         if !self.slow {
             while !self.writes.is_empty() {
                 self.written(Ok(()));

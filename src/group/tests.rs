@@ -1,6 +1,7 @@
 //! Groups by behaviour.
 
-use super::coordinator::Settings;
+use super::coordinator::{Coordinator, Settings, StateCursor};
+use super::memory::Memory;
 use super::request::{Join, Leave, Leaving, List, Request};
 use super::response::Response;
 use super::testing::{
@@ -382,4 +383,92 @@ fn a_restart_does_not_begin_the_time_anew() {
     bench.pass_ms(2 * 600_000);
     assert_eq!(bench.offset("t"), -1);
     assert_eq!(bench.list(List::default()).len(), 1);
+}
+
+fn bounded(bytes: usize) -> (Bench, Memory) {
+    let memory = Memory::new(bytes);
+    let mut bench = Bench::default();
+    bench.coordinator = Coordinator::new(Settings::default()).with_memory(memory.clone());
+    bench.coordinator.start(bench.now(), &mut Vec::new());
+    (bench, memory)
+}
+
+fn of_group(group_id: String) -> super::request::Commit {
+    super::request::Commit { group_id, ..offset("t", 5) }
+}
+
+/// Metadata of a member is memory of the broker: a join that brings too much is refused, and a member
+/// that is there goes on.
+#[test]
+fn a_join_that_does_not_fit_is_refused() {
+    let (mut bench, memory) = bounded(100_000);
+    let joined = bench.stable(vec![consumer("a")]);
+    let used = memory.used();
+    assert_eq!(used, bench.coordinator.memory_bytes());
+    let large = |name: &str| {
+        let mut join = consumer(name);
+        join.protocols[0].metadata = vec![7; 200_000].into();
+        join
+    };
+    let ticket = bench.join(large("b"));
+    let refused = bench.joined(ticket).expect("it is refused at once");
+    assert_eq!(refused.error, ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    let ticket = bench.join(again(large("a"), &joined[0].member_id));
+    let refused = bench.joined(ticket).expect("it is refused at once");
+    assert_eq!(refused.error, ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    assert_eq!(memory.used(), used, "nothing is kept of them");
+    assert_eq!(bench.heartbeat(&joined[0].member_id, 1), ErrorCode::NONE);
+    // A member that has joined joins again, even where nothing is left.
+    let (mut bench, memory) = bounded(used);
+    let joined = bench.stable(vec![consumer("a")]);
+    assert_eq!(memory.used(), used);
+    let ticket = bench.join(again(consumer("a"), &joined[0].member_id));
+    assert_eq!(bench.joined(ticket).expect("alone").error, ErrorCode::NONE);
+}
+
+/// Ids of groups by the thousand.
+#[test]
+fn groups_are_counted_and_refused_over_the_limit() {
+    let (mut bench, memory) = bounded(200_000);
+    let mut made = 0;
+    while bench.commit_error(of_group(format!("g{made}"))) == ErrorCode::NONE {
+        made += 1;
+    }
+    assert_eq!(bench.commit_error(of_group("more".into())), ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    assert!((50..500).contains(&made), "{made}");
+    assert_eq!(memory.used(), bench.coordinator.memory_bytes());
+    // Time frees it.
+    bench.pass_ms(8 * DAY_MS);
+    assert_eq!((memory.used(), bench.coordinator.memory_bytes()), (0, 0));
+    assert_eq!(bench.commit_error(of_group("more".into())), ErrorCode::NONE);
+    // A coordinator that goes, or is loaded again, charges what is its own.
+    let used = memory.used();
+    bench.restart();
+    assert_eq!(memory.used(), 0);
+    assert_eq!(bench.coordinator.memory_bytes(), used);
+}
+
+#[test]
+fn the_state_comes_in_pieces() {
+    let mut bench = Bench::default();
+    let joined = bench.stable(vec![consumer("a")]);
+    for topic in ["t", "u", "v"] {
+        bench.commit_error(member_offset(&joined[0], topic, 6));
+        bench.commit_error(of_group(format!("of {topic}")));
+    }
+    let all = bench.coordinator.live_state();
+    assert_eq!(all.len(), 7);
+    for bytes in [1, 60, 100, 1_000] {
+        let mut cursor = StateCursor::default();
+        let mut pieces = Vec::new();
+        loop {
+            let piece = bench.coordinator.live_records(&mut cursor, bytes);
+            if piece.is_empty() {
+                break;
+            }
+            assert!(bytes > 1 || piece.len() == 1);
+            pieces.extend(piece);
+        }
+        assert_eq!(pieces, all, "pieces of {bytes}");
+    }
 }

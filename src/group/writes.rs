@@ -33,6 +33,11 @@ impl Writes {
         self.pending.remove(&write)
     }
 
+    /// The groups that wait for one.
+    pub fn groups(&self) -> impl Iterator<Item = usize> {
+        self.pending.values().copied()
+    }
+
     /// All writes are answered.
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty()
@@ -126,6 +131,7 @@ fn commit_error(error: ErrorCode) -> ErrorCode {
 impl Group {
     /// The pending write is durable, or none of its records ever will be.
     pub fn written(&mut self, cx: &mut Cx<'_>, result: Result<(), ErrorCode>) {
+        self.pending_bytes = 0;
         match self.pending.take().map(|it| *it) {
             Some(Pending::Generation { value, assignments }) => match result {
                 Ok(()) => {
@@ -205,14 +211,7 @@ impl Group {
             match result {
                 Ok(()) => {
                     for (topic, partition, offset) in commit.offsets {
-                        self.offsets.insert(
-                            cx.topics,
-                            cx.live_bytes,
-                            &self.id,
-                            &topic,
-                            partition,
-                            offset,
-                        );
+                        self.offsets.insert(&mut cx.of(&self.id), &topic, partition, offset);
                     }
                 }
                 Err(error) => commit.response.fail(commit_error(error)),
@@ -223,7 +222,7 @@ impl Group {
 
     pub(super) fn remove_offsets(&mut self, cx: &mut Cx<'_>, offsets: &[(TopicIndex, i32)]) {
         for &(topic, partition) in offsets {
-            self.offsets.remove(cx.topics, cx.live_bytes, &self.id, topic, partition);
+            self.offsets.remove(&mut cx.of(&self.id), topic, partition);
         }
     }
 

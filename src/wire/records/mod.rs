@@ -15,6 +15,7 @@ mod exercise;
 mod header;
 mod read;
 mod rewrite;
+mod search;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -25,8 +26,8 @@ pub use builder::{BatchBuilder, seal};
 pub use error::RecordError;
 pub use header::{BatchHeader, Batches, Compression, batches};
 pub use read::{
-    Header, Headers, Record, RecordIter, Records, TimedOffset, find_max_timestamp, find_timestamp,
-    records,
+    Header, Headers, Record, RecordIter, Records, find_max_timestamp, find_timestamp, records,
 };
 pub use rewrite::{set_log_append_time, set_max_timestamp, set_offset_and_epoch};
+pub use search::{Progress, TimeSearch, TimedOffset, Wanted};
 pub use validate::{DECOMPRESSED_BYTES_MAX, Limits, Rewrite, Validated, validate_produce};

@@ -1,10 +1,9 @@
 //! Reading records: what consumers, tools and compaction see.
 
 use std::borrow::Cow;
-use std::ops::ControlFlow;
 
 use super::decompress::decompress;
-use super::walk::walk;
+use super::search::{TimeSearch, TimedOffset, Wanted};
 use super::{BatchHeader, Compression, RecordError, varint};
 
 /// One record.
@@ -189,66 +188,28 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// A record's place in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimedOffset {
-    /// The record's offset.
-    pub offset: i64,
-    /// Its timestamp, milliseconds since the epoch.
-    pub timestamp: i64,
-}
-
 /// The first record of the batch, at or after `from_offset`, whose timestamp is `timestamp` or
-/// later: what `ListOffsets` by time answers with (KIP-79). Keeps nothing of the records in memory.
+/// later: [`TimeSearch`] in one go. Keeps nothing of the records in memory.
 ///
 /// # Errors
-/// As [`records`]; records before the one found are checked, later ones are not.
+/// As [`TimeSearch::step`].
 pub fn find_timestamp(
     batch: &[u8],
     from_offset: i64,
     timestamp: i64,
     max_decompressed: usize,
 ) -> Result<Option<TimedOffset>, RecordError> {
-    let header = BatchHeader::parse(batch)?;
-    // A batch has no record later than its max timestamp.
-    if header.max_timestamp < timestamp || header.last_offset() < from_offset {
-        return Ok(None);
-    }
-    find(&header, batch, max_decompressed, |r| r.offset >= from_offset && r.timestamp >= timestamp)
+    let wanted = Wanted::NotBefore { offset: from_offset, timestamp };
+    TimeSearch::new(batch, wanted, max_decompressed)?.finish()
 }
 
-/// The first record of the batch with the batch's max timestamp (KIP-734).
+/// The first record of the batch with the batch's max timestamp: [`TimeSearch`] in one go.
 ///
 /// # Errors
-/// As [`records`].
+/// As [`TimeSearch::step`].
 pub fn find_max_timestamp(
     batch: &[u8],
     max_decompressed: usize,
 ) -> Result<Option<TimedOffset>, RecordError> {
-    let header = BatchHeader::parse(batch)?;
-    find(&header, batch, max_decompressed, |r| r.timestamp == header.max_timestamp)
-}
-
-fn find(
-    header: &BatchHeader,
-    batch: &[u8],
-    max_decompressed: usize,
-    matches: impl Fn(TimedOffset) -> bool,
-) -> Result<Option<TimedOffset>, RecordError> {
-    let mut found = None;
-    walk(header, batch, max_decompressed, |record| {
-        let timestamp = if header.is_log_append_time() {
-            header.max_timestamp
-        } else {
-            header.base_timestamp.wrapping_add(record.timestamp_delta)
-        };
-        let offset = header.base_offset.wrapping_add(i64::from(record.offset_delta));
-        let place = TimedOffset { offset, timestamp };
-        if matches(place) {
-            found = Some(place);
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    })?;
-    Ok(found)
+    TimeSearch::new(batch, Wanted::Latest, max_decompressed)?.finish()
 }

@@ -475,3 +475,58 @@ proptest! {
         exercise::check(&seal(&header, &records));
     }
 }
+
+/// A search goes on where a step ended, decompresses no more in a step than it may, and finds what one
+/// in a single go finds.
+#[test]
+fn a_search_keeps_to_its_steps() {
+    for compression in [
+        Compression::None,
+        Compression::Gzip,
+        Compression::Snappy,
+        Compression::Lz4,
+        Compression::Zstd,
+    ] {
+        let mut builder = BatchBuilder::new(compression);
+        for i in 0..400 {
+            builder.push(i, None, Some(&vec![b'x'; 10_000]), &[]);
+        }
+        let batch = builder.build();
+        for (wanted, expected) in [
+            (Wanted::NotBefore { offset: 0, timestamp: 350 }, Some(350)),
+            (Wanted::NotBefore { offset: 360, timestamp: 0 }, Some(360)),
+            (Wanted::NotBefore { offset: 0, timestamp: 400 }, None),
+            (Wanted::Latest, Some(399)),
+        ] {
+            let mut search = TimeSearch::new(&batch, wanted, 8 << 20).unwrap();
+            let mut steps = 0;
+            let found = loop {
+                steps += 1;
+                match search.step(64 << 10).unwrap() {
+                    Progress::More => {}
+                    Progress::Done(found) => break found,
+                }
+            };
+            assert_eq!(found.map(|it| it.offset), expected, "{compression:?} {wanted:?}");
+            let streams = compression != Compression::None && expected.is_some();
+            // 3.5 MB and more, 64 KiB and a buffer at a time.
+            assert!(!streams || (40..70).contains(&steps), "{compression:?}: {steps} steps");
+        }
+    }
+}
+
+#[test]
+fn a_search_ends_at_the_limit() {
+    let mut builder = BatchBuilder::new(Compression::Zstd);
+    builder.push(1, None, Some(&vec![0; 4 << 20]), &[]);
+    builder.push(2, None, None, &[]);
+    let batch = builder.build();
+    let mut search = TimeSearch::new(&batch, Wanted::Latest, 1 << 20).unwrap();
+    let error = loop {
+        match search.step(64 << 10) {
+            Ok(Progress::More) => {}
+            other => break other,
+        }
+    };
+    assert_eq!(error, Err(RecordError::TooLarge { limit: 1 << 20 }));
+}

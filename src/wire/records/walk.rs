@@ -17,7 +17,7 @@ pub(super) struct Walked {
 }
 
 /// Bytes in order: of memory, or as they come out of a decompressor.
-trait Source {
+trait Bytes {
     fn byte(&mut self) -> Result<u8, RecordError>;
     fn skip(&mut self, n: usize) -> Result<(), RecordError>;
     /// Bytes passed so far.
@@ -25,16 +25,16 @@ trait Source {
     fn at_end(&mut self) -> Result<bool, RecordError>;
 }
 
-const CUT_OFF: RecordError =
+pub(super) const CUT_OFF: RecordError =
     RecordError::Malformed("the records end before their count is reached");
-const LENGTH: RecordError = RecordError::Malformed("a length does not fit its record");
+pub(super) const LENGTH: RecordError = RecordError::Malformed("a length does not fit its record");
 
-struct Plain<'a> {
+pub(super) struct Plain<'a> {
     bytes: &'a [u8],
     position: usize,
 }
 
-impl Source for Plain<'_> {
+impl Bytes for Plain<'_> {
     #[inline]
     fn byte(&mut self) -> Result<u8, RecordError> {
         let b = *self.bytes.get(self.position).ok_or(CUT_OFF)?;
@@ -61,7 +61,7 @@ impl Source for Plain<'_> {
 }
 
 /// Bytes of a decompressor through a small buffer.
-struct Streamed<'a> {
+pub(super) struct Streamed<'a> {
     source: Decompressor<'a>,
     buffer: Box<[u8]>,
     start: usize,
@@ -86,7 +86,7 @@ impl Streamed<'_> {
     }
 }
 
-impl Source for Streamed<'_> {
+impl Bytes for Streamed<'_> {
     #[inline]
     fn byte(&mut self) -> Result<u8, RecordError> {
         if self.start == self.end && !self.refill()? {
@@ -131,21 +131,85 @@ pub(super) fn walk(
     limit: usize,
     visit: impl FnMut(Walked) -> ControlFlow<()>,
 ) -> Result<(), RecordError> {
+    match open(header, batch, limit)? {
+        Source::Plain(source) => walk_source(source, header.record_count, visit),
+        Source::Streamed(source) => walk_source(source, header.record_count, visit),
+    }
+}
+
+/// The records of a batch, as they come.
+pub(super) enum Source<'a> {
+    /// They are not compressed.
+    Plain(Plain<'a>),
+    /// They come out of a decompressor.
+    Streamed(Streamed<'a>),
+}
+
+/// The records of `batch`, of which at most `limit` bytes may come out of a decompressor.
+///
+/// # Errors
+/// The batch is cut off; its compression does not exist or its compressed bytes are damaged.
+pub(super) fn open<'a>(
+    header: &BatchHeader,
+    batch: &'a [u8],
+    limit: usize,
+) -> Result<Source<'a>, RecordError> {
     let bytes = batch
         .get(BatchHeader::LEN..header.total_len())
         .ok_or(RecordError::Truncated { needed: header.total_len(), available: batch.len() })?;
-    match header.compression()? {
-        Compression::None => walk_source(Plain { bytes, position: 0 }, header.record_count, visit),
+    Ok(match header.compression()? {
+        Compression::None => Source::Plain(Plain { bytes, position: 0 }),
         compression => {
             let source = Decompressor::new(compression, bytes, limit)?;
             let buffer = vec![0; Streamed::BUFFER_LEN].into_boxed_slice();
-            let source = Streamed { source, buffer, start: 0, end: 0, before: 0, limit };
-            walk_source(source, header.record_count, visit)
+            Source::Streamed(Streamed { source, buffer, start: 0, end: 0, before: 0, limit })
+        }
+    })
+}
+
+impl Source<'_> {
+    /// The next byte.
+    pub(super) fn byte(&mut self) -> Result<u8, RecordError> {
+        match self {
+            Self::Plain(it) => it.byte(),
+            Self::Streamed(it) => it.byte(),
+        }
+    }
+
+    /// Bytes passed so far.
+    pub(super) fn position(&self) -> usize {
+        match self {
+            Self::Plain(it) => it.position(),
+            Self::Streamed(it) => it.position(),
+        }
+    }
+
+    /// Passes up to `n` bytes, as many as there are without decompressing any; how many.
+    pub(super) fn pass(&mut self, n: usize) -> usize {
+        match self {
+            Self::Plain(it) => {
+                let passed = n.min(it.bytes.len() - it.position);
+                it.position += passed;
+                passed
+            }
+            Self::Streamed(it) => {
+                let passed = n.min(it.end - it.start);
+                it.start += passed;
+                passed
+            }
+        }
+    }
+
+    /// Decompresses some more, where all of the last was passed; how many bytes. 0 at the end.
+    pub(super) fn refill(&mut self) -> Result<usize, RecordError> {
+        match self {
+            Self::Plain(_) => Ok(0),
+            Self::Streamed(it) => it.refill().map(|_| it.end),
         }
     }
 }
 
-fn walk_source<S: Source>(
+fn walk_source<S: Bytes>(
     mut source: S,
     count: i32,
     mut visit: impl FnMut(Walked) -> ControlFlow<()>,
@@ -163,7 +227,7 @@ fn walk_source<S: Source>(
     }
 }
 
-fn walk_record<S: Source>(source: &mut S) -> Result<Walked, RecordError> {
+fn walk_record<S: Bytes>(source: &mut S) -> Result<Walked, RecordError> {
     let len = varint::read_i32(|| source.byte())?;
     let end = source.position() + usize::try_from(len).map_err(|_| LENGTH)?;
     source.skip(1)?; // attributes: none is defined
@@ -191,7 +255,7 @@ fn walk_record<S: Source>(source: &mut S) -> Result<Walked, RecordError> {
 }
 
 /// Skips a length and as many bytes; whether they are not null.
-fn skip_bytes<S: Source>(source: &mut S, end: usize) -> Result<bool, RecordError> {
+fn skip_bytes<S: Bytes>(source: &mut S, end: usize) -> Result<bool, RecordError> {
     match varint::read_i32(|| source.byte())? {
         -1 => Ok(false),
         len => {
