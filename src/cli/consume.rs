@@ -51,19 +51,19 @@ pub struct Consume {
     /// Stop at the end that each partition has at the start
     #[arg(short = 'e', long)]
     until_end: bool,
-    /// Stop when no message came for so many seconds; fails if --max-messages was not reached
+    /// Stop when no message came for this many seconds; fails if --max-messages was not reached
     #[arg(short, long, value_name = "SECONDS")]
     timeout: Option<f64>,
-    /// Before the value, the key
+    /// Print the key before the value
     #[arg(short = 'k', long)]
     print_key: bool,
-    /// Before the value, the headers
+    /// Print the headers before the value
     #[arg(long)]
     print_headers: bool,
-    /// Before the value, partition and offset
+    /// Print partition and offset before the value
     #[arg(long)]
     print_offset: bool,
-    /// Before the value, the time in milliseconds since 1970
+    /// Print the time, in milliseconds since 1970, before the value
     #[arg(long)]
     print_timestamp: bool,
     /// Each message as a JSON object in a line; what is not text is in …_base64

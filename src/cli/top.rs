@@ -25,13 +25,13 @@ pub struct Top {
     /// The broker's --admin-listen
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9392")]
     admin: String,
-    /// Seconds between two looks
+    /// Seconds of an interval
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
     interval: f64,
-    /// Stop after so many
+    /// Stop after this many intervals
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// One JSON object a line
+    /// One JSON object for each interval, one a line
     #[arg(long)]
     json: bool,
 }

@@ -96,7 +96,7 @@ pub struct RecordArgs {
     /// Bytes of each record's key [default: null keys]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub key_size: Option<usize>,
-    /// Different keys
+    /// Number of different keys
     #[arg(long, value_name = "N", default_value_t = 100_000, requires = "key_size")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub keys: u64,
@@ -159,7 +159,8 @@ pub struct RunArgs {
     pub threads: u16,
     #[command(flatten)]
     pub machine: MachineArgs,
-    /// Poll without sleeping: needs a core for each thread, takes our own wake-ups out of latencies
+    /// Poll without sleeping, so that the bench's own wake-ups are not in the latencies; needs a core
+    /// for each thread
     #[arg(long)]
     pub spin: bool,
     /// The run ends if a broker does not answer for this long
@@ -231,7 +232,7 @@ pub struct Produce {
     #[arg(short, long, value_name = "N", default_value_t = 4)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=4095))]
     pub connections: u32,
-    /// Requests on their way on each connection [default: 5; with --rate, any number]
+    /// Requests in flight on each connection [default: 5; with --rate, any number]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub inflight: Option<u32>,
     /// Requests a second, over all connections

@@ -1,18 +1,11 @@
-//! `kafka-producer-perf-test`: sends records as fast as it can, or as fast as it is told, and says how
-//! long they took.
+//! The command line of `kafka-producer-perf-test`.
 
-use super::ToolError;
-use super::address::{check_client, connect_as};
-use super::client_settings;
-use super::properties::{self, Properties};
+use super::super::ToolError;
+use super::super::address::check_client;
+use super::super::properties::{self, Properties};
 use crate::cli::names::check_topic;
-use crate::cli::signal;
-use crate::client::clock::wall_ms;
-use crate::client::producer::{NewRecord, Producer};
-use crate::types::Rng;
 use std::collections::BTreeMap;
-use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Kafka's tool parses with argparse4j, not with joptsimple like the others: these are its options,
 /// with how many values each has (2: one or more).
@@ -37,7 +30,7 @@ const OPTIONS: &[(&str, u8)] = &[
     ("--payload-monotonic", 0),
 ];
 
-const USAGE: &str = "\
+pub(super) const USAGE: &str = "\
 usage: kafka-producer-perf-test
        [-h] [--bootstrap-server BOOTSTRAP-SERVER] --topic TOPIC
        --num-records NUM-RECORDS [--payload-delimiter PAYLOAD-DELIMITER]
@@ -52,7 +45,7 @@ usage: kafka-producer-perf-test
        --payload-monotonic)
 ";
 
-const HELP: &str = "
+pub(super) const HELP: &str = "
 This tool is used to verify the producer performance.
 
 optional arguments:
@@ -89,13 +82,14 @@ optional arguments:
   --payload-monotonic    The payload is the number of the record.
 ";
 
-type Values = BTreeMap<&'static str, Vec<String>>;
+pub(super) type Values = BTreeMap<&'static str, Vec<String>>;
 
-fn wrong(what: &str) -> ToolError {
+/// A wrong command line, in argparse4j's words.
+pub(super) fn wrong(what: &str) -> ToolError {
     ToolError::Failed(format!("{USAGE}kafka-producer-perf-test: error: {what}"))
 }
 
-fn parse(args: &[String]) -> Result<Values, ToolError> {
+pub(super) fn parse(args: &[String]) -> Result<Values, ToolError> {
     let mut values = Values::new();
     let mut rest = args.iter().peekable();
     while let Some(arg) = rest.next() {
@@ -128,7 +122,7 @@ fn parse(args: &[String]) -> Result<Values, ToolError> {
 
 /// What a record holds.
 #[derive(Debug)]
-enum Payload {
+pub(super) enum Payload {
     /// This many random capital letters.
     Random(usize),
     /// One of these payloads, at random.
@@ -137,16 +131,17 @@ enum Payload {
     Number,
 }
 
-struct Setup {
-    topic: String,
-    records: u64,
-    throughput: f64,
-    payload: Payload,
-    servers: String,
-    properties: Properties,
-    warmup: u64,
-    interval: Duration,
-    metrics: bool,
+/// What the command line asks for.
+pub(super) struct Setup {
+    pub(super) topic: String,
+    pub(super) records: u64,
+    pub(super) throughput: f64,
+    pub(super) payload: Payload,
+    pub(super) servers: String,
+    pub(super) properties: Properties,
+    pub(super) warmup: u64,
+    pub(super) interval: Duration,
+    pub(super) metrics: bool,
 }
 
 fn number<T: std::str::FromStr>(values: &Values, name: &str) -> Result<Option<T>, ToolError> {
@@ -156,7 +151,7 @@ fn number<T: std::str::FromStr>(values: &Values, name: &str) -> Result<Option<T>
         .map_err(|_| wrong(&format!("argument {name}: could not convert '{text}' to a number")))
 }
 
-fn setup(values: &Values) -> Result<Setup, ToolError> {
+pub(super) fn setup(values: &Values) -> Result<Setup, ToolError> {
     for name in ["--topic", "--num-records", "--throughput"] {
         if !values.contains_key(name) {
             return Err(wrong(&format!("argument {name} is required")));
@@ -265,259 +260,6 @@ fn read_payloads(path: &str, delimiter: Option<&str>) -> Result<Vec<Vec<u8>>, To
     Ok(payloads)
 }
 
-/// Latencies in milliseconds, of all records or of those after the warm-up.
-#[derive(Debug, Default)]
-struct Stats {
-    /// Records by latency; what is longer than the last counts as the last.
-    by_latency: Vec<u64>,
-    count: u64,
-    bytes: u64,
-    total_ms: u64,
-    max_ms: u64,
-}
-
-const LATENCY_MAX_MS: usize = 600_000;
-
-impl Stats {
-    fn record(&mut self, ms: u64, count: u64, bytes: u64) {
-        let at = (ms as usize).min(LATENCY_MAX_MS);
-        if self.by_latency.len() <= at {
-            self.by_latency.resize(at + 1, 0);
-        }
-        self.by_latency[at] += count;
-        self.count += count;
-        self.bytes += bytes;
-        self.total_ms += ms * count;
-        self.max_ms = self.max_ms.max(ms);
-    }
-
-    fn average(&self) -> f64 {
-        self.total_ms as f64 / self.count as f64
-    }
-
-    fn percentile(&self, share: f64) -> usize {
-        let rank = (self.count as f64 * share) as u64;
-        let mut seen = 0;
-        self.by_latency
-            .iter()
-            .position(|n| {
-                seen += n;
-                seen > rank
-            })
-            .unwrap_or(self.max_ms as usize)
-    }
-
-    fn line(&self, elapsed: Duration, what: &str) -> String {
-        let seconds = elapsed.as_millis().max(1) as f64 / 1000.0;
-        format!(
-            "{} {what}records sent, {:.6} records/sec ({:.2} MB/sec), {:.2} ms avg latency, {:.2} ms max \
-             latency, {} ms 50th, {} ms 95th, {} ms 99th, {} ms 99.9th.",
-            self.count,
-            self.count as f64 / seconds,
-            self.bytes as f64 / seconds / 1_048_576.0,
-            self.average(),
-            self.max_ms as f64,
-            self.percentile(0.5),
-            self.percentile(0.95),
-            self.percentile(0.99),
-            self.percentile(0.999),
-        )
-    }
-
-    fn window(&self, elapsed: Duration) -> String {
-        let seconds = elapsed.as_millis().max(1) as f64 / 1000.0;
-        format!(
-            "{} records sent, {:.1} records/sec ({:.2} MB/sec), {:.1} ms avg latency, {:.1} ms max \
-             latency.",
-            self.count,
-            self.count as f64 / seconds,
-            self.bytes as f64 / seconds / 1_048_576.0,
-            self.average(),
-            self.max_ms as f64,
-        )
-    }
-}
-
-struct Test {
-    producer: Producer,
-    topic: usize,
-    start: Instant,
-    all: Stats,
-    steady: Stats,
-    steady_start: Option<Instant>,
-    window: Stats,
-    window_start: Instant,
-    interval: Duration,
-    warmup: u64,
-    failed: bool,
-    value_bytes: usize,
-}
-
-/// Runs the tool.
-pub fn run(args: &[String]) -> Result<(), ToolError> {
-    if args.is_empty() {
-        print!("{USAGE}{HELP}");
-        return Ok(());
-    }
-    let values = parse(args)?;
-    if values.contains_key("--help") {
-        return Err(ToolError::FailedOnOutput(format!("{USAGE}{HELP}")));
-    }
-    for (old, new) in
-        [("--producer-props", "--command-property"), ("--producer.config", "--command-config")]
-    {
-        if values.contains_key(old) && values.contains_key(new) {
-            return Err(wrong(&format!("argument {new}: not allowed with argument {old}")));
-        }
-        if values.contains_key(old) {
-            println!("Warning: {old} is deprecated. Use {new} instead.");
-        }
-    }
-    let setup = setup(&values)?;
-    let settings = client_settings::producer(&setup.properties)?;
-    let client_id =
-        setup.properties.get("client.id").map_or("perf-producer-client", String::as_str);
-    let cluster = connect_as(&setup.servers, client_id)?;
-    signal::catch();
-    if setup.warmup > 0 {
-        println!(
-            "Warmup first {} records. Steady state results will print after the complete test summary.",
-            setup.warmup
-        );
-    }
-    let mut producer = Producer::new(cluster, settings);
-    let topic = producer.topic(&setup.topic)?;
-    let now = Instant::now();
-    let mut test = Test {
-        producer,
-        topic,
-        start: now,
-        all: Stats::default(),
-        steady: Stats::default(),
-        steady_start: None,
-        window: Stats::default(),
-        window_start: now,
-        interval: setup.interval,
-        warmup: setup.warmup,
-        failed: false,
-        value_bytes: 0,
-    };
-    test.send_all(&setup)?;
-    test.producer.flush(|| false);
-    test.take();
-    let mut out = io::stdout().lock();
-    writeln!(out, "{}", test.all.line(test.start.elapsed(), ""))?;
-    if let Some(start) = test.steady_start {
-        writeln!(out, "{}", test.steady.line(start.elapsed(), "steady state "))?;
-    }
-    if setup.metrics {
-        let width = 60;
-        writeln!(out, "\n{:width$}   Value", "Metric Name")?;
-        let tags = format!("{{client-id={client_id}}}");
-        for (name, value) in [
-            ("outgoing-byte-total", test.all.bytes as f64),
-            ("record-send-total", test.all.count as f64),
-        ] {
-            writeln!(out, "{:width$} : {value:.3}", format!("producer-metrics:{name}:{tags}"))?;
-        }
-    }
-    match signal::stopped() {
-        Some(signal) => Err(ToolError::Exit(signal::exit_code(signal))),
-        None if test.failed => Err(ToolError::Exit(1)),
-        None => Ok(()),
-    }
-}
-
-/// Letters to cut payloads from: drawing each anew would take longer than sending it.
-const POOL_BYTES: usize = 1 << 20;
-
-impl Test {
-    fn send_all(&mut self, setup: &Setup) -> Result<(), ToolError> {
-        let mut rng = Rng::new(0);
-        let longest = if let Payload::Random(size) = setup.payload { size } else { 0 };
-        let pool: Vec<u8> = (0..POOL_BYTES + longest).map(|_| b'A' + rng.below(26) as u8).collect();
-        let mut digits = Vec::new();
-        for i in 0..setup.records {
-            if signal::stopped().is_some() {
-                return Ok(());
-            }
-            let value = match &setup.payload {
-                Payload::Random(size) => {
-                    let at = rng.index(POOL_BYTES);
-                    &pool[at..at + size]
-                }
-                Payload::Choice(all) => &all[rng.index(all.len())],
-                Payload::Number => {
-                    digits.clear();
-                    write!(digits, "{i}")?;
-                    &digits
-                }
-            };
-            let sent = self.start.elapsed().as_millis() as u64;
-            let record = NewRecord {
-                timestamp: wall_ms(),
-                key: None,
-                value: Some(value),
-                headers: &[],
-                tag: sent,
-            };
-            self.value_bytes = value.len();
-            self.producer.send(self.topic, None, &record)?;
-            if i % 64 == 0 {
-                self.take();
-            }
-            if setup.throughput > 0.0 {
-                self.throttle(i + 1, setup.throughput);
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits, while the producer works, until this many records are due.
-    fn throttle(&mut self, records: u64, throughput: f64) {
-        let due = Duration::from_secs_f64(records as f64 / throughput);
-        loop {
-            let early = due.saturating_sub(self.start.elapsed());
-            if early < Duration::from_millis(1) || signal::stopped().is_some() {
-                return;
-            }
-            self.producer.poll(early, None);
-            self.take();
-        }
-    }
-
-    fn take(&mut self) {
-        while let Some(delivery) = self.producer.delivered() {
-            let now = self.start.elapsed().as_millis() as u64;
-            if let Err(e) = &delivery.result {
-                self.failed = true;
-                // Who has closed the error output does not want to know.
-                let _ = writeln!(io::stderr(), "{} record(s): {e}", delivery.records);
-                continue;
-            }
-            // All of a kind, but for payloads of a file: their mean.
-            let bytes = self.value_bytes as u64;
-            for (sent, count) in &delivery.tags {
-                let (ms, count) = (now.saturating_sub(*sent), u64::from(*count));
-                self.all.record(ms, count, count * bytes);
-                self.window.record(ms, count, count * bytes);
-                if self.warmup > 0 && self.all.count > self.warmup {
-                    if self.steady_start.is_none() {
-                        self.steady_start = Some(Instant::now());
-                        println!("In steady state.");
-                    }
-                    self.steady.record(ms, count, count * bytes);
-                }
-            }
-            if self.window_start.elapsed() >= self.interval {
-                println!("{}", self.window.window(self.window_start.elapsed()));
-                self.window = Stats::default();
-                self.window_start = Instant::now();
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -551,24 +293,5 @@ mod tests {
         let both = format!("{base} --payload-monotonic --record-size 1");
         assert!(e(&both).contains("not allowed with argument --payload-monotonic"));
         assert!(e(&format!("{base} --record-size 0 --bootstrap-server h:1")).contains("greater"));
-    }
-
-    #[test]
-    fn lines_look_as_kafkas() {
-        let mut s = Stats::default();
-        for ms in 1..=100 {
-            s.record(ms, 1, 1_048_576);
-        }
-        let line = s.line(Duration::from_secs(2), "");
-        assert_eq!(
-            line,
-            "100 records sent, 50.000000 records/sec (50.00 MB/sec), 50.50 ms avg latency, 100.00 ms max \
-             latency, 51 ms 50th, 96 ms 95th, 100 ms 99th, 100 ms 99.9th."
-        );
-        assert_eq!(
-            s.window(Duration::from_secs(1)),
-            "100 records sent, 100.0 records/sec (100.00 MB/sec), 50.5 ms avg latency, 100.0 ms max \
-             latency."
-        );
     }
 }
