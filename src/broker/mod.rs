@@ -212,6 +212,11 @@ impl Broker {
         self.0.pending()
     }
 
+    /// Checks what must hold between two inputs.
+    pub fn invariants(&self) {
+        self.0.logs.borrow().engine.invariants();
+    }
+
     /// Counts what a connection has sent of an answer, and what it has received.
     pub fn with_traffic<T>(&self, f: impl FnOnce(&mut crate::metrics::Traffic) -> T) -> T {
         f(&mut self.0.traffic.borrow_mut())
