@@ -303,6 +303,11 @@ impl Broker {
         self.0.pending()
     }
 
+    /// Checks what must hold between two inputs.
+    pub fn invariants(&self) {
+        self.0.logs.borrow().engine.invariants();
+    }
+
     /// Asks a shard from beside the requests: the answer, or nothing where the call was given up.
     pub fn call<C: Call>(&mut self, now: Now, shard: ShardId, call: C) -> wait::Receiver<C::Reply> {
         self.0.enter(now);

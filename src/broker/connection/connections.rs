@@ -329,11 +329,6 @@ impl Connections {
         !self.ready.is_empty()
     }
 
-    /// Whether [`next_request`](Self::next_request) may have something.
-    pub fn has_requests(&self) -> bool {
-        !self.ready.is_empty()
-    }
-
     /// The next request that is to begin, of any connection. They take turns.
     pub fn next_request(&mut self) -> Option<Arrived> {
         while let Some(id) = self.ready.pop_front() {

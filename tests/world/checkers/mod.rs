@@ -1,0 +1,93 @@
+//! What must hold, one file each. They hear what clients ask and what they are told.
+
+pub mod commits;
+pub mod generations;
+pub mod records;
+pub mod topics;
+
+use std::collections::BTreeSet;
+
+/// Everything that is known of a broker from outside.
+#[derive(Default)]
+pub struct Facts {
+    pub topics: topics::Topics,
+    pub records: records::Records,
+    pub commits: commits::Commits,
+    pub generations: generations::Generations,
+    /// Producer ids that were given out: nobody gets one twice.
+    pub producer_ids: BTreeSet<i64>,
+    pub counts: Counts,
+    /// Counts all that is sent and answered, for what is before what.
+    pub moment: u64,
+}
+
+/// What happened, so that coverage can be seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub lives: u64,
+    pub requests: u64,
+    pub answers: u64,
+    pub lost: u64,
+    pub operations: u64,
+    pub faults: u64,
+    pub power_cuts: u64,
+    pub crashes: u64,
+    pub clean_ends: u64,
+    pub fatal: u64,
+    pub refused: u64,
+    pub acknowledged: u64,
+    pub read: u64,
+    pub retries: u64,
+    pub duplicates: u64,
+    pub full: u64,
+    pub storage_errors: u64,
+    pub sessions: u64,
+    pub incremental: u64,
+    pub long_polls: u64,
+    pub moved_sessions: u64,
+    pub deletes: u64,
+    pub topics: u64,
+    pub recreated: u64,
+    pub rebalances: u64,
+    pub commits: u64,
+    pub commits_fetched: u64,
+    pub clock_jumps: u64,
+    pub retained: u64,
+    pub by_time: u64,
+    pub outputs_max: u64,
+}
+
+impl Counts {
+    /// Adds those of another run.
+    pub fn add(&mut self, other: &Self) {
+        macro_rules! sum {
+            ($($name:ident)*) => { $(self.$name += other.$name;)* };
+        }
+        sum!(lives requests answers lost operations faults power_cuts crashes clean_ends fatal refused
+            acknowledged read retries duplicates full storage_errors sessions incremental long_polls
+            moved_sessions deletes topics recreated rebalances commits commits_fetched clock_jumps
+            retained by_time);
+        self.outputs_max = self.outputs_max.max(other.outputs_max);
+    }
+}
+
+impl Facts {
+    /// A moment later than all before.
+    pub fn next_moment(&mut self) -> u64 {
+        self.moment += 1;
+        self.moment
+    }
+
+    /// The process has ended: nothing that it had under way happens any more.
+    pub fn life_ended(&mut self) {
+        let moment = self.next_moment();
+        self.records.life_ended();
+        self.commits.life_ended(moment);
+        self.generations.life_ended();
+    }
+
+    /// A producer id was given out.
+    pub fn producer_id(&mut self, id: i64) {
+        assert!(self.producer_ids.insert(id), "producer id {id} is given out twice");
+    }
+}

@@ -1,0 +1,253 @@
+//! Records: what was acknowledged or read is there, at its offset, once and in its producer's order,
+//! after any crash, until it is deleted; nothing is read that was not written; ends and starts of logs
+//! only go up.
+
+use super::topics::LogKey;
+use std::collections::BTreeMap;
+
+/// Who wrote a record, where, and its number among those of its source. A source is what keeps an
+/// order: a producer id, or one connection of a producer without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uid {
+    pub source: u32,
+    pub topic: usize,
+    pub partition: i32,
+    pub number: u32,
+}
+
+impl Uid {
+    pub fn encode(self) -> u64 {
+        u64::from(self.source) << 40
+            | (self.topic as u64) << 32
+            | (self.partition as u64) << 24
+            | u64::from(self.number)
+    }
+
+    pub fn decode(bits: u64) -> Self {
+        Self {
+            source: (bits >> 40) as u32,
+            topic: (bits >> 32 & 0xff) as usize,
+            partition: (bits >> 24 & 0xff) as i32,
+            number: (bits & 0xff_ffff) as u32,
+        }
+    }
+}
+
+/// How far a log reached at some moment: later answers say no less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Floor {
+    pub end: i64,
+    pub start: i64,
+}
+
+impl Floor {
+    pub fn raise(&mut self, other: Self) {
+        self.end = self.end.max(other.end);
+        self.start = self.start.max(other.start);
+    }
+}
+
+#[derive(Default)]
+pub struct Log {
+    /// What is known to be there, by offset, with its timestamp where that is known.
+    known: BTreeMap<i64, (u64, Option<i64>)>,
+    by_source: BTreeMap<u32, BTreeMap<u32, i64>>,
+    floor: Floor,
+    /// The highest start that was asked for, and those that may still take effect; -1 is the end.
+    start_asked: i64,
+    deletions: BTreeMap<u64, i64>,
+    /// Largest timestamp that the broker has given, by offset.
+    stamps: BTreeMap<i64, i64>,
+}
+
+#[derive(Default)]
+pub struct Records {
+    logs: BTreeMap<LogKey, Log>,
+    /// Records ever sent, by topic and partition.
+    sent: BTreeMap<(usize, i32), i64>,
+    /// Numbers used, by source and partition.
+    used: BTreeMap<(u32, usize, i32), u32>,
+    next_source: u32,
+    next_deletion: u64,
+}
+
+impl Records {
+    pub fn new_source(&mut self) -> u32 {
+        self.next_source += 1;
+        self.next_source
+    }
+
+    /// Identities of records that are to be sent.
+    pub fn make(&mut self, source: u32, topic: usize, partition: i32, count: u32) -> Vec<u64> {
+        let next = self.used.entry((source, topic, partition)).or_default();
+        let numbers = *next..*next + count;
+        *next += count;
+        *self.sent.entry((topic, partition)).or_default() += i64::from(count);
+        numbers.map(|number| Uid { source, topic, partition, number }.encode()).collect()
+    }
+
+    fn sent(&self, key: LogKey) -> i64 {
+        self.sent.get(&(key.topic, key.partition)).copied().unwrap_or(0)
+    }
+
+    pub fn log(&mut self, key: LogKey) -> &mut Log {
+        self.logs.entry(key).or_default()
+    }
+
+    pub fn floor(&self, key: LogKey) -> Floor {
+        self.logs.get(&key).map(|it| it.floor).unwrap_or_default()
+    }
+
+    /// The first offset that nobody has deleted for certain, and where readers get to.
+    pub fn end(&self, key: LogKey) -> i64 {
+        self.floor(key).end
+    }
+
+    /// A batch is acknowledged at this offset.
+    pub fn acknowledged(&mut self, key: LogKey, base: i64, uids: &[u64]) {
+        assert!(base >= 0, "{key:?}: acknowledged at offset {base}");
+        for (offset, uid) in (base..).zip(uids) {
+            self.log(key).learn(key, offset, *uid, None);
+        }
+        self.end_is(key, base + uids.len() as i64, Floor::default());
+    }
+
+    /// A record was read.
+    pub fn read(&mut self, key: LogKey, offset: i64, uid: u64, timestamp: i64) {
+        let Uid { source, topic, partition, number } = Uid::decode(uid);
+        assert_eq!(
+            (topic, partition),
+            (key.topic, key.partition),
+            "{key:?}: offset {offset} has a record of another partition: {:?}",
+            Uid::decode(uid)
+        );
+        let used = self.used.get(&(source, topic, partition)).copied().unwrap_or(0);
+        assert!(number < used, "{key:?}: offset {offset} has what nobody wrote: {uid:x}");
+        self.log(key).learn(key, offset, uid, Some(timestamp));
+    }
+
+    /// An answer says that the log ends there, for readers. It was asked when it reached `floor`.
+    pub fn end_is(&mut self, key: LogKey, end: i64, floor: Floor) {
+        let sent = self.sent(key);
+        assert!(
+            end >= floor.end,
+            "{key:?}: ends at {end} for readers, and ended at {} before that was asked",
+            floor.end
+        );
+        assert!(end <= sent, "{key:?}: ends at {end}, and only {sent} records were ever sent");
+        let log = self.log(key);
+        log.floor.end = log.floor.end.max(end);
+    }
+
+    /// Where a log may start at most.
+    pub fn start_max(&self, key: LogKey) -> i64 {
+        let Some(log) = self.logs.get(&key) else { return 0 };
+        let asked = |it: &i64| if *it < 0 { self.sent(key) } else { *it };
+        log.deletions.values().map(asked).max().unwrap_or(0).max(log.start_asked)
+    }
+
+    /// An answer says that the log starts there. It was asked when it reached `floor`.
+    pub fn start_is(&mut self, key: LogKey, start: i64, floor: Floor, retained: bool) {
+        assert!(
+            start >= floor.start,
+            "{key:?}: starts at {start}, and started at {} before that was asked",
+            floor.start
+        );
+        let max = self.start_max(key);
+        assert!(
+            !retained || start <= max,
+            "{key:?}: starts at {start}, and {max} is the highest start that was asked for"
+        );
+    }
+
+    /// Records of one age or older may go: an answer says the log starts at `start`.
+    pub fn check_age(&self, key: LogKey, start: i64, oldest_ms: i64) {
+        let Some(log) = self.logs.get(&key) else { return };
+        let max = self.start_max(key);
+        for (offset, (_, timestamp)) in log.known.range(max..start) {
+            let young = timestamp.is_some_and(|it| it > oldest_ms);
+            assert!(!young, "{key:?}: retention took offset {offset} of {timestamp:?}");
+        }
+    }
+
+    /// A deletion of records is sent; its number.
+    pub fn deleting(&mut self, key: LogKey, offset: i64) -> u64 {
+        self.next_deletion += 1;
+        let number = self.next_deletion;
+        self.log(key).deletions.insert(number, offset);
+        number
+    }
+
+    /// It is done.
+    pub fn deleted(&mut self, key: LogKey, number: u64, low_watermark: i64) {
+        let log = self.log(key);
+        let asked = log.deletions.remove(&number);
+        if let Some(asked) = asked.filter(|it| *it >= 0) {
+            assert!(low_watermark >= asked, "{key:?}: deleted up to {low_watermark}, not {asked}");
+        }
+        log.start_asked = log.start_asked.max(low_watermark);
+        log.floor.start = log.floor.start.max(low_watermark);
+    }
+
+    /// It did nothing.
+    pub fn not_deleted(&mut self, key: LogKey, number: u64) {
+        self.log(key).deletions.remove(&number);
+    }
+
+    /// The broker has stamped the records from `base` on, while its clock only went forward.
+    pub fn stamped(&mut self, key: LogKey, offset: i64, timestamp: i64) {
+        let log = self.log(key);
+        let before = log.stamps.range(..offset).next_back();
+        let after = log.stamps.range(offset + 1..).next();
+        assert!(
+            before.is_none_or(|it| *it.1 <= timestamp) && after.is_none_or(|it| *it.1 >= timestamp),
+            "{key:?}: offset {offset} is stamped {timestamp}, between {before:?} and {after:?}"
+        );
+        log.stamps.insert(offset, timestamp);
+    }
+
+    /// The broker's clock was set: stamps before and after say nothing of each other.
+    pub fn clock_set(&mut self) {
+        self.logs.values_mut().for_each(|log| log.stamps.clear());
+    }
+
+    pub fn life_ended(&mut self) {
+        let keys: Vec<LogKey> = self.logs.keys().copied().collect();
+        for key in keys {
+            let max = self.start_max(key);
+            let log = self.log(key);
+            log.start_asked = max;
+            log.deletions.clear();
+            log.stamps.clear();
+        }
+    }
+}
+
+impl Log {
+    fn learn(&mut self, key: LogKey, offset: i64, uid: u64, timestamp: Option<i64>) {
+        let known = self.known.entry(offset).or_insert((uid, timestamp));
+        assert_eq!(
+            known.0,
+            uid,
+            "{key:?}: offset {offset} had {:?} and has {:?}",
+            Uid::decode(known.0),
+            Uid::decode(uid)
+        );
+        known.1 = known.1.or(timestamp);
+        let Uid { source, number, .. } = Uid::decode(uid);
+        let numbers = self.by_source.entry(source).or_default();
+        let before = numbers.insert(number, offset);
+        assert!(
+            before.is_none_or(|it| it == offset),
+            "{key:?}: record {number} of source {source} stands at {before:?} and at {offset}"
+        );
+        let earlier = numbers.range(..number).next_back();
+        let later = numbers.range(number + 1..).next();
+        assert!(
+            earlier.is_none_or(|it| *it.1 < offset) && later.is_none_or(|it| *it.1 > offset),
+            "{key:?}: record {number} of source {source} at {offset} is between {earlier:?} and \
+             {later:?}"
+        );
+        self.floor.end = self.floor.end.max(offset + 1);
+    }
+}

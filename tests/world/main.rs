@@ -1,0 +1,119 @@
+//! Whole brokers, from Kafka's bytes to the disk's blocks, in a world that a seed determines.
+//!
+//! `KLAMM_WORLD_SEEDS=n` runs that many, `KLAMM_WORLD_FROM=s` starts there, `KLAMM_WORLD_SEED=x`
+//! replays one and prints its trace, `KLAMM_WORLD_THREADS=n` divides them.
+
+mod checkers;
+mod client;
+mod connection;
+mod plan;
+mod process;
+mod roles;
+mod world;
+
+use checkers::Counts;
+use klamm::storage::sim_disk::{Fault, OpKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use world::World;
+
+/// Seeds in the test command.
+const SEEDS: u64 = 200;
+
+fn variable(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
+}
+
+fn set_fault(world: &mut World) {
+    let kinds =
+        [None, Some(OpKind::Write), Some(OpKind::Sync), Some(OpKind::SyncDir), Some(OpKind::Read)];
+    let kind = kinds[world.rng.index(kinds.len())];
+    let prefix = if kind == Some(OpKind::Read) { "topics/" } else { "" };
+    let (skip, count) = (world.rng.below(400), world.rng.between(1, 5));
+    world.disk.set_fault(Some(Fault { kind, prefix: prefix.to_owned(), skip, count }));
+}
+
+/// Runs a seed to its end, which is where it panics if the broker did wrong.
+fn run(seed: u64) -> (u64, Counts) {
+    let mut world = World::new(seed, variable("KLAMM_WORLD_SEED").is_some());
+    for _ in 0..world.plan.lives {
+        let cuts = if world.rng.chance(30) { world.rng.between(1, 3) } else { 0 };
+        world.open(cuts);
+        if world.rng.chance(40) {
+            let fuel = world.rng.below(1500);
+            world.disk.set_fuel(Some(fuel));
+        }
+        if world.plan.faulty {
+            world.faulty = true;
+            set_fault(&mut world);
+        }
+        let steps = world.rng.between(200, 3000);
+        world.run(steps);
+        if !world.over() && world.rng.chance(50) {
+            world.settle();
+        }
+        let clean = !world.over() && world.rng.chance(40) && world.stop();
+        if !clean {
+            let power = world.rng.chance(70);
+            world.crash(power);
+        } else if world.rng.chance(50) {
+            world.disk.power_cut();
+            world.disk.restart();
+        }
+    }
+    world.faulty = false;
+    world.disk.set_fault(None);
+    world.open(0);
+    world.settle();
+    assert!(world.stop(), "a stop with nothing in its way");
+    world.facts.counts.operations = world.disk.ops();
+    world.facts.counts.faults = world.disk.faults_hit();
+    (world.trace(), world.facts.counts)
+}
+
+#[test]
+fn a_broker_keeps_its_promises() {
+    if let Some(seed) = variable("KLAMM_WORLD_SEED") {
+        println!("{:#?}", run(seed));
+        return;
+    }
+    let seeds = variable("KLAMM_WORLD_SEEDS").unwrap_or(SEEDS);
+    let from = variable("KLAMM_WORLD_FROM").unwrap_or(0);
+    let threads = variable("KLAMM_WORLD_THREADS")
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u64));
+    let next = AtomicU64::new(from);
+    let failures = Mutex::new(Vec::new());
+    let totals = Mutex::new(Counts::default());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    let enough = failures.lock().expect("no panic holds it").len() >= 10;
+                    if seed >= from + seeds || enough {
+                        break;
+                    }
+                    match catch_unwind(AssertUnwindSafe(|| run(seed))) {
+                        Ok((_, counts)) => totals.lock().expect("no panic holds it").add(&counts),
+                        Err(_) => {
+                            eprintln!("seed {seed} failed: KLAMM_WORLD_SEED={seed} replays it");
+                            failures.lock().expect("no panic holds it").push(seed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    println!("{seeds} seeds: {:#?}", totals.into_inner().expect("no panic holds it"));
+    let failures = failures.into_inner().expect("no panic holds it");
+    assert!(failures.is_empty(), "failing seeds: {failures:?}");
+}
+
+#[test]
+fn the_same_seed_leaves_the_same_trace() {
+    for seed in 0..8 {
+        assert_eq!(run(seed), run(seed), "seed {seed}");
+    }
+}

@@ -1,0 +1,90 @@
+//! What a seed's run is made of: topics, clients, faults.
+
+use crate::checkers::Facts;
+use crate::client::Client;
+use crate::process::broker_settings;
+use crate::roles::admin::Admin;
+use crate::roles::consumer::Consumer;
+use crate::roles::producer::Producer;
+use klamm::storage::sim_disk::Rng;
+use std::collections::BTreeMap;
+
+/// The disk where it is not full.
+const AMPLE: u64 = 1 << 40;
+
+pub struct Plan {
+    pub settings: BTreeMap<String, String>,
+    pub faulty: bool,
+    /// The disk is small, and others fill it now and then.
+    pub fills_up: bool,
+    pub short_memory: bool,
+    pub capacity: u64,
+    pub lives: u64,
+    seed: u64,
+}
+
+impl Plan {
+    pub fn new(seed: u64, rng: &mut Rng) -> Self {
+        let fills_up = seed % 6 == 4;
+        Self {
+            settings: broker_settings(rng.between(1, 4)),
+            faulty: seed % 5 == 3,
+            fills_up,
+            short_memory: seed % 7 == 2,
+            capacity: if fills_up { 64 << 20 } else { AMPLE },
+            lives: rng.between(2, 4),
+            seed,
+        }
+    }
+
+    /// Settings of a topic, and what follows from them for what is checked.
+    fn topic(rng: &mut Rng, facts: &mut Facts, topic: usize) -> Vec<(&'static str, String)> {
+        let mut settings = vec![("file.delete.delay.ms", [0, 1000][rng.index(2)].to_string())];
+        let it = &mut facts.topics.0[topic];
+        if rng.chance(50) {
+            settings.push(("segment.ms", rng.between(100, 5000).to_string()));
+        }
+        match rng.below(10) {
+            0 => {
+                it.retention_ms = Some(3000);
+                settings.push(("retention.ms", "3000".to_owned()));
+            }
+            1 => {
+                it.retention_bytes = true;
+                settings.push(("retention.bytes", "20000".to_owned()));
+            }
+            _ => settings.push(("retention.ms", "-1".to_owned())),
+        }
+        if rng.chance(25) {
+            it.log_append_time = true;
+            settings.push(("message.timestamp.type", "LogAppendTime".to_owned()));
+        }
+        settings
+    }
+
+    pub fn clients(&self, rng: &mut Rng, facts: &mut Facts) -> Vec<Client> {
+        let mut clients: Vec<Client> = Vec::new();
+        let admins = rng.between(1, 2) as usize;
+        let mut owned = vec![Vec::new(); admins];
+        let mut settings = vec![Vec::new(); admins];
+        for number in 0..rng.between(2, 4) as usize {
+            let topic = facts.topics.add(&format!("t{number}"), number > 0 && self.seed % 2 == 0);
+            owned[number % admins].push(topic);
+            settings[number % admins].push(Self::topic(rng, facts, topic));
+        }
+        for (number, (owned, settings)) in owned.into_iter().zip(settings).enumerate() {
+            let deletes = rng.chance(50);
+            clients.push(Client::new(Box::new(Admin::new(number, owned, settings, deletes))));
+        }
+        for number in 0..rng.between(1, 3) as usize {
+            let idempotent = rng.chance(60);
+            let acks = if idempotent { -1 } else { [-1, 0, 1][rng.index(3)] };
+            clients.push(Client::new(Box::new(Producer::new(number, idempotent, acks))));
+        }
+        for number in 0..rng.between(1, 3) as usize {
+            let (sessions, again) = (rng.chance(60), rng.chance(30));
+            clients.push(Client::new(Box::new(Consumer::new(number, sessions, again))));
+        }
+        clients
+    }
+}

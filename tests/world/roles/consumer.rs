@@ -1,0 +1,353 @@
+//! Consumers that read all there is, with fetch sessions or without, and check each record.
+
+use super::producer::value_of;
+use super::{EARLIEST, list_offsets, offset_listed, start_is};
+use crate::checkers::Facts;
+use crate::checkers::records::Floor;
+use crate::checkers::topics::{LogKey, Stamp};
+use crate::client::{Asked, Cx, Link, Role, Wanted};
+use klamm::client::Reply;
+use klamm::types::ErrorCode;
+use klamm::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic, ForgottenTopic};
+use klamm::wire::kafka::fetch_response::PartitionData;
+use klamm::wire::records::{DECOMPRESSED_BYTES_MAX, batches, records};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where it reads one log.
+#[derive(Clone, Copy, Debug)]
+struct Position {
+    stamp: Stamp,
+    /// The next offset; none where the start is not known yet.
+    offset: Option<i64>,
+    asking: bool,
+}
+
+/// A fetch session as the client remembers it.
+#[derive(Debug, Default)]
+struct Session {
+    id: i32,
+    epoch: i32,
+    /// What the broker knows.
+    parts: BTreeMap<LogKey, (i64, i32)>,
+    /// In which life it began.
+    life: u64,
+    /// On which shard it was used last.
+    shard: usize,
+}
+
+pub struct Consumer {
+    number: usize,
+    with_sessions: bool,
+    positions: BTreeMap<LogKey, Position>,
+    session: Option<Session>,
+    fetching: bool,
+    /// Reads from the start again, now and then.
+    again: bool,
+}
+
+impl Consumer {
+    pub fn new(number: usize, with_sessions: bool, again: bool) -> Self {
+        Self {
+            number,
+            with_sessions,
+            positions: BTreeMap::new(),
+            session: None,
+            fetching: false,
+            again,
+        }
+    }
+
+    /// Follows the topics that there are.
+    fn follow(&mut self, facts: &Facts) {
+        self.positions.retain(|_, it| facts.topics.holds(it.stamp));
+        for key in facts.topics.logs() {
+            let stamp = facts.topics.stamp(key.topic);
+            self.positions.entry(key).or_insert(Position { stamp, offset: None, asking: false });
+        }
+    }
+
+    fn has_more(&self, facts: &Facts) -> bool {
+        let behind = |key: LogKey| {
+            let at = self.positions.get(&key).and_then(|it| it.offset);
+            at.is_none_or(|at| at < facts.records.end(key))
+        };
+        facts.topics.logs().into_iter().any(behind)
+    }
+
+    fn fetch(&mut self, cx: &mut Cx<'_>, link: &mut Link) {
+        let max_wait = [0, 0, 20, 500, 5000][cx.rng.index(5)];
+        let min_bytes = [0, 1, 1, 1000, 100_000][cx.rng.index(5)];
+        let part_max = [1 << 20, 1 << 20, 4096, 300][cx.rng.index(4)];
+        let max_bytes = [50 << 20, 50 << 20, 20_000][cx.rng.index(3)];
+        let known: BTreeMap<LogKey, i64> =
+            self.positions.iter().filter_map(|(key, it)| Some((*key, it.offset?))).collect();
+        if known.is_empty() {
+            return;
+        }
+        if max_wait > 0 {
+            cx.facts.counts.long_polls += 1;
+        }
+        // What a request without a session, or the first of one, says: all of it.
+        let mut named: BTreeMap<LogKey, (i64, i32)> =
+            known.iter().map(|(key, offset)| (*key, (*offset, part_max))).collect();
+        let mut forgotten: Vec<LogKey> = Vec::new();
+        let (mut id, mut epoch) = (0, -1);
+        if self.with_sessions {
+            match &mut self.session {
+                None => (id, epoch) = (0, 0),
+                Some(session) => {
+                    (id, epoch) = (session.id, session.epoch);
+                    if session.shard != link.at.0 {
+                        cx.facts.counts.moved_sessions += 1;
+                        session.shard = link.at.0;
+                    }
+                    forgotten.extend(session.parts.keys().filter(|key| !known.contains_key(key)));
+                    session.parts.retain(|key, _| known.contains_key(key));
+                    named.retain(|key, (offset, _)| {
+                        session.parts.get(key).is_none_or(|(told, _)| told != offset)
+                    });
+                    session.parts.extend(named.iter().map(|(key, it)| (*key, *it)));
+                    cx.facts.counts.incremental += 1;
+                }
+            }
+        }
+        let topics = &cx.facts.topics;
+        let name = |key: &LogKey| topics.0[key.topic].name.as_str();
+        let mut by_topic: BTreeMap<&str, Vec<FetchPartition>> = BTreeMap::new();
+        for (key, (offset, max)) in &named {
+            by_topic.entry(name(key)).or_default().push(FetchPartition {
+                partition: key.partition,
+                current_leader_epoch: -1,
+                fetch_offset: *offset,
+                last_fetched_epoch: -1,
+                log_start_offset: -1,
+                partition_max_bytes: *max,
+                ..FetchPartition::default()
+            });
+        }
+        // The topic may be there again under its name: then it is not forgotten, but fetched anew.
+        let mut forget: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+        for key in &forgotten {
+            let again =
+                known.keys().any(|it| (it.topic, it.partition) == (key.topic, key.partition));
+            if !again {
+                forget.entry(name(key)).or_default().push(key.partition);
+            }
+        }
+        let request = FetchRequest {
+            replica_id: -1,
+            max_wait_ms: max_wait,
+            min_bytes,
+            max_bytes,
+            isolation_level: cx.rng.below(2) as i8,
+            session_id: id,
+            session_epoch: epoch,
+            topics: by_topic
+                .into_iter()
+                .map(|(topic, partitions)| FetchTopic {
+                    topic,
+                    partitions,
+                    ..FetchTopic::default()
+                })
+                .collect(),
+            forgotten_topics_data: forget
+                .into_iter()
+                .map(|(topic, partitions)| ForgottenTopic {
+                    topic,
+                    partitions,
+                    ..ForgottenTopic::default()
+                })
+                .collect(),
+            ..FetchRequest::default()
+        };
+        let parts = known.iter().map(|(key, offset)| Wanted {
+            key: *key,
+            stamp: topics.stamp(key.topic),
+            offset: *offset,
+            floor: cx.facts.records.floor(*key),
+            max_bytes: part_max,
+        });
+        let asked = Asked::Fetch { parts: parts.collect(), session: (id, epoch) };
+        link.send(cx, &request, asked);
+        self.fetching = true;
+        if epoch == 0 {
+            let parts = named;
+            let shard = link.at.0;
+            self.session = Some(Session { id: 0, epoch: 0, parts, life: cx.life, shard });
+        }
+    }
+
+    fn fetched(&mut self, cx: &mut Cx<'_>, link: &mut Link, parts: &[Wanted], reply: &Reply) {
+        self.fetching = false;
+        let response = reply.read::<FetchRequest<'_>>().expect("an answer");
+        match ErrorCode(response.error_code) {
+            ErrorCode::NONE => {}
+            error @ (ErrorCode::FETCH_SESSION_ID_NOT_FOUND
+            | ErrorCode::INVALID_FETCH_SESSION_EPOCH) => {
+                let session = self.session.take().expect("an error of its session");
+                assert!(session.id != 0 && session.life < cx.life, "a session is gone: {error}");
+                return;
+            }
+            error => panic!("fetch: {error}"),
+        }
+        if let Some(session) = &mut self.session {
+            if session.id == 0 {
+                session.id = response.session_id;
+                cx.facts.counts.sessions += 1;
+                if session.id == 0 {
+                    self.session = None;
+                }
+            } else {
+                assert_eq!(session.id, response.session_id, "another session answers");
+            }
+        }
+        if let Some(session) = &mut self.session {
+            session.epoch = if session.epoch == i32::MAX { 1 } else { session.epoch + 1 };
+        }
+        let mut told: BTreeSet<LogKey> = BTreeSet::new();
+        for topic in &response.responses {
+            for data in &topic.partitions {
+                let found = parts.iter().find(|it| {
+                    cx.facts.topics.0[it.key.topic].name == topic.topic
+                        && it.key.partition == data.partition_index
+                });
+                let Some(wanted) = found else { continue };
+                told.insert(wanted.key);
+                if cx.facts.topics.holds(wanted.stamp) {
+                    self.take(cx, link, wanted, data);
+                }
+            }
+        }
+        if self.session.is_none() {
+            let missing = parts.iter().find(|it| !told.contains(&it.key));
+            assert!(missing.is_none(), "an answer without a session leaves out {missing:?}");
+        }
+    }
+
+    /// Takes what an answer says of one partition.
+    fn take(
+        &mut self,
+        cx: &mut Cx<'_>,
+        link: &mut Link,
+        wanted: &Wanted,
+        data: &PartitionData<'_>,
+    ) {
+        let key = wanted.key;
+        let floor = link.floor(key, wanted.floor);
+        let Some(position) = self.positions.get_mut(&key) else { return };
+        match ErrorCode(data.error_code) {
+            ErrorCode::NONE => {}
+            ErrorCode::KAFKA_STORAGE_ERROR => {
+                cx.facts.counts.storage_errors += 1;
+                return;
+            }
+            ErrorCode::OFFSET_OUT_OF_RANGE => {
+                let max = cx.facts.records.start_max(key);
+                let deletes = !cx.facts.topics.retains_all(key.topic);
+                assert!(
+                    deletes || wanted.offset < max,
+                    "{key:?}: {} is out of range",
+                    wanted.offset
+                );
+                position.offset = None;
+                return;
+            }
+            error => panic!("{key:?}: fetch: {error}"),
+        }
+        cx.facts.records.end_is(key, data.high_watermark, floor);
+        start_is(cx, key, data.log_start_offset, Floor { end: 0, ..floor });
+        link.raise(key, Floor { end: data.high_watermark, start: 0 });
+        let mut next = wanted.offset;
+        for (header, batch) in batches(data.records.unwrap_or_default()) {
+            for record in &records(batch, DECOMPRESSED_BYTES_MAX).expect("a batch that was checked")
+            {
+                let record = record.expect("a record");
+                // A batch comes whole, also where it begins earlier.
+                if record.offset < wanted.offset {
+                    continue;
+                }
+                assert_eq!(record.offset, next, "{key:?}: a gap, read from {}", wanted.offset);
+                next += 1;
+                let value = record.value.expect("a value");
+                let uid = u64::from_be_bytes(value[..8].try_into().expect("an identity"));
+                assert!(value == value_of(uid, value.len() - 8), "{key:?}: {next}: other bytes");
+                cx.facts.records.read(key, record.offset, uid, record.timestamp);
+                cx.facts.counts.read += 1;
+            }
+            if cx.facts.topics.0[key.topic].log_append_time {
+                cx.facts.records.stamped(key, header.base_offset, header.max_timestamp);
+            }
+        }
+        assert!(
+            next <= data.high_watermark,
+            "{key:?}: read up to {next}, beyond {}",
+            data.high_watermark
+        );
+        position.offset = Some(next);
+    }
+}
+
+impl Role for Consumer {
+    fn act(&mut self, cx: &mut Cx<'_>, link: &mut Link) {
+        self.follow(cx.facts);
+        if self.again && !cx.calm && !self.fetching && cx.rng.chance(3) {
+            self.positions.values_mut().for_each(|it| it.offset = None);
+        }
+        let unknown: Vec<LogKey> = self
+            .positions
+            .iter()
+            .filter(|(_, it)| it.offset.is_none() && !it.asking)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in unknown {
+            if link.sent.len() < 6 {
+                list_offsets(cx, link, key, EARLIEST);
+                self.positions.get_mut(&key).expect("it was just found").asking = true;
+            }
+        }
+        if !self.fetching && (!cx.calm || self.has_more(cx.facts)) {
+            self.fetch(cx, link);
+        }
+    }
+
+    fn answered(&mut self, cx: &mut Cx<'_>, link: &mut Link, asked: Asked, reply: Option<&Reply>) {
+        let reply = reply.expect("an answer");
+        match &asked {
+            Asked::Fetch { parts, .. } => self.fetched(cx, link, parts, reply),
+            Asked::ListOffsets { key, .. } => {
+                let offset = offset_listed(cx, link, &asked, reply);
+                if let Some(it) = self.positions.get_mut(key) {
+                    it.asking = false;
+                    it.offset = it.offset.or(offset);
+                }
+            }
+            _ => unreachable!("a consumer asks nothing else"),
+        }
+    }
+
+    fn lost(&mut self, _: &mut Cx<'_>, asked: Asked) {
+        match asked {
+            Asked::Fetch { .. } => {
+                // Nobody knows whether the broker has counted it.
+                self.fetching = false;
+                self.session = None;
+            }
+            Asked::ListOffsets { key, .. } => {
+                if let Some(it) = self.positions.get_mut(&key) {
+                    it.asking = false;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn disconnected(&mut self, _: &mut Cx<'_>) {}
+
+    fn is_done(&self, facts: &Facts) -> bool {
+        !self.has_more(facts)
+    }
+
+    fn name(&self) -> String {
+        format!("consumer-{}", self.number)
+    }
+}

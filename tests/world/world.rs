@@ -1,0 +1,498 @@
+//! Brokers, clients, a disk and clocks: what happens next is chosen by the seed.
+
+use crate::checkers::Facts;
+use crate::client::{Client, Cx};
+use crate::plan::Plan;
+use crate::process::{self, Process, Sizes, Volume};
+use klamm::broker::{ConnectionId, Input, Phase};
+use klamm::storage::sim_disk::{Rng, SimDisk};
+use klamm::types::Now;
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// When nothing fails any more, every request is answered and every consumer has read everything
+/// after so much time at most, ms.
+const PATIENCE_MS: i64 = 120_000;
+/// Steps without time passing, at most: whoever goes on for ever shows up here.
+const STEPS_MAX: u64 = 2_000_000;
+
+/// What may happen next.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Deliver(usize, usize),
+    Complete,
+    Turn(usize),
+    Continue(usize),
+    Timeout(usize),
+    Begin((usize, ConnectionId)),
+    Answer((usize, ConnectionId)),
+    Closed((usize, ConnectionId)),
+    Act(usize),
+    Connect(usize),
+}
+
+pub struct World {
+    pub rng: Rng,
+    pub disk: SimDisk,
+    pub facts: Facts,
+    pub clients: Vec<Client>,
+    pub process: Option<Process>,
+    pub plan: Plan,
+    pub life: u64,
+    /// Operations are made to fail.
+    pub faulty: bool,
+    now: Now,
+    volume: Rc<Cell<Volume>>,
+    trace: u64,
+    told: bool,
+    calm: bool,
+}
+
+impl World {
+    pub fn new(seed: u64, told: bool) -> Self {
+        let mut rng = Rng::new(seed);
+        let disk = SimDisk::new(rng.bits());
+        if told {
+            disk.keep_log();
+        }
+        let mut facts = Facts::default();
+        let plan = Plan::new(seed, &mut rng);
+        let clients = plan.clients(&mut rng, &mut facts);
+        let total = plan.capacity;
+        Self {
+            rng,
+            disk,
+            facts,
+            clients,
+            process: None,
+            plan,
+            life: 0,
+            faulty: false,
+            now: Now { wall_ms: 1_700_000_000_000, monotonic_ms: 0 },
+            volume: Rc::new(Cell::new(Volume { total, others: 0, reserve: 0 })),
+            trace: 0,
+            told,
+            calm: false,
+        }
+    }
+
+    /// Adds to the trace.
+    fn note(&mut self, hash: u64, line: impl FnOnce() -> String) {
+        self.trace = (self.trace.rotate_left(5) ^ hash).wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 1;
+        if self.told {
+            for line in self.disk.take_log() {
+                println!("    {line}");
+            }
+            println!("{} {}", self.now.monotonic_ms, line());
+        }
+    }
+
+    /// A hash of all that happened.
+    pub fn trace(&self) -> u64 {
+        self.trace ^ self.disk.trace_hash()
+    }
+
+    fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("a life")
+    }
+
+    // ---- Lives ----
+
+    /// Opens, whatever it takes: up to `cuts` attempts lose power on the way.
+    pub fn open(&mut self, mut cuts: u64) {
+        self.life += 1;
+        self.facts.counts.lives += 1;
+        for attempt in 0.. {
+            assert!(attempt < 50, "does not open");
+            let sizes = Sizes::random(&mut self.rng);
+            if cuts > 0 {
+                cuts -= 1;
+                let most = [8, 40, 200][self.rng.index(3)];
+                self.disk.set_fuel(Some(self.rng.below(most)));
+            }
+            let life = self.life;
+            self.note(1, || format!("---- life {life}: {sizes:?}"));
+            let (disk, settings) = (self.disk.clone(), self.plan.settings.clone());
+            let volume = self.volume.clone();
+            match process::open(&disk, &sizes, &settings, volume, self.now, &mut self.rng) {
+                Ok(process) => {
+                    self.process = Some(process);
+                    break;
+                }
+                Err(_) if self.disk.is_off() => {
+                    self.facts.counts.power_cuts += 1;
+                    self.disk.restart();
+                }
+                Err(_) if self.faulty && self.disk.faults_hit() > 0 => self.disk.process_crash(),
+                Err(e) => panic!("does not open: {e}"),
+            }
+        }
+        self.disk.set_fuel(None);
+        self.calm = false;
+        // A process counts its time from its own start; the simulator goes on counting.
+    }
+
+    /// The power is off, or the process has ended itself.
+    pub fn over(&self) -> bool {
+        self.disk.is_off() || self.process.as_ref().is_none_or(|it| it.fatal.is_some())
+    }
+
+    /// Ends the life in the middle of whatever goes on.
+    pub fn crash(&mut self, power: bool) {
+        self.note(2, || format!("---- crash, power: {power}"));
+        let process = self.process.take();
+        if let Some(process) = &process {
+            let outputs = process.outputs_max as u64;
+            self.facts.counts.outputs_max = self.facts.counts.outputs_max.max(outputs);
+            if let Some((_, why)) = &process.fatal {
+                assert!(self.faulty, "the broker gives up: {why}");
+                self.facts.counts.fatal += 1;
+            }
+        }
+        drop(process);
+        for client in 0..self.clients.len() {
+            self.disconnect(client);
+        }
+        if power || self.disk.is_off() {
+            self.facts.counts.power_cuts += 1;
+            self.disk.power_cut();
+        } else {
+            self.facts.counts.crashes += 1;
+            self.disk.process_crash();
+        }
+        self.disk.restart();
+        self.facts.life_ended();
+    }
+
+    /// Ends the life as a signal does. False where the disk did not let it.
+    pub fn stop(&mut self) -> bool {
+        self.note(3, || "---- a clean stop".to_owned());
+        let now = self.now;
+        self.process().begin_end(now);
+        let until = now.monotonic_ms + PATIENCE_MS;
+        while !self.over() {
+            let now = self.now;
+            if self.process().advance_end(now) {
+                break;
+            }
+            assert!(self.now.monotonic_ms < until, "the stop does not end");
+            self.step();
+        }
+        if self.over() {
+            return false;
+        }
+        let now = self.now;
+        let panics = self.process().panics(now);
+        assert_eq!(panics, 0, "panics were caught");
+        let marked = self.process().mark_clean();
+        self.note(4, || format!("---- ended: {marked:?}"));
+        if marked.is_err() {
+            return false;
+        }
+        self.facts.counts.clean_ends += 1;
+        let outputs = self.process().outputs_max as u64;
+        self.facts.counts.outputs_max = self.facts.counts.outputs_max.max(outputs);
+        self.process = None;
+        for client in 0..self.clients.len() {
+            self.disconnect(client);
+        }
+        self.facts.life_ended();
+        true
+    }
+
+    /// Lets everything end that was begun, and consumers read to the end; everything must be answered
+    /// in time.
+    pub fn settle(&mut self) {
+        self.note(5, || "---- calm".to_owned());
+        self.disk.set_fault(None);
+        self.disk.set_fuel(None);
+        self.set_others(0);
+        self.calm = true;
+        let until = self.now.monotonic_ms + PATIENCE_MS;
+        let mut steps = 0;
+        while !self.over() && !self.is_settled() {
+            if self.now.monotonic_ms >= until || steps > STEPS_MAX {
+                let waiting: Vec<String> =
+                    self.clients.iter().filter_map(|it| it.waits(&self.facts)).collect();
+                panic!("never at rest: {waiting:#?}");
+            }
+            self.step();
+            steps += 1;
+        }
+        self.calm = false;
+    }
+
+    fn is_settled(&self) -> bool {
+        self.clients.iter().all(|it| {
+            it.role.is_done(&self.facts)
+                && it.link.as_ref().is_none_or(|link| link.sent.iter().all(|sent| !sent.answered))
+        })
+    }
+
+    // ---- Steps ----
+
+    /// Runs a number of steps, as long as the life lasts.
+    pub fn run(&mut self, steps: u64) {
+        for _ in 0..steps {
+            if self.over() {
+                return;
+            }
+            self.meddle();
+            self.step();
+        }
+    }
+
+    /// What the world does to clients and clocks, now and then.
+    fn meddle(&mut self) {
+        match self.rng.below(4000) {
+            0..=9 => {
+                let client = self.rng.index(self.clients.len());
+                self.disconnect(client);
+            }
+            10..=15 => {
+                let ms = self.rng.between(1, 30_000) as i64;
+                let back = self.rng.chance(50);
+                self.now.wall_ms += if back { -ms } else { ms };
+                self.facts.records.clock_set();
+                self.facts.counts.clock_jumps += 1;
+                self.note(ms as u64, || format!("the clock jumps by {ms} ms, back: {back}"));
+            }
+            16..=19 if self.plan.fills_up => {
+                let total = self.volume.get().total;
+                let others = if self.rng.chance(50) { 0 } else { self.rng.below(total) };
+                self.set_others(others);
+            }
+            20..=25 if self.plan.short_memory => {
+                let budget = self.process().budget.clone();
+                let limit = budget.limit();
+                let ms = self.rng.between(1, 3);
+                // Others of the process hold it for a while.
+                let _ = (limit, ms);
+            }
+            _ => {}
+        }
+    }
+
+    fn set_others(&mut self, others: u64) {
+        let mut volume = self.volume.get();
+        volume.others = others;
+        self.volume.set(volume);
+        self.disk.set_capacity(volume.total.saturating_sub(others + volume.reserve));
+        self.note(others, || format!("others have {others} bytes of the disk"));
+    }
+
+    fn enabled(&self) -> Vec<Event> {
+        let process = self.process.as_ref().expect("a life");
+        let mut events = Vec::with_capacity(32);
+        for ((from, to), way) in &process.ways {
+            if !way.is_empty() {
+                events.extend([Event::Deliver(*from, *to); 3]);
+            }
+        }
+        let flights = self.disk.in_flight();
+        events.extend(std::iter::repeat_n(Event::Complete, flights.min(4)));
+        for (shard, broker) in process.brokers.iter().enumerate() {
+            if broker.has_work() {
+                events.extend([Event::Continue(shard); 3]);
+            }
+            if broker.wants_turn() {
+                events.extend([Event::Turn(shard); 2]);
+            }
+            if broker.next_deadline() <= self.now.monotonic_ms && broker.phase() != Phase::Closed {
+                events.push(Event::Timeout(shard));
+            }
+        }
+        for (at, connection) in &process.connections {
+            if connection.can_begin() {
+                events.extend([Event::Begin(*at); 2]);
+            }
+            if connection.has_answer() && !connection.left {
+                events.extend([Event::Answer(*at); 3]);
+            }
+            if connection.left && !connection.told {
+                events.push(Event::Closed(*at));
+            }
+        }
+        let serving = process.brokers.iter().all(|it| it.phase() == Phase::Serving);
+        for (number, client) in self.clients.iter().enumerate() {
+            match &client.link {
+                None if serving && self.may_connect(number) => events.push(Event::Connect(number)),
+                Some(link)
+                    if serving
+                        && link.ready
+                        && link.sent.len() < 10
+                        && client.role.wake_ms() <= self.now.monotonic_ms
+                        && (!self.calm || link.sent.is_empty()) =>
+                {
+                    let wants = !self.calm || !client.role.is_done(&self.facts);
+                    events.extend(wants.then_some(Event::Act(number)));
+                }
+                _ => {}
+            }
+        }
+        events
+    }
+
+    /// Whatever an earlier connection of this client has begun has ended.
+    fn may_connect(&self, client: usize) -> bool {
+        let process = self.process.as_ref().expect("a life");
+        !process.connections.values().any(|it| it.client == client)
+    }
+
+    /// One thing happens, or time passes.
+    pub fn step(&mut self) {
+        let events = self.enabled();
+        let acts = |it: &Event| matches!(it, Event::Act(_));
+        // Clients do not act all the time: now and then, or when nothing else goes on.
+        let patient = events.iter().all(acts) && self.rng.chance(60);
+        if events.is_empty() || patient || self.rng.chance(4) {
+            self.pass_time(events.iter().all(acts));
+            return;
+        }
+        let event = events[self.rng.index(events.len())];
+        let now = self.now;
+        self.note(event.hash(), || format!("{event:?}"));
+        match event {
+            Event::Deliver(from, to) => self.process().deliver(now, from, to),
+            Event::Complete => {
+                let mut rng = self.rng.clone();
+                self.process().complete(now, &mut rng);
+                self.rng = rng;
+            }
+            Event::Turn(shard) => self.process().handle(shard, now, Input::Turn),
+            Event::Continue(shard) => self.process().handle(shard, now, Input::Continue),
+            Event::Timeout(shard) => self.process().handle(shard, now, Input::Timeout),
+            Event::Begin(at) => self.process().begin(now, at),
+            Event::Closed(at) => self.process().closed(now, at),
+            Event::Answer(at) => self.answer(at),
+            Event::Act(client) => self.act(client),
+            Event::Connect(client) => {
+                let shards = self.process().shards();
+                let shard = self.rng.index(shards);
+                let at = self.process().connect(client, shard);
+                self.clients[client].connect(at, now.monotonic_ms);
+                self.flush(client);
+            }
+        }
+        self.take_refused();
+        if self.rng.chance(2) && self.process.as_ref().is_some_and(|it| it.fatal.is_none()) {
+            self.process().brokers.iter().for_each(klamm::broker::Broker::invariants);
+        }
+    }
+
+    /// Time passes: up to the next moment that somebody waits for where nothing else can happen, a
+    /// little otherwise.
+    fn pass_time(&mut self, idle: bool) {
+        let process = self.process.as_ref().expect("a life");
+        let mut next = i64::MAX;
+        for broker in process.brokers.iter().filter(|it| it.phase() != Phase::Closed) {
+            next = next.min(broker.next_deadline());
+        }
+        for client in &self.clients {
+            if client.link.as_ref().is_some_and(|it| it.ready) {
+                next = next.min(client.role.wake_ms());
+            }
+        }
+        let left = next.saturating_sub(self.now.monotonic_ms).max(1);
+        let ms = if idle && !self.rng.chance(30) {
+            left.min(20_000)
+        } else {
+            left.min(self.rng.between(1, 5) as i64)
+        };
+        self.now.monotonic_ms += ms;
+        self.now.wall_ms += ms;
+        self.note(ms as u64, || format!("{ms} ms pass"));
+    }
+
+    // ---- Clients ----
+
+    fn with_client<T>(
+        &mut self,
+        number: usize,
+        f: impl FnOnce(&mut Client, &mut Cx<'_>) -> T,
+    ) -> T {
+        let mut cx = Cx {
+            rng: &mut self.rng,
+            now: self.now,
+            facts: &mut self.facts,
+            calm: self.calm,
+            life: self.life,
+        };
+        f(&mut self.clients[number], &mut cx)
+    }
+
+    /// What a client has sent arrives.
+    fn flush(&mut self, number: usize) {
+        let Some(link) = &mut self.clients[number].link else { return };
+        let (at, frames) = (link.at, std::mem::take(&mut link.out));
+        self.facts.counts.requests += frames.len() as u64;
+        if let Some(process) = &mut self.process {
+            process.arrived(at, frames);
+        }
+    }
+
+    fn act(&mut self, number: usize) {
+        self.with_client(number, |client, cx| client.act(cx));
+        self.flush(number);
+    }
+
+    fn answer(&mut self, at: (usize, ConnectionId)) {
+        let Some(connection) = self.process().connections.get_mut(&at) else { return };
+        let (client, frame) = (connection.client, connection.take_answer());
+        if let Some(frame) = frame {
+            self.note(u64::from(crc32c::crc32c(&frame)), || format!("to client {client}"));
+            self.with_client(client, |client, cx| client.receive(cx, &frame));
+            self.flush(client);
+        }
+    }
+
+    /// A client leaves: what it has sent may still begin.
+    fn disconnect(&mut self, number: usize) {
+        let Some(link) = &self.clients[number].link else { return };
+        let at = link.at;
+        self.note(number as u64, || format!("client {number} leaves"));
+        let drops = self.rng.chance(50);
+        if let Some(it) = self.process.as_mut().and_then(|it| it.connections.get_mut(&at)) {
+            it.left = true;
+            if drops {
+                it.drop_waiting();
+            }
+        }
+        self.with_client(number, |client, cx| client.disconnect(cx));
+    }
+
+    /// Connections that the broker has closed.
+    fn take_refused(&mut self) {
+        let Some(process) = &mut self.process else { return };
+        for (at, why) in std::mem::take(&mut process.refused) {
+            let full = why.contains("wants no answer failed");
+            assert!(full, "a connection is refused: {why}");
+            self.facts.counts.refused += 1;
+            let client = self
+                .clients
+                .iter()
+                .position(|it| it.link.as_ref().is_some_and(|link| link.at == at));
+            if let Some(client) = client {
+                self.note(client as u64, || format!("client {client} is refused: {why}"));
+                self.with_client(client, |client, cx| client.disconnect(cx));
+            }
+        }
+    }
+}
+
+impl Event {
+    fn hash(self) -> u64 {
+        match self {
+            Self::Deliver(from, to) => 16 + (from as u64) * 4 + to as u64,
+            Self::Complete => 2,
+            Self::Turn(shard) => 64 + shard as u64,
+            Self::Continue(shard) => 80 + shard as u64,
+            Self::Timeout(shard) => 96 + shard as u64,
+            Self::Begin((shard, id)) => 1 << 32 | id.0 << 4 | shard as u64,
+            Self::Answer((shard, id)) => 2 << 32 | id.0 << 4 | shard as u64,
+            Self::Closed((shard, id)) => 3 << 32 | id.0 << 4 | shard as u64,
+            Self::Act(client) => 4 << 32 | client as u64,
+            Self::Connect(client) => 5 << 32 | client as u64,
+        }
+    }
+}
