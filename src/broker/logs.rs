@@ -7,14 +7,14 @@ use crate::broker::api::data::{
     TrimRequest, Trimmed,
 };
 use crate::broker::api::delete_records::new_start;
-use crate::controller::{Image, Topic};
+use crate::controller::{Image, Topic, TopicChange};
 use crate::replica::{Append as Accepted, Partition, ProducerMemory};
 use crate::storage::engine::{Append, Engine, Event, Moments, Slot};
 use crate::storage::log::LogConfig;
 use crate::storage::reads::{ColdRead, Read, ReadError};
 use crate::types::{ErrorCode, Now, TopicConfig, TopicId, TopicPartition};
 use slab::Slab;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// What is to be told when the borrow of [`Logs`] is over.
@@ -100,8 +100,8 @@ pub struct Logs {
     waiter_keys: HashMap<(usize, u64), usize>,
     /// Appends for which there is no room now, in order.
     deferred: VecDeque<Deferred>,
-    /// Logs of deleted topics that are not gone yet.
-    dropping: HashSet<TopicPartition>,
+    /// Deleted topics, and how many of their logs are not gone yet.
+    dropping: HashMap<TopicId, usize>,
     /// What idempotent producers take.
     producers: ProducerMemory,
     /// Where the look for silent producers goes on: the partition's place, and the producer's id.
@@ -144,7 +144,7 @@ impl Logs {
             waiters: Slab::new(),
             waiter_keys: HashMap::new(),
             deferred: VecDeque::new(),
-            dropping: HashSet::new(),
+            dropping: HashMap::new(),
             producers,
             next_producer: (0, 0),
             shard,
@@ -154,45 +154,51 @@ impl Logs {
 
     /// Opens what is new in `image`, drops what is gone, and takes over settings.
     pub fn apply(&mut self, before: &Image, image: &Image, now_ms: i64, out: &mut Outbox) {
-        for topic in image.topics() {
-            let old = before.topic_by_id(topic.id);
-            if old.is_some_and(|old| Arc::ptr_eq(old, topic)) && before.index > 0 {
+        for change in image.changes_since(before) {
+            match change {
+                TopicChange::There(topic) => self.open_topic(topic, image, now_ms),
+                TopicChange::Gone(topic) => self.drop_topic(topic, out),
+            }
+        }
+        for id in image.deleting() {
+            if (!before.is_deleting(id) || before.index == 0) && !self.dropping.contains_key(&id) {
+                out.notices.push((0, Notice::Dropped(id)));
+            }
+        }
+    }
+
+    /// Opens the partitions of a topic that are new here, and takes over settings of the others.
+    fn open_topic(&mut self, topic: &Arc<Topic>, image: &Image, now_ms: i64) {
+        for (number, state) in topic.partitions.iter().enumerate() {
+            let tp = TopicPartition { topic: topic.id, partition: number as i32 };
+            if tp.shard(self.shards) != self.shard || state.leader != image.node_id {
                 continue;
             }
-            for (number, state) in topic.partitions.iter().enumerate() {
-                let tp = TopicPartition { topic: topic.id, partition: number as i32 };
-                if tp.shard(self.shards) != self.shard || state.leader != image.node_id {
-                    continue;
+            match self.find(tp) {
+                None => {
+                    let config = log_config(&topic.config);
+                    let slot = self.engine.create(tp, &config, now_ms);
+                    let core = Partition::new(state.leader_epoch);
+                    place(&mut self.parts, slot, Part::new(tp, core, topic));
                 }
-                match self.find(tp) {
-                    None => {
-                        let config = log_config(&topic.config);
-                        let slot = self.engine.create(tp, &config, now_ms);
-                        let core = Partition::new(state.leader_epoch);
-                        place(&mut self.parts, slot, Part::new(tp, core, topic));
-                    }
-                    Some(slot) => {
-                        self.engine.configure(slot, &log_config(&topic.config));
-                        self.part(slot).config = topic.config.clone();
-                    }
+                Some(slot) => {
+                    self.engine.configure(slot, &log_config(&topic.config));
+                    self.part(slot).config = topic.config.clone();
                 }
             }
         }
-        // A topic that goes is among the deleted ones until every shard has dropped it.
-        let goes = |id| before.index == 0 || !before.is_deleting(id);
-        let logs = if image.deleting().any(goes) { self.engine.logs() } else { Vec::new() };
-        let gone: Vec<(Slot, TopicPartition)> = logs
-            .into_iter()
-            .filter(|(slot, tp)| {
-                image.topic_by_id(tp.topic).is_none()
-                    && self.parts.get(slot.index()).is_some_and(Option::is_some)
-            })
-            .collect();
-        for (slot, tp) in gone {
+    }
+
+    /// Drops the partitions of a deleted topic. It is among the deleted ones until every shard has
+    /// told that nothing of it is left.
+    fn drop_topic(&mut self, topic: &Topic, out: &mut Outbox) {
+        for partition in 0..topic.partitions.len() as i32 {
+            let tp = TopicPartition { topic: topic.id, partition };
+            let Some(slot) = self.find(tp) else { continue };
             let token = self.tasks.insert(Task::Drop) as u64;
             self.engine.drop_log(slot, token);
-            self.dropping.insert(tp);
-            let part = self.parts[slot.index()].take().expect("filtered");
+            *self.dropping.entry(topic.id).or_default() += 1;
+            let part = self.parts[slot.index()].take().expect("found");
             self.producers.give(part.core.producers().len());
             // They ask again, and hear that the topic is gone.
             for key in part.waiters {
@@ -201,17 +207,6 @@ impl Logs {
             for (_, key) in part.duplicates {
                 self.appended(key, out);
             }
-        }
-        for id in image.deleting() {
-            if !before.is_deleting(id) || before.index == 0 {
-                self.report_dropped(id, out);
-            }
-        }
-    }
-
-    fn report_dropped(&self, id: TopicId, out: &mut Outbox) {
-        if !self.dropping.iter().any(|tp| tp.topic == id) {
-            out.notices.push((0, Notice::Dropped(id)));
         }
     }
 
@@ -411,8 +406,13 @@ impl Logs {
                 }
             }
             Event::Dropped { tp } => {
-                self.dropping.remove(&tp);
-                self.report_dropped(tp.topic, out);
+                if let Some(left) = self.dropping.get_mut(&tp.topic) {
+                    *left -= 1;
+                    if *left == 0 {
+                        self.dropping.remove(&tp.topic);
+                        out.notices.push((0, Notice::Dropped(tp.topic)));
+                    }
+                }
             }
             Event::Fatal { message } => out.fatal = Some(message),
         }

@@ -2,6 +2,7 @@
 
 use super::record::{NewPartition, Record, Settings};
 use crate::types::{BrokerConfigs, TopicConfig, TopicId};
+use imbl::ordmap::DiffItem;
 use imbl::{OrdMap, OrdSet};
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -60,6 +61,15 @@ pub struct Topic {
     pub overrides: Arc<BTreeMap<String, String>>,
     /// The effective configuration on this broker: its own settings, then the broker's.
     pub config: Arc<TopicConfig>,
+}
+
+/// How a topic differs from that of an earlier image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum TopicChange<'a> {
+    /// It is new, or not as it was.
+    There(&'a Arc<Topic>),
+    /// It was deleted.
+    Gone(&'a Arc<Topic>),
 }
 
 /// The metadata at one point of the log: immutable where it is shared, and cheap to copy, because
@@ -128,6 +138,17 @@ impl Image {
     /// All topics, by name.
     pub fn topics(&self) -> impl ExactSizeIterator<Item = &Arc<Topic>> {
         self.topics.values()
+    }
+
+    /// How topics differ from those of an earlier image, by id. What both have in common is skipped:
+    /// the cost is that of the changes.
+    pub fn changes_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = TopicChange<'a>> {
+        before.ids.diff(&self.ids).map(|it| match it {
+            DiffItem::Add(_, topic) | DiffItem::Update { new: (_, topic), .. } => {
+                TopicChange::There(topic)
+            }
+            DiffItem::Remove(_, topic) => TopicChange::Gone(topic),
+        })
     }
 
     /// The topics from this name on.

@@ -23,6 +23,6 @@ mod store;
 mod tests;
 
 pub use self::core::{Controller, MetaError, OpenOptions, Persist, ProducerIdBlock, Ticket};
-pub use image::{Broker, Image, Partition, Topic};
+pub use image::{Broker, Image, Partition, Topic, TopicChange};
 pub use look::look;
 pub use record::{NewPartition, Record};
