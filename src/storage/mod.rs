@@ -51,8 +51,9 @@ pub mod inspect;
 pub mod io;
 pub mod journal;
 pub mod log;
+mod logs;
+mod outgoing;
 pub mod plan;
-mod prepare;
 pub mod reads;
 pub mod recovery;
 mod removal;
@@ -63,6 +64,7 @@ pub mod segment;
 pub mod sim_disk;
 pub mod space;
 mod truncation;
+mod writer;
 
 #[cfg(test)]
 mod engine_tests;

@@ -1,7 +1,7 @@
 //! Reading a log: pending frames and cached chunks at once, cold segments by a read of the disk.
 
 use super::buffer::{ALIGN, align_up};
-use super::cache::Chunk;
+use super::cache::{Cache, Chunk};
 use super::engine::{Engine, Slot};
 use super::frame::{self, Step};
 use super::index::Index;
@@ -73,9 +73,10 @@ enum What {
     Frames { start: u64, pos: u64, len: usize },
 }
 
-/// Cold reads under way.
-#[derive(Debug, Default)]
-pub struct Reads {
+/// What is in memory of segments, and cold reads under way.
+#[derive(Debug)]
+pub(super) struct Reads {
+    cache: Cache,
     tickets: BTreeMap<u64, Context>,
     next_ticket: u64,
     /// Frames that were longer than the read: log, position, bytes needed from there.
@@ -83,10 +84,56 @@ pub struct Reads {
 }
 
 impl Reads {
-    /// Results of reads of this log that are still to come are void.
+    /// None under way, with up to `cache_limit` bytes of verified chunks.
+    pub fn new(cache_limit: usize) -> Self {
+        Self {
+            cache: Cache::new(cache_limit),
+            tickets: BTreeMap::new(),
+            next_ticket: 0,
+            longer: BTreeMap::new(),
+        }
+    }
+
+    /// Forgets all of a log: results of reads that are still to come are void.
     pub fn forget(&mut self, slot: Slot) {
+        self.cache.forget(slot, i64::MAX, i64::MIN);
+        self.forget_reads(slot);
+    }
+
+    /// Forgets what reaches `offset` or beyond, and the results of reads that are still to come.
+    pub fn forget_from(&mut self, slot: Slot, offset: i64) {
+        self.cache.forget(slot, i64::MIN, offset);
+        self.forget_reads(slot);
+    }
+
+    /// Forgets chunks that lie below `offset`.
+    pub fn forget_below(&mut self, slot: Slot, offset: i64) {
+        self.cache.forget(slot, offset, i64::MAX);
+    }
+
+    fn forget_reads(&mut self, slot: Slot) {
         self.tickets.retain(|_, c| c.slot != slot);
         self.longer.retain(|(s, _), _| *s != slot);
+    }
+
+    /// Takes a chunk that was just written.
+    pub fn keep(&mut self, slot: Slot, first: i64, chunk: Chunk) {
+        self.cache.insert(slot, first, chunk);
+    }
+
+    /// The chunk in memory that holds `offset`.
+    pub fn chunk_with(&mut self, slot: Slot, offset: i64) -> Option<&Chunk> {
+        self.cache.floor(slot, offset).filter(|chunk| chunk.next > offset)
+    }
+
+    /// Bytes of memory that chunks keep.
+    pub fn cache_bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
+    /// Gives half of the chunks' memory back.
+    pub fn shrink_by_half(&mut self) {
+        self.cache.shrink(self.cache.bytes() / 2);
     }
 
     fn ticket(&mut self, context: Context) -> u64 {
@@ -108,7 +155,7 @@ impl Engine {
         max_bytes: usize,
         at_least_one: bool,
     ) -> Result<Read, ReadError> {
-        let log = self.log(slot);
+        let log = self.logs.log(slot);
         if from < log.start || from > log.end {
             return Err(ReadError::OutOfRange);
         }
@@ -116,7 +163,7 @@ impl Engine {
         let mut out = Slices::default();
         while !out.full && at < upto && at < placed_end {
             let want = Want { from: at, upto, max_bytes, at_least_one };
-            let chunk = self.cache.floor(slot, at).filter(|c| c.next > at);
+            let chunk = self.reads.chunk_with(slot, at);
             let Some(chunk) = chunk else {
                 if out.bytes > 0 {
                     break;
@@ -129,7 +176,7 @@ impl Engine {
         }
         if at >= placed_end {
             let want = Want { from: at, upto, max_bytes, at_least_one };
-            let log = self.log(slot);
+            let log = self.logs.log(slot);
             let first = log.pending.partition_point(|p| p.last < at);
             for pending in log.pending.iter().skip(first) {
                 if out.full {
@@ -144,7 +191,7 @@ impl Engine {
 
     /// The read of the disk that brings `at` closer.
     pub(super) fn cold(&mut self, slot: Slot, at: i64) -> Result<ColdRead, ReadError> {
-        let log = self.logs[slot.index()].as_ref().expect("the slot is open");
+        let log = self.logs.log(slot);
         let found = log.segments.partition_point(|s| s.meta.next <= at);
         let Some(segment) = log.segments.get(found) else {
             return Err(ReadError::Storage(format!("no segment holds offset {at}")));
@@ -163,7 +210,7 @@ impl Engine {
         }
         let mut start = segment.position_of(at);
         let mut len = RANDOM_READ;
-        if let Some(chunk) = self.cache.floor(slot, at)
+        if let Some(chunk) = self.reads.cache.floor(slot, at)
             && chunk.segment == meta.base
             && chunk.end() > start
         {
@@ -198,7 +245,7 @@ impl Engine {
     pub fn filled(&mut self, ticket: u64, result: io::Result<Bytes>) -> Result<(), ReadError> {
         let Some(context) = self.reads.tickets.remove(&ticket) else { return Ok(()) };
         let slot = context.slot;
-        let Some(log) = self.logs[slot.index()].as_mut() else { return Ok(()) };
+        let Some(log) = self.logs.get_mut(slot) else { return Ok(()) };
         let tp = log.tp;
         let interval = log.config.index_interval_bytes;
         let segment = log
@@ -265,20 +312,20 @@ impl Engine {
         };
         self.reads.longer.remove(&(slot, start));
         let chunk = Chunk::new(context.segment, start, next, bytes.slice(skip..end), bytes.len());
-        self.cache.insert(slot, first, chunk);
+        self.reads.cache.insert(slot, first, chunk);
         Ok(())
     }
 
     /// A read that makes [`Engine::offset_hint_for_time`] sharper; `None` where nothing does.
     pub fn index_for_time(&mut self, slot: Slot, timestamp: i64) -> Option<ColdRead> {
-        let log = self.log(slot);
+        let log = self.logs.log(slot);
         let found = log.segments.iter().position(|s| s.meta.max_timestamp >= timestamp)?;
         self.whole_index(slot, found)
     }
 
     /// A read of a segment's index, if it is not in memory.
     pub(super) fn whole_index(&mut self, slot: Slot, segment: usize) -> Option<ColdRead> {
-        let log = self.log(slot);
+        let log = self.logs.log(slot);
         let segment = &log.segments[segment];
         let len = segment.whole_index_to_load()?;
         let (segment_base, generation) = (segment.meta.base, segment.meta.generation);
@@ -291,7 +338,7 @@ impl Engine {
     /// An offset from which reading on finds the first record with a timestamp (ms) at or above
     /// this one; the log end where there is none.
     pub fn offset_hint_for_time(&self, slot: Slot, timestamp: i64) -> i64 {
-        let log = self.log(slot);
+        let log = self.logs.log(slot);
         let placed = log.segments.iter().find(|s| s.meta.max_timestamp >= timestamp);
         let hint = if let Some(segment) = placed {
             segment.offset_before_time(timestamp)
@@ -303,9 +350,10 @@ impl Engine {
     }
 
     /// The largest timestamp (ms) at or above the log start and below `upto`, and an offset from
-    /// which reading on finds it. After a deletion of records the timestamp may be one of a record that is gone.
+    /// which reading on finds it. After a deletion of records the timestamp may be one of a record
+    /// that is gone.
     pub fn max_timestamp(&self, slot: Slot, upto: i64) -> Option<(i64, i64)> {
-        let log = self.log(slot);
+        let log = self.logs.log(slot);
         let placed = log.segments.iter().filter(|s| s.meta.max_timestamp >= 0);
         let placed = placed.map(|s| (s.meta.max_timestamp, s.meta.max_timestamp_base));
         let pending = log

@@ -1,20 +1,23 @@
 //! Giving up what is not needed any more: pending frames and segments below the log start, dropped
 //! logs, and their files when their time has come.
 
-use super::engine::{Engine, Event, Purpose, Slot};
+use super::engine::{Engine, Event, Slot};
 use super::io::{FilePath, Op};
+use super::log::Log;
+use super::outgoing::{Outgoing, Purpose};
 use super::segment::{self, Segment};
 use crate::types::TopicPartition;
+use std::collections::BTreeMap;
 
 /// When a file that could not be removed is tried again.
 const TRY_AGAIN_MS: i64 = 10_000;
 
 /// Files that go when their time has come.
 #[derive(Debug)]
-pub(super) struct Removal {
+struct Removal {
     due_ms: i64,
     files: Vec<FilePath>,
-    /// Of which log, by [`Log::id`](super::log::Log::id): another one may have its name by now.
+    /// Of which log, by [`Log::id`]: another one may have its name by now.
     log: u64,
     tp: TopicPartition,
     /// With them goes the last that was left of its log.
@@ -35,127 +38,119 @@ enum Stage {
     Unlinks,
     /// Without this a power cut could bring files back that nothing knows any more.
     SyncsDir,
-    Gone,
 }
 
-impl Engine {
-    /// Gives up what lies below the log start. Called when that is durable.
-    pub(super) fn trim(&mut self, now_ms: i64, slot: Slot, tp: TopicPartition) {
-        let Some(log) = self.logs[slot.index()].as_mut().filter(|l| l.tp == tp) else { return };
-        let before = log.pending_bytes;
-        let gone = log.trim();
-        let (freed, start) = (before - log.pending_bytes, log.durable_start);
-        let (id, delay) = (log.id, log.config.file_delete_delay_ms);
-        self.pending_bytes -= freed as u64;
-        if !gone.is_empty() {
-            self.cache.forget(slot, start, i64::MAX);
-            self.remove_segments(id, tp, gone, Some(now_ms + delay));
-        }
+/// When files may go.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum When {
+    /// At this time, ms.
+    At(i64),
+    /// When so many rounds have finished.
+    AfterRounds(u64),
+}
+
+/// All removals that are not finished.
+#[derive(Debug, Default)]
+pub(super) struct Removals {
+    waiting: BTreeMap<usize, Removal>,
+    last_number: usize,
+    failures: u64,
+}
+
+impl Removals {
+    /// Whether every file is gone, durably.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
-    /// Lets go of a dropped log when its entry is durable and no round holds on to it.
-    pub(super) fn finish_drop(&mut self, now_ms: i64, slot: Slot) {
-        let log = self.log(slot);
-        if !log.drop_durable || log.busy {
-            return;
-        }
-        let log = self.logs[slot.index()].take().expect("the slot is open");
-        self.free.push(slot.index() as u32);
-        self.pending_bytes -= log.pending_bytes as u64;
-        self.cache.forget(slot, i64::MAX, i64::MIN);
-        self.reads.forget(slot);
-        let mut files = files_of(log.tp, &log.segments);
-        // What waited for its time goes along. What a checkpoint was to forget first, too: the
-        // durable `Drop` says more than a checkpoint.
-        for removal in self.removals.iter_mut().filter(|r| r.log == log.id && !r.whole) {
-            files.append(&mut removal.files);
-            (removal.due_ms, removal.held_for) = (now_ms, 0);
-        }
-        let due_ms =
-            if files.is_empty() { now_ms } else { now_ms + log.config.file_delete_delay_ms };
-        self.removals.push(Removal {
-            due_ms,
-            files,
-            log: log.id,
-            tp: log.tp,
-            whole: true,
-            outstanding: 0,
-            failed: false,
-            sync: false,
-            stage: Stage::Waits,
-            held_for: 0,
-        });
-        self.start_removals(now_ms);
+    /// Operations that failed so far.
+    pub fn failures(&self) -> u64 {
+        self.failures
     }
 
-    pub(super) fn remove_segments(
-        &mut self,
-        log: u64,
-        tp: TopicPartition,
-        segments: Vec<Segment>,
-        due_ms: Option<i64>,
-    ) {
+    /// Takes segments of a log whose files are to go.
+    pub fn add(&mut self, log: u64, tp: TopicPartition, segments: &[Segment], when: When) {
         if segments.is_empty() {
             return;
         }
-        // What a truncation voids goes when a checkpoint that was begun after it is durable.
-        let next_round = self.stats.rounds + 1 + u64::from(self.round.is_some());
-        self.removals.push(Removal {
-            due_ms: due_ms.unwrap_or(0),
-            files: files_of(tp, &segments),
-            log,
-            tp,
-            whole: false,
-            outstanding: 0,
-            failed: false,
-            sync: false,
-            stage: Stage::Waits,
-            held_for: if due_ms.is_some() { 0 } else { next_round },
-        });
+        let (due_ms, held_for) = match when {
+            When::At(due_ms) => (due_ms, 0),
+            When::AfterRounds(rounds) => (0, rounds),
+        };
+        let files = files_of(tp, segments);
+        self.insert(Removal { held_for, ..Removal::new(log, tp, files, due_ms) });
     }
 
-    pub(super) fn start_removals(&mut self, now_ms: i64) {
-        let mut i = 0;
-        while i < self.removals.len() {
-            if self.may_remove(&self.removals[i], now_ms) {
-                self.start_removal(i);
+    /// Takes all that is left of a log that was dropped durably.
+    pub fn add_whole(&mut self, log: &Log, now_ms: i64) {
+        let mut files = files_of(log.tp, &log.segments);
+        // What waited for its time goes along. What a checkpoint was to forget first, too: the
+        // durable `Drop` says more than a checkpoint.
+        for removal in self.waiting.values_mut().filter(|r| r.log == log.id && !r.whole) {
+            files.append(&mut removal.files);
+            (removal.due_ms, removal.held_for) = (now_ms, 0);
+        }
+        let delay = if files.is_empty() { 0 } else { log.config.file_delete_delay_ms };
+        let removal = Removal::new(log.id, log.tp, files, now_ms + delay);
+        self.insert(Removal { whole: true, ..removal });
+    }
+
+    fn insert(&mut self, removal: Removal) {
+        self.last_number += 1;
+        self.waiting.insert(self.last_number, removal);
+    }
+
+    /// Begins those whose time has come, after `rounds` rounds.
+    pub fn start(
+        &mut self,
+        now_ms: i64,
+        rounds: u64,
+        stopping: bool,
+        out: &mut Outgoing,
+        events: &mut Vec<Event>,
+    ) {
+        let due = |r: &Removal| {
+            r.stage == Stage::Waits && r.held_for <= rounds && (r.due_ms <= now_ms || stopping)
+        };
+        let numbers: Vec<_> =
+            self.waiting.iter().filter(|(_, r)| due(r)).map(|(number, _)| *number).collect();
+        for number in numbers {
+            // The last of a log goes after everything else of it: then nothing is left.
+            let removal = &self.waiting[&number];
+            let of_its_log = |r: &Removal| r.log == removal.log && !r.whole;
+            if removal.whole && self.waiting.values().any(of_its_log) {
+                continue;
             }
-            i += 1;
+            let removal = self.waiting.get_mut(&number).expect("just listed");
+            let files = std::mem::take(&mut removal.files);
+            removal.outstanding = files.len();
+            // Where there are no files there is nothing to sync.
+            let nothing = files.is_empty() && !removal.sync;
+            removal.stage = if nothing { Stage::SyncsDir } else { Stage::Unlinks };
+            if files.is_empty() {
+                self.go_on(number, out, events);
+            }
+            for path in files {
+                out.submit(Purpose::Removal(number, path.clone()), Op::Unlink { path });
+            }
         }
     }
 
-    fn may_remove(&self, removal: &Removal, now_ms: i64) -> bool {
-        // The last of a log goes after everything else of it: then nothing is left.
-        let others = |r: &Removal| r.log == removal.log && !r.whole && r.stage != Stage::Gone;
-        removal.stage == Stage::Waits
-            && removal.held_for <= self.stats.rounds
-            && (removal.due_ms <= now_ms || self.shutting_down)
-            && !(removal.whole && self.removals.iter().any(others))
-    }
-
-    fn start_removal(&mut self, index: usize) {
-        let removal = &mut self.removals[index];
-        let files = std::mem::take(&mut removal.files);
-        removal.outstanding = files.len();
-        // Where there are no files there is nothing to sync.
-        let nothing = files.is_empty() && !removal.sync;
-        removal.stage = if nothing { Stage::SyncsDir } else { Stage::Unlinks };
-        if files.is_empty() {
-            self.removal_goes_on(index);
-        }
-        for path in files {
-            self.submit(Purpose::Unlink(index, path.clone()), Op::Unlink { path });
-        }
-    }
-
-    /// Takes in that one of its operations ended. A file that could not be removed is tried again
-    /// later; in a stop it is left to the sweep of a start.
-    pub(super) fn removal_step(&mut self, now_ms: i64, index: usize, path: FilePath, done: bool) {
-        let stopping = self.shutting_down;
-        let removal = &mut self.removals[index];
+    /// Takes in that an operation of a removal ended, well or not. A file that could not be removed
+    /// is tried again later; in a stop it is left to the sweep of a start.
+    pub fn step(
+        &mut self,
+        now_ms: i64,
+        number: usize,
+        done: Result<FilePath, FilePath>,
+        stopping: bool,
+        out: &mut Outgoing,
+        events: &mut Vec<Event>,
+    ) {
+        let removal = self.waiting.get_mut(&number).expect("it waits for this operation");
         removal.outstanding -= 1;
-        if !done {
-            self.stats.failed_removals += 1;
+        if let Err(path) = done {
+            self.failures += 1;
             removal.failed = true;
             if removal.stage == Stage::Unlinks {
                 removal.files.push(path);
@@ -166,43 +161,76 @@ impl Engine {
         }
         if removal.failed && !stopping {
             removal.failed = false;
+            removal.sync = true;
             removal.stage = Stage::Waits;
             removal.due_ms = now_ms + TRY_AGAIN_MS;
-            removal.sync = true;
             return;
         }
-        self.removal_goes_on(index);
+        self.go_on(number, out, events);
     }
 
-    fn removal_goes_on(&mut self, index: usize) {
-        let removal = &mut self.removals[index];
+    fn go_on(&mut self, number: usize, out: &mut Outgoing, events: &mut Vec<Event>) {
+        let removal = self.waiting.get_mut(&number).expect("it is under way");
         if removal.stage == Stage::Unlinks {
             removal.stage = Stage::SyncsDir;
             removal.outstanding = 1;
             let path = segment::dir_of(removal.tp);
-            self.submit(Purpose::Unlink(index, path.clone()), Op::SyncDir { path });
+            out.submit(Purpose::Removal(number, path.clone()), Op::SyncDir { path });
             return;
         }
-        removal.stage = Stage::Gone;
+        let removal = self.waiting.remove(&number).expect("it is under way");
         if removal.whole {
-            let tp = removal.tp;
-            self.events.push(Event::Dropped { tp });
-        }
-        // Indexes name removals in flight, so finished ones go from the back only.
-        while self.removals.last().is_some_and(Removal::is_gone) {
-            self.removals.pop();
+            events.push(Event::Dropped { tp: removal.tp });
         }
     }
 }
 
 impl Removal {
-    /// Its files are gone, durably.
-    pub fn is_gone(&self) -> bool {
-        self.stage == Stage::Gone
+    fn new(log: u64, tp: TopicPartition, files: Vec<FilePath>, due_ms: i64) -> Self {
+        Self {
+            due_ms,
+            files,
+            log,
+            tp,
+            whole: false,
+            outstanding: 0,
+            failed: false,
+            sync: false,
+            stage: Stage::Waits,
+            held_for: 0,
+        }
     }
 }
 
 /// The index file may be there from before a crash though nothing knows of it.
 fn files_of(tp: TopicPartition, segments: &[Segment]) -> Vec<FilePath> {
     segments.iter().flat_map(|s| [s.path(tp), s.index_path(tp)]).collect()
+}
+
+impl Engine {
+    /// Gives up what lies below the log start. Called when that is durable.
+    pub(super) fn trim(&mut self, now_ms: i64, slot: Slot, tp: TopicPartition) {
+        let Some(log) = self.logs.get_mut(slot).filter(|l| l.tp == tp) else { return };
+        let before = log.pending_bytes;
+        let gone = log.trim();
+        let (freed, start) = (before - log.pending_bytes, log.durable_start);
+        let (id, due_ms) = (log.id, now_ms + log.config.file_delete_delay_ms);
+        self.logs.uncount_pending(freed);
+        if !gone.is_empty() {
+            self.reads.forget_below(slot, start);
+            self.removals.add(id, tp, &gone, When::At(due_ms));
+        }
+    }
+
+    /// Lets go of a dropped log when its entry is durable and no round holds on to it.
+    pub(super) fn finish_drop(&mut self, now_ms: i64, slot: Slot) {
+        let log = self.logs.log(slot);
+        if !log.drop_durable || log.busy {
+            return;
+        }
+        let log = self.logs.remove(slot);
+        self.reads.forget(slot);
+        self.removals.add_whole(&log, now_ms);
+        self.start_removals(now_ms);
+    }
 }

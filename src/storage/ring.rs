@@ -43,6 +43,13 @@ const SYNC_HALF: u64 = 1 << 63;
 
 const _: () = assert!(DEPTH as usize * 2 <= IN_FLIGHT_MAX);
 
+/// Descriptors that are kept apart for files, as placeholders while there are fewer files open: so
+/// connections that take all that are left do not stop a journal file or a segment from being made.
+const KEPT_APART: usize = 64;
+/// How often an open that found no descriptor is tried again, each after [`RETRY_AFTER`].
+const RETRIES: u8 = 50;
+static RETRY_AFTER: types::Timespec = types::Timespec::new().nsec(100_000_000);
+
 /// Who asked for an operation; comes back with its completion. Ids need be unique per asker only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asker {
@@ -79,10 +86,17 @@ enum Work {
     /// Creates, and keeps the descriptor.
     Create {
         path: FilePath,
+        retries: u8,
     },
     /// Opens for those that wait in [`Ring::opening`].
     Open {
         path: FilePath,
+        flags: i32,
+        retries: u8,
+    },
+    /// Opens when some time has passed.
+    Later {
+        open: Box<Work>,
     },
 }
 
@@ -124,6 +138,13 @@ impl Descriptors {
             self.open.retain(|_, &mut (_, used)| used >= oldest_kept);
         }
     }
+
+    /// Closes the least recently used one that nothing works on. False where there is none.
+    fn close_one(&mut self) -> bool {
+        let unused = self.open.iter().filter(|(_, (file, _))| Rc::strong_count(file) == 1);
+        let oldest = unused.min_by_key(|(_, (_, used))| *used).map(|(path, _)| path.clone());
+        oldest.is_some_and(|path| self.open.remove(&path).is_some())
+    }
 }
 
 /// A shard's io_uring for files, and its descriptors.
@@ -133,6 +154,8 @@ pub struct Ring {
     root_fd: OwnedFd,
     budget: Arc<Budget>,
     files: Descriptors,
+    /// Placeholders; see [`KEPT_APART`].
+    spare: Vec<OwnedFd>,
     opening: HashMap<FilePath, Vec<(Asker, Submission)>>,
     table: Slab<InFlight>,
     /// Entries that the kernel has or will get.
@@ -147,18 +170,31 @@ impl Ring {
     /// charged to `budget`.
     pub fn new(root: &Path, descriptors: usize, budget: Arc<Budget>) -> io::Result<Self> {
         let uring = IoUring::builder().setup_cqsize(IN_FLIGHT_MAX as u32).build(DEPTH)?;
-        Ok(Self {
+        let mut ring = Self {
             uring,
             root: root.to_path_buf(),
             root_fd: File::open(root)?.into(),
             budget,
             files: Descriptors { open: HashMap::new(), limit: descriptors.max(8), clock: 0 },
+            spare: Vec::new(),
             opening: HashMap::new(),
             table: Slab::with_capacity(DEPTH as usize),
             entries: 0,
             backlog: VecDeque::new(),
             ready: Vec::new(),
-        })
+        };
+        while ring.keep_apart() {}
+        Ok(ring)
+    }
+
+    /// Takes one more placeholder, if that is wanted and can be had.
+    fn keep_apart(&mut self) -> bool {
+        let wanted = KEPT_APART.min(self.files.limit);
+        self.spare.len() + self.files.open.len() < wanted
+            && self.root_fd.try_clone().is_ok_and(|fd| {
+                self.spare.push(fd);
+                true
+            })
     }
 
     /// A descriptor that is readable while there is something to [`reap`](Self::reap).
@@ -212,6 +248,7 @@ impl Ring {
             let Some((asker, submission)) = self.backlog.pop_front() else { break };
             self.start(asker, submission);
         }
+        self.keep_apart();
         out.append(&mut self.ready);
         self.flush()
     }
@@ -240,7 +277,7 @@ impl Ring {
             Op::Create { path } => {
                 let flags = libc::O_CREAT | libc::O_TRUNC;
                 self.files.open.remove(&path);
-                self.start_open(asker, id, &path.clone(), flags, Work::Create { path });
+                self.start_open(asker, id, &path.clone(), flags, Work::Create { path, retries: 0 });
             }
             Op::Rename { from, to } => {
                 let Some(paths) = self.c_paths(asker, id, &[&from, &to]) else { return };
@@ -271,6 +308,8 @@ impl Ring {
         // The empty path is the data directory itself.
         let name = if path.is_empty() { "." } else { path };
         let Some(paths) = self.c_paths(asker, id, &[name]) else { return };
+        // The file takes the placeholder's descriptor.
+        self.spare.pop();
         let entry = opcode::OpenAt::new(types::Fd(self.root_fd.as_raw_fd()), paths[0].as_ptr())
             .flags(
                 libc::O_CLOEXEC
@@ -294,7 +333,34 @@ impl Ring {
         }
         let id = submission.id;
         self.opening.insert(path.clone(), vec![(asker, submission)]);
-        self.start_open(asker, id, &path.clone(), flags, Work::Open { path });
+        let work = Work::Open { path: path.clone(), flags, retries: 0 };
+        self.start_open(asker, id, &path, flags, work);
+    }
+
+    /// An open found no descriptor. One of a file that nothing works on is closed for it; where there
+    /// is none, it is tried again after a while, since what holds them may let go. Gives `work` back
+    /// where it was tried often enough.
+    fn open_again(&mut self, asker: Asker, id: u64, mut work: Work) -> Option<Work> {
+        let closed = self.spare.pop().is_some() || self.files.close_one();
+        let (path, flags, retries) = match &mut work {
+            Work::Create { path, retries } => {
+                (path.clone(), libc::O_CREAT | libc::O_TRUNC, retries)
+            }
+            Work::Open { path, flags, retries } => (path.clone(), *flags, retries),
+            _ => return Some(work),
+        };
+        if closed {
+            self.start_open(asker, id, &path, flags, work);
+            return None;
+        }
+        if *retries == RETRIES {
+            return Some(work);
+        }
+        *retries += 1;
+        let entry = opcode::Timeout::new(&raw const RETRY_AFTER).build();
+        let work = Work::Later { open: Box::new(work) };
+        self.push(InFlight { asker, id, work, file: None, _paths: None, halves: 1 }, &entry);
+        None
     }
 
     fn start_on(&mut self, file: Rc<OwnedFd>, asker: Asker, id: u64, op: Op) {
@@ -425,7 +491,24 @@ impl Ring {
             self.finish(asker, if sync_half { sync_id } else { id }, done);
             return;
         }
-        let InFlight { id, work, .. } = self.table.remove(key);
+        let InFlight { id, mut work, .. } = self.table.remove(key);
+        if let Work::Later { open } = work {
+            let (path, flags) = match &*open {
+                Work::Open { path, flags, .. } => (path.clone(), *flags),
+                Work::Create { path, .. } => (path.clone(), libc::O_CREAT | libc::O_TRUNC),
+                _ => unreachable!("only opens wait"),
+            };
+            self.start_open(asker, id, &path, flags, *open);
+            return;
+        }
+        if let Err(e) = &outcome
+            && matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+        {
+            match self.open_again(asker, id, work) {
+                Some(given_up) => work = given_up,
+                None => return,
+            }
+        }
         let done = match work {
             Work::Write { data } => outcome.and_then(|n| whole(n, data.len())),
             Work::WriteSync { data, sync_id } => {
@@ -449,11 +532,12 @@ impl Ring {
                 outcome.map(|_| Bytes::new())
             }
             Work::Read { filled, buf, .. } => outcome.map(|_| buf.freeze().slice(..filled)),
-            Work::Create { path } => outcome.map(|fd| {
+            Work::Later { .. } => unreachable!("began anew above"),
+            Work::Create { path, .. } => outcome.map(|fd| {
                 self.files.put(path, Rc::new(owned(fd)));
                 Bytes::new()
             }),
-            Work::Open { path } => {
+            Work::Open { path, .. } => {
                 let waiting = self.opening.remove(&path).unwrap_or_default();
                 match outcome {
                     Ok(fd) => {
@@ -632,5 +716,53 @@ mod tests {
         let done = run(&mut ring, ops);
         assert_eq!(done.len(), 3000);
         assert!(done.iter().all(|(_, r)| r.is_ok()));
+    }
+
+    /// Takes every descriptor that this process may still have.
+    fn take_all() -> Vec<std::fs::File> {
+        std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
+    }
+
+    /// The limit is the process's, so this runs in one of its own.
+    #[test]
+    fn files_open_though_others_took_every_descriptor() {
+        const NAME: &str = "storage::ring::tests::files_open_though_others_took_every_descriptor";
+        if std::env::var_os("KLAMM_TEST_FEW_DESCRIPTORS").is_none() {
+            let child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", NAME, "--nocapture"])
+                .env("KLAMM_TEST_FEW_DESCRIPTORS", "1")
+                .output()
+                .unwrap();
+            assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+            return;
+        }
+        let few = libc::rlimit { rlim_cur: 100, rlim_max: 100 };
+        // SAFETY: reads one `rlimit`.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const few) }, 0);
+        let (mut ring, budget) = ring("few-descriptors");
+        let others = take_all();
+        let data = AlignedBuf::zeroed(4096, &budget).freeze();
+        // More files than are kept apart, so that some are closed for others.
+        let done = run(&mut ring, (0..30).map(|i| Op::Create { path: path(i) }).collect());
+        assert!(done.iter().all(|(_, r)| r.is_ok()), "{done:?}");
+        let write = |i| Op::Write { path: path(i), pos: 0, data: data.clone() };
+        let done = run(&mut ring, (0..30).map(write).collect());
+        assert!(done.iter().all(|(_, r)| r.is_ok()), "{done:?}");
+        // Not even those: it waits until somebody lets go.
+        ring.spare.clear();
+        ring.files.open.clear();
+        let more = take_all();
+        ring.submit(Asker::Engine, Submission { id: 1, op: Op::Create { path: path(50) } });
+        let mut done = Vec::new();
+        ring.flush().unwrap();
+        ring.wait().unwrap();
+        ring.reap(&mut done).unwrap();
+        assert!(done.is_empty() && !ring.is_idle(), "{done:?}");
+        drop((others, more));
+        while !ring.is_idle() {
+            ring.wait().unwrap();
+            ring.reap(&mut done).unwrap();
+        }
+        assert!(done.len() == 1 && done[0].1.result.is_ok(), "{done:?}");
     }
 }

@@ -22,9 +22,10 @@
 use super::buffer::{AlignedBuf, Filling};
 use super::cache::Chunk;
 use super::checkpoint::{self, Checkpoint, LogRecord, encode_tail};
-use super::engine::{Engine, Purpose, Slot};
+use super::engine::{Engine, Slot};
 use super::io::{FilePath, Op};
 use super::log::Log;
+use super::outgoing::Purpose;
 use super::segment::{self, Grown, Segment, padded};
 use bytes::Bytes;
 use std::collections::{BTreeSet, VecDeque};
@@ -112,11 +113,11 @@ impl Engine {
             return false;
         }
         if self.shutting_down {
-            return self.checkpoint_due && self.nothing_staged();
+            return self.checkpoint_due && self.journal.is_quiet();
         }
-        let (used, limit) = self.journal_use();
-        let full = used >= limit / 2 || self.starved();
-        (full && self.reclaimable().is_some()) || self.idle_due
+        let (used, limit) = self.journal.usage();
+        let full = used >= limit / 2 || self.journal.starved();
+        (full && self.journal.reclaimable().is_some()) || self.idle_due
     }
 
     /// Whether a log had no appends for long and still has frames pending.
@@ -127,7 +128,7 @@ impl Engine {
     pub(super) fn start_round(&mut self, now_ms: i64, snapshot: &mut dyn FnMut(Slot) -> Vec<u8>) {
         // Whole files only, when shutting down too: replay begins at the start of a file, and a
         // later block may still follow in the active one.
-        let target = self.reclaimable().unwrap_or(0);
+        let target = self.journal.reclaimable().unwrap_or(0);
         let (place, copy) = self.choose(now_ms, target);
         let mut round = Round {
             stage: Stage::MakeDirs,
@@ -135,8 +136,8 @@ impl Engine {
             target,
             ticket: 0,
             checkpoint: Checkpoint {
-                applied_lsn: self.last_ticket,
-                replay_from: self.replay_from_after(target),
+                applied_lsn: self.journal.last_tickets().1,
+                replay_from: self.journal.replay_from_after(target),
                 durable_through: 0,
                 journal_files: 0,
                 logs: Vec::new(),
@@ -152,9 +153,7 @@ impl Engine {
             ops: VecDeque::new(),
             dirs: BTreeSet::new(),
         };
-        for index in 0..self.logs.len() {
-            let slot = Slot::from_index(index as u32);
-            let Some(log) = self.logs[index].as_ref().filter(|l| !l.dropped) else { continue };
+        for (slot, log) in self.logs.iter().filter(|(_, log)| !log.dropped) {
             let state = snapshot(slot);
             if log.is_untouched() && state.is_empty() {
                 continue;
@@ -163,15 +162,15 @@ impl Engine {
             round.slots.push(slot);
         }
         for slot in copy {
-            let log = self.log_mut(slot);
+            let log = self.logs.log_mut(slot);
             log.copies = log.copies.saturating_add(1);
             let old = log.pending.iter().filter(|p| p.sequence <= target);
             let bases: Vec<_> = old.map(|p| p.base).collect();
             for base in bases {
-                self.stage_copy(slot, base);
+                self.journal.stage_copy(slot, base);
             }
         }
-        round.ticket = self.last_staged;
+        round.ticket = self.journal.last_tickets().0;
         for slot in place {
             self.plan_log(slot, &mut round);
         }
@@ -187,12 +186,8 @@ impl Engine {
     fn choose(&self, now_ms: i64, target: u64) -> (Vec<Slot>, Vec<Slot>) {
         let (mut place, mut copy) = (Vec::new(), Vec::new());
         let mut copy_bytes = 0;
-        for (index, log) in self.logs.iter().enumerate() {
-            let Some(log) = log.as_ref().filter(|l| !l.dropped) else { continue };
-            if log.pending.is_empty() {
-                continue;
-            }
-            let slot = Slot::from_index(index as u32);
+        let pending = |log: &Log| !log.dropped && !log.pending.is_empty();
+        for (slot, log) in self.logs.iter().filter(|(_, log)| pending(log)) {
             // Any of them: a copy of the oldest stands in a later block than those after it.
             let needed = log.pending.iter().any(|p| p.sequence <= target);
             if self.shutting_down
@@ -207,8 +202,8 @@ impl Engine {
             }
         }
         // Copies take room in the journal: the largest are placed until few enough are left.
-        copy.sort_by_key(|slot| self.log(*slot).pending_bytes);
-        let budget = self.journal_use().0 / 4;
+        copy.sort_by_key(|slot| self.logs.log(*slot).pending_bytes);
+        let budget = self.journal.usage().0 / 4;
         while copy_bytes > budget
             && let Some(slot) = copy.pop()
         {
@@ -220,7 +215,8 @@ impl Engine {
 
     /// Cuts a log's pending frames into chunks, and opens the segments that they go to.
     fn plan_log(&mut self, slot: Slot, round: &mut Round) {
-        let mut log = self.logs[slot.index()].take().expect("the slot is open");
+        let Self { logs, options, segments_made, .. } = self;
+        let log = logs.log_mut(slot);
         log.busy = true;
         log.copies = 0;
         let tp = log.tp;
@@ -240,8 +236,11 @@ impl Engine {
             });
             if rolls {
                 let interval = log.config.index_interval_bytes;
+                *segments_made += 1;
+                // No segment had it before.
+                let generation = options.journal.life << 32 | u64::from(*segments_made);
                 let (base, append_time) = (first.base_offset(), first.append_time());
-                let segment = Segment::new(base, self.next_generation(), append_time, interval);
+                let segment = Segment::new(base, generation, append_time, interval);
                 let path = segment.path(tp);
                 if log.segments.is_empty() && new_segments.is_empty() {
                     round.new_topic_dirs.insert(segment::dir_of(tp));
@@ -293,7 +292,6 @@ impl Engine {
             segment.meta.sealed = i < last;
         }
         log.segments.extend(new_segments);
-        self.logs[slot.index()] = Some(log);
     }
 
     /// Emits the operations of a stage.
@@ -342,7 +340,7 @@ impl Engine {
             Stage::CheckpointCreate => ops.push_back(Op::Create { path: temporary }),
             Stage::CheckpointWrite => {
                 (round.checkpoint.durable_through, round.checkpoint.journal_files) =
-                    self.journal_proof();
+                    self.journal.proof();
                 let budget = &self.options.budget;
                 let data = round.checkpoint.encode(journal.directory_id, budget).freeze();
                 self.stats.checkpoint_bytes += data.len() as u64;
@@ -369,7 +367,7 @@ impl Engine {
             && let Some(op) = round.ops.pop_front()
         {
             round.outstanding += 1;
-            self.submit(Purpose::Round(u32::MAX, op.path().clone()), op);
+            self.out.submit(Purpose::Round(u32::MAX, op.path().clone()), op);
         }
     }
 
@@ -383,7 +381,7 @@ impl Engine {
                 .map(|j| j.frames)
                 .sum();
             let job = &mut round.jobs[index];
-            let log = self.logs[job.slot.index()].as_ref().expect("busy logs stay");
+            let log = self.logs.log(job.slot);
             let mut chunk = Filling::new(padded(job.bytes), &self.options.budget);
             for pending in log.pending.iter().skip(before).take(job.frames) {
                 chunk.push(&pending.frame);
@@ -395,7 +393,7 @@ impl Engine {
             round.bytes_in_flight += data.len();
             round.outstanding += 1;
             let op = Op::Write { path: job.path.clone(), pos: job.position, data };
-            self.submit(Purpose::Round(index as u32, job.path.clone()), op);
+            self.out.submit(Purpose::Round(index as u32, job.path.clone()), op);
         }
     }
 
@@ -404,7 +402,7 @@ impl Engine {
         let (mut creates, mut writes) = (Vec::new(), Vec::new());
         let slots: BTreeSet<_> = round.jobs.iter().map(|j| j.slot).collect();
         for slot in slots {
-            let Some(log) = self.logs[slot.index()].as_mut() else { continue };
+            let Some(log) = self.logs.get_mut(slot) else { continue };
             let tp = log.tp;
             for segment in &mut log.segments {
                 let path = segment.index_path(tp);
@@ -426,7 +424,7 @@ impl Engine {
         let placed: BTreeSet<_> = round.jobs.iter().map(|j| j.slot).collect();
         for (record, slot) in round.checkpoint.logs.iter_mut().zip(&round.slots) {
             if placed.contains(slot) {
-                let log = self.log(*slot);
+                let log = self.logs.log(*slot);
                 record.placed_end = log.placed_end;
                 record.placed_checksum = log.placed_checksum;
                 record.segments = describe(&log.segments);
@@ -457,7 +455,7 @@ impl Engine {
                 break;
             }
             job.applied = true;
-            let log = self.logs[job.slot.index()].as_mut().expect("busy logs stay");
+            let log = self.logs.log_mut(job.slot);
             let first = log.pending.front().map_or(0, |p| p.base);
             let mut grown = Grown {
                 base: first,
@@ -478,14 +476,14 @@ impl Engine {
                 log.placed_checksum = header.header_checksum();
             }
             log.pending_bytes -= job.bytes;
-            self.pending_bytes -= job.bytes as u64;
             log.placed_end = grown.next;
             let segment = log.segments.iter_mut().find(|s| s.meta.base == job.segment);
             segment.expect("segments of busy logs stay").grow(&grown);
+            self.logs.uncount_pending(job.bytes);
             let data = job.data.take().expect("a written chunk has its bytes");
             let held = data.len();
             let chunk = Chunk::new(job.segment, job.position, grown.next, data, held);
-            self.cache.insert(job.slot, first, chunk);
+            self.reads.keep(job.slot, first, chunk);
         }
     }
 
@@ -512,7 +510,7 @@ impl Engine {
                 return;
             }
             let ticket = round.ticket;
-            let journaled = self.journaled(ticket);
+            let journaled = self.journal.journaled(ticket);
             let Some(round) = &self.round else { return };
             let next = match round.stage {
                 Stage::MakeDirs => Stage::Create,
@@ -539,16 +537,16 @@ impl Engine {
 
     fn finish_round(&mut self, now_ms: i64) {
         let round = self.round.take().expect("a round is under way");
-        self.reclaim(round.target);
+        self.journal.reclaim(round.target);
         self.stats.rounds += 1;
         for job in round.jobs.iter().filter(|j| j.applied) {
-            if let Some(log) = self.logs[job.slot.index()].as_mut() {
+            if let Some(log) = self.logs.get_mut(job.slot) {
                 log.busy = false;
             }
         }
         let slots: BTreeSet<_> = round.jobs.iter().map(|j| j.slot).collect();
         for slot in slots {
-            if let Some(log) = self.logs[slot.index()].as_ref() {
+            if let Some(log) = self.logs.get(slot) {
                 let (tp, dropped) = (log.tp, log.dropped);
                 self.trim(now_ms, slot, tp);
                 if dropped {

@@ -65,7 +65,7 @@ impl OpKind {
 }
 
 /// Which operations fail with EIO: of those that match, the first `skip` do not, the next `count`
-/// do. A write that fails may have changed some sectors; a sync that fails has made some sectors
+/// do; `u64::MAX` is a disk that stays broken there. A write that fails may have changed some sectors; a sync that fails has made some sectors
 /// durable and lost the others for good, whatever a later sync says. A failed `SyncDir` has made
 /// some names durable; the others wait for the next one.
 #[derive(Clone, Debug)]
@@ -98,6 +98,8 @@ struct State {
     off: bool,
     fuel: Option<u64>,
     fault: Option<Fault>,
+    /// Files, writes that still go where they should, and how far the next one goes wrong.
+    misdirected: Option<(String, u64, u64)>,
     faults_hit: u64,
     capacity: u64,
     used: u64,
@@ -153,6 +155,7 @@ impl SimDisk {
             off: false,
             fuel: None,
             fault: None,
+            misdirected: None,
             faults_hit: 0,
             capacity: u64::MAX,
             used: 0,
@@ -278,6 +281,18 @@ impl SimDisk {
     /// The power goes in place of the completion after the next `ops` ones; `None` for never.
     pub fn set_fuel(&self, ops: Option<u64>) {
         self.state().fuel = ops;
+    }
+
+    /// The next write of a file below `prefix` after `skip` of them goes to another place of that
+    /// file, `by` bytes on, and the disk says that all is well. Where the file ends before, to none.
+    pub fn misdirect(&self, prefix: &str, skip: u64, by: u64) {
+        assert!(by > 0 && by.is_multiple_of(ALIGN as u64));
+        self.state().misdirected = Some((prefix.to_owned(), skip, by));
+    }
+
+    /// Whether a write was misdirected since [`SimDisk::misdirect`].
+    pub fn has_misdirected(&self) -> bool {
+        self.state().misdirected.is_none()
     }
 
     /// Makes operations fail; replaces the previous fault.
@@ -666,7 +681,20 @@ impl State {
         {
             return Err(errno(libc::EINVAL));
         }
-        let change = Change::Write { pos, data: data.to_vec() };
+        let mut change = Change::Write { pos, data: data.to_vec() };
+        if let Some((prefix, skip, by)) = &mut self.misdirected
+            && paths(&flight.op).0.starts_with(&**prefix)
+        {
+            if *skip > 0 {
+                *skip -= 1;
+            } else {
+                let there = pos + *by;
+                self.misdirected = None;
+                let fits = there + data.len() as u64 <= inode.volatile.len() as u64;
+                let data = if fits { data.to_vec() } else { Vec::new() };
+                change = Change::Write { pos: if fits { there } else { pos }, data };
+            }
+        }
         if fails {
             // Some sectors of what was there before changed; the file does not grow.
             let len = inode.volatile.len();

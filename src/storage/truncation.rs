@@ -8,10 +8,12 @@
 
 use super::block::{self, Kind};
 use super::buffer::align_up;
-use super::engine::{Answer, Engine, Slot};
+use super::engine::{Engine, Slot};
 use super::frame::FrameHeader;
 use super::reads::{ColdRead, ReadError};
+use super::removal::When;
 use super::segment::Cut;
+use super::writer::Answer;
 
 /// What is known so far of a cut that falls into a segment.
 #[derive(Debug)]
@@ -28,7 +30,7 @@ impl Engine {
     /// before all of it is acknowledged: the acknowledgement of what was cut off could otherwise
     /// come after it, and pass for one of what was appended in its place.
     pub fn can_truncate(&self, slot: Slot) -> bool {
-        let log = self.log(slot);
+        let log = self.logs.log(slot);
         !log.busy && !log.dropped && log.acked == log.end
     }
 
@@ -42,7 +44,7 @@ impl Engine {
         slot: Slot,
         offset: i64,
     ) -> Result<Option<ColdRead>, ReadError> {
-        let log = self.log(slot);
+        let log = self.logs.log(slot);
         let within = |s: &super::segment::Segment| s.meta.base < offset && offset < s.meta.next;
         let Some(found) = log.segments.iter().position(within) else { return Ok(None) };
         let segment = &log.segments[found];
@@ -52,7 +54,7 @@ impl Engine {
             if let Some(read) = self.whole_index(slot, found) {
                 return Ok(Some(read));
             }
-            let log = self.log_mut(slot);
+            let log = self.logs.log_mut(slot);
             let segment = &log.segments[found];
             let meta = &segment.meta;
             let start = segment.entry_before(offset);
@@ -68,13 +70,13 @@ impl Engine {
             log.cutting = Some(Box::new(Cutting { offset, generation, at, cut }));
         }
         loop {
-            let log = self.logs[slot.index()].as_mut().expect("the slot is open");
+            let log = self.logs.log_mut(slot);
             let cutting = log.cutting.as_mut().expect("just made");
             if cutting.at >= offset {
                 return Ok(None);
             }
             let (at, base) = (cutting.at, cutting.cut.segment);
-            let chunk = self.cache.floor(slot, at).filter(|c| c.next > at && c.segment == base);
+            let chunk = self.reads.chunk_with(slot, at).filter(|c| c.segment == base);
             let Some(chunk) = chunk else { return self.cold(slot, at).map(Some) };
             // Chunks in memory were verified when they were made.
             let (skew, mut next) = (chunk.position as usize, at);
@@ -116,7 +118,7 @@ impl Engine {
     /// nothing is missing.
     pub fn truncate(&mut self, slot: Slot, offset: i64, state: &[u8], token: u64) {
         assert!(self.can_truncate(slot));
-        let log = self.log_mut(slot);
+        let log = self.logs.log_mut(slot);
         assert!(offset >= log.start && offset <= log.end);
         let cutting = log.cutting.take().filter(|c| c.offset == offset && c.at >= offset);
         let mut freed = 0;
@@ -158,10 +160,11 @@ impl Engine {
         log.end = offset;
         log.acked = log.acked.min(offset);
         let (tp, log_id) = (log.tp, log.id);
-        self.pending_bytes -= freed as u64;
-        self.cache.forget(slot, i64::MIN, offset);
-        self.reads.forget(slot);
-        self.remove_segments(log_id, tp, gone, None);
+        self.logs.uncount_pending(freed);
+        self.reads.forget_from(slot, offset);
+        // They go when a checkpoint that was begun after this is durable.
+        let rounds = self.stats.rounds + 1 + u64::from(self.round.is_some());
+        self.removals.add(log_id, tp, &gone, When::AfterRounds(rounds));
         let body = block::truncate_body(tp, offset, cut.as_ref(), state);
         self.stage_control(slot, Kind::Truncate, offset, body, Answer::Token(token));
     }

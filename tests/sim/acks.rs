@@ -65,6 +65,7 @@ pub fn take(world: &mut World, shard: usize, events: Vec<Event>) {
             Event::Fatal { message } => {
                 assert!(world.faulty, "the engine gives up: {message}");
                 world.failed = true;
+                world.last_fatal = message;
             }
             #[allow(unreachable_patterns, reason = "events that need no check")]
             _ => {}

@@ -2,10 +2,12 @@
 //! only what a power cut leaves, so each runs over many seeds.
 
 use crate::model::Drop;
+use crate::reads;
 use crate::world::{Crash, Sizes, World};
 use klamm::storage::journal;
 use klamm::storage::log::LogConfig;
 use klamm::storage::segment;
+use klamm::storage::sim_disk::{Fault, OpKind};
 use klamm::types::{TopicId, TopicPartition};
 
 const TP: TopicPartition = TopicPartition { topic: TopicId([9; 16]), partition: 3 };
@@ -219,5 +221,125 @@ fn what_is_set_aside_survives_a_power_cut() {
             let now = world.disk.files().into_iter().find(|(p, _)| *p == path);
             assert_eq!(now, Some((path, len)), "seed {seed}");
         }
+    }
+}
+
+#[test]
+fn a_misdirected_journal_write_is_found_once_something_says_that_it_was_there() {
+    let mut found = 0;
+    for seed in 0..60 {
+        let mut world = world(seed, 1 << 20);
+        let before = world.rng.between(1, 5);
+        world.disk.misdirect(journal::DIR, before, 4096 * (1 + seed % 40));
+        for _ in 0..before + 1 {
+            append(&mut world, 1, 2000);
+        }
+        assert!(world.disk.has_misdirected());
+        for _ in 0..3 {
+            world.pass_time(1000);
+            world.settle();
+        }
+        world.crash(Crash::Process);
+        match world.try_open(1) {
+            Err(why) => {
+                assert!(why.contains("damaged") && why.contains("block"), "{why}");
+                found += 1;
+            }
+            Ok(()) => panic!("seed {seed}: an acknowledged block is gone, and nothing is said"),
+        }
+    }
+    assert_eq!(found, 60);
+}
+
+#[test]
+fn a_disk_that_stays_broken_in_one_place_stops_only_what_lies_there() {
+    for seed in 0..10 {
+        let mut world = world(seed, 64 << 10);
+        // More than stays in memory.
+        for _ in 0..200 {
+            append(&mut world, 1, 3000);
+        }
+        // Reads of segments fail, for ever: what is in memory is served, appends go on.
+        world.faulty = true;
+        let prefix = segment::DIR.to_owned();
+        world.disk.set_fault(Some(Fault {
+            kind: Some(OpKind::Read),
+            prefix,
+            skip: 0,
+            count: u64::MAX,
+        }));
+        let offsets = {
+            let (shard, slot) = world.find(TP).expect("an open log");
+            world.engines[shard].offsets(slot)
+        };
+        let mut failed = 0;
+        for from in (0..offsets.durable_end).step_by(3) {
+            failed += usize::from(reads::read(&mut world, TP, from, from + 1, 1, true).is_none());
+        }
+        assert!(failed > 0, "some of it lies on the disk alone");
+        append(&mut world, 1, 3000);
+        assert!(!world.failed, "a failed read ends nothing");
+        // A sticky error below one file that is to be written ends the run, and names it.
+        world.disk.set_fault(Some(Fault {
+            kind: Some(OpKind::Write),
+            prefix: journal::DIR.to_owned(),
+            skip: 0,
+            count: u64::MAX,
+        }));
+        world.append(TP, 1, 100);
+        world.settle();
+        assert!(world.failed, "a journal that cannot be written");
+        let why = world.last_fatal.clone();
+        assert!(why.contains("journal/") && why.contains(".jnl"), "{why}");
+        world.faulty = false;
+        world.crash(Crash::Power);
+        world.open(1, 0);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_removed_is_tried_again() {
+    let mut world = world(5, 64 << 10);
+    for _ in 0..40 {
+        append(&mut world, 1, 3000);
+    }
+    let before = files(&world);
+    world.faulty = true;
+    let prefix = segment::DIR.to_owned();
+    world.disk.set_fault(Some(Fault { kind: Some(OpKind::Unlink), prefix, skip: 0, count: 5 }));
+    world.drop_log(TP, false);
+    world.settle();
+    world.pass_time(1000);
+    world.settle();
+    assert!(files(&world).len() >= before.len().min(5), "the first attempts failed");
+    assert!(world.engines[0].stats().failed_removals > 0 && !world.failed);
+    for _ in 0..6 {
+        world.pass_time(10_000);
+        world.settle();
+    }
+    assert!(files(&world).is_empty(), "{:?}", files(&world));
+    assert_eq!(world.disk.faults_hit(), 5);
+}
+
+#[test]
+fn a_disk_that_is_full_loses_nothing_that_was_acknowledged() {
+    for seed in 0..40 {
+        let mut world = world(seed, 64 << 10);
+        for _ in 0..world.rng.between(1, 30) {
+            append(&mut world, 1, 3000);
+        }
+        world.faulty = true;
+        let room = world.rng.below(100_000);
+        world.disk.set_capacity(world.disk.used() + room);
+        for _ in 0..60 {
+            if world.over() {
+                break;
+            }
+            append(&mut world, 1, 3000);
+        }
+        world.disk.set_capacity(u64::MAX);
+        world.faulty = false;
+        world.crash(if seed % 2 == 0 { Crash::Power } else { Crash::Process });
+        world.open(1, 0);
     }
 }

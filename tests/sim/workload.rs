@@ -202,8 +202,12 @@ pub fn run(world: &mut World, seed: u64, meddling: Meddling) -> Outcome {
                 Some(OpKind::Read),
             ];
             let kind = kinds[world.rng.index(kinds.len())];
-            let (skip, prefix) = (world.rng.below(150), String::new());
-            world.disk.set_fault(Some(Fault { kind, prefix, skip, count: 1 }));
+            // Once, or from then on; anywhere, or below one directory.
+            let skip = world.rng.below(150);
+            let count = [1, 1, u64::MAX][world.rng.index(3)];
+            let prefix = ["", "", "journal/", "topics/", "checkpoint/"][world.rng.index(5)];
+            let prefix = prefix.to_owned();
+            world.disk.set_fault(Some(Fault { kind, prefix, skip, count }));
         }
         let mut late = Vec::new();
         for _ in 0..world.rng.between(30, 130) {

@@ -64,6 +64,8 @@ pub struct World {
     pub budget: Arc<Budget>,
     /// An engine said `Fatal`.
     pub failed: bool,
+    /// What it said then.
+    pub last_fatal: String,
     /// Operations are made to fail, so failing is no surprise.
     pub faulty: bool,
     /// Every state that a start finds is refused.
@@ -91,6 +93,7 @@ impl World {
             report: Report::default(),
             budget: Budget::new(1 << 30),
             failed: false,
+            last_fatal: String::new(),
             faulty: false,
             bad_states: false,
             unknown: BTreeSet::new(),

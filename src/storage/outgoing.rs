@@ -1,0 +1,62 @@
+//! What an engine asks of the disk, and why.
+
+use super::io::{FilePath, Op, Submission};
+use std::collections::BTreeMap;
+
+/// Why an operation was submitted.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// A journal block's write.
+    BlockWrite(u64),
+    /// A journal block's sync.
+    BlockSync(u64),
+    /// A step of the journal file that is being prepared.
+    Prepare,
+    /// A step of a round: the number of the chunk, and the file.
+    Round(u32, FilePath),
+    /// A step of the removal of that number, and the file.
+    Removal(usize, FilePath),
+}
+
+/// Submissions that were not taken yet, and purposes of all that were not answered.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    submissions: Vec<Submission>,
+    purposes: BTreeMap<u64, Purpose>,
+    last_id: u64,
+}
+
+impl Outgoing {
+    /// A number for an operation.
+    pub fn id(&mut self, purpose: Purpose) -> u64 {
+        self.last_id += 1;
+        self.purposes.insert(self.last_id, purpose);
+        self.last_id
+    }
+
+    /// Submits an operation that has its number.
+    pub fn push(&mut self, submission: Submission) {
+        self.submissions.push(submission);
+    }
+
+    /// Submits an operation.
+    pub fn submit(&mut self, purpose: Purpose, op: Op) {
+        let id = self.id(purpose);
+        self.submissions.push(Submission { id, op });
+    }
+
+    /// What was submitted since the last call, in order.
+    pub fn take(&mut self) -> Vec<Submission> {
+        std::mem::take(&mut self.submissions)
+    }
+
+    /// Why the operation of that number was submitted. It has ended.
+    pub fn answered(&mut self, id: u64) -> Purpose {
+        self.purposes.remove(&id).expect("completions answer submissions")
+    }
+
+    /// Whether every operation was answered.
+    pub fn is_idle(&self) -> bool {
+        self.purposes.is_empty()
+    }
+}

@@ -1,0 +1,634 @@
+//! What a shard's journal is written with: items staged in their order, and the blocks that they
+//! become. It knows the logs, whose frames it makes, and nothing of segments, rounds or readers.
+
+use super::block::{self, Journal, Kind, Place};
+use super::buffer::{AlignedBuf, Budget, Filling};
+use super::engine::{Append, EngineOptions, Slot};
+use super::frame::{self, FrameFields, FrameHeader};
+use super::io::{FilePath, Op, Submission};
+use super::journal::{self, InFlight, Ring, Room};
+use super::log::Pending;
+use super::logs::Logs;
+use super::outgoing::{Outgoing, Purpose};
+use super::plan::BlockPlan;
+use crate::types::TopicPartition;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use zerocopy::IntoBytes;
+
+/// Of so many journal blocks one is written and synced by two operations, so that the time of each
+/// is seen; so is one that acknowledges something as soon as it is written.
+pub const APART: u64 = 64;
+
+/// Of a block's bytes at most this part is copied forward, one frame at least.
+const COPIES_SHARE: usize = 8;
+
+#[derive(Debug)]
+enum Staged {
+    Append {
+        slot: Slot,
+        append: Append,
+    },
+    Control {
+        slot: Slot,
+        tp: TopicPartition,
+        kind: Kind,
+        offset: i64,
+        body: Vec<u8>,
+        answer: Answer,
+    },
+}
+
+/// Who waits for a control entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Token(u64),
+    Retention,
+}
+
+/// What a block acknowledges.
+#[derive(Debug, Default)]
+pub(super) struct Acks {
+    /// Log, its end with this block, and whether it is acknowledged when written.
+    pub ends: Vec<(Slot, i64, bool)>,
+    /// In the order of its entries.
+    pub given: Vec<Given>,
+    /// The last staged item in it.
+    ticket: u64,
+    pub relaxed_told: bool,
+    pub moments: Moments,
+}
+
+/// Moments of a journal block, in the units of [`Engine::at`](super::engine::Engine::at). The engine only hands them back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moments {
+    /// The turn that made it.
+    pub built: u64,
+    /// The disk has said that it is written.
+    pub written: u64,
+    /// The disk has said that it is synced.
+    pub synced: u64,
+}
+
+/// Somebody waits for an entry.
+#[derive(Debug)]
+pub(super) enum Given {
+    Append { token: u64, relaxed: bool },
+    Control { slot: Slot, tp: TopicPartition, kind: Kind, offset: i64, answer: Answer },
+}
+
+/// Bytes and blocks since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    pub blocks: u64,
+    pub appended_bytes: u64,
+    pub journal_bytes: u64,
+    pub copied_bytes: u64,
+}
+
+/// A file for the ring: written with zeros and synced, with its directory, before it joins.
+#[derive(Debug)]
+struct Preparing {
+    path: FilePath,
+    size: u64,
+    stage: PrepareStage,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum PrepareStage {
+    Create,
+    Zero(u64),
+    Sync,
+    SyncDir,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct JournalWriter {
+    journal: Journal,
+    budget: Arc<Budget>,
+    max_block: usize,
+    staged: VecDeque<(u64, Staged)>,
+    staged_bytes: usize,
+    /// Frames to copy forward: log and base offset.
+    copies: VecDeque<(Slot, i64)>,
+    /// The last block that holds copies.
+    copied_in: u64,
+    /// Number of the last item that was staged.
+    last_staged: u64,
+    /// Number of the last item, copies included. An entry's LSN is that of its first item; so what
+    /// was done to the logs before a checkpoint's state was taken has LSNs up to this, what is done
+    /// later has not.
+    last_ticket: u64,
+    /// Every staged item up to this stands in a block.
+    last_planned: u64,
+    /// Every staged item up to this is durable.
+    durable_ticket: u64,
+    ring: Ring<Acks>,
+    /// Bytes of a block that found no room.
+    need_room: Option<u64>,
+    preparing: Option<Preparing>,
+    zeros: Option<Bytes>,
+    last_block_checksum: u32,
+    /// The last block holds something, and no later one says that it was synced.
+    unmarked: bool,
+    /// An idle shard's journal is to be closed.
+    marker_due: bool,
+    /// The next block's sequence at the last tick.
+    sequence_at_tick: u64,
+    moment: u64,
+    counters: Counters,
+}
+
+impl JournalWriter {
+    /// A journal without files, which goes on behind these.
+    pub fn new(options: &EngineOptions, last_lsn: u64, last_block_checksum: u32) -> Self {
+        Self {
+            journal: options.journal,
+            budget: options.budget.clone(),
+            max_block: options.max_block,
+            staged: VecDeque::new(),
+            staged_bytes: 0,
+            copies: VecDeque::new(),
+            copied_in: 0,
+            last_staged: last_lsn,
+            last_ticket: last_lsn,
+            last_planned: last_lsn,
+            durable_ticket: last_lsn,
+            ring: Ring::new(options.journal_limit),
+            need_room: None,
+            preparing: None,
+            zeros: None,
+            last_block_checksum,
+            unmarked: false,
+            marker_due: false,
+            sequence_at_tick: 0,
+            moment: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes a file that recovery wrote; see [`Ring::adopt`].
+    pub fn adopt(&mut self, path: FilePath, size: u64, blocks: Option<(u64, u64)>, position: u64) {
+        self.ring.adopt(path, size, blocks, position);
+    }
+
+    fn stage(&mut self, item: Staged) {
+        self.last_ticket += 1;
+        self.last_staged = self.last_ticket;
+        self.staged.push_back((self.last_ticket, item));
+    }
+
+    /// Takes a batch for the next block.
+    pub fn stage_append(&mut self, slot: Slot, append: Append) {
+        self.staged_bytes += append.batch.len();
+        self.stage(Staged::Append { slot, append });
+    }
+
+    /// Takes a control entry for the next block.
+    pub fn stage_control(
+        &mut self,
+        (slot, tp): (Slot, TopicPartition),
+        kind: Kind,
+        offset: i64,
+        body: Vec<u8>,
+        answer: Answer,
+    ) {
+        self.stage(Staged::Control { slot, tp, kind, offset, body, answer });
+    }
+
+    /// Takes a frame that is to be copied to the journal's head.
+    pub fn stage_copy(&mut self, slot: Slot, base: i64) {
+        self.copies.push_back((slot, base));
+    }
+
+    /// The last item that was staged, and the last LSN that was given out.
+    pub fn last_tickets(&self) -> (u64, u64) {
+        (self.last_staged, self.last_ticket)
+    }
+
+    /// Bytes handed in that no block holds yet.
+    pub fn staged_bytes(&self) -> usize {
+        self.staged_bytes
+    }
+
+    /// What the time is; see [`Moments`].
+    pub fn at(&mut self, moment: u64) {
+        self.moment = moment;
+    }
+
+    /// Whether more may be staged, as far as the journal is concerned.
+    pub fn admits(&self, memory: bool) -> bool {
+        let staged = self.staged_bytes as u64;
+        let quiet = staged == 0 && self.ring.in_flight() == 0;
+        let room = self.ring.used() + staged < self.ring.limit() / 8 * 7;
+        quiet || (room && memory && staged < 4 * self.max_block as u64)
+    }
+
+    /// Whether something waits to be written.
+    pub fn has_work(&self) -> bool {
+        !self.staged.is_empty() || !self.copies.is_empty()
+    }
+
+    /// Whether nothing waits, and nothing is on its way.
+    pub fn is_quiet(&self) -> bool {
+        !self.has_work() && self.ring.in_flight() == 0
+    }
+
+    /// Whether a block can be written now.
+    pub fn wants_block(&self) -> bool {
+        self.has_work() && self.may_write() && self.need_room.is_none()
+    }
+
+    /// One block in flight lets others gather for the next; a second one goes along only when it is
+    /// large, so that its sync costs little beside its bytes.
+    fn may_write(&self) -> bool {
+        match self.ring.in_flight() {
+            0 => true,
+            n => n < journal::MAX_IN_FLIGHT && self.staged_bytes >= self.max_block / 8,
+        }
+    }
+
+    /// Writes what was staged, as far as it may; whether it wrote anything.
+    pub fn write(&mut self, now_ms: i64, logs: &mut Logs, out: &mut Outgoing) -> bool {
+        let mut wrote = false;
+        while self.has_work() && self.may_write() && self.write_block(now_ms, logs, out) {
+            wrote = true;
+        }
+        if std::mem::take(&mut self.marker_due) && self.is_quiet() {
+            self.write_marker(out);
+        }
+        wrote
+    }
+
+    fn write_block(&mut self, now_ms: i64, logs: &mut Logs, out: &mut Outgoing) -> bool {
+        let mut plan = BlockPlan::default();
+        for (_, item) in &self.staged {
+            let fits = match item {
+                Staged::Append { slot, append } => {
+                    let log = logs.log_mut(*slot);
+                    plan.add_append(*slot, append, &mut log.open_frame, self.max_block)
+                }
+                Staged::Control { slot, body, .. } => {
+                    if let Some(log) = logs.get_mut(*slot) {
+                        log.open_frame = 0;
+                    }
+                    plan.add_control(body.len(), self.max_block)
+                }
+            };
+            if !fits {
+                break;
+            }
+        }
+        for slot in plan.slots() {
+            if let Some(log) = logs.get_mut(slot) {
+                log.open_frame = 0;
+            }
+        }
+        let copies = self.plan_copies(logs, &mut plan);
+        if plan.entries() == 0 {
+            // All that was to be copied is gone.
+            self.copies.drain(..copies);
+            return false;
+        }
+        let len = plan.block_len();
+        let Some(room) = self.ring.room(len as u64) else {
+            self.need_room = Some(len as u64);
+            return false;
+        };
+        self.need_room = None;
+        let items: Vec<_> = self.staged.drain(..plan.items()).collect();
+        let copies: Vec<_> = self.copies.drain(..copies).collect();
+        if !copies.is_empty() {
+            self.copied_in = self.ring.next_sequence();
+        }
+        let (bytes, acks) = self.fill_block(now_ms, logs, &plan, items, copies, len);
+        self.unmarked = true;
+        self.submit_block(room, bytes, acks, out);
+        true
+    }
+
+    /// Adds frames to copy forward: behind what is new, and no more than a bounded share of a block,
+    /// so that no acknowledgement waits long for them; at least one, so that they come to their end.
+    /// How many of those that wait are dealt with.
+    fn plan_copies(&self, logs: &Logs, plan: &mut BlockPlan) -> usize {
+        let share = self.max_block / COPIES_SHARE;
+        let (mut taken, mut bytes) = (0, 0);
+        for (slot, base) in &self.copies {
+            if bytes > 0 && bytes >= share {
+                break;
+            }
+            if let Some(frame) = frame_to_copy(logs, *slot, *base) {
+                bytes += frame.len();
+                plan.add_copy(frame);
+            }
+            taken += 1;
+        }
+        taken
+    }
+
+    fn submit_block(&mut self, room: Room, bytes: Bytes, acks: Acks, out: &mut Outgoing) {
+        let len = bytes.len() as u64;
+        self.counters.blocks += 1;
+        self.counters.journal_bytes += len;
+        let relaxed = acks.ends.iter().any(|(_, _, relaxed)| *relaxed);
+        let sequence = self.ring.push(len, acks);
+        let id = out.id(Purpose::BlockWrite(sequence));
+        let sync_id = out.id(Purpose::BlockSync(sequence));
+        let apart = relaxed || sequence.is_multiple_of(APART);
+        let (path, pos) = (room.path, room.position);
+        let op = Op::WriteSync { path, pos, data: bytes, sync_id, apart };
+        out.push(Submission { id, op });
+    }
+
+    /// Closes the journal of a shard that has gone idle with a block that holds nothing, and says
+    /// that all before it is synced: otherwise nothing told the last block from a torn one. One is
+    /// enough until something is written again, so an idle shard stays idle. Where there is no room,
+    /// a round is to come, and its checkpoint says the same.
+    fn write_marker(&mut self, out: &mut Outgoing) {
+        let len = block::block_len(0, 0);
+        let Some(room) = self.ring.room(len as u64) else { return };
+        let mut block = Filling::new(len, &self.budget);
+        block.push_zeros(len);
+        let bytes = self.seal_block(block, 0);
+        let acks = Acks { ticket: self.last_planned, moments: self.moments(), ..Acks::default() };
+        self.unmarked = false;
+        self.submit_block(room, bytes, acks, out);
+    }
+
+    fn moments(&self) -> Moments {
+        Moments { built: self.moment, ..Moments::default() }
+    }
+
+    fn seal_block(&mut self, block: Filling, entries: usize) -> Bytes {
+        let mut whole = block.finish();
+        let place = Place {
+            sequence: self.ring.next_sequence(),
+            durable_through: self.ring.durable_through(),
+            previous_checksum: self.last_block_checksum,
+        };
+        self.last_block_checksum = block::seal(&mut whole, self.journal, place, entries);
+        whole.freeze()
+    }
+
+    /// Lays out the block, and makes its frames pending.
+    fn fill_block(
+        &mut self,
+        now_ms: i64,
+        logs: &mut Logs,
+        plan: &BlockPlan,
+        items: Vec<(u64, Staged)>,
+        copies: Vec<(Slot, i64)>,
+        len: usize,
+    ) -> (Bytes, Acks) {
+        // A block of copies alone says nothing new of what was staged.
+        let ticket = items.last().map_or(self.last_planned, |i| i.0);
+        self.last_planned = ticket;
+        let mut acks = Acks { ticket, moments: self.moments(), ..Acks::default() };
+        let mut out = Filling::new(len, &self.budget);
+        out.push_zeros(block::HEADER + plan.entries() * block::ENTRY);
+        let mut table = Vec::with_capacity(plan.entries() * block::ENTRY);
+        let mut frames: Vec<(Slot, usize, FrameHeader, bool)> = Vec::new();
+        let sequence = self.ring.next_sequence();
+        for entry in plan.iter() {
+            let lsn = items[entry.first].0;
+            match &items[entry.first].1 {
+                Staged::Append { slot, append } => {
+                    let slot = *slot;
+                    let at = out.len();
+                    out.push_zeros(frame::HEADER);
+                    let mut fields = FrameFields {
+                        tp: logs.log(slot).tp,
+                        leader_epoch: append.leader_epoch,
+                        base_offset: append.base_offset,
+                        last_offset: append.last_offset,
+                        max_timestamp: i64::MIN,
+                        append_time: now_ms,
+                        batch_count: 0,
+                        previous_checksum: logs.log(slot).last_checksum,
+                    };
+                    for item in plan.batches(entry) {
+                        let Staged::Append { append, .. } = &items[item].1 else {
+                            unreachable!("a frame gathers appends");
+                        };
+                        let from = out.len();
+                        out.push(&append.batch);
+                        let batch = &mut out.filled()[from..];
+                        crate::wire::records::set_offset_and_epoch(
+                            batch,
+                            append.base_offset,
+                            append.leader_epoch,
+                        );
+                        if let Some(now) = append.log_append_time {
+                            crate::wire::records::set_log_append_time(batch, now);
+                        }
+                        fields.last_offset = append.last_offset;
+                        fields.max_timestamp = fields.max_timestamp.max(append.max_timestamp);
+                        fields.batch_count += 1;
+                        self.staged_bytes -= append.batch.len();
+                        self.counters.appended_bytes += append.batch.len() as u64;
+                    }
+                    let header = FrameHeader::seal(&fields, &out.filled()[at + frame::HEADER..]);
+                    out.filled()[at..at + frame::HEADER].copy_from_slice(header.as_bytes());
+                    table.extend_from_slice(block::append_entry(lsn, &header, 0).as_bytes());
+                    let log = logs.log_mut(slot);
+                    log.last_checksum = header.header_checksum();
+                    let relaxed = log.config.relaxed();
+                    acks.ends.push((slot, fields.last_offset + 1, relaxed));
+                    for item in plan.batches(entry) {
+                        if let Staged::Append { append, .. } = &items[item].1 {
+                            acks.given.push(Given::Append { token: append.token, relaxed });
+                        }
+                    }
+                    frames.push((slot, at, header, false));
+                }
+                Staged::Control { slot, tp, kind, offset, body, answer } => {
+                    let line = block::control_line(lsn, *kind, body);
+                    table.extend_from_slice(line.as_bytes());
+                    out.push(body);
+                    let (slot, tp, kind, offset, answer) = (*slot, *tp, *kind, *offset, *answer);
+                    acks.given.push(Given::Control { slot, tp, kind, offset, answer });
+                }
+            }
+        }
+        for (slot, base) in copies {
+            let Some(frame) = frame_to_copy(logs, slot, base) else { continue };
+            let header = FrameHeader::view(frame).expect("pending frames are whole");
+            let at = out.len();
+            out.push(frame);
+            self.last_ticket += 1;
+            let line = block::append_entry(self.last_ticket, &header, block::COPIED);
+            table.extend_from_slice(line.as_bytes());
+            self.counters.copied_bytes += header.frame_len() as u64;
+            frames.push((slot, at, header, true));
+        }
+        out.filled()[block::HEADER..block::HEADER + table.len()].copy_from_slice(&table);
+        let bytes = self.seal_block(out, plan.entries());
+        for (slot, at, header, copied) in frames {
+            let frame = bytes.slice(at..at + header.frame_len());
+            let (base, last) = (header.base_offset(), header.last_offset());
+            let pending = Pending { frame, sequence, base, last };
+            let len = header.frame_len();
+            let log = logs.log_mut(slot);
+            if copied {
+                let i = log.pending.binary_search_by_key(&base, |p| p.base);
+                log.pending[i.expect("planned in this turn")] = pending;
+            } else {
+                log.pending.push_back(pending);
+                log.pending_bytes += len;
+                log.last_append = now_ms;
+                logs.count_pending(len);
+            }
+        }
+        (bytes, acks)
+    }
+
+    /// Takes in that a block is written.
+    pub fn written(&mut self, sequence: u64) {
+        if let Some(acks) = self.ring.written(sequence) {
+            acks.moments.written = self.moment;
+        }
+    }
+
+    /// What is written and acknowledged at that, and was not told yet.
+    pub fn relaxed(&mut self) -> impl Iterator<Item = &Acks> {
+        self.ring.written_prefix().filter_map(|block| {
+            let told = std::mem::replace(&mut block.acks.relaxed_told, true);
+            (!told).then_some(&block.acks)
+        })
+    }
+
+    /// Takes in that a block is synced: what is acknowledged with it, in order.
+    pub fn synced(&mut self, sequence: u64) -> Vec<Acks> {
+        let durable = self.ring.synced(sequence);
+        let at = self.moment;
+        let acks: Vec<_> = durable.into_iter().map(|InFlight { acks, .. }| acks).collect();
+        self.durable_ticket = acks.last().map_or(self.durable_ticket, |acks| acks.ticket);
+        acks.into_iter()
+            .map(|acks| Acks { moments: Moments { synced: at, ..acks.moments }, ..acks })
+            .collect()
+    }
+
+    /// Whether everything up to this staged item is durable, and every copy.
+    pub fn journaled(&self, ticket: u64) -> bool {
+        self.durable_ticket >= ticket
+            && self.copies.is_empty()
+            && self.ring.durable_through() >= self.copied_in
+    }
+
+    /// Looks once a second whether the shard has gone idle.
+    pub fn tick(&mut self, stopping: bool) {
+        let next = self.ring.next_sequence();
+        self.marker_due = self.unmarked && next == self.sequence_at_tick && !stopping;
+        self.sequence_at_tick = next;
+    }
+
+    /// What a checkpoint says of the journal: synced up to there, in so many files.
+    pub fn proof(&self) -> (u64, u32) {
+        (self.ring.durable_through(), self.ring.files())
+    }
+
+    /// Whether blocks wait for room.
+    pub fn starved(&self) -> bool {
+        self.need_room.is_some()
+    }
+
+    /// See [`Ring::reclaimable`].
+    pub fn reclaimable(&self) -> Option<u64> {
+        self.ring.reclaimable()
+    }
+
+    /// Bytes in use, and bytes that may be.
+    pub fn usage(&self) -> (u64, u64) {
+        (self.ring.used(), self.ring.limit())
+    }
+
+    /// Bytes of all its files.
+    pub fn size(&self) -> u64 {
+        self.ring.size()
+    }
+
+    /// See [`Ring::replay_from_after`].
+    pub fn replay_from_after(&self, sequence: u64) -> u64 {
+        self.ring.replay_from_after(sequence)
+    }
+
+    /// Frees what a durable checkpoint covers.
+    pub fn reclaim(&mut self, sequence: u64) {
+        self.ring.reclaim(sequence);
+        self.need_room = None;
+    }
+
+    /// Bytes and blocks since the start.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The file that a block of it goes to, or the one that is being prepared.
+    pub fn file_of(&self, block: Option<u64>) -> Option<FilePath> {
+        match block {
+            Some(sequence) => self.ring.file_of(sequence),
+            None => self.preparing.as_ref().map(|p| p.path.clone()),
+        }
+    }
+
+    /// Begins a further file where one is needed. `frees`: a round is under way that will free one
+    /// without waiting for blocks.
+    pub fn prepare(&mut self, frees: bool, out: &mut Outgoing) {
+        // A block that found no room waits for a running round to free a file, unless that round
+        // itself waits for blocks, or none will come.
+        let must = self.need_room.filter(|needed| {
+            *needed > journal::MAX_FILE || self.ring.size() + needed <= self.ring.limit() || !frees
+        });
+        if self.preparing.is_none()
+            && let Some((path, size, _)) =
+                self.ring.prepare(must).or_else(|| self.ring.prepare(None))
+        {
+            self.preparing =
+                Some(Preparing { path: path.clone(), size, stage: PrepareStage::Create });
+            out.submit(Purpose::Prepare, Op::Create { path });
+        }
+    }
+
+    /// Takes in that the last operation on the file that is being prepared ended.
+    pub fn prepare_step(&mut self, out: &mut Outgoing) {
+        const PIECE: u64 = 1 << 20;
+        let preparing = self.preparing.as_mut().expect("a file is being prepared");
+        let (path, size) = (preparing.path.clone(), preparing.size);
+        let next = match preparing.stage {
+            PrepareStage::Create => PrepareStage::Zero(0),
+            PrepareStage::Zero(done) if done + PIECE < size => PrepareStage::Zero(done + PIECE),
+            PrepareStage::Zero(_) => PrepareStage::Sync,
+            PrepareStage::Sync => PrepareStage::SyncDir,
+            PrepareStage::SyncDir => {
+                self.preparing = None;
+                self.ring.prepared(path);
+                self.need_room = None;
+                self.zeros = None;
+                return;
+            }
+        };
+        preparing.stage = next;
+        let op = match next {
+            PrepareStage::Zero(pos) => {
+                let budget = &self.budget;
+                let zeros = self
+                    .zeros
+                    .get_or_insert_with(|| AlignedBuf::zeroed(PIECE as usize, budget).freeze());
+                let data = zeros.slice(..PIECE.min(size - pos) as usize);
+                Op::Write { path, pos, data }
+            }
+            PrepareStage::Sync => Op::Sync { path },
+            _ => Op::SyncDir { path: journal::DIR.into() },
+        };
+        out.submit(Purpose::Prepare, op);
+    }
+}
+
+/// A frame that is to be copied forward, unless it is gone. A copy behind its log's `Drop` would
+/// bring the log back.
+fn frame_to_copy(logs: &Logs, slot: Slot, base: i64) -> Option<&Bytes> {
+    let log = logs.get(slot).filter(|log| !log.dropped)?;
+    log.pending_at(base).map(|p| &p.frame)
+}
