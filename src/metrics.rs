@@ -179,6 +179,8 @@ pub struct Traffic {
     stages: [Times; Stage::ALL.len()],
     /// Requests that were slower than `klamm.slow.request.ms`.
     pub slow: u64,
+    /// How long each input held the shard: nothing else runs on its thread meanwhile.
+    pub holds: Times,
 }
 
 impl Traffic {
@@ -241,6 +243,7 @@ impl Traffic {
             to.add(from);
         }
         self.slow += other.slow;
+        self.holds.add(&other.holds);
     }
 }
 

@@ -15,6 +15,7 @@
 //! | `slow_requests_total` | `shard` | Produce requests slower than `--slow-request-ms` |
 //! | `connections`, `request_bytes` | `shard` | open connections; bytes of requests in memory |
 //! | `shard_missed_beats_total` | `shard` | times that a shard slept with work to do, or that one task took 50 ms, and it was woken from outside |
+//! | `shard_hold_seconds` (histogram) | `shard` | how long one input (bytes of a client, a message, a completion, a turn) held the shard, which does nothing else meanwhile |
 //! | `shard_cpu_seconds_total` | `shard` | processor time of the shard's thread |
 //! | `memory_used_bytes`, `memory_limit_bytes` | | the memory budget |
 //! | `journal_*`, `segment_*`, `checkpoint_*`, `rounds_total` | `shard` | storage: see the help texts |
@@ -126,6 +127,7 @@ fn render(process: &ProcessFigures, shards: &[ShardFigures], groups: &[GroupFigu
     }
     apis(&mut out, &all);
     stages(&mut out, shards);
+    holds(&mut out, shards);
     consumers(&mut out, groups);
     out.0
 }
@@ -194,6 +196,18 @@ fn stages(out: &mut Text, shards: &[ShardFigures]) {
             let labels = [("shard", &*shard.to_string()), ("stage", stage.name())];
             out.histogram(name, &labels, figures.traffic.stage(stage));
         }
+    }
+}
+
+fn holds(out: &mut Text, shards: &[ShardFigures]) {
+    let name = "klamm_shard_hold_seconds";
+    out.head(
+        name,
+        "histogram",
+        "How long one input held a shard, which does nothing else meanwhile.",
+    );
+    for (shard, figures) in shards.iter().enumerate() {
+        out.histogram(name, &[("shard", &*shard.to_string())], &figures.traffic.holds);
     }
 }
 

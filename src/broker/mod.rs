@@ -201,6 +201,7 @@ impl Broker {
     /// Takes one input. See the module for the order of calls.
     pub fn handle(&mut self, now: Now, input: Input) {
         let state = &self.0;
+        let begun = state.clock_ticks();
         state.enter(now);
         match input {
             Input::Received { connection, bytes } => {
@@ -229,6 +230,7 @@ impl Broker {
             Input::Readings(readings) => state.take_readings(readings),
         }
         state.run();
+        state.held_since(begun);
     }
 
     // ---- Connections ----

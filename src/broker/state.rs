@@ -233,6 +233,17 @@ impl State {
         now
     }
 
+    /// Reads the clock of stages, and leaves the mark where it is.
+    pub(super) fn clock_ticks(&self) -> u64 {
+        self.clock.ticks()
+    }
+
+    /// The shard has done nothing else since then, in ticks.
+    pub(super) fn held_since(&self, begun: u64) {
+        let ns = self.ns(begun, self.clock.ticks());
+        self.traffic.borrow_mut().holds.record(ns);
+    }
+
     /// What [`ticks`](Self::ticks) gave last.
     pub(super) fn mark(&self) -> u64 {
         self.mark.get()
