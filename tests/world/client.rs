@@ -19,6 +19,8 @@ pub struct Cx<'a> {
     /// Nothing new is begun: what was begun is finished.
     pub calm: bool,
     pub life: u64,
+    /// Everything is told.
+    pub told: bool,
 }
 
 /// A request that was sent, as its role needs it when the answer comes.
@@ -143,9 +145,9 @@ pub trait Role {
     /// It has nothing left to finish.
     fn is_done(&self, facts: &Facts) -> bool;
 
-    /// When it wants to act again, ms.
+    /// When it wants to act again, ms; in the past where it may act at any time.
     fn wake_ms(&self) -> i64 {
-        i64::MAX
+        0
     }
 
     /// For the trace.
@@ -199,6 +201,9 @@ impl Client {
             assert!(again.is_none(), "the broker knows the version of its own client");
             link.ready = true;
         } else {
+            if cx.told {
+                println!("    answer to {:?}", sent.asked);
+            }
             self.role.answered(cx, link, sent.asked, Some(&reply));
         }
     }

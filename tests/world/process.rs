@@ -60,6 +60,7 @@ pub fn broker_settings(offsets_partitions: u64) -> BTreeMap<String, String> {
     [
         ("offsets.topic.num.partitions", offsets_partitions.to_string()),
         ("group.initial.rebalance.delay.ms", "50".to_owned()),
+        ("offsets.retention.check.interval.ms", "86400000".to_owned()),
         ("log.dirs", "/sim".to_owned()),
         ("listeners", "PLAINTEXT://sim:9092".to_owned()),
     ]

@@ -46,6 +46,8 @@ pub struct World {
     trace: u64,
     told: bool,
     calm: bool,
+    /// Bytes of memory that others of the process hold.
+    held: usize,
 }
 
 impl World {
@@ -73,6 +75,7 @@ impl World {
             trace: 0,
             told,
             calm: false,
+            held: 0,
         }
     }
 
@@ -101,6 +104,7 @@ impl World {
     /// Opens, whatever it takes: up to `cuts` attempts lose power on the way.
     pub fn open(&mut self, mut cuts: u64) {
         self.life += 1;
+        self.facts.life = self.life;
         self.facts.counts.lives += 1;
         for attempt in 0.. {
             assert!(attempt < 50, "does not open");
@@ -128,8 +132,7 @@ impl World {
             }
         }
         self.disk.set_fuel(None);
-        self.calm = false;
-        // A process counts its time from its own start; the simulator goes on counting.
+        (self.calm, self.held) = (false, 0);
     }
 
     /// The power is off, or the process has ended itself.
@@ -207,6 +210,9 @@ impl World {
         self.disk.set_fault(None);
         self.disk.set_fuel(None);
         self.set_others(0);
+        if self.held > 0 {
+            self.hold_memory(false);
+        }
         self.calm = true;
         let until = self.now.monotonic_ms + PATIENCE_MS;
         let mut steps = 0;
@@ -217,6 +223,16 @@ impl World {
             }
             self.step();
             steps += 1;
+        }
+        self.calm = false;
+    }
+
+    /// Lets time pass in calm.
+    pub fn pass(&mut self, ms: i64) {
+        self.calm = true;
+        let until = self.now.monotonic_ms + ms;
+        while !self.over() && self.now.monotonic_ms < until {
+            self.step();
         }
         self.calm = false;
     }
@@ -248,11 +264,10 @@ impl World {
                 let client = self.rng.index(self.clients.len());
                 self.disconnect(client);
             }
-            10..=15 => {
+            10..=15 if !self.plan.steady_clock => {
                 let ms = self.rng.between(1, 30_000) as i64;
                 let back = self.rng.chance(50);
                 self.now.wall_ms += if back { -ms } else { ms };
-                self.facts.records.clock_set();
                 self.facts.counts.clock_jumps += 1;
                 self.note(ms as u64, || format!("the clock jumps by {ms} ms, back: {back}"));
             }
@@ -261,15 +276,24 @@ impl World {
                 let others = if self.rng.chance(50) { 0 } else { self.rng.below(total) };
                 self.set_others(others);
             }
-            20..=25 if self.plan.short_memory => {
-                let budget = self.process().budget.clone();
-                let limit = budget.limit();
-                let ms = self.rng.between(1, 3);
-                // Others of the process hold it for a while.
-                let _ = (limit, ms);
+            20..=27 if self.plan.short_memory => {
+                let give = self.rng.chance(50) || self.held > 0;
+                self.hold_memory(!give);
             }
             _ => {}
         }
+    }
+
+    /// Others of the process hold most of its memory, or give it back.
+    fn hold_memory(&mut self, hold: bool) {
+        let budget = self.process().budget.clone();
+        budget.release(std::mem::take(&mut self.held));
+        if hold {
+            self.held = self.rng.below(budget.limit() as u64) as usize;
+            budget.charge(self.held);
+        }
+        let held = self.held;
+        self.note(held as u64, || format!("others hold {held} bytes of memory"));
     }
 
     fn set_others(&mut self, others: u64) {
@@ -387,9 +411,10 @@ impl World {
         for broker in process.brokers.iter().filter(|it| it.phase() != Phase::Closed) {
             next = next.min(broker.next_deadline());
         }
-        for client in &self.clients {
-            if client.link.as_ref().is_some_and(|it| it.ready) {
-                next = next.min(client.role.wake_ms());
+        for client in self.clients.iter().filter(|it| it.link.is_some()) {
+            let wake = client.role.wake_ms();
+            if wake > self.now.monotonic_ms {
+                next = next.min(wake);
             }
         }
         let left = next.saturating_sub(self.now.monotonic_ms).max(1);
@@ -408,6 +433,7 @@ impl World {
             facts: &mut self.facts,
             calm: self.calm,
             life: self.life,
+            told: self.told,
         };
         f(&mut self.clients[number], &mut cx)
     }

@@ -3,6 +3,7 @@
 pub mod commits;
 pub mod generations;
 pub mod records;
+pub mod space;
 pub mod topics;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,8 @@ pub struct Facts {
     pub counts: Counts,
     /// Counts all that is sent and answered, for what is before what.
     pub moment: u64,
+    /// Counts lives.
+    pub life: u64,
 }
 
 /// What happened, so that coverage can be seen.

@@ -47,7 +47,8 @@ pub struct Topic {
     pub retention_ms: Option<i64>,
     /// Size may remove anything.
     pub retention_bytes: bool,
-    pub log_append_time: bool,
+    /// The broker stamps its records, by a clock that is never set.
+    pub stamps_rise: bool,
     /// Ids of incarnations that are gone.
     pub gone: Vec<TopicId>,
 }
@@ -69,7 +70,7 @@ impl Topics {
             settings: BTreeMap::new(),
             retention_ms: None,
             retention_bytes: false,
-            log_append_time: false,
+            stamps_rise: false,
             gone: Vec::new(),
         });
         self.0.len() - 1

@@ -230,6 +230,7 @@ impl Role for Producer {
             if !self.asking && !(cx.calm && self.partitions.is_empty()) {
                 self.asking = true;
                 let request = InitProducerIdRequest {
+                    transactional_id: None,
                     transaction_timeout_ms: i32::MAX,
                     producer_id: -1,
                     producer_epoch: -1,
