@@ -4,8 +4,8 @@ use crate::checkers::Facts;
 use crate::checkers::generations::GroupFloor;
 use crate::checkers::records::Floor;
 use crate::checkers::topics::{LogKey, Stamp};
+use crate::process::At;
 use bytes::Bytes;
-use klamm::broker::ConnectionId;
 use klamm::client::{Protocol, Reply, Request};
 use klamm::storage::sim_disk::Rng;
 use klamm::types::Now;
@@ -27,26 +27,72 @@ pub struct Cx<'a> {
 #[derive(Clone, Debug)]
 pub enum Asked {
     Hello,
-    Produce { acks: i16, batches: Vec<Sending> },
+    Produce {
+        acks: i16,
+        batches: Vec<Sending>,
+    },
     ProducerId,
-    Fetch { parts: Vec<Wanted>, session: (i32, i32) },
+    Fetch {
+        parts: Vec<Wanted>,
+        session: (i32, i32),
+    },
     /// A question about the ends of one log: -1 the latest, -2 the earliest, or a time.
-    ListOffsets { key: LogKey, stamp: Stamp, time: i64, floor: Floor },
-    DeleteRecords { key: LogKey, stamp: Stamp, number: u64, floor: Floor },
-    CreateTopic { topic: usize, partitions: i32 },
-    DeleteTopic { topic: usize },
-    CreatePartitions { topic: usize, count: i32 },
-    AlterConfig { topic: usize, name: &'static str, value: Option<String> },
-    DescribeConfig { topic: usize },
-    Metadata { topic: usize, stamp: Stamp },
-    EpochEnd { key: LogKey, stamp: Stamp, floor: Floor },
+    ListOffsets {
+        key: LogKey,
+        stamp: Stamp,
+        time: i64,
+        floor: Floor,
+    },
+    DeleteRecords {
+        key: LogKey,
+        stamp: Stamp,
+        number: u64,
+        floor: Floor,
+    },
+    CreateTopic {
+        topic: usize,
+        partitions: i32,
+    },
+    DeleteTopic {
+        topic: usize,
+    },
+    CreatePartitions {
+        topic: usize,
+        count: i32,
+    },
+    AlterConfig {
+        topic: usize,
+        name: &'static str,
+        value: Option<String>,
+    },
+    DescribeConfig {
+        topic: usize,
+    },
+    Metadata {
+        topic: usize,
+        stamp: Stamp,
+    },
+    EpochEnd {
+        key: LogKey,
+        stamp: Stamp,
+        floor: Floor,
+    },
     FindCoordinator,
-    Join { floor: GroupFloor },
-    Sync { generation: i32 },
+    Join {
+        floor: GroupFloor,
+    },
+    Sync {
+        generation: i32,
+    },
     Heartbeat,
     Leave,
-    Commit { commits: Vec<(LogKey, Stamp, u64)> },
-    FetchCommitted { keys: Vec<(LogKey, Stamp)>, moment: u64 },
+    Commit {
+        commits: Vec<(LogKey, Stamp, u64)>,
+    },
+    FetchCommitted {
+        keys: Vec<(LogKey, Stamp)>,
+        moment: u64,
+    },
 }
 
 /// A batch on its way.
@@ -78,11 +124,11 @@ pub struct Sent {
 
 /// A connection as its client sees it.
 pub struct Link {
-    pub at: (usize, ConnectionId),
+    pub at: At,
     protocol: Protocol,
     /// What is not answered.
     pub sent: VecDeque<Sent>,
-    /// Frames on their way, without their lengths.
+    /// Frames on their way, each with its length before it.
     pub out: Vec<Bytes>,
     /// What this connection was told, or has done.
     floors: BTreeMap<LogKey, Floor>,
@@ -91,7 +137,7 @@ pub struct Link {
 }
 
 impl Link {
-    pub fn new(at: (usize, ConnectionId), name: &str, now_ms: i64) -> Self {
+    pub fn new(at: At, name: &str, now_ms: i64) -> Self {
         let mut protocol = Protocol::new(name);
         let hello = protocol.hello().expect("a request that can be written");
         let sent = Sent { asked: Asked::Hello, answered: true, at_ms: now_ms };
@@ -99,7 +145,7 @@ impl Link {
             at,
             protocol,
             sent: VecDeque::from([sent]),
-            out: vec![Bytes::from(hello).slice(4..)],
+            out: vec![Bytes::from(hello)],
             floors: BTreeMap::new(),
             ready: false,
             requests: 1,
@@ -109,8 +155,9 @@ impl Link {
     /// Sends a request.
     pub fn send<R: Request>(&mut self, cx: &Cx<'_>, request: &R, asked: Asked) {
         let answered = !matches!(asked, Asked::Produce { acks: 0, .. });
-        let frame = self.protocol.request(request, answered).expect("a request that can be written");
-        self.out.push(Bytes::from(frame).slice(4..));
+        let frame =
+            self.protocol.request(request, answered).expect("a request that can be written");
+        self.out.push(Bytes::from(frame));
         self.sent.push_back(Sent { asked, answered, at_ms: cx.now.monotonic_ms });
         self.requests += 1;
     }
@@ -166,7 +213,7 @@ impl Client {
         Self { role, link: None, name }
     }
 
-    pub fn connect(&mut self, at: (usize, ConnectionId), now_ms: i64) {
+    pub fn connect(&mut self, at: At, now_ms: i64) {
         self.link = Some(Link::new(at, &self.name, now_ms));
     }
 

@@ -11,6 +11,9 @@ use crate::roles::producer::Producer;
 use klamm::storage::sim_disk::Rng;
 use std::collections::BTreeMap;
 
+/// Whether the owner of a partition stamps its records. While the shard of the connection does, stamps
+/// of several shards cross.
+const OWNER_STAMPS: bool = false;
 /// The disk where it is not full.
 const AMPLE: u64 = 1 << 40;
 
@@ -61,7 +64,7 @@ impl Plan {
             _ => settings.push(("retention.ms", "-1".to_owned())),
         }
         if rng.chance(25) {
-            it.stamps_rise = self.steady_clock;
+            it.stamps_rise = self.steady_clock && OWNER_STAMPS;
             settings.push(("message.timestamp.type", "LogAppendTime".to_owned()));
         }
         settings

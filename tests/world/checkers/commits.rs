@@ -51,8 +51,8 @@ impl Commits {
         {
             // It was meant for an earlier topic of this name, and was late.
             let late = self.registers.iter_mut().find_map(|((of, other), register)| {
-                let same = of == group
-                    && (other.topic, other.partition) == (key.topic, key.partition);
+                let same =
+                    of == group && (other.topic, other.partition) == (key.topic, key.partition);
                 let it = register.get(&number).filter(|it| same && !it.certain).copied();
                 if it.is_some() {
                     register.remove(&number);

@@ -114,7 +114,11 @@ impl Admin {
             validate_only: false,
         };
         cx.facts.topics.0[topic].settings.remove(SEGMENT_MS);
-        link.send(cx, &request, Asked::AlterConfig { topic, name: SEGMENT_MS, value: value.clone() });
+        link.send(
+            cx,
+            &request,
+            Asked::AlterConfig { topic, name: SEGMENT_MS, value: value.clone() },
+        );
     }
 
     fn describe(cx: &mut Cx<'_>, link: &mut Link, topic: usize) {
@@ -156,10 +160,7 @@ impl Admin {
         let request = DeleteRecordsRequest {
             topics: vec![DeleteRecordsTopic {
                 name: &name,
-                partitions: vec![DeleteRecordsPartition {
-                    partition_index: key.partition,
-                    offset,
-                }],
+                partitions: vec![DeleteRecordsPartition { partition_index: key.partition, offset }],
             }],
             timeout_ms: 30_000,
         };
@@ -268,7 +269,12 @@ impl Role for Admin {
             Asked::CreateTopic { topic, .. } => {
                 let response = reply.read::<CreateTopicsRequest<'_>>().expect("an answer");
                 let created = &response.topics[0];
-                assert_eq!(ErrorCode(created.error_code), ErrorCode::NONE, "create {}", created.name);
+                assert_eq!(
+                    ErrorCode(created.error_code),
+                    ErrorCode::NONE,
+                    "create {}",
+                    created.name
+                );
                 if !cx.facts.topics.0[topic].gone.is_empty() {
                     cx.facts.counts.recreated += 1;
                 }
@@ -293,7 +299,8 @@ impl Role for Admin {
                 }
             }
             Asked::AlterConfig { topic, name, value } => {
-                let response = reply.read::<IncrementalAlterConfigsRequest<'_>>().expect("an answer");
+                let response =
+                    reply.read::<IncrementalAlterConfigsRequest<'_>>().expect("an answer");
                 let error = ErrorCode(response.responses[0].error_code);
                 assert_eq!(error, ErrorCode::NONE, "alter {}", response.responses[0].resource_name);
                 cx.facts.topics.0[topic].settings.insert(name, value);
@@ -303,13 +310,19 @@ impl Role for Admin {
                 let result = &response.results[0];
                 let it = &cx.facts.topics.0[topic];
                 assert_eq!(ErrorCode(result.error_code), ErrorCode::NONE, "describe {}", it.name);
-                let set = result.configs.iter().find(|it| it.name == SEGMENT_MS && it.config_source == 1);
+                let set =
+                    result.configs.iter().find(|it| it.name == SEGMENT_MS && it.config_source == 1);
                 if let Some(known) = it.settings.get(SEGMENT_MS) {
                     let found = set.and_then(|it| it.value);
                     assert_eq!(found, known.as_deref(), "{SEGMENT_MS} of {}", it.name);
                 }
             }
-            Asked::Metadata { topic, .. } => Self::metadata_read(cx, topic, reply),
+            // What the owner has sent behind the question may have changed it since.
+            Asked::Metadata { topic, stamp } => {
+                if cx.facts.topics.is_last_word(stamp) {
+                    Self::metadata_read(cx, topic, reply);
+                }
+            }
             Asked::DeleteRecords { .. } => Self::records_deleted(cx, link, &asked, reply),
             Asked::ListOffsets { .. } => drop(offset_listed(cx, link, &asked, reply)),
             _ => unreachable!("an administrator asks nothing else"),

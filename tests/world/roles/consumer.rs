@@ -130,7 +130,8 @@ impl Consumer {
         // The topic may be there again under its name: then it is not forgotten, but fetched anew.
         let mut forget: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
         for key in &forgotten {
-            let again = known.keys().any(|it| (it.topic, it.partition) == (key.topic, key.partition));
+            let again =
+                known.keys().any(|it| (it.topic, it.partition) == (key.topic, key.partition));
             if !again {
                 forget.entry(name(key)).or_default().push(key.partition);
             }
@@ -145,7 +146,11 @@ impl Consumer {
             session_epoch: epoch,
             topics: by_topic
                 .into_iter()
-                .map(|(topic, partitions)| FetchTopic { topic, partitions, ..FetchTopic::default() })
+                .map(|(topic, partitions)| FetchTopic {
+                    topic,
+                    partitions,
+                    ..FetchTopic::default()
+                })
                 .collect(),
             forgotten_topics_data: forget
                 .into_iter()
@@ -222,7 +227,13 @@ impl Consumer {
     }
 
     /// Takes what an answer says of one partition.
-    fn take(&mut self, cx: &mut Cx<'_>, link: &mut Link, wanted: &Wanted, data: &PartitionData<'_>) {
+    fn take(
+        &mut self,
+        cx: &mut Cx<'_>,
+        link: &mut Link,
+        wanted: &Wanted,
+        data: &PartitionData<'_>,
+    ) {
         let key = wanted.key;
         let floor = link.floor(key, wanted.floor);
         let Some(position) = self.positions.get_mut(&key) else { return };
@@ -235,7 +246,11 @@ impl Consumer {
             ErrorCode::OFFSET_OUT_OF_RANGE => {
                 let max = cx.facts.records.start_max(key);
                 let deletes = !cx.facts.topics.retains_all(key.topic);
-                assert!(deletes || wanted.offset < max, "{key:?}: {} is out of range", wanted.offset);
+                assert!(
+                    deletes || wanted.offset < max,
+                    "{key:?}: {} is out of range",
+                    wanted.offset
+                );
                 position.offset = None;
                 return;
             }
@@ -246,7 +261,8 @@ impl Consumer {
         link.raise(key, Floor { end: data.high_watermark, start: 0 });
         let mut next = wanted.offset;
         for (header, batch) in batches(data.records.unwrap_or_default()) {
-            for record in &records(batch, DECOMPRESSED_BYTES_MAX).expect("a batch that was checked") {
+            for record in &records(batch, DECOMPRESSED_BYTES_MAX).expect("a batch that was checked")
+            {
                 let record = record.expect("a record");
                 // A batch comes whole, also where it begins earlier.
                 if record.offset < wanted.offset {
@@ -278,7 +294,8 @@ impl Role for Consumer {
         self.follow(cx.facts);
         let reborn = std::mem::replace(&mut self.life, cx.life) != cx.life;
         // After a crash, what was read before must be there again.
-        let anew = if reborn { cx.calm || cx.rng.chance(60) } else { self.again && cx.rng.chance(3) };
+        let anew =
+            if reborn { cx.calm || cx.rng.chance(60) } else { self.again && cx.rng.chance(3) };
         if anew && !self.fetching && (reborn || !cx.calm) {
             self.positions.values_mut().for_each(|it| it.offset = None);
         }

@@ -129,12 +129,7 @@ pub fn committed(
 }
 
 /// Asks what is committed of some logs.
-pub fn fetch_committed(
-    cx: &mut Cx<'_>,
-    link: &mut Link,
-    group: &str,
-    keys: Vec<(LogKey, Stamp)>,
-) {
+pub fn fetch_committed(cx: &mut Cx<'_>, link: &mut Link, group: &str, keys: Vec<(LogKey, Stamp)>) {
     let mut by_topic: BTreeMap<usize, Vec<i32>> = BTreeMap::new();
     for (key, _) in &keys {
         by_topic.entry(key.topic).or_default().push(key.partition);

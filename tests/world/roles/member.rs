@@ -135,7 +135,10 @@ impl Member {
                 let request = LeaveGroupRequest {
                     group_id: &self.group,
                     member_id: &self.id,
-                    members: vec![MemberIdentity { member_id: &self.id, ..MemberIdentity::default() }],
+                    members: vec![MemberIdentity {
+                        member_id: &self.id,
+                        ..MemberIdentity::default()
+                    }],
                 };
                 link.send(cx, &request, Asked::Leave);
                 self.stage = Stage::Leaving;
