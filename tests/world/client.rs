@@ -4,8 +4,8 @@ use crate::checkers::Facts;
 use crate::checkers::generations::GroupFloor;
 use crate::checkers::records::Floor;
 use crate::checkers::topics::{LogKey, Stamp};
+use crate::process::At;
 use bytes::Bytes;
-use klamm::broker::ConnectionId;
 use klamm::client::{Protocol, Reply, Request};
 use klamm::storage::sim_disk::Rng;
 use klamm::types::Now;
@@ -19,6 +19,8 @@ pub struct Cx<'a> {
     /// Nothing new is begun: what was begun is finished.
     pub calm: bool,
     pub life: u64,
+    /// Everything is told.
+    pub told: bool,
 }
 
 /// A request that was sent, as its role needs it when the answer comes.
@@ -122,11 +124,11 @@ pub struct Sent {
 
 /// A connection as its client sees it.
 pub struct Link {
-    pub at: (usize, ConnectionId),
+    pub at: At,
     protocol: Protocol,
     /// What is not answered.
     pub sent: VecDeque<Sent>,
-    /// Frames on their way, without their lengths.
+    /// Frames on their way, each with its length before it.
     pub out: Vec<Bytes>,
     /// What this connection was told, or has done.
     floors: BTreeMap<LogKey, Floor>,
@@ -135,7 +137,7 @@ pub struct Link {
 }
 
 impl Link {
-    pub fn new(at: (usize, ConnectionId), name: &str, now_ms: i64) -> Self {
+    pub fn new(at: At, name: &str, now_ms: i64) -> Self {
         let mut protocol = Protocol::new(name);
         let hello = protocol.hello().expect("a request that can be written");
         let sent = Sent { asked: Asked::Hello, answered: true, at_ms: now_ms };
@@ -143,7 +145,7 @@ impl Link {
             at,
             protocol,
             sent: VecDeque::from([sent]),
-            out: vec![Bytes::from(hello).slice(4..)],
+            out: vec![Bytes::from(hello)],
             floors: BTreeMap::new(),
             ready: false,
             requests: 1,
@@ -155,7 +157,7 @@ impl Link {
         let answered = !matches!(asked, Asked::Produce { acks: 0, .. });
         let frame =
             self.protocol.request(request, answered).expect("a request that can be written");
-        self.out.push(Bytes::from(frame).slice(4..));
+        self.out.push(Bytes::from(frame));
         self.sent.push_back(Sent { asked, answered, at_ms: cx.now.monotonic_ms });
         self.requests += 1;
     }
@@ -190,9 +192,9 @@ pub trait Role {
     /// It has nothing left to finish.
     fn is_done(&self, facts: &Facts) -> bool;
 
-    /// When it wants to act again, ms.
+    /// When it wants to act again, ms; in the past where it may act at any time.
     fn wake_ms(&self) -> i64 {
-        i64::MAX
+        0
     }
 
     /// For the trace.
@@ -211,7 +213,7 @@ impl Client {
         Self { role, link: None, name }
     }
 
-    pub fn connect(&mut self, at: (usize, ConnectionId), now_ms: i64) {
+    pub fn connect(&mut self, at: At, now_ms: i64) {
         self.link = Some(Link::new(at, &self.name, now_ms));
     }
 
@@ -246,6 +248,9 @@ impl Client {
             assert!(again.is_none(), "the broker knows the version of its own client");
             link.ready = true;
         } else {
+            if cx.told {
+                println!("    answer to {:?}", sent.asked);
+            }
             self.role.answered(cx, link, sent.asked, Some(&reply));
         }
     }

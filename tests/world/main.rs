@@ -68,6 +68,12 @@ fn run(seed: u64) -> (u64, Counts) {
     world.open(0);
     world.settle();
     assert!(world.stop(), "a stop with nothing in its way");
+    // What was to go after a while goes.
+    world.open(0);
+    world.settle();
+    world.pass(120_000);
+    assert!(world.stop(), "a stop with nothing in its way");
+    checkers::space::check(&world.disk, &world.facts);
     world.facts.counts.operations = world.disk.ops();
     world.facts.counts.faults = world.disk.faults_hit();
     (world.trace(), world.facts.counts)

@@ -4,11 +4,16 @@ use crate::checkers::Facts;
 use crate::client::Client;
 use crate::process::broker_settings;
 use crate::roles::admin::Admin;
+use crate::roles::committer::Committer;
 use crate::roles::consumer::Consumer;
+use crate::roles::member::Member;
 use crate::roles::producer::Producer;
 use klamm::storage::sim_disk::Rng;
 use std::collections::BTreeMap;
 
+/// Whether the owner of a partition stamps its records. While the shard of the connection does, stamps
+/// of several shards cross.
+const OWNER_STAMPS: bool = false;
 /// The disk where it is not full.
 const AMPLE: u64 = 1 << 40;
 
@@ -18,6 +23,8 @@ pub struct Plan {
     /// The disk is small, and others fill it now and then.
     pub fills_up: bool,
     pub short_memory: bool,
+    /// The clock is never set.
+    pub steady_clock: bool,
     pub capacity: u64,
     pub lives: u64,
     seed: u64,
@@ -31,6 +38,7 @@ impl Plan {
             faulty: seed % 5 == 3,
             fills_up,
             short_memory: seed % 7 == 2,
+            steady_clock: seed % 3 == 0,
             capacity: if fills_up { 64 << 20 } else { AMPLE },
             lives: rng.between(2, 4),
             seed,
@@ -38,7 +46,7 @@ impl Plan {
     }
 
     /// Settings of a topic, and what follows from them for what is checked.
-    fn topic(rng: &mut Rng, facts: &mut Facts, topic: usize) -> Vec<(&'static str, String)> {
+    fn topic(&self, rng: &mut Rng, facts: &mut Facts, topic: usize) -> Vec<(&'static str, String)> {
         let mut settings = vec![("file.delete.delay.ms", [0, 1000][rng.index(2)].to_string())];
         let it = &mut facts.topics.0[topic];
         if rng.chance(50) {
@@ -56,7 +64,7 @@ impl Plan {
             _ => settings.push(("retention.ms", "-1".to_owned())),
         }
         if rng.chance(25) {
-            it.log_append_time = true;
+            it.stamps_rise = self.steady_clock && OWNER_STAMPS;
             settings.push(("message.timestamp.type", "LogAppendTime".to_owned()));
         }
         settings
@@ -70,7 +78,7 @@ impl Plan {
         for number in 0..rng.between(2, 4) as usize {
             let topic = facts.topics.add(&format!("t{number}"), number > 0 && self.seed % 2 == 0);
             owned[number % admins].push(topic);
-            settings[number % admins].push(Self::topic(rng, facts, topic));
+            settings[number % admins].push(self.topic(rng, facts, topic));
         }
         for (number, (owned, settings)) in owned.into_iter().zip(settings).enumerate() {
             let deletes = rng.chance(50);
@@ -84,6 +92,17 @@ impl Plan {
         for number in 0..rng.between(1, 3) as usize {
             let (sessions, again) = (rng.chance(60), rng.chance(30));
             clients.push(Client::new(Box::new(Consumer::new(number, sessions, again))));
+        }
+        if rng.chance(50) {
+            for number in 0..rng.between(1, 3) as usize {
+                clients.push(Client::new(Box::new(Committer::new(number, "solo"))));
+            }
+        }
+        if rng.chance(50) {
+            for number in 0..rng.between(2, 4) as usize {
+                let group = ["many", "others"][number / 3];
+                clients.push(Client::new(Box::new(Member::new(number, group))));
+            }
         }
         clients
     }

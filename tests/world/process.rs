@@ -27,6 +27,22 @@ use std::sync::Arc;
 const ID_BITS: u32 = 48;
 const OWN_OP: u64 = 1 << 63;
 
+/// A connection: its shard, and a number that no other has.
+pub type At = (usize, u64);
+
+/// What may happen next on a connection.
+#[derive(Clone, Copy, Debug)]
+pub enum Io {
+    /// The broker reads.
+    In(At),
+    /// The broker sends.
+    Out(At),
+    /// The broker notices that the client has left.
+    Gone(At),
+    /// An answer reaches the client.
+    Answer(At),
+}
+
 /// What a life is made with.
 #[derive(Clone, Debug)]
 pub struct Sizes {
@@ -60,6 +76,7 @@ pub fn broker_settings(offsets_partitions: u64) -> BTreeMap<String, String> {
     [
         ("offsets.topic.num.partitions", offsets_partitions.to_string()),
         ("group.initial.rebalance.delay.ms", "50".to_owned()),
+        ("offsets.retention.check.interval.ms", "86400000".to_owned()),
         ("log.dirs", "/sim".to_owned()),
         ("listeners", "PLAINTEXT://sim:9092".to_owned()),
     ]
@@ -83,11 +100,11 @@ pub struct Volume {
 pub struct Process {
     pub brokers: Vec<Broker>,
     pub ways: BTreeMap<(usize, usize), VecDeque<Message>>,
-    pub connections: BTreeMap<(usize, ConnectionId), Connection>,
+    connections: BTreeMap<At, Connection>,
     pub budget: Arc<Budget>,
     pub fatal: Option<(i32, String)>,
-    /// Connections that the broker has closed, and why.
-    pub refused: Vec<((usize, ConnectionId), String)>,
+    /// Connections that the broker has closed.
+    pub refused: Vec<At>,
     /// Outputs of the `handle` that gave most.
     pub outputs_max: usize,
     pub drained: Vec<bool>,
@@ -234,21 +251,21 @@ impl Process {
                 }
                 Output::Disk(submission) => self.submit(shard, submission),
                 Output::Answer { connection, number, response, .. } => {
-                    if let Some(it) = self.connections.get_mut(&(shard, connection)) {
+                    if let Some(it) = self.connections.get_mut(&(shard, connection.0)) {
                         let answer = response.map(|response| {
                             let mut whole = response.head.to_vec();
                             response.rest.iter().for_each(|part| whole.extend_from_slice(part));
                             whole
                         });
                         it.answer(number, answer);
-                        self.forget((shard, connection));
+                        self.forget((shard, connection.0));
                     }
                 }
                 Output::Release { .. } => {}
                 Output::Refuse { connection, why } => {
-                    assert!(!why.contains("panic") && !why.contains("bug"), "{why}");
-                    if self.connections.remove(&(shard, connection)).is_some() {
-                        self.refused.push(((shard, connection), why));
+                    assert!(why.contains("wants no answer failed"), "{why}");
+                    if self.connections.remove(&(shard, connection.0)).is_some() {
+                        self.refused.push((shard, connection.0));
                         self.brokers[shard].handle(now, Input::Closed(connection));
                     }
                 }
@@ -315,44 +332,85 @@ impl Process {
 
     // ---- Connections ----
 
-    pub fn connect(&mut self, client: usize, shard: usize) -> (usize, ConnectionId) {
-        let id = ConnectionId(self.next_connection);
+    pub fn connect(&mut self, _: Now, client: usize, shard: usize) -> At {
         self.next_connection += 1;
-        self.connections.insert((shard, id), Connection::new(client));
-        (shard, id)
+        let at = (shard, self.next_connection);
+        self.connections.insert(at, Connection::new(client));
+        at
     }
 
-    /// The next request of a connection begins.
-    pub fn begin(&mut self, now: Now, at: (usize, ConnectionId)) {
-        let next = self.connections.get_mut(&at).and_then(Connection::begin);
-        let Some((number, frame)) = next else { return };
-        let begun = Begun { connection: at.1, number, received: self.clock.get() };
-        let host: Rc<str> = "10.0.0.1".into();
-        self.handle(at.0, now, Input::Request(Arrived { begun, frame, host }));
-    }
-
-    /// The broker notices that a client has left.
-    pub fn closed(&mut self, now: Now, at: (usize, ConnectionId)) {
-        if let Some(it) = self.connections.get_mut(&at) {
-            it.told = true;
-            it.drop_waiting();
-        }
-        self.handle(at.0, now, Input::Closed(at.1));
-        self.forget(at);
-    }
-
-    /// Forgets a connection on which nothing goes on any more.
-    fn forget(&mut self, at: (usize, ConnectionId)) {
-        if self.connections.get(&at).is_some_and(Connection::is_over) {
-            self.connections.remove(&at);
-        }
-    }
-
-    pub fn arrived(&mut self, at: (usize, ConnectionId), frames: Vec<Bytes>) {
+    /// A client has sent these frames, each with its length before it.
+    pub fn arrived(&mut self, at: At, frames: Vec<Bytes>) {
         if let Some(it) = self.connections.get_mut(&at)
             && self.brokers[at.0].phase() == Phase::Serving
         {
-            it.arrived(frames);
+            it.arrived(frames.into_iter().map(|frame| frame.slice(4..)));
+        }
+    }
+
+    /// A client leaves. What it has sent may still begin, unless it `drops` that.
+    pub fn leave(&mut self, at: At, drops: bool) {
+        if let Some(it) = self.connections.get_mut(&at) {
+            it.left = true;
+            if drops {
+                it.drop_waiting();
+            }
+        }
+    }
+
+    /// Whether anything of this client goes on.
+    pub fn knows(&self, client: usize) -> bool {
+        self.connections.values().any(|it| it.client == client)
+    }
+
+    /// What may happen next.
+    pub fn io(&self, events: &mut Vec<Io>) {
+        for (at, connection) in &self.connections {
+            if connection.can_begin() {
+                events.push(Io::In(*at));
+            }
+            if connection.has_answer() && !connection.left {
+                events.push(Io::Answer(*at));
+            }
+            if connection.left && !connection.told {
+                events.push(Io::Gone(*at));
+            }
+        }
+    }
+
+    /// Lets it happen, but for answers.
+    pub fn run_io(&mut self, now: Now, io: Io, _: &mut Rng) {
+        match io {
+            Io::In(at) => {
+                let next = self.connections.get_mut(&at).and_then(Connection::begin);
+                let Some((number, frame)) = next else { return };
+                let connection = ConnectionId(at.1);
+                let begun = Begun { connection, number, received: self.clock.get() };
+                let host: Rc<str> = "10.0.0.1".into();
+                self.handle(at.0, now, Input::Request(Arrived { begun, frame, host }));
+            }
+            Io::Gone(at) => {
+                if let Some(it) = self.connections.get_mut(&at) {
+                    it.told = true;
+                    it.drop_waiting();
+                }
+                self.handle(at.0, now, Input::Closed(ConnectionId(at.1)));
+                self.forget(at);
+            }
+            Io::Out(_) | Io::Answer(_) => {}
+        }
+    }
+
+    /// The next answer on a connection, and whose it is.
+    pub fn take_answer(&mut self, at: At) -> Option<(usize, Vec<u8>)> {
+        let it = self.connections.get_mut(&at)?;
+        Some((it.client, it.take_answer()?))
+    }
+
+    /// Forgets a connection on which nothing goes on any more.
+    fn forget(&mut self, at: At) {
+        if self.connections.get(&at).is_some_and(Connection::is_over) {
+            self.connections.remove(&at);
         }
     }
 

@@ -3,8 +3,8 @@
 use crate::checkers::Facts;
 use crate::client::{Client, Cx};
 use crate::plan::Plan;
-use crate::process::{self, Process, Sizes, Volume};
-use klamm::broker::{ConnectionId, Input, Phase};
+use crate::process::{self, At, Io, Process, Sizes, Volume};
+use klamm::broker::{Input, Phase};
 use klamm::storage::sim_disk::{Rng, SimDisk};
 use klamm::types::Now;
 use std::cell::Cell;
@@ -24,9 +24,7 @@ enum Event {
     Turn(usize),
     Continue(usize),
     Timeout(usize),
-    Begin((usize, ConnectionId)),
-    Answer((usize, ConnectionId)),
-    Closed((usize, ConnectionId)),
+    Io(Io),
     Act(usize),
     Connect(usize),
 }
@@ -46,6 +44,8 @@ pub struct World {
     trace: u64,
     told: bool,
     calm: bool,
+    /// Bytes of memory that others of the process hold.
+    held: usize,
 }
 
 impl World {
@@ -73,6 +73,7 @@ impl World {
             trace: 0,
             told,
             calm: false,
+            held: 0,
         }
     }
 
@@ -101,6 +102,7 @@ impl World {
     /// Opens, whatever it takes: up to `cuts` attempts lose power on the way.
     pub fn open(&mut self, mut cuts: u64) {
         self.life += 1;
+        self.facts.life = self.life;
         self.facts.counts.lives += 1;
         for attempt in 0.. {
             assert!(attempt < 50, "does not open");
@@ -128,8 +130,7 @@ impl World {
             }
         }
         self.disk.set_fuel(None);
-        self.calm = false;
-        // A process counts its time from its own start; the simulator goes on counting.
+        (self.calm, self.held) = (false, 0);
     }
 
     /// The power is off, or the process has ended itself.
@@ -140,12 +141,15 @@ impl World {
     /// Ends the life in the middle of whatever goes on.
     pub fn crash(&mut self, power: bool) {
         self.note(2, || format!("---- crash, power: {power}"));
+        // Whoever has filled the disk makes room before the next start.
+        self.set_others(0);
         let process = self.process.take();
         if let Some(process) = &process {
             let outputs = process.outputs_max as u64;
             self.facts.counts.outputs_max = self.facts.counts.outputs_max.max(outputs);
             if let Some((_, why)) = &process.fatal {
-                assert!(self.faulty, "the broker gives up: {why}");
+                let expected = self.faulty || self.plan.fills_up && why.contains("No space left");
+                assert!(expected, "the broker gives up: {why}");
                 self.facts.counts.fatal += 1;
             }
         }
@@ -207,6 +211,9 @@ impl World {
         self.disk.set_fault(None);
         self.disk.set_fuel(None);
         self.set_others(0);
+        if self.held > 0 {
+            self.hold_memory(false);
+        }
         self.calm = true;
         let until = self.now.monotonic_ms + PATIENCE_MS;
         let mut steps = 0;
@@ -218,6 +225,16 @@ impl World {
             }
             self.step();
             steps += 1;
+        }
+        self.calm = false;
+    }
+
+    /// Lets time pass in calm.
+    pub fn pass(&mut self, ms: i64) {
+        self.calm = true;
+        let until = self.now.monotonic_ms + ms;
+        while !self.over() && self.now.monotonic_ms < until {
+            self.step();
         }
         self.calm = false;
     }
@@ -244,33 +261,46 @@ impl World {
 
     /// What the world does to clients and clocks, now and then.
     fn meddle(&mut self) {
+        if self.plan.fills_up && self.rng.below(200) == 0 {
+            let Volume { total, reserve, others } = self.volume.get();
+            let room = total.saturating_sub(self.disk.used() + reserve);
+            // Nearly all that is left, most of the time.
+            let most = 1 << self.rng.between(18, 23);
+            let spared = self.rng.below(most);
+            let all =
+                if others > 0 && self.rng.chance(70) { 0 } else { room.saturating_sub(spared) };
+            self.set_others(all);
+        }
         match self.rng.below(4000) {
             0..=9 => {
                 let client = self.rng.index(self.clients.len());
                 self.disconnect(client);
             }
-            10..=15 => {
+            10..=15 if !self.plan.steady_clock => {
                 let ms = self.rng.between(1, 30_000) as i64;
                 let back = self.rng.chance(50);
                 self.now.wall_ms += if back { -ms } else { ms };
-                self.facts.records.clock_set();
                 self.facts.counts.clock_jumps += 1;
                 self.note(ms as u64, || format!("the clock jumps by {ms} ms, back: {back}"));
             }
-            16..=19 if self.plan.fills_up => {
-                let total = self.volume.get().total;
-                let others = if self.rng.chance(50) { 0 } else { self.rng.below(total) };
-                self.set_others(others);
-            }
-            20..=25 if self.plan.short_memory => {
-                let budget = self.process().budget.clone();
-                let limit = budget.limit();
-                let ms = self.rng.between(1, 3);
-                // Others of the process hold it for a while.
-                let _ = (limit, ms);
+            20..=27 if self.plan.short_memory => {
+                let give = self.rng.chance(50) || self.held > 0;
+                self.hold_memory(!give);
             }
             _ => {}
         }
+    }
+
+    /// Others of the process hold most of its memory, or give it back.
+    fn hold_memory(&mut self, hold: bool) {
+        let budget = self.process().budget.clone();
+        budget.release(std::mem::take(&mut self.held));
+        if hold {
+            self.held = self.rng.below(budget.limit() as u64) as usize;
+            budget.charge(self.held);
+        }
+        let held = self.held;
+        self.note(held as u64, || format!("others hold {held} bytes of memory"));
     }
 
     fn set_others(&mut self, others: u64) {
@@ -302,18 +332,10 @@ impl World {
                 events.push(Event::Timeout(shard));
             }
         }
-        for (at, connection) in &process.connections {
-            if connection.can_begin() {
-                events.extend([Event::Begin(*at); 2]);
-            }
-            if connection.has_answer() && !connection.left {
-                events.extend([Event::Answer(*at); 3]);
-            }
-            if connection.left && !connection.told {
-                events.push(Event::Closed(*at));
-            }
-        }
-        let serving = process.brokers.iter().all(|it| it.phase() == Phase::Serving);
+        let mut io = Vec::new();
+        process.io(&mut io);
+        events.extend(io.into_iter().flat_map(|it| [Event::Io(it); 2]));
+        let serving = self.is_serving();
         for (number, client) in self.clients.iter().enumerate() {
             match &client.link {
                 None if serving && self.may_connect(number) => events.push(Event::Connect(number)),
@@ -322,7 +344,7 @@ impl World {
                         && link.ready
                         && link.sent.len() < 10
                         && client.role.wake_ms() <= self.now.monotonic_ms
-                        && (!self.calm || link.sent.is_empty()) =>
+                        && (!self.calm || !link.sent.iter().any(|it| it.answered)) =>
                 {
                     let wants = !self.calm || !client.role.is_done(&self.facts);
                     events.extend(wants.then_some(Event::Act(number)));
@@ -335,8 +357,7 @@ impl World {
 
     /// Whatever an earlier connection of this client has begun has ended.
     fn may_connect(&self, client: usize) -> bool {
-        let process = self.process.as_ref().expect("a life");
-        !process.connections.values().any(|it| it.client == client)
+        !self.process.as_ref().expect("a life").knows(client)
     }
 
     /// One thing happens, or time passes.
@@ -362,14 +383,17 @@ impl World {
             Event::Turn(shard) => self.process().handle(shard, now, Input::Turn),
             Event::Continue(shard) => self.process().handle(shard, now, Input::Continue),
             Event::Timeout(shard) => self.process().handle(shard, now, Input::Timeout),
-            Event::Begin(at) => self.process().begin(now, at),
-            Event::Closed(at) => self.process().closed(now, at),
-            Event::Answer(at) => self.answer(at),
+            Event::Io(Io::Answer(at)) => self.answer(at),
+            Event::Io(io) => {
+                let mut rng = self.rng.clone();
+                self.process().run_io(now, io, &mut rng);
+                self.rng = rng;
+            }
             Event::Act(client) => self.act(client),
             Event::Connect(client) => {
                 let shards = self.process().shards();
                 let shard = self.rng.index(shards);
-                let at = self.process().connect(client, shard);
+                let at = self.process().connect(now, client, shard);
                 self.clients[client].connect(at, now.monotonic_ms);
                 self.flush(client);
             }
@@ -388,9 +412,10 @@ impl World {
         for broker in process.brokers.iter().filter(|it| it.phase() != Phase::Closed) {
             next = next.min(broker.next_deadline());
         }
-        for client in &self.clients {
-            if client.link.as_ref().is_some_and(|it| it.ready) {
-                next = next.min(client.role.wake_ms());
+        for client in self.clients.iter().filter(|it| it.link.is_some()) {
+            let wake = client.role.wake_ms();
+            if wake > self.now.monotonic_ms {
+                next = next.min(wake);
             }
         }
         let left = next.saturating_sub(self.now.monotonic_ms).max(1);
@@ -417,6 +442,7 @@ impl World {
             facts: &mut self.facts,
             calm: self.calm,
             life: self.life,
+            told: self.told,
         };
         f(&mut self.clients[number], &mut cx)
     }
@@ -436,10 +462,8 @@ impl World {
         self.flush(number);
     }
 
-    fn answer(&mut self, at: (usize, ConnectionId)) {
-        let Some(connection) = self.process().connections.get_mut(&at) else { return };
-        let (client, frame) = (connection.client, connection.take_answer());
-        if let Some(frame) = frame {
+    fn answer(&mut self, at: At) {
+        if let Some((client, frame)) = self.process().take_answer(at) {
             self.note(u64::from(crc32c::crc32c(&frame)), || format!("to client {client}"));
             self.with_client(client, |client, cx| client.receive(cx, &frame));
             self.flush(client);
@@ -452,11 +476,8 @@ impl World {
         let at = link.at;
         self.note(number as u64, || format!("client {number} leaves"));
         let drops = self.rng.chance(50);
-        if let Some(it) = self.process.as_mut().and_then(|it| it.connections.get_mut(&at)) {
-            it.left = true;
-            if drops {
-                it.drop_waiting();
-            }
+        if let Some(process) = &mut self.process {
+            process.leave(at, drops);
         }
         self.with_client(number, |client, cx| client.disconnect(cx));
     }
@@ -464,19 +485,22 @@ impl World {
     /// Connections that the broker has closed.
     fn take_refused(&mut self) {
         let Some(process) = &mut self.process else { return };
-        for (at, why) in std::mem::take(&mut process.refused) {
-            let full = why.contains("wants no answer failed");
-            assert!(full, "a connection is refused: {why}");
+        for at in std::mem::take(&mut process.refused) {
+            let of = |it: &Client| it.link.as_ref().is_some_and(|link| link.at == at);
+            let Some(client) = self.clients.iter().position(of) else { continue };
+            self.note(client as u64, || format!("client {client} is refused"));
+            let link = self.clients[client].link.as_ref().expect("it was just found");
+            // Kafka has no other way to say that what wants no answer has failed.
+            let silent = link.sent.iter().any(|it| !it.answered);
+            assert!(silent || !self.is_serving(), "client {client} is refused");
             self.facts.counts.refused += 1;
-            let client = self
-                .clients
-                .iter()
-                .position(|it| it.link.as_ref().is_some_and(|link| link.at == at));
-            if let Some(client) = client {
-                self.note(client as u64, || format!("client {client} is refused: {why}"));
-                self.with_client(client, |client, cx| client.disconnect(cx));
-            }
+            self.with_client(client, |client, cx| client.disconnect(cx));
         }
+    }
+
+    fn is_serving(&self) -> bool {
+        let serves = |it: &klamm::broker::Broker| it.phase() == Phase::Serving;
+        self.process.as_ref().is_some_and(|it| it.brokers.iter().all(serves))
     }
 }
 
@@ -488,9 +512,12 @@ impl Event {
             Self::Turn(shard) => 64 + shard as u64,
             Self::Continue(shard) => 80 + shard as u64,
             Self::Timeout(shard) => 96 + shard as u64,
-            Self::Begin((shard, id)) => 1 << 32 | id.0 << 4 | shard as u64,
-            Self::Answer((shard, id)) => 2 << 32 | id.0 << 4 | shard as u64,
-            Self::Closed((shard, id)) => 3 << 32 | id.0 << 4 | shard as u64,
+            Self::Io(io) => match io {
+                Io::In(at) => 1 << 32 | at.1 << 4 | at.0 as u64,
+                Io::Out(at) => 2 << 32 | at.1 << 4 | at.0 as u64,
+                Io::Gone(at) => 3 << 32 | at.1 << 4 | at.0 as u64,
+                Io::Answer(at) => 6 << 32 | at.1 << 4 | at.0 as u64,
+            },
             Self::Act(client) => 4 << 32 | client as u64,
             Self::Connect(client) => 5 << 32 | client as u64,
         }

@@ -3,6 +3,7 @@
 pub mod commits;
 pub mod generations;
 pub mod records;
+pub mod space;
 pub mod topics;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,8 @@ pub struct Facts {
     pub counts: Counts,
     /// Counts all that is sent and answered, for what is before what.
     pub moment: u64,
+    /// Counts lives.
+    pub life: u64,
 }
 
 /// What happened, so that coverage can be seen.
@@ -38,7 +41,7 @@ pub struct Counts {
     pub acknowledged: u64,
     pub read: u64,
     pub retries: u64,
-    pub duplicates: u64,
+    pub begun_anew: u64,
     pub full: u64,
     pub storage_errors: u64,
     pub sessions: u64,
@@ -64,7 +67,7 @@ impl Counts {
             ($($name:ident)*) => { $(self.$name += other.$name;)* };
         }
         sum!(lives requests answers lost operations faults power_cuts crashes clean_ends fatal refused
-            acknowledged read retries duplicates full storage_errors sessions incremental long_polls
+            acknowledged read retries begun_anew full storage_errors sessions incremental long_polls
             moved_sessions deletes topics recreated rebalances commits commits_fetched clock_jumps
             retained by_time);
         self.outputs_max = self.outputs_max.max(other.outputs_max);

@@ -194,7 +194,7 @@ impl Records {
         self.log(key).deletions.remove(&number);
     }
 
-    /// The broker has stamped the records from `base` on, while its clock only went forward.
+    /// The broker has stamped the batch at this offset, by a clock that only goes forward.
     pub fn stamped(&mut self, key: LogKey, offset: i64, timestamp: i64) {
         let log = self.log(key);
         let before = log.stamps.range(..offset).next_back();
@@ -206,11 +206,6 @@ impl Records {
         log.stamps.insert(offset, timestamp);
     }
 
-    /// The broker's clock was set: stamps before and after say nothing of each other.
-    pub fn clock_set(&mut self) {
-        self.logs.values_mut().for_each(|log| log.stamps.clear());
-    }
-
     pub fn life_ended(&mut self) {
         let keys: Vec<LogKey> = self.logs.keys().copied().collect();
         for key in keys {
@@ -218,7 +213,6 @@ impl Records {
             let log = self.log(key);
             log.start_asked = max;
             log.deletions.clear();
-            log.stamps.clear();
         }
     }
 }

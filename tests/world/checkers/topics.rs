@@ -19,6 +19,7 @@ pub struct Stamp {
     topic: usize,
     incarnation: u32,
     changes: u64,
+    asked: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Topic {
     pub incarnation: u32,
     pub id: TopicId,
     changes: u64,
+    /// Creations and deletions that were sent.
+    asked: u64,
     /// As many as are acknowledged.
     pub partitions: i32,
     /// As many as were ever asked for.
@@ -47,7 +50,8 @@ pub struct Topic {
     pub retention_ms: Option<i64>,
     /// Size may remove anything.
     pub retention_bytes: bool,
-    pub log_append_time: bool,
+    /// The broker stamps its records, by a clock that is never set.
+    pub stamps_rise: bool,
     /// Ids of incarnations that are gone.
     pub gone: Vec<TopicId>,
 }
@@ -64,12 +68,13 @@ impl Topics {
             incarnation: 0,
             id: TopicId::ZERO,
             changes: 0,
+            asked: 0,
             partitions: 0,
             partitions_asked: 0,
             settings: BTreeMap::new(),
             retention_ms: None,
             retention_bytes: false,
-            log_append_time: false,
+            stamps_rise: false,
             gone: Vec::new(),
         });
         self.0.len() - 1
@@ -96,13 +101,18 @@ impl Topics {
 
     pub fn stamp(&self, topic: usize) -> Stamp {
         let it = &self.0[topic];
-        Stamp { topic, incarnation: it.incarnation, changes: it.changes }
+        Stamp { topic, incarnation: it.incarnation, changes: it.changes, asked: it.asked }
     }
 
     /// Whether the topic was certainly there, and the same, from the stamp until now.
     pub fn holds(&self, stamp: Stamp) -> bool {
         let it = &self.0[stamp.topic];
         it.presence == Presence::Present && it.changes == stamp.changes
+    }
+
+    /// Whether the owner has sent no creation or deletion since the stamp.
+    pub fn is_last_word(&self, stamp: Stamp) -> bool {
+        self.0[stamp.topic].asked == stamp.asked
     }
 
     pub fn retains_all(&self, topic: usize) -> bool {
@@ -117,6 +127,7 @@ impl Topics {
         let it = &mut self.0[topic];
         it.presence = Presence::Unsure;
         it.changes += 1;
+        it.asked += 1;
     }
 
     /// It is there, under this id.

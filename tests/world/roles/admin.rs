@@ -317,7 +317,12 @@ impl Role for Admin {
                     assert_eq!(found, known.as_deref(), "{SEGMENT_MS} of {}", it.name);
                 }
             }
-            Asked::Metadata { topic, .. } => Self::metadata_read(cx, topic, reply),
+            // What the owner has sent behind the question may have changed it since.
+            Asked::Metadata { topic, stamp } => {
+                if cx.facts.topics.is_last_word(stamp) {
+                    Self::metadata_read(cx, topic, reply);
+                }
+            }
             Asked::DeleteRecords { .. } => Self::records_deleted(cx, link, &asked, reply),
             Asked::ListOffsets { .. } => drop(offset_listed(cx, link, &asked, reply)),
             _ => unreachable!("an administrator asks nothing else"),

@@ -43,6 +43,7 @@ pub struct Consumer {
     fetching: bool,
     /// Reads from the start again, now and then.
     again: bool,
+    life: u64,
 }
 
 impl Consumer {
@@ -54,6 +55,7 @@ impl Consumer {
             session: None,
             fetching: false,
             again,
+            life: 0,
         }
     }
 
@@ -274,7 +276,7 @@ impl Consumer {
                 cx.facts.records.read(key, record.offset, uid, record.timestamp);
                 cx.facts.counts.read += 1;
             }
-            if cx.facts.topics.0[key.topic].log_append_time {
+            if cx.facts.topics.0[key.topic].stamps_rise {
                 cx.facts.records.stamped(key, header.base_offset, header.max_timestamp);
             }
         }
@@ -290,7 +292,11 @@ impl Consumer {
 impl Role for Consumer {
     fn act(&mut self, cx: &mut Cx<'_>, link: &mut Link) {
         self.follow(cx.facts);
-        if self.again && !cx.calm && !self.fetching && cx.rng.chance(3) {
+        let reborn = std::mem::replace(&mut self.life, cx.life) != cx.life;
+        // After a crash, what was read before must be there again.
+        let anew =
+            if reborn { cx.calm || cx.rng.chance(60) } else { self.again && cx.rng.chance(3) };
+        if anew && !self.fetching && (reborn || !cx.calm) {
             self.positions.values_mut().for_each(|it| it.offset = None);
         }
         let unknown: Vec<LogKey> = self
@@ -344,7 +350,7 @@ impl Role for Consumer {
     fn disconnected(&mut self, _: &mut Cx<'_>) {}
 
     fn is_done(&self, facts: &Facts) -> bool {
-        !self.has_more(facts)
+        self.life == facts.life && !self.has_more(facts)
     }
 
     fn name(&self) -> String {

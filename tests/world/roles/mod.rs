@@ -1,7 +1,10 @@
 //! What clients do, one kind a file.
 
 pub mod admin;
+pub mod committer;
 pub mod consumer;
+pub mod group;
+pub mod member;
 pub mod producer;
 
 use crate::checkers::records::Floor;

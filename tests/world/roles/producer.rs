@@ -31,6 +31,8 @@ struct Partition {
     batches: VecDeque<Batch>,
     /// One was refused, or lost: all are sent again, one after the other.
     again: bool,
+    /// One was refused because the disk is full.
+    refused: bool,
 }
 
 pub struct Producer {
@@ -132,8 +134,13 @@ impl Producer {
                 continue;
             }
             let stamp = cx.facts.topics.stamp(key.topic);
-            let fresh =
-                Partition { stamp, next_sequence: 0, batches: VecDeque::new(), again: false };
+            let fresh = Partition {
+                stamp,
+                next_sequence: 0,
+                batches: VecDeque::new(),
+                again: false,
+                refused: false,
+            };
             let it = self.partitions.entry(key).or_insert(fresh);
             if it.again || it.batches.len() >= IN_FLIGHT_MAX {
                 continue;
@@ -209,9 +216,15 @@ impl Producer {
             // The disk is full, or was; those behind it cannot stand without it.
             ErrorCode::KAFKA_STORAGE_ERROR => {
                 cx.facts.counts.full += 1;
-                it.again = true;
+                (it.again, it.refused) = (true, true);
             }
             ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER if at > 0 => it.again = true,
+            // Its first batch was refused, and one behind it was taken, since a producer that is not
+            // known may begin anywhere. As with Kafka, it must begin anew.
+            ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER if it.refused => {
+                cx.facts.counts.begun_anew += 1;
+                return self.begin_anew();
+            }
             _ => panic!(
                 "{:?}: {error} to batch {} of {}",
                 sending.key, sending.sequence, self.number
@@ -231,6 +244,7 @@ impl Role for Producer {
             if !self.asking && !(cx.calm && self.partitions.is_empty()) {
                 self.asking = true;
                 let request = InitProducerIdRequest {
+                    transactional_id: None,
                     transaction_timeout_ms: i32::MAX,
                     producer_id: -1,
                     producer_epoch: -1,
