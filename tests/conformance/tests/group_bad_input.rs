@@ -104,16 +104,19 @@ fn commits_for_what_does_not_exist_and_metadata_without_end() {
     assert_eq!(offsets, [1, 8, 4, -1]);
     assert_eq!(found[1].1, most);
 
-    // Ten megabytes of metadata: a string of the old versions cannot be so long, a subscription can.
+    // Megabytes of metadata: a string of the old versions cannot be so long, a subscription can.
     let mut member = Member::new(connect(&broker), "huge");
     member.id = member.join_once(b"").expect("an answer").member;
-    let huge = vec![7; 10 << 20];
+    let huge = vec![7; 6 << 20];
     let joined = member.join_once(&huge).expect("an answer");
     if joined.error == error::NONE {
         member.generation = joined.generation;
         let (code, _) = member.sync(&[(member.id.clone(), b"x".to_vec())]).expect("an answer");
         assert_ne!(code, error::NONE, "what no batch can hold was written");
     }
+    // What is no Produce has at most 8 MiB: the connection is closed.
+    let mut member = Member::new(connect(&broker), "larger");
+    assert!(member.join_once(&vec![7; 10 << 20]).is_err());
     broker.assert_alive();
     client.commit_alone("other", "t", &[(0, 1, "")]);
 }
