@@ -8,9 +8,9 @@
 //! An append is copied once, from the receive buffer into the block. Pending frames are slices of
 //! blocks, and are read from there.
 
-use super::block::{self, Journal, Kind};
-use super::buffer::Budget;
+use super::block::{self, Kind};
 use super::frame::{self, MAX_FRAME};
+pub use super::interface::{Append, EngineOptions, EngineStats, Event, Moments, Slot};
 use super::io::{Completion, FilePath, Submission};
 use super::journal;
 use super::log::{Log, LogConfig, LogOffsets};
@@ -19,136 +19,10 @@ use super::outgoing::{Outgoing, Purpose};
 use super::reads::Reads;
 use super::removal::Removals;
 use super::round::Round;
-pub use super::writer::{APART, Moments};
-use super::writer::{Acks, Answer, Given, JournalWriter};
+pub use super::writer::APART;
+use super::writer::{Acks, Given, JournalWriter, Waits};
 use crate::types::TopicPartition;
-use bytes::Bytes;
-use std::sync::Arc;
 use zerocopy::IntoBytes;
-
-/// An open log in its shard's engine. Void after `Done` of its `drop_log`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Slot(u32);
-
-impl Slot {
-    /// The slot of that index.
-    pub const fn from_index(index: u32) -> Self {
-        Self(index)
-    }
-    /// Its index: small, dense, used again after a drop.
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// One record batch to append.
-#[derive(Clone, Debug)]
-pub struct Append {
-    /// Offset of its first record: the log's end.
-    pub base_offset: i64,
-    /// Offset of its last record.
-    pub last_offset: i64,
-    /// The leader's epoch.
-    pub leader_epoch: i32,
-    /// Largest timestamp, ms.
-    pub max_timestamp: i64,
-    /// Set where the broker's clock (ms) replaces the records' timestamps.
-    pub log_append_time: Option<i64>,
-    /// The batch as it came; base offset and epoch are set in the copy.
-    pub batch: Bytes,
-    /// Comes back in [`Event::Done`].
-    pub token: u64,
-}
-
-/// What the engine tells its shard.
-#[derive(Debug)]
-pub enum Event {
-    /// The acknowledged end of a log moved here.
-    Durable {
-        /// The log.
-        slot: Slot,
-        /// Offset after the last acknowledged record.
-        end: i64,
-    },
-    /// What was asked for under this token is durable. Follows the `Durable` of its log.
-    Done {
-        /// The asker's.
-        token: u64,
-        /// When its block was made, written and synced.
-        moments: Moments,
-    },
-    /// Retention moved the start of a log, durably.
-    LogStart {
-        /// The log.
-        slot: Slot,
-        /// The first offset that can be read.
-        offset: i64,
-    },
-    /// A dropped log's files are gone.
-    Dropped {
-        /// Whose files.
-        tp: TopicPartition,
-    },
-    /// A write or sync failed: the process must end, and not try again.
-    Fatal {
-        /// One line.
-        message: String,
-    },
-}
-
-/// Figures about an engine.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct EngineStats {
-    /// Open logs.
-    pub logs: usize,
-    /// Bytes of the journal that no checkpoint covers.
-    pub journal_used: u64,
-    /// Bytes that the journal may use.
-    pub journal_limit: u64,
-    /// Bytes of the journal's files, those that wait to be used again included.
-    pub journal_size: u64,
-    /// Bytes of frames in no segment yet.
-    pub pending_bytes: u64,
-    /// Bytes handed in and not yet in a block.
-    pub staged_bytes: u64,
-    /// Bytes of verified chunks in memory.
-    pub cache_bytes: u64,
-    /// Blocks written.
-    pub blocks: u64,
-    /// Bytes of record batches appended.
-    pub appended_bytes: u64,
-    /// Bytes written to the journal, copies included.
-    pub journal_bytes: u64,
-    /// Bytes of frames copied forward in the journal.
-    pub copied_bytes: u64,
-    /// Bytes written to segments and indexes.
-    pub segment_bytes: u64,
-    /// Bytes of checkpoints written.
-    pub checkpoint_bytes: u64,
-    /// Write-back rounds finished.
-    pub rounds: u64,
-    /// Files that could not be removed, at each attempt.
-    pub failed_removals: u64,
-}
-
-/// What an engine is made with.
-#[derive(Clone, Debug)]
-pub struct EngineOptions {
-    /// Whose journal.
-    pub journal: Journal,
-    /// Bytes of the disk that the journal may use.
-    pub journal_limit: u64,
-    /// Bytes of verified chunks to keep in memory.
-    pub cache_limit: usize,
-    /// What buffers are charged to.
-    pub budget: Arc<Budget>,
-    /// A partition with less than this pending is copied forward rather than placed.
-    pub small_bytes: usize,
-    /// A log without appends for this long is placed, whatever it has pending, ms.
-    pub idle_ms: i64,
-    /// No block is larger, unless a single batch is; copies forward add an eighth at most.
-    pub max_block: usize,
-}
 
 /// The parts of an engine, put together: each has its own state and knows only the logs; what has to
 /// happen in several of them happens here.
@@ -275,25 +149,25 @@ impl Engine {
         kind: Kind,
         offset: i64,
         body: Vec<u8>,
-        answer: Answer,
+        waits: Waits,
     ) {
         let tp = self.log(slot).tp;
-        self.journal.stage_control((slot, tp), kind, offset, body, answer);
+        self.journal.stage_control((slot, tp), kind, offset, body, waits);
     }
 
     /// Moves the first offset that can be read. At or below the present one nothing changes, but
     /// the token still comes back, in order.
     pub fn set_log_start(&mut self, slot: Slot, offset: i64, token: u64) {
-        self.move_start(slot, offset, Answer::Token(token));
+        self.move_start(slot, offset, Waits::Token(token));
     }
 
-    fn move_start(&mut self, slot: Slot, offset: i64, answer: Answer) {
+    fn move_start(&mut self, slot: Slot, offset: i64, waits: Waits) {
         let log = self.log_mut(slot);
         assert!(offset <= log.acked, "only what is acknowledged is deleted");
         log.start = log.start.max(offset);
         let (tp, start) = (log.tp, log.start);
         let body = block::control_body(tp, start);
-        self.stage_control(slot, Kind::LogStart, start, body.as_bytes().to_vec(), answer);
+        self.stage_control(slot, Kind::LogStart, start, body.as_bytes().to_vec(), waits);
     }
 
     /// Deletes a log. `Done` comes when that is durable, `Dropped` when its files are gone.
@@ -304,7 +178,7 @@ impl Engine {
         let tp = log.tp;
         self.logs.forget_name(tp);
         let body = block::control_body(tp, 0).as_bytes().to_vec();
-        self.stage_control(slot, Kind::Drop, 0, body, Answer::Token(token));
+        self.stage_control(slot, Kind::Drop, 0, body, Waits::Token(token));
     }
 
     /// Whether a further append is welcome: otherwise its connection waits.
@@ -431,15 +305,13 @@ impl Engine {
             }
         }
         for given in acks.given {
-            let (slot, tp, kind, offset, answer) = match given {
+            let (slot, tp, kind, offset, waits) = match given {
                 Given::Append { relaxed: true, .. } if acks.relaxed_told => continue,
                 Given::Append { token, .. } => {
                     self.events.push(Event::Done { token, moments: acks.moments });
                     continue;
                 }
-                Given::Control { slot, tp, kind, offset, answer } => {
-                    (slot, tp, kind, offset, answer)
-                }
+                Given::Control { slot, tp, kind, offset, waits } => (slot, tp, kind, offset, waits),
             };
             match kind {
                 Kind::Drop => {
@@ -455,11 +327,11 @@ impl Engine {
                 Kind::Truncate => self.trim(now_ms, slot, tp),
                 Kind::Append => {}
             }
-            match answer {
-                Answer::Token(token) => {
+            match waits {
+                Waits::Token(token) => {
                     self.events.push(Event::Done { token, moments: acks.moments });
                 }
-                Answer::Retention => {
+                Waits::Retention => {
                     if self.find(tp) == Some(slot) {
                         self.events.push(Event::LogStart { slot, offset });
                     }
@@ -477,7 +349,7 @@ impl Engine {
             let log = self.logs.get(slot).filter(|log| !log.dropped && !log.segments.is_empty());
             let due = log.and_then(|log| log.retention(now_ms));
             if let Some(offset) = due {
-                self.move_start(slot, offset, Answer::Retention);
+                self.move_start(slot, offset, Waits::Retention);
             }
         }
         self.start_removals(now_ms);

@@ -3,7 +3,7 @@
 use super::buffer::{AlignedBuf, Budget};
 use super::disk::Disk;
 use super::io::{FilePath, Op};
-use super::recovery::OpenError;
+use super::open_error::OpenError;
 use crate::types::TopicId;
 
 const PROPERTIES: &str = "meta.properties";

@@ -63,7 +63,7 @@ pub struct InFlight<T> {
 
 /// Where the next block goes.
 #[derive(Debug)]
-pub struct Room {
+pub struct BlockSpace {
     /// The file.
     pub path: FilePath,
     /// Position in it.
@@ -72,7 +72,7 @@ pub struct Room {
 
 /// The ring and its order. `T` is what a block acknowledges.
 #[derive(Debug)]
-pub struct Ring<T> {
+pub struct FileRing<T> {
     files: Vec<RingFile>,
     active: Option<usize>,
     position: u64,
@@ -88,7 +88,7 @@ pub struct Ring<T> {
     used: u64,
 }
 
-impl<T> Ring<T> {
+impl<T> FileRing<T> {
     /// An empty ring that uses up to `limit` bytes of the disk.
     pub fn new(limit: u64) -> Self {
         Self {
@@ -120,7 +120,7 @@ impl<T> Ring<T> {
     }
 
     /// A place for a block of `len` bytes, if a prepared file has one.
-    pub fn room(&mut self, len: u64) -> Option<Room> {
+    pub fn room(&mut self, len: u64) -> Option<BlockSpace> {
         let fits = self.active.is_some_and(|a| self.files[a].size - self.position >= len);
         if !fits {
             let free = |f: &RingFile| f.blocks.is_none() && f.size >= len;
@@ -131,7 +131,7 @@ impl<T> Ring<T> {
             self.position = 0;
         }
         let file = &self.files[self.active?];
-        Some(Room { path: file.path.clone(), position: self.position })
+        Some(BlockSpace { path: file.path.clone(), position: self.position })
     }
 
     /// The sequence of the block that was just given its room, of `len` bytes.
@@ -289,7 +289,7 @@ impl<T> Ring<T> {
         firsts.min().unwrap_or(self.next_sequence)
     }
 
-    /// What [`Ring::replay_from`] is after a reclaim of everything up to `sequence`.
+    /// What [`FileRing::replay_from`] is after a reclaim of everything up to `sequence`.
     pub fn replay_from_after(&self, sequence: u64) -> u64 {
         let kept = self.files.iter().filter_map(|f| f.blocks).filter(|b| b.1 > sequence);
         kept.map(|b| b.0).min().unwrap_or(self.next_sequence)
@@ -300,8 +300,8 @@ impl<T> Ring<T> {
 mod tests {
     use super::*;
 
-    fn ring() -> Ring<()> {
-        let mut ring = Ring::new(4 << 20);
+    fn ring() -> FileRing<()> {
+        let mut ring = FileRing::new(4 << 20);
         ring.adopt(path_of(1, 0, 0), 16 << 10, None, 0);
         ring
     }

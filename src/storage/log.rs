@@ -1,8 +1,7 @@
 //! One partition's log as the storage sees it: pending frames, segments, offsets.
 
 use super::frame::FrameHeader;
-use super::segment::Segment;
-use super::truncation::Cutting;
+use super::segment::{Cut, Segment};
 use crate::types::{TopicConfig, TopicPartition};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -96,6 +95,19 @@ impl Pending {
     pub fn header(&self) -> FrameHeader {
         FrameHeader::view(&self.frame).expect("pending frames are whole")
     }
+}
+
+/// What is known so far of a cut that falls into a segment.
+#[derive(Debug)]
+pub(super) struct Cutting {
+    /// Where the log is to be cut.
+    pub offset: i64,
+    /// Of the segment.
+    pub generation: u64,
+    /// Frames below this were looked at.
+    pub at: i64,
+    /// As far as it is known.
+    pub cut: Cut,
 }
 
 /// Offsets of a log. `start ≤ acked ≤ end`.

@@ -1,6 +1,6 @@
 //! The open logs of a shard.
 
-use super::engine::Slot;
+use super::interface::Slot;
 use super::log::Log;
 use crate::types::TopicPartition;
 use std::collections::BTreeMap;

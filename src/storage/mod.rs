@@ -39,6 +39,7 @@
 //! Not here yet: large runs past the journal straight into segments (`Placed` is reserved for it).
 
 pub mod block;
+mod block_writer;
 pub mod buffer;
 pub mod cache;
 pub mod checkpoint;
@@ -48,10 +49,12 @@ pub mod frame;
 pub mod identity;
 pub mod index;
 pub mod inspect;
+mod interface;
 pub mod io;
 pub mod journal;
 pub mod log;
 mod logs;
+mod open_error;
 mod outgoing;
 pub mod plan;
 pub mod reads;

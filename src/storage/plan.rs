@@ -1,8 +1,8 @@
 //! What goes into the next journal block, before anything is copied.
 
 use super::block::block_len;
-use super::engine::{Append, Slot};
 use super::frame::{HEADER, MAX_FRAME};
+use super::interface::{Append, Slot};
 use bytes::Bytes;
 
 /// One entry of the block.

@@ -2,9 +2,10 @@
 
 use super::buffer::{ALIGN, align_up};
 use super::cache::{Cache, Chunk};
-use super::engine::{Engine, Slot};
+use super::engine::Engine;
 use super::frame::{self, Step};
 use super::index::Index;
+use super::interface::Slot;
 use super::io::FilePath;
 use super::segment::{Slices, Want};
 use bytes::Bytes;

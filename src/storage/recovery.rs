@@ -11,6 +11,7 @@
 //! the journal holds, in sequential writes, and not one file for each partition.
 
 use super::block::{self, Journal, Place};
+use super::block_writer::BlockWriter;
 use super::buffer::{ALIGN, Budget, Filling};
 use super::checkpoint::{self, Checkpoint, LogRecord};
 use super::disk::Disk;
@@ -19,44 +20,17 @@ use super::identity::{Identity, Manifest, read_file};
 use super::io::{FilePath, Op};
 use super::journal;
 use super::log::{Log, LogConfig, Pending};
+pub use super::open_error::OpenError;
 use super::replay::{Found, Journaled, Replayed, Truncation, replay};
 use super::segment::{self, Segment};
 use crate::types::{TopicId, TopicPartition};
 use crate::wire::records::{BatchHeader, batches};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::sync::Arc;
-use zerocopy::IntoBytes;
 
 /// Where data without metadata is put.
 pub const ORPHANS: &str = "orphans";
-
-/// Why a data directory is not opened. Nothing in it was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The disk failed.
-    #[error("{path}: {error}")]
-    Io {
-        /// Where.
-        path: String,
-        /// How.
-        error: String,
-    },
-    /// Data that was durable is missing or rotten.
-    #[error("the data is damaged: {0}")]
-    Damaged(String),
-    /// Somebody else's, or too new.
-    #[error("the data directory is refused: {0}")]
-    Refused(String),
-}
-
-impl OpenError {
-    /// An I/O error at a path.
-    pub fn io(path: &str, error: &io::Error) -> Self {
-        Self::Io { path: path.to_owned(), error: error.to_string() }
-    }
-}
 
 /// What the metadata says of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -466,28 +440,21 @@ fn copy_frames(
             n += 1;
         }
         let chosen = &places[at..at + n];
-        let mut out = Filling::new(block::block_len(n, bodies), &options.budget);
-        out.push_zeros(block::HEADER);
+        let mut out = BlockWriter::new(n, block::block_len(n, bodies), &options.budget);
+        let mut starts = Vec::with_capacity(n);
         for place in chosen {
             *last_lsn += 1;
-            let line = block::append_entry(*last_lsn, &frame(*place).header(), block::COPIED);
-            out.push(line.as_bytes());
+            let pending = frame(*place);
+            starts.push(out.frame(*last_lsn, &pending.header(), &pending.frame, block::COPIED));
         }
-        for place in chosen {
-            out.push(&frame(*place).frame);
-        }
-        let mut whole = out.finish();
         let sequence = blocks.len() as u64 + 1;
         let place = Place { sequence, durable_through: sequence - 1, previous_checksum: checksum };
-        checksum = block::seal(&mut whole, journal, place, n);
-        let bytes = whole.freeze();
-        let mut body = block::HEADER + n * block::ENTRY;
-        for (i, j) in chosen {
+        let (bytes, sealed) = out.seal(journal, place);
+        checksum = sealed;
+        for ((i, j), start) in chosen.iter().zip(starts) {
             let pending = &mut logs[*i].pending[*j];
-            let len = pending.frame.len();
-            pending.frame = bytes.slice(body..body + len);
+            pending.frame = bytes.slice(start..start + pending.frame.len());
             pending.sequence = sequence;
-            body += len;
         }
         blocks.push(bytes);
         at += n;

@@ -1,7 +1,8 @@
 //! Giving up what is not needed any more: pending frames and segments below the log start, dropped
 //! logs, and their files when their time has come.
 
-use super::engine::{Engine, Event, Slot};
+use super::engine::Engine;
+use super::interface::{Event, Slot};
 use super::io::{FilePath, Op};
 use super::log::Log;
 use super::outgoing::{Outgoing, Purpose};

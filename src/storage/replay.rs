@@ -13,7 +13,7 @@ use super::frame::FrameHeader;
 use super::identity::read_file;
 use super::io::FilePath;
 use super::journal;
-use super::recovery::OpenError;
+use super::open_error::OpenError;
 use super::segment::Cut;
 use crate::types::TopicPartition;
 use bytes::Bytes;
@@ -219,7 +219,8 @@ fn chained(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::block::{COPIED, Place, append_entry, block_len, control_entry, seal};
+    use crate::storage::block::{COPIED, Place, block_len, control_body};
+    use crate::storage::block_writer::BlockWriter;
     use crate::storage::buffer::{AlignedBuf, Budget};
     use crate::storage::frame::FrameFields;
     use crate::storage::io::Op;
@@ -238,7 +239,9 @@ mod tests {
 
     /// A block of one entry for each of `says`, whose LSNs go on from `lsn`.
     fn block(which: Journal, place: Place, lsn: u64, says: &[Say]) -> (Vec<u8>, u32) {
-        let (mut table, mut bodies) = (Vec::new(), Vec::new());
+        let bodies = says.len() * (crate::storage::frame::HEADER + 100);
+        let len = block_len(says.len(), bodies);
+        let mut block = BlockWriter::new(says.len(), len, &Budget::new(usize::MAX));
         for (i, say) in says.iter().enumerate() {
             let lsn = lsn + i as u64;
             match say {
@@ -255,22 +258,15 @@ mod tests {
                     };
                     let frame = FrameHeader::seal(&fields, b"batches");
                     let flags = if matches!(say, Say::Copy(..)) { COPIED } else { 0 };
-                    table.extend(append_entry(lsn, &frame, flags).as_bytes());
-                    bodies.extend([frame.as_bytes(), b"batches"].concat());
+                    block.frame(lsn, &frame, &[frame.as_bytes(), b"batches"].concat(), flags);
                 }
                 Say::Control(kind, offset) => {
-                    let (line, body) = control_entry(lsn, *kind, TP, *offset);
-                    table.extend(line.as_bytes());
-                    bodies.extend(body.as_bytes());
+                    block.control(lsn, *kind, control_body(TP, *offset).as_bytes());
                 }
             }
         }
-        let mut block = vec![0; block::HEADER];
-        block.extend(&table);
-        block.extend(&bodies);
-        block.resize(block_len(says.len(), bodies.len()), 0);
-        let checksum = seal(&mut block, which, place, says.len());
-        (block, checksum)
+        let (bytes, checksum) = block.seal(which, place);
+        (bytes.to_vec(), checksum)
     }
 
     fn place(sequence: u64, durable_through: u64, previous_checksum: u32) -> Place {

@@ -22,7 +22,8 @@
 use super::buffer::{AlignedBuf, Filling};
 use super::cache::Chunk;
 use super::checkpoint::{self, Checkpoint, LogRecord, encode_tail};
-use super::engine::{Engine, Slot};
+use super::engine::Engine;
+use super::interface::Slot;
 use super::io::{FilePath, Op};
 use super::log::Log;
 use super::outgoing::Purpose;

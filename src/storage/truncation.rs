@@ -8,22 +8,14 @@
 
 use super::block::{self, Kind};
 use super::buffer::align_up;
-use super::engine::{Engine, Slot};
+use super::engine::Engine;
 use super::frame::FrameHeader;
+use super::interface::Slot;
+use super::log::Cutting;
 use super::reads::{ColdRead, ReadError};
 use super::removal::When;
 use super::segment::Cut;
-use super::writer::Answer;
-
-/// What is known so far of a cut that falls into a segment.
-#[derive(Debug)]
-pub(super) struct Cutting {
-    offset: i64,
-    generation: u64,
-    /// Frames below this were looked at.
-    at: i64,
-    cut: Cut,
-}
+use super::writer::Waits;
 
 impl Engine {
     /// Whether [`Engine::truncate`] may be called now. Not while a round holds on to the log, nor
@@ -166,6 +158,6 @@ impl Engine {
         let rounds = self.stats.rounds + 1 + u64::from(self.round.is_some());
         self.removals.add(log_id, tp, &gone, When::AfterRounds(rounds));
         let body = block::truncate_body(tp, offset, cut.as_ref(), state);
-        self.stage_control(slot, Kind::Truncate, offset, body, Answer::Token(token));
+        self.stage_control(slot, Kind::Truncate, offset, body, Waits::Token(token));
     }
 }

@@ -2,11 +2,12 @@
 //! become. It knows the logs, whose frames it makes, and nothing of segments, rounds or readers.
 
 use super::block::{self, Journal, Kind, Place};
-use super::buffer::{AlignedBuf, Budget, Filling};
-use super::engine::{Append, EngineOptions, Slot};
-use super::frame::{self, FrameFields, FrameHeader};
+use super::block_writer::BlockWriter;
+use super::buffer::{AlignedBuf, Budget};
+use super::frame::{FrameFields, FrameHeader};
+use super::interface::{Append, EngineOptions, Moments, Slot};
 use super::io::{FilePath, Op, Submission};
-use super::journal::{self, InFlight, Ring, Room};
+use super::journal::{self, BlockSpace, FileRing, InFlight};
 use super::log::Pending;
 use super::logs::Logs;
 use super::outgoing::{Outgoing, Purpose};
@@ -15,7 +16,6 @@ use crate::types::TopicPartition;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use zerocopy::IntoBytes;
 
 /// Of so many journal blocks one is written and synced by two operations, so that the time of each
 /// is seen; so is one that acknowledges something as soon as it is written.
@@ -26,23 +26,13 @@ const COPIES_SHARE: usize = 8;
 
 #[derive(Debug)]
 enum Staged {
-    Append {
-        slot: Slot,
-        append: Append,
-    },
-    Control {
-        slot: Slot,
-        tp: TopicPartition,
-        kind: Kind,
-        offset: i64,
-        body: Vec<u8>,
-        answer: Answer,
-    },
+    Append { slot: Slot, append: Append },
+    Control { slot: Slot, tp: TopicPartition, kind: Kind, offset: i64, body: Vec<u8>, waits: Waits },
 }
 
 /// Who waits for a control entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum Waits {
     Token(u64),
     Retention,
 }
@@ -60,22 +50,11 @@ pub(super) struct Acks {
     pub moments: Moments,
 }
 
-/// Moments of a journal block, in the units of [`Engine::at`](super::engine::Engine::at). The engine only hands them back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Moments {
-    /// The turn that made it.
-    pub built: u64,
-    /// The disk has said that it is written.
-    pub written: u64,
-    /// The disk has said that it is synced.
-    pub synced: u64,
-}
-
 /// Somebody waits for an entry.
 #[derive(Debug)]
 pub(super) enum Given {
     Append { token: u64, relaxed: bool },
-    Control { slot: Slot, tp: TopicPartition, kind: Kind, offset: i64, answer: Answer },
+    Control { slot: Slot, tp: TopicPartition, kind: Kind, offset: i64, waits: Waits },
 }
 
 /// Bytes and blocks since the start.
@@ -125,7 +104,7 @@ pub(super) struct JournalWriter {
     last_planned: u64,
     /// Every staged item up to this is durable.
     durable_ticket: u64,
-    ring: Ring<Acks>,
+    ring: FileRing<Acks>,
     /// Bytes of a block that found no room.
     need_room: Option<u64>,
     preparing: Option<Preparing>,
@@ -156,7 +135,7 @@ impl JournalWriter {
             last_ticket: last_lsn,
             last_planned: last_lsn,
             durable_ticket: last_lsn,
-            ring: Ring::new(options.journal_limit),
+            ring: FileRing::new(options.journal_limit),
             need_room: None,
             preparing: None,
             zeros: None,
@@ -169,7 +148,7 @@ impl JournalWriter {
         }
     }
 
-    /// Takes a file that recovery wrote; see [`Ring::adopt`].
+    /// Takes a file that recovery wrote; see [`FileRing::adopt`].
     pub fn adopt(&mut self, path: FilePath, size: u64, blocks: Option<(u64, u64)>, position: u64) {
         self.ring.adopt(path, size, blocks, position);
     }
@@ -193,9 +172,9 @@ impl JournalWriter {
         kind: Kind,
         offset: i64,
         body: Vec<u8>,
-        answer: Answer,
+        waits: Waits,
     ) {
-        self.stage(Staged::Control { slot, tp, kind, offset, body, answer });
+        self.stage(Staged::Control { slot, tp, kind, offset, body, waits });
     }
 
     /// Takes a frame that is to be copied to the journal's head.
@@ -328,7 +307,7 @@ impl JournalWriter {
         taken
     }
 
-    fn submit_block(&mut self, room: Room, bytes: Bytes, acks: Acks, out: &mut Outgoing) {
+    fn submit_block(&mut self, room: BlockSpace, bytes: Bytes, acks: Acks, out: &mut Outgoing) {
         let len = bytes.len() as u64;
         self.counters.blocks += 1;
         self.counters.journal_bytes += len;
@@ -349,9 +328,7 @@ impl JournalWriter {
     fn write_marker(&mut self, out: &mut Outgoing) {
         let len = block::block_len(0, 0);
         let Some(room) = self.ring.room(len as u64) else { return };
-        let mut block = Filling::new(len, &self.budget);
-        block.push_zeros(len);
-        let bytes = self.seal_block(block, 0);
+        let bytes = self.seal_block(BlockWriter::new(0, len, &self.budget));
         let acks = Acks { ticket: self.last_planned, moments: self.moments(), ..Acks::default() };
         self.unmarked = false;
         self.submit_block(room, bytes, acks, out);
@@ -361,15 +338,15 @@ impl JournalWriter {
         Moments { built: self.moment, ..Moments::default() }
     }
 
-    fn seal_block(&mut self, block: Filling, entries: usize) -> Bytes {
-        let mut whole = block.finish();
+    fn seal_block(&mut self, block: BlockWriter) -> Bytes {
         let place = Place {
             sequence: self.ring.next_sequence(),
             durable_through: self.ring.durable_through(),
             previous_checksum: self.last_block_checksum,
         };
-        self.last_block_checksum = block::seal(&mut whole, self.journal, place, entries);
-        whole.freeze()
+        let (bytes, checksum) = block.seal(self.journal, place);
+        self.last_block_checksum = checksum;
+        bytes
     }
 
     /// Lays out the block, and makes its frames pending.
@@ -386,9 +363,7 @@ impl JournalWriter {
         let ticket = items.last().map_or(self.last_planned, |i| i.0);
         self.last_planned = ticket;
         let mut acks = Acks { ticket, moments: self.moments(), ..Acks::default() };
-        let mut out = Filling::new(len, &self.budget);
-        out.push_zeros(block::HEADER + plan.entries() * block::ENTRY);
-        let mut table = Vec::with_capacity(plan.entries() * block::ENTRY);
+        let mut out = BlockWriter::new(plan.entries(), len, &self.budget);
         let mut frames: Vec<(Slot, usize, FrameHeader, bool)> = Vec::new();
         let sequence = self.ring.next_sequence();
         for entry in plan.iter() {
@@ -396,8 +371,7 @@ impl JournalWriter {
             match &items[entry.first].1 {
                 Staged::Append { slot, append } => {
                     let slot = *slot;
-                    let at = out.len();
-                    out.push_zeros(frame::HEADER);
+                    let at = out.begin_frame();
                     let mut fields = FrameFields {
                         tp: logs.log(slot).tp,
                         leader_epoch: append.leader_epoch,
@@ -412,9 +386,7 @@ impl JournalWriter {
                         let Staged::Append { append, .. } = &items[item].1 else {
                             unreachable!("a frame gathers appends");
                         };
-                        let from = out.len();
-                        out.push(&append.batch);
-                        let batch = &mut out.filled()[from..];
+                        let batch = out.batch(&append.batch);
                         crate::wire::records::set_offset_and_epoch(
                             batch,
                             append.base_offset,
@@ -429,9 +401,7 @@ impl JournalWriter {
                         self.staged_bytes -= append.batch.len();
                         self.counters.appended_bytes += append.batch.len() as u64;
                     }
-                    let header = FrameHeader::seal(&fields, &out.filled()[at + frame::HEADER..]);
-                    out.filled()[at..at + frame::HEADER].copy_from_slice(header.as_bytes());
-                    table.extend_from_slice(block::append_entry(lsn, &header, 0).as_bytes());
+                    let header = out.end_frame(lsn, at, &fields);
                     let log = logs.log_mut(slot);
                     log.last_checksum = header.header_checksum();
                     let relaxed = log.config.relaxed();
@@ -443,28 +413,22 @@ impl JournalWriter {
                     }
                     frames.push((slot, at, header, false));
                 }
-                Staged::Control { slot, tp, kind, offset, body, answer } => {
-                    let line = block::control_line(lsn, *kind, body);
-                    table.extend_from_slice(line.as_bytes());
-                    out.push(body);
-                    let (slot, tp, kind, offset, answer) = (*slot, *tp, *kind, *offset, *answer);
-                    acks.given.push(Given::Control { slot, tp, kind, offset, answer });
+                Staged::Control { slot, tp, kind, offset, body, waits } => {
+                    out.control(lsn, *kind, body);
+                    let (slot, tp, kind, offset, waits) = (*slot, *tp, *kind, *offset, *waits);
+                    acks.given.push(Given::Control { slot, tp, kind, offset, waits });
                 }
             }
         }
         for (slot, base) in copies {
             let Some(frame) = frame_to_copy(logs, slot, base) else { continue };
             let header = FrameHeader::view(frame).expect("pending frames are whole");
-            let at = out.len();
-            out.push(frame);
             self.last_ticket += 1;
-            let line = block::append_entry(self.last_ticket, &header, block::COPIED);
-            table.extend_from_slice(line.as_bytes());
+            let at = out.frame(self.last_ticket, &header, frame, block::COPIED);
             self.counters.copied_bytes += header.frame_len() as u64;
             frames.push((slot, at, header, true));
         }
-        out.filled()[block::HEADER..block::HEADER + table.len()].copy_from_slice(&table);
-        let bytes = self.seal_block(out, plan.entries());
+        let bytes = self.seal_block(out);
         for (slot, at, header, copied) in frames {
             let frame = bytes.slice(at..at + header.frame_len());
             let (base, last) = (header.base_offset(), header.last_offset());
@@ -534,7 +498,7 @@ impl JournalWriter {
         self.need_room.is_some()
     }
 
-    /// See [`Ring::reclaimable`].
+    /// See [`FileRing::reclaimable`].
     pub fn reclaimable(&self) -> Option<u64> {
         self.ring.reclaimable()
     }
@@ -549,7 +513,7 @@ impl JournalWriter {
         self.ring.size()
     }
 
-    /// See [`Ring::replay_from_after`].
+    /// See [`FileRing::replay_from_after`].
     pub fn replay_from_after(&self, sequence: u64) -> u64 {
         self.ring.replay_from_after(sequence)
     }

@@ -4,6 +4,9 @@
 use crate::model::Drop;
 use crate::reads;
 use crate::world::{Crash, Sizes, World};
+use klamm::storage::block::{self, Journal, Place};
+use klamm::storage::buffer::AlignedBuf;
+use klamm::storage::io::Op;
 use klamm::storage::journal;
 use klamm::storage::log::LogConfig;
 use klamm::storage::segment;
@@ -342,4 +345,35 @@ fn a_disk_that_is_full_loses_nothing_that_was_acknowledged() {
         world.crash(if seed % 2 == 0 { Crash::Power } else { Crash::Process });
         world.open(1, 0);
     }
+}
+
+#[test]
+fn a_block_that_does_not_chain_is_not_taken() {
+    let mut world = world(2, 1 << 20);
+    for _ in 0..4 {
+        append(&mut world, 1, 500);
+    }
+    for _ in 0..3 {
+        world.pass_time(1000);
+        world.settle();
+    }
+    world.crash(Crash::Process);
+    let files = world.disk.files();
+    let path = &files.iter().find(|(p, _)| p.starts_with(journal::DIR)).expect("a journal").0;
+    let bytes = world.disk.contents(path).expect("a file");
+    // The second block, sound in itself, as if it followed another one.
+    let at = 4096;
+    let journal = Journal { directory_id: [7; 16], life: 1, shard: 0 };
+    let (header, entries) = block::read(&bytes[at..], journal).expect("a block");
+    let mut forged = bytes[at..at + header.len()].to_vec();
+    let place = Place {
+        sequence: header.sequence(),
+        durable_through: header.durable_through(),
+        previous_checksum: header.previous_checksum() ^ 1,
+    };
+    block::seal(&mut forged, journal, place, entries.len());
+    let data = AlignedBuf::copy_of(&forged, &world.budget).freeze();
+    world.disk.run(Op::Write { path: path.clone(), pos: at as u64, data }).expect("written");
+    let why = world.try_open(1).expect_err("it does not follow the first");
+    assert!(why.contains("damaged") && why.contains("block 2"), "{why}");
 }

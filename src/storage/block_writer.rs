@@ -1,0 +1,71 @@
+//! Lays out a journal block: the one writer of its format. See [`block`](super::block).
+
+use super::block::{self, Journal, Kind, Place};
+use super::buffer::{Budget, Filling};
+use super::frame::{self, FrameFields, FrameHeader};
+use bytes::Bytes;
+use std::sync::Arc;
+use zerocopy::IntoBytes;
+
+/// A block that is being laid out, entry by entry.
+pub(super) struct BlockWriter {
+    out: Filling,
+    table: Vec<u8>,
+    entries: usize,
+}
+
+impl BlockWriter {
+    /// A block for that many entries, of `len` bytes by [`block::block_len`].
+    pub fn new(entries: usize, len: usize, budget: &Arc<Budget>) -> Self {
+        let mut out = Filling::new(len, budget);
+        out.push_zeros(block::HEADER + entries * block::ENTRY);
+        Self { out, table: Vec::with_capacity(entries * block::ENTRY), entries }
+    }
+
+    /// Adds a frame that is made already; where it starts in the block.
+    pub fn frame(&mut self, lsn: u64, header: &FrameHeader, frame: &[u8], flags: u8) -> usize {
+        let at = self.out.len();
+        self.out.push(frame);
+        self.table.extend_from_slice(block::append_entry(lsn, header, flags).as_bytes());
+        at
+    }
+
+    /// Begins a frame; where it starts in the block. Its batches follow.
+    pub fn begin_frame(&mut self) -> usize {
+        let at = self.out.len();
+        self.out.push_zeros(frame::HEADER);
+        at
+    }
+
+    /// Adds a batch to the frame that was begun, and gives the copy to be changed in place.
+    pub fn batch(&mut self, batch: &[u8]) -> &mut [u8] {
+        let at = self.out.len();
+        self.out.push(batch);
+        &mut self.out.filled()[at..]
+    }
+
+    /// Ends the frame that begins at `at`.
+    pub fn end_frame(&mut self, lsn: u64, at: usize, fields: &FrameFields) -> FrameHeader {
+        let filled = self.out.filled();
+        let header = FrameHeader::seal(fields, &filled[at + frame::HEADER..]);
+        filled[at..at + frame::HEADER].copy_from_slice(header.as_bytes());
+        self.table.extend_from_slice(block::append_entry(lsn, &header, 0).as_bytes());
+        header
+    }
+
+    /// Adds a control entry.
+    pub fn control(&mut self, lsn: u64, kind: Kind, body: &[u8]) {
+        self.table.extend_from_slice(block::control_line(lsn, kind, body).as_bytes());
+        self.out.push(body);
+    }
+
+    /// The block, and its checksum, which the next one names.
+    pub fn seal(mut self, journal: Journal, place: Place) -> (Bytes, u32) {
+        assert_eq!(self.table.len(), self.entries * block::ENTRY, "as many as were planned");
+        let table = block::HEADER..block::HEADER + self.table.len();
+        self.out.filled()[table].copy_from_slice(&self.table);
+        let mut whole = self.out.finish();
+        let checksum = block::seal(&mut whole, journal, place, self.entries);
+        (whole.freeze(), checksum)
+    }
+}

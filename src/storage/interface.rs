@@ -1,0 +1,142 @@
+//! What goes into an engine, and what comes out of it.
+
+use super::block::Journal;
+use super::buffer::Budget;
+use crate::types::TopicPartition;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// An open log in its shard's engine. Void after `Done` of its `drop_log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(u32);
+
+impl Slot {
+    /// The slot of that index.
+    pub const fn from_index(index: u32) -> Self {
+        Self(index)
+    }
+    /// Its index: small, dense, used again after a drop.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One record batch to append.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// Offset of its first record: the log's end.
+    pub base_offset: i64,
+    /// Offset of its last record.
+    pub last_offset: i64,
+    /// The leader's epoch.
+    pub leader_epoch: i32,
+    /// Largest timestamp, ms.
+    pub max_timestamp: i64,
+    /// Set where the broker's clock (ms) replaces the records' timestamps.
+    pub log_append_time: Option<i64>,
+    /// The batch as it came; base offset and epoch are set in the copy.
+    pub batch: Bytes,
+    /// Comes back in [`Event::Done`].
+    pub token: u64,
+}
+
+/// What the engine tells its shard.
+#[derive(Debug)]
+pub enum Event {
+    /// The acknowledged end of a log moved here.
+    Durable {
+        /// The log.
+        slot: Slot,
+        /// Offset after the last acknowledged record.
+        end: i64,
+    },
+    /// What was asked for under this token is durable. Follows the `Durable` of its log.
+    Done {
+        /// The asker's.
+        token: u64,
+        /// When its block was made, written and synced.
+        moments: Moments,
+    },
+    /// Retention moved the start of a log, durably.
+    LogStart {
+        /// The log.
+        slot: Slot,
+        /// The first offset that can be read.
+        offset: i64,
+    },
+    /// A dropped log's files are gone.
+    Dropped {
+        /// Whose files.
+        tp: TopicPartition,
+    },
+    /// A write or sync failed: the process must end, and not try again.
+    Fatal {
+        /// One line.
+        message: String,
+    },
+}
+
+/// Figures about an engine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EngineStats {
+    /// Open logs.
+    pub logs: usize,
+    /// Bytes of the journal that no checkpoint covers.
+    pub journal_used: u64,
+    /// Bytes that the journal may use.
+    pub journal_limit: u64,
+    /// Bytes of the journal's files, those that wait to be used again included.
+    pub journal_size: u64,
+    /// Bytes of frames in no segment yet.
+    pub pending_bytes: u64,
+    /// Bytes handed in and not yet in a block.
+    pub staged_bytes: u64,
+    /// Bytes of verified chunks in memory.
+    pub cache_bytes: u64,
+    /// Blocks written.
+    pub blocks: u64,
+    /// Bytes of record batches appended.
+    pub appended_bytes: u64,
+    /// Bytes written to the journal, copies included.
+    pub journal_bytes: u64,
+    /// Bytes of frames copied forward in the journal.
+    pub copied_bytes: u64,
+    /// Bytes written to segments and indexes.
+    pub segment_bytes: u64,
+    /// Bytes of checkpoints written.
+    pub checkpoint_bytes: u64,
+    /// Write-back rounds finished.
+    pub rounds: u64,
+    /// Files that could not be removed, at each attempt.
+    pub failed_removals: u64,
+}
+
+/// What an engine is made with.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// Whose journal.
+    pub journal: Journal,
+    /// Bytes of the disk that the journal may use.
+    pub journal_limit: u64,
+    /// Bytes of verified chunks to keep in memory.
+    pub cache_limit: usize,
+    /// What buffers are charged to.
+    pub budget: Arc<Budget>,
+    /// A partition with less than this pending is copied forward rather than placed.
+    pub small_bytes: usize,
+    /// A log without appends for this long is placed, whatever it has pending, ms.
+    pub idle_ms: i64,
+    /// No block is larger, unless a single batch is; copies forward add an eighth at most.
+    pub max_block: usize,
+}
+
+/// Moments of a journal block, in the units of [`Engine::at`](super::engine::Engine::at). The engine only hands them back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moments {
+    /// The turn that made it.
+    pub built: u64,
+    /// The disk has said that it is written.
+    pub written: u64,
+    /// The disk has said that it is synced.
+    pub synced: u64,
+}
