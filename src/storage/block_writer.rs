@@ -1,4 +1,4 @@
-//! Lays out a journal block: the one writer of its format. See [`block`](super::block).
+//! Lays out a journal block: the one writer of its format. See [`block`].
 
 use super::block::{self, Journal, Kind, Place};
 use super::buffer::{Budget, Filling};

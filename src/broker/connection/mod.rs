@@ -33,9 +33,9 @@
 //!
 //! # What it keeps
 //!
-//! - *Order* ([`answers`]): a request begins when everything before it on its connection that could
+//! - *Order* (`answers`): a request begins when everything before it on its connection that could
 //!   be told apart has taken effect; at most [`IN_FLIGHT_MAX`] are under way.
-//! - *Memory* ([`room`]): what has arrived is charged, not what is announced; nobody waits for ever.
+//! - *Memory* (`room`): what has arrived is charged, not what is announced; nobody waits for ever.
 //! - *Patience*: whoever stalls in the middle of a request or an answer is kept as long as whoever is
 //!   idle, `connections.max.idle.ms`. Progress is [`PROGRESS`] bytes, or a sixteenth of what is held: a
 //!   byte now and then keeps nothing. While memory is short, those who have made none for
