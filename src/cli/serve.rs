@@ -83,7 +83,7 @@ fn lock_memory(bytes: u64) {
 
 fn listen_for_admin(address: SocketAddr) -> Result<TcpListener, CliError> {
     const EX_OSERR: i32 = 71;
-    let socket = TcpListener::bind(address).and_then(|socket| {
+    let socket = shard::listen_alone(address).and_then(|socket| {
         socket.set_nonblocking(true)?;
         Ok(socket)
     });

@@ -3,6 +3,7 @@
 
 mod admin;
 mod answers;
+mod bind;
 mod connection;
 mod figures;
 mod group_log;
@@ -30,6 +31,7 @@ use crate::storage::engine::Engine;
 use crate::storage::recovery::mark_clean;
 use crate::storage::ring::Ring;
 use admin::Admin;
+pub use bind::listen_alone;
 pub use figures::{GroupFigures, OffsetFigures, ProcessFigures, ShardFigures};
 use futures_lite::FutureExt;
 use glommio::{LocalExecutorBuilder, Placement};
@@ -111,6 +113,7 @@ pub fn run(
         .map_err(|e| ServeError::new(71, format!("cannot handle signals: {e}")))?;
     let opened = start::open(&settings)?;
     let Opened { common, image, controller, engines, sockets, address, identity, .. } = opened;
+    let _claim = opened.claim;
     let mut controller = Some(controller);
     let mut beside: Option<Beside> = Some(Box::new(beside));
     let mut threads = Vec::new();
@@ -207,7 +210,7 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
     Shard::spawn_vital("the connections", shard.clone().run_flushes());
     Shard::spawn_vital("the timers", shard.clone().run_ticks());
     Shard::spawn_vital("the groups", shard.clone().run_groups());
-    if let Err(e) = listener::listen(&socket) {
+    if let Err(e) = bind::listen(&socket) {
         fatal(&format!("cannot listen on {address}: {e}"));
     }
     Shard::spawn_vital("the listener", listener::run(shard.clone(), socket));
