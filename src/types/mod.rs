@@ -4,6 +4,7 @@ pub mod config_def;
 pub mod config_table;
 pub mod error;
 pub mod ids;
+pub mod ip_limits;
 pub mod principal;
 pub mod topic_config;
 pub mod topic_name;
