@@ -88,75 +88,212 @@ const SHARD: &[ShardFigure] = &[
     ("klamm_rounds_total", "counter", "Write-back rounds finished.", |s| s.engine.rounds),
 ];
 
-/// Asks all shards for their figures, and writes the whole response.
-pub async fn collect(view: &View) -> String {
+/// Lines of groups in one piece.
+const LINES_MAX: usize = 500;
+
+/// Asks all shards.
+pub async fn collect(view: &View) -> Page {
     let shards = view.shards().await;
     let groups = view.groups().await;
-    render(&view.process(), &shards, &groups)
+    Page::new(view.process(), shards, groups)
 }
 
-fn render(process: &ProcessFigures, shards: &[ShardFigures], groups: &[GroupFigures]) -> String {
-    let mut out = Text(String::with_capacity(64 << 10));
-    let panics = process.panics + shards.iter().map(|it| it.panics).sum::<u64>();
-    let whole: [(&str, &str, &str, u64); 6] = [
-        ("klamm_connections_accepted_total", "counter", "Connections accepted.", process.accepted),
-        ("klamm_panics_total", "counter", "Requests and connections ended by a panic.", panics),
-        ("klamm_memory_used_bytes", "gauge", "Charged to the memory budget.", process.memory_used),
-        ("klamm_memory_limit_bytes", "gauge", "The memory budget.", process.memory_limit),
-        ("klamm_topics", "gauge", "Topics.", process.topics),
-        ("klamm_partitions", "gauge", "Partitions.", process.partitions),
-    ];
-    for (name, kind, help, value) in whole {
-        out.head(name, kind, help);
-        out.line(name, &[], value);
-    }
-    for (name, kind, help, value) in SHARD {
-        out.head(name, kind, help);
-        for (shard, figures) in shards.iter().enumerate() {
-            out.line(name, &[("shard", &shard.to_string())], value(figures));
+/// The whole text, piece by piece: there may be a million offsets, and whoever sends them does other
+/// things between two pieces.
+pub struct Page {
+    process: ProcessFigures,
+    shards: Vec<ShardFigures>,
+    traffic: Traffic,
+    groups: Vec<GroupFigures>,
+    next: Next,
+}
+
+/// What comes next.
+#[derive(Clone, Copy)]
+enum Next {
+    Figures,
+    /// The times of the nth API.
+    Api(usize),
+    /// The stages of a shard.
+    Stages(usize),
+    /// How long inputs held each shard.
+    Holds,
+    Members {
+        group: usize,
+    },
+    Offsets {
+        figure: usize,
+        group: usize,
+        offset: usize,
+    },
+    End,
+}
+
+impl Page {
+    fn new(process: ProcessFigures, shards: Vec<ShardFigures>, groups: Vec<GroupFigures>) -> Self {
+        let mut traffic = Traffic::default();
+        for shard in &shards {
+            traffic.add(&shard.traffic);
         }
+        Self { process, shards, traffic, groups, next: Next::Figures }
     }
-    let name = "klamm_shard_cpu_seconds_total";
-    out.head(name, "counter", "Processor time of a shard's thread.");
-    for (shard, figures) in shards.iter().enumerate() {
-        out.line(name, &[("shard", &shard.to_string())], figures.readings.cpu_ns as f64 / 1e9);
-    }
-    let mut all = Traffic::default();
-    for shard in shards {
-        all.add(&shard.traffic);
-    }
-    apis(&mut out, &all);
-    stages(&mut out, shards);
-    holds(&mut out, shards);
-    consumers(&mut out, groups);
-    out.0
-}
 
-fn consumers(out: &mut Text, groups: &[GroupFigures]) {
-    let name = "klamm_group_members";
-    out.head(name, "gauge", "Members of a consumer group.");
-    for group in groups {
-        out.line(name, &[("group", &group.group_id), ("state", group.state)], group.members);
-    }
-    let each = |out: &mut Text, name: &str, value: fn(&OffsetFigures) -> Option<i64>| {
-        for group in groups {
-            for it in &group.offsets {
-                let partition = it.partition.to_string();
-                let labels =
-                    [("group", &*group.group_id), ("topic", &it.topic), ("partition", &partition)];
-                if let Some(value) = value(it) {
-                    out.line(name, &labels, value);
-                }
+    fn figures(&self, out: &mut Text) {
+        let process = &self.process;
+        let panics = process.panics + self.shards.iter().map(|it| it.panics).sum::<u64>();
+        let whole: [(&str, &str, &str, u64); 6] = [
+            (
+                "klamm_connections_accepted_total",
+                "counter",
+                "Connections accepted.",
+                process.accepted,
+            ),
+            ("klamm_panics_total", "counter", "Requests and connections ended by a panic.", panics),
+            (
+                "klamm_memory_used_bytes",
+                "gauge",
+                "Charged to the memory budget.",
+                process.memory_used,
+            ),
+            ("klamm_memory_limit_bytes", "gauge", "The memory budget.", process.memory_limit),
+            ("klamm_topics", "gauge", "Topics.", process.topics),
+            ("klamm_partitions", "gauge", "Partitions.", process.partitions),
+        ];
+        for (name, kind, help, value) in whole {
+            out.head(name, kind, help);
+            out.line(name, &[], value);
+        }
+        for (name, kind, help, value) in SHARD {
+            out.head(name, kind, help);
+            for (shard, figures) in self.shards.iter().enumerate() {
+                out.line(name, &[("shard", &shard.to_string())], value(figures));
             }
         }
-    };
-    let name = "klamm_group_committed_offset";
-    out.head(name, "gauge", "The next offset that a group will read.");
-    each(out, name, |it| Some(it.offset));
-    let name = "klamm_group_lag_records";
-    out.head(name, "gauge", "Records between a group's committed offset and the high watermark.");
-    each(out, name, |it| it.lag);
+        let name = "klamm_shard_cpu_seconds_total";
+        out.head(name, "counter", "Processor time of a shard's thread.");
+        for (shard, figures) in self.shards.iter().enumerate() {
+            out.line(name, &[("shard", &shard.to_string())], figures.readings.cpu_ns as f64 / 1e9);
+        }
+        apis(out, &self.traffic);
+    }
+
+    fn api_times(&self, out: &mut Text, nth: usize) -> Next {
+        let name = "klamm_request_duration_seconds";
+        if nth == 0 {
+            out.head(
+                name,
+                "histogram",
+                "From the last byte of a request until its answer is sent.",
+            );
+        }
+        let Some((api, it)) = self.traffic.apis().nth(nth) else { return Next::Stages(0) };
+        out.histogram(name, &[("api", &api.to_string())], &it.times);
+        Next::Api(nth + 1)
+    }
+
+    fn stages(&self, out: &mut Text, shard: usize) -> Next {
+        let name = "klamm_produce_stage_seconds";
+        if shard == 0 {
+            out.head(name, "histogram", "Where Produce requests spend their time.");
+        }
+        let Some(figures) = self.shards.get(shard) else { return Next::Holds };
+        for stage in Stage::ALL {
+            let labels = [("shard", &*shard.to_string()), ("stage", stage.name())];
+            out.histogram(name, &labels, figures.traffic.stage(stage));
+        }
+        Next::Stages(shard + 1)
+    }
+
+    fn holds(&self, out: &mut Text) -> Next {
+        let name = "klamm_shard_hold_seconds";
+        let help = "How long one input held a shard, which does nothing else meanwhile.";
+        out.head(name, "histogram", help);
+        for (shard, figures) in self.shards.iter().enumerate() {
+            out.histogram(name, &[("shard", &*shard.to_string())], &figures.traffic.holds);
+        }
+        Next::Members { group: 0 }
+    }
+
+    fn members(&self, out: &mut Text, first: usize) -> Next {
+        let name = "klamm_group_members";
+        if first == 0 {
+            out.head(name, "gauge", "Members of a consumer group.");
+        }
+        for group in self.groups.iter().skip(first).take(LINES_MAX) {
+            out.line(name, &[("group", &group.group_id), ("state", group.state)], group.members);
+        }
+        if first + LINES_MAX < self.groups.len() {
+            return Next::Members { group: first + LINES_MAX };
+        }
+        Next::Offsets { figure: 0, group: 0, offset: 0 }
+    }
+
+    fn offsets(&self, out: &mut Text, figure: usize, group: usize, offset: usize) -> Next {
+        let Some((name, help, value)) = OFFSET.get(figure) else { return Next::End };
+        if group == 0 && offset == 0 {
+            out.head(name, "gauge", help);
+        }
+        let Some(of) = self.groups.get(group) else {
+            return Next::Offsets { figure: figure + 1, group: 0, offset: 0 };
+        };
+        for it in of.offsets.iter().skip(offset).take(LINES_MAX) {
+            let partition = it.partition.to_string();
+            let labels =
+                [("group", &*of.group_id), ("topic", &it.topic), ("partition", &partition)];
+            match value(it) {
+                Some(value) => out.line(name, &labels, value),
+                // Looked at all the same.
+                None => out.lines += 1,
+            }
+        }
+        if offset + LINES_MAX < of.offsets.len() {
+            return Next::Offsets { figure, group, offset: offset + LINES_MAX };
+        }
+        Next::Offsets { figure, group: group + 1, offset: 0 }
+    }
 }
+
+impl Iterator for Page {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        if matches!(self.next, Next::End) {
+            return None;
+        }
+        let mut out = Text::default();
+        // Groups of one offset each would make a piece each.
+        while out.lines < LINES_MAX {
+            self.next = match self.next {
+                Next::Figures => {
+                    self.figures(&mut out);
+                    Next::Api(0)
+                }
+                Next::Api(nth) => self.api_times(&mut out, nth),
+                Next::Stages(shard) => self.stages(&mut out, shard),
+                Next::Holds => self.holds(&mut out),
+                Next::Members { group } => self.members(&mut out, group),
+                Next::Offsets { figure, group, offset } => {
+                    self.offsets(&mut out, figure, group, offset)
+                }
+                Next::End => break,
+            };
+        }
+        Some(out.text)
+    }
+}
+
+type OffsetFigure = (&'static str, &'static str, fn(&OffsetFigures) -> Option<i64>);
+
+const OFFSET: &[OffsetFigure] = &[
+    ("klamm_group_committed_offset", "The next offset that a group will read.", |it| {
+        Some(it.offset)
+    }),
+    (
+        "klamm_group_lag_records",
+        "Records between a group's committed offset and the high watermark.",
+        |it| it.lag,
+    ),
+];
 
 type ApiFigure = (&'static str, &'static str, fn(&crate::metrics::ApiTraffic) -> u64);
 
@@ -181,38 +318,14 @@ fn apis(out: &mut Text, all: &Traffic) {
             out.line(name, &[("api", &api.to_string()), ("error", error)], *times);
         }
     }
-    let name = "klamm_request_duration_seconds";
-    out.head(name, "histogram", "From the last byte of a request until its answer is sent.");
-    for (api, it) in all.apis() {
-        out.histogram(name, &[("api", &api.to_string())], &it.times);
-    }
 }
 
-fn stages(out: &mut Text, shards: &[ShardFigures]) {
-    let name = "klamm_produce_stage_seconds";
-    out.head(name, "histogram", "Where Produce requests spend their time.");
-    for (shard, figures) in shards.iter().enumerate() {
-        for stage in Stage::ALL {
-            let labels = [("shard", &*shard.to_string()), ("stage", stage.name())];
-            out.histogram(name, &labels, figures.traffic.stage(stage));
-        }
-    }
+/// The answer as it grows.
+#[derive(Default)]
+struct Text {
+    text: String,
+    lines: usize,
 }
-
-fn holds(out: &mut Text, shards: &[ShardFigures]) {
-    let name = "klamm_shard_hold_seconds";
-    out.head(
-        name,
-        "histogram",
-        "How long one input held a shard, which does nothing else meanwhile.",
-    );
-    for (shard, figures) in shards.iter().enumerate() {
-        out.histogram(name, &[("shard", &*shard.to_string())], &figures.traffic.holds);
-    }
-}
-
-/// The text of the response while it is written.
-struct Text(String);
 
 impl Text {
     fn head(&mut self, name: &str, kind: &str, help: &str) {
@@ -220,7 +333,8 @@ impl Text {
     }
 
     fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        self.0.push_str(name);
+        self.lines += 1;
+        self.text.push_str(name);
         for (at, (label, text)) in labels.iter().enumerate() {
             let before = if at == 0 { '{' } else { ',' };
             let text = escape(text);
@@ -246,7 +360,7 @@ impl Text {
     }
 
     fn write(&mut self, text: std::fmt::Arguments<'_>) {
-        self.0.write_fmt(text).expect("writing to a String cannot fail");
+        self.text.write_fmt(text).expect("writing to a String cannot fail");
     }
 }
 
@@ -290,7 +404,9 @@ mod tests {
             members: 3,
             offsets: vec![offset],
         };
-        let text = render(&ProcessFigures::default(), &[shard, ShardFigures::default()], &[group]);
+        let shards = vec![shard, ShardFigures::default()];
+        let page = Page::new(ProcessFigures::default(), shards, vec![group]);
+        let text: String = page.collect();
         for expected in [
             "# TYPE klamm_connections gauge\nklamm_connections{shard=\"0\"} 3\n",
             "klamm_requests_total{api=\"Produce\"} 1\n",
@@ -311,10 +427,40 @@ mod tests {
         }
     }
 
+    /// A million offsets, of few groups and of many.
+    #[test]
+    fn no_piece_is_long() {
+        for (groups, offsets) in [(1, 20_000), (20_000, 1), (3, 0)] {
+            let offset = |partition| OffsetFigures {
+                topic: "t".into(),
+                topic_id: TopicId::ZERO,
+                partition,
+                offset: 5,
+                lag: None,
+            };
+            let group = |n: usize| GroupFigures {
+                group_id: format!("g{n}"),
+                offsets: (0..offsets).map(offset).collect(),
+                ..GroupFigures::default()
+            };
+            let all = (0..groups).map(group).collect();
+            let page = Page::new(ProcessFigures::default(), Vec::new(), all);
+            let pieces: Vec<String> = page.collect();
+            let lines = |it: &String| it.lines().filter(|it| it.starts_with("klamm_g")).count();
+            assert!(pieces.iter().map(lines).all(|n| n <= 2 * LINES_MAX));
+            let of = |name: &str| -> usize {
+                pieces.iter().map(|it| it.lines().filter(|it| it.starts_with(name)).count()).sum()
+            };
+            assert_eq!(of("klamm_group_members{"), groups);
+            assert_eq!(of("klamm_group_committed_offset{"), groups * offsets as usize);
+            assert_eq!(of("klamm_group_lag_records{"), 0);
+        }
+    }
+
     #[test]
     fn labels_are_escaped() {
-        let mut text = Text(String::new());
+        let mut text = Text::default();
         text.line("n", &[("a", "x\"\\\ny")], 1);
-        assert_eq!(text.0, "n{a=\"x\\\"\\\\\\ny\"} 1\n");
+        assert_eq!(text.text, "n{a=\"x\\\"\\\\\\ny\"} 1\n");
     }
 }

@@ -1,20 +1,20 @@
 //! The admin port: `/health`, `/ready` and `/metrics` over HTTP/1.1, on shard 0's reactor.
 
+mod body;
 mod http;
 pub mod metrics;
+mod patience;
 
 use crate::shard::View;
+use body::Pieces;
+use futures_lite::FutureExt;
 use glommio::net::TcpListener;
-use http_body_util::Full;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode, body::Bytes};
-use std::cell::Cell;
+use hyper::{Method, Request, Response, StatusCode};
+use patience::{Client, Clients};
 use std::convert::Infallible;
 use std::os::fd::{FromRawFd, IntoRawFd};
 use std::rc::Rc;
-
-/// Connections to the admin port at a time; further ones are closed at once.
-const MAX_CONNECTIONS: usize = 64;
 
 /// Starts the admin port on `socket`, on shard 0's reactor.
 pub fn start(socket: std::net::TcpListener, view: View) {
@@ -25,7 +25,7 @@ pub fn start(socket: std::net::TcpListener, view: View) {
 
 /// Serves until the task is dropped.
 async fn serve(listener: TcpListener, view: Rc<View>) {
-    let open = Rc::new(Cell::new(0));
+    let clients = Rc::new(Clients::default());
     loop {
         let stream = match listener.accept().await {
             Ok(stream) => stream,
@@ -35,33 +35,39 @@ async fn serve(listener: TcpListener, view: Rc<View>) {
                 continue;
             }
         };
-        if open.get() >= MAX_CONNECTIONS {
-            continue;
-        }
-        open.set(open.get() + 1);
-        let (open, view) = (open.clone(), view.clone());
+        let client = clients.enter();
+        let view = view.clone();
         glommio::spawn_local(async move {
             let service = service_fn(|request| {
-                let view = view.clone();
-                async move { Ok::<_, Infallible>(answer(&request, &view).await) }
+                let (view, client) = (view.clone(), client.clone());
+                async move {
+                    client.asks();
+                    Ok::<_, Infallible>(answer(&request, &view, client).await)
+                }
             });
             let connection = hyper::server::conn::http1::Builder::new()
+                .max_buf_size(64 << 10)
                 .serve_connection(http::Io(stream), service);
-            if let Err(error) = connection.await {
-                tracing::debug!("admin connection: {error}");
-            }
-            open.set(open.get() - 1);
+            let served = async {
+                if let Err(error) = connection.await {
+                    tracing::debug!("admin connection: {error}");
+                }
+            };
+            served.or(client.patience()).await;
         })
         .detach();
     }
 }
 
-async fn answer<B>(request: &Request<B>, view: &View) -> Response<Full<Bytes>> {
+async fn answer<B>(request: &Request<B>, view: &View, client: Rc<Client>) -> Response<Pieces> {
     let (status, kind, body) = match route(request.method(), request.uri().path(), view.ready()) {
-        Route::Metrics => (StatusCode::OK, metrics::CONTENT_TYPE, metrics::collect(view).await),
-        Route::Plain(status, text) => (status, TEXT, text.to_owned()),
+        Route::Metrics => {
+            let page = metrics::collect(view).await;
+            (StatusCode::OK, metrics::CONTENT_TYPE, Pieces::of(page, client))
+        }
+        Route::Plain(status, text) => (status, TEXT, Pieces::one(text, client)),
     };
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let kind = hyper::header::HeaderValue::from_static(kind);
     response.headers_mut().insert(hyper::header::CONTENT_TYPE, kind);

@@ -44,7 +44,7 @@ pub fn run(serve: &Serve) -> Result<(), CliError> {
 
 /// Serves with these settings until a signal has drained the broker; `warnings` go to the log first.
 pub fn serve(settings: BrokerSettings, warnings: Vec<String>) -> Result<(), CliError> {
-    start_log(&settings);
+    let _log = start_log(&settings);
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -83,7 +83,7 @@ fn lock_memory(bytes: u64) {
 }
 
 fn listen_for_admin(address: SocketAddr) -> Result<TcpListener, CliError> {
-    let socket = TcpListener::bind(address).and_then(|socket| {
+    let socket = shard::listen_alone(address).and_then(|socket| {
         socket.set_nonblocking(true)?;
         Ok(socket)
     });
@@ -112,17 +112,29 @@ fn settings(flags: &config::Flags) -> Result<(BrokerSettings, Vec<String>), CliE
         .map_err(|e| CliError::Exit(e.exit_code, e.message))
 }
 
-fn start_log(settings: &BrokerSettings) {
+/// Lines that may wait for whoever reads stderr.
+const LINES_MAX: usize = 10_000;
+
+/// Starts the log. Lines are written by a thread of their own, so that none waits for whoever reads
+/// stderr; where that one stalls, lines are dropped and counted. Those that wait are written when what
+/// this returns is dropped.
+fn start_log(settings: &BrokerSettings) -> tracing_appender::non_blocking::WorkerGuard {
+    let (writer, guard) = tracing_appender::non_blocking::NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES_MAX)
+        .lossy(true)
+        .thread_name("klamm-log")
+        .finish(std::io::stderr());
     let filter = EnvFilter::new(&settings.log_filter);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_writer(writer);
     // Fails only where a log was started before, as in a test: then that one stays.
     let _ = match settings.log_format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().try_init(),
     };
+    guard
 }
 
 /// Makes sure that the data directory can hold what is promised, and that it is ours alone: nothing

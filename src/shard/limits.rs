@@ -1,7 +1,7 @@
 //! What the kernel grants this process.
 
 use super::ServeError;
-use std::io;
+use rustix::process::{Resource, Rlimit};
 
 /// Descriptors that the process wants where the hard limit allows it.
 const FILES_WANTED: u64 = 1 << 20;
@@ -11,18 +11,15 @@ const LOCKED_PER_SHARD: u64 = 512 << 10;
 /// Raises soft limits as far as they go, and says which are too low. Returns the limit of open
 /// files.
 pub fn raise(shards: usize) -> Result<u64, ServeError> {
-    let files = raise_one(libc::RLIMIT_NOFILE, FILES_WANTED)
-        .map_err(|e| ServeError::new(71, format!("cannot read the limit of open files: {e}")))?;
+    let files = raise_one(Resource::Nofile, FILES_WANTED);
     if files < 4096 {
         tracing::warn!(
             "at most {files} open files: raise it with `ulimit -n 65536` (systemd: LimitNOFILE=65536)"
         );
     }
-    let locked = raise_one(libc::RLIMIT_MEMLOCK, u64::MAX)
-        .map_err(|e| ServeError::new(71, format!("cannot read the limit of locked memory: {e}")))?;
+    let locked = raise_one(Resource::Memlock, u64::MAX);
     let needed = LOCKED_PER_SHARD * shards as u64;
-    // SAFETY: a call without pointers.
-    let root = unsafe { libc::geteuid() } == 0;
+    let root = rustix::process::geteuid().is_root();
     if locked < needed && !root {
         return Err(ServeError::new(
             78,
@@ -40,20 +37,13 @@ pub fn raise(shards: usize) -> Result<u64, ServeError> {
 }
 
 /// Raises a soft limit to `wanted`, or to the hard limit; what it is then.
-fn raise_one(which: libc::__rlimit_resource_t, wanted: u64) -> io::Result<u64> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: room for one `rlimit`.
-    if unsafe { libc::getrlimit(which, &raw mut limit) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let raised = libc::rlimit { rlim_cur: wanted.min(limit.rlim_max), ..limit };
-    if raised.rlim_cur > limit.rlim_cur {
-        // SAFETY: reads one `rlimit`.
-        if unsafe { libc::setrlimit(which, &raw const raised) } == 0 {
-            return Ok(raised.rlim_cur);
-        }
-    }
-    Ok(limit.rlim_cur)
+fn raise_one(which: Resource, wanted: u64) -> u64 {
+    // None is infinity.
+    let limit = rustix::process::getrlimit(which);
+    let raised = wanted.min(limit.maximum.unwrap_or(u64::MAX));
+    let now = limit.current.unwrap_or(u64::MAX);
+    let to = Rlimit { current: Some(raised).filter(|it| *it < u64::MAX), ..limit };
+    if raised > now && rustix::process::setrlimit(which, to).is_ok() { raised } else { now }
 }
 
 /// Whether the kernel lets this process use `io_uring`.

@@ -1,6 +1,7 @@
 //! The running broker: one thread per core, each with its own executor, partitions, connections and
 //! files. The only part that waits, and the only one that knows glommio.
 
+mod bind;
 mod connection;
 mod figures;
 mod limits;
@@ -19,6 +20,7 @@ use crate::storage::disk::Disk;
 use crate::storage::engine::Engine;
 use crate::storage::recovery::mark_clean;
 use crate::storage::ring::Ring;
+pub use bind::listen_alone;
 pub use figures::ProcessFigures;
 use futures_lite::FutureExt;
 use glommio::{LocalExecutorBuilder, Placement};
@@ -100,6 +102,7 @@ pub fn run(
         .map_err(|e| ServeError::new(71, format!("cannot handle signals: {e}")))?;
     let opened = start::open(&settings)?;
     let Opened { common, image, controller, engines, sockets, address, identity, .. } = opened;
+    let _claim = opened.claim;
     let mut controller = Some(controller);
     let mut beside: Option<Beside> = Some(Box::new(beside));
     let mut threads = Vec::new();
@@ -217,7 +220,7 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
     Shard::spawn_vital("the connections", shard.clone().run_flushes());
     Shard::spawn_vital("the timers", shard.clone().run_timer());
     Shard::spawn_vital("the timers", shard.clone().run_ticks());
-    if let Err(e) = listener::listen(&socket) {
+    if let Err(e) = bind::listen(&socket) {
         fatal(&format!("cannot listen on {address}: {e}"));
     }
     Shard::spawn_vital("the listener", listener::run(shard.clone(), socket));

@@ -4,9 +4,11 @@
 //! into the spare room of the buffer that requests are cut from.
 
 use glommio::io::PollableFd;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// A connected, non-blocking TCP socket.
 pub struct Socket {
@@ -16,48 +18,28 @@ pub struct Socket {
 impl Socket {
     /// Takes over an accepted socket.
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
-        let on: libc::c_int = 1;
-        // SAFETY: the option's value is one int. Where it fails, answers are only later.
-        unsafe {
-            libc::setsockopt(
-                fd.as_raw_fd(),
-                libc::IPPROTO_TCP,
-                libc::TCP_NODELAY,
-                (&raw const on).cast(),
-                size_of_val(&on) as libc::socklen_t,
-            );
-        }
+        // Where it fails, answers are only later.
+        let _ = rustix::net::sockopt::set_tcp_nodelay(&fd, true);
         Ok(Self { fd: PollableFd::new(fd).map_err(io::Error::other)? })
     }
 
     /// Reads what is there: `None` where nothing is, 0 where the peer has closed.
     pub fn recv(&self, into: &mut [MaybeUninit<u8>]) -> io::Result<Option<usize>> {
-        loop {
-            // SAFETY: the kernel writes at most `into.len()` bytes to it.
-            let n = unsafe {
-                let at = into.as_mut_ptr().cast();
-                libc::recv(self.fd.as_raw_fd(), at, into.len(), libc::MSG_DONTWAIT)
-            };
-            if let Some(done) = outcome(n) {
-                return done;
-            }
-        }
+        let flags = RecvFlags::DONTWAIT;
+        outcome(|| rustix::net::recv(self.fd.get_ref(), &mut *into, flags).map(|(_, n)| n))
     }
 
     /// Sends as much as the kernel takes now: `None` where that is nothing.
     pub fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
-        loop {
-            // SAFETY: all zeros is a valid `msghdr`.
-            let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-            message.msg_iov = parts.as_ptr().cast_mut().cast();
-            message.msg_iovlen = parts.len() as _;
-            let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-            // SAFETY: `IoSlice` is an `iovec`; the kernel only reads what they name.
-            let n = unsafe { libc::sendmsg(self.fd.as_raw_fd(), &raw const message, flags) };
-            if let Some(done) = outcome(n) {
-                return done;
-            }
-        }
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        outcome(|| {
+            rustix::net::sendmsg(
+                self.fd.get_ref(),
+                parts,
+                &mut SendAncillaryBuffer::default(),
+                flags,
+            )
+        })
     }
 
     /// Waits until there is something to read, or the connection has failed.
@@ -72,39 +54,28 @@ impl Socket {
 
     /// Ends both directions; whoever waits here wakes up.
     pub fn shutdown(&self) {
-        // SAFETY: a call without pointers. An error means that it is over already.
-        unsafe { libc::shutdown(self.fd.as_raw_fd(), libc::SHUT_RDWR) };
+        // An error means that it is over already.
+        let _ = rustix::net::shutdown(self.fd.get_ref(), Shutdown::Both);
     }
 }
 
-fn outcome(n: isize) -> Option<io::Result<Option<usize>>> {
-    if n >= 0 {
-        return Some(Ok(Some(n as usize)));
-    }
-    let error = io::Error::last_os_error();
-    match error.kind() {
-        io::ErrorKind::Interrupted => None,
-        io::ErrorKind::WouldBlock => Some(Ok(None)),
-        _ => Some(Err(error)),
+fn outcome(mut call: impl FnMut() -> rustix::io::Result<usize>) -> io::Result<Option<usize>> {
+    loop {
+        match call() {
+            Ok(n) => return Ok(Some(n)),
+            Err(Errno::INTR) => {}
+            Err(Errno::WOULDBLOCK) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        }
     }
 }
 
 /// Accepts from a listening descriptor: `None` where nobody waits.
-pub fn accept(listener: &impl AsRawFd) -> io::Result<Option<OwnedFd>> {
-    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    // SAFETY: nothing is asked about the peer's address.
-    let fd = unsafe {
-        libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags)
-    };
-    if fd >= 0 {
-        // SAFETY: just made, and owned by nobody else.
-        return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }));
-    }
-    let error = io::Error::last_os_error();
-    match error.kind() {
-        io::ErrorKind::WouldBlock
-        | io::ErrorKind::Interrupted
-        | io::ErrorKind::ConnectionAborted => Ok(None),
-        _ => Err(error),
+pub fn accept(listener: &impl AsFd) -> io::Result<Option<OwnedFd>> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    match rustix::net::accept_with(listener, flags) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(Errno::WOULDBLOCK | Errno::INTR | Errno::CONNABORTED) => Ok(None),
+        Err(e) => Err(e.into()),
     }
 }

@@ -1,8 +1,9 @@
 //! From settings to shards that can run: everything that may block, and may refuse.
 
+use super::bind::{self, Claim};
 use super::pulse::Pulse;
 use super::state::{Common, Counters};
-use super::{ServeError, limits, listener};
+use super::{ServeError, limits};
 use crate::config::BrokerSettings;
 use crate::controller::{Controller, Image, MetaError, OpenOptions as MetaOptions};
 use crate::replica;
@@ -30,6 +31,8 @@ pub struct Opened {
     pub sockets: Vec<TcpListener>,
     /// Where they listen.
     pub address: SocketAddr,
+    /// Keeps other brokers from there until the process ends.
+    pub claim: Claim,
     /// Files that each shard may hold open.
     pub descriptors: usize,
     /// Connections that there are descriptors for.
@@ -82,8 +85,11 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
     let expected =
         Expected { cluster_id: settings.cluster_id.clone(), node_id: settings.node_id, random };
     let identity = Identity::open(&real, &expected).map_err(|e| refused(&e))?;
-    let (address, sockets) = listener::bind(settings.listen, shards)
-        .map_err(|e| ServeError::new(71, format!("cannot listen on {}: {e}", settings.listen)))?;
+    let cannot_listen = |e: std::io::Error| {
+        ServeError::new(71, format!("cannot listen on {}: {e}", settings.listen))
+    };
+    let (claim, sockets) = bind::bind(settings.listen, shards).map_err(cannot_listen)?;
+    let address = sockets[0].local_addr().map_err(cannot_listen)?;
     let (host, port) = settings.advertise.clone();
     let mut fixed = settings.broker.clone();
     fixed.insert("listeners".to_owned(), format!("PLAINTEXT://{address}"));
@@ -117,6 +123,7 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
         engines,
         sockets,
         address,
+        claim,
         descriptors: (files / 4 / shards as u64).clamp(16, 2048) as usize,
         // A quarter is for the shards' files, some are for everything else.
         connections_max: (files - files / 4).saturating_sub(64) as usize,

@@ -49,6 +49,8 @@ pub enum Rule {
     OneOf(&'static [&'static str]),
     /// `*`, or pairs `partition:broker`.
     ThrottledReplicas,
+    /// Pairs `address:count`, see [`ip_limits`](super::ip_limits).
+    IpLimits,
 }
 
 /// What setting a configuration does here.
@@ -143,6 +145,10 @@ impl ConfigDef {
                 Rule::OneOf(allowed) if !allowed.contains(&text) => {
                     fail(text, &format!("String must be one of: {}", allowed.join(", ")))
                 }
+                Rule::IpLimits => match super::ip_limits::parse(text) {
+                    Ok(_) => Ok(Cow::Borrowed(text)),
+                    Err(why) => fail(text, &why),
+                },
                 _ => Ok(Cow::Borrowed(text)),
             },
             Kind::List => {

@@ -5,6 +5,7 @@ pub mod config_table;
 pub mod error;
 pub mod exit;
 pub mod ids;
+pub mod ip_limits;
 mod now;
 pub mod principal;
 pub mod rng;

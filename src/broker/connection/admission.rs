@@ -12,7 +12,7 @@ pub struct Limits {
     pub total: usize,
     /// `max.connections.per.ip`.
     pub per_ip: usize,
-    /// `max.connections.per.ip.overrides`.
+    /// `max.connections.per.ip.overrides`, read with [`ip_limits::parse`](crate::types::ip_limits::parse).
     pub overrides: Arc<BTreeMap<IpAddr, usize>>,
 }
 
@@ -26,21 +26,6 @@ impl Limits {
     fn of(&self, ip: IpAddr) -> usize {
         self.overrides.get(&ip).copied().unwrap_or(self.per_ip)
     }
-}
-
-/// Reads `max.connections.per.ip.overrides`: `ADDRESS:COUNT` with commas between. Kafka takes names
-/// as well, which it looks up; here they are an error.
-pub fn parse_overrides(text: &str) -> Result<BTreeMap<IpAddr, usize>, String> {
-    let mut overrides = BTreeMap::new();
-    for part in text.split(',').map(str::trim).filter(|it| !it.is_empty()) {
-        let (address, count) =
-            part.rsplit_once(':').ok_or_else(|| format!("{part} is not ADDRESS:COUNT"))?;
-        let address = address.trim().trim_start_matches('[').trim_end_matches(']');
-        let ip: IpAddr = address.parse().map_err(|_| format!("{address} is not an IP address"))?;
-        let count = count.trim().parse().map_err(|_| format!("{count} is not a number"))?;
-        overrides.insert(ip.to_canonical(), count);
-    }
-    Ok(overrides)
 }
 
 /// Why a connection is not taken.
@@ -135,6 +120,7 @@ impl Drop for Admitted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::ip_limits;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().expect("an address")
@@ -158,17 +144,13 @@ mod tests {
 
     #[test]
     fn an_override_beats_the_limit_of_all_addresses() {
-        let overrides = parse_overrides("127.0.0.1:1, [2001:db8::1]:0,10.1.1.1:7").expect("sound");
+        let overrides = ip_limits::parse("127.0.0.1:1, [2001:db8::1]:0").expect("sound");
         let limits = Limits { per_ip: 0, overrides: Arc::new(overrides), ..Limits::default() };
         let admission = Admission::default();
         let _one = admission.admit(&limits, ip("127.0.0.1")).expect("the first");
         assert_eq!(admission.admit(&limits, ip("127.0.0.1")).unwrap_err(), OverLimit::PerIp(1));
         for none in ["2001:db8::1", "10.9.9.9"] {
             assert_eq!(admission.admit(&limits, ip(none)).unwrap_err(), OverLimit::PerIp(0));
-        }
-        assert_eq!(parse_overrides(""), Ok(BTreeMap::new()));
-        for bad in ["localhost:5", "10.0.0.1", "10.0.0.1:x", "10.0.0.1:-1"] {
-            assert!(parse_overrides(bad).is_err(), "{bad}");
         }
     }
 }
