@@ -59,7 +59,7 @@ mod waits;
 use crate::controller::{Controller, Image};
 use crate::storage::buffer::Budget;
 use crate::storage::io::Completion;
-use crate::types::{BrokerConfigs, Now};
+use crate::types::{BrokerConfigs, Now, ip_limits};
 pub use calls::{Call, Close, CountGroups, Drain, Figures, FindEnds, Message, ShardId};
 pub use clock::Clock;
 pub use connection::{Admission, ConnectionId, ReadInto, Refused};
@@ -126,7 +126,12 @@ impl Bounds {
             limits: Limits {
                 total: number("max.connections", usize::MAX).min(self.connections),
                 per_ip: number("max.connections.per.ip", usize::MAX),
-                ..Limits::default()
+                // What cannot be read is refused where it is set.
+                overrides: configs
+                    .text("max.connections.per.ip.overrides")
+                    .and_then(|text| ip_limits::parse(text).ok())
+                    .map(Arc::new)
+                    .unwrap_or_default(),
             },
         }
     }
