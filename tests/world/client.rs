@@ -6,7 +6,7 @@ use crate::checkers::records::Floor;
 use crate::checkers::topics::{LogKey, Stamp};
 use crate::process::At;
 use bytes::Bytes;
-use klamm::client::{Protocol, Reply, Request};
+use klamm::client::{ApiRequest, Protocol, Reply};
 use klamm::storage::sim_disk::Rng;
 use klamm::types::Now;
 use std::collections::{BTreeMap, VecDeque};
@@ -19,6 +19,8 @@ pub struct Cx<'a> {
     /// Nothing new is begun: what was begun is finished.
     pub calm: bool,
     pub life: u64,
+    /// Nothing makes the broker slow: neither is its memory short, nor does time fly.
+    pub unhurried: bool,
     /// Everything is told.
     pub told: bool,
 }
@@ -34,7 +36,7 @@ pub enum Asked {
     ProducerId,
     Fetch {
         parts: Vec<Wanted>,
-        session: (i32, i32),
+        patience: Patience,
     },
     /// A question about the ends of one log: -1 the latest, -2 the earliest, or a time.
     ListOffsets {
@@ -75,6 +77,7 @@ pub enum Asked {
     EpochEnd {
         key: LogKey,
         stamp: Stamp,
+        epoch: i32,
         floor: Floor,
     },
     FindCoordinator,
@@ -103,6 +106,14 @@ pub struct Sending {
     pub sequence: i32,
     pub uids: Vec<u64>,
     pub floor: Floor,
+}
+
+/// How long a fetch waits, for how much.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    pub sent_ms: i64,
+    pub max_wait_ms: i64,
+    pub min_bytes: i32,
 }
 
 /// A partition of a fetch.
@@ -153,7 +164,7 @@ impl Link {
     }
 
     /// Sends a request.
-    pub fn send<R: Request>(&mut self, cx: &Cx<'_>, request: &R, asked: Asked) {
+    pub fn send<R: ApiRequest>(&mut self, cx: &Cx<'_>, request: &R, asked: Asked) {
         let answered = !matches!(asked, Asked::Produce { acks: 0, .. });
         let frame =
             self.protocol.request(request, answered).expect("a request that can be written");
@@ -195,6 +206,11 @@ pub trait Role {
     /// When it wants to act again, ms; in the past where it may act at any time.
     fn wake_ms(&self) -> i64 {
         0
+    }
+
+    /// Whether it comes back only when all that it had begun has ended.
+    fn waits_for_itself(&self) -> bool {
+        false
     }
 
     /// For the trace.

@@ -1,11 +1,11 @@
 //! One life of a broker: its shards, the ways between them, and their disk.
 
 use crate::connection::Connection;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_lite::future::{block_on, poll_once};
 use klamm::broker::wait::Receiver;
 use klamm::broker::{
-    Arrived, Begun, Broker, Clock, Close, ConnectionId, Drain, Figures, Input, Logs, Message,
+    Admission, Bounds, Broker, Clock, Close, ConnectionId, Drain, Figures, Input, Logs, Message,
     Output, Parts, Phase,
 };
 use klamm::controller::{Controller, OpenOptions as MetaOptions};
@@ -17,8 +17,9 @@ use klamm::storage::io::{Completion, Op, Submission};
 use klamm::storage::recovery::{self, OpenOptions, TopicState, mark_clean};
 use klamm::storage::sim_disk::{Rng, SimDisk};
 use klamm::types::Now;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -79,6 +80,7 @@ pub fn broker_settings(offsets_partitions: u64) -> BTreeMap<String, String> {
         ("offsets.retention.check.interval.ms", "86400000".to_owned()),
         ("log.dirs", "/sim".to_owned()),
         ("listeners", "PLAINTEXT://sim:9092".to_owned()),
+        ("connections.max.idle.ms", "-1".to_owned()),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
@@ -101,13 +103,14 @@ pub struct Process {
     pub brokers: Vec<Broker>,
     pub ways: BTreeMap<(usize, usize), VecDeque<Message>>,
     connections: BTreeMap<At, Connection>,
+    /// Numbers of open connections, by shard and name.
+    numbers: BTreeMap<(usize, ConnectionId), u64>,
     pub budget: Arc<Budget>,
     pub fatal: Option<(i32, String)>,
     /// Connections that the broker has closed.
     pub refused: Vec<At>,
     /// Outputs of the `handle` that gave most.
     pub outputs_max: usize,
-    pub drained: Vec<bool>,
     disk: SimDisk,
     volume: Rc<Cell<Volume>>,
     identity: Identity,
@@ -170,20 +173,17 @@ pub fn open(
             TopicState::Unknown
         }
     };
-    let damaged = RefCell::new(None);
+    let fold: recovery::Fold<'_> = &|state, start, end, batches| {
+        replica::fold(state, start, end, batches)
+            .map_err(|e| recovery::StateError::Damaged(e.to_string()))
+    };
     let (engines, report) =
-        recovery::open(&sim, &identity, &options, &topic_state, &|state, start, end, batches| {
-            replica::fold(state, start, end, batches).unwrap_or_else(|e| {
-                *damaged.borrow_mut() = Some(e.to_string());
-                Vec::new()
-            })
-        })
-        .map_err(|e| e.to_string())?;
-    assert!(damaged.borrow().is_none(), "damaged: {damaged:?}");
+        recovery::open(&sim, &identity, &options, &topic_state, fold).map_err(|e| e.to_string())?;
     assert!(report.orphans.is_empty(), "data without metadata: {:?}", report.orphans);
     let clock = Rc::new(Cell::new(now.monotonic_ms as u64 * 1_000_000));
     let mut controller = Some(controller);
     let mut brokers = Vec::new();
+    let admission = Admission::default();
     for (id, engine) in engines.into_iter().enumerate() {
         let logs = Logs::open(engine, &image, id, sizes.shards).expect("logs that recovery made");
         let parts = Parts {
@@ -197,6 +197,9 @@ pub fn open(
             controller: controller.take(),
             seed: rng.bits(),
             clock: Clock::Virtual(clock.clone()),
+            admission: admission.clone(),
+            bounds: Bounds { request_bytes: 64 << 20, connections: 1000 },
+            slow_ns: u64::MAX,
         };
         brokers.push(Broker::new(parts, now));
     }
@@ -207,10 +210,10 @@ pub fn open(
         }
     }
     let mut process = Process {
-        drained: vec![false; brokers.len()],
         brokers,
         ways,
         connections: BTreeMap::new(),
+        numbers: BTreeMap::new(),
         budget,
         fatal: None,
         refused: Vec::new(),
@@ -250,23 +253,23 @@ impl Process {
                     self.ways.get_mut(&(shard, to)).expect("a way").push_back(message);
                 }
                 Output::Disk(submission) => self.submit(shard, submission),
-                Output::Answer { connection, number, response, .. } => {
-                    if let Some(it) = self.connections.get_mut(&(shard, connection.0)) {
-                        let answer = response.map(|response| {
-                            let mut whole = response.head.to_vec();
-                            response.rest.iter().for_each(|part| whole.extend_from_slice(part));
-                            whole
-                        });
-                        it.answer(number, answer);
-                        self.forget((shard, connection.0));
+                Output::Resume(connection) => {
+                    if let Some(it) = self.named(shard, connection) {
+                        it.may_read = true;
                     }
                 }
-                Output::Release { .. } => {}
-                Output::Refuse { connection, why } => {
-                    assert!(why.contains("wants no answer failed"), "{why}");
-                    if self.connections.remove(&(shard, connection.0)).is_some() {
-                        self.refused.push((shard, connection.0));
-                        self.brokers[shard].handle(now, Input::Closed(connection));
+                Output::Flush(connection) => {
+                    if let Some(it) = self.named(shard, connection) {
+                        it.flush = true;
+                    }
+                }
+                Output::Closed { connection, admitted } => {
+                    drop(admitted);
+                    let number = self.numbers.remove(&(shard, connection)).expect("closed once");
+                    let at = (shard, number);
+                    let it = self.connections.remove(&at).expect("it was open");
+                    if !it.left {
+                        self.refused.push(at);
                     }
                 }
                 Output::LookAtSpace => {
@@ -285,12 +288,7 @@ impl Process {
                     self.volume.set(volume);
                     self.disk.set_capacity(volume.total.saturating_sub(volume.others + bytes));
                 }
-                Output::Draining => {
-                    let mine = self.connections.iter_mut().filter(|((it, _), _)| *it == shard);
-                    mine.for_each(|(_, it)| it.drop_waiting());
-                }
-                Output::Drained => self.drained[shard] = true,
-                Output::Closed => {}
+                Output::Ended => {}
                 Output::Fatal { exit_code, message } => {
                     assert_ne!(exit_code, 70, "{message}");
                     self.fatal.get_or_insert((exit_code, message));
@@ -332,19 +330,27 @@ impl Process {
 
     // ---- Connections ----
 
-    pub fn connect(&mut self, _: Now, client: usize, shard: usize) -> At {
+    fn named(&mut self, shard: usize, connection: ConnectionId) -> Option<&mut Connection> {
+        let number = self.numbers.get(&(shard, connection))?;
+        self.connections.get_mut(&(shard, *number))
+    }
+
+    /// A client connects. An `orderly` one never resets its connection.
+    pub fn connect(&mut self, now: Now, client: usize, shard: usize, orderly: bool) -> At {
+        let peer = SocketAddr::from(([10, 0, 0, 1], 1024 + client as u16));
+        let id = self.brokers[shard].accept(now, peer).expect("fewer connections than the limit");
         self.next_connection += 1;
         let at = (shard, self.next_connection);
-        self.connections.insert(at, Connection::new(client));
+        self.numbers.insert((shard, id), at.1);
+        self.connections.insert(at, Connection::new(client, id, orderly));
+        self.carry_out(shard, now);
         at
     }
 
     /// A client has sent these frames, each with its length before it.
     pub fn arrived(&mut self, at: At, frames: Vec<Bytes>) {
-        if let Some(it) = self.connections.get_mut(&at)
-            && self.brokers[at.0].phase() == Phase::Serving
-        {
-            it.arrived(frames.into_iter().map(|frame| frame.slice(4..)));
+        if let Some(it) = self.connections.get_mut(&at) {
+            frames.iter().for_each(|frame| it.sent.extend_from_slice(frame));
         }
     }
 
@@ -353,7 +359,7 @@ impl Process {
         if let Some(it) = self.connections.get_mut(&at) {
             it.left = true;
             if drops {
-                it.drop_waiting();
+                it.sent.clear();
             }
         }
     }
@@ -365,53 +371,85 @@ impl Process {
 
     /// What may happen next.
     pub fn io(&self, events: &mut Vec<Io>) {
-        for (at, connection) in &self.connections {
-            if connection.can_begin() {
+        for (at, it) in &self.connections {
+            if it.may_read && !it.sent.is_empty() && !it.told {
                 events.push(Io::In(*at));
             }
-            if connection.has_answer() && !connection.left {
+            if it.flush {
+                events.push(Io::Out(*at));
+            }
+            if it.has_answer() && !it.left {
                 events.push(Io::Answer(*at));
             }
-            if connection.left && !connection.told {
+            if it.left && !it.told && (it.sent.is_empty() || !it.orderly) {
                 events.push(Io::Gone(*at));
             }
         }
     }
 
     /// Lets it happen, but for answers.
-    pub fn run_io(&mut self, now: Now, io: Io, _: &mut Rng) {
+    pub fn run_io(&mut self, now: Now, io: Io, rng: &mut Rng) {
         match io {
-            Io::In(at) => {
-                let next = self.connections.get_mut(&at).and_then(Connection::begin);
-                let Some((number, frame)) = next else { return };
-                let connection = ConnectionId(at.1);
-                let begun = Begun { connection, number, received: self.clock.get() };
-                let host: Rc<str> = "10.0.0.1".into();
-                self.handle(at.0, now, Input::Request(Arrived { begun, frame, host }));
-            }
+            Io::In(at) => self.read(now, at, rng),
+            Io::Out(at) => self.send(now, at, rng),
             Io::Gone(at) => {
-                if let Some(it) = self.connections.get_mut(&at) {
-                    it.told = true;
-                    it.drop_waiting();
-                }
-                self.handle(at.0, now, Input::Closed(ConnectionId(at.1)));
-                self.forget(at);
+                let Some(it) = self.connections.get_mut(&at) else { return };
+                it.told = true;
+                let input = if it.orderly || it.sent.is_empty() && rng.chance(50) {
+                    Input::HungUp(it.id)
+                } else {
+                    Input::Failed(it.id)
+                };
+                self.handle(at.0, now, input);
             }
-            Io::Out(_) | Io::Answer(_) => {}
+            Io::Answer(_) => {}
         }
+    }
+
+    /// The broker reads what has arrived, in pieces of any size.
+    fn read(&mut self, now: Now, at: At, rng: &mut Rng) {
+        let Some(it) = self.connections.get_mut(&at) else { return };
+        let (connection, all) = (it.id, it.sent.len());
+        let piece = if rng.chance(60) { all } else { rng.between(1, all as u64) as usize };
+        let read = self.brokers[at.0].buffer(connection, |into| into.put(&it.sent[..piece]));
+        match read {
+            None => {
+                it.may_read = false;
+                // Looking may have let a request begin.
+                self.handle(at.0, now, Input::Continue);
+            }
+            Some(bytes) => {
+                it.sent.advance(bytes);
+                let empty = it.sent.is_empty();
+                self.handle(at.0, now, Input::Received { connection, bytes });
+                if empty {
+                    self.handle(at.0, now, Input::Blocked(connection));
+                }
+            }
+        }
+    }
+
+    /// The network takes some of what the broker has to send, or none.
+    fn send(&mut self, now: Now, at: At, rng: &mut Rng) {
+        let Some(it) = self.connections.get_mut(&at) else { return };
+        let (connection, most) = (it.id, [0, 100, usize::MAX][rng.index(3)]);
+        let taken = self.brokers[at.0].outgoing(connection, |parts| {
+            let mut taken = Vec::new();
+            for part in parts {
+                let room = most.saturating_sub(taken.len()).min(part.len());
+                taken.extend_from_slice(&part[..room]);
+            }
+            taken
+        });
+        it.received.extend_from_slice(&taken);
+        it.flush = self.brokers[at.0].sent(now, connection, taken.len());
+        self.carry_out(at.0, now);
     }
 
     /// The next answer on a connection, and whose it is.
     pub fn take_answer(&mut self, at: At) -> Option<(usize, Vec<u8>)> {
         let it = self.connections.get_mut(&at)?;
         Some((it.client, it.take_answer()?))
-    }
-
-    /// Forgets a connection on which nothing goes on any more.
-    fn forget(&mut self, at: At) {
-        if self.connections.get(&at).is_some_and(Connection::is_over) {
-            self.connections.remove(&at);
-        }
     }
 
     // ---- The end ----
@@ -433,7 +471,6 @@ impl Process {
             Going::No => false,
             Going::Draining(calls) => {
                 if all_done(calls) {
-                    assert!(self.drained.iter().all(|it| *it) || self.shards() > 1);
                     let calls =
                         (0..self.shards()).map(|it| self.brokers[0].call(now, it, Close)).collect();
                     self.going = Going::Closing(calls);

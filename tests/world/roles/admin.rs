@@ -346,6 +346,10 @@ impl Role for Admin {
         self.next_ms
     }
 
+    fn waits_for_itself(&self) -> bool {
+        true
+    }
+
     fn name(&self) -> String {
         format!("admin-{}", self.number)
     }
