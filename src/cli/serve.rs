@@ -44,6 +44,8 @@ pub fn run(serve: &Serve) -> Result<(), CliError> {
 
 /// Serves with these settings until a signal has drained the broker; `warnings` go to the log first.
 pub fn serve(settings: BrokerSettings, warnings: Vec<String>) -> Result<(), CliError> {
+    // The log has a thread.
+    shard::block_signals().map_err(|e| CliError::Exit(e.exit_code, e.message))?;
     let _log = start_log(&settings);
     for warning in warnings {
         tracing::warn!("{warning}");

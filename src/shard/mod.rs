@@ -88,6 +88,13 @@ struct Seed {
 
 type Beside = Box<dyn FnOnce(View) + Send>;
 
+/// Keeps the signals that end the broker for whoever waits for them. To be called before there is any
+/// other thread: all inherit it, and one that does not would be ended by them, and the process with it.
+pub fn block_signals() -> Result<(), ServeError> {
+    glommio::signal::block(&[libc::SIGTERM, libc::SIGINT])
+        .map_err(|e| ServeError::new(71, format!("cannot handle signals: {e}")))
+}
+
 /// Serves until SIGTERM or SIGINT, then writes everything back. A second signal ends the process at
 /// once. The caller has made the data directory, holds its lock, and has checked that direct I/O
 /// works there. `beside` is started on shard 0's reactor when the broker serves.
@@ -97,9 +104,7 @@ pub fn run(
     beside: impl FnOnce(View) + Send + 'static,
 ) -> Result<(), ServeError> {
     let begun = std::time::Instant::now();
-    // Before any thread: all of them inherit it.
-    glommio::signal::block(&[libc::SIGTERM, libc::SIGINT])
-        .map_err(|e| ServeError::new(71, format!("cannot handle signals: {e}")))?;
+    block_signals()?;
     let opened = start::open(&settings)?;
     let Opened { common, image, controller, engines, sockets, address, identity, .. } = opened;
     let _claim = opened.claim;
