@@ -260,8 +260,8 @@ impl Engine {
                 self.tell_relaxed();
             }
             Purpose::BlockSync(sequence) => {
-                for acks in self.journal.synced(sequence) {
-                    self.acknowledge(now_ms, acks);
+                for block in self.journal.synced(sequence) {
+                    self.acknowledge(now_ms, block.acks);
                 }
                 self.round_journal_moved(now_ms);
             }

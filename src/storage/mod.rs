@@ -1,9 +1,11 @@
 //! What is on disk, and in which order.
 //!
-//! `engine` is the pure storage of one shard: `journal`, `block` and `frame` are what a turn writes;
-//! `round` brings it into `segment`s and writes the `checkpoint`; `reads`, `cache` and `index` serve
-//! it; `replay` and `recovery` make engines from what the last run left. `io` has the operations on
-//! files, `disk` and `ring` carry them out.
+//! `engine` is the pure storage of one shard, put together from parts that know only the `logs`:
+//! `writer` makes journal blocks (`block`, `frame`) of what was staged and says through `journal` where
+//! they go; `round` brings frames into `segment`s and writes the `checkpoint`; `removal` unlinks;
+//! `reads`, `cache` and `index` serve. `replay` and `recovery` make engines from what the last run
+//! left. `io` has the operations on files, `disk` and `ring` carry them out. Why it is so, and what
+//! was tried: `DECISIONS.md`.
 //!
 //! ```text
 //! meta.properties                     whose directory it is
@@ -20,20 +22,20 @@
 //! journal file is used again only when a checkpoint that covers its blocks is durable, and that
 //! checkpoint is written only when the segments that it names are synced (`round`).
 //!
-//! # Decisions, each with the crash that it must survive
-//! - *A segment's chunk is padded to 4 KiB*, so no block of a segment is written twice. With partial
-//!   tail blocks completed later, a power cut during the second write could tear bytes whose journal
-//!   space was already used again.
-//! - *Rolls are not journaled.* Which segment a frame goes to is decided when it is placed; until a
-//!   checkpoint says so nothing is placed, and a crash simply decides again.
-//! - *Each run writes a new life* (journal files and checkpoints with the life in their names) beside
+//! A checkpoint says how far the journal was synced when it was written. What is missing below that is
+//! damage; an idle shard writes an empty block behind its last one, which says the same of it.
+//!
+//! # What a crash must find
+//! - No block of a segment is written twice: a chunk is padded to 4 KiB.
+//! - Until a checkpoint says so nothing is placed, and a crash decides anew where frames go.
+//! - Each run writes a new life (journal files and checkpoints with the life in their names) beside
 //!   the old one and switches by renaming the manifest. A crash during recovery, or during the
 //!   recovery of that, finds the old life whole. A stale block can not be taken for a new one: its
 //!   header names its life.
-//! - *`applied_lsn`*: replay applies a `Truncate` to the frames that stood before it, and to segments
+//! - `applied_lsn`: replay applies a `Truncate` to the frames that stood before it, and to segments
 //!   only where the checkpoint does not include it. So a run appended and placed after the
 //!   truncation is not cut.
-//! - *Pending frames stay in memory* (slices of journal blocks) until they are placed; the journal is
+//! - Pending frames stay in memory (slices of journal blocks) until they are placed; the journal is
 //!   therefore no larger than a quarter of the memory budget.
 //!
 //! Not here yet: large runs past the journal straight into segments (`Placed` is reserved for it).

@@ -54,6 +54,8 @@ pub(super) enum When {
 #[derive(Debug, Default)]
 pub(super) struct Removals {
     waiting: BTreeMap<usize, Removal>,
+    /// Of each log, by [`Log::id`], those that are not its last.
+    partial: BTreeMap<u64, u32>,
     last_number: usize,
     failures: u64,
 }
@@ -87,9 +89,11 @@ impl Removals {
         let mut files = files_of(log.tp, &log.segments);
         // What waited for its time goes along. What a checkpoint was to forget first, too: the
         // durable `Drop` says more than a checkpoint.
-        for removal in self.waiting.values_mut().filter(|r| r.log == log.id && !r.whole) {
-            files.append(&mut removal.files);
-            (removal.due_ms, removal.held_for) = (now_ms, 0);
+        if self.partial.contains_key(&log.id) {
+            for removal in self.waiting.values_mut().filter(|r| r.log == log.id) {
+                files.append(&mut removal.files);
+                (removal.due_ms, removal.held_for) = (now_ms, 0);
+            }
         }
         let delay = if files.is_empty() { 0 } else { log.config.file_delete_delay_ms };
         let removal = Removal::new(log.id, log.tp, files, now_ms + delay);
@@ -98,6 +102,9 @@ impl Removals {
 
     fn insert(&mut self, removal: Removal) {
         self.last_number += 1;
+        if !removal.whole {
+            *self.partial.entry(removal.log).or_default() += 1;
+        }
         self.waiting.insert(self.last_number, removal);
     }
 
@@ -118,8 +125,7 @@ impl Removals {
         for number in numbers {
             // The last of a log goes after everything else of it: then nothing is left.
             let removal = &self.waiting[&number];
-            let of_its_log = |r: &Removal| r.log == removal.log && !r.whole;
-            if removal.whole && self.waiting.values().any(of_its_log) {
+            if removal.whole && self.partial.contains_key(&removal.log) {
                 continue;
             }
             let removal = self.waiting.get_mut(&number).expect("just listed");
@@ -180,6 +186,12 @@ impl Removals {
             return;
         }
         let removal = self.waiting.remove(&number).expect("it is under way");
+        if let Some(left) = self.partial.get_mut(&removal.log).filter(|_| !removal.whole) {
+            *left -= 1;
+            if *left == 0 {
+                self.partial.remove(&removal.log);
+            }
+        }
         if removal.whole {
             events.push(Event::Dropped { tp: removal.tp });
         }

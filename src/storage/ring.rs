@@ -5,17 +5,11 @@
 //! runtime's buffers first, write durably in one operation, and keep every buffer in the submission
 //! table, where no dropped future can free memory that the kernel still writes to.
 //! The ring's own descriptor is readable while completions wait to be reaped, and the shard waits for
-//! it with everything else that it waits for. An eventfd, tried before, costs a signal for each
-//! completion and a read for each wake-up.
+//! it with everything else that it waits for.
 //!
-//! A journal block is written with `RWF_DSYNC`: on a disk that can write through its cache that is one
-//! command, on others the kernel adds the flush by itself. A write linked with an `fdatasync` is the
-//! other way, taken where somebody wants to know when the block was written. It costs a second
-//! completion and a thread of io_uring's for each sync: side by side (`benches/`, one core, a disk with
-//! a volatile cache and without FUA) 70,000 instead of 92,000 small requests a second, 12.3 instead of
-//! 10.3 µs of processor time for each, and 0.68 instead of 0.77 GB/s in bulk. Leaving out the write's
-//! completion (`IOSQE_CQE_SKIP_SUCCESS`) gained nothing, nor did completions that do not interrupt the
-//! shard (`IORING_SETUP_COOP_TASKRUN`, six runs each).
+//! A journal block is written with `RWF_DSYNC`: one command on a disk that can write through its cache,
+//! and on others the kernel adds the flush by itself. A write linked with an `fdatasync` is taken where
+//! somebody wants to know when the block was written. Figures are in `DECISIONS.md`.
 //!
 //! Operations on the same file run in any order: the engine submits what depends on a completion
 //! only after it.
@@ -156,6 +150,8 @@ pub struct Ring {
     files: Descriptors,
     /// Placeholders; see [`KEPT_APART`].
     spare: Vec<OwnedFd>,
+    /// Opens under way: each is to have the descriptor that was let go for it.
+    opens: usize,
     opening: HashMap<FilePath, Vec<(Asker, Submission)>>,
     table: Slab<InFlight>,
     /// Entries that the kernel has or will get.
@@ -177,6 +173,7 @@ impl Ring {
             budget,
             files: Descriptors { open: HashMap::new(), limit: descriptors.max(8), clock: 0 },
             spare: Vec::new(),
+            opens: 0,
             opening: HashMap::new(),
             table: Slab::with_capacity(DEPTH as usize),
             entries: 0,
@@ -190,7 +187,7 @@ impl Ring {
     /// Takes one more placeholder, if that is wanted and can be had.
     fn keep_apart(&mut self) -> bool {
         let wanted = KEPT_APART.min(self.files.limit);
-        self.spare.len() + self.files.open.len() < wanted
+        self.spare.len() + self.files.open.len() + self.opens < wanted
             && self.root_fd.try_clone().is_ok_and(|fd| {
                 self.spare.push(fd);
                 true
@@ -310,6 +307,7 @@ impl Ring {
         let Some(paths) = self.c_paths(asker, id, &[name]) else { return };
         // The file takes the placeholder's descriptor.
         self.spare.pop();
+        self.opens += 1;
         let entry = opcode::OpenAt::new(types::Fd(self.root_fd.as_raw_fd()), paths[0].as_ptr())
             .flags(
                 libc::O_CLOEXEC
@@ -492,6 +490,9 @@ impl Ring {
             return;
         }
         let InFlight { id, mut work, .. } = self.table.remove(key);
+        if matches!(work, Work::Open { .. } | Work::Create { .. }) {
+            self.opens -= 1;
+        }
         if let Work::Later { open } = work {
             let (path, flags) = match &*open {
                 Work::Open { path, flags, .. } => (path.clone(), *flags),

@@ -463,15 +463,14 @@ impl JournalWriter {
         })
     }
 
-    /// Takes in that a block is synced: what is acknowledged with it, in order.
-    pub fn synced(&mut self, sequence: u64) -> Vec<Acks> {
-        let durable = self.ring.synced(sequence);
-        let at = self.moment;
-        let acks: Vec<_> = durable.into_iter().map(|InFlight { acks, .. }| acks).collect();
-        self.durable_ticket = acks.last().map_or(self.durable_ticket, |acks| acks.ticket);
-        acks.into_iter()
-            .map(|acks| Acks { moments: Moments { synced: at, ..acks.moments }, ..acks })
-            .collect()
+    /// Takes in that a block is synced: the blocks that are durable with it, in order.
+    pub fn synced(&mut self, sequence: u64) -> Vec<InFlight<Acks>> {
+        let mut durable = self.ring.synced(sequence);
+        for block in &mut durable {
+            block.acks.moments.synced = self.moment;
+            self.durable_ticket = block.acks.ticket;
+        }
+        durable
     }
 
     /// Whether everything up to this staged item is durable, and every copy.
