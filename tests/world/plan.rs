@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// Whether the owner of a partition stamps its records, and ids of fetch sessions are drawn. While the
 /// shard of the connection stamps, stamps of several shards cross; while ids count from 1, a client of
 /// an earlier life may close the session of another.
-pub const STAMPS_AND_SESSIONS_MENDED: bool = false;
+pub const STAMPS_AND_SESSIONS_MENDED: bool = true;
 /// The disk where it is not full.
 const AMPLE: u64 = 1 << 40;
 

@@ -79,8 +79,6 @@ impl Commits {
         );
         let it = register.get_mut(&number).expect("it was just found");
         *it = Commit { by: it.by.min(now), certain: true, ..*it };
-        // What it has replaced need not be kept.
-        register.retain(|_, it| it.by >= commit.sent);
     }
 
     /// What was under way has happened, or never will.

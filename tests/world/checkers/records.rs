@@ -159,9 +159,11 @@ impl Records {
         epochs.insert(offset, epoch);
     }
 
-    /// An answer says where an epoch ends.
-    pub fn epoch_ends(&mut self, key: LogKey, epoch: i32, end: i64) {
-        let beyond = self.log(key).epochs.range(end..).find(|(_, it)| **it <= epoch);
+    /// An answer says where an epoch ends. It was asked when the log reached `floor`: what was appended
+    /// while the answer was on its way may be of the same epoch.
+    pub fn epoch_ends(&mut self, key: LogKey, epoch: i32, end: i64, floor: Floor) {
+        let known = end..floor.end.max(end);
+        let beyond = self.log(key).epochs.range(known).find(|(_, it)| **it <= epoch);
         assert!(beyond.is_none(), "{key:?}: epoch {epoch} ends at {end}, but {beyond:?}");
     }
 

@@ -150,7 +150,7 @@ pub fn epoch_end_found(cx: &mut Cx<'_>, link: &mut Link, asked: &Asked, reply: &
         let sane = answer.leader_epoch <= epoch && answer.end_offset >= floor.start;
         assert!(sane, "{key:?}: epoch {epoch}: {answer:?}");
         // What was read or acknowledged under an epoch lies before its end.
-        cx.facts.records.epoch_ends(key, answer.leader_epoch, answer.end_offset);
+        cx.facts.records.epoch_ends(key, answer.leader_epoch, answer.end_offset, floor);
     }
 }
 
