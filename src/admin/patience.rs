@@ -11,7 +11,7 @@ const FIRST: Duration = Duration::from_secs(10);
 /// Between two requests: more than most scrape intervals.
 const IDLE: Duration = Duration::from_secs(150);
 /// Until an answer is made and taken.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 /// How often the time is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 

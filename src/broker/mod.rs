@@ -147,6 +147,7 @@ pub struct Readings {
 }
 
 /// Something that happened.
+#[expect(clippy::large_enum_variant, reason = "it is handed in once, and kept nowhere")]
 pub enum Input {
     /// So many bytes of a client were put where [`Broker::buffer`] said.
     Received {

@@ -203,10 +203,10 @@ impl State {
             match AssertUnwindSafe(run).catch_unwind().await {
                 Ok(Ok(response)) => state.answer(begun, Some(response), None),
                 Ok(Err(Unanswered::GivenUp)) => {
-                    state.give_up(begun, "a bug in answering its request")
+                    state.give_up(begun, "a bug in answering its request");
                 }
                 Ok(Err(Unanswered::Malformed(e))) => {
-                    state.refuse(begun, &format!("a request that cannot be read: {e}"))
+                    state.refuse(begun, &format!("a request that cannot be read: {e}"));
                 }
                 Err(_) => {
                     state.panicked();

@@ -749,7 +749,7 @@ impl State {
             let Some(event) = event else { break };
             match event {
                 ConnectionEvent::Resume(connection) => {
-                    self.outputs.push(Output::Resume(connection))
+                    self.outputs.push(Output::Resume(connection));
                 }
                 ConnectionEvent::Flush(connection) => self.outputs.push(Output::Flush(connection)),
                 ConnectionEvent::Closed { connection, line, admitted } => {

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use world::World;
 
 /// Seeds in the test command.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 600;
 
 fn variable(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

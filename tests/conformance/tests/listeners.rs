@@ -45,7 +45,7 @@ fn a_second_broker_is_refused() {
 #[test]
 fn of_two_that_start_at_once_one_serves() {
     let (a_dir, b_dir) = (DataDir::new("a"), DataDir::new("b"));
-    let port = conformance::broker::free_port();
+    let port = support::free_port();
     let start = |dir: &DataDir| Broker::spawn(&dir.path().join("data"), dir.path(), port, &[]);
     let (mut a, mut b) = (start(&a_dir), start(&b_dir));
     let ended = wait_for(PATIENCE, || a.exited().or_else(|| b.exited()));
@@ -62,9 +62,9 @@ fn of_two_that_start_at_once_one_serves() {
 #[test]
 fn an_admin_port_in_use_is_refused() {
     let (first_dir, second_dir) = (DataDir::new("admin-1"), DataDir::new("admin-2"));
-    let admin = format!("127.0.0.1:{}", conformance::broker::free_port());
+    let admin = format!("127.0.0.1:{}", support::free_port());
     let _first = Broker::start(&first_dir, &["--admin-listen", &admin]);
-    let port = conformance::broker::free_port();
+    let port = support::free_port();
     let data = second_dir.path().join("data");
     let args = ["--admin-listen", &*admin];
     let mut second = Broker::spawn(&data, second_dir.path(), port, &args);
