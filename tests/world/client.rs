@@ -19,6 +19,8 @@ pub struct Cx<'a> {
     /// Nothing new is begun: what was begun is finished.
     pub calm: bool,
     pub life: u64,
+    /// Nothing makes the broker slow: neither is its memory short, nor does time fly.
+    pub unhurried: bool,
     /// Everything is told.
     pub told: bool,
 }
@@ -34,7 +36,7 @@ pub enum Asked {
     ProducerId,
     Fetch {
         parts: Vec<Wanted>,
-        session: (i32, i32),
+        patience: Patience,
     },
     /// A question about the ends of one log: -1 the latest, -2 the earliest, or a time.
     ListOffsets {
@@ -47,11 +49,9 @@ pub enum Asked {
         key: LogKey,
         stamp: Stamp,
         number: u64,
-        floor: Floor,
     },
     CreateTopic {
         topic: usize,
-        partitions: i32,
     },
     DeleteTopic {
         topic: usize,
@@ -75,6 +75,7 @@ pub enum Asked {
     EpochEnd {
         key: LogKey,
         stamp: Stamp,
+        epoch: i32,
         floor: Floor,
     },
     FindCoordinator,
@@ -105,6 +106,14 @@ pub struct Sending {
     pub floor: Floor,
 }
 
+/// How long a fetch waits, for how much.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    pub sent_ms: i64,
+    pub max_wait_ms: i64,
+    pub min_bytes: i32,
+}
+
 /// A partition of a fetch.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -112,7 +121,6 @@ pub struct Wanted {
     pub stamp: Stamp,
     pub offset: i64,
     pub floor: Floor,
-    pub max_bytes: i32,
 }
 
 pub struct Sent {
@@ -195,6 +203,11 @@ pub trait Role {
     /// When it wants to act again, ms; in the past where it may act at any time.
     fn wake_ms(&self) -> i64 {
         0
+    }
+
+    /// Whether it comes back only when all that it had begun has ended.
+    fn waits_for_itself(&self) -> bool {
+        false
     }
 
     /// For the trace.

@@ -27,11 +27,13 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 fn set_fault(world: &mut World) {
-    let kinds =
-        [None, Some(OpKind::Write), Some(OpKind::Sync), Some(OpKind::SyncDir), Some(OpKind::Read)];
-    let kind = kinds[world.rng.index(kinds.len())];
-    let prefix = if kind == Some(OpKind::Read) { "topics/" } else { "" };
-    let (skip, count) = (world.rng.below(400), world.rng.between(1, 5));
+    let others = [None, Some(OpKind::Write), Some(OpKind::Sync), Some(OpKind::SyncDir)];
+    // Reads are few, and only those of segments may fail without an end of the process.
+    let read = world.rng.chance(50);
+    let kind = if read { Some(OpKind::Read) } else { others[world.rng.index(others.len())] };
+    let prefix = if read { "topics/" } else { "" };
+    let most = if read { 10 } else { 400 };
+    let (skip, count) = (world.rng.below(most), world.rng.between(1, 5));
     world.disk.set_fault(Some(Fault { kind, prefix: prefix.to_owned(), skip, count }));
 }
 
@@ -112,9 +114,25 @@ fn a_broker_keeps_its_promises() {
             });
         }
     });
-    println!("{seeds} seeds: {:#?}", totals.into_inner().expect("no panic holds it"));
+    let totals = totals.into_inner().expect("no panic holds it");
+    println!("{seeds} seeds: {totals:#?}");
     let failures = failures.into_inner().expect("no panic holds it");
     assert!(failures.is_empty(), "failing seeds: {failures:?}");
+    if seeds >= SEEDS {
+        totals.check();
+    }
+}
+
+/// Seeds that have found a bug, and what it was.
+const PINNED: &[(u64, &str)] =
+    &[(27, "a search by time was refused when the log's start moved beyond where it was")];
+
+#[test]
+fn seeds_that_have_found_a_bug_find_it_no_more() {
+    for (seed, what) in PINNED {
+        let result = catch_unwind(AssertUnwindSafe(|| run(*seed)));
+        assert!(result.is_ok(), "seed {seed}: {what}");
+    }
 }
 
 #[test]

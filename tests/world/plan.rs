@@ -11,9 +11,10 @@ use crate::roles::producer::Producer;
 use klamm::storage::sim_disk::Rng;
 use std::collections::BTreeMap;
 
-/// Whether the owner of a partition stamps its records. While the shard of the connection does, stamps
-/// of several shards cross.
-const OWNER_STAMPS: bool = false;
+/// Whether the owner of a partition stamps its records, and ids of fetch sessions are drawn. While the
+/// shard of the connection stamps, stamps of several shards cross; while ids count from 1, a client of
+/// an earlier life may close the session of another.
+pub const STAMPS_AND_SESSIONS_MENDED: bool = false;
 /// The disk where it is not full.
 const AMPLE: u64 = 1 << 40;
 
@@ -27,6 +28,8 @@ pub struct Plan {
     pub steady_clock: bool,
     pub capacity: u64,
     pub lives: u64,
+    /// How often time passes beside what happens, in a hundred, and how much at most, ms.
+    pub pace: (u64, u64),
     seed: u64,
 }
 
@@ -41,6 +44,7 @@ impl Plan {
             steady_clock: seed % 3 == 0,
             capacity: if fills_up { 64 << 20 } else { AMPLE },
             lives: rng.between(2, 4),
+            pace: [(4, 5), (6, 50), (10, 300)][rng.index(3)],
             seed,
         }
     }
@@ -64,7 +68,7 @@ impl Plan {
             _ => settings.push(("retention.ms", "-1".to_owned())),
         }
         if rng.chance(25) {
-            it.stamps_rise = self.steady_clock && OWNER_STAMPS;
+            it.stamps_rise = self.steady_clock && STAMPS_AND_SESSIONS_MENDED;
             settings.push(("message.timestamp.type", "LogAppendTime".to_owned()));
         }
         settings

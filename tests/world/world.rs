@@ -101,6 +101,8 @@ impl World {
 
     /// Opens, whatever it takes: up to `cuts` attempts lose power on the way.
     pub fn open(&mut self, mut cuts: u64) {
+        // Whoever has filled the disk makes room before the next start.
+        self.set_others(0);
         self.life += 1;
         self.facts.life = self.life;
         self.facts.counts.lives += 1;
@@ -141,8 +143,6 @@ impl World {
     /// Ends the life in the middle of whatever goes on.
     pub fn crash(&mut self, power: bool) {
         self.note(2, || format!("---- crash, power: {power}"));
-        // Whoever has filled the disk makes room before the next start.
-        self.set_others(0);
         let process = self.process.take();
         if let Some(process) = &process {
             let outputs = process.outputs_max as u64;
@@ -357,7 +357,8 @@ impl World {
 
     /// Whatever an earlier connection of this client has begun has ended.
     fn may_connect(&self, client: usize) -> bool {
-        !self.process.as_ref().expect("a life").knows(client)
+        let waits = self.clients[client].role.waits_for_itself();
+        !waits || !self.process.as_ref().expect("a life").knows(client)
     }
 
     /// One thing happens, or time passes.
@@ -366,8 +367,9 @@ impl World {
         let acts = |it: &Event| matches!(it, Event::Act(_));
         // Clients do not act all the time: now and then, or when nothing else goes on.
         let patient = events.iter().all(acts) && self.rng.chance(60);
-        if events.is_empty() || patient || self.rng.chance(4) {
-            self.pass_time(events.iter().all(acts));
+        let (percent, most) = if self.calm { (4, 5) } else { self.plan.pace };
+        if events.is_empty() || patient || self.rng.chance(percent) {
+            self.pass_time(events.iter().all(acts), most);
             return;
         }
         let event = events[self.rng.index(events.len())];
@@ -393,7 +395,8 @@ impl World {
             Event::Connect(client) => {
                 let shards = self.process().shards();
                 let shard = self.rng.index(shards);
-                let at = self.process().connect(now, client, shard);
+                let orderly = self.clients[client].role.waits_for_itself();
+                let at = self.process().connect(now, client, shard, orderly);
                 self.clients[client].connect(at, now.monotonic_ms);
                 self.flush(client);
             }
@@ -406,7 +409,7 @@ impl World {
 
     /// Time passes: up to the next moment that somebody waits for where nothing else can happen, a
     /// little otherwise.
-    fn pass_time(&mut self, idle: bool) {
+    fn pass_time(&mut self, idle: bool, most: u64) {
         let process = self.process.as_ref().expect("a life");
         let mut next = i64::MAX;
         for broker in process.brokers.iter().filter(|it| it.phase() != Phase::Closed) {
@@ -422,7 +425,7 @@ impl World {
         let ms = if idle && !self.rng.chance(30) {
             left.min(20_000)
         } else {
-            left.min(self.rng.between(1, 5) as i64)
+            left.min(self.rng.between(1, most) as i64)
         };
         self.now.monotonic_ms += ms;
         self.now.wall_ms += ms;
@@ -442,8 +445,10 @@ impl World {
             facts: &mut self.facts,
             calm: self.calm,
             life: self.life,
+            unhurried: !self.plan.short_memory && self.plan.pace.1 < 100,
             told: self.told,
         };
+        cx.facts.records.now_ms = self.now.monotonic_ms;
         f(&mut self.clients[number], &mut cx)
     }
 

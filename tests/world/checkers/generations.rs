@@ -35,6 +35,14 @@ impl Generations {
     /// A member has joined.
     pub fn joined(&mut self, group: &str, generation: i32, leader: &str, floor: GroupFloor) {
         let it = self.0.entry(group.to_owned()).or_default();
+        if it.settled == 0 {
+            // A group of which nothing is durable may be forgotten when its last member goes, and then
+            // it begins anew.
+            it.leaders.clear();
+            it.assigned.clear();
+            it.joined = generation;
+            return;
+        }
         assert!(
             generation >= floor.settled && generation >= floor.joined,
             "{group}: generation {generation} after {floor:?}"

@@ -57,6 +57,7 @@ pub struct Counts {
     pub clock_jumps: u64,
     pub retained: u64,
     pub by_time: u64,
+    pub epochs: u64,
     pub outputs_max: u64,
 }
 
@@ -69,8 +70,38 @@ impl Counts {
         sum!(lives requests answers lost operations faults power_cuts crashes clean_ends fatal refused
             acknowledged read retries begun_anew full storage_errors sessions incremental long_polls
             moved_sessions deletes topics recreated rebalances commits commits_fetched clock_jumps
-            retained by_time);
+            retained by_time epochs);
         self.outputs_max = self.outputs_max.max(other.outputs_max);
+    }
+}
+
+impl Counts {
+    /// What should happen did happen, over all runs.
+    pub fn check(&self) {
+        let all = [
+            ("power cuts", self.power_cuts),
+            ("crashes of the process", self.crashes),
+            ("clean ends", self.clean_ends),
+            ("failed operations", self.faults),
+            ("processes that gave up", self.fatal),
+            ("connections that were refused", self.refused),
+            ("batches that were sent again", self.retries),
+            ("appends that found the disk full", self.full),
+            ("fetches that met a failed disk", self.storage_errors),
+            ("fetch sessions", self.sessions),
+            ("sessions on another shard", self.moved_sessions),
+            ("deletions of records", self.deletes),
+            ("topics that were created again", self.recreated),
+            ("records that retention took", self.retained),
+            ("searches by time", self.by_time),
+            ("ends of epochs", self.epochs),
+            ("rebalances", self.rebalances),
+            ("committed offsets that were fetched", self.commits_fetched),
+            ("clocks that were set", self.clock_jumps),
+        ];
+        for (what, count) in all {
+            assert!(count > 0, "there were no {what}");
+        }
     }
 }
 

@@ -58,6 +58,10 @@ pub struct Log {
     deletions: BTreeMap<u64, i64>,
     /// Largest timestamp that the broker has given, by offset.
     stamps: BTreeMap<i64, i64>,
+    /// The leader's epoch of batches that were read, by offset.
+    epochs: BTreeMap<i64, i32>,
+    /// By end for readers: since when it is known, ms.
+    reached: BTreeMap<i64, i64>,
 }
 
 #[derive(Default)]
@@ -69,6 +73,8 @@ pub struct Records {
     used: BTreeMap<(u32, usize, i32), u32>,
     next_source: u32,
     next_deletion: u64,
+    /// The time, ms.
+    pub now_ms: i64,
 }
 
 impl Records {
@@ -135,8 +141,34 @@ impl Records {
             floor.end
         );
         assert!(end <= sent, "{key:?}: ends at {end}, and only {sent} records were ever sent");
+        let now_ms = self.now_ms;
         let log = self.log(key);
         log.floor.end = log.floor.end.max(end);
+        log.reached.entry(end).or_insert(now_ms);
+    }
+
+    /// A batch of this epoch of the leader was read: epochs rise with offsets.
+    pub fn has_epoch(&mut self, key: LogKey, offset: i64, epoch: i32) {
+        let epochs = &mut self.log(key).epochs;
+        let (before, after) =
+            (epochs.range(..offset).next_back(), epochs.range(offset + 1..).next());
+        assert!(
+            before.is_none_or(|it| *it.1 <= epoch) && after.is_none_or(|it| *it.1 >= epoch),
+            "{key:?}: offset {offset} is of epoch {epoch}, between {before:?} and {after:?}"
+        );
+        epochs.insert(offset, epoch);
+    }
+
+    /// An answer says where an epoch ends.
+    pub fn epoch_ends(&mut self, key: LogKey, epoch: i32, end: i64) {
+        let beyond = self.log(key).epochs.range(end..).find(|(_, it)| **it <= epoch);
+        assert!(beyond.is_none(), "{key:?}: epoch {epoch} ends at {end}, but {beyond:?}");
+    }
+
+    /// Since when a record at this offset was known to be there, ms.
+    pub fn known_since(&self, key: LogKey, offset: i64) -> Option<i64> {
+        let reached = &self.logs.get(&key)?.reached;
+        reached.range(offset + 1..).map(|(_, since)| *since).min()
     }
 
     /// Where a log may start at most.
@@ -158,16 +190,6 @@ impl Records {
             !retained || start <= max,
             "{key:?}: starts at {start}, and {max} is the highest start that was asked for"
         );
-    }
-
-    /// Records of one age or older may go: an answer says the log starts at `start`.
-    pub fn check_age(&self, key: LogKey, start: i64, oldest_ms: i64) {
-        let Some(log) = self.logs.get(&key) else { return };
-        let max = self.start_max(key);
-        for (offset, (_, timestamp)) in log.known.range(max..start) {
-            let young = timestamp.is_some_and(|it| it > oldest_ms);
-            assert!(!young, "{key:?}: retention took offset {offset} of {timestamp:?}");
-        }
     }
 
     /// A deletion of records is sent; its number.

@@ -1,17 +1,24 @@
 //! Consumers that read all there is, with fetch sessions or without, and check each record.
 
 use super::producer::value_of;
-use super::{EARLIEST, list_offsets, offset_listed, start_is};
+use super::{
+    EARLIEST, LATEST, MAX_TIMESTAMP, epoch_end_found, find_epoch_end, list_offsets, offset_listed,
+    some_log, start_is,
+};
 use crate::checkers::Facts;
 use crate::checkers::records::Floor;
 use crate::checkers::topics::{LogKey, Stamp};
-use crate::client::{Asked, Cx, Link, Role, Wanted};
+use crate::client::{Asked, Cx, Link, Patience, Role, Wanted};
+use crate::plan::STAMPS_AND_SESSIONS_MENDED;
 use klamm::client::Reply;
 use klamm::types::ErrorCode;
 use klamm::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic, ForgottenTopic};
 use klamm::wire::kafka::fetch_response::PartitionData;
 use klamm::wire::records::{DECOMPRESSED_BYTES_MAX, batches, records};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// After so long, a fetch that waits must have heard of a record, ms.
+const FORGOTTEN_MS: i64 = 2000;
 
 /// Where it reads one log.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +51,8 @@ pub struct Consumer {
     /// Reads from the start again, now and then.
     again: bool,
     life: u64,
+    /// The highest epoch of a leader that it has seen.
+    epoch: i32,
 }
 
 impl Consumer {
@@ -56,6 +65,7 @@ impl Consumer {
             fetching: false,
             again,
             life: 0,
+            epoch: 0,
         }
     }
 
@@ -76,8 +86,25 @@ impl Consumer {
         facts.topics.logs().into_iter().any(behind)
     }
 
+    /// Asks about some log what consumers ask now and then.
+    fn look_around(&self, cx: &mut Cx<'_>, link: &mut Link) {
+        let Some(key) = some_log(cx) else { return };
+        match cx.rng.below(4) {
+            0 => list_offsets(cx, link, key, MAX_TIMESTAMP),
+            1 => {
+                let time = cx.now.wall_ms - cx.rng.below(5000) as i64;
+                list_offsets(cx, link, key, time);
+            }
+            2 => list_offsets(cx, link, key, LATEST),
+            _ => {
+                let epoch = cx.rng.below(self.epoch as u64 + 2) as i32;
+                find_epoch_end(cx, link, key, epoch);
+            }
+        }
+    }
+
     fn fetch(&mut self, cx: &mut Cx<'_>, link: &mut Link) {
-        let max_wait = [0, 0, 20, 500, 5000][cx.rng.index(5)];
+        let max_wait = [0, 0, 20, 500, 5000, 5000][cx.rng.index(6)];
         let min_bytes = [0, 1, 1, 1000, 100_000][cx.rng.index(5)];
         let part_max = [1 << 20, 1 << 20, 4096, 300][cx.rng.index(4)];
         let max_bytes = [50 << 20, 50 << 20, 20_000][cx.rng.index(3)];
@@ -167,9 +194,10 @@ impl Consumer {
             stamp: topics.stamp(key.topic),
             offset: *offset,
             floor: cx.facts.records.floor(*key),
-            max_bytes: part_max,
         });
-        let asked = Asked::Fetch { parts: parts.collect(), session: (id, epoch) };
+        let patience =
+            Patience { sent_ms: cx.now.monotonic_ms, max_wait_ms: i64::from(max_wait), min_bytes };
+        let asked = Asked::Fetch { parts: parts.collect(), patience };
         link.send(cx, &request, asked);
         self.fetching = true;
         if epoch == 0 {
@@ -187,7 +215,8 @@ impl Consumer {
             error @ (ErrorCode::FETCH_SESSION_ID_NOT_FOUND
             | ErrorCode::INVALID_FETCH_SESSION_EPOCH) => {
                 let session = self.session.take().expect("an error of its session");
-                assert!(session.id != 0 && session.life < cx.life, "a session is gone: {error}");
+                let stale = session.id != 0 && session.life < cx.life;
+                assert!(stale || !STAMPS_AND_SESSIONS_MENDED, "a session is gone: {error}");
                 return;
             }
             error => panic!("fetch: {error}"),
@@ -276,6 +305,9 @@ impl Consumer {
                 cx.facts.records.read(key, record.offset, uid, record.timestamp);
                 cx.facts.counts.read += 1;
             }
+            let epoch = header.partition_leader_epoch;
+            cx.facts.records.has_epoch(key, header.base_offset, epoch);
+            self.epoch = self.epoch.max(epoch);
             if cx.facts.topics.0[key.topic].stamps_rise {
                 cx.facts.records.stamped(key, header.base_offset, header.max_timestamp);
             }
@@ -286,6 +318,25 @@ impl Consumer {
             data.high_watermark
         );
         position.offset = Some(next);
+    }
+}
+
+/// A fetch that has waited as long as it may was not forgotten: nothing that it waits for has been
+/// there for long.
+fn check_patience(cx: &Cx<'_>, parts: &[Wanted], patience: Patience) {
+    let Patience { sent_ms, max_wait_ms, min_bytes } = patience;
+    let now = cx.now.monotonic_ms;
+    if max_wait_ms < 5000 || min_bytes > 1 || now - sent_ms < max_wait_ms || !cx.unhurried {
+        return;
+    }
+    for it in parts.iter().filter(|it| cx.facts.topics.holds(it.stamp)) {
+        let since = cx.facts.records.known_since(it.key, it.offset);
+        assert!(
+            since.is_none_or(|since| now - since < FORGOTTEN_MS),
+            "{:?}: a fetch at {} waited from {sent_ms} to {now} for what is there since {since:?}",
+            it.key,
+            it.offset
+        );
     }
 }
 
@@ -311,6 +362,9 @@ impl Role for Consumer {
                 self.positions.get_mut(&key).expect("it was just found").asking = true;
             }
         }
+        if !cx.calm && link.sent.len() < 6 && cx.rng.chance(8) {
+            self.look_around(cx, link);
+        }
         if !self.fetching && (!cx.calm || self.has_more(cx.facts)) {
             self.fetch(cx, link);
         }
@@ -319,7 +373,14 @@ impl Role for Consumer {
     fn answered(&mut self, cx: &mut Cx<'_>, link: &mut Link, asked: Asked, reply: Option<&Reply>) {
         let reply = reply.expect("an answer");
         match &asked {
-            Asked::Fetch { parts, .. } => self.fetched(cx, link, parts, reply),
+            Asked::Fetch { parts, patience } => {
+                check_patience(cx, parts, *patience);
+                self.fetched(cx, link, parts, reply);
+            }
+            Asked::EpochEnd { .. } => epoch_end_found(cx, link, &asked, reply),
+            Asked::ListOffsets { time, .. } if *time != EARLIEST => {
+                offset_listed(cx, link, &asked, reply);
+            }
             Asked::ListOffsets { key, .. } => {
                 let offset = offset_listed(cx, link, &asked, reply);
                 if let Some(it) = self.positions.get_mut(key) {
@@ -338,7 +399,7 @@ impl Role for Consumer {
                 self.fetching = false;
                 self.session = None;
             }
-            Asked::ListOffsets { key, .. } => {
+            Asked::ListOffsets { key, time: EARLIEST, .. } => {
                 if let Some(it) = self.positions.get_mut(&key) {
                     it.asking = false;
                 }

@@ -134,7 +134,7 @@ impl Member {
             90..=95 => {
                 let request = LeaveGroupRequest {
                     group_id: &self.group,
-                    member_id: &self.id,
+                    member_id: "",
                     members: vec![MemberIdentity {
                         member_id: &self.id,
                         ..MemberIdentity::default()
