@@ -234,7 +234,7 @@ fn a_misdirected_journal_write_is_found_once_something_says_that_it_was_there() 
         let mut world = world(seed, 1 << 20);
         let before = world.rng.between(1, 5);
         world.disk.misdirect(journal::DIR, before, 4096 * (1 + seed % 40));
-        for _ in 0..before + 1 {
+        for _ in 0..=before {
             append(&mut world, 1, 2000);
         }
         assert!(world.disk.has_misdirected());

@@ -49,11 +49,9 @@ pub enum Asked {
         key: LogKey,
         stamp: Stamp,
         number: u64,
-        floor: Floor,
     },
     CreateTopic {
         topic: usize,
-        partitions: i32,
     },
     DeleteTopic {
         topic: usize,
@@ -123,7 +121,6 @@ pub struct Wanted {
     pub stamp: Stamp,
     pub offset: i64,
     pub floor: Floor,
-    pub max_bytes: i32,
 }
 
 pub struct Sent {

@@ -463,7 +463,7 @@ impl World {
     }
 
     fn act(&mut self, number: usize) {
-        self.with_client(number, |client, cx| client.act(cx));
+        self.with_client(number, Client::act);
         self.flush(number);
     }
 
@@ -484,7 +484,7 @@ impl World {
         if let Some(process) = &mut self.process {
             process.leave(at, drops);
         }
-        self.with_client(number, |client, cx| client.disconnect(cx));
+        self.with_client(number, Client::disconnect);
     }
 
     /// Connections that the broker has closed.
@@ -500,7 +500,7 @@ impl World {
             let expected = silent || self.plan.short_memory || !self.is_serving();
             assert!(expected, "client {client} is refused");
             self.facts.counts.refused += 1;
-            self.with_client(client, |client, cx| client.disconnect(cx));
+            self.with_client(client, Client::disconnect);
         }
     }
 

@@ -80,10 +80,6 @@ impl Topics {
         self.0.len() - 1
     }
 
-    pub fn by_name(&self, name: &str) -> Option<usize> {
-        self.0.iter().position(|it| it.name == name)
-    }
-
     /// Topics that are certainly there.
     pub fn present(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().enumerate().filter(|(_, it)| it.presence == Presence::Present).map(|it| it.0)

@@ -71,7 +71,7 @@ impl Admin {
         cx.facts.topics.changing(topic);
         cx.facts.topics.0[topic].settings.clear();
         cx.facts.counts.topics += 1;
-        link.send(cx, &request, Asked::CreateTopic { topic, partitions });
+        link.send(cx, &request, Asked::CreateTopic { topic });
     }
 
     fn delete(cx: &mut Cx<'_>, link: &mut Link, topic: usize) {
@@ -165,7 +165,7 @@ impl Admin {
             timeout_ms: 30_000,
         };
         let number = cx.facts.records.deleting(key, offset);
-        link.send(cx, &request, Asked::DeleteRecords { key, stamp, number, floor });
+        link.send(cx, &request, Asked::DeleteRecords { key, stamp, number });
         if cx.rng.chance(60) {
             let time = if cx.rng.chance(70) { EARLIEST } else { LATEST };
             list_offsets(cx, link, key, time);
@@ -173,7 +173,7 @@ impl Admin {
     }
 
     fn records_deleted(cx: &mut Cx<'_>, link: &mut Link, asked: &Asked, reply: &Reply) {
-        let Asked::DeleteRecords { key, stamp, number, .. } = *asked else { return };
+        let Asked::DeleteRecords { key, stamp, number } = *asked else { return };
         let response = reply.read::<DeleteRecordsRequest<'_>>().expect("an answer");
         let answer = &response.topics[0].partitions[0];
         if !cx.facts.topics.holds(stamp) {
@@ -266,7 +266,7 @@ impl Role for Admin {
     fn answered(&mut self, cx: &mut Cx<'_>, link: &mut Link, asked: Asked, reply: Option<&Reply>) {
         let reply = reply.expect("an answer");
         match asked {
-            Asked::CreateTopic { topic, .. } => {
+            Asked::CreateTopic { topic } => {
                 let response = reply.read::<CreateTopicsRequest<'_>>().expect("an answer");
                 let created = &response.topics[0];
                 assert_eq!(

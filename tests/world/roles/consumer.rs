@@ -194,7 +194,6 @@ impl Consumer {
             stamp: topics.stamp(key.topic),
             offset: *offset,
             floor: cx.facts.records.floor(*key),
-            max_bytes: part_max,
         });
         let patience =
             Patience { sent_ms: cx.now.monotonic_ms, max_wait_ms: i64::from(max_wait), min_bytes };

@@ -241,7 +241,7 @@ impl Role for Producer {
     fn act(&mut self, cx: &mut Cx<'_>, link: &mut Link) {
         self.forget_changed(cx.facts);
         if self.idempotent && self.id.is_none() {
-            if !self.asking && !(cx.calm && self.partitions.is_empty()) {
+            if !(self.asking || cx.calm && self.partitions.is_empty()) {
                 self.asking = true;
                 let request = InitProducerIdRequest {
                     transactional_id: None,
