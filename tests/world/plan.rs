@@ -11,10 +11,6 @@ use crate::roles::producer::Producer;
 use klamm::storage::sim_disk::Rng;
 use std::collections::BTreeMap;
 
-/// Whether the owner of a partition stamps its records, and ids of fetch sessions are drawn. While the
-/// shard of the connection stamps, stamps of several shards cross; while ids count from 1, a client of
-/// an earlier life may close the session of another.
-pub const STAMPS_AND_SESSIONS_MENDED: bool = true;
 /// The disk where it is not full.
 const AMPLE: u64 = 1 << 40;
 
@@ -68,7 +64,7 @@ impl Plan {
             _ => settings.push(("retention.ms", "-1".to_owned())),
         }
         if rng.chance(25) {
-            it.stamps_rise = self.steady_clock && STAMPS_AND_SESSIONS_MENDED;
+            it.stamps_rise = self.steady_clock;
             settings.push(("message.timestamp.type", "LogAppendTime".to_owned()));
         }
         settings

@@ -9,7 +9,6 @@ use crate::checkers::Facts;
 use crate::checkers::records::Floor;
 use crate::checkers::topics::{LogKey, Stamp};
 use crate::client::{Asked, Cx, Link, Patience, Role, Wanted};
-use crate::plan::STAMPS_AND_SESSIONS_MENDED;
 use klamm::client::Reply;
 use klamm::types::ErrorCode;
 use klamm::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic, ForgottenTopic};
@@ -216,7 +215,7 @@ impl Consumer {
             | ErrorCode::INVALID_FETCH_SESSION_EPOCH) => {
                 let session = self.session.take().expect("an error of its session");
                 let stale = session.id != 0 && session.life < cx.life;
-                assert!(stale || !STAMPS_AND_SESSIONS_MENDED, "a session is gone: {error}");
+                assert!(stale, "a session is gone: {error}");
                 return;
             }
             error => panic!("fetch: {error}"),
