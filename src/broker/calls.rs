@@ -65,7 +65,7 @@ impl<C: Call> ReplyTo<C> {
         (Self(Some(Way::Task(tx))), rx)
     }
 
-    fn shard(outputs: Outputs, asker: ShardId, number: u64) -> Self {
+    pub(super) fn shard(outputs: Outputs, asker: ShardId, number: u64) -> Self {
         Self(Some(Way::Shard { outputs, asker, number }))
     }
 

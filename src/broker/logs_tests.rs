@@ -28,7 +28,7 @@ fn tp(partition: i32) -> TopicPartition {
     TopicPartition { topic: TOPIC, partition }
 }
 
-fn image(partitions: usize, settings: &[(&str, &str)]) -> Image {
+pub(super) fn image(partitions: usize, settings: &[(&str, &str)]) -> Image {
     let mut image = Image::new("c", 1, Arc::default());
     let replicas: Arc<[i32]> = [1].into();
     image.apply(&Record::TopicCreated {
@@ -41,7 +41,7 @@ fn image(partitions: usize, settings: &[(&str, &str)]) -> Image {
 }
 
 /// The engine of the only shard. `state` is what it gives each partition to begin with.
-fn open_engine(disk: &Disk, state: &[u8]) -> Engine {
+pub(super) fn open_engine(disk: &Disk, state: &[u8]) -> Engine {
     let expected = Expected { cluster_id: None, node_id: 1, random: [5; 32] };
     let identity = Identity::open(disk, &expected).unwrap();
     let options = OpenOptions::usual(1, Budget::new(256 << 20), 4 << 20);

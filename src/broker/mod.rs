@@ -48,6 +48,8 @@ mod logs_tests;
 mod metadata;
 mod offsets;
 mod output;
+#[cfg(test)]
+mod panic_tests;
 mod produce;
 mod requests;
 mod state;

@@ -2,7 +2,7 @@
 
 use super::Body;
 use super::admin::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED, TOPIC_OPERATIONS};
-use super::decode;
+use super::request::decode_start;
 use crate::controller::{Image, Partition, Topic};
 use crate::types::topic_name::{GROUP_STATE, check_topic_name, is_internal};
 use crate::types::{ErrorCode, TopicId};
@@ -26,7 +26,8 @@ pub struct Answer {
 
 /// Answers a request, in any version.
 pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Answer, WireError> {
-    let request = decode(body, |r| MetadataRequest::decode(r, version))?;
+    // librdkafka 2.12 has bytes behind a request for all topics, of version 13.
+    let request = decode_start(body, |r| MetadataRequest::decode(r, version))?;
     let mut answer = Topics { image, operations: OPERATIONS_OMITTED, found: Vec::new() };
     if request.include_topic_authorized_operations {
         answer.operations = TOPIC_OPERATIONS;

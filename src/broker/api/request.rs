@@ -16,9 +16,29 @@ pub fn decode<'a, T>(
     body: &'a [u8],
     read: impl FnOnce(&mut Reader<'a>) -> Result<T, WireError>,
 ) -> Result<T, WireError> {
+    let (request, reader) = begin(body, read)?;
+    reader.finish()?;
+    Ok(request)
+}
+
+/// As [`decode`], for a request that clients are known to send with bytes behind it, which Kafka
+/// ignores.
+///
+/// # Errors
+/// As of [`decode`], but for what follows.
+pub fn decode_start<'a, T>(
+    body: &'a [u8],
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, WireError>,
+) -> Result<T, WireError> {
+    begin(body, read).map(|(request, _)| request)
+}
+
+fn begin<'a, T>(
+    body: &'a [u8],
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, WireError>,
+) -> Result<(T, Reader<'a>), WireError> {
     let allocatable = body.len().saturating_mul(ALLOCATION_FACTOR).saturating_add(ALLOCATION_BASE);
     let mut reader = Reader::with_allocatable(body, allocatable.min(DECODED_BYTES_MAX));
     let request = read(&mut reader)?;
-    reader.finish()?;
-    Ok(request)
+    Ok((request, reader))
 }

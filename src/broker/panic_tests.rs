@@ -1,0 +1,83 @@
+//! What a panic ends: one request, or the process.
+
+use super::calls::{Append, Message, Reply, ReplyTo, Request};
+use super::logs_tests::{image, open_engine};
+use super::state::State;
+use super::{Admission, Bounds, Clock, Logs, Output, Parts};
+use crate::storage::buffer::Budget;
+use crate::storage::disk::Disk;
+use crate::storage::sim_disk::SimDisk;
+use crate::types::Now;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+fn state() -> Rc<State> {
+    let image = Arc::new(image(1, &[]));
+    let engine = open_engine(&Disk::Sim(SimDisk::new(1)), &[]);
+    let logs = Logs::open(engine, &image, 0, 1).expect("an empty directory");
+    let parts = Parts {
+        id: 0,
+        shards: 1,
+        strict: false,
+        data: "/sim".to_owned(),
+        image,
+        logs,
+        budget: Budget::new(64 << 20),
+        controller: None,
+        seed: 1,
+        clock: Clock::Virtual(Rc::new(Cell::new(0))),
+        admission: Admission::default(),
+        bounds: Bounds { request_bytes: 1 << 20, connections: 10 },
+        slow_ns: u64::MAX,
+    };
+    State::new(parts, Now::at(0))
+}
+
+fn fatal(state: &State) -> Option<i32> {
+    std::iter::from_fn(|| state.outputs.pop()).find_map(|it| match it {
+        Output::Fatal { exit_code, .. } => Some(exit_code),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_panic_in_a_request_ends_that_request() {
+    let state = state();
+    assert!(state.contain(|| panic!("as asked")).is_none());
+    state.start(async { panic!("as asked") });
+    assert_eq!(fatal(&state), None);
+}
+
+#[test]
+fn a_panic_in_a_read_leaves_the_logs_usable() {
+    let state = state();
+    assert!(state.contain(|| state.read_logs(|_| panic!("as asked"))).is_none());
+    assert_eq!(fatal(&state), None);
+    assert!(state.read_logs(|logs| logs.sizes().is_empty()));
+}
+
+#[test]
+fn a_panic_in_a_change_ends_the_process() {
+    let state = state();
+    assert!(state.contain(|| state.change_logs(|_| panic!("as asked"))).is_none());
+    assert_eq!(fatal(&state), Some(70), "EX_SOFTWARE");
+}
+
+#[test]
+fn a_call_that_is_given_up_is_answered() {
+    let state = state();
+    let call = Request::Append(Append { batches: Vec::new(), routed: 0 });
+    state.message(3, Message::Request { number: 9, request: call });
+    let answers = |state: &State| {
+        std::iter::from_fn(|| state.outputs.pop()).find_map(|it| match it {
+            Output::Message { to: 3, message: Message::Reply { number, reply } } => {
+                Some((number, matches!(reply, Reply::GivenUp)))
+            }
+            _ => None,
+        })
+    };
+    assert_eq!(answers(&state), Some((9, false)));
+    drop(ReplyTo::<Append>::shard(state.outputs.clone(), 3, 10));
+    assert_eq!(answers(&state), Some((10, true)));
+}
