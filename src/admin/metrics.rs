@@ -14,6 +14,8 @@
 //! | `group_committed_offset`, `group_lag_records` | `group`, `topic`, `partition` | the next offset that the group will read; records from there to the high watermark (no line where the partition is gone) |
 //! | `slow_requests_total` | `shard` | Produce requests slower than `--slow-request-ms` |
 //! | `connections`, `request_bytes` | `shard` | open connections; bytes of requests in memory |
+//! | `connections_over_limit_total`, `connections_stalled_total`, `connections_evicted_total`, `connections_refused_total` | `shard` | connections that were not taken, or closed by the broker, by reason |
+//! | `unsent_bytes`, `log_lines_left_out_total` | `shard` | answers that clients have not taken; lines about clients kept out of the log |
 //! | `shard_missed_beats_total` | `shard` | times that a shard slept with work to do, or that one task took 50 ms, and it was woken from outside |
 //! | `shard_hold_seconds` (histogram) | `shard` | how long one input (bytes of a client, a message, a completion, a turn) held the shard, which does nothing else meanwhile |
 //! | `shard_cpu_seconds_total` | `shard` | processor time of the shard's thread |
@@ -86,6 +88,39 @@ const SHARD: &[ShardFigure] = &[
         |s| s.readings.missed_beats,
     ),
     ("klamm_rounds_total", "counter", "Write-back rounds finished.", |s| s.engine.rounds),
+    ("klamm_failed_removals_total", "counter", "Removals of files that failed.", |s| {
+        s.engine.failed_removals
+    }),
+    ("klamm_unsent_bytes", "gauge", "Answers that clients have not taken yet.", |s| {
+        s.connections.unsent_bytes
+    }),
+    (
+        "klamm_connections_over_limit_total",
+        "counter",
+        "Connections not taken, for there were too many.",
+        |s| s.connections.over_limit,
+    ),
+    ("klamm_connections_stalled_total", "counter", "Connections closed without progress.", |s| {
+        s.connections.closed_stalled
+    }),
+    (
+        "klamm_connections_evicted_total",
+        "counter",
+        "Connections without progress that were closed while memory was short.",
+        |s| s.connections.closed_for_memory,
+    ),
+    (
+        "klamm_connections_refused_total",
+        "counter",
+        "Connections closed for what the client sent.",
+        |s| s.connections.refused,
+    ),
+    (
+        "klamm_log_lines_left_out_total",
+        "counter",
+        "Lines about clients that the limit kept out of the log.",
+        |s| s.connections.lines_left_out,
+    ),
 ];
 
 /// Lines of groups in one piece.
