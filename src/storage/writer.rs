@@ -153,6 +153,7 @@ impl JournalWriter {
         self.ring.adopt(path, size, blocks, position);
     }
 
+    #[inline]
     fn stage(&mut self, item: Staged) {
         self.last_ticket += 1;
         self.last_staged = self.last_ticket;
@@ -160,6 +161,7 @@ impl JournalWriter {
     }
 
     /// Takes a batch for the next block.
+    #[inline]
     pub fn stage_append(&mut self, slot: Slot, append: Append) {
         self.staged_bytes += append.batch.len();
         self.stage(Staged::Append { slot, append });
