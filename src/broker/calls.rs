@@ -357,13 +357,22 @@ impl State {
             call.serve(self, self.id, to);
             return rx;
         }
+        self.numbered_call(shard, call).1
+    }
+
+    /// As [`call`](Self::call), with the number of a call that crosses: for [`Notice::HungUp`].
+    pub fn numbered_call<C: Call>(
+        self: &Rc<Self>,
+        shard: ShardId,
+        call: C,
+    ) -> (Option<u64>, Receiver<C::Reply>) {
         let (tx, rx) = oneshot();
-        self.ask(shard, call, move |reply| {
+        let number = self.ask(shard, call, move |reply| {
             if let Some(reply) = reply {
                 tx.send(reply);
             }
         });
-        rx
+        (number, rx)
     }
 
     /// Tells a shard, this one too.

@@ -30,27 +30,20 @@ pub fn begin(
     let session = fetch::session_id(&body, header.version);
     let owner = session.and_then(|id| fetch_session::owner_of(id, state.shards));
     let owner = owner.unwrap_or(state.id);
+    let hears = Hears::Connection(begun.connection);
     if owner == state.id {
         let plan = plan(state, header, &body)?;
         // The plan owns what it has read, and may wait long.
         state.release(begun);
-        let hears = Hears::Connection(begun.connection);
         let run = run(state.clone(), header, plan, hears);
         state.respond(begun, async move { Ok(run.await?) });
         return Ok(());
     }
-    let hears = Hears::Connection(begun.connection);
     let (wait, over) = state.waits.begin(hears);
-    let (tx, rx) = super::wait::oneshot();
-    let number = state.ask(owner, FetchInSession { header, body }, move |reply| {
-        if let Some(reply) = reply {
-            tx.send(reply);
-        }
-    });
+    let (number, mut rx) = state.numbered_call(owner, FetchInSession { header, body });
     state.release(begun);
     let state_2 = state.clone();
     state.respond(begun, async move {
-        let mut rx = rx;
         let gone = async {
             over.over.raised().await;
             None

@@ -91,10 +91,7 @@ pub fn now_ms() -> i64 {
 
 /// Processor time that this thread has used, ns.
 fn thread_cpu_ns() -> u64 {
-    // SAFETY: all zeros is a valid `timespec`.
-    let mut time: libc::timespec = unsafe { std::mem::zeroed() };
-    // SAFETY: the kernel writes one `timespec`. Every Linux has this clock.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
