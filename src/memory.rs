@@ -3,7 +3,7 @@
 //! A page is cheapest when the process has had it before: for a new one the kernel finds it, clears
 //! it, and on a virtual machine the hypervisor may do the same once more. The first time that each
 //! byte of the tail cache is used costs more processor time than everything else that a record
-//! needs (module [`storage::cache`](crate::storage::cache) keeps what fits in the budget, so a young
+//! needs (module [`storage::read::cache`](crate::storage::read::cache) keeps what fits in the budget, so a young
 //! broker under load touches new pages all the time). [`lock`] takes the whole budget at start,
 //! on a thread of its own, and locks it.
 //!

@@ -20,10 +20,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         "controller",
         &[
             "wire::records",
-            "storage::io",
+            "storage::device::io",
             "storage::buffer",
-            "storage::disk",
-            "storage::sim_disk",
+            "storage::device::disk",
+            "storage::device::sim_disk",
             "types",
         ],
     ),
@@ -66,19 +66,24 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Where the runtime's types may appear, besides `main.rs`.
-const RUNTIME: &[&str] =
-    &["src/admin/", "src/shard/", "src/shard.rs", "src/storage/disk.rs", "src/storage/ring.rs"];
+const RUNTIME: &[&str] = &[
+    "src/admin/",
+    "src/shard/",
+    "src/shard.rs",
+    "src/storage/device/disk.rs",
+    "src/storage/device/uring.rs",
+];
 
 /// Folders whose code decides and does nothing else.
 const PURE: &[&str] = &["types", "wire", "replica", "group", "controller", "storage", "broker"];
 
 /// Files inside pure folders that do the real I/O, and may say so with an `allow`.
-const IO_SIDE: &[&str] = &["src/storage/disk.rs", "src/storage/ring.rs"];
+const IO_SIDE: &[&str] = &["src/storage/device/disk.rs", "src/storage/device/uring.rs"];
 
 /// What generators write: `tests/generate.rs`, and `flatc` as CONTRIBUTING.md has it.
 const GENERATED: &[&str] = &[
     "src/wire/kafka/",
-    "src/storage/generated/",
+    "src/storage/format/generated/",
     "src/controller/generated/",
     "tests/codec/dispatch.rs",
 ];

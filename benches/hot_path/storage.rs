@@ -2,19 +2,19 @@
 
 use crate::{Case, NOW_MS, batch};
 use bytes::Bytes;
-use klamm::storage::block::{self, Journal};
 use klamm::storage::buffer::{Budget, align_up};
-use klamm::storage::disk::Disk;
+use klamm::storage::device::disk::Disk;
+use klamm::storage::device::io::{Completion, FilePath, Op, Submission};
+use klamm::storage::device::sim_disk::SimDisk;
 use klamm::storage::engine::{Append, Engine, Event, Slot};
-use klamm::storage::frame::{FrameFields, FrameHeader};
-use klamm::storage::identity::{Expected, Identity};
-use klamm::storage::io::{Completion, FilePath, Op, Submission};
+use klamm::storage::format::block::{self, Journal};
+use klamm::storage::format::frame::{FrameFields, FrameHeader};
 use klamm::storage::journal;
 use klamm::storage::log::LogConfig;
-use klamm::storage::reads::Read;
+use klamm::storage::read::Read;
+use klamm::storage::recovery::identity::{Expected, Identity};
+use klamm::storage::recovery::replay::Replayed;
 use klamm::storage::recovery::{self, OpenOptions, TopicState};
-use klamm::storage::replay::Replayed;
-use klamm::storage::sim_disk::SimDisk;
 use klamm::types::{TopicId, TopicPartition};
 use std::collections::HashMap;
 use std::hint::black_box;

@@ -11,7 +11,7 @@ use crate::controller::{Image, Topic, TopicChange};
 use crate::replica::{Append as Accepted, Partition, ProducerMemory};
 use crate::storage::engine::{Append, Engine, Event, Moments, Slot};
 use crate::storage::log::LogConfig;
-use crate::storage::reads::{ColdRead, Read, ReadError};
+use crate::storage::read::{ColdRead, Read, ReadError};
 use crate::types::{ErrorCode, Now, TopicConfig, TopicId, TopicPartition};
 use slab::Slab;
 use std::collections::{HashMap, VecDeque};

@@ -60,7 +60,7 @@ mod waits;
 
 use crate::controller::{Controller, Image};
 use crate::storage::buffer::Budget;
-use crate::storage::io::Completion;
+use crate::storage::device::io::Completion;
 use crate::types::{BrokerConfigs, Now, ip_limits};
 pub use calls::{Call, Close, CountGroups, Drain, Figures, FindEnds, Message, ShardId};
 pub use clock::Clock;

@@ -2,7 +2,7 @@
 
 use super::calls::{Message, ShardId};
 use super::connection::{Admitted, ConnectionId};
-use crate::storage::io::Submission;
+use crate::storage::device::io::Submission;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;

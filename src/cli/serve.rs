@@ -3,7 +3,7 @@
 use super::CliError;
 use crate::config::{self, BrokerSettings, File, LogFormat, Machine, Sources, show_size};
 use crate::storage::buffer::Budget;
-use crate::storage::disk::{DirLock, RealDisk};
+use crate::storage::device::disk::{DirLock, RealDisk};
 use crate::types::exit;
 use crate::{admin, memory, shard};
 use std::collections::BTreeMap;

@@ -4,8 +4,8 @@
 use super::core::{Controller, MetaError};
 use super::record::Record;
 use super::tests::{Model, options, partitions, started, topic};
-use crate::storage::disk::Disk;
-use crate::storage::sim_disk::{Fault, Rng, SimDisk};
+use crate::storage::device::disk::Disk;
+use crate::storage::device::sim_disk::{Fault, Rng, SimDisk};
 use crate::types::TopicId;
 
 const SEEDS: u64 = 2_000;

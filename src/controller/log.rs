@@ -20,7 +20,7 @@
 //! what was not synced, and a power cut after it; a lost rename after the new log file was made.
 
 use crate::storage::buffer::{ALIGN, AlignedBuf, Budget, align_up};
-use crate::storage::io::{FilePath, Op};
+use crate::storage::device::io::{FilePath, Op};
 use bytes::Bytes;
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use super::core::read;
 use super::{Image, MetaError, codec, log};
-use crate::storage::disk::Disk;
+use crate::storage::device::disk::Disk;
 use std::sync::Arc;
 
 /// The metadata of the node's data directory as far as it is written; `None` where there is none.

@@ -5,7 +5,7 @@ use super::core::{Controller, MetaError, OpenOptions};
 use super::image::Image;
 use super::record::{NewPartition, Record};
 use crate::storage::buffer::Budget;
-use crate::storage::disk::{Disk, RealDisk};
+use crate::storage::device::disk::{Disk, RealDisk};
 use crate::types::TopicId;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};

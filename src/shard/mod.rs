@@ -16,10 +16,10 @@ mod view;
 
 use crate::broker::{Admission, Bounds, Broker, Clock, Close, Drain, Input, Logs, Parts};
 use crate::config::BrokerSettings;
-use crate::storage::disk::Disk;
+use crate::storage::device::disk::Disk;
+use crate::storage::device::uring::Ring;
 use crate::storage::engine::Engine;
 use crate::storage::recovery::mark_clean;
-use crate::storage::ring::Ring;
 pub use bind::listen_alone;
 pub use figures::ProcessFigures;
 use futures_lite::FutureExt;

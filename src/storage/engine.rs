@@ -8,19 +8,19 @@
 //! An append is copied once, from the receive buffer into the block. Pending frames are slices of
 //! blocks, and are read from there.
 
-use super::block::{self, Kind};
-use super::frame::{self, MAX_FRAME};
+use super::device::io::{Completion, FilePath, Submission};
+use super::device::outgoing::{Outgoing, Purpose};
+use super::format::block::{self, Kind};
+use super::format::frame::{self, MAX_FRAME};
 pub use super::interface::{Append, EngineOptions, EngineStats, Event, Moments, Slot};
-use super::io::{Completion, FilePath, Submission};
 use super::journal;
+pub use super::journal::writer::APART;
+use super::journal::writer::{Acks, Given, JournalWriter, Waits};
 use super::log::{Log, LogConfig, LogOffsets};
 use super::logs::Logs;
-use super::outgoing::{Outgoing, Purpose};
-use super::reads::Reads;
-use super::removal::Removals;
-use super::round::Round;
-pub use super::writer::APART;
-use super::writer::{Acks, Given, JournalWriter, Waits};
+use super::placement::removal::Removals;
+use super::placement::round::Round;
+use super::read::Reads;
 use crate::types::TopicPartition;
 use zerocopy::IntoBytes;
 

@@ -1,14 +1,14 @@
 //! The engine over a real directory, one operation after the other.
 
 use super::buffer::Budget;
-use super::disk::{Disk, RealDisk};
+use super::device::disk::{Disk, RealDisk};
+use super::device::io::{Completion, Op};
 use super::engine::{Append, Engine, Event, Slot};
-use super::identity::{Expected, Identity};
-use super::io::{Completion, Op};
+use super::format::segment::Batch;
 use super::log::LogConfig;
-use super::reads::{Read, ReadError};
+use super::read::{Read, ReadError};
+use super::recovery::identity::{Expected, Identity};
 use super::recovery::{self, OpenOptions, Report, TopicState};
-use super::segment::Batch;
 use crate::types::{TopicId, TopicPartition};
 use crate::wire::records::{BatchBuilder, Compression};
 use bytes::Bytes;
@@ -301,11 +301,13 @@ fn inspection_sees_what_is_there_and_finds_a_flipped_bit() {
         broker.append(i % 2, &value(i % 2, i as usize, 9000), i as u64);
         broker.settle();
     }
-    let seen = super::inspect::overview(&broker.disk).expect("an overview, of a running one too");
+    let seen = super::recovery::inspect::overview(&broker.disk)
+        .expect("an overview, of a running one too");
     let ends: Vec<_> = seen.logs.iter().map(|l| (l.tp.partition, l.start, l.end)).collect();
     assert_eq!(ends, [(0, 0, 200), (1, 0, 200)]);
     assert!(seen.logs.iter().all(|l| l.placed_end > 0 && l.placed_end < 200), "both places");
-    let verified = super::inspect::verify(&broker.disk, &seen, &mut |_| {}).expect("verified");
+    let verified =
+        super::recovery::inspect::verify(&broker.disk, &seen, &mut |_| {}).expect("verified");
     let placed: i64 = seen.logs.iter().map(|l| l.placed_end).sum();
     assert_eq!((verified.batches as i64, verified.findings.len()), (placed, 0));
 
@@ -313,7 +315,8 @@ fn inspection_sees_what_is_there_and_finds_a_flipped_bit() {
     let mut bytes = std::fs::read(&path).expect("the segment");
     bytes[5000] ^= 0x40;
     std::fs::write(&path, bytes).expect("written");
-    let verified = super::inspect::verify(&broker.disk, &seen, &mut |_| {}).expect("verified");
+    let verified =
+        super::recovery::inspect::verify(&broker.disk, &seen, &mut |_| {}).expect("verified");
     assert_eq!(verified.findings.len(), 1);
     assert!(verified.findings[0].problem.contains("checksum"), "{:?}", verified.findings);
     // A reader hears of it, and of nothing false.

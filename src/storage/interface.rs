@@ -1,7 +1,7 @@
 //! What goes into an engine, and what comes out of it.
 
-use super::block::Journal;
 use super::buffer::Budget;
+use super::format::block::Journal;
 use crate::types::TopicPartition;
 use bytes::Bytes;
 use std::sync::Arc;

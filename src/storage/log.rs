@@ -1,7 +1,7 @@
 //! One partition's log as the storage sees it: pending frames, segments, offsets.
 
-use super::frame::FrameHeader;
-use super::segment::{Cut, Segment};
+use super::format::frame::FrameHeader;
+use super::format::segment::{Cut, Segment};
 use crate::types::{TopicConfig, TopicPartition};
 use bytes::Bytes;
 use std::collections::VecDeque;

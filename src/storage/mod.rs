@@ -1,11 +1,10 @@
 //! What is on disk, and in which order.
 //!
 //! `engine` is the pure storage of one shard, put together from parts that know only the `logs`:
-//! `writer` makes journal blocks (`block`, `frame`) of what was staged and says through `journal` where
-//! they go; `round` brings frames into `segment`s and writes the `checkpoint`; `removal` unlinks;
-//! `reads`, `cache` and `index` serve. `replay` and `recovery` make engines from what the last run
-//! left. `io` has the operations on files, `disk` and `ring` carry them out. Why it is so, and what
-//! was tried: `DECISIONS.md`.
+//! the [`journal`] makes blocks of what was staged, [`placement`] brings frames into segments and
+//! gives up what is not needed any more, [`read`] serves. [`recovery`] makes engines from what the
+//! last run left. [`format`] is what stands on the disk, [`device`] carries operations on files out.
+//! Why it is so, and what was tried: `DECISIONS.md`.
 //!
 //! ```text
 //! meta.properties                     whose directory it is
@@ -20,7 +19,7 @@
 //! # What is durable when
 //! An append is acknowledged when its block, and every block before it, was written and synced. A
 //! journal file is used again only when a checkpoint that covers its blocks is durable, and that
-//! checkpoint is written only when the segments that it names are synced (`round`).
+//! checkpoint is written only when the segments that it names are synced (`placement::round`).
 //!
 //! A checkpoint says how far the journal was synced when it was written. What is missing below that is
 //! damage; an idle shard writes an empty block behind its last one, which says the same of it.
@@ -40,38 +39,18 @@
 //!
 //! Not here yet: large runs past the journal straight into segments (`Placed` is reserved for it).
 
-pub mod block;
-mod block_writer;
 pub mod buffer;
-pub mod cache;
-pub mod checkpoint;
-pub mod disk;
+pub mod device;
 pub mod engine;
-pub mod frame;
-pub mod identity;
-pub mod index;
-pub mod inspect;
+pub mod format;
 mod interface;
-pub mod io;
 pub mod journal;
 pub mod log;
 mod logs;
-mod open_error;
-mod outgoing;
-pub mod plan;
-pub mod reads;
+pub mod placement;
+pub mod read;
 pub mod recovery;
-mod removal;
-pub mod replay;
-pub mod ring;
-mod round;
-pub mod segment;
-pub mod sim_disk;
 pub mod space;
-mod truncation;
-mod writer;
 
 #[cfg(test)]
 mod engine_tests;
-#[cfg(test)]
-mod layout_tests;

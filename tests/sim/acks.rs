@@ -3,7 +3,7 @@
 use crate::model::{Asked, Drop};
 use crate::world::World;
 use klamm::storage::engine::Event;
-use klamm::storage::segment;
+use klamm::storage::format::segment;
 
 /// Takes in what an engine said, and compares it with the model.
 pub fn take(world: &mut World, shard: usize, events: Vec<Event>) {

@@ -4,13 +4,13 @@
 use crate::model::Drop;
 use crate::reads;
 use crate::world::{Crash, Sizes, World};
-use klamm::storage::block::{self, Journal, Place};
 use klamm::storage::buffer::AlignedBuf;
-use klamm::storage::io::Op;
+use klamm::storage::device::io::Op;
+use klamm::storage::device::sim_disk::{Fault, OpKind};
+use klamm::storage::format::block::{self, Journal, Place};
+use klamm::storage::format::segment;
 use klamm::storage::journal;
 use klamm::storage::log::LogConfig;
-use klamm::storage::segment;
-use klamm::storage::sim_disk::{Fault, OpKind};
 use klamm::types::{TopicId, TopicPartition};
 
 const TP: TopicPartition = TopicPartition { topic: TopicId([9; 16]), partition: 3 };

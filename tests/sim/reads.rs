@@ -2,8 +2,8 @@
 
 use crate::model::{Batch, Drop};
 use crate::world::World;
-use klamm::storage::io::Op;
-use klamm::storage::reads::{ColdRead, Read, ReadError};
+use klamm::storage::device::io::Op;
+use klamm::storage::read::{ColdRead, Read, ReadError};
 use klamm::types::TopicPartition;
 use klamm::wire::records::batches;
 use std::rc::Rc;

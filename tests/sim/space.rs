@@ -1,7 +1,8 @@
 //! Checks that what is not needed is given back.
 
 use crate::world::World;
-use klamm::storage::{journal, segment};
+use klamm::storage::format::segment;
+use klamm::storage::journal;
 use klamm::types::{TopicId, TopicPartition};
 use std::collections::BTreeMap;
 

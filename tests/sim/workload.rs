@@ -4,8 +4,8 @@ use crate::model::Drop;
 use crate::reads::{self, Late};
 use crate::space;
 use crate::world::{Crash, Sizes, World};
+use klamm::storage::device::sim_disk::{Fault, OpKind};
 use klamm::storage::log::LogConfig;
-use klamm::storage::sim_disk::{Fault, OpKind};
 use klamm::types::TopicPartition;
 
 /// What is done to a run from outside, besides what its seed chooses.

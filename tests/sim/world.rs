@@ -4,13 +4,13 @@ use crate::model::{Asked, Batch, Change, Drop, LogModel, Model, State, digest};
 use crate::{acks, recovered};
 use bytes::Bytes;
 use klamm::storage::buffer::Budget;
-use klamm::storage::disk::Disk;
+use klamm::storage::device::disk::Disk;
+use klamm::storage::device::io::{Completion, Op, Submission};
+use klamm::storage::device::sim_disk::{Rng, SimDisk};
 use klamm::storage::engine::{Append, Engine, Event, Slot};
-use klamm::storage::identity::{Expected, Identity};
-use klamm::storage::io::{Completion, Op, Submission};
 use klamm::storage::log::LogConfig;
+use klamm::storage::recovery::identity::{Expected, Identity};
 use klamm::storage::recovery::{self, OpenOptions, Report, StateError, TopicState};
-use klamm::storage::sim_disk::{Rng, SimDisk};
 use klamm::types::{TopicId, TopicPartition};
 use klamm::wire::records::{
     BatchBuilder, BatchHeader, Compression, set_log_append_time, set_offset_and_epoch,

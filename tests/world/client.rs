@@ -7,7 +7,7 @@ use crate::checkers::topics::{LogKey, Stamp};
 use crate::process::At;
 use bytes::Bytes;
 use klamm::client::{ApiRequest, Protocol, Reply};
-use klamm::storage::sim_disk::Rng;
+use klamm::storage::device::sim_disk::Rng;
 use klamm::types::Now;
 use std::collections::{BTreeMap, VecDeque};
 

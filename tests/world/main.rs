@@ -12,7 +12,7 @@ mod roles;
 mod world;
 
 use checkers::Counts;
-use klamm::storage::sim_disk::{Fault, OpKind};
+use klamm::storage::device::sim_disk::{Fault, OpKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

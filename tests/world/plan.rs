@@ -8,7 +8,7 @@ use crate::roles::committer::Committer;
 use crate::roles::consumer::Consumer;
 use crate::roles::member::Member;
 use crate::roles::producer::Producer;
-use klamm::storage::sim_disk::Rng;
+use klamm::storage::device::sim_disk::Rng;
 use std::collections::BTreeMap;
 
 /// The disk where it is not full.

@@ -11,11 +11,11 @@ use klamm::broker::{
 use klamm::controller::{Controller, OpenOptions as MetaOptions};
 use klamm::replica;
 use klamm::storage::buffer::Budget;
-use klamm::storage::disk::Disk;
-use klamm::storage::identity::{Expected, Identity};
-use klamm::storage::io::{Completion, Op, Submission};
+use klamm::storage::device::disk::Disk;
+use klamm::storage::device::io::{Completion, Op, Submission};
+use klamm::storage::device::sim_disk::{Rng, SimDisk};
+use klamm::storage::recovery::identity::{Expected, Identity};
 use klamm::storage::recovery::{self, OpenOptions, TopicState, mark_clean};
-use klamm::storage::sim_disk::{Rng, SimDisk};
 use klamm::types::Now;
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};

@@ -5,7 +5,7 @@ use crate::client::{Client, Cx};
 use crate::plan::Plan;
 use crate::process::{self, At, Io, Process, Sizes, Volume};
 use klamm::broker::{Input, Phase};
-use klamm::storage::sim_disk::{Rng, SimDisk};
+use klamm::storage::device::sim_disk::{Rng, SimDisk};
 use klamm::types::Now;
 use std::cell::Cell;
 use std::rc::Rc;

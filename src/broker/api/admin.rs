@@ -183,8 +183,8 @@ mod tests {
     use super::*;
     use crate::broker::api::testing::{decode, encode, ids};
     use crate::controller::OpenOptions;
-    use crate::storage::disk::Disk;
-    use crate::storage::sim_disk::SimDisk;
+    use crate::storage::device::disk::Disk;
+    use crate::storage::device::sim_disk::SimDisk;
     use crate::wire::kafka::create_topics_request::{CreatableTopic, CreateTopicsRequest};
     use crate::wire::kafka::create_topics_response::CreateTopicsResponse;
     use crate::wire::kafka::delete_topics_request::DeleteTopicsRequest;

@@ -2,7 +2,7 @@
 
 use super::Facts;
 use super::topics::Presence;
-use klamm::storage::sim_disk::SimDisk;
+use klamm::storage::device::sim_disk::SimDisk;
 
 pub fn check(disk: &SimDisk, facts: &Facts) {
     let files = disk.files();

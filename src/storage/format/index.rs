@@ -5,7 +5,7 @@
 //! its checksum, a bad or missing one ends what is usable, and readers then read on from the last
 //! entry that they have.
 
-use super::buffer::ALIGN;
+use crate::storage::buffer::ALIGN;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"KLIX");
 const HEAD: usize = 16;

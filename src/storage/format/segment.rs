@@ -5,10 +5,10 @@
 //! for idle partitions), and in return a block of a segment is never rewritten and the frame that
 //! straddles it never has two homes.
 
-use super::buffer::{ALIGN, align_up};
 use super::frame::{FrameHeader, HEADER};
 use super::index::{self, Index};
-use super::io::FilePath;
+use crate::storage::buffer::{ALIGN, align_up};
+use crate::storage::device::io::FilePath;
 use crate::types::TopicPartition;
 use bytes::Bytes;
 

@@ -1,9 +1,9 @@
 //! Who a data directory belongs to, and which run of the broker wrote it last.
 
-use super::buffer::{AlignedBuf, Budget};
-use super::disk::Disk;
-use super::io::{FilePath, Op};
 use super::open_error::OpenError;
+use crate::storage::buffer::{AlignedBuf, Budget};
+use crate::storage::device::disk::Disk;
+use crate::storage::device::io::{FilePath, Op};
 use crate::types::TopicId;
 
 const PROPERTIES: &str = "meta.properties";
@@ -115,7 +115,10 @@ impl Identity {
             identity.cluster_id
         );
         // Direct I/O writes whole blocks.
-        text.extend(std::iter::repeat_n('\n', super::buffer::align_up(text.len()) - text.len()));
+        text.extend(std::iter::repeat_n(
+            '\n',
+            crate::storage::buffer::align_up(text.len()) - text.len(),
+        ));
         replace_file(disk, PROPERTIES, text.as_bytes())?;
         Ok(identity)
     }
@@ -178,7 +181,7 @@ impl Manifest {
 pub(super) fn read_file(disk: &Disk, path: &str) -> Result<Option<bytes::Bytes>, OpenError> {
     let failed = |e| OpenError::io(path, &e);
     let Some(len) = disk.len(path).map_err(failed)? else { return Ok(None) };
-    let len = super::buffer::align_up(len as usize);
+    let len = crate::storage::buffer::align_up(len as usize);
     let op = Op::Read { path: path.into(), pos: 0, len };
     disk.run(op).map(Some).map_err(failed)
 }

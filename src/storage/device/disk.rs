@@ -1,9 +1,9 @@
 //! A disk that runs one [`Op`] after the other, waiting for each: for recovery and for the tools.
-//! While the broker serves, the shards run the same operations through [`ring`](super::ring).
+//! While the broker serves, the shards run the same operations through [`ring`](super::uring).
 
-use super::buffer::{AlignedBuf, Budget};
 use super::io::{Entry, Op};
 use super::sim_disk::SimDisk;
+use crate::storage::buffer::{AlignedBuf, Budget};
 use bytes::Bytes;
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
@@ -308,7 +308,7 @@ fn direct(options: &mut OpenOptions) -> &OpenOptions {
 /// whole number of blocks; otherwise it may go on.
 fn read_up_to(file: &File, buf: &mut [u8], pos: u64) -> io::Result<usize> {
     let mut n = 0;
-    while n < buf.len() && n % super::buffer::ALIGN == 0 {
+    while n < buf.len() && n % crate::storage::buffer::ALIGN == 0 {
         match file.read_at(&mut buf[n..], pos + n as u64) {
             Ok(0) => break,
             Ok(more) => n += more,

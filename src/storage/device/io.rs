@@ -26,7 +26,7 @@ pub enum Op {
         path: FilePath,
     },
     /// Writes at `pos`, of which it and the length and address of `data` are multiples of
-    /// [`ALIGN`](super::buffer::ALIGN). Not durable before a `Sync` that was *submitted after this
+    /// [`ALIGN`](crate::storage::buffer::ALIGN). Not durable before a `Sync` that was *submitted after this
     /// write completed*. A file that does not exist is an error.
     Write {
         /// The file.
@@ -80,7 +80,7 @@ pub enum Op {
         path: FilePath,
     },
     /// Reads up to `len` bytes, fewer only where the file ends. `pos` and `len` are multiples of
-    /// [`ALIGN`](super::buffer::ALIGN).
+    /// [`ALIGN`](crate::storage::buffer::ALIGN).
     Read {
         /// The file.
         path: FilePath,

@@ -13,8 +13,8 @@
 //!   earlier life can be taken for a block of this one. Rejected: reusing the files of the life
 //!   before, which a crash during recovery still needs.
 
-use super::buffer::ALIGN;
-use super::io::FilePath;
+use crate::storage::buffer::ALIGN;
+use crate::storage::device::io::FilePath;
 use std::collections::VecDeque;
 
 /// Directory of all journals.
@@ -72,7 +72,7 @@ pub struct BlockSpace {
 
 /// The ring and its order. `T` is what a block acknowledges.
 #[derive(Debug)]
-pub struct FileRing<T> {
+pub struct JournalFiles<T> {
     files: Vec<RingFile>,
     active: Option<usize>,
     position: u64,
@@ -88,7 +88,7 @@ pub struct FileRing<T> {
     used: u64,
 }
 
-impl<T> FileRing<T> {
+impl<T> JournalFiles<T> {
     /// An empty ring that uses up to `limit` bytes of the disk.
     pub fn new(limit: u64) -> Self {
         Self {
@@ -283,13 +283,8 @@ impl<T> FileRing<T> {
         self.used = used.map(|(i, f)| if Some(i) == active { self.position } else { f.size }).sum();
     }
 
-    /// The first block that replay needs: the oldest that no checkpoint covers.
-    pub fn replay_from(&self) -> u64 {
-        let firsts = self.files.iter().filter_map(|f| f.blocks).map(|b| b.0);
-        firsts.min().unwrap_or(self.next_sequence)
-    }
-
-    /// What [`FileRing::replay_from`] is after a reclaim of everything up to `sequence`.
+    /// The first block that replay needs when everything up to `sequence` is reclaimed: the oldest that
+    /// no checkpoint covers.
     pub fn replay_from_after(&self, sequence: u64) -> u64 {
         let kept = self.files.iter().filter_map(|f| f.blocks).filter(|b| b.1 > sequence);
         kept.map(|b| b.0).min().unwrap_or(self.next_sequence)
@@ -300,8 +295,8 @@ impl<T> FileRing<T> {
 mod tests {
     use super::*;
 
-    fn ring() -> FileRing<()> {
-        let mut ring = FileRing::new(4 << 20);
+    fn ring() -> JournalFiles<()> {
+        let mut ring = JournalFiles::new(4 << 20);
         ring.adopt(path_of(1, 0, 0), 16 << 10, None, 0);
         ring
     }
@@ -341,11 +336,11 @@ mod tests {
         assert_eq!(ring.room(4096).unwrap().path, path);
         ring.push(4096, ());
         ring.synced(5);
-        assert_eq!((ring.reclaimable(), ring.replay_from()), (Some(4), 1));
+        assert_eq!((ring.reclaimable(), ring.replay_from_after(0)), (Some(4), 1));
         ring.reclaim(3);
-        assert_eq!(ring.replay_from(), 1, "block 4 is still needed");
+        assert_eq!(ring.replay_from_after(0), 1, "block 4 is still needed");
         assert_eq!(ring.replay_from_after(4), 5);
         ring.reclaim(4);
-        assert_eq!((ring.replay_from(), ring.used()), (5, 4096));
+        assert_eq!((ring.replay_from_after(0), ring.used()), (5, 4096));
     }
 }

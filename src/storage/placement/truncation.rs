@@ -6,16 +6,16 @@
 //! [`Engine::before_truncate`] says what to read, [`Engine::truncate`] then needs nothing more. All of
 //! it is journaled with the truncation, so replay reads no segment.
 
-use super::block::{self, Kind};
-use super::buffer::align_up;
-use super::engine::Engine;
-use super::frame::FrameHeader;
-use super::interface::Slot;
-use super::log::Cutting;
-use super::reads::{ColdRead, ReadError};
 use super::removal::When;
-use super::segment::Cut;
-use super::writer::Waits;
+use crate::storage::buffer::align_up;
+use crate::storage::engine::Engine;
+use crate::storage::format::block::{self, Kind};
+use crate::storage::format::frame::FrameHeader;
+use crate::storage::format::segment::Cut;
+use crate::storage::interface::Slot;
+use crate::storage::journal::writer::Waits;
+use crate::storage::log::Cutting;
+use crate::storage::read::{ColdRead, ReadError};
 
 impl Engine {
     /// Whether [`Engine::truncate`] may be called now. Not while a round holds on to the log, nor
@@ -37,7 +37,9 @@ impl Engine {
         offset: i64,
     ) -> Result<Option<ColdRead>, ReadError> {
         let log = self.logs.log(slot);
-        let within = |s: &super::segment::Segment| s.meta.base < offset && offset < s.meta.next;
+        let within = |s: &crate::storage::format::segment::Segment| {
+            s.meta.base < offset && offset < s.meta.next
+        };
         let Some(found) = log.segments.iter().position(within) else { return Ok(None) };
         let segment = &log.segments[found];
         let generation = segment.meta.generation;

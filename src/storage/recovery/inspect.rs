@@ -2,17 +2,17 @@
 //! running broker too. Beside one, files that come and go between listing and reading are passed
 //! over, and what is being written at that moment may be missing.
 
-use super::block::{self, BlockHeader, Journal};
-use super::buffer::ALIGN;
-use super::checkpoint::{self, Checkpoint};
-use super::disk::Disk;
-use super::frame::{self, Step};
 use super::identity::{Identity, Manifest, read_file};
-use super::io::Op;
-use super::journal;
+use super::open;
 use super::open_error::OpenError;
-use super::recovery;
-use super::segment;
+use crate::storage::buffer::ALIGN;
+use crate::storage::device::disk::Disk;
+use crate::storage::device::io::Op;
+use crate::storage::format::block::{self, BlockHeader, Journal};
+use crate::storage::format::checkpoint::{self, Checkpoint};
+use crate::storage::format::frame::{self, Step};
+use crate::storage::format::segment;
+use crate::storage::journal;
 use crate::types::{TopicId, TopicPartition};
 use crate::wire::records::{BatchHeader, batches};
 use bytes::Bytes;
@@ -123,7 +123,7 @@ fn shard_overview(disk: &Disk, which: Journal, to: &mut Overview) -> Result<(), 
     let file =
         read_file(disk, &path)?.ok_or_else(|| OpenError::Damaged(format!("{path} is missing")))?;
     let checkpoint =
-        Checkpoint::decode(&file, which.directory_id).map_err(|e| recovery::unusable(&path, &e))?;
+        Checkpoint::decode(&file, which.directory_id).map_err(|e| open::unusable(&path, &e))?;
     let mut logs: BTreeMap<TopicPartition, LogInfo> = BTreeMap::new();
     for record in &checkpoint.logs {
         let segments = record.segments.iter().map(|(meta, _)| SegmentInfo {

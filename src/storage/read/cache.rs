@@ -4,7 +4,7 @@
 //! sets a mark, the hand clears it once before it evicts. Rejected: strict LRU, which moves an entry
 //! at each hit, while tail reads hit the same few chunks all the time.
 
-use super::interface::Slot;
+use crate::storage::interface::Slot;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 

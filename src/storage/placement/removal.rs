@@ -1,12 +1,12 @@
 //! Giving up what is not needed any more: pending frames and segments below the log start, dropped
 //! logs, and their files when their time has come.
 
-use super::engine::Engine;
-use super::interface::{Event, Slot};
-use super::io::{FilePath, Op};
-use super::log::Log;
-use super::outgoing::{Outgoing, Purpose};
-use super::segment::{self, Segment};
+use crate::storage::device::io::{FilePath, Op};
+use crate::storage::device::outgoing::{Outgoing, Purpose};
+use crate::storage::engine::Engine;
+use crate::storage::format::segment::{self, Segment};
+use crate::storage::interface::{Event, Slot};
+use crate::storage::log::Log;
 use crate::types::TopicPartition;
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ enum Stage {
 
 /// When files may go.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum When {
+pub(in crate::storage) enum When {
     /// At this time, ms.
     At(i64),
     /// When so many rounds have finished.
@@ -52,7 +52,7 @@ pub(super) enum When {
 
 /// All removals that are not finished.
 #[derive(Debug, Default)]
-pub(super) struct Removals {
+pub(in crate::storage) struct Removals {
     waiting: BTreeMap<usize, Removal>,
     /// Of each log, by [`Log::id`], those that are not its last.
     partial: BTreeMap<u64, u32>,
@@ -222,7 +222,7 @@ fn files_of(tp: TopicPartition, segments: &[Segment]) -> Vec<FilePath> {
 
 impl Engine {
     /// Gives up what lies below the log start. Called when that is durable.
-    pub(super) fn trim(&mut self, now_ms: i64, slot: Slot, tp: TopicPartition) {
+    pub(in crate::storage) fn trim(&mut self, now_ms: i64, slot: Slot, tp: TopicPartition) {
         let Some(log) = self.logs.get_mut(slot).filter(|l| l.tp == tp) else { return };
         let before = log.pending_bytes;
         let gone = log.trim();
@@ -236,7 +236,7 @@ impl Engine {
     }
 
     /// Lets go of a dropped log when its entry is durable and no round holds on to it.
-    pub(super) fn finish_drop(&mut self, now_ms: i64, slot: Slot) {
+    pub(in crate::storage) fn finish_drop(&mut self, now_ms: i64, slot: Slot) {
         let log = self.logs.log(slot);
         if !log.drop_durable || log.busy {
             return;

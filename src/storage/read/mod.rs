@@ -1,14 +1,16 @@
 //! Reading a log: pending frames and cached chunks at once, cold segments by a read of the disk.
 
-use super::buffer::{ALIGN, align_up};
-use super::cache::{Cache, Chunk};
-use super::engine::Engine;
-use super::frame::{self, Step};
-use super::index::Index;
-use super::interface::Slot;
-use super::io::FilePath;
-use super::segment::{Slices, Want};
+pub mod cache;
+
+use crate::storage::buffer::{ALIGN, align_up};
+use crate::storage::device::io::FilePath;
+use crate::storage::engine::Engine;
+use crate::storage::format::frame::{self, Step};
+use crate::storage::format::index::Index;
+use crate::storage::format::segment::{Slices, Want};
+use crate::storage::interface::Slot;
 use bytes::Bytes;
+use cache::{Cache, Chunk};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -76,7 +78,7 @@ enum What {
 
 /// What is in memory of segments, and cold reads under way.
 #[derive(Debug)]
-pub(super) struct Reads {
+pub(in crate::storage) struct Reads {
     cache: Cache,
     tickets: BTreeMap<u64, Context>,
     next_ticket: u64,
@@ -191,7 +193,7 @@ impl Engine {
     }
 
     /// The read of the disk that brings `at` closer.
-    pub(super) fn cold(&mut self, slot: Slot, at: i64) -> Result<ColdRead, ReadError> {
+    pub(in crate::storage) fn cold(&mut self, slot: Slot, at: i64) -> Result<ColdRead, ReadError> {
         let log = self.logs.log(slot);
         let found = log.segments.partition_point(|s| s.meta.next <= at);
         let Some(segment) = log.segments.get(found) else {
@@ -325,7 +327,11 @@ impl Engine {
     }
 
     /// A read of a segment's index, if it is not in memory.
-    pub(super) fn whole_index(&mut self, slot: Slot, segment: usize) -> Option<ColdRead> {
+    pub(in crate::storage) fn whole_index(
+        &mut self,
+        slot: Slot,
+        segment: usize,
+    ) -> Option<ColdRead> {
         let log = self.logs.log(slot);
         let segment = &log.segments[segment];
         let len = segment.whole_index_to_load()?;

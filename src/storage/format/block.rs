@@ -4,9 +4,9 @@
 //! block's checksum covers its header and the table; every body is covered by a checksum in the
 //! table. So a torn block is known from what it says of itself, whichever of its sectors is missing.
 
-use super::buffer::{ALIGN, align_up};
 use super::frame::{self, FrameError, FrameHeader};
 use super::segment::Cut;
+use crate::storage::buffer::{ALIGN, align_up};
 use crate::types::{TopicId, TopicPartition};
 use zerocopy::little_endian::{I32, I64, U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -404,7 +404,7 @@ const _: () = assert!(frame::HEADER > CONTROL);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::frame::FrameFields;
+    use crate::storage::format::frame::FrameFields;
 
     const JOURNAL: Journal = Journal { directory_id: [9; 16], life: 3, shard: 1 };
 

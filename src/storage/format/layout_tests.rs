@@ -16,13 +16,13 @@ const TP: TopicPartition = TopicPartition { topic: TopicId(*b"0123456789abcdef")
 
 #[test]
 fn the_generated_code_is_fresh() {
-    let schema = include_bytes!("../../schemas/frame.fbs");
+    let schema = include_bytes!("../../../schemas/frame.fbs");
     let expected = format!("// CRC-32C of schemas/frame.fbs: {:08x}", crc32c::crc32c(schema));
     assert_eq!(
         include_str!("generated/frame.rs").lines().next(),
         Some(expected.as_str()),
         "schemas/frame.fbs changed: run the `flatc` of crate flatc-fork 0.6.0+25.12.19 as \
-         `flatc --rust -o src/storage/generated schemas/frame.fbs`, rename the output to frame.rs \
+         `flatc --rust -o src/storage/format/generated schemas/frame.fbs`, rename the output to frame.rs \
          and put the expected line above it"
     );
 }

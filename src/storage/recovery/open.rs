@@ -10,19 +10,19 @@
 //! Segments are not touched: pending frames stay in the journal, so a start after a kill costs what
 //! the journal holds, in sequential writes, and not one file for each partition.
 
-use super::block::{self, Journal, Place};
-use super::block_writer::BlockWriter;
-use super::buffer::{ALIGN, Budget, Filling};
-use super::checkpoint::{self, Checkpoint, LogRecord};
-use super::disk::Disk;
-use super::engine::{Engine, EngineOptions};
 use super::identity::{Identity, Manifest, read_file};
-use super::io::{FilePath, Op};
-use super::journal;
-use super::log::{Log, LogConfig, Pending};
-pub use super::open_error::OpenError;
+use super::open_error::OpenError;
 use super::replay::{Found, Journaled, Replayed, Truncation, replay};
-use super::segment::{self, Segment};
+use crate::storage::buffer::{ALIGN, Budget, Filling};
+use crate::storage::device::disk::Disk;
+use crate::storage::device::io::{FilePath, Op};
+use crate::storage::engine::{Engine, EngineOptions};
+use crate::storage::format::block::{self, Journal, Place};
+use crate::storage::format::block_writer::BlockWriter;
+use crate::storage::format::checkpoint::{self, Checkpoint, LogRecord};
+use crate::storage::format::segment::{self, Segment};
+use crate::storage::journal;
+use crate::storage::log::{Log, LogConfig, Pending};
 use crate::types::{TopicId, TopicPartition};
 use crate::wire::records::{BatchHeader, batches};
 use bytes::Bytes;
@@ -235,7 +235,7 @@ fn last_life(
 }
 
 /// Why a checkpoint is not used.
-pub(super) fn unusable(path: &str, error: &checkpoint::Invalid) -> OpenError {
+pub(in crate::storage) fn unusable(path: &str, error: &checkpoint::Invalid) -> OpenError {
     match error {
         checkpoint::Invalid::Damaged(_) => OpenError::Damaged(format!("{path}: {error}")),
         checkpoint::Invalid::Newer(_) => OpenError::Refused(format!("{path}: {error}")),
@@ -300,7 +300,7 @@ fn join(
     // state was taken.
     let mut headers = frames
         .iter()
-        .flat_map(|f| batches(&f.bytes[super::frame::HEADER..]))
+        .flat_map(|f| batches(&f.bytes[crate::storage::format::frame::HEADER..]))
         .map(|(header, _)| header)
         .filter(|header| header.base_offset >= record.state_end)
         .peekable();

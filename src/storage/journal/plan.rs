@@ -1,8 +1,8 @@
 //! What goes into the next journal block, before anything is copied.
 
-use super::block::block_len;
-use super::frame::{HEADER, MAX_FRAME};
-use super::interface::{Append, Slot};
+use crate::storage::format::block::block_len;
+use crate::storage::format::frame::{HEADER, MAX_FRAME};
+use crate::storage::interface::{Append, Slot};
 use bytes::Bytes;
 
 /// One entry of the block.

@@ -14,8 +14,8 @@
 //! Operations on the same file run in any order: the engine submits what depends on a completion
 //! only after it.
 
-use super::buffer::{ALIGN, AlignedBuf, Budget};
 use super::io::{Completion, FilePath, Op, Submission};
+use crate::storage::buffer::{ALIGN, AlignedBuf, Budget};
 use bytes::Bytes;
 use io_uring::{IoUring, opcode, squeue, types};
 use slab::Slab;

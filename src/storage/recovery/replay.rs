@@ -5,16 +5,16 @@
 //! checkpoint, says that it was synced (`durable_through`): then it is corruption, named and refused.
 //! So is a file that is missing, and what a newer version of Klamm wrote.
 
-use super::block::{self, BlockError, BlockHeader, Journal, Kind};
-use super::buffer::ALIGN;
-use super::checkpoint::{self, Checkpoint};
-use super::disk::Disk;
-use super::frame::FrameHeader;
 use super::identity::read_file;
-use super::io::FilePath;
-use super::journal;
 use super::open_error::OpenError;
-use super::segment::Cut;
+use crate::storage::buffer::ALIGN;
+use crate::storage::device::disk::Disk;
+use crate::storage::device::io::FilePath;
+use crate::storage::format::block::{self, BlockError, BlockHeader, Journal, Kind};
+use crate::storage::format::checkpoint::{self, Checkpoint};
+use crate::storage::format::frame::FrameHeader;
+use crate::storage::format::segment::Cut;
+use crate::storage::journal;
 use crate::types::TopicPartition;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -219,12 +219,12 @@ fn chained(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::block::{COPIED, Place, block_len, control_body};
-    use crate::storage::block_writer::BlockWriter;
     use crate::storage::buffer::{AlignedBuf, Budget};
-    use crate::storage::frame::FrameFields;
-    use crate::storage::io::Op;
-    use crate::storage::sim_disk::SimDisk;
+    use crate::storage::device::io::Op;
+    use crate::storage::device::sim_disk::SimDisk;
+    use crate::storage::format::block::{COPIED, Place, block_len, control_body};
+    use crate::storage::format::block_writer::BlockWriter;
+    use crate::storage::format::frame::FrameFields;
     use crate::types::TopicId;
     use zerocopy::IntoBytes;
 
@@ -239,7 +239,7 @@ mod tests {
 
     /// A block of one entry for each of `says`, whose LSNs go on from `lsn`.
     fn block(which: Journal, place: Place, lsn: u64, says: &[Say]) -> (Vec<u8>, u32) {
-        let bodies = says.len() * (crate::storage::frame::HEADER + 100);
+        let bodies = says.len() * (crate::storage::format::frame::HEADER + 100);
         let len = block_len(says.len(), bodies);
         let mut block = BlockWriter::new(says.len(), len, &Budget::new(usize::MAX));
         for (i, say) in says.iter().enumerate() {

@@ -1,14 +1,14 @@
 //! Lays out a journal block: the one writer of its format. See [`block`].
 
 use super::block::{self, Journal, Kind, Place};
-use super::buffer::{Budget, Filling};
 use super::frame::{self, FrameFields, FrameHeader};
+use crate::storage::buffer::{Budget, Filling};
 use bytes::Bytes;
 use std::sync::Arc;
 use zerocopy::IntoBytes;
 
 /// A block that is being laid out, entry by entry.
-pub(super) struct BlockWriter {
+pub(in crate::storage) struct BlockWriter {
     out: Filling,
     table: Vec<u8>,
     entries: usize,

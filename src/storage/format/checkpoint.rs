@@ -6,10 +6,10 @@
 //! the blocks up to `durable_through`, in at least `journal_files` files. Where less is found, it is
 //! damage and no torn tail.
 
-use super::buffer::{AlignedBuf, Budget, align_up};
 use super::index::Index;
-use super::io::FilePath;
 use super::segment::Meta;
+use crate::storage::buffer::{AlignedBuf, Budget, align_up};
+use crate::storage::device::io::FilePath;
 use crate::types::{TopicId, TopicPartition};
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// Why an operation was submitted.
 #[derive(Debug)]
-pub(super) enum Purpose {
+pub(in crate::storage) enum Purpose {
     /// A journal block's write.
     BlockWrite(u64),
     /// A journal block's sync.
@@ -20,7 +20,7 @@ pub(super) enum Purpose {
 
 /// Submissions that were not taken yet, and purposes of all that were not answered.
 #[derive(Debug, Default)]
-pub(super) struct Outgoing {
+pub(in crate::storage) struct Outgoing {
     submissions: Vec<Submission>,
     purposes: BTreeMap<u64, Purpose>,
     last_id: u64,

@@ -13,8 +13,8 @@ mod rng;
 #[cfg(test)]
 mod tests;
 
-use super::buffer::{ALIGN, AlignedBuf, Budget};
 use super::io::{Completion, Entry, FilePath, Op, Submission};
+use crate::storage::buffer::{ALIGN, AlignedBuf, Budget};
 use bytes::Bytes;
 use outcome::{
     Change, NameChange, NameKind, Names, Node, has_children, is_below, move_children, parent,

@@ -15,15 +15,15 @@
 //! what the round frees: ten thousand nearly idle partitions do not cost ten thousand small writes.
 //! After a few copies, or when it has been idle for long, a log is placed whatever its size.
 
-use super::buffer::{AlignedBuf, Filling};
-use super::cache::Chunk;
-use super::checkpoint::{self, Checkpoint, LogRecord, encode_tail};
-use super::engine::Engine;
-use super::interface::Slot;
-use super::io::{FilePath, Op};
-use super::log::Log;
-use super::outgoing::Purpose;
-use super::segment::{self, Grown, Segment, padded};
+use crate::storage::buffer::{AlignedBuf, Filling};
+use crate::storage::device::io::{FilePath, Op};
+use crate::storage::device::outgoing::Purpose;
+use crate::storage::engine::Engine;
+use crate::storage::format::checkpoint::{self, Checkpoint, LogRecord, encode_tail};
+use crate::storage::format::segment::{self, Grown, Segment, padded};
+use crate::storage::interface::Slot;
+use crate::storage::log::Log;
+use crate::storage::read::cache::Chunk;
 use bytes::Bytes;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -75,7 +75,7 @@ type IndexWrite = (FilePath, u64, Vec<u8>);
 
 /// A round under way.
 #[derive(Debug)]
-pub(super) struct Round {
+pub(in crate::storage) struct Round {
     stage: Stage,
     outstanding: usize,
     /// The journal up to this block is free in the end.
@@ -104,7 +104,7 @@ impl Round {
 }
 
 impl Engine {
-    pub(super) fn round_is_due(&self) -> bool {
+    pub(in crate::storage) fn round_is_due(&self) -> bool {
         if self.round.is_some() {
             return false;
         }
@@ -117,11 +117,15 @@ impl Engine {
     }
 
     /// Whether a log had no appends for long and still has frames pending.
-    pub(super) fn is_idle(&self, log: &Log, now_ms: i64) -> bool {
+    pub(in crate::storage) fn is_idle(&self, log: &Log, now_ms: i64) -> bool {
         !log.pending.is_empty() && now_ms - log.last_append >= self.options.idle_ms
     }
 
-    pub(super) fn start_round(&mut self, now_ms: i64, snapshot: &mut dyn FnMut(Slot) -> Vec<u8>) {
+    pub(in crate::storage) fn start_round(
+        &mut self,
+        now_ms: i64,
+        snapshot: &mut dyn FnMut(Slot) -> Vec<u8>,
+    ) {
         // Whole files only, when shutting down too: replay begins at the start of a file, and a
         // later block may still follow in the active one.
         let target = self.journal.reclaimable().unwrap_or(0);
@@ -429,7 +433,7 @@ impl Engine {
     }
 
     /// Takes in that an operation of the round completed.
-    pub(super) fn round_step(&mut self, now_ms: i64, tag: u32) {
+    pub(in crate::storage) fn round_step(&mut self, now_ms: i64, tag: u32) {
         let round = self.round.as_mut().expect("a round is under way");
         round.outstanding -= 1;
         if let Some(job) = round.jobs.get_mut(tag as usize) {
@@ -484,7 +488,7 @@ impl Engine {
     }
 
     /// Blocks became durable: the round may wait for that.
-    pub(super) fn round_journal_moved(&mut self, now_ms: i64) {
+    pub(in crate::storage) fn round_journal_moved(&mut self, now_ms: i64) {
         if self.round.as_ref().is_some_and(Round::waits_for_journal) {
             self.advance_round(now_ms);
         }

@@ -1,17 +1,18 @@
 //! What a shard's journal is written with: items staged in their order, and the blocks that they
 //! become. It knows the logs, whose frames it makes, and nothing of segments, rounds or readers.
 
-use super::block::{self, Journal, Kind, Place};
-use super::block_writer::BlockWriter;
-use super::buffer::{AlignedBuf, Budget};
-use super::frame::{FrameFields, FrameHeader};
-use super::interface::{Append, EngineOptions, Moments, Slot};
-use super::io::{FilePath, Op, Submission};
-use super::journal::{self, BlockSpace, FileRing, InFlight};
-use super::log::Pending;
-use super::logs::Logs;
-use super::outgoing::{Outgoing, Purpose};
 use super::plan::BlockPlan;
+use super::{BlockSpace, InFlight, JournalFiles};
+use crate::storage::buffer::{AlignedBuf, Budget};
+use crate::storage::device::io::{FilePath, Op, Submission};
+use crate::storage::device::outgoing::{Outgoing, Purpose};
+use crate::storage::format::block::{self, Journal, Kind, Place};
+use crate::storage::format::block_writer::BlockWriter;
+use crate::storage::format::frame::{FrameFields, FrameHeader};
+use crate::storage::interface::{Append, EngineOptions, Moments, Slot};
+use crate::storage::journal;
+use crate::storage::log::Pending;
+use crate::storage::logs::Logs;
 use crate::types::TopicPartition;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -32,14 +33,14 @@ enum Staged {
 
 /// Who waits for a control entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Waits {
+pub(in crate::storage) enum Waits {
     Token(u64),
     Retention,
 }
 
 /// What a block acknowledges.
 #[derive(Debug, Default)]
-pub(super) struct Acks {
+pub(in crate::storage) struct Acks {
     /// Log, its end with this block, and whether it is acknowledged when written.
     pub ends: Vec<(Slot, i64, bool)>,
     /// In the order of its entries.
@@ -52,14 +53,14 @@ pub(super) struct Acks {
 
 /// Somebody waits for an entry.
 #[derive(Debug)]
-pub(super) enum Given {
+pub(in crate::storage) enum Given {
     Append { token: u64, relaxed: bool },
     Control { slot: Slot, tp: TopicPartition, kind: Kind, offset: i64, waits: Waits },
 }
 
 /// Bytes and blocks since the start.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counters {
+pub(in crate::storage) struct Counters {
     pub blocks: u64,
     pub appended_bytes: u64,
     pub journal_bytes: u64,
@@ -84,7 +85,7 @@ enum PrepareStage {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct JournalWriter {
+pub(in crate::storage) struct JournalWriter {
     journal: Journal,
     budget: Arc<Budget>,
     max_block: usize,
@@ -104,7 +105,7 @@ pub(super) struct JournalWriter {
     last_planned: u64,
     /// Every staged item up to this is durable.
     durable_ticket: u64,
-    ring: FileRing<Acks>,
+    files: JournalFiles<Acks>,
     /// Bytes of a block that found no room.
     need_room: Option<u64>,
     preparing: Option<Preparing>,
@@ -135,7 +136,7 @@ impl JournalWriter {
             last_ticket: last_lsn,
             last_planned: last_lsn,
             durable_ticket: last_lsn,
-            ring: FileRing::new(options.journal_limit),
+            files: JournalFiles::new(options.journal_limit),
             need_room: None,
             preparing: None,
             zeros: None,
@@ -148,9 +149,9 @@ impl JournalWriter {
         }
     }
 
-    /// Takes a file that recovery wrote; see [`FileRing::adopt`].
+    /// Takes a file that recovery wrote; see [`JournalFiles::adopt`].
     pub fn adopt(&mut self, path: FilePath, size: u64, blocks: Option<(u64, u64)>, position: u64) {
-        self.ring.adopt(path, size, blocks, position);
+        self.files.adopt(path, size, blocks, position);
     }
 
     #[inline]
@@ -202,8 +203,8 @@ impl JournalWriter {
     /// Whether more may be staged, as far as the journal is concerned.
     pub fn admits(&self, memory: bool) -> bool {
         let staged = self.staged_bytes as u64;
-        let quiet = staged == 0 && self.ring.in_flight() == 0;
-        let room = self.ring.used() + staged < self.ring.limit() / 8 * 7;
+        let quiet = staged == 0 && self.files.in_flight() == 0;
+        let room = self.files.used() + staged < self.files.limit() / 8 * 7;
         quiet || (room && memory && staged < 4 * self.max_block as u64)
     }
 
@@ -214,7 +215,7 @@ impl JournalWriter {
 
     /// Whether nothing waits, and nothing is on its way.
     pub fn is_quiet(&self) -> bool {
-        !self.has_work() && self.ring.in_flight() == 0
+        !self.has_work() && self.files.in_flight() == 0
     }
 
     /// Whether a block can be written now.
@@ -225,7 +226,7 @@ impl JournalWriter {
     /// One block in flight lets others gather for the next; a second one goes along only when it is
     /// large, so that its sync costs little beside its bytes.
     fn may_write(&self) -> bool {
-        match self.ring.in_flight() {
+        match self.files.in_flight() {
             0 => true,
             n => n < journal::MAX_IN_FLIGHT && self.staged_bytes >= self.max_block / 8,
         }
@@ -274,7 +275,7 @@ impl JournalWriter {
             return false;
         }
         let len = plan.block_len();
-        let Some(room) = self.ring.room(len as u64) else {
+        let Some(room) = self.files.room(len as u64) else {
             self.need_room = Some(len as u64);
             return false;
         };
@@ -282,7 +283,7 @@ impl JournalWriter {
         let items: Vec<_> = self.staged.drain(..plan.items()).collect();
         let copies: Vec<_> = self.copies.drain(..copies).collect();
         if !copies.is_empty() {
-            self.copied_in = self.ring.next_sequence();
+            self.copied_in = self.files.next_sequence();
         }
         let (bytes, acks) = self.fill_block(now_ms, logs, &plan, items, copies, len);
         self.unmarked = true;
@@ -314,7 +315,7 @@ impl JournalWriter {
         self.counters.blocks += 1;
         self.counters.journal_bytes += len;
         let relaxed = acks.ends.iter().any(|(_, _, relaxed)| *relaxed);
-        let sequence = self.ring.push(len, acks);
+        let sequence = self.files.push(len, acks);
         let id = out.id(Purpose::BlockWrite(sequence));
         let sync_id = out.id(Purpose::BlockSync(sequence));
         let apart = relaxed || sequence.is_multiple_of(APART);
@@ -329,7 +330,7 @@ impl JournalWriter {
     /// a round is to come, and its checkpoint says the same.
     fn write_marker(&mut self, out: &mut Outgoing) {
         let len = block::block_len(0, 0);
-        let Some(room) = self.ring.room(len as u64) else { return };
+        let Some(room) = self.files.room(len as u64) else { return };
         let bytes = self.seal_block(BlockWriter::new(0, len, &self.budget));
         let acks = Acks { ticket: self.last_planned, moments: self.moments(), ..Acks::default() };
         self.unmarked = false;
@@ -342,8 +343,8 @@ impl JournalWriter {
 
     fn seal_block(&mut self, block: BlockWriter) -> Bytes {
         let place = Place {
-            sequence: self.ring.next_sequence(),
-            durable_through: self.ring.durable_through(),
+            sequence: self.files.next_sequence(),
+            durable_through: self.files.durable_through(),
             previous_checksum: self.last_block_checksum,
         };
         let (bytes, checksum) = block.seal(self.journal, place);
@@ -367,7 +368,7 @@ impl JournalWriter {
         let mut acks = Acks { ticket, moments: self.moments(), ..Acks::default() };
         let mut out = BlockWriter::new(plan.entries(), len, &self.budget);
         let mut frames: Vec<(Slot, usize, FrameHeader, bool)> = Vec::new();
-        let sequence = self.ring.next_sequence();
+        let sequence = self.files.next_sequence();
         for entry in plan.iter() {
             let lsn = items[entry.first].0;
             match &items[entry.first].1 {
@@ -452,14 +453,14 @@ impl JournalWriter {
 
     /// Takes in that a block is written.
     pub fn written(&mut self, sequence: u64) {
-        if let Some(acks) = self.ring.written(sequence) {
+        if let Some(acks) = self.files.written(sequence) {
             acks.moments.written = self.moment;
         }
     }
 
     /// What is written and acknowledged at that, and was not told yet.
     pub fn relaxed(&mut self) -> impl Iterator<Item = &Acks> {
-        self.ring.written_prefix().filter_map(|block| {
+        self.files.written_prefix().filter_map(|block| {
             let told = std::mem::replace(&mut block.acks.relaxed_told, true);
             (!told).then_some(&block.acks)
         })
@@ -467,7 +468,7 @@ impl JournalWriter {
 
     /// Takes in that a block is synced: the blocks that are durable with it, in order.
     pub fn synced(&mut self, sequence: u64) -> Vec<InFlight<Acks>> {
-        let mut durable = self.ring.synced(sequence);
+        let mut durable = self.files.synced(sequence);
         for block in &mut durable {
             block.acks.moments.synced = self.moment;
             self.durable_ticket = block.acks.ticket;
@@ -479,19 +480,19 @@ impl JournalWriter {
     pub fn journaled(&self, ticket: u64) -> bool {
         self.durable_ticket >= ticket
             && self.copies.is_empty()
-            && self.ring.durable_through() >= self.copied_in
+            && self.files.durable_through() >= self.copied_in
     }
 
     /// Looks once a second whether the shard has gone idle.
     pub fn tick(&mut self, stopping: bool) {
-        let next = self.ring.next_sequence();
+        let next = self.files.next_sequence();
         self.marker_due = self.unmarked && next == self.sequence_at_tick && !stopping;
         self.sequence_at_tick = next;
     }
 
     /// What a checkpoint says of the journal: synced up to there, in so many files.
     pub fn proof(&self) -> (u64, u32) {
-        (self.ring.durable_through(), self.ring.files())
+        (self.files.durable_through(), self.files.files())
     }
 
     /// Whether blocks wait for room.
@@ -499,29 +500,29 @@ impl JournalWriter {
         self.need_room.is_some()
     }
 
-    /// See [`FileRing::reclaimable`].
+    /// See [`JournalFiles::reclaimable`].
     pub fn reclaimable(&self) -> Option<u64> {
-        self.ring.reclaimable()
+        self.files.reclaimable()
     }
 
     /// Bytes in use, and bytes that may be.
     pub fn usage(&self) -> (u64, u64) {
-        (self.ring.used(), self.ring.limit())
+        (self.files.used(), self.files.limit())
     }
 
     /// Bytes of all its files.
     pub fn size(&self) -> u64 {
-        self.ring.size()
+        self.files.size()
     }
 
-    /// See [`FileRing::replay_from_after`].
+    /// See [`JournalFiles::replay_from_after`].
     pub fn replay_from_after(&self, sequence: u64) -> u64 {
-        self.ring.replay_from_after(sequence)
+        self.files.replay_from_after(sequence)
     }
 
     /// Frees what a durable checkpoint covers.
     pub fn reclaim(&mut self, sequence: u64) {
-        self.ring.reclaim(sequence);
+        self.files.reclaim(sequence);
         self.need_room = None;
     }
 
@@ -533,7 +534,7 @@ impl JournalWriter {
     /// The file that a block of it goes to, or the one that is being prepared.
     pub fn file_of(&self, block: Option<u64>) -> Option<FilePath> {
         match block {
-            Some(sequence) => self.ring.file_of(sequence),
+            Some(sequence) => self.files.file_of(sequence),
             None => self.preparing.as_ref().map(|p| p.path.clone()),
         }
     }
@@ -544,11 +545,13 @@ impl JournalWriter {
         // A block that found no room waits for a running round to free a file, unless that round
         // itself waits for blocks, or none will come.
         let must = self.need_room.filter(|needed| {
-            *needed > journal::MAX_FILE || self.ring.size() + needed <= self.ring.limit() || !frees
+            *needed > journal::MAX_FILE
+                || self.files.size() + needed <= self.files.limit()
+                || !frees
         });
         if self.preparing.is_none()
             && let Some((path, size, _)) =
-                self.ring.prepare(must).or_else(|| self.ring.prepare(None))
+                self.files.prepare(must).or_else(|| self.files.prepare(None))
         {
             self.preparing =
                 Some(Preparing { path: path.clone(), size, stage: PrepareStage::Create });
@@ -568,7 +571,7 @@ impl JournalWriter {
             PrepareStage::Sync => PrepareStage::SyncDir,
             PrepareStage::SyncDir => {
                 self.preparing = None;
-                self.ring.prepared(path);
+                self.files.prepared(path);
                 self.need_room = None;
                 self.zeros = None;
                 return;

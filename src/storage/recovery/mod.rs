@@ -1,0 +1,14 @@
+//! Recovery: what a start makes of the files that the last run left, and what the tools read of a
+//! broker that does not run.
+//!
+//! `identity` says whose directory it is, `replay` follows the journal, `open` makes engines of both
+//! and begins a new life; `inspect` only looks.
+
+pub mod identity;
+pub mod inspect;
+mod open;
+mod open_error;
+pub mod replay;
+
+pub use open::{Fold, OpenOptions, Report, StateError, TopicState, mark_clean, open};
+pub use open_error::OpenError;
