@@ -13,7 +13,7 @@ use klamm::storage::journal;
 use klamm::storage::log::LogConfig;
 use klamm::storage::read::Read;
 use klamm::storage::recovery::identity::{Expected, Identity};
-use klamm::storage::recovery::replay::Replayed;
+use klamm::storage::recovery::replay::{Applied, Replayed};
 use klamm::storage::recovery::{self, OpenOptions, TopicState};
 use klamm::types::{TopicId, TopicPartition};
 use std::collections::HashMap;
@@ -249,7 +249,7 @@ impl Case for Replaying {
     fn run(&mut self, runs: usize) {
         for block in &self.blocks[..runs] {
             let (_, entries) = block::read(block, self.journal).expect("a sound block");
-            self.replayed.apply(block, &entries, 0);
+            self.replayed.apply(block, &entries, &Applied::default());
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The shard hands in appends and completions, and carries out the [`Submission`]s that come out.
 //! A *turn* gathers everything appended since the last one, over all logs, into one journal block,
 //! which is written and synced in one submission; its acknowledgements come out when it and every
-//! block before it are synced. A *round* (see `round`) brings pending frames into segments.
+//! block before it are synced. Placement goes on behind that.
 //!
 //! An append is copied once, from the receive buffer into the block. Pending frames are slices of
 //! blocks, and are read from there.
@@ -18,38 +18,39 @@ pub use super::journal::writer::APART;
 use super::journal::writer::{Acks, Given, JournalWriter, Waits};
 use super::log::{Log, LogConfig, LogOffsets};
 use super::logs::Logs;
-use super::placement::removal::Removals;
-use super::placement::round::Round;
-use super::read::Reads;
+use super::placement::Placement;
+use super::placement::job::Effect;
+use super::placement::removal::{Moment, Removals, When};
+use super::read::{ColdRead, Read, ReadError, Reads};
 use crate::types::TopicPartition;
+use bytes::Bytes;
+use std::io;
 use zerocopy::IntoBytes;
+
+/// Logs whose retention one tick looks at, at least.
+const RETENTION_LOOKS: u32 = 512;
 
 /// The parts of an engine, put together: each has its own state and knows only the logs; what has to
 /// happen in several of them happens here.
 #[derive(Debug)]
 pub struct Engine {
-    pub(super) options: EngineOptions,
-    pub(super) logs: Logs,
-    pub(super) journal: JournalWriter,
-    pub(super) reads: Reads,
-    pub(super) removals: Removals,
-    pub(super) round: Option<Round>,
-    pub(super) out: Outgoing,
-    pub(super) events: Vec<Event>,
-    /// Segments made in this life.
-    pub(super) segments_made: u32,
-    pub(super) last_round_ms: i64,
-    pub(super) shutting_down: bool,
-    pub(super) checkpoint_due: bool,
-    /// A log is idle and has frames pending.
-    pub(super) idle_due: bool,
+    options: EngineOptions,
+    logs: Logs,
+    journal: JournalWriter,
+    placement: Placement,
+    reads: Reads,
+    removals: Removals,
+    out: Outgoing,
+    events: Vec<Event>,
+    shutting_down: bool,
+    /// The next slot whose retention is looked at.
+    next_retention: u32,
     /// Something happened that the next turn looks at.
     look: bool,
     disk_full: bool,
     /// Bytes that may be appended until the next verdict on the disk's space.
     allowance: u64,
     failed: bool,
-    pub(super) stats: EngineStats,
 }
 
 impl Engine {
@@ -58,21 +59,17 @@ impl Engine {
         Self {
             logs: Logs::default(),
             journal: JournalWriter::new(&options, last_lsn, last_block_checksum),
+            placement: Placement::new(&options),
             reads: Reads::new(options.cache_limit),
             removals: Removals::default(),
-            round: None,
             out: Outgoing::default(),
             events: Vec::new(),
-            segments_made: 0,
-            last_round_ms: 0,
             shutting_down: false,
-            checkpoint_due: false,
-            idle_due: false,
+            next_retention: 0,
             look: true,
             disk_full: false,
             allowance: u64::MAX,
             failed: false,
-            stats: EngineStats::default(),
             options,
         }
     }
@@ -124,11 +121,11 @@ impl Engine {
         self.log(slot).offsets()
     }
 
-    pub(super) fn log(&self, slot: Slot) -> &Log {
+    fn log(&self, slot: Slot) -> &Log {
         self.logs.log(slot)
     }
 
-    pub(super) fn log_mut(&mut self, slot: Slot) -> &mut Log {
+    fn log_mut(&mut self, slot: Slot) -> &mut Log {
         self.logs.log_mut(slot)
     }
 
@@ -143,14 +140,7 @@ impl Engine {
         self.journal.stage_append(slot, append);
     }
 
-    pub(super) fn stage_control(
-        &mut self,
-        slot: Slot,
-        kind: Kind,
-        offset: i64,
-        body: Vec<u8>,
-        waits: Waits,
-    ) {
+    fn stage_control(&mut self, slot: Slot, kind: Kind, offset: i64, body: Vec<u8>, waits: Waits) {
         let tp = self.log(slot).tp;
         self.journal.stage_control((slot, tp), kind, offset, body, waits);
     }
@@ -195,28 +185,54 @@ impl Engine {
     /// Whether a turn has something to do: a block to write, or a decision to look at after a
     /// completion or a tick.
     pub fn wants_turn(&self) -> bool {
-        self.look || self.journal.wants_block()
+        self.look || self.journal.wants_block() || self.placement.wants_turn()
     }
 
-    /// Writes what was staged, and starts a round when one is due. `snapshot` gives the state of a
-    /// log's partition core as of its log end.
+    /// Writes what was staged, and goes on with placement. `snapshot` gives the state of a log's
+    /// partition core as of its log end.
     pub fn turn(&mut self, now_ms: i64, snapshot: &mut dyn FnMut(Slot) -> Vec<u8>) {
         self.look = false;
         if self.failed {
             return;
         }
-        // A clean start replays nothing: whatever still goes to the journal must be checkpointed.
         let wrote = self.journal.write(now_ms, &mut self.logs, &mut self.out);
-        self.checkpoint_due |= wrote && self.shutting_down;
-        // What was to be copied may be gone, and the round has waited for nothing else.
-        self.round_journal_moved(now_ms);
-        let frees = self.round.as_ref().is_some_and(|round| !round.waits_for_journal());
-        self.journal.prepare(frees, &mut self.out);
-        if self.shutting_down {
-            self.start_removals(now_ms);
+        if wrote && self.shutting_down {
+            // A clean start replays nothing: what still goes to the journal must be checkpointed.
+            self.placement.want_checkpoint();
         }
-        if self.round_is_due() {
-            self.start_round(now_ms, snapshot);
+        // What was to be copied may be gone, and the checkpoint has waited for nothing else.
+        self.placement_advances(now_ms);
+        self.journal.prepare(self.placement.frees_by_itself(), &mut self.out);
+        let Self { placement, logs, journal, out, .. } = self;
+        placement.turn(now_ms, self.shutting_down, logs, journal, out, snapshot);
+        self.take_effects(now_ms);
+    }
+
+    fn placement_advances(&mut self, now_ms: i64) {
+        let Self { placement, logs, journal, out, .. } = self;
+        placement.advance(logs, journal, out);
+        self.take_effects(now_ms);
+    }
+
+    /// Does what placement wants of the other parts.
+    fn take_effects(&mut self, now_ms: i64) {
+        for effect in self.placement.take_effects() {
+            match effect {
+                Effect::Chunk(slot, first, chunk) => self.reads.keep(slot, first, chunk),
+                Effect::Copy(slot, base) => self.journal.stage_copy(slot, base),
+                Effect::Released(slot) => {
+                    let log = self.log(slot);
+                    let (tp, dropped) = (log.tp, log.dropped);
+                    self.trim(now_ms, slot, tp);
+                    if dropped {
+                        self.finish_drop(now_ms, slot);
+                    }
+                }
+                Effect::Covered(sequence) => {
+                    self.journal.reclaim(sequence);
+                    self.start_removals(now_ms);
+                }
+            }
         }
     }
 
@@ -244,7 +260,7 @@ impl Engine {
                         self.journal.file_of(Some(*sequence))
                     }
                     Purpose::Prepare => self.journal.file_of(None),
-                    Purpose::Round(_, path) | Purpose::Removal(_, path) => Some(path.clone()),
+                    Purpose::Placement(_, path) | Purpose::Removal(_, path) => Some(path.clone()),
                 };
                 let path = path.unwrap_or_else(|| journal::DIR.into());
                 out.push(Event::Fatal { message: format!("writing {path} failed: {error}") });
@@ -263,15 +279,19 @@ impl Engine {
                 for block in self.journal.synced(sequence) {
                     self.acknowledge(now_ms, block.acks);
                 }
-                self.round_journal_moved(now_ms);
+                self.placement_advances(now_ms);
             }
             Purpose::Prepare => self.journal.prepare_step(&mut self.out),
-            Purpose::Round(tag, _) => self.round_step(now_ms, tag),
+            Purpose::Placement(chunk, _) => {
+                let Self { placement, logs, journal, out, .. } = self;
+                placement.ended(chunk, logs, journal, out);
+                self.take_effects(now_ms);
+            }
             Purpose::Removal(number, path) => {
                 let done = if completion.result.is_ok() { Ok(path) } else { Err(path) };
-                let stopping = self.shutting_down;
+                let moment = self.moment(now_ms);
                 let Self { removals, out, events, .. } = self;
-                removals.step(now_ms, number, done, stopping, out, events);
+                removals.step(moment, number, done, out, events);
             }
         }
         out.append(&mut self.events);
@@ -340,12 +360,16 @@ impl Engine {
         }
     }
 
-    /// Retention, deletions whose time has come. To be called about once a second.
+    /// Retention, deletions whose time has come. To be called about once a second: a part of the
+    /// logs is looked at each time, all of them within half a minute.
     pub fn tick(&mut self, now_ms: i64) {
         if self.failed {
             return;
         }
-        for slot in self.logs.slots() {
+        let slots = self.logs.slots();
+        for _ in 0..slots.min(RETENTION_LOOKS.max(slots / 32)) {
+            self.next_retention = (self.next_retention + 1) % slots;
+            let slot = Slot::from_index(self.next_retention);
             let log = self.logs.get(slot).filter(|log| !log.dropped && !log.segments.is_empty());
             let due = log.and_then(|log| log.retention(now_ms));
             if let Some(offset) = due {
@@ -355,9 +379,7 @@ impl Engine {
         self.start_removals(now_ms);
         self.look = true;
         self.journal.tick(self.shutting_down);
-        self.idle_due = self.logs.pending_bytes() > 0
-            && now_ms - self.last_round_ms >= self.options.idle_ms
-            && self.logs.iter().any(|(_, log)| self.is_idle(log, now_ms));
+        self.placement.tick(now_ms, &self.logs);
         let spare = self.options.budget.left();
         if spare < self.options.budget.limit() / 8 {
             self.reads.shrink_by_half();
@@ -385,30 +407,125 @@ impl Engine {
     pub fn begin_shutdown(&mut self, now_ms: i64) {
         self.shutting_down = true;
         self.look = true;
-        self.checkpoint_due = true;
+        self.placement.want_checkpoint();
         self.start_removals(now_ms);
     }
 
     /// After [`Engine::begin_shutdown`]: nothing is pending, and the checkpoint says so.
     pub fn is_drained(&self) -> bool {
         self.shutting_down
-            && !self.checkpoint_due
+            && self.placement.is_quiet()
             && self.removals.is_empty()
             && !self.journal.has_work()
-            && self.round.is_none()
             && self.out.is_idle()
             && self.logs.pending_bytes() == 0
     }
 
-    pub(super) fn start_removals(&mut self, now_ms: i64) {
+    fn moment(&self, now_ms: i64) -> Moment {
+        let checkpoints = self.placement.written().checkpoints;
+        Moment { now_ms, checkpoints, stopping: self.shutting_down }
+    }
+
+    fn start_removals(&mut self, now_ms: i64) {
+        let moment = self.moment(now_ms);
         let Self { removals, out, events, .. } = self;
-        removals.start(now_ms, self.stats.rounds, self.shutting_down, out, events);
+        removals.start(moment, out, events);
+    }
+
+    /// Gives up what lies below the log start. Called when that is durable.
+    fn trim(&mut self, now_ms: i64, slot: Slot, tp: TopicPartition) {
+        let Some(log) = self.logs.get_mut(slot).filter(|l| l.tp == tp) else { return };
+        let before = log.pending_bytes;
+        let gone = log.trim();
+        let (freed, start) = (before - log.pending_bytes, log.durable_start);
+        let (id, due_ms) = (log.id, now_ms + log.config.file_delete_delay_ms);
+        self.logs.uncount_pending(freed);
+        if !gone.is_empty() {
+            self.reads.forget_below(slot, start);
+            self.removals.add(id, tp, &gone, When::At(due_ms));
+        }
+    }
+
+    /// Lets go of a dropped log when its entry is durable and no job holds on to it.
+    fn finish_drop(&mut self, now_ms: i64, slot: Slot) {
+        let log = self.logs.log(slot);
+        if !log.drop_durable || log.busy {
+            return;
+        }
+        let log = self.logs.remove(slot);
+        self.reads.forget(slot);
+        self.removals.add_whole(&log, now_ms);
+        self.start_removals(now_ms);
+    }
+
+    /// Reads whole batches; see [`Reads::read`].
+    pub fn read(
+        &mut self,
+        slot: Slot,
+        from: i64,
+        upto: i64,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<Read, ReadError> {
+        self.reads.read(&self.logs, slot, from, upto, max_bytes, at_least_one)
+    }
+
+    /// Takes in what a cold read brought; see [`Reads::filled`].
+    pub fn filled(&mut self, ticket: u64, result: io::Result<Bytes>) -> Result<(), ReadError> {
+        self.reads.filled(&mut self.logs, ticket, result)
+    }
+
+    /// A read that makes [`Engine::offset_hint_for_time`] sharper; `None` where nothing does.
+    pub fn index_for_time(&mut self, slot: Slot, timestamp: i64) -> Option<ColdRead> {
+        self.reads.index_for_time(self.logs.log(slot), slot, timestamp)
+    }
+
+    /// See [`Log::offset_hint_for_time`].
+    pub fn offset_hint_for_time(&self, slot: Slot, timestamp: i64) -> i64 {
+        self.log(slot).offset_hint_for_time(timestamp)
+    }
+
+    /// See [`Log::max_timestamp`].
+    pub fn max_timestamp(&self, slot: Slot, upto: i64) -> Option<(i64, i64)> {
+        self.log(slot).max_timestamp(upto)
+    }
+
+    /// Whether [`Engine::truncate`] may be called now.
+    pub fn can_truncate(&self, slot: Slot) -> bool {
+        self.log(slot).can_truncate()
+    }
+
+    /// A read that a truncation at `offset` needs first; see [`Reads::before_truncate`].
+    pub fn before_truncate(
+        &mut self,
+        slot: Slot,
+        offset: i64,
+    ) -> Result<Option<ColdRead>, ReadError> {
+        self.reads.before_truncate(&mut self.logs, slot, offset)
+    }
+
+    /// Removes everything from `offset` on, a frame boundary at or above the log start. What is
+    /// appended next starts there, in a new segment file. `state` is the partition core's as it is
+    /// after the truncation: a start gives it back. [`Engine::before_truncate`] must have said that
+    /// nothing is missing.
+    pub fn truncate(&mut self, slot: Slot, offset: i64, state: &[u8], token: u64) {
+        let log = self.log_mut(slot);
+        let (tp, id) = (log.tp, log.id);
+        let gone = log.truncate(offset);
+        self.logs.uncount_pending(gone.freed);
+        self.reads.forget_from(slot, offset);
+        // They go when a checkpoint that was begun after this is durable.
+        let when = When::AfterCheckpoints(self.placement.checkpoints_until_covered());
+        self.removals.add(id, tp, &gone.gone, when);
+        let body = block::truncate_body(tp, offset, gone.cut.as_ref(), state);
+        self.stage_control(slot, Kind::Truncate, offset, body, Waits::Token(token));
     }
 
     /// Figures for `/metrics`.
     pub fn stats(&self) -> EngineStats {
         let counters = self.journal.counters();
         let (journal_used, journal_limit) = self.journal.usage();
+        let written = self.placement.written();
         EngineStats {
             logs: self.logs.count(),
             journal_used,
@@ -421,8 +538,10 @@ impl Engine {
             appended_bytes: counters.appended_bytes,
             journal_bytes: counters.journal_bytes,
             copied_bytes: counters.copied_bytes,
+            segment_bytes: written.segment_bytes,
+            checkpoint_bytes: written.checkpoint_bytes,
+            rounds: written.checkpoints,
             failed_removals: self.removals.failures(),
-            ..self.stats
         }
     }
 

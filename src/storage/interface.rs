@@ -105,7 +105,7 @@ pub struct EngineStats {
     pub segment_bytes: u64,
     /// Bytes of checkpoints written.
     pub checkpoint_bytes: u64,
-    /// Write-back rounds finished.
+    /// Checkpoints that are durable, each with the write-back before it.
     pub rounds: u64,
     /// Files that could not be removed, at each attempt.
     pub failed_removals: u64,
@@ -126,6 +126,8 @@ pub struct EngineOptions {
     pub small_bytes: usize,
     /// A log without appends for this long is placed, whatever it has pending, ms.
     pub idle_ms: i64,
+    /// Logs that one step of placement takes: how long it may hold the shard.
+    pub logs_a_step: usize,
     /// No block is larger, unless a single batch is; copies forward add an eighth at most.
     pub max_block: usize,
 }

@@ -110,6 +110,17 @@ pub(super) struct Cutting {
     pub cut: Cut,
 }
 
+/// What a truncation took away.
+#[derive(Debug)]
+pub(super) struct Truncated {
+    /// Bytes of frames that were pending.
+    pub freed: usize,
+    /// Segments whose files are to go.
+    pub gone: Vec<Segment>,
+    /// How the segment that it fell into was shortened.
+    pub cut: Option<Cut>,
+}
+
 /// Offsets of a log. `start ≤ acked ≤ end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogOffsets {
@@ -158,9 +169,11 @@ pub struct Log {
     pub copies: u8,
     /// What was found out for a truncation to come.
     pub(super) cutting: Option<Box<Cutting>>,
-    /// A write-back round holds on to its segments and pending frames.
+    /// A job of placement holds on to its segments and pending frames.
     pub busy: bool,
-    /// Deleted; kept until the round lets go.
+    /// It stands in the list of logs that have frames pending; see [`Logs`](super::logs::Logs).
+    pub(super) listed: bool,
+    /// Deleted; kept until the job lets go.
     pub dropped: bool,
     /// The `Drop` entry is durable.
     pub drop_durable: bool,
@@ -191,6 +204,7 @@ impl Log {
             copies: 0,
             cutting: None,
             busy: false,
+            listed: false,
             dropped: false,
             drop_durable: false,
             state: Vec::new(),
@@ -221,7 +235,7 @@ impl Log {
     }
 
     /// Gives up what lies wholly below the log start, and returns segments whose files can go.
-    /// Nothing happens while a round holds on to the log; the round calls again when it ends.
+    /// Nothing happens while a job holds on to the log; this is called again when it lets go.
     pub fn trim(&mut self) -> Vec<Segment> {
         if self.busy {
             return Vec::new();
@@ -265,6 +279,89 @@ impl Log {
         }
         let start = start.min(self.acked);
         (start > self.start).then_some(start)
+    }
+
+    /// An offset from which reading on finds the first record with a timestamp (ms) at or above
+    /// this one; the log end where there is none.
+    pub fn offset_hint_for_time(&self, timestamp: i64) -> i64 {
+        let placed = self.segments.iter().find(|s| s.meta.max_timestamp >= timestamp);
+        let hint = if let Some(segment) = placed {
+            segment.offset_before_time(timestamp)
+        } else {
+            let found = self.pending.iter().find(|p| p.header().max_timestamp() >= timestamp);
+            found.map_or(self.end, |p| p.base)
+        };
+        hint.max(self.start)
+    }
+
+    /// The largest timestamp (ms) at or above the log start and below `upto`, and an offset from
+    /// which reading on finds it. After a deletion of records the timestamp may be one of a record
+    /// that is gone.
+    pub fn max_timestamp(&self, upto: i64) -> Option<(i64, i64)> {
+        let placed = self.segments.iter().filter(|s| s.meta.max_timestamp >= 0);
+        let placed = placed.map(|s| (s.meta.max_timestamp, s.meta.max_timestamp_base));
+        let pending = self
+            .pending
+            .iter()
+            .take_while(|p| p.base < upto)
+            .map(|p| (p.header().max_timestamp(), p.base));
+        // The first one of equals, as Kafka has it.
+        let best = placed.chain(pending).reduce(|a, b| if b.0 > a.0 { b } else { a })?;
+        Some((best.0, best.1.max(self.start)))
+    }
+
+    /// Whether it may be truncated now. Not while a job holds on to it, nor before all of it is
+    /// acknowledged: the acknowledgement of what was cut off could otherwise come after it, and pass
+    /// for one of what was appended in its place.
+    pub fn can_truncate(&self) -> bool {
+        !self.busy && !self.dropped && self.acked == self.end
+    }
+
+    /// Removes everything from `offset` on, a frame boundary at or above the log start. What is
+    /// appended next starts there, in a new segment file. All that had to be read first must be known.
+    pub(super) fn truncate(&mut self, offset: i64) -> Truncated {
+        assert!(self.can_truncate());
+        assert!(offset >= self.start && offset <= self.end);
+        let cutting = self.cutting.take().filter(|c| c.offset == offset && c.at >= offset);
+        let mut freed = 0;
+        while self.pending.back().is_some_and(|p| p.base >= offset) {
+            let gone = self.pending.pop_back().expect("there is a back");
+            freed += gone.frame.len();
+        }
+        self.pending_bytes -= freed;
+        assert!(self.pending.back().is_none_or(|p| p.last < offset), "not a frame boundary");
+        let mut gone = Vec::new();
+        while self.segments.last().is_some_and(|s| s.meta.base >= offset) {
+            gone.extend(self.segments.pop());
+        }
+        let mut cut = None;
+        if offset < self.placed_end {
+            // Where a whole segment went, the frame before is on disk: the chain starts anew.
+            self.placed_checksum = 0;
+            self.placed_end = offset;
+            if let Some(last) = self.segments.last_mut() {
+                if offset < last.meta.next {
+                    let known = cutting.filter(|c| c.generation == last.meta.generation);
+                    let mut known = known.expect("before_truncate comes first").cut;
+                    // The earliest of equals is the segment's, unless that is gone.
+                    if last.meta.max_timestamp_base < offset {
+                        known.max_timestamp = last.meta.max_timestamp;
+                        known.max_timestamp_base = last.meta.max_timestamp_base;
+                    } else if known.max_timestamp_base == last.meta.base {
+                        let time = known.max_timestamp;
+                        known.max_timestamp_base = last.offset_before_time(time);
+                    }
+                    self.placed_checksum = known.checksum;
+                    cut = Some(known);
+                }
+                last.truncate(offset, cut.as_ref());
+            }
+        }
+        self.last_checksum =
+            self.pending.back().map_or(self.placed_checksum, |p| p.header().header_checksum());
+        self.end = offset;
+        self.acked = self.acked.min(offset);
+        Truncated { freed, gone, cut }
     }
 
     /// Asserts what must always hold.

@@ -1,9 +1,9 @@
 //! The open logs of a shard.
 
 use super::interface::Slot;
-use super::log::Log;
+use super::log::{Log, Pending};
 use crate::types::TopicPartition;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Logs by slot and by name. One that was dropped has its slot until nothing needs it any more, but
 /// no name.
@@ -15,6 +15,8 @@ pub(super) struct Logs {
     /// Logs opened in this run.
     opened: u64,
     pending_bytes: u64,
+    /// Every log that has frames pending, and perhaps others: none is searched for among all.
+    pending: Vec<Slot>,
 }
 
 impl Logs {
@@ -33,6 +35,7 @@ impl Logs {
         };
         let before = self.by_tp.insert(tp, slot);
         assert!(before.is_none(), "a log is opened once");
+        self.keep_pending(slot);
         slot
     }
 
@@ -46,6 +49,10 @@ impl Logs {
         let log = self.open[slot.index()].take().expect("the slot is open");
         self.free.push(slot.index() as u32);
         self.pending_bytes -= log.pending_bytes as u64;
+        if log.listed && self.pending.len() > 2 * self.open.len() {
+            let open = &self.open;
+            self.pending.retain(|slot| open[slot.index()].is_some());
+        }
         log
     }
 
@@ -84,25 +91,55 @@ impl Logs {
         self.by_tp.len()
     }
 
-    /// Every log, dropped ones included, by slot.
-    pub fn iter(&self) -> impl Iterator<Item = (Slot, &Log)> {
-        let slots = self.open.iter().enumerate();
-        slots.filter_map(|(i, log)| Some((Slot::from_index(i as u32), log.as_ref()?)))
+    /// Slots that are or were in use: all below this one.
+    pub fn slots(&self) -> u32 {
+        self.open.len() as u32
     }
 
-    /// Slots that are or were in use.
-    pub fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
-        (0..self.open.len() as u32).map(Slot::from_index)
+    /// Logs that may have frames pending.
+    pub fn pending(&self) -> &[Slot] {
+        &self.pending
+    }
+
+    /// Takes the list of logs that may have frames pending. Each is to be handed to
+    /// [`Logs::looked_at`]; then it is listed again when something is appended to it.
+    pub fn take_pending(&mut self) -> VecDeque<Slot> {
+        std::mem::take(&mut self.pending).into()
+    }
+
+    /// A log of [`Logs::take_pending`] is being looked at.
+    pub fn looked_at(&mut self, slot: Slot) {
+        if let Some(log) = self.get_mut(slot) {
+            log.listed = false;
+        }
+    }
+
+    /// A log whose frames may stay pending is listed again.
+    pub fn keep_pending(&mut self, slot: Slot) {
+        let log = self.log_mut(slot);
+        if !log.pending.is_empty() && !log.listed {
+            log.listed = true;
+            self.pending.push(slot);
+        }
+    }
+
+    /// Adds a frame to the pending ones of its log.
+    #[inline]
+    pub fn push_pending(&mut self, slot: Slot, frame: Pending) {
+        let len = frame.frame.len();
+        self.pending_bytes += len as u64;
+        let log = self.log_mut(slot);
+        log.pending_bytes += len;
+        log.pending.push_back(frame);
+        if !log.listed {
+            log.listed = true;
+            self.pending.push(slot);
+        }
     }
 
     /// Bytes of frames in no segment yet, all logs together.
     pub fn pending_bytes(&self) -> u64 {
         self.pending_bytes
-    }
-
-    /// So many bytes more are pending in some log.
-    pub fn count_pending(&mut self, bytes: usize) {
-        self.pending_bytes += bytes as u64;
     }
 
     /// So many bytes less are pending in some log.

@@ -26,6 +26,7 @@ fn world(seed: u64, journal_bytes: u64) -> World {
         journal_bytes,
         small_bytes: 1024,
         idle_ms: 60_000,
+        logs_a_step: 1,
         max_block: 16 << 10,
         cache_bytes: 0,
     };

@@ -28,6 +28,7 @@ pub struct Sizes {
     pub journal_bytes: u64,
     pub small_bytes: usize,
     pub idle_ms: i64,
+    pub logs_a_step: usize,
     pub max_block: usize,
     pub cache_bytes: usize,
 }
@@ -38,6 +39,7 @@ impl Sizes {
             journal_bytes: (16 << 10) << rng.below(6),
             small_bytes: 512 << rng.below(7),
             idle_ms: 10 << rng.below(8),
+            logs_a_step: 1 << rng.below(9),
             max_block: (8 << 10) << rng.below(7),
             cache_bytes: [0, 16 << 10, 1 << 20, 16 << 20][rng.index(4)],
         }
@@ -113,6 +115,7 @@ impl World {
             cache_bytes: self.sizes.cache_bytes,
             small_bytes: self.sizes.small_bytes,
             idle_ms: self.sizes.idle_ms,
+            logs_a_step: self.sizes.logs_a_step,
             max_block: self.sizes.max_block,
             ..OpenOptions::usual(
                 shards,

@@ -52,6 +52,7 @@ pub struct Sizes {
     pub cache_bytes: usize,
     pub small_bytes: usize,
     pub idle_ms: i64,
+    pub logs_a_step: usize,
     pub max_block: usize,
     pub memory: usize,
     pub strict: bool,
@@ -65,6 +66,7 @@ impl Sizes {
             cache_bytes: [0, 16 << 10, 1 << 20, 16 << 20][rng.index(4)],
             small_bytes: 512 << rng.below(7),
             idle_ms: 10 << rng.below(10),
+            logs_a_step: 1 << rng.below(9),
             max_block: (8 << 10) << rng.below(7),
             memory: [2 << 20, 8 << 20, 64 << 20][rng.index(3)],
             strict: rng.chance(50),
@@ -157,6 +159,7 @@ pub fn open(
         cache_bytes: sizes.cache_bytes.min(sizes.memory / 2),
         small_bytes: sizes.small_bytes,
         idle_ms: sizes.idle_ms,
+        logs_a_step: sizes.logs_a_step,
         max_block: sizes.max_block,
         ..OpenOptions::usual(
             sizes.shards as u16,

@@ -12,8 +12,8 @@ pub(in crate::storage) enum Purpose {
     BlockSync(u64),
     /// A step of the journal file that is being prepared.
     Prepare,
-    /// A step of a round: the number of the chunk, and the file.
-    Round(u32, FilePath),
+    /// A step of a job of placement: the number of the chunk if it writes one, and the file.
+    Placement(Option<u32>, FilePath),
     /// A step of the removal of that number, and the file.
     Removal(usize, FilePath),
 }

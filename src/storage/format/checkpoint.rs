@@ -1,24 +1,30 @@
 //! The checkpoint of one shard: what is placed in segments, and each partition's state.
 //!
 //! Everything in it was durable before it was written. Replay starts from it: `replay_from` names
-//! the first block of the journal that it does not cover, `applied_lsn` the last control entry
-//! (`LogStart`, `Truncate`, `Drop`) that it includes. It also says what the journal must still hold:
-//! the blocks up to `durable_through`, in at least `journal_files` files. Where less is found, it is
-//! damage and no torn tail.
+//! the first block of the journal that it does not cover, each log's `applied_lsn` the last control
+//! entry (`LogStart`, `Truncate`, `Drop`) that its record includes: logs are captured one after the
+//! other. It also says what the journal must still hold: the blocks up to `durable_through`, in at
+//! least `journal_files` files. Where less is found, it is damage and no torn tail.
 
 use super::index::Index;
 use super::segment::Meta;
-use crate::storage::buffer::{AlignedBuf, Budget, align_up};
+use crate::storage::buffer::{Budget, Filling, align_up};
 use crate::storage::device::io::FilePath;
 use crate::types::{TopicId, TopicPartition};
+use crate::wire::records::crc::combine;
+use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Directory of all checkpoints.
 pub const DIR: &str = "checkpoint";
 const MAGIC: &[u8; 7] = b"KLCHKPT";
-/// The version that is written, a digit behind the magic. Version 1 is read too: it has no proof of
-/// the journal, a number of 4 bytes for each generation, and the next one.
-const VERSION: u8 = b'2';
+/// The version that is written, a digit behind the magic. Older ones are read: 2 has one applied LSN
+/// for all logs; 1 also has no proof of the journal, a number of 4 bytes for each generation, and the
+/// next one.
+const VERSION: u8 = b'3';
+/// The file is written in pieces of about this many bytes.
+const PIECE: usize = 1 << 20;
 
 /// Name of a shard's checkpoint in a life.
 pub fn path_of(life: u64, shard: u16) -> FilePath {
@@ -35,6 +41,8 @@ pub fn temporary_path_of(life: u64, shard: u16) -> FilePath {
 pub struct LogRecord {
     /// Whose.
     pub tp: TopicPartition,
+    /// Last LSN whose control entries this record includes.
+    pub applied_lsn: u64,
     /// First offset that can be read.
     pub start: i64,
     /// Offset after the last record that `state` includes.
@@ -54,6 +62,7 @@ impl LogRecord {
     pub fn empty(tp: TopicPartition) -> Self {
         Self {
             tp,
+            applied_lsn: 0,
             start: 0,
             state_end: 0,
             placed_end: 0,
@@ -64,10 +73,10 @@ impl LogRecord {
     }
 }
 
-/// All of a shard.
-#[derive(Clone, Debug, Default)]
-pub struct Checkpoint {
-    /// Last LSN whose control entries are included.
+/// What it says besides its logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Last LSN that was given out when the last log was captured.
     pub applied_lsn: u64,
     /// First block of the journal that is not covered.
     pub replay_from: u64,
@@ -75,7 +84,14 @@ pub struct Checkpoint {
     pub durable_through: u64,
     /// Files that were in the journal's ring then; their numbers begin at 0.
     pub journal_files: u32,
-    /// Its logs.
+}
+
+/// All of a shard.
+#[derive(Clone, Debug, Default)]
+pub struct Checkpoint {
+    /// What it says besides its logs.
+    pub head: Head,
+    /// Its logs, each once.
     pub logs: Vec<LogRecord>,
 }
 
@@ -138,47 +154,117 @@ impl<'a> Get<'a> {
 /// Bytes of the file before its body: magic, body length, CRC-32C of the body, directory UUID.
 const HEAD: usize = 8 + 8 + 4 + 16;
 
-impl Checkpoint {
-    /// The file, padded for direct I/O.
-    pub fn encode(&self, directory_id: [u8; 16], budget: &Arc<Budget>) -> AlignedBuf {
-        let mut out = Put(vec![0; HEAD]);
-        out.u64(self.applied_lsn);
-        out.u64(self.replay_from);
-        out.u64(self.durable_through);
-        out.u32(self.journal_files);
-        out.u64(self.logs.len() as u64);
-        for log in &self.logs {
-            out.0.extend(log.tp.topic.0);
-            out.u32(log.tp.partition as u32);
-            out.i64(log.start);
-            out.i64(log.state_end);
-            out.i64(log.placed_end);
-            out.u32(log.placed_checksum);
-            out.u32(log.segments.len() as u32);
-            for (meta, tail) in &log.segments {
-                out.i64(meta.base);
-                out.u64(meta.generation);
-                out.u64(meta.length);
-                out.i64(meta.next);
-                out.i64(meta.max_timestamp);
-                out.i64(meta.max_timestamp_base);
-                out.i64(meta.first_append);
-                out.i64(meta.last_append);
-                out.u32(u32::from(meta.sealed));
-                out.u32(meta.index_blocks);
-                out.bytes(tail);
-            }
-            out.bytes(&log.state);
+/// Bytes of the body before the records of logs.
+const FIELDS: usize = 8 + 8 + 8 + 4 + 8;
+
+/// The file in the making, log by log. Nothing of it is moved or checksummed twice, so a step costs
+/// what it adds.
+pub struct Encoder {
+    budget: Arc<Budget>,
+    pieces: Vec<Filling>,
+    logs: u64,
+    /// Bytes of their records, and CRC-32C of those.
+    len: usize,
+    crc: u32,
+}
+
+impl std::fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Encoder({} logs, {} bytes)", self.logs, self.len)
+    }
+}
+
+impl Encoder {
+    /// A file without logs, in memory that is charged to `budget`.
+    pub fn new(budget: &Arc<Budget>) -> Self {
+        let mut first = Filling::new(PIECE, budget);
+        first.push_zeros(HEAD + FIELDS);
+        Self { budget: budget.clone(), pieces: vec![first], logs: 0, len: 0, crc: 0 }
+    }
+
+    /// Bytes of the records so far.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no log was added.
+    pub fn is_empty(&self) -> bool {
+        self.logs == 0
+    }
+
+    /// Adds a log.
+    pub fn push(&mut self, log: &LogRecord) {
+        let mut out = Put(Vec::new());
+        out.0.extend(log.tp.topic.0);
+        out.u32(log.tp.partition as u32);
+        out.u64(log.applied_lsn);
+        out.i64(log.start);
+        out.i64(log.state_end);
+        out.i64(log.placed_end);
+        out.u32(log.placed_checksum);
+        out.u32(log.segments.len() as u32);
+        for (meta, tail) in &log.segments {
+            out.i64(meta.base);
+            out.u64(meta.generation);
+            out.u64(meta.length);
+            out.i64(meta.next);
+            out.i64(meta.max_timestamp);
+            out.i64(meta.max_timestamp_base);
+            out.i64(meta.first_append);
+            out.i64(meta.last_append);
+            out.u32(u32::from(meta.sealed));
+            out.u32(meta.index_blocks);
+            out.bytes(tail);
         }
-        let mut file = out.0;
-        let body = file.len() - HEAD;
+        out.bytes(&log.state);
+        self.logs += 1;
+        self.len += out.0.len();
+        self.crc = crc32c::crc32c_append(self.crc, &out.0);
+        let mut rest = &out.0[..];
+        while !rest.is_empty() {
+            let mut last = self.pieces.last_mut().expect("there is a piece");
+            if last.len() == PIECE {
+                self.pieces.push(Filling::new(PIECE, &self.budget));
+                last = self.pieces.last_mut().expect("just pushed");
+            }
+            let (now, later) = rest.split_at(rest.len().min(PIECE - last.len()));
+            last.push(now);
+            rest = later;
+        }
+    }
+
+    /// The file, padded for direct I/O: positions and bytes to write there.
+    pub fn finish(mut self, head: Head, directory_id: [u8; 16]) -> Vec<(u64, Bytes)> {
+        let mut fields = Put(Vec::new());
+        fields.u64(head.applied_lsn);
+        fields.u64(head.replay_from);
+        fields.u64(head.durable_through);
+        fields.u32(head.journal_files);
+        fields.u64(self.logs);
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&directory_id), &fields.0);
+        let crc = combine(crc, self.crc, self.len);
+        let file = self.pieces[0].filled();
         file[..7].copy_from_slice(MAGIC);
         file[7] = VERSION;
-        file[8..16].copy_from_slice(&(body as u64).to_le_bytes());
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&directory_id), &file[HEAD..]);
+        file[8..16].copy_from_slice(&((FIELDS + self.len) as u64).to_le_bytes());
         file[16..20].copy_from_slice(&crc.to_le_bytes());
         file[20..HEAD].copy_from_slice(&directory_id);
-        AlignedBuf::copy_of(&file, budget)
+        file[HEAD..HEAD + FIELDS].copy_from_slice(&fields.0);
+        let pieces = self.pieces.into_iter().enumerate();
+        let piece = |(i, piece): (usize, Filling)| {
+            let len = align_up(piece.len());
+            ((i * PIECE) as u64, piece.finish().freeze().slice(..len))
+        };
+        pieces.map(piece).collect()
+    }
+}
+
+impl Checkpoint {
+    /// The file: positions and bytes to write there.
+    pub fn encode(&self, directory_id: [u8; 16], budget: &Arc<Budget>) -> Vec<(u64, Bytes)> {
+        let mut encoder = Encoder::new(budget);
+        self.logs.iter().for_each(|log| encoder.push(log));
+        encoder.finish(self.head, directory_id)
     }
 
     /// Reads a file back.
@@ -194,7 +280,7 @@ impl Checkpoint {
         if version < b'1' {
             return Err(Damaged("not a checkpoint"));
         }
-        let first = version == b'1';
+        let (first, one_lsn) = (version == b'1', version < b'3');
         let body = head.u64()? as usize;
         let crc = head.u32()?;
         if head.take(16)? != directory_id {
@@ -205,16 +291,18 @@ impl Checkpoint {
             return Err(Damaged("does not match its checksum"));
         }
         let mut get = Get(body);
-        let mut checkpoint = Self {
+        let head = Head {
             applied_lsn: get.u64()?,
             replay_from: get.u64()?,
             durable_through: if first { 0 } else { get.u64()? },
             journal_files: if first { 0 } else { get.u32()? },
-            logs: Vec::new(),
         };
+        // A log that was dropped and came back during the capture has two records; the later counts.
+        let mut logs = BTreeMap::new();
         for _ in 0..get.u64()? {
             let topic = TopicId(get.array()?);
             let tp = TopicPartition { topic, partition: get.u32()? as i32 };
+            let applied_lsn = if one_lsn { head.applied_lsn } else { get.u64()? };
             let (start, state_end, placed_end) = (get.i64()?, get.i64()?, get.i64()?);
             let placed_checksum = get.u32()?;
             if first {
@@ -242,17 +330,19 @@ impl Checkpoint {
                 segments.push((meta, get.bytes()?));
             }
             let state = get.bytes()?;
-            checkpoint.logs.push(LogRecord {
+            let record = LogRecord {
                 tp,
+                applied_lsn,
                 start,
                 state_end,
                 placed_end,
                 placed_checksum,
                 segments,
                 state,
-            });
+            };
+            logs.insert(tp, record);
         }
-        Ok(checkpoint)
+        Ok(Self { head, logs: logs.into_values().collect() })
     }
 }
 
@@ -289,6 +379,30 @@ pub fn decode_tail(bytes: &[u8]) -> Index {
 mod tests {
     use super::*;
 
+    fn whole(checkpoint: &Checkpoint) -> Vec<u8> {
+        let pieces = checkpoint.encode([1; 16], &Budget::new(usize::MAX));
+        let mut file = Vec::new();
+        for (position, bytes) in pieces {
+            assert_eq!(position, file.len() as u64);
+            file.extend_from_slice(&bytes);
+        }
+        file
+    }
+
+    #[test]
+    fn pieces_make_one_file_and_the_later_of_two_records_counts() {
+        let tp = |partition| TopicPartition { topic: TopicId([5; 16]), partition };
+        let record = |partition, state: usize| LogRecord {
+            state: vec![partition as u8; state],
+            ..LogRecord::empty(tp(partition))
+        };
+        let logs = vec![record(1, 3 * PIECE), record(2, 10), record(1, 20), record(3, PIECE / 2)];
+        let file = whole(&Checkpoint { head: Head::default(), logs });
+        let back = Checkpoint::decode(&file, [1; 16]).expect("sound");
+        let lens: Vec<_> = back.logs.iter().map(|l| (l.tp.partition, l.state.len())).collect();
+        assert_eq!(lens, [(1, 20), (2, 10), (3, PIECE / 2)]);
+    }
+
     #[test]
     fn comes_back_and_finds_flipped_bits() {
         let meta = Meta {
@@ -305,6 +419,7 @@ mod tests {
         };
         let log = LogRecord {
             tp: TopicPartition { topic: TopicId([5; 16]), partition: 6 },
+            applied_lsn: 5,
             start: 11,
             state_end: 120,
             placed_end: 99,
@@ -312,17 +427,12 @@ mod tests {
             segments: vec![(meta.clone(), vec![1, 2, 3])],
             state: vec![9; 100],
         };
-        let checkpoint = Checkpoint {
-            applied_lsn: 7,
-            replay_from: 8,
-            durable_through: 12,
-            journal_files: 3,
-            logs: vec![log],
-        };
-        let file = checkpoint.encode([1; 16], &Budget::new(1 << 20));
+        let head = Head { applied_lsn: 7, replay_from: 8, durable_through: 12, journal_files: 3 };
+        let checkpoint = Checkpoint { head, logs: vec![log] };
+        let file = whole(&checkpoint);
         let back = Checkpoint::decode(&file, [1; 16]).unwrap();
-        assert_eq!((back.applied_lsn, back.replay_from), (7, 8));
-        assert_eq!((back.durable_through, back.journal_files), (12, 3));
+        assert_eq!(back.head, head);
+        assert_eq!(back.logs[0].applied_lsn, 5);
         assert_eq!(back.logs[0].segments, vec![(meta, vec![1, 2, 3])]);
         assert_eq!((back.logs[0].state.len(), back.logs[0].state_end), (100, 120));
         assert!(Checkpoint::decode(&file, [2; 16]).is_err());
@@ -335,8 +445,8 @@ mod tests {
         }
         assert!(Checkpoint::decode(&file[..100], [1; 16]).is_err());
         let mut newer = file.to_vec();
-        newer[7] = b'3';
-        assert_eq!(Checkpoint::decode(&newer, [1; 16]).err(), Some(Invalid::Newer('3')));
+        newer[7] = b'4';
+        assert_eq!(Checkpoint::decode(&newer, [1; 16]).err(), Some(Invalid::Newer('4')));
     }
 
     #[test]
@@ -370,9 +480,11 @@ mod tests {
         file.extend([1; 16]);
         file.extend(body.0);
         let read = Checkpoint::decode(&file, [1; 16]).expect("version 1");
-        assert_eq!((read.applied_lsn, read.replay_from, read.durable_through), (7, 8, 0));
+        let head = read.head;
+        assert_eq!((head.applied_lsn, head.replay_from, head.durable_through), (7, 8, 0));
         let log = &read.logs[0];
         assert_eq!((log.placed_checksum, log.state.len()), (0xdead, 10));
+        assert_eq!(log.applied_lsn, 7, "one for all");
         assert_eq!((log.segments[0].0.generation, log.segments[0].0.length), (3, 8192));
     }
 }

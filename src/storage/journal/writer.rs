@@ -436,16 +436,13 @@ impl JournalWriter {
             let frame = bytes.slice(at..at + header.frame_len());
             let (base, last) = (header.base_offset(), header.last_offset());
             let pending = Pending { frame, sequence, base, last };
-            let len = header.frame_len();
-            let log = logs.log_mut(slot);
             if copied {
+                let log = logs.log_mut(slot);
                 let i = log.pending.binary_search_by_key(&base, |p| p.base);
                 log.pending[i.expect("planned in this turn")] = pending;
             } else {
-                log.pending.push_back(pending);
-                log.pending_bytes += len;
-                log.last_append = now_ms;
-                logs.count_pending(len);
+                logs.log_mut(slot).last_append = now_ms;
+                logs.push_pending(slot, pending);
             }
         }
         (bytes, acks)
@@ -539,11 +536,11 @@ impl JournalWriter {
         }
     }
 
-    /// Begins a further file where one is needed. `frees`: a round is under way that will free one
-    /// without waiting for blocks.
+    /// Begins a further file where one is needed. `frees`: placement is going to free one without
+    /// waiting for blocks.
     pub fn prepare(&mut self, frees: bool, out: &mut Outgoing) {
-        // A block that found no room waits for a running round to free a file, unless that round
-        // itself waits for blocks, or none will come.
+        // A block that found no room waits for placement to free a file, unless that itself waits
+        // for blocks, or none will come.
         let must = self.need_room.filter(|needed| {
             *needed > journal::MAX_FILE
                 || self.files.size() + needed <= self.files.limit()

@@ -1,6 +1,297 @@
-//! Placement: what becomes of records after the journal has them. Write-back rounds bring them into
-//! segments, truncation and retention give them up, removal unlinks files.
+//! Placement: what becomes of records after the journal has them.
+//!
+//! Now and then a *pass* goes through the logs that have frames pending. It brings them into segments,
+//! some logs at a time (`write_back`), and in the end writes a checkpoint (`checkpointing`); only then
+//! are the journal files that it covers used again. The order is what makes it safe: a checkpoint
+//! names only what a finished write-back has synced.
+//!
+//! Logs with little pending are copied forward to the journal's head instead, up to a quarter of what
+//! is in use of it: ten thousand nearly idle partitions do not cost ten thousand small writes. After a
+//! few copies, or when it has been idle for long, a log is placed whatever its size.
+//!
+//! It knows the logs, and looks at the journal; what it wants of the engine's other parts comes out as
+//! an [`Effect`](job::Effect). Files go by `removal`, when a durable checkpoint or the journal says
+//! that nothing needs them.
 
+mod checkpointing;
+pub(super) mod job;
+mod ops;
 pub(super) mod removal;
-pub(super) mod round;
-mod truncation;
+mod write_back;
+
+use super::device::outgoing::Outgoing;
+use super::interface::{EngineOptions, Slot};
+use super::journal::writer::JournalWriter;
+use super::log::Log;
+use super::logs::Logs;
+use checkpointing::Checkpointing;
+use job::{Around, Effect, Job, Written};
+use std::collections::VecDeque;
+use write_back::WriteBack;
+
+/// A log is placed rather than copied forward once more.
+const MAX_COPIES: u8 = 3;
+/// Logs that a pass looks at in one turn, and a tick in search of idle ones.
+const LOOKS: usize = 1024;
+
+/// A pass under way.
+#[derive(Debug)]
+struct Pass {
+    /// The journal up to this block is free in the end.
+    target: u64,
+    /// Logs to look at.
+    logs: VecDeque<Slot>,
+    /// Bytes that may still be copied forward.
+    copy_bytes: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Placement {
+    options: EngineOptions,
+    pass: Option<Pass>,
+    job: Option<Job>,
+    effects: Vec<Effect>,
+    /// Segments made in this life.
+    segments_made: u32,
+    last_pass_ms: i64,
+    /// A checkpoint is to be written whatever the journal holds.
+    due: bool,
+    /// A log is idle and has frames pending.
+    idle_due: bool,
+    /// The next of the pending logs that a tick looks at.
+    next_look: usize,
+    written: Written,
+}
+
+impl Placement {
+    /// Nothing under way.
+    pub fn new(options: &EngineOptions) -> Self {
+        Self {
+            options: options.clone(),
+            pass: None,
+            job: None,
+            effects: Vec::new(),
+            segments_made: 0,
+            last_pass_ms: 0,
+            due: false,
+            idle_due: false,
+            next_look: 0,
+            written: Written::default(),
+        }
+    }
+
+    /// Asks for a checkpoint, whatever the journal holds.
+    pub fn want_checkpoint(&mut self) {
+        self.due = true;
+    }
+
+    /// Whether nothing is under way, and nothing was asked for.
+    pub fn is_quiet(&self) -> bool {
+        self.pass.is_none() && !self.due
+    }
+
+    /// Whether it goes on in the next turn without waiting for anything.
+    pub fn wants_turn(&self) -> bool {
+        match &self.job {
+            None => self.pass.is_some(),
+            Some(Job::Checkpoint(job)) => job.captures(),
+            Some(Job::WriteBack(_)) => false,
+        }
+    }
+
+    /// Whether a journal file is going to be free without further blocks being written.
+    pub fn frees_by_itself(&self) -> bool {
+        match &self.job {
+            Some(Job::Checkpoint(job)) => !job.waits_for_journal(),
+            _ => self.pass.is_some(),
+        }
+    }
+
+    /// The first number of checkpoints at which one that was begun from now on is durable.
+    pub fn checkpoints_until_covered(&self) -> u64 {
+        let begun = matches!(self.job, Some(Job::Checkpoint(_)));
+        self.written.checkpoints + 1 + u64::from(begun)
+    }
+
+    /// Bytes written, and checkpoints.
+    pub fn written(&self) -> Written {
+        self.written
+    }
+
+    /// What it wants of others, in order. To be asked for after every call.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Looks whether some log is idle and has frames pending; a bounded number of logs at a time.
+    pub fn tick(&mut self, now_ms: i64, logs: &Logs) {
+        let waited = now_ms - self.last_pass_ms >= self.options.idle_ms;
+        let pending = logs.pending();
+        if !waited || pending.is_empty() {
+            return;
+        }
+        // A sixteenth at least: all are looked at in a small part of the time that makes one idle.
+        let looks = LOOKS.max(pending.len() / 16).min(pending.len());
+        for _ in 0..looks {
+            self.next_look = (self.next_look + 1) % pending.len();
+            let log = logs.get(pending[self.next_look]);
+            if log.is_some_and(|log| is_idle(&self.options, log, now_ms)) {
+                self.idle_due = true;
+                return;
+            }
+        }
+    }
+
+    /// Begins a pass where one is due, and goes on with it: one bounded step. `snapshot` gives the
+    /// state of a log's partition core as of its log end.
+    pub fn turn(
+        &mut self,
+        now_ms: i64,
+        stopping: bool,
+        logs: &mut Logs,
+        journal: &JournalWriter,
+        out: &mut Outgoing,
+        snapshot: &mut dyn FnMut(Slot) -> Vec<u8>,
+    ) {
+        if self.pass.is_none() && self.is_due(stopping, journal) {
+            // Whole files only, when stopping too: replay begins at the start of a file, and a
+            // later block may still follow in the active one.
+            self.pass = Some(Pass {
+                target: journal.reclaimable().unwrap_or(0),
+                logs: logs.take_pending(),
+                copy_bytes: journal.usage().0 / 4,
+            });
+            self.last_pass_ms = now_ms;
+            (self.due, self.idle_due) = (false, false);
+        }
+        let Some(mut pass) = self.pass.take() else { return };
+        if self.job.is_none() {
+            self.job = if pass.logs.is_empty() {
+                // Not in the turn that looked at the last logs: the journal must know of the frames
+                // that are to be copied before it is asked whether they are durable.
+                let around = self.around(logs, journal, out);
+                Some(Job::Checkpoint(Checkpointing::new(pass.target, &around)))
+            } else {
+                let job = self.next_write_back(now_ms, stopping, &mut pass, logs, journal, out);
+                job.map(Job::WriteBack)
+            };
+        }
+        self.pass = Some(pass);
+        if let Some(Job::Checkpoint(mut job)) =
+            self.job.take_if(|j| matches!(j, Job::Checkpoint(_)))
+        {
+            if job.captures() {
+                job.capture(&self.around(logs, journal, out), snapshot);
+            }
+            self.job = Some(Job::Checkpoint(job));
+        }
+        self.advance(logs, journal, out);
+    }
+
+    fn around<'a>(
+        &'a mut self,
+        logs: &'a mut Logs,
+        journal: &'a JournalWriter,
+        out: &'a mut Outgoing,
+    ) -> Around<'a> {
+        let Self { options, effects, written, .. } = self;
+        Around { logs, journal, out, options, effects, written }
+    }
+
+    fn is_due(&self, stopping: bool, journal: &JournalWriter) -> bool {
+        if stopping {
+            return self.due && journal.is_quiet();
+        }
+        let (used, limit) = journal.usage();
+        let full = used >= limit / 2 || journal.starved();
+        (full && journal.reclaimable().is_some()) || self.idle_due
+    }
+
+    /// The next logs of a pass that are placed, if any of those that were looked at are.
+    fn next_write_back(
+        &mut self,
+        now_ms: i64,
+        stopping: bool,
+        pass: &mut Pass,
+        logs: &mut Logs,
+        journal: &JournalWriter,
+        out: &mut Outgoing,
+    ) -> Option<WriteBack> {
+        let mut job = WriteBack::new();
+        for _ in 0..LOOKS {
+            if job.is_full(self.options.logs_a_step) {
+                break;
+            }
+            let Some(slot) = pass.logs.pop_front() else { break };
+            logs.looked_at(slot);
+            // It may be listed twice, where its slot was another log's.
+            let takes = |log: &&mut Log| !log.dropped && !log.busy && !log.pending.is_empty();
+            let Some(log) = logs.get_mut(slot).filter(takes) else { continue };
+            let place = stopping
+                || log.pending_bytes >= self.options.small_bytes
+                || is_idle(&self.options, log, now_ms);
+            // Any of them: a copy of the oldest stands in a later block than those after it.
+            let needed = !place && log.pending.iter().any(|p| p.sequence <= pass.target);
+            let bytes = log.pending_bytes as u64;
+            let copies = log.copies < MAX_COPIES && bytes <= pass.copy_bytes;
+            if place || needed && !copies {
+                log.copies = 0;
+                let life = self.options.journal.life;
+                let mut made = self.segments_made;
+                let mut generation = || {
+                    made += 1;
+                    life << 32 | u64::from(made)
+                };
+                let mut around = self.around(logs, journal, out);
+                let all = job.take(slot, &mut around, &mut generation);
+                self.segments_made = made;
+                if !all {
+                    pass.logs.push_front(slot);
+                }
+            } else {
+                if needed {
+                    log.copies += 1;
+                    pass.copy_bytes -= bytes;
+                    let old = log.pending.iter().filter(|p| p.sequence <= pass.target);
+                    self.effects.extend(old.map(|p| Effect::Copy(slot, p.base)));
+                }
+                logs.keep_pending(slot);
+            }
+        }
+        if job.is_empty() {
+            return None;
+        }
+        job.enter(&mut self.around(logs, journal, out));
+        Some(job)
+    }
+
+    /// Takes in that one of its operations ended: the write of that chunk, or another one.
+    pub fn ended(
+        &mut self,
+        chunk: Option<u32>,
+        logs: &mut Logs,
+        journal: &JournalWriter,
+        out: &mut Outgoing,
+    ) {
+        let mut job = self.job.take().expect("a job waits for its operations");
+        job.ended(chunk, &mut self.around(logs, journal, out));
+        self.job = Some(job);
+        self.advance(logs, journal, out);
+    }
+
+    /// Goes on with the job; blocks may have become durable, for which a checkpoint waits.
+    pub fn advance(&mut self, logs: &mut Logs, journal: &JournalWriter, out: &mut Outgoing) {
+        let Some(mut job) = self.job.take() else { return };
+        if !job.advance(&mut self.around(logs, journal, out)) {
+            self.job = Some(job);
+        } else if matches!(job, Job::Checkpoint(_)) {
+            self.pass = None;
+        }
+    }
+}
+
+/// Whether a log had no appends for long and still has frames pending.
+fn is_idle(options: &EngineOptions, log: &Log, now_ms: i64) -> bool {
+    !log.pending.is_empty() && now_ms - log.last_append >= options.idle_ms
+}

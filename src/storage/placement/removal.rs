@@ -1,36 +1,36 @@
-//! Giving up what is not needed any more: pending frames and segments below the log start, dropped
-//! logs, and their files when their time has come.
+//! Files that nothing needs any more, unlinked when their time has come.
 
 use crate::storage::device::io::{FilePath, Op};
 use crate::storage::device::outgoing::{Outgoing, Purpose};
-use crate::storage::engine::Engine;
 use crate::storage::format::segment::{self, Segment};
-use crate::storage::interface::{Event, Slot};
+use crate::storage::interface::Event;
 use crate::storage::log::Log;
 use crate::types::TopicPartition;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// When a file that could not be removed is tried again.
 const TRY_AGAIN_MS: i64 = 10_000;
+/// Removals under way at once, and unlinks in flight of each.
+const UNDER_WAY: usize = 16;
+const UNLINKS: usize = 16;
 
-/// Files that go when their time has come.
+/// Files that go together.
 #[derive(Debug)]
 struct Removal {
-    due_ms: i64,
+    /// Still to be unlinked.
     files: Vec<FilePath>,
+    /// Could not be unlinked in this attempt.
+    failed: Vec<FilePath>,
     /// Of which log, by [`Log::id`]: another one may have its name by now.
     log: u64,
     tp: TopicPartition,
     /// With them goes the last that was left of its log.
     whole: bool,
-    outstanding: usize,
-    /// One of its operations failed in this attempt.
-    failed: bool,
-    /// Files of an earlier attempt are gone, perhaps not durably.
-    sync: bool,
+    in_flight: usize,
     stage: Stage,
-    /// Rounds that must have finished first.
-    held_for: u64,
+    /// A file is gone, perhaps not durably.
+    unsynced: bool,
+    when: When,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,24 +46,39 @@ enum Stage {
 pub(in crate::storage) enum When {
     /// At this time, ms.
     At(i64),
-    /// When so many rounds have finished.
-    AfterRounds(u64),
+    /// When so many checkpoints are durable.
+    AfterCheckpoints(u64),
 }
 
 /// All removals that are not finished.
 #[derive(Debug, Default)]
 pub(in crate::storage) struct Removals {
-    waiting: BTreeMap<usize, Removal>,
+    all: BTreeMap<usize, Removal>,
+    /// Those that wait for their time, by it.
+    by_time: BTreeSet<(i64, usize)>,
+    /// Those that wait for checkpoints, by their number.
+    by_checkpoint: BTreeSet<(u64, usize)>,
     /// Of each log, by [`Log::id`], those that are not its last.
-    partial: BTreeMap<u64, u32>,
+    partial: BTreeMap<u64, BTreeSet<usize>>,
+    under_way: usize,
     last_number: usize,
     failures: u64,
+}
+
+/// What the start of a removal depends on.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::storage) struct Moment {
+    pub now_ms: i64,
+    /// Checkpoints that are durable.
+    pub checkpoints: u64,
+    /// In a stop nothing waits for its time.
+    pub stopping: bool,
 }
 
 impl Removals {
     /// Whether every file is gone, durably.
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.all.is_empty()
     }
 
     /// Operations that failed so far.
@@ -73,15 +88,9 @@ impl Removals {
 
     /// Takes segments of a log whose files are to go.
     pub fn add(&mut self, log: u64, tp: TopicPartition, segments: &[Segment], when: When) {
-        if segments.is_empty() {
-            return;
+        if !segments.is_empty() {
+            self.insert(log, tp, files_of(tp, segments), false, when);
         }
-        let (due_ms, held_for) = match when {
-            When::At(due_ms) => (due_ms, 0),
-            When::AfterRounds(rounds) => (0, rounds),
-        };
-        let files = files_of(tp, segments);
-        self.insert(Removal { held_for, ..Removal::new(log, tp, files, due_ms) });
     }
 
     /// Takes all that is left of a log that was dropped durably.
@@ -89,161 +98,170 @@ impl Removals {
         let mut files = files_of(log.tp, &log.segments);
         // What waited for its time goes along. What a checkpoint was to forget first, too: the
         // durable `Drop` says more than a checkpoint.
-        if self.partial.contains_key(&log.id) {
-            for removal in self.waiting.values_mut().filter(|r| r.log == log.id) {
+        for number in self.partial.get(&log.id).into_iter().flatten() {
+            let removal = self.all.get_mut(number).expect("it is not finished");
+            if removal.stage == Stage::Waits {
                 files.append(&mut removal.files);
-                (removal.due_ms, removal.held_for) = (now_ms, 0);
+                forget_wait(&mut self.by_time, &mut self.by_checkpoint, removal.when, *number);
+                removal.when = When::At(now_ms);
+                self.by_time.insert((now_ms, *number));
             }
         }
         let delay = if files.is_empty() { 0 } else { log.config.file_delete_delay_ms };
-        let removal = Removal::new(log.id, log.tp, files, now_ms + delay);
-        self.insert(Removal { whole: true, ..removal });
+        self.insert(log.id, log.tp, files, true, When::At(now_ms + delay));
     }
 
-    fn insert(&mut self, removal: Removal) {
-        self.last_number += 1;
-        if !removal.whole {
-            *self.partial.entry(removal.log).or_default() += 1;
-        }
-        self.waiting.insert(self.last_number, removal);
-    }
-
-    /// Begins those whose time has come, after `rounds` rounds.
-    pub fn start(
+    fn insert(
         &mut self,
-        now_ms: i64,
-        rounds: u64,
-        stopping: bool,
-        out: &mut Outgoing,
-        events: &mut Vec<Event>,
+        log: u64,
+        tp: TopicPartition,
+        files: Vec<FilePath>,
+        whole: bool,
+        when: When,
     ) {
-        let due = |r: &Removal| {
-            r.stage == Stage::Waits && r.held_for <= rounds && (r.due_ms <= now_ms || stopping)
+        self.last_number += 1;
+        let number = self.last_number;
+        if !whole {
+            self.partial.entry(log).or_default().insert(number);
+        }
+        self.all.insert(
+            number,
+            Removal {
+                files,
+                failed: Vec::new(),
+                log,
+                tp,
+                whole,
+                in_flight: 0,
+                stage: Stage::Waits,
+                unsynced: false,
+                when,
+            },
+        );
+        match when {
+            When::At(due_ms) => self.by_time.insert((due_ms, number)),
+            When::AfterCheckpoints(checkpoints) => self.by_checkpoint.insert((checkpoints, number)),
         };
-        let numbers: Vec<_> =
-            self.waiting.iter().filter(|(_, r)| due(r)).map(|(number, _)| *number).collect();
-        for number in numbers {
+    }
+
+    /// Begins those whose time has come, a bounded number at once.
+    pub fn start(&mut self, moment: Moment, out: &mut Outgoing, events: &mut Vec<Event>) {
+        while let Some((checkpoints, number)) = self.by_checkpoint.first().copied()
+            && checkpoints <= moment.checkpoints
+        {
+            self.by_checkpoint.pop_first();
+            self.by_time.insert((i64::MIN, number));
+        }
+        let mut behind_others = Vec::new();
+        while self.under_way < UNDER_WAY
+            && let Some((due_ms, number)) = self.by_time.first().copied()
+            && (due_ms <= moment.now_ms || moment.stopping)
+        {
+            self.by_time.pop_first();
             // The last of a log goes after everything else of it: then nothing is left.
-            let removal = &self.waiting[&number];
+            let removal = &self.all[&number];
             if removal.whole && self.partial.contains_key(&removal.log) {
+                behind_others.push((due_ms, number));
                 continue;
             }
-            let removal = self.waiting.get_mut(&number).expect("just listed");
-            let files = std::mem::take(&mut removal.files);
-            removal.outstanding = files.len();
-            // Where there are no files there is nothing to sync.
-            let nothing = files.is_empty() && !removal.sync;
-            removal.stage = if nothing { Stage::SyncsDir } else { Stage::Unlinks };
-            if files.is_empty() {
-                self.go_on(number, out, events);
-            }
-            for path in files {
-                out.submit(Purpose::Removal(number, path.clone()), Op::Unlink { path });
-            }
+            self.under_way += 1;
+            let removal = self.all.get_mut(&number).expect("just looked at");
+            removal.stage = Stage::Unlinks;
+            self.go_on(moment, number, out, events);
         }
+        self.by_time.extend(behind_others);
     }
 
     /// Takes in that an operation of a removal ended, well or not. A file that could not be removed
     /// is tried again later; in a stop it is left to the sweep of a start.
     pub fn step(
         &mut self,
-        now_ms: i64,
+        moment: Moment,
         number: usize,
         done: Result<FilePath, FilePath>,
-        stopping: bool,
         out: &mut Outgoing,
         events: &mut Vec<Event>,
     ) {
-        let removal = self.waiting.get_mut(&number).expect("it waits for this operation");
-        removal.outstanding -= 1;
-        if let Err(path) = done {
-            self.failures += 1;
-            removal.failed = true;
-            if removal.stage == Stage::Unlinks {
-                removal.files.push(path);
+        let removal = self.all.get_mut(&number).expect("it waits for this operation");
+        removal.in_flight -= 1;
+        match (done, removal.stage) {
+            (Ok(_), Stage::SyncsDir) => removal.unsynced = false,
+            (Ok(_), _) => removal.unsynced = true,
+            (Err(path), stage) => {
+                self.failures += 1;
+                if stage == Stage::Unlinks {
+                    removal.failed.push(path);
+                }
             }
         }
-        if removal.outstanding > 0 {
-            return;
-        }
-        if removal.failed && !stopping {
-            removal.failed = false;
-            removal.sync = true;
-            removal.stage = Stage::Waits;
-            removal.due_ms = now_ms + TRY_AGAIN_MS;
-            return;
-        }
-        self.go_on(number, out, events);
+        self.go_on(moment, number, out, events);
     }
 
-    fn go_on(&mut self, number: usize, out: &mut Outgoing, events: &mut Vec<Event>) {
-        let removal = self.waiting.get_mut(&number).expect("it is under way");
+    fn go_on(
+        &mut self,
+        moment: Moment,
+        number: usize,
+        out: &mut Outgoing,
+        events: &mut Vec<Event>,
+    ) {
+        let removal = self.all.get_mut(&number).expect("it is under way");
         if removal.stage == Stage::Unlinks {
+            while removal.in_flight < UNLINKS
+                && let Some(path) = removal.files.pop()
+            {
+                removal.in_flight += 1;
+                out.submit(Purpose::Removal(number, path.clone()), Op::Unlink { path });
+            }
+            if removal.in_flight > 0 {
+                return;
+            }
             removal.stage = Stage::SyncsDir;
-            removal.outstanding = 1;
-            let path = segment::dir_of(removal.tp);
-            out.submit(Purpose::Removal(number, path.clone()), Op::SyncDir { path });
+            if removal.unsynced {
+                removal.in_flight = 1;
+                let path = segment::dir_of(removal.tp);
+                out.submit(Purpose::Removal(number, path.clone()), Op::SyncDir { path });
+                return;
+            }
+        }
+        self.under_way -= 1;
+        let failed = removal.unsynced || !removal.failed.is_empty();
+        if failed && !moment.stopping {
+            removal.files = std::mem::take(&mut removal.failed);
+            removal.stage = Stage::Waits;
+            let due_ms = moment.now_ms + TRY_AGAIN_MS;
+            removal.when = When::At(due_ms);
+            self.by_time.insert((due_ms, number));
             return;
         }
-        let removal = self.waiting.remove(&number).expect("it is under way");
-        if let Some(left) = self.partial.get_mut(&removal.log).filter(|_| !removal.whole) {
-            *left -= 1;
-            if *left == 0 {
+        let removal = self.all.remove(&number).expect("it is under way");
+        if removal.whole {
+            events.push(Event::Dropped { tp: removal.tp });
+        } else if let Some(others) = self.partial.get_mut(&removal.log) {
+            others.remove(&number);
+            if others.is_empty() {
                 self.partial.remove(&removal.log);
             }
         }
-        if removal.whole {
-            events.push(Event::Dropped { tp: removal.tp });
-        }
+        self.start(moment, out, events);
     }
 }
 
-impl Removal {
-    fn new(log: u64, tp: TopicPartition, files: Vec<FilePath>, due_ms: i64) -> Self {
-        Self {
-            due_ms,
-            files,
-            log,
-            tp,
-            whole: false,
-            outstanding: 0,
-            failed: false,
-            sync: false,
-            stage: Stage::Waits,
-            held_for: 0,
+fn forget_wait(
+    by_time: &mut BTreeSet<(i64, usize)>,
+    by_checkpoint: &mut BTreeSet<(u64, usize)>,
+    when: When,
+    number: usize,
+) {
+    match when {
+        When::At(due_ms) => by_time.remove(&(due_ms, number)),
+        // Its checkpoint may be durable by now.
+        When::AfterCheckpoints(checkpoints) => {
+            by_checkpoint.remove(&(checkpoints, number)) || by_time.remove(&(i64::MIN, number))
         }
-    }
+    };
 }
 
 /// The index file may be there from before a crash though nothing knows of it.
 fn files_of(tp: TopicPartition, segments: &[Segment]) -> Vec<FilePath> {
     segments.iter().flat_map(|s| [s.path(tp), s.index_path(tp)]).collect()
-}
-
-impl Engine {
-    /// Gives up what lies below the log start. Called when that is durable.
-    pub(in crate::storage) fn trim(&mut self, now_ms: i64, slot: Slot, tp: TopicPartition) {
-        let Some(log) = self.logs.get_mut(slot).filter(|l| l.tp == tp) else { return };
-        let before = log.pending_bytes;
-        let gone = log.trim();
-        let (freed, start) = (before - log.pending_bytes, log.durable_start);
-        let (id, due_ms) = (log.id, now_ms + log.config.file_delete_delay_ms);
-        self.logs.uncount_pending(freed);
-        if !gone.is_empty() {
-            self.reads.forget_below(slot, start);
-            self.removals.add(id, tp, &gone, When::At(due_ms));
-        }
-    }
-
-    /// Lets go of a dropped log when its entry is durable and no round holds on to it.
-    pub(in crate::storage) fn finish_drop(&mut self, now_ms: i64, slot: Slot) {
-        let log = self.logs.log(slot);
-        if !log.drop_durable || log.busy {
-            return;
-        }
-        let log = self.logs.remove(slot);
-        self.reads.forget(slot);
-        self.removals.add_whole(&log, now_ms);
-        self.start_removals(now_ms);
-    }
 }

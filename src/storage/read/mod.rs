@@ -1,14 +1,19 @@
 //! Reading a log: pending frames and cached chunks at once, cold segments by a read of the disk.
+//!
+//! It knows the logs, whose pending frames and indexes it reads, and nothing of how they came there.
+//! `cut` finds what a truncation has to know of the segment that it falls into.
 
 pub mod cache;
+mod cut;
 
 use crate::storage::buffer::{ALIGN, align_up};
 use crate::storage::device::io::FilePath;
-use crate::storage::engine::Engine;
 use crate::storage::format::frame::{self, Step};
 use crate::storage::format::index::Index;
 use crate::storage::format::segment::{Slices, Want};
 use crate::storage::interface::Slot;
+use crate::storage::log::Log;
+use crate::storage::logs::Logs;
 use bytes::Bytes;
 use cache::{Cache, Chunk};
 use std::collections::BTreeMap;
@@ -33,7 +38,7 @@ pub enum Read {
         /// Offset after the last record in them; the offset asked for where there are none.
         next: i64,
     },
-    /// Carry this read out, hand the result to [`Engine::filled`], and ask again; unless `filled`
+    /// Carry this read out, hand the result to [`Engine::filled`](super::engine::Engine::filled), and ask again; unless `filled`
     /// says that the read failed: that is the answer then, and asking again reads the disk again.
     Need(ColdRead),
 }
@@ -146,19 +151,20 @@ impl Reads {
     }
 }
 
-impl Engine {
+impl Reads {
     /// Reads whole batches from the one that holds `from`, with base offsets below `upto`, up to
     /// `max_bytes`; the first one comes whole whatever its size where `at_least_one`. Fewer than
     /// there are may come: what is in memory first.
     pub fn read(
         &mut self,
+        logs: &Logs,
         slot: Slot,
         from: i64,
         upto: i64,
         max_bytes: usize,
         at_least_one: bool,
     ) -> Result<Read, ReadError> {
-        let log = self.logs.log(slot);
+        let log = logs.log(slot);
         if from < log.start || from > log.end {
             return Err(ReadError::OutOfRange);
         }
@@ -166,12 +172,12 @@ impl Engine {
         let mut out = Slices::default();
         while !out.full && at < upto && at < placed_end {
             let want = Want { from: at, upto, max_bytes, at_least_one };
-            let chunk = self.reads.chunk_with(slot, at);
+            let chunk = self.chunk_with(slot, at);
             let Some(chunk) = chunk else {
                 if out.bytes > 0 {
                     break;
                 }
-                return self.cold(slot, at).map(Read::Need);
+                return self.cold(logs, slot, at).map(Read::Need);
             };
             let (bytes, position, next) = (chunk.bytes.clone(), chunk.position, chunk.next);
             out.take_chunk(&bytes, position, &want);
@@ -179,7 +185,6 @@ impl Engine {
         }
         if at >= placed_end {
             let want = Want { from: at, upto, max_bytes, at_least_one };
-            let log = self.logs.log(slot);
             let first = log.pending.partition_point(|p| p.last < at);
             for pending in log.pending.iter().skip(first) {
                 if out.full {
@@ -193,8 +198,8 @@ impl Engine {
     }
 
     /// The read of the disk that brings `at` closer.
-    pub(in crate::storage) fn cold(&mut self, slot: Slot, at: i64) -> Result<ColdRead, ReadError> {
-        let log = self.logs.log(slot);
+    fn cold(&mut self, logs: &Logs, slot: Slot, at: i64) -> Result<ColdRead, ReadError> {
+        let log = logs.log(slot);
         let found = log.segments.partition_point(|s| s.meta.next <= at);
         let Some(segment) = log.segments.get(found) else {
             return Err(ReadError::Storage(format!("no segment holds offset {at}")));
@@ -208,12 +213,12 @@ impl Engine {
                 generation: meta.generation,
                 what: What::Index,
             };
-            let ticket = self.reads.ticket(context);
+            let ticket = self.ticket(context);
             return Ok(ColdRead { ticket, path, pos: 0, len: len.min(MAX_INDEX_READ) });
         }
         let mut start = segment.position_of(at);
         let mut len = RANDOM_READ;
-        if let Some(chunk) = self.reads.cache.floor(slot, at)
+        if let Some(chunk) = self.cache.floor(slot, at)
             && chunk.segment == meta.base
             && chunk.end() > start
         {
@@ -225,7 +230,7 @@ impl Engine {
         if start >= meta.length {
             return Err(ReadError::Storage(format!("segment {} ends before {at}", meta.base)));
         }
-        if let Some(needed) = self.reads.longer.get(&(slot, start)) {
+        if let Some(needed) = self.longer.get(&(slot, start)) {
             len = len.max(*needed);
         }
         let pos = start / ALIGN as u64 * ALIGN as u64;
@@ -234,7 +239,7 @@ impl Engine {
         let what = What::Frames { start, pos, len };
         let context = Context { slot, segment: meta.base, generation: meta.generation, what };
         let path = segment.path(log.tp);
-        let ticket = self.reads.ticket(context);
+        let ticket = self.ticket(context);
         Ok(ColdRead { ticket, path, pos, len })
     }
 
@@ -245,10 +250,15 @@ impl Engine {
     /// [`ReadError::Storage`] where the read failed, or brought what does not match its checksums.
     /// Nothing is kept of that: whoever asked for the read gives up with this error. Asking again
     /// would read the same again, for ever.
-    pub fn filled(&mut self, ticket: u64, result: io::Result<Bytes>) -> Result<(), ReadError> {
-        let Some(context) = self.reads.tickets.remove(&ticket) else { return Ok(()) };
+    pub fn filled(
+        &mut self,
+        logs: &mut Logs,
+        ticket: u64,
+        result: io::Result<Bytes>,
+    ) -> Result<(), ReadError> {
+        let Some(context) = self.tickets.remove(&ticket) else { return Ok(()) };
         let slot = context.slot;
-        let Some(log) = self.logs.get_mut(slot) else { return Ok(()) };
+        let Some(log) = logs.get_mut(slot) else { return Ok(()) };
         let tp = log.tp;
         let interval = log.config.index_interval_bytes;
         let segment = log
@@ -310,66 +320,29 @@ impl Engine {
             if pos + len as u64 >= segment.meta.length {
                 return Err(bad(skip, "a frame is missing".into()));
             }
-            self.reads.longer.insert((slot, start), needed);
+            self.longer.insert((slot, start), needed);
             return Ok(());
         };
-        self.reads.longer.remove(&(slot, start));
+        self.longer.remove(&(slot, start));
         let chunk = Chunk::new(context.segment, start, next, bytes.slice(skip..end), bytes.len());
-        self.reads.cache.insert(slot, first, chunk);
+        self.cache.insert(slot, first, chunk);
         Ok(())
     }
 
-    /// A read that makes [`Engine::offset_hint_for_time`] sharper; `None` where nothing does.
-    pub fn index_for_time(&mut self, slot: Slot, timestamp: i64) -> Option<ColdRead> {
-        let log = self.logs.log(slot);
+    /// A read that makes [`Engine::offset_hint_for_time`](super::engine::Engine::offset_hint_for_time) sharper; `None` where nothing does.
+    pub fn index_for_time(&mut self, log: &Log, slot: Slot, timestamp: i64) -> Option<ColdRead> {
         let found = log.segments.iter().position(|s| s.meta.max_timestamp >= timestamp)?;
-        self.whole_index(slot, found)
+        self.whole_index(log, slot, found)
     }
 
     /// A read of a segment's index, if it is not in memory.
-    pub(in crate::storage) fn whole_index(
-        &mut self,
-        slot: Slot,
-        segment: usize,
-    ) -> Option<ColdRead> {
-        let log = self.logs.log(slot);
+    fn whole_index(&mut self, log: &Log, slot: Slot, segment: usize) -> Option<ColdRead> {
         let segment = &log.segments[segment];
         let len = segment.whole_index_to_load()?;
         let (segment_base, generation) = (segment.meta.base, segment.meta.generation);
         let path = segment.index_path(log.tp);
         let context = Context { slot, segment: segment_base, generation, what: What::Index };
-        let ticket = self.reads.ticket(context);
+        let ticket = self.ticket(context);
         Some(ColdRead { ticket, path, pos: 0, len: len.min(MAX_INDEX_READ) })
-    }
-
-    /// An offset from which reading on finds the first record with a timestamp (ms) at or above
-    /// this one; the log end where there is none.
-    pub fn offset_hint_for_time(&self, slot: Slot, timestamp: i64) -> i64 {
-        let log = self.logs.log(slot);
-        let placed = log.segments.iter().find(|s| s.meta.max_timestamp >= timestamp);
-        let hint = if let Some(segment) = placed {
-            segment.offset_before_time(timestamp)
-        } else {
-            let found = log.pending.iter().find(|p| p.header().max_timestamp() >= timestamp);
-            found.map_or(log.end, |p| p.base)
-        };
-        hint.max(log.start)
-    }
-
-    /// The largest timestamp (ms) at or above the log start and below `upto`, and an offset from
-    /// which reading on finds it. After a deletion of records the timestamp may be one of a record
-    /// that is gone.
-    pub fn max_timestamp(&self, slot: Slot, upto: i64) -> Option<(i64, i64)> {
-        let log = self.logs.log(slot);
-        let placed = log.segments.iter().filter(|s| s.meta.max_timestamp >= 0);
-        let placed = placed.map(|s| (s.meta.max_timestamp, s.meta.max_timestamp_base));
-        let pending = log
-            .pending
-            .iter()
-            .take_while(|p| p.base < upto)
-            .map(|p| (p.header().max_timestamp(), p.base));
-        // The first one of equals, as Kafka has it.
-        let best = placed.chain(pending).reduce(|a, b| if b.0 > a.0 { b } else { a })?;
-        Some((best.0, best.1.max(log.start)))
     }
 }

@@ -5,6 +5,7 @@
 use super::identity::{Identity, Manifest, read_file};
 use super::open;
 use super::open_error::OpenError;
+use super::replay::Applied;
 use crate::storage::buffer::ALIGN;
 use crate::storage::device::disk::Disk;
 use crate::storage::device::io::Op;
@@ -143,28 +144,37 @@ fn shard_overview(disk: &Disk, which: Journal, to: &mut Overview) -> Result<(), 
         };
         logs.insert(record.tp, info);
     }
+    let mut found = BTreeMap::new();
     for (name, bytes) in journal_files(disk, which)? {
         let mut blocks: Option<(u64, u64)> = None;
         for (_, header, entries) in sound_blocks(&bytes, which) {
             let sequence = header.sequence();
             blocks = Some((blocks.map_or(sequence, |b| b.0.min(sequence)), sequence));
-            if sequence < checkpoint.replay_from {
-                continue;
-            }
-            for entry in entries {
-                let log = logs.entry(entry.tp).or_insert_with(|| empty(entry.tp, which.shard));
-                match (entry.kind, entry.frame) {
-                    (block::Kind::Append, Some(frame)) if frame.base_offset() >= log.placed_end => {
-                        log.end = log.end.max(frame.last_offset() + 1);
-                        log.journaled_frames += 1;
-                        log.journaled_bytes += frame.frame_len() as u64;
-                    }
-                    (block::Kind::LogStart, _) => log.start = log.start.max(entry.offset),
-                    _ => {}
-                }
+            if sequence >= checkpoint.head.replay_from {
+                found.insert(sequence, entries);
             }
         }
         to.journals.push(JournalInfo { path: name, size: bytes.len() as u64, blocks });
+    }
+    let applied = Applied::of(&checkpoint);
+    for entry in found.into_values().flatten() {
+        let log = logs.entry(entry.tp).or_insert_with(|| empty(entry.tp, which.shard));
+        let is_new = entry.lsn > applied.to(entry.tp);
+        match (entry.kind, entry.frame) {
+            (block::Kind::Append, Some(frame)) if frame.base_offset() >= log.placed_end => {
+                log.end = log.end.max(frame.last_offset() + 1);
+                log.journaled_frames += 1;
+                log.journaled_bytes += frame.frame_len() as u64;
+            }
+            (block::Kind::Append, _) => {}
+            (block::Kind::LogStart, _) => log.start = log.start.max(entry.offset),
+            (block::Kind::Truncate, _) if is_new => {
+                log.end = log.end.min(entry.offset);
+                log.placed_end = log.placed_end.min(entry.offset);
+            }
+            (block::Kind::Drop, _) if is_new => *log = empty(entry.tp, which.shard),
+            (block::Kind::Truncate | block::Kind::Drop, _) => {}
+        }
     }
     to.logs.extend(logs.into_values());
     Ok(())

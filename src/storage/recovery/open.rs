@@ -19,7 +19,7 @@ use crate::storage::device::io::{FilePath, Op};
 use crate::storage::engine::{Engine, EngineOptions};
 use crate::storage::format::block::{self, Journal, Place};
 use crate::storage::format::block_writer::BlockWriter;
-use crate::storage::format::checkpoint::{self, Checkpoint, LogRecord};
+use crate::storage::format::checkpoint::{self, Checkpoint, Head, LogRecord};
 use crate::storage::format::segment::{self, Segment};
 use crate::storage::journal;
 use crate::storage::log::{Log, LogConfig, Pending};
@@ -58,6 +58,8 @@ pub struct OpenOptions {
     pub small_bytes: usize,
     /// See [`EngineOptions::idle_ms`].
     pub idle_ms: i64,
+    /// See [`EngineOptions::logs_a_step`].
+    pub logs_a_step: usize,
     /// See [`EngineOptions::max_block`].
     pub max_block: usize,
 }
@@ -74,6 +76,7 @@ impl OpenOptions {
             cache_bytes: memory / 2,
             small_bytes: 64 << 10,
             idle_ms: 30_000,
+            logs_a_step: 256,
             max_block: 4 << 20,
             budget,
         }
@@ -210,7 +213,7 @@ fn last_life(
             Checkpoint::decode(&file, identity.directory_id).map_err(|e| unusable(&path, &e))?;
         let journal = Journal { directory_id: identity.directory_id, life: old.life, shard };
         let mut replayed = if old.clean {
-            Replayed { last_lsn: checkpoint.applied_lsn, ..Replayed::default() }
+            Replayed { last_lsn: checkpoint.head.applied_lsn, ..Replayed::default() }
         } else {
             replay(disk, journal, &checkpoint)?
         };
@@ -351,15 +354,12 @@ fn begin_life(
         budget: options.budget.clone(),
         small_bytes: options.small_bytes,
         idle_ms: options.idle_ms,
+        logs_a_step: options.logs_a_step,
         max_block: options.max_block,
     };
-    let mut checkpoint = Checkpoint {
-        applied_lsn: last_lsn,
-        replay_from: 1,
-        durable_through: 0,
-        journal_files: 1,
-        logs: recovered.iter().map(|r| r.record.clone()).collect(),
-    };
+    let head = Head { applied_lsn: last_lsn, replay_from: 1, durable_through: 0, journal_files: 1 };
+    let records = recovered.iter().map(|r| LogRecord { applied_lsn: last_lsn, ..r.record.clone() });
+    let mut checkpoint = Checkpoint { head, logs: records.collect() };
     let mut logs: Vec<_> = recovered.into_iter().map(log_of).collect();
     let mut last_lsn = last_lsn;
     let (blocks, checksum) = copy_frames(&mut logs, journal, options, &mut last_lsn);
@@ -386,7 +386,7 @@ fn begin_life(
         pos += len;
     }
     disk.run(Op::Sync { path: path.clone() }).map_err(failed(&path))?;
-    checkpoint.durable_through = count;
+    checkpoint.head.durable_through = count;
     write_checkpoint(disk, journal, &checkpoint, &options.budget)?;
     let mut engine = Engine::new(engine_options, last_lsn, checksum);
     engine.adopt_file(path, size, (count > 0).then_some((1, count)), position);
@@ -404,14 +404,12 @@ fn write_checkpoint(
 ) -> Result<(), OpenError> {
     // Not renamed into place: the manifest does not name this life yet.
     let path = checkpoint::path_of(journal.life, journal.shard);
-    let data = checkpoint.encode(journal.directory_id, budget).freeze();
-    for op in [
-        Op::Create { path: path.clone() },
-        Op::Write { path: path.clone(), pos: 0, data },
-        Op::Sync { path: path.clone() },
-    ] {
-        disk.run(op).map_err(|e| OpenError::io(&path, &e))?;
+    let run = |op: Op| disk.run(op).map_err(|e| OpenError::io(&path, &e));
+    run(Op::Create { path: path.clone() })?;
+    for (pos, data) in checkpoint.encode(journal.directory_id, budget) {
+        run(Op::Write { path: path.clone(), pos, data })?;
     }
+    run(Op::Sync { path: path.clone() })?;
     Ok(())
 }
 

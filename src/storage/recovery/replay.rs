@@ -55,6 +55,21 @@ pub struct Journaled {
     pub dropped: bool,
 }
 
+/// For each log the last LSN whose effect on its segments, state and start the checkpoint has.
+#[derive(Debug, Default)]
+pub struct Applied(BTreeMap<TopicPartition, u64>);
+
+impl Applied {
+    pub(super) fn of(checkpoint: &Checkpoint) -> Self {
+        Self(checkpoint.logs.iter().map(|log| (log.tp, log.applied_lsn)).collect())
+    }
+
+    /// Of a log that has no record nothing is included.
+    pub(super) fn to(&self, tp: TopicPartition) -> u64 {
+        self.0.get(&tp).copied().unwrap_or(0)
+    }
+}
+
 /// What replay found.
 #[derive(Debug, Default)]
 pub struct Replayed {
@@ -70,9 +85,8 @@ impl Replayed {
     /// Applies the entries of the next block. Entries come in LSN order, and the map from offsets
     /// to frames is kept in that order: `Truncate` removes what was there *then*, so a later run
     /// over the same offsets is not cut by it; `Drop` ends all that came before, and what follows it
-    /// is of a new log. `applied_lsn` is the last one whose effect on segments, states and log
-    /// starts the checkpoint has.
-    pub fn apply(&mut self, bytes: &Bytes, entries: &[block::Entry], applied_lsn: u64) {
+    /// is of a new log.
+    pub fn apply(&mut self, bytes: &Bytes, entries: &[block::Entry], applied: &Applied) {
         self.blocks += 1;
         for entry in entries {
             self.last_lsn = self.last_lsn.max(entry.lsn);
@@ -89,7 +103,7 @@ impl Replayed {
                 }
                 (Kind::Truncate, _) => {
                     log.frames.split_off(&entry.offset);
-                    if entry.lsn > applied_lsn {
+                    if entry.lsn > applied.to(entry.tp) {
                         let body = bytes.slice(entry.at..entry.at + entry.len);
                         let (cut, state) = block::truncation(&body);
                         let state = body.slice(body.len() - state..);
@@ -98,7 +112,7 @@ impl Replayed {
                 }
                 (Kind::LogStart, _) => log.start = log.start.max(entry.offset),
                 (Kind::Drop, _) => {
-                    let replaced = log.replaced || entry.lsn > applied_lsn;
+                    let replaced = log.replaced || entry.lsn > applied.to(entry.tp);
                     *log = Journaled { replaced, dropped: true, ..Journaled::default() };
                 }
                 (Kind::Append, None) => unreachable!("a read entry has its frame"),
@@ -137,10 +151,11 @@ fn files_of(disk: &Disk, which: Journal, known: u32) -> Result<Vec<JournalFile>,
 
 /// Follows the journal of `which` from where its checkpoint says.
 pub fn replay(disk: &Disk, which: Journal, checkpoint: &Checkpoint) -> Result<Replayed, OpenError> {
-    let files = files_of(disk, which, checkpoint.journal_files)?;
-    let applied_lsn = checkpoint.applied_lsn;
-    let mut replayed = Replayed { last_lsn: applied_lsn, ..Replayed::default() };
-    let mut expected = checkpoint.replay_from;
+    let files = files_of(disk, which, checkpoint.head.journal_files)?;
+    let applied = Applied::of(checkpoint);
+    let head = checkpoint.head;
+    let mut replayed = Replayed { last_lsn: head.applied_lsn, ..Replayed::default() };
+    let mut expected = head.replay_from;
     let mut previous = None;
     let mut here: Option<(usize, usize)> = None;
     loop {
@@ -151,7 +166,7 @@ pub fn replay(disk: &Disk, which: Journal, checkpoint: &Checkpoint) -> Result<Re
             found = chained(&files[file], at, which, expected, previous)?;
             if let Some((header, entries)) = found.take() {
                 let block = files[file].bytes.slice(at..at + header.len());
-                replayed.apply(&block, &entries, applied_lsn);
+                replayed.apply(&block, &entries, &applied);
                 previous = Some(header.checksum());
                 here = Some((file, at + header.len()));
                 found = Some((header, entries));
@@ -170,9 +185,9 @@ pub fn replay(disk: &Disk, which: Journal, checkpoint: &Checkpoint) -> Result<Re
             which.shard
         ))
     };
-    if expected <= checkpoint.durable_through {
+    if expected <= head.durable_through {
         let path = checkpoint::path_of(which.life, which.shard);
-        return Err(missing(format!("{path} says so of block {}", checkpoint.durable_through)));
+        return Err(missing(format!("{path} says so of block {}", head.durable_through)));
     }
     for file in &files {
         for at in (0..file.bytes.len()).step_by(ALIGN) {
@@ -224,6 +239,7 @@ mod tests {
     use crate::storage::device::sim_disk::SimDisk;
     use crate::storage::format::block::{COPIED, Place, block_len, control_body};
     use crate::storage::format::block_writer::BlockWriter;
+    use crate::storage::format::checkpoint::{Head, LogRecord};
     use crate::storage::format::frame::FrameFields;
     use crate::types::TopicId;
     use zerocopy::IntoBytes;
@@ -286,8 +302,9 @@ mod tests {
     }
 
     fn replay(disk: &Disk, which: Journal, from: u64, applied: u64) -> Result<Replayed, OpenError> {
-        let checkpoint =
-            Checkpoint { replay_from: from, applied_lsn: applied, ..Checkpoint::default() };
+        let head = Head { replay_from: from, applied_lsn: applied, ..Head::default() };
+        let log = LogRecord { applied_lsn: applied, ..LogRecord::empty(TP) };
+        let checkpoint = Checkpoint { head, logs: vec![log] };
         super::replay(disk, which, &checkpoint)
     }
 
@@ -362,11 +379,9 @@ mod tests {
     fn what_the_checkpoint_covers_must_be_there() {
         let (one, first) = block(LIFE, place(1, 0, 0), 1, &[Say::Append(0, 9, 1)]);
         let (two, second) = block(LIFE, place(2, 1, first), 2, &[Say::Append(10, 19, 1)]);
-        let says = |durable_through, journal_files| Checkpoint {
-            replay_from: 1,
-            durable_through,
-            journal_files,
-            ..Checkpoint::default()
+        let says = |durable_through, journal_files| {
+            let head = Head { replay_from: 1, durable_through, journal_files, ..Head::default() };
+            Checkpoint { head, logs: Vec::new() }
         };
         // Block 2 was under the checkpoint, and is gone: no torn tail.
         let disk = disk_with(&[(0, &[&one])]);
@@ -389,7 +404,8 @@ mod tests {
         let refused = replay(&disk_with(&[(0, &[&one]), (2, &[])]), LIFE, 1, 0);
         let name = journal::path_of(LIFE.life, 0, 1);
         assert!(matches!(refused, Err(OpenError::Damaged(why)) if why.contains(&*name)));
-        let checkpoint = Checkpoint { replay_from: 2, journal_files: 2, ..Checkpoint::default() };
+        let head = Head { replay_from: 2, journal_files: 2, ..Head::default() };
+        let checkpoint = Checkpoint { head, logs: Vec::new() };
         let refused = super::replay(&disk_with(&[(0, &[&one])]), LIFE, &checkpoint);
         assert!(matches!(refused, Err(OpenError::Damaged(why)) if why.contains(&*name)));
         for file in [0, 1] {

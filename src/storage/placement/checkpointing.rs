@@ -1,0 +1,162 @@
+//! The job that writes a checkpoint.
+//!
+//! The logs are captured a few at a time, so that no step is long; each of them with the LSN up to
+//! which what was done to it is included. Then the job waits until everything handed in before is
+//! durable in the journal, and so are the frames that were copied forward: a checkpoint must not know
+//! of a producer's batch that the journal could lose. It is written beside the old one, synced, and
+//! renamed over it; its directory is synced. Only then is the journal that it covers free.
+
+use super::job::{Around, Effect};
+use super::ops::Ops;
+use crate::storage::device::io::Op;
+use crate::storage::format::checkpoint::{self, Encoder, Head, LogRecord, encode_tail};
+use crate::storage::format::segment::{Meta, Segment};
+use crate::storage::interface::Slot;
+use crate::storage::log::Log;
+
+/// A step of the capture ends when so many bytes were captured.
+const BYTES: usize = 256 << 10;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Capture,
+    Journal,
+    Create,
+    Write,
+    Sync,
+    Rename,
+    SyncDir,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Checkpointing {
+    stage: Stage,
+    ops: Ops,
+    /// The journal up to this block is covered.
+    target: u64,
+    /// LSN before which everything done to a log that has no record is included.
+    applied_lsn: u64,
+    /// The last item that was staged before the last capture.
+    ticket: u64,
+    next_slot: u32,
+    records: Option<Encoder>,
+}
+
+impl Checkpointing {
+    /// A checkpoint that covers the journal up to block `target`.
+    pub fn new(target: u64, around: &Around<'_>) -> Self {
+        Self {
+            stage: Stage::Capture,
+            ops: Ops::default(),
+            target,
+            applied_lsn: around.journal.last_tickets().1,
+            ticket: 0,
+            next_slot: 0,
+            records: Some(Encoder::new(&around.options.budget)),
+        }
+    }
+
+    /// Whether logs are still to be captured.
+    pub fn captures(&self) -> bool {
+        self.stage == Stage::Capture
+    }
+
+    /// Whether it cannot go on before blocks are written.
+    pub fn waits_for_journal(&self) -> bool {
+        self.stage == Stage::Journal
+    }
+
+    /// Captures some logs. `snapshot` gives the state of a log's partition core as of its log end.
+    pub fn capture(&mut self, around: &Around<'_>, snapshot: &mut dyn FnMut(Slot) -> Vec<u8>) {
+        let (staged, applied_lsn) = around.journal.last_tickets();
+        self.ticket = staged;
+        let records = self.records.as_mut().expect("it is not written before all are captured");
+        let until = records.len() + BYTES;
+        for _ in 0..around.options.logs_a_step {
+            if self.next_slot == around.logs.slots() {
+                self.stage = Stage::Journal;
+                return;
+            }
+            let slot = Slot::from_index(self.next_slot);
+            self.next_slot += 1;
+            let Some(log) = around.logs.get(slot).filter(|log| !log.dropped) else { continue };
+            let state = snapshot(slot);
+            if !(log.is_untouched() && state.is_empty()) {
+                records.push(&record_of(log, applied_lsn, state));
+            }
+            if records.len() >= until {
+                return;
+            }
+        }
+    }
+
+    /// Takes in that one of its operations ended.
+    pub fn ended(&mut self) {
+        self.ops.ended();
+    }
+
+    /// Goes on as far as it can; whether it is done.
+    pub fn advance(&mut self, around: &mut Around<'_>) -> bool {
+        let journal = around.options.journal;
+        let path = checkpoint::path_of(journal.life, journal.shard);
+        let temporary = checkpoint::temporary_path_of(journal.life, journal.shard);
+        loop {
+            self.ops.submit(around.out);
+            if !self.ops.is_done() {
+                return false;
+            }
+            let (next, op) = match self.stage {
+                Stage::Capture => return false,
+                Stage::Journal if !around.journal.journaled(self.ticket) => return false,
+                Stage::Journal => (Stage::Create, Op::Create { path: temporary.clone() }),
+                Stage::Create => {
+                    let (durable_through, journal_files) = around.journal.proof();
+                    let head = Head {
+                        applied_lsn: self.applied_lsn,
+                        replay_from: around.journal.replay_from_after(self.target),
+                        durable_through,
+                        journal_files,
+                    };
+                    let records = self.records.take().expect("it is written once");
+                    for (pos, data) in records.finish(head, journal.directory_id) {
+                        around.written.checkpoint_bytes += data.len() as u64;
+                        self.ops.extend([Op::Write { path: temporary.clone(), pos, data }]);
+                    }
+                    self.stage = Stage::Write;
+                    continue;
+                }
+                Stage::Write => (Stage::Sync, Op::Sync { path: temporary.clone() }),
+                Stage::Sync => {
+                    let (from, to) = (temporary.clone(), path.clone());
+                    (Stage::Rename, Op::Rename { from, to })
+                }
+                Stage::Rename => (Stage::SyncDir, Op::SyncDir { path: checkpoint::DIR.into() }),
+                Stage::SyncDir => {
+                    around.written.checkpoints += 1;
+                    around.effects.push(Effect::Covered(self.target));
+                    return true;
+                }
+            };
+            self.stage = next;
+            self.ops.extend([op]);
+        }
+    }
+}
+
+fn record_of(log: &Log, applied_lsn: u64, state: Vec<u8>) -> LogRecord {
+    LogRecord {
+        tp: log.tp,
+        applied_lsn,
+        start: log.start,
+        state_end: log.end,
+        placed_end: log.placed_end,
+        placed_checksum: log.placed_checksum,
+        segments: describe(&log.segments),
+        state,
+    }
+}
+
+fn describe(segments: &[Segment]) -> Vec<(Meta, Vec<u8>)> {
+    segments.iter().map(|s| (s.meta.clone(), encode_tail(&s.tail))).collect()
+}

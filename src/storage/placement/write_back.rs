@@ -1,0 +1,341 @@
+//! The job that brings pending frames of some logs into segments.
+//!
+//! It goes through fixed stages; a stage begins when every operation of the one before has ended:
+//! chunks of whole frames are written behind what the segments hold, then index blocks, then every
+//! file written and every directory that got a name is synced. Only what a finished job wrote may be
+//! named by a checkpoint.
+
+use super::job::{Around, Effect};
+use super::ops::Ops;
+use crate::storage::buffer::{AlignedBuf, Filling};
+use crate::storage::device::io::{FilePath, Op};
+use crate::storage::device::outgoing::Purpose;
+use crate::storage::format::segment::{self, Grown, Segment, padded};
+use crate::storage::interface::Slot;
+use crate::storage::read::cache::Chunk;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+
+/// Frames are gathered into chunks up to about this many bytes.
+const CHUNK: usize = 1 << 20;
+/// Bytes of chunk writes in flight: enough to keep a disk busy, and few enough that a journal block
+/// does not wait behind them for long.
+const BYTES_IN_FLIGHT: usize = 4 << 20;
+/// A job takes logs until it has so many frames.
+const FRAMES: usize = 4096;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    MakeDirs,
+    Create,
+    Write,
+    CreateIndexes,
+    WriteIndexes,
+    Sync,
+    SyncDirs,
+}
+
+/// A chunk to be written.
+#[derive(Debug)]
+struct Planned {
+    slot: Slot,
+    frames: usize,
+    bytes: usize,
+    segment: i64,
+    position: u64,
+    path: FilePath,
+    /// Index of the first chunk of the same log.
+    first_of_log: usize,
+    data: Option<Bytes>,
+    done: bool,
+    applied: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct WriteBack {
+    stage: Stage,
+    ops: Ops,
+    slots: Vec<Slot>,
+    frames: usize,
+    chunks: Vec<Planned>,
+    next_chunk: usize,
+    bytes_in_flight: usize,
+    new_topic_dirs: BTreeSet<FilePath>,
+    creates: Vec<FilePath>,
+    index_writes: Vec<(FilePath, u64, Vec<u8>)>,
+    syncs: BTreeSet<FilePath>,
+    dirs: BTreeSet<FilePath>,
+}
+
+impl WriteBack {
+    /// A job without logs.
+    pub fn new() -> Self {
+        Self {
+            stage: Stage::MakeDirs,
+            ops: Ops::default(),
+            slots: Vec::new(),
+            frames: 0,
+            chunks: Vec::new(),
+            next_chunk: 0,
+            bytes_in_flight: 0,
+            new_topic_dirs: BTreeSet::new(),
+            creates: Vec::new(),
+            index_writes: Vec::new(),
+            syncs: BTreeSet::new(),
+            dirs: BTreeSet::new(),
+        }
+    }
+
+    /// Whether it has no logs.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Whether it takes no more.
+    pub fn is_full(&self, logs: usize) -> bool {
+        self.slots.len() >= logs || self.frames >= FRAMES
+    }
+
+    /// Takes a log: cuts its pending frames into chunks, and opens the segments that they go to. At
+    /// most as many frames as a job may have; whether that was all of them. `generation` makes one
+    /// that no segment had before.
+    pub fn take(
+        &mut self,
+        slot: Slot,
+        around: &mut Around<'_>,
+        generation: &mut dyn FnMut() -> u64,
+    ) -> bool {
+        let log = around.logs.log_mut(slot);
+        log.busy = true;
+        self.slots.push(slot);
+        let tp = log.tp;
+        let roll_after_ms = log.config.roll_after_ms(tp);
+        let first_of_log = self.chunks.len();
+        let open = log.segments.last().filter(|s| !s.meta.sealed && s.meta.next == log.placed_end);
+        let mut end = open.map(|s| (s.meta.base, s.meta.length, s.meta.first_append, s.path(tp)));
+        let mut new_segments = Vec::new();
+        let mut at = 0;
+        while at < log.pending.len() && self.frames < FRAMES {
+            let first = log.pending[at].header();
+            let rolls = end.as_ref().is_none_or(|(_, length, first_append, _)| {
+                let full = length + padded(log.pending[at].frame.len()) as u64;
+                (*length > 0 && full > log.config.segment_bytes)
+                    || first.append_time() - first_append >= roll_after_ms
+            });
+            if rolls {
+                let interval = log.config.index_interval_bytes;
+                let (base, append_time) = (first.base_offset(), first.append_time());
+                let segment = Segment::new(base, generation(), append_time, interval);
+                let path = segment.path(tp);
+                if log.segments.is_empty() && new_segments.is_empty() {
+                    self.new_topic_dirs.insert(segment::dir_of(tp));
+                }
+                self.dirs.insert(segment::dir_of(tp));
+                self.creates.push(path.clone());
+                end = Some((base, 0, append_time, path));
+                new_segments.push(segment);
+            }
+            let (base, length, first_append, path) = end.as_mut().expect("a segment is open");
+            let (mut frames, mut bytes) = (0, 0);
+            while let Some(next) = log.pending.get(at + frames) {
+                let more = bytes + next.frame.len();
+                let over = *length + padded(more) as u64 > log.config.segment_bytes;
+                let old = next.header().append_time() - *first_append >= roll_after_ms;
+                if frames > 0 && (bytes >= CHUNK || over || old) {
+                    break;
+                }
+                bytes = more;
+                frames += 1;
+            }
+            self.syncs.insert(path.clone());
+            self.chunks.push(Planned {
+                slot,
+                frames,
+                bytes,
+                segment: *base,
+                position: *length,
+                path: path.clone(),
+                first_of_log,
+                data: None,
+                done: false,
+                applied: false,
+            });
+            *length += padded(bytes) as u64;
+            at += frames;
+            self.frames += frames;
+        }
+        if !new_segments.is_empty()
+            && let Some(old) = log.segments.last_mut()
+        {
+            old.meta.sealed = true;
+        }
+        let last = new_segments.len().saturating_sub(1);
+        for (i, segment) in new_segments.iter_mut().enumerate() {
+            segment.meta.sealed = i < last;
+        }
+        log.segments.extend(new_segments);
+        at == log.pending.len()
+    }
+
+    /// Goes on as far as it can; whether it is done.
+    pub fn advance(&mut self, around: &mut Around<'_>) -> bool {
+        loop {
+            self.ops.submit(around.out);
+            if self.stage == Stage::Write {
+                self.submit_chunks(around);
+            }
+            if !self.ops.is_done() || self.bytes_in_flight > 0 {
+                return false;
+            }
+            self.stage = match self.stage {
+                Stage::MakeDirs => Stage::Create,
+                Stage::Create => Stage::Write,
+                Stage::Write => Stage::CreateIndexes,
+                Stage::CreateIndexes => Stage::WriteIndexes,
+                Stage::WriteIndexes => Stage::Sync,
+                Stage::Sync => Stage::SyncDirs,
+                Stage::SyncDirs => {
+                    for slot in &self.slots {
+                        around.logs.log_mut(*slot).busy = false;
+                        around.effects.push(Effect::Released(*slot));
+                    }
+                    return true;
+                }
+            };
+            self.enter(around);
+        }
+    }
+
+    /// Adds the operations of the stage that was entered.
+    pub fn enter(&mut self, around: &mut Around<'_>) {
+        match self.stage {
+            Stage::MakeDirs => {
+                if !self.new_topic_dirs.is_empty() {
+                    self.dirs.insert(segment::DIR.into());
+                }
+                let dirs = std::mem::take(&mut self.new_topic_dirs);
+                self.ops.extend(dirs.into_iter().map(|path| Op::MakeDir { path }));
+            }
+            Stage::Create => {
+                self.ops.extend(self.creates.drain(..).map(|path| Op::Create { path }));
+            }
+            Stage::Write => {}
+            Stage::CreateIndexes => self.plan_index_blocks(around),
+            Stage::WriteIndexes => {
+                let budget = &around.options.budget;
+                for (path, pos, block) in std::mem::take(&mut self.index_writes) {
+                    self.syncs.insert(path.clone());
+                    let data = AlignedBuf::copy_of(&block, budget).freeze();
+                    self.ops.extend([Op::Write { path, pos, data }]);
+                }
+            }
+            Stage::Sync => {
+                let files = std::mem::take(&mut self.syncs);
+                self.ops.extend(files.into_iter().map(|path| Op::Sync { path }));
+            }
+            Stage::SyncDirs => {
+                let dirs = std::mem::take(&mut self.dirs);
+                self.ops.extend(dirs.into_iter().map(|path| Op::SyncDir { path }));
+            }
+        }
+    }
+
+    fn submit_chunks(&mut self, around: &mut Around<'_>) {
+        while self.bytes_in_flight < BYTES_IN_FLIGHT && self.next_chunk < self.chunks.len() {
+            let index = self.next_chunk;
+            self.next_chunk += 1;
+            let before: usize = self.chunks[self.chunks[index].first_of_log..index]
+                .iter()
+                .filter(|c| !c.applied)
+                .map(|c| c.frames)
+                .sum();
+            let planned = &mut self.chunks[index];
+            let log = around.logs.log(planned.slot);
+            let mut chunk = Filling::new(padded(planned.bytes), &around.options.budget);
+            for pending in log.pending.iter().skip(before).take(planned.frames) {
+                chunk.push(&pending.frame);
+            }
+            debug_assert_eq!(chunk.len(), planned.bytes);
+            let data = chunk.finish().freeze();
+            around.written.segment_bytes += data.len() as u64;
+            planned.data = Some(data.clone());
+            self.bytes_in_flight += data.len();
+            let path = planned.path.clone();
+            let op = Op::Write { path: path.clone(), pos: planned.position, data };
+            around.out.submit(Purpose::Placement(Some(index as u32), path), op);
+        }
+    }
+
+    /// Full blocks of the indexes of segments that grew: files to create, blocks to write.
+    fn plan_index_blocks(&mut self, around: &mut Around<'_>) {
+        let firsts = self.chunks.iter().enumerate().filter(|(i, c)| c.first_of_log == *i);
+        for (_, first) in firsts {
+            let log = around.logs.log_mut(first.slot);
+            let tp = log.tp;
+            // The segment before the first that grew may have been sealed.
+            let grew = log.segments.partition_point(|s| s.meta.base < first.segment);
+            for segment in &mut log.segments[grew.saturating_sub(1)..] {
+                let path = segment.index_path(tp);
+                while let Some((position, block)) = segment.index_block(segment.meta.sealed) {
+                    if position == 0 {
+                        self.ops.extend([Op::Create { path: path.clone() }]);
+                        self.dirs.insert(segment::dir_of(tp));
+                    }
+                    around.written.segment_bytes += block.len() as u64;
+                    self.index_writes.push((path.clone(), position, block));
+                }
+            }
+        }
+    }
+
+    /// Takes in that an operation ended: the write of that chunk, or another one.
+    pub fn ended(&mut self, chunk: Option<u32>, around: &mut Around<'_>) {
+        let Some(index) = chunk else { return self.ops.ended() };
+        let planned = &mut self.chunks[index as usize];
+        planned.done = true;
+        self.bytes_in_flight -= padded(planned.bytes);
+        self.apply_chunks(self.chunks[index as usize].first_of_log, around);
+    }
+
+    /// Frames of written chunks leave the pending ones, in order, and are read from the cache.
+    fn apply_chunks(&mut self, from: usize, around: &mut Around<'_>) {
+        let of_log = |c: &Planned| c.first_of_log == from;
+        let chunks = self.chunks[from..].iter_mut().take_while(|c| of_log(c));
+        for planned in chunks.skip_while(|c| c.applied) {
+            if !planned.done {
+                break;
+            }
+            planned.applied = true;
+            let log = around.logs.log_mut(planned.slot);
+            let first = log.pending.front().map_or(0, |p| p.base);
+            let mut grown = Grown {
+                base: first,
+                next: first,
+                bytes: padded(planned.bytes) as u64,
+                max_timestamp: i64::MIN,
+                max_timestamp_base: first,
+                last_append: 0,
+            };
+            for pending in log.pending.drain(..planned.frames) {
+                let header = pending.header();
+                if header.max_timestamp() > grown.max_timestamp {
+                    grown.max_timestamp = header.max_timestamp();
+                    grown.max_timestamp_base = pending.base;
+                }
+                grown.next = pending.last + 1;
+                grown.last_append = header.append_time();
+                log.placed_checksum = header.header_checksum();
+            }
+            log.pending_bytes -= planned.bytes;
+            log.placed_end = grown.next;
+            let segment = log.segments.iter_mut().rfind(|s| s.meta.base == planned.segment);
+            segment.expect("segments of busy logs stay").grow(&grown);
+            around.logs.uncount_pending(planned.bytes);
+            let data = planned.data.take().expect("a written chunk has its bytes");
+            let held = data.len();
+            let chunk = Chunk::new(planned.segment, planned.position, grown.next, data, held);
+            around.effects.push(Effect::Chunk(planned.slot, first, chunk));
+        }
+    }
+}
