@@ -185,7 +185,7 @@ impl Engine {
     /// Whether a turn has something to do: a block to write, or a decision to look at after a
     /// completion or a tick.
     pub fn wants_turn(&self) -> bool {
-        self.look || self.journal.wants_block() || self.placement.wants_turn()
+        !self.failed && (self.look || self.journal.wants_block() || self.placement.wants_turn())
     }
 
     /// Writes what was staged, and goes on with placement. `snapshot` gives the state of a log's
@@ -202,10 +202,11 @@ impl Engine {
         }
         // What was to be copied may be gone, and the checkpoint has waited for nothing else.
         self.placement_advances(now_ms);
-        self.journal.prepare(self.placement.frees_by_itself(), &mut self.out);
         let Self { placement, logs, journal, out, .. } = self;
         placement.turn(now_ms, self.shutting_down, logs, journal, out, snapshot);
         self.take_effects(now_ms);
+        // Last, since placement may wait for the journal from here on.
+        self.journal.prepare(self.placement.frees_by_itself(), &mut self.out);
     }
 
     fn placement_advances(&mut self, now_ms: i64) {

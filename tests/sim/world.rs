@@ -445,7 +445,8 @@ impl World {
             }
             if !busy {
                 self.turn_all();
-                if self.disk.in_flight() == 0 {
+                let goes_on = self.engines.iter().any(Engine::wants_turn);
+                if self.disk.in_flight() == 0 && !goes_on {
                     break;
                 }
             }

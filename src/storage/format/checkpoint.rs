@@ -439,12 +439,12 @@ mod tests {
         let used = file_len(&file).unwrap();
         assert_eq!(used, file.len());
         for at in (0..300).filter(|at| *at < HEAD + 100) {
-            let mut bad = file.to_vec();
+            let mut bad = file.clone();
             bad[at] ^= 0x10;
             assert!(Checkpoint::decode(&bad, [1; 16]).is_err(), "byte {at}");
         }
         assert!(Checkpoint::decode(&file[..100], [1; 16]).is_err());
-        let mut newer = file.to_vec();
+        let mut newer = file.clone();
         newer[7] = b'4';
         assert_eq!(Checkpoint::decode(&newer, [1; 16]).err(), Some(Invalid::Newer('4')));
     }

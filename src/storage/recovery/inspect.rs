@@ -166,14 +166,13 @@ fn shard_overview(disk: &Disk, which: Journal, to: &mut Overview) -> Result<(), 
                 log.journaled_frames += 1;
                 log.journaled_bytes += frame.frame_len() as u64;
             }
-            (block::Kind::Append, _) => {}
             (block::Kind::LogStart, _) => log.start = log.start.max(entry.offset),
             (block::Kind::Truncate, _) if is_new => {
                 log.end = log.end.min(entry.offset);
                 log.placed_end = log.placed_end.min(entry.offset);
             }
             (block::Kind::Drop, _) if is_new => *log = empty(entry.tp, which.shard),
-            (block::Kind::Truncate | block::Kind::Drop, _) => {}
+            _ => {}
         }
     }
     to.logs.extend(logs.into_values());
