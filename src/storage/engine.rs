@@ -12,6 +12,7 @@ use super::device::io::{Completion, FilePath, Submission};
 use super::device::outgoing::{Outgoing, Purpose};
 use super::format::block::{self, Kind};
 use super::format::frame::{self, MAX_FRAME};
+use super::format::segment::Segment;
 pub use super::interface::{Append, EngineOptions, EngineStats, Event, Moments, Slot};
 use super::journal;
 pub use super::journal::writer::APART;
@@ -19,8 +20,10 @@ use super::journal::writer::{Acks, Given, JournalWriter, Waits};
 use super::log::{Log, LogConfig, LogOffsets};
 use super::logs::Logs;
 use super::placement::Placement;
+use super::placement::allocation::{Allocations, Ended, is_want_of_space};
 use super::placement::job::Effect;
 use super::placement::removal::{Moment, Removals, When};
+use super::read::cache::Chunk;
 use super::read::{ColdRead, Read, ReadError, Reads};
 use crate::types::TopicPartition;
 use bytes::Bytes;
@@ -40,6 +43,7 @@ pub struct Engine {
     placement: Placement,
     reads: Reads,
     removals: Removals,
+    allocations: Allocations,
     out: Outgoing,
     events: Vec<Event>,
     shutting_down: bool,
@@ -62,6 +66,7 @@ impl Engine {
             placement: Placement::new(&options),
             reads: Reads::new(options.cache_limit),
             removals: Removals::default(),
+            allocations: Allocations::default(),
             out: Outgoing::default(),
             events: Vec::new(),
             shutting_down: false,
@@ -119,6 +124,12 @@ impl Engine {
     /// The offsets of a log.
     pub fn offsets(&self, slot: Slot) -> LogOffsets {
         self.log(slot).offsets()
+    }
+
+    /// Bytes of space that are reserved behind what a log's segments hold.
+    pub fn reserved(&self, slot: Slot) -> u64 {
+        let spare = |s: &Segment| s.allocated.saturating_sub(s.meta.length);
+        self.log(slot).segments.iter().map(spare).sum()
     }
 
     fn log(&self, slot: Slot) -> &Log {
@@ -185,7 +196,8 @@ impl Engine {
     /// Whether a turn has something to do: a block to write, or a decision to look at after a
     /// completion or a tick.
     pub fn wants_turn(&self) -> bool {
-        !self.failed && (self.look || self.journal.wants_block() || self.placement.wants_turn())
+        !self.failed
+            && (self.look || self.journal.wants_block() || self.placement.wants_turn(&self.journal))
     }
 
     /// Writes what was staged, and goes on with placement. `snapshot` gives the state of a log's
@@ -199,6 +211,12 @@ impl Engine {
         if wrote && self.shutting_down {
             // A clean start replays nothing: what still goes to the journal must be checkpointed.
             self.placement.want_checkpoint();
+        }
+        for wanted in self.journal.take_space_wanted() {
+            let Self { allocations, placement, logs, out, .. } = self;
+            if !self.disk_full {
+                allocations.want(now_ms, wanted, logs, || placement.new_generation(), out);
+            }
         }
         // What was to be copied may be gone, and the checkpoint has waited for nothing else.
         self.placement_advances(now_ms);
@@ -221,14 +239,7 @@ impl Engine {
             match effect {
                 Effect::Chunk(slot, first, chunk) => self.reads.keep(slot, first, chunk),
                 Effect::Copy(slot, base) => self.journal.stage_copy(slot, base),
-                Effect::Released(slot) => {
-                    let log = self.log(slot);
-                    let (tp, dropped) = (log.tp, log.dropped);
-                    self.trim(now_ms, slot, tp);
-                    if dropped {
-                        self.finish_drop(now_ms, slot);
-                    }
-                }
+                Effect::Released(slot) => self.released(now_ms, slot),
                 Effect::Covered(sequence) => {
                     self.journal.reclaim(sequence);
                     self.start_removals(now_ms);
@@ -251,17 +262,26 @@ impl Engine {
     pub fn complete(&mut self, now_ms: i64, completion: Completion, out: &mut Vec<Event>) {
         self.look = true;
         let purpose = self.out.answered(completion.id);
+        let harmless = |error: &io::Error| match &purpose {
+            Purpose::Removal(..) => true,
+            Purpose::Allocation(..) => is_want_of_space(error),
+            _ => false,
+        };
         if let Err(error) = &completion.result
-            && !matches!(purpose, Purpose::Removal(..))
+            && !harmless(error)
         {
             if !self.failed {
                 self.failed = true;
                 let path = match &purpose {
+                    Purpose::RunWrite(path)
+                    | Purpose::RunSync(_, _, _, path)
+                    | Purpose::Allocation(_, path)
+                    | Purpose::Placement(_, path)
+                    | Purpose::Removal(_, path) => Some(path.clone()),
                     Purpose::BlockWrite(sequence) | Purpose::BlockSync(sequence) => {
                         self.journal.file_of(Some(*sequence))
                     }
                     Purpose::Prepare => self.journal.file_of(None),
-                    Purpose::Placement(_, path) | Purpose::Removal(_, path) => Some(path.clone()),
                 };
                 let path = path.unwrap_or_else(|| journal::DIR.into());
                 out.push(Event::Fatal { message: format!("writing {path} failed: {error}") });
@@ -282,6 +302,29 @@ impl Engine {
                 }
                 self.placement_advances(now_ms);
             }
+            Purpose::RunWrite(_) => {}
+            Purpose::RunSync(sequence, slot, first, _) => {
+                self.run_written(now_ms, slot, first);
+                for block in self.journal.run_synced(sequence) {
+                    self.acknowledge(now_ms, block.acks);
+                }
+                self.placement_advances(now_ms);
+            }
+            Purpose::Allocation(number, _) => {
+                let result = completion.result.map(drop);
+                let Self { allocations, logs, out, .. } = self;
+                match allocations.step(now_ms, number, result, logs, out) {
+                    None => {}
+                    Some(Ended::Done(slot)) => self.released(now_ms, slot),
+                    Some(Ended::Without(slot, made)) => {
+                        if let Some(segment) = made {
+                            let (id, tp) = (self.log(slot).id, self.log(slot).tp);
+                            self.removals.add(id, tp, &[*segment], When::At(now_ms));
+                        }
+                        self.released(now_ms, slot);
+                    }
+                }
+            }
             Purpose::Prepare => self.journal.prepare_step(&mut self.out),
             Purpose::Placement(chunk, _) => {
                 let Self { placement, logs, journal, out, .. } = self;
@@ -296,6 +339,32 @@ impl Engine {
             }
         }
         out.append(&mut self.events);
+    }
+
+    /// Nobody holds on to a log for a purpose any more: what waited for that goes on.
+    fn released(&mut self, now_ms: i64, slot: Slot) {
+        self.placement.released();
+        let log = self.log(slot);
+        let (tp, dropped) = (log.tp, log.dropped);
+        self.trim(now_ms, slot, tp);
+        if dropped {
+            self.finish_drop(now_ms, slot);
+        }
+    }
+
+    /// Takes in that a run stands durably in its segment: from now on it is read from there.
+    fn run_written(&mut self, now_ms: i64, slot: Slot, first: i64) {
+        self.log_mut(slot).direct.written(first);
+        while let Some(run) = self.logs.take_run(slot) {
+            let (data, at) = (run.data, run.run);
+            let held = data.len();
+            let chunk = Chunk::new(at.segment, at.position, at.next, data, held);
+            self.reads.keep(slot, at.first, chunk);
+        }
+        self.placement.released();
+        if self.log(slot).direct.is_empty() {
+            self.released(now_ms, slot);
+        }
     }
 
     fn tell_relaxed(&mut self) {
@@ -346,7 +415,7 @@ impl Engine {
                 }
                 // What is left of a segment may lie below the log start.
                 Kind::Truncate => self.trim(now_ms, slot, tp),
-                Kind::Append => {}
+                Kind::Append | Kind::Placed => {}
             }
             match waits {
                 Waits::Token(token) => {
@@ -417,6 +486,7 @@ impl Engine {
         self.shutting_down
             && self.placement.is_quiet()
             && self.removals.is_empty()
+            && self.allocations.is_empty()
             && !self.journal.has_work()
             && self.out.is_idle()
             && self.logs.pending_bytes() == 0
@@ -450,7 +520,7 @@ impl Engine {
     /// Lets go of a dropped log when its entry is durable and no job holds on to it.
     fn finish_drop(&mut self, now_ms: i64, slot: Slot) {
         let log = self.logs.log(slot);
-        if !log.drop_durable || log.busy {
+        if !log.drop_durable || log.is_held() {
             return;
         }
         let log = self.logs.remove(slot);
@@ -539,6 +609,7 @@ impl Engine {
             appended_bytes: counters.appended_bytes,
             journal_bytes: counters.journal_bytes,
             copied_bytes: counters.copied_bytes,
+            direct_bytes: counters.direct_bytes,
             segment_bytes: written.segment_bytes,
             checkpoint_bytes: written.checkpoint_bytes,
             rounds: written.checkpoints,

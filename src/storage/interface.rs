@@ -101,7 +101,9 @@ pub struct EngineStats {
     pub journal_bytes: u64,
     /// Bytes of frames copied forward in the journal.
     pub copied_bytes: u64,
-    /// Bytes written to segments and indexes.
+    /// Bytes written straight into segments, past the journal's blocks.
+    pub direct_bytes: u64,
+    /// Bytes written to segments and indexes by write-back.
     pub segment_bytes: u64,
     /// Bytes of checkpoints written.
     pub checkpoint_bytes: u64,
@@ -128,6 +130,8 @@ pub struct EngineOptions {
     pub idle_ms: i64,
     /// Logs that one step of placement takes: how long it may hold the shard.
     pub logs_a_step: usize,
+    /// What a turn has of one log goes straight into a segment from so many bytes on.
+    pub direct_bytes: usize,
     /// No block is larger, unless a single batch is; copies forward add an eighth at most.
     pub max_block: usize,
 }

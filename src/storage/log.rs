@@ -1,5 +1,6 @@
 //! One partition's log as the storage sees it: pending frames, segments, offsets.
 
+use super::direct::Direct;
 use super::format::frame::FrameHeader;
 use super::format::segment::{Cut, Segment};
 use crate::types::{TopicConfig, TopicPartition};
@@ -110,6 +111,20 @@ pub(super) struct Cutting {
     pub cut: Cut,
 }
 
+/// What a write at the end of the open segment needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Space {
+    /// Nothing: there is room at this position.
+    There {
+        /// In the segment.
+        position: u64,
+    },
+    /// More space in the open segment.
+    More,
+    /// A new segment.
+    Segment,
+}
+
 /// What a truncation took away.
 #[derive(Debug)]
 pub(super) struct Truncated {
@@ -171,7 +186,9 @@ pub struct Log {
     pub(super) cutting: Option<Box<Cutting>>,
     /// A job of placement holds on to its segments and pending frames.
     pub busy: bool,
-    /// It stands in the list of logs that have frames pending; see [`Logs`](super::logs::Logs).
+    /// Runs of frames on their way straight into the open segment.
+    pub(super) direct: Direct,
+    /// It stands in the list of logs that placement is to look at; see [`Logs`](super::logs::Logs).
     pub(super) listed: bool,
     /// Deleted; kept until the job lets go.
     pub dropped: bool,
@@ -204,6 +221,7 @@ impl Log {
             copies: 0,
             cutting: None,
             busy: false,
+            direct: Direct::default(),
             listed: false,
             dropped: false,
             drop_durable: false,
@@ -240,7 +258,10 @@ impl Log {
         if self.busy {
             return Vec::new();
         }
-        while self.pending.front().is_some_and(|p| p.last < self.durable_start) {
+        // Runs in flight go to the last segment, and may bring pending frames there.
+        let last = self.segments.len() - usize::from(!self.direct.is_empty());
+        let covered = self.direct.covered().0;
+        while covered == 0 && self.pending.front().is_some_and(|p| p.last < self.durable_start) {
             let gone = self.pending.pop_front().expect("there is a front");
             self.pending_bytes -= gone.frame.len();
             self.placed_checksum = gone.header().header_checksum();
@@ -248,7 +269,7 @@ impl Log {
         }
         // A segment reaches up to the next one's base, so that one below a gap goes too.
         let keep = self.segments.iter().position(|s| s.meta.next > self.durable_start);
-        let keep = keep.unwrap_or(self.segments.len());
+        let keep = keep.unwrap_or(self.segments.len()).min(last);
         self.segments.drain(..keep).collect()
     }
 
@@ -271,7 +292,8 @@ impl Log {
             // By size the open segment stays, as in Kafka.
             let too_much = over >= meta.length && over > 0 && !last;
             // With frames pending, the last segment is still the one that they go to.
-            if !(expired && (!last || self.pending.is_empty()) || too_much) {
+            let ends = self.pending.is_empty() && self.direct.is_empty();
+            if !(expired && (!last || ends) || too_much) {
                 break;
             }
             over = over.saturating_sub(meta.length);
@@ -314,7 +336,56 @@ impl Log {
     /// acknowledged: the acknowledgement of what was cut off could otherwise come after it, and pass
     /// for one of what was appended in its place.
     pub fn can_truncate(&self) -> bool {
-        !self.busy && !self.dropped && self.acked == self.end
+        !self.is_held() && !self.dropped && self.acked == self.end
+    }
+
+    /// Whether a job of placement, or a run in flight, holds on to its segments.
+    pub fn is_held(&self) -> bool {
+        self.busy || !self.direct.is_empty()
+    }
+
+    /// Offset after the last record that is in a segment or on its way there past the journal.
+    pub fn planned_end(&self) -> i64 {
+        self.direct.end().map_or(self.placed_end, |(next, ..)| next)
+    }
+
+    /// The first of the last segments whose index or space may not be looked after yet.
+    pub(super) fn unfinished_segments(&self) -> usize {
+        let done = |s: &Segment| s.meta.sealed && !s.is_unfinished(true);
+        self.segments.iter().rposition(done).map_or(0, |at| at + 1)
+    }
+
+    /// Whether the index or the space of a segment is to be looked after.
+    pub(super) fn has_unfinished(&self, stopping: bool) -> bool {
+        let unfinished = |s: &Segment| s.is_unfinished(stopping);
+        self.segments[self.unfinished_segments()..].iter().any(unfinished)
+    }
+
+    /// The open segment and where in it the next chunk goes.
+    pub fn open_end(&self) -> Option<(&Segment, u64)> {
+        let segment = self.segments.last().filter(|s| !s.meta.sealed)?;
+        match self.direct.end() {
+            Some((_, generation, position)) => {
+                (generation == segment.meta.generation).then_some((segment, position))
+            }
+            None => {
+                (segment.meta.next == self.placed_end).then_some((segment, segment.meta.length))
+            }
+        }
+    }
+
+    /// What it takes to write `bytes` at the end of the open segment.
+    pub(super) fn space_for(&self, bytes: u64, now_ms: i64) -> Space {
+        let Some((segment, position)) = self.open_end() else { return Space::Segment };
+        let end = position + bytes;
+        let old = now_ms - segment.meta.first_append >= self.config.roll_after_ms(self.tp);
+        if position > 0 && (old || end > self.config.segment_bytes) {
+            Space::Segment
+        } else if end > segment.allocated {
+            Space::More
+        } else {
+            Space::There { position }
+        }
     }
 
     /// Removes everything from `offset` on, a frame boundary at or above the log start. What is
@@ -372,12 +443,18 @@ impl Log {
             assert!(segment.meta.base >= at && segment.meta.next >= segment.meta.base);
             at = segment.meta.next;
         }
-        assert!(at <= self.placed_end.max(self.start) || self.busy);
+        assert!(at <= self.planned_end().max(self.start) || self.busy);
         if let Some(first) = self.pending.front() {
             assert!(self.busy || first.base >= self.placed_end, "placed twice");
         }
-        for (a, b) in self.pending.iter().zip(self.pending.iter().skip(1)) {
+        // Between those that runs in flight cover and the others stands what the runs bring.
+        let (covered, _) = self.direct.covered();
+        let behind = self.pending.iter().skip(covered);
+        for (a, b) in behind.clone().zip(behind.skip(1)) {
             assert_eq!(a.last + 1, b.base, "a gap between frames");
+        }
+        if let (Some((end, ..)), Some(first)) = (self.direct.end(), self.pending.get(covered)) {
+            assert_eq!(end, first.base, "a gap behind a run");
         }
     }
 }

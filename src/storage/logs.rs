@@ -1,5 +1,6 @@
 //! The open logs of a shard.
 
+use super::direct::DirectRun;
 use super::interface::Slot;
 use super::log::{Log, Pending};
 use crate::types::TopicPartition;
@@ -15,7 +16,8 @@ pub(super) struct Logs {
     /// Logs opened in this run.
     opened: u64,
     pending_bytes: u64,
-    /// Every log that has frames pending, and perhaps others: none is searched for among all.
+    /// Every log that has frames pending or runs since the last pass, and perhaps others: none is
+    /// searched for among all.
     pending: Vec<Slot>,
 }
 
@@ -116,8 +118,15 @@ impl Logs {
 
     /// A log whose frames may stay pending is listed again.
     pub fn keep_pending(&mut self, slot: Slot) {
+        if !self.log(slot).pending.is_empty() {
+            self.list(slot);
+        }
+    }
+
+    /// Lists a log for the next pass.
+    pub fn list(&mut self, slot: Slot) {
         let log = self.log_mut(slot);
-        if !log.pending.is_empty() && !log.listed {
+        if !log.listed {
             log.listed = true;
             self.pending.push(slot);
         }
@@ -135,6 +144,23 @@ impl Logs {
             log.listed = true;
             self.pending.push(slot);
         }
+    }
+
+    /// Takes the next run of a log that is durable in its segment, after all before it: the segment
+    /// grows by it, and frames that were pending are not any more.
+    pub fn take_run(&mut self, slot: Slot) -> Option<DirectRun> {
+        let log = self.log_mut(slot);
+        let run = log.direct.pop_written()?;
+        log.pending.drain(..run.covers);
+        log.pending_bytes -= run.covers_bytes;
+        log.placed_end = run.run.next;
+        log.placed_checksum = run.run.checksum;
+        let segment = log.segments.iter_mut().rfind(|s| s.meta.generation == run.run.generation);
+        segment.expect("segments with runs in flight stay").grow(&run.grown);
+        self.pending_bytes -= run.covers_bytes as u64;
+        // Its index is to be written now and then.
+        self.list(slot);
+        Some(run)
     }
 
     /// Bytes of frames in no segment yet, all logs together.

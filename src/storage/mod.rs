@@ -41,6 +41,7 @@
 
 pub mod buffer;
 pub mod device;
+mod direct;
 pub mod engine;
 pub mod format;
 mod interface;

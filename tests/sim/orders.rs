@@ -27,6 +27,7 @@ fn world(seed: u64, journal_bytes: u64) -> World {
         small_bytes: 1024,
         idle_ms: 60_000,
         logs_a_step: 1,
+        direct_bytes: 1 << 20,
         max_block: 16 << 10,
         cache_bytes: 0,
     };

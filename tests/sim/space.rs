@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// the engine counts.
 pub fn check(world: &World) {
     let mut bytes: BTreeMap<TopicPartition, Vec<u64>> = BTreeMap::new();
-    for (path, len) in world.disk.files() {
+    for (path, len) in world.disk.spaces() {
         let Some(rest) = path.strip_prefix(&format!("{}/", segment::DIR)) else { continue };
         let (topic, name) = rest.split_once('/').expect("a file in a topic's directory");
         let topic = TopicId::from_hex(topic).expect("a topic's directory");
@@ -26,7 +26,9 @@ pub fn check(world: &World) {
         let counted = world.engines[shard].offsets(slot).bytes;
         // Behind what it knows may stand chunks that a crashed round wrote, one at most in each.
         let on_disk: u64 = files.iter().sum();
+        let reserved = world.engines[shard].reserved(slot);
         let most = if counted == 0 { 0 } else { counted + counted / 2 + (256 << 10) };
+        let most = most + reserved;
         assert!(on_disk <= most, "{tp:?}: {on_disk} bytes on disk, the engine knows {counted}");
     }
     let lives: std::collections::BTreeSet<u64> = world

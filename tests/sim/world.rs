@@ -29,6 +29,7 @@ pub struct Sizes {
     pub small_bytes: usize,
     pub idle_ms: i64,
     pub logs_a_step: usize,
+    pub direct_bytes: usize,
     pub max_block: usize,
     pub cache_bytes: usize,
 }
@@ -40,6 +41,7 @@ impl Sizes {
             small_bytes: 512 << rng.below(7),
             idle_ms: 10 << rng.below(8),
             logs_a_step: 1 << rng.below(9),
+            direct_bytes: 512 << rng.below(8),
             max_block: (8 << 10) << rng.below(7),
             cache_bytes: [0, 16 << 10, 1 << 20, 16 << 20][rng.index(4)],
         }
@@ -116,6 +118,7 @@ impl World {
             small_bytes: self.sizes.small_bytes,
             idle_ms: self.sizes.idle_ms,
             logs_a_step: self.sizes.logs_a_step,
+            direct_bytes: self.sizes.direct_bytes,
             max_block: self.sizes.max_block,
             ..OpenOptions::usual(
                 shards,

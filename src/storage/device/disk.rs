@@ -206,9 +206,7 @@ impl RealDisk {
         } else if len > now {
             let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
             if let Ok(file) = file {
-                // SAFETY: the descriptor is open while `file` lives.
-                let done = unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, len as libc::off_t) };
-                if done != 0 {
+                if fallocate(&file, 0, 0, len).is_err() {
                     let _ = fs::remove_file(&path);
                 }
             }
@@ -247,6 +245,13 @@ impl RealDisk {
                 let file = self.open(&path)?;
                 file.write_all_at(&data, pos)?;
                 file.sync_data()?;
+            }
+            Op::Allocate { path, len } => fallocate(&self.open(&path)?, 0, 0, len)?,
+            Op::Release { path, pos, len } => {
+                match fallocate(&self.open(&path)?, PUNCH, pos, len) {
+                    Err(e) if e.raw_os_error() != Some(libc::EOPNOTSUPP) => return Err(e),
+                    _ => {}
+                }
             }
             Op::Sync { path } => self.open(&path)?.sync_data()?,
             Op::SyncDir { path } => File::open(self.full(&path))?.sync_all()?,
@@ -300,6 +305,16 @@ impl RealDisk {
     }
 }
 
+/// Takes space out of a file and leaves its length: see fallocate(2).
+pub(super) const PUNCH: i32 = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+
+fn fallocate(file: &File, mode: i32, pos: u64, len: u64) -> io::Result<()> {
+    // SAFETY: the descriptor is open while `file` lives.
+    let done =
+        unsafe { libc::fallocate(file.as_raw_fd(), mode, pos as libc::off_t, len as libc::off_t) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 fn direct(options: &mut OpenOptions) -> &OpenOptions {
     options.read(true).write(true).custom_flags(libc::O_DIRECT)
 }
@@ -350,6 +365,13 @@ mod tests {
         })
         .unwrap();
         disk.run(Op::Sync { path: path("a/x") }).unwrap();
+        disk.run(Op::Create { path: path("a/z") }).unwrap();
+        disk.run(Op::Allocate { path: path("a/z"), len: 1 << 20 }).unwrap();
+        assert_eq!(disk.len("a/z").unwrap(), Some(1 << 20));
+        disk.run(Op::Allocate { path: path("a/z"), len: 8192 }).unwrap();
+        disk.run(Op::Release { path: path("a/z"), pos: 4096, len: (1 << 20) - 4096 }).unwrap();
+        assert_eq!(disk.len("a/z").unwrap(), Some(1 << 20), "it never shrinks");
+        disk.run(Op::Unlink { path: path("a/z") }).unwrap();
         disk.run(Op::Rename { from: path("a/x"), to: path("a/b/y") }).unwrap();
         let read = disk.run(Op::Read { path: path("a/b/y"), pos: 0, len: 16384 }).unwrap();
         assert_eq!((read.len(), read[0], read[4096]), (8192, 2, 1));

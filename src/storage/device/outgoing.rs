@@ -1,6 +1,7 @@
 //! What an engine asks of the disk, and why.
 
 use super::io::{FilePath, Op, Submission};
+use crate::storage::interface::Slot;
 use std::collections::BTreeMap;
 
 /// Why an operation was submitted.
@@ -10,6 +11,12 @@ pub(in crate::storage) enum Purpose {
     BlockWrite(u64),
     /// A journal block's sync.
     BlockSync(u64),
+    /// The write of a run past the journal; its sync says that it is done.
+    RunWrite(FilePath),
+    /// The sync of a run: the block that it belongs to, its log, the offset of its first record.
+    RunSync(u64, Slot, i64, FilePath),
+    /// A step of the allocation of that number, and the file.
+    Allocation(usize, FilePath),
     /// A step of the journal file that is being prepared.
     Prepare,
     /// A step of a job of placement: the number of the chunk if it writes one, and the file.

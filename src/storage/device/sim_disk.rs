@@ -34,6 +34,8 @@ pub enum OpKind {
     Create,
     /// `Write`, and the first half of `WriteSync`.
     Write,
+    /// `Allocate` and `Release`.
+    Allocate,
     /// `Sync`, and the second half of `WriteSync`.
     Sync,
     /// `SyncDir`.
@@ -54,6 +56,7 @@ impl OpKind {
             Op::MakeDir { .. } => Self::MakeDir,
             Op::Create { .. } => Self::Create,
             Op::Write { .. } | Op::WriteSync { .. } => Self::Write,
+            Op::Allocate { .. } | Op::Release { .. } => Self::Allocate,
             Op::Sync { .. } => Self::Sync,
             Op::SyncDir { .. } => Self::SyncDir,
             Op::Rename { .. } => Self::Rename,
@@ -125,6 +128,8 @@ struct Inode {
     durable: Vec<u8>,
     /// In order of completion, with its time.
     pending: Vec<(u64, Change)>,
+    /// Bytes at its end whose space was given back.
+    released: u64,
 }
 
 #[derive(Debug)]
@@ -348,6 +353,19 @@ impl SimDisk {
         files.map(|(path, node)| (path.clone(), state.len_of(*node))).collect()
     }
 
+    /// All files with the space that they take but for what was released at their end, by path.
+    pub fn spaces(&self) -> Vec<(FilePath, u64)> {
+        let state = self.state();
+        let of = |node: &Node| match node {
+            Node::Dir => None,
+            Node::File(inode) => {
+                let inode = &state.inodes[inode];
+                Some(inode.volatile.len() as u64 - inode.released)
+            }
+        };
+        state.volatile.iter().filter_map(|(path, node)| Some((path.clone(), of(node)?))).collect()
+    }
+
     /// The bytes of a file as a read would see them.
     pub fn contents(&self, path: &str) -> Option<Vec<u8>> {
         let state = self.state();
@@ -422,6 +440,8 @@ fn paths(op: &Op) -> (&FilePath, Option<&FilePath>) {
         | Op::Create { path }
         | Op::Write { path, .. }
         | Op::WriteSync { path, .. }
+        | Op::Allocate { path, .. }
+        | Op::Release { path, .. }
         | Op::Sync { path }
         | Op::SyncDir { path }
         | Op::Unlink { path }
@@ -601,6 +621,27 @@ impl State {
                     }
                 }
             }
+            Op::Allocate { len, .. } => {
+                let inode = flight.inode.and_then(|inode| self.inodes.get_mut(&inode));
+                let inode = inode.ok_or_else(|| errno(libc::ENOENT))?;
+                let growth = len.saturating_sub(inode.volatile.len() as u64);
+                if self.used + growth > self.capacity {
+                    return Err(errno(libc::ENOSPC));
+                }
+                self.used += growth;
+                inode.released = 0;
+                let change = Change::Grow(*len);
+                change.apply(&mut inode.volatile);
+                inode.pending.push((now, change));
+            }
+            // What the range holds is nobody's; its space is not counted back.
+            Op::Release { pos, len, .. } => {
+                let inode = flight.inode.and_then(|inode| self.inodes.get_mut(&inode));
+                let inode = inode.ok_or_else(|| errno(libc::ENOENT))?;
+                if pos + len >= inode.volatile.len() as u64 {
+                    inode.released = inode.volatile.len() as u64 - pos;
+                }
+            }
             Op::Rename { from, to } => self.rename(from, to, now)?,
             Op::Unlink { path } => match self.volatile.get(path) {
                 Some(Node::Dir) => return Err(errno(libc::EISDIR)),
@@ -708,6 +749,8 @@ impl State {
             return Err(errno(libc::ENOSPC));
         }
         self.used += growth;
+        let held = inode.volatile.len() as u64 - inode.released;
+        inode.released -= (pos + data.len() as u64).saturating_sub(held).min(inode.released);
         change.apply(&mut inode.volatile);
         inode.pending.push((self.clock, change));
         Ok(Bytes::new())
@@ -721,7 +764,7 @@ impl State {
         let asked = |change: &Change| match (flight.only, change) {
             (None, _) => true,
             (Some((at, len)), Change::Write { pos, data }) => (*pos, data.len()) == (at, len),
-            (Some(_), Change::Empty) => false,
+            (Some(_), Change::Empty | Change::Grow(_)) => false,
         };
         for (_, change) in inode.pending.extract_if(..covered, |(_, change)| asked(change)) {
             if fails {

@@ -14,6 +14,7 @@
 //! Operations on the same file run in any order: the engine submits what depends on a completion
 //! only after it.
 
+use super::disk::PUNCH;
 use super::io::{Completion, FilePath, Op, Submission};
 use crate::storage::buffer::{ALIGN, AlignedBuf, Budget};
 use bytes::Bytes;
@@ -65,6 +66,7 @@ enum Work {
         sync_id: u64,
     },
     Plain,
+    Release,
     RemoveDir,
     Unlink,
     Rename {
@@ -260,6 +262,8 @@ impl Ring {
         match op {
             Op::Write { ref path, .. }
             | Op::WriteSync { ref path, .. }
+            | Op::Allocate { ref path, .. }
+            | Op::Release { ref path, .. }
             | Op::Sync { ref path }
             | Op::SyncDir { ref path }
             | Op::Read { ref path, .. } => match self.files.get(path) {
@@ -389,6 +393,14 @@ impl Ring {
                 let sync = opcode::Fsync::new(fd).flags(types::FsyncFlags::DATASYNC).build();
                 let key = self.table.insert(in_flight(work, 2)) as u64;
                 self.push_entries(&[write.user_data(key), sync.user_data(key | SYNC_HALF)]);
+            }
+            Op::Allocate { len, .. } => {
+                let entry = opcode::Fallocate::new(fd, len).build();
+                self.push(in_flight(Work::Plain, 1), &entry);
+            }
+            Op::Release { pos, len, .. } => {
+                let entry = opcode::Fallocate::new(fd, len).offset(pos).mode(PUNCH).build();
+                self.push(in_flight(Work::Release, 1), &entry);
             }
             Op::Sync { .. } => {
                 let entry = opcode::Fsync::new(fd).flags(types::FsyncFlags::DATASYNC).build();
@@ -520,6 +532,7 @@ impl Ring {
                 return;
             }
             Work::Plain => outcome.map(|_| Bytes::new()),
+            Work::Release => forgive(outcome, &[libc::EOPNOTSUPP]),
             Work::Unlink => forgive(outcome, &[libc::ENOENT]),
             Work::RemoveDir => forgive(outcome, &[libc::ENOENT, libc::ENOTEMPTY, libc::EEXIST]),
             Work::Rename { from, to } => {
@@ -645,6 +658,17 @@ mod tests {
         let block =
             |fill: u8, n: usize| AlignedBuf::copy_of(&vec![fill; n * 4096], &budget).freeze();
         // More files than descriptors, so that the cache turns over.
+        let done = run(&mut ring, vec![Op::Create { path: path(30) }]);
+        assert!(done[0].1.is_ok());
+        let ops = [
+            Op::Allocate { path: path(30), len: 1 << 20 },
+            Op::Release { path: path(30), pos: 8192, len: 4096 },
+            Op::Unlink { path: path(30) },
+        ];
+        for op in ops {
+            let done = run(&mut ring, vec![op]);
+            assert!(done[0].1.is_ok(), "{done:?}");
+        }
         let created = run(&mut ring, (0..20).map(|i| Op::Create { path: path(i) }).collect());
         assert!(created.iter().all(|(_, r)| r.is_ok()));
         let writes = (0..20)

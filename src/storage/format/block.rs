@@ -55,7 +55,7 @@ pub struct EntryHeader {
 pub const ENTRY: usize = size_of::<EntryHeader>();
 const _: () = assert!(ENTRY == 24);
 
-/// Body of `Truncate`, `LogStart` and `Drop`.
+/// Body of `Placed`, `Truncate`, `LogStart` and `Drop`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct ControlBody {
@@ -64,6 +64,23 @@ pub struct ControlBody {
     reserved: U32,
     offset: I64,
 }
+
+/// What follows the [`ControlBody`] of a `Placed`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct PlacedBody {
+    next: I64,
+    segment: I64,
+    generation: U64,
+    position: U64,
+    length: U64,
+    checksum: U32,
+    reserved: U32,
+}
+
+/// Bytes of the body of a `Placed`.
+pub const PLACED: usize = CONTROL + size_of::<PlacedBody>();
+const _: () = assert!(PLACED == 80);
 
 /// What follows the [`ControlBody`] of a `Truncate`; the state of the partition's core comes behind
 /// it.
@@ -108,6 +125,8 @@ pub enum BlockError {
 pub enum Kind {
     /// A frame.
     Append,
+    /// Frames that stand in a segment.
+    Placed,
     /// Everything from this offset on is gone.
     Truncate,
     /// Everything below this offset is gone.
@@ -120,6 +139,7 @@ impl Kind {
     fn code(self) -> u8 {
         match self {
             Self::Append => 1,
+            Self::Placed => 2,
             Self::Truncate => 3,
             Self::LogStart => 4,
             Self::Drop => 6,
@@ -127,7 +147,7 @@ impl Kind {
     }
 
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Append, Self::Truncate, Self::LogStart, Self::Drop]
+        [Self::Append, Self::Placed, Self::Truncate, Self::LogStart, Self::Drop]
             .into_iter()
             .find(|k| k.code() == code)
     }
@@ -153,6 +173,55 @@ pub struct Place {
     pub durable_through: u64,
     /// Checksum of the block before.
     pub previous_checksum: u32,
+}
+
+/// A run of frames that stands in a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Offset of its first record.
+    pub first: i64,
+    /// Offset after its last record.
+    pub next: i64,
+    /// Base offset of the segment.
+    pub segment: i64,
+    /// Generation of the segment.
+    pub generation: u64,
+    /// Where it begins in the segment, a multiple of [`ALIGN`].
+    pub position: u64,
+    /// Bytes of its frames.
+    pub length: usize,
+    /// Header checksum of its last frame. That names the one before, so it tells these frames from
+    /// all others that may have stood there.
+    pub checksum: u32,
+}
+
+/// The body of a `Placed`.
+pub fn placed_body(tp: TopicPartition, run: &Run) -> Vec<u8> {
+    let fields = PlacedBody {
+        next: run.next.into(),
+        segment: run.segment.into(),
+        generation: run.generation.into(),
+        position: run.position.into(),
+        length: (run.length as u64).into(),
+        checksum: run.checksum.into(),
+        reserved: 0.into(),
+    };
+    [control_body(tp, run.first).as_bytes(), fields.as_bytes()].concat()
+}
+
+/// Reads [`placed_body`] back.
+pub fn placed(body: &[u8]) -> Option<Run> {
+    let (control, rest) = ControlBody::read_from_prefix(body).ok()?;
+    let fields = PlacedBody::read_from_bytes(rest).ok()?;
+    Some(Run {
+        first: control.offset.get(),
+        next: fields.next.get(),
+        segment: fields.segment.get(),
+        generation: fields.generation.get(),
+        position: fields.position.get(),
+        length: usize::try_from(fields.length.get()).ok()?,
+        checksum: fields.checksum.get(),
+    })
 }
 
 /// The body of a `Truncate`: how it shortens the segment that it falls into, and the state of the
@@ -345,7 +414,7 @@ pub struct Entry {
     pub copied: bool,
     /// Of which log.
     pub tp: TopicPartition,
-    /// Of `Truncate` and `LogStart`; base offset of `Append`.
+    /// Of `Truncate` and `LogStart`; offset of the first record of `Append` and `Placed`.
     pub offset: i64,
     /// Where the body starts in the block.
     pub at: usize,
@@ -384,7 +453,8 @@ pub fn read(block: &[u8], journal: Journal) -> Result<(BlockHeader, Vec<Entry>),
             }
             (frame.tp(), frame.base_offset(), Some(frame))
         } else {
-            if crc32c::crc32c(body) != line.body_checksum.get() {
+            let whole = kind != Kind::Placed || placed(body).is_some();
+            if crc32c::crc32c(body) != line.body_checksum.get() || !whole {
                 return Err(Broken);
             }
             let (body, _) = ControlBody::read_from_prefix(body).map_err(|_| Broken)?;

@@ -7,6 +7,44 @@ use bytes::Bytes;
 use std::sync::Arc;
 use zerocopy::IntoBytes;
 
+/// Makes one frame in a buffer: room for its header, batches, then the header.
+pub(in crate::storage) struct FrameWriter<'a> {
+    out: &'a mut Filling,
+    at: usize,
+}
+
+impl<'a> FrameWriter<'a> {
+    /// Begins a frame behind what is in `out`.
+    #[inline]
+    pub fn new(out: &'a mut Filling) -> Self {
+        let at = out.len();
+        out.push_zeros(frame::HEADER);
+        Self { out, at }
+    }
+
+    /// Where it starts in the buffer.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Adds a batch, and gives the copy to be changed in place.
+    #[inline]
+    pub fn batch(&mut self, batch: &[u8]) -> &mut [u8] {
+        let at = self.out.len();
+        self.out.push(batch);
+        &mut self.out.filled()[at..]
+    }
+
+    /// Ends the frame.
+    #[inline]
+    pub fn end(self, fields: &FrameFields) -> FrameHeader {
+        let filled = self.out.filled();
+        let header = FrameHeader::seal(fields, &filled[self.at + frame::HEADER..]);
+        filled[self.at..self.at + frame::HEADER].copy_from_slice(header.as_bytes());
+        header
+    }
+}
+
 /// A block that is being laid out, entry by entry.
 pub(in crate::storage) struct BlockWriter {
     out: Filling,
@@ -30,27 +68,14 @@ impl BlockWriter {
         at
     }
 
-    /// Begins a frame; where it starts in the block. Its batches follow.
-    pub fn begin_frame(&mut self) -> usize {
-        let at = self.out.len();
-        self.out.push_zeros(frame::HEADER);
-        at
+    /// Where the next frame is to be made, by a [`FrameWriter`].
+    pub fn bodies(&mut self) -> &mut Filling {
+        &mut self.out
     }
 
-    /// Adds a batch to the frame that was begun, and gives the copy to be changed in place.
-    pub fn batch(&mut self, batch: &[u8]) -> &mut [u8] {
-        let at = self.out.len();
-        self.out.push(batch);
-        &mut self.out.filled()[at..]
-    }
-
-    /// Ends the frame that begins at `at`.
-    pub fn end_frame(&mut self, lsn: u64, at: usize, fields: &FrameFields) -> FrameHeader {
-        let filled = self.out.filled();
-        let header = FrameHeader::seal(fields, &filled[at + frame::HEADER..]);
-        filled[at..at + frame::HEADER].copy_from_slice(header.as_bytes());
-        self.table.extend_from_slice(block::append_entry(lsn, &header, 0).as_bytes());
-        header
+    /// Adds the line of a frame that was made there.
+    pub fn frame_made(&mut self, lsn: u64, header: &FrameHeader) {
+        self.table.extend_from_slice(block::append_entry(lsn, header, 0).as_bytes());
     }
 
     /// Adds a control entry.

@@ -93,12 +93,16 @@ impl Index {
         }
     }
 
+    /// Whether [`Index::take_block`] has one.
+    pub fn has_block(&self, all: bool) -> bool {
+        // The last entry still gathers timestamps of chunks that are too near to it.
+        self.entries.len() > ENTRIES_PER_BLOCK || (all && !self.entries.is_empty())
+    }
+
     /// Takes a whole block's worth of entries from the front, encoded for the file. `None` while
     /// there are not enough; `all` takes what there is.
     pub fn take_block(&mut self, all: bool) -> Option<(Vec<Entry>, Vec<u8>)> {
-        // The last entry still gathers timestamps of chunks that are too near to it.
-        let enough = self.entries.len() > ENTRIES_PER_BLOCK || (all && !self.entries.is_empty());
-        if !enough {
+        if !self.has_block(all) {
             return None;
         }
         let n = self.entries.len().min(ENTRIES_PER_BLOCK);

@@ -5,7 +5,7 @@
 #[path = "generated/frame.rs"]
 mod generated;
 
-use super::block::{self, BlockHeader, ControlBody, EntryHeader, Journal, Kind, Place};
+use super::block::{self, BlockHeader, ControlBody, EntryHeader, Journal, Kind, Place, Run};
 use super::frame::{FrameFields, FrameHeader};
 use super::segment::Cut;
 use crate::types::{TopicId, TopicPartition};
@@ -80,6 +80,25 @@ fn block_and_entry_headers_are_the_schemas() {
     assert_eq!((seen.segment(), seen.length(), seen.checksum()), (0x11, 0x2000, 0x66));
     assert_eq!((seen.max_timestamp(), seen.max_timestamp_base()), (0x33, 0x44));
     assert_eq!(seen.last_append(), 0x55);
+    let run = Run {
+        first: 99,
+        next: 0x111,
+        segment: 0x22,
+        generation: 0x33_0000_0001,
+        position: 0x4000,
+        length: 0x5555,
+        checksum: 0x66,
+    };
+    let body = block::placed_body(TP, &run);
+    assert_eq!(block::placed(&body), Some(run));
+    assert_eq!(block::placed(&body[..79]), None);
+    let (control, rest) = body.split_at(32);
+    assert_eq!(fb::ControlBody(control.try_into().expect("32 bytes")).offset(), 99);
+    let seen = fb::PlacedBody(rest.try_into().expect("48 bytes"));
+    assert_eq!((seen.next(), seen.segment(), seen.checksum()), (0x111, 0x22, 0x66));
+    assert_eq!((seen.generation(), seen.position()), (0x33_0000_0001, 0x4000));
+    assert_eq!(seen.length(), 0x5555);
+
     let body = block::truncate_body(TP, 99, None, b"");
     assert_eq!(block::truncation(&body), (None, 0));
 

@@ -8,7 +8,7 @@
 use super::frame::{FrameHeader, HEADER};
 use super::index::{self, Index};
 use crate::storage::buffer::{ALIGN, align_up};
-use crate::storage::device::io::FilePath;
+use crate::storage::device::io::{FilePath, Op};
 use crate::types::TopicPartition;
 use bytes::Bytes;
 
@@ -68,6 +68,8 @@ pub struct Segment {
     pub loaded: Option<Box<Index>>,
     /// Index entries that no block in the file holds yet.
     pub tail: Index,
+    /// Bytes of the file whose space is known to be reserved, in this life.
+    pub allocated: u64,
 }
 
 impl Segment {
@@ -85,7 +87,7 @@ impl Segment {
             sealed: false,
             index_blocks: 0,
         };
-        Self { meta, loaded: None, tail: Index::new(interval) }
+        Self { meta, loaded: None, tail: Index::new(interval), allocated: 0 }
     }
 
     /// Bytes of the index file to load before `at` can be found, if that is needed.
@@ -166,6 +168,18 @@ impl Segment {
         Some((*entries().nth(at)?, before.map_or(-1, |e| e.max_timestamp)))
     }
 
+    /// Whether [`Segment::index_block`] has one, or space can be given back.
+    pub fn is_unfinished(&self, stopping: bool) -> bool {
+        let ends = self.meta.sealed || stopping;
+        self.tail.has_block(self.meta.sealed) || (ends && self.allocated > self.meta.length)
+    }
+
+    /// The operation that gives back the space that it will not use, if it has some.
+    pub fn release(&mut self, tp: TopicPartition) -> Option<Op> {
+        let (pos, end) = (self.meta.length, std::mem::take(&mut self.allocated));
+        (end > pos).then(|| Op::Release { path: self.path(tp), pos, len: end - pos })
+    }
+
     /// A block for its index file and where it goes, when enough entries are there; `all` takes
     /// what there is.
     pub fn index_block(&mut self, all: bool) -> Option<(u64, Vec<u8>)> {
@@ -208,6 +222,31 @@ pub struct Grown {
     pub max_timestamp_base: i64,
     /// The leader's clock at the append of the last one, ms.
     pub last_append: i64,
+}
+
+impl Grown {
+    /// A chunk of these frames, of which there is one at least; `bytes` with its padding.
+    pub fn of<'a>(frames: impl Iterator<Item = &'a FrameHeader>, bytes: u64) -> Self {
+        let none = Self {
+            base: i64::MAX,
+            next: 0,
+            bytes,
+            max_timestamp: i64::MIN,
+            max_timestamp_base: 0,
+            last_append: 0,
+        };
+        frames.fold(none, |mut grown, header| {
+            grown.base = grown.base.min(header.base_offset());
+            // The first one of equals, as Kafka has it.
+            if header.max_timestamp() > grown.max_timestamp {
+                grown.max_timestamp = header.max_timestamp();
+                grown.max_timestamp_base = header.base_offset();
+            }
+            grown.next = header.last_offset() + 1;
+            grown.last_append = header.append_time();
+            grown
+        })
+    }
 }
 
 /// The file of a segment.

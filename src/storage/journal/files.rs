@@ -57,6 +57,8 @@ pub struct InFlight<T> {
     pub written: bool,
     /// Its sync completed.
     pub synced: bool,
+    /// Runs past the journal that it names and that are not durable yet.
+    pub runs: usize,
     /// What is acknowledged with it.
     pub acks: T,
 }
@@ -135,7 +137,7 @@ impl<T> JournalFiles<T> {
     }
 
     /// The sequence of the block that was just given its room, of `len` bytes.
-    pub fn push(&mut self, len: u64, acks: T) -> u64 {
+    pub fn push(&mut self, len: u64, runs: usize, acks: T) -> u64 {
         let file = &mut self.files[self.active.expect("a block has its room first")];
         let sequence = self.next_sequence;
         file.blocks = Some((file.blocks.map_or(sequence, |b| b.0), sequence));
@@ -143,7 +145,7 @@ impl<T> JournalFiles<T> {
         self.used += len;
         debug_assert!(self.position <= file.size);
         self.next_sequence += 1;
-        self.in_flight.push_back(InFlight { sequence, written: false, synced: false, acks });
+        self.in_flight.push_back(InFlight { sequence, written: false, synced: false, runs, acks });
         sequence
     }
 
@@ -159,8 +161,20 @@ impl<T> JournalFiles<T> {
         for block in self.in_flight.iter_mut().filter(|b| b.sequence == sequence) {
             block.synced = true;
         }
+        self.take_durable()
+    }
+
+    /// Takes in that a run that a block names is durable; returns as [`JournalFiles::synced`] does.
+    pub fn run_synced(&mut self, sequence: u64) -> Vec<InFlight<T>> {
+        for block in self.in_flight.iter_mut().filter(|b| b.sequence == sequence) {
+            block.runs -= 1;
+        }
+        self.take_durable()
+    }
+
+    fn take_durable(&mut self) -> Vec<InFlight<T>> {
         let mut durable = Vec::new();
-        while self.in_flight.front().is_some_and(|b| b.synced) {
+        while self.in_flight.front().is_some_and(|b| b.synced && b.runs == 0) {
             let block = self.in_flight.pop_front().expect("there is a front");
             debug_assert_eq!(block.sequence, self.durable_through + 1);
             self.durable_through = block.sequence;
@@ -171,7 +185,7 @@ impl<T> JournalFiles<T> {
 
     /// Blocks that are written, and all before them too, in order.
     pub fn written_prefix(&mut self) -> impl Iterator<Item = &mut InFlight<T>> {
-        self.in_flight.iter_mut().take_while(|b| b.written)
+        self.in_flight.iter_mut().take_while(|b| b.written && b.runs == 0)
     }
 
     /// Blocks in flight.
@@ -313,7 +327,7 @@ mod tests {
         let mut ring = ring();
         for _ in 0..2 {
             ring.room(4096).unwrap();
-            ring.push(4096, ());
+            ring.push(4096, 0, ());
         }
         assert!(ring.synced(2).is_empty());
         let durable: Vec<_> = ring.synced(1).iter().map(|b| b.sequence).collect();
@@ -325,7 +339,7 @@ mod tests {
         let mut ring = ring();
         for sequence in 1..=4 {
             ring.room(4096).unwrap();
-            assert_eq!(ring.push(4096, ()), sequence);
+            assert_eq!(ring.push(4096, 0, ()), sequence);
             ring.synced(sequence);
         }
         assert!(ring.room(4096).is_none());
@@ -334,7 +348,7 @@ mod tests {
         assert!(ring.prepare(Some(4096)).is_none(), "one at a time");
         ring.prepared(path.clone());
         assert_eq!(ring.room(4096).unwrap().path, path);
-        ring.push(4096, ());
+        ring.push(4096, 0, ());
         ring.synced(5);
         assert_eq!((ring.reclaimable(), ring.replay_from_after(0)), (Some(4), 1));
         ring.reclaim(3);

@@ -1,6 +1,6 @@
 //! What goes into the next journal block, before anything is copied.
 
-use crate::storage::format::block::block_len;
+use crate::storage::format::block::{PLACED, block_len};
 use crate::storage::format::frame::{HEADER, MAX_FRAME};
 use crate::storage::interface::{Append, Slot};
 use bytes::Bytes;
@@ -11,8 +11,11 @@ pub struct PlanEntry {
     /// Index of its first staged item.
     pub first: usize,
     last: usize,
-    frame_len: usize,
+    /// Bytes of its frame or body.
+    pub frame_len: usize,
     leader_epoch: i32,
+    /// The log whose frame it is; none of a control entry.
+    pub slot: Option<Slot>,
 }
 
 /// Staged items by entry: the batches of one log that arrived in this turn share a frame.
@@ -23,6 +26,9 @@ pub struct BlockPlan {
     next: Vec<u32>,
     slots: Vec<Slot>,
     copies: usize,
+    /// Entries whose frames go past the block, and those that say where.
+    outside: usize,
+    runs: usize,
     bodies: usize,
 }
 
@@ -34,7 +40,19 @@ impl BlockPlan {
 
     /// Entries of the block.
     pub fn entries(&self) -> usize {
-        self.entries.len() + self.copies
+        self.entries.len() - self.outside + self.runs + self.copies
+    }
+
+    /// Bytes of the bodies.
+    pub fn bodies(&self) -> usize {
+        self.bodies
+    }
+
+    /// Frames of so many entries and bytes go past the block, which gets `runs` entries in their place.
+    pub fn take_out(&mut self, entries: usize, bytes: usize, runs: usize) {
+        self.outside += entries;
+        self.runs += runs;
+        self.bodies = self.bodies - bytes + runs * PLACED;
     }
 
     /// Bytes of the block.
@@ -45,6 +63,11 @@ impl BlockPlan {
     /// The entries but for the copies, in order.
     pub fn iter(&self) -> impl Iterator<Item = &PlanEntry> {
         self.entries.iter()
+    }
+
+    /// The entry of that index, among those but for the copies.
+    pub fn entry(&self, index: usize) -> &PlanEntry {
+        &self.entries[index]
     }
 
     /// Logs that have an open frame in this plan.
@@ -106,7 +129,10 @@ impl BlockPlan {
         }
         let leader_epoch = append.leader_epoch;
         let frame_len = HEADER + len;
-        self.push(PlanEntry { first: item, last: item, frame_len, leader_epoch }, frame_len);
+        self.push(
+            PlanEntry { first: item, last: item, frame_len, leader_epoch, slot: Some(slot) },
+            frame_len,
+        );
         *open_frame = self.entries.len() as u32;
         self.slots.push(slot);
         true
@@ -125,7 +151,9 @@ impl BlockPlan {
         if !self.fits(1, body, max_block) {
             return false;
         }
-        self.push(PlanEntry { first: item, last: item, frame_len: body, leader_epoch: 0 }, body);
+        let entry =
+            PlanEntry { first: item, last: item, frame_len: body, leader_epoch: 0, slot: None };
+        self.push(entry, body);
         true
     }
 }

@@ -1,17 +1,19 @@
 //! What a shard's journal is written with: items staged in their order, and the blocks that they
 //! become. It knows the logs, whose frames it makes, and nothing of segments, rounds or readers.
 
-use super::plan::BlockPlan;
+use super::plan::{BlockPlan, PlanEntry};
+use super::runs::{self, PlannedRun, PlannedRuns};
 use super::{BlockSpace, InFlight, JournalFiles};
-use crate::storage::buffer::{AlignedBuf, Budget};
+use crate::storage::buffer::{AlignedBuf, Budget, Filling};
 use crate::storage::device::io::{FilePath, Op, Submission};
 use crate::storage::device::outgoing::{Outgoing, Purpose};
-use crate::storage::format::block::{self, Journal, Kind, Place};
-use crate::storage::format::block_writer::BlockWriter;
+use crate::storage::format::block::{self, Journal, Kind, Place, Run};
+use crate::storage::format::block_writer::{BlockWriter, FrameWriter};
 use crate::storage::format::frame::{FrameFields, FrameHeader};
+use crate::storage::format::segment::{Grown, padded};
 use crate::storage::interface::{Append, EngineOptions, Moments, Slot};
 use crate::storage::journal;
-use crate::storage::log::Pending;
+use crate::storage::log::{Log, Pending};
 use crate::storage::logs::Logs;
 use crate::types::TopicPartition;
 use bytes::Bytes;
@@ -29,6 +31,17 @@ const COPIES_SHARE: usize = 8;
 enum Staged {
     Append { slot: Slot, append: Append },
     Control { slot: Slot, tp: TopicPartition, kind: Kind, offset: i64, body: Vec<u8>, waits: Waits },
+}
+
+/// Staged items with their tickets.
+type Items = Vec<(u64, Staged)>;
+
+/// A run that is to be written.
+struct MadeRun {
+    slot: Slot,
+    path: FilePath,
+    run: Run,
+    data: Bytes,
 }
 
 /// Who waits for a control entry.
@@ -65,6 +78,7 @@ pub(in crate::storage) struct Counters {
     pub appended_bytes: u64,
     pub journal_bytes: u64,
     pub copied_bytes: u64,
+    pub direct_bytes: u64,
 }
 
 /// A file for the ring: written with zeros and synced, with its directory, before it joins.
@@ -89,8 +103,11 @@ pub(in crate::storage) struct JournalWriter {
     journal: Journal,
     budget: Arc<Budget>,
     max_block: usize,
+    direct_bytes: usize,
     staged: VecDeque<(u64, Staged)>,
     staged_bytes: usize,
+    /// Logs that want space in their open segment, or a new one, and bytes.
+    want_space: Vec<(Slot, u64)>,
     /// Frames to copy forward: log and base offset.
     copies: VecDeque<(Slot, i64)>,
     /// The last block that holds copies.
@@ -128,6 +145,8 @@ impl JournalWriter {
             journal: options.journal,
             budget: options.budget.clone(),
             max_block: options.max_block,
+            direct_bytes: options.direct_bytes,
+            want_space: Vec::new(),
             staged: VecDeque::new(),
             staged_bytes: 0,
             copies: VecDeque::new(),
@@ -269,6 +288,7 @@ impl JournalWriter {
             }
         }
         let copies = self.plan_copies(logs, &mut plan);
+        let runs = runs::choose(&mut plan, logs, self.direct_bytes, now_ms);
         if plan.entries() == 0 {
             // All that was to be copied is gone.
             self.copies.drain(..copies);
@@ -280,14 +300,21 @@ impl JournalWriter {
             return false;
         };
         self.need_room = None;
-        let items: Vec<_> = self.staged.drain(..plan.items()).collect();
+        let items: Items = self.staged.drain(..plan.items()).collect();
         let copies: Vec<_> = self.copies.drain(..copies).collect();
         if !copies.is_empty() {
             self.copied_in = self.files.next_sequence();
         }
-        let (bytes, acks) = self.fill_block(now_ms, logs, &plan, items, copies, len);
+        let (bytes, acks, made) = self.fill_block(now_ms, logs, &plan, &runs, &items, copies, len);
         self.unmarked = true;
-        self.submit_block(room, bytes, acks, out);
+        self.want_space.extend(runs.want_space);
+        let sequence = self.submit_block(room, bytes, made.len(), acks, out);
+        for MadeRun { slot, path, run, data } in made {
+            let id = out.id(Purpose::RunWrite(path.clone()));
+            let sync_id = out.id(Purpose::RunSync(sequence, slot, run.first, path.clone()));
+            let op = Op::WriteSync { path, pos: run.position, data, sync_id, apart: false };
+            out.push(Submission { id, op });
+        }
         true
     }
 
@@ -310,18 +337,26 @@ impl JournalWriter {
         taken
     }
 
-    fn submit_block(&mut self, room: BlockSpace, bytes: Bytes, acks: Acks, out: &mut Outgoing) {
+    fn submit_block(
+        &mut self,
+        room: BlockSpace,
+        bytes: Bytes,
+        runs: usize,
+        acks: Acks,
+        out: &mut Outgoing,
+    ) -> u64 {
         let len = bytes.len() as u64;
         self.counters.blocks += 1;
         self.counters.journal_bytes += len;
         let relaxed = acks.ends.iter().any(|(_, _, relaxed)| *relaxed);
-        let sequence = self.files.push(len, acks);
+        let sequence = self.files.push(len, runs, acks);
         let id = out.id(Purpose::BlockWrite(sequence));
         let sync_id = out.id(Purpose::BlockSync(sequence));
         let apart = relaxed || sequence.is_multiple_of(APART);
         let (path, pos) = (room.path, room.position);
         let op = Op::WriteSync { path, pos, data: bytes, sync_id, apart };
         out.push(Submission { id, op });
+        sequence
     }
 
     /// Closes the journal of a shard that has gone idle with a block that holds nothing, and says
@@ -334,7 +369,7 @@ impl JournalWriter {
         let bytes = self.seal_block(BlockWriter::new(0, len, &self.budget));
         let acks = Acks { ticket: self.last_planned, moments: self.moments(), ..Acks::default() };
         self.unmarked = false;
-        self.submit_block(room, bytes, acks, out);
+        self.submit_block(room, bytes, 0, acks, out);
     }
 
     fn moments(&self) -> Moments {
@@ -352,70 +387,64 @@ impl JournalWriter {
         bytes
     }
 
-    /// Lays out the block, and makes its frames pending.
+    /// Lays out the block, makes its frames pending, and its runs.
     fn fill_block(
         &mut self,
         now_ms: i64,
         logs: &mut Logs,
         plan: &BlockPlan,
-        items: Vec<(u64, Staged)>,
+        runs: &PlannedRuns,
+        items: &Items,
         copies: Vec<(Slot, i64)>,
         len: usize,
-    ) -> (Bytes, Acks) {
+    ) -> (Bytes, Acks, Vec<MadeRun>) {
         // A block of copies alone says nothing new of what was staged.
         let ticket = items.last().map_or(self.last_planned, |i| i.0);
         self.last_planned = ticket;
         let mut acks = Acks { ticket, moments: self.moments(), ..Acks::default() };
         let mut out = BlockWriter::new(plan.entries(), len, &self.budget);
         let mut frames: Vec<(Slot, usize, FrameHeader, bool)> = Vec::new();
+        let mut made: Vec<MadeRun> = Vec::new();
         let sequence = self.files.next_sequence();
         for entry in plan.iter() {
             let lsn = items[entry.first].0;
             match &items[entry.first].1 {
-                Staged::Append { slot, append } => {
-                    let slot = *slot;
-                    let at = out.begin_frame();
-                    let mut fields = FrameFields {
-                        tp: logs.log(slot).tp,
-                        leader_epoch: append.leader_epoch,
-                        base_offset: append.base_offset,
-                        last_offset: append.last_offset,
-                        max_timestamp: i64::MIN,
-                        append_time: now_ms,
-                        batch_count: 0,
-                        previous_checksum: logs.log(slot).last_checksum,
-                    };
-                    for item in plan.batches(entry) {
-                        let Staged::Append { append, .. } = &items[item].1 else {
-                            unreachable!("a frame gathers appends");
-                        };
-                        let batch = out.batch(&append.batch);
-                        crate::wire::records::set_offset_and_epoch(
-                            batch,
-                            append.base_offset,
-                            append.leader_epoch,
+                Staged::Append { slot, .. } => match runs.runs.get(slot) {
+                    None => {
+                        let log = logs.log_mut(*slot);
+                        let (at, header) = self.make_frame(
+                            now_ms,
+                            log,
+                            plan,
+                            entry,
+                            items,
+                            out.bodies(),
+                            &mut acks,
                         );
-                        if let Some(now) = append.log_append_time {
-                            crate::wire::records::set_log_append_time(batch, now);
-                        }
-                        fields.last_offset = append.last_offset;
-                        fields.max_timestamp = fields.max_timestamp.max(append.max_timestamp);
-                        fields.batch_count += 1;
-                        self.staged_bytes -= append.batch.len();
-                        self.counters.appended_bytes += append.batch.len() as u64;
+                        out.frame_made(lsn, &header);
+                        frames.push((*slot, at, header, false));
                     }
-                    let header = out.end_frame(lsn, at, &fields);
-                    let log = logs.log_mut(slot);
-                    log.last_checksum = header.header_checksum();
-                    let relaxed = log.config.relaxed();
-                    acks.ends.push((slot, fields.last_offset + 1, relaxed));
-                    for item in plan.batches(entry) {
-                        if let Staged::Append { append, .. } = &items[item].1 {
-                            acks.given.push(Given::Append { token: append.token, relaxed });
+                    // All of a log's runs are made at its first entry.
+                    Some(_) if made.iter().any(|run| run.slot == *slot) => {}
+                    Some(planned) => {
+                        let log = logs.log_mut(*slot);
+                        let mut covered = log.direct.covered().0;
+                        for planned in planned {
+                            let run = self.make_run(
+                                now_ms,
+                                (*slot, log),
+                                covered,
+                                plan,
+                                planned,
+                                items,
+                                &mut acks,
+                            );
+                            covered += planned.pending;
+                            out.control(lsn, Kind::Placed, &block::placed_body(log.tp, &run.run));
+                            made.push(run);
                         }
                     }
-                    frames.push((slot, at, header, false));
-                }
+                },
                 Staged::Control { slot, tp, kind, offset, body, waits } => {
                     out.control(lsn, *kind, body);
                     let (slot, tp, kind, offset, waits) = (*slot, *tp, *kind, *offset, *waits);
@@ -441,11 +470,103 @@ impl JournalWriter {
                 let i = log.pending.binary_search_by_key(&base, |p| p.base);
                 log.pending[i.expect("planned in this turn")] = pending;
             } else {
-                logs.log_mut(slot).last_append = now_ms;
                 logs.push_pending(slot, pending);
             }
         }
-        (bytes, acks)
+        (bytes, acks, made)
+    }
+
+    /// Makes the frame of an entry behind what is in `out`; where it starts there, and its header.
+    fn make_frame(
+        &mut self,
+        now_ms: i64,
+        log: &mut Log,
+        plan: &BlockPlan,
+        entry: &PlanEntry,
+        items: &Items,
+        out: &mut Filling,
+        acks: &mut Acks,
+    ) -> (usize, FrameHeader) {
+        let append = append_of(items, entry.first);
+        let mut fields = FrameFields {
+            tp: log.tp,
+            leader_epoch: append.leader_epoch,
+            base_offset: append.base_offset,
+            last_offset: append.last_offset,
+            max_timestamp: i64::MIN,
+            append_time: now_ms,
+            batch_count: 0,
+            previous_checksum: log.last_checksum,
+        };
+        let relaxed = log.config.relaxed();
+        let mut frame = FrameWriter::new(out);
+        let at = frame.at();
+        for item in plan.batches(entry) {
+            let append = append_of(items, item);
+            let batch = frame.batch(&append.batch);
+            crate::wire::records::set_offset_and_epoch(
+                batch,
+                append.base_offset,
+                append.leader_epoch,
+            );
+            if let Some(now) = append.log_append_time {
+                crate::wire::records::set_log_append_time(batch, now);
+            }
+            fields.last_offset = append.last_offset;
+            fields.max_timestamp = fields.max_timestamp.max(append.max_timestamp);
+            fields.batch_count += 1;
+            self.staged_bytes -= append.batch.len();
+            self.counters.appended_bytes += append.batch.len() as u64;
+            acks.given.push(Given::Append { token: append.token, relaxed });
+        }
+        let header = frame.end(&fields);
+        log.last_checksum = header.header_checksum();
+        log.last_append = now_ms;
+        let slot = entry.slot.expect("it is a log's");
+        acks.ends.push((slot, fields.last_offset + 1, relaxed));
+        (at, header)
+    }
+
+    /// Makes a run: pending frames behind the first `covered`, then those of entries.
+    fn make_run(
+        &mut self,
+        now_ms: i64,
+        (slot, log): (Slot, &mut Log),
+        covered: usize,
+        plan: &BlockPlan,
+        planned: &PlannedRun,
+        items: &Items,
+        acks: &mut Acks,
+    ) -> MadeRun {
+        let mut out = Filling::new(padded(planned.bytes), &self.budget);
+        let mut headers = Vec::with_capacity(planned.pending + planned.entries.len());
+        let mut covers_bytes = 0;
+        for pending in log.pending.iter().skip(covered).take(planned.pending) {
+            out.push(&pending.frame);
+            covers_bytes += pending.frame.len();
+            headers.push(pending.header());
+        }
+        for index in &planned.entries {
+            let entry = plan.entry(*index);
+            headers.push(self.make_frame(now_ms, log, plan, entry, items, &mut out, acks).1);
+        }
+        debug_assert_eq!(out.len(), planned.bytes);
+        let data = out.finish().freeze();
+        let (segment, _) = log.open_end().expect("it has space in the open segment");
+        let grown = Grown::of(headers.iter(), data.len() as u64);
+        let run = Run {
+            first: grown.base,
+            next: grown.next,
+            segment: segment.meta.base,
+            generation: segment.meta.generation,
+            position: planned.position,
+            length: planned.bytes,
+            checksum: headers.last().map_or(0, FrameHeader::header_checksum),
+        };
+        let path = segment.path(log.tp);
+        self.counters.direct_bytes += data.len() as u64;
+        log.direct.push(run, grown, data.clone(), (planned.pending, covers_bytes));
+        MadeRun { slot, path, run, data }
     }
 
     /// Takes in that a block is written.
@@ -465,12 +586,27 @@ impl JournalWriter {
 
     /// Takes in that a block is synced: the blocks that are durable with it, in order.
     pub fn synced(&mut self, sequence: u64) -> Vec<InFlight<Acks>> {
-        let mut durable = self.files.synced(sequence);
+        let durable = self.files.synced(sequence);
+        self.durable(durable)
+    }
+
+    /// Takes in that a run that a block names is durable; returns as [`JournalWriter::synced`] does.
+    pub fn run_synced(&mut self, sequence: u64) -> Vec<InFlight<Acks>> {
+        let durable = self.files.run_synced(sequence);
+        self.durable(durable)
+    }
+
+    fn durable(&mut self, mut durable: Vec<InFlight<Acks>>) -> Vec<InFlight<Acks>> {
         for block in &mut durable {
             block.acks.moments.synced = self.moment;
             self.durable_ticket = block.acks.ticket;
         }
         durable
+    }
+
+    /// Logs that want space in their open segment, or a new one, and bytes. Given once.
+    pub fn take_space_wanted(&mut self) -> Vec<(Slot, u64)> {
+        std::mem::take(&mut self.want_space)
     }
 
     /// Whether everything up to this staged item is durable, and every copy.
@@ -588,6 +724,13 @@ impl JournalWriter {
             _ => Op::SyncDir { path: journal::DIR.into() },
         };
         out.submit(Purpose::Prepare, op);
+    }
+}
+
+fn append_of(items: &Items, item: usize) -> &Append {
+    match &items[item].1 {
+        Staged::Append { append, .. } => append,
+        Staged::Control { .. } => unreachable!("a frame gathers appends"),
     }
 }
 

@@ -13,6 +13,7 @@
 //! an [`Effect`](job::Effect). Files go by `removal`, when a durable checkpoint or the journal says
 //! that nothing needs them.
 
+pub(super) mod allocation;
 mod checkpointing;
 pub(super) mod job;
 mod ops;
@@ -31,6 +32,8 @@ use write_back::WriteBack;
 
 /// A log is placed rather than copied forward once more.
 const MAX_COPIES: u8 = 3;
+/// A pass begins when so many bytes of runs were written since the last.
+const RUNS_BETWEEN: u64 = 512 << 20;
 /// Logs that a pass looks at in one turn, and a tick in search of idle ones.
 const LOOKS: usize = 1024;
 
@@ -41,8 +44,18 @@ struct Pass {
     target: u64,
     /// Logs to look at.
     logs: VecDeque<Slot>,
+    /// Those that somebody holds on to, to be looked at again.
+    held: VecDeque<Slot>,
     /// Bytes that may still be copied forward.
     copy_bytes: u64,
+}
+
+impl Pass {
+    /// Whether a checkpoint may be taken, when all logs were looked at: every block that it covers is
+    /// durable, and so the runs that those name are in their segments.
+    fn may_end(&self, journal: &JournalWriter) -> bool {
+        journal.proof().0 >= self.target
+    }
 }
 
 /// See the module.
@@ -57,8 +70,12 @@ pub(super) struct Placement {
     last_pass_ms: i64,
     /// A checkpoint is to be written whatever the journal holds.
     due: bool,
-    /// A log is idle and has frames pending.
+    /// A log is idle and has something to be looked after.
     idle_due: bool,
+    /// Somebody let go of a log.
+    released: bool,
+    /// Bytes of runs that had been made when the last pass began.
+    runs_before: u64,
     /// The next of the pending logs that a tick looks at.
     next_look: usize,
     written: Written,
@@ -76,6 +93,8 @@ impl Placement {
             last_pass_ms: 0,
             due: false,
             idle_due: false,
+            released: false,
+            runs_before: 0,
             next_look: 0,
             written: Written::default(),
         }
@@ -86,15 +105,23 @@ impl Placement {
         self.due = true;
     }
 
+    /// Somebody let go of a log that a pass may wait for.
+    pub fn released(&mut self) {
+        self.released = true;
+    }
+
     /// Whether nothing is under way, and nothing was asked for.
     pub fn is_quiet(&self) -> bool {
         self.pass.is_none() && !self.due
     }
 
     /// Whether it goes on in the next turn without waiting for anything.
-    pub fn wants_turn(&self) -> bool {
+    pub fn wants_turn(&self, journal: &JournalWriter) -> bool {
         match &self.job {
-            None => self.pass.is_some(),
+            None => self.pass.as_ref().is_some_and(|pass| {
+                !pass.logs.is_empty()
+                    || if pass.held.is_empty() { pass.may_end(journal) } else { self.released }
+            }),
             Some(Job::Checkpoint(job)) => job.captures(),
             Some(Job::WriteBack(_)) => false,
         }
@@ -112,6 +139,11 @@ impl Placement {
     pub fn checkpoints_until_covered(&self) -> u64 {
         let begun = matches!(self.job, Some(Job::Checkpoint(_)));
         self.written.checkpoints + 1 + u64::from(begun)
+    }
+
+    /// A generation that no segment had before.
+    pub fn new_generation(&mut self) -> u64 {
+        next_generation(self.options.journal.life, &mut self.segments_made)
     }
 
     /// Bytes written, and checkpoints.
@@ -160,14 +192,23 @@ impl Placement {
             self.pass = Some(Pass {
                 target: journal.reclaimable().unwrap_or(0),
                 logs: logs.take_pending(),
+                held: VecDeque::new(),
                 copy_bytes: journal.usage().0 / 4,
             });
             self.last_pass_ms = now_ms;
+            self.runs_before = journal.counters().direct_bytes;
             (self.due, self.idle_due) = (false, false);
         }
         let Some(mut pass) = self.pass.take() else { return };
+        if self.job.is_none() && pass.logs.is_empty() && std::mem::take(&mut self.released) {
+            pass.logs = std::mem::take(&mut pass.held);
+        }
         if self.job.is_none() {
             self.job = if pass.logs.is_empty() {
+                if !(pass.held.is_empty() && pass.may_end(journal)) {
+                    self.pass = Some(pass);
+                    return;
+                }
                 // Not in the turn that looked at the last logs: the journal must know of the frames
                 // that are to be copied before it is asked whether they are durable.
                 let around = self.around(logs, journal, out);
@@ -205,7 +246,10 @@ impl Placement {
         }
         let (used, limit) = journal.usage();
         let full = used >= limit / 2 || journal.starved();
-        (full && journal.reclaimable().is_some()) || self.idle_due
+        // What went past the journal since the last checkpoint is read by the next start.
+        let runs = journal.counters().direct_bytes - self.runs_before;
+        let much = runs >= RUNS_BETWEEN.min(4 * limit);
+        (full && journal.reclaimable().is_some()) || self.idle_due || much
     }
 
     /// The next logs of a pass that are placed, if any of those that were looked at are.
@@ -225,12 +269,23 @@ impl Placement {
             }
             let Some(slot) = pass.logs.pop_front() else { break };
             logs.looked_at(slot);
-            // It may be listed twice, where its slot was another log's.
-            let takes = |log: &&mut Log| !log.dropped && !log.busy && !log.pending.is_empty();
-            let Some(log) = logs.get_mut(slot).filter(takes) else { continue };
-            let place = stopping
-                || log.pending_bytes >= self.options.small_bytes
-                || is_idle(&self.options, log, now_ms);
+            let Some(log) = logs.get_mut(slot).filter(|log| !log.dropped) else { continue };
+            let idle = stopping || is_idle(&self.options, log, now_ms);
+            let unfinished = log.has_unfinished(idle);
+            if log.busy || !(log.pending.is_empty() || log.direct.is_empty()) {
+                // Runs in flight bring pending frames along, or come before them.
+                if stopping || log.pending.iter().any(|p| p.sequence <= pass.target) {
+                    pass.held.push_back(slot);
+                } else {
+                    logs.list(slot);
+                }
+                continue;
+            }
+            if log.pending.is_empty() && !unfinished {
+                continue;
+            }
+            let place =
+                idle || log.pending.is_empty() || log.pending_bytes >= self.options.small_bytes;
             // Any of them: a copy of the oldest stands in a later block than those after it.
             let needed = !place && log.pending.iter().any(|p| p.sequence <= pass.target);
             let bytes = log.pending_bytes as u64;
@@ -239,12 +294,9 @@ impl Placement {
                 log.copies = 0;
                 let life = self.options.journal.life;
                 let mut made = self.segments_made;
-                let mut generation = || {
-                    made += 1;
-                    life << 32 | u64::from(made)
-                };
+                let mut generation = || next_generation(life, &mut made);
                 let mut around = self.around(logs, journal, out);
-                let all = job.take(slot, &mut around, &mut generation);
+                let all = job.take((slot, idle), &mut around, &mut generation);
                 self.segments_made = made;
                 if !all {
                     pass.logs.push_front(slot);
@@ -291,7 +343,14 @@ impl Placement {
     }
 }
 
-/// Whether a log had no appends for long and still has frames pending.
+/// A generation that no segment had before.
+fn next_generation(life: u64, made: &mut u32) -> u64 {
+    *made += 1;
+    life << 32 | u64::from(*made)
+}
+
+/// Whether a log had no appends for long and still has frames pending, or space that it does not use.
 fn is_idle(options: &EngineOptions, log: &Log, now_ms: i64) -> bool {
-    !log.pending.is_empty() && now_ms - log.last_append >= options.idle_ms
+    now_ms - log.last_append >= options.idle_ms
+        && (!log.pending.is_empty() || log.has_unfinished(true))
 }

@@ -56,7 +56,8 @@ struct Planned {
 pub(super) struct WriteBack {
     stage: Stage,
     ops: Ops,
-    slots: Vec<Slot>,
+    /// Logs, and whether nothing more is expected of them for a while.
+    slots: Vec<(Slot, bool)>,
     frames: usize,
     chunks: Vec<Planned>,
     next_chunk: usize,
@@ -97,18 +98,18 @@ impl WriteBack {
         self.slots.len() >= logs || self.frames >= FRAMES
     }
 
-    /// Takes a log: cuts its pending frames into chunks, and opens the segments that they go to. At
-    /// most as many frames as a job may have; whether that was all of them. `generation` makes one
+    /// Takes a log, whose index and space are looked after: cuts its pending frames into chunks, and opens the segments that they go to. At
+    /// most as many frames as a job may have; whether that was all of them. `idle`: space is not kept for more. `generation` makes one
     /// that no segment had before.
     pub fn take(
         &mut self,
-        slot: Slot,
+        (slot, idle): (Slot, bool),
         around: &mut Around<'_>,
         generation: &mut dyn FnMut() -> u64,
     ) -> bool {
         let log = around.logs.log_mut(slot);
         log.busy = true;
-        self.slots.push(slot);
+        self.slots.push((slot, idle));
         let tp = log.tp;
         let roll_after_ms = log.config.roll_after_ms(tp);
         let first_of_log = self.chunks.len();
@@ -196,7 +197,7 @@ impl WriteBack {
                 Stage::WriteIndexes => Stage::Sync,
                 Stage::Sync => Stage::SyncDirs,
                 Stage::SyncDirs => {
-                    for slot in &self.slots {
+                    for (slot, _) in &self.slots {
                         around.logs.log_mut(*slot).busy = false;
                         around.effects.push(Effect::Released(*slot));
                     }
@@ -267,15 +268,18 @@ impl WriteBack {
         }
     }
 
-    /// Full blocks of the indexes of segments that grew: files to create, blocks to write.
+    /// Full blocks of the indexes of segments that grew, files to create for them; space that ended
+    /// segments do not use.
     fn plan_index_blocks(&mut self, around: &mut Around<'_>) {
-        let firsts = self.chunks.iter().enumerate().filter(|(i, c)| c.first_of_log == *i);
-        for (_, first) in firsts {
-            let log = around.logs.log_mut(first.slot);
-            let tp = log.tp;
-            // The segment before the first that grew may have been sealed.
-            let grew = log.segments.partition_point(|s| s.meta.base < first.segment);
-            for segment in &mut log.segments[grew.saturating_sub(1)..] {
+        for (slot, idle) in &self.slots {
+            let log = around.logs.log_mut(*slot);
+            let (tp, from) = (log.tp, log.unfinished_segments());
+            let in_flight = log.direct.end().map(|(_, generation, _)| generation);
+            for segment in &mut log.segments[from..] {
+                let ends = segment.meta.sealed || *idle;
+                if ends && in_flight != Some(segment.meta.generation) {
+                    self.ops.extend(segment.release(tp));
+                }
                 let path = segment.index_path(tp);
                 while let Some((position, block)) = segment.index_block(segment.meta.sealed) {
                     if position == 0 {

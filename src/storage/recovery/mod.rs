@@ -9,6 +9,7 @@ pub mod inspect;
 mod open;
 mod open_error;
 pub mod replay;
+mod runs;
 
 pub use open::{Fold, OpenOptions, Report, StateError, TopicState, mark_clean, open};
 pub use open_error::OpenError;

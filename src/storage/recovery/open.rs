@@ -13,6 +13,7 @@
 use super::identity::{Identity, Manifest, read_file};
 use super::open_error::OpenError;
 use super::replay::{Found, Journaled, Replayed, Truncation, replay};
+use super::runs;
 use crate::storage::buffer::{ALIGN, Budget, Filling};
 use crate::storage::device::disk::Disk;
 use crate::storage::device::io::{FilePath, Op};
@@ -60,6 +61,8 @@ pub struct OpenOptions {
     pub idle_ms: i64,
     /// See [`EngineOptions::logs_a_step`].
     pub logs_a_step: usize,
+    /// See [`EngineOptions::direct_bytes`].
+    pub direct_bytes: usize,
     /// See [`EngineOptions::max_block`].
     pub max_block: usize,
 }
@@ -77,6 +80,7 @@ impl OpenOptions {
             small_bytes: 64 << 10,
             idle_ms: 30_000,
             logs_a_step: 256,
+            direct_bytes: 64 << 10,
             max_block: 4 << 20,
             budget,
         }
@@ -224,13 +228,13 @@ fn last_life(
             if !journaled.replaced {
                 let journaled = std::mem::take(journaled);
                 replayed.logs.remove(&record.tp);
-                all.insert(record.tp, join(record, journaled, fold)?);
+                all.insert(record.tp, join(disk, record, journaled, fold)?);
             }
         }
         // Logs that were first written after the checkpoint.
         for (tp, journaled) in replayed.logs {
             if !journaled.dropped {
-                all.insert(tp, join(LogRecord::empty(tp), journaled, fold)?);
+                all.insert(tp, join(disk, LogRecord::empty(tp), journaled, fold)?);
             }
         }
     }
@@ -247,6 +251,7 @@ pub(in crate::storage) fn unusable(path: &str, error: &checkpoint::Invalid) -> O
 
 /// Puts a log together from its checkpoint and its journal.
 fn join(
+    disk: &Disk,
     mut record: LogRecord,
     journaled: Journaled,
     fold: Fold<'_>,
@@ -265,6 +270,7 @@ fn join(
                     tail: checkpoint::decode_tail(tail),
                     loaded: None,
                     meta: meta.clone(),
+                    allocated: 0,
                 };
                 if let Some(cut) = cut.filter(|cut| cut.segment == meta.base) {
                     record.placed_checksum = cut.checksum;
@@ -274,6 +280,7 @@ fn join(
             }
         }
     }
+    let placed = runs::place(disk, &mut record, journaled.runs.into_values())?;
     let mut end = record.placed_end;
     let mut checksum = record.placed_checksum;
     let mut frames = Vec::new();
@@ -301,10 +308,13 @@ fn join(
     }
     // By batch, not by frame: a frame gathers what was handed in before and after the checkpoint's
     // state was taken.
-    let mut headers = frames
+    let journaled = frames
         .iter()
         .flat_map(|f| batches(&f.bytes[crate::storage::format::frame::HEADER..]))
-        .map(|(header, _)| header)
+        .map(|(header, _)| header);
+    let mut headers = placed
+        .into_iter()
+        .chain(journaled)
         .filter(|header| header.base_offset >= record.state_end)
         .peekable();
     if headers.peek().is_some() || !record.state.is_empty() {
@@ -355,6 +365,7 @@ fn begin_life(
         small_bytes: options.small_bytes,
         idle_ms: options.idle_ms,
         logs_a_step: options.logs_a_step,
+        direct_bytes: options.direct_bytes,
         max_block: options.max_block,
     };
     let head = Head { applied_lsn: last_lsn, replay_from: 1, durable_through: 0, journal_files: 1 };
@@ -476,7 +487,12 @@ fn log_of(recovered: Recovered) -> Log {
     log.segments = record
         .segments
         .into_iter()
-        .map(|(meta, tail)| Segment { tail: checkpoint::decode_tail(&tail), loaded: None, meta })
+        .map(|(meta, tail)| Segment {
+            tail: checkpoint::decode_tail(&tail),
+            loaded: None,
+            meta,
+            allocated: 0,
+        })
         .collect();
     for found in frames {
         let (base, last) = (found.header.base_offset(), found.header.last_offset());

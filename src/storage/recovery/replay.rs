@@ -7,17 +7,18 @@
 
 use super::identity::read_file;
 use super::open_error::OpenError;
+use super::runs;
 use crate::storage::buffer::ALIGN;
 use crate::storage::device::disk::Disk;
 use crate::storage::device::io::FilePath;
-use crate::storage::format::block::{self, BlockError, BlockHeader, Journal, Kind};
+use crate::storage::format::block::{self, BlockError, BlockHeader, Journal, Kind, Run};
 use crate::storage::format::checkpoint::{self, Checkpoint};
 use crate::storage::format::frame::FrameHeader;
 use crate::storage::format::segment::Cut;
 use crate::storage::journal;
 use crate::types::TopicPartition;
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A frame that the journal holds.
 #[derive(Clone, Debug)]
@@ -39,11 +40,22 @@ pub struct Truncation {
     pub state: Bytes,
 }
 
+/// Frames that stand in a segment, as far as no truncation took them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveRun {
+    /// Where they are.
+    pub run: Run,
+    /// Frames at or beyond this offset are gone.
+    pub upto: i64,
+}
+
 /// What the journal says of one log.
 #[derive(Debug, Default)]
 pub struct Journaled {
     /// Live frames by base offset.
     pub frames: BTreeMap<i64, Found>,
+    /// Live runs by the offset of their first record.
+    pub runs: BTreeMap<i64, LiveRun>,
     /// Largest `LogStart`.
     pub start: i64,
     /// Those that the checkpoint does not include, in their order.
@@ -97,12 +109,27 @@ impl Replayed {
                     if !entry.copied {
                         // Nothing beyond it can be live: an append is at the log's end.
                         log.frames.split_off(&header.base_offset());
+                        log.runs.split_off(&header.base_offset());
                     }
                     let bytes = bytes.slice(entry.at..entry.at + entry.len);
                     log.frames.insert(header.base_offset(), Found { header, bytes });
                 }
+                (Kind::Placed, _) => {
+                    // Frames that the journal has, too, are not brought anywhere any more: joining
+                    // begins behind what is placed.
+                    let run = block::placed(&bytes[entry.at..entry.at + entry.len]);
+                    let run = run.expect("a read entry is whole");
+                    log.runs.split_off(&run.first);
+                    log.frames.split_off(&run.next);
+                    log.runs.insert(run.first, LiveRun { run, upto: run.next });
+                }
                 (Kind::Truncate, _) => {
                     log.frames.split_off(&entry.offset);
+                    log.runs.split_off(&entry.offset);
+                    if let Some(mut last) = log.runs.last_entry() {
+                        let last = last.get_mut();
+                        last.upto = last.upto.min(entry.offset);
+                    }
                     if entry.lsn > applied.to(entry.tp) {
                         let body = bytes.slice(entry.at..entry.at + entry.len);
                         let (cut, state) = block::truncation(&body);
@@ -158,25 +185,43 @@ pub fn replay(disk: &Disk, which: Journal, checkpoint: &Checkpoint) -> Result<Re
     let mut expected = head.replay_from;
     let mut previous = None;
     let mut here: Option<(usize, usize)> = None;
+    let mut durable_through = head.durable_through;
+    // Blocks that nothing said yet to be durable. Each is applied when a later one says so, or when
+    // the runs that it names are found where it says.
+    let mut waiting = VecDeque::new();
     loop {
         // Behind the last block of a file, the next one starts another file.
         let places = here.into_iter().chain((0..files.len()).map(|file| (file, 0)));
         let mut found = None;
         for (file, at) in places {
-            found = chained(&files[file], at, which, expected, previous)?;
-            if let Some((header, entries)) = found.take() {
+            if let Some((header, entries)) = chained(&files[file], at, which, expected, previous)? {
                 let block = files[file].bytes.slice(at..at + header.len());
-                replayed.apply(&block, &entries, &applied);
                 previous = Some(header.checksum());
                 here = Some((file, at + header.len()));
-                found = Some((header, entries));
+                durable_through = durable_through.max(header.durable_through());
+                waiting.push_back((header.sequence(), block, entries));
+                found = Some(());
                 break;
             }
+        }
+        while let Some((sequence, block, entries)) = waiting.front()
+            && *sequence <= durable_through
+        {
+            replayed.apply(block, entries, &applied);
+            waiting.pop_front();
         }
         if found.is_none() {
             break;
         }
         expected += 1;
+    }
+    // Behind that a block counts as far as its runs are there: it was acknowledged with them.
+    for (sequence, block, entries) in waiting {
+        if !runs_are_there(disk, &block, &entries)? {
+            expected = sequence;
+            break;
+        }
+        replayed.apply(&block, &entries, &applied);
     }
     let missing = |says: String| {
         OpenError::Damaged(format!(
@@ -203,6 +248,19 @@ pub fn replay(disk: &Disk, which: Journal, checkpoint: &Checkpoint) -> Result<Re
         }
     }
     Ok(replayed)
+}
+
+/// Whether every run that a block names stands where it says. One whose file is missing, or ends
+/// before, does: a file goes only when the journal says so durably, which makes this block durable.
+fn runs_are_there(disk: &Disk, block: &Bytes, entries: &[block::Entry]) -> Result<bool, OpenError> {
+    for entry in entries.iter().filter(|entry| entry.kind == Kind::Placed) {
+        let run = block::placed(&block[entry.at..entry.at + entry.len]);
+        let run = run.expect("a read entry is whole");
+        if matches!(runs::read(disk, entry.tp, &run)?, runs::Stored::Other(_)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The block at this position if it is the one that is expected. A newer version's is refused.

@@ -1,0 +1,74 @@
+//! Runs of frames on their way straight into a segment.
+//!
+//! What a turn has of one log is written once where that is much: into the log's open segment, whose
+//! space was allocated beforehand, while the journal block says where (`Placed`). The block counts as
+//! durable when its runs are, too. Frames that only the journal has and that come before are written
+//! along: a segment has no gaps.
+
+use super::format::block::Run;
+use super::format::segment::{Grown, padded};
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// A run in flight.
+#[derive(Debug)]
+pub(super) struct DirectRun {
+    /// Where it goes.
+    pub run: Run,
+    /// What the segment grows by.
+    pub grown: Grown,
+    /// Its frames, padded.
+    pub data: Bytes,
+    /// Pending frames among them.
+    pub covers: usize,
+    /// Bytes of those.
+    pub covers_bytes: usize,
+    written: bool,
+}
+
+/// A log's runs in flight, in offset order, and what is known of the space for further ones.
+#[derive(Debug, Default)]
+pub(super) struct Direct {
+    runs: VecDeque<DirectRun>,
+    /// Space is being allocated.
+    pub allocating: bool,
+    /// After a failure, when to try again, ms.
+    pub not_before_ms: i64,
+}
+
+impl Direct {
+    /// Whether none is in flight.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Pending frames that runs in flight bring into the segment, and their bytes.
+    pub fn covered(&self) -> (usize, usize) {
+        let add = |(n, bytes), run: &DirectRun| (n + run.covers, bytes + run.covers_bytes);
+        self.runs.iter().fold((0, 0), add)
+    }
+
+    /// Offset after the last record in flight, the segment's generation, and the position behind it.
+    pub fn end(&self) -> Option<(i64, u64, u64)> {
+        let last = &self.runs.back()?.run;
+        Some((last.next, last.generation, last.position + padded(last.length) as u64))
+    }
+
+    /// Adds a run behind those in flight.
+    pub fn push(&mut self, run: Run, grown: Grown, data: Bytes, covers: (usize, usize)) {
+        let (covers, covers_bytes) = covers;
+        self.runs.push_back(DirectRun { run, grown, data, covers, covers_bytes, written: false });
+    }
+
+    /// Takes in that the run that begins at this offset is durable.
+    pub fn written(&mut self, first: i64) {
+        let run = self.runs.iter_mut().find(|run| run.run.first == first);
+        run.expect("it is in flight").written = true;
+    }
+
+    /// The next run, if it is durable and all before it were taken.
+    pub fn pop_written(&mut self) -> Option<DirectRun> {
+        self.runs.front().filter(|run| run.written)?;
+        self.runs.pop_front()
+    }
+}

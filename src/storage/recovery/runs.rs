@@ -1,0 +1,153 @@
+//! Runs of frames that the journal says to stand in a segment.
+
+use super::open_error::OpenError;
+use super::replay::LiveRun;
+use crate::storage::buffer::{ALIGN, align_up};
+use crate::storage::device::disk::Disk;
+use crate::storage::device::io::{FilePath, Op};
+use crate::storage::format::block::Run;
+use crate::storage::format::checkpoint::{self, LogRecord};
+use crate::storage::format::frame::{self, FrameHeader, Step};
+use crate::storage::format::segment::{self, Grown, Meta, Segment};
+use crate::types::TopicPartition;
+use crate::wire::records::{BatchHeader, batches};
+use bytes::Bytes;
+
+/// What stands where a run should.
+#[derive(Debug)]
+pub enum Stored {
+    /// Its frames, whole: headers with positions in the bytes.
+    Whole(Bytes, Vec<(usize, FrameHeader)>),
+    /// Something else; why.
+    Other(String),
+    /// The file is not there, or ends before.
+    Missing(FilePath),
+}
+
+/// Adds runs to a log's segments, those that its record does not have: the headers of their batches.
+///
+/// # Errors
+/// [`OpenError::Damaged`] where one is not where it was durably. A run whose file is gone was deleted,
+/// if all of it lies below the log start.
+pub fn place(
+    disk: &Disk,
+    record: &mut LogRecord,
+    runs: impl Iterator<Item = LiveRun>,
+) -> Result<Vec<BatchHeader>, OpenError> {
+    let tp = record.tp;
+    let damaged = |why: String| {
+        OpenError::Damaged(format!("partition {} of topic {}: {why}", tp.partition, tp.topic))
+    };
+    let mut found = Vec::new();
+    let mut open: Option<Segment> = None;
+    for LiveRun { run, upto } in runs.filter(|live| live.run.first < live.upto) {
+        if run.first < record.placed_end {
+            continue;
+        }
+        let (bytes, headers) = match read(disk, tp, &run)? {
+            Stored::Whole(bytes, headers) => (bytes, headers),
+            Stored::Missing(_) if upto <= record.start => {
+                (record.placed_end, record.placed_checksum) = (upto, 0);
+                continue;
+            }
+            Stored::Missing(path) => {
+                return Err(damaged(format!("{path} is missing or too short")));
+            }
+            Stored::Other(why) => return Err(damaged(why)),
+        };
+        let headers: Vec<_> = headers.into_iter().filter(|(_, h)| h.base_offset() < upto).collect();
+        let Some(((_, first), (last_at, last))) = headers.first().zip(headers.last()) else {
+            continue;
+        };
+        let follows = run.first == record.placed_end || run.first <= record.start;
+        let chained = record.placed_checksum == 0
+            || first.previous_checksum() == 0
+            || first.previous_checksum() == record.placed_checksum;
+        if !follows || (run.first == record.placed_end && !chained) {
+            let end = record.placed_end;
+            return Err(damaged(format!("offset {end} should follow, a run has {}", run.first)));
+        }
+        let is_open = |s: &Segment| s.meta.generation == run.generation;
+        if !open.as_ref().is_some_and(is_open) {
+            if let Some(before) = open.take() {
+                record.segments.push(describe(before, true));
+            }
+            let last = record.segments.last().filter(|(meta, _)| meta.generation == run.generation);
+            open = Some(if last.is_some() {
+                let (meta, tail) = record.segments.pop().expect("just looked at");
+                let tail = checkpoint::decode_tail(&tail);
+                Segment { meta, tail, loaded: None, allocated: 0 }
+            } else {
+                if let Some((before, _)) = record.segments.last_mut() {
+                    before.sealed = true;
+                }
+                Segment::new(run.segment, run.generation, first.append_time(), 0)
+            });
+        }
+        let segment = open.as_mut().expect("just opened");
+        if segment.meta.length != run.position {
+            let path = segment.path(tp);
+            return Err(damaged(format!(
+                "a run at byte {} of {path}, which should have {} bytes before it",
+                run.position, segment.meta.length
+            )));
+        }
+        let bytes_in_file = align_up(last_at + last.frame_len()) as u64;
+        segment.grow(&Grown::of(headers.iter().map(|(_, header)| header), bytes_in_file));
+        segment.meta.sealed |= upto < run.next;
+        record.placed_end = last.last_offset() + 1;
+        record.placed_checksum = last.header_checksum();
+        for (at, header) in &headers {
+            let frame = &bytes[*at..at + header.frame_len()];
+            let batches = batches(&frame[frame::HEADER..]).map(|(batch, _)| batch);
+            found.extend(batches.filter(|batch| batch.base_offset >= record.state_end));
+        }
+    }
+    if let Some(segment) = open {
+        record.segments.push(describe(segment, false));
+    }
+    Ok(found)
+}
+
+fn describe(mut segment: Segment, sealed: bool) -> (Meta, Vec<u8>) {
+    segment.meta.sealed |= sealed;
+    let tail = checkpoint::encode_tail(&segment.tail);
+    (segment.meta, tail)
+}
+
+/// Reads a run.
+pub fn read(disk: &Disk, tp: TopicPartition, run: &Run) -> Result<Stored, OpenError> {
+    let path = segment::path_of(tp, run.segment, run.generation);
+    let failed = |e: std::io::Error| OpenError::io(&path, &e);
+    let end = run.position + align_up(run.length) as u64;
+    if disk.len(&path).map_err(failed)?.is_none_or(|len| len < end) {
+        return Ok(Stored::Missing(path));
+    }
+    let other = |why: String| Ok(Stored::Other(format!("{path} at byte {}: {why}", run.position)));
+    if !run.position.is_multiple_of(ALIGN as u64) {
+        return other("a run must be aligned".into());
+    }
+    let op = Op::Read { path: path.clone(), pos: run.position, len: align_up(run.length) };
+    let bytes = disk.run(op).map_err(failed)?;
+    let bytes = bytes.slice(..run.length.min(bytes.len()));
+    let (mut headers, mut next, mut end) = (Vec::new(), run.first, 0);
+    for step in frame::walk(&bytes, run.position, 0) {
+        match step {
+            Step::Frame { at, header } => {
+                if header.tp() != tp || header.base_offset() != next || at != end {
+                    return other(format!("offset {next} should follow"));
+                }
+                next = header.last_offset() + 1;
+                end = at + header.frame_len();
+                headers.push((at, header));
+            }
+            Step::Cut { .. } => return other("a frame is cut".into()),
+            Step::Bad { error, .. } => return other(error.to_string()),
+        }
+    }
+    let last = headers.last().map(|(_, header)| header.header_checksum());
+    if next != run.next || end != run.length || last != Some(run.checksum) {
+        return other(format!("the frames up to offset {} should stand there", run.next));
+    }
+    Ok(Stored::Whole(bytes, headers))
+}
