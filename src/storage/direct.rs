@@ -30,6 +30,12 @@ pub(super) struct DirectRun {
 #[derive(Debug, Default)]
 pub(super) struct Direct {
     runs: VecDeque<DirectRun>,
+    /// What write-back placed since the last checkpoint, and the journal does not say: it must, before
+    /// it says what stands behind that in a segment.
+    unsaid: Vec<Run>,
+    /// Some of that was cut by a truncation: nothing goes past the journal until a checkpoint is
+    /// durable.
+    cut: bool,
     /// Space is being allocated.
     pub allocating: bool,
     /// After a failure, when to try again, ms.
@@ -37,6 +43,31 @@ pub(super) struct Direct {
 }
 
 impl Direct {
+    /// Takes in that write-back placed a run.
+    pub fn placed(&mut self, run: Run) {
+        self.unsaid.push(run);
+    }
+
+    /// Runs that the journal is to name before further ones; `None` where it cannot.
+    pub fn unsaid(&self) -> Option<&[Run]> {
+        (!self.cut).then_some(&self.unsaid)
+    }
+
+    /// The journal says of them now.
+    pub fn take_unsaid(&mut self) -> Vec<Run> {
+        std::mem::take(&mut self.unsaid)
+    }
+
+    /// A truncation took all from this offset on.
+    pub fn truncated(&mut self, offset: i64) {
+        self.cut |= self.unsaid.iter().any(|run| run.next > offset);
+    }
+
+    /// A durable checkpoint has all that was placed.
+    pub fn checkpointed(&mut self) {
+        (self.unsaid, self.cut) = (Vec::new(), false);
+    }
+
     /// Whether none is in flight.
     pub fn is_empty(&self) -> bool {
         self.runs.is_empty()

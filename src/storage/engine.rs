@@ -128,7 +128,7 @@ impl Engine {
 
     /// Bytes of space that are reserved behind what a log's segments hold.
     pub fn reserved(&self, slot: Slot) -> u64 {
-        let spare = |s: &Segment| s.allocated.saturating_sub(s.meta.length);
+        let spare = |s: &Segment| s.allocated.max(s.left).saturating_sub(s.meta.length);
         self.log(slot).segments.iter().map(spare).sum()
     }
 

@@ -393,6 +393,7 @@ impl Log {
     pub(super) fn truncate(&mut self, offset: i64) -> Truncated {
         assert!(self.can_truncate());
         assert!(offset >= self.start && offset <= self.end);
+        self.direct.truncated(offset);
         let cutting = self.cutting.take().filter(|c| c.offset == offset && c.at >= offset);
         let mut freed = 0;
         while self.pending.back().is_some_and(|p| p.base >= offset) {

@@ -38,6 +38,9 @@ impl Logs {
         let before = self.by_tp.insert(tp, slot);
         assert!(before.is_none(), "a log is opened once");
         self.keep_pending(slot);
+        if self.log(slot).has_unfinished(true) {
+            self.list(slot);
+        }
         slot
     }
 

@@ -70,9 +70,16 @@ pub struct Segment {
     pub tail: Index,
     /// Bytes of the file whose space is known to be reserved, in this life.
     pub allocated: u64,
+    /// Bytes of the file that a run before left, which may have space behind what counts.
+    pub left: u64,
 }
 
 impl Segment {
+    /// A segment that a checkpoint describes.
+    pub fn known(meta: Meta, tail: Index) -> Self {
+        Self { meta, loaded: None, tail, allocated: 0, left: 0 }
+    }
+
     /// A new, empty segment.
     pub fn new(base: i64, generation: u64, first_append: i64, interval: u32) -> Self {
         let meta = Meta {
@@ -87,7 +94,7 @@ impl Segment {
             sealed: false,
             index_blocks: 0,
         };
-        Self { meta, loaded: None, tail: Index::new(interval), allocated: 0 }
+        Self { meta, loaded: None, tail: Index::new(interval), allocated: 0, left: 0 }
     }
 
     /// Bytes of the index file to load before `at` can be found, if that is needed.
@@ -171,12 +178,14 @@ impl Segment {
     /// Whether [`Segment::index_block`] has one, or space can be given back.
     pub fn is_unfinished(&self, stopping: bool) -> bool {
         let ends = self.meta.sealed || stopping;
-        self.tail.has_block(self.meta.sealed) || (ends && self.allocated > self.meta.length)
+        self.tail.has_block(self.meta.sealed)
+            || (ends && self.allocated.max(self.left) > self.meta.length)
     }
 
     /// The operation that gives back the space that it will not use, if it has some.
     pub fn release(&mut self, tp: TopicPartition) -> Option<Op> {
-        let (pos, end) = (self.meta.length, std::mem::take(&mut self.allocated));
+        let pos = self.meta.length;
+        let end = std::mem::take(&mut self.allocated).max(std::mem::take(&mut self.left));
         (end > pos).then(|| Op::Release { path: self.path(tp), pos, len: end - pos })
     }
 

@@ -61,6 +61,7 @@ pub(super) fn choose(
         if log.busy || log.dropped || log.config.relaxed() || now_ms < log.direct.not_before_ms {
             continue;
         }
+        let Some(unsaid) = log.direct.unsaid() else { continue };
         let (covered, covered_bytes) = log.direct.covered();
         if log.pending_bytes - covered_bytes > CATCH_UP {
             continue;
@@ -80,7 +81,7 @@ pub(super) fn choose(
         if left < 4 * needed {
             chosen.want_space.push((slot, needed));
         }
-        plan.take_out(entries.len(), bytes, runs.len());
+        plan.take_out(entries.len(), bytes, unsaid.len() + runs.len());
         chosen.runs.insert(slot, runs);
     }
     chosen

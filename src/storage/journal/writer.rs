@@ -428,6 +428,9 @@ impl JournalWriter {
                     Some(_) if made.iter().any(|run| run.slot == *slot) => {}
                     Some(planned) => {
                         let log = logs.log_mut(*slot);
+                        for run in log.direct.take_unsaid() {
+                            out.control(lsn, Kind::Placed, &block::placed_body(log.tp, &run));
+                        }
                         let mut covered = log.direct.covered().0;
                         for planned in planned {
                             let run = self.make_run(

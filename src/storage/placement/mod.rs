@@ -65,6 +65,8 @@ pub(super) struct Placement {
     pass: Option<Pass>,
     job: Option<Job>,
     effects: Vec<Effect>,
+    /// Logs that were written back since the last checkpoint was begun.
+    placed: Vec<Slot>,
     /// Segments made in this life.
     segments_made: u32,
     last_pass_ms: i64,
@@ -89,6 +91,7 @@ impl Placement {
             pass: None,
             job: None,
             effects: Vec::new(),
+            placed: Vec::new(),
             segments_made: 0,
             last_pass_ms: 0,
             due: false,
@@ -337,8 +340,18 @@ impl Placement {
         let Some(mut job) = self.job.take() else { return };
         if !job.advance(&mut self.around(logs, journal, out)) {
             self.job = Some(job);
-        } else if matches!(job, Job::Checkpoint(_)) {
-            self.pass = None;
+            return;
+        }
+        match job {
+            Job::WriteBack(job) => self.placed.extend(job.slots()),
+            Job::Checkpoint(_) => {
+                self.pass = None;
+                for slot in std::mem::take(&mut self.placed) {
+                    if let Some(log) = logs.get_mut(slot) {
+                        log.direct.checkpointed();
+                    }
+                }
+            }
         }
     }
 }

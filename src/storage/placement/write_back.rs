@@ -10,6 +10,7 @@ use super::ops::Ops;
 use crate::storage::buffer::{AlignedBuf, Filling};
 use crate::storage::device::io::{FilePath, Op};
 use crate::storage::device::outgoing::Purpose;
+use crate::storage::format::block::Run;
 use crate::storage::format::segment::{self, Grown, Segment, padded};
 use crate::storage::interface::Slot;
 use crate::storage::read::cache::Chunk;
@@ -86,6 +87,11 @@ impl WriteBack {
             syncs: BTreeSet::new(),
             dirs: BTreeSet::new(),
         }
+    }
+
+    /// Its logs.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.slots.iter().map(|(slot, _)| *slot)
     }
 
     /// Whether it has no logs.
@@ -334,7 +340,17 @@ impl WriteBack {
             log.pending_bytes -= planned.bytes;
             log.placed_end = grown.next;
             let segment = log.segments.iter_mut().rfind(|s| s.meta.base == planned.segment);
-            segment.expect("segments of busy logs stay").grow(&grown);
+            let segment = segment.expect("segments of busy logs stay");
+            segment.grow(&grown);
+            log.direct.placed(Run {
+                first,
+                next: grown.next,
+                segment: planned.segment,
+                generation: segment.meta.generation,
+                position: planned.position,
+                length: planned.bytes,
+                checksum: log.placed_checksum,
+            });
             around.logs.uncount_pending(planned.bytes);
             let data = planned.data.take().expect("a written chunk has its bytes");
             let held = data.len();

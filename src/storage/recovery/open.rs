@@ -154,9 +154,7 @@ pub fn open(
             referenced.insert((*tp, meta.base, meta.generation, meta.length));
         }
     }
-    if !report.clean {
-        check_segments(disk, &referenced)?;
-    }
+    let longer = if report.clean { Lengths::new() } else { check_segments(disk, &referenced)? };
 
     // All that was durable is there and can be understood: from here on things are changed.
     for dir in [journal::DIR, checkpoint::DIR, segment::DIR] {
@@ -181,7 +179,7 @@ pub fn open(
     let mut engines = Vec::new();
     for (shard, logs) in dealt.into_iter().enumerate() {
         let journal = Journal { directory_id: identity.directory_id, life, shard: shard as u16 };
-        engines.push(begin_life(disk, journal, options, logs, last_lsn)?);
+        engines.push(begin_life(disk, journal, options, logs, &longer, last_lsn)?);
     }
     run(Op::SyncDir { path: journal::DIR.into() }, journal::DIR)?;
     run(Op::SyncDir { path: checkpoint::DIR.into() }, checkpoint::DIR)?;
@@ -266,12 +264,7 @@ fn join(
             record.placed_checksum = 0;
             record.segments.retain(|(meta, _)| meta.base < offset);
             if let Some((meta, tail)) = record.segments.last_mut() {
-                let mut segment = Segment {
-                    tail: checkpoint::decode_tail(tail),
-                    loaded: None,
-                    meta: meta.clone(),
-                    allocated: 0,
-                };
+                let mut segment = Segment::known(meta.clone(), checkpoint::decode_tail(tail));
                 if let Some(cut) = cut.filter(|cut| cut.segment == meta.base) {
                     record.placed_checksum = cut.checksum;
                 }
@@ -354,6 +347,7 @@ fn begin_life(
     journal: Journal,
     options: &OpenOptions,
     recovered: Vec<Recovered>,
+    longer: &Lengths,
     last_lsn: u64,
 ) -> Result<Engine, OpenError> {
     let shards = u64::from(options.shards);
@@ -371,7 +365,7 @@ fn begin_life(
     let head = Head { applied_lsn: last_lsn, replay_from: 1, durable_through: 0, journal_files: 1 };
     let records = recovered.iter().map(|r| LogRecord { applied_lsn: last_lsn, ..r.record.clone() });
     let mut checkpoint = Checkpoint { head, logs: records.collect() };
-    let mut logs: Vec<_> = recovered.into_iter().map(log_of).collect();
+    let mut logs: Vec<_> = recovered.into_iter().map(|log| log_of(log, longer)).collect();
     let mut last_lsn = last_lsn;
     let (blocks, checksum) = copy_frames(&mut logs, journal, options, &mut last_lsn);
     let position: u64 = blocks.iter().map(|b| b.len() as u64).sum();
@@ -471,7 +465,7 @@ fn copy_frames(
     (blocks, checksum)
 }
 
-fn log_of(recovered: Recovered) -> Log {
+fn log_of(recovered: Recovered, longer: &Lengths) -> Log {
     let Recovered { record, frames } = recovered;
     // Replaced when the partition is opened with its topic's settings.
     let mut log = Log::new(record.tp, LogConfig::none());
@@ -484,16 +478,12 @@ fn log_of(recovered: Recovered) -> Log {
     log.last_checksum =
         frames.last().map_or(record.placed_checksum, |f| f.header.header_checksum());
     log.state = record.state;
-    log.segments = record
-        .segments
-        .into_iter()
-        .map(|(meta, tail)| Segment {
-            tail: checkpoint::decode_tail(&tail),
-            loaded: None,
-            meta,
-            allocated: 0,
-        })
-        .collect();
+    for (meta, tail) in record.segments {
+        let mut segment = Segment::known(meta, checkpoint::decode_tail(&tail));
+        let named = (record.tp, segment.meta.base, segment.meta.generation);
+        segment.left = longer.get(&named).copied().unwrap_or(0);
+        log.segments.push(segment);
+    }
     for found in frames {
         let (base, last) = (found.header.base_offset(), found.header.last_offset());
         log.last_append = found.header.append_time();
@@ -505,10 +495,14 @@ fn log_of(recovered: Recovered) -> Log {
 
 type Reference = (TopicPartition, i64, u64, u64);
 
-/// Every segment that a checkpoint names is there, and long enough.
-fn check_segments(disk: &Disk, referenced: &BTreeSet<Reference>) -> Result<(), OpenError> {
-    type Lengths = BTreeMap<(i32, i64, u64), u64>;
-    let mut dir: Option<(TopicId, Lengths)> = None;
+/// Lengths of segment files that have something behind what counts.
+type Lengths = BTreeMap<(TopicPartition, i64, u64), u64>;
+
+/// Every segment that a checkpoint names is there, and long enough; those that are longer.
+fn check_segments(disk: &Disk, referenced: &BTreeSet<Reference>) -> Result<Lengths, OpenError> {
+    type Found = BTreeMap<(i32, i64, u64), u64>;
+    let mut longer = Lengths::new();
+    let mut dir: Option<(TopicId, Found)> = None;
     for (tp, base, generation, length) in referenced {
         if dir.as_ref().is_none_or(|(topic, _)| *topic != tp.topic) {
             let path = segment::dir_of(*tp);
@@ -532,8 +526,11 @@ fn check_segments(disk: &Disk, referenced: &BTreeSet<Reference>) -> Result<(), O
                 found.map_or("none".to_owned(), ToString::to_string),
             )));
         }
+        if let Some(len) = found.filter(|len| *len > length) {
+            longer.insert((*tp, *base, *generation), *len);
+        }
     }
-    Ok(())
+    Ok(longer)
 }
 
 /// Moves a topic that the metadata does not know out of the way, with what the journal has of it.

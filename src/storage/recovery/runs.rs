@@ -76,7 +76,7 @@ pub fn place(
             open = Some(if last.is_some() {
                 let (meta, tail) = record.segments.pop().expect("just looked at");
                 let tail = checkpoint::decode_tail(&tail);
-                Segment { meta, tail, loaded: None, allocated: 0 }
+                Segment::known(meta, tail)
             } else {
                 if let Some((before, _)) = record.segments.last_mut() {
                     before.sealed = true;
