@@ -36,6 +36,8 @@ pub(super) struct Direct {
     /// Some of that was cut by a truncation: nothing goes past the journal until a checkpoint is
     /// durable.
     cut: bool,
+    /// When so many checkpoints are durable, one of them has all that was written so far.
+    pub checkpoints: u64,
     /// Space is being allocated.
     pub allocating: bool,
     /// After a failure, when to try again, ms.

@@ -354,7 +354,10 @@ impl Engine {
 
     /// Takes in that a run stands durably in its segment: from now on it is read from there.
     fn run_written(&mut self, now_ms: i64, slot: Slot, first: i64) {
-        self.log_mut(slot).direct.written(first);
+        let checkpoints = self.placement.checkpoints_until_covered();
+        let log = self.log_mut(slot);
+        log.direct.written(first);
+        log.direct.checkpoints = checkpoints;
         while let Some(run) = self.logs.take_run(slot) {
             let (data, at) = (run.data, run.run);
             let held = data.len();
@@ -449,7 +452,7 @@ impl Engine {
         self.start_removals(now_ms);
         self.look = true;
         self.journal.tick(self.shutting_down);
-        self.placement.tick(now_ms, &self.logs);
+        self.placement.tick(now_ms, &self.logs, self.removals.wait_for_checkpoint());
         let spare = self.options.budget.left();
         if spare < self.options.budget.limit() / 8 {
             self.reads.shrink_by_half();
@@ -510,10 +513,12 @@ impl Engine {
         let gone = log.trim();
         let (freed, start) = (before - log.pending_bytes, log.durable_start);
         let (id, due_ms) = (log.id, now_ms + log.config.file_delete_delay_ms);
+        // A start reads the state that runs make from their segments, as long as no checkpoint has it.
+        let when = When::AfterCheckpoints(log.direct.checkpoints, due_ms);
         self.logs.uncount_pending(freed);
         if !gone.is_empty() {
             self.reads.forget_below(slot, start);
-            self.removals.add(id, tp, &gone, When::At(due_ms));
+            self.removals.add(id, tp, &gone, when);
         }
     }
 
@@ -586,7 +591,7 @@ impl Engine {
         self.logs.uncount_pending(gone.freed);
         self.reads.forget_from(slot, offset);
         // They go when a checkpoint that was begun after this is durable.
-        let when = When::AfterCheckpoints(self.placement.checkpoints_until_covered());
+        let when = When::AfterCheckpoints(self.placement.checkpoints_until_covered(), i64::MIN);
         self.removals.add(id, tp, &gone.gone, when);
         let body = block::truncate_body(tp, offset, gone.cut.as_ref(), state);
         self.stage_control(slot, Kind::Truncate, offset, body, Waits::Token(token));

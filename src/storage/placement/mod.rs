@@ -34,6 +34,8 @@ use write_back::WriteBack;
 const MAX_COPIES: u8 = 3;
 /// A pass begins when so many bytes of runs were written since the last.
 const RUNS_BETWEEN: u64 = 512 << 20;
+/// Files whose removal waits for a checkpoint get one after this time.
+const REMOVALS_WAIT_MS: i64 = 5_000;
 /// Logs that a pass looks at in one turn, and a tick in search of idle ones.
 const LOOKS: usize = 1024;
 
@@ -159,9 +161,12 @@ impl Placement {
         std::mem::take(&mut self.effects)
     }
 
-    /// Looks whether some log is idle and has frames pending; a bounded number of logs at a time.
-    pub fn tick(&mut self, now_ms: i64, logs: &Logs) {
-        let waited = now_ms - self.last_pass_ms >= self.options.idle_ms;
+    /// Looks whether some log is idle and has something to be looked after, a bounded number of logs
+    /// at a time; or whether files wait for a checkpoint (`removals_wait`).
+    pub fn tick(&mut self, now_ms: i64, logs: &Logs, removals_wait: bool) {
+        let since = now_ms - self.last_pass_ms;
+        self.idle_due |= removals_wait && since >= self.options.idle_ms.min(REMOVALS_WAIT_MS);
+        let waited = since >= self.options.idle_ms;
         let pending = logs.pending();
         if !waited || pending.is_empty() {
             return;

@@ -46,8 +46,8 @@ enum Stage {
 pub(in crate::storage) enum When {
     /// At this time, ms.
     At(i64),
-    /// When so many checkpoints are durable.
-    AfterCheckpoints(u64),
+    /// When so many checkpoints are durable, and not before this time, ms.
+    AfterCheckpoints(u64, i64),
 }
 
 /// All removals that are not finished.
@@ -79,6 +79,11 @@ impl Removals {
     /// Whether every file is gone, durably.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
+    }
+
+    /// Whether some wait for a checkpoint.
+    pub fn wait_for_checkpoint(&self) -> bool {
+        !self.by_checkpoint.is_empty()
     }
 
     /// Operations that failed so far.
@@ -140,7 +145,9 @@ impl Removals {
         );
         match when {
             When::At(due_ms) => self.by_time.insert((due_ms, number)),
-            When::AfterCheckpoints(checkpoints) => self.by_checkpoint.insert((checkpoints, number)),
+            When::AfterCheckpoints(checkpoints, _) => {
+                self.by_checkpoint.insert((checkpoints, number))
+            }
         };
     }
 
@@ -150,7 +157,11 @@ impl Removals {
             && checkpoints <= moment.checkpoints
         {
             self.by_checkpoint.pop_first();
-            self.by_time.insert((i64::MIN, number));
+            let removal = self.all.get_mut(&number).expect("it is not finished");
+            if let When::AfterCheckpoints(_, due_ms) = removal.when {
+                removal.when = When::At(due_ms);
+                self.by_time.insert((due_ms, number));
+            }
         }
         let mut behind_others = Vec::new();
         while self.under_way < UNDER_WAY
@@ -254,10 +265,7 @@ fn forget_wait(
 ) {
     match when {
         When::At(due_ms) => by_time.remove(&(due_ms, number)),
-        // Its checkpoint may be durable by now.
-        When::AfterCheckpoints(checkpoints) => {
-            by_checkpoint.remove(&(checkpoints, number)) || by_time.remove(&(i64::MIN, number))
-        }
+        When::AfterCheckpoints(checkpoints, _) => by_checkpoint.remove(&(checkpoints, number)),
     };
 }
 
