@@ -132,14 +132,26 @@ pub struct Trace {
     pub moments: Moments,
 }
 
+/// A fetch that waits where there is less than it wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiter {
+    /// Its name on the shard that asks.
+    pub id: u64,
+    /// Bytes that it wants in all.
+    pub min_bytes: usize,
+    /// It reads from this shard alone, which so knows when there is enough. One that reads from
+    /// several is told of anything that comes.
+    pub alone: bool,
+}
+
 /// Reads; where that gives less than is wanted, `waiter` is told once there is more.
 pub struct Read {
     /// What.
     pub reads: Vec<ReadRequest>,
     /// Bytes of all of them together, unless the first batch is larger.
     pub max_bytes: usize,
-    /// Who waits for more, and for how many bytes in all.
-    pub waiter: Option<(u64, usize)>,
+    /// Who waits for more.
+    pub waiter: Option<Waiter>,
 }
 
 /// What was read.

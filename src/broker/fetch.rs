@@ -3,7 +3,7 @@
 //! A session belongs to one shard, which its id names. A request in a session of another shard is
 //! answered there, whole, and its answer comes back.
 
-use super::calls::{FetchInSession, Notice, Read, ReadReply, ReplyTo, ShardId};
+use super::calls::{FetchInSession, Notice, Read, ReadReply, ReplyTo, ShardId, Waiter};
 use super::requests::{Begun, Header, Unanswered, by_owner};
 use super::state::{Phase, State};
 use super::waits::Hears;
@@ -101,9 +101,13 @@ async fn run(
         wait.more.lower();
         let image = state.image();
         let groups = by_owner(plan.reads(&image), state.shards, |it: &ReadRequest| it.tp);
-        // No single shard can tell when several together have enough: the first step of any tells.
-        let need = if groups.len() == 1 { plan.min_bytes.max(1) } else { 1 };
-        let waiter = (in_time() && plan.min_bytes > 0).then_some((id, need));
+        // No single shard can tell when several together have enough.
+        let alone = groups.len() == 1;
+        let waiter = (in_time() && plan.min_bytes > 0).then_some(Waiter {
+            id,
+            min_bytes: plan.min_bytes,
+            alone,
+        });
         let mut asked = Vec::with_capacity(groups.len());
         for (owner, reads) in groups {
             asked.push((owner, state.call(owner, Read { reads, max_bytes, waiter })));

@@ -4,7 +4,7 @@
 
 use super::calls::{
     Append, ApplyImage, Figures, FindEnds, FindEpochEnds, Read, ReadReply, ReplyTo, ShardId, Sizes,
-    Then, Trace, Trim,
+    Then, Trace, Trim, Waiter,
 };
 use super::clock::Clock;
 use super::connection::{ConnectionId, Connections, Event as ConnectionEvent, Line, Traced, Why};
@@ -553,8 +553,7 @@ impl State {
         let state = self.clone();
         self.start(async move {
             let results = state.read_all(&reads, max_bytes).await;
-            let noted =
-                waiter.is_some_and(|(id, need)| state.subscribe(asker, id, need, &reads, &results));
+            let noted = waiter.is_some_and(|it| state.subscribe(asker, it, &reads, &results));
             to.reply(ReadReply { results, noted });
         });
     }
@@ -657,13 +656,13 @@ impl State {
     fn subscribe(
         self: &Rc<Self>,
         asker: ShardId,
-        id: u64,
-        need: usize,
+        waiter: Waiter,
         reads: &[ReadRequest],
         results: &[ReadResult],
     ) -> bool {
+        let Waiter { id, min_bytes, alone } = waiter;
         let total: usize = results.iter().map(|it| it.counted).sum();
-        if total >= need || results.iter().any(|it| it.error.is_err()) {
+        if total >= min_bytes || results.iter().any(|it| it.error.is_err()) {
             return false;
         }
         let mut logs = self.logs.borrow_mut();
@@ -677,7 +676,8 @@ impl State {
             self.tell(asker, super::calls::Notice::Advanced(id));
             return true;
         }
-        logs.subscribe(asker, id, need - total, reads);
+        let need = if alone { min_bytes - total } else { 1 };
+        logs.subscribe(asker, id, need, reads);
         true
     }
 

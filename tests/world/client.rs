@@ -25,6 +25,14 @@ pub struct Cx<'a> {
     pub told: bool,
 }
 
+impl Cx<'_> {
+    /// When the silence ends that there is now.
+    pub fn silence(&self) -> Option<i64> {
+        let until = self.facts.silent_until_ms;
+        (!self.calm && self.now.monotonic_ms < until).then_some(until)
+    }
+}
+
 /// A request that was sent, as its role needs it when the answer comes.
 #[derive(Clone, Debug)]
 pub enum Asked {

@@ -13,8 +13,13 @@ use std::rc::Rc;
 /// When nothing fails any more, every request is answered and every consumer has read everything
 /// after so much time at most, ms.
 const PATIENCE_MS: i64 = 120_000;
-/// Steps without time passing, at most: whoever goes on for ever shows up here.
-const STEPS_MAX: u64 = 2_000_000;
+/// Steps of one seed, at most: whoever goes on for ever shows up here. An honest run takes a
+/// small part of them: `steps_max` in what the test prints.
+const STEPS_MAX: u64 = 100_000;
+/// In a hundred thousand steps, how often all who write fall silent, and for how long, ms: what a
+/// fetch waits for is not made up for by what comes next.
+const SILENCES: u64 = 160;
+const SILENCE_MS: i64 = 7000;
 
 /// What may happen next.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +51,7 @@ pub struct World {
     calm: bool,
     /// Bytes of memory that others of the process hold.
     held: usize,
+    steps: u64,
 }
 
 impl World {
@@ -74,6 +80,7 @@ impl World {
             told,
             calm: false,
             held: 0,
+            steps: 0,
         }
     }
 
@@ -216,15 +223,10 @@ impl World {
         }
         self.calm = true;
         let until = self.now.monotonic_ms + PATIENCE_MS;
-        let mut steps = 0;
         while !self.over() && !self.is_settled() {
-            if self.now.monotonic_ms >= until || steps > STEPS_MAX {
-                let waiting: Vec<String> =
-                    self.clients.iter().filter_map(|it| it.waits(&self.facts)).collect();
-                panic!("never at rest: {waiting:#?}");
-            }
+            let patient = self.now.monotonic_ms < until;
+            assert!(patient, "never at rest: {:#?}", self.waiting());
             self.step();
-            steps += 1;
         }
         self.calm = false;
     }
@@ -237,6 +239,11 @@ impl World {
             self.step();
         }
         self.calm = false;
+    }
+
+    /// What clients wait for.
+    fn waiting(&self) -> Vec<String> {
+        self.clients.iter().filter_map(|it| it.waits(&self.facts)).collect()
     }
 
     fn is_settled(&self) -> bool {
@@ -270,6 +277,10 @@ impl World {
             let all =
                 if others > 0 && self.rng.chance(70) { 0 } else { room.saturating_sub(spared) };
             self.set_others(all);
+        }
+        if self.rng.below(100_000) < SILENCES {
+            self.facts.silent_until_ms = self.now.monotonic_ms + SILENCE_MS;
+            self.note(5, || "those who write fall silent".to_owned());
         }
         match self.rng.below(4000) {
             0..=9 => {
@@ -363,6 +374,9 @@ impl World {
 
     /// One thing happens, or time passes.
     pub fn step(&mut self) {
+        self.steps += 1;
+        self.facts.counts.steps_max = self.steps;
+        assert!(self.steps < STEPS_MAX, "goes on for ever: {:#?}", self.waiting());
         let events = self.enabled();
         let acts = |it: &Event| matches!(it, Event::Act(_));
         // Clients do not act all the time: now and then, or when nothing else goes on.

@@ -22,6 +22,8 @@ pub struct Facts {
     pub moment: u64,
     /// Counts lives.
     pub life: u64,
+    /// Until then, nobody writes.
+    pub silent_until_ms: i64,
 }
 
 /// What happened, so that coverage can be seen.
@@ -59,6 +61,8 @@ pub struct Counts {
     pub by_time: u64,
     pub epochs: u64,
     pub outputs_max: u64,
+    /// Steps of the seed that took most.
+    pub steps_max: u64,
 }
 
 impl Counts {
@@ -72,6 +76,7 @@ impl Counts {
             moved_sessions deletes topics recreated rebalances commits commits_fetched clock_jumps
             retained by_time epochs);
         self.outputs_max = self.outputs_max.max(other.outputs_max);
+        self.steps_max = self.steps_max.max(other.steps_max);
     }
 }
 

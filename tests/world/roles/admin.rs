@@ -227,6 +227,10 @@ impl Role for Admin {
             return;
         }
         self.next_ms = cx.now.monotonic_ms + cx.rng.between(1, 60) as i64;
+        if let Some(until) = cx.silence() {
+            self.next_ms = until;
+            return;
+        }
         // First of all: what is not known.
         let unsure = |topic: &usize| cx.facts.topics.0[*topic].presence == Presence::Unsure;
         if let Some(topic) = self.owned.iter().copied().find(unsure) {

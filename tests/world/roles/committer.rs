@@ -30,6 +30,10 @@ impl Role for Committer {
             return;
         }
         self.next_ms = cx.now.monotonic_ms + cx.rng.between(1, 100) as i64;
+        if let Some(until) = cx.silence() {
+            self.next_ms = until;
+            return;
+        }
         if !self.found {
             if link.sent.is_empty() {
                 find_coordinator(cx, link, &self.group);

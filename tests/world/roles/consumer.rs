@@ -104,13 +104,20 @@ impl Consumer {
 
     fn fetch(&mut self, cx: &mut Cx<'_>, link: &mut Link) {
         let max_wait = [0, 0, 20, 500, 5000, 5000][cx.rng.index(6)];
-        let min_bytes = [0, 1, 1, 1000, 100_000][cx.rng.index(5)];
+        let min_bytes = [0, 1, 1, cx.rng.between(1, 4000) as i32, 100_000][cx.rng.index(5)];
         let part_max = [1 << 20, 1 << 20, 4096, 300][cx.rng.index(4)];
         let max_bytes = [50 << 20, 50 << 20, 20_000][cx.rng.index(3)];
-        let known: BTreeMap<LogKey, i64> =
+        let mut known: BTreeMap<LogKey, i64> =
             self.positions.iter().filter_map(|(key, it)| Some((*key, it.offset?))).collect();
         if known.is_empty() {
             return;
+        }
+        // One log is of one shard, which alone knows when there is enough. What is read again is likely
+        // to come from the disk, and more to be appended meanwhile.
+        if !self.with_sessions && cx.rng.chance(40) {
+            let (key, offset) = known.iter().nth(cx.rng.index(known.len())).expect("there is one");
+            let back = if cx.calm { 0 } else { cx.rng.below(4) as i64 };
+            known = BTreeMap::from([(*key, (offset - back).max(0))]);
         }
         if max_wait > 0 {
             cx.facts.counts.long_polls += 1;
@@ -237,10 +244,7 @@ impl Consumer {
         let mut told: BTreeSet<LogKey> = BTreeSet::new();
         for topic in &response.responses {
             for data in &topic.partitions {
-                let found = parts.iter().find(|it| {
-                    cx.facts.topics.0[it.key.topic].name == topic.topic
-                        && it.key.partition == data.partition_index
-                });
+                let found = wanted_of(cx.facts, parts, topic.topic, data.partition_index);
                 let Some(wanted) = found else { continue };
                 told.insert(wanted.key);
                 if cx.facts.topics.holds(wanted.stamp) {
@@ -320,12 +324,54 @@ impl Consumer {
     }
 }
 
+/// What was asked of a partition.
+fn wanted_of<'a>(
+    facts: &Facts,
+    parts: &'a [Wanted],
+    topic: &str,
+    partition: i32,
+) -> Option<&'a Wanted> {
+    let same =
+        |it: &&Wanted| facts.topics.0[it.key.topic].name == topic && it.key.partition == partition;
+    parts.iter().find(same)
+}
+
 /// A fetch that has waited as long as it may was not forgotten: nothing that it waits for has been
 /// there for long.
-fn check_patience(cx: &Cx<'_>, parts: &[Wanted], patience: Patience) {
+fn check_patience(cx: &Cx<'_>, parts: &[Wanted], patience: Patience, reply: &Reply) {
     let Patience { sent_ms, max_wait_ms, min_bytes } = patience;
     let now = cx.now.monotonic_ms;
-    if max_wait_ms < 5000 || min_bytes > 1 || now - sent_ms < max_wait_ms || !cx.unhurried {
+    if max_wait_ms < 5000 || now - sent_ms < max_wait_ms || !cx.unhurried {
+        return;
+    }
+    let response = reply.read::<FetchRequest<'_>>().expect("an answer");
+    // A log that lost its start meanwhile leaves its room to the others.
+    if response.responses.iter().flat_map(|it| &it.partitions).any(|it| it.error_code != 0) {
+        return;
+    }
+    let mut old = 0;
+    for (topic, data) in
+        response.responses.iter().flat_map(|it| it.partitions.iter().map(|data| (it.topic, data)))
+    {
+        let Some(wanted) = wanted_of(cx.facts, parts, topic, data.partition_index) else {
+            continue;
+        };
+        if !cx.facts.topics.holds(wanted.stamp) {
+            continue;
+        }
+        for (header, batch) in batches(data.records.unwrap_or_default()) {
+            let last = header.base_offset + i64::from(header.last_offset_delta);
+            let since = cx.facts.records.known_since(wanted.key, last);
+            if since.is_some_and(|since| now - since >= FORGOTTEN_MS) {
+                old += batch.len();
+            }
+        }
+    }
+    assert!(
+        old < min_bytes.max(1) as usize,
+        "a fetch for {min_bytes} bytes waited from {sent_ms} to {now}, and {old} were there long ago"
+    );
+    if min_bytes > 1 {
         return;
     }
     for it in parts.iter().filter(|it| cx.facts.topics.holds(it.stamp)) {
@@ -373,7 +419,7 @@ impl Role for Consumer {
         let reply = reply.expect("an answer");
         match &asked {
             Asked::Fetch { parts, patience } => {
-                check_patience(cx, parts, *patience);
+                check_patience(cx, parts, *patience, reply);
                 self.fetched(cx, link, parts, reply);
             }
             Asked::EpochEnd { .. } => epoch_end_found(cx, link, &asked, reply),

@@ -43,6 +43,7 @@ pub struct Producer {
     asking: bool,
     source: u32,
     partitions: BTreeMap<LogKey, Partition>,
+    next_ms: i64,
 }
 
 /// The value of a record: its identity, and what follows from it.
@@ -62,6 +63,7 @@ impl Producer {
             asking: false,
             source: 0,
             partitions: BTreeMap::new(),
+            next_ms: 0,
         }
     }
 
@@ -239,6 +241,10 @@ impl Producer {
 
 impl Role for Producer {
     fn act(&mut self, cx: &mut Cx<'_>, link: &mut Link) {
+        if let Some(until) = cx.silence() {
+            self.next_ms = until;
+            return;
+        }
         self.forget_changed(cx.facts);
         if self.idempotent && self.id.is_none() {
             if !(self.asking || cx.calm && self.partitions.is_empty()) {
@@ -354,6 +360,10 @@ impl Role for Producer {
     fn is_done(&self, facts: &Facts) -> bool {
         let waits = |it: &Partition| facts.topics.holds(it.stamp) && !it.batches.is_empty();
         !self.partitions.values().any(waits)
+    }
+
+    fn wake_ms(&self) -> i64 {
+        self.next_ms
     }
 
     fn name(&self) -> String {
