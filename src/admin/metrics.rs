@@ -176,7 +176,7 @@ impl Page {
     fn figures(&self, out: &mut Text) {
         let process = &self.process;
         let panics = process.panics + self.shards.iter().map(|it| it.panics).sum::<u64>();
-        let whole: [(&str, &str, &str, u64); 6] = [
+        let whole: [(&str, &str, &str, u64); 11] = [
             (
                 "klamm_connections_accepted_total",
                 "counter",
@@ -191,6 +191,31 @@ impl Page {
                 process.memory_used,
             ),
             ("klamm_memory_limit_bytes", "gauge", "The memory budget.", process.memory_limit),
+            (
+                "klamm_arena_reserved_bytes",
+                "gauge",
+                "Address space of buffers.",
+                process.arena.reserved,
+            ),
+            (
+                "klamm_arena_touched_bytes",
+                "gauge",
+                "Of that, what was in use at any time: no more than this is memory.",
+                process.arena.touched,
+            ),
+            ("klamm_arena_used_bytes", "gauge", "Of that, in use now.", process.arena.in_use),
+            (
+                "klamm_arena_outside_bytes",
+                "gauge",
+                "Buffers that found no room in the arena and are on the general heap.",
+                process.arena.outside,
+            ),
+            (
+                "klamm_arena_outside_total",
+                "counter",
+                "How many buffers found no room in the arena.",
+                process.arena.outside_total,
+            ),
             ("klamm_topics", "gauge", "Topics.", process.topics),
             ("klamm_partitions", "gauge", "Partitions.", process.partitions),
         ];

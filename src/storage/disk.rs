@@ -1,7 +1,7 @@
 //! A disk that runs one [`Op`] after the other, waiting for each: for recovery and for the tools.
 //! While the broker serves, the shards run the same operations through [`ring`](super::ring).
 
-use super::buffer::{AlignedBuf, Budget};
+use super::buffer::{ALIGN, Budget, Filling};
 use super::io::{Entry, Op};
 use super::sim_disk::SimDisk;
 use bytes::Bytes;
@@ -265,9 +265,9 @@ impl RealDisk {
             },
             Op::Read { path, pos, len } => {
                 let file = self.open(&path)?;
-                let mut buf = AlignedBuf::zeroed(len, &self.budget);
-                let n = read_up_to(&file, &mut buf[..len], pos)?;
-                return Ok(buf.freeze().slice(..n));
+                let mut buf = Filling::new(len, &self.budget);
+                read_up_to(&file, &mut buf, len, pos)?;
+                return Ok(buf.into_filled().freeze());
             }
         }
         done
@@ -306,21 +306,27 @@ fn direct(options: &mut OpenOptions) -> &OpenOptions {
 
 /// A direct read that stops short of `buf` has met the end of the file when what it gave is not a
 /// whole number of blocks; otherwise it may go on.
-fn read_up_to(file: &File, buf: &mut [u8], pos: u64) -> io::Result<usize> {
-    let mut n = 0;
-    while n < buf.len() && n % super::buffer::ALIGN == 0 {
-        match file.read_at(&mut buf[n..], pos + n as u64) {
-            Ok(0) => break,
-            Ok(more) => n += more,
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
+fn read_up_to(file: &File, buf: &mut Filling, len: usize, pos: u64) -> io::Result<()> {
+    while buf.len() < len && buf.len().is_multiple_of(ALIGN) {
+        let at = pos + buf.len() as u64;
+        let rest = len - buf.len();
+        match rustix::io::pread(file, &mut buf.spare()[..rest], at) {
+            Ok(([], _)) => break,
+            Ok((read, _)) => {
+                let n = read.len();
+                // SAFETY: the kernel has written them.
+                unsafe { buf.advance(n) };
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
         }
     }
-    Ok(n)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::buffer::AlignedBuf;
     use super::*;
 
     fn scratch(name: &str) -> PathBuf {

@@ -9,6 +9,7 @@
 //! blocks, and are read from there.
 
 use super::block::{self, Kind};
+use super::cache::Cache;
 use super::frame::{self, MAX_FRAME};
 pub use super::interface::{Append, EngineOptions, EngineStats, Event, Moments, Slot};
 use super::io::{Completion, FilePath, Submission};
@@ -58,7 +59,7 @@ impl Engine {
         Self {
             logs: Logs::default(),
             journal: JournalWriter::new(&options, last_lsn, last_block_checksum),
-            reads: Reads::new(options.cache_limit),
+            reads: Reads::new(Cache::new(options.cache_start, options.cache_limit)),
             removals: Removals::default(),
             round: None,
             out: Outgoing::default(),
@@ -205,6 +206,7 @@ impl Engine {
         if self.failed {
             return;
         }
+        self.make_room();
         // A clean start replays nothing: whatever still goes to the journal must be checkpointed.
         let wrote = self.journal.write(now_ms, &mut self.logs, &mut self.out);
         self.checkpoint_due |= wrote && self.shutting_down;
@@ -358,9 +360,15 @@ impl Engine {
         self.idle_due = self.logs.pending_bytes() > 0
             && now_ms - self.last_round_ms >= self.options.idle_ms
             && self.logs.iter().any(|(_, log)| self.is_idle(log, now_ms));
-        let spare = self.options.budget.left();
-        if spare < self.options.budget.limit() / 8 {
-            self.reads.shrink_by_half();
+        self.make_room();
+    }
+
+    /// Takes from the cache what memory is short of: an eighth of it is to be free, so that appends and
+    /// fetches do not wait for memory that nobody needs. One look at a number where that is so.
+    pub(super) fn make_room(&mut self) {
+        let budget = &self.options.budget;
+        if let short @ 1.. = (budget.limit() / 8).saturating_sub(budget.left()) {
+            self.reads.give_back(short);
         }
     }
 

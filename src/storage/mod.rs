@@ -40,6 +40,7 @@
 //!
 //! Not here yet: large runs past the journal straight into segments (`Placed` is reserved for it).
 
+pub mod arena;
 pub mod block;
 mod block_writer;
 pub mod buffer;
@@ -48,6 +49,7 @@ pub mod checkpoint;
 pub mod disk;
 pub mod engine;
 pub mod frame;
+mod ghosts;
 pub mod identity;
 pub mod index;
 pub mod inspect;

@@ -110,6 +110,7 @@ impl World {
         let expected = Expected { cluster_id: None, node_id: 1, random: [7; 32] };
         let identity = Identity::open(&disk, &expected).map_err(|e| e.to_string())?;
         let options = OpenOptions {
+            cache_start: self.sizes.cache_bytes / 4,
             cache_bytes: self.sizes.cache_bytes,
             small_bytes: self.sizes.small_bytes,
             idle_ms: self.sizes.idle_ms,

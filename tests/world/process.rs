@@ -154,6 +154,7 @@ pub fn open(
     )
     .map_err(|e| e.to_string())?;
     let options = OpenOptions {
+        cache_start: sizes.cache_bytes / 4,
         cache_bytes: sizes.cache_bytes.min(sizes.memory / 2),
         small_bytes: sizes.small_bytes,
         idle_ms: sizes.idle_ms,
