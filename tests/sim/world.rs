@@ -3,6 +3,7 @@
 use crate::model::{Asked, Batch, Change, Drop, LogModel, Model, State, digest};
 use crate::{acks, recovered};
 use bytes::Bytes;
+use klamm::storage::arena::Arena;
 use klamm::storage::buffer::Budget;
 use klamm::storage::disk::Disk;
 use klamm::storage::engine::{Append, Engine, Event, Slot};
@@ -17,7 +18,11 @@ use klamm::wire::records::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+/// The memory of all runs: what one leaves in it, the next one finds there.
+static ARENA: LazyLock<Arc<Arena>> =
+    LazyLock::new(|| Arena::reserve(1 << 30, 3).expect("address space"));
 
 /// Bits of a submission's id that are the engine's own; above them is the shard.
 const ID_BITS: u32 = 48;
@@ -91,7 +96,7 @@ impl World {
             now_ms: 1_000_000,
             sizes,
             report: Report::default(),
-            budget: Budget::new(1 << 30),
+            budget: Budget::of_arena(1 << 30, ARENA.clone()),
             failed: false,
             last_fatal: String::new(),
             faulty: false,

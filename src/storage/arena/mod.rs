@@ -12,7 +12,7 @@
 //! parts that were touched lie idle, on top of the budget.
 //!
 //! A part is behind a lock. It is held for some dozen instructions, and by its own shard nearly
-//! always: a taking or giving costs 20 ns more than without (`DECISIONS.md`). Who drops the last slice
+//! always: then it costs nothing that can be measured (`DECISIONS.md`). Who drops the last slice
 //! of a buffer on another thread does not wait for it: when it is taken, the pages go onto a stack of
 //! *strays*, which the next one that holds the lock collects.
 //!
