@@ -309,8 +309,9 @@ impl Engine {
         };
         self.reads.longer.remove(&(slot, start));
         let chunk = Chunk::new(context.segment, start, next, bytes.slice(skip..end), bytes.len());
-        self.reads.cache.insert(slot, first, chunk);
+        // Before it is there: its reader comes back for it.
         self.make_room();
+        self.reads.cache.insert(slot, first, chunk);
         Ok(())
     }
 

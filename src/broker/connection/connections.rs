@@ -65,7 +65,7 @@ pub struct Stats {
 /// See [the module](super).
 pub struct Connections {
     settings: Settings,
-    /// Where large frames are received.
+    /// Where large frames are received, and large answers wait to be sent.
     memory: Arc<Budget>,
     all: Slab<Connection>,
     lives: u32,
@@ -96,7 +96,7 @@ fn owned(api: ApiKey, bytes: usize) -> usize {
 }
 
 impl Connections {
-    /// No connections. `admission` is that of all shards; large frames are received into `memory`.
+    /// No connections. `admission` is that of all shards; large frames and answers take `memory`.
     pub fn new(settings: Settings, admission: Admission, memory: Arc<Budget>) -> Self {
         Self {
             memory,
@@ -428,8 +428,12 @@ impl Connections {
             one.answers.answer(number, response, traced);
             self.unsent += one.unsent() - before;
             let was_empty = one.outgoing.unsent() == 0;
-            while let Some(answer) = one.answers.next() {
-                self.owned += owned(answer.asked.api, answer.response.len());
+            while let Some(mut answer) = one.answers.next() {
+                let own = owned(answer.asked.api, answer.response.len());
+                if own > 0 {
+                    answer.response = answer.response.into_pages(&self.memory);
+                }
+                self.owned += own;
                 one.outgoing.push(answer);
             }
             if one.outgoing.unsent() > 0 {
