@@ -35,16 +35,19 @@ pub fn reserve(settings: &BrokerSettings) -> Arc<Budget> {
     if !arena.huge() {
         tracing::info!("the kernel has no transparent huge pages: memory is touched by 4 KiB");
     }
-    if settings.lock_memory {
-        lock(&arena);
+    let locked = settings.lock_memory && lock(&arena);
+    if !locked && let Err(e) = arena.touch_ahead() {
+        tracing::warn!("cannot start a thread: {e}; shards touch memory themselves");
     }
     Budget::of_arena(limit, arena)
 }
 
-fn lock(arena: &Arena) {
+/// Whether that went well.
+fn lock(arena: &Arena) -> bool {
     let begun = std::time::Instant::now();
     let bytes = arena.reserved() as u64;
-    match arena.lock() {
+    let locked = arena.lock();
+    match &locked {
         Ok(()) => {
             let ms = begun.elapsed().as_millis() as u64;
             tracing::info!(memory = show_size(bytes), ms, "locked");
@@ -57,6 +60,7 @@ fn lock(arena: &Arena) {
             (bytes >> 10) + (64 << 10),
         ),
     }
+    locked.is_ok()
 }
 
 #[cfg(test)]

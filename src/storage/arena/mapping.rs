@@ -56,6 +56,18 @@ impl Mapping {
         self.huge
     }
 
+    /// Backs `len` bytes from `from` on with memory, as a write to each page does. Fails before Linux 5.14.
+    pub fn populate(&self, from: usize, len: usize) -> io::Result<()> {
+        assert!(from <= self.len && len <= self.len - from, "within the mapping");
+        // SAFETY: the memory is ours and that long, and populating changes no content: others may use
+        // it meanwhile.
+        unsafe {
+            let at = self.start.as_ptr().add(from);
+            rustix::mm::madvise(at.cast(), len, Advice::LinuxPopulateWrite)?;
+        }
+        Ok(())
+    }
+
     /// Locks all of it, and touches it, on so many threads: a second or less for each GiB and thread.
     /// `ENOMEM` and `EPERM` mean that `RLIMIT_MEMLOCK` is too small (`mlock(2)`); nothing was touched then.
     pub fn lock(&self, threads: usize) -> io::Result<()> {
@@ -63,18 +75,10 @@ impl Mapping {
         // SAFETY: the memory is ours and that long, and locking changes no content.
         unsafe { rustix::mm::mlock_with(start.cast(), self.len, MlockFlags::ONFAULT)? };
         let piece = (self.len / threads.max(1)).next_multiple_of(HUGE).max(HUGE);
-        let address = start as usize;
         std::thread::scope(|scope| {
             for from in (0..self.len).step_by(piece) {
-                let len = piece.min(self.len - from);
-                scope.spawn(move || {
-                    // SAFETY: populating maps pages and changes no content. What it cannot do, `mlock`
-                    // below does, or gives the error.
-                    let _ = unsafe {
-                        let at = std::ptr::with_exposed_provenance_mut(address + from);
-                        rustix::mm::madvise(at, len, Advice::LinuxPopulateWrite)
-                    };
-                });
+                // What cannot be populated, `mlock` touches below, or gives the error.
+                scope.spawn(move || self.populate(from, piece.min(self.len - from)));
             }
         });
         // SAFETY: as above.

@@ -17,27 +17,34 @@
 //! *strays*, which the next one that holds the lock collects.
 //!
 //! What finds no run comes from the general heap and is counted as *outside*.
+//!
+//! Without locked memory a thread of its own touches a few MiB ahead of what was ever in use
+//! (`ahead.rs`): a fault on a huge page takes a shard up to some ms.
 
+mod ahead;
 mod mapping;
 mod runs;
 #[cfg(test)]
 mod tests;
 
 use super::buffer::ALIGN;
+use ahead::Ahead;
 pub use mapping::HUGE;
 use mapping::Mapping;
 use runs::Runs;
 use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::thread::Thread;
 
 /// Figures of an arena, bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ArenaFigures {
     /// Address space.
     pub reserved: u64,
-    /// Up to the highest page that was ever in use, of all parts together: no more than this is memory.
+    /// Up to the highest page that was ever in use or touched ahead, of all parts together: no more than
+    /// this is memory.
     pub touched: u64,
     /// In buffers now.
     pub in_use: u64,
@@ -58,6 +65,7 @@ struct Stray {
 struct Part {
     runs: Mutex<Runs>,
     strays: AtomicPtr<Stray>,
+    ahead: Ahead,
 }
 
 /// See the module.
@@ -69,6 +77,8 @@ pub struct Arena {
     part_pages: usize,
     outside: AtomicUsize,
     outside_total: AtomicU64,
+    /// Touches memory before it is needed, if anybody does.
+    helper: OnceLock<Thread>,
 }
 
 impl Arena {
@@ -81,11 +91,13 @@ impl Arena {
         let part = |at: usize| {
             let pages = u32::try_from(part_pages.min(pages - at))
                 .map_err(|_| io::ErrorKind::OutOfMemory)?;
-            Ok(Part { runs: Mutex::new(Runs::new(pages)), strays: AtomicPtr::default() })
+            let (runs, strays) = (Mutex::new(Runs::new(pages)), AtomicPtr::default());
+            Ok(Part { runs, strays, ahead: Ahead::new(pages) })
         };
         let parts = (0..pages).step_by(part_pages).map(part).collect::<io::Result<_>>()?;
         let (outside, outside_total) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Ok(Arc::new(Self { mapping, parts, part_pages, outside, outside_total }))
+        let helper = OnceLock::new();
+        Ok(Arc::new(Self { mapping, parts, part_pages, outside, outside_total, helper }))
     }
 
     /// Whether the kernel takes the wish for huge pages.
@@ -120,7 +132,16 @@ impl Arena {
         let run = u32::try_from(pages).ok()?;
         let count = self.parts.len();
         (0..count).map(|i| (home + i) % count).find_map(|index| {
-            let first = self.locked(&self.parts[index]).take(run)?;
+            let part = &self.parts[index];
+            let mut runs = self.locked(part);
+            let first = runs.take(run)?;
+            let touched = runs.touched();
+            drop(runs);
+            if part.ahead.is_wanted(touched)
+                && let Some(helper) = self.helper.get()
+            {
+                helper.unpark();
+            }
             let page = index * self.part_pages + first as usize;
             // SAFETY: the page lies within the mapping.
             Some(unsafe { self.mapping.start().add(page * ALIGN) })
@@ -189,7 +210,8 @@ impl Arena {
         };
         for part in &self.parts {
             let runs = self.locked(part);
-            figures.touched += u64::from(runs.touched()) * ALIGN as u64;
+            let touched = runs.touched().max(part.ahead.populated());
+            figures.touched += u64::from(touched) * ALIGN as u64;
             figures.in_use += u64::from(runs.in_use()) * ALIGN as u64;
         }
         figures

@@ -203,6 +203,45 @@ fn locked_memory_is_touched_or_the_limit_is_named() {
 }
 
 #[test]
+fn memory_is_ready_a_little_ahead_of_its_use() {
+    let arena = Arena::reserve(32 << 20, 2).expect("address space");
+    let budget = Budget::of_arena(32 << 20, arena.clone());
+    let touched = || arena.figures().touched;
+    if arena.populate_ahead().is_err() {
+        // Before Linux 5.14.
+        return;
+    }
+    assert_eq!(touched(), 2 * (4 << 20), "the first of each part");
+    let held = AlignedBuf::zeroed(5 << 20, &budget);
+    arena.populate_ahead().expect("once it could");
+    assert_eq!(touched(), (10 << 20) + (4 << 20));
+    // No part is touched beyond its end.
+    let more = AlignedBuf::zeroed(10 << 20, &budget);
+    arena.populate_ahead().expect("once it could");
+    assert_eq!(touched(), (16 << 20) + (4 << 20));
+    let (end, ahead) = (arena.locked(&arena.parts[0]).touched(), &arena.parts[0].ahead);
+    assert!(!ahead.is_wanted(end) && !ahead.is_wanted(16 << 8), "nothing is left to touch");
+    drop((held, more));
+    // What a shard was faster with is none of the helper's.
+    let rest = AlignedBuf::zeroed(16 << 20, &budget.on_shard(1));
+    arena.populate_ahead().expect("once it could");
+    assert!(!arena.parts[1].ahead.is_wanted(16 << 8));
+    drop(rest);
+}
+
+#[test]
+fn the_helper_is_woken_once_and_again_after_it_has_looked() {
+    let arena = Arena::reserve(64 << 20, 1).expect("address space");
+    let ahead = &arena.parts[0].ahead;
+    assert_eq!([ahead.is_wanted(1), ahead.is_wanted(1)], [true, false]);
+    if arena.populate_ahead().is_ok() {
+        let pages = (4 << 20) / ALIGN as u32;
+        assert_eq!([ahead.is_wanted(1), ahead.is_wanted(pages / 2)], [false, false]);
+        assert_eq!([ahead.is_wanted(pages / 2 + 1), ahead.is_wanted(pages)], [true, false]);
+    }
+}
+
+#[test]
 fn no_more_address_space_than_there_is() {
     assert!(Arena::reserve(usize::MAX / 2, 1).is_err());
 }
