@@ -73,6 +73,7 @@ impl Response {
     }
 
     /// The same, large parts in pages of `memory`. Not for records, which are there already.
+    #[must_use]
     pub fn into_pages(mut self, memory: &Arc<Budget>) -> Self {
         for part in std::iter::once(&mut self.head).chain(&mut self.rest) {
             if part.len() >= PAGES_FROM {
