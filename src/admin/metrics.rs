@@ -20,6 +20,8 @@
 //! | `shard_hold_seconds` (histogram) | `shard` | how long one input (bytes of a client, a message, a completion, a turn) held the shard, which does nothing else meanwhile |
 //! | `shard_cpu_seconds_total` | `shard` | processor time of the shard's thread |
 //! | `memory_used_bytes`, `memory_limit_bytes` | | the memory budget |
+//! | `arena_reserved_bytes`, `arena_touched_bytes`, `arena_used_bytes` | | where buffers come from |
+//! | `arena_outside_bytes`, `arena_outside_total` | | buffers that found no room there |
 //! | `journal_*`, `segment_*`, `checkpoint_*`, `rounds_total` | `shard` | storage: see the help texts |
 //! | `topics`, `partitions`, `logs` | (`logs`: `shard`) | how many |
 

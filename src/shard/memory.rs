@@ -1,4 +1,7 @@
 //! What `--memory` is divided into, and the arena that most of it is.
+//!
+//! A part of it that no arena knows are answers other than records, which wait for their clients: they take
+//! pages of the arena when they are large, up to as much as requests may.
 
 use crate::config::{BrokerSettings, show_size};
 use crate::storage::arena::Arena;
