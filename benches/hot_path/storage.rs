@@ -107,6 +107,7 @@ impl Bed {
         let budget = Budget::new(BUDGET);
         let options = OpenOptions {
             journal_bytes: sizes.journal,
+            cache_start: sizes.cache,
             cache_bytes: sizes.cache,
             idle_ms: IDLE_MS,
             ..OpenOptions::usual(1, budget.clone(), sizes.journal)

@@ -20,6 +20,8 @@
 //! | `shard_hold_seconds` (histogram) | `shard` | how long one input (bytes of a client, a message, a completion, a turn) held the shard, which does nothing else meanwhile |
 //! | `shard_cpu_seconds_total` | `shard` | processor time of the shard's thread |
 //! | `memory_used_bytes`, `memory_limit_bytes` | | the memory budget |
+//! | `arena_reserved_bytes`, `arena_touched_bytes`, `arena_used_bytes` | | where buffers come from |
+//! | `arena_outside_bytes`, `arena_outside_total` | | buffers that found no room there |
 //! | `journal_*`, `segment_*`, `checkpoint_*`, `rounds_total` | `shard` | storage: see the help texts |
 //! | `topics`, `partitions`, `logs` | (`logs`: `shard`) | how many |
 
@@ -176,7 +178,7 @@ impl Page {
     fn figures(&self, out: &mut Text) {
         let process = &self.process;
         let panics = process.panics + self.shards.iter().map(|it| it.panics).sum::<u64>();
-        let whole: [(&str, &str, &str, u64); 6] = [
+        let whole: [(&str, &str, &str, u64); 11] = [
             (
                 "klamm_connections_accepted_total",
                 "counter",
@@ -191,6 +193,31 @@ impl Page {
                 process.memory_used,
             ),
             ("klamm_memory_limit_bytes", "gauge", "The memory budget.", process.memory_limit),
+            (
+                "klamm_arena_reserved_bytes",
+                "gauge",
+                "Address space of buffers.",
+                process.arena.reserved,
+            ),
+            (
+                "klamm_arena_touched_bytes",
+                "gauge",
+                "Of that, what was in use at any time: no more than this is memory.",
+                process.arena.touched,
+            ),
+            ("klamm_arena_used_bytes", "gauge", "Of that, in use now.", process.arena.in_use),
+            (
+                "klamm_arena_outside_bytes",
+                "gauge",
+                "Buffers that found no room in the arena and are on the general heap.",
+                process.arena.outside,
+            ),
+            (
+                "klamm_arena_outside_total",
+                "counter",
+                "How many buffers found no room in the arena.",
+                process.arena.outside_total,
+            ),
             ("klamm_topics", "gauge", "Topics.", process.topics),
             ("klamm_partitions", "gauge", "Partitions.", process.partitions),
         ];

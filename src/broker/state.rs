@@ -160,7 +160,9 @@ impl State {
         let slots = image.broker_configs.number("max.incremental.fetch.session.cache.slots");
         let per_shard = usize::try_from(slots.unwrap_or(1000)).unwrap_or(0) / shards;
         let hash_seed = random.bits();
-        let connections = Connections::new(bounds.settings(&image.broker_configs), admission);
+        let settings = bounds.settings(&image.broker_configs);
+        let memory = budget.beside(bounds.request_bytes);
+        let connections = Connections::new(settings, admission, memory);
         let timers = Timers::default();
         timers.advance(now.monotonic_ms);
         Rc::new(Self {

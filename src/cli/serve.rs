@@ -62,26 +62,12 @@ pub fn serve(settings: BrokerSettings, warnings: Vec<String>) -> Result<(), CliE
     );
     let admin = settings.admin_listen.map(listen_for_admin).transpose()?;
     memory::keep();
-    if settings.lock_memory {
-        lock_memory(settings.memory);
-    }
     let beside = move |view| {
         if let Some(socket) = admin {
             admin::start(socket, view);
         }
     };
     shard::run(settings, beside).map_err(|e| CliError::Exit(e.exit_code, e.message))
-}
-
-/// Locks memory on a thread of its own, while the broker serves.
-fn lock_memory(bytes: u64) {
-    std::thread::spawn(move || match memory::lock(usize::try_from(bytes).unwrap_or(usize::MAX)) {
-        Ok(locked) => tracing::info!(memory = show_size(locked as u64), "locked"),
-        Err(e) => tracing::warn!(
-            "cannot lock {} of memory: {e}; raise the limit (ulimit -l, LimitMEMLOCK=)",
-            show_size(bytes)
-        ),
-    });
 }
 
 fn listen_for_admin(address: SocketAddr) -> Result<TcpListener, CliError> {

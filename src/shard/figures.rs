@@ -1,5 +1,7 @@
 //! What the process says of itself, for the admin port.
 
+use crate::storage::arena::ArenaFigures;
+
 /// What the process says of itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProcessFigures {
@@ -11,6 +13,8 @@ pub struct ProcessFigures {
     pub memory_used: u64,
     /// The memory budget, bytes.
     pub memory_limit: u64,
+    /// Where buffers come from; nothing where it could not be reserved.
+    pub arena: ArenaFigures,
     /// Topics.
     pub topics: u64,
     /// Partitions.

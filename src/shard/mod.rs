@@ -6,6 +6,7 @@ mod connection;
 mod figures;
 mod limits;
 mod listener;
+mod memory;
 mod pulse;
 pub mod router;
 mod socket;
@@ -183,7 +184,8 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
     let Seed { id, common, image, engine, controller, socket, address, .. } = seed;
     let logs = open_logs(engine, &image, id, common.shards)
         .unwrap_or_else(|e| end_process(e.exit_code, &e.message));
-    let ring = Ring::new(common.disk.root(), seed.descriptors, common.disk.budget().clone())
+    let budget = common.disk.budget().on_shard(id);
+    let ring = Ring::new(common.disk.root(), seed.descriptors, budget.clone())
         .unwrap_or_else(|e| fatal(&format!("cannot make the ring of shard {id}: {e}")));
     let pulse = common.clone();
     let beat = || pulse.pulses[id].beat();
@@ -201,7 +203,7 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
         data: common.disk.root().display().to_string(),
         image,
         logs,
-        budget: common.disk.budget().clone(),
+        budget,
         controller,
         seed: uuid::Uuid::new_v4().as_u64_pair().0,
         clock: Clock::Processor(quanta::Clock::new()),

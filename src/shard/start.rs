@@ -3,11 +3,10 @@
 use super::bind::{self, Claim};
 use super::pulse::Pulse;
 use super::state::{Common, Counters};
-use super::{ServeError, limits};
+use super::{ServeError, limits, memory};
 use crate::config::BrokerSettings;
 use crate::controller::{Controller, Image, MetaError, OpenOptions as MetaOptions};
 use crate::replica;
-use crate::storage::buffer::Budget;
 use crate::storage::device::disk::{Disk, RealDisk};
 use crate::storage::engine::Engine;
 use crate::storage::recovery::identity::{Expected, Identity};
@@ -68,8 +67,7 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
     let shards = settings.shards;
     limits::check_io_uring()?;
     let files = limits::raise(shards)?;
-    // A quarter of the memory is for requests, the rest for storage.
-    let budget = Budget::new((settings.memory / 4 * 3) as usize);
+    let budget = memory::reserve(settings);
     let disk = RealDisk::new(&settings.data, budget).map_err(|e| {
         ServeError::new(73, format!("data directory {}: {e}", settings.data.display()))
     })?;
@@ -127,7 +125,7 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
         descriptors: (files / 4 / shards as u64).clamp(16, 2048) as usize,
         // A quarter is for the shards' files, some are for everything else.
         connections_max: (files - files / 4).saturating_sub(64) as usize,
-        request_bytes: (settings.memory / 4 / shards as u64) as usize,
+        request_bytes: (memory::of_requests(settings.memory) / shards as u64) as usize,
         identity,
     })
 }

@@ -5,6 +5,7 @@ use super::state::Shard;
 use crate::broker::{
     Broker, CountGroups, Figures, FindEnds, GroupFigures, OffsetFigures, Phase, ShardFigures,
 };
+use crate::storage::arena::Arena;
 use crate::types::TopicPartition;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -31,6 +32,7 @@ impl View {
             panics: common.counters.panics.load(Ordering::Relaxed),
             memory_used: budget.used() as u64,
             memory_limit: budget.limit() as u64,
+            arena: budget.arena().map(Arena::figures).unwrap_or_default(),
             topics: image.topics().count() as u64,
             partitions: image.topics().map(|t| t.partitions.len() as u64).sum(),
         }

@@ -23,7 +23,7 @@ use super::placement::Placement;
 use super::placement::allocation::{Allocations, Ended, is_want_of_space};
 use super::placement::job::Effect;
 use super::placement::removal::{Moment, Removals, When};
-use super::read::cache::Chunk;
+use super::read::cache::{Cache, Chunk};
 use super::read::{ColdRead, Read, ReadError, Reads};
 use crate::types::TopicPartition;
 use bytes::Bytes;
@@ -37,7 +37,7 @@ const RETENTION_LOOKS: u32 = 512;
 /// happen in several of them happens here.
 #[derive(Debug)]
 pub struct Engine {
-    options: EngineOptions,
+    pub(super) options: EngineOptions,
     logs: Logs,
     journal: JournalWriter,
     placement: Placement,
@@ -64,7 +64,7 @@ impl Engine {
             logs: Logs::default(),
             journal: JournalWriter::new(&options, last_lsn, last_block_checksum),
             placement: Placement::new(&options),
-            reads: Reads::new(options.cache_limit),
+            reads: Reads::new(Cache::new(options.cache_start, options.cache_limit)),
             removals: Removals::default(),
             allocations: Allocations::default(),
             out: Outgoing::default(),
@@ -207,6 +207,7 @@ impl Engine {
         if self.failed {
             return;
         }
+        self.make_room();
         let wrote = self.journal.write(now_ms, &mut self.logs, &mut self.out);
         if wrote && self.shutting_down {
             // A clean start replays nothing: what still goes to the journal must be checkpointed.
@@ -453,9 +454,15 @@ impl Engine {
         self.look = true;
         self.journal.tick(self.shutting_down);
         self.placement.tick(now_ms, &self.logs, self.removals.wait_for_checkpoint());
-        let spare = self.options.budget.left();
-        if spare < self.options.budget.limit() / 8 {
-            self.reads.shrink_by_half();
+        self.make_room();
+    }
+
+    /// Takes from the cache what memory is short of: an eighth of it is to be free, so that appends and
+    /// fetches do not wait for memory that nobody needs. One look at a number where that is so.
+    fn make_room(&mut self) {
+        let budget = &self.options.budget;
+        if let short @ 1.. = (budget.limit() / 8).saturating_sub(budget.left()) {
+            self.reads.give_back(short);
         }
     }
 
@@ -548,6 +555,8 @@ impl Engine {
 
     /// Takes in what a cold read brought; see [`Reads::filled`].
     pub fn filled(&mut self, ticket: u64, result: io::Result<Bytes>) -> Result<(), ReadError> {
+        // Before it is there: its reader comes back for it.
+        self.make_room();
         self.reads.filled(&mut self.logs, ticket, result)
     }
 

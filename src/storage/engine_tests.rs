@@ -332,3 +332,27 @@ fn inspection_sees_what_is_there_and_finds_a_flipped_bit() {
     };
     assert!(matches!(found, ReadError::Storage(why) if why.contains("checksum")));
 }
+
+#[test]
+fn the_cache_gives_way_in_the_turn_that_memory_is_short_in() {
+    let dir = Dir::new("short");
+    let mut broker = Broker::open(&dir, 1);
+    for i in 0..80 {
+        broker.append(0, &value(0, i, 100_000), i as u64);
+        broker.settle();
+    }
+    let engine = &mut broker.engines[0];
+    let (before, budget) = (engine.stats().cache_bytes, engine.options.budget.clone());
+    assert!(before > 5 << 20, "{before} bytes of cache");
+    let spare = budget.limit() / 8;
+    let others = budget.left() - spare;
+    budget.charge(others);
+    engine.turn(broker.now_ms, &mut |_| vec![1]);
+    assert_eq!(engine.stats().cache_bytes, before, "nobody is short of memory");
+    budget.charge(2 << 20);
+    engine.turn(broker.now_ms, &mut |_| vec![1]);
+    assert!(budget.left() >= spare, "{} bytes are left", budget.left());
+    // Only what was missing, to a chunk.
+    assert!(engine.stats().cache_bytes > before - (4 << 20));
+    budget.release(others + (2 << 20));
+}

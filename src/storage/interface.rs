@@ -120,7 +120,9 @@ pub struct EngineOptions {
     pub journal: Journal,
     /// Bytes of the disk that the journal may use.
     pub journal_limit: u64,
-    /// Bytes of verified chunks to keep in memory.
+    /// Bytes of verified chunks to keep in memory at first.
+    pub cache_start: usize,
+    /// Bytes of verified chunks to keep in memory at most.
     pub cache_limit: usize,
     /// What buffers are charged to.
     pub budget: Arc<Budget>,

@@ -39,6 +39,7 @@
 //!
 //! Not here yet: large runs past the journal straight into segments (`Placed` is reserved for it).
 
+pub mod arena;
 pub mod buffer;
 pub mod device;
 mod direct;

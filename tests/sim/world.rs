@@ -3,6 +3,7 @@
 use crate::model::{Asked, Batch, Change, Drop, LogModel, Model, State, digest};
 use crate::{acks, recovered};
 use bytes::Bytes;
+use klamm::storage::arena::Arena;
 use klamm::storage::buffer::Budget;
 use klamm::storage::device::disk::Disk;
 use klamm::storage::device::io::{Completion, Op, Submission};
@@ -17,7 +18,11 @@ use klamm::wire::records::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+/// The memory of all runs: what one leaves in it, the next one finds there.
+static ARENA: LazyLock<Arc<Arena>> =
+    LazyLock::new(|| Arena::reserve(1 << 30, 3).expect("address space"));
 
 /// Bits of a submission's id that are the engine's own; above them is the shard.
 const ID_BITS: u32 = 48;
@@ -95,7 +100,7 @@ impl World {
             now_ms: 1_000_000,
             sizes,
             report: Report::default(),
-            budget: Budget::new(1 << 30),
+            budget: Budget::of_arena(1 << 30, ARENA.clone()),
             failed: false,
             last_fatal: String::new(),
             faulty: false,
@@ -114,6 +119,7 @@ impl World {
         let expected = Expected { cluster_id: None, node_id: 1, random: [7; 32] };
         let identity = Identity::open(&disk, &expected).map_err(|e| e.to_string())?;
         let options = OpenOptions {
+            cache_start: self.sizes.cache_bytes / 4,
             cache_bytes: self.sizes.cache_bytes,
             small_bytes: self.sizes.small_bytes,
             idle_ms: self.sizes.idle_ms,

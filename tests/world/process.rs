@@ -10,6 +10,7 @@ use klamm::broker::{
 };
 use klamm::controller::{Controller, OpenOptions as MetaOptions};
 use klamm::replica;
+use klamm::storage::arena::Arena;
 use klamm::storage::buffer::Budget;
 use klamm::storage::device::disk::Disk;
 use klamm::storage::device::io::{Completion, Op, Submission};
@@ -21,7 +22,11 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+/// The memory of all runs: what one leaves in it, the next one finds there.
+static ARENA: LazyLock<Arc<Arena>> =
+    LazyLock::new(|| Arena::reserve(1 << 30, 3).expect("address space"));
 
 /// Bits of a submission's id that are the broker's own; above them is the shard, and the highest says
 /// who within the broker asked.
@@ -140,7 +145,7 @@ pub fn open(
     now: Now,
     rng: &mut Rng,
 ) -> Result<Process, String> {
-    let budget = Budget::new(sizes.memory);
+    let budget = Budget::of_arena(sizes.memory, ARENA.clone());
     let sim = Disk::Sim(disk.clone());
     let expected = Expected { cluster_id: None, node_id: 1, random: [7; 32] };
     let identity = Identity::open(&sim, &expected).map_err(|e| e.to_string())?;
@@ -158,6 +163,7 @@ pub fn open(
     )
     .map_err(|e| e.to_string())?;
     let options = OpenOptions {
+        cache_start: sizes.cache_bytes / 4,
         cache_bytes: sizes.cache_bytes.min(sizes.memory / 2),
         small_bytes: sizes.small_bytes,
         idle_ms: sizes.idle_ms,

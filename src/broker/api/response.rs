@@ -1,9 +1,15 @@
 //! Answers as they go out.
 
+use crate::storage::buffer::{Budget, Filling};
 use crate::wire::Tally;
 use crate::wire::header::{RequestHeader, encode_response};
 use crate::wire::{WireError, Writer};
 use bytes::Bytes;
+use std::sync::Arc;
+
+/// Parts of this size and more go into pages, whose cost is known: a vector that has grown may hold twice
+/// what is in it.
+const PAGES_FROM: usize = 64 << 10;
 
 /// An answer as it goes out: `head`, which begins with the length of everything, then `rest`.
 #[derive(Clone, Debug)]
@@ -66,6 +72,19 @@ impl Response {
         Self { head: w.into_vec().into(), rest: vec![bytes.into()], errors }
     }
 
+    /// The same, large parts in pages of `memory`. Not for records, which are there already.
+    #[must_use]
+    pub fn into_pages(mut self, memory: &Arc<Budget>) -> Self {
+        for part in std::iter::once(&mut self.head).chain(&mut self.rest) {
+            if part.len() >= PAGES_FROM {
+                let mut pages = Filling::new(part.len(), memory);
+                pages.push(part);
+                *part = pages.into_filled().freeze();
+            }
+        }
+        self
+    }
+
     /// Bytes of all parts.
     pub fn len(&self) -> usize {
         self.head.len() + self.rest.iter().map(Bytes::len).sum::<usize>()
@@ -83,4 +102,23 @@ pub(super) fn begin(header: &RequestHeader<'_>) -> Writer {
     w.i32(0);
     encode_response(header.api_key, header.version, header.correlation_id, &mut w);
     w
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_parts_take_their_own_pages_and_small_ones_none() {
+        let memory = Budget::new(1 << 20);
+        let part = |bytes: usize| Bytes::from(vec![bytes as u8; bytes]);
+        let parts = [part(PAGES_FROM - 1), part(PAGES_FROM + 1)];
+        let [head, large] = parts.clone();
+        let response = Response { head, rest: vec![large], errors: Tally::default() };
+        let response = response.into_pages(&memory);
+        assert_eq!([response.head.clone(), response.rest[0].clone()], parts);
+        assert_eq!(memory.used(), PAGES_FROM + 4096);
+        drop(response);
+        assert_eq!(memory.used(), 0);
+    }
 }

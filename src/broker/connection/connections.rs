@@ -12,10 +12,12 @@ use super::{
     Arrived, ConnectionId, EVICT_AFTER_MS, Event, Line, OTHER_REQUEST_MAX, Peer, Refused, Why,
 };
 use crate::broker::api::Response;
+use crate::storage::buffer::Budget;
 use crate::types::Principal;
 use crate::wire::api_keys::ApiKey;
 use slab::Slab;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Connections that one call looks at or closes for their time: further ones at the next.
 const LOOKS_MAX: usize = 1_000;
@@ -63,6 +65,8 @@ pub struct Stats {
 /// See [the module](super).
 pub struct Connections {
     settings: Settings,
+    /// Where large frames are received, and large answers wait to be sent.
+    memory: Arc<Budget>,
     all: Slab<Connection>,
     lives: u32,
     open: usize,
@@ -92,9 +96,10 @@ fn owned(api: ApiKey, bytes: usize) -> usize {
 }
 
 impl Connections {
-    /// No connections. `admission` is that of all shards.
-    pub fn new(settings: Settings, admission: Admission) -> Self {
+    /// No connections. `admission` is that of all shards; large frames and answers take `memory`.
+    pub fn new(settings: Settings, admission: Admission, memory: Arc<Budget>) -> Self {
         Self {
+            memory,
             room: Room::new(settings.request_bytes / 2),
             settings,
             all: Slab::new(),
@@ -258,7 +263,7 @@ impl Connections {
             }
             return false;
         };
-        one.incoming.grow(order, bytes, capacity);
+        one.incoming.grow(order, bytes, capacity, &self.memory);
         self.recharge(id);
         self.grant();
         true
@@ -423,8 +428,12 @@ impl Connections {
             one.answers.answer(number, response, traced);
             self.unsent += one.unsent() - before;
             let was_empty = one.outgoing.unsent() == 0;
-            while let Some(answer) = one.answers.next() {
-                self.owned += owned(answer.asked.api, answer.response.len());
+            while let Some(mut answer) = one.answers.next() {
+                let own = owned(answer.asked.api, answer.response.len());
+                if own > 0 {
+                    answer.response = answer.response.into_pages(&self.memory);
+                }
+                self.owned += own;
                 one.outgoing.push(answer);
             }
             if one.outgoing.unsent() > 0 {

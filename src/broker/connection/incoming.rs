@@ -1,8 +1,10 @@
 //! Bytes of one connection on their way in, until they are frames.
 
+use crate::storage::buffer::{Budget, Filling};
 use crate::wire::api_keys::ApiKey;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 
 /// Frames up to this come through the connection's common buffer; larger ones have their own.
 pub(super) const SMALL_FRAME: usize = 16 << 10;
@@ -36,17 +38,19 @@ pub(super) struct FrameLimits {
     pub other: usize,
 }
 
+/// A large frame on its way: it has pages of its own, which hold nothing else.
 struct Large {
     /// Bytes of the frame with its prefix.
     bytes: usize,
     order: u64,
+    buf: Filling,
 }
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct Incoming {
+    /// The common buffer. Empty, and without memory, while there is a large frame.
     buf: BytesMut,
-    /// The buffer holds this frame and nothing else.
     large: Option<Large>,
     /// The largest frame with a buffer of its own that has arrived: the next one gets as much room at
     /// once. What it costs to claim that was paid before.
@@ -56,12 +60,16 @@ pub(super) struct Incoming {
 impl Incoming {
     /// Bytes that are there.
     pub fn len(&self) -> usize {
-        self.buf.len()
+        self.bytes().len()
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.large.as_ref().map_or(&self.buf, |large| large.buf.as_slice())
     }
 
     /// Bytes of memory that it holds, without what was cut from it.
     pub fn capacity(&self) -> usize {
-        self.buf.capacity()
+        self.large.as_ref().map_or(self.buf.capacity(), |large| large.buf.room())
     }
 
     /// The number of the large frame that has the buffer.
@@ -71,7 +79,8 @@ impl Incoming {
 
     /// What stands at the start.
     pub fn front(&self, limits: FrameLimits) -> Front {
-        let Some(prefix) = self.buf.first_chunk::<4>() else { return Front::Part };
+        let all = self.bytes();
+        let Some(prefix) = all.first_chunk::<4>() else { return Front::Part };
         let len = i32::from_be_bytes(*prefix);
         let Ok(bytes) = usize::try_from(len) else {
             return Front::Bad { len, most: limits.most };
@@ -79,7 +88,7 @@ impl Incoming {
         if bytes > limits.most {
             return Front::Bad { len, most: limits.most };
         }
-        let api = match self.buf.get(4..6) {
+        let api = match all.get(4..6) {
             // The frame has no room for a key: it is refused when it is decoded.
             _ if bytes < 2 => ApiKey(-1),
             Some(key) => ApiKey(i16::from_be_bytes([key[0], key[1]])),
@@ -89,7 +98,7 @@ impl Incoming {
             return Front::Bad { len, most: limits.other };
         }
         let bytes = 4 + bytes;
-        if self.buf.len() >= bytes {
+        if all.len() >= bytes {
             Front::Whole { bytes, api }
         } else if bytes > SMALL_FRAME {
             Front::Large { bytes, api }
@@ -100,8 +109,9 @@ impl Incoming {
 
     /// Takes the frame at the start, which is [`Front::Whole`], without its prefix.
     pub fn cut(&mut self, bytes: usize) -> Bytes {
-        if self.large.take().is_some() {
+        if let Some(large) = self.large.take() {
             self.credit = self.credit.max(bytes);
+            return large.buf.into_filled().freeze().slice(4..bytes);
         }
         self.buf.advance(4);
         self.buf.split_to(bytes - 4).freeze()
@@ -120,8 +130,8 @@ impl Incoming {
     /// The capacities that the buffer of a large frame of so many bytes may have next: the one that
     /// is best, and the least one. None where it has all that it needs.
     pub fn next_capacity(&self, bytes: usize) -> Option<(usize, usize)> {
-        let have = if self.large.is_some() { self.buf.capacity() } else { 0 };
-        if have > 0 && self.buf.len() < have {
+        let have = if self.large.is_some() { self.capacity() } else { 0 };
+        if have > 0 && self.len() < have {
             return None;
         }
         let step = if have < QUICK_STEPS { 4 * have } else { 2 * have };
@@ -132,22 +142,27 @@ impl Incoming {
         Some((bytes.min(least.max(self.credit)), least))
     }
 
-    /// Gives the large frame at the start a buffer of this capacity.
-    pub fn grow(&mut self, order: u64, bytes: usize, capacity: usize) {
-        let mut all = BytesMut::with_capacity(capacity);
-        all.extend_from_slice(&self.buf);
-        self.buf = all;
-        self.large = Some(Large { bytes, order });
+    /// Gives the large frame at the start a buffer of this capacity, of `budget`'s memory.
+    pub fn grow(&mut self, order: u64, bytes: usize, capacity: usize, budget: &Arc<Budget>) {
+        let mut buf = Filling::new(capacity, budget);
+        buf.push(self.bytes());
+        self.buf = BytesMut::new();
+        self.large = Some(Large { bytes, order, buf });
     }
 
     /// Where the next bytes go.
     pub fn read_into(&mut self) -> ReadInto<'_> {
-        let spare = self.buf.capacity() - self.buf.len();
-        let limit = match &self.large {
-            Some(large) => spare.min(large.bytes - self.buf.len()),
-            None => spare,
-        };
-        ReadInto { buf: &mut self.buf, limit }
+        match &mut self.large {
+            Some(large) => {
+                let room = large.buf.room().min(large.bytes);
+                let limit = room - large.buf.len();
+                ReadInto { to: To::Large(&mut large.buf), limit }
+            }
+            None => {
+                let limit = self.buf.capacity() - self.buf.len();
+                ReadInto { to: To::Common(&mut self.buf), limit }
+            }
+        }
     }
 
     /// Nothing more is there now: gives back what need not wait in memory.
@@ -173,14 +188,23 @@ impl Incoming {
 
 /// The room that a connection's next bytes are read into.
 pub struct ReadInto<'a> {
-    buf: &'a mut BytesMut,
+    to: To<'a>,
     limit: usize,
+}
+
+enum To<'a> {
+    Common(&'a mut BytesMut),
+    Large(&'a mut Filling),
 }
 
 impl ReadInto<'_> {
     /// The room, which is never empty.
     pub fn spare(&mut self) -> &mut [MaybeUninit<u8>] {
-        &mut self.buf.spare_capacity_mut()[..self.limit]
+        let spare = match &mut self.to {
+            To::Common(buf) => buf.spare_capacity_mut(),
+            To::Large(buf) => buf.spare(),
+        };
+        &mut spare[..self.limit]
     }
 
     /// The first `n` bytes of [`spare`](Self::spare) are there.
@@ -191,13 +215,21 @@ impl ReadInto<'_> {
     pub unsafe fn filled(self, n: usize) {
         assert!(n <= self.limit, "more was read than there was room for");
         // SAFETY: the caller's promise, and they lie within the capacity.
-        unsafe { self.buf.advance_mut(n) }
+        unsafe {
+            match self.to {
+                To::Common(buf) => buf.advance_mut(n),
+                To::Large(buf) => buf.advance(n),
+            }
+        }
     }
 
     /// Copies as much of `bytes` as there is room for; how much that is.
     pub fn put(self, bytes: &[u8]) -> usize {
         let n = bytes.len().min(self.limit);
-        self.buf.extend_from_slice(&bytes[..n]);
+        match self.to {
+            To::Common(buf) => buf.extend_from_slice(&bytes[..n]),
+            To::Large(buf) => buf.push(&bytes[..n]),
+        }
         n
     }
 }
@@ -239,13 +271,14 @@ mod tests {
         let mut order = 0;
         let mut capacities = Vec::new();
         let mut taken = 0;
+        let budget = Budget::new(8 << 20);
         loop {
             match incoming.front(LIMITS) {
                 Front::Large { bytes, .. } => {
                     if let Some((best, _)) = incoming.next_capacity(bytes) {
                         order += 1;
                         capacities.push(best);
-                        incoming.grow(order, bytes, best);
+                        incoming.grow(order, bytes, best, &budget);
                     }
                     taken += incoming.read_into().put(&vec![0; 50_000]);
                 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::broker::api::Response;
+use crate::storage::buffer::Budget;
 use crate::wire::Tally;
 use std::collections::VecDeque;
 
@@ -45,7 +46,7 @@ struct Driver {
 impl Driver {
     fn new(settings: Settings) -> Self {
         Self {
-            all: Connections::new(settings, Admission::default()),
+            all: Connections::new(settings, Admission::default(), Budget::new(usize::MAX)),
             now_ms: 0,
             sockets: Vec::new(),
             requests: Vec::new(),

@@ -3,7 +3,7 @@
 
 use super::io::{Entry, Op};
 use super::sim_disk::SimDisk;
-use crate::storage::buffer::{AlignedBuf, Budget};
+use crate::storage::buffer::{ALIGN, Budget, Filling};
 use bytes::Bytes;
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
@@ -270,9 +270,9 @@ impl RealDisk {
             },
             Op::Read { path, pos, len } => {
                 let file = self.open(&path)?;
-                let mut buf = AlignedBuf::zeroed(len, &self.budget);
-                let n = read_up_to(&file, &mut buf[..len], pos)?;
-                return Ok(buf.freeze().slice(..n));
+                let mut buf = Filling::new(len, &self.budget);
+                read_up_to(&file, &mut buf, len, pos)?;
+                return Ok(buf.into_filled().freeze());
             }
         }
         done
@@ -321,22 +321,28 @@ fn direct(options: &mut OpenOptions) -> &OpenOptions {
 
 /// A direct read that stops short of `buf` has met the end of the file when what it gave is not a
 /// whole number of blocks; otherwise it may go on.
-fn read_up_to(file: &File, buf: &mut [u8], pos: u64) -> io::Result<usize> {
-    let mut n = 0;
-    while n < buf.len() && n % crate::storage::buffer::ALIGN == 0 {
-        match file.read_at(&mut buf[n..], pos + n as u64) {
-            Ok(0) => break,
-            Ok(more) => n += more,
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
+fn read_up_to(file: &File, buf: &mut Filling, len: usize, pos: u64) -> io::Result<()> {
+    while buf.len() < len && buf.len().is_multiple_of(ALIGN) {
+        let at = pos + buf.len() as u64;
+        let rest = len - buf.len();
+        match rustix::io::pread(file, &mut buf.spare()[..rest], at) {
+            Ok(([], _)) => break,
+            Ok((read, _)) => {
+                let n = read.len();
+                // SAFETY: the kernel has written them.
+                unsafe { buf.advance(n) };
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
         }
     }
-    Ok(n)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::buffer::AlignedBuf;
 
     fn scratch(name: &str) -> PathBuf {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tmp-disk").join(name);

@@ -16,7 +16,7 @@
 
 use super::disk::PUNCH;
 use super::io::{Completion, FilePath, Op, Submission};
-use crate::storage::buffer::{ALIGN, AlignedBuf, Budget};
+use crate::storage::buffer::{ALIGN, Budget, Filling};
 use bytes::Bytes;
 use io_uring::{IoUring, opcode, squeue, types};
 use slab::Slab;
@@ -76,8 +76,7 @@ enum Work {
     Read {
         pos: u64,
         len: usize,
-        filled: usize,
-        buf: AlignedBuf,
+        buf: Filling,
     },
     /// Creates, and keeps the descriptor.
     Create {
@@ -410,10 +409,10 @@ impl Ring {
                 self.push(in_flight(Work::Plain, 1), &opcode::Fsync::new(fd).build());
             }
             Op::Read { pos, len, .. } => {
-                let mut buf = AlignedBuf::zeroed(len, &self.budget);
-                let entry = opcode::Read::new(fd, buf.as_mut_ptr(), len as u32);
-                let entry = entry.offset(pos).build();
-                self.push(in_flight(Work::Read { pos, len, filled: 0, buf }, 1), &entry);
+                let mut buf = Filling::new(len, &self.budget);
+                let to = buf.spare().as_mut_ptr().cast();
+                let entry = opcode::Read::new(fd, to, len as u32).offset(pos).build();
+                self.push(in_flight(Work::Read { pos, len, buf }, 1), &entry);
             }
             _ => unreachable!("operations without a descriptor start elsewhere"),
         }
@@ -469,14 +468,16 @@ impl Ring {
         let outcome =
             if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(result) };
         let slot = &mut self.table[key];
-        if let (Work::Read { pos, len, filled, buf }, Ok(n)) = (&mut slot.work, &outcome) {
-            *filled += *n as usize;
+        if let (Work::Read { pos, len, buf }, Ok(n)) = (&mut slot.work, &outcome) {
+            // SAFETY: the kernel has written so many bytes there.
+            unsafe { buf.advance(*n as usize) };
+            let filled = buf.len();
             // A direct read that ends at a block boundary has not necessarily met the file's end.
-            if *n > 0 && *filled < *len && (*filled).is_multiple_of(ALIGN) {
+            if *n > 0 && filled < *len && filled.is_multiple_of(ALIGN) {
                 let fd = slot.file.as_ref().expect("a read has its file").as_raw_fd();
-                let rest = &mut buf[*filled..*len];
-                let entry = opcode::Read::new(types::Fd(fd), rest.as_mut_ptr(), rest.len() as u32)
-                    .offset(*pos + *filled as u64)
+                let to = buf.spare().as_mut_ptr().cast();
+                let entry = opcode::Read::new(types::Fd(fd), to, (*len - filled) as u32)
+                    .offset(*pos + filled as u64)
                     .build()
                     .user_data(user_data);
                 self.push_entries(&[entry]);
@@ -545,7 +546,7 @@ impl Ring {
                 }
                 outcome.map(|_| Bytes::new())
             }
-            Work::Read { filled, buf, .. } => outcome.map(|_| buf.freeze().slice(..filled)),
+            Work::Read { buf, .. } => outcome.map(|_| buf.into_filled().freeze()),
             Work::Later { .. } => unreachable!("began anew above"),
             Work::Create { path, .. } => outcome.map(|fd| {
                 self.files.put(path, Rc::new(owned(fd)));
@@ -624,6 +625,7 @@ fn forgive(outcome: io::Result<i32>, codes: &[i32]) -> io::Result<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::buffer::AlignedBuf;
 
     fn ring(name: &str) -> (Ring, Arc<Budget>) {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tmp-ring").join(name);
@@ -751,7 +753,8 @@ mod tests {
     /// The limit is the process's, so this runs in one of its own.
     #[test]
     fn files_open_though_others_took_every_descriptor() {
-        const NAME: &str = "storage::ring::tests::files_open_though_others_took_every_descriptor";
+        const NAME: &str =
+            "storage::device::uring::tests::files_open_though_others_took_every_descriptor";
         if std::env::var_os("KLAMM_TEST_FEW_DESCRIPTORS").is_none() {
             let child = std::process::Command::new(std::env::current_exe().unwrap())
                 .args(["--exact", NAME, "--nocapture"])

@@ -3,13 +3,19 @@
 //! A chunk is a run of whole frames of one segment. Eviction is second chance over a queue: a hit
 //! sets a mark, the hand clears it once before it evicts. Rejected: strict LRU, which moves an entry
 //! at each hit, while tail reads hit the same few chunks all the time.
+//!
+//! It begins small and grows when a read of the disk brings what a larger one would still have held: a
+//! broker that nobody reads from old offsets touches no memory for them.
 
+use super::ghosts::Ghosts;
 use crate::storage::interface::Slot;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Chunks that stay whatever the limit.
 const FEW: usize = 4;
+/// How many times what was missed the cache grows.
+const GROWTH: usize = 4;
 
 /// A run of whole, verified frames.
 #[derive(Debug)]
@@ -45,13 +51,31 @@ pub struct Cache {
     chunks: BTreeMap<(Slot, i64), Chunk>,
     queue: VecDeque<(Slot, i64)>,
     bytes: usize,
+    /// What it may have now.
+    target: usize,
+    /// What it may grow to.
     limit: usize,
+    ghosts: Ghosts,
 }
 
 impl Cache {
-    /// A cache of up to `limit` bytes.
-    pub fn new(limit: usize) -> Self {
-        Self { chunks: BTreeMap::new(), queue: VecDeque::new(), bytes: 0, limit }
+    /// A cache of up to `target` bytes, which may grow to `limit` bytes.
+    pub fn new(target: usize, limit: usize) -> Self {
+        Self {
+            chunks: BTreeMap::new(),
+            queue: VecDeque::new(),
+            bytes: 0,
+            target: target.min(limit),
+            limit,
+            ghosts: Ghosts::default(),
+        }
+    }
+
+    /// The disk is to be read for `offset`: grows if a larger cache would still have had it.
+    pub fn missed(&mut self, slot: Slot, offset: i64) {
+        if let Some(held) = self.ghosts.hit(slot, offset) {
+            self.target = self.limit.min(self.target + GROWTH * held);
+        }
     }
 
     /// Bytes of memory that all chunks keep.
@@ -71,7 +95,7 @@ impl Cache {
         self.bytes += chunk.held;
         self.chunks.insert(key, chunk);
         self.queue.push_back(key);
-        self.shrink(self.limit);
+        self.shrink(self.target);
     }
 
     /// Evicts until at most `limit` bytes or a few chunks are left: what a cold read brought must
@@ -84,7 +108,11 @@ impl Cache {
                     chunk.marked = false;
                     self.queue.push_back(key);
                 }
-                Some(_) => self.remove(key),
+                Some(chunk) => {
+                    let (next, held) = (chunk.next, chunk.held);
+                    self.remove(key);
+                    self.ghosts.add(key, next, held, self.limit - self.target);
+                }
                 None => {}
             }
         }
@@ -137,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_is_read_outlives_what_is_not() {
-        let mut cache = Cache::new(500);
+        let mut cache = Cache::new(500, 500);
         let slot = Slot::from_index(1);
         for first in [0, 10, 20, 30, 40] {
             cache.insert(slot, first, chunk(first + 10, 100));
@@ -151,5 +179,32 @@ mod tests {
         assert_eq!(cache.bytes(), 100, "only 20..30 is left");
         cache.shrink(0);
         assert_eq!(cache.bytes(), 100, "a few stay");
+    }
+
+    #[test]
+    fn it_grows_by_what_a_larger_one_would_have_held() {
+        let mut cache = Cache::new(500, 2_000);
+        let slot = Slot::from_index(1);
+        let fill = |cache: &mut Cache, firsts: std::ops::Range<i64>| {
+            for first in firsts.step_by(10) {
+                cache.insert(slot, first, chunk(first + 10, 100));
+            }
+        };
+        fill(&mut cache, 0..200);
+        assert_eq!(cache.bytes(), 500, "nothing was missed");
+        cache.missed(slot, 500);
+        fill(&mut cache, 200..300);
+        assert_eq!(cache.bytes(), 500, "it was never there");
+        cache.missed(slot, 0);
+        fill(&mut cache, 300..400);
+        assert_eq!(cache.bytes(), 500, "the largest would not have it any more");
+        cache.missed(slot, 333);
+        fill(&mut cache, 400..600);
+        assert_eq!(cache.bytes(), 900);
+        for missed in (400..510).step_by(10) {
+            cache.missed(slot, missed);
+        }
+        fill(&mut cache, 600..900);
+        assert_eq!(cache.bytes(), 2_000, "the limit");
     }
 }

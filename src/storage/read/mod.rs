@@ -5,6 +5,7 @@
 
 pub mod cache;
 mod cut;
+mod ghosts;
 
 use crate::storage::buffer::{ALIGN, align_up};
 use crate::storage::device::io::FilePath;
@@ -92,14 +93,9 @@ pub(in crate::storage) struct Reads {
 }
 
 impl Reads {
-    /// None under way, with up to `cache_limit` bytes of verified chunks.
-    pub fn new(cache_limit: usize) -> Self {
-        Self {
-            cache: Cache::new(cache_limit),
-            tickets: BTreeMap::new(),
-            next_ticket: 0,
-            longer: BTreeMap::new(),
-        }
+    /// None under way, with this cache.
+    pub fn new(cache: Cache) -> Self {
+        Self { cache, tickets: BTreeMap::new(), next_ticket: 0, longer: BTreeMap::new() }
     }
 
     /// Forgets all of a log: results of reads that are still to come are void.
@@ -139,9 +135,9 @@ impl Reads {
         self.cache.bytes()
     }
 
-    /// Gives half of the chunks' memory back.
-    pub fn shrink_by_half(&mut self) {
-        self.cache.shrink(self.cache.bytes() / 2);
+    /// Gives so many bytes of the chunks' memory back, or all but a few.
+    pub fn give_back(&mut self, bytes: usize) {
+        self.cache.shrink(self.cache.bytes().saturating_sub(bytes));
     }
 
     fn ticket(&mut self, context: Context) -> u64 {
@@ -216,6 +212,7 @@ impl Reads {
             let ticket = self.ticket(context);
             return Ok(ColdRead { ticket, path, pos: 0, len: len.min(MAX_INDEX_READ) });
         }
+        self.cache.missed(slot, at);
         let mut start = segment.position_of(at);
         let mut len = RANDOM_READ;
         if let Some(chunk) = self.cache.floor(slot, at)

@@ -14,6 +14,7 @@ use super::identity::{Identity, Manifest, read_file};
 use super::open_error::OpenError;
 use super::replay::{Found, Journaled, Replayed, Truncation, replay};
 use super::runs;
+use crate::storage::arena::Arena;
 use crate::storage::buffer::{ALIGN, Budget, Filling};
 use crate::storage::device::disk::Disk;
 use crate::storage::device::io::{FilePath, Op};
@@ -53,7 +54,10 @@ pub struct OpenOptions {
     pub budget: Arc<Budget>,
     /// Bytes of the disk for all journals.
     pub journal_bytes: u64,
-    /// Bytes of verified chunks kept in memory, all shards together.
+    /// Bytes of verified chunks kept in memory before reads show that more are needed, all shards
+    /// together.
+    pub cache_start: usize,
+    /// The most bytes of them.
     pub cache_bytes: usize,
     /// See [`EngineOptions::small_bytes`].
     pub small_bytes: usize,
@@ -73,9 +77,12 @@ impl OpenOptions {
         // Pending frames stay in memory, so the journal must not outgrow its share of the budget.
         let memory = budget.limit();
         let journal_bytes = journal_bytes.min(memory as u64 / 4);
+        // What costs nothing more may be used at once.
+        let touched = budget.arena().is_some_and(Arena::is_touched);
         Self {
             shards,
             journal_bytes,
+            cache_start: if touched { memory / 2 } else { memory / 32 },
             cache_bytes: memory / 2,
             small_bytes: 64 << 10,
             idle_ms: 30_000,
@@ -354,8 +361,9 @@ fn begin_life(
     let engine_options = EngineOptions {
         journal,
         journal_limit: (options.journal_bytes / shards / ALIGN as u64).max(1) * ALIGN as u64,
+        cache_start: options.cache_start / shards as usize,
         cache_limit: options.cache_bytes / shards as usize,
-        budget: options.budget.clone(),
+        budget: options.budget.on_shard(usize::from(journal.shard)),
         small_bytes: options.small_bytes,
         idle_ms: options.idle_ms,
         logs_a_step: options.logs_a_step,
