@@ -71,6 +71,9 @@ const SHARD: &[ShardFigure] = &[
     ("klamm_journal_written_bytes_total", "counter", "Written to the journal.", |s| {
         s.engine.journal_bytes
     }),
+    ("klamm_direct_bytes_total", "counter", "Bytes written straight into segments.", |s| {
+        s.engine.direct_bytes
+    }),
     ("klamm_journal_copied_bytes_total", "counter", "Frames copied forward in the journal.", |s| {
         s.engine.copied_bytes
     }),

@@ -19,25 +19,33 @@
 //! # What is durable when
 //! An append is acknowledged when its block, and every block before it, was written and synced. A
 //! journal file is used again only when a checkpoint that covers its blocks is durable, and that
-//! checkpoint is written only when the segments that it names are synced (`placement::round`).
+//! checkpoint is written only when the segments that it names are synced (`placement`).
+//!
+//! What a turn has of one log is written once where that is much (`direct`): into the log's open
+//! segment, and the block only says where (`Placed`). The block counts as synced when those runs are.
 //!
 //! A checkpoint says how far the journal was synced when it was written. What is missing below that is
 //! damage; an idle shard writes an empty block behind its last one, which says the same of it.
 //!
 //! # What a crash must find
 //! - No block of a segment is written twice: a chunk is padded to 4 KiB.
-//! - Until a checkpoint says so nothing is placed, and a crash decides anew where frames go.
+//! - Until a checkpoint or a `Placed` says so nothing is placed, and a crash decides anew where
+//!   frames go. A segment has no gaps: before the journal says of a run, it has said of all that stands
+//!   before that in the segment and is in no checkpoint.
+//! - A run is written only into space whose file, length and name are durable. So at a start one that
+//!   is not there was never acknowledged, and ends the journal like a torn block; unless its file is
+//!   gone: that goes only when the journal says so durably, and so this block was.
+//! - The state of a log's producers comes from its checkpoint and the batches since. So files of runs
+//!   that no checkpoint has stay until one has, wherever the log starts.
 //! - Each run writes a new life (journal files and checkpoints with the life in their names) beside
 //!   the old one and switches by renaming the manifest. A crash during recovery, or during the
 //!   recovery of that, finds the old life whole. A stale block can not be taken for a new one: its
 //!   header names its life.
-//! - `applied_lsn`: replay applies a `Truncate` to the frames that stood before it, and to segments
+//! - `applied_lsn`, of each log: replay applies a `Truncate` to the frames that stood before it, and to segments
 //!   only where the checkpoint does not include it. So a run appended and placed after the
 //!   truncation is not cut.
 //! - Pending frames stay in memory (slices of journal blocks) until they are placed; the journal is
 //!   therefore no larger than a quarter of the memory budget.
-//!
-//! Not here yet: large runs past the journal straight into segments (`Placed` is reserved for it).
 
 pub mod arena;
 pub mod buffer;
