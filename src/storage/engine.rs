@@ -215,9 +215,8 @@ impl Engine {
         }
         for wanted in self.journal.take_space_wanted() {
             let Self { allocations, placement, logs, out, .. } = self;
-            if !self.disk_full {
-                allocations.want(now_ms, wanted, logs, || placement.new_generation(), out);
-            }
+            let at_most = if self.disk_full { 0 } else { self.allowance / 4 };
+            allocations.want(now_ms, wanted, at_most, logs, || placement.new_generation(), out);
         }
         // What was to be copied may be gone, and the checkpoint has waited for nothing else.
         self.placement_advances(now_ms);

@@ -14,8 +14,10 @@ use crate::types::TopicPartition;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
-/// Space is allocated in steps of this, or as much as the segment has already.
-const STEP: u64 = 16 << 20;
+/// Space is allocated in steps of this, or of what several turns like the present one need, or as
+/// much as the segment has already: many logs that get little each do not take the disk.
+const STEP: u64 = 1 << 20;
+const TURNS: u64 = 8;
 /// Under way at once.
 const UNDER_WAY: usize = 16;
 /// Where space could not be had, it is tried again after this time.
@@ -58,11 +60,13 @@ impl Allocations {
         self.under_way.is_empty()
     }
 
-    /// Begins one for a log that wants to write `needed` bytes, or soon will, where it makes sense.
+    /// Begins one for a log that wants to write `needed` bytes, or soon will, where it makes sense and
+    /// takes `at_most` bytes of the disk.
     pub fn want(
         &mut self,
         now_ms: i64,
         (slot, needed): (Slot, u64),
+        at_most: u64,
         logs: &mut Logs,
         generation: impl FnOnce() -> u64,
         out: &mut Outgoing,
@@ -73,12 +77,13 @@ impl Allocations {
             return;
         }
         let (tp, whole) = (log.tp, log.config.segment_bytes);
+        let step = STEP.max(TURNS * needed);
         let space = log.space_for(needed, now_ms);
         let (target, len, ops) = match (space, log.open_end()) {
             (Space::There { .. } | Space::More, Some((open, position))) => {
                 let have = open.allocated.max(position);
-                let len = whole.min(have + have.max(STEP)).max(position + needed);
-                if len <= open.allocated {
+                let len = whole.min(have + have.max(step)).max(position + needed);
+                if len <= open.allocated || len - have > at_most {
                     return;
                 }
                 let path = open.path(tp);
@@ -88,8 +93,11 @@ impl Allocations {
             }
             _ => {
                 let interval = log.config.index_interval_bytes;
+                let len = whole.min(step).max(needed);
+                if len > at_most {
+                    return;
+                }
                 let segment = Segment::new(log.planned_end(), generation(), now_ms, interval);
-                let len = whole.min(STEP).max(needed);
                 // Until it is there nobody else adds a segment.
                 log.busy = true;
                 let ops = operations_of_new(tp, &segment, len, log.segments.is_empty());
