@@ -48,15 +48,13 @@ pub(super) fn choose(
     if plan.bodies() < direct_bytes {
         return chosen;
     }
-    let mut of_log: BTreeMap<Slot, (Vec<usize>, usize)> = BTreeMap::new();
-    for (i, entry) in plan.iter().enumerate() {
-        if let Some(slot) = entry.slot {
-            let (entries, bytes) = of_log.entry(slot).or_default();
-            entries.push(i);
-            *bytes += entry.frame_len;
-        }
-    }
-    for (slot, (entries, bytes)) in of_log {
+    let named = plan.iter().enumerate();
+    let mut frames: Vec<(Slot, usize)> =
+        named.filter_map(|(i, entry)| Some((entry.slot?, i))).collect();
+    frames.sort_unstable();
+    for of_log in frames.chunk_by(|a, b| a.0 == b.0) {
+        let slot = of_log[0].0;
+        let bytes: usize = of_log.iter().map(|(_, i)| plan.entry(*i).frame_len).sum();
         let Some(log) = logs.get(slot).filter(|_| bytes >= direct_bytes) else { continue };
         if log.busy || log.dropped || log.config.relaxed() || now_ms < log.direct.not_before_ms {
             continue;
@@ -66,7 +64,7 @@ pub(super) fn choose(
         if log.pending_bytes - covered_bytes > CATCH_UP {
             continue;
         }
-        let mut runs = cut(plan, log, covered, &entries);
+        let mut runs = cut(plan, log, covered, of_log);
         let needed: u64 = runs.iter().map(|run| padded(run.bytes) as u64).sum();
         let Space::There { mut position } = log.space_for(needed, now_ms) else {
             chosen.want_space.push((slot, needed));
@@ -81,21 +79,21 @@ pub(super) fn choose(
         if left < 4 * needed {
             chosen.want_space.push((slot, needed));
         }
-        plan.take_out(entries.len(), bytes, unsaid.len() + runs.len());
+        plan.take_out(of_log.len(), bytes, unsaid.len() + runs.len());
         chosen.runs.insert(slot, runs);
     }
     chosen
 }
 
 /// Cuts what is pending behind the first `covered` frames, and the plan's entries, into runs.
-fn cut(plan: &BlockPlan, log: &Log, covered: usize, entries: &[usize]) -> Vec<PlannedRun> {
+fn cut(plan: &BlockPlan, log: &Log, covered: usize, entries: &[(Slot, usize)]) -> Vec<PlannedRun> {
     let mut runs = vec![PlannedRun::default()];
     for pending in log.pending.iter().skip(covered) {
         let run = open(&mut runs);
         run.pending += 1;
         run.bytes += pending.frame.len();
     }
-    for index in entries {
+    for (_, index) in entries {
         let run = open(&mut runs);
         run.entries.push(*index);
         run.bytes += plan.entry(*index).frame_len;
