@@ -132,7 +132,7 @@ pub struct EngineOptions {
     pub idle_ms: i64,
     /// Logs that one step of placement takes: how long it may hold the shard.
     pub logs_a_step: usize,
-    /// What a turn has of one log goes straight into a segment from so many bytes on.
+    /// A frame of so many bytes goes straight into a segment, with all that its turn has of the log.
     pub direct_bytes: usize,
     /// No block is larger, unless a single batch is; copies forward add an eighth at most.
     pub max_block: usize,

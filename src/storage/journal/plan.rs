@@ -29,6 +29,8 @@ pub struct BlockPlan {
     /// Entries whose frames go past the block, and those that say where.
     outside: usize,
     runs: usize,
+    /// Bytes of the longest frame.
+    longest: usize,
     bodies: usize,
 }
 
@@ -43,9 +45,9 @@ impl BlockPlan {
         self.entries.len() - self.outside + self.runs + self.copies
     }
 
-    /// Bytes of the bodies.
-    pub fn bodies(&self) -> usize {
-        self.bodies
+    /// Bytes of its longest frame.
+    pub fn longest(&self) -> usize {
+        self.longest
     }
 
     /// Frames of so many entries and bytes go past the block, which gets `runs` entries in their place.
@@ -119,6 +121,7 @@ impl BlockPlan {
                 self.next[open.last] = item as u32 + 1;
                 open.last = item;
                 open.frame_len += len;
+                self.longest = self.longest.max(open.frame_len);
                 self.bodies += len;
                 self.next.push(0);
                 return true;
@@ -129,6 +132,7 @@ impl BlockPlan {
         }
         let leader_epoch = append.leader_epoch;
         let frame_len = HEADER + len;
+        self.longest = self.longest.max(frame_len);
         self.push(
             PlanEntry { first: item, last: item, frame_len, leader_epoch, slot: Some(slot) },
             frame_len,

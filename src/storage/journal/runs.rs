@@ -37,7 +37,8 @@ pub(super) struct PlannedRuns {
     pub want_space: Vec<(Slot, u64)>,
 }
 
-/// Chooses: logs that have `direct_bytes` or more in this block, and space for it.
+/// Chooses: logs that have a frame of `direct_bytes` or more in this block, and space for all that
+/// they have.
 pub(super) fn choose(
     plan: &mut BlockPlan,
     logs: &Logs,
@@ -45,7 +46,7 @@ pub(super) fn choose(
     now_ms: i64,
 ) -> PlannedRuns {
     let mut chosen = PlannedRuns::default();
-    if plan.bodies() < direct_bytes {
+    if plan.longest() < direct_bytes {
         return chosen;
     }
     let named = plan.iter().enumerate();
@@ -54,8 +55,12 @@ pub(super) fn choose(
     frames.sort_unstable();
     for of_log in frames.chunk_by(|a, b| a.0 == b.0) {
         let slot = of_log[0].0;
-        let bytes: usize = of_log.iter().map(|(_, i)| plan.entry(*i).frame_len).sum();
-        let Some(log) = logs.get(slot).filter(|_| bytes >= direct_bytes) else { continue };
+        let lens = || of_log.iter().map(|(_, i)| plan.entry(*i).frame_len);
+        if lens().all(|len| len < direct_bytes) {
+            continue;
+        }
+        let bytes: usize = lens().sum();
+        let Some(log) = logs.get(slot) else { continue };
         if log.busy || log.dropped || log.config.relaxed() || now_ms < log.direct.not_before_ms {
             continue;
         }

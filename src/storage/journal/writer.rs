@@ -480,6 +480,7 @@ impl JournalWriter {
     }
 
     /// Makes the frame of an entry behind what is in `out`; where it starts there, and its header.
+    #[inline]
     fn make_frame(
         &mut self,
         now_ms: i64,
