@@ -334,6 +334,29 @@ fn inspection_sees_what_is_there_and_finds_a_flipped_bit() {
 }
 
 #[test]
+fn large_turns_go_to_one_segment_once_and_come_back() {
+    let dir = Dir::new("large-turns");
+    let mut broker = Broker::open(&dir, 1);
+    let (shard, slot) = broker.slot(0);
+    let config = LogConfig { segment_bytes: 64 << 20, ..config() };
+    broker.engines[shard].configure(slot, &config);
+    for i in 0..20 {
+        broker.append(0, &value(0, i, 200_000), i as u64);
+        broker.settle();
+    }
+    let stats = broker.engines[0].stats();
+    assert!(stats.direct_bytes > 3 << 20, "all but the first: {}", stats.direct_bytes);
+    assert!(stats.journal_bytes + stats.segment_bytes < 2 << 20, "written once: {stats:?}");
+    let topic = dir.0.join("topics").join(TOPIC.hex());
+    let files = std::fs::read_dir(topic).expect("the topic's directory").count();
+    assert_eq!(files, 1, "a segment, and no others that were made in vain");
+    drop(broker);
+    let mut broker = Broker::open(&dir, 1);
+    let expected: Vec<_> = (0..20).map(|i| value(0, i, 200_000)).collect();
+    assert!(broker.read_all(0) == expected);
+}
+
+#[test]
 fn the_cache_gives_way_in_the_turn_that_memory_is_short_in() {
     let dir = Dir::new("short");
     let mut broker = Broker::open(&dir, 1);
