@@ -16,9 +16,13 @@
 //! | `connections`, `request_bytes` | `shard` | open connections; bytes of requests in memory |
 //! | `connections_over_limit_total`, `connections_stalled_total`, `connections_evicted_total`, `connections_refused_total` | `shard` | connections that were not taken, or closed by the broker, by reason |
 //! | `unsent_bytes`, `log_lines_left_out_total` | `shard` | answers that clients have not taken; lines about clients kept out of the log |
+//! | `log_lines_dropped_total` | | lines of the log that were dropped, since whoever reads stderr had stalled |
 //! | `shard_missed_beats_total` | `shard` | times that a shard slept with work to do, or that one task took 50 ms, and it was woken from outside |
 //! | `shard_hold_seconds` (histogram) | `shard` | how long one input (bytes of a client, a message, a completion, a turn) held the shard, which does nothing else meanwhile |
+//! | `shard_steps_total`, `shard_steps_most` | `shard` | the same counted in steps of work (partitions, groups, offsets, bytes) rather than in time: in all; of the input that cost most |
 //! | `shard_cpu_seconds_total` | `shard` | processor time of the shard's thread |
+//! | `producer_state_bytes`, `group_state_bytes`, `fetch_session_bytes` | `shard` | parts of the memory budget |
+//! | `producers_refused_total`, `group_requests_refused_total`, `fetch_sessions_refused_total` | `shard` | what was new and found no room there |
 //! | `memory_used_bytes`, `memory_limit_bytes` | | the memory budget |
 //! | `arena_reserved_bytes`, `arena_touched_bytes`, `arena_used_bytes` | | where buffers come from |
 //! | `arena_outside_bytes`, `arena_outside_total` | | buffers that found no room there |
@@ -92,6 +96,46 @@ const SHARD: &[ShardFigure] = &[
         "Times that a shard slept with work to do, or that one task took 50 ms, and it was woken.",
         |s| s.readings.missed_beats,
     ),
+    (
+        "klamm_shard_steps_total",
+        "counter",
+        "Steps of work: partitions, groups, offsets, bytes.",
+        |s| s.steps,
+    ),
+    (
+        "klamm_shard_steps_most",
+        "gauge",
+        "Steps of the input that cost most since the start; a task pauses after some hundreds.",
+        |s| s.steps_most,
+    ),
+    ("klamm_producer_state_bytes", "gauge", "What is known of idempotent producers.", |s| {
+        s.producer_bytes
+    }),
+    (
+        "klamm_producers_refused_total",
+        "counter",
+        "Batches of new idempotent producers that were refused for want of memory.",
+        |s| s.producers_refused,
+    ),
+    (
+        "klamm_group_state_bytes",
+        "gauge",
+        "Members of groups, their offsets, requests that wait.",
+        |s| s.group_bytes,
+    ),
+    (
+        "klamm_group_requests_refused_total",
+        "counter",
+        "Requests of groups that were refused for want of memory.",
+        |s| s.group_requests_refused,
+    ),
+    ("klamm_fetch_session_bytes", "gauge", "Fetch sessions.", |s| s.session_bytes),
+    (
+        "klamm_fetch_sessions_refused_total",
+        "counter",
+        "Fetch sessions that were not begun for want of memory.",
+        |s| s.sessions_refused,
+    ),
     ("klamm_rounds_total", "counter", "Write-back rounds finished.", |s| s.engine.rounds),
     ("klamm_failed_removals_total", "counter", "Removals of files that failed.", |s| {
         s.engine.failed_removals
@@ -132,16 +176,19 @@ const SHARD: &[ShardFigure] = &[
 const LINES_MAX: usize = 500;
 
 /// Asks all shards.
-pub async fn collect(view: &View) -> Page {
+pub async fn collect(view: &View, lines_dropped: u64) -> Page {
     let shards = view.shards().await;
     let groups = view.groups().await;
-    Page::new(view.process(), shards, groups)
+    let mut page = Page::new(view.process().await, shards, groups);
+    page.lines_dropped = lines_dropped;
+    page
 }
 
 /// The whole text, piece by piece: there may be a million offsets, and whoever sends them does other
 /// things between two pieces.
 pub struct Page {
     process: ProcessFigures,
+    lines_dropped: u64,
     shards: Vec<ShardFigures>,
     traffic: Traffic,
     groups: Vec<GroupFigures>,
@@ -175,18 +222,24 @@ impl Page {
         for shard in &shards {
             traffic.add(&shard.traffic);
         }
-        Self { process, shards, traffic, groups, next: Next::Figures }
+        Self { process, lines_dropped: 0, shards, traffic, groups, next: Next::Figures }
     }
 
     fn figures(&self, out: &mut Text) {
         let process = &self.process;
         let panics = process.panics + self.shards.iter().map(|it| it.panics).sum::<u64>();
-        let whole: [(&str, &str, &str, u64); 11] = [
+        let whole: [(&str, &str, &str, u64); 12] = [
             (
                 "klamm_connections_accepted_total",
                 "counter",
                 "Connections accepted.",
                 process.accepted,
+            ),
+            (
+                "klamm_log_lines_dropped_total",
+                "counter",
+                "Lines of the log that were dropped, since nobody took them from stderr.",
+                self.lines_dropped,
             ),
             ("klamm_panics_total", "counter", "Requests and connections ended by a panic.", panics),
             (

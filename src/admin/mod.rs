@@ -16,15 +16,18 @@ use std::convert::Infallible;
 use std::os::fd::{FromRawFd, IntoRawFd};
 use std::rc::Rc;
 
+/// Lines of the log that were dropped so far.
+pub type LinesDropped = Box<dyn Fn() -> u64 + Send>;
+
 /// Starts the admin port on `socket`, on shard 0's reactor.
-pub fn start(socket: std::net::TcpListener, view: View) {
+pub fn start(socket: std::net::TcpListener, view: View, lines_dropped: LinesDropped) {
     // SAFETY: the descriptor was just given up by its owner.
     let listener = unsafe { TcpListener::from_raw_fd(socket.into_raw_fd()) };
-    glommio::spawn_local(serve(listener, Rc::new(view))).detach();
+    glommio::spawn_local(serve(listener, Rc::new((view, lines_dropped)))).detach();
 }
 
 /// Serves until the task is dropped.
-async fn serve(listener: TcpListener, view: Rc<View>) {
+async fn serve(listener: TcpListener, shown: Rc<(View, LinesDropped)>) {
     let clients = Rc::new(Clients::default());
     loop {
         let stream = match listener.accept().await {
@@ -36,13 +39,13 @@ async fn serve(listener: TcpListener, view: Rc<View>) {
             }
         };
         let client = clients.enter();
-        let view = view.clone();
+        let shown = shown.clone();
         glommio::spawn_local(async move {
             let service = service_fn(|request| {
-                let (view, client) = (view.clone(), client.clone());
+                let (shown, client) = (shown.clone(), client.clone());
                 async move {
                     client.asks();
-                    Ok::<_, Infallible>(answer(&request, &view, client).await)
+                    Ok::<_, Infallible>(answer(&request, &shown, client).await)
                 }
             });
             let connection = hyper::server::conn::http1::Builder::new()
@@ -59,10 +62,14 @@ async fn serve(listener: TcpListener, view: Rc<View>) {
     }
 }
 
-async fn answer<B>(request: &Request<B>, view: &View, client: Rc<Client>) -> Response<Pieces> {
+async fn answer<B>(
+    request: &Request<B>,
+    (view, lines_dropped): &(View, LinesDropped),
+    client: Rc<Client>,
+) -> Response<Pieces> {
     let (status, kind, body) = match route(request.method(), request.uri().path(), view.ready()) {
         Route::Metrics => {
-            let page = metrics::collect(view).await;
+            let page = metrics::collect(view, lines_dropped()).await;
             (StatusCode::OK, metrics::CONTENT_TYPE, Pieces::of(page, client))
         }
         Route::Plain(status, text) => (status, TEXT, Pieces::one(text, client)),

@@ -6,7 +6,7 @@
 use super::calls::{FetchInSession, Notice, Read, ReadReply, ReplyTo, ShardId, Waiter};
 use super::requests::{Begun, Header, Unanswered, by_owner};
 use super::state::{Phase, State};
-use super::waits::Hears;
+use super::waits::{Hears, Waiting};
 use crate::broker::api::Response;
 use crate::broker::api::data::{ReadRequest, ReadResult};
 use crate::broker::api::fetch::{self, Plan};
@@ -39,13 +39,13 @@ pub fn begin(
         state.respond(begun, async move { Ok(run.await?) });
         return Ok(());
     }
-    let (wait, over) = state.waits.begin(hears);
+    let waiting = Waiting::begin(state, hears);
     let (number, mut rx) = state.numbered_call(owner, FetchInSession { header, body });
     state.release(begun);
     let state_2 = state.clone();
     state.respond(begun, async move {
         let gone = async {
-            over.over.raised().await;
+            waiting.over.raised().await;
             None
         };
         let mut answer = async { Some((&mut rx).await) }.or(gone).await;
@@ -55,7 +55,6 @@ pub fn begin(
             }
             answer = Some(rx.await);
         }
-        state_2.waits.end(hears, wait);
         Ok(answer.flatten().ok_or(Unanswered::GivenUp)??)
     });
     Ok(())
@@ -85,7 +84,7 @@ async fn run(
 ) -> Result<Response, WireError> {
     let wait_ms = i64::try_from(plan.max_wait_ms).unwrap_or(i64::MAX);
     let deadline = state.monotonic_ms().saturating_add(wait_ms);
-    let (id, wait) = state.waits.begin(hears);
+    let wait = Waiting::begin(&state, hears);
     let in_time = || {
         state.monotonic_ms() < deadline
             && state.phase.get() == Phase::Serving
@@ -104,7 +103,7 @@ async fn run(
         // No single shard can tell when several together have enough.
         let alone = groups.len() == 1;
         let waiter = (in_time() && plan.min_bytes > 0).then_some(Waiter {
-            id,
+            id: wait.id(),
             min_bytes: plan.min_bytes,
             alone,
         });
@@ -112,11 +111,13 @@ async fn run(
         for (owner, reads) in groups {
             asked.push((owner, state.call(owner, Read { reads, max_bytes, waiter })));
         }
-        let (mut results, mut waits): (Vec<ReadResult>, Vec<ShardId>) = Default::default();
+        let mut results: Vec<ReadResult> = Vec::new();
         for (owner, call) in asked {
             if let Some(ReadReply { results: more, noted }) = call.await {
                 results.extend(more);
-                waits.extend(noted.then_some(owner));
+                if noted {
+                    wait.noted(owner);
+                }
             }
         }
         results.sort_by_key(|it| it.index);
@@ -125,14 +126,12 @@ async fn run(
             let over = wait.over.raised().or(state.timers.sleep_until(deadline));
             wait.more.raised().or(over).await;
         }
-        for owner in waits {
-            state.tell(owner, Notice::Forget(id));
-        }
+        wait.forget();
         if enough {
             break results;
         }
     };
-    state.waits.end(hears, id);
+    drop(wait);
     let mut sessions = state.sessions.borrow_mut();
     plan.response(&header, results, &mut sessions, &state.image(), state.monotonic_ms())
 }

@@ -5,6 +5,7 @@ use super::connection::Stats;
 use crate::metrics::Traffic;
 use crate::storage::engine::EngineStats;
 use crate::types::TopicId;
+use std::sync::Arc;
 
 /// What one shard says of itself.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,22 @@ pub struct ShardFigures {
     pub readings: Readings,
     /// Panics that ended a request.
     pub panics: u64,
+    /// Bytes of idempotent producers.
+    pub producer_bytes: u64,
+    /// Batches of new producers that were refused for want of memory.
+    pub producers_refused: u64,
+    /// Bytes of consumer groups: members, offsets, requests that wait.
+    pub group_bytes: u64,
+    /// Requests of groups that were refused for want of memory.
+    pub group_requests_refused: u64,
+    /// Bytes of fetch sessions.
+    pub session_bytes: u64,
+    /// Fetch sessions that were not begun for want of memory.
+    pub sessions_refused: u64,
+    /// Steps of work of all inputs.
+    pub steps: u64,
+    /// Steps of the input that cost most.
+    pub steps_most: u64,
     /// What it has received and answered.
     pub traffic: Traffic,
 }
@@ -40,7 +57,7 @@ pub struct GroupFigures {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetFigures {
     /// The topic's name.
-    pub topic: String,
+    pub topic: Arc<str>,
     /// Its id; zero where the commit had none.
     pub topic_id: TopicId,
     /// Partition number.

@@ -10,11 +10,11 @@
 
 use crate::controller::Image;
 use crate::group::{
-    Coordinator, Effect, Heartbeaten, List, Listed, Memory, Record, RecordError, Request, Response,
-    Settings, StateCursor, Ticket,
+    Coordinator, Effect, GoneTopic, Heartbeaten, List, Listed, Memory, Record, RecordError,
+    Request, Response, Settings, Start, StateCursor, Ticket,
 };
 use crate::types::{ErrorCode, Now, TopicId};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// How long a log may become.
 #[derive(Clone, Copy, Debug)]
@@ -115,11 +115,21 @@ enum Phase {
     Broken,
 }
 
+/// What was loaded starts, a part at a time.
+#[derive(Debug)]
+struct Starting {
+    start: Start,
+    /// Topics with offsets that went while nobody could note it.
+    gone: BTreeSet<(String, TopicId)>,
+    /// The one that groups hear of.
+    going: Option<GoneTopic>,
+}
+
 /// What waits for the end of a rewrite.
 #[derive(Debug)]
 enum Held {
     Request(Ticket, Request),
-    TopicDeleted(String, TopicId),
+    TopicDeleted(GoneTopic),
 }
 
 /// See the module.
@@ -128,6 +138,8 @@ pub struct GroupLog {
     core: Coordinator,
     bounds: Bounds,
     phase: Phase,
+    /// All records are loaded, and not all groups have started.
+    starting: Option<Starting>,
     /// Bytes of the batches between the log's start and its end.
     bytes: u64,
     /// Appends under way, oldest first.
@@ -148,6 +160,7 @@ impl GroupLog {
             core: Coordinator::new(settings).with_memory(memory),
             bounds,
             phase: Phase::Loading,
+            starting: None,
             bytes: 0,
             appends: VecDeque::new(),
             first_append,
@@ -181,20 +194,47 @@ impl GroupLog {
         self.bytes += bytes;
     }
 
-    /// All of the log is loaded.
-    pub fn loaded(&mut self, now: Now, image: &Image, out: &mut Vec<Action>) {
-        self.phase = Phase::Serving;
-        self.core.start(now, &mut self.effects);
-        // Topics that went while nobody could note it.
-        let gone = self
-            .core
-            .topics()
-            .filter(|(_, id)| *id != TopicId::ZERO && image.topic_by_id(*id).is_none());
-        let gone: Vec<(String, TopicId)> = gone.map(|(name, id)| (name.to_owned(), id)).collect();
-        for (name, id) in gone {
-            self.core.topic_deleted(now, &name, id, &mut self.effects);
+    /// All of the log is loaded: what was found starts, about so many steps of it. To be called until
+    /// it has taken none; requests are served then.
+    pub fn loaded(
+        &mut self,
+        now: Now,
+        image: &Image,
+        steps: usize,
+        out: &mut Vec<Action>,
+    ) -> usize {
+        let core = &mut self.core;
+        let starting = self.starting.get_or_insert_with(|| Starting {
+            start: core.begin_start(now),
+            gone: BTreeSet::new(),
+            going: None,
+        });
+        let gone = &mut starting.gone;
+        // Offsets of one topic come one after the other. Nothing can be told of one without an id.
+        let mut last = TopicId::ZERO;
+        let mut see = |name: &str, id: TopicId| {
+            let same = std::mem::replace(&mut last, id) == id || id == TopicId::ZERO;
+            if !same && image.topic_by_id(id).is_none() {
+                gone.insert((name.to_owned(), id));
+            }
+        };
+        let mut taken =
+            core.start_part(now, &mut starting.start, steps, &mut see, &mut self.effects);
+        if taken == 0 {
+            let next = || starting.gone.pop_first().map(|(name, id)| GoneTopic::new(&name, id));
+            if let Some(mut going) = starting.going.take().or_else(next) {
+                taken = core.topic_deleted_part(now, &mut going, steps, &mut self.effects);
+                if taken > 0 {
+                    starting.going = Some(going);
+                }
+                taken = taken.max(1);
+            } else {
+                self.starting = None;
+                self.phase = Phase::Serving;
+            }
         }
         self.advance(now, out);
+        taken
     }
 
     /// The log cannot be loaded; requests are refused from now on.
@@ -255,26 +295,36 @@ impl GroupLog {
         Ok(listed)
     }
 
-    /// A topic is gone.
-    pub fn topic_deleted(&mut self, now: Now, name: &str, id: TopicId, out: &mut Vec<Action>) {
+    /// A topic is gone: about so many of the groups concerned hear of it. To be called until none did.
+    pub fn topic_deleted(
+        &mut self,
+        now: Now,
+        gone: &mut GoneTopic,
+        steps: usize,
+        out: &mut Vec<Action>,
+    ) -> usize {
         // What is loading looks itself, at the end.
-        if self.phase != Phase::Serving {
-            return;
+        if self.phase != Phase::Serving && self.starting.is_none() {
+            return 0;
         }
-        if self.is_serving() {
-            self.core.topic_deleted(now, name, id, &mut self.effects);
+        let taken = if self.is_serving() {
+            self.core.topic_deleted_part(now, gone, steps, &mut self.effects)
         } else {
-            self.held.push_back(Held::TopicDeleted(name.to_owned(), id));
-        }
+            self.held.push_back(Held::TopicDeleted(std::mem::take(gone)));
+            0
+        };
         self.advance(now, out);
+        taken
     }
 
-    /// Does what is due.
-    pub fn tick(&mut self, now: Now, out: &mut Vec<Action>) {
-        if self.next_deadline().is_some_and(|at| at <= now.monotonic_ms) {
-            self.core.tick(now, &mut self.effects);
-            self.advance(now, out);
+    /// Does what is due, or a part of it; the steps that it took.
+    pub fn tick(&mut self, now: Now, out: &mut Vec<Action>) -> usize {
+        if self.next_deadline().is_none_or(|at| at > now.monotonic_ms) {
+            return 0;
         }
+        let taken = self.core.tick(now, &mut self.effects);
+        self.advance(now, out);
+        taken
     }
 
     /// When [`tick`](Self::tick) has something to do, by the monotonic clock.
@@ -391,8 +441,9 @@ impl GroupLog {
                             self.core.hold(&request, false);
                             self.core.request(now, ticket, request, &mut self.effects);
                         }
-                        Some(Held::TopicDeleted(name, id)) => {
-                            self.core.topic_deleted(now, &name, id, &mut self.effects);
+                        Some(Held::TopicDeleted(mut gone)) => {
+                            let (all, effects) = (usize::MAX, &mut self.effects);
+                            while self.core.topic_deleted_part(now, &mut gone, all, effects) > 0 {}
                         }
                         None if self.effects.is_empty() => return,
                         None => {}

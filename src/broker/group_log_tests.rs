@@ -75,7 +75,8 @@ impl World {
             self.log.loaded_batch(bytes(std::slice::from_ref(it)));
         }
         let mut out = Vec::new();
-        self.log.loaded(Now::at(self.now_ms), &image(), &mut out);
+        let now = Now::at(self.now_ms);
+        while self.log.loaded(now, &image(), 3, &mut out) > 0 {}
         self.take(out, false);
     }
 

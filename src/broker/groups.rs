@@ -1,14 +1,14 @@
 //! The groups of one shard: a coordinator for each partition of `__consumer_offsets` that it owns.
 //! Loads them, carries out what they want, and lets their time pass.
 
-use super::calls::{Append, AskGroup, CountGroups, ListGroups, ReplyTo, ShardId, Trim};
-use super::figures::{GroupFigures, OffsetFigures};
+use super::calls::{Append, AskGroup, ListGroups, ReplyTo, ShardId, Trim};
 use super::group_log::{Action, Bounds, GroupLog, Place};
 use super::state::{Phase, State};
 use super::wait::Event;
+use super::work;
 use crate::broker::api::data::{AppendRequest, ReadRequest, TrimRequest};
 use crate::controller::Image;
-use crate::group::{self, Record, Response, Settings, Ticket};
+use crate::group::{self, GoneTopic, Record, RecordError, Response, Settings, Ticket};
 use crate::types::topic_name::GROUP_STATE;
 use crate::types::{BrokerConfigs, ErrorCode, TopicPartition};
 use crate::wire::records::{
@@ -40,7 +40,7 @@ struct Waiting {
 
 /// See the module.
 pub struct Groups {
-    logs: RefCell<BTreeMap<TopicPartition, GroupLog>>,
+    pub(super) logs: RefCell<BTreeMap<TopicPartition, GroupLog>>,
     waiting: RefCell<HashMap<Ticket, Waiting>>,
     next_ticket: Cell<Ticket>,
     actions: RefCell<VecDeque<(TopicPartition, Action)>>,
@@ -52,7 +52,7 @@ pub struct Groups {
     load_bytes: usize,
     bounds: Bounds,
     /// What groups take.
-    memory: group::Memory,
+    pub(super) memory: group::Memory,
     /// Coordinators made so far.
     made: Cell<u64>,
 }
@@ -121,8 +121,8 @@ fn to_batches(
 }
 
 impl Groups {
-    /// No groups yet. They may take so many bytes.
-    pub fn new(configs: &BrokerConfigs, memory_bytes: usize, hash_seed: u64) -> Self {
+    /// No groups yet.
+    pub fn new(configs: &BrokerConfigs, hash_seed: u64) -> Self {
         let load_bytes = configs.number("offsets.load.buffer.size").unwrap_or(5 << 20);
         Self {
             logs: RefCell::default(),
@@ -135,7 +135,7 @@ impl Groups {
             settings: settings_of(configs, hash_seed),
             load_bytes: usize::try_from(load_bytes).unwrap_or(5 << 20),
             bounds: Bounds::default(),
-            memory: group::Memory::new(memory_bytes),
+            memory: group::Memory::default(),
             made: Cell::new(0),
         }
     }
@@ -166,8 +166,30 @@ impl Groups {
 }
 
 impl State {
-    /// Takes over metadata: coordinators follow the partitions of their topic.
-    pub(super) fn apply_groups(self: &Rc<Self>, before: &Image, image: &Image) {
+    /// Takes over metadata: offsets of deleted topics go.
+    pub(super) async fn apply_groups(self: &Rc<Self>, before: &Image, image: &Image) {
+        for id in image.deleting().filter(|id| !before.is_deleting(*id)) {
+            let Some(topic) = before.topic_by_id(id) else { continue };
+            for tp in self.group_logs() {
+                let mut gone = GoneTopic::new(&topic.name, id);
+                loop {
+                    let mut taken = 0;
+                    self.step(tp, |log, out| {
+                        let steps = work::PIECE as usize;
+                        taken = log.topic_deleted(self.now(), &mut gone, steps, out);
+                    });
+                    self.work.add(taken as u64);
+                    self.pause().await;
+                    if taken == 0 {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Coordinators follow the partitions of their topic.
+    pub(super) fn apply_group_topic(self: &Rc<Self>, image: &Image) {
         let topic = image.topic(GROUP_STATE);
         let gone: Vec<TopicPartition> = {
             let mut logs = self.groups.logs.borrow_mut();
@@ -184,14 +206,6 @@ impl State {
         for tp in gone {
             self.refuse_groups(|it| it.tp == tp);
         }
-        for id in image.deleting().filter(|id| !before.is_deleting(*id)) {
-            let Some(topic) = before.topic_by_id(id) else { continue };
-            for tp in self.group_logs() {
-                self.step(tp, |log, out| {
-                    log.topic_deleted(self.now(), &topic.name, id, out);
-                });
-            }
-        }
         let Some(topic) = topic else { return };
         for (partition, state) in (0..).zip(topic.partitions.iter()) {
             let tp = TopicPartition { topic: topic.id, partition };
@@ -202,7 +216,7 @@ impl State {
         }
     }
 
-    fn group_logs(&self) -> Vec<TopicPartition> {
+    pub(super) fn group_logs(&self) -> Vec<TopicPartition> {
         self.groups.logs.borrow().keys().copied().collect()
     }
 
@@ -234,13 +248,13 @@ impl State {
             logs.core(tp).is_some_and(|(_, core)| core.log_end() == core.log_start())
         });
         if empty {
-            self.loaded(tp);
+            while self.start_groups(tp, made) > 0 {}
             return;
         }
         let state = self.clone();
         self.start(async move {
             let mut pause_ms = RELOAD_MS;
-            while let Err(why) = state.load(tp).await {
+            while let Err(why) = state.load(tp, made).await {
                 tracing::error!(
                     "the groups of {GROUP_STATE}-{} cannot be loaded, next try in {} s: {why}",
                     tp.partition,
@@ -266,26 +280,37 @@ impl State {
         });
     }
 
-    fn loaded(self: &Rc<Self>, tp: TopicPartition) {
-        let image = self.image();
-        self.step(tp, |log, out| log.loaded(self.now(), &image, out));
+    /// Starts some of the groups of a log that is loaded; the steps that it took, 0 when all have
+    /// started.
+    fn start_groups(self: &Rc<Self>, tp: TopicPartition, made: u64) -> usize {
+        let (image, mut taken) = (self.image(), 0);
+        self.step(tp, |log, out| {
+            // One that panicked was put in the place of this one, and is loaded by another task.
+            if log.first_append() == made {
+                taken = log.loaded(self.now(), &image, work::PIECE as usize, out);
+            }
+        });
+        self.work.add(taken as u64);
+        taken
     }
 
     /// Reads a log from its start to its end.
-    async fn load(self: &Rc<Self>, tp: TopicPartition) -> Result<(), String> {
+    async fn load(self: &Rc<Self>, tp: TopicPartition, made: u64) -> Result<(), String> {
         let begun = self.ticks();
-        let loading = AssertUnwindSafe(self.load_records(tp)).catch_unwind();
+        let loading = AssertUnwindSafe(self.load_records(tp, made)).catch_unwind();
         let records = loading.await.unwrap_or_else(|_| {
             self.panicked();
             Err("a bug in loading it".to_owned())
         })?;
-        self.loaded(tp);
+        while self.start_groups(tp, made) > 0 {
+            self.pause().await;
+        }
         let ms = self.ns(begun, self.ticks()) / 1_000_000;
         tracing::debug!(partition = tp.partition, records, ms, "groups loaded");
         Ok(())
     }
 
-    async fn load_records(self: &Rc<Self>, tp: TopicPartition) -> Result<u64, String> {
+    async fn load_records(self: &Rc<Self>, tp: TopicPartition, made: u64) -> Result<u64, String> {
         let start = self.read_logs(|logs| logs.core(tp).map(|(_, core)| core.log_start()));
         let start = start.ok_or("there is no such partition")?;
         let (mut offset, mut count) = (start, 0);
@@ -309,17 +334,50 @@ impl State {
             let from = offset;
             for slice in &result.slices {
                 for (header, batch) in batches(slice) {
-                    if let Some(log) = self.groups.logs.borrow_mut().get_mut(&tp) {
-                        count += load_batch(log, &header, batch, start)?;
-                    }
+                    count += self.load_batch(tp, made, &header, batch, start).await?;
                     offset = header.next_offset();
-                    self.pause().await;
                 }
             }
             if offset == from {
                 return Err(format!("there is no whole batch at {offset}"));
             }
         }
+    }
+
+    /// Loads the records of one batch from `start` on; how many.
+    async fn load_batch(
+        &self,
+        tp: TopicPartition,
+        made: u64,
+        header: &BatchHeader,
+        batch: &[u8],
+        start: i64,
+    ) -> Result<u64, String> {
+        let load = |f: &mut dyn FnMut(&mut GroupLog) -> Result<(), RecordError>| {
+            let mut logs = self.groups.logs.borrow_mut();
+            logs.get_mut(&tp).filter(|it| it.first_append() == made).map_or(Ok(()), f)
+        };
+        load(&mut |log| {
+            log.loaded_batch(batch.len() as u64);
+            Ok(())
+        })
+        .map_err(|e| e.to_string())?;
+        // A marker of a transaction says nothing of groups.
+        if header.is_control() {
+            return Ok(0);
+        }
+        let mut count = 0;
+        let all = records(batch, DECOMPRESSED_BYTES_MAX).map_err(|e| e.to_string())?;
+        for record in &all {
+            let record = record.map_err(|e| format!("a batch at {}: {e}", header.base_offset))?;
+            if record.offset >= start {
+                load(&mut |log| log.load(record.key, record.value, record.timestamp))
+                    .map_err(|e| format!("the record at offset {}: {e}", record.offset))?;
+                count += 1;
+            }
+            self.pause().await;
+        }
+        Ok(count)
     }
 
     // ---- Serving ----
@@ -370,16 +428,6 @@ impl State {
             }
             to.reply(Ok(all));
         });
-    }
-
-    pub(super) fn serve_count_groups(
-        self: &Rc<Self>,
-        _: CountGroups,
-        _: ShardId,
-        to: ReplyTo<CountGroups>,
-    ) {
-        let state = self.clone();
-        self.start(async move { to.reply(state.group_figures().await) });
     }
 
     /// Answers those that wait and are such that there is no coordinator.
@@ -491,7 +539,9 @@ impl State {
                 if self.phase.get() != Phase::Serving {
                     return;
                 }
-                self.step(tp, |log, out| log.tick(self.now(), out));
+                let mut taken = 0;
+                self.step(tp, |log, out| taken = log.tick(self.now(), out));
+                self.work.add(taken as u64);
                 self.pause().await;
             }
         }
@@ -504,62 +554,4 @@ impl State {
             self.step(tp, |log, out| log.stop_rewriting(self.now(), out));
         }
     }
-
-    /// What is known of each group here, with pauses for others.
-    async fn group_figures(self: &Rc<Self>) -> Vec<GroupFigures> {
-        let mut figures: Vec<GroupFigures> = Vec::new();
-        for tp in self.group_logs() {
-            if let Some(log) = self.groups.logs.borrow().get(&tp) {
-                let core = log.coordinator();
-                let mut by_id: HashMap<&str, usize> = HashMap::new();
-                for it in core.groups() {
-                    by_id.insert(it.group_id, figures.len());
-                    figures.push(GroupFigures {
-                        group_id: it.group_id.to_owned(),
-                        state: it.state,
-                        members: it.members as u64,
-                        offsets: Vec::with_capacity(it.offsets),
-                    });
-                }
-                for it in core.offsets() {
-                    if let Some(at) = by_id.get(it.group_id) {
-                        figures[*at].offsets.push(OffsetFigures {
-                            topic: it.topic.to_owned(),
-                            topic_id: it.topic_id,
-                            partition: it.partition,
-                            offset: it.offset,
-                            lag: None,
-                        });
-                    }
-                }
-            }
-            self.pause().await;
-        }
-        figures
-    }
-}
-
-/// Loads the records of one batch from `start` on; how many.
-fn load_batch(
-    log: &mut GroupLog,
-    header: &BatchHeader,
-    batch: &[u8],
-    start: i64,
-) -> Result<u64, String> {
-    log.loaded_batch(batch.len() as u64);
-    // A marker of a transaction says nothing of groups.
-    if header.is_control() {
-        return Ok(0);
-    }
-    let mut count = 0;
-    let all = records(batch, DECOMPRESSED_BYTES_MAX).map_err(|e| e.to_string())?;
-    for record in &all {
-        let record = record.map_err(|e| format!("a batch at {}: {e}", header.base_offset))?;
-        if record.offset >= start {
-            log.load(record.key, record.value, record.timestamp)
-                .map_err(|e| format!("the record at offset {}: {e}", record.offset))?;
-            count += 1;
-        }
-    }
-    Ok(count)
 }

@@ -82,6 +82,46 @@ struct Waiter {
     slots: Vec<Slot>,
 }
 
+/// One step of taking over metadata.
+pub enum Change<'a> {
+    /// This partition is there, and new or not as it was.
+    There(&'a Arc<Topic>, i32),
+    /// A topic was deleted: its partitions follow.
+    Going(TopicId),
+    /// A partition of it.
+    Gone(TopicPartition),
+    /// They were all.
+    AllGone(TopicId),
+    /// A topic was deleted, and this shard may hold nothing of it.
+    Deleting(TopicId),
+}
+
+/// What is to be done to come from one image to a later one, partition by partition. The first image
+/// that is taken over comes after one of index 0.
+pub fn changes<'a>(before: &'a Image, image: &'a Image) -> impl Iterator<Item = Change<'a>> {
+    let of_topic = |change: TopicChange<'a>| {
+        let (there, gone) = match change {
+            TopicChange::There(topic) => (Some(topic), None),
+            TopicChange::Gone(topic) => (None, Some(topic)),
+        };
+        let numbers = |topic: &'a Arc<Topic>| 0..topic.partitions.len() as i32;
+        let there = there.into_iter();
+        let there = there.flat_map(move |it| numbers(it).map(move |n| Change::There(it, n)));
+        let gone = gone.into_iter().flat_map(move |it| {
+            let tp = |partition| TopicPartition { topic: it.id, partition };
+            // While they go, some may be gone already: the topic is not before it had all its turn.
+            let partitions = numbers(it).map(move |n| Change::Gone(tp(n)));
+            let (first, last) = (Change::Going(it.id), Change::AllGone(it.id));
+            std::iter::once(first).chain(partitions).chain(std::iter::once(last))
+        });
+        there.chain(gone)
+    };
+    let is_new = move |id: &TopicId| !before.is_deleting(*id) || before.index == 0;
+    let known = move |id: &TopicId| before.topic_by_id(*id).is_some();
+    let deleting = image.deleting().filter(is_new).filter(move |id| !known(id));
+    image.changes_since(before).flat_map(of_topic).chain(deleting.map(Change::Deleting))
+}
+
 /// What is known of one read.
 pub enum Progress {
     /// It is done.
@@ -152,60 +192,64 @@ impl Logs {
         })
     }
 
-    /// Opens what is new in `image`, drops what is gone, and takes over settings.
-    pub fn apply(&mut self, before: &Image, image: &Image, now_ms: i64, out: &mut Outbox) {
-        for change in image.changes_since(before) {
-            match change {
-                TopicChange::There(topic) => self.open_topic(topic, image, now_ms),
-                TopicChange::Gone(topic) => self.drop_topic(topic, out),
-            }
+    /// Takes over one change of the metadata, of all that [`changes`] gives, in their order.
+    pub fn change(&mut self, change: &Change<'_>, image: &Image, now_ms: i64, out: &mut Outbox) {
+        match *change {
+            Change::There(topic, partition) => self.open_partition(topic, partition, image, now_ms),
+            Change::Going(id) => *self.dropping.entry(id).or_default() += 1,
+            Change::Gone(tp) => self.drop_partition(tp, out),
+            Change::AllGone(id) => self.one_dropped(id, out),
+            Change::Deleting(id) if self.dropping.contains_key(&id) => {}
+            Change::Deleting(id) => out.notices.push((0, Notice::Dropped(id))),
         }
-        for id in image.deleting() {
-            if (!before.is_deleting(id) || before.index == 0) && !self.dropping.contains_key(&id) {
-                out.notices.push((0, Notice::Dropped(id)));
+    }
+
+    /// Opens a partition that is new here, or takes over its settings.
+    fn open_partition(&mut self, topic: &Arc<Topic>, partition: i32, image: &Image, now_ms: i64) {
+        let tp = TopicPartition { topic: topic.id, partition };
+        let state = &topic.partitions[partition as usize];
+        if tp.shard(self.shards) != self.shard || state.leader != image.node_id {
+            return;
+        }
+        match self.find(tp) {
+            None => {
+                let config = log_config(&topic.config);
+                let slot = self.engine.create(tp, &config, now_ms);
+                let core = Partition::new(state.leader_epoch);
+                place(&mut self.parts, slot, Part::new(tp, core, topic));
+            }
+            Some(slot) => {
+                self.engine.configure(slot, &log_config(&topic.config));
+                self.part(slot).config = topic.config.clone();
             }
         }
     }
 
-    /// Opens the partitions of a topic that are new here, and takes over settings of the others.
-    fn open_topic(&mut self, topic: &Arc<Topic>, image: &Image, now_ms: i64) {
-        for (number, state) in topic.partitions.iter().enumerate() {
-            let tp = TopicPartition { topic: topic.id, partition: number as i32 };
-            if tp.shard(self.shards) != self.shard || state.leader != image.node_id {
-                continue;
-            }
-            match self.find(tp) {
-                None => {
-                    let config = log_config(&topic.config);
-                    let slot = self.engine.create(tp, &config, now_ms);
-                    let core = Partition::new(state.leader_epoch);
-                    place(&mut self.parts, slot, Part::new(tp, core, topic));
-                }
-                Some(slot) => {
-                    self.engine.configure(slot, &log_config(&topic.config));
-                    self.part(slot).config = topic.config.clone();
-                }
-            }
+    /// Drops a partition of a deleted topic.
+    fn drop_partition(&mut self, tp: TopicPartition, out: &mut Outbox) {
+        let Some(slot) = self.find(tp) else { return };
+        let token = self.tasks.insert(Task::Drop) as u64;
+        self.engine.drop_log(slot, token);
+        *self.dropping.entry(tp.topic).or_default() += 1;
+        let part = self.parts[slot.index()].take().expect("found");
+        self.producers.give(part.core.producers().len());
+        // They ask again, and hear that the topic is gone.
+        for key in part.waiters {
+            self.fire(key, out);
+        }
+        for (_, key) in part.duplicates {
+            self.appended(key, out);
         }
     }
 
-    /// Drops the partitions of a deleted topic. It is among the deleted ones until every shard has
+    /// One thing less is left of a deleted topic. It is among the deleted ones until every shard has
     /// told that nothing of it is left.
-    fn drop_topic(&mut self, topic: &Topic, out: &mut Outbox) {
-        for partition in 0..topic.partitions.len() as i32 {
-            let tp = TopicPartition { topic: topic.id, partition };
-            let Some(slot) = self.find(tp) else { continue };
-            let token = self.tasks.insert(Task::Drop) as u64;
-            self.engine.drop_log(slot, token);
-            *self.dropping.entry(topic.id).or_default() += 1;
-            let part = self.parts[slot.index()].take().expect("found");
-            self.producers.give(part.core.producers().len());
-            // They ask again, and hear that the topic is gone.
-            for key in part.waiters {
-                self.fire(key, out);
-            }
-            for (_, key) in part.duplicates {
-                self.appended(key, out);
+    fn one_dropped(&mut self, topic: TopicId, out: &mut Outbox) {
+        if let Some(left) = self.dropping.get_mut(&topic) {
+            *left -= 1;
+            if *left == 0 {
+                self.dropping.remove(&topic);
+                out.notices.push((0, Notice::Dropped(topic)));
             }
         }
     }
@@ -405,15 +449,7 @@ impl Logs {
                     part.core.advance_log_start(offset);
                 }
             }
-            Event::Dropped { tp } => {
-                if let Some(left) = self.dropping.get_mut(&tp.topic) {
-                    *left -= 1;
-                    if *left == 0 {
-                        self.dropping.remove(&tp.topic);
-                        out.notices.push((0, Notice::Dropped(tp.topic)));
-                    }
-                }
-            }
+            Event::Dropped { tp } => self.one_dropped(tp.topic, out),
             Event::Fatal { message } => out.fatal = Some(message),
         }
     }

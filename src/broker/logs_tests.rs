@@ -1,7 +1,7 @@
 //! The partitions of a shard over a simulated disk.
 
 use super::calls::{Append, AppendReply, ReplyTo};
-use super::logs::{Logs, Outbox, Progress};
+use super::logs::{Logs, Outbox, Progress, changes};
 use crate::broker::api::data::{AppendRequest, Appended, ReadRequest, ReadResult};
 use crate::broker::api::fetch;
 use crate::broker::api::fetch_session::Sessions;
@@ -66,7 +66,8 @@ impl Rig {
         let image = image(partitions, settings);
         let mut logs = Logs::open(open_engine(&disk, &[]), &image, 0, 1).unwrap();
         let before = Image::new("c", 1, Arc::default());
-        logs.apply(&before, &image, 1_000, &mut Outbox::default());
+        let mut out = Outbox::default();
+        changes(&before, &image).for_each(|it| logs.change(&it, &image, 1_000, &mut out));
         Self { disk, logs, replies: Replies::default(), now_ms: 1_000 }
     }
 

@@ -7,7 +7,7 @@ use super::state::State;
 use super::wait::Event;
 use crate::broker::api::admin::{auto_create, execute};
 use crate::controller::Controller;
-use crate::types::TopicId;
+use crate::types::{TopicId, exit};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -142,7 +142,7 @@ impl State {
                 let Some(persist) = persist else { break };
                 for op in persist.ops {
                     if let Err(e) = self.run_op(op).await {
-                        self.fatal(74, format!("cannot write the metadata: {e}"));
+                        self.fatal(exit::IO, format!("cannot write the metadata: {e}"));
                         return;
                     }
                 }
@@ -154,7 +154,7 @@ impl State {
                         .collect();
                     for call in calls {
                         if call.await.is_none() {
-                            self.fatal(70, "a bug in applying the metadata".to_owned());
+                            self.fatal(exit::BUG, "a bug in applying the metadata".to_owned());
                             return;
                         }
                     }

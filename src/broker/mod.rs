@@ -32,11 +32,15 @@
 
 pub mod api;
 pub mod calls;
+mod charges;
+#[cfg(test)]
+mod charges_tests;
 mod clock;
 pub mod connection;
 mod drain;
 mod fetch;
 mod figures;
+mod group_figures;
 mod group_log;
 #[cfg(test)]
 mod group_log_tests;
@@ -54,15 +58,20 @@ mod produce;
 mod requests;
 mod state;
 mod tasks;
+#[cfg(test)]
+mod testing;
 mod timers;
 pub mod wait;
 mod waits;
+pub mod work;
+#[cfg(test)]
+mod work_tests;
 
 use crate::controller::{Controller, Image};
 use crate::storage::buffer::Budget;
 use crate::storage::device::io::Completion;
 use crate::types::{BrokerConfigs, Now, ip_limits};
-pub use calls::{Call, Close, CountGroups, Drain, Figures, FindEnds, Message, ShardId};
+pub use calls::{Call, Close, CountGroups, Drain, Figures, Message, ShardId};
 pub use clock::Clock;
 pub use connection::{Admission, ConnectionId, ReadInto, Refused};
 use connection::{Limits, Settings as ConnectionSettings};
@@ -200,7 +209,8 @@ impl Broker {
     pub fn new(parts: Parts, now: Now) -> Self {
         let image = parts.image.clone();
         let state = State::new(parts, now);
-        state.apply(None, &image);
+        state.apply_at_start(&image);
+        state.work.forget();
         state.start(state.clone().run_groups());
         state.start(state.clone().run_metadata());
         Self(state)
@@ -311,6 +321,11 @@ impl Broker {
     /// Bytes that are to be placed on the disk yet, for [`Input::Space`] of other shards.
     pub fn pending(&self) -> u64 {
         self.0.pending()
+    }
+
+    /// Steps of the input that has cost most, for [`work::BOUND`].
+    pub fn steps_most(&self) -> u64 {
+        self.0.work.most()
     }
 
     /// Checks what must hold between two inputs.

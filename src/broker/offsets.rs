@@ -2,6 +2,7 @@
 
 use super::calls::{FindOffsets, ReplyTo, ShardId};
 use super::state::State;
+use super::work;
 use crate::broker::api::data::{OffsetAnswer, OffsetQuery, ReadRequest};
 use crate::broker::api::list_offsets::{
     EARLIEST, EARLIEST_LOCAL, EARLIEST_PENDING_UPLOAD, LATEST, LATEST_TIERED, MAX_TIMESTAMP,
@@ -175,7 +176,10 @@ async fn find_in(
     loop {
         match search.step(SEARCH_STEP)? {
             Searched::Done(found) => return Ok(found),
-            Searched::More => state.pause().await,
+            Searched::More => {
+                state.work.add(work::decompressed(SEARCH_STEP));
+                state.pause().await;
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What a panic ends: one request, or the process.
 
-use super::calls::{Append, Message, Reply, ReplyTo, Request};
+use super::calls::{Append, Message, Notice, Reply, ReplyTo, Request};
 use super::logs_tests::{image, open_engine};
 use super::state::State;
+use super::waits::{Hears, Waiting};
 use super::{Admission, Bounds, Clock, Logs, Output, Parts};
 use crate::storage::buffer::Budget;
 use crate::storage::device::disk::Disk;
@@ -12,7 +13,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-fn state() -> Rc<State> {
+pub(super) fn state() -> Rc<State> {
     let image = Arc::new(image(1, &[]));
     let engine = open_engine(&Disk::Sim(SimDisk::new(1)), &[]);
     let logs = Logs::open(engine, &image, 0, 1).expect("an empty directory");
@@ -47,6 +48,22 @@ fn a_panic_in_a_request_ends_that_request() {
     assert!(state.contain(|| panic!("as asked")).is_none());
     state.start(async { panic!("as asked") });
     assert_eq!(fatal(&state), None);
+}
+
+#[test]
+fn a_request_that_panics_while_it_waits_is_forgotten() {
+    let state = state();
+    let waits = state.clone();
+    state.start(async move {
+        let wait = Waiting::begin(&waits, Hears::Call(3, 9));
+        wait.noted(5);
+        assert_eq!(waits.waits.len(), 1);
+        panic!("as asked");
+    });
+    assert_eq!(state.waits.len(), 0);
+    let forgets =
+        |it| matches!(it, Output::Message { to: 5, message: Message::Notice(Notice::Forget(_)) });
+    assert!(std::iter::from_fn(|| state.outputs.pop()).any(forgets));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::calls::{Append, AppendReply};
 use super::connection::Traced;
 use super::requests::{Begun, Header, by_owner};
 use super::state::State;
+use super::work;
 use crate::broker::api::data::AppendRequest;
 use crate::broker::api::produce::{self, Plan, Settings};
 use crate::metrics::{Stage, Stages};
@@ -37,6 +38,7 @@ pub fn begin(
     let turn = begun.received.max(state.mark());
     let settings = Settings { now_ms: state.wall_ms(), strict: state.strict };
     let (plan, appends) = produce::plan(body, header.version, &state.image(), settings)?;
+    state.work.add(appends.len() as u64 + work::bytes(body.len()));
     let groups = by_owner(appends, state.shards, |it: &AppendRequest| it.tp);
     let routed = state.ticks();
     let mut stages = Stages::default();

@@ -6,11 +6,12 @@ use super::calls::{
     Append, ApplyImage, Figures, FindEnds, FindEpochEnds, Read, ReadReply, ReplyTo, ShardId, Sizes,
     Then, Trace, Trim, Waiter,
 };
+use super::charges::Charge;
 use super::clock::Clock;
 use super::connection::{ConnectionId, Connections, Event as ConnectionEvent, Line, Traced, Why};
 use super::figures::ShardFigures;
 use super::groups::Groups;
-use super::logs::{Logs, Outbox, Progress};
+use super::logs::{Change, Logs, Outbox, Progress, changes};
 use super::metadata::Metadata;
 use super::output::{Output, Outputs};
 use super::requests::Begun;
@@ -18,6 +19,7 @@ use super::tasks::{Step, Tasks, yield_now};
 use super::timers::Timers;
 use super::wait::{Event, Sender, oneshot};
 use super::waits::Waits;
+use super::work::{self, Work};
 use super::{Bounds, Parts, Readings};
 use crate::broker::api::Response;
 use crate::broker::api::data::{ReadRequest, ReadResult};
@@ -30,7 +32,7 @@ use crate::storage::device::io::{Completion, Op, Submission};
 use crate::storage::engine::Moments;
 use crate::storage::read::ColdRead;
 use crate::storage::space::{Space, judge};
-use crate::types::{ErrorCode, Now, Rng};
+use crate::types::{ErrorCode, Now, Rng, exit};
 use crate::wire::api_keys::ApiKey;
 use bytes::Bytes;
 use slab::Slab;
@@ -54,12 +56,14 @@ const PRODUCERS_SHARE: usize = 16;
 /// Groups may take this part of the memory of storage: their members, what they have committed, and
 /// requests that wait.
 const GROUPS_SHARE: usize = 8;
+/// Fetch sessions may take this part of the memory of storage.
+const SESSIONS_SHARE: usize = 32;
 /// Lines about slow requests in a second.
 const SLOW_LINES: u32 = 10;
 /// One part in so many of the memory budget is to be left.
 const BUDGET_SHARE_SPARE: usize = 32;
-/// Pauses that a task may pass before it lets others run.
-const PAUSES_MAX: u32 = 32;
+/// Partitions that metadata is taken over for in one go.
+const CHANGES: usize = 64;
 /// Steps of tasks in the course of one input; the rest follows with
 /// [`Input::Continue`](super::Input::Continue).
 const STEPS_MAX: usize = 256;
@@ -109,6 +113,8 @@ pub struct State {
     pub(super) waits: Waits,
     pub(super) groups: Groups,
     pub(super) sessions: RefCell<Sessions>,
+    /// Memory of idempotent producers, of groups, and of fetch sessions.
+    charges: [Charge; 3],
     /// The controller, on shard 0.
     pub(super) metadata: Option<Metadata>,
     /// Producer ids taken from the controller: the next, and how many are left.
@@ -118,7 +124,8 @@ pub struct State {
     panics: Cell<u64>,
     tasks: Tasks,
     pub(super) timers: Timers,
-    pauses: Cell<u32>,
+    /// How much the input at hand has cost.
+    pub(super) work: Work,
     /// Requests that have begun and are not answered.
     pub(super) open_requests: Cell<usize>,
     pub(super) phase: Cell<Phase>,
@@ -153,9 +160,8 @@ impl State {
     pub(super) fn new(parts: Parts, now: Now) -> Rc<Self> {
         let Parts { id, shards, strict, data, image, logs, budget, .. } = parts;
         let Parts { controller, seed, clock, admission, bounds, slow_ns, .. } = parts;
-        let group_bytes = budget.limit() / shards / GROUPS_SHARE;
-        let mut logs = logs;
-        logs.limit_producers(budget.limit() / shards / PRODUCERS_SHARE);
+        let charge = |share| Charge::new(&budget, budget.limit() / shards / share);
+        let charges = [PRODUCERS_SHARE, GROUPS_SHARE, SESSIONS_SHARE].map(charge);
         let mut random = Rng::new(seed);
         let slots = image.broker_configs.number("max.incremental.fetch.session.cache.slots");
         let per_shard = usize::try_from(slots.unwrap_or(1000)).unwrap_or(0) / shards;
@@ -165,7 +171,7 @@ impl State {
         let connections = Connections::new(settings, admission, memory);
         let timers = Timers::default();
         timers.advance(now.monotonic_ms);
-        Rc::new(Self {
+        let state = Rc::new(Self {
             id,
             shards,
             strict,
@@ -173,7 +179,8 @@ impl State {
             now: Cell::new(now),
             clock,
             mark: Cell::new(0),
-            groups: Groups::new(&image.broker_configs, group_bytes, hash_seed),
+            groups: Groups::new(&image.broker_configs, hash_seed),
+            charges,
             sessions: RefCell::new(Sessions::new(per_shard.max(1), id, shards, random.bits())),
             random: RefCell::new(random),
             image: RefCell::new(image),
@@ -196,7 +203,7 @@ impl State {
             panics: Cell::new(0),
             tasks: Tasks::default(),
             timers,
-            pauses: Cell::new(0),
+            work: Work::default(),
             open_requests: Cell::new(0),
             phase: Cell::new(Phase::Serving),
             changed: Event::default(),
@@ -205,13 +212,16 @@ impl State {
             next_tick_ms: Cell::new(now.monotonic_ms),
             told_refused: Cell::new(0),
             poisoned: Cell::new(false),
-        })
+        });
+        state.account();
+        state
     }
 
     // ---- Time ----
 
     pub(super) fn enter(&self, now: Now) {
         self.now.set(now);
+        self.work.begin();
         self.timers.advance(now.monotonic_ms);
     }
 
@@ -304,10 +314,10 @@ impl State {
     /// Runs a task as far as it goes at once, and the rest later. A panic ends it and nothing else:
     /// who waits for it hears of that through what it owned.
     pub(super) fn start(&self, task: impl Future<Output = ()> + 'static) {
-        // One that begins within another does not use up the pauses of that one.
-        let pauses = self.pauses.replace(0);
+        // One that begins within another does not use up the steps of that one.
+        let before = self.work.resume(0);
         self.note(self.tasks.start(task));
-        self.pauses.set(pauses);
+        self.work.resume(before);
     }
 
     /// Whether tasks can go on, or requests begin.
@@ -334,7 +344,7 @@ impl State {
     pub(super) fn panicked(&self) {
         self.panics.set(self.panics.get() + 1);
         if self.poisoned.get() {
-            self.fatal(70, "a bug has left logs or metadata half changed".to_owned());
+            self.fatal(exit::BUG, "a bug has left logs or metadata half changed".to_owned());
         }
     }
 
@@ -342,14 +352,11 @@ impl State {
         self.outputs.push(Output::Fatal { exit_code, message });
     }
 
-    /// A point at which a long task lets others run, now and then.
+    /// A point at which a long task lets others run, now and then. One step.
     pub(super) async fn pause(&self) {
-        let passed = self.pauses.get() + 1;
-        if passed < PAUSES_MAX {
-            self.pauses.set(passed);
-        } else {
+        self.work.add(1);
+        if self.work.is_piece() {
             yield_now().await;
-            self.pauses.set(0);
         }
     }
 
@@ -420,6 +427,7 @@ impl State {
             }
             logs.engine.take_submissions()
         });
+        self.work.add(submissions.len() as u64);
         for submission in submissions {
             self.outputs.push(Output::Disk(submission));
         }
@@ -442,6 +450,7 @@ impl State {
             let mut events = Vec::new();
             logs.engine.at(ticks);
             logs.engine.complete(now, completion, &mut events);
+            self.work.add(events.len() as u64);
             for event in events {
                 logs.event(event, &mut out);
             }
@@ -464,6 +473,7 @@ impl State {
     pub(super) async fn fill(&self, cold: ColdRead) -> Result<(), ErrorCode> {
         let ColdRead { ticket, path, pos, len } = cold;
         let result = self.run_op(Op::Read { path, pos, len }).await;
+        self.work.add(work::bytes(result.as_ref().map_or(0, Bytes::len)));
         let filled = self.read_logs(|logs| logs.engine.filled(ticket, result));
         filled.map_err(|e| {
             tracing::error!("cannot read: {e}");
@@ -474,7 +484,7 @@ impl State {
     pub(super) fn send_out(self: &Rc<Self>, out: Outbox) {
         let Outbox { appended, trimmed, notices, fatal } = out;
         if let Some(message) = fatal {
-            self.fatal(74, message);
+            self.fatal(exit::IO, message);
         }
         for (number, (to, reply)) in appended.into_iter().enumerate() {
             if reply.trace.moments.synced > 0 && number.is_multiple_of(SAMPLED) {
@@ -515,22 +525,53 @@ impl State {
         self.image.borrow().clone()
     }
 
-    /// Takes over metadata: opens what is new, drops what is gone. `before` is none at the start.
-    pub(super) fn apply(self: &Rc<Self>, before: Option<Arc<Image>>, image: &Arc<Image>) {
-        let before = before.unwrap_or_else(|| {
-            Arc::new(Image::new(&image.cluster_id, image.node_id, Arc::default()))
+    /// Takes over the metadata that the broker begins with, at once: nobody is served yet.
+    pub(super) fn apply_at_start(self: &Rc<Self>, image: &Arc<Image>) {
+        let before = Image::new(&image.cluster_id, image.node_id, Arc::default());
+        let mut changes = changes(&before, image);
+        while self.apply_some(&mut changes, image) {}
+        self.show(&before, image);
+    }
+
+    /// Takes over metadata, a part at a time: opens what is new, drops what is gone, and then shows it
+    /// to requests. One at a time: the controller waits for the end before the next.
+    async fn apply(self: &Rc<Self>, before: &Arc<Image>, image: &Arc<Image>) {
+        let mut changes = changes(before, image);
+        while self.apply_some(&mut changes, image) {
+            self.pause().await;
+        }
+        self.show(before, image);
+        self.apply_groups(before, image).await;
+        self.kick();
+    }
+
+    /// Carries out some changes; whether there may be more.
+    fn apply_some(
+        self: &Rc<Self>,
+        changes: &mut dyn Iterator<Item = Change<'_>>,
+        image: &Image,
+    ) -> bool {
+        let (now, mut out, mut done) = (self.wall_ms(), Outbox::default(), 0);
+        self.change_logs(|logs| {
+            for change in changes.take(CHANGES) {
+                logs.change(&change, image, now, &mut out);
+                done += 1;
+            }
         });
-        let mut out = Outbox::default();
-        let now = self.wall_ms();
-        self.change_logs(|logs| logs.apply(&before, image, now, &mut out));
+        self.work.add(done as u64);
+        self.send_out(out);
+        self.kick();
+        done == CHANGES
+    }
+
+    /// From now on, requests see this metadata.
+    fn show(self: &Rc<Self>, before: &Image, image: &Arc<Image>) {
         *self.image.borrow_mut() = image.clone();
         if !Arc::ptr_eq(&before.broker_configs, &image.broker_configs) {
             let settings = self.bounds.settings(&image.broker_configs);
             self.connections.borrow_mut().configure(settings);
         }
-        self.send_out(out);
-        self.apply_groups(&before, image);
-        self.kick();
+        self.apply_group_topic(image);
     }
 
     // ---- Calls ----
@@ -538,6 +579,7 @@ impl State {
     pub(super) fn serve_append(self: &Rc<Self>, call: Append, _: ShardId, to: ReplyTo<Append>) {
         let (arrived, now) = (self.mark(), self.now());
         let mut out = Outbox::default();
+        self.work.add(call.batches.len() as u64);
         let full = self.change_logs(|logs| {
             logs.append(call, arrived, to, now, &mut out);
             logs.engine.disk_is_full()
@@ -566,11 +608,13 @@ impl State {
         _: ShardId,
         to: ReplyTo<FindEpochEnds>,
     ) {
+        self.work.add(call.0.len() as u64);
         to.reply(self.read_logs(|logs| call.0.iter().map(|it| logs.epoch_end(it)).collect()));
     }
 
     pub(super) fn serve_trim(self: &Rc<Self>, call: Trim, _: ShardId, to: ReplyTo<Trim>) {
         let mut out = Outbox::default();
+        self.work.add(call.0.len() as u64);
         self.change_logs(|logs| logs.trim(&call.0, to, &mut out));
         self.send_out(out);
         self.kick();
@@ -586,6 +630,7 @@ impl State {
         _: ShardId,
         to: ReplyTo<FindEnds>,
     ) {
+        self.work.add(call.0.len() as u64);
         to.reply(
             self.read_logs(|logs| call.0.iter().map(|tp| logs.visible_end(*tp, false)).collect()),
         );
@@ -601,19 +646,30 @@ impl State {
         _: ShardId,
         to: ReplyTo<ApplyImage>,
     ) {
-        let before = self.image();
-        self.apply(Some(before), &call.0);
-        to.reply(());
+        let (before, state) = (self.image(), self.clone());
+        self.start(async move {
+            state.apply(&before, &call.0).await;
+            to.reply(());
+        });
     }
 
     fn figures(&self) -> ShardFigures {
         let logs = self.logs.borrow();
+        let [producers, groups, sessions] = &self.charges;
         ShardFigures {
+            producer_bytes: producers.bytes() as u64,
+            producers_refused: logs.producers().refused(),
+            group_bytes: groups.bytes() as u64,
+            group_requests_refused: self.groups.memory.refused(),
+            session_bytes: sessions.bytes() as u64,
+            sessions_refused: self.sessions.borrow().refused(),
             engine: logs.engine.stats(),
             disk_full: logs.engine.disk_is_full(),
             connections: self.connections.borrow().stats(),
             readings: self.readings.get(),
             panics: self.panics.get(),
+            steps: self.work.total(),
+            steps_most: self.work.most(),
             traffic: self.traffic.borrow().clone(),
         }
     }
@@ -733,12 +789,32 @@ impl State {
     /// Begins requests that may begin, and runs tasks that can go on, in turns; then tells what
     /// connections want.
     pub(super) fn run(self: &Rc<Self>) {
+        self.run_tasks();
+        self.account();
+    }
+
+    /// Charges what producers, groups and fetch sessions take, and tells how much they may.
+    fn account(&self) {
+        let [producers, groups, sessions] = &self.charges;
+        let (mut logs, memory) = (self.logs.borrow_mut(), &self.groups.memory);
+        let limit = producers.set(logs.producers().used());
+        logs.limit_producers(limit);
+        memory.set_limit(groups.set(memory.used()));
+        let mut all = self.sessions.borrow_mut();
+        let limit = sessions.set(all.bytes());
+        all.set_bytes_max(limit);
+    }
+
+    fn run_tasks(self: &Rc<Self>) {
         for _ in 0..STEPS_MAX {
+            if self.work.is_enough() {
+                break;
+            }
             let arrived = self.connections.borrow_mut().next_request();
             if let Some(arrived) = &arrived {
                 self.request(arrived);
             }
-            self.pauses.set(0);
+            self.work.resume(0);
             let step = self.tasks.run_one();
             if let Some(step) = step {
                 self.note(step);

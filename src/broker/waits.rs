@@ -1,7 +1,8 @@
 //! Requests that wait for more to read, and who would hear their answers.
 
-use super::calls::ShardId;
+use super::calls::{Notice, ShardId};
 use super::connection::ConnectionId;
+use super::state::State;
 use super::wait::Flag;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -25,6 +26,56 @@ pub struct Wait {
     pub over: Flag,
 }
 
+/// A request while it waits: entered with its shard until this goes, however it ends.
+pub struct Waiting {
+    state: Rc<State>,
+    hears: Hears,
+    id: u64,
+    wait: Rc<Wait>,
+    /// Shards that have noted it.
+    noted: RefCell<Vec<ShardId>>,
+}
+
+impl Waiting {
+    /// Begins to wait.
+    pub fn begin(state: &Rc<State>, hears: Hears) -> Self {
+        let (id, wait) = state.waits.begin(hears);
+        Self { state: state.clone(), hears, id, wait, noted: RefCell::default() }
+    }
+
+    /// Its name on its shard.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// This shard has noted it.
+    pub fn noted(&self, by: ShardId) {
+        self.noted.borrow_mut().push(by);
+    }
+
+    /// Tells the shards that have noted it that it does not wait for them any more.
+    pub fn forget(&self) {
+        for owner in self.noted.take() {
+            self.state.tell(owner, Notice::Forget(self.id));
+        }
+    }
+}
+
+impl std::ops::Deref for Waiting {
+    type Target = Wait;
+
+    fn deref(&self) -> &Wait {
+        &self.wait
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.forget();
+        self.state.waits.end(self.hears, self.id);
+    }
+}
+
 /// All of one shard. A connection has one at most: a request behind it does not begin before it is
 /// answered.
 #[derive(Default)]
@@ -36,7 +87,7 @@ pub struct Waits {
 
 impl Waits {
     /// A number for a request that waits, and what it waits on.
-    pub fn begin(&self, hears: Hears) -> (u64, Rc<Wait>) {
+    fn begin(&self, hears: Hears) -> (u64, Rc<Wait>) {
         let id = self.next.get();
         self.next.set(id + 1);
         let wait = Rc::new(Wait::default());
@@ -45,8 +96,14 @@ impl Waits {
         (id, wait)
     }
 
+    /// Requests that wait.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.by_id.borrow().len()
+    }
+
     /// The request does not wait any more.
-    pub fn end(&self, hears: Hears, id: u64) {
+    fn end(&self, hears: Hears, id: u64) {
         self.by_id.borrow_mut().remove(&id);
         self.by_hearer.borrow_mut().remove(&hears);
     }

@@ -9,6 +9,7 @@ use crate::{admin, memory, shard};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
+use tracing_appender::non_blocking::{ErrorCounter, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 const EXAMPLES: &str = "\
@@ -46,7 +47,7 @@ pub fn run(serve: &Serve) -> Result<(), CliError> {
 pub fn serve(settings: BrokerSettings, warnings: Vec<String>) -> Result<(), CliError> {
     // The log has a thread.
     shard::block_signals().map_err(|e| CliError::Exit(e.exit_code, e.message))?;
-    let _log = start_log(&settings);
+    let (_log, lines) = start_log(&settings);
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -64,7 +65,7 @@ pub fn serve(settings: BrokerSettings, warnings: Vec<String>) -> Result<(), CliE
     memory::keep();
     let beside = move |view| {
         if let Some(socket) = admin {
-            admin::start(socket, view);
+            admin::start(socket, view, Box::new(move || lines.dropped_lines() as u64));
         }
     };
     shard::run(settings, beside).map_err(|e| CliError::Exit(e.exit_code, e.message))
@@ -106,12 +107,13 @@ const LINES_MAX: usize = 10_000;
 /// Starts the log. Lines are written by a thread of their own, so that none waits for whoever reads
 /// stderr; where that one stalls, lines are dropped and counted. Those that wait are written when what
 /// this returns is dropped.
-fn start_log(settings: &BrokerSettings) -> tracing_appender::non_blocking::WorkerGuard {
+fn start_log(settings: &BrokerSettings) -> (WorkerGuard, ErrorCounter) {
     let (writer, guard) = tracing_appender::non_blocking::NonBlockingBuilder::default()
         .buffered_lines_limit(LINES_MAX)
         .lossy(true)
         .thread_name("klamm-log")
         .finish(std::io::stderr());
+    let dropped = writer.error_counter();
     let filter = EnvFilter::new(&settings.log_filter);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -122,7 +124,7 @@ fn start_log(settings: &BrokerSettings) -> tracing_appender::non_blocking::Worke
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().try_init(),
     };
-    guard
+    (guard, dropped)
 }
 
 /// Makes sure that the data directory can hold what is promised, and that it is ours alone: nothing

@@ -142,6 +142,18 @@ impl Group {
         PendingCommit { ticket, response, offsets }
     }
 
+    /// Whether a commit only takes the place of what was committed before, and takes no more memory.
+    pub(super) fn only_replaces(&self, topics: &Topics, commit: &Commit) -> bool {
+        commit.topics.iter().all(|topic| {
+            let index = topics.find(&topic.name);
+            topic.partitions.iter().all(|it| {
+                let old = index.and_then(|index| self.offsets.get(index, it.partition));
+                let metadata = it.metadata.as_deref().unwrap_or_default();
+                old.is_some_and(|old| metadata.len() <= old.value().metadata.len())
+            })
+        })
+    }
+
     /// The offsets asked for. A group that does not exist has none.
     pub(super) fn fetch_offsets(&self, topics: &Topics, request: FetchOffsets) -> FetchedOffsets {
         let topics = match request.topics {

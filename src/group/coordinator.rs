@@ -98,13 +98,22 @@ pub struct OffsetFigures<'a> {
     /// The group.
     pub group_id: &'a str,
     /// The topic's name.
-    pub topic: &'a str,
+    pub topic: &'a Arc<str>,
     /// The id that the topic had; zero where it was not known.
     pub topic_id: TopicId,
     /// Partition number.
     pub partition: i32,
     /// The next offset that the group will read.
     pub offset: i64,
+}
+
+/// What [`Coordinator::look`] comes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen<'a> {
+    /// A group.
+    Group(GroupFigures<'a>),
+    /// An offset of the group that was shown last.
+    Offset(OffsetFigures<'a>),
 }
 
 /// What a group needs to know and may change while it does something.
@@ -141,8 +150,10 @@ struct Sweep {
     next_key: usize,
 }
 
-/// A part of a sweep ends after this many offsets and groups: a millisecond or less.
-const SWEEP_PART: usize = 4_096;
+/// A part of a sweep ends after this many offsets and groups: a quarter of a millisecond or less.
+const SWEEP_PART: usize = 1_024;
+/// A part of a tick ends after this many groups and members whose time has come.
+const TICK_PART: usize = 256;
 
 /// All groups of one partition of `__consumer_offsets`.
 #[derive(Debug)]
@@ -167,15 +178,48 @@ pub struct Coordinator {
     memory: Memory,
 }
 
-/// How far [`Coordinator::live_records`] has come.
+/// How far a walk over all groups and their offsets has come.
 #[derive(Debug, Default)]
 pub struct StateCursor {
     /// The group's place.
-    key: usize,
-    /// Its own record is out.
-    begun: bool,
-    /// The last of its offsets that is out.
-    last: Option<(TopicIndex, i32)>,
+    pub(super) key: usize,
+    /// The group itself was passed.
+    pub(super) begun: bool,
+    /// The last of its offsets that was passed.
+    pub(super) last: Option<(TopicIndex, i32)>,
+}
+
+impl StateCursor {
+    /// Goes on to the next place.
+    pub(super) fn next_place(&mut self) {
+        *self = Self { key: self.key + 1, ..Self::default() };
+    }
+}
+
+/// How far [`Coordinator::start_part`] has come.
+#[derive(Debug)]
+pub struct Start {
+    cursor: StateCursor,
+    /// Nothing was committed later than this, whatever its stamp says.
+    latest_ms: Option<i64>,
+}
+
+/// A topic that is gone, and how far [`Coordinator::topic_deleted_part`] has come with it.
+#[derive(Debug, Default)]
+pub struct GoneTopic {
+    name: Arc<str>,
+    id: TopicId,
+    /// The place from which groups with offsets of it have not heard of it.
+    from: usize,
+    /// Places of the groups with writes pending that have not; none before the first part.
+    pending: Option<Vec<usize>>,
+}
+
+impl GoneTopic {
+    /// This one.
+    pub fn new(name: &str, id: TopicId) -> Self {
+        Self { name: name.into(), id, from: 0, pending: None }
+    }
 }
 
 impl Drop for Coordinator {
@@ -257,7 +301,16 @@ impl Coordinator {
             _ => return false,
         };
         let bytes = added_bytes(request);
-        bytes > replaced && self.memory.is_exceeded_by(bytes - replaced)
+        if bytes <= replaced || !self.memory.is_exceeded_by(bytes - replaced) {
+            return false;
+        }
+        if let Request::Commit(commit) = request
+            && group().is_some_and(|it| it.only_replaces(&self.topics, commit))
+        {
+            return false;
+        }
+        self.memory.count_refused();
+        true
     }
 
     /// Other settings from now on; the seed stays.
@@ -312,18 +365,60 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Loading is over: sessions of the members found run from now.
-    pub fn start(&mut self, now: Now, out: &mut Vec<Effect>) {
-        if let Some(latest_ms) = self.clock.start(now) {
-            for (_, group) in &mut self.groups {
-                group.not_after(latest_ms);
+    /// Loading is over: groups start, with [`start_part`](Self::start_part). Until that has come to
+    /// its end, no request may be handed in.
+    pub fn begin_start(&mut self, now: Now) -> Start {
+        Start { cursor: StateCursor::default(), latest_ms: self.clock.start(now) }
+    }
+
+    /// Starts some groups, in about so many steps (groups, members and offsets): sessions of the
+    /// members found run from now. `see` is shown the topic of each offset, by name and id; the id is
+    /// zero where it is not known. The steps that it took; 0 when all have started.
+    pub fn start_part(
+        &mut self,
+        now: Now,
+        start: &mut Start,
+        steps: usize,
+        see: &mut dyn FnMut(&str, TopicId),
+        out: &mut Vec<Effect>,
+    ) -> usize {
+        let Start { cursor, latest_ms } = start;
+        let mut taken = 0;
+        while cursor.key < self.groups.capacity() && taken < steps {
+            taken += 1;
+            if let Some(group) = self.groups.get_mut(cursor.key)
+                && !std::mem::replace(&mut cursor.begun, true)
+            {
+                latest_ms.iter().for_each(|ms| group.not_after(*ms));
+                taken += group.members.len();
+                self.with_group(now, cursor.key, out, Group::start);
             }
+            if let Some(group) = self.groups.get_mut(cursor.key) {
+                let room = steps.saturating_sub(taken).max(1);
+                let mut passed = 0;
+                for (topic, partition, offset) in group.offsets.after_mut(cursor.last).take(room) {
+                    latest_ms.iter().for_each(|ms| offset.not_after(*ms));
+                    see(self.topics.name(topic), offset.value().topic_id);
+                    cursor.last = Some((topic, partition));
+                    passed += 1;
+                }
+                taken += passed;
+                if passed == room {
+                    break;
+                }
+            }
+            cursor.next_place();
         }
-        let keys: Vec<usize> = self.groups.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            self.with_group(now, key, out, Group::start);
+        if taken == 0 && self.sweep.next_ms.is_none() {
+            self.sweep.next_ms = Some(now.monotonic_ms + self.sweep_interval_ms());
         }
-        self.sweep.next_ms = Some(now.monotonic_ms + self.sweep_interval_ms());
+        taken
+    }
+
+    /// Starts all groups at once.
+    pub fn start(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let mut start = self.begin_start(now);
+        while self.start_part(now, &mut start, usize::MAX, &mut |_, _| (), out) > 0 {}
     }
 
     fn sweep_interval_ms(&self) -> i64 {
@@ -450,27 +545,35 @@ impl Coordinator {
         self.with_group(now, key, out, |group, cx| group.written(cx, result));
     }
 
-    /// Does everything whose time has come.
-    pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
+    /// Does what is due, or a part of it: the steps that it took, of groups and offsets. There is
+    /// more where [`next_deadline`](Self::next_deadline) is not later than now.
+    pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) -> usize {
         let now_ms = now.monotonic_ms;
+        let mut taken = 0;
+        // After a start, sessions of all that have gone meanwhile end at the same time.
         while let Some(&(at_ms, key)) = self.schedule.first()
             && at_ms <= now_ms
         {
+            if taken >= TICK_PART {
+                return taken;
+            }
+            taken += 1 + self.groups[key].members.len();
             self.with_group(now, key, out, Group::expire);
         }
         if self.sweep.next_ms.is_some_and(|at_ms| at_ms <= now_ms) {
-            self.sweep_part(now, out);
+            taken += self.sweep_part(now, out);
         }
+        taken
     }
 
     /// Looks for expired offsets. A group with a write pending has its turn in the next sweep.
-    fn sweep_part(&mut self, now: Now, out: &mut Vec<Effect>) {
+    fn sweep_part(&mut self, now: Now, out: &mut Vec<Effect>) -> usize {
         let now_ms = now.monotonic_ms;
         let mut seen = 0;
         while self.sweep.next_key < self.groups.capacity() {
             if seen >= SWEEP_PART {
                 self.sweep.next_ms = Some(now_ms + 1);
-                return;
+                return seen;
             }
             let key = self.sweep.next_key;
             self.sweep.next_key += 1;
@@ -483,6 +586,7 @@ impl Coordinator {
         }
         self.sweep.next_key = 0;
         self.sweep.next_ms = Some(now_ms + self.sweep_interval_ms());
+        seen
     }
 
     /// When [`Coordinator::tick`] has something to do; `None` while nothing is to be done by time.
@@ -501,16 +605,37 @@ impl Coordinator {
         topic_id: TopicId,
         out: &mut Vec<Effect>,
     ) {
-        let topic = Arc::<str>::from(topic);
-        let index = self.topics.find(&topic);
-        let with_offsets = index.into_iter().flat_map(|it| self.topics.groups(it));
+        let mut gone = GoneTopic::new(topic, topic_id);
+        while self.topic_deleted_part(now, &mut gone, usize::MAX, out) > 0 {}
+    }
+
+    /// The same for about so many of the groups concerned; for how many, 0 at the end.
+    pub fn topic_deleted_part(
+        &mut self,
+        now: Now,
+        gone: &mut GoneTopic,
+        groups: usize,
+        out: &mut Vec<Effect>,
+    ) -> usize {
+        let GoneTopic { name, id, from, pending } = gone;
         // A commit that is pending, or waits, may be of this topic: its offset goes too.
-        let keys: BTreeSet<usize> = with_offsets.chain(self.writes.groups()).collect();
+        let pending = pending.get_or_insert_with(|| self.writes.groups().collect());
+        let index = self.topics.find(name);
+        let with_offsets = index.into_iter().flat_map(|it| self.topics.groups_from(it, *from));
+        let mut keys: BTreeSet<usize> = with_offsets.take(groups).collect();
+        *from = keys.last().map_or(*from, |last| last + 1);
+        let rest = pending.len().saturating_sub(groups - keys.len());
+        keys.extend(pending.drain(rest..));
+        let taken = keys.len();
         for key in keys {
-            self.with_group(now, key, out, |group, cx| {
-                group.enqueue(cx, Queued::TopicDeleted(Arc::clone(&topic), topic_id));
-            });
+            // One that had a write pending may be gone meanwhile.
+            if self.groups.contains(key) {
+                self.with_group(now, key, out, |group, cx| {
+                    group.enqueue(cx, Queued::TopicDeleted(Arc::clone(name), *id));
+                });
+            }
         }
+        taken
     }
 
     /// Whether an [`Effect::Append`] has not been answered yet.
@@ -554,7 +679,7 @@ impl Coordinator {
                     }
                 }
             }
-            *cursor = StateCursor { key: cursor.key + 1, ..StateCursor::default() };
+            cursor.next_place();
         }
         records
     }
@@ -564,39 +689,49 @@ impl Coordinator {
         self.live_records(&mut StateCursor::default(), usize::MAX)
     }
 
-    /// The groups, in no particular order.
-    pub fn groups(&self) -> impl Iterator<Item = GroupFigures<'_>> {
-        self.groups.iter().filter(|(_, it)| !it.is_vacant()).map(|(_, group)| GroupFigures {
-            group_id: &group.id,
-            state: group.state.name(),
-            protocol_type: group.protocol_type.as_deref().unwrap_or_default(),
-            members: group.members.len(),
-            generation_id: group.generation_id,
-            offsets: group.offsets.len(),
-        })
-    }
-
-    /// All committed offsets, in no particular order.
-    pub fn offsets(&self) -> impl Iterator<Item = OffsetFigures<'_>> {
-        self.groups.iter().flat_map(|(_, group)| {
-            group.offsets.iter().map(|(topic, partition, offset)| OffsetFigures {
-                group_id: &group.id,
-                topic: self.topics.name(topic),
-                topic_id: offset.value().topic_id,
-                partition,
-                offset: offset.value().offset,
-            })
-        })
-    }
-
-    /// Names and ids of the topics that have committed offsets, to compare with the topics that
-    /// exist after loading: call [`Coordinator::topic_deleted`] for the others. The id is zero
-    /// where it is not known.
-    pub fn topics(&self) -> impl Iterator<Item = (&str, TopicId)> {
-        let offsets = self.groups.iter().flat_map(|(_, group)| group.offsets.iter());
-        let topics: BTreeSet<_> = offsets
-            .map(|(topic, _, offset)| (self.topics.name(topic), offset.value().topic_id))
-            .collect();
-        topics.into_iter()
+    /// Shows groups, each before its offsets, in about so many steps from where `cursor` stands; the
+    /// steps that it took, 0 at the end. Others may work between two parts: what comes or goes
+    /// meanwhile may be missed, or be shown in part.
+    pub fn look(
+        &self,
+        cursor: &mut StateCursor,
+        steps: usize,
+        see: &mut dyn FnMut(Seen<'_>),
+    ) -> usize {
+        let mut taken = 0;
+        while cursor.key < self.groups.capacity() && taken < steps {
+            taken += 1;
+            if let Some(group) = self.groups.get(cursor.key).filter(|it| !it.is_vacant()) {
+                if !std::mem::replace(&mut cursor.begun, true) {
+                    see(Seen::Group(GroupFigures {
+                        group_id: &group.id,
+                        state: group.state.name(),
+                        protocol_type: group.protocol_type.as_deref().unwrap_or_default(),
+                        members: group.members.len(),
+                        generation_id: group.generation_id,
+                        offsets: group.offsets.len(),
+                    }));
+                }
+                let room = steps.saturating_sub(taken).max(1);
+                let mut passed = 0;
+                for (topic, partition, offset) in group.offsets.after(cursor.last).take(room) {
+                    see(Seen::Offset(OffsetFigures {
+                        group_id: &group.id,
+                        topic: self.topics.shared_name(topic),
+                        topic_id: offset.value().topic_id,
+                        partition,
+                        offset: offset.value().offset,
+                    }));
+                    cursor.last = Some((topic, partition));
+                    passed += 1;
+                }
+                taken += passed;
+                if passed == room {
+                    break;
+                }
+            }
+            cursor.next_place();
+        }
+        taken
     }
 }

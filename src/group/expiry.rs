@@ -127,10 +127,9 @@ impl Group {
         }
     }
 
-    /// Nothing here is of a later time than this.
+    /// The group itself is of no later time than this.
     pub(super) fn not_after(&mut self, ms: i64) {
         self.since_ms = self.since_ms.min(ms);
-        self.offsets.not_after(ms);
     }
 
     /// Removes the offsets of a topic that was deleted.

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::coordinator::{Coordinator, Effect, Settings, Ticket};
+use super::coordinator::{Coordinator, Effect, Seen, Settings, StateCursor, Ticket};
 use super::naive_consumer::{Consumer, HEARTBEAT_MS, PARTITIONS, Phase, SESSION_MS};
 use super::records::Record;
 use super::request::{
@@ -783,8 +783,14 @@ impl World {
         self.fetch(group);
         let members: Vec<&Consumer> =
             self.consumers.values().filter(|it| it.group_id == GROUPS[group]).collect();
-        let found = self.coordinator.groups().find(|it| it.group_id == GROUPS[group]);
-        let state = found.map(|it| (it.state, it.members, it.generation_id));
+        let mut state = None;
+        let mut see = |seen: Seen<'_>| match seen {
+            Seen::Group(it) if it.group_id == GROUPS[group] => {
+                state = Some((it.state, it.members, it.generation_id));
+            }
+            _ => {}
+        };
+        self.coordinator.look(&mut StateCursor::default(), usize::MAX, &mut see);
         if members.is_empty() {
             let empty = state.is_none_or(|(state, members, _)| state == "Empty" && members == 0);
             self.check(empty, || format!("{state:?} without members"));

@@ -14,7 +14,8 @@ use super::request::{Commit, Join, Request, Sync};
 #[derive(Clone, Debug)]
 pub struct Memory {
     used: Rc<Cell<usize>>,
-    limit: usize,
+    limit: Rc<Cell<usize>>,
+    refused: Rc<Cell<u64>>,
 }
 
 impl Default for Memory {
@@ -27,7 +28,17 @@ impl Default for Memory {
 impl Memory {
     /// At most `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { used: Rc::default(), limit }
+        Self { used: Rc::default(), limit: Rc::new(Cell::new(limit)), refused: Rc::default() }
+    }
+
+    /// Another limit from now on; what is there stays.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.set(limit);
+    }
+
+    /// How many requests were refused.
+    pub fn refused(&self) -> u64 {
+        self.refused.get()
     }
 
     /// Bytes in use.
@@ -37,7 +48,12 @@ impl Memory {
 
     /// Whether so many bytes more are too many.
     pub(super) fn is_exceeded_by(&self, bytes: usize) -> bool {
-        self.used.get().saturating_add(bytes) > self.limit
+        self.used.get().saturating_add(bytes) > self.limit.get()
+    }
+
+    /// A request is refused.
+    pub(super) fn count_refused(&self) {
+        self.refused.set(self.refused.get() + 1);
     }
 
     /// One of those who share this takes `now` bytes instead of `before`.

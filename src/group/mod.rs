@@ -47,8 +47,10 @@ mod tests;
 mod write_tests;
 mod writes;
 
-pub use coordinator::StateCursor;
-pub use coordinator::{Coordinator, Effect, GroupFigures, OffsetFigures, Settings, Ticket};
+pub use coordinator::{
+    Coordinator, Effect, GoneTopic, GroupFigures, OffsetFigures, Seen, Settings, Start,
+    StateCursor, Ticket,
+};
 pub use memory::Memory;
 pub use records::{Record, RecordError};
 pub use request::{

@@ -71,9 +71,14 @@ impl Topics {
         &self.entries[index.0 as usize].name
     }
 
-    /// The places of the groups that have offsets of the topic.
-    pub fn groups(&self, index: TopicIndex) -> impl Iterator<Item = usize> {
-        self.entries[index.0 as usize].groups.keys().copied()
+    /// The same, to keep.
+    pub fn shared_name(&self, index: TopicIndex) -> &Arc<str> {
+        &self.entries[index.0 as usize].name
+    }
+
+    /// The places, from this one on, of the groups that have offsets of the topic.
+    pub fn groups_from(&self, index: TopicIndex, from: usize) -> impl Iterator<Item = usize> {
+        self.entries[index.0 as usize].groups.range(from..).map(|(place, _)| *place)
     }
 
     /// Memory that they take, bytes.
@@ -176,6 +181,11 @@ impl Offset {
         self.since_ms
     }
 
+    /// It was not committed later than this.
+    pub fn not_after(&mut self, ms: i64) {
+        self.since_ms = self.since_ms.min(ms);
+    }
+
     /// Memory that it takes, bytes.
     fn bytes(&self) -> usize {
         let rare = self.rare.as_ref().map_or(0, |it| size_of::<Rare>() + it.metadata.len());
@@ -235,11 +245,6 @@ impl Offsets {
         self.map.iter().map(|(&(topic, partition), offset)| (topic, partition, offset))
     }
 
-    /// None of them was committed later than this.
-    pub fn not_after(&mut self, ms: i64) {
-        self.map.values_mut().for_each(|it| it.since_ms = it.since_ms.min(ms));
-    }
-
     /// Those of one topic, by partition number.
     pub fn of_topic(&self, topic: TopicIndex) -> impl Iterator<Item = (i32, &Offset)> {
         self.map
@@ -265,6 +270,16 @@ impl Offsets {
     ) -> impl Iterator<Item = (TopicIndex, i32, &Offset)> {
         let from = last.map_or(Bound::Unbounded, Bound::Excluded);
         let rest = self.map.range((from, Bound::Unbounded));
+        rest.map(|(&(topic, partition), offset)| (topic, partition, offset))
+    }
+
+    /// The same, to be changed.
+    pub fn after_mut(
+        &mut self,
+        last: Option<(TopicIndex, i32)>,
+    ) -> impl Iterator<Item = (TopicIndex, i32, &mut Offset)> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = self.map.range_mut((from, Bound::Unbounded));
         rest.map(|(&(topic, partition), offset)| (topic, partition, offset))
     }
 

@@ -1,6 +1,6 @@
 //! Groups on slow and broken disks, in rebalances that do not go as planned, and after damage.
 
-use super::coordinator::{Coordinator, Settings};
+use super::coordinator::{Coordinator, Seen, Settings, StateCursor};
 use super::request::{Commit, Join, Protocol, Request};
 use super::response::Response;
 use super::testing::{Bench, GROUP, consumer, member_offset, offset, protocol, static_consumer};
@@ -334,8 +334,14 @@ fn offsets_go_with_their_topic() {
     assert_eq!(found(wanted.clone()), -1);
     wanted.topic_id = old;
     assert_eq!(found(wanted), 4);
-    let topics: Vec<_> =
-        bench.coordinator.topics().map(|(name, id)| (name.to_owned(), id)).collect();
+    let mut topics = Vec::new();
+    let mut see = |seen: Seen<'_>| {
+        if let Seen::Offset(it) = seen {
+            topics.push((it.topic.to_string(), it.topic_id));
+        }
+    };
+    let mut cursor = StateCursor::default();
+    while bench.coordinator.look(&mut cursor, 1, &mut see) > 0 {}
     assert_eq!(topics, [("t".to_owned(), TopicId::default()), ("u".to_owned(), old)]);
 }
 

@@ -1,6 +1,7 @@
 //! What the kernel grants this process.
 
 use super::ServeError;
+use crate::types::exit;
 use rustix::process::{Resource, Rlimit};
 
 /// Descriptors that the process wants where the hard limit allows it.
@@ -22,7 +23,7 @@ pub fn raise(shards: usize) -> Result<u64, ServeError> {
     let root = rustix::process::geteuid().is_root();
     if locked < needed && !root {
         return Err(ServeError::new(
-            78,
+            exit::CONFIG,
             format!(
                 "{shards} shards need {} KiB of locked memory and the limit is {}: raise it with \
                  `ulimit -l {}` (systemd: LimitMEMLOCK={}K), or use fewer with --shards",
@@ -62,5 +63,5 @@ pub fn check_io_uring() -> Result<(), ServeError> {
         }
         _ => error.to_string(),
     };
-    Err(ServeError::new(78, format!("io_uring is not available: {why}")))
+    Err(ServeError::new(exit::CONFIG, format!("io_uring is not available: {why}")))
 }

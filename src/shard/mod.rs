@@ -21,6 +21,7 @@ use crate::storage::device::disk::Disk;
 use crate::storage::device::uring::Ring;
 use crate::storage::engine::Engine;
 use crate::storage::recovery::mark_clean;
+use crate::types::exit;
 pub use bind::listen_alone;
 pub use figures::ProcessFigures;
 use futures_lite::FutureExt;
@@ -93,7 +94,7 @@ type Beside = Box<dyn FnOnce(View) + Send>;
 /// other thread: all inherit it, and one that does not would be ended by them, and the process with it.
 pub fn block_signals() -> Result<(), ServeError> {
     glommio::signal::block(&[libc::SIGTERM, libc::SIGINT])
-        .map_err(|e| ServeError::new(71, format!("cannot handle signals: {e}")))
+        .map_err(|e| ServeError::new(exit::SYSTEM, format!("cannot handle signals: {e}")))
 }
 
 /// Serves until SIGTERM or SIGINT, then writes everything back. A second signal ends the process at
@@ -143,7 +144,9 @@ pub fn run(
                 // Files go through our own rings: glommio needs no buffers for them.
                 .io_memory(64 << 10)
                 .make()
-                .map_err(|e| ServeError::new(71, format!("cannot start shard {id}: {e}")))?;
+                .map_err(|e| {
+                    ServeError::new(exit::SYSTEM, format!("cannot start shard {id}: {e}"))
+                })?;
             let common = seed.common.clone();
             executor.run(serve(seed, begun));
             common.pulses[id].end();
@@ -152,18 +155,18 @@ pub fn run(
         let thread = std::thread::Builder::new()
             .name(format!("klamm-{id}"))
             .spawn(run)
-            .map_err(|e| ServeError::new(71, format!("cannot start shard {id}: {e}")))?;
+            .map_err(|e| ServeError::new(exit::SYSTEM, format!("cannot start shard {id}: {e}")))?;
         threads.push(thread);
     }
     pulse::watch(common.pulses.clone())
-        .map_err(|e| ServeError::new(71, format!("cannot watch the shards: {e}")))?;
+        .map_err(|e| ServeError::new(exit::SYSTEM, format!("cannot watch the shards: {e}")))?;
     for (id, thread) in threads.into_iter().enumerate() {
         thread
             .join()
-            .map_err(|_| ServeError::new(70, format!("shard {id} ended in a panic")))??;
+            .map_err(|_| ServeError::new(exit::BUG, format!("shard {id} ended in a panic")))??;
     }
     mark_clean(&Disk::Real(common.disk.clone()), &identity)
-        .map_err(|e| ServeError::new(74, e.to_string()))?;
+        .map_err(|e| ServeError::new(exit::IO, e.to_string()))?;
     tracing::info!("everything is written back");
     Ok(())
 }
@@ -176,7 +179,7 @@ fn open_logs(
     shards: usize,
 ) -> Result<Logs, ServeError> {
     Logs::open(engine, image, id, shards)
-        .map_err(|e| ServeError::new(65, format!("the data is damaged: {e}")))
+        .map_err(|e| ServeError::new(exit::DAMAGED, format!("the data is damaged: {e}")))
 }
 
 /// One shard's thread, from its first task to its last.

@@ -12,6 +12,7 @@ use crate::storage::engine::Engine;
 use crate::storage::recovery::identity::{Expected, Identity};
 use crate::storage::recovery::{self, OpenError, OpenOptions, StateError, TopicState};
 use crate::storage::space;
+use crate::types::exit;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -44,19 +45,19 @@ pub struct Opened {
 
 fn refused(e: &OpenError) -> ServeError {
     let code = match e {
-        OpenError::Io { .. } => 74,
-        OpenError::Damaged(_) => 65,
-        OpenError::Refused(_) => 78,
+        OpenError::Io { .. } => exit::IO,
+        OpenError::Damaged(_) => exit::DAMAGED,
+        OpenError::Refused(_) => exit::CONFIG,
     };
     ServeError::new(code, e.to_string())
 }
 
 fn meta_refused(e: &MetaError) -> ServeError {
     let code = match e {
-        MetaError::Io { .. } => 74,
-        MetaError::Damaged(_) => 65,
+        MetaError::Io { .. } => exit::IO,
+        MetaError::Damaged(_) => exit::DAMAGED,
         MetaError::Unreadable { .. } | MetaError::OtherCluster { .. } | MetaError::OtherNode(_) => {
-            78
+            exit::CONFIG
         }
     };
     ServeError::new(code, e.to_string())
@@ -69,7 +70,10 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
     let files = limits::raise(shards)?;
     let budget = memory::reserve(settings);
     let disk = RealDisk::new(&settings.data, budget).map_err(|e| {
-        ServeError::new(73, format!("data directory {}: {e}", settings.data.display()))
+        ServeError::new(
+            exit::CANNOT_CREATE,
+            format!("data directory {}: {e}", settings.data.display()),
+        )
     })?;
     if let Ok((free, total)) = disk.space()
         && space::reserve_goes_for_start(free, total)
@@ -84,7 +88,7 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
         Expected { cluster_id: settings.cluster_id.clone(), node_id: settings.node_id, random };
     let identity = Identity::open(&real, &expected).map_err(|e| refused(&e))?;
     let cannot_listen = |e: std::io::Error| {
-        ServeError::new(71, format!("cannot listen on {}: {e}", settings.listen))
+        ServeError::new(exit::SYSTEM, format!("cannot listen on {}: {e}", settings.listen))
     };
     let (claim, sockets) = bind::bind(settings.listen, shards).map_err(cannot_listen)?;
     let address = sockets[0].local_addr().map_err(cannot_listen)?;
@@ -136,7 +140,7 @@ fn recover(
     identity: &Identity,
     image: &Image,
 ) -> Result<Vec<Engine>, ServeError> {
-    let (free, total) = disk.space().map_err(|e| ServeError::new(74, e.to_string()))?;
+    let (free, total) = disk.space().map_err(|e| ServeError::new(exit::IO, e.to_string()))?;
     let journal = settings
         .journal_bytes
         .unwrap_or_else(|| ((1u64 << 30) * settings.shards as u64).min(total / 20).min(free / 2));

@@ -10,7 +10,7 @@ use crate::storage::device::disk::RealDisk;
 use crate::storage::device::io::Completion;
 use crate::storage::device::uring::{Asker, Ring};
 use crate::storage::space::RESERVE;
-use crate::types::Now;
+use crate::types::{Now, exit};
 use futures_lite::FutureExt;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 
 /// At the end, answers that clients do not take are waited for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The line that says why the process ends is waited for so long: whoever reads stderr may have stalled.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Figures of the whole process.
 #[derive(Debug, Default)]
@@ -97,14 +100,25 @@ fn thread_cpu_ns() -> u64 {
 
 /// Ends the process: what is on disk is not known any more, and the next start finds out.
 pub fn fatal(message: &str) -> ! {
-    end_process(74, message)
+    end_process(exit::IO, message)
 }
 
 /// Ends the process with this exit code, and says why.
 pub fn end_process(exit_code: i32, message: &str) -> ! {
     tracing::error!("{message}");
-    eprintln!("klamm: {message}");
+    let line = format!("klamm: {message}");
+    within(LAST_WORDS, move || eprintln!("{line}"));
     std::process::exit(exit_code);
+}
+
+/// Does what may block, on a thread of its own, and waits for so long; whether it was done then.
+fn within(patience: Duration, what: impl FnOnce() + Send + 'static) -> bool {
+    let (tx, rx) = std::sync::mpsc::channel();
+    let done = std::thread::Builder::new().spawn(move || {
+        what();
+        let _ = tx.send(());
+    });
+    done.is_ok() && rx.recv_timeout(patience).is_ok()
 }
 
 async fn patience() {
@@ -407,7 +421,7 @@ impl Shard {
         glommio::spawn_local(async move {
             if AssertUnwindSafe(task).catch_unwind().await.is_err() {
                 tracing::error!("a bug in {what} ends the process");
-                std::process::exit(70);
+                std::process::exit(exit::BUG);
             }
         })
         .detach();
@@ -416,5 +430,20 @@ impl Shard {
     /// Counts a panic that was caught.
     pub fn count_panic(&self) {
         self.common.counters.panics.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_has_stalled_is_not_waited_for() {
+        let (release, stalled) = std::sync::mpsc::channel::<()>();
+        assert!(!within(Duration::from_millis(1), move || {
+            let _ = stalled.recv();
+        }));
+        drop(release);
+        assert!(within(Duration::from_mins(1), || ()));
     }
 }

@@ -6,7 +6,7 @@ use futures_lite::future::{block_on, poll_once};
 use klamm::broker::wait::Receiver;
 use klamm::broker::{
     Admission, Bounds, Broker, Clock, Close, ConnectionId, Drain, Figures, Input, Logs, Message,
-    Output, Parts, Phase,
+    Output, Parts, Phase, work,
 };
 use klamm::controller::{Controller, OpenOptions as MetaOptions};
 use klamm::replica;
@@ -252,6 +252,8 @@ impl Process {
     pub fn handle(&mut self, shard: usize, now: Now, input: Input) {
         self.clock.set(self.clock.get() + 1000);
         self.brokers[shard].handle(now, input);
+        let steps = self.brokers[shard].steps_most();
+        assert!(steps <= work::BOUND, "one input took {steps} steps of work");
         self.carry_out(shard, now);
     }
 

@@ -1,6 +1,6 @@
 //! What configurations belong to, and how they change.
 
-use super::admin::Failure;
+use super::admin::{Failure, count};
 use crate::controller::{Image, Record};
 use crate::types::config_def::{Kind, split_list};
 use crate::types::config_table::{broker_config, topic_config};
@@ -71,9 +71,36 @@ fn altered_broker(name: &str, image: &Image) -> Result<Option<i32>, Failure> {
     Ok(Some(id))
 }
 
+/// Changes of the settings of one resource, by key.
+pub type Changes<'a> = Vec<(&'a str, Change<'a>)>;
+
+/// Changes settings of resources, each with its type, its name and what is asked of it: how that ended
+/// for each, in their order, and the records that say so, none where the request is only tried.
+pub fn alter_all(
+    asked: Vec<(i8, &str, Result<Changes<'_>, Failure>)>,
+    replace: bool,
+    validate_only: bool,
+    image: &Image,
+) -> (Vec<Result<(), Failure>>, Vec<Record>) {
+    let counts = count(asked.iter().map(|(kind, name, _)| (*kind, *name)));
+    let (mut results, mut records) = (Vec::with_capacity(asked.len()), Vec::new());
+    for (kind, name, changes) in asked {
+        let record = if counts[&(kind, name)] > 1 {
+            Err(invalid("Each resource must appear at most once."))
+        } else {
+            changes.and_then(|changes| alter(kind, name, &changes, replace, image))
+        };
+        results.push(record.map(|record| records.extend(record)));
+    }
+    if validate_only {
+        records.clear();
+    }
+    (results, records)
+}
+
 /// The record that changes the settings of a resource; `None` if nothing changes. `replace` removes
 /// every setting that is not mentioned.
-pub fn alter(
+fn alter(
     resource_type: i8,
     name: &str,
     changes: &[(&str, Change<'_>)],

@@ -64,6 +64,8 @@ struct Session {
     by_id: bool,
     next_epoch: i32,
     used_ms: i64,
+    /// Memory that it takes.
+    bytes: usize,
     /// In the order in which they are served: who got records goes to the end.
     entries: Vec<Entry>,
 }
@@ -97,6 +99,12 @@ pub struct Answer {
 pub struct Sessions {
     by_id: HashMap<i32, Session>,
     limit: usize,
+    /// Memory that they take.
+    bytes: usize,
+    /// Memory that they may take for a new one.
+    bytes_max: usize,
+    /// Sessions that were not begun for want of memory.
+    refused: u64,
     shard: usize,
     shards: usize,
     ids: Rng,
@@ -112,7 +120,25 @@ impl Sessions {
     /// At most `limit` sessions on shard `shard` of `shards`. The `seed` must be one that no earlier
     /// life of the broker has had.
     pub fn new(limit: usize, shard: usize, shards: usize, seed: u64) -> Self {
-        Self { by_id: HashMap::new(), limit, shard, shards, ids: Rng::new(seed) }
+        let ids = Rng::new(seed);
+        let by_id = HashMap::new();
+        Self { by_id, limit, bytes: 0, bytes_max: usize::MAX, refused: 0, shard, shards, ids }
+    }
+
+    /// Memory that they take, bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// New sessions may take so many bytes together with those that are there. Where there is no
+    /// room, a client is told of no session, and sends all of its partitions with each request.
+    pub fn set_bytes_max(&mut self, bytes: usize) {
+        self.bytes_max = bytes;
+    }
+
+    /// Sessions that were not begun for want of memory.
+    pub fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// Sessions that there are.
@@ -127,7 +153,9 @@ impl Sessions {
 
     /// Forgets a session: its client begins another, on this shard or elsewhere.
     pub fn close(&mut self, id: i32) {
-        self.by_id.remove(&id);
+        if let Some(session) = self.by_id.remove(&id) {
+            self.bytes -= session.bytes;
+        }
     }
 
     /// Takes a request: how it stands to sessions, and everything that it fetches, in order. The
@@ -152,9 +180,13 @@ impl Sessions {
         if session.by_id != by_id {
             return Err(ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR);
         }
-        session.update(request, by_id);
+        if session.update(request, by_id) {
+            self.bytes -= session.bytes;
+            session.bytes = session_bytes(session.entries.iter().map(|it| &it.wanted));
+            self.bytes += session.bytes;
+        }
         if session.entries.is_empty() {
-            self.by_id.remove(&id);
+            self.close(id);
             return Ok((Context::Sessionless, Vec::new()));
         }
         session.used_ms = now_ms;
@@ -188,7 +220,8 @@ impl Sessions {
     }
 
     fn create(&mut self, wanted: &[Wanted], answers: &[Answer], now_ms: i64) -> i32 {
-        if wanted.is_empty() || !self.make_room(now_ms) {
+        let bytes = session_bytes(wanted.iter());
+        if wanted.is_empty() || !self.make_room(now_ms, bytes) {
             return NO_SESSION;
         }
         let id = self.new_id();
@@ -196,6 +229,7 @@ impl Sessions {
             by_id: matches!(wanted[0].topic, TopicKey::Id(_)),
             next_epoch: next_epoch(FIRST_EPOCH),
             used_ms: now_ms,
+            bytes,
             entries: wanted
                 .iter()
                 .map(|wanted| Entry { wanted: wanted.clone(), told: NOTHING })
@@ -203,6 +237,7 @@ impl Sessions {
         };
         session.tell(wanted, answers);
         self.by_id.insert(id, session);
+        self.bytes += bytes;
         id
     }
 
@@ -218,24 +253,43 @@ impl Sessions {
         }
     }
 
-    /// Evicts the session that was not used for longest, if it may go.
-    fn make_room(&mut self, now_ms: i64) -> bool {
-        if self.by_id.len() < self.limit {
+    fn has_room(&self, bytes: usize) -> bool {
+        self.by_id.len() < self.limit && self.bytes.saturating_add(bytes) <= self.bytes_max
+    }
+
+    /// Makes room for a session of so many bytes: evicts the one that was not used for longest, if it
+    /// may go.
+    fn make_room(&mut self, now_ms: i64, bytes: usize) -> bool {
+        if self.has_room(bytes) {
             return true;
         }
         let oldest = self.by_id.iter().min_by_key(|(id, it)| (it.used_ms, **id));
-        match oldest {
-            Some((&id, it)) if now_ms - it.used_ms > EVICTION_MS => {
-                self.by_id.remove(&id);
-                true
-            }
-            _ => false,
+        if let Some((&id, it)) = oldest
+            && now_ms - it.used_ms > EVICTION_MS
+        {
+            self.close(id);
         }
+        let room = self.has_room(bytes);
+        let full = self.by_id.len() >= self.limit;
+        self.refused += u64::from(!room && !full);
+        room
     }
 }
 
+/// Memory of a session that fetches this, bytes. A topic's name is counted with each partition, with
+/// which it may come.
+fn session_bytes<'a>(wanted: impl Iterator<Item = &'a Wanted>) -> usize {
+    let name = |it: &Wanted| match &it.topic {
+        TopicKey::Name(name) => name.len(),
+        TopicKey::Id(_) => 0,
+    };
+    let entries: usize = wanted.map(|it| size_of::<Entry>() + name(it)).sum();
+    2 * size_of::<(i32, Session)>() + entries
+}
+
 impl Session {
-    fn update(&mut self, request: &FetchRequest<'_>, by_id: bool) {
+    /// Takes over what a request changes; whether it changes what is fetched.
+    fn update(&mut self, request: &FetchRequest<'_>, by_id: bool) -> bool {
         let mut at: HashMap<(TopicKey, i32), usize> = HashMap::new();
         let changes = !request.topics.is_empty() || !request.forgotten_topics_data.is_empty();
         if changes {
@@ -264,6 +318,7 @@ impl Session {
             let mut gone = gone.into_iter();
             self.entries.retain(|_| gone.next() == Some(false));
         }
+        changes
     }
 
     /// Remembers what is told now, and moves who got records behind those that did not.

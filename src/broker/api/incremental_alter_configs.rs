@@ -1,7 +1,7 @@
 //! `IncrementalAlterConfigs`: sets, removes, appends to and subtracts from settings.
 
-use super::admin::{Failure, Handled, code_and_message, count};
-use super::config_resource::{Change, alter};
+use super::admin::{Failure, Handled, code_and_message};
+use super::config_resource::{Change, Changes, alter_all};
 use super::decode;
 use crate::controller::Image;
 use crate::types::ErrorCode;
@@ -16,38 +16,27 @@ use crate::wire::primitives::WireError;
 /// Answers a request, in any version.
 pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Handled, WireError> {
     let request = decode(body, |r| IncrementalAlterConfigsRequest::decode(r, version))?;
-    let counts = count(request.resources.iter().map(|it| (it.resource_type, it.resource_name)));
-    let mut results = Vec::new();
-    for resource in &request.resources {
-        let key = (resource.resource_type, resource.resource_name);
-        let result = if counts[&key] > 1 {
-            let message = "Each resource must appear at most once.";
-            Err(Failure::new(ErrorCode::INVALID_REQUEST, message))
-        } else {
-            changes(resource).and_then(|changes| alter(key.0, key.1, &changes, REPLACES, image))
-        };
-        results.push((key, result));
-    }
-    let responses = results
+    let asked = request.resources.iter();
+    let asked = asked.map(|it| (it.resource_type, it.resource_name, changes(it))).collect();
+    let (results, records) = alter_all(asked, REPLACES, request.validate_only, image);
+    let responses = request
+        .resources
         .iter()
-        .map(|((resource_type, resource_name), result)| {
+        .zip(&results)
+        .map(|(it, result)| {
             let (error_code, error_message) = code_and_message(result);
-            let resource_type = *resource_type;
+            let (resource_type, resource_name) = (it.resource_type, it.resource_name);
             AlterConfigsResourceResponse { error_code, error_message, resource_type, resource_name }
         })
         .collect();
     let response = IncrementalAlterConfigsResponse { throttle_time_ms: 0, responses };
-    let mut records = Vec::new();
-    if !request.validate_only {
-        records.extend(results.iter().filter_map(|(_, result)| result.clone().ok()?));
-    }
     Handled::new(records, |w| response.encode(w, version))
 }
 
 /// Settings that are not mentioned stay.
 const REPLACES: bool = false;
 
-fn changes<'a>(resource: &AlterConfigsResource<'a>) -> Result<Vec<(&'a str, Change<'a>)>, Failure> {
+fn changes<'a>(resource: &AlterConfigsResource<'a>) -> Result<Changes<'a>, Failure> {
     let mut nulls = Vec::new();
     let mut changes = Vec::new();
     for config in &resource.configs {

@@ -2,13 +2,14 @@
 
 use std::io::{self, Read};
 
+use super::snappy::Block;
 use super::{Compression, RecordError};
 
 /// What the compressed bytes of one batch decompress to, as a reader.
 ///
 /// Memory: gzip and LZ4 need well under 1 MiB; Zstandard up to the window that its header asks
 /// for, at most 128 MiB of address space (level 22 uses it), of which only what is decompressed is
-/// touched; Snappy one of its blocks.
+/// touched; Snappy one of its blocks, of which large ones come out in pieces.
 pub(super) enum Decompressor<'a> {
     Gzip(Box<flate2::bufread::MultiGzDecoder<&'a [u8]>>),
     Snappy(SnappyReader<'a>),
@@ -103,11 +104,17 @@ pub(super) const XERIAL_MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'
 /// Magic, version and lowest compatible version.
 const XERIAL_HEADER_LEN: usize = 16;
 
+/// A Snappy block of more bytes than this is decoded in pieces.
+const BLOCK_AT_ONCE: usize = 256 << 10;
+
 /// Snappy blocks in xerial's framing, or one bare block, as librdkafka writes it.
 pub(super) struct SnappyReader<'a> {
     rest: &'a [u8],
     framed: bool,
+    /// What has come out of the block.
     block: Vec<u8>,
+    /// What is to come out of it yet.
+    pieces: Option<Block<'a>>,
     position: usize,
     /// What a block may claim.
     limit: usize,
@@ -116,7 +123,7 @@ pub(super) struct SnappyReader<'a> {
 impl<'a> SnappyReader<'a> {
     fn new(bytes: &'a [u8], limit: usize) -> Self {
         let framed = bytes.starts_with(&XERIAL_MAGIC);
-        Self { rest: bytes, framed, block: Vec::new(), position: 0, limit }
+        Self { rest: bytes, framed, block: Vec::new(), pieces: None, position: 0, limit }
     }
 
     /// Decompresses the next block; false at the end.
@@ -148,8 +155,13 @@ impl<'a> SnappyReader<'a> {
         if claimed > self.limit.saturating_add(1) || claimed / 22 > block.len() {
             return Err(bad("the block claims more bytes than it may"));
         }
-        self.block.resize(claimed, 0);
         self.position = 0;
+        if claimed > BLOCK_AT_ONCE {
+            self.block.clear();
+            self.pieces = Some(Block::new(block, claimed)?);
+            return Ok(true);
+        }
+        self.block.resize(claimed, 0);
         snap::raw::Decoder::new().decompress(block, &mut self.block)?;
         Ok(true)
     }
@@ -159,7 +171,11 @@ impl Read for SnappyReader<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         // Blocks can be empty.
         while self.position == self.block.len() {
-            if !self.next_block()? {
+            if let Some(pieces) = &mut self.pieces {
+                if !pieces.more(&mut self.block, out.len())? {
+                    self.pieces = None;
+                }
+            } else if !self.next_block()? {
                 return Ok(0);
             }
         }

@@ -16,6 +16,7 @@ mod header;
 mod read;
 mod rewrite;
 mod search;
+mod snappy;
 #[cfg(test)]
 mod tests;
 mod validate;

@@ -1,0 +1,141 @@
+//! One shard of a broker over a simulated disk, for tests.
+
+use super::calls::{AskGroup, Call};
+use super::logs_tests::{image, open_engine};
+use super::wait::Receiver;
+use super::{Admission, Bounds, Broker, Clock, Input, Logs, Message, Output, Parts, ShardId};
+use crate::controller::{Image, NewPartition, Record};
+use crate::group::{Commit, CommitOffset, CommitTopic, Request, Response};
+use crate::storage::buffer::Budget;
+use crate::storage::device::disk::Disk;
+use crate::storage::device::io::{Completion, Op};
+use crate::types::topic_name::GROUP_STATE;
+use crate::types::{ErrorCode, Now, TopicId, TopicPartition};
+use futures_lite::future::{block_on, poll_once};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The only partition of the groups' topic.
+pub(super) const GROUPS: TopicPartition = TopicPartition { topic: TopicId([9; 16]), partition: 0 };
+
+/// A topic `t` of so many partitions, and the groups' topic.
+pub(super) fn image_with_groups(partitions: usize) -> Image {
+    let mut image = image(partitions, &[]);
+    image.apply(&Record::TopicCreated {
+        id: GROUPS.topic,
+        name: GROUP_STATE.into(),
+        partitions: vec![NewPartition { replicas: [1].into() }],
+        settings: Vec::new(),
+    });
+    image.index = 1;
+    image
+}
+
+/// See the module.
+pub(super) struct Rig {
+    pub broker: Broker,
+    pub budget: Arc<Budget>,
+    disk: Disk,
+    /// What was sent to other shards.
+    pub sent: Vec<(ShardId, Message)>,
+}
+
+impl Rig {
+    pub fn new(disk: &Disk, image: &Image, memory: usize) -> Self {
+        let image = Arc::new(image.clone());
+        let logs = Logs::open(open_engine(disk, &[]), &image, 0, 1).expect("what it has written");
+        // The engine has another: what is charged here is what clients make the shard keep.
+        let budget = Budget::new(memory);
+        let parts = Parts {
+            id: 0,
+            shards: 1,
+            strict: false,
+            data: "/sim".to_owned(),
+            image,
+            logs,
+            budget: budget.clone(),
+            controller: None,
+            seed: 1,
+            clock: Clock::Virtual(Rc::new(Cell::new(0))),
+            admission: Admission::default(),
+            bounds: Bounds { request_bytes: 1 << 20, connections: 10 },
+            slow_ns: u64::MAX,
+        };
+        let broker = Broker::new(parts, Now::at(0));
+        let mut rig = Self { broker, budget, disk: disk.clone(), sent: Vec::new() };
+        rig.settle();
+        rig
+    }
+
+    pub fn handle(&mut self, input: Input) {
+        self.broker.handle(Now::at(0), input);
+    }
+
+    /// Lets everything happen that can.
+    pub fn settle(&mut self) {
+        loop {
+            let mut idle = true;
+            while let Some(output) = self.broker.poll() {
+                match output {
+                    Output::Message { to, message } => self.sent.push((to, message)),
+                    Output::Disk(submission) => {
+                        idle = false;
+                        let sync_id = match &submission.op {
+                            Op::WriteSync { sync_id, .. } => Some(*sync_id),
+                            _ => None,
+                        };
+                        let result = self.disk.run(submission.op);
+                        self.handle(Input::Completed(Completion { id: submission.id, result }));
+                        if let Some(id) = sync_id {
+                            let result = Ok(bytes::Bytes::new());
+                            self.handle(Input::Completed(Completion { id, result }));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            if self.broker.wants_turn() {
+                self.handle(Input::Turn);
+            } else if self.broker.has_work() {
+                self.handle(Input::Continue);
+            } else if idle {
+                return;
+            }
+        }
+    }
+
+    /// Asks the shard.
+    pub fn call<C: Call>(&mut self, call: C) -> C::Reply {
+        let mut reply: Receiver<C::Reply> = self.broker.call(Now::at(0), 0, call);
+        self.settle();
+        block_on(poll_once(&mut reply)).flatten().expect("it is answered")
+    }
+
+    /// Commits offsets of a group without members; the first error.
+    pub fn commit(
+        &mut self,
+        group: &str,
+        topic: (&str, TopicId),
+        partitions: std::ops::Range<i32>,
+    ) -> ErrorCode {
+        let offset =
+            |partition| CommitOffset { partition, offset: 5, leader_epoch: -1, metadata: None };
+        let request = Request::Commit(Commit {
+            group_id: group.to_owned(),
+            generation_id: -1,
+            member_id: String::new(),
+            group_instance_id: None,
+            retention_ms: -1,
+            knows_group_id_not_found: true,
+            topics: vec![CommitTopic {
+                name: topic.0.to_owned(),
+                topic_id: topic.1,
+                partitions: partitions.map(offset).collect(),
+            }],
+        });
+        let Response::Commit(reply) = self.call(AskGroup(GROUPS, request)) else { panic!() };
+        let errors = reply.topics[0].partitions.iter().map(|it| it.error);
+        errors.into_iter().find(|it| it.is_err()).unwrap_or(ErrorCode::NONE)
+    }
+}

@@ -1,0 +1,96 @@
+//! No walk over what clients can make many is done in one piece: counted in steps of work.
+
+use super::calls::{ApplyImage, CountGroups};
+use super::testing::{Rig, image_with_groups};
+use super::{GroupFigures, work};
+use crate::controller::{Image, NewPartition, Record};
+use crate::storage::device::disk::Disk;
+use crate::storage::device::sim_disk::SimDisk;
+use crate::types::{ErrorCode, TopicId};
+use std::sync::Arc;
+
+const PARTITIONS: usize = 5_000;
+const GONE: TopicId = TopicId([8; 16]);
+const MEMORY: usize = 256 << 20;
+
+impl Rig {
+    fn groups(&mut self) -> Vec<GroupFigures> {
+        let mut groups = self.call(CountGroups);
+        groups.sort_by(|a, b| a.group_id.cmp(&b.group_id));
+        groups
+    }
+
+    fn check(&self, what: &str) {
+        let most = self.broker.steps_most();
+        println!("{what}: {most} steps");
+        assert!(most <= work::BOUND, "{what}: one input took {most} steps");
+    }
+}
+
+fn images() -> (Image, Image) {
+    let mut with = image_with_groups(PARTITIONS);
+    with.apply(&Record::TopicCreated {
+        id: GONE,
+        name: "gone".into(),
+        partitions: vec![NewPartition { replicas: [1].into() }],
+        settings: Vec::new(),
+    });
+    let mut without = with.clone();
+    without.apply(&Record::TopicDeleted { id: GONE });
+    without.index = 2;
+    (with, without)
+}
+
+/// One group of 10,000 offsets, 10,000 groups of one: as they are committed, counted, loaded and
+/// checked for topics that have gone.
+#[test]
+fn walks_over_groups_and_offsets_pause() {
+    let (image, without) = images();
+    let topic = image.topic("t").unwrap().id;
+    let disk = Disk::Sim(SimDisk::new(1));
+    let mut rig = Rig::new(&disk, &image, MEMORY);
+    for part in 0..20 {
+        for of in [("t", topic), ("u", TopicId([1; 16]))] {
+            assert_eq!(rig.commit("a", of, part * 250..(part + 1) * 250), ErrorCode::NONE);
+        }
+    }
+    for group in 0..10_000 {
+        assert_eq!(rig.commit(&format!("b-{group}"), ("gone", GONE), 0..1), ErrorCode::NONE);
+    }
+    rig.check("commits");
+    let groups = rig.groups();
+    rig.check("figures");
+    assert_eq!(groups.len(), 10_001);
+    let lags = |group: &GroupFigures| group.offsets.iter().filter(|it| it.lag == Some(0)).count();
+    assert_eq!((groups[0].offsets.len(), lags(&groups[0])), (10_000, 5_000));
+    assert_eq!(groups[1..].iter().map(lags).sum::<usize>(), 10_000);
+    drop(rig);
+
+    let mut rig = Rig::new(&disk, &without, MEMORY);
+    rig.check("loading");
+    let groups = rig.groups();
+    rig.check("figures after loading");
+    // The topic `u` was never there: its offsets have gone with those of the deleted one.
+    assert_eq!(groups.iter().map(|it| it.offsets.len()).sum::<usize>(), 5_000);
+}
+
+/// A setting of the broker changes each partition of each topic.
+#[test]
+fn metadata_is_taken_over_in_parts() {
+    let (image, _) = images();
+    let mut rig = Rig::new(&Disk::Sim(SimDisk::new(1)), &image, MEMORY);
+    let mut changed = image.clone();
+    let settings = vec![("log.retention.ms".to_owned(), Some("1000".to_owned()))];
+    changed.apply(&Record::BrokerConfigSet { broker: None, settings });
+    changed.index = 2;
+    rig.call(ApplyImage(Arc::new(changed.clone())));
+    rig.check("settings");
+    assert_eq!(*rig.broker.image(), changed);
+
+    let topic = image.topic("t").unwrap().id;
+    changed.apply(&Record::TopicDeleted { id: topic });
+    changed.index = 3;
+    rig.call(ApplyImage(Arc::new(changed)));
+    rig.check("a deleted topic");
+    assert!(rig.broker.image().topic("t").is_none());
+}
