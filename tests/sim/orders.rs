@@ -230,6 +230,34 @@ fn what_is_set_aside_survives_a_power_cut() {
 }
 
 #[test]
+fn what_a_start_removes_of_a_deleted_topic_does_not_come_back() {
+    for seed in 0..40 {
+        let mut world = world(seed, 64 << 10);
+        for _ in 0..40 {
+            append(&mut world, 1, 3000);
+        }
+        let files = files(&world);
+        assert!(!files.is_empty(), "some of it is in segments");
+        world.drop_log(TP, true);
+        world.settle();
+        // The process ends when they are unlinked, and before that is synced.
+        for path in files {
+            world.disk.run(Op::Unlink { path: path.as_str().into() }).expect("a file");
+        }
+        world.crash(Crash::Process);
+        world.try_open(1).expect("what is left of the topic is removed");
+        // So the metadata forgets it.
+        world.deleting.remove(&TP.topic);
+        world.unknown.insert(TP.topic);
+        world.disk.power_cut();
+        world.disk.restart();
+        world.try_open(1).expect("nothing is left of the topic");
+        let aside = world.disk.files().into_iter().find(|(p, _)| p.starts_with("orphans/"));
+        assert_eq!(aside, None, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_misdirected_journal_write_is_found_once_something_says_that_it_was_there() {
     let mut found = 0;
     for seed in 0..60 {

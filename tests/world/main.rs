@@ -51,7 +51,9 @@ fn run(seed: u64) -> (u64, Counts) {
             world.faulty = true;
             set_fault(&mut world);
         }
-        let steps = world.rng.between(200, 3000);
+        // What a life does first is not durable yet where it ends soon.
+        let (least, most) = if world.rng.chance(25) { (20, 300) } else { (200, 3000) };
+        let steps = world.rng.between(least, most);
         world.run(steps);
         if !world.over() && world.rng.chance(50) {
             world.settle();

@@ -14,7 +14,7 @@ use klamm::storage::arena::Arena;
 use klamm::storage::buffer::Budget;
 use klamm::storage::device::disk::Disk;
 use klamm::storage::device::io::{Completion, Op, Submission};
-use klamm::storage::device::sim_disk::{Rng, SimDisk};
+use klamm::storage::device::sim_disk::{OpKind, Rng, SimDisk};
 use klamm::storage::recovery::identity::{Expected, Identity};
 use klamm::storage::recovery::{self, OpenOptions, TopicState, mark_clean};
 use klamm::types::Now;
@@ -326,9 +326,9 @@ impl Process {
         self.disk.submit(Submission { id: tag(id), op });
     }
 
-    /// Completes one operation of the disk.
-    pub fn complete(&mut self, now: Now, rng: &mut Rng) {
-        let Some(done) = self.disk.complete_next(rng) else { return };
+    /// Completes one operation of the disk, of those that `may`.
+    pub fn complete(&mut self, now: Now, rng: &mut Rng, may: impl Fn(OpKind) -> bool) {
+        let Some(done) = self.disk.complete_one(rng, may) else { return };
         let shard = ((done.id & !OWN_OP) >> ID_BITS) as usize;
         let id = done.id & (OWN_OP | ((1 << ID_BITS) - 1));
         self.handle(shard, now, Input::Completed(Completion { id, result: done.result }));

@@ -5,7 +5,7 @@ use crate::client::{Client, Cx};
 use crate::plan::Plan;
 use crate::process::{self, At, Io, Process, Sizes, Volume};
 use klamm::broker::{Input, Phase};
-use klamm::storage::device::sim_disk::{Rng, SimDisk};
+use klamm::storage::device::sim_disk::{OpKind, Rng, SimDisk};
 use klamm::types::Now;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -20,6 +20,20 @@ const STEPS_MAX: u64 = 100_000;
 /// fetch waits for is not made up for by what comes next.
 const SILENCES: u64 = 160;
 const SILENCE_MS: i64 = 7000;
+
+/// In a hundred thousand steps, how often the disk stops writing; of those with a read in flight, how
+/// often it stops reading; and for how many steps at most.
+const WRITE_STALLS: u64 = 40;
+const READ_STALLS: u64 = 3000;
+const STALL_STEPS: u64 = 200;
+
+/// A disk that does nothing for a while, as disks do.
+#[derive(Clone, Copy, Debug)]
+struct Stall {
+    /// Reads wait, or all others do.
+    reads: bool,
+    steps: u64,
+}
 
 /// What may happen next.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +66,7 @@ pub struct World {
     /// Bytes of memory that others of the process hold.
     held: usize,
     steps: u64,
+    stall: Option<Stall>,
 }
 
 impl World {
@@ -81,6 +96,7 @@ impl World {
             calm: false,
             held: 0,
             steps: 0,
+            stall: None,
         }
     }
 
@@ -140,6 +156,10 @@ impl World {
         }
         self.disk.set_fuel(None);
         (self.calm, self.held) = (false, 0);
+        // What a life promises first is not made up for by what it did before.
+        if self.rng.chance(20) {
+            self.begin_stall(false);
+        }
     }
 
     /// The power is off, or the process has ended itself.
@@ -150,6 +170,7 @@ impl World {
     /// Ends the life in the middle of whatever goes on.
     pub fn crash(&mut self, power: bool) {
         self.note(2, || format!("---- crash, power: {power}"));
+        self.end_stall();
         let process = self.process.take();
         if let Some(process) = &process {
             let outputs = process.outputs_max as u64;
@@ -178,6 +199,7 @@ impl World {
     /// Ends the life as a signal does. False where the disk did not let it.
     pub fn stop(&mut self) -> bool {
         self.note(3, || "---- a clean stop".to_owned());
+        self.end_stall();
         let now = self.now;
         self.process().begin_end(now);
         let until = now.monotonic_ms + PATIENCE_MS;
@@ -218,6 +240,7 @@ impl World {
         self.disk.set_fault(None);
         self.disk.set_fuel(None);
         self.set_others(0);
+        self.end_stall();
         if self.held > 0 {
             self.hold_memory(false);
         }
@@ -279,9 +302,9 @@ impl World {
             self.set_others(all);
         }
         if self.rng.below(100_000) < SILENCES {
-            self.facts.silent_until_ms = self.now.monotonic_ms + SILENCE_MS;
-            self.note(5, || "those who write fall silent".to_owned());
+            self.fall_silent();
         }
+        self.meddle_with_disk();
         match self.rng.below(4000) {
             0..=9 => {
                 let client = self.rng.index(self.clients.len());
@@ -300,6 +323,56 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    fn fall_silent(&mut self) {
+        self.facts.silent_until_ms = self.now.monotonic_ms + SILENCE_MS;
+        self.note(5, || "those who write fall silent".to_owned());
+    }
+
+    /// The disk stalls now and then, and while nothing is written clients lose patience.
+    fn meddle_with_disk(&mut self) {
+        let Some(stall) = &mut self.stall else {
+            let reads = self.disk.in_flight_of(|it| it == OpKind::Read) > 0;
+            let often = if reads { READ_STALLS } else { WRITE_STALLS };
+            if self.rng.below(100_000) < often {
+                self.begin_stall(reads);
+            }
+            return;
+        };
+        let reads = stall.reads;
+        stall.steps = stall.steps.saturating_sub(1);
+        if stall.steps == 0 {
+            self.end_stall();
+            if reads && self.rng.chance(50) {
+                self.fall_silent();
+            } else if !reads && self.rng.chance(30) {
+                let fuel = self.rng.below(4);
+                self.disk.set_fuel(Some(fuel));
+            }
+        } else if !reads && self.rng.chance(2) {
+            let client = self.rng.index(self.clients.len());
+            self.disconnect(client);
+        }
+    }
+
+    fn begin_stall(&mut self, reads: bool) {
+        let stall = Stall { reads, steps: self.rng.between(20, STALL_STEPS) };
+        self.facts.counts.stalls += 1;
+        self.note(stall.steps, || format!("the disk stalls: {stall:?}"));
+        self.stall = Some(stall);
+    }
+
+    fn end_stall(&mut self) {
+        if self.stall.take().is_some() {
+            self.note(6, || "the disk stalls no more".to_owned());
+        }
+    }
+
+    /// What the disk does now.
+    fn disk_does(&self) -> impl Fn(OpKind) -> bool + use<> {
+        let stall = self.stall;
+        move |kind| stall.is_none_or(|it| it.reads != (kind == OpKind::Read))
     }
 
     /// Others of the process hold most of its memory, or give it back.
@@ -330,7 +403,7 @@ impl World {
                 events.extend([Event::Deliver(*from, *to); 3]);
             }
         }
-        let flights = self.disk.in_flight();
+        let flights = self.disk.in_flight_of(self.disk_does());
         events.extend(std::iter::repeat_n(Event::Complete, flights.min(4)));
         for (shard, broker) in process.brokers.iter().enumerate() {
             if broker.has_work() {
@@ -377,13 +450,19 @@ impl World {
         self.steps += 1;
         self.facts.counts.steps_max = self.steps;
         assert!(self.steps < STEPS_MAX, "goes on for ever: {:#?}", self.waiting());
-        let events = self.enabled();
+        let mut events = self.enabled();
+        if events.is_empty() && self.stall.is_some() {
+            self.end_stall();
+            events = self.enabled();
+        }
+        // A stall is short: not even a client that waits for something lets much time pass.
+        let stalled = self.stall.is_some();
         let acts = |it: &Event| matches!(it, Event::Act(_));
         // Clients do not act all the time: now and then, or when nothing else goes on.
-        let patient = events.iter().all(acts) && self.rng.chance(60);
-        let (percent, most) = if self.calm { (4, 5) } else { self.plan.pace };
+        let patient = events.iter().all(acts) && !stalled && self.rng.chance(60);
+        let (percent, most) = if self.calm || stalled { (4, 5) } else { self.plan.pace };
         if events.is_empty() || patient || self.rng.chance(percent) {
-            self.pass_time(events.iter().all(acts), most);
+            self.pass_time(events.iter().all(acts) && !stalled, most);
             return;
         }
         let event = events[self.rng.index(events.len())];
@@ -393,7 +472,8 @@ impl World {
             Event::Deliver(from, to) => self.process().deliver(now, from, to),
             Event::Complete => {
                 let mut rng = self.rng.clone();
-                self.process().complete(now, &mut rng);
+                let may = self.disk_does();
+                self.process().complete(now, &mut rng, may);
                 self.rng = rng;
             }
             Event::Turn(shard) => self.process().handle(shard, now, Input::Turn),

@@ -210,6 +210,17 @@ impl SimDisk {
         state.complete(at)
     }
 
+    /// Completes one operation in flight, any of those that `may`; `None` where none may.
+    pub fn complete_one(&self, rng: &mut Rng, may: impl Fn(OpKind) -> bool) -> Option<Completion> {
+        let mut state = self.state();
+        let all: Vec<usize> =
+            (0..state.flights.len()).filter(|&at| may(OpKind::of(&state.flights[at].op))).collect();
+        if all.is_empty() {
+            return None;
+        }
+        state.complete(all[rng.index(all.len())])
+    }
+
     /// Completes the operation in flight that was submitted first.
     pub fn complete_oldest(&self) -> Option<Completion> {
         let mut state = self.state();
@@ -220,6 +231,11 @@ impl SimDisk {
     /// Operations in flight.
     pub fn in_flight(&self) -> usize {
         self.state().flights.len()
+    }
+
+    /// Those of them that `may`.
+    pub fn in_flight_of(&self, may: impl Fn(OpKind) -> bool) -> usize {
+        self.state().flights.iter().filter(|it| may(OpKind::of(&it.op))).count()
     }
 
     /// What is directly in a directory, by name; a missing one is empty.

@@ -631,8 +631,10 @@ fn sweep(
                 unlinked = true;
             }
         }
-        if unlinked {
-            // A start after a clean stop looks for no such files: they must not come back.
+        if unlinked || deleting {
+            // A start after a clean stop looks for no such files: they must not come back. Nor may
+            // those that the process before this one has unlinked of a topic that is deleted: once
+            // the metadata forgets that topic, they would be data that nobody knows.
             run(Op::SyncDir { path: dir.as_str().into() }, &dir)?;
         }
         if deleting {

@@ -57,6 +57,7 @@ pub struct Counts {
     pub commits: u64,
     pub commits_fetched: u64,
     pub clock_jumps: u64,
+    pub stalls: u64,
     pub retained: u64,
     pub by_time: u64,
     pub epochs: u64,
@@ -73,7 +74,7 @@ impl Counts {
         }
         sum!(lives requests answers lost operations faults power_cuts crashes clean_ends fatal refused
             acknowledged read retries begun_anew full storage_errors sessions incremental long_polls
-            moved_sessions deletes topics recreated rebalances commits commits_fetched clock_jumps
+            moved_sessions deletes topics recreated rebalances commits commits_fetched clock_jumps stalls
             retained by_time epochs);
         self.outputs_max = self.outputs_max.max(other.outputs_max);
         self.steps_max = self.steps_max.max(other.steps_max);
@@ -103,6 +104,7 @@ impl Counts {
             ("rebalances", self.rebalances),
             ("committed offsets that were fetched", self.commits_fetched),
             ("clocks that were set", self.clock_jumps),
+            ("disks that stalled", self.stalls),
         ];
         for (what, count) in all {
             assert!(count > 0, "there were no {what}");

@@ -26,6 +26,8 @@ struct Position {
     /// The next offset; none where the start is not known yet.
     offset: Option<i64>,
     asking: bool,
+    /// The base offset of the batch that it has read last, and its bytes.
+    last: Option<(i64, usize)>,
 }
 
 /// A fetch session as the client remembers it.
@@ -73,7 +75,12 @@ impl Consumer {
         self.positions.retain(|_, it| facts.topics.holds(it.stamp));
         for key in facts.topics.logs() {
             let stamp = facts.topics.stamp(key.topic);
-            self.positions.entry(key).or_insert(Position { stamp, offset: None, asking: false });
+            self.positions.entry(key).or_insert(Position {
+                stamp,
+                offset: None,
+                asking: false,
+                last: None,
+            });
         }
     }
 
@@ -103,21 +110,36 @@ impl Consumer {
     }
 
     fn fetch(&mut self, cx: &mut Cx<'_>, link: &mut Link) {
-        let max_wait = [0, 0, 20, 500, 5000, 5000][cx.rng.index(6)];
-        let min_bytes = [0, 1, 1, cx.rng.between(1, 4000) as i32, 100_000][cx.rng.index(5)];
-        let part_max = [1 << 20, 1 << 20, 4096, 300][cx.rng.index(4)];
-        let max_bytes = [50 << 20, 50 << 20, 20_000][cx.rng.index(3)];
+        let mut max_wait = [0, 0, 20, 500, 5000, 5000][cx.rng.index(6)];
+        let mut min_bytes = [0, 1, 1, cx.rng.between(1, 4000) as i32, 100_000][cx.rng.index(5)];
+        let mut part_max = [1 << 20, 1 << 20, 4096, 300][cx.rng.index(4)];
+        let mut max_bytes = [50 << 20, 50 << 20, 20_000][cx.rng.index(3)];
         let mut known: BTreeMap<LogKey, i64> =
             self.positions.iter().filter_map(|(key, it)| Some((*key, it.offset?))).collect();
         if known.is_empty() {
             return;
         }
         // One log is of one shard, which alone knows when there is enough. What is read again is likely
-        // to come from the disk, and more to be appended meanwhile.
+        // to come from the disk, and more to be appended meanwhile, to the log beside it as well.
         if !self.with_sessions && cx.rng.chance(40) {
             let (key, offset) = known.iter().nth(cx.rng.index(known.len())).expect("there is one");
-            let back = if cx.calm { 0 } else { cx.rng.below(4) as i64 };
-            known = BTreeMap::from([(*key, (offset - back).max(0))]);
+            let (key, mut offset) = (*key, *offset);
+            let last = self.positions.get(&key).and_then(|it| it.last);
+            let beside = cx.rng.index(known.len() * 4 / 3 + 1);
+            let beside = known.iter().nth(beside).map(|(key, offset)| (*key, *offset));
+            let mut few = BTreeMap::new();
+            match last {
+                // The last batch once more, and a little of what comes next.
+                Some((base, bytes)) if !cx.calm && cx.rng.chance(50) => {
+                    offset = base;
+                    (max_wait, part_max, max_bytes) = (5000, 1 << 20, 50 << 20);
+                    min_bytes = (bytes as u64 + cx.rng.between(1, 300)) as i32;
+                    few.extend(beside);
+                }
+                _ => offset -= if cx.calm { 0 } else { cx.rng.below(4) as i64 },
+            }
+            few.insert(key, offset.max(0));
+            known = few;
         }
         if max_wait > 0 {
             cx.facts.counts.long_polls += 1;
@@ -308,6 +330,7 @@ impl Consumer {
                 cx.facts.records.read(key, record.offset, uid, record.timestamp);
                 cx.facts.counts.read += 1;
             }
+            position.last = Some((header.base_offset, batch.len()));
             let epoch = header.partition_leader_epoch;
             cx.facts.records.has_epoch(key, header.base_offset, epoch);
             self.epoch = self.epoch.max(epoch);

@@ -277,7 +277,9 @@ impl Role for Producer {
         let silent = self.acks == 0 && !link.sent.is_empty();
         let unheard = silent && !link.sent.iter().any(|it| it.answered);
         let last = last.or(self.partitions.keys().next().copied().filter(|_| unheard));
-        let percent = if silent { 70 } else { 25 };
+        // What is sent again is acknowledged no sooner than it can be read.
+        let again = self.partitions.values().any(|it| it.again);
+        let percent = if silent || again { 70 } else { 25 };
         if let Some(key) = last.filter(|_| cx.rng.chance(percent)) {
             list_offsets(cx, link, key, LATEST);
         }
@@ -350,7 +352,12 @@ impl Role for Producer {
     }
 
     fn disconnected(&mut self, cx: &mut Cx<'_>) {
-        if !self.idempotent {
+        if self.idempotent {
+            // The client may have ended: what comes after it is another one.
+            if cx.rng.chance(15) {
+                self.begin_anew();
+            }
+        } else {
             // What the old connection still brings may come after what the new one does.
             self.source = cx.facts.records.new_source();
             self.partitions.clear();
