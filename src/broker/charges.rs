@@ -1,7 +1,7 @@
 //! What clients make a shard keep beside records and requests: idempotent producers, consumer groups
 //! and fetch sessions. All of it is charged to the memory budget of the process as it grows and
 //! shrinks. None that lives is forgotten for want of memory: new ones are refused, each kind when its
-//! share is used up, and all of them when the budget is short.
+//! share is used up, groups and sessions when the budget is short, too.
 
 use crate::storage::buffer::Budget;
 use std::cell::Cell;
@@ -33,6 +33,11 @@ impl Charge {
         }
         let left = self.budget.left().saturating_sub(self.budget.limit() / SPARE);
         self.share.min(bytes.saturating_add(left))
+    }
+
+    /// Bytes that it takes at most, by what is new, however much the budget has left.
+    pub fn share(&self) -> usize {
+        self.share
     }
 
     /// Bytes that are charged.

@@ -797,8 +797,10 @@ impl State {
     fn account(&self) {
         let [producers, groups, sessions] = &self.charges;
         let (mut logs, memory) = (self.logs.borrow_mut(), &self.groups.memory);
-        let limit = producers.set(logs.producers().used());
-        logs.limit_producers(limit);
+        // By their share alone: where one batch of a producer is refused and the next is taken, since
+        // memory came free in between, the first can never follow.
+        producers.set(logs.producers().used());
+        logs.limit_producers(producers.share());
         memory.set_limit(groups.set(memory.used()));
         let mut all = self.sessions.borrow_mut();
         let limit = sessions.set(all.bytes());
