@@ -87,6 +87,11 @@ impl Direct {
         Some((last.next, last.generation, last.position + padded(last.length) as u64))
     }
 
+    /// Generation of the segment that the first run in flight goes to.
+    pub fn first_generation(&self) -> Option<u64> {
+        self.runs.front().map(|run| run.run.generation)
+    }
+
     /// Adds a run behind those in flight.
     pub fn push(&mut self, run: Run, grown: Grown, data: Bytes, covers: (usize, usize)) {
         let (covers, covers_bytes) = covers;

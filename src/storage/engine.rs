@@ -237,7 +237,11 @@ impl Engine {
     fn take_effects(&mut self, now_ms: i64) {
         for effect in self.placement.take_effects() {
             match effect {
-                Effect::Chunk(slot, first, chunk) => self.reads.keep(slot, first, chunk),
+                Effect::Chunk(slot, first, chunk) => {
+                    let checkpoints = self.placement.checkpoints_until_covered();
+                    self.log_mut(slot).direct.checkpoints = checkpoints;
+                    self.reads.keep(slot, first, chunk);
+                }
                 Effect::Copy(slot, base) => self.journal.stage_copy(slot, base),
                 Effect::Released(slot) => self.released(now_ms, slot),
                 Effect::Covered(sequence) => {
@@ -315,7 +319,11 @@ impl Engine {
                 let Self { allocations, logs, out, .. } = self;
                 match allocations.step(now_ms, number, result, logs, out) {
                     None => {}
-                    Some(Ended::Done(slot)) => self.released(now_ms, slot),
+                    Some(Ended::Done(slot)) => {
+                        // What is not used of it is given back some time.
+                        self.logs.list(slot);
+                        self.released(now_ms, slot);
+                    }
                     Some(Ended::Without(slot, made)) => {
                         if let Some(segment) = made {
                             let (id, tp) = (self.log(slot).id, self.log(slot).tp);

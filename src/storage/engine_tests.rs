@@ -55,6 +55,7 @@ impl Broker {
         let options = OpenOptions {
             small_bytes: 16 << 10,
             max_block: 256 << 10,
+            direct_bytes: 64 << 10,
             ..OpenOptions::usual(shards, budget, 2 << 20)
         };
         let fold: recovery::Fold = &|state, _, _, batches| {

@@ -258,11 +258,13 @@ impl Log {
         if self.busy {
             return Vec::new();
         }
-        // Runs in flight go to the last segment, and may bring pending frames there; one that was just
-        // made is for what comes.
-        let awaits = |s: &Segment| !s.meta.sealed && s.meta.length == 0;
-        let kept = !self.direct.is_empty() || self.segments.last().is_some_and(awaits);
-        let last = self.segments.len() - usize::from(kept);
+        // Segments that runs in flight go to stay, and one that was just made for what comes.
+        let start = self.durable_start;
+        let needed = |s: &Segment| {
+            Some(s.meta.generation) == self.direct.first_generation()
+                || (s.awaits_its_first() && s.meta.base >= start)
+        };
+        let last = self.segments.iter().position(needed).unwrap_or(self.segments.len());
         let covered = self.direct.covered().0;
         while covered == 0 && self.pending.front().is_some_and(|p| p.last < self.durable_start) {
             let gone = self.pending.pop_front().expect("there is a front");
@@ -368,11 +370,9 @@ impl Log {
     pub fn open_end(&self) -> Option<(&Segment, u64)> {
         let segment = self.segments.last().filter(|s| !s.meta.sealed)?;
         match self.direct.end() {
-            Some((_, generation, position)) if generation == segment.meta.generation => {
-                Some((segment, position))
+            Some((_, generation, position)) => {
+                (generation == segment.meta.generation).then_some((segment, position))
             }
-            // It was made while runs go to the one before.
-            Some((next, ..)) => (segment.meta.base == next).then_some((segment, 0)),
             None => {
                 (segment.meta.next == self.placed_end).then_some((segment, segment.meta.length))
             }

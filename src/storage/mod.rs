@@ -21,8 +21,9 @@
 //! journal file is used again only when a checkpoint that covers its blocks is durable, and that
 //! checkpoint is written only when the segments that it names are synced (`placement`).
 //!
-//! What a turn has of one log is written once where that is much (`direct`): into the log's open
-//! segment, and the block only says where (`Placed`). The block counts as synced when those runs are.
+//! What a turn has of one log can be written once where that is much (`direct`; off, see
+//! `DECISIONS.md`): into the log's open segment, and the block only says where (`Placed`). The block
+//! counts as synced when those runs are.
 //!
 //! A checkpoint says how far the journal was synced when it was written. What is missing below that is
 //! damage; an idle shard writes an empty block behind its last one, which says the same of it.

@@ -29,7 +29,12 @@ pub fn check(world: &World) {
         let reserved = world.engines[shard].reserved(slot);
         let most = if counted == 0 { 0 } else { counted + counted / 2 + (256 << 10) };
         let most = most + reserved;
-        assert!(on_disk <= most, "{tp:?}: {on_disk} bytes on disk, the engine knows {counted}");
+        assert!(
+            on_disk <= most,
+            "{tp:?}: {on_disk} bytes on disk in {} files, the engine knows {counted} and {reserved} reserved; {:?}",
+            files.len(),
+            world.engines[shard].offsets(slot)
+        );
     }
     let lives: std::collections::BTreeSet<u64> = world
         .disk

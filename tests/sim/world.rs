@@ -39,6 +39,11 @@ pub struct Sizes {
     pub cache_bytes: usize,
 }
 
+/// Bytes from which a frame goes past the journal: never, as in a broker, unless `KLAMM_SIM_DIRECT` is set.
+fn direct(bytes: usize) -> usize {
+    if std::env::var_os("KLAMM_SIM_DIRECT").is_some() { bytes } else { usize::MAX }
+}
+
 impl Sizes {
     pub fn random(rng: &mut Rng) -> Self {
         Self {
@@ -46,7 +51,7 @@ impl Sizes {
             small_bytes: 512 << rng.below(7),
             idle_ms: 10 << rng.below(8),
             logs_a_step: 1 << rng.below(9),
-            direct_bytes: 512 << rng.below(8),
+            direct_bytes: direct(512 << rng.below(8)),
             max_block: (8 << 10) << rng.below(7),
             cache_bytes: [0, 16 << 10, 1 << 20, 16 << 20][rng.index(4)],
         }

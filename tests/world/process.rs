@@ -73,7 +73,10 @@ impl Sizes {
             small_bytes: 512 << rng.below(7),
             idle_ms: 10 << rng.below(10),
             logs_a_step: 1 << rng.below(9),
-            direct_bytes: 512 << rng.below(8),
+            direct_bytes: {
+                let _ = rng.below(8);
+                usize::MAX
+            },
             max_block: (8 << 10) << rng.below(7),
             memory: [2 << 20, 8 << 20, 64 << 20][rng.index(3)],
             strict: rng.chance(50),

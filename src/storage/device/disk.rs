@@ -205,10 +205,8 @@ impl RealDisk {
             let _ = fs::remove_file(&path);
         } else if len > now {
             let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-            if let Ok(file) = file {
-                if fallocate(&file, 0, 0, len).is_err() {
-                    let _ = fs::remove_file(&path);
-                }
+            if file.is_ok_and(|file| fallocate(&file, 0, 0, len).is_err()) {
+                let _ = fs::remove_file(&path);
             }
         }
     }

@@ -42,6 +42,13 @@ pub struct Meta {
     pub index_blocks: u32,
 }
 
+impl Meta {
+    /// Whether it was made for what comes, and nothing has.
+    pub fn awaits_its_first(&self) -> bool {
+        !self.sealed && self.length == 0
+    }
+}
+
 /// What a truncation leaves of the segment that it falls into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
@@ -95,6 +102,11 @@ impl Segment {
             index_blocks: 0,
         };
         Self { meta, loaded: None, tail: Index::new(interval), allocated: 0, left: 0 }
+    }
+
+    /// Whether it was made for what comes, and nothing has.
+    pub fn awaits_its_first(&self) -> bool {
+        self.meta.awaits_its_first()
     }
 
     /// Bytes of the index file to load before `at` can be found, if that is needed.

@@ -36,6 +36,14 @@ enum Staged {
 /// Staged items with their tickets.
 type Items = Vec<(u64, Staged)>;
 
+/// What one block is made of.
+#[derive(Clone, Copy)]
+struct Turn<'a> {
+    now_ms: i64,
+    plan: &'a BlockPlan,
+    items: &'a Items,
+}
+
 /// A run that is to be written.
 struct MadeRun {
     slot: Slot,
@@ -305,7 +313,8 @@ impl JournalWriter {
         if !copies.is_empty() {
             self.copied_in = self.files.next_sequence();
         }
-        let (bytes, acks, made) = self.fill_block(now_ms, logs, &plan, &runs, &items, copies, len);
+        let turn = Turn { now_ms, plan: &plan, items: &items };
+        let (bytes, acks, made) = self.fill_block(turn, logs, &runs, copies, len);
         self.unmarked = true;
         self.want_space.extend(runs.want_space);
         let sequence = self.submit_block(room, bytes, made.len(), acks, out);
@@ -390,37 +399,28 @@ impl JournalWriter {
     /// Lays out the block, makes its frames pending, and its runs.
     fn fill_block(
         &mut self,
-        now_ms: i64,
+        turn: Turn<'_>,
         logs: &mut Logs,
-        plan: &BlockPlan,
         runs: &PlannedRuns,
-        items: &Items,
         copies: Vec<(Slot, i64)>,
         len: usize,
     ) -> (Bytes, Acks, Vec<MadeRun>) {
         // A block of copies alone says nothing new of what was staged.
-        let ticket = items.last().map_or(self.last_planned, |i| i.0);
+        let ticket = turn.items.last().map_or(self.last_planned, |i| i.0);
         self.last_planned = ticket;
         let mut acks = Acks { ticket, moments: self.moments(), ..Acks::default() };
-        let mut out = BlockWriter::new(plan.entries(), len, &self.budget);
+        let mut out = BlockWriter::new(turn.plan.entries(), len, &self.budget);
         let mut frames: Vec<(Slot, usize, FrameHeader, bool)> = Vec::new();
         let mut made: Vec<MadeRun> = Vec::new();
         let sequence = self.files.next_sequence();
-        for entry in plan.iter() {
-            let lsn = items[entry.first].0;
-            match &items[entry.first].1 {
+        for entry in turn.plan.iter() {
+            let lsn = turn.items[entry.first].0;
+            match &turn.items[entry.first].1 {
                 Staged::Append { slot, .. } => match runs.runs.get(slot) {
                     None => {
                         let log = logs.log_mut(*slot);
-                        let (at, header) = self.make_frame(
-                            now_ms,
-                            log,
-                            plan,
-                            entry,
-                            items,
-                            out.bodies(),
-                            &mut acks,
-                        );
+                        let (at, header) =
+                            self.make_frame(turn, log, entry, out.bodies(), &mut acks);
                         out.frame_made(lsn, &header);
                         frames.push((*slot, at, header, false));
                     }
@@ -433,15 +433,8 @@ impl JournalWriter {
                         }
                         let mut covered = log.direct.covered().0;
                         for planned in planned {
-                            let run = self.make_run(
-                                now_ms,
-                                (*slot, log),
-                                covered,
-                                plan,
-                                planned,
-                                items,
-                                &mut acks,
-                            );
+                            let run =
+                                self.make_run(turn, (*slot, log), covered, planned, &mut acks);
                             covered += planned.pending;
                             out.control(lsn, Kind::Placed, &block::placed_body(log.tp, &run.run));
                             made.push(run);
@@ -483,30 +476,28 @@ impl JournalWriter {
     #[inline]
     fn make_frame(
         &mut self,
-        now_ms: i64,
+        turn: Turn<'_>,
         log: &mut Log,
-        plan: &BlockPlan,
         entry: &PlanEntry,
-        items: &Items,
         out: &mut Filling,
         acks: &mut Acks,
     ) -> (usize, FrameHeader) {
-        let append = append_of(items, entry.first);
+        let append = append_of(turn.items, entry.first);
         let mut fields = FrameFields {
             tp: log.tp,
             leader_epoch: append.leader_epoch,
             base_offset: append.base_offset,
             last_offset: append.last_offset,
             max_timestamp: i64::MIN,
-            append_time: now_ms,
+            append_time: turn.now_ms,
             batch_count: 0,
             previous_checksum: log.last_checksum,
         };
         let relaxed = log.config.relaxed();
         let mut frame = FrameWriter::new(out);
         let at = frame.at();
-        for item in plan.batches(entry) {
-            let append = append_of(items, item);
+        for item in turn.plan.batches(entry) {
+            let append = append_of(turn.items, item);
             let batch = frame.batch(&append.batch);
             crate::wire::records::set_offset_and_epoch(
                 batch,
@@ -525,7 +516,7 @@ impl JournalWriter {
         }
         let header = frame.end(&fields);
         log.last_checksum = header.header_checksum();
-        log.last_append = now_ms;
+        log.last_append = turn.now_ms;
         let slot = entry.slot.expect("it is a log's");
         acks.ends.push((slot, fields.last_offset + 1, relaxed));
         (at, header)
@@ -534,12 +525,10 @@ impl JournalWriter {
     /// Makes a run: pending frames behind the first `covered`, then those of entries.
     fn make_run(
         &mut self,
-        now_ms: i64,
+        turn: Turn<'_>,
         (slot, log): (Slot, &mut Log),
         covered: usize,
-        plan: &BlockPlan,
         planned: &PlannedRun,
-        items: &Items,
         acks: &mut Acks,
     ) -> MadeRun {
         let mut out = Filling::new(padded(planned.bytes), &self.budget);
@@ -551,8 +540,8 @@ impl JournalWriter {
             headers.push(pending.header());
         }
         for index in &planned.entries {
-            let entry = plan.entry(*index);
-            headers.push(self.make_frame(now_ms, log, plan, entry, items, &mut out, acks).1);
+            let entry = turn.plan.entry(*index);
+            headers.push(self.make_frame(turn, log, entry, &mut out, acks).1);
         }
         debug_assert_eq!(out.len(), planned.bytes);
         let data = out.finish().freeze();
