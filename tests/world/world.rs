@@ -533,13 +533,16 @@ impl World {
         number: usize,
         f: impl FnOnce(&mut Client, &mut Cx<'_>) -> T,
     ) -> T {
+        // A broker that has no memory for records lets a Fetch wait for it.
+        let short =
+            self.process.as_ref().is_some_and(|it| it.budget.left() < it.budget.limit() / 16);
         let mut cx = Cx {
             rng: &mut self.rng,
             now: self.now,
             facts: &mut self.facts,
             calm: self.calm,
             life: self.life,
-            unhurried: !self.plan.short_memory && self.plan.pace.1 < 100,
+            unhurried: !self.plan.short_memory && !short && self.plan.pace.1 < 100,
             told: self.told,
         };
         cx.facts.records.now_ms = self.now.monotonic_ms;
