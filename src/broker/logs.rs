@@ -192,7 +192,7 @@ impl Logs {
         })
     }
 
-    /// Takes over one change of the metadata, of all that [`changes`] gives, in their order.
+    /// Takes over one change of the metadata, of all that `changes` gives, in their order.
     pub fn change(&mut self, change: &Change<'_>, image: &Image, now_ms: i64, out: &mut Outbox) {
         match *change {
             Change::There(topic, partition) => self.open_partition(topic, partition, image, now_ms),

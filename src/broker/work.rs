@@ -1,7 +1,7 @@
 //! How much work one input costs, counted in steps rather than in time: the same inputs cost the same
 //! on every machine, so that tests and the simulator can hold the bound.
 //!
-//! A step is one partition, group or offset that is looked at, or some bytes ([`bytes`],
+//! A step is one partition, group or offset that is looked at, or some bytes ([`bytes()`],
 //! [`decompressed`]): a quarter of a microsecond, or a few. Loops over what clients can make many
 //! count what they do, and pause; a loop that does not pause goes over [`BOUND`].
 

@@ -548,7 +548,9 @@ impl Engine {
         self.start_removals(now_ms);
     }
 
-    /// Reads whole batches; see [`Reads::read`].
+    /// Reads whole batches from the one that holds `from`, with base offsets below `upto`, up to
+    /// `max_bytes`; the first one comes whole whatever its size where `at_least_one`. Fewer than
+    /// there are may come: what is in memory first.
     pub fn read(
         &mut self,
         slot: Slot,
@@ -560,7 +562,12 @@ impl Engine {
         self.reads.read(&self.logs, slot, from, upto, max_bytes, at_least_one)
     }
 
-    /// Takes in what a cold read brought; see [`Reads::filled`].
+    /// Takes in what a cold read brought: verifies it and keeps it for the next `read`. The result for
+    /// a log that was truncated or dropped meanwhile is thrown away.
+    ///
+    /// # Errors
+    /// [`ReadError::Storage`] where the read failed, or brought what does not match its checksums.
+    /// Whoever asked for the read gives up with this error.
     pub fn filled(&mut self, ticket: u64, result: io::Result<Bytes>) -> Result<(), ReadError> {
         // Before it is there: its reader comes back for it.
         self.make_room();
@@ -587,7 +594,11 @@ impl Engine {
         self.log(slot).can_truncate()
     }
 
-    /// A read that a truncation at `offset` needs first; see [`Reads::before_truncate`].
+    /// A read that a truncation at `offset` needs first; to be handed to [`Engine::filled`], and asked
+    /// for again until nothing is missing.
+    ///
+    /// # Errors
+    /// [`ReadError::Storage`] where the frames before the cut cannot be found: nothing was changed.
     pub fn before_truncate(
         &mut self,
         slot: Slot,

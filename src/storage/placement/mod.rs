@@ -10,7 +10,7 @@
 //! few copies, or when it has been idle for long, a log is placed whatever its size.
 //!
 //! It knows the logs, and looks at the journal; what it wants of the engine's other parts comes out as
-//! an [`Effect`](job::Effect). Files go by `removal`, when a durable checkpoint or the journal says
+//! an `Effect`. Files go by `removal`, when a durable checkpoint or the journal says
 //! that nothing needs them.
 
 pub(super) mod allocation;
