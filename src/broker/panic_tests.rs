@@ -1,37 +1,19 @@
 //! What a panic ends: one request, or the process.
 
+use super::Output;
 use super::calls::{Append, Message, Notice, Reply, ReplyTo, Request};
-use super::logs_tests::{image, open_engine};
+use super::logs_tests::image;
 use super::state::State;
+use super::testing::parts;
 use super::waits::{Hears, Waiting};
-use super::{Admission, Bounds, Clock, Logs, Output, Parts};
 use crate::storage::buffer::Budget;
 use crate::storage::device::disk::Disk;
 use crate::storage::device::sim_disk::SimDisk;
 use crate::types::Now;
-use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 
 pub(super) fn state() -> Rc<State> {
-    let image = Arc::new(image(1, &[]));
-    let engine = open_engine(&Disk::Sim(SimDisk::new(1)), &[]);
-    let logs = Logs::open(engine, &image, 0, 1).expect("an empty directory");
-    let parts = Parts {
-        id: 0,
-        shards: 1,
-        strict: false,
-        data: "/sim".to_owned(),
-        image,
-        logs,
-        budget: Budget::new(64 << 20),
-        controller: None,
-        seed: 1,
-        clock: Clock::Virtual(Rc::new(Cell::new(0))),
-        admission: Admission::default(),
-        bounds: Bounds { request_bytes: 1 << 20, connections: 10 },
-        slow_ns: u64::MAX,
-    };
+    let parts = parts(&Disk::Sim(SimDisk::new(1)), &image(1, &[]), Budget::new(64 << 20));
     State::new(parts, Now::at(0))
 }
 

@@ -32,6 +32,27 @@ pub(super) fn image_with_groups(partitions: usize) -> Image {
     image
 }
 
+/// What a shard is made of that is the only one.
+pub(super) fn parts(disk: &Disk, image: &Image, budget: Arc<Budget>) -> Parts {
+    let image = Arc::new(image.clone());
+    let logs = Logs::open(open_engine(disk, &[]), &image, 0, 1).expect("what it has written");
+    Parts {
+        id: 0,
+        shards: 1,
+        strict: false,
+        data: "/sim".to_owned(),
+        image,
+        logs,
+        budget,
+        controller: None,
+        seed: 1,
+        clock: Clock::Virtual(Rc::new(Cell::new(0))),
+        admission: Admission::default(),
+        bounds: Bounds { request_bytes: 1 << 20, connections: 10 },
+        slow_ns: u64::MAX,
+    }
+}
+
 /// See the module.
 pub(super) struct Rig {
     pub broker: Broker,
@@ -43,26 +64,9 @@ pub(super) struct Rig {
 
 impl Rig {
     pub fn new(disk: &Disk, image: &Image, memory: usize) -> Self {
-        let image = Arc::new(image.clone());
-        let logs = Logs::open(open_engine(disk, &[]), &image, 0, 1).expect("what it has written");
         // The engine has another: what is charged here is what clients make the shard keep.
         let budget = Budget::new(memory);
-        let parts = Parts {
-            id: 0,
-            shards: 1,
-            strict: false,
-            data: "/sim".to_owned(),
-            image,
-            logs,
-            budget: budget.clone(),
-            controller: None,
-            seed: 1,
-            clock: Clock::Virtual(Rc::new(Cell::new(0))),
-            admission: Admission::default(),
-            bounds: Bounds { request_bytes: 1 << 20, connections: 10 },
-            slow_ns: u64::MAX,
-        };
-        let broker = Broker::new(parts, Now::at(0));
+        let broker = Broker::new(parts(disk, image, budget.clone()), Now::at(0));
         let mut rig = Self { broker, budget, disk: disk.clone(), sent: Vec::new() };
         rig.settle();
         rig

@@ -58,7 +58,6 @@ pub struct Sizes {
     pub small_bytes: usize,
     pub idle_ms: i64,
     pub logs_a_step: usize,
-    pub direct_bytes: usize,
     pub max_block: usize,
     pub memory: usize,
     pub strict: bool,
@@ -73,10 +72,6 @@ impl Sizes {
             small_bytes: 512 << rng.below(7),
             idle_ms: 10 << rng.below(10),
             logs_a_step: 1 << rng.below(9),
-            direct_bytes: {
-                let _ = rng.below(8);
-                usize::MAX
-            },
             max_block: (8 << 10) << rng.below(7),
             memory: [2 << 20, 8 << 20, 64 << 20][rng.index(3)],
             strict: rng.chance(50),
@@ -171,7 +166,6 @@ pub fn open(
         small_bytes: sizes.small_bytes,
         idle_ms: sizes.idle_ms,
         logs_a_step: sizes.logs_a_step,
-        direct_bytes: sizes.direct_bytes,
         max_block: sizes.max_block,
         ..OpenOptions::usual(
             sizes.shards as u16,

@@ -7,7 +7,7 @@
 //! least `journal_files` files. Where less is found, it is damage and no torn tail.
 
 use super::index::Index;
-use super::segment::Meta;
+use super::segment::{Meta, Segment};
 use crate::storage::buffer::{Budget, Filling, align_up};
 use crate::storage::device::io::FilePath;
 use crate::types::{TopicId, TopicPartition};
@@ -352,8 +352,18 @@ pub fn file_len(head: &[u8]) -> Option<usize> {
     Some(align_up(HEAD + usize::try_from(body).ok()?))
 }
 
+/// A segment as a checkpoint describes it.
+pub fn describe(segment: &Segment) -> (Meta, Vec<u8>) {
+    (segment.meta.clone(), encode_tail(&segment.tail))
+}
+
+/// Reads [`describe`] back.
+pub fn segment_of((meta, tail): &(Meta, Vec<u8>)) -> Segment {
+    Segment::known(meta.clone(), decode_tail(tail))
+}
+
 /// An index tail as it stands in a checkpoint.
-pub fn encode_tail(tail: &Index) -> Vec<u8> {
+fn encode_tail(tail: &Index) -> Vec<u8> {
     let mut out = Put(Vec::with_capacity(tail.entries().len() * 24));
     for entry in tail.entries() {
         out.i64(entry.base_offset);
@@ -364,7 +374,7 @@ pub fn encode_tail(tail: &Index) -> Vec<u8> {
 }
 
 /// Reads [`encode_tail`] back.
-pub fn decode_tail(bytes: &[u8]) -> Index {
+fn decode_tail(bytes: &[u8]) -> Index {
     let mut tail = Index::new(0);
     for entry in bytes.chunks_exact(24) {
         let mut get = Get(entry);

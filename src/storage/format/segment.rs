@@ -247,7 +247,7 @@ pub struct Grown {
 
 impl Grown {
     /// A chunk of these frames, of which there is one at least; `bytes` with its padding.
-    pub fn of<'a>(frames: impl Iterator<Item = &'a FrameHeader>, bytes: u64) -> Self {
+    pub fn of(frames: impl Iterator<Item = FrameHeader>, bytes: u64) -> Self {
         let none = Self {
             base: i64::MAX,
             next: 0,

@@ -546,7 +546,7 @@ impl JournalWriter {
         debug_assert_eq!(out.len(), planned.bytes);
         let data = out.finish().freeze();
         let (segment, _) = log.open_end().expect("it has space in the open segment");
-        let grown = Grown::of(headers.iter(), data.len() as u64);
+        let grown = Grown::of(headers.iter().copied(), data.len() as u64);
         let run = Run {
             first: grown.base,
             next: grown.next,

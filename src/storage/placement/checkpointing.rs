@@ -9,8 +9,7 @@
 use super::job::{Around, Effect};
 use super::ops::Ops;
 use crate::storage::device::io::Op;
-use crate::storage::format::checkpoint::{self, Encoder, Head, LogRecord, encode_tail};
-use crate::storage::format::segment::{Meta, Segment};
+use crate::storage::format::checkpoint::{self, Encoder, Head, LogRecord};
 use crate::storage::interface::Slot;
 use crate::storage::log::Log;
 
@@ -152,11 +151,7 @@ fn record_of(log: &Log, applied_lsn: u64, state: Vec<u8>) -> LogRecord {
         state_end: log.end,
         placed_end: log.placed_end,
         placed_checksum: log.placed_checksum,
-        segments: describe(&log.segments),
+        segments: log.segments.iter().map(checkpoint::describe).collect(),
         state,
     }
-}
-
-fn describe(segments: &[Segment]) -> Vec<(Meta, Vec<u8>)> {
-    segments.iter().map(|s| (s.meta.clone(), encode_tail(&s.tail))).collect()
 }

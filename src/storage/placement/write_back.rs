@@ -318,32 +318,18 @@ impl WriteBack {
             }
             planned.applied = true;
             let log = around.logs.log_mut(planned.slot);
-            let first = log.pending.front().map_or(0, |p| p.base);
-            let mut grown = Grown {
-                base: first,
-                next: first,
-                bytes: padded(planned.bytes) as u64,
-                max_timestamp: i64::MIN,
-                max_timestamp_base: first,
-                last_append: 0,
-            };
-            for pending in log.pending.drain(..planned.frames) {
-                let header = pending.header();
-                if header.max_timestamp() > grown.max_timestamp {
-                    grown.max_timestamp = header.max_timestamp();
-                    grown.max_timestamp_base = pending.base;
-                }
-                grown.next = pending.last + 1;
-                grown.last_append = header.append_time();
-                log.placed_checksum = header.header_checksum();
-            }
+            let mut checksum = log.placed_checksum;
+            let frames = log.pending.drain(..planned.frames).map(|pending| pending.header());
+            let frames = frames.inspect(|header| checksum = header.header_checksum());
+            let grown = Grown::of(frames, padded(planned.bytes) as u64);
+            log.placed_checksum = checksum;
             log.pending_bytes -= planned.bytes;
             log.placed_end = grown.next;
             let segment = log.segments.iter_mut().rfind(|s| s.meta.base == planned.segment);
             let segment = segment.expect("segments of busy logs stay");
             segment.grow(&grown);
             log.direct.placed(Run {
-                first,
+                first: grown.base,
                 next: grown.next,
                 segment: planned.segment,
                 generation: segment.meta.generation,
@@ -355,7 +341,7 @@ impl WriteBack {
             let data = planned.data.take().expect("a written chunk has its bytes");
             let held = data.len();
             let chunk = Chunk::new(planned.segment, planned.position, grown.next, data, held);
-            around.effects.push(Effect::Chunk(planned.slot, first, chunk));
+            around.effects.push(Effect::Chunk(planned.slot, grown.base, chunk));
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::storage::engine::{Engine, EngineOptions};
 use crate::storage::format::block::{self, Journal, Place};
 use crate::storage::format::block_writer::BlockWriter;
 use crate::storage::format::checkpoint::{self, Checkpoint, Head, LogRecord};
-use crate::storage::format::segment::{self, Segment};
+use crate::storage::format::segment;
 use crate::storage::journal;
 use crate::storage::log::{Log, LogConfig, Pending};
 use crate::types::{TopicId, TopicPartition};
@@ -276,13 +276,13 @@ fn join(
             record.placed_end = offset;
             record.placed_checksum = 0;
             record.segments.retain(|(meta, _)| meta.base < offset);
-            if let Some((meta, tail)) = record.segments.last_mut() {
-                let mut segment = Segment::known(meta.clone(), checkpoint::decode_tail(tail));
-                if let Some(cut) = cut.filter(|cut| cut.segment == meta.base) {
+            if let Some(last) = record.segments.last_mut() {
+                let mut segment = checkpoint::segment_of(last);
+                if let Some(cut) = cut.filter(|cut| cut.segment == segment.meta.base) {
                     record.placed_checksum = cut.checksum;
                 }
                 segment.truncate(offset, cut.as_ref());
-                (*meta, *tail) = (segment.meta, checkpoint::encode_tail(&segment.tail));
+                *last = checkpoint::describe(&segment);
             }
         }
     }
@@ -492,8 +492,8 @@ fn log_of(recovered: Recovered, longer: &Lengths) -> Log {
     log.last_checksum =
         frames.last().map_or(record.placed_checksum, |f| f.header.header_checksum());
     log.state = record.state;
-    for (meta, tail) in record.segments {
-        let mut segment = Segment::known(meta, checkpoint::decode_tail(&tail));
+    for described in &record.segments {
+        let mut segment = checkpoint::segment_of(described);
         let named = (record.tp, segment.meta.base, segment.meta.generation);
         segment.left = longer.get(&named).copied().unwrap_or(0);
         log.segments.push(segment);

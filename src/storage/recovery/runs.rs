@@ -8,7 +8,7 @@ use crate::storage::device::io::{FilePath, Op};
 use crate::storage::format::block::Run;
 use crate::storage::format::checkpoint::{self, LogRecord};
 use crate::storage::format::frame::{self, FrameHeader, Step};
-use crate::storage::format::segment::{self, Grown, Meta, Segment};
+use crate::storage::format::segment::{self, Grown, Segment};
 use crate::types::TopicPartition;
 use crate::wire::records::{BatchHeader, batches};
 use bytes::Bytes;
@@ -69,14 +69,13 @@ pub fn place(
         }
         let is_open = |s: &Segment| s.meta.generation == run.generation;
         if !open.as_ref().is_some_and(is_open) {
-            if let Some(before) = open.take() {
-                record.segments.push(describe(before, true));
+            if let Some(mut before) = open.take() {
+                before.meta.sealed = true;
+                record.segments.push(checkpoint::describe(&before));
             }
             let last = record.segments.last().filter(|(meta, _)| meta.generation == run.generation);
             open = Some(if last.is_some() {
-                let (meta, tail) = record.segments.pop().expect("just looked at");
-                let tail = checkpoint::decode_tail(&tail);
-                Segment::known(meta, tail)
+                checkpoint::segment_of(&record.segments.pop().expect("just looked at"))
             } else {
                 if let Some((before, _)) = record.segments.last_mut() {
                     before.sealed = true;
@@ -93,7 +92,7 @@ pub fn place(
             )));
         }
         let bytes_in_file = align_up(last_at + last.frame_len()) as u64;
-        segment.grow(&Grown::of(headers.iter().map(|(_, header)| header), bytes_in_file));
+        segment.grow(&Grown::of(headers.iter().map(|(_, header)| *header), bytes_in_file));
         segment.meta.sealed |= upto < run.next;
         record.placed_end = last.last_offset() + 1;
         record.placed_checksum = last.header_checksum();
@@ -104,15 +103,9 @@ pub fn place(
         }
     }
     if let Some(segment) = open {
-        record.segments.push(describe(segment, false));
+        record.segments.push(checkpoint::describe(&segment));
     }
     Ok(found)
-}
-
-fn describe(mut segment: Segment, sealed: bool) -> (Meta, Vec<u8>) {
-    segment.meta.sealed |= sealed;
-    let tail = checkpoint::encode_tail(&segment.tail);
-    (segment.meta, tail)
 }
 
 /// Reads a run.
