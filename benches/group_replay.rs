@@ -4,7 +4,8 @@
 use std::time::Instant;
 
 use klamm::group::{
-    Commit, CommitOffset, CommitTopic, Coordinator, Effect, Record, Request, Settings,
+    Commit, CommitOffset, CommitTopic, Coordinator, CoordinatorSettings, Effect, GroupRequest,
+    Record,
 };
 use klamm::types::{Now, TopicId};
 
@@ -14,14 +15,14 @@ const NOW_MS: i64 = 1_700_000_000_000;
 /// Records of `groups` groups that have committed offsets of `COMMITS / groups` partitions each, a
 /// hundred to a topic, in turn: a partition of each group after the other.
 fn records(groups: usize) -> Vec<Record> {
-    let mut coordinator = Coordinator::new(Settings::default());
+    let mut coordinator = Coordinator::new(CoordinatorSettings::default());
     let mut out = Vec::new();
     let mut records = Vec::with_capacity(COMMITS);
     for partition in 0..COMMITS / groups {
         for group in 0..groups {
             // A small one, whose memory does not blur what is measured.
             if records.len() % 1_000 == 0 {
-                coordinator = Coordinator::new(Settings::default());
+                coordinator = Coordinator::new(CoordinatorSettings::default());
             }
             let topic = CommitTopic {
                 name: format!("topic-{:05}", partition / 100),
@@ -35,7 +36,7 @@ fn records(groups: usize) -> Vec<Record> {
             };
             let group_id = format!("group-of-a-service-{group:06}");
             let commit = Commit { group_id, topics: vec![topic], ..Commit::default() };
-            coordinator.request(Now::at(NOW_MS), 1, Request::Commit(commit), &mut out);
+            coordinator.request(Now::at(NOW_MS), 1, GroupRequest::Commit(commit), &mut out);
             for effect in std::mem::take(&mut out) {
                 if let Effect::Append { write, records: new } = effect {
                     records.extend(new);
@@ -67,7 +68,7 @@ fn main() {
         let records = records(groups);
         let before = resident();
         let (begun, begun_cpu_ms) = (Instant::now(), cpu_ms());
-        let mut coordinator = Coordinator::new(Settings::default());
+        let mut coordinator = Coordinator::new(CoordinatorSettings::default());
         for record in &records {
             let value = record.value.as_deref();
             coordinator.replay(Some(&record.key), value, NOW_MS).expect("records of its own");

@@ -74,7 +74,7 @@ pub const SAMPLED: usize = 8;
 
 /// Where the time of a Produce request goes, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub enum RequestStage {
     /// From the kernel's hand-over until its turn among the requests that came with it.
     Receive,
     /// Decoding and validation.
@@ -96,7 +96,7 @@ pub enum Stage {
     Send,
 }
 
-impl Stage {
+impl RequestStage {
     /// All of them, in order.
     pub const ALL: [Self; 9] = [
         Self::Receive,
@@ -128,17 +128,17 @@ impl Stage {
 
 /// How long one request spent in each stage, ns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stages(pub [u64; Stage::ALL.len()]);
+pub struct Stages(pub [u64; RequestStage::ALL.len()]);
 
 impl Stages {
     /// Sets the time of one stage.
     #[inline]
-    pub fn set(&mut self, stage: Stage, ns: u64) {
+    pub fn set(&mut self, stage: RequestStage, ns: u64) {
         self.0[stage as usize] = ns;
     }
 
     /// The time of one stage.
-    pub fn get(&self, stage: Stage) -> u64 {
+    pub fn get(&self, stage: RequestStage) -> u64 {
         self.0[stage as usize]
     }
 }
@@ -146,8 +146,10 @@ impl Stages {
 impl std::fmt::Display for Stages {
     /// In microseconds: `receive=3 decode=1 …`, without the parts of `journal` where they are not known.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let known = |it: &Stage| !matches!(it, Stage::Write | Stage::Sync) || self.get(*it) > 0;
-        for (at, stage) in Stage::ALL.into_iter().filter(known).enumerate() {
+        let known = |it: &RequestStage| {
+            !matches!(it, RequestStage::Write | RequestStage::Sync) || self.get(*it) > 0
+        };
+        for (at, stage) in RequestStage::ALL.into_iter().filter(known).enumerate() {
             let space = if at == 0 { "" } else { " " };
             write!(f, "{space}{}={}", stage.name(), self.0[stage as usize] / 1000)?;
         }
@@ -176,7 +178,7 @@ pub struct ApiTraffic {
 pub struct Traffic {
     /// By API key.
     apis: Vec<Option<Box<ApiTraffic>>>,
-    stages: [Times; Stage::ALL.len()],
+    stages: [Times; RequestStage::ALL.len()],
     /// Requests that were slower than `klamm.slow.request.ms`.
     pub slow: u64,
     /// How long each input held the shard: nothing else runs on its thread meanwhile.
@@ -210,7 +212,7 @@ impl Traffic {
     }
 
     /// The time of one request in each of these stages.
-    pub fn stages(&mut self, stages: &[Stage], times: &Stages) {
+    pub fn stages(&mut self, stages: &[RequestStage], times: &Stages) {
         for stage in stages {
             self.stages[*stage as usize].record(times.0[*stage as usize]);
         }
@@ -223,7 +225,7 @@ impl Traffic {
     }
 
     /// The times spent in a stage.
-    pub fn stage(&self, stage: Stage) -> &Times {
+    pub fn stage(&self, stage: RequestStage) -> &Times {
         &self.stages[stage as usize]
     }
 
@@ -272,8 +274,8 @@ mod tests {
         one.request(ApiKey::FETCH, 100);
         one.response(ApiKey::FETCH, 50, 2_000, &errors);
         let mut stages = Stages::default();
-        stages.set(Stage::Sync, 1_500);
-        one.stages(&[Stage::Turn, Stage::Sync], &stages);
+        stages.set(RequestStage::Sync, 1_500);
+        one.stages(&[RequestStage::Turn, RequestStage::Sync], &stages);
         let mut all = one.clone();
         all.request(ApiKey::PRODUCE, 7);
         all.add(&one);
@@ -281,8 +283,11 @@ mod tests {
             all.apis().map(|(key, it)| (key, it.requests, it.response_bytes)).collect();
         assert_eq!(seen, [(ApiKey::PRODUCE, 1, 0), (ApiKey::FETCH, 2, 100)]);
         assert_eq!(all.apis().nth(1).unwrap().1.errors[&3], 2);
-        assert_eq!(all.stage(Stage::Sync).sum_ns(), 3_000);
-        assert_eq!((all.stage(Stage::Turn).count(), all.stage(Stage::Send).count()), (2, 0));
+        assert_eq!(all.stage(RequestStage::Sync).sum_ns(), 3_000);
+        assert_eq!(
+            (all.stage(RequestStage::Turn).count(), all.stage(RequestStage::Send).count()),
+            (2, 0)
+        );
         assert_eq!(
             stages.to_string(),
             "receive=0 decode=0 route=0 turn=0 journal=0 sync=1 reply=0 send=0"

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use klamm::broker::api::data::Appended;
-use klamm::broker::api::produce::{self, Settings};
+use klamm::broker::api::produce::{self, ProduceSettings};
 use klamm::controller::{Image, NewPartition, Record};
 use klamm::storage::buffer::Budget;
 use klamm::storage::device::disk::Disk;
@@ -139,9 +139,9 @@ fn a_request_takes_the_same_few_allocations_whatever_its_size() {
             client_id: None,
         };
         let once = || {
-            let settings = Settings { now_ms: 5, strict: false };
-            let (mut plan, appends) = produce::plan(&body, 9, &image, settings).expect("it reads");
-            assert_eq!(appends.len(), 1);
+            let settings = ProduceSettings { now_ms: 5, strict: false, at_once: 1 << 18 };
+            let (mut plan, batches) = produce::plan(&body, 9, &image, settings).expect("it reads");
+            assert_eq!(batches.appends.len(), 1);
             plan.enter(Appended {
                 index: 0,
                 error: ErrorCode::NONE,

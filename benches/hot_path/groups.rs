@@ -3,7 +3,8 @@
 use crate::{Case, NOW_MS};
 use bytes::Bytes;
 use klamm::group::{
-    Assignment, Coordinator, Effect, Heartbeat, Join, Protocol, Request, Response, Settings, Sync,
+    Assignment, Coordinator, CoordinatorSettings, Effect, GroupRequest, GroupResponse, Heartbeat,
+    Join, Protocol, Sync,
 };
 use klamm::types::{ErrorCode, Now};
 use std::hint::black_box;
@@ -21,10 +22,10 @@ struct Heartbeats {
 fn answers(
     coordinator: &mut Coordinator,
     now_ms: &mut i64,
-    requests: Vec<Request>,
-) -> Vec<Response> {
+    requests: Vec<GroupRequest>,
+) -> Vec<GroupResponse> {
     let (mut out, mut left) = (Vec::new(), requests.len());
-    let mut answers: Vec<Option<Response>> = requests.iter().map(|_| None).collect();
+    let mut answers: Vec<Option<GroupResponse>> = requests.iter().map(|_| None).collect();
     for (ticket, request) in requests.into_iter().enumerate() {
         coordinator.request(Now::at(*now_ms), ticket as u64, request, &mut out);
     }
@@ -51,13 +52,13 @@ fn answers(
 /// One heartbeat, in turn of each of `members` members of each of `groups` groups, three seconds
 /// for all of them.
 pub fn heartbeat(groups: usize, members: usize) -> Box<dyn Case> {
-    let mut coordinator = Coordinator::new(Settings::default());
+    let mut coordinator = Coordinator::new(CoordinatorSettings::default());
     let mut now_ms = NOW_MS;
     coordinator.start(Now::at(now_ms), &mut Vec::new());
     let mut all = Vec::new();
     let of = |i: usize| format!("group-of-a-service-{:06}", i / members);
     let joins = (0..groups * members).map(|i| {
-        Request::Join(Join {
+        GroupRequest::Join(Join {
             group_id: of(i),
             session_timeout_ms: 45_000,
             rebalance_timeout_ms: 300_000,
@@ -72,12 +73,12 @@ pub fn heartbeat(groups: usize, members: usize) -> Box<dyn Case> {
     let joined = answers(&mut coordinator, &mut now_ms, joins.collect());
     let mut syncs = Vec::new();
     for (i, answer) in joined.into_iter().enumerate() {
-        let Response::Join(joined) = answer else { panic!("{answer:?}") };
+        let GroupResponse::Join(joined) = answer else { panic!("{answer:?}") };
         let assignments = joined.members.iter().map(|it| Assignment {
             member_id: it.member_id.clone(),
             assignment: Bytes::from_static(b"partitions"),
         });
-        syncs.push(Request::Sync(Sync {
+        syncs.push(GroupRequest::Sync(Sync {
             group_id: of(i),
             generation_id: joined.generation_id,
             member_id: joined.member_id.clone(),
@@ -114,9 +115,10 @@ impl Case for Heartbeats {
     fn run(&mut self, runs: usize) {
         for request in self.requests.drain(..runs) {
             self.now_ms += 3;
-            let request = Request::Heartbeat(request);
+            let request = GroupRequest::Heartbeat(request);
             self.coordinator.request(Now::at(self.now_ms), 1, request, &mut self.out);
-            let Some(Effect::Reply { response: Response::Heartbeat(beat), .. }) = self.out.pop()
+            let Some(Effect::Reply { response: GroupResponse::Heartbeat(beat), .. }) =
+                self.out.pop()
             else {
                 panic!("a heartbeat is answered at once");
             };

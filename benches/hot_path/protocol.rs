@@ -5,7 +5,7 @@ use bytes::Bytes;
 use klamm::broker::api::data::{Appended, ReadResult};
 use klamm::broker::api::fetch;
 use klamm::broker::api::fetch_session::Sessions;
-use klamm::broker::api::produce::{self, Settings};
+use klamm::broker::api::produce::{self, ProduceSettings};
 use klamm::controller::{Image, NewPartition, Record};
 use klamm::types::{ErrorCode, TopicId};
 use klamm::wire::api_keys::ApiKey;
@@ -20,7 +20,8 @@ use std::sync::Arc;
 /// The last one with topics by name.
 const VERSION: i16 = 12;
 const TOPIC: &str = "orders";
-const SETTINGS: Settings = Settings { now_ms: NOW_MS, strict: false };
+const SETTINGS: ProduceSettings =
+    ProduceSettings { now_ms: NOW_MS, strict: false, at_once: 1 << 18 };
 
 fn header(api_key: ApiKey) -> RequestHeader<'static> {
     RequestHeader { api_key, version: VERSION, correlation_id: 5, client_id: None }
@@ -73,9 +74,9 @@ impl Case for Produce {
     fn run(&mut self, runs: usize) {
         for _ in 0..runs {
             let planned = produce::plan(black_box(&self.body), VERSION, &self.image, SETTINGS);
-            let (plan, appends) = planned.expect("a sound request");
-            assert_eq!(appends.len(), self.partitions);
-            black_box((plan, appends));
+            let (plan, batches) = planned.expect("a sound request");
+            assert_eq!(batches.appends.len(), self.partitions);
+            black_box((plan, batches));
         }
     }
 }

@@ -1,21 +1,15 @@
 //! From one shard to another: whose partition it is, and the channels between the two.
 
 use crate::{Case, batch};
-use futures_lite::FutureExt;
-use futures_lite::future::zip;
-use glommio::channels::shared_channel::ConnectedReceiver;
-use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 use klamm::broker::api::data::{AppendRequest, Appended};
 use klamm::broker::by_owner;
-use klamm::broker::calls::{Append, AppendReply, Message, Reply, Request, Trace};
-use klamm::shard::router::{self, Ends, Way};
+use klamm::broker::calls::{AppendBatches, AppendReply, CallRequest, Message, Reply, Trace};
+use klamm::shard::router::{self, Bell, Ends, Inbox, Way};
 use klamm::types::{ErrorCode, TopicId, TopicPartition};
 use klamm::wire::records::BatchHeader;
+use rustix::event::{PollFd, PollFlags, poll};
 use std::hint::black_box;
-use std::pin::pin;
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::sync::Arc;
 
 fn append(partition: i32) -> AppendRequest {
     let batch = batch(1, 512);
@@ -55,55 +49,53 @@ impl Case for Owners {
 
 /// A shard's ends of the channels to and from one other.
 struct Side {
-    way: Rc<Way>,
-    from: ConnectedReceiver<Message>,
+    way: Way,
+    from: Inbox,
+    bell: Arc<Bell>,
 }
 
 impl Side {
-    async fn connect(ends: Ends) -> Self {
-        let (ways, mut from) = router::connect(ends).await;
-        let way = ways.into_iter().flatten().next().expect("a way to the other shard");
-        Self { way, from: from.remove(0).1 }
+    fn new(ends: Ends) -> Self {
+        let way = ends.to.into_iter().flatten().next().expect("a way to the other shard");
+        let from = ends.from.into_iter().flatten().next().expect("a way from the other shard");
+        Self { way, from, bell: ends.bell }
+    }
+
+    fn both() -> (Self, Self) {
+        let mut ends = router::mesh(2).expect("two event descriptors");
+        let (far, near) = (ends.remove(1), ends.remove(0));
+        (Self::new(near), Self::new(far))
     }
 
     fn ask(&self, append: &AppendRequest) {
-        let append = Append { batches: vec![append.clone()], routed: 0 };
-        self.way.send(Message::Request { number: 7, request: Request::Append(append) });
+        let append = AppendBatches { batches: vec![append.clone()], routed: 0 };
+        self.way.send(Message::Request { number: 7, request: CallRequest::AppendBatches(append) });
     }
 
     fn answer(&self, message: Message) {
-        let Message::Request { number, request: Request::Append(append) } = message else {
+        let Message::Request { number, request: CallRequest::AppendBatches(append) } = message
+        else {
             panic!("not what was asked");
         };
         let appended = |it: &AppendRequest| Appended::failed(it.index, ErrorCode::NONE);
         let results = append.batches.iter().map(appended).collect();
         let reply = AppendReply { results, trace: Trace::default() };
-        self.way.send(Message::Reply { number, reply: Reply::Append(reply) });
+        self.way.send(Message::Reply { number, reply: Reply::AppendBatches(reply) });
     }
 
-    /// What must be there.
-    fn take(&self) -> Message {
-        let received = pin!(self.from.recv()).poll(&mut Context::from_waker(Waker::noop()));
-        let Poll::Ready(Some(message)) = received else { panic!("no message") };
-        message
-    }
-}
-
-/// As the broker has it, on any core, and with time enough to begin: what is preempted before it ran
-/// anything parks, and below valgrind half a millisecond is over before that.
-fn executor() -> LocalExecutor {
-    LocalExecutorBuilder::new(Placement::Unbound)
-        .spin_before_park(Duration::from_micros(30))
-        .preempt_timer(Duration::from_secs(10))
-        .io_memory(64 << 10)
-        .make()
-        .expect("an executor needs io_uring")
-}
-
-/// Lets no side wait for a message that it has overlooked.
-async fn wake<T>() -> T {
-    loop {
-        glommio::timer::sleep(Duration::from_millis(5)).await;
+    /// Sleeps until there is a message.
+    fn wait(&self) -> Message {
+        loop {
+            self.bell.lie_down();
+            if let Some(message) = self.from.take() {
+                self.bell.get_up();
+                return message;
+            }
+            let mut event = [PollFd::from_borrowed_fd(self.bell.event(), PollFlags::IN)];
+            poll(&mut event, None).expect("a poll");
+            self.bell.still();
+            self.bell.get_up();
+        }
     }
 }
 
@@ -111,25 +103,21 @@ struct Channel {
     append: AppendRequest,
     near: Side,
     far: Side,
-    _executor: LocalExecutor,
 }
 
 /// A request and its reply through the channels of two shards, both on this thread: what both of
 /// them do for it, without the way between two cores.
 pub fn channel() -> Box<dyn Case> {
-    let executor = executor();
-    let mut ends = router::mesh(2);
-    let (far, near) = (ends.remove(1), ends.remove(0));
-    let (near, far) = executor.run(zip(Side::connect(near), Side::connect(far)).or(wake()));
-    Box::new(Channel { append: append(0), near, far, _executor: executor })
+    let (near, far) = Side::both();
+    Box::new(Channel { append: append(0), near, far })
 }
 
 impl Case for Channel {
     fn run(&mut self, runs: usize) {
         for _ in 0..runs {
             self.near.ask(&self.append);
-            self.far.answer(self.far.take());
-            black_box(self.near.take());
+            self.far.answer(self.far.from.take().expect("the request"));
+            black_box(self.near.from.take().expect("the reply"));
         }
     }
 }
@@ -137,36 +125,25 @@ impl Case for Channel {
 struct Threads {
     append: AppendRequest,
     near: Side,
-    executor: LocalExecutor,
 }
 
 /// The same between two threads, one request after the other: mostly the way there and back.
 pub fn threads() -> Box<dyn Case> {
-    let executor = executor();
-    let mut ends = router::mesh(2);
-    let (far, near) = (ends.remove(1), ends.remove(0));
-    // Ends when the near side is dropped.
+    let (near, far) = Side::both();
+    // Ends with the process.
     std::thread::spawn(move || {
-        let serve = async {
-            let far = Side::connect(far).await;
-            while let Some(message) = far.from.recv().await {
-                far.answer(message);
-            }
-        };
-        self::executor().run(serve.or(wake()));
+        loop {
+            far.answer(far.wait());
+        }
     });
-    let near = executor.run(Side::connect(near).or(wake()));
-    Box::new(Threads { append: append(0), near, executor })
+    Box::new(Threads { append: append(0), near })
 }
 
 impl Case for Threads {
     fn run(&mut self, runs: usize) {
-        let ask = async {
-            for _ in 0..runs {
-                self.near.ask(&self.append);
-                black_box(self.near.from.recv().await);
-            }
-        };
-        self.executor.run(ask.or(wake()));
+        for _ in 0..runs {
+            self.near.ask(&self.append);
+            black_box(self.near.wait());
+        }
     }
 }

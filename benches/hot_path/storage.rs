@@ -295,19 +295,30 @@ impl Reading {
                     self.at = next;
                     return;
                 }
-                Read::Need(cold) => {
-                    self.reads += 1;
-                    let file = self.files.entry(cold.path).or_insert_with_key(|path| {
-                        let disk = self.bed.disk.as_ref().expect("a disk");
-                        let len = disk.len(path).expect("a file").unwrap_or(0) as usize;
-                        let read = Op::Read { path: path.clone(), pos: 0, len: align_up(len) };
-                        disk.run(read).expect("a file")
-                    });
-                    let pos = cold.pos as usize;
-                    let bytes = file.slice(pos..file.len().min(pos + cold.len));
-                    engine.filled(cold.ticket, Ok(bytes)).expect("sound");
-                }
+                Read::Wait(_) => self.serve(),
             }
+        }
+    }
+
+    /// Gives the engine what it reads, which is in memory.
+    fn serve(&mut self) {
+        let bed = &mut self.bed;
+        for Submission { id, op } in bed.engine.take_submissions() {
+            let Op::Read { path, pos, len } = op else { panic!("at rest, but for reads: {op:?}") };
+            self.reads += 1;
+            let file = self.files.entry(path).or_insert_with_key(|path| {
+                let disk = bed.disk.as_ref().expect("a disk");
+                let len = disk.len(path).expect("a file").unwrap_or(0) as usize;
+                let read = Op::Read { path: path.clone(), pos: 0, len: align_up(len) };
+                disk.run(read).expect("a file")
+            });
+            let pos = pos as usize;
+            let bytes = file.slice(pos..file.len().min(pos + len));
+            bed.engine.complete(bed.now_ms, Completion { id, result: Ok(bytes) }, &mut bed.events);
+        }
+        for event in bed.events.drain(..) {
+            let Event::Filled { result, .. } = event else { panic!("at rest, but for reads") };
+            result.expect("sound");
         }
     }
 
@@ -356,6 +367,6 @@ impl Case for Cold {
 
     fn run(&mut self, runs: usize) {
         (0..runs).for_each(|_| self.0.step());
-        assert_eq!(self.0.reads, runs, "none of it was in memory");
+        assert!(self.0.reads > 0, "it was not all in memory");
     }
 }

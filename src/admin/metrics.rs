@@ -17,7 +17,8 @@
 //! | `connections_over_limit_total`, `connections_stalled_total`, `connections_evicted_total`, `connections_refused_total` | `shard` | connections that were not taken, or closed by the broker, by reason |
 //! | `unsent_bytes`, `log_lines_left_out_total` | `shard` | answers that clients have not taken; lines about clients kept out of the log |
 //! | `log_lines_dropped_total` | | lines of the log that were dropped, since whoever reads stderr had stalled |
-//! | `shard_missed_beats_total` | `shard` | times that a shard slept with work to do, or that one task took 50 ms, and it was woken from outside |
+//! | `shard_missed_beats_total` | `shard` | times that a shard slept with work to do, and was woken from outside: a fault |
+//! | `shard_held_total`, `shard_blocked_total`, `shard_displaced_total` | `shard` | times that a shard did not come round for 50 ms: one task took that long, a system call did, or others had its processor |
 //! | `shard_hold_seconds` (histogram) | `shard` | how long one input (bytes of a client, a message, a completion, a turn) held the shard, which does nothing else meanwhile |
 //! | `shard_steps_total`, `shard_steps_most` | `shard` | the same counted in steps of work (partitions, groups, offsets, bytes) rather than in time: in all; of the input that cost most |
 //! | `shard_cpu_seconds_total` | `shard` | processor time of the shard's thread |
@@ -30,7 +31,7 @@
 //! | `topics`, `partitions`, `logs` | (`logs`: `shard`) | how many |
 
 use crate::broker::{GroupFigures, OffsetFigures, ShardFigures};
-use crate::metrics::{Stage, Times, Traffic};
+use crate::metrics::{RequestStage, Times, Traffic};
 use crate::shard::{ProcessFigures, View};
 use crate::types::ErrorCode;
 use std::fmt::Write;
@@ -66,6 +67,12 @@ const SHARD: &[ShardFigure] = &[
     ("klamm_cache_bytes", "gauge", "Verified chunks of segments in memory.", |s| {
         s.engine.cache_bytes
     }),
+    ("klamm_disk_read_bytes_total", "counter", "Read from segments and their indexes.", |s| {
+        s.engine.read_bytes
+    }),
+    ("klamm_disk_read_ahead_bytes_total", "counter", "Part of that: before a reader asked.", |s| {
+        s.engine.ahead_bytes
+    }),
     ("klamm_journal_blocks_total", "counter", "Journal blocks written and synced.", |s| {
         s.engine.blocks
     }),
@@ -74,6 +81,9 @@ const SHARD: &[ShardFigure] = &[
     }),
     ("klamm_journal_written_bytes_total", "counter", "Written to the journal.", |s| {
         s.engine.journal_bytes
+    }),
+    ("klamm_recycled_bytes", "gauge", "Bytes of files that wait to be segments again.", |s| {
+        s.engine.recycled_bytes
     }),
     ("klamm_direct_bytes_total", "counter", "Bytes written straight into segments.", |s| {
         s.engine.direct_bytes
@@ -93,8 +103,18 @@ const SHARD: &[ShardFigure] = &[
     (
         "klamm_shard_missed_beats_total",
         "counter",
-        "Times that a shard slept with work to do, or that one task took 50 ms, and it was woken.",
+        "Times that a shard slept with work to do, and was woken from outside: a fault.",
         |s| s.readings.missed_beats,
+    ),
+    ("klamm_shard_held_total", "counter", "Times that one task took 50 ms.", |s| s.readings.held),
+    ("klamm_shard_blocked_total", "counter", "Times that a system call took 50 ms.", |s| {
+        s.readings.blocked
+    }),
+    (
+        "klamm_shard_displaced_total",
+        "counter",
+        "Times that others, or the machine's host, had the shard's processor for most of 50 ms.",
+        |s| s.readings.displaced,
     ),
     (
         "klamm_shard_steps_total",
@@ -315,7 +335,7 @@ impl Page {
             out.head(name, "histogram", "Where Produce requests spend their time.");
         }
         let Some(figures) = self.shards.get(shard) else { return Next::Holds };
-        for stage in Stage::ALL {
+        for stage in RequestStage::ALL {
             let labels = [("shard", &*shard.to_string()), ("stage", stage.name())];
             out.histogram(name, &labels, figures.traffic.stage(stage));
         }

@@ -35,7 +35,7 @@ pub trait Call: Sized + 'static {
     fn serve(self, state: &Rc<State>, asker: ShardId, to: ReplyTo<Self>);
 
     /// As it crosses to another shard.
-    fn into_request(self) -> Request;
+    fn into_request(self) -> CallRequest;
 
     /// The answer as it crosses back.
     fn wrap(reply: Self::Reply) -> Reply;
@@ -106,14 +106,14 @@ impl<C: Call> Drop for ReplyTo<C> {
 }
 
 /// Batches of one request, all for partitions of one shard. Answered when they are durable.
-pub struct Append {
+pub struct AppendBatches {
     /// The batches.
     pub batches: Vec<AppendRequest>,
     /// When they were sent on their way, in ticks.
     pub routed: u64,
 }
 
-/// How the batches of an [`Append`] ended, in no particular order.
+/// How the batches of an [`AppendBatches`] ended, in no particular order.
 pub struct AppendReply {
     /// By batch.
     pub results: Vec<Appended>,
@@ -197,7 +197,7 @@ pub struct AutoCreate(pub Vec<String>);
 pub struct TakeProducerIds;
 
 /// Asks the group coordinator of this partition of `__consumer_offsets`.
-pub struct AskGroup(pub TopicPartition, pub group::Request);
+pub struct AskGroup(pub TopicPartition, pub group::GroupRequest);
 
 /// Lists the groups of all coordinators; an error where one cannot tell.
 pub struct ListGroups(pub group::List);
@@ -227,7 +227,7 @@ pub struct Close;
 macro_rules! calls {
     ($($call:ident => $reply:ty, $serve:path;)*) => {
         /// A call on its way to another shard.
-        pub enum Request {
+        pub enum CallRequest {
             $(
                 #[doc = concat!("[`", stringify!($call), "`]")]
                 $call($call),
@@ -252,8 +252,8 @@ macro_rules! calls {
                     $serve(state, self, asker, to);
                 }
 
-                fn into_request(self) -> Request {
-                    Request::$call(self)
+                fn into_request(self) -> CallRequest {
+                    CallRequest::$call(self)
                 }
 
                 fn wrap(reply: Self::Reply) -> Reply {
@@ -270,7 +270,7 @@ macro_rules! calls {
             }
         )*
 
-        impl Request {
+        impl CallRequest {
             fn serve(self, state: &Rc<State>, asker: ShardId, number: u64) {
                 match self {
                     $(
@@ -286,7 +286,7 @@ macro_rules! calls {
 }
 
 calls! {
-    Append => AppendReply, State::serve_append;
+    AppendBatches => AppendReply, State::serve_append;
     Read => ReadReply, State::serve_read;
     FindOffsets => Vec<OffsetAnswer>, State::serve_find_offsets;
     FindEpochEnds => Vec<EpochAnswer>, State::serve_find_epoch_ends;
@@ -297,7 +297,7 @@ calls! {
     ChangeMetadata => Result<Body, WireError>, State::serve_change_metadata;
     AutoCreate => (), State::serve_auto_create;
     TakeProducerIds => (i64, i32), State::serve_take_producer_ids;
-    AskGroup => group::Response, State::serve_ask_group;
+    AskGroup => group::GroupResponse, State::serve_ask_group;
     ListGroups => Result<Vec<group::Listed>, ErrorCode>, State::serve_list_groups;
     CountGroups => Vec<GroupFigures>, State::serve_count_groups;
     FindEnds => Vec<Option<i64>>, State::serve_find_ends;
@@ -325,7 +325,7 @@ pub enum Message {
         /// The asker's number.
         number: u64,
         /// What.
-        request: Request,
+        request: CallRequest,
     },
     /// Answers.
     Reply {

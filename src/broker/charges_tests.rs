@@ -2,7 +2,7 @@
 //! that is short.
 
 use super::Input;
-use super::calls::{Append, Figures, Message, Notice, Read, Reply, Request, Waiter};
+use super::calls::{AppendBatches, CallRequest, Figures, Message, Notice, Read, Reply, Waiter};
 use super::testing::{Rig, image_with_groups};
 use crate::broker::api::data::{AppendRequest, ReadRequest};
 use crate::replica::ProducerMemory;
@@ -24,7 +24,7 @@ impl Rig {
         let batch = Bytes::from(builder.build());
         let header = BatchHeader::parse(&batch).unwrap();
         let append = AppendRequest { index: 0, tp: T, batch, header };
-        self.call(Append { batches: vec![append], routed: 0 }).results[0].error
+        self.call(AppendBatches { batches: vec![append], routed: 0 }).results[0].error
     }
 }
 
@@ -90,7 +90,7 @@ fn a_shard_that_has_something_notes_who_waits_for_more_of_several() {
             committed: false,
         };
         let waiter = Some(Waiter { id: 7, min_bytes: 100_000, alone });
-        let request = Request::Read(Read { reads: vec![read], max_bytes: 1 << 20, waiter });
+        let request = CallRequest::Read(Read { reads: vec![read], max_bytes: 1 << 20, waiter });
         let message = Message::Request { number: 4, request };
         rig.handle(Input::Message { from: 3, message });
         rig.settle();

@@ -37,7 +37,8 @@ impl State {
             state.changed.until(|| state.logs.borrow().engine.is_drained()).await;
             state.phase.set(Phase::Closed);
             to.reply(());
-            state.outputs.push(Output::Ended);
+            let files_left = state.logs.borrow().engine.left_files();
+            state.outputs.push(Output::Ended { files_left });
         });
     }
 }

@@ -10,8 +10,8 @@
 
 use crate::controller::Image;
 use crate::group::{
-    Coordinator, Effect, GoneTopic, Heartbeaten, List, Listed, Memory, Record, RecordError,
-    Request, Response, Settings, Start, StateCursor, Ticket,
+    Coordinator, CoordinatorSettings, Effect, GoneTopic, GroupRequest, GroupResponse, Heartbeaten,
+    List, Listed, Memory, Record, RecordError, Start, StateCursor, Ticket,
 };
 use crate::types::{ErrorCode, Now, TopicId};
 use std::collections::{BTreeSet, VecDeque};
@@ -43,7 +43,7 @@ pub enum Action {
         /// Which request.
         ticket: Ticket,
         /// The answer.
-        response: Response,
+        response: GroupResponse,
     },
     /// Append these records at the end of the log, and call [`GroupLog::appended`]. In this order.
     Append {
@@ -78,7 +78,7 @@ enum Purpose {
 }
 
 #[derive(Debug)]
-struct Append {
+struct PendingAppend {
     number: u64,
     purpose: Purpose,
     result: Option<Result<Place, ErrorCode>>,
@@ -128,7 +128,7 @@ struct Starting {
 /// What waits for the end of a rewrite.
 #[derive(Debug)]
 enum Held {
-    Request(Ticket, Request),
+    Request(Ticket, GroupRequest),
     TopicDeleted(GoneTopic),
 }
 
@@ -143,7 +143,7 @@ pub struct GroupLog {
     /// Bytes of the batches between the log's start and its end.
     bytes: u64,
     /// Appends under way, oldest first.
-    appends: VecDeque<Append>,
+    appends: VecDeque<PendingAppend>,
     first_append: u64,
     next_append: u64,
     rewrite: Rewrite,
@@ -155,7 +155,12 @@ pub struct GroupLog {
 
 impl GroupLog {
     /// A log that is to be loaded. It numbers its appends from `first_append` on.
-    pub fn new(settings: Settings, bounds: Bounds, memory: Memory, first_append: u64) -> Self {
+    pub fn new(
+        settings: CoordinatorSettings,
+        bounds: Bounds,
+        memory: Memory,
+        first_append: u64,
+    ) -> Self {
         Self {
             core: Coordinator::new(settings).with_memory(memory),
             bounds,
@@ -254,24 +259,30 @@ impl GroupLog {
     // ---- Serving ----
 
     /// Takes a request.
-    pub fn request(&mut self, now: Now, ticket: Ticket, request: Request, out: &mut Vec<Action>) {
+    pub fn request(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        request: GroupRequest,
+        out: &mut Vec<Action>,
+    ) {
         if let Some(error) = self.refusal() {
             let response = match &request {
                 // Nobody knows yet whether the member is there: as Kafka, let it live.
-                Request::Heartbeat(_) if self.phase == Phase::Loading => {
-                    Response::Heartbeat(Heartbeaten { error: ErrorCode::NONE })
+                GroupRequest::Heartbeat(_) if self.phase == Phase::Loading => {
+                    GroupResponse::Heartbeat(Heartbeaten { error: ErrorCode::NONE })
                 }
-                _ => Response::refused(&request, error),
+                _ => GroupResponse::refused(&request, error),
             };
             out.push(Action::Reply { ticket, response });
             return;
         }
         // A description needs no order.
-        if self.is_serving() || matches!(request, Request::Describe(_)) {
+        if self.is_serving() || matches!(request, GroupRequest::Describe(_)) {
             self.core.request(now, ticket, request, &mut self.effects);
         } else if self.core.is_too_much(&request) {
             let error = ErrorCode::COORDINATOR_NOT_AVAILABLE;
-            out.push(Action::Reply { ticket, response: Response::refused(&request, error) });
+            out.push(Action::Reply { ticket, response: GroupResponse::refused(&request, error) });
         } else {
             self.core.hold(&request, true);
             self.held.push_back(Held::Request(ticket, request));
@@ -279,20 +290,18 @@ impl GroupLog {
         self.advance(now, out);
     }
 
-    /// The groups.
-    pub fn list(&mut self, now: Now, list: &List) -> Result<Vec<Listed>, ErrorCode> {
-        if let Some(error) = self.refusal() {
-            return Err(error);
+    /// Lists groups, about so many from the place `from` on; the steps that it took, 0 at the end.
+    pub fn list(
+        &self,
+        filter: &List,
+        from: &mut usize,
+        steps: usize,
+        listed: &mut Vec<Listed>,
+    ) -> Result<usize, ErrorCode> {
+        match self.refusal() {
+            Some(error) => Err(error),
+            None => Ok(self.core.list_part(filter, from, steps, listed)),
         }
-        let mut effects = Vec::new();
-        self.core.request(now, 0, Request::List(list.clone()), &mut effects);
-        let mut listed = Vec::new();
-        for effect in effects {
-            if let Effect::Reply { response: Response::List(groups), .. } = effect {
-                listed.extend(groups);
-            }
-        }
-        Ok(listed)
     }
 
     /// A topic is gone: about so many of the groups concerned hear of it. To be called until none did.
@@ -350,7 +359,7 @@ impl GroupLog {
             it.result = Some(result);
         }
         // One that is refused at once may overtake one that is on its way to the disk.
-        while let Some(Append { purpose, result: Some(result), .. }) = self.appends.front() {
+        while let Some(PendingAppend { purpose, result: Some(result), .. }) = self.appends.front() {
             let (purpose, result) = (*purpose, *result);
             self.appends.pop_front();
             if let Ok(place) = result {
@@ -492,7 +501,7 @@ impl GroupLog {
     fn append(&mut self, purpose: Purpose, records: Vec<Record>, out: &mut Vec<Action>) {
         let number = self.next_append;
         self.next_append += 1;
-        self.appends.push_back(Append { number, purpose, result: None });
+        self.appends.push_back(PendingAppend { number, purpose, result: None });
         out.push(Action::Append { append: number, records });
     }
 }

@@ -3,8 +3,8 @@
 use super::group_log::{Action, Bounds, GroupLog, Place};
 use crate::controller::Image;
 use crate::group::{
-    Commit, CommitOffset, CommitTopic, FetchOffsets, FetchTopic, Heartbeat, Join, List, Memory,
-    Record, Request, Response, Settings, Ticket,
+    Commit, CommitOffset, CommitTopic, CoordinatorSettings, FetchOffsets, FetchTopic, GroupRequest,
+    GroupResponse, Heartbeat, Join, List, Memory, Record, Ticket,
 };
 use crate::types::{ErrorCode, Now, Rng, TopicId};
 use std::collections::{BTreeMap, VecDeque};
@@ -42,17 +42,17 @@ fn bytes(records: &[Record]) -> u64 {
     records.iter().map(|it| (it.key.len() + it.value.as_ref().map_or(0, Vec::len)) as u64).sum()
 }
 
-fn commit((group, partition): Key, offset: i64) -> Request {
+fn commit((group, partition): Key, offset: i64) -> GroupRequest {
     let partition = CommitOffset { partition: partition as i32, offset, ..Default::default() };
     let topic = CommitTopic { name: "t".into(), partitions: vec![partition], ..Default::default() };
     let group_id = format!("g{group}");
-    Request::Commit(Commit { group_id, topics: vec![topic], ..Default::default() })
+    GroupRequest::Commit(Commit { group_id, topics: vec![topic], ..Default::default() })
 }
 
 impl World {
     fn new(bounds: Bounds) -> Self {
         let mut world = Self {
-            log: GroupLog::new(Settings::default(), bounds, Memory::default(), 0),
+            log: GroupLog::new(CoordinatorSettings::default(), bounds, Memory::default(), 0),
             records: VecDeque::new(),
             start: 0,
             appends: VecDeque::new(),
@@ -69,7 +69,7 @@ impl World {
     }
 
     fn load(&mut self, bounds: Bounds) {
-        self.log = GroupLog::new(Settings::default(), bounds, Memory::default(), 0);
+        self.log = GroupLog::new(CoordinatorSettings::default(), bounds, Memory::default(), 0);
         for it in &self.records {
             self.log.load(Some(&it.key), it.value.as_deref(), self.now_ms).unwrap();
             self.log.loaded_batch(bytes(std::slice::from_ref(it)));
@@ -85,7 +85,7 @@ impl World {
             match action {
                 Action::Reply { ticket, response } => {
                     let Some((key, offset)) = self.tickets.remove(&ticket) else { continue };
-                    let Response::Commit(it) = response else { panic!("{response:?}") };
+                    let GroupResponse::Commit(it) = response else { panic!("{response:?}") };
                     if it.topics[0].partitions[0].error == ErrorCode::NONE {
                         assert!(self.acknowledged.insert(key, offset) < Some(offset));
                     }
@@ -185,11 +185,11 @@ impl World {
             self.log.request(
                 Now::at(self.now_ms),
                 Ticket::MAX,
-                Request::FetchOffsets(fetch),
+                GroupRequest::FetchOffsets(fetch),
                 &mut out,
             );
             let found = out.into_iter().find_map(|it| match it {
-                Action::Reply { response: Response::FetchOffsets(it), .. } => {
+                Action::Reply { response: GroupResponse::FetchOffsets(it), .. } => {
                     Some(it.topics[0].partitions[0].offset)
                 }
                 _ => None,
@@ -268,7 +268,8 @@ fn a_rewrite_holds_requests_and_answers_all_of_them() {
     }
     assert!(world.tickets.is_empty());
     assert_eq!(world.acknowledged.len(), 1 + PARTITIONS as usize);
-    let listed = world.log.list(Now::at(world.now_ms), &List::default()).unwrap();
+    let mut listed = Vec::new();
+    world.log.list(&List::default(), &mut 0, usize::MAX, &mut listed).unwrap();
     assert_eq!(listed.len(), 2);
 }
 
@@ -331,8 +332,9 @@ fn an_append_that_is_refused_at_once_overtakes_nobody() {
 
 #[test]
 fn who_comes_too_early_is_told_so() {
-    let mut log = GroupLog::new(Settings::default(), Bounds::default(), Memory::default(), 0);
-    let ask = |log: &mut GroupLog, request: Request| {
+    let mut log =
+        GroupLog::new(CoordinatorSettings::default(), Bounds::default(), Memory::default(), 0);
+    let ask = |log: &mut GroupLog, request: GroupRequest| {
         let mut out = Vec::new();
         log.request(Now::at(1), 5, request, &mut out);
         match out.remove(0) {
@@ -340,15 +342,15 @@ fn who_comes_too_early_is_told_so() {
             other => panic!("{other:?}"),
         }
     };
-    let join = || Request::Join(Join { group_id: "g".into(), ..Default::default() });
-    let beat = || Request::Heartbeat(Heartbeat { group_id: "g".into(), ..Default::default() });
-    let Response::Join(it) = ask(&mut log, join()) else { panic!("in kind") };
+    let join = || GroupRequest::Join(Join { group_id: "g".into(), ..Default::default() });
+    let beat = || GroupRequest::Heartbeat(Heartbeat { group_id: "g".into(), ..Default::default() });
+    let GroupResponse::Join(it) = ask(&mut log, join()) else { panic!("in kind") };
     assert_eq!(it.error, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
-    let Response::Heartbeat(it) = ask(&mut log, beat()) else { panic!("in kind") };
+    let GroupResponse::Heartbeat(it) = ask(&mut log, beat()) else { panic!("in kind") };
     assert_eq!(it.error, ErrorCode::NONE);
     let loading = Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
-    assert_eq!(log.list(Now::at(1), &List::default()), loading);
+    assert_eq!(log.list(&List::default(), &mut 0, 1, &mut Vec::new()), loading);
     log.broken();
-    let Response::Heartbeat(it) = ask(&mut log, beat()) else { panic!("in kind") };
+    let GroupResponse::Heartbeat(it) = ask(&mut log, beat()) else { panic!("in kind") };
     assert_eq!(it.error, ErrorCode::COORDINATOR_NOT_AVAILABLE);
 }

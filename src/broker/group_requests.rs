@@ -16,6 +16,7 @@ use crate::group::{self, DeletedOffsets};
 use crate::types::ErrorCode;
 use crate::wire::WireError;
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 
@@ -47,9 +48,9 @@ pub fn begin(
             let uuid = state.new_uuid().to_string();
             let host = state.host(begun.connection);
             let caller = join_group::Caller { client_id, host: &host, uuid: &uuid };
-            let request = group::Request::Join(join_group::plan(body, version, caller)?);
+            let request = group::GroupRequest::Join(join_group::plan(body, version, caller)?);
             respond.with(async move {
-                let group::Response::Join(it) = ask(&state, request).await? else {
+                let group::GroupResponse::Join(it) = ask(&state, request).await? else {
                     return mixed_up();
                 };
                 Ok(join_group::response(&header, &it)?)
@@ -59,28 +60,28 @@ pub fn begin(
             let plan = sync_group::plan(body, version)?;
             respond.with(async move {
                 let request = match plan {
-                    Ok(sync) => group::Request::Sync(sync),
+                    Ok(sync) => group::GroupRequest::Sync(sync),
                     Err(refused) => return Ok(sync_group::response(&header, &refused)?),
                 };
-                let group::Response::Sync(it) = ask(&state, request).await? else {
+                let group::GroupResponse::Sync(it) = ask(&state, request).await? else {
                     return mixed_up();
                 };
                 Ok(sync_group::response(&header, &it)?)
             });
         }
         Groups::Heartbeat => {
-            let request = group::Request::Heartbeat(heartbeat::plan(body, version)?);
+            let request = group::GroupRequest::Heartbeat(heartbeat::plan(body, version)?);
             respond.with(async move {
-                let group::Response::Heartbeat(it) = ask(&state, request).await? else {
+                let group::GroupResponse::Heartbeat(it) = ask(&state, request).await? else {
                     return mixed_up();
                 };
                 Ok(heartbeat::response(&header, it)?)
             });
         }
         Groups::LeaveGroup => {
-            let request = group::Request::Leave(leave_group::plan(body, version)?);
+            let request = group::GroupRequest::Leave(leave_group::plan(body, version)?);
             respond.with(async move {
-                let group::Response::Leave(it) = ask(&state, request).await? else {
+                let group::GroupResponse::Leave(it) = ask(&state, request).await? else {
                     return mixed_up();
                 };
                 Ok(leave_group::response(&header, &it)?)
@@ -92,8 +93,8 @@ pub fn begin(
                 let Some(commit) = plan.commit.take() else {
                     return Ok(plan.response(&header, None)?);
                 };
-                let group::Response::Commit(it) =
-                    ask(&state, group::Request::Commit(commit)).await?
+                let group::GroupResponse::Commit(it) =
+                    ask(&state, group::GroupRequest::Commit(commit)).await?
                 else {
                     return mixed_up();
                 };
@@ -108,8 +109,8 @@ pub fn begin(
                         plan.response(&header, &DeletedOffsets::refused(&plan.delete, error))?
                     );
                 }
-                let request = group::Request::DeleteOffsets(plan.delete.clone());
-                let group::Response::DeleteOffsets(it) = ask(&state, request).await? else {
+                let request = group::GroupRequest::DeleteOffsets(plan.delete.clone());
+                let group::GroupResponse::DeleteOffsets(it) = ask(&state, request).await? else {
                     return mixed_up();
                 };
                 Ok(plan.response(&header, &it)?)
@@ -118,10 +119,11 @@ pub fn begin(
         Groups::OffsetFetch => {
             let plan = offset_fetch::plan(body, version, &image)?;
             respond.with(async move {
-                let requests = plan.fetches().map(|it| group::Request::FetchOffsets(it.clone()));
+                let requests =
+                    plan.fetches().map(|it| group::GroupRequest::FetchOffsets(it.clone()));
                 let mut fetched = Vec::new();
                 for it in ask_all(&state, requests).await? {
-                    let group::Response::FetchOffsets(it) = it else { return mixed_up() };
+                    let group::GroupResponse::FetchOffsets(it) = it else { return mixed_up() };
                     fetched.push(it);
                 }
                 Ok(plan.response(&header, fetched, &state.image())?)
@@ -130,10 +132,11 @@ pub fn begin(
         Groups::DescribeGroups => {
             let plan = describe_groups::plan(body, version)?;
             respond.with(async move {
-                let requests = plan.groups.iter().map(|it| group::Request::Describe(it.clone()));
+                let requests =
+                    plan.groups.iter().map(|it| group::GroupRequest::Describe(it.clone()));
                 let mut described = Vec::new();
                 for it in ask_all(&state, requests).await? {
-                    let group::Response::Describe(it) = it else { return mixed_up() };
+                    let group::GroupResponse::Describe(it) = it else { return mixed_up() };
                     described.push(it);
                 }
                 Ok(plan.response(&header, &described)?)
@@ -143,10 +146,10 @@ pub fn begin(
             let groups = delete_groups::plan(body, version)?;
             respond.with(async move {
                 let ids: Vec<String> = groups.iter().map(|it| it.group_id.clone()).collect();
-                let requests = groups.into_iter().map(group::Request::DeleteGroup);
+                let requests = groups.into_iter().map(group::GroupRequest::DeleteGroup);
                 let mut deleted = Vec::new();
                 for (id, it) in ids.into_iter().zip(ask_all(&state, requests).await?) {
-                    let group::Response::DeleteGroup(it) = it else { return mixed_up() };
+                    let group::GroupResponse::DeleteGroup(it) = it else { return mixed_up() };
                     deleted.push((id, it));
                 }
                 Ok(delete_groups::response(&header, &deleted)?)
@@ -157,13 +160,20 @@ pub fn begin(
             respond.with(async move {
                 let calls: Vec<_> =
                     (0..state.shards).map(|it| state.call(it, ListGroups(list.clone()))).collect();
-                let mut listed = Ok(Vec::new());
+                // Sorted by name as they come: to sort many at the end would take long.
+                let mut listed = Ok(BTreeMap::new());
                 for call in calls {
                     let Some(more) = call.await else { return Err(Unanswered::GivenUp) };
-                    listed = listed.and_then(|mut groups: Vec<group::Listed>| {
-                        groups.extend(more?);
-                        Ok(groups)
-                    });
+                    match (more, &mut listed) {
+                        (Ok(more), Ok(groups)) => {
+                            for group in more {
+                                groups.insert(group.group_id.clone(), group);
+                                state.pause().await;
+                            }
+                        }
+                        (Err(error), Ok(_)) => listed = Err(error),
+                        (_, Err(_)) => {}
+                    }
                 }
                 Ok(list_groups::response(&header, listed)?)
             });
@@ -191,25 +201,27 @@ impl Respond<'_> {
 }
 
 /// Asks the group's coordinator. As far as that is on this shard, it has begun when this returns.
-fn start(state: &Rc<State>, request: group::Request) -> Receiver<group::Response> {
-    let group_id = request.group_id().unwrap_or_default();
-    if let Some(tp) = find_coordinator::partition_of(group_id, &state.image()) {
+fn start(state: &Rc<State>, request: group::GroupRequest) -> Receiver<group::GroupResponse> {
+    if let Some(tp) = find_coordinator::partition_of(request.group_id(), &state.image()) {
         return state.call(tp.shard(state.shards), AskGroup(tp, request));
     }
     let (tx, rx) = oneshot();
-    tx.send(group::Response::refused(&request, ErrorCode::NOT_COORDINATOR));
+    tx.send(group::GroupResponse::refused(&request, ErrorCode::NOT_COORDINATOR));
     rx
 }
 
-async fn ask(state: &Rc<State>, request: group::Request) -> Result<group::Response, Unanswered> {
+async fn ask(
+    state: &Rc<State>,
+    request: group::GroupRequest,
+) -> Result<group::GroupResponse, Unanswered> {
     start(state, request).await.ok_or(Unanswered::GivenUp)
 }
 
 /// Asks all at once; answers in the order of the requests.
 async fn ask_all(
     state: &Rc<State>,
-    requests: impl Iterator<Item = group::Request>,
-) -> Result<Vec<group::Response>, Unanswered> {
+    requests: impl Iterator<Item = group::GroupRequest>,
+) -> Result<Vec<group::GroupResponse>, Unanswered> {
     let calls: Vec<_> = requests.map(|it| start(state, it)).collect();
     let mut responses = Vec::with_capacity(calls.len());
     for call in calls {

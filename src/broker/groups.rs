@@ -1,14 +1,16 @@
 //! The groups of one shard: a coordinator for each partition of `__consumer_offsets` that it owns.
 //! Loads them, carries out what they want, and lets their time pass.
 
-use super::calls::{Append, AskGroup, ListGroups, ReplyTo, ShardId, Trim};
+use super::calls::{AppendBatches, AskGroup, ListGroups, ReplyTo, ShardId, Trim};
 use super::group_log::{Action, Bounds, GroupLog, Place};
 use super::state::{Phase, State};
-use super::wait::Event;
+use super::wait::Condition;
 use super::work;
 use crate::broker::api::data::{AppendRequest, ReadRequest, TrimRequest};
 use crate::controller::Image;
-use crate::group::{self, GoneTopic, Record, RecordError, Response, Settings, Ticket};
+use crate::group::{
+    self, CoordinatorSettings, GoneTopic, GroupResponse, Record, RecordError, Ticket,
+};
 use crate::types::topic_name::GROUP_STATE;
 use crate::types::{BrokerConfigs, ErrorCode, TopicPartition};
 use crate::wire::records::{
@@ -35,7 +37,7 @@ struct Waiting {
     /// It may wait for other members, for as long as they like.
     on_others: bool,
     /// The answer where there is no coordinator any more.
-    refused: Response,
+    refused: GroupResponse,
 }
 
 /// See the module.
@@ -47,8 +49,8 @@ pub struct Groups {
     acting: Cell<bool>,
     /// What the timer waits for.
     armed_ms: Cell<i64>,
-    rearm: Event,
-    settings: Settings,
+    rearm: Condition,
+    settings: CoordinatorSettings,
     load_bytes: usize,
     bounds: Bounds,
     /// What groups take.
@@ -57,11 +59,11 @@ pub struct Groups {
     made: Cell<u64>,
 }
 
-fn settings_of(configs: &BrokerConfigs, hash_seed: u64) -> Settings {
-    let kafkas = Settings::default();
+fn settings_of(configs: &BrokerConfigs, hash_seed: u64) -> CoordinatorSettings {
+    let kafkas = CoordinatorSettings::default();
     let number = |name: &str| configs.number(name);
     let int = |name: &str, default: i32| number(name).map_or(default, |it| it as i32);
-    Settings {
+    CoordinatorSettings {
         group_min_session_timeout_ms: int(
             "group.min.session.timeout.ms",
             kafkas.group_min_session_timeout_ms,
@@ -131,7 +133,7 @@ impl Groups {
             actions: RefCell::default(),
             acting: Cell::new(false),
             armed_ms: Cell::new(i64::MAX),
-            rearm: Event::default(),
+            rearm: Condition::default(),
             settings: settings_of(configs, hash_seed),
             load_bytes: usize::try_from(load_bytes).unwrap_or(5 << 20),
             bounds: Bounds::default(),
@@ -389,8 +391,9 @@ impl State {
         to: ReplyTo<AskGroup>,
     ) {
         let AskGroup(tp, request) = call;
-        let on_others = matches!(request, group::Request::Join(_) | group::Request::Sync(_));
-        let refused = Response::refused(&request, ErrorCode::NOT_COORDINATOR);
+        let on_others =
+            matches!(request, group::GroupRequest::Join(_) | group::GroupRequest::Sync(_));
+        let refused = GroupResponse::refused(&request, ErrorCode::NOT_COORDINATOR);
         // Whoever waits for others holds up the end.
         let ends = on_others && self.phase.get() != Phase::Serving;
         if ends || !self.groups.logs.borrow().contains_key(&tp) {
@@ -415,16 +418,19 @@ impl State {
         self.start(async move {
             let mut all = Vec::new();
             for tp in state.group_logs() {
-                let now = state.now();
-                let listed = match state.groups.logs.borrow_mut().get_mut(&tp) {
-                    Some(log) => log.list(now, &list),
-                    None => continue,
-                };
-                match listed {
-                    Ok(listed) => all.extend(listed),
-                    Err(error) => return to.reply(Err(error)),
+                let mut from = 0;
+                loop {
+                    let listed = match state.groups.logs.borrow().get(&tp) {
+                        Some(log) => log.list(&list, &mut from, work::PIECE as usize, &mut all),
+                        None => Ok(0),
+                    };
+                    match listed {
+                        Ok(0) => break,
+                        Ok(taken) => state.work.add(taken as u64),
+                        Err(error) => return to.reply(Err(error)),
+                    }
+                    state.pause().await;
                 }
-                state.pause().await;
             }
             to.reply(Ok(all));
         });
@@ -488,7 +494,7 @@ impl State {
             batch,
             header,
         });
-        let call = Append { batches: batches.collect(), routed: self.mark() };
+        let call = AppendBatches { batches: batches.collect(), routed: self.mark() };
         let state = self.clone();
         self.ask(self.id, call, move |reply| {
             let Some(reply) = reply else { return };

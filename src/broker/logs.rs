@@ -1,18 +1,18 @@
 //! The partitions of one shard: their cores, the engine that keeps their records, and who waits for
 //! what. Synchronous: what is to be told to others comes out as [`Outbox`].
 
-use super::calls::{Append as AppendCall, AppendReply, Notice, ReplyTo, ShardId, Trace, Trim};
+use super::calls::{AppendBatches, AppendReply, Notice, ReplyTo, ShardId, Trace, Trim};
 use crate::broker::api::data::{
     AppendRequest, Appended, EpochAnswer, EpochQuery, LogSize, ReadRequest, ReadResult,
     TrimRequest, Trimmed,
 };
 use crate::broker::api::delete_records::new_start;
 use crate::controller::{Image, Topic, TopicChange};
-use crate::replica::{Append as Accepted, Partition, ProducerMemory};
+use crate::replica::{AppendOutcome, Partition, ProducerMemory};
 use crate::storage::engine::{Append, Engine, Event, Moments, Slot};
 use crate::storage::log::LogConfig;
-use crate::storage::read::{ColdRead, Read, ReadError};
-use crate::types::{ErrorCode, Now, TopicConfig, TopicId, TopicPartition};
+use crate::storage::read::{Read, ReadError, Ticket};
+use crate::types::{ErrorCode, Now, Table, TopicConfig, TopicId, TopicPartition};
 use slab::Slab;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,18 +21,19 @@ use std::sync::Arc;
 #[derive(Default)]
 pub struct Outbox {
     /// Answers to appends.
-    pub appended: Vec<(ReplyTo<AppendCall>, AppendReply)>,
+    pub appended: Vec<(ReplyTo<AppendBatches>, AppendReply)>,
     /// Answers to deletions of records.
     pub trimmed: Vec<(ReplyTo<Trim>, Vec<Trimmed>)>,
     /// Notices, by shard.
     pub notices: Vec<(ShardId, Notice)>,
+    /// Reads of the disk that have ended.
+    pub filled: Vec<(Ticket, Result<(), ReadError>)>,
     /// The process must end: why.
     pub fatal: Option<String>,
 }
 
 /// One partition that this shard leads.
 struct Part {
-    tp: TopicPartition,
     core: Partition,
     config: Arc<TopicConfig>,
     /// Appends that are not durable yet: the end of each, and its bytes.
@@ -55,7 +56,7 @@ pub enum Task {
         /// When what happened.
         trace: Trace,
         /// Who waits.
-        reply: ReplyTo<AppendCall>,
+        reply: ReplyTo<AppendBatches>,
     },
     /// Records to delete.
     Trim {
@@ -73,7 +74,7 @@ pub enum Task {
 }
 
 /// An append that waits for room: when it arrived, in ticks, and who waits for it.
-pub type Deferred = (AppendCall, u64, ReplyTo<AppendCall>);
+pub type Deferred = (AppendBatches, u64, ReplyTo<AppendBatches>);
 
 struct Waiter {
     shard: usize,
@@ -126,15 +127,15 @@ pub fn changes<'a>(before: &'a Image, image: &'a Image) -> impl Iterator<Item = 
 pub enum Progress {
     /// It is done.
     Done(ReadResult),
-    /// This is to be read from the disk first.
-    Cold(ColdRead),
+    /// The disk is read first: the read with this ticket.
+    Wait(Ticket),
 }
 
 /// See the module.
 pub struct Logs {
     /// The engine.
     pub engine: Engine,
-    parts: Vec<Option<Part>>,
+    parts: Table<Part>,
     tasks: Slab<Task>,
     waiters: Slab<Waiter>,
     waiter_keys: HashMap<(usize, u64), usize>,
@@ -162,7 +163,7 @@ impl Logs {
         shard: usize,
         shards: usize,
     ) -> Result<Self, String> {
-        let mut parts: Vec<Option<Part>> = Vec::new();
+        let mut parts = Table::default();
         // All that were there go on, whatever the limit is now.
         let mut producers = ProducerMemory::new(usize::MAX);
         for (slot, tp) in engine.logs() {
@@ -175,7 +176,7 @@ impl Logs {
                     .map_err(|e| format!("{}-{}: {e}", topic.name, tp.partition))?;
             producers.hold(core.producers().len());
             engine.configure(slot, &log_config(&topic.config));
-            place(&mut parts, slot, Part::new(tp, core, topic));
+            place(&mut parts, slot, Part::new(core, topic));
         }
         Ok(Self {
             engine,
@@ -216,7 +217,7 @@ impl Logs {
                 let config = log_config(&topic.config);
                 let slot = self.engine.create(tp, &config, now_ms);
                 let core = Partition::new(state.leader_epoch);
-                place(&mut self.parts, slot, Part::new(tp, core, topic));
+                place(&mut self.parts, slot, Part::new(core, topic));
             }
             Some(slot) => {
                 self.engine.configure(slot, &log_config(&topic.config));
@@ -231,7 +232,7 @@ impl Logs {
         let token = self.tasks.insert(Task::Drop) as u64;
         self.engine.drop_log(slot, token);
         *self.dropping.entry(tp.topic).or_default() += 1;
-        let part = self.parts[slot.index()].take().expect("found");
+        let part = self.parts.take(slot.index()).expect("found");
         self.producers.give(part.core.producers().len());
         // They ask again, and hear that the topic is gone.
         for key in part.waiters {
@@ -256,20 +257,20 @@ impl Logs {
 
     fn find(&self, tp: TopicPartition) -> Option<Slot> {
         let slot = self.engine.find(tp)?;
-        self.parts.get(slot.index())?.as_ref().map(|_| slot)
+        self.parts.get(slot.index()).map(|_| slot)
     }
 
     fn part(&mut self, slot: Slot) -> &mut Part {
-        self.parts[slot.index()].as_mut().expect("an open partition")
+        self.parts.get_mut(slot.index()).expect("an open partition")
     }
 
     /// Appends, or keeps the batches until there is room, in memory or on the disk. They `arrived`
     /// then, in ticks.
     pub fn append(
         &mut self,
-        call: AppendCall,
+        call: AppendBatches,
         arrived: u64,
-        reply: ReplyTo<AppendCall>,
+        reply: ReplyTo<AppendBatches>,
         now: Now,
         out: &mut Outbox,
     ) {
@@ -299,9 +300,9 @@ impl Logs {
 
     fn append_now(
         &mut self,
-        AppendCall { batches, routed }: AppendCall,
+        AppendBatches { batches, routed }: AppendBatches,
         arrived: u64,
-        reply: ReplyTo<AppendCall>,
+        reply: ReplyTo<AppendBatches>,
         now: Now,
         out: &mut Outbox,
     ) {
@@ -326,7 +327,7 @@ impl Logs {
         let Some(slot) = self.find(tp) else {
             return (Appended::failed(index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION), false);
         };
-        let part = self.parts[slot.index()].as_mut().expect("found");
+        let part = self.parts.get_mut(slot.index()).expect("found");
         let answer = |base_offset, log_append_time_ms, log_start_offset| Appended {
             index,
             error: ErrorCode::NONE,
@@ -337,7 +338,7 @@ impl Logs {
         let start = part.core.log_start();
         match part.core.append(now, &header, &mut self.producers) {
             Err(error) => (Appended::failed(index, error), false),
-            Ok(Accepted::Duplicate { base_offset, last_offset, log_append_time_ms }) => {
+            Ok(AppendOutcome::Duplicate { base_offset, last_offset, log_append_time_ms }) => {
                 let time = if part.config.log_append_time { log_append_time_ms } else { -1 };
                 let waits = last_offset >= part.core.durable_end();
                 if waits {
@@ -345,7 +346,7 @@ impl Logs {
                 }
                 (answer(base_offset, time, start), waits)
             }
-            Ok(Accepted::Accept { base_offset, last_offset, log_append_time_ms }) => {
+            Ok(AppendOutcome::Accept { base_offset, last_offset, log_append_time_ms }) => {
                 part.unacked.push_back((last_offset + 1, batch.len() as u32));
                 self.engine.append(
                     slot,
@@ -425,7 +426,7 @@ impl Logs {
                     && let Task::Trim { results, slots, reply, .. } = self.tasks.remove(key)
                 {
                     for (slot, offset) in slots {
-                        if let Some(Some(part)) = self.parts.get_mut(slot.index()) {
+                        if let Some(part) = self.parts.get_mut(slot.index()) {
                             part.core.advance_log_start(offset);
                         }
                     }
@@ -445,17 +446,18 @@ impl Logs {
             Event::Durable { slot, end } => self.durable(slot, end, out),
             Event::Done { token, moments } => self.done(token as usize, moments, out),
             Event::LogStart { slot, offset } => {
-                if let Some(Some(part)) = self.parts.get_mut(slot.index()) {
+                if let Some(part) = self.parts.get_mut(slot.index()) {
                     part.core.advance_log_start(offset);
                 }
             }
             Event::Dropped { tp } => self.one_dropped(tp.topic, out),
+            Event::Filled { ticket, result } => out.filled.push((ticket, result)),
             Event::Fatal { message } => out.fatal = Some(message),
         }
     }
 
     fn durable(&mut self, slot: Slot, end: i64, out: &mut Outbox) {
-        let Some(Some(part)) = self.parts.get_mut(slot.index()) else { return };
+        let Some(part) = self.parts.get_mut(slot.index()) else { return };
         let moved = part.core.durable(end);
         let mut bytes = 0;
         while let Some(&(at, len)) = part.unacked.front()
@@ -495,7 +497,7 @@ impl Logs {
         let waiter = self.waiters.try_remove(key)?;
         self.waiter_keys.remove(&(waiter.shard, waiter.id));
         for slot in &waiter.slots {
-            if let Some(Some(part)) = self.parts.get_mut(slot.index()) {
+            if let Some(part) = self.parts.get_mut(slot.index()) {
                 part.waiters.retain(|it| *it != key);
                 if part.waiters.is_empty() {
                     part.waiters = Vec::new();
@@ -530,7 +532,7 @@ impl Logs {
     /// still says the same.
     pub fn visible_end(&self, tp: TopicPartition, committed: bool) -> Option<i64> {
         let slot = self.find(tp)?;
-        let core = &self.parts[slot.index()].as_ref()?.core;
+        let core = &self.parts.get(slot.index())?.core;
         Some(if committed { core.last_stable() } else { core.high_watermark() })
     }
 
@@ -577,7 +579,7 @@ impl Logs {
                 // can. A client that waits for as much as the limit must not wait for the rest.
                 result(slices, bytes, if next < upto { bytes.max(max_bytes) } else { bytes })
             }
-            Ok(Read::Need(cold)) => Progress::Cold(cold),
+            Ok(Read::Wait(ticket)) => Progress::Wait(ticket),
             Err(ReadError::OutOfRange) => failed(ErrorCode::OFFSET_OUT_OF_RANGE),
             Err(ReadError::Storage(why)) => {
                 tracing::error!(topic = %it.tp.topic, partition = it.tp.partition, "cannot read: {why}");
@@ -603,7 +605,7 @@ impl Logs {
     /// The core of a partition, and its slot.
     pub fn core(&self, tp: TopicPartition) -> Option<(Slot, &Partition)> {
         let slot = self.find(tp)?;
-        Some((slot, &self.parts[slot.index()].as_ref()?.core))
+        Some((slot, &self.parts.get(slot.index())?.core))
     }
 
     /// How large the logs are.
@@ -617,7 +619,7 @@ impl Logs {
     pub fn turn(&mut self, now_ms: i64) {
         let Self { engine, parts, .. } = self;
         engine.turn(now_ms, &mut |slot| {
-            let part = parts.get(slot.index()).and_then(Option::as_ref);
+            let part = parts.get(slot.index());
             part.map(|part| part.core.snapshot()).unwrap_or_default()
         });
     }
@@ -643,7 +645,7 @@ impl Logs {
             }
             looks -= 1;
             let mut next = None;
-            if let Some(Some(part)) = self.parts.get_mut(place)
+            if let Some(part) = self.parts.get_mut(place)
                 && !part.core.producers().is_empty()
             {
                 let before = part.core.producers().len().min(looks);
@@ -674,9 +676,8 @@ impl Logs {
 }
 
 impl Part {
-    fn new(tp: TopicPartition, core: Partition, topic: &Topic) -> Self {
+    fn new(core: Partition, topic: &Topic) -> Self {
         Self {
-            tp,
             core,
             config: topic.config.clone(),
             unacked: VecDeque::new(),
@@ -686,11 +687,7 @@ impl Part {
     }
 }
 
-fn place(parts: &mut Vec<Option<Part>>, slot: Slot, part: Part) {
-    let index = slot.index();
-    if parts.len() <= index {
-        parts.resize_with(index + 1, || None);
-    }
-    debug_assert!(parts[index].is_none(), "a slot holds one partition: {:?}", part.tp);
-    parts[index] = Some(part);
+fn place(parts: &mut Table<Part>, slot: Slot, part: Part) {
+    let before = parts.insert(slot.index(), part);
+    debug_assert!(before.is_none(), "a slot holds one partition");
 }

@@ -1,6 +1,6 @@
 //! The partitions of a shard over a simulated disk.
 
-use super::calls::{Append, AppendReply, ReplyTo};
+use super::calls::{AppendBatches, AppendReply, ReplyTo};
 use super::logs::{Logs, Outbox, Progress, changes};
 use crate::broker::api::data::{AppendRequest, Appended, ReadRequest, ReadResult};
 use crate::broker::api::fetch;
@@ -71,7 +71,7 @@ impl Rig {
         Self { disk, logs, replies: Replies::default(), now_ms: 1_000 }
     }
 
-    fn reply(&self) -> ReplyTo<Append> {
+    fn reply(&self) -> ReplyTo<AppendBatches> {
         let replies = self.replies.clone();
         ReplyTo::function(move |reply| replies.borrow_mut().extend(reply))
     }
@@ -87,7 +87,7 @@ impl Rig {
         let batch = bytes::Bytes::from(builder.build());
         let header = BatchHeader::parse(&batch).unwrap();
         let append = AppendRequest { index: 0, tp: tp(partition), batch, header };
-        let call = Append { batches: vec![append], routed: 0 };
+        let call = AppendBatches { batches: vec![append], routed: 0 };
         let mut out = Outbox::default();
         let reply = self.reply();
         self.logs.append(call, 0, reply, Now::at(self.now_ms), &mut out);
@@ -146,7 +146,7 @@ impl Rig {
         };
         match self.logs.read(&read, room, true) {
             Progress::Done(result) => result,
-            Progress::Cold(_) => unreachable!("nothing has left the memory"),
+            Progress::Wait(_) => unreachable!("nothing has left the memory"),
         }
     }
 }

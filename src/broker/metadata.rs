@@ -4,8 +4,8 @@ use super::calls::{
     ApplyImage, AutoCreate, Call, ChangeMetadata, ReplyTo, ShardId, TakeProducerIds,
 };
 use super::state::State;
-use super::wait::Event;
-use crate::broker::api::admin::{auto_create, execute};
+use super::wait::Condition;
+use crate::broker::api::metadata_change::{auto_create, execute};
 use crate::controller::Controller;
 use crate::types::{TopicId, exit};
 use std::cell::{Cell, RefCell};
@@ -19,9 +19,9 @@ pub struct Metadata {
     controller: RefCell<Controller>,
     /// Every shard has applied the metadata up to this index.
     applied: Cell<u64>,
-    changed: Event,
+    changed: Condition,
     dirty: Cell<bool>,
-    work: Event,
+    work: Condition,
 }
 
 impl Metadata {
@@ -31,9 +31,9 @@ impl Metadata {
         Self {
             controller: RefCell::new(controller),
             applied,
-            changed: Event::default(),
+            changed: Condition::default(),
             dirty: Cell::new(true),
-            work: Event::default(),
+            work: Condition::default(),
         }
     }
 

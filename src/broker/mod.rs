@@ -55,6 +55,7 @@ mod output;
 #[cfg(test)]
 mod panic_tests;
 mod produce;
+mod reading;
 mod requests;
 mod state;
 mod tasks;
@@ -74,7 +75,7 @@ use crate::types::{BrokerConfigs, Now, ip_limits};
 pub use calls::{Call, Close, CountGroups, Drain, Figures, Message, ShardId};
 pub use clock::Clock;
 pub use connection::{Admission, ConnectionId, ReadInto, Refused};
-use connection::{Limits, Settings as ConnectionSettings};
+use connection::{ConnectionSettings, Limits};
 pub use figures::{GroupFigures, OffsetFigures, ShardFigures};
 pub use logs::Logs;
 pub use output::{Output, Outputs};
@@ -153,8 +154,14 @@ impl Bounds {
 pub struct Readings {
     /// Processor time of the shard's thread, ns.
     pub cpu_ns: u64,
-    /// How often it slept with work to do, or one task took long, and it was signalled.
+    /// How often it slept with work to do, and was signalled.
     pub missed_beats: u64,
+    /// How often it did not come round for 50 ms: a task took that long,
+    pub held: u64,
+    /// a system call did,
+    pub blocked: u64,
+    /// or others had its processor.
+    pub displaced: u64,
 }
 
 /// Something that happened.

@@ -17,6 +17,10 @@ use std::rc::Rc;
 /// Bytes that are read at once on the way to a record.
 const STEP: usize = 1 << 20;
 
+/// Indexes that are read on the way to a time, at most: without them it takes longer, no more. One segment
+/// may go while its index is read, and another one take its place.
+const INDEX_READS: usize = 4;
+
 /// Bytes that are decompressed in one step of a search: some tens of microseconds.
 const SEARCH_STEP: usize = 64 << 10;
 
@@ -85,15 +89,11 @@ async fn find(state: &Rc<State>, query: &OffsetQuery) -> OffsetAnswer {
             _ => return answer(-1, -1, -1),
         },
         time => {
-            let mut last = None;
-            while let Some(cold) = state.read_logs(|logs| logs.engine.index_for_time(slot, time)) {
+            for _ in 0..INDEX_READS {
+                let wanted = state.read_logs(|logs| logs.engine.index_for_time(slot, time));
+                let Some(ticket) = wanted else { break };
                 // An index that cannot be read is no more than slower.
-                if last == Some((cold.path.clone(), cold.pos)) {
-                    break;
-                }
-                last = Some((cold.path.clone(), cold.pos));
-                // An index that cannot be read is no more than slower.
-                let _ = state.fill(cold).await;
+                let _ = state.fill(ticket).await;
                 if state.read_logs(|logs| logs.core(query.tp).map(|(now, _)| now)) != Some(slot) {
                     let gone = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
                     return OffsetAnswer::failed(index, gone);

@@ -34,7 +34,10 @@ pub enum Output {
     /// Give the reserve file this many bytes.
     Reserve(u64),
     /// Everything is written back.
-    Ended,
+    Ended {
+        /// Files that nothing needs could not be removed.
+        files_left: bool,
+    },
     /// End the process: what is on disk, or in memory, is not known any more.
     Fatal {
         /// Exit code, of `sysexits.h`.

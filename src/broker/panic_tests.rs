@@ -1,7 +1,7 @@
 //! What a panic ends: one request, or the process.
 
 use super::Output;
-use super::calls::{Append, Message, Notice, Reply, ReplyTo, Request};
+use super::calls::{AppendBatches, CallRequest, Message, Notice, Reply, ReplyTo};
 use super::logs_tests::image;
 use super::state::State;
 use super::testing::parts;
@@ -66,7 +66,7 @@ fn a_panic_in_a_change_ends_the_process() {
 #[test]
 fn a_call_that_is_given_up_is_answered() {
     let state = state();
-    let call = Request::Append(Append { batches: Vec::new(), routed: 0 });
+    let call = CallRequest::AppendBatches(AppendBatches { batches: Vec::new(), routed: 0 });
     state.message(3, Message::Request { number: 9, request: call });
     let answers = |state: &State| {
         std::iter::from_fn(|| state.outputs.pop()).find_map(|it| match it {
@@ -77,6 +77,6 @@ fn a_call_that_is_given_up_is_answered() {
         })
     };
     assert_eq!(answers(&state), Some((9, false)));
-    drop(ReplyTo::<Append>::shard(state.outputs.clone(), 3, 10));
+    drop(ReplyTo::<AppendBatches>::shard(state.outputs.clone(), 3, 10));
     assert_eq!(answers(&state), Some((10, true)));
 }

@@ -1,17 +1,27 @@
 //! Produce: from the frame to the owners of its partitions, and back to the answer.
 
-use super::calls::{Append, AppendReply};
+use super::calls::{AppendBatches, AppendReply};
 use super::connection::Traced;
 use super::requests::{Begun, Header, by_owner};
 use super::state::State;
 use super::work;
 use crate::broker::api::data::AppendRequest;
-use crate::broker::api::produce::{self, Plan, Settings};
-use crate::metrics::{Stage, Stages};
+use crate::broker::api::produce::{self, Batches, Plan, ProduceSettings, Unchecked};
+use crate::metrics::{RequestStage, Stages};
+use crate::types::ErrorCode;
 use crate::wire::WireError;
+use crate::wire::records::{LargeBatch, Validated};
 use bytes::Bytes;
+use futures_lite::FutureExt;
 use std::cell::{Cell, RefCell};
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+
+/// Bytes that the batches of one request are decompressed to before it becomes a task: what a shard can
+/// do in one go.
+const AT_ONCE: usize = 256 << 10;
+/// Bytes that are decompressed in one step of that task.
+const CHECK_STEP: usize = 64 << 10;
 
 /// A Produce request that waits for its owners.
 struct Producing {
@@ -27,7 +37,8 @@ struct Producing {
 }
 
 /// Begins a request: its appends stand in this shard's order, or in the queues to the others, when
-/// this returns.
+/// this returns. Where batches decompress to much, that takes several steps, and nothing behind it on
+/// its connection begins before.
 pub fn begin(
     state: &Rc<State>,
     begun: Begun,
@@ -36,14 +47,80 @@ pub fn begin(
 ) -> Result<(), WireError> {
     // What this shard did last is what this request waited for.
     let turn = begun.received.max(state.mark());
-    let settings = Settings { now_ms: state.wall_ms(), strict: state.strict };
-    let (plan, appends) = produce::plan(body, header.version, &state.image(), settings)?;
-    state.work.add(appends.len() as u64 + work::bytes(body.len()));
+    let settings =
+        ProduceSettings { now_ms: state.wall_ms(), strict: state.strict, at_once: AT_ONCE };
+    let (plan, batches) = produce::plan(body, header.version, &state.image(), settings)?;
+    let count = (batches.appends.len() + batches.unchecked.len()) as u64;
+    state.work.add(count + work::bytes(body.len()) + work::decompressed(batches.decompressed));
+    if !plan.wants_answer() {
+        state.silence(begun);
+    }
+    if batches.unchecked.is_empty() {
+        hand_over(state, (begun, header), turn, plan, batches.appends);
+        return Ok(());
+    }
+    state.set_alone(begun, true);
+    let state_2 = state.clone();
+    let checked = async move {
+        let mut plan = plan;
+        let appends = check(&state_2, &mut plan, batches).await;
+        hand_over(&state_2, (begun, header), turn, plan, appends);
+        state_2.set_alone(begun, false);
+    };
+    let state_2 = state.clone();
+    state.start(async move {
+        if AssertUnwindSafe(checked).catch_unwind().await.is_err() {
+            state_2.panicked();
+            state_2.give_up(begun, "a bug in checking its batches");
+        }
+    });
+    Ok(())
+}
+
+/// Checks batches that decompress to much, and lets others work between two steps; all that may be
+/// appended, in the order of the request.
+async fn check(state: &State, plan: &mut Plan, batches: Batches) -> Vec<AppendRequest> {
+    let Batches { mut appends, unchecked, .. } = batches;
+    for batch in unchecked {
+        // Batch by batch: a request of many does not keep the others out.
+        let pass = state.checks.enter().await;
+        let checked = check_one(state, &batch).await;
+        drop(pass);
+        match checked {
+            Ok(validated) => appends.push(batch.accept(validated)),
+            Err((error, text)) => plan.refuse(&batch, error, text),
+        }
+        state.pause().await;
+    }
+    appends.sort_by_key(|it| it.index);
+    appends
+}
+
+async fn check_one(state: &State, batch: &Unchecked) -> Result<Validated, (ErrorCode, String)> {
+    let mut large = LargeBatch::new(&batch.batch, &batch.limits)?;
+    loop {
+        let checked = large.step(CHECK_STEP)?;
+        state.work.add(work::decompressed(CHECK_STEP));
+        if let Some(validated) = checked {
+            return Ok(validated);
+        }
+        state.pause().await;
+    }
+}
+
+/// Sends the appends to their owners.
+fn hand_over(
+    state: &Rc<State>,
+    (begun, header): (Begun, Header),
+    turn: u64,
+    plan: Plan,
+    appends: Vec<AppendRequest>,
+) {
     let groups = by_owner(appends, state.shards, |it: &AppendRequest| it.tp);
     let routed = state.ticks();
     let mut stages = Stages::default();
-    stages.set(Stage::Receive, state.ns(begun.received, turn));
-    stages.set(Stage::Decode, state.ns(turn, routed));
+    stages.set(RequestStage::Receive, state.ns(begun.received, turn));
+    stages.set(RequestStage::Decode, state.ns(turn, routed));
     let producing = Rc::new(Producing {
         plan: RefCell::new(plan),
         left: Cell::new(groups.len() + 1),
@@ -53,18 +130,14 @@ pub fn begin(
         stages: Cell::new(stages),
         synced: Cell::new(0),
     });
-    if !producing.plan.borrow().wants_answer() {
-        state.silence(begun);
-    }
     for (owner, batches) in groups {
         let (producing, state_2) = (producing.clone(), state.clone());
-        state.ask(owner, Append { batches, routed }, move |reply| {
+        state.ask(owner, AppendBatches { batches, routed }, move |reply| {
             producing.heard(&state_2, reply);
             producing.one_less(&state_2);
         });
     }
     producing.one_less(state);
-    Ok(())
 }
 
 impl Producing {
@@ -112,7 +185,7 @@ impl Producing {
                 let traced = (self.synced.get() > 0).then(|| {
                     let queued = state.mark();
                     let mut stages = self.stages.get();
-                    stages.set(Stage::Reply, state.ns(self.synced.get(), queued));
+                    stages.set(RequestStage::Reply, state.ns(self.synced.get(), queued));
                     Traced { stages, queued }
                 });
                 state.answer(self.begun, Some(response), traced);

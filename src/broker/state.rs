@@ -3,36 +3,35 @@
 //! Shared by the broker and its tasks, all on one thread: nothing is borrowed across an await.
 
 use super::calls::{
-    Append, ApplyImage, Figures, FindEnds, FindEpochEnds, Read, ReadReply, ReplyTo, ShardId, Sizes,
-    Then, Trace, Trim, Waiter,
+    AppendBatches, ApplyImage, Figures, FindEnds, FindEpochEnds, ReplyTo, ShardId, Sizes, Then,
+    Trace, Trim,
 };
 use super::charges::Charge;
 use super::clock::Clock;
-use super::connection::{ConnectionId, Connections, Event as ConnectionEvent, Line, Traced, Why};
+use super::connection::{ConnectionEvent, ConnectionId, Connections, Line, Traced, Why};
 use super::figures::ShardFigures;
 use super::groups::Groups;
-use super::logs::{Change, Logs, Outbox, Progress, changes};
+use super::logs::{Change, Logs, Outbox, changes};
 use super::metadata::Metadata;
 use super::output::{Output, Outputs};
+use super::reading::Fills;
 use super::requests::Begun;
 use super::tasks::{Step, Tasks, yield_now};
 use super::timers::Timers;
-use super::wait::{Event, Sender, oneshot};
+use super::wait::{Condition, Gate, Sender, oneshot};
 use super::waits::Waits;
 use super::work::{self, Work};
 use super::{Bounds, Parts, Readings};
 use crate::broker::api::Response;
-use crate::broker::api::data::{ReadRequest, ReadResult};
 use crate::broker::api::describe_log_dirs::Volume;
 use crate::broker::api::fetch_session::Sessions;
 use crate::controller::Image;
-use crate::metrics::{SAMPLED, Stage, Stages, Traffic};
+use crate::metrics::{RequestStage, SAMPLED, Stages, Traffic};
 use crate::storage::buffer::Budget;
 use crate::storage::device::io::{Completion, Op, Submission};
 use crate::storage::engine::Moments;
-use crate::storage::read::ColdRead;
 use crate::storage::space::{Space, judge};
-use crate::types::{ErrorCode, Now, Rng, exit};
+use crate::types::{Now, Rng, exit};
 use crate::wire::api_keys::ApiKey;
 use bytes::Bytes;
 use slab::Slab;
@@ -100,6 +99,8 @@ pub struct State {
     /// There is something for the engine's next turn.
     dirty: Cell<bool>,
     ops: RefCell<HashMap<u64, Sender<io::Result<Bytes>>>>,
+    /// Who waits for reads of the engine.
+    pub(super) fills: RefCell<Fills>,
     next_op: Cell<u64>,
     pub(super) calls: RefCell<Slab<Then>>,
     pub(super) outputs: Outputs,
@@ -126,11 +127,14 @@ pub struct State {
     pub(super) timers: Timers,
     /// How much the input at hand has cost.
     pub(super) work: Work,
+    /// One batch that decompresses to much is checked at a time: each has a decompressor, which may
+    /// hold many MiB.
+    pub(super) checks: Gate,
     /// Requests that have begun and are not answered.
     pub(super) open_requests: Cell<usize>,
     pub(super) phase: Cell<Phase>,
     /// Wakes those that wait for the phase, or for requests to end.
-    pub(super) changed: Event,
+    pub(super) changed: Condition,
     /// The disk was full at the last look.
     told_full: Cell<bool>,
     space: Cell<Option<(u64, u64)>>,
@@ -188,6 +192,7 @@ impl State {
             budget,
             dirty: Cell::new(true),
             ops: RefCell::default(),
+            fills: RefCell::default(),
             next_op: Cell::new(OWN_OP),
             calls: RefCell::default(),
             outputs: Outputs::default(),
@@ -204,9 +209,10 @@ impl State {
             tasks: Tasks::default(),
             timers,
             work: Work::default(),
+            checks: Gate::default(),
             open_requests: Cell::new(0),
             phase: Cell::new(Phase::Serving),
-            changed: Event::default(),
+            changed: Condition::default(),
             told_full: Cell::new(false),
             space: Cell::new(None),
             next_tick_ms: Cell::new(now.monotonic_ms),
@@ -370,6 +376,8 @@ impl State {
         self.tasks.clear();
         let calls = std::mem::take(&mut *self.calls.borrow_mut());
         drop(calls);
+        let fills = std::mem::take(&mut *self.fills.borrow_mut());
+        drop(fills);
         let tasks = self.logs.borrow_mut().take_tasks();
         drop(tasks);
         self.groups.clear();
@@ -425,6 +433,10 @@ impl State {
             for event in logs.engine.take_events() {
                 logs.event(event, &mut out);
             }
+            // What goes step by step goes on at once: nothing else may come that would have it go on.
+            if logs.engine.wants_turn() {
+                self.kick();
+            }
             logs.engine.take_submissions()
         });
         self.work.add(submissions.len() as u64);
@@ -446,6 +458,8 @@ impl State {
         }
         let (now, ticks) = (self.wall_ms(), self.ticks());
         let mut out = Outbox::default();
+        // What was read is verified.
+        self.work.add(work::bytes(completion.result.as_ref().map_or(0, Bytes::len)));
         self.change_logs(|logs| {
             let mut events = Vec::new();
             logs.engine.at(ticks);
@@ -469,20 +483,8 @@ impl State {
         rx.await.unwrap_or_else(|| Err(io::ErrorKind::Interrupted.into()))
     }
 
-    /// Reads for the engine, and hands it what came. An error is one of the partition that is read.
-    pub(super) async fn fill(&self, cold: ColdRead) -> Result<(), ErrorCode> {
-        let ColdRead { ticket, path, pos, len } = cold;
-        let result = self.run_op(Op::Read { path, pos, len }).await;
-        self.work.add(work::bytes(result.as_ref().map_or(0, Bytes::len)));
-        let filled = self.read_logs(|logs| logs.engine.filled(ticket, result));
-        filled.map_err(|e| {
-            tracing::error!("cannot read: {e}");
-            ErrorCode::KAFKA_STORAGE_ERROR
-        })
-    }
-
     pub(super) fn send_out(self: &Rc<Self>, out: Outbox) {
-        let Outbox { appended, trimmed, notices, fatal } = out;
+        let Outbox { appended, trimmed, notices, filled, fatal } = out;
         if let Some(message) = fatal {
             self.fatal(exit::IO, message);
         }
@@ -491,9 +493,9 @@ impl State {
                 let mut stages = Stages::default();
                 self.trace(&reply.trace, &mut stages);
                 let mut traffic = self.traffic.borrow_mut();
-                traffic.stages(&[Stage::Turn, Stage::Journal], &stages);
-                if stages.get(Stage::Sync) > 0 {
-                    traffic.stages(&[Stage::Write, Stage::Sync], &stages);
+                traffic.stages(&[RequestStage::Turn, RequestStage::Journal], &stages);
+                if stages.get(RequestStage::Sync) > 0 {
+                    traffic.stages(&[RequestStage::Write, RequestStage::Sync], &stages);
                 }
             }
             to.reply(reply);
@@ -504,17 +506,20 @@ impl State {
         for (shard, notice) in notices {
             self.tell(shard, notice);
         }
+        for (ticket, result) in filled {
+            self.filled(ticket, result);
+        }
     }
 
     /// Enters what an append's owner has seen of it.
     pub(super) fn trace(&self, trace: &Trace, stages: &mut Stages) {
         let Moments { built, written, synced } = trace.moments;
-        stages.set(Stage::Route, self.ns(trace.routed, trace.arrived));
-        stages.set(Stage::Turn, self.ns(trace.arrived, built));
-        stages.set(Stage::Journal, self.ns(built, synced));
+        stages.set(RequestStage::Route, self.ns(trace.routed, trace.arrived));
+        stages.set(RequestStage::Turn, self.ns(trace.arrived, built));
+        stages.set(RequestStage::Journal, self.ns(built, synced));
         if written < synced {
-            stages.set(Stage::Write, self.ns(built, written));
-            stages.set(Stage::Sync, self.ns(written, synced));
+            stages.set(RequestStage::Write, self.ns(built, written));
+            stages.set(RequestStage::Sync, self.ns(written, synced));
         }
     }
 
@@ -576,7 +581,12 @@ impl State {
 
     // ---- Calls ----
 
-    pub(super) fn serve_append(self: &Rc<Self>, call: Append, _: ShardId, to: ReplyTo<Append>) {
+    pub(super) fn serve_append(
+        self: &Rc<Self>,
+        call: AppendBatches,
+        _: ShardId,
+        to: ReplyTo<AppendBatches>,
+    ) {
         let (arrived, now) = (self.mark(), self.now());
         let mut out = Outbox::default();
         self.work.add(call.batches.len() as u64);
@@ -590,16 +600,6 @@ impl State {
         }
         self.send_out(out);
         self.kick();
-    }
-
-    pub(super) fn serve_read(self: &Rc<Self>, call: Read, asker: ShardId, to: ReplyTo<Read>) {
-        let Read { reads, max_bytes, waiter } = call;
-        let state = self.clone();
-        self.start(async move {
-            let results = state.read_all(&reads, max_bytes).await;
-            let noted = waiter.is_some_and(|it| state.subscribe(asker, it, &reads, &results));
-            to.reply(ReadReply { results, noted });
-        });
     }
 
     pub(super) fn serve_find_epoch_ends(
@@ -674,71 +674,6 @@ impl State {
         }
     }
 
-    // ---- Reading ----
-
-    /// Reads partitions of this shard, at most so many bytes together, unless the first batch is
-    /// larger.
-    pub(super) async fn read_all(
-        &self,
-        reads: &[ReadRequest],
-        max_bytes: usize,
-    ) -> Vec<ReadResult> {
-        let mut results = Vec::with_capacity(reads.len());
-        let mut total = 0;
-        for it in reads {
-            let room = max_bytes.saturating_sub(total);
-            let result = self.read_one(it, room, total == 0).await;
-            total += result.bytes;
-            results.push(result);
-            self.pause().await;
-        }
-        results
-    }
-
-    /// Reads one partition of this shard, from the disk if need be.
-    pub(super) async fn read_one(&self, it: &ReadRequest, room: usize, first: bool) -> ReadResult {
-        loop {
-            let progress = self.read_logs(|logs| logs.read(it, room, first));
-            match progress {
-                Progress::Done(result) => return result,
-                Progress::Cold(cold) => {
-                    if let Err(error) = self.fill(cold).await {
-                        return ReadResult::failed(it.index, error);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Notes who waits for more than `results`, unless there is more already.
-    fn subscribe(
-        self: &Rc<Self>,
-        asker: ShardId,
-        waiter: Waiter,
-        reads: &[ReadRequest],
-        results: &[ReadResult],
-    ) -> bool {
-        let Waiter { id, min_bytes, alone } = waiter;
-        let total: usize = results.iter().map(|it| it.counted).sum();
-        if total >= min_bytes || results.iter().any(|it| it.error.is_err()) {
-            return false;
-        }
-        let mut logs = self.logs.borrow_mut();
-        // A cold read took time: what was appended meanwhile is not in the results.
-        let moved = reads.iter().zip(results).any(|(read, result)| {
-            let seen = if read.committed { result.last_stable } else { result.high_watermark };
-            logs.visible_end(read.tp, read.committed) != Some(seen)
-        });
-        if moved {
-            drop(logs);
-            self.tell(asker, super::calls::Notice::Advanced(id));
-            return true;
-        }
-        let need = if alone { min_bytes - total } else { 1 };
-        logs.subscribe(asker, id, need, reads);
-        true
-    }
-
     // ---- Connections ----
 
     /// A request has taken effect; `None` sends nothing.
@@ -773,6 +708,12 @@ impl State {
     /// Nothing of this request's bytes is needed any more.
     pub(super) fn release(&self, begun: Begun) {
         self.connections.borrow_mut().release(begun.connection, begun.number);
+    }
+
+    /// Whether requests of its connection may begin beside this Produce.
+    pub(super) fn set_alone(&self, begun: Begun, alone: bool) {
+        let mut connections = self.connections.borrow_mut();
+        connections.set_alone(begun.connection, begun.number, alone);
     }
 
     /// A request will get no answer.
@@ -857,10 +798,16 @@ impl State {
             let ns = self.ns(it.asked.received, now);
             traffic.response(it.asked.api, it.bytes, ns, &it.errors);
             if let Some(Traced { mut stages, queued }) = it.traced {
-                stages.set(Stage::Send, self.ns(queued, now));
+                stages.set(RequestStage::Send, self.ns(queued, now));
                 if usize::is_multiple_of(number, SAMPLED) {
                     traffic.stages(
-                        &[Stage::Receive, Stage::Decode, Stage::Route, Stage::Reply, Stage::Send],
+                        &[
+                            RequestStage::Receive,
+                            RequestStage::Decode,
+                            RequestStage::Route,
+                            RequestStage::Reply,
+                            RequestStage::Send,
+                        ],
                         &stages,
                     );
                 }

@@ -5,7 +5,7 @@ use super::logs_tests::{image, open_engine};
 use super::wait::Receiver;
 use super::{Admission, Bounds, Broker, Clock, Input, Logs, Message, Output, Parts, ShardId};
 use crate::controller::{Image, NewPartition, Record};
-use crate::group::{Commit, CommitOffset, CommitTopic, Request, Response};
+use crate::group::{Commit, CommitOffset, CommitTopic, GroupRequest, GroupResponse};
 use crate::storage::buffer::Budget;
 use crate::storage::device::disk::Disk;
 use crate::storage::device::io::{Completion, Op};
@@ -125,7 +125,7 @@ impl Rig {
     ) -> ErrorCode {
         let offset =
             |partition| CommitOffset { partition, offset: 5, leader_epoch: -1, metadata: None };
-        let request = Request::Commit(Commit {
+        let request = GroupRequest::Commit(Commit {
             group_id: group.to_owned(),
             generation_id: -1,
             member_id: String::new(),
@@ -138,7 +138,7 @@ impl Rig {
                 partitions: partitions.map(offset).collect(),
             }],
         });
-        let Response::Commit(reply) = self.call(AskGroup(GROUPS, request)) else { panic!() };
+        let GroupResponse::Commit(reply) = self.call(AskGroup(GROUPS, request)) else { panic!() };
         let errors = reply.topics[0].partitions.iter().map(|it| it.error);
         errors.into_iter().find(|it| it.is_err()).unwrap_or(ErrorCode::NONE)
     }

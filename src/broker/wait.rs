@@ -1,6 +1,7 @@
 //! Waiting within one broker: no atomics, no locks.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -65,11 +66,11 @@ impl<T> Future for Receiver<T> {
 
 /// Wakes those that wait for a condition, which they check themselves.
 #[derive(Default)]
-pub struct Event {
+pub struct Condition {
     wakers: RefCell<Vec<Waker>>,
 }
 
-impl Event {
+impl Condition {
     /// Wakes all that wait now.
     pub fn notify(&self) {
         let wakers = std::mem::take(&mut *self.wakers.borrow_mut());
@@ -96,11 +97,43 @@ impl Event {
     }
 }
 
+/// Lets in one at a time, in the order in which they came.
+#[derive(Default)]
+pub struct Gate {
+    taken: Cell<bool>,
+    waiting: RefCell<VecDeque<Sender<()>>>,
+}
+
+/// Whoever holds it is the one that was let in.
+pub struct Pass<'a>(&'a Gate);
+
+impl Gate {
+    /// Waits for its turn.
+    pub async fn enter(&self) -> Pass<'_> {
+        if self.taken.replace(true) {
+            let (turn, comes) = oneshot();
+            self.waiting.borrow_mut().push_back(turn);
+            comes.await;
+        }
+        Pass(self)
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        let next = self.0.waiting.borrow_mut().pop_front();
+        match next {
+            Some(next) => next.send(()),
+            None => self.0.taken.set(false),
+        }
+    }
+}
+
 /// A condition that comes true once and stays so.
 #[derive(Default)]
 pub struct Flag {
     set: Cell<bool>,
-    event: Event,
+    event: Condition,
 }
 
 impl Flag {
@@ -140,6 +173,22 @@ mod tests {
         let (tx, rx) = oneshot::<u8>();
         drop(tx);
         assert_eq!(block_on(rx), None);
+    }
+
+    #[test]
+    fn a_gate_lets_in_one_at_a_time_in_order() {
+        let gate = Gate::default();
+        let first = block_on(gate.enter());
+        let (mut second, mut third) = (Box::pin(gate.enter()), Box::pin(gate.enter()));
+        assert!(block_on(poll_once(&mut second)).is_none());
+        assert!(block_on(poll_once(&mut third)).is_none());
+        drop(first);
+        assert!(block_on(poll_once(&mut third)).is_none());
+        let pass = block_on(poll_once(&mut second)).expect("its turn");
+        assert!(block_on(poll_once(&mut third)).is_none());
+        drop(pass);
+        drop(block_on(poll_once(&mut third)).expect("its turn"));
+        assert!(block_on(poll_once(Box::pin(gate.enter()))).is_some());
     }
 
     #[test]

@@ -63,6 +63,7 @@ pub fn serve(settings: BrokerSettings, warnings: Vec<String>) -> Result<(), CliE
     );
     let admin = settings.admin_listen.map(listen_for_admin).transpose()?;
     memory::keep();
+    memory::small_pages();
     let beside = move |view| {
         if let Some(socket) = admin {
             admin::start(socket, view, Box::new(move || lines.dropped_lines() as u64));

@@ -5,7 +5,7 @@
 
 use super::generated::metadata::klamm::metadata as fb;
 use super::image::{Broker, Image, Partition};
-use super::record::{NewPartition, Record, Settings};
+use super::record::{ConfigChanges, NewPartition, Record};
 use crate::types::TopicId;
 use flatbuffers::{
     FlatBufferBuilder, Follow, ForwardsUOffset, Vector, Verifiable, VerifierOptions, WIPOffset,
@@ -65,7 +65,7 @@ fn put_settings<'a, 'n>(
     b.create_vector(&offsets)
 }
 
-fn changes(settings: &Settings) -> impl Iterator<Item = (&str, Option<&str>)> {
+fn changes(settings: &ConfigChanges) -> impl Iterator<Item = (&str, Option<&str>)> {
     settings.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
 }
 
@@ -75,7 +75,7 @@ fn values<'a>(
     settings.into_iter().map(|(name, value)| (name.as_str(), Some(value.as_str())))
 }
 
-fn get_changes(settings: Settable<'_>) -> Settings {
+fn get_changes(settings: Settable<'_>) -> ConfigChanges {
     settings.iter().map(|it| (it.name().to_owned(), it.value().map(str::to_owned))).collect()
 }
 

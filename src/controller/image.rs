@@ -1,6 +1,6 @@
 //! The metadata at one point of the log.
 
-use super::record::{NewPartition, Record, Settings};
+use super::record::{ConfigChanges, NewPartition, Record};
 use crate::types::{BrokerConfigs, TopicConfig, TopicId};
 use imbl::ordmap::DiffItem;
 use imbl::{OrdMap, OrdSet};
@@ -266,15 +266,20 @@ impl Image {
         self.ids.insert(id, topic);
     }
 
-    /// Recomputes what follows from the settings of brokers.
+    /// Recomputes what follows from the settings of brokers. Topics are gone through only where some
+    /// setting of theirs has another value now: most settings of brokers are not about topics.
     pub(super) fn settings_changed(&mut self) {
         let configs = BrokerConfigs {
             fixed: self.broker_configs.fixed.clone(),
             cluster: self.dynamic_settings(None),
             broker: self.dynamic_settings(Some(self.node_id)),
         };
-        self.plain = Arc::new(TopicConfig::effective(&BTreeMap::new(), &configs));
+        let plain = TopicConfig::effective(&BTreeMap::new(), &configs);
         self.broker_configs = Arc::new(configs);
+        if plain == *self.plain {
+            return;
+        }
+        self.plain = Arc::new(plain);
         let ids: Vec<TopicId> = self.ids.keys().copied().collect();
         let (brokers, plain) = (self.broker_configs.clone(), self.plain.clone());
         for id in ids {
@@ -348,7 +353,7 @@ fn effective(
     }
 }
 
-fn merge(into: &mut BTreeMap<String, String>, settings: &Settings) {
+fn merge(into: &mut BTreeMap<String, String>, settings: &ConfigChanges) {
     for (name, value) in settings {
         match value {
             Some(value) => into.insert(name.clone(), value.clone()),

@@ -4,7 +4,7 @@ use crate::types::TopicId;
 use std::sync::Arc;
 
 /// Settings to set, or to remove where there is no value.
-pub type Settings = Vec<(String, Option<String>)>;
+pub type ConfigChanges = Vec<(String, Option<String>)>;
 
 /// A partition that comes into being, led by the first of its replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,14 +51,14 @@ pub enum Record {
         /// Which topic.
         id: TopicId,
         /// The changes.
-        settings: Settings,
+        settings: ConfigChanges,
     },
     /// Dynamic settings of brokers change.
     BrokerConfigSet {
         /// Which broker; `None` is all.
         broker: Option<i32>,
         /// The changes.
-        settings: Settings,
+        settings: ConfigChanges,
     },
     /// A broker registers, and the leader epoch of each partition that it leads rises by one: what
     /// it had shipped and not synced before is never mistaken for what it writes from now on.

@@ -319,6 +319,29 @@ fn producer_ids_are_never_given_twice() {
     assert_eq!(open(&disk).take_producer_ids(1000).first, 2000);
 }
 
+/// Most settings of brokers are not about topics: none is gone through then.
+#[test]
+fn settings_of_brokers_change_topics_only_where_they_are_about_them() {
+    let mut image = Image::new("c", 1, Arc::default());
+    let partitions = vec![NewPartition { replicas: [1].into() }];
+    image.apply(&Record::TopicCreated {
+        id: id(1),
+        name: "t".into(),
+        partitions,
+        settings: vec![],
+    });
+    let set = |image: &mut Image, name: &str, value: &str| {
+        let settings = vec![(name.to_owned(), Some(value.to_owned()))];
+        image.apply(&Record::BrokerConfigSet { broker: None, settings });
+    };
+    let before = image.topic("t").unwrap().clone();
+    set(&mut image, "max.connections", "100");
+    assert_eq!(image.broker_configs.number("max.connections"), Some(100));
+    assert!(Arc::ptr_eq(&before, image.topic("t").unwrap()), "the topic was made anew");
+    set(&mut image, "log.retention.ms", "5000");
+    assert_eq!(image.topic("t").unwrap().config.retention_ms, 5000);
+}
+
 #[test]
 fn a_topic_is_forgotten_when_every_shard_dropped_it() {
     let dir = Dir::new();

@@ -3,10 +3,10 @@
 use super::coordinator::{Cx, Ticket};
 use super::offsets::{Offset, TopicIndex, Topics};
 use super::records::{OffsetValue, Record};
-use super::request::{Commit, DeleteOffsets, FetchOffsets, FetchTopic, Request};
+use super::request::{Commit, DeleteOffsets, FetchOffsets, FetchTopic, GroupRequest};
 use super::response::{
     Committed, CommittedTopic, DeletedOffsets, FetchedOffset, FetchedOffsets, FetchedTopic,
-    PartitionResult, Response,
+    GroupResponse, PartitionResult,
 };
 use super::state::{Group, Queued, State};
 use super::writes::{Pending, PendingCommit};
@@ -34,14 +34,14 @@ impl Group {
                     }
                     let pending = self.accept_commit(cx, ticket, commit, &mut records);
                     if pending.offsets.is_empty() {
-                        cx.reply(pending.ticket, Response::Commit(pending.response));
+                        cx.reply(pending.ticket, GroupResponse::Commit(pending.response));
                     } else {
                         commits.push(pending);
                     }
                 }
                 Err(error) => {
                     let refused = Committed::all(&commit, error);
-                    cx.reply(ticket, Response::Commit(refused));
+                    cx.reply(ticket, GroupResponse::Commit(refused));
                 }
             }
             if records.len() < RECORDS_PER_WRITE {
@@ -56,9 +56,9 @@ impl Group {
     fn next_queued_commit(&mut self) -> Option<(Ticket, Commit)> {
         let item = self.queue.pop_front()?;
         match item {
-            Queued::Request(ticket, request) => match *request {
-                Request::Commit(commit) => return Some((ticket, commit)),
-                other => self.queue.push_front(Queued::Request(ticket, Box::new(other))),
+            Queued::GroupRequest(ticket, request) => match *request {
+                GroupRequest::Commit(commit) => return Some((ticket, commit)),
+                other => self.queue.push_front(Queued::GroupRequest(ticket, Box::new(other))),
             },
             other @ Queued::TopicDeleted(..) => self.queue.push_front(other),
         }
@@ -221,7 +221,7 @@ impl Group {
         };
         if error.is_err() {
             let refused = DeletedOffsets { error, topics: Vec::new() };
-            cx.reply(ticket, Response::DeleteOffsets(refused));
+            cx.reply(ticket, GroupResponse::DeleteOffsets(refused));
             return;
         }
         let mut offsets = Vec::new();
@@ -242,7 +242,7 @@ impl Group {
             let topic_id = TopicId::default();
             topics.push(CommittedTopic { name: topic.name, topic_id, partitions });
         }
-        let deleted = Response::DeleteOffsets(DeletedOffsets { error, topics });
+        let deleted = GroupResponse::DeleteOffsets(DeletedOffsets { error, topics });
         self.write_removal(cx, offsets, false, Some((ticket, deleted)));
     }
 }

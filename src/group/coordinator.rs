@@ -9,8 +9,8 @@ use super::expiry::RetentionClock;
 use super::memory::{Memory, added_bytes, request_bytes};
 use super::offsets::{Around, Offset, Seeded, TopicIndex, Topics};
 use super::records::{Key, OffsetValue, Record, RecordError, group_record};
-use super::request::{Describe, Request};
-use super::response::{Described, Response};
+use super::request::{Describe, GroupRequest, List};
+use super::response::{Described, GroupResponse, Listed};
 use super::state::{Group, Queued};
 use super::writes::Writes;
 use crate::types::{ErrorCode, Now, TopicId};
@@ -20,7 +20,7 @@ pub type Ticket = u64;
 
 /// Broker configurations that groups depend on, and a seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct CoordinatorSettings {
     /// `group.min.session.timeout.ms`.
     pub group_min_session_timeout_ms: i32,
     /// `group.max.session.timeout.ms`.
@@ -39,7 +39,7 @@ pub struct Settings {
     pub hash_seed: u64,
 }
 
-impl Default for Settings {
+impl Default for CoordinatorSettings {
     /// Kafka's defaults; the seed is 0.
     fn default() -> Self {
         Self {
@@ -63,7 +63,7 @@ pub enum Effect {
         /// Which request.
         ticket: Ticket,
         /// The answer.
-        response: Response,
+        response: GroupResponse,
     },
     /// Append records, in one batch if they fit, and call [`Coordinator::written`] when all of them
     /// are durable, or none will be. The order of appends is the order of these effects.
@@ -121,7 +121,7 @@ pub struct Cx<'a> {
     pub(super) now: Now,
     /// The time by which offsets grow old: see [`RetentionClock`].
     pub(super) clock_ms: i64,
-    pub(super) settings: &'a Settings,
+    pub(super) settings: &'a CoordinatorSettings,
     pub(super) topics: &'a mut Topics,
     pub(super) live_bytes: &'a mut u64,
     pub(super) writes: &'a mut Writes,
@@ -136,7 +136,7 @@ impl Cx<'_> {
         Around { topics: self.topics, live_bytes: self.live_bytes, group, key: self.key }
     }
 
-    pub(super) fn reply(&mut self, ticket: Ticket, response: Response) {
+    pub(super) fn reply(&mut self, ticket: Ticket, response: GroupResponse) {
         self.out.push(Effect::Reply { ticket, response });
     }
 }
@@ -148,17 +148,23 @@ struct Sweep {
     next_ms: Option<i64>,
     /// The next group's place.
     next_key: usize,
+    /// The last of its offsets that was looked at, where the rest follows.
+    last: Option<(TopicIndex, i32)>,
+    /// Until when the sweep waits for what that group writes, ms.
+    until_ms: i64,
 }
 
 /// A part of a sweep ends after this many offsets and groups: a quarter of a millisecond or less.
 const SWEEP_PART: usize = 1_024;
 /// A part of a tick ends after this many groups and members whose time has come.
 const TICK_PART: usize = 256;
+/// A sweep that has begun with a group waits so long for what the group writes, ms.
+const SWEEP_WAIT_MS: i64 = 1_000;
 
 /// All groups of one partition of `__consumer_offsets`.
 #[derive(Debug)]
 pub struct Coordinator {
-    settings: Settings,
+    settings: CoordinatorSettings,
     topics: Topics,
     /// In boxes: groups are large, and a slab that grows moves what it holds.
     groups: Slab<Box<Group>>,
@@ -193,6 +199,23 @@ impl StateCursor {
     /// Goes on to the next place.
     pub(super) fn next_place(&mut self) {
         *self = Self { key: self.key + 1, ..Self::default() };
+    }
+
+    /// Passes so many of the group's offsets at most, which begin behind the last that was passed; how
+    /// many there were.
+    fn pass<T>(
+        &mut self,
+        offsets: impl Iterator<Item = (TopicIndex, i32, T)>,
+        room: usize,
+        mut see: impl FnMut(TopicIndex, i32, T),
+    ) -> usize {
+        let mut passed = 0;
+        for (topic, partition, offset) in offsets.take(room) {
+            see(topic, partition, offset);
+            self.last = Some((topic, partition));
+            passed += 1;
+        }
+        passed
     }
 }
 
@@ -230,7 +253,7 @@ impl Drop for Coordinator {
 
 impl Coordinator {
     /// No groups.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: CoordinatorSettings) -> Self {
         Self {
             topics: Topics::new(settings.hash_seed),
             groups: Slab::new(),
@@ -238,7 +261,7 @@ impl Coordinator {
             schedule: BTreeSet::new(),
             writes: Writes::default(),
             live_bytes: 0,
-            sweep: Sweep { next_ms: None, next_key: 0 },
+            sweep: Sweep { next_ms: None, next_key: 0, last: None, until_ms: 0 },
             clock: RetentionClock::default(),
             groups_bytes: 0,
             held_bytes: 0,
@@ -274,7 +297,7 @@ impl Coordinator {
     }
 
     /// The owner keeps a request back, or hands in one that it has kept.
-    pub fn hold(&mut self, request: &Request, held: bool) {
+    pub fn hold(&mut self, request: &GroupRequest, held: bool) {
         let bytes = request_bytes(request);
         self.held_bytes = if held { self.held_bytes + bytes } else { self.held_bytes - bytes };
         self.charge();
@@ -285,26 +308,26 @@ impl Coordinator {
     /// coordinator again and repeat the request, whatever it was; `GROUP_MAX_SIZE_REACHED`, which
     /// speaks of one group, ends a consumer. What adds nothing, or takes something away, is always
     /// served, and members may repeat what they have said.
-    pub fn is_too_much(&self, request: &Request) -> bool {
-        let group = || self.by_id.get(request.group_id()?).map(|&key| &self.groups[key]);
+    pub fn is_too_much(&self, request: &GroupRequest) -> bool {
+        let group = || self.by_id.get(request.group_id()).map(|&key| &self.groups[key]);
         let old = |id: &str| group().map_or(0, |it| it.members.bytes_of(id));
         let replaced = match request {
-            Request::Join(it) => {
+            GroupRequest::Join(it) => {
                 let instance = it.group_instance_id.as_deref();
                 let id = group().and_then(|of| of.members.of_instance(instance?));
                 old(id.unwrap_or(&it.member_id))
             }
             // A leader's assignment takes the place of the last.
-            Request::Sync(it) if it.assignments.is_empty() => return false,
-            Request::Sync(_) => group().map_or(0, |it| it.members.bytes()),
-            Request::Commit(_) => 0,
+            GroupRequest::Sync(it) if it.assignments.is_empty() => return false,
+            GroupRequest::Sync(_) => group().map_or(0, |it| it.members.bytes()),
+            GroupRequest::Commit(_) => 0,
             _ => return false,
         };
         let bytes = added_bytes(request);
         if bytes <= replaced || !self.memory.is_exceeded_by(bytes - replaced) {
             return false;
         }
-        if let Request::Commit(commit) = request
+        if let GroupRequest::Commit(commit) = request
             && group().is_some_and(|it| it.only_replaces(&self.topics, commit))
         {
             return false;
@@ -314,7 +337,7 @@ impl Coordinator {
     }
 
     /// Other settings from now on; the seed stays.
-    pub fn configure(&mut self, settings: Settings) {
+    pub fn configure(&mut self, settings: CoordinatorSettings) {
         self.settings = settings;
     }
 
@@ -395,13 +418,11 @@ impl Coordinator {
             }
             if let Some(group) = self.groups.get_mut(cursor.key) {
                 let room = steps.saturating_sub(taken).max(1);
-                let mut passed = 0;
-                for (topic, partition, offset) in group.offsets.after_mut(cursor.last).take(room) {
+                let offsets = group.offsets.after_mut(cursor.last);
+                let passed = cursor.pass(offsets, room, |topic, _, offset| {
                     latest_ms.iter().for_each(|ms| offset.not_after(*ms));
                     see(self.topics.name(topic), offset.value().topic_id);
-                    cursor.last = Some((topic, partition));
-                    passed += 1;
-                }
+                });
                 taken += passed;
                 if passed == room {
                     break;
@@ -489,30 +510,50 @@ impl Coordinator {
         self.charge();
     }
 
+    /// Lists groups, about so many from the place `from` on; the steps that it took, 0 at the end.
+    /// Others may work between two parts: what comes or goes meanwhile may be missed.
+    pub fn list_part(
+        &self,
+        filter: &List,
+        from: &mut usize,
+        steps: usize,
+        listed: &mut Vec<Listed>,
+    ) -> usize {
+        let upto = self.groups.capacity().min(from.saturating_add(steps));
+        let places = *from..upto;
+        let taken = places.len();
+        let groups = places.filter_map(|key| self.groups.get(key));
+        listed.extend(groups.filter_map(|group| group.listed(filter)));
+        *from = upto.max(*from);
+        taken
+    }
+
     /// Takes a request. Its answer is in `out` now or after a later call; that of
-    /// [`Request::List`] and [`Request::Describe`] is there now.
+    /// [`GroupRequest::Describe`] is there now.
     ///
     /// Here and elsewhere, deadlines are measured by the monotonic clock of `now`, and what is kept
     /// with offsets and groups is stamped with the wall's.
-    pub fn request(&mut self, now: Now, ticket: Ticket, request: Request, out: &mut Vec<Effect>) {
+    pub fn request(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        request: GroupRequest,
+        out: &mut Vec<Effect>,
+    ) {
         match request {
-            Request::List(filter) => {
-                let groups = self.groups.iter();
-                let mut listed: Vec<_> =
-                    groups.filter_map(|(_, group)| group.listed(&filter)).collect();
-                listed.sort_by(|a, b| a.group_id.cmp(&b.group_id));
-                out.push(Effect::Reply { ticket, response: Response::List(listed) });
-            }
-            Request::Describe(Describe { group_id }) => {
+            GroupRequest::Describe(Describe { group_id }) => {
                 let described = self.describe(group_id);
-                out.push(Effect::Reply { ticket, response: Response::Describe(described) });
+                out.push(Effect::Reply { ticket, response: GroupResponse::Describe(described) });
             }
             request if self.is_too_much(&request) => {
                 let error = ErrorCode::COORDINATOR_NOT_AVAILABLE;
-                out.push(Effect::Reply { ticket, response: Response::refused(&request, error) });
+                out.push(Effect::Reply {
+                    ticket,
+                    response: GroupResponse::refused(&request, error),
+                });
             }
             request => {
-                let key = self.place(request.group_id().unwrap_or_default());
+                let key = self.place(request.group_id());
                 self.with_group(now, key, out, |group, cx| group.take(cx, ticket, request));
             }
         }
@@ -566,7 +607,8 @@ impl Coordinator {
         taken
     }
 
-    /// Looks for expired offsets. A group with a write pending has its turn in the next sweep.
+    /// Looks for expired offsets. A group with a write pending has its turn in the next sweep, unless
+    /// some of its offsets were looked at already: the rest follows soon.
     fn sweep_part(&mut self, now: Now, out: &mut Vec<Effect>) -> usize {
         let now_ms = now.monotonic_ms;
         let mut seen = 0;
@@ -576,13 +618,28 @@ impl Coordinator {
                 return seen;
             }
             let key = self.sweep.next_key;
-            self.sweep.next_key += 1;
             seen += 1;
-            let Some(group) = self.groups.get(key) else { continue };
-            if group.pending.is_none() {
-                seen += group.offsets.len();
-                self.with_group(now, key, out, Group::expire_offsets);
+            let pending = self.groups.get(key).map(|it| it.pending.is_some());
+            if pending == Some(true) && self.sweep.last.is_some() && now_ms < self.sweep.until_ms {
+                self.sweep.next_ms = Some(now_ms + 1);
+                return seen;
             }
+            if pending == Some(false) {
+                seen += self.groups[key].members.len();
+                let room = SWEEP_PART.saturating_sub(seen).max(1);
+                let (mut last, mut looks) = (self.sweep.last, 0);
+                self.with_group(now, key, out, |group, cx| {
+                    looks = group.expire_offsets(cx, &mut last, room);
+                });
+                seen += looks;
+                if looks == room {
+                    self.sweep.last = last;
+                    self.sweep.until_ms = now_ms + SWEEP_WAIT_MS;
+                    continue;
+                }
+            }
+            self.sweep.last = None;
+            self.sweep.next_key += 1;
         }
         self.sweep.next_key = 0;
         self.sweep.next_ms = Some(now_ms + self.sweep_interval_ms());
@@ -713,8 +770,8 @@ impl Coordinator {
                     }));
                 }
                 let room = steps.saturating_sub(taken).max(1);
-                let mut passed = 0;
-                for (topic, partition, offset) in group.offsets.after(cursor.last).take(room) {
+                let offsets = group.offsets.after(cursor.last);
+                let passed = cursor.pass(offsets, room, |topic, partition, offset| {
                     see(Seen::Offset(OffsetFigures {
                         group_id: &group.id,
                         topic: self.topics.shared_name(topic),
@@ -722,9 +779,7 @@ impl Coordinator {
                         partition,
                         offset: offset.value().offset,
                     }));
-                    cursor.last = Some((topic, partition));
-                    passed += 1;
-                }
+                });
                 taken += passed;
                 if passed == room {
                     break;

@@ -7,9 +7,6 @@ use super::offsets::{Offset, TopicIndex};
 use super::state::{Group, State};
 use crate::types::{Now, TopicId};
 
-/// A write of tombstones has at most this many records; the rest comes with the next sweep.
-const TOMBSTONES_PER_WRITE: usize = 65_536;
-
 /// The time by which offsets grow old.
 ///
 /// No clock lasts from one start to the next that nobody sets, and a wall's clock that is set forth
@@ -85,8 +82,14 @@ impl Group {
         }
     }
 
-    /// Removes what has expired: offsets, and the group when it has neither members nor offsets.
-    pub(super) fn expire_offsets(&mut self, cx: &mut Cx<'_>) {
+    /// Removes what has expired, of so many offsets behind `last`, and the group when it has neither
+    /// members nor offsets. How many it looked at: where they are fewer than `room`, there are no more.
+    pub(super) fn expire_offsets(
+        &mut self,
+        cx: &mut Cx<'_>,
+        last: &mut Option<(TopicIndex, i32)>,
+        room: usize,
+    ) -> usize {
         let subscription = self.subscription();
         // An offset's time runs from this moment, if that is later than its commit; `None` while
         // offsets do not expire. While a group has members, only topics that nobody wants do, and
@@ -99,7 +102,7 @@ impl Group {
             }
             _ => None,
         };
-        let Some(since_ms) = since_ms else { return };
+        let Some(since_ms) = since_ms else { return 0 };
         let retention_ms = cx.settings.offsets_retention_ms;
         let expired = |offset: &Offset| {
             let value = offset.value();
@@ -111,20 +114,21 @@ impl Group {
             };
             cx.clock_ms.saturating_sub(from_ms) >= lasts_ms
         };
-        let gone: Vec<(TopicIndex, i32)> = self
-            .offsets
-            .iter()
-            .filter(|(topic, _, offset)| {
-                expired(offset) && !subscription.includes(cx.topics.name(*topic))
-            })
-            .map(|(topic, partition, _)| (topic, partition))
-            .take(TOMBSTONES_PER_WRITE)
-            .collect();
+        let mut looks = 0;
+        let mut gone: Vec<(TopicIndex, i32)> = Vec::new();
+        for (topic, partition, offset) in self.offsets.after(*last).take(room) {
+            looks += 1;
+            *last = Some((topic, partition));
+            if expired(offset) && !subscription.includes(cx.topics.name(topic)) {
+                gone.push((topic, partition));
+            }
+        }
         let all = gone.len() == self.offsets.len();
         let group = all && self.state == State::Empty && self.pending_joiners.is_empty();
         if !gone.is_empty() || (group && !self.is_vacant()) {
             self.write_removal(cx, gone, group, None);
         }
+        looks
     }
 
     /// The group itself is of no later time than this.

@@ -12,14 +12,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::coordinator::{Coordinator, Effect, Seen, Settings, StateCursor, Ticket};
+use super::coordinator::{Coordinator, CoordinatorSettings, Effect, Seen, StateCursor, Ticket};
 use super::naive_consumer::{Consumer, HEARTBEAT_MS, PARTITIONS, Phase, SESSION_MS};
 use super::records::Record;
 use super::request::{
     Commit, CommitOffset, CommitTopic, DeleteGroup, DeleteOffsets, Describe, FetchOffsets,
-    FetchTopic, Heartbeat, Leave, Leaving, Request, TopicPartitions,
+    FetchTopic, GroupRequest, Heartbeat, Leave, Leaving, TopicPartitions,
 };
-use super::response::Response;
+use super::response::GroupResponse;
 use crate::types::{ErrorCode, Now, Rng, TopicId};
 
 const GROUPS: [&str; 2] = ["g", "h"];
@@ -106,11 +106,11 @@ struct World {
     stable_seen: usize,
 }
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> CoordinatorSettings {
+    CoordinatorSettings {
         offsets_retention_ms: RETENTION_MS,
         offsets_retention_check_interval_ms: 60_000,
-        ..Settings::default()
+        ..CoordinatorSettings::default()
     }
 }
 
@@ -266,10 +266,10 @@ impl World {
         let now_ms = self.now_ms;
         let describe = |coordinator: &mut Coordinator, group_id: &str| {
             let mut out = Vec::new();
-            let request = Request::Describe(Describe { group_id: group_id.to_owned() });
+            let request = GroupRequest::Describe(Describe { group_id: group_id.to_owned() });
             coordinator.request(Now::at(now_ms), 0, request, &mut out);
             match out.pop() {
-                Some(Effect::Reply { response: Response::Describe(it), .. }) => it,
+                Some(Effect::Reply { response: GroupResponse::Describe(it), .. }) => it,
                 effect => panic!("{effect:?}"),
             }
         };
@@ -338,7 +338,7 @@ impl World {
 
     // ---- What clients do ----
 
-    fn ask(&mut self, request: Request, waiting: Waiting) -> Ticket {
+    fn ask(&mut self, request: GroupRequest, waiting: Waiting) -> Ticket {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         self.waiting.insert(ticket, waiting);
@@ -386,11 +386,11 @@ impl World {
         let Some(request) = consumer.next_request(self.now_ms, fresh) else { return };
         let ticket = self.next_ticket;
         let waiting = match &request {
-            Request::Join(_) => {
+            GroupRequest::Join(_) => {
                 consumer.phase = Phase::Joining(ticket);
                 Waiting::Join(serial)
             }
-            Request::Sync(_) => {
+            GroupRequest::Sync(_) => {
                 consumer.phase = Phase::Syncing(ticket);
                 Waiting::Sync(serial)
             }
@@ -444,7 +444,7 @@ impl World {
         let change = self.change(group, partition, to);
         let model = &self.groups[group];
         let stale = commit.generation_id >= 0 && commit.generation_id < model.generation_id;
-        self.ask(Request::Commit(commit), Waiting::Commit { group, partition, change, stale });
+        self.ask(GroupRequest::Commit(commit), Waiting::Commit { group, partition, change, stale });
     }
 
     fn fetch(&mut self, group: usize) {
@@ -457,7 +457,7 @@ impl World {
             }]),
             ..FetchOffsets::default()
         };
-        self.ask(Request::FetchOffsets(request), Waiting::Fetch { group });
+        self.ask(GroupRequest::FetchOffsets(request), Waiting::Fetch { group });
     }
 
     fn all_removed(&mut self, group: usize) -> Vec<(u8, usize)> {
@@ -484,7 +484,7 @@ impl World {
                 let live = self.surely_alive(group);
                 let changes = self.all_removed(group);
                 let waiting = Waiting::Removal { group, changes, live };
-                self.ask(Request::DeleteGroup(DeleteGroup { group_id }), waiting);
+                self.ask(GroupRequest::DeleteGroup(DeleteGroup { group_id }), waiting);
             }
             1 => {
                 let partition = self.random.index(usize::from(PARTITIONS)) as u8;
@@ -493,7 +493,7 @@ impl World {
                 let partitions = vec![i32::from(partition)];
                 let topics = vec![TopicPartitions { name: "t".to_owned(), partitions }];
                 let waiting = Waiting::Removal { group, changes, live };
-                self.ask(Request::DeleteOffsets(DeleteOffsets { group_id, topics }), waiting);
+                self.ask(GroupRequest::DeleteOffsets(DeleteOffsets { group_id, topics }), waiting);
             }
             2 => {
                 let partition = self.random.index(usize::from(PARTITIONS)) as u8;
@@ -501,7 +501,7 @@ impl World {
                 self.send_commit(group, partition, commit);
             }
             _ => {
-                self.ask(Request::Describe(Describe { group_id }), Waiting::Describe);
+                self.ask(GroupRequest::Describe(Describe { group_id }), Waiting::Describe);
             }
         }
     }
@@ -513,7 +513,7 @@ impl World {
             group_instance_id: consumer.instance_id.clone(),
         };
         let leave = Leave { group_id: consumer.group_id.clone(), members: vec![leaving] };
-        self.ask(Request::Leave(leave), Waiting::Leave);
+        self.ask(GroupRequest::Leave(leave), Waiting::Leave);
     }
 
     fn stray_heartbeat(&mut self) {
@@ -528,21 +528,21 @@ impl World {
         };
         let stale = generation_id < self.groups[group].generation_id;
         let generation_id = if stale { generation_id } else { i32::MAX };
-        self.ask(Request::Heartbeat(heartbeat), Waiting::Stray { group, generation_id });
+        self.ask(GroupRequest::Heartbeat(heartbeat), Waiting::Stray { group, generation_id });
     }
 
     // ---- What the model says of answers ----
 
-    fn answered(&mut self, waiting: Waiting, response: Response) {
+    fn answered(&mut self, waiting: Waiting, response: GroupResponse) {
         let now_ms = self.now_ms;
         match (waiting, response) {
-            (Waiting::Join(serial), Response::Join(joined)) => {
+            (Waiting::Join(serial), GroupResponse::Join(joined)) => {
                 let waits = |it: &&mut Consumer| matches!(it.phase, Phase::Joining(_));
                 if let Some(consumer) = self.consumers.get_mut(&serial).filter(waits) {
                     consumer.on_joined(joined);
                 }
             }
-            (Waiting::Sync(serial), Response::Sync(synced)) => {
+            (Waiting::Sync(serial), GroupResponse::Sync(synced)) => {
                 let waits = |it: &&mut Consumer| matches!(it.phase, Phase::Syncing(_));
                 if let Some(consumer) = self.consumers.get_mut(&serial).filter(waits)
                     && consumer.on_synced(&synced, now_ms)
@@ -550,7 +550,7 @@ impl World {
                     self.assigned(serial);
                 }
             }
-            (Waiting::Heartbeat(serial, generation_id, id), Response::Heartbeat(it)) => {
+            (Waiting::Heartbeat(serial, generation_id, id), GroupResponse::Heartbeat(it)) => {
                 let Some(consumer) = self.consumers.get_mut(&serial) else { return };
                 consumer.heartbeat = None;
                 let current = consumer.generation_id == generation_id && consumer.member_id == id;
@@ -566,7 +566,7 @@ impl World {
                     }
                 }
             }
-            (Waiting::Stray { group, generation_id }, Response::Heartbeat(it)) => {
+            (Waiting::Stray { group, generation_id }, GroupResponse::Heartbeat(it)) => {
                 // The group may have been deleted, and begun anew, meanwhile.
                 let last = self.groups[group].generation_id;
                 let over = generation_id < last;
@@ -574,13 +574,13 @@ impl World {
                     format!("a heartbeat of {generation_id} is accepted in {last}")
                 });
             }
-            (Waiting::Commit { group, partition, change, stale }, Response::Commit(it)) => {
+            (Waiting::Commit { group, partition, change, stale }, GroupResponse::Commit(it)) => {
                 let error = it.topics[0].partitions[0].error;
                 let fate = if error.is_err() { Fate::Refused } else { Fate::Acknowledged };
                 self.set_fate(group, partition, change, fate);
                 self.check(!stale || error.is_err(), || "a stale commit is accepted".to_owned());
             }
-            (Waiting::Fetch { group }, Response::FetchOffsets(it)) => {
+            (Waiting::Fetch { group }, GroupResponse::FetchOffsets(it)) => {
                 self.check(!it.error.is_err(), || format!("{:?}", it.error));
                 for partition in &it.topics[0].partitions {
                     let (number, offset) = (partition.partition as u8, partition.offset);
@@ -592,9 +592,9 @@ impl World {
             }
             (Waiting::Removal { group, changes, live }, response) => {
                 let error = match response {
-                    Response::DeleteGroup(it) => it.error,
-                    Response::DeleteOffsets(it) if it.error.is_err() => it.error,
-                    Response::DeleteOffsets(it) => it.topics[0].partitions[0].error,
+                    GroupResponse::DeleteGroup(it) => it.error,
+                    GroupResponse::DeleteOffsets(it) if it.error.is_err() => it.error,
+                    GroupResponse::DeleteOffsets(it) => it.topics[0].partitions[0].error,
                     other => self.fail(&format!("{other:?}")),
                 };
                 let fate = if error.is_err() { Fate::Refused } else { Fate::Acknowledged };
@@ -607,7 +607,8 @@ impl World {
                     self.check(lives.is_none(), || format!("removed under {lives:?}"));
                 }
             }
-            (Waiting::Leave, Response::Leave(_)) | (Waiting::Describe, Response::Describe(_)) => {}
+            (Waiting::Leave, GroupResponse::Leave(_))
+            | (Waiting::Describe, GroupResponse::Describe(_)) => {}
             (waiting, response) => self.fail(&format!("{waiting:?} got {response:?}")),
         }
     }

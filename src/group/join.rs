@@ -5,7 +5,7 @@ use super::members::{Member, choose_protocol};
 use super::persisted::Replacement;
 use super::records::group_record;
 use super::request::Join;
-use super::response::{Joined, Response};
+use super::response::{GroupResponse, Joined};
 use super::state::{Group, State};
 use super::writes::Pending;
 use crate::types::ErrorCode;
@@ -21,7 +21,7 @@ impl Group {
     /// Answers a join, now or when the rebalance that it calls for has come so far.
     pub(super) fn join(&mut self, cx: &mut Cx<'_>, ticket: Ticket, join: Join) {
         if let Err((member_id, error)) = self.try_join(cx, ticket, &join) {
-            cx.reply(ticket, Response::Join(Joined::refused(member_id, error)));
+            cx.reply(ticket, GroupResponse::Join(Joined::refused(member_id, error)));
         }
     }
 
@@ -146,13 +146,13 @@ impl Group {
     fn tell_again(&mut self, cx: &mut Cx<'_>, ticket: Ticket, id: &str) {
         self.renew(cx, id);
         let joined = self.joined(id, true, false);
-        cx.reply(ticket, Response::Join(joined));
+        cx.reply(ticket, GroupResponse::Join(joined));
     }
 
     /// A join that waits is repeated: the client has given up on the first.
     fn supersede_join(cx: &mut Cx<'_>, ticket: Ticket, id: &str) {
         let refused = Joined::refused(id, ErrorCode::REBALANCE_IN_PROGRESS);
-        cx.reply(ticket, Response::Join(refused));
+        cx.reply(ticket, GroupResponse::Join(refused));
     }
 
     fn add_member(&mut self, cx: &mut Cx<'_>, ticket: Ticket, join: &Join, id: String) {
@@ -188,7 +188,7 @@ impl Group {
                 }
                 Err(_) => {
                     let refused = Joined::refused("", ErrorCode::INVALID_REQUEST);
-                    cx.reply(ticket, Response::Join(refused));
+                    cx.reply(ticket, GroupResponse::Join(refused));
                 }
             }
             return;
@@ -214,11 +214,11 @@ impl Group {
         if let Some(removed) = self.members.remove(&old_id) {
             if let Some(ticket) = removed.join {
                 let refused = Joined::refused(&*old_id, ErrorCode::FENCED_INSTANCE_ID);
-                cx.reply(ticket, Response::Join(refused));
+                cx.reply(ticket, GroupResponse::Join(refused));
             }
             if let Some(ticket) = removed.sync {
                 let refused = super::response::Synced::refused(ErrorCode::FENCED_INSTANCE_ID);
-                cx.reply(ticket, Response::Sync(refused));
+                cx.reply(ticket, GroupResponse::Sync(refused));
             }
         }
         if self.leader.as_deref() == Some(&old_id) {

@@ -2,7 +2,7 @@
 
 use super::coordinator::{Cx, Ticket};
 use super::request::{Leave, Leaving};
-use super::response::{Left, LeftMember, Response};
+use super::response::{GroupResponse, Left, LeftMember};
 use super::state::Group;
 use super::writes::Pending;
 use crate::types::ErrorCode;
@@ -13,7 +13,7 @@ impl Group {
     pub(super) fn leave(&mut self, cx: &mut Cx<'_>, ticket: Ticket, leave: Leave) {
         if leave.group_id.is_empty() {
             let refused = Left { error: ErrorCode::INVALID_GROUP_ID, members: Vec::new() };
-            cx.reply(ticket, Response::Leave(refused));
+            cx.reply(ticket, GroupResponse::Leave(refused));
             return;
         }
         let mut left_any = false;
@@ -36,7 +36,7 @@ impl Group {
         }
         match self.pending.as_deref_mut() {
             Some(Pending::Empty { left, .. }) => *left = Some((ticket, answer)),
-            _ => cx.reply(ticket, Response::Leave(answer)),
+            _ => cx.reply(ticket, GroupResponse::Leave(answer)),
         }
     }
 

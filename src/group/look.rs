@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::coordinator::{Cx, Ticket};
 use super::request::List;
-use super::response::{DeletedGroup, Described, DescribedMember, Listed, Response};
+use super::response::{DeletedGroup, Described, DescribedMember, GroupResponse, Listed};
 use super::state::{Group, State};
 use crate::types::ErrorCode;
 
@@ -66,7 +66,7 @@ impl Group {
         } else {
             ErrorCode::NONE
         };
-        let deleted = Response::DeleteGroup(DeletedGroup { error });
+        let deleted = GroupResponse::DeleteGroup(DeletedGroup { error });
         if error.is_err() {
             cx.reply(ticket, deleted);
             return;

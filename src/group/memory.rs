@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::request::{Commit, Join, Request, Sync};
+use super::request::{Commit, GroupRequest, Join, Sync};
 
 /// What the groups of several coordinators, those of one shard, take together.
 #[derive(Clone, Debug)]
@@ -66,34 +66,34 @@ impl Memory {
 pub(super) const ENTRY: usize = 48;
 
 /// What a request takes while it waits.
-pub(super) fn request_bytes(request: &Request) -> usize {
-    let group_id = request.group_id().map_or(0, str::len);
-    size_of::<Request>() + ENTRY + group_id + added_bytes(request)
+pub(super) fn request_bytes(request: &GroupRequest) -> usize {
+    let group_id = request.group_id().len();
+    size_of::<GroupRequest>() + ENTRY + group_id + added_bytes(request)
 }
 
 /// About what a request adds to its group.
-pub(super) fn added_bytes(request: &Request) -> usize {
+pub(super) fn added_bytes(request: &GroupRequest) -> usize {
     match request {
-        Request::Join(it) => join_bytes(it),
-        Request::Sync(it) => sync_bytes(it),
-        Request::Commit(it) => commit_bytes(it),
-        Request::FetchOffsets(it) => {
+        GroupRequest::Join(it) => join_bytes(it),
+        GroupRequest::Sync(it) => sync_bytes(it),
+        GroupRequest::Commit(it) => commit_bytes(it),
+        GroupRequest::FetchOffsets(it) => {
             let topics = it.topics.iter().flatten();
             topics.map(|it| ENTRY + it.name.len() + 4 * it.partitions.len()).sum()
         }
-        Request::DeleteOffsets(it) => {
+        GroupRequest::DeleteOffsets(it) => {
             it.topics.iter().map(|it| ENTRY + it.name.len() + 4 * it.partitions.len()).sum()
         }
-        Request::Leave(it) => {
+        GroupRequest::Leave(it) => {
             let strings = |it: &super::request::Leaving| {
                 it.member_id.len() + it.group_instance_id.as_ref().map_or(0, String::len)
             };
             it.members.iter().map(|it| ENTRY + strings(it)).sum()
         }
-        Request::Heartbeat(it) => {
+        GroupRequest::Heartbeat(it) => {
             it.member_id.len() + it.group_instance_id.as_ref().map_or(0, String::len)
         }
-        Request::List(_) | Request::Describe(_) | Request::DeleteGroup(_) => 0,
+        GroupRequest::Describe(_) | GroupRequest::DeleteGroup(_) => 0,
     }
 }
 

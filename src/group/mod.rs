@@ -48,18 +48,18 @@ mod write_tests;
 mod writes;
 
 pub use coordinator::{
-    Coordinator, Effect, GoneTopic, GroupFigures, OffsetFigures, Seen, Settings, Start,
+    Coordinator, CoordinatorSettings, Effect, GoneTopic, GroupFigures, OffsetFigures, Seen, Start,
     StateCursor, Ticket,
 };
 pub use memory::Memory;
 pub use records::{Record, RecordError};
 pub use request::{
     Assignment, Commit, CommitOffset, CommitTopic, DeleteGroup, DeleteOffsets, Describe,
-    FetchOffsets, FetchTopic, Heartbeat, Join, Leave, Leaving, List, Protocol, Request, Sync,
+    FetchOffsets, FetchTopic, GroupRequest, Heartbeat, Join, Leave, Leaving, List, Protocol, Sync,
     TopicPartitions,
 };
 pub use response::{
     Committed, CommittedTopic, DeletedGroup, DeletedOffsets, Described, DescribedMember,
-    FetchedOffset, FetchedOffsets, FetchedTopic, Heartbeaten, JoinMember, Joined, Left, LeftMember,
-    Listed, PartitionResult, Response, Synced,
+    FetchedOffset, FetchedOffsets, FetchedTopic, GroupResponse, Heartbeaten, JoinMember, Joined,
+    Left, LeftMember, Listed, PartitionResult, Synced,
 };

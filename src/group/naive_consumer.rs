@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::coordinator::Ticket;
-use super::request::{Assignment, Heartbeat, Join, Protocol, Request, Sync};
+use super::request::{Assignment, GroupRequest, Heartbeat, Join, Protocol, Sync};
 use super::response::{Joined, Synced};
 use super::testing::subscription;
 use crate::types::ErrorCode;
@@ -65,15 +65,15 @@ impl Consumer {
     }
 
     /// What it sends next, if anything; the world puts the ticket where it belongs.
-    pub fn next_request(&self, now_ms: i64, fresh: u32) -> Option<Request> {
+    pub fn next_request(&self, now_ms: i64, fresh: u32) -> Option<GroupRequest> {
         if now_ms < self.paused_until_ms {
             return None;
         }
         match &self.phase {
-            Phase::Out => Some(Request::Join(self.join(fresh))),
-            Phase::Joined(joined) => Some(Request::Sync(self.sync(joined))),
+            Phase::Out => Some(GroupRequest::Join(self.join(fresh))),
+            Phase::Joined(joined) => Some(GroupRequest::Sync(self.sync(joined))),
             Phase::Member if self.heartbeat.is_none() && now_ms >= self.next_heartbeat_ms => {
-                Some(Request::Heartbeat(Heartbeat {
+                Some(GroupRequest::Heartbeat(Heartbeat {
                     group_id: self.group_id.clone(),
                     generation_id: self.generation_id,
                     member_id: self.member_id.clone(),

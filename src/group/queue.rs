@@ -14,7 +14,7 @@ pub struct Queue {
 
 fn bytes_of(item: &Queued) -> usize {
     match item {
-        Queued::Request(_, request) => request_bytes(request),
+        Queued::GroupRequest(_, request) => request_bytes(request),
         Queued::TopicDeleted(topic, _) => ENTRY + topic.len(),
     }
 }

@@ -3,7 +3,7 @@
 use super::coordinator::Cx;
 use super::members::{Member, choose_protocol};
 use super::records::group_record;
-use super::response::{JoinMember, Joined, Response, Synced};
+use super::response::{GroupResponse, JoinMember, Joined, Synced};
 use super::state::{Group, InitialDelay, State};
 use super::writes::Pending;
 use crate::types::ErrorCode;
@@ -14,11 +14,11 @@ impl Group {
         let Some(removed) = self.members.remove(id) else { return };
         if let Some(ticket) = removed.join {
             let refused = Joined::refused("", ErrorCode::UNKNOWN_MEMBER_ID);
-            cx.reply(ticket, Response::Join(refused));
+            cx.reply(ticket, GroupResponse::Join(refused));
         }
         if let Some(ticket) = removed.sync {
             let refused = Synced::refused(ErrorCode::UNKNOWN_MEMBER_ID);
-            cx.reply(ticket, Response::Sync(refused));
+            cx.reply(ticket, GroupResponse::Sync(refused));
         }
         if self.leader.as_deref() == Some(id) {
             self.leader = self.members.iter().next().map(|(id, _)| id.to_owned());
@@ -141,7 +141,7 @@ impl Group {
         for id in self.members.ids(|_| true) {
             if let Some(ticket) = self.members.take_join(&id) {
                 let joined = self.joined(&id, true, false);
-                cx.reply(ticket, Response::Join(joined));
+                cx.reply(ticket, GroupResponse::Join(joined));
             }
             self.renew(cx, &id);
             self.members.told(&id);
@@ -190,7 +190,7 @@ impl Group {
         for id in self.members.ids(|_| true) {
             if let Some(ticket) = self.members.take_sync(&id) {
                 let synced = if error.is_err() { Synced::refused(error) } else { self.synced(&id) };
-                cx.reply(ticket, Response::Sync(synced));
+                cx.reply(ticket, GroupResponse::Sync(synced));
                 self.renew(cx, &id);
             }
         }

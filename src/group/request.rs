@@ -8,9 +8,9 @@ use bytes::Bytes;
 
 use crate::types::TopicId;
 
-/// One request of one group (or, for [`Request::List`], of all groups here).
+/// One request of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum GroupRequest {
     /// `JoinGroup`.
     Join(Join),
     /// `SyncGroup`.
@@ -25,8 +25,6 @@ pub enum Request {
     FetchOffsets(FetchOffsets),
     /// `OffsetDelete`.
     DeleteOffsets(DeleteOffsets),
-    /// `ListGroups`. Answered at once.
-    List(List),
     /// `DescribeGroups` of one group. Answered at once.
     Describe(Describe),
     /// `DeleteGroups` of one group.
@@ -273,10 +271,10 @@ impl Default for FetchOffsets {
     }
 }
 
-impl Request {
-    /// The group that is asked; `None` for [`Request::List`].
-    pub fn group_id(&self) -> Option<&str> {
-        Some(match self {
+impl GroupRequest {
+    /// The group that is asked.
+    pub fn group_id(&self) -> &str {
+        match self {
             Self::Join(it) => &it.group_id,
             Self::Sync(it) => &it.group_id,
             Self::Heartbeat(it) => &it.group_id,
@@ -286,7 +284,6 @@ impl Request {
             Self::DeleteOffsets(it) => &it.group_id,
             Self::Describe(it) => &it.group_id,
             Self::DeleteGroup(it) => &it.group_id,
-            Self::List(_) => return None,
-        })
+        }
     }
 }

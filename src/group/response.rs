@@ -2,31 +2,29 @@
 
 use bytes::Bytes;
 
-use super::request::{Commit, DeleteOffsets, Leave, Request};
+use super::request::{Commit, DeleteOffsets, GroupRequest, Leave};
 use crate::types::{ErrorCode, TopicId};
 
-/// The answer to a [`Request`] of the same kind.
+/// The answer to a [`GroupRequest`] of the same kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Response {
-    /// To [`Request::Join`].
+pub enum GroupResponse {
+    /// To [`GroupRequest::Join`].
     Join(Joined),
-    /// To [`Request::Sync`].
+    /// To [`GroupRequest::Sync`].
     Sync(Synced),
-    /// To [`Request::Heartbeat`].
+    /// To [`GroupRequest::Heartbeat`].
     Heartbeat(Heartbeaten),
-    /// To [`Request::Leave`].
+    /// To [`GroupRequest::Leave`].
     Leave(Left),
-    /// To [`Request::Commit`].
+    /// To [`GroupRequest::Commit`].
     Commit(Committed),
-    /// To [`Request::FetchOffsets`].
+    /// To [`GroupRequest::FetchOffsets`].
     FetchOffsets(FetchedOffsets),
-    /// To [`Request::DeleteOffsets`].
+    /// To [`GroupRequest::DeleteOffsets`].
     DeleteOffsets(DeletedOffsets),
-    /// To [`Request::List`]; sorted by group id.
-    List(Vec<Listed>),
-    /// To [`Request::Describe`].
+    /// To [`GroupRequest::Describe`].
     Describe(Described),
-    /// To [`Request::DeleteGroup`].
+    /// To [`GroupRequest::DeleteGroup`].
     DeleteGroup(DeletedGroup),
 }
 
@@ -318,23 +316,23 @@ impl Described {
     }
 }
 
-impl Response {
+impl GroupResponse {
     /// The refusal of any request: for the owner of a coordinator that is loading, or is not here.
-    /// A list is empty, for lack of room for an error.
-    pub fn refused(request: &Request, error: ErrorCode) -> Self {
+    pub fn refused(request: &GroupRequest, error: ErrorCode) -> Self {
         match request {
-            Request::Join(it) => Self::Join(Joined::refused(it.member_id.clone(), error)),
-            Request::Sync(_) => Self::Sync(Synced::refused(error)),
-            Request::Heartbeat(_) => Self::Heartbeat(Heartbeaten { error }),
-            Request::Leave(it) => Self::Leave(Left::refused(it, error)),
-            Request::Commit(it) => Self::Commit(Committed::all(it, error)),
-            Request::FetchOffsets(_) => Self::FetchOffsets(FetchedOffsets::refused(error)),
-            Request::DeleteOffsets(it) => Self::DeleteOffsets(DeletedOffsets::refused(it, error)),
-            Request::List(_) => Self::List(Vec::new()),
-            Request::Describe(it) => {
+            GroupRequest::Join(it) => Self::Join(Joined::refused(it.member_id.clone(), error)),
+            GroupRequest::Sync(_) => Self::Sync(Synced::refused(error)),
+            GroupRequest::Heartbeat(_) => Self::Heartbeat(Heartbeaten { error }),
+            GroupRequest::Leave(it) => Self::Leave(Left::refused(it, error)),
+            GroupRequest::Commit(it) => Self::Commit(Committed::all(it, error)),
+            GroupRequest::FetchOffsets(_) => Self::FetchOffsets(FetchedOffsets::refused(error)),
+            GroupRequest::DeleteOffsets(it) => {
+                Self::DeleteOffsets(DeletedOffsets::refused(it, error))
+            }
+            GroupRequest::Describe(it) => {
                 Self::Describe(Described::refused(it.group_id.clone(), error, None))
             }
-            Request::DeleteGroup(_) => Self::DeleteGroup(DeletedGroup { error }),
+            GroupRequest::DeleteGroup(_) => Self::DeleteGroup(DeletedGroup { error }),
         }
     }
 }

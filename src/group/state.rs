@@ -22,8 +22,8 @@ use super::memory::ENTRY;
 use super::offsets::Offsets;
 use super::queue::{PendingJoiners, Queue};
 use super::records::Record;
-use super::request::Request;
-use super::response::Response;
+use super::request::GroupRequest;
+use super::response::GroupResponse;
 use super::writes::Pending;
 use crate::types::TopicId;
 
@@ -56,7 +56,7 @@ impl State {
 #[derive(Debug)]
 pub enum Queued {
     /// A request.
-    Request(Ticket, Box<Request>),
+    GroupRequest(Ticket, Box<GroupRequest>),
     /// A topic was deleted: its name and id.
     TopicDeleted(Arc<str>, TopicId),
 }
@@ -210,8 +210,8 @@ impl Group {
     ///
     /// A heartbeat that waits for a write keeps its member alive: nobody is taken for dead while a
     /// write is pending, and what waits is done before it is looked who was silent.
-    pub fn take(&mut self, cx: &mut Cx<'_>, ticket: Ticket, request: Request) {
-        self.enqueue(cx, Queued::Request(ticket, Box::new(request)));
+    pub fn take(&mut self, cx: &mut Cx<'_>, ticket: Ticket, request: GroupRequest) {
+        self.enqueue(cx, Queued::GroupRequest(ticket, Box::new(request)));
     }
 
     /// Does something in its turn.
@@ -247,22 +247,22 @@ impl Group {
             Queued::TopicDeleted(topic, topic_id) => {
                 return self.topic_deleted(cx, &topic, topic_id);
             }
-            Queued::Request(ticket, request) => (ticket, request),
+            Queued::GroupRequest(ticket, request) => (ticket, request),
         };
         match *request {
-            Request::Join(it) => self.join(cx, ticket, it),
-            Request::Sync(it) => self.sync(cx, ticket, it),
-            Request::Heartbeat(it) => self.heartbeat(cx, ticket, &it),
-            Request::Leave(it) => self.leave(cx, ticket, it),
-            Request::Commit(it) => self.commit(cx, ticket, it),
-            Request::FetchOffsets(it) => {
+            GroupRequest::Join(it) => self.join(cx, ticket, it),
+            GroupRequest::Sync(it) => self.sync(cx, ticket, it),
+            GroupRequest::Heartbeat(it) => self.heartbeat(cx, ticket, &it),
+            GroupRequest::Leave(it) => self.leave(cx, ticket, it),
+            GroupRequest::Commit(it) => self.commit(cx, ticket, it),
+            GroupRequest::FetchOffsets(it) => {
                 let fetched = self.fetch_offsets(cx.topics, it);
-                cx.reply(ticket, Response::FetchOffsets(fetched));
+                cx.reply(ticket, GroupResponse::FetchOffsets(fetched));
             }
-            Request::DeleteOffsets(it) => self.delete_offsets(cx, ticket, it),
-            Request::DeleteGroup(_) => self.delete(cx, ticket),
+            GroupRequest::DeleteOffsets(it) => self.delete_offsets(cx, ticket, it),
+            GroupRequest::DeleteGroup(_) => self.delete(cx, ticket),
             // Answered by the coordinator, out of turn.
-            Request::List(_) | Request::Describe(_) => {
+            GroupRequest::Describe(_) => {
                 debug_assert!(false, "a request without a turn");
             }
         }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::coordinator::{Cx, Ticket};
 use super::records::group_record;
 use super::request::{Assignment, Heartbeat, Sync};
-use super::response::{Heartbeaten, Response, Synced};
+use super::response::{GroupResponse, Heartbeaten, Synced};
 use super::state::{Group, State};
 use super::writes::Pending;
 use crate::types::ErrorCode;
@@ -16,7 +16,7 @@ impl Group {
     /// Answers a sync, now or when the leader's assignment is durable.
     pub(super) fn sync(&mut self, cx: &mut Cx<'_>, ticket: Ticket, sync: Sync) {
         if let Err(error) = self.check_sync(&sync) {
-            cx.reply(ticket, Response::Sync(Synced::refused(error)));
+            cx.reply(ticket, GroupResponse::Sync(Synced::refused(error)));
             return;
         }
         let id = sync.member_id.as_str();
@@ -25,7 +25,7 @@ impl Group {
                 if let Some(old) = self.members.wait_for_sync(id, ticket) {
                     // The client has given up on the first.
                     let refused = Synced::refused(ErrorCode::REBALANCE_IN_PROGRESS);
-                    cx.reply(old, Response::Sync(refused));
+                    cx.reply(old, GroupResponse::Sync(refused));
                 }
                 self.note_sync(id);
                 if self.leader.as_deref() == Some(id) {
@@ -36,11 +36,11 @@ impl Group {
                 self.note_sync(id);
                 self.renew(cx, id);
                 let synced = self.synced(id);
-                cx.reply(ticket, Response::Sync(synced));
+                cx.reply(ticket, GroupResponse::Sync(synced));
             }
             State::Empty | State::PreparingRebalance => {
                 let refused = Synced::refused(ErrorCode::REBALANCE_IN_PROGRESS);
-                cx.reply(ticket, Response::Sync(refused));
+                cx.reply(ticket, GroupResponse::Sync(refused));
             }
         }
     }
@@ -95,7 +95,7 @@ impl Group {
                 }
             }
         };
-        cx.reply(ticket, Response::Heartbeat(Heartbeaten { error }));
+        cx.reply(ticket, GroupResponse::Heartbeat(Heartbeaten { error }));
     }
 
     fn check_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), ErrorCode> {

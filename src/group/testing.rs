@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use super::coordinator::{Coordinator, Effect, Settings, Ticket};
+use super::coordinator::{Coordinator, CoordinatorSettings, Effect, Ticket};
 use super::records::Record;
 use super::request::{
     Assignment, Commit, CommitOffset, CommitTopic, DeleteGroup, DeleteOffsets, Describe,
-    FetchOffsets, FetchTopic, Heartbeat, Join, Leave, Leaving, List, Protocol, Request, Sync,
+    FetchOffsets, FetchTopic, GroupRequest, Heartbeat, Join, Leave, Leaving, List, Protocol, Sync,
     TopicPartitions,
 };
 use super::response::{
-    Committed, Described, FetchedOffsets, Joined, Left, Listed, Response, Synced,
+    Committed, Described, FetchedOffsets, GroupResponse, Joined, Left, Listed, Synced,
 };
 use crate::types::{ErrorCode, Now, TopicId};
 
@@ -22,7 +22,7 @@ pub const GROUP: &str = "group";
 /// See the module.
 pub struct Bench {
     pub coordinator: Coordinator,
-    pub settings: Settings,
+    pub settings: CoordinatorSettings,
     pub now_ms: i64,
     /// So much is the wall's clock ahead.
     pub ahead_ms: i64,
@@ -32,18 +32,20 @@ pub struct Bench {
     pub writes: VecDeque<(u64, Vec<Record>)>,
     /// Writes wait until the test lets them become durable.
     pub slow: bool,
+    /// Steps of the tick that took most.
+    pub tick_steps_max: usize,
     next_ticket: Ticket,
-    answers: BTreeMap<Ticket, Response>,
+    answers: BTreeMap<Ticket, GroupResponse>,
 }
 
 impl Default for Bench {
     fn default() -> Self {
-        Self::new(Settings::default())
+        Self::new(CoordinatorSettings::default())
     }
 }
 
 impl Bench {
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: CoordinatorSettings) -> Self {
         let mut bench = Self {
             coordinator: Coordinator::new(settings.clone()),
             settings,
@@ -52,6 +54,7 @@ impl Bench {
             log: Vec::new(),
             writes: VecDeque::new(),
             slow: false,
+            tick_steps_max: 0,
             next_ticket: 1,
             answers: BTreeMap::new(),
         };
@@ -98,7 +101,7 @@ impl Bench {
         self.carry_out(out);
     }
 
-    pub fn ask(&mut self, request: Request) -> Ticket {
+    pub fn ask(&mut self, request: GroupRequest) -> Ticket {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         let mut out = Vec::new();
@@ -108,7 +111,7 @@ impl Bench {
     }
 
     /// The answer, if it has come. It comes once.
-    pub fn answer(&mut self, ticket: Ticket) -> Option<Response> {
+    pub fn answer(&mut self, ticket: Ticket) -> Option<GroupResponse> {
         self.answers.remove(&ticket)
     }
 
@@ -124,7 +127,8 @@ impl Bench {
 
     pub fn tick(&mut self) {
         let mut out = Vec::new();
-        self.coordinator.tick(self.now(), &mut out);
+        let steps = self.coordinator.tick(self.now(), &mut out);
+        self.tick_steps_max = self.tick_steps_max.max(steps);
         self.carry_out(out);
         let next = self.coordinator.next_deadline();
         assert!(next.is_none_or(|it| it > self.now_ms), "{next:?} is over at {}", self.now_ms);
@@ -146,12 +150,12 @@ impl Bench {
     // Requests and their answers.
 
     pub fn join(&mut self, join: Join) -> Ticket {
-        self.ask(Request::Join(join))
+        self.ask(GroupRequest::Join(join))
     }
 
     pub fn joined(&mut self, ticket: Ticket) -> Option<Joined> {
         match self.answer(ticket)? {
-            Response::Join(joined) => Some(joined),
+            GroupResponse::Join(joined) => Some(joined),
             other => panic!("{other:?}"),
         }
     }
@@ -164,7 +168,7 @@ impl Bench {
                 assignment: Bytes::copy_from_slice(it.as_bytes()),
             })
             .collect();
-        self.ask(Request::Sync(Sync {
+        self.ask(GroupRequest::Sync(Sync {
             group_id: GROUP.to_owned(),
             generation_id: joined.generation_id,
             member_id: joined.member_id.clone(),
@@ -175,7 +179,7 @@ impl Bench {
 
     pub fn synced(&mut self, ticket: Ticket) -> Option<Synced> {
         match self.answer(ticket)? {
-            Response::Sync(synced) => Some(synced),
+            GroupResponse::Sync(synced) => Some(synced),
             other => panic!("{other:?}"),
         }
     }
@@ -186,7 +190,7 @@ impl Bench {
     }
 
     pub fn heartbeat_later(&mut self, member_id: &str, generation_id: i32) -> Ticket {
-        self.ask(Request::Heartbeat(Heartbeat {
+        self.ask(GroupRequest::Heartbeat(Heartbeat {
             group_id: GROUP.to_owned(),
             generation_id,
             member_id: member_id.to_owned(),
@@ -196,7 +200,7 @@ impl Bench {
 
     pub fn heartbeaten(&mut self, ticket: Ticket) -> Option<ErrorCode> {
         match self.answer(ticket)? {
-            Response::Heartbeat(it) => Some(it.error),
+            GroupResponse::Heartbeat(it) => Some(it.error),
             other => panic!("{other:?}"),
         }
     }
@@ -209,20 +213,20 @@ impl Bench {
                 group_instance_id: instance_id.map(str::to_owned),
             })
             .collect();
-        let ticket = self.ask(Request::Leave(Leave { group_id: GROUP.to_owned(), members }));
+        let ticket = self.ask(GroupRequest::Leave(Leave { group_id: GROUP.to_owned(), members }));
         match self.answer(ticket) {
-            Some(Response::Leave(left)) => left,
+            Some(GroupResponse::Leave(left)) => left,
             other => panic!("{other:?}"),
         }
     }
 
     pub fn commit(&mut self, commit: Commit) -> Ticket {
-        self.ask(Request::Commit(commit))
+        self.ask(GroupRequest::Commit(commit))
     }
 
     pub fn committed(&mut self, ticket: Ticket) -> Option<Committed> {
         match self.answer(ticket)? {
-            Response::Commit(committed) => Some(committed),
+            GroupResponse::Commit(committed) => Some(committed),
             other => panic!("{other:?}"),
         }
     }
@@ -243,13 +247,13 @@ impl Bench {
             wanted.collect()
         });
         let group_id = GROUP.to_owned();
-        let ticket = self.ask(Request::FetchOffsets(FetchOffsets {
+        let ticket = self.ask(GroupRequest::FetchOffsets(FetchOffsets {
             group_id,
             topics,
             ..Default::default()
         }));
         match self.answer(ticket) {
-            Some(Response::FetchOffsets(fetched)) => fetched,
+            Some(GroupResponse::FetchOffsets(fetched)) => fetched,
             other => panic!("{other:?}"),
         }
     }
@@ -261,30 +265,30 @@ impl Bench {
 
     /// The error of the request, or that of the only partition.
     pub fn delete_offset(&mut self, topic: &str) -> ErrorCode {
-        let ticket = self.ask(Request::DeleteOffsets(DeleteOffsets {
+        let ticket = self.ask(GroupRequest::DeleteOffsets(DeleteOffsets {
             group_id: GROUP.to_owned(),
             topics: vec![TopicPartitions { name: topic.to_owned(), partitions: vec![0] }],
         }));
         match self.answer(ticket) {
-            Some(Response::DeleteOffsets(it)) if it.error.is_err() => it.error,
-            Some(Response::DeleteOffsets(it)) => it.topics[0].partitions[0].error,
+            Some(GroupResponse::DeleteOffsets(it)) if it.error.is_err() => it.error,
+            Some(GroupResponse::DeleteOffsets(it)) => it.topics[0].partitions[0].error,
             other => panic!("{other:?}"),
         }
     }
 
     pub fn delete_group(&mut self) -> ErrorCode {
         let request = DeleteGroup { group_id: GROUP.to_owned() };
-        let ticket = self.ask(Request::DeleteGroup(request));
+        let ticket = self.ask(GroupRequest::DeleteGroup(request));
         match self.answer(ticket) {
-            Some(Response::DeleteGroup(it)) => it.error,
+            Some(GroupResponse::DeleteGroup(it)) => it.error,
             other => panic!("{other:?}"),
         }
     }
 
     pub fn describe(&mut self) -> Described {
-        let ticket = self.ask(Request::Describe(Describe { group_id: GROUP.to_owned() }));
+        let ticket = self.ask(GroupRequest::Describe(Describe { group_id: GROUP.to_owned() }));
         match self.answer(ticket) {
-            Some(Response::Describe(described)) => described,
+            Some(GroupResponse::Describe(described)) => described,
             other => panic!("{other:?}"),
         }
     }
@@ -294,11 +298,11 @@ impl Bench {
     }
 
     pub fn list(&mut self, filter: List) -> Vec<Listed> {
-        let ticket = self.ask(Request::List(filter));
-        match self.answer(ticket) {
-            Some(Response::List(listed)) => listed,
-            other => panic!("{other:?}"),
-        }
+        let (mut listed, mut from) = (Vec::new(), 0);
+        // One place at a time.
+        while self.coordinator.list_part(&filter, &mut from, 1, &mut listed) > 0 {}
+        listed.sort_by(|a, b| a.group_id.cmp(&b.group_id));
+        listed
     }
 
     // Whole stories.

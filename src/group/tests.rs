@@ -1,9 +1,9 @@
 //! Groups by behaviour.
 
-use super::coordinator::{Coordinator, Settings, StateCursor};
+use super::coordinator::{Coordinator, CoordinatorSettings, StateCursor};
 use super::memory::Memory;
-use super::request::{Join, Leave, Leaving, List, Request};
-use super::response::Response;
+use super::request::{CommitOffset, GroupRequest, Join, Leave, Leaving, List};
+use super::response::GroupResponse;
 use super::testing::{
     Bench, GROUP, consumer, member_offset, offset, protocol, static_consumer, subscription,
 };
@@ -94,11 +94,11 @@ fn the_last_to_leave_is_answered_when_the_group_is_empty() {
     bench.slow = true;
     let leaving = Leaving { member_id: "a-1".to_owned(), group_instance_id: None };
     let leave = Leave { group_id: GROUP.to_owned(), members: vec![leaving] };
-    let ticket = bench.ask(Request::Leave(leave));
+    let ticket = bench.ask(GroupRequest::Leave(leave));
     assert!(bench.answer(ticket).is_none());
     bench.written(Ok(()));
     let answer = bench.answer(ticket);
-    assert!(matches!(answer, Some(Response::Leave(_))), "{answer:?}");
+    assert!(matches!(answer, Some(GroupResponse::Leave(_))), "{answer:?}");
     assert_eq!(bench.state(), "Empty");
 }
 
@@ -294,6 +294,54 @@ fn offsets_of_a_simple_consumer_expire_after_their_commit() {
     assert_eq!(bench.offset("t"), -1);
 }
 
+/// Many offsets of one group expire in parts, each of a bounded number of steps, and all of them in one
+/// sweep, whatever its writes take.
+#[test]
+fn many_offsets_of_one_group_expire_in_parts() {
+    const OFFSETS: i32 = 5_000;
+    let all = || {
+        let mut commit = offset("t", 6);
+        let first = commit.topics[0].partitions[0].clone();
+        let partitions = (0..OFFSETS).map(|partition| CommitOffset { partition, ..first.clone() });
+        commit.topics[0].partitions = partitions.collect();
+        commit
+    };
+    let until_a_write = |bench: &mut Bench| {
+        while bench.writes.is_empty() {
+            let next_ms = bench.coordinator.next_deadline().expect("a sweep");
+            bench.pass_ms(next_ms - bench.now().monotonic_ms);
+        }
+    };
+    let settings = CoordinatorSettings::default();
+    let interval_ms = settings.offsets_retention_check_interval_ms;
+    let mut bench = Bench::default();
+    bench.commit_error(all());
+    bench.pass_ms(7 * DAY_MS - interval_ms);
+    assert_eq!(bench.fetch(None).topics[0].partitions.len(), OFFSETS as usize);
+    bench.slow = true;
+    // Up to the first part, and then as long as all of them take.
+    until_a_write(&mut bench);
+    for _ in 0..100 {
+        let upto = bench.writes.len();
+        (0..upto).for_each(|_| bench.written(Ok(())));
+        bench.pass_ms(10);
+    }
+    assert_eq!(bench.describe().error, ErrorCode::GROUP_ID_NOT_FOUND);
+    assert!(bench.tick_steps_max <= 1_100, "{} steps in one tick", bench.tick_steps_max);
+    // The write of a part fails: the rest goes on, and what failed goes with the next sweep.
+    bench.slow = false;
+    bench.commit_error(all());
+    bench.slow = true;
+    until_a_write(&mut bench);
+    bench.written(Err(ErrorCode::KAFKA_STORAGE_ERROR));
+    bench.slow = false;
+    bench.pass_ms(100);
+    let left = bench.fetch(None).topics[0].partitions.len();
+    assert!((1..2_000).contains(&left), "{left} are left");
+    bench.pass_ms(interval_ms);
+    assert_eq!(bench.describe().error, ErrorCode::GROUP_ID_NOT_FOUND);
+}
+
 #[test]
 fn members_choose_the_protocol_that_most_like_best() {
     let mut bench = Bench::default();
@@ -313,7 +361,8 @@ fn members_choose_the_protocol_that_most_like_best() {
 
 #[test]
 fn a_group_has_a_greatest_size() {
-    let mut bench = Bench::new(Settings { group_max_size: 1, ..Settings::default() });
+    let mut bench =
+        Bench::new(CoordinatorSettings { group_max_size: 1, ..CoordinatorSettings::default() });
     let a = bench.join(consumer("a"));
     let b = bench.join(consumer("b"));
     assert_eq!(bench.joined(b).unwrap().error, ErrorCode::GROUP_MAX_SIZE_REACHED);
@@ -328,7 +377,7 @@ fn a_group_has_a_greatest_size() {
 #[test]
 fn a_clock_that_is_set_expires_nothing() {
     const MONTH_MS: i64 = 30 * 86_400_000;
-    let retention_ms = Settings::default().offsets_retention_ms;
+    let retention_ms = CoordinatorSettings::default().offsets_retention_ms;
     for at_start in [false, true] {
         let mut bench = Bench::default();
         assert!(!bench.commit_error(offset("t", 5)).is_err());
@@ -362,7 +411,7 @@ fn stamps_of_the_future_expire_nothing() {
     bench.ahead_ms = 0;
     bench.pass_ms(1_000);
     bench.restart();
-    let retention_ms = Settings::default().offsets_retention_ms;
+    let retention_ms = CoordinatorSettings::default().offsets_retention_ms;
     bench.pass_ms(retention_ms - 120_000);
     assert_eq!((bench.offset("t"), bench.offset("u")), (5, 6));
     bench.pass_ms(1_000_000);
@@ -388,7 +437,8 @@ fn a_restart_does_not_begin_the_time_anew() {
 fn bounded(bytes: usize) -> (Bench, Memory) {
     let memory = Memory::new(bytes);
     let mut bench = Bench::default();
-    bench.coordinator = Coordinator::new(Settings::default()).with_memory(memory.clone());
+    bench.coordinator =
+        Coordinator::new(CoordinatorSettings::default()).with_memory(memory.clone());
     bench.coordinator.start(bench.now(), &mut Vec::new());
     (bench, memory)
 }

@@ -1,8 +1,8 @@
 //! Groups on slow and broken disks, in rebalances that do not go as planned, and after damage.
 
-use super::coordinator::{Coordinator, Seen, Settings, StateCursor};
-use super::request::{Commit, Join, Protocol, Request};
-use super::response::Response;
+use super::coordinator::{Coordinator, CoordinatorSettings, Seen, StateCursor};
+use super::request::{Commit, GroupRequest, Join, Protocol};
+use super::response::GroupResponse;
 use super::testing::{Bench, GROUP, consumer, member_offset, offset, protocol, static_consumer};
 use crate::types::{ErrorCode, Now, TopicId};
 
@@ -19,7 +19,7 @@ fn answers_wait_for_the_disk_and_later_requests_for_them() {
     let first = bench.commit(offset("t", 1));
     let second = bench.commit(offset("t", 2));
     let third = bench.commit(offset("u", 3));
-    let fetch = bench.ask(Request::FetchOffsets(super::request::FetchOffsets {
+    let fetch = bench.ask(GroupRequest::FetchOffsets(super::request::FetchOffsets {
         group_id: GROUP.to_owned(),
         ..Default::default()
     }));
@@ -35,7 +35,9 @@ fn answers_wait_for_the_disk_and_later_requests_for_them() {
     assert_eq!(bench.committed(second), None);
     assert_eq!(bench.answer(fetch), None);
     bench.written(Ok(()));
-    let Some(Response::FetchOffsets(fetched)) = bench.answer(fetch) else { panic!("no answer") };
+    let Some(GroupResponse::FetchOffsets(fetched)) = bench.answer(fetch) else {
+        panic!("no answer")
+    };
     let offsets: Vec<i64> = fetched.topics.iter().map(|it| it.partitions[0].offset).collect();
     assert_eq!(offsets, [2, 3]);
     assert!(bench.committed(second).is_some() && bench.committed(third).is_some());
@@ -282,7 +284,7 @@ fn what_is_wrong_is_told_apart() {
     assert_eq!(bench.commit_error(unknown.clone()), ErrorCode::ILLEGAL_GENERATION);
     unknown.knows_group_id_not_found = true;
     assert_eq!(bench.commit_error(unknown), ErrorCode::GROUP_ID_NOT_FOUND);
-    let sync = bench.ask(Request::Sync(super::request::Sync {
+    let sync = bench.ask(GroupRequest::Sync(super::request::Sync {
         group_id: GROUP.to_owned(),
         generation_id: 1,
         member_id: "a-1".to_owned(),
@@ -325,9 +327,9 @@ fn offsets_go_with_their_topic() {
             topics: Some(vec![wanted]),
             ..Default::default()
         };
-        let ticket = bench.ask(Request::FetchOffsets(request));
+        let ticket = bench.ask(GroupRequest::FetchOffsets(request));
         match bench.answer(ticket) {
-            Some(Response::FetchOffsets(it)) => it.topics[0].partitions[0].offset,
+            Some(GroupResponse::FetchOffsets(it)) => it.topics[0].partitions[0].offset,
             other => panic!("{other:?}"),
         }
     };
@@ -347,10 +349,10 @@ fn offsets_go_with_their_topic() {
 
 #[test]
 fn offsets_that_nobody_wants_expire_under_a_living_group() {
-    let settings = Settings {
+    let settings = CoordinatorSettings {
         offsets_retention_ms: 600_000,
         offsets_retention_check_interval_ms: 60_000,
-        ..Settings::default()
+        ..CoordinatorSettings::default()
     };
     let live_on = |bench: &mut Bench| {
         for _ in 0..80 {
@@ -390,7 +392,7 @@ fn an_offset_committed_to_an_empty_group_lives_as_long_as_any() {
 fn a_group_that_has_become_too_large_is_made_smaller() {
     let mut bench = Bench::default();
     bench.stable(vec![consumer("a"), consumer("b")]);
-    bench.settings = Settings { group_max_size: 1, ..Settings::default() };
+    bench.settings = CoordinatorSettings { group_max_size: 1, ..CoordinatorSettings::default() };
     bench.restart();
     assert_eq!(bench.state(), "PreparingRebalance");
     let a = bench.join(again(consumer("a"), "a-1"));
@@ -413,7 +415,7 @@ fn damaged_records_do_not_harm_a_coordinator() {
                     Some(at) => value[at] = byte,
                     None => key[at] = byte,
                 }
-                let mut coordinator = Coordinator::new(Settings::default());
+                let mut coordinator = Coordinator::new(CoordinatorSettings::default());
                 let mut out = Vec::new();
                 let _ = coordinator.replay(Some(&key), Some(&value), 0);
                 coordinator.start(Now::at(0), &mut out);
@@ -426,7 +428,7 @@ fn damaged_records_do_not_harm_a_coordinator() {
             }
         }
     }
-    let mut coordinator = Coordinator::new(Settings::default());
+    let mut coordinator = Coordinator::new(CoordinatorSettings::default());
     assert!(coordinator.replay(None, Some(&[0, 1]), 0).is_err());
     assert!(coordinator.replay(Some(&[0, 9, 1]), Some(&[7]), 0).is_ok());
 }

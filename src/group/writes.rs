@@ -8,7 +8,7 @@ use super::coordinator::{Cx, Ticket};
 use super::offsets::{Offset, TopicIndex};
 use super::persisted::Replacement;
 use super::records::group_record;
-use super::response::{Committed, DeletedGroup, DeletedOffsets, Joined, Left, Response};
+use super::response::{Committed, DeletedGroup, DeletedOffsets, GroupResponse, Joined, Left};
 use super::state::{Group, State};
 use crate::types::ErrorCode;
 
@@ -86,7 +86,7 @@ pub enum Pending {
         /// The group too.
         group: bool,
         /// Who asked for it.
-        reply: Option<(Ticket, Response)>,
+        reply: Option<(Ticket, GroupResponse)>,
     },
 }
 
@@ -151,7 +151,7 @@ impl Group {
                 }
                 self.is_empty_since(timestamp_ms, since_ms);
                 if let Some((ticket, left)) = left {
-                    cx.reply(ticket, Response::Leave(left));
+                    cx.reply(ticket, GroupResponse::Leave(left));
                 }
             }
             Some(Pending::Replacement { value, replacement, ticket, skips_assignment }) => {
@@ -162,7 +162,7 @@ impl Group {
                     }
                     Err(error) => Joined::refused("", write_error(error)),
                 };
-                cx.reply(ticket, Response::Join(joined));
+                cx.reply(ticket, GroupResponse::Join(joined));
             }
             Some(Pending::Commits(commits)) => self.commits_written(cx, commits, result),
             Some(Pending::Removal { offsets, group, reply }) => {
@@ -216,7 +216,7 @@ impl Group {
                 }
                 Err(error) => commit.response.fail(commit_error(error)),
             }
-            cx.reply(commit.ticket, Response::Commit(commit.response));
+            cx.reply(commit.ticket, GroupResponse::Commit(commit.response));
         }
     }
 
@@ -232,7 +232,7 @@ impl Group {
         cx: &mut Cx<'_>,
         offsets: Vec<(TopicIndex, i32)>,
         group: bool,
-        reply: Option<(Ticket, Response)>,
+        reply: Option<(Ticket, GroupResponse)>,
     ) {
         let mut records: Vec<_> = offsets
             .iter()
@@ -258,14 +258,14 @@ impl Group {
 }
 
 /// The answer to a removal: as it was prepared, or the error.
-fn removal_answer(response: Response, result: Result<(), ErrorCode>) -> Response {
+fn removal_answer(response: GroupResponse, result: Result<(), ErrorCode>) -> GroupResponse {
     let Err(error) = result else { return response };
     let error = write_error(error);
     match response {
-        Response::DeleteOffsets(_) => {
-            Response::DeleteOffsets(DeletedOffsets { error, topics: Vec::new() })
+        GroupResponse::DeleteOffsets(_) => {
+            GroupResponse::DeleteOffsets(DeletedOffsets { error, topics: Vec::new() })
         }
-        Response::DeleteGroup(_) => Response::DeleteGroup(DeletedGroup { error }),
+        GroupResponse::DeleteGroup(_) => GroupResponse::DeleteGroup(DeletedGroup { error }),
         other => other,
     }
 }

@@ -22,7 +22,7 @@ use crate::wire::records::BatchHeader;
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Append {
+pub enum AppendOutcome {
     /// It has these offsets now; it is not durable yet.
     Accept {
         /// Offset of its first record.
@@ -157,13 +157,13 @@ impl Partition {
         now: Now,
         batch: &BatchHeader,
         memory: &mut ProducerMemory,
-    ) -> Result<Append, ErrorCode> {
+    ) -> Result<AppendOutcome, ErrorCode> {
         let base_offset = self.log_end;
         let log_append_time_ms =
             batch.is_log_append_time().then(|| self.log_append_time_ms.max(now.wall_ms));
         if batch.has_producer_id() {
             if let Some(original) = self.producers.check(batch)? {
-                return Ok(Append::Duplicate {
+                return Ok(AppendOutcome::Duplicate {
                     base_offset: original.base_offset(),
                     last_offset: original.last_offset,
                     log_append_time_ms: original.timestamp,
@@ -182,7 +182,7 @@ impl Partition {
         let last_offset = base_offset + i64::from(batch.last_offset_delta);
         self.log_end = last_offset + 1;
         self.invariants();
-        Ok(Append::Accept { base_offset, last_offset, log_append_time_ms })
+        Ok(AppendOutcome::Accept { base_offset, last_offset, log_append_time_ms })
     }
 
     /// Storage says that everything below `end` is durable. Whether the high watermark moved.
@@ -342,13 +342,13 @@ mod tests {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "compared with what append returns")]
-    fn accept(base_offset: i64, last_offset: i64) -> Result<Append, ErrorCode> {
-        Ok(Append::Accept { base_offset, last_offset, log_append_time_ms: None })
+    fn accept(base_offset: i64, last_offset: i64) -> Result<AppendOutcome, ErrorCode> {
+        Ok(AppendOutcome::Accept { base_offset, last_offset, log_append_time_ms: None })
     }
 
     impl Partition {
         /// Appends with all the memory that there is.
-        fn add(&mut self, now_ms: i64, batch: &BatchHeader) -> Result<Append, ErrorCode> {
+        fn add(&mut self, now_ms: i64, batch: &BatchHeader) -> Result<AppendOutcome, ErrorCode> {
             self.append(Now::at(now_ms), batch, &mut ProducerMemory::new(usize::MAX))
         }
 
@@ -446,7 +446,7 @@ mod tests {
         for i in 1..6 {
             assert_eq!(
                 p.add(0, &batch(2, 1, 0, 2 * i)),
-                Ok(Append::Duplicate {
+                Ok(AppendOutcome::Duplicate {
                     base_offset: i64::from(2 * i),
                     last_offset: i64::from(2 * i + 1),
                     log_append_time_ms: 7
@@ -480,7 +480,7 @@ mod tests {
         assert_eq!(p.add(0, &batch(1, 1, 0, 2)), accept(4, 4));
         assert!(matches!(
             p.add(0, &batch(3, 1, 0, i32::MAX)),
-            Ok(Append::Duplicate { base_offset: 1, last_offset: 3, .. })
+            Ok(AppendOutcome::Duplicate { base_offset: 1, last_offset: 3, .. })
         ));
     }
 
@@ -515,7 +515,10 @@ mod tests {
         assert_eq!(add(&mut p, 0, 1, 0), accept(0, 0));
         assert_eq!(add(&mut p, 5, 2, 0), accept(1, 1));
         assert_eq!(add(&mut p, 5, 3, 0), Err(ErrorCode::KAFKA_STORAGE_ERROR));
-        assert!(matches!(add(&mut p, 5, 1, 0), Ok(Append::Duplicate { base_offset: 0, .. })));
+        assert!(matches!(
+            add(&mut p, 5, 1, 0),
+            Ok(AppendOutcome::Duplicate { base_offset: 0, .. })
+        ));
         assert_eq!(add(&mut p, 5, 2, 1), accept(2, 2));
         assert_eq!(memory.refused(), 1);
         assert_eq!(p.expire_producers(1_000, 1_000, 0, 10, &mut memory), None);
@@ -523,7 +526,7 @@ mod tests {
         let mut add =
             |id, sequence| p.append(Now::at(1_000), &batch(1, id, 0, sequence), &mut memory);
         assert_eq!(add(3, 0), accept(3, 3));
-        assert!(matches!(add(2, 1), Ok(Append::Duplicate { .. })));
+        assert!(matches!(add(2, 1), Ok(AppendOutcome::Duplicate { .. })));
     }
 
     /// As many producers as write to one partition come back from a snapshot, all of them.
@@ -538,7 +541,7 @@ mod tests {
         for id in 0..10_000 {
             let retry = p.add(0, &batch(1, id, 0, 0));
             assert!(
-                matches!(retry, Ok(Append::Duplicate { base_offset, .. }) if base_offset == id)
+                matches!(retry, Ok(AppendOutcome::Duplicate { base_offset, .. }) if base_offset == id)
             );
         }
     }
@@ -588,7 +591,9 @@ mod tests {
         let mut times = Vec::new();
         for now_ms in [1_000, 1_500, 900, 1_400, 1_600] {
             match p.add(now_ms, &batch) {
-                Ok(Append::Accept { log_append_time_ms, .. }) => times.extend(log_append_time_ms),
+                Ok(AppendOutcome::Accept { log_append_time_ms, .. }) => {
+                    times.extend(log_append_time_ms);
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -632,7 +637,7 @@ mod tests {
         assert_eq!((same.log_start(), same.high_watermark(), same.log_end()), (1, 6, 6));
         assert_eq!(same.end_offset_for_epoch(1), (1, 4));
         assert_eq!(same.end_offset_for_epoch(3), (3, 6));
-        assert!(matches!(same.add(6, &batch(1, 8, 0, 0)), Ok(Append::Duplicate { .. })));
+        assert!(matches!(same.add(6, &batch(1, 8, 0, 0)), Ok(AppendOutcome::Duplicate { .. })));
 
         let mut shorter = Partition::restore(&snapshot, 0, 4, 3).unwrap();
         assert_eq!(shorter.end_offset_for_epoch(2), (1, 4));

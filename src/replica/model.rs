@@ -97,9 +97,9 @@ impl Model {
         all.into_iter().filter(|b| Some(b.producer_epoch) == epoch).collect()
     }
 
-    fn expect(&self, batch: &BatchHeader) -> Result<Append, ErrorCode> {
+    fn expect(&self, batch: &BatchHeader) -> Result<AppendOutcome, ErrorCode> {
         let base_offset = self.log_end();
-        let accept = Ok(Append::Accept {
+        let accept = Ok(AppendOutcome::Accept {
             base_offset,
             last_offset: base_offset + i64::from(batch.last_offset_delta),
             log_append_time_ms: None,
@@ -121,7 +121,7 @@ impl Model {
             b.base_sequence == batch.base_sequence && b.record_count == batch.record_count
         });
         if let Some(original) = original {
-            return Ok(Append::Duplicate {
+            return Ok(AppendOutcome::Duplicate {
                 base_offset: original.base_offset,
                 last_offset: original.last_offset(),
                 log_append_time_ms: original.max_timestamp,
@@ -216,7 +216,7 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
             let expected = model.expect(&batch);
             let now = Now { wall_ms: -model.now_ms, monotonic_ms: model.now_ms };
             prop_assert_eq!(p.append(now, &batch, &mut memory), expected, "{:?}", batch);
-            if let Ok(Append::Accept { base_offset, .. }) = expected {
+            if let Ok(AppendOutcome::Accept { base_offset, .. }) = expected {
                 batch.base_offset = base_offset;
                 batch.partition_leader_epoch = model.leader_epoch;
                 model.log.push(Logged { header: batch, remembered: true });

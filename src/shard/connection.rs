@@ -1,34 +1,44 @@
 //! One client's connection: moves bytes between its socket and the broker, and decides nothing.
 //!
-//! One task reads. Answers leave from wherever the last one that was missing came from, with one
-//! vectored send; a task waits for the socket only while the kernel's buffer is full.
+//! The shard calls [`Connection::read`] when there may be something to read. Answers leave from
+//! wherever the last one that was missing came from, with one vectored send; the ring tells when a
+//! full socket takes more.
 
 use super::state::Shard;
 use super::transport::Transport;
 use crate::broker::connection::Admitted;
-use crate::broker::wait::Event;
 use crate::broker::{ConnectionId, Input};
-use futures_lite::FutureExt;
+use crate::storage::device::uring::Interest;
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 /// Slices in one send.
 const SLICES_MAX: usize = 256;
+
+/// Who goes on reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// The shard: there may be something.
+    Now,
+    /// The ring tells when there is something.
+    Watched,
+    /// The broker tells when it has room.
+    Stopped,
+    /// Nobody: the client has closed its side, or it has failed.
+    Ended,
+}
 
 /// See the module.
 pub struct Connection {
     /// Its name in the broker.
     pub id: ConnectionId,
     transport: Transport,
-    /// The broker has room for more.
-    may_read: Cell<bool>,
+    reading: Cell<Reading>,
     closed: Cell<bool>,
-    /// A task waits for the socket to take more.
+    /// The ring tells when the socket takes more.
     writing: Cell<bool>,
-    /// It may be read, or has ended.
-    changed: Event,
     /// Goes after the socket.
     admitted: RefCell<Option<Admitted>>,
 }
@@ -44,23 +54,24 @@ enum Attempt {
 }
 
 impl Connection {
-    /// A connection that the broker has accepted.
+    /// A connection that the broker has accepted. It is to be [`read`](Self::read).
     pub fn new(id: ConnectionId, transport: Transport) -> Rc<Self> {
         Rc::new(Self {
             id,
             transport,
-            may_read: Cell::new(true),
+            reading: Cell::new(Reading::Now),
             closed: Cell::new(false),
             writing: Cell::new(false),
-            changed: Event::default(),
             admitted: RefCell::default(),
         })
     }
 
     /// The broker has room for more.
-    pub fn resume(&self) {
-        self.may_read.set(true);
-        self.changed.notify();
+    pub fn resume(self: &Rc<Self>, shard: &Shard) {
+        if self.reading.get() == Reading::Stopped {
+            self.reading.set(Reading::Now);
+            shard.read_later(self.clone());
+        }
     }
 
     /// The broker has ended it.
@@ -68,17 +79,35 @@ impl Connection {
         self.closed.set(true);
         *self.admitted.borrow_mut() = admitted;
         self.transport.shutdown();
-        self.changed.notify();
+    }
+
+    /// The socket is ready for what it was watched for.
+    pub fn ready(self: &Rc<Self>, shard: &Rc<Shard>, interest: Interest) {
+        match interest {
+            Interest::Read => {
+                self.transport.readable();
+                self.reading.set(Reading::Now);
+                shard.read_later(self.clone());
+            }
+            Interest::Write => {
+                self.writing.set(false);
+                self.flush(shard);
+            }
+        }
     }
 
     /// Sends what is outgoing, as far as the kernel takes it; the rest goes when it takes more.
     pub fn flush(self: &Rc<Self>, shard: &Rc<Shard>) {
-        if !self.writing.get() && !self.closed.get() {
-            match self.send(shard) {
-                Ok(true) => {}
-                Ok(false) => self.write_later(shard),
-                Err(_) => shard.input(Input::Failed(self.id)),
+        if self.writing.get() || self.closed.get() {
+            return;
+        }
+        match self.send(shard) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.writing.set(true);
+                shard.watch(self, self.transport.event(), Interest::Write);
             }
+            Err(_) => shard.input(Input::Failed(self.id)),
         }
     }
 
@@ -103,74 +132,61 @@ impl Connection {
         }
     }
 
-    fn write_later(self: &Rc<Self>, shard: &Rc<Shard>) {
-        self.writing.set(true);
-        let (connection, shard) = (self.clone(), shard.clone());
-        glommio::spawn_local(async move {
-            while !connection.closed.get() {
-                let sent = match connection.transport.writable().await {
-                    Ok(()) => connection.send(&shard),
-                    Err(e) => Err(e),
-                };
-                match sent {
-                    Ok(true) => break,
-                    Ok(false) => {}
-                    Err(_) => shard.input(Input::Failed(connection.id)),
-                }
-            }
-            connection.writing.set(false);
+    /// Reads once. True where it is to be called again. A panic ends this connection and no other.
+    pub fn read(self: &Rc<Self>, shard: &Rc<Shard>) -> bool {
+        let read = || self.read_once(shard);
+        catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+            shard.caught_panic();
+            self.reading.set(Reading::Ended);
+            shard.input(Input::Failed(self.id));
+            false
         })
-        .detach();
     }
 
-    /// Reads until the connection ends.
-    async fn read(&self, shard: &Rc<Shard>) {
-        while !self.closed.get() {
-            self.may_read.set(false);
-            let attempt = shard.with_broker(|broker| {
-                broker.buffer(self.id, |mut into| {
-                    let n = self.transport.recv(into.spare())?;
-                    Ok::<_, io::Error>(match n {
-                        None => Attempt::Empty,
-                        Some(0) => Attempt::End,
-                        Some(n) => {
-                            // SAFETY: the kernel has written `n` bytes of the spare room.
-                            unsafe { into.filled(n) };
-                            Attempt::Came(n)
-                        }
-                    })
-                })
-            });
-            match attempt {
-                None => {
-                    // Looking may have let a request begin.
-                    shard.input(Input::Continue);
-                    self.changed.until(|| self.may_read.get() || self.closed.get()).await;
-                }
-                Some(Ok(Attempt::Came(bytes))) => {
-                    shard.input(Input::Received { connection: self.id, bytes });
-                    glommio::yield_if_needed().await;
-                }
-                Some(Ok(Attempt::Empty)) => {
-                    shard.input(Input::Blocked(self.id));
-                    if self.transport.readable().await.is_err() {
-                        shard.input(Input::Failed(self.id));
+    fn read_once(self: &Rc<Self>, shard: &Rc<Shard>) -> bool {
+        if self.closed.get() {
+            return false;
+        }
+        let attempt = shard.with_broker(|broker| {
+            broker.buffer(self.id, |mut into| {
+                let n = self.transport.recv(into.spare())?;
+                Ok::<_, io::Error>(match n {
+                    None => Attempt::Empty,
+                    Some(0) => Attempt::End,
+                    Some(n) => {
+                        // SAFETY: the kernel has written `n` bytes of the spare room.
+                        unsafe { into.filled(n) };
+                        Attempt::Came(n)
                     }
+                })
+            })
+        });
+        match attempt {
+            None => {
+                self.reading.set(Reading::Stopped);
+                // Looking may have let a request begin, and that may make room.
+                shard.input(Input::Continue);
+            }
+            Some(Ok(Attempt::Came(bytes))) => {
+                shard.input(Input::Received { connection: self.id, bytes });
+                return !self.closed.get();
+            }
+            Some(Ok(Attempt::Empty)) => {
+                shard.input(Input::Blocked(self.id));
+                if !self.closed.get() {
+                    self.reading.set(Reading::Watched);
+                    shard.watch(self, self.transport.event(), Interest::Read);
                 }
-                Some(Ok(Attempt::End)) => {
-                    shard.input(Input::HungUp(self.id));
-                    self.changed.until(|| self.closed.get()).await;
-                }
-                Some(Err(_)) => shard.input(Input::Failed(self.id)),
+            }
+            Some(Ok(Attempt::End)) => {
+                self.reading.set(Reading::Ended);
+                shard.input(Input::HungUp(self.id));
+            }
+            Some(Err(_)) => {
+                self.reading.set(Reading::Ended);
+                shard.input(Input::Failed(self.id));
             }
         }
-    }
-}
-
-/// Serves one client until it goes. A panic ends this connection and no other.
-pub async fn serve(shard: Rc<Shard>, connection: Rc<Connection>) {
-    if AssertUnwindSafe(connection.read(&shard)).catch_unwind().await.is_err() {
-        shard.count_panic();
-        shard.input(Input::Failed(connection.id));
+        false
     }
 }

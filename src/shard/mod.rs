@@ -1,21 +1,25 @@
 //! The running broker: one thread per core, each with its own executor, partitions, connections and
 //! files. The only part that waits, and the only one that knows glommio.
 
+mod bell;
 mod bind;
 mod connection;
 mod figures;
 mod limits;
 mod listener;
 mod memory;
+mod pace;
 mod pulse;
 pub mod router;
+mod runtime;
 mod socket;
 mod start;
 mod state;
 mod transport;
 mod view;
+mod writes;
 
-use crate::broker::{Admission, Bounds, Broker, Clock, Close, Drain, Input, Logs, Parts};
+use crate::broker::{Admission, Bounds, Broker, Clock, Close, Drain, Logs, Parts};
 use crate::config::BrokerSettings;
 use crate::storage::device::disk::Disk;
 use crate::storage::device::uring::Ring;
@@ -25,26 +29,16 @@ use crate::types::exit;
 pub use bind::listen_alone;
 pub use figures::ProcessFigures;
 use futures_lite::FutureExt;
-use glommio::{LocalExecutorBuilder, Placement};
+use glommio::Placement;
+use listener::Listener;
 use router::Ends;
 use start::Opened;
 use state::{Common, Shard, end_process, fatal};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 pub use view::View;
-
-/// How long a shard looks for work before its thread sleeps. glommio does so before each sleep, an
-/// idle shard's too, so it is short. Figures: `src/shard/DECISIONS.md`.
-const SPIN: Duration = Duration::from_micros(30);
-/// How long a task may run before others get a turn; I/O completions are looked at no less often.
-const PREEMPT: Duration = Duration::from_micros(500);
-/// A shard that was preempted before it ran anything can park with tasks that are ready. A timer
-/// wakes it; seldom where nothing has happened since the last time, since each wake costs.
-const WAKE: Duration = Duration::from_millis(5);
-/// The same for a shard to which nothing happens.
-const WAKE_IDLE: Duration = Duration::from_millis(25);
 
 /// Why the broker does not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +108,9 @@ pub fn run(
     let mut beside: Option<Beside> = Some(Box::new(beside));
     let mut threads = Vec::new();
     let admission = Admission::default();
-    let seeds = engines.into_iter().zip(sockets).zip(router::mesh(settings.shards)).enumerate();
+    let ends = router::mesh(settings.shards)
+        .map_err(|e| ServeError::new(exit::SYSTEM, format!("cannot connect the shards: {e}")))?;
+    let seeds = engines.into_iter().zip(sockets).zip(ends).enumerate();
     for (id, ((engine, socket), ends)) in seeds {
         let seed = Seed {
             id,
@@ -135,21 +131,10 @@ pub fn run(
         };
         let place = settings.cpus.get(id).map_or(Placement::Unbound, |cpu| Placement::Fixed(*cpu));
         let run = move || {
-            // Before there is an executor that could park.
-            seed.common.pulses[id].begin();
-            let executor = LocalExecutorBuilder::new(place)
-                .name(&format!("klamm-{id}"))
-                .spin_before_park(SPIN)
-                .preempt_timer(PREEMPT)
-                // Files go through our own rings: glommio needs no buffers for them.
-                .io_memory(64 << 10)
-                .make()
-                .map_err(|e| {
-                    ServeError::new(exit::SYSTEM, format!("cannot start shard {id}: {e}"))
-                })?;
-            let common = seed.common.clone();
+            let executor = runtime::executor(place, &format!("klamm-{id}")).map_err(|e| {
+                ServeError::new(exit::SYSTEM, format!("cannot start shard {id}: {e}"))
+            })?;
             executor.run(serve(seed, begun));
-            common.pulses[id].end();
             Ok(())
         };
         let thread = std::thread::Builder::new()
@@ -165,7 +150,8 @@ pub fn run(
             .join()
             .map_err(|_| ServeError::new(exit::BUG, format!("shard {id} ended in a panic")))??;
     }
-    mark_clean(&Disk::Real(common.disk.clone()), &identity)
+    let files_left = common.files_left.load(Ordering::Relaxed);
+    mark_clean(&Disk::Real(common.disk.clone()), &identity, files_left)
         .map_err(|e| ServeError::new(exit::IO, e.to_string()))?;
     tracing::info!("everything is written back");
     Ok(())
@@ -190,15 +176,6 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
     let budget = common.disk.budget().on_shard(id);
     let ring = Ring::new(common.disk.root(), seed.descriptors, budget.clone())
         .unwrap_or_else(|e| fatal(&format!("cannot make the ring of shard {id}: {e}")));
-    let pulse = common.clone();
-    let beat = || pulse.pulses[id].beat();
-    // Opening took longer than a turn: without a timer that this very task has set, the shard could
-    // park here with its tasks ready.
-    let pause = || {
-        beat();
-        WAKE
-    };
-    let (ways, from) = router::connect(seed.ends).or(wake(pause)).await;
     let parts = Parts {
         id,
         shards: common.shards,
@@ -215,25 +192,13 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
         slow_ns: seed.slow_ns,
     };
     let broker = Broker::new(parts, common.now());
-    let shard = Shard::new(id, common, broker, ring, ways);
-    for (peer, receiver) in from {
-        let shard = shard.clone();
-        Shard::spawn_vital("the router", async move {
-            while let Some(message) = receiver.recv().await {
-                shard.input(Input::Message { from: peer, message });
-                glommio::yield_if_needed().await;
-            }
-        });
-    }
-    Shard::spawn_vital("the engine", shard.clone().run_turns());
-    Shard::spawn_vital("the engine", shard.clone().run_completions());
-    Shard::spawn_vital("the connections", shard.clone().run_flushes());
-    Shard::spawn_vital("the timers", shard.clone().run_timer());
-    Shard::spawn_vital("the timers", shard.clone().run_ticks());
+    let shard = Shard::new(id, common, broker, ring, seed.ends);
+    shard.common.pulses[id].begin(shard.event());
     if let Err(e) = bind::listen(&socket) {
         fatal(&format!("cannot listen on {address}: {e}"));
     }
-    Shard::spawn_vital("the listener", listener::run(shard.clone(), socket));
+    shard.listen(Listener::new(socket));
+    Shard::spawn_vital("the shard", shard.clone().run());
     if id == 0 {
         let ms = begun.elapsed().as_millis() as u64;
         tracing::info!(%address, shards = shard.common.shards, ms, "serving");
@@ -241,28 +206,11 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
             beside(View::new(shard.clone()));
         }
     }
-    let end = async {
-        if id == 0 {
-            wait_for_the_end(&shard).await;
-        }
-        shard.ended().await;
-    };
-    // Wakes since something happened: short ones for a second more.
-    let mut quiet = 0u32;
-    let pause = || {
-        beat();
-        quiet = if shard.active.replace(false) { 0 } else { quiet.saturating_add(1) };
-        if quiet < 200 { WAKE } else { WAKE_IDLE }
-    };
-    end.or(wake(pause)).await;
-}
-
-/// Sets timers for ever. In the shard's first task, not in one of its own: a shard that parks before
-/// it has run its other tasks has this timer all the same.
-async fn wake<T>(mut pause: impl FnMut() -> Duration) -> T {
-    loop {
-        glommio::timer::sleep(pause()).await;
+    if id == 0 {
+        wait_for_the_end(&shard).await;
     }
+    shard.ended().await;
+    shard.common.pulses[id].end();
 }
 
 /// On shard 0: waits for a signal, then takes all shards down, each step after all have done the one

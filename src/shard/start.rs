@@ -15,7 +15,7 @@ use crate::storage::space;
 use crate::types::exit;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// Everything that shards are made of.
 pub struct Opened {
@@ -117,6 +117,7 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
         pulses: (0..shards).map(|_| Pulse::default()).collect(),
         begun: std::time::Instant::now(),
         pending: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+        files_left: AtomicBool::new(false),
     });
     Ok(Opened {
         common,

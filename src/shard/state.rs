@@ -1,25 +1,31 @@
 //! One shard's thread: its broker, and what carries out what the broker asks for. Decides nothing.
 
+use super::bell::Bell;
 use super::connection::Connection;
+use super::listener::{Accepted, Listener};
+use super::pace::{self, Next, Pace};
 use super::pulse::Pulse;
-use super::router::Way;
+use super::router::{Ends, Inbox, Way};
 use super::transport::Transport;
-use crate::broker::wait::{Event, Receiver};
+use super::writes::Writes;
+use crate::broker::wait::{Condition, Receiver};
 use crate::broker::{Broker, Call, ConnectionId, Input, Output, Phase, Readings, ShardId};
 use crate::storage::device::disk::RealDisk;
-use crate::storage::device::io::Completion;
-use crate::storage::device::uring::{Asker, Ring};
+use crate::storage::device::io::{Completion, Op, Submission};
+use crate::storage::device::uring::{Asker, Interest, Ring};
 use crate::storage::space::RESERVE;
 use crate::types::{Now, exit};
 use futures_lite::FutureExt;
+use slab::Slab;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// At the end, answers that clients do not take are waited for so long.
@@ -27,6 +33,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The line that says why the process ends is waited for so long: whoever reads stderr may have stalled.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Connections and messages are looked at for so long before the block that they have filled is
+/// written, completions are looked at, and answers are sent.
+const SLICE: Duration = Duration::from_micros(200);
+
+/// Messages of one other shard that are taken in one go.
+const MESSAGES: usize = 256;
+
+/// In development builds a step of a turn that takes longer is logged.
+const LONG: Duration = Duration::from_millis(10);
+
+/// Keys of the ring that are no connection's.
+const BELL: u64 = 0;
+const LISTENER: u64 = 1;
+const FIRST_CONNECTION: u64 = 2;
 
 /// Figures of the whole process.
 #[derive(Debug, Default)]
@@ -49,6 +70,8 @@ pub struct Common {
     pub pulses: Arc<[Pulse]>,
     /// By shard: bytes that are to be placed on the disk yet, as of its last look.
     pub pending: Vec<AtomicU64>,
+    /// A shard that has ended could not remove all files that nothing needs.
+    pub files_left: AtomicBool,
     /// Where the monotonic clock of all shards begins.
     pub begun: Instant,
 }
@@ -68,22 +91,34 @@ pub struct Shard {
     pub common: Arc<Common>,
     broker: RefCell<Broker>,
     ring: RefCell<Ring>,
-    ways: Vec<Option<Rc<Way>>>,
-    /// Wakes the loop that gives the broker its turns.
-    work: Event,
-    /// Wakes the loop that gives the broker its time.
-    rearm: Event,
-    /// What the timer waits for, ms.
-    armed_ms: Cell<i64>,
+    ways: Vec<Option<Way>>,
+    inboxes: Vec<Option<Inbox>>,
+    bell: Arc<Bell>,
+    writes: RefCell<Writes>,
     carrying_out: Cell<bool>,
     /// Open connections.
     pub connections: RefCell<HashMap<ConnectionId, Rc<Connection>>>,
+    /// Those that the ring watches, and for what.
+    watched: RefCell<Slab<(Rc<Connection>, Interest)>>,
+    /// There may be something to read.
+    reads: RefCell<VecDeque<Rc<Connection>>>,
     flushes: RefCell<Vec<Rc<Connection>>>,
-    flush: Event,
-    /// Something has happened since this was looked at.
-    pub active: Cell<bool>,
+    listener: RefCell<Option<Listener>>,
+    /// Accepting goes on at this time, ms; somebody waits where that is over.
+    accept_ms: Cell<i64>,
+    /// The next tick, ms.
+    tick_ms: Cell<i64>,
+    /// The earliest alarm that the ring has, ms.
+    alarm_ms: Cell<i64>,
+    /// Something was handed in beside the loop, which is woken if it is parked.
+    handed: Cell<bool>,
+    work: Condition,
+    /// Wakes those that wait for a pause of the loop.
+    paused: Condition,
+    pauses: Cell<u64>,
+    pausing: Cell<usize>,
     /// Wakes those that wait for the phase, or for requests to end.
-    pub changed: Event,
+    pub changed: Condition,
 }
 
 /// The time, ms since 1970.
@@ -121,6 +156,11 @@ fn within(patience: Duration, what: impl FnOnce() + Send + 'static) -> bool {
     done.is_ok() && rx.recv_timeout(patience).is_ok()
 }
 
+/// A descriptor that is readable at all times.
+fn always_readable() -> std::io::Result<OwnedFd> {
+    Ok(rustix::event::eventfd(1, rustix::event::EventfdFlags::CLOEXEC)?)
+}
+
 async fn patience() {
     glommio::timer::sleep(PATIENCE).await;
 }
@@ -132,24 +172,47 @@ impl Shard {
         common: Arc<Common>,
         broker: Broker,
         ring: Ring,
-        ways: Vec<Option<Rc<Way>>>,
+        ends: Ends,
     ) -> Rc<Self> {
-        Rc::new(Self {
+        let Ends { to, from, bell } = ends;
+        let shard = Rc::new(Self {
             id,
             common,
             broker: RefCell::new(broker),
             ring: RefCell::new(ring),
-            ways,
-            work: Event::default(),
-            rearm: Event::default(),
-            armed_ms: Cell::new(i64::MAX),
+            ways: to,
+            inboxes: from,
+            bell,
+            writes: RefCell::default(),
             carrying_out: Cell::new(false),
             connections: RefCell::default(),
+            watched: RefCell::default(),
+            reads: RefCell::default(),
             flushes: RefCell::default(),
-            flush: Event::default(),
-            active: Cell::new(true),
-            changed: Event::default(),
-        })
+            listener: RefCell::default(),
+            accept_ms: Cell::new(i64::MAX),
+            tick_ms: Cell::new(0),
+            alarm_ms: Cell::new(i64::MAX),
+            handed: Cell::new(false),
+            work: Condition::default(),
+            paused: Condition::default(),
+            pauses: Cell::new(0),
+            pausing: Cell::new(0),
+            changed: Condition::default(),
+        });
+        shard.ring.borrow_mut().watch(shard.bell.event(), Interest::Read, BELL);
+        shard
+    }
+
+    /// Accepts clients from here on, until the shard drains.
+    pub fn listen(&self, listener: Listener) {
+        self.ring.borrow_mut().watch(listener.event(), Interest::Read, LISTENER);
+        *self.listener.borrow_mut() = Some(listener);
+    }
+
+    /// Readable when there is something for the shard to do.
+    pub fn event(&self) -> RawFd {
+        self.ring.borrow().event()
     }
 
     /// How far the broker is on its way out.
@@ -171,7 +234,6 @@ impl Shard {
 
     /// Hands an input to the broker, and carries out what it wants.
     pub fn input(self: &Rc<Self>, input: Input) {
-        self.active.set(true);
         self.broker.borrow_mut().handle(self.common.now(), input);
         self.carry_out();
     }
@@ -184,33 +246,28 @@ impl Shard {
     }
 
     /// Takes a client, unless there are too many.
-    pub fn accept(
-        self: &Rc<Self>,
-        peer: SocketAddr,
-        transport: Transport,
-    ) -> Option<Rc<Connection>> {
+    pub fn accept(self: &Rc<Self>, peer: SocketAddr, transport: Transport) {
         let accepted = self.broker.borrow_mut().accept(self.common.now(), peer);
-        let accepted = match accepted {
+        match accepted {
             Ok(id) => {
                 let connection = Connection::new(id, transport);
                 self.connections.borrow_mut().insert(id, connection.clone());
-                Some(connection)
+                self.read_later(connection);
             }
             Err(refused) => {
                 if let Some(line) = refused.line {
                     tracing::warn!(peer = %line.peer, "{}", line.text);
                 }
-                None
             }
-        };
+        }
         self.carry_out();
-        accepted
     }
 
     /// Asks a shard, this one too, from beside the requests.
     pub fn call<C: Call>(self: &Rc<Self>, shard: ShardId, call: C) -> Receiver<C::Reply> {
         let receiver = self.broker.borrow_mut().call(self.common.now(), shard, call);
         self.carry_out();
+        self.hand();
         receiver
     }
 
@@ -232,11 +289,11 @@ impl Shard {
                 }
                 Output::Disk(submission) => {
                     submitted = true;
-                    self.ring.borrow_mut().submit(Asker::Engine, submission);
+                    self.submit(submission);
                 }
                 Output::Resume(connection) => {
                     if let Some(it) = self.connections.borrow().get(&connection) {
-                        it.resume();
+                        it.resume(self);
                     }
                 }
                 Output::Flush(connection) => {
@@ -254,7 +311,10 @@ impl Shard {
                 }
                 Output::LookAtSpace => self.look_at_space(),
                 Output::Reserve(bytes) => self.common.disk.set_reserve(RESERVE, bytes),
-                Output::Ended => self.changed.notify(),
+                Output::Ended { files_left } => {
+                    self.common.files_left.fetch_or(files_left, Ordering::Relaxed);
+                    self.changed.notify();
+                }
                 Output::Fatal { exit_code, message } => end_process(exit_code, &message),
             }
         }
@@ -262,105 +322,317 @@ impl Shard {
         if submitted && let Err(e) = self.ring.borrow_mut().flush() {
             fatal(&format!("the disk's ring failed: {e}"));
         }
-        let broker = self.broker.borrow();
-        let deadline = broker.next_deadline();
-        if submitted || broker.wants_turn() || broker.has_work() {
-            self.work.notify();
-        }
-        if deadline < self.armed_ms.get() {
-            self.armed_ms.set(deadline);
-            self.rearm.notify();
-        }
         submitted
     }
 
-    /// Gives the broker its turns: tasks that are ready before it add to the same block.
-    pub async fn run_turns(self: Rc<Self>) {
-        loop {
-            self.work.until(|| self.look(|it| it.wants_turn() || it.has_work())).await;
-            if self.look(Broker::has_work) {
-                self.input(Input::Continue);
-            }
-            self.pump();
-            glommio::yield_if_needed().await;
+    fn submit(&self, submission: Submission) {
+        if let Op::WriteSync { data, sync_id, .. } = &submission.op {
+            self.writes.borrow_mut().begins(*sync_id, data.len(), self.now_ns());
         }
+        self.ring.borrow_mut().submit(Asker::Engine, submission);
     }
 
-    /// Runs the engine when something has completed.
-    pub async fn run_completions(self: Rc<Self>) {
-        struct Fd(i32);
-        impl std::os::fd::AsRawFd for Fd {
-            fn as_raw_fd(&self) -> i32 {
+    fn now_ns(&self) -> u64 {
+        self.common.begun.elapsed().as_nanos() as u64
+    }
+
+    // ---- The loop ----
+
+    /// Does what there is to do, for ever.
+    pub async fn run(self: Rc<Self>) {
+        struct Fd(RawFd);
+        impl AsRawFd for Fd {
+            fn as_raw_fd(&self) -> RawFd {
                 self.0
             }
         }
-        let fd = self.ring.borrow().event();
-        let event = match glommio::io::PollableFd::new(Fd(fd)) {
-            Ok(event) => event,
-            Err(e) => fatal(&format!("cannot wait for the disk: {e}")),
+        let pollable = |fd| {
+            glommio::io::PollableFd::new(Fd(fd))
+                .unwrap_or_else(|e| fatal(&format!("cannot wait for the disk: {e}")))
         };
+        let event = pollable(self.event());
+        // Readable at all times: the runtime says so when it has had a round.
+        let always = always_readable().unwrap_or_else(|e| fatal(&format!("cannot wait: {e}")));
+        let always = pollable(always.as_raw_fd());
+        let pulse = &self.common.pulses[self.id];
+        let mut pace = Pace::default();
         loop {
-            if let Err(e) = event.readable().await {
-                fatal(&format!("cannot wait for the disk: {e}"));
+            pulse.beat();
+            let happened = self.turn();
+            let state = self.state(happened);
+            match pace.next(state) {
+                Next::Turn => {}
+                Next::LookOut(until) => self.look_out(until),
+                Next::Sleep(most) => self.sleep(Duration::from_nanos(most)),
+                Next::Round => {
+                    self.pause();
+                    if let Err(e) = always.readable().await {
+                        fatal(&format!("cannot wait: {e}"));
+                    }
+                    pace.rounded(self.now_ns());
+                }
+                Next::Park => {
+                    self.pause();
+                    self.wake_at(state.deadline);
+                    self.bell.lie_down();
+                    if !self.has_mail() {
+                        pulse.park();
+                        let readable = async {
+                            if let Err(e) = event.readable().await {
+                                fatal(&format!("cannot wait for the disk: {e}"));
+                            }
+                        };
+                        readable.or(self.work.until(|| self.handed.get())).await;
+                        self.handed.set(false);
+                        pulse.wake();
+                    }
+                    self.bell.get_up();
+                    pace.rounded(self.now_ns());
+                }
             }
-            self.pump();
         }
     }
 
-    /// Gives the broker its time.
-    pub async fn run_timer(self: Rc<Self>) {
-        loop {
-            let deadline = self.look(Broker::next_deadline);
-            self.armed_ms.set(deadline);
-            let left = deadline.saturating_sub(self.common.now().monotonic_ms);
-            if left > 0 {
-                let earlier = self.rearm.until(|| self.armed_ms.get() < deadline);
-                // Not even a month: a timer of thousands of years is no timer.
-                let left = Duration::from_millis(left.min(1 << 31) as u64);
-                earlier.or(glommio::timer::sleep(left)).await;
-                continue;
-            }
-            self.input(Input::Timeout);
-            glommio::yield_if_needed().await;
-        }
-    }
-
-    /// Once a second: what the broker is told of this thread.
-    pub async fn run_ticks(self: Rc<Self>) {
-        loop {
-            glommio::timer::sleep(Duration::from_secs(1)).await;
-            let readings = Readings {
-                cpu_ns: thread_cpu_ns(),
-                missed_beats: self.common.pulses[self.id].missed(),
-            };
-            let active = self.active.get();
-            self.input(Input::Readings(readings));
-            self.active.set(active);
-        }
-    }
-
-    /// Takes what has completed, tells who waited, and hands the kernel what comes next.
-    pub fn pump(self: &Rc<Self>) {
+    /// One pass over what has happened; whether anything had.
+    fn turn(self: &Rc<Self>) -> bool {
+        let begun = Instant::now();
         let mut completed: Vec<(Asker, Completion)> = Vec::new();
-        loop {
-            if let Err(e) = self.ring.borrow_mut().reap(&mut completed) {
-                fatal(&format!("the disk's ring failed: {e}"));
-            }
-            let progressed = !completed.is_empty();
-            let now = self.common.now();
-            {
+        if let Err(e) = self.ring.borrow_mut().reap(&mut completed) {
+            fatal(&format!("the disk's ring failed: {e}"));
+        }
+        let mut happened = !completed.is_empty();
+        if happened {
+            self.step("completions of the disk", || {
+                let (now, now_ns) = (self.common.now(), self.now_ns());
                 let mut broker = self.broker.borrow_mut();
+                let mut writes = self.writes.borrow_mut();
                 for (_, completion) in completed.drain(..) {
+                    writes.ends(completion.id, now_ns);
                     broker.handle(now, Input::Completed(completion));
                 }
-                broker.handle(now, Input::Turn);
+            });
+            self.carry_out();
+        }
+        happened |= self.take_seen();
+        happened |= self.step("messages of shards", || self.take_messages());
+        happened |= self.step("requests of clients", || self.read_some(begun));
+        let now_ms = self.common.now().monotonic_ms;
+        if self.phase() != Phase::Serving {
+            self.listener.take();
+        }
+        if self.accept_ms.get() <= now_ms {
+            happened = true;
+            self.step("new connections", || self.accept_some());
+        }
+        if self.look(Broker::next_deadline) <= now_ms {
+            happened = true;
+            self.step("what was due", || self.input(Input::Timeout));
+        }
+        if self.look(Broker::has_work) {
+            happened = true;
+            self.step("work in pieces", || self.input(Input::Continue));
+        }
+        if self.look(Broker::wants_turn) {
+            self.step("the storage", || self.input(Input::Turn));
+        }
+        self.tick(now_ms);
+        self.step("answers", || self.flush_all());
+        happened
+    }
+
+    /// In development builds, a step that takes long is logged with its name.
+    fn step<T>(&self, what: &str, step: impl FnOnce() -> T) -> T {
+        if !cfg!(debug_assertions) {
+            return step();
+        }
+        let begun = Instant::now();
+        let value = step();
+        let took = begun.elapsed();
+        if took > LONG {
+            tracing::warn!(shard = self.id, ms = took.as_millis() as u64, "{what} held the shard");
+        }
+        value
+    }
+
+    fn state(&self, happened: bool) -> pace::State {
+        let mut backlog = false;
+        for way in self.ways.iter().flatten() {
+            backlog |= way.send_waiting();
+        }
+        let broker = self.broker.borrow();
+        let deadline_ms = broker.next_deadline().min(self.tick_ms.get()).min(self.accept_ms.get());
+        pace::State {
+            now: self.now_ns(),
+            happened,
+            more: broker.wants_turn()
+                || broker.has_work()
+                || !self.reads.borrow().is_empty()
+                || !self.flushes.borrow().is_empty(),
+            others: self.pausing.get() > 0,
+            backlog,
+            look_out_until: self.writes.borrow().look_out_until(),
+            deadline: u64::try_from(deadline_ms).unwrap_or(0).saturating_mul(1_000_000),
+        }
+    }
+
+    /// Looks at the ring and at messages without a pause.
+    fn look_out(&self, until_ns: u64) {
+        let mut ring = self.ring.borrow_mut();
+        if let Err(e) = ring.flush() {
+            fatal(&format!("the disk's ring failed: {e}"));
+        }
+        while !ring.has_completions() && !self.has_mail() && self.now_ns() < until_ns {
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Sleeps in the ring.
+    fn sleep(&self, most: Duration) {
+        self.bell.lie_down();
+        if !self.has_mail()
+            && let Err(e) = self.ring.borrow_mut().sleep(most)
+        {
+            fatal(&format!("the disk's ring failed: {e}"));
+        }
+        self.bell.get_up();
+    }
+
+    fn has_mail(&self) -> bool {
+        self.inboxes.iter().flatten().any(Inbox::has_some)
+    }
+
+    /// Has the ring wake the shard at this time, ns.
+    fn wake_at(&self, deadline_ns: u64) {
+        let mut ring = self.ring.borrow_mut();
+        let now = self.now_ns();
+        if self.alarm_ms.get().saturating_mul(1_000_000) <= now as i64 {
+            self.alarm_ms.set(i64::MAX);
+        }
+        let deadline_ms = i64::try_from(deadline_ns.div_ceil(1_000_000)).unwrap_or(i64::MAX);
+        let result = if deadline_ms < self.alarm_ms.get() {
+            self.alarm_ms.set(deadline_ms);
+            ring.alarm(Duration::from_nanos(deadline_ns.saturating_sub(now)))
+        } else {
+            ring.flush()
+        };
+        if let Err(e) = result {
+            fatal(&format!("the disk's ring failed: {e}"));
+        }
+    }
+
+    /// Sends what the ring has seen to where it belongs.
+    fn take_seen(self: &Rc<Self>) -> bool {
+        let seen: Vec<u64> = self.ring.borrow_mut().seen().collect();
+        for key in &seen {
+            match *key {
+                BELL => {
+                    self.bell.still();
+                    self.ring.borrow_mut().watch(self.bell.event(), Interest::Read, BELL);
+                }
+                LISTENER => self.accept_ms.set(0),
+                key => {
+                    let key = (key - FIRST_CONNECTION) as usize;
+                    let (connection, interest) = self.watched.borrow_mut().remove(key);
+                    connection.ready(self, interest);
+                }
             }
-            // The rest after the others' turn: with a fast disk something always has completed.
-            if !self.carry_out() || progressed {
+        }
+        !seen.is_empty()
+    }
+
+    fn take_messages(self: &Rc<Self>) -> bool {
+        let mut any = false;
+        for (from, inbox) in self.inboxes.iter().enumerate() {
+            let Some(inbox) = inbox else { continue };
+            for _ in 0..MESSAGES {
+                let Some(message) = inbox.take() else { break };
+                any = true;
+                self.input(Input::Message { from, message });
+            }
+        }
+        any
+    }
+
+    /// Reads from connections in turn, until none has more or others want a turn.
+    fn read_some(self: &Rc<Self>, begun: Instant) -> bool {
+        let mut any = false;
+        loop {
+            let next = self.reads.borrow_mut().pop_front();
+            let Some(connection) = next else { break };
+            any = true;
+            if connection.read(self) {
+                self.read_later(connection);
+            }
+            if begun.elapsed() > SLICE {
                 break;
             }
         }
-        self.flush_all();
+        any
+    }
+
+    fn accept_some(self: &Rc<Self>) {
+        let Some(listener) = self.listener.take() else {
+            self.accept_ms.set(i64::MAX);
+            return;
+        };
+        match listener.accept(self) {
+            Accepted::More => {}
+            Accepted::All => {
+                self.accept_ms.set(i64::MAX);
+                self.ring.borrow_mut().watch(listener.event(), Interest::Read, LISTENER);
+            }
+            Accepted::Later(ms) => self.accept_ms.set(ms),
+        }
+        *self.listener.borrow_mut() = Some(listener);
+    }
+
+    /// Once a second: what the broker is told of this thread.
+    fn tick(self: &Rc<Self>, now_ms: i64) {
+        if now_ms < self.tick_ms.get() {
+            return;
+        }
+        self.tick_ms.set(now_ms + 1_000);
+        let stalls = self.common.pulses[self.id].stalls();
+        let readings = Readings {
+            cpu_ns: thread_cpu_ns(),
+            missed_beats: stalls.missed,
+            held: stalls.held,
+            blocked: stalls.blocked,
+            displaced: stalls.displaced,
+        };
+        self.input(Input::Readings(readings));
+    }
+
+    /// Waits until the loop has come round: for tasks of the runtime that have much to do.
+    pub async fn a_pause(&self) {
+        let before = self.pauses.get();
+        self.pausing.set(self.pausing.get() + 1);
+        self.hand();
+        self.paused.until(|| self.pauses.get() != before).await;
+        self.pausing.set(self.pausing.get() - 1);
+    }
+
+    /// Has the loop come round, where it is parked.
+    fn hand(&self) {
+        self.handed.set(true);
+        self.work.notify();
+    }
+
+    /// The runtime's tasks have a go.
+    fn pause(&self) {
+        self.pauses.set(self.pauses.get() + 1);
+        self.paused.notify();
+    }
+
+    /// Has the ring tell when a connection is ready.
+    pub fn watch(&self, connection: &Rc<Connection>, event: BorrowedFd<'_>, interest: Interest) {
+        let key = self.watched.borrow_mut().insert((connection.clone(), interest));
+        self.ring.borrow_mut().watch(event, interest, FIRST_CONNECTION + key as u64);
+    }
+
+    /// Reads from a connection soon.
+    pub fn read_later(&self, connection: Rc<Connection>) {
+        self.reads.borrow_mut().push_back(connection);
     }
 
     fn look_at_space(self: &Rc<Self>) {
@@ -378,12 +650,7 @@ impl Shard {
 
     /// Sends what a connection has ready, soon.
     fn flush_later(&self, connection: Rc<Connection>) {
-        let mut flushes = self.flushes.borrow_mut();
-        flushes.push(connection);
-        if flushes.len() == 1 {
-            drop(flushes);
-            self.flush.notify();
-        }
+        self.flushes.borrow_mut().push(connection);
     }
 
     /// Sends what connections have ready.
@@ -391,14 +658,6 @@ impl Shard {
         let flushes = std::mem::take(&mut *self.flushes.borrow_mut());
         for connection in flushes {
             connection.flush(self);
-        }
-    }
-
-    /// Sends what nobody else has sent.
-    pub async fn run_flushes(self: Rc<Self>) {
-        loop {
-            self.flush.until(|| !self.flushes.borrow().is_empty()).await;
-            self.flush_all();
         }
     }
 
@@ -427,8 +686,10 @@ impl Shard {
         .detach();
     }
 
-    /// Counts a panic that was caught.
-    pub fn count_panic(&self) {
+    /// A panic of one connection's step was caught.
+    pub fn caught_panic(&self) {
+        // It may have come from what was being carried out; the rest goes on with the next input.
+        self.carrying_out.set(false);
         self.common.counters.panics.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -4,6 +4,7 @@ use super::socket::Socket;
 use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// See the module. An enum and not a trait: there are exactly these.
 pub enum Transport {
@@ -44,21 +45,21 @@ impl Transport {
         }
     }
 
-    /// Waits until there is something to read, or the connection has failed.
-    pub async fn readable(&self) -> io::Result<()> {
+    /// What the ring watches.
+    pub fn event(&self) -> BorrowedFd<'_> {
         match self {
-            Self::Plain { socket, .. } => socket.readable().await,
+            Self::Plain { socket, .. } => socket.as_fd(),
         }
     }
 
-    /// Waits until more is taken, or the connection has failed.
-    pub async fn writable(&self) -> io::Result<()> {
+    /// There may be more to read than was known.
+    pub fn readable(&self) {
         match self {
-            Self::Plain { socket, .. } => socket.writable().await,
+            Self::Plain { drained, .. } => drained.set(false),
         }
     }
 
-    /// Ends both directions; whoever waits here wakes up.
+    /// Ends both directions; it is ready from then on.
     pub fn shutdown(&self) {
         match self {
             Self::Plain { socket, .. } => socket.shutdown(),

@@ -31,7 +31,7 @@ impl View {
         for (nth, topic) in image.topics().enumerate() {
             partitions += topic.partitions.len() as u64;
             if nth % TOPICS_A_PIECE == TOPICS_A_PIECE - 1 {
-                glommio::executor().yield_task_queue_now().await;
+                self.0.a_pause().await;
             }
         }
         ProcessFigures {

@@ -1,9 +1,10 @@
 //! Runs of frames on their way straight into a segment.
 //!
-//! What a turn has of one log is written once where that is much: into the log's open segment, whose
-//! space was allocated beforehand, while the journal block says where (`Placed`). The block counts as
+//! What a turn has of one log is written once where that is much: into the log's open segment, where
+//! its file was written before (`placement/recycling.rs`), while the journal block says where (`Placed`). The block counts as
 //! durable when its runs are, too. Frames that only the journal has and that come before are written
-//! along: a segment has no gaps.
+//! along, since a segment has no gaps; where they are many, some with each block, until what is new
+//! can follow them.
 
 use super::format::block::Run;
 use super::format::segment::{Grown, padded};
@@ -38,10 +39,6 @@ pub(super) struct Direct {
     cut: bool,
     /// When so many checkpoints are durable, one of them has all that was written so far.
     pub checkpoints: u64,
-    /// Space is being allocated.
-    pub allocating: bool,
-    /// After a failure, when to try again, ms.
-    pub not_before_ms: i64,
 }
 
 impl Direct {

@@ -20,11 +20,11 @@ use super::journal::writer::{Acks, Given, JournalWriter, Waits};
 use super::log::{Log, LogConfig, LogOffsets};
 use super::logs::Logs;
 use super::placement::Placement;
-use super::placement::allocation::{Allocations, Ended, is_want_of_space};
 use super::placement::job::Effect;
 use super::placement::removal::{Moment, Removals, When};
-use super::read::cache::{Cache, Chunk};
-use super::read::{ColdRead, Read, ReadError, Reads};
+use super::placement::renewal::{Ended, Renewals, is_want_of_space};
+use super::read::cache::Chunk;
+use super::read::{Filled, Read, ReadError, Reads, Ticket};
 use crate::types::TopicPartition;
 use bytes::Bytes;
 use std::io;
@@ -32,6 +32,8 @@ use zerocopy::IntoBytes;
 
 /// Logs whose retention one tick looks at, at least.
 const RETENTION_LOOKS: u32 = 512;
+/// The journal is written to for so long after a block was made, ms.
+const WRITING_MS: i64 = 50;
 
 /// The parts of an engine, put together: each has its own state and knows only the logs; what has to
 /// happen in several of them happens here.
@@ -43,7 +45,7 @@ pub struct Engine {
     placement: Placement,
     reads: Reads,
     removals: Removals,
-    allocations: Allocations,
+    renewals: Renewals,
     out: Outgoing,
     events: Vec<Event>,
     shutting_down: bool,
@@ -55,6 +57,9 @@ pub struct Engine {
     /// Bytes that may be appended until the next verdict on the disk's space.
     allowance: u64,
     failed: bool,
+    /// When the last block was made, ms; what the time was last.
+    last_block_ms: i64,
+    now_ms: i64,
 }
 
 impl Engine {
@@ -64,9 +69,9 @@ impl Engine {
             logs: Logs::default(),
             journal: JournalWriter::new(&options, last_lsn, last_block_checksum),
             placement: Placement::new(&options),
-            reads: Reads::new(Cache::new(options.cache_start, options.cache_limit)),
+            reads: Reads::new(&options),
             removals: Removals::default(),
-            allocations: Allocations::default(),
+            renewals: Renewals::default(),
             out: Outgoing::default(),
             events: Vec::new(),
             shutting_down: false,
@@ -75,6 +80,8 @@ impl Engine {
             disk_full: false,
             allowance: u64::MAX,
             failed: false,
+            last_block_ms: i64::MIN,
+            now_ms: 0,
             options,
         }
     }
@@ -126,9 +133,9 @@ impl Engine {
         self.log(slot).offsets()
     }
 
-    /// Bytes of space that are reserved behind what a log's segments hold.
+    /// Bytes of space behind what a log's segments hold that are given back when they end.
     pub fn reserved(&self, slot: Slot) -> u64 {
-        let spare = |s: &Segment| s.allocated.max(s.left).saturating_sub(s.meta.length);
+        let spare = |s: &Segment| s.prewritten.max(s.left).saturating_sub(s.meta.length);
         self.log(slot).segments.iter().map(spare).sum()
     }
 
@@ -209,14 +216,17 @@ impl Engine {
         }
         self.make_room();
         let wrote = self.journal.write(now_ms, &mut self.logs, &mut self.out);
+        self.now_ms = now_ms;
+        if wrote {
+            self.last_block_ms = now_ms;
+        }
         if wrote && self.shutting_down {
             // A clean start replays nothing: what still goes to the journal must be checkpointed.
             self.placement.want_checkpoint();
         }
-        for wanted in self.journal.take_space_wanted() {
-            let Self { allocations, placement, logs, out, .. } = self;
-            let at_most = if self.disk_full { 0 } else { self.allowance / 4 };
-            allocations.want(now_ms, wanted, at_most, logs, || placement.new_generation(), out);
+        for slot in self.journal.take_segments_wanted() {
+            let Self { renewals, placement, logs, out, .. } = self;
+            renewals.want(now_ms, slot, logs, placement, out);
         }
         // What was to be copied may be gone, and the checkpoint has waited for nothing else.
         self.placement_advances(now_ms);
@@ -262,13 +272,21 @@ impl Engine {
         self.out.take()
     }
 
+    /// Whether there is something to carry out.
+    pub fn has_submissions(&self) -> bool {
+        self.out.has_submissions()
+    }
+
     /// Takes in that a submission ended. Events go to `out`.
     pub fn complete(&mut self, now_ms: i64, completion: Completion, out: &mut Vec<Event>) {
-        self.look = true;
         let purpose = self.out.answered(completion.id);
+        if let Purpose::Read(ticket) = purpose {
+            return self.filled(now_ms, ticket, completion.result, out);
+        }
+        self.look = true;
         let harmless = |error: &io::Error| match &purpose {
             Purpose::Removal(..) => true,
-            Purpose::Allocation(..) => is_want_of_space(error),
+            Purpose::Renewal(..) => is_want_of_space(error),
             _ => false,
         };
         if let Err(error) = &completion.result
@@ -279,13 +297,13 @@ impl Engine {
                 let path = match &purpose {
                     Purpose::RunWrite(path)
                     | Purpose::RunSync(_, _, _, path)
-                    | Purpose::Allocation(_, path)
+                    | Purpose::Renewal(_, path)
                     | Purpose::Placement(_, path)
                     | Purpose::Removal(_, path) => Some(path.clone()),
                     Purpose::BlockWrite(sequence) | Purpose::BlockSync(sequence) => {
                         self.journal.file_of(Some(*sequence))
                     }
-                    Purpose::Prepare => self.journal.file_of(None),
+                    Purpose::Prepare | Purpose::Read(_) => self.journal.file_of(None),
                 };
                 let path = path.unwrap_or_else(|| journal::DIR.into());
                 out.push(Event::Fatal { message: format!("writing {path} failed: {error}") });
@@ -306,7 +324,7 @@ impl Engine {
                 }
                 self.placement_advances(now_ms);
             }
-            Purpose::RunWrite(_) => {}
+            Purpose::RunWrite(_) | Purpose::Read(_) => {}
             Purpose::RunSync(sequence, slot, first, _) => {
                 self.run_written(now_ms, slot, first);
                 for block in self.journal.run_synced(sequence) {
@@ -314,23 +332,18 @@ impl Engine {
                 }
                 self.placement_advances(now_ms);
             }
-            Purpose::Allocation(number, _) => {
+            Purpose::Renewal(number, _) => {
                 let result = completion.result.map(drop);
-                let Self { allocations, logs, out, .. } = self;
-                match allocations.step(now_ms, number, result, logs, out) {
-                    None => {}
-                    Some(Ended::Done(slot)) => {
-                        // What is not used of it is given back some time.
-                        self.logs.list(slot);
-                        self.released(now_ms, slot);
+                let Self { renewals, logs, out, .. } = self;
+                if let Some(Ended { slot, without }) = renewals.step(number, result, logs, out) {
+                    // What is not used of it is given back some time.
+                    self.logs.list(slot);
+                    if let Some((segment, file)) = without {
+                        let (id, tp) = (self.log(slot).id, self.log(slot).tp);
+                        self.removals.add_surplus(vec![file], now_ms);
+                        self.removals.add(id, tp, &[*segment], When::At(now_ms));
                     }
-                    Some(Ended::Without(slot, made)) => {
-                        if let Some(segment) = made {
-                            let (id, tp) = (self.log(slot).id, self.log(slot).tp);
-                            self.removals.add(id, tp, &[*segment], When::At(now_ms));
-                        }
-                        self.released(now_ms, slot);
-                    }
+                    self.released(now_ms, slot);
                 }
             }
             Purpose::Prepare => self.journal.prepare_step(&mut self.out),
@@ -342,8 +355,8 @@ impl Engine {
             Purpose::Removal(number, path) => {
                 let done = if completion.result.is_ok() { Ok(path) } else { Err(path) };
                 let moment = self.moment(now_ms);
-                let Self { removals, out, events, .. } = self;
-                removals.step(moment, number, done, out, events);
+                let Self { removals, placement, out, events, .. } = self;
+                removals.step(moment, number, done, &mut placement.recycled, out, events);
             }
         }
         out.append(&mut self.events);
@@ -424,8 +437,14 @@ impl Engine {
                     log.durable_start = log.durable_start.max(offset);
                     self.trim(now_ms, slot, tp);
                 }
-                // What is left of a segment may lie below the log start.
-                Kind::Truncate => self.trim(now_ms, slot, tp),
+                Kind::Truncate => {
+                    if let Some(log) = self.logs.get_mut(slot).filter(|log| log.tp == tp) {
+                        log.truncated_durably();
+                        self.logs.list(slot);
+                    }
+                    // What is left of a segment may lie below the log start.
+                    self.trim(now_ms, slot, tp);
+                }
                 Kind::Append | Kind::Placed => {}
             }
             match waits {
@@ -462,6 +481,15 @@ impl Engine {
         self.journal.tick(self.shutting_down);
         self.placement.tick(now_ms, &self.logs, self.removals.wait_for_checkpoint());
         self.make_room();
+    }
+
+    /// Lets go of recycled files that are too many by now.
+    fn shed(&mut self, now_ms: i64) {
+        let taken = self.placement.written().segment_bytes + self.journal.counters().direct_bytes;
+        let none = self.disk_full || self.shutting_down;
+        let recycled = &mut self.placement.recycled;
+        recycled.note(now_ms, taken, if none { 0 } else { self.allowance / 4 });
+        self.removals.add_surplus(recycled.surplus(), now_ms);
     }
 
     /// Takes from the cache what memory is short of: an eighth of it is to be free, so that appends and
@@ -503,10 +531,15 @@ impl Engine {
         self.shutting_down
             && self.placement.is_quiet()
             && self.removals.is_empty()
-            && self.allocations.is_empty()
+            && self.renewals.is_empty()
             && !self.journal.has_work()
             && self.out.is_idle()
             && self.logs.pending_bytes() == 0
+    }
+
+    /// Files that could not be removed in the stop: the next start is to look for them.
+    pub fn left_files(&self) -> bool {
+        self.removals.has_left_files()
     }
 
     fn moment(&self, now_ms: i64) -> Moment {
@@ -515,9 +548,10 @@ impl Engine {
     }
 
     fn start_removals(&mut self, now_ms: i64) {
+        self.shed(now_ms);
         let moment = self.moment(now_ms);
-        let Self { removals, out, events, .. } = self;
-        removals.start(moment, out, events);
+        let Self { removals, placement, out, events, .. } = self;
+        removals.start(moment, &mut placement.recycled, out, events);
     }
 
     /// Gives up what lies below the log start. Called when that is durable.
@@ -559,24 +593,46 @@ impl Engine {
         max_bytes: usize,
         at_least_one: bool,
     ) -> Result<Read, ReadError> {
-        self.reads.read(&self.logs, slot, from, upto, max_bytes, at_least_one)
+        let read = self.reads.read(&self.logs, slot, from, upto, max_bytes, at_least_one);
+        self.begin_reads();
+        read
     }
 
-    /// Takes in what a cold read brought: verifies it and keeps it for the next `read`. The result for
-    /// a log that was truncated or dropped meanwhile is thrown away.
-    ///
-    /// # Errors
-    /// [`ReadError::Storage`] where the read failed, or brought what does not match its checksums.
-    /// Whoever asked for the read gives up with this error.
-    pub fn filled(&mut self, ticket: u64, result: io::Result<Bytes>) -> Result<(), ReadError> {
+    /// Takes in what a read brought. Its failure ends nothing but itself.
+    fn filled(
+        &mut self,
+        now_ms: i64,
+        ticket: Ticket,
+        result: io::Result<Bytes>,
+        out: &mut Vec<Event>,
+    ) {
+        self.now_ms = now_ms;
         // Before it is there: its reader comes back for it.
         self.make_room();
-        self.reads.filled(&mut self.logs, ticket, result)
+        if let Some(Filled { ticket, result }) = self.reads.ended(&mut self.logs, ticket, result) {
+            out.push(Event::Filled { ticket, result });
+        }
+        self.begin_reads();
+        out.append(&mut self.events);
     }
 
-    /// A read that makes [`Engine::offset_hint_for_time`] sharper; `None` where nothing does.
-    pub fn index_for_time(&mut self, slot: Slot, timestamp: i64) -> Option<ColdRead> {
-        self.reads.index_for_time(self.logs.log(slot), slot, timestamp)
+    /// Lets reads of the disk begin. While the journal is written to, one at a time: a write waits
+    /// behind what the disk is reading.
+    fn begin_reads(&mut self) {
+        let writing = (0..WRITING_MS).contains(&(self.now_ms.saturating_sub(self.last_block_ms)));
+        let at_once = if writing { 0 } else { self.options.reads_at_once };
+        let Self { reads, logs, options, out, events, .. } = self;
+        reads.begin(logs, at_once, &options.budget, out, |Filled { ticket, result }| {
+            events.push(Event::Filled { ticket, result });
+        });
+    }
+
+    /// A read that makes [`Engine::offset_hint_for_time`] sharper: see [`Event::Filled`]. `None` where
+    /// nothing does.
+    pub fn index_for_time(&mut self, slot: Slot, timestamp: i64) -> Option<Ticket> {
+        let ticket = self.reads.index_for_time(self.logs.log(slot), slot, timestamp);
+        self.begin_reads();
+        ticket
     }
 
     /// See [`Log::offset_hint_for_time`].
@@ -594,8 +650,8 @@ impl Engine {
         self.log(slot).can_truncate()
     }
 
-    /// A read that a truncation at `offset` needs first; to be handed to [`Engine::filled`], and asked
-    /// for again until nothing is missing.
+    /// A read that a truncation at `offset` needs first: see [`Event::Filled`]. To be asked for again
+    /// until nothing is missing.
     ///
     /// # Errors
     /// [`ReadError::Storage`] where the frames before the cut cannot be found: nothing was changed.
@@ -603,8 +659,10 @@ impl Engine {
         &mut self,
         slot: Slot,
         offset: i64,
-    ) -> Result<Option<ColdRead>, ReadError> {
-        self.reads.before_truncate(&mut self.logs, slot, offset)
+    ) -> Result<Option<Ticket>, ReadError> {
+        let needed = self.reads.before_truncate(&mut self.logs, slot, offset);
+        self.begin_reads();
+        needed
     }
 
     /// Removes everything from `offset` on, a frame boundary at or above the log start. What is
@@ -637,6 +695,8 @@ impl Engine {
             pending_bytes: self.logs.pending_bytes(),
             staged_bytes: self.journal.staged_bytes() as u64,
             cache_bytes: self.reads.cache_bytes() as u64,
+            read_bytes: self.reads.read_bytes().0,
+            ahead_bytes: self.reads.read_bytes().1,
             blocks: counters.blocks,
             appended_bytes: counters.appended_bytes,
             journal_bytes: counters.journal_bytes,
@@ -644,6 +704,7 @@ impl Engine {
             direct_bytes: counters.direct_bytes,
             segment_bytes: written.segment_bytes,
             checkpoint_bytes: written.checkpoint_bytes,
+            recycled_bytes: self.placement.recycled.bytes(),
             rounds: written.checkpoints,
             failed_removals: self.removals.failures(),
         }
@@ -652,6 +713,7 @@ impl Engine {
     /// Asserts what must always hold; for tests and the simulator.
     pub fn invariants(&self) {
         self.logs.invariants();
+        self.reads.invariants();
     }
 }
 

@@ -3,10 +3,10 @@
 use super::buffer::Budget;
 use super::device::disk::{Disk, RealDisk};
 use super::device::io::{Completion, Op};
-use super::engine::{Append, Engine, Event, Slot};
+use super::engine::{Append, Engine, EngineStats, Event, Slot};
 use super::format::segment::Batch;
 use super::log::LogConfig;
-use super::read::{Read, ReadError};
+use super::read::{Read, ReadError, Ticket};
 use super::recovery::identity::{Expected, Identity};
 use super::recovery::{self, OpenOptions, Report, TopicState};
 use crate::types::{TopicId, TopicPartition};
@@ -56,6 +56,7 @@ impl Broker {
             small_bytes: 16 << 10,
             max_block: 256 << 10,
             direct_bytes: 64 << 10,
+            recycle_bytes: 1 << 20,
             ..OpenOptions::usual(shards, budget, 2 << 20)
         };
         let fold: recovery::Fold = &|state, _, _, batches| {
@@ -113,6 +114,30 @@ impl Broker {
         assert!(fatal.is_none(), "{fatal:?}");
     }
 
+    /// Carries out what the engine asks for until that read has ended.
+    fn wait_for(&mut self, shard: usize, ticket: Ticket) -> Result<(), ReadError> {
+        let engine = &mut self.engines[shard];
+        loop {
+            let filled = self
+                .events
+                .iter()
+                .position(|it| matches!(it, Event::Filled { ticket: of, .. } if *of == ticket));
+            if let Some(at) = filled {
+                let Event::Filled { result, .. } = self.events.swap_remove(at) else {
+                    unreachable!("found as such")
+                };
+                return result;
+            }
+            let submissions = engine.take_submissions();
+            assert!(!submissions.is_empty(), "a read that somebody waits for is under way");
+            for submission in submissions {
+                assert!(matches!(submission.op, Op::Read { .. }), "at rest, but for reads");
+                let (id, result) = (submission.id, self.disk.run(submission.op));
+                engine.complete(self.now_ms, Completion { id, result }, &mut self.events);
+            }
+        }
+    }
+
     fn append(&mut self, partition: i32, value: &[u8], token: u64) -> i64 {
         let (shard, slot) = self.slot(partition);
         let mut builder = BatchBuilder::new(Compression::None);
@@ -134,15 +159,12 @@ impl Broker {
 
     fn read_all(&mut self, partition: i32) -> Vec<Vec<u8>> {
         let (shard, slot) = self.slot(partition);
-        let engine = &mut self.engines[shard];
-        let offsets = engine.offsets(slot);
+        let offsets = self.engines[shard].offsets(slot);
         let (mut at, mut found) = (offsets.start, Vec::new());
         while at < offsets.durable_end {
+            let engine = &mut self.engines[shard];
             match engine.read(slot, at, offsets.durable_end, 100_000, true).expect("readable") {
-                Read::Need(cold) => {
-                    let read = Op::Read { path: cold.path, pos: cold.pos, len: cold.len };
-                    engine.filled(cold.ticket, self.disk.run(read)).expect("sound");
-                }
+                Read::Wait(ticket) => self.wait_for(shard, ticket).expect("sound"),
                 Read::Ready { slices, next, .. } => {
                     assert!(next > at, "a read makes progress");
                     for slice in slices {
@@ -219,7 +241,7 @@ fn a_clean_stop_leaves_nothing_in_the_journal() {
     }
     broker.settle();
     assert!(broker.engines.iter().all(Engine::is_drained));
-    recovery::mark_clean(&broker.disk, &broker.identity).expect("marked");
+    recovery::mark_clean(&broker.disk, &broker.identity, false).expect("marked");
     let mut broker = Broker::open(&dir, 1);
     assert!(broker.report.clean);
     assert_eq!((broker.report.blocks, broker.report.frames), (0, 0));
@@ -273,13 +295,11 @@ fn a_truncated_log_goes_on_from_there_after_a_kill() {
         broker.settle();
     }
     let (shard, slot) = broker.slot(0);
-    let engine = &mut broker.engines[shard];
-    assert!(engine.can_truncate(slot));
-    while let Some(cold) = engine.before_truncate(slot, 300).expect("readable") {
-        let read = Op::Read { path: cold.path, pos: cold.pos, len: cold.len };
-        engine.filled(cold.ticket, broker.disk.run(read)).expect("sound");
+    assert!(broker.engines[shard].can_truncate(slot));
+    while let Some(ticket) = broker.engines[shard].before_truncate(slot, 300).expect("readable") {
+        broker.wait_for(shard, ticket).expect("sound");
     }
-    engine.truncate(slot, 300, &[44], 5000);
+    broker.engines[shard].truncate(slot, 300, &[44], 5000);
     for i in 0..600 {
         broker.append(0, &value(9, i, 2000), i as u64);
         broker.settle();
@@ -323,11 +343,10 @@ fn inspection_sees_what_is_there_and_finds_a_flipped_bit() {
     // A reader hears of it, and of nothing false.
     let mut broker = Broker::open(&dir, 1);
     let (shard, slot) = broker.slot(0);
-    let engine = &mut broker.engines[shard];
     let found = loop {
-        let Ok(Read::Need(cold)) = engine.read(slot, 0, 1, 1000, true) else { panic!("cold") };
-        let read = Op::Read { path: cold.path, pos: cold.pos, len: cold.len };
-        if let Err(error) = engine.filled(cold.ticket, broker.disk.run(read)) {
+        let engine = &mut broker.engines[shard];
+        let Ok(Read::Wait(ticket)) = engine.read(slot, 0, 1, 1000, true) else { panic!("cold") };
+        if let Err(error) = broker.wait_for(shard, ticket) {
             break error;
         }
     };
@@ -335,26 +354,47 @@ fn inspection_sees_what_is_there_and_finds_a_flipped_bit() {
 }
 
 #[test]
-fn large_turns_go_to_one_segment_once_and_come_back() {
+fn large_turns_go_once_into_files_that_were_written_before_and_come_back() {
     let dir = Dir::new("large-turns");
     let mut broker = Broker::open(&dir, 1);
     let (shard, slot) = broker.slot(0);
-    let config = LogConfig { segment_bytes: 64 << 20, ..config() };
+    let config = LogConfig { segment_bytes: 4 << 20, retention_bytes: 4 << 20, ..config() };
     broker.engines[shard].configure(slot, &config);
-    for i in 0..20 {
+    // Twice as much as the log keeps, then some more; the clock ticks as in a broker.
+    let mut before = EngineStats::default();
+    for i in 0..120 {
+        if i == 100 {
+            before = broker.engines[shard].stats();
+        }
         broker.append(0, &value(0, i, 200_000), i as u64);
         broker.settle();
+        if i % 10 == 9 {
+            broker.now_ms += 1000;
+            let now_ms = broker.now_ms;
+            broker.engines[shard].tick(now_ms);
+            broker.settle();
+        }
     }
-    let stats = broker.engines[0].stats();
-    assert!(stats.direct_bytes > 3 << 20, "all but the first: {}", stats.direct_bytes);
-    assert!(stats.journal_bytes + stats.segment_bytes < 2 << 20, "written once: {stats:?}");
-    let topic = dir.0.join("topics").join(TOPIC.hex());
-    let files = std::fs::read_dir(topic).expect("the topic's directory").count();
-    assert_eq!(files, 1, "a segment, and no others that were made in vain");
+    let stats = broker.engines[shard].stats();
+    assert!(stats.direct_bytes - before.direct_bytes > 3 << 20, "{before:?} {stats:?}");
+    let other = stats.journal_bytes + stats.segment_bytes;
+    let other = other - before.journal_bytes - before.segment_bytes;
+    assert!(other < 2 << 20, "written once: {before:?} {stats:?}");
+    let start = broker.engines[shard].offsets(slot).start;
+    assert!(start > 50, "{start}");
+    let seen = super::recovery::inspect::overview(&broker.disk).expect("an overview");
+    let log = &seen.logs[0];
+    assert_eq!((log.start, log.end), (start, 120), "what went past the journal is seen");
+    let verified =
+        super::recovery::inspect::verify(&broker.disk, &seen, &mut |_| {}).expect("verified");
+    assert_eq!(verified.findings, []);
+    assert_eq!(verified.batches as i64, log.placed_end - log.segments[0].base);
     drop(broker);
     let mut broker = Broker::open(&dir, 1);
-    let expected: Vec<_> = (0..20).map(|i| value(0, i, 200_000)).collect();
+    let expected: Vec<_> = (start as usize..120).map(|i| value(0, i, 200_000)).collect();
     assert!(broker.read_all(0) == expected);
+    let recycled = std::fs::read_dir(dir.0.join("recycled")).expect("the directory");
+    assert_eq!(recycled.count(), 0, "a start takes none");
 }
 
 #[test]
@@ -379,4 +419,47 @@ fn the_cache_gives_way_in_the_turn_that_memory_is_short_in() {
     // Only what was missing, to a chunk.
     assert!(engine.stats().cache_bytes > before - (4 << 20));
     budget.release(others + (2 << 20));
+}
+
+#[test]
+fn reads_of_several_logs_begin_at_once_and_one_by_one_while_the_journal_is_written() {
+    let dir = Dir::new("reads");
+    let mut broker = Broker::open(&dir, 1);
+    for i in 0..40 {
+        for partition in 0..3 {
+            broker.append(partition, &value(partition, i, 30_000), i as u64);
+        }
+        broker.settle();
+    }
+    broker.engines[0].begin_shutdown(broker.now_ms);
+    broker.settle();
+    let mut broker = Broker::open(&dir, 1);
+    let ask = |broker: &mut Broker| {
+        for partition in 0..3 {
+            let (_, slot) = broker.slot(partition);
+            let read = broker.engines[0].read(slot, 0, 40, 1 << 20, true);
+            assert!(matches!(read, Ok(Read::Wait(_))), "{read:?}");
+        }
+        let submissions = broker.engines[0].take_submissions();
+        assert!(submissions.iter().all(|it| matches!(it.op, Op::Read { .. })));
+        submissions
+    };
+    assert_eq!(ask(&mut broker).len(), 3);
+    // The same, asked for once more, are under way.
+    assert_eq!(ask(&mut broker).len(), 0);
+
+    let mut broker = Broker::open(&dir, 1);
+    broker.append(3, b"a", 1);
+    broker.settle();
+    let mut under_way = ask(&mut broker);
+    let mut done = 0;
+    while let Some(submission) = under_way.pop() {
+        assert!(under_way.is_empty(), "one at a time");
+        let (id, result) = (submission.id, broker.disk.run(submission.op));
+        broker.engines[0].complete(broker.now_ms, Completion { id, result }, &mut broker.events);
+        under_way = broker.engines[0].take_submissions();
+        done += 1;
+    }
+    let filled = broker.events.iter().filter(|it| matches!(it, Event::Filled { .. })).count();
+    assert_eq!((done, filled), (3, 3));
 }

@@ -2,6 +2,7 @@
 
 use super::buffer::Budget;
 use super::format::block::Journal;
+use super::read::{ReadError, Ticket};
 use crate::types::TopicPartition;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -69,6 +70,13 @@ pub enum Event {
         /// Whose files.
         tp: TopicPartition,
     },
+    /// A read that was asked for has ended: ask again, or give up with this error.
+    Filled {
+        /// Of [`Read::Wait`](super::read::Read::Wait).
+        ticket: Ticket,
+        /// Of this read alone.
+        result: Result<(), ReadError>,
+    },
     /// A write or sync failed: the process must end, and not try again.
     Fatal {
         /// One line.
@@ -93,6 +101,10 @@ pub struct EngineStats {
     pub staged_bytes: u64,
     /// Bytes of verified chunks in memory.
     pub cache_bytes: u64,
+    /// Bytes of segments and indexes that the disk was asked for.
+    pub read_bytes: u64,
+    /// Part of them: what no reader had asked for yet.
+    pub ahead_bytes: u64,
     /// Blocks written.
     pub blocks: u64,
     /// Bytes of record batches appended.
@@ -107,6 +119,8 @@ pub struct EngineStats {
     pub segment_bytes: u64,
     /// Bytes of checkpoints written.
     pub checkpoint_bytes: u64,
+    /// Bytes of files that wait to be segments again.
+    pub recycled_bytes: u64,
     /// Checkpoints that are durable, each with the write-back before it.
     pub rounds: u64,
     /// Files that could not be removed, at each attempt.
@@ -124,6 +138,11 @@ pub struct EngineOptions {
     pub cache_start: usize,
     /// Bytes of verified chunks to keep in memory at most.
     pub cache_limit: usize,
+    /// Bytes that are read ahead of one reader at most; 0 reads nothing ahead.
+    pub read_ahead: usize,
+    /// Bytes that are read at once at most, while nothing is written to the journal. Meanwhile, and
+    /// where one read is larger, it is one read.
+    pub reads_at_once: usize,
     /// What buffers are charged to.
     pub budget: Arc<Budget>,
     /// A partition with less than this pending is copied forward rather than placed.
@@ -132,8 +151,11 @@ pub struct EngineOptions {
     pub idle_ms: i64,
     /// Logs that one step of placement takes: how long it may hold the shard.
     pub logs_a_step: usize,
-    /// A frame of so many bytes goes straight into a segment, with all that its turn has of the log.
+    /// A frame of so many bytes goes straight into a segment where that was written before, with all
+    /// that its turn has of the log.
     pub direct_bytes: usize,
+    /// Segments of fewer bytes are not kept for others to use their files.
+    pub recycle_bytes: u64,
     /// No block is larger, unless a single batch is; copies forward add an eighth at most.
     pub max_block: usize,
 }

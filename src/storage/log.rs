@@ -119,8 +119,8 @@ pub(super) enum Space {
         /// In the segment.
         position: u64,
     },
-    /// More space in the open segment.
-    More,
+    /// Space that was not written before: the write goes by way of the journal.
+    Unwritten,
     /// A new segment.
     Segment,
 }
@@ -182,6 +182,8 @@ pub struct Log {
     pub segments: Vec<Segment>,
     /// Times that its pending frames were copied forward in the journal since the last placement.
     pub copies: u8,
+    /// Truncations that are not durable.
+    pub truncating: u32,
     /// What was found out for a truncation to come.
     pub(super) cutting: Option<Box<Cutting>>,
     /// A job of placement holds on to its segments and pending frames.
@@ -219,6 +221,7 @@ impl Log {
             placed_checksum: 0,
             segments: Vec::new(),
             copies: 0,
+            truncating: 0,
             cutting: None,
             busy: false,
             direct: Direct::default(),
@@ -234,6 +237,11 @@ impl Log {
     pub fn pending_at(&self, base: i64) -> Option<&Pending> {
         let i = self.pending.binary_search_by_key(&base, |p| p.base).ok()?;
         self.pending.get(i)
+    }
+
+    /// The segment that ends behind `offset`, the first of them.
+    pub fn segment_with(&self, offset: i64) -> Option<&Segment> {
+        self.segments.get(self.segments.partition_point(|s| s.meta.next <= offset))
     }
 
     /// Bytes in segments and of pending frames.
@@ -386,8 +394,8 @@ impl Log {
         let old = now_ms - segment.meta.first_append >= self.config.roll_after_ms(self.tp);
         if position > 0 && (old || end > self.config.segment_bytes) {
             Space::Segment
-        } else if end > segment.allocated {
-            Space::More
+        } else if end > segment.prewritten {
+            Space::Unwritten
         } else {
             Space::There { position }
         }
@@ -399,6 +407,7 @@ impl Log {
         assert!(self.can_truncate());
         assert!(offset >= self.start && offset <= self.end);
         self.direct.truncated(offset);
+        self.truncating += 1;
         let cutting = self.cutting.take().filter(|c| c.offset == offset && c.at >= offset);
         let mut freed = 0;
         while self.pending.back().is_some_and(|p| p.base >= offset) {
@@ -439,6 +448,14 @@ impl Log {
         self.end = offset;
         self.acked = self.acked.min(offset);
         Truncated { freed, gone, cut }
+    }
+
+    /// Takes in that a truncation is durable.
+    pub(super) fn truncated_durably(&mut self) {
+        self.truncating -= 1;
+        if self.truncating == 0 {
+            self.segments.iter_mut().for_each(Segment::truncated_durably);
+        }
     }
 
     /// Asserts what must always hold.

@@ -3,21 +3,21 @@
 use super::direct::DirectRun;
 use super::interface::Slot;
 use super::log::{Log, Pending};
-use crate::types::TopicPartition;
+use crate::types::{Table, TopicPartition};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Logs by slot and by name. One that was dropped has its slot until nothing needs it any more, but
 /// no name.
 #[derive(Debug, Default)]
 pub(super) struct Logs {
-    open: Vec<Option<Log>>,
+    open: Table<Log>,
     by_tp: BTreeMap<TopicPartition, Slot>,
     free: Vec<u32>,
     /// Logs opened in this run.
     opened: u64,
     pending_bytes: u64,
-    /// Every log that has frames pending or runs since the last pass, and perhaps others: none is
-    /// searched for among all.
+    /// Every log that has frames pending, runs since the last pass, or space to give back, and perhaps
+    /// others: none is searched for among all.
     pending: Vec<Slot>,
 }
 
@@ -28,19 +28,11 @@ impl Logs {
         log.id = self.opened;
         self.pending_bytes += log.pending_bytes as u64;
         let tp = log.tp;
-        let slot = if let Some(index) = self.free.pop() {
-            self.open[index as usize] = Some(log);
-            Slot::from_index(index)
-        } else {
-            self.open.push(Some(log));
-            Slot::from_index(self.open.len() as u32 - 1)
-        };
+        let slot = Slot::from_index(self.free.pop().unwrap_or(self.open.len() as u32));
+        self.open.insert(slot.index(), log);
         let before = self.by_tp.insert(tp, slot);
         assert!(before.is_none(), "a log is opened once");
         self.keep_pending(slot);
-        if self.log(slot).has_unfinished(true) {
-            self.list(slot);
-        }
         slot
     }
 
@@ -51,24 +43,24 @@ impl Logs {
 
     /// Lets go of a dropped log.
     pub fn remove(&mut self, slot: Slot) -> Log {
-        let log = self.open[slot.index()].take().expect("the slot is open");
+        let log = self.open.take(slot.index()).expect("the slot is open");
         self.free.push(slot.index() as u32);
         self.pending_bytes -= log.pending_bytes as u64;
         if log.listed && self.pending.len() > 2 * self.open.len() {
             let open = &self.open;
-            self.pending.retain(|slot| open[slot.index()].is_some());
+            self.pending.retain(|slot| open.get(slot.index()).is_some());
         }
         log
     }
 
     /// The log of a slot, if it is open.
     pub fn get(&self, slot: Slot) -> Option<&Log> {
-        self.open.get(slot.index())?.as_ref()
+        self.open.get(slot.index())
     }
 
     /// The log of a slot, if it is open.
     pub fn get_mut(&mut self, slot: Slot) -> Option<&mut Log> {
-        self.open.get_mut(slot.index())?.as_mut()
+        self.open.get_mut(slot.index())
     }
 
     /// The log of an open slot.
@@ -119,9 +111,11 @@ impl Logs {
         }
     }
 
-    /// A log whose frames may stay pending is listed again.
+    /// A log whose frames may stay pending is listed again, and one that has space which it will give
+    /// back when it is idle.
     pub fn keep_pending(&mut self, slot: Slot) {
-        if !self.log(slot).pending.is_empty() {
+        let log = self.log(slot);
+        if !log.pending.is_empty() || log.has_unfinished(true) {
             self.list(slot);
         }
     }
@@ -178,7 +172,7 @@ impl Logs {
 
     /// Asserts what must always hold.
     pub fn invariants(&self) {
-        let logs = || self.open.iter().flatten();
+        let logs = || self.open.values();
         logs().for_each(Log::invariants);
         let pending: usize = logs().map(|log| log.pending_bytes).sum();
         assert_eq!(pending as u64, self.pending_bytes);

@@ -13,6 +13,7 @@
 //! journal/LIFE-SHARD-NUMBER.jnl       ring of pre-written files
 //! checkpoint/LIFE-SHARD.ckpt          what is placed, and each partition's state
 //! topics/TOPIC/PARTITION-BASE-GENERATION.log, .idx
+//! recycled/LIFE-SHARD-NUMBER.old      files that wait to be segments; none outlives its run
 //! orphans/                            data without metadata, moved aside
 //! ```
 //!
@@ -21,9 +22,10 @@
 //! journal file is used again only when a checkpoint that covers its blocks is durable, and that
 //! checkpoint is written only when the segments that it names are synced (`placement`).
 //!
-//! What a turn has of one log can be written once where that is much (`direct`; off, see
-//! `DECISIONS.md`): into the log's open segment, and the block only says where (`Placed`). The block
-//! counts as synced when those runs are.
+//! What a turn has of one log is written once where that is much (`direct`): into the log's open
+//! segment, if its file was written before, and the block only says where (`Placed`). The block
+//! counts as synced when those runs are. Such files come from segments that are gone
+//! (`placement/recycling.rs`).
 //!
 //! A checkpoint says how far the journal was synced when it was written. What is missing below that is
 //! damage; an idle shard writes an empty block behind its last one, which says the same of it.
@@ -33,7 +35,7 @@
 //! - Until a checkpoint or a `Placed` says so nothing is placed, and a crash decides anew where
 //!   frames go. A segment has no gaps: before the journal says of a run, it has said of all that stands
 //!   before that in the segment and is in no checkpoint.
-//! - A run is written only into space whose file, length and name are durable. So at a start one that
+//! - A run is written only into bytes that were written before, in a file whose name is durable. So at a start one that
 //!   is not there was never acknowledged, and ends the journal like a torn block; unless its file is
 //!   gone: that goes only when the journal says so durably, and so this block was.
 //! - The state of a log's producers comes from its checkpoint and the batches since. So files of runs

@@ -1,4 +1,5 @@
-//! Vocabulary that everything shares: ids, error codes, exit codes, topic settings, numbers drawn from a seed.
+//! Vocabulary that everything shares: ids, error codes, exit codes, topic settings, numbers drawn from a seed,
+//! a table by number.
 
 pub mod config_def;
 pub mod config_table;
@@ -9,6 +10,7 @@ pub mod ip_limits;
 mod now;
 pub mod principal;
 pub mod rng;
+pub mod table;
 pub mod topic_config;
 pub mod topic_name;
 
@@ -17,4 +19,5 @@ pub use ids::{TopicId, TopicPartition};
 pub use now::Now;
 pub use principal::Principal;
 pub use rng::Rng;
+pub use table::Table;
 pub use topic_config::{BrokerConfigs, TopicConfig};

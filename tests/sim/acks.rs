@@ -62,13 +62,15 @@ pub fn take(world: &mut World, shard: usize, events: Vec<Event>) {
                 let left = world.disk.files().into_iter().find(|(p, _)| p.starts_with(&prefix));
                 assert!(left.is_none() || world.faulty, "{tp:?} was dropped, but {left:?}");
             }
+            Event::Filled { ticket, result } => {
+                let before = world.filled.insert((shard, ticket), result);
+                assert!(before.is_none(), "the read with {ticket:?} has ended twice");
+            }
             Event::Fatal { message } => {
                 assert!(world.faulty, "the engine gives up: {message}");
                 world.failed = true;
                 world.last_fatal = message;
             }
-            #[allow(unreachable_patterns, reason = "events that need no check")]
-            _ => {}
         }
     }
 }

@@ -50,7 +50,7 @@ fn nothing_acknowledged_is_lost_and_nothing_invented() {
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u64));
     let next = AtomicU64::new(from);
     let failures = Mutex::new(Vec::new());
-    let totals = Mutex::new((0, 0, 0, 0));
+    let totals = Mutex::new((0, 0, 0, 0, 0, 0));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -67,6 +67,8 @@ fn nothing_acknowledged_is_lost_and_nothing_invented() {
                             totals.1 += o.faults;
                             totals.2 += o.appended;
                             totals.3 += o.rounds;
+                            totals.4 += u64::from(o.direct > 0);
+                            totals.5 += o.direct;
                         }
                         Err(_) => {
                             eprintln!("seed {seed} failed: KLAMM_SIM_SEED={seed} replays it");
@@ -77,10 +79,13 @@ fn nothing_acknowledged_is_lost_and_nothing_invented() {
             });
         }
     });
-    let (ops, faults, asked, rounds) = *totals.lock().expect("no panic holds it");
+    let (ops, faults, asked, rounds, recycled, direct) = *totals.lock().expect("no panic holds it");
     println!("{seeds} seeds, {asked} requests, {ops} operations, {rounds} rounds, {faults} faults");
+    println!("{recycled} seeds with recycled files, {direct} bytes past the journal");
     let failures = failures.into_inner().expect("no panic holds it");
     assert!(failures.is_empty(), "failing seeds: {failures:?}");
+    // What hardly happens is hardly tested.
+    assert!(seeds < 1000 || recycled > seeds / 10, "{recycled} seeds used a file again");
 }
 
 #[test]

@@ -28,8 +28,12 @@ fn world(seed: u64, journal_bytes: u64) -> World {
         idle_ms: 60_000,
         logs_a_step: 1,
         direct_bytes: 1 << 20,
+        recycle_bytes: 1 << 20,
         max_block: 16 << 10,
         cache_bytes: 0,
+        read_ahead: 4 << 20,
+        reads_at_once: 64 << 10,
+        memory: 1 << 30,
     };
     world.open(1, 0);
     world.create(TP, config(), true);
@@ -406,4 +410,293 @@ fn a_block_that_does_not_chain_is_not_taken() {
     world.disk.run(Op::Write { path: path.clone(), pos: at as u64, data }).expect("written");
     let why = world.try_open(1).expect_err("it does not follow the first");
     assert!(why.contains("damaged") && why.contains("block 2"), "{why}");
+}
+
+#[test]
+fn what_could_not_be_removed_in_a_stop_goes_with_the_next_start() {
+    for metadata in [false, true] {
+        let mut world = world(6, 64 << 10);
+        for _ in 0..40 {
+            append(&mut world, 1, 3000);
+        }
+        assert!(!files(&world).is_empty(), "some of it is in segments");
+        world.drop_log(TP, metadata);
+        world.settle();
+        world.faulty = true;
+        let prefix = segment::DIR.to_owned();
+        let kind = Some(OpKind::Unlink);
+        world.disk.set_fault(Some(Fault { kind, prefix, skip: 1, count: u64::MAX }));
+        assert!(world.stop(), "a file that cannot be removed does not hold the stop up");
+        let left = files(&world);
+        assert!(!left.is_empty());
+        world.disk.restart();
+        world.faulty = false;
+        world.open(1, 0);
+        assert!(world.report.clean, "nothing is to be replayed");
+        assert_eq!(files(&world), Vec::<String>::new(), "{left:?} had been left");
+        // Once: the next start looks for nothing.
+        assert!(world.stop());
+        world.open(1, 0);
+    }
+}
+
+/// A world with a file that waits to be a segment again, which frames of 2 KiB may go to.
+fn world_with_recycled(seed: u64) -> World {
+    let mut world = world(seed, 64 << 10);
+    world.sizes.direct_bytes = 2048;
+    world.sizes.recycle_bytes = 4096;
+    // Files are kept for longer than it takes to be idle.
+    world.sizes.idle_ms = 5000;
+    world.crash(Crash::Process);
+    let log = world.model.logs.get_mut(&TP).expect("its log");
+    log.config.file_delete_delay_ms = 0;
+    world.open(1, 0);
+    let mut steps = 0;
+    while world.engines[0].stats().recycled_bytes == 0 {
+        append(&mut world, 1, 3000);
+        if steps % 30 == 29 {
+            forget_all(&mut world);
+            world.pass_time(1000);
+            world.settle();
+        }
+        steps += 1;
+        assert!(steps < 1000, "no file is kept");
+    }
+    world
+}
+
+/// Moves the log start to the end.
+fn forget_all(world: &mut World) {
+    let (shard, slot) = world.find(TP).expect("an open log");
+    let end = world.engines[shard].offsets(slot).durable_end;
+    world.set_log_start(TP, end);
+    world.settle();
+}
+
+/// Appends large batches until one has gone past the journal.
+fn append_directly(world: &mut World) {
+    let before = world.engines[0].stats().direct_bytes;
+    let mut steps = 0;
+    while world.engines[0].stats().direct_bytes == before {
+        append(world, 1, 3000);
+        steps += 1;
+        assert!(steps < 10, "nothing goes past the journal");
+    }
+}
+
+#[test]
+fn batches_that_only_the_journal_had_count_though_a_run_stands_behind_them() {
+    for seed in 0..20 {
+        let mut world = world_with_recycled(seed);
+        // In no segment and in no checkpoint, and deleted before a segment takes them.
+        for _ in 0..3 {
+            append(&mut world, 1, 300);
+        }
+        forget_all(&mut world);
+        append_directly(&mut world);
+        world.crash(if seed % 2 == 0 { Crash::Power } else { Crash::Process });
+        world.open(1, 0);
+    }
+}
+
+/// One turn, and one operation of the disk.
+fn step(world: &mut World) {
+    world.turn_all();
+    world.complete_one();
+}
+
+/// One log gets much and others little, until what those have is being copied forward in the journal:
+/// a pass is under way. A block takes few of the copies, a step of placement some logs.
+fn world_in_a_pass(seed: u64, logs_a_step: usize) -> World {
+    let mut world = world(seed, 64 << 10);
+    world.sizes.max_block = 8 << 10;
+    world.sizes.logs_a_step = logs_a_step;
+    world.crash(Crash::Process);
+    world.open(1, 0);
+    for partition in 10..30 {
+        let tp = TopicPartition { partition, ..TP };
+        world.create(tp, config(), true);
+        world.append(tp, 1, 400);
+    }
+    world.settle();
+    let mut steps = 0;
+    while world.engines[0].stats().copied_bytes == 0 {
+        if world.disk.in_flight() == 0 && !world.engines[0].wants_turn() {
+            world.append(TP, 1, 3000);
+        }
+        step(&mut world);
+        steps += 1;
+        assert!(steps < 10_000, "nothing is copied forward");
+    }
+    world
+}
+
+#[test]
+fn a_checkpoint_waits_until_all_that_is_copied_forward_is_durable() {
+    for seed in 0..4 {
+        for steps in (0..120).step_by(3) {
+            let mut world = world_in_a_pass(seed, 64);
+            for _ in 0..steps {
+                step(&mut world);
+            }
+            world.crash(Crash::Power);
+            world.open(1, 0);
+        }
+    }
+}
+
+#[test]
+fn what_is_cut_off_while_a_checkpoint_captures_the_logs_stays_cut_off() {
+    let mut cuts = 0;
+    for seed in 0..2 {
+        // The log that is cut is the first that the checkpoint captures; the others follow one by one.
+        for steps in (0..120).step_by(2) {
+            let mut world = world_in_a_pass(seed, 1);
+            let rounds = world.engines[0].stats().rounds;
+            for _ in 0..steps {
+                step(&mut world);
+            }
+            let during = world.engines[0].stats().rounds == rounds;
+            if world.truncate(TP, 2) && during {
+                cuts += 1;
+            }
+            world.settle();
+            assert!(world.engines[0].stats().rounds > rounds, "the checkpoint is durable");
+            world.crash(if steps % 4 == 0 { Crash::Power } else { Crash::Process });
+            world.open(1, 0);
+        }
+    }
+    assert!(cuts > 20, "{cuts} cuts fell into a pass");
+}
+
+#[test]
+fn a_run_that_a_start_has_found_survives_the_power_cut_after_it() {
+    for seed in 0..60 {
+        let mut world = world_with_recycled(seed);
+        append_directly(&mut world);
+        world.append(TP, 1, 3000);
+        for _ in 0..seed % 5 {
+            step(&mut world);
+        }
+        // Written, and perhaps not synced.
+        world.crash(Crash::Process);
+        world.open(1, 0);
+        world.crash(Crash::Power);
+        world.open(1, 0);
+    }
+}
+
+#[test]
+fn a_checkpoint_does_not_cover_runs_that_it_has_not_seen_in_their_segment() {
+    let other = TopicPartition { partition: 4, ..TP };
+    for seed in 0..20 {
+        let mut world = world_with_recycled(seed);
+        append_directly(&mut world);
+        world.create(other, config(), true);
+        let before = world.engines[0].stats();
+        while world.engines[0].stats().rounds == before.rounds {
+            // Its block is the last one in a file of the journal, some time; its run takes long.
+            world.append(TP, 1, 3000);
+            world.settle_elsewhere(segment::DIR);
+            for _ in 0..3 {
+                world.append(other, 1, 900);
+            }
+            world.settle_elsewhere(segment::DIR);
+            world.settle();
+        }
+        assert!(world.engines[0].stats().direct_bytes > before.direct_bytes);
+        world.crash(Crash::Power);
+        world.open(1, 0);
+    }
+}
+
+#[test]
+fn what_a_truncation_took_of_a_chunk_is_not_said_to_stand_before_a_run() {
+    let mut runs = 0;
+    for seed in 0..10 {
+        for steps in (20..140).step_by(5) {
+            let mut world = world_with_recycled(seed);
+            // The chunk of the first is in its segment long before the checkpoint, which comes after those
+            // of the others.
+            for partition in [3, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19] {
+                let tp = TopicPartition { partition, ..TP };
+                if world.find(tp).is_none() {
+                    world.create(tp, config(), true);
+                }
+                for _ in 0..4 {
+                    world.append(tp, 1, 700);
+                }
+            }
+            // They fill the journal, so that a pass begins.
+            for _ in 0..steps {
+                step(&mut world);
+            }
+            let last = world.model.logs[&TP].current.last().expect("batches").base;
+            if !world.truncate(TP, last - 1) {
+                continue;
+            }
+            let before = world.engines[0].stats();
+            for i in 0..60 {
+                if i % 6 == 0 {
+                    world.append(TP, 1, 3000);
+                }
+                step(&mut world);
+            }
+            let after = world.engines[0].stats();
+            let directly = after.direct_bytes > before.direct_bytes;
+            runs += u32::from(directly && after.rounds == before.rounds);
+            world.crash(Crash::Power);
+            world.open(1, 0);
+        }
+    }
+    assert!(runs > 10, "{runs} runs came before the checkpoint");
+}
+
+#[test]
+fn an_idle_log_keeps_no_space_that_it_does_not_use() {
+    for passes in 0..3 {
+        let mut world = world_with_recycled(passes);
+        let (shard, slot) = world.find(TP).expect("an open log");
+        append_directly(&mut world);
+        assert!(world.engines[shard].reserved(slot) > 0, "a file that is not full yet");
+        // Passes that another log brings about, in which this one is not idle.
+        let other = TopicPartition { partition: 4, ..TP };
+        world.create(other, config(), true);
+        for _ in 0..30 * passes {
+            world.append(other, 1, 1500);
+            world.settle();
+        }
+        for _ in 0..6 {
+            world.pass_time(2 * world.sizes.idle_ms);
+            world.settle();
+        }
+        assert_eq!(world.engines[shard].reserved(slot), 0);
+        assert_eq!(world.engines[shard].stats().recycled_bytes, 0);
+        assert!(world.stop());
+        world.open(1, 0);
+        crate::space::check(&world);
+    }
+}
+
+#[test]
+fn space_of_what_is_cut_off_is_given_back_only_when_the_cut_is_durable() {
+    for seed in 0..60 {
+        let mut world = world_with_recycled(seed);
+        for _ in 0..4 {
+            append_directly(&mut world);
+        }
+        // A pass is due, which gives back what idle segments do not use.
+        world.pass_time(2 * world.sizes.idle_ms);
+        let last = world.model.logs[&TP].current.last().expect("batches").base;
+        assert!(world.truncate(TP, last - 1));
+        for _ in 0..seed % 8 {
+            step(&mut world);
+        }
+        world.crash(Crash::Power);
+        world.open(1, 0);
+        world.settle();
+        assert!(world.stop());
+        world.open(1, 0);
+        crate::space::check(&world);
+    }
 }

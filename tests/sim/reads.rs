@@ -2,31 +2,10 @@
 
 use crate::model::{Batch, Drop};
 use crate::world::World;
-use klamm::storage::device::io::Op;
-use klamm::storage::read::{ColdRead, Read, ReadError};
+use klamm::storage::read::{Read, ReadError};
 use klamm::types::TopicPartition;
 use klamm::wire::records::batches;
 use std::rc::Rc;
-
-/// A cold read whose result is still to be handed in.
-pub type Late = (usize, ColdRead);
-
-fn run(world: &World, read: &ColdRead) -> std::io::Result<bytes::Bytes> {
-    world.disk.run(Op::Read { path: read.path.clone(), pos: read.pos, len: read.len })
-}
-
-/// Hands in the result of a read that was asked for some time ago.
-pub fn hand_in(world: &mut World, (shard, read): Late) {
-    let result = run(world, &read);
-    if world.disk.is_off() || shard >= world.engines.len() {
-        return;
-    }
-    // The file may be gone meanwhile: the engine must not mind, nor take it for something else.
-    let gone = result.is_err();
-    if let Err(error) = world.engines[shard].filled(read.ticket, result) {
-        assert!(gone || world.faulty, "{error}");
-    }
-}
 
 /// Reads once, `from` up to `upto`; compares with what the model has. The batches, or `None` where
 /// the power went or the disk failed.
@@ -41,12 +20,8 @@ pub fn read(
     let (shard, slot) = world.find(tp).expect("an open log");
     for _ in 0..40 {
         match world.engines[shard].read(slot, from, upto, max_bytes, at_least_one) {
-            Ok(Read::Need(cold)) => {
-                let result = run(world, &cold);
-                if world.disk.is_off() {
-                    return None;
-                }
-                if let Err(error) = world.engines[shard].filled(cold.ticket, result) {
+            Ok(Read::Wait(ticket)) => {
+                if let Err(error) = world.wait_for(shard, ticket)? {
                     assert!(world.faulty, "{tp:?} from {from}: {error}");
                     return None;
                 }
@@ -98,8 +73,8 @@ pub fn matches(found: &[(i64, Vec<u8>)], expected: &[Rc<Batch>], from: i64) -> R
     Ok(())
 }
 
-/// A random read of a random log.
-pub fn some(world: &mut World, late: &mut Vec<Late>) {
+/// A random read of a random log, or one of a reader that goes on where it was.
+pub fn some(world: &mut World) {
     let live = world.model.live();
     if live.is_empty() {
         return;
@@ -115,11 +90,18 @@ pub fn some(world: &mut World, late: &mut Vec<Late>) {
     if start >= upto {
         return;
     }
-    let from = start + world.rng.below((upto - start) as u64) as i64;
+    let mut from = start + world.rng.below((upto - start) as u64) as i64;
+    if let Some(at) = world.readers.get(&tp).filter(|at| (start..upto).contains(at))
+        && world.rng.chance(60)
+    {
+        from = *at;
+    }
     if world.rng.chance(15) {
-        if let Ok(Read::Need(cold)) = world.engines[shard].read(slot, from, upto, 1 << 20, true) {
-            late.push((shard, cold));
+        // Nobody comes back for it, but it must end.
+        if let Ok(Read::Wait(ticket)) = world.engines[shard].read(slot, from, upto, 1 << 20, true) {
+            world.late.insert((shard, ticket));
         }
+        world.pump(shard);
         return;
     }
     if world.rng.chance(20) {
@@ -128,11 +110,18 @@ pub fn some(world: &mut World, late: &mut Vec<Late>) {
     let max_bytes = [1, 5000, 100_000, 4 << 20][world.rng.index(4)];
     let at_least_one = world.rng.chance(70);
     let Some(found) = read(world, tp, from, upto, max_bytes, at_least_one) else { return };
+    // What is read ahead begins.
+    world.pump(shard);
     let log = &world.model.logs[&tp];
     if let Err(why) = matches(&found, &log.current, from) {
         panic!("{tp:?} read from {from}: {why}");
     }
     assert!(found.last().is_none_or(|(base, _)| *base < upto));
+    if !found.is_empty() {
+        let after = log.current.partition_point(|b| b.last < from) + found.len();
+        let next = log.current.get(after).map_or(log.end(), |b| b.base);
+        world.readers.insert(tp, next);
+    }
 }
 
 /// Looks for a time: reading on from the hint must find the first record.
@@ -140,13 +129,10 @@ fn by_time(world: &mut World, tp: TopicPartition) {
     let (shard, slot) = world.find(tp).expect("an open log");
     let timestamp = world.now_ms - world.rng.below(5000) as i64;
     if world.rng.chance(50)
-        && let Some(cold) = world.engines[shard].index_for_time(slot, timestamp)
+        && let Some(ticket) = world.engines[shard].index_for_time(slot, timestamp)
     {
-        let result = run(world, &cold);
-        if world.disk.is_off() {
-            return;
-        }
-        world.engines[shard].filled(cold.ticket, result).expect("an index is only advice");
+        let Some(result) = world.wait_for(shard, ticket) else { return };
+        result.expect("an index is only advice");
     }
     let hint = world.engines[shard].offset_hint_for_time(slot, timestamp);
     let (start, end) = {

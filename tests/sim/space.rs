@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 pub fn check(world: &World) {
     let mut bytes: BTreeMap<TopicPartition, Vec<u64>> = BTreeMap::new();
     for (path, len) in world.disk.spaces() {
+        assert!(!path.starts_with("recycled/"), "{path} waits to be a segment again, for too long");
         let Some(rest) = path.strip_prefix(&format!("{}/", segment::DIR)) else { continue };
         let (topic, name) = rest.split_once('/').expect("a file in a topic's directory");
         let topic = TopicId::from_hex(topic).expect("a topic's directory");

@@ -7,9 +7,10 @@ use klamm::storage::arena::Arena;
 use klamm::storage::buffer::Budget;
 use klamm::storage::device::disk::Disk;
 use klamm::storage::device::io::{Completion, Op, Submission};
-use klamm::storage::device::sim_disk::{Rng, SimDisk};
+use klamm::storage::device::sim_disk::{OpKind, Rng, SimDisk};
 use klamm::storage::engine::{Append, Engine, Event, Slot};
 use klamm::storage::log::LogConfig;
+use klamm::storage::read::{ReadError, Ticket};
 use klamm::storage::recovery::identity::{Expected, Identity};
 use klamm::storage::recovery::{self, OpenOptions, Report, StateError, TopicState};
 use klamm::types::{TopicId, TopicPartition};
@@ -35,13 +36,12 @@ pub struct Sizes {
     pub idle_ms: i64,
     pub logs_a_step: usize,
     pub direct_bytes: usize,
+    pub recycle_bytes: u64,
     pub max_block: usize,
     pub cache_bytes: usize,
-}
-
-/// Bytes from which a frame goes past the journal: never, as in a broker, unless `KLAMM_SIM_DIRECT` is set.
-fn direct(bytes: usize) -> usize {
-    if std::env::var_os("KLAMM_SIM_DIRECT").is_some() { bytes } else { usize::MAX }
+    pub read_ahead: usize,
+    pub reads_at_once: usize,
+    pub memory: usize,
 }
 
 impl Sizes {
@@ -51,9 +51,13 @@ impl Sizes {
             small_bytes: 512 << rng.below(7),
             idle_ms: 10 << rng.below(8),
             logs_a_step: 1 << rng.below(9),
-            direct_bytes: direct(512 << rng.below(8)),
+            direct_bytes: 512 << rng.below(8),
+            recycle_bytes: 4096 << (2 * rng.below(3)),
             max_block: (8 << 10) << rng.below(7),
             cache_bytes: [0, 16 << 10, 1 << 20, 16 << 20][rng.index(4)],
+            read_ahead: [0, 20 << 10, 4 << 20][rng.index(3)],
+            reads_at_once: (4 << 10) << rng.below(9),
+            memory: if rng.chance(25) { 1 << 20 } else { 1 << 30 },
         }
     }
 }
@@ -84,6 +88,12 @@ pub struct World {
     pub faulty: bool,
     /// Every state that a start finds is refused.
     pub bad_states: bool,
+    /// Reads that have ended: of which shard, and how.
+    pub filled: BTreeMap<(usize, Ticket), Result<(), ReadError>>,
+    /// Reads that were asked for and nobody waits for any more.
+    pub late: BTreeSet<(usize, Ticket)>,
+    /// Where readers go on.
+    pub readers: BTreeMap<TopicPartition, i64>,
     /// Topics that the metadata does not know.
     pub unknown: BTreeSet<TopicId>,
     next_topic: u8,
@@ -110,6 +120,9 @@ impl World {
             last_fatal: String::new(),
             faulty: false,
             bad_states: false,
+            filled: BTreeMap::new(),
+            late: BTreeSet::new(),
+            readers: BTreeMap::new(),
             unknown: BTreeSet::new(),
             next_topic: 0,
             identity: None,
@@ -119,7 +132,8 @@ impl World {
     /// One attempt to open the directory.
     pub fn try_open(&mut self, shards: u16) -> Result<(), String> {
         self.disk.note(&format!("open with {shards} shards"));
-        self.engines.clear();
+        self.forget_engines();
+        self.budget = Budget::of_arena(self.sizes.memory, ARENA.clone());
         let disk = Disk::Sim(self.disk.clone());
         let expected = Expected { cluster_id: None, node_id: 1, random: [7; 32] };
         let identity = Identity::open(&disk, &expected).map_err(|e| e.to_string())?;
@@ -130,6 +144,9 @@ impl World {
             idle_ms: self.sizes.idle_ms,
             logs_a_step: self.sizes.logs_a_step,
             direct_bytes: self.sizes.direct_bytes,
+            read_ahead: self.sizes.read_ahead,
+            reads_at_once: self.sizes.reads_at_once,
+            recycle_bytes: self.sizes.recycle_bytes,
             max_block: self.sizes.max_block,
             ..OpenOptions::usual(
                 shards,
@@ -213,8 +230,14 @@ impl World {
             Crash::Process => self.disk.process_crash(),
         }
         self.disk.restart();
-        self.engines.clear();
+        self.forget_engines();
         self.model.tokens.clear();
+    }
+
+    fn forget_engines(&mut self) {
+        self.engines.clear();
+        self.filled.clear();
+        self.late.clear();
     }
 
     /// Writes everything back and says so durably. False where the power went or the disk failed.
@@ -240,8 +263,9 @@ impl World {
             assert!(log.drop != Drop::Asked);
         }
         let identity = self.identity.clone().expect("it was opened");
-        let marked = recovery::mark_clean(&Disk::Sim(self.disk.clone()), &identity);
-        self.engines.clear();
+        let left = self.engines.iter().any(Engine::left_files);
+        let marked = recovery::mark_clean(&Disk::Sim(self.disk.clone()), &identity, left);
+        self.forget_engines();
         self.model.tokens.clear();
         marked.is_ok()
     }
@@ -353,22 +377,21 @@ impl World {
             return false;
         }
         loop {
-            let read = match self.engines[shard].before_truncate(slot, offset) {
+            let ticket = match self.engines[shard].before_truncate(slot, offset) {
                 Ok(None) => break,
-                Ok(Some(read)) => read,
+                Ok(Some(ticket)) => ticket,
                 Err(error) => {
                     assert!(self.faulty, "{tp:?}: cannot cut at {offset}: {error}");
                     return false;
                 }
             };
-            let op = Op::Read { path: read.path, pos: read.pos, len: read.len };
-            let result = self.disk.run(op);
-            if self.disk.is_off() {
-                return false;
-            }
-            if let Err(error) = self.engines[shard].filled(read.ticket, result) {
-                assert!(self.faulty, "{tp:?}: cannot cut at {offset}: {error}");
-                return false;
+            match self.wait_for(shard, ticket) {
+                None => return false,
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    assert!(self.faulty, "{tp:?}: cannot cut at {offset}: {error}");
+                    return false;
+                }
             }
         }
         let token = self.model.token(Asked::Change(tp));
@@ -420,7 +443,7 @@ impl World {
     }
 
     /// Hands what an engine asks for to the disk, and takes in what it says.
-    fn pump(&mut self, shard: usize) {
+    pub fn pump(&mut self, shard: usize) {
         let tag = |id: u64| (shard as u64) << ID_BITS | id;
         for Submission { id, op } in self.engines[shard].take_submissions() {
             let op = match op {
@@ -438,6 +461,44 @@ impl World {
     /// Completes one operation, if there is one in flight.
     pub fn complete_one(&mut self) -> bool {
         let Some(done) = self.disk.complete_next(&mut self.rng) else { return false };
+        self.completed(done);
+        true
+    }
+
+    /// Lets everything end that can end while operations below `prefix` do not.
+    pub fn settle_elsewhere(&mut self, prefix: &str) {
+        loop {
+            self.turn_all();
+            let done = self.disk.complete_elsewhere(&mut self.rng, prefix);
+            let goes_on = self.engines.iter().any(Engine::wants_turn);
+            let some = done.is_some();
+            if let Some(done) = done {
+                self.completed(done);
+            }
+            if !(some || goes_on) {
+                break;
+            }
+        }
+    }
+
+    /// Lets reads of the disk end until that one has. `None` where the power went.
+    pub fn wait_for(&mut self, shard: usize, ticket: Ticket) -> Option<Result<(), ReadError>> {
+        loop {
+            self.pump(shard);
+            if let Some(result) = self.filled.remove(&(shard, ticket)) {
+                // It may be one that others have left.
+                self.late.remove(&(shard, ticket));
+                return Some(result);
+            }
+            let done = self.disk.complete_one(&mut self.rng, |kind| kind == OpKind::Read);
+            if self.disk.is_off() {
+                return None;
+            }
+            self.completed(done.expect("a read that somebody waits for is under way"));
+        }
+    }
+
+    fn completed(&mut self, done: Completion) {
         let shard = (done.id >> ID_BITS) as usize;
         let id = done.id & ((1 << ID_BITS) - 1);
         let mut events: Vec<Event> = Vec::new();
@@ -445,7 +506,6 @@ impl World {
         self.engines[shard].complete(self.now_ms, completion, &mut events);
         acks::take(self, shard, events);
         self.pump(shard);
-        true
     }
 
     /// Lets everything end that can end. Whatever was asked for must have been answered then.
@@ -466,6 +526,11 @@ impl World {
             }
             steps += 1;
             assert!(steps < 100_000, "never at rest");
+        }
+        for late in std::mem::take(&mut self.late) {
+            let ended = self.filled.remove(&late);
+            let ended = ended.unwrap_or_else(|| panic!("at rest, but {late:?} did not end"));
+            assert!(ended.is_ok() || self.faulty, "{late:?}: {ended:?}");
         }
         for log in self.model.logs.values().filter(|l| !l.config.relaxed()) {
             assert!(log.later.is_empty(), "at rest, but {:?} waits", log.tp);

@@ -19,7 +19,7 @@ pub struct Cx<'a> {
     /// Nothing new is begun: what was begun is finished.
     pub calm: bool,
     pub life: u64,
-    /// Nothing makes the broker slow: neither is its memory short, nor does time fly.
+    /// Nothing makes the broker slow: neither do others take its memory, nor does time fly.
     pub unhurried: bool,
     /// Everything is told.
     pub told: bool,
@@ -75,6 +75,7 @@ pub enum Asked {
     },
     DescribeConfig {
         topic: usize,
+        name: &'static str,
     },
     Metadata {
         topic: usize,
@@ -97,6 +98,8 @@ pub enum Asked {
     Leave,
     Commit {
         commits: Vec<(LogKey, Stamp, u64)>,
+        /// By a static member whose place another has taken: it must be refused.
+        fenced: bool,
     },
     FetchCommitted {
         keys: Vec<(LogKey, Stamp)>,

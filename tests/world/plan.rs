@@ -101,7 +101,8 @@ impl Plan {
         if rng.chance(50) {
             for number in 0..rng.between(2, 4) as usize {
                 let group = ["many", "others"][number / 3];
-                clients.push(Client::new(Box::new(Member::new(number, group))));
+                let is_static = rng.chance(40);
+                clients.push(Client::new(Box::new(Member::new(number, group, is_static))));
             }
         }
         clients

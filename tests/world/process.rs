@@ -55,6 +55,8 @@ pub struct Sizes {
     pub shards: usize,
     pub journal_bytes: u64,
     pub cache_bytes: usize,
+    pub read_ahead: usize,
+    pub reads_at_once: usize,
     pub small_bytes: usize,
     pub idle_ms: i64,
     pub logs_a_step: usize,
@@ -69,6 +71,8 @@ impl Sizes {
             shards: rng.between(1, 3) as usize,
             journal_bytes: (64 << 10) << rng.below(5),
             cache_bytes: [0, 16 << 10, 1 << 20, 16 << 20][rng.index(4)],
+            read_ahead: [0, 20 << 10, 4 << 20][rng.index(3)],
+            reads_at_once: (4 << 10) << rng.below(9),
             small_bytes: 512 << rng.below(7),
             idle_ms: 10 << rng.below(10),
             logs_a_step: 1 << rng.below(9),
@@ -113,6 +117,8 @@ pub struct Process {
     /// Numbers of open connections, by shard and name.
     numbers: BTreeMap<(usize, ConnectionId), u64>,
     pub budget: Arc<Budget>,
+    /// The largest block of a journal, bytes.
+    pub max_block: usize,
     pub fatal: Option<(i32, String)>,
     /// Connections that the broker has closed.
     pub refused: Vec<At>,
@@ -121,6 +127,8 @@ pub struct Process {
     disk: SimDisk,
     volume: Rc<Cell<Volume>>,
     identity: Identity,
+    /// A broker that has ended could not remove all files that nothing needs.
+    files_left: bool,
     clock: Rc<Cell<u64>>,
     next_connection: u64,
     going: Going,
@@ -163,6 +171,8 @@ pub fn open(
     let options = OpenOptions {
         cache_start: sizes.cache_bytes / 4,
         cache_bytes: sizes.cache_bytes.min(sizes.memory / 2),
+        read_ahead: sizes.read_ahead,
+        reads_at_once: sizes.reads_at_once,
         small_bytes: sizes.small_bytes,
         idle_ms: sizes.idle_ms,
         logs_a_step: sizes.logs_a_step,
@@ -224,12 +234,14 @@ pub fn open(
         connections: BTreeMap::new(),
         numbers: BTreeMap::new(),
         budget,
+        max_block: sizes.max_block,
         fatal: None,
         refused: Vec::new(),
         outputs_max: 0,
         disk: disk.clone(),
         volume,
         identity,
+        files_left: false,
         clock,
         next_connection: 0,
         going: Going::No,
@@ -299,7 +311,7 @@ impl Process {
                     self.volume.set(volume);
                     self.disk.set_capacity(volume.total.saturating_sub(volume.others + bytes));
                 }
-                Output::Ended => {}
+                Output::Ended { files_left } => self.files_left |= files_left,
                 Output::Fatal { exit_code, message } => {
                     assert_ne!(exit_code, 70, "{message}");
                     self.fatal.get_or_insert((exit_code, message));
@@ -501,7 +513,18 @@ impl Process {
 
     /// The last thing that a run writes.
     pub fn mark_clean(&self) -> Result<(), String> {
-        mark_clean(&Disk::Sim(self.disk.clone()), &self.identity).map_err(|e| e.to_string())
+        mark_clean(&Disk::Sim(self.disk.clone()), &self.identity, self.files_left)
+            .map_err(|e| e.to_string())
+    }
+
+    /// Connections that were closed because memory was short.
+    pub fn closed_for_memory(&mut self, now: Now) -> u64 {
+        let mut closed = 0;
+        for shard in 0..self.shards() {
+            let figures = block_on(self.brokers[shard].call(now, shard, Figures));
+            closed += figures.map_or(0, |it| it.connections.closed_for_memory);
+        }
+        closed
     }
 
     /// Panics that the brokers have caught: none is expected.

@@ -1,9 +1,9 @@
 //! `AlterConfigs`: replaces all settings of topics and brokers. Superseded by
 //! `IncrementalAlterConfigs`, and still used by old clients.
 
-use super::admin::{Failure, Handled, code_and_message};
 use super::config_resource::{Change, Changes, alter_all};
 use super::decode;
+use super::metadata_change::{Failure, Handled, code_and_message};
 use crate::controller::Image;
 use crate::types::ErrorCode;
 use crate::wire::kafka::alter_configs_request::{AlterConfigsRequest, AlterConfigsResource};

@@ -1,6 +1,6 @@
 //! What configurations belong to, and how they change.
 
-use super::admin::{Failure, count};
+use super::metadata_change::{Failure, count};
 use crate::controller::{Image, Record};
 use crate::types::config_def::{Kind, split_list};
 use crate::types::config_table::{broker_config, topic_config};

@@ -1,10 +1,10 @@
 //! `CreatePartitions`: adds partitions to topics.
 
-use super::admin::{
-    Failure, Handled, PARTITIONS_MAX, check_assignment, code_and_message, count, place,
-};
 use super::create_topics::too_many;
 use super::decode;
+use super::metadata_change::{
+    Failure, Handled, PARTITIONS_MAX, check_assignment, code_and_message, count, place,
+};
 use crate::controller::{Image, NewPartition, Record};
 use crate::types::topic_name::GROUP_STATE;
 use crate::types::{ErrorCode, TopicId};

@@ -1,11 +1,11 @@
 //! `CreateTopics`: topics with placement by the controller or by hand.
 
 use super::Body;
-use super::admin::{
-    Failure, Handled, PARTITIONS_MAX, check_assignment, code_and_message, count, place,
-};
 use super::config_resource::check_topic;
 use super::decode;
+use super::metadata_change::{
+    Failure, Handled, PARTITIONS_MAX, check_assignment, code_and_message, count, place,
+};
 use crate::controller::{Image, NewPartition, Record};
 use crate::types::config_def::{Rule, Source};
 use crate::types::config_table::topic_config;

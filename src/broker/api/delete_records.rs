@@ -3,9 +3,10 @@
 use super::Response;
 use super::data::{TrimRequest, Trimmed};
 use super::decode;
+use super::partitions::{by_topic, led};
 use crate::controller::Image;
+use crate::types::ErrorCode;
 use crate::types::topic_name::is_internal;
-use crate::types::{ErrorCode, TopicPartition};
 use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::delete_records_request::DeleteRecordsRequest;
@@ -44,20 +45,15 @@ pub fn plan(
         let known = image.topic(topic.name);
         for it in &topic.partitions {
             let index = answers.len() as u32;
-            let partition = known
-                .and_then(|topic| topic.partitions.get(usize::try_from(it.partition_index).ok()?));
-            let error = match (known, partition) {
-                (Some(_), Some(_)) if is_internal(topic.name) => ErrorCode::INVALID_TOPIC_EXCEPTION,
-                (Some(known), Some(partition)) if partition.leader == image.node_id => {
-                    trims.push(TrimRequest {
-                        index,
-                        tp: TopicPartition { topic: known.id, partition: it.partition_index },
-                        offset: it.offset,
-                    });
+            let error = match led(image, known, it.partition_index) {
+                Ok(_) | Err(ErrorCode::NOT_LEADER_OR_FOLLOWER) if is_internal(topic.name) => {
+                    ErrorCode::INVALID_TOPIC_EXCEPTION
+                }
+                Ok(tp) => {
+                    trims.push(TrimRequest { index, tp, offset: it.offset });
                     ErrorCode::NONE
                 }
-                (Some(_), Some(_)) => ErrorCode::NOT_LEADER_OR_FOLLOWER,
-                _ => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                Err(error) => error,
             };
             answers.push(Trimmed { index, error, low_watermark: -1 });
         }
@@ -73,24 +69,17 @@ pub fn response(
 ) -> Result<Response, WireError> {
     let version = header.version;
     let request = read(body, version)?;
-    let mut answers = answers.iter();
-    let topics = request
-        .topics
-        .iter()
-        .map(|topic| DeleteRecordsTopicResult {
-            name: topic.name,
-            partitions: topic
-                .partitions
-                .iter()
-                .zip(&mut answers)
-                .map(|(asked, answer)| DeleteRecordsPartitionResult {
-                    partition_index: asked.partition_index,
-                    low_watermark: answer.low_watermark,
-                    error_code: answer.error.0,
-                })
-                .collect(),
-        })
-        .collect();
+    let topics = by_topic(
+        &request.topics,
+        answers,
+        |topic| &topic.partitions,
+        |asked, answer| DeleteRecordsPartitionResult {
+            partition_index: asked.partition_index,
+            low_watermark: answer.low_watermark,
+            error_code: answer.error.0,
+        },
+        |topic, partitions| DeleteRecordsTopicResult { name: topic.name, partitions },
+    );
     let response = DeleteRecordsResponse { throttle_time_ms: 0, topics };
     Response::new(header, |w| response.encode(w, version))
 }

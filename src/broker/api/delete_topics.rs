@@ -1,7 +1,7 @@
 //! `DeleteTopics`: by name, and from version 6 by id.
 
-use super::admin::{Failure, Handled, code_and_message, count};
 use super::decode;
+use super::metadata_change::{Failure, Handled, code_and_message, count};
 use crate::controller::{Image, Record};
 use crate::types::{ErrorCode, TopicId};
 use crate::wire::kafka::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};

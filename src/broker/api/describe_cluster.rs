@@ -1,8 +1,8 @@
 //! `DescribeCluster`: the brokers and the controller.
 
 use super::Body;
-use super::admin::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED};
 use super::decode;
+use super::metadata_change::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED};
 use crate::controller::Image;
 use crate::types::ErrorCode;
 use crate::wire::kafka::describe_cluster_request::DescribeClusterRequest;

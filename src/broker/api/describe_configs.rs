@@ -1,9 +1,9 @@
 //! `DescribeConfigs`: values, where they come from, and what stands behind them.
 
 use super::Body;
-use super::admin::Failure;
 use super::config_resource::{BROKER, TOPIC, unsupported};
 use super::decode;
+use super::metadata_change::Failure;
 use crate::controller::Image;
 use crate::types::config_def::Source;
 use crate::types::topic_config::{Described, describe_broker};

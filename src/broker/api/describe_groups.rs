@@ -1,8 +1,8 @@
 //! DescribeGroups: state and members of groups.
 
 use super::Response;
-use super::admin::OPERATIONS_OMITTED;
 use super::decode;
+use super::metadata_change::OPERATIONS_OMITTED;
 use crate::group::{Describe, Described};
 use crate::types::ErrorCode;
 use crate::wire::WireError;

@@ -1,9 +1,9 @@
 //! `DescribeTopicPartitions`: topics page by page, by name (KIP-966).
 
 use super::Body;
-use super::admin::TOPIC_OPERATIONS;
 use super::decode;
 use super::metadata::leader_error;
+use super::metadata_change::TOPIC_OPERATIONS;
 use crate::controller::{Image, Partition};
 use crate::types::ErrorCode;
 use crate::types::topic_name::{check_topic_name, is_internal};

@@ -4,7 +4,8 @@
 use super::Response;
 use super::data::{ReadRequest, ReadResult};
 use super::decode;
-use super::fetch_session::{Answer, Context, NO_SESSION, Sessions, TopicKey, Wanted};
+use super::fetch_session::{Context, NO_SESSION, PartitionAnswer, Sessions, TopicKey, Wanted};
+use super::partitions::led;
 use super::response::begin;
 use crate::controller::Image;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
@@ -41,7 +42,7 @@ pub struct Plan {
     /// There is no memory for records now: nothing is to be read before [`Plan::grant`] gives some,
     /// or the time is over.
     pub starved: bool,
-    /// Answer as soon as there are so many bytes.
+    /// PartitionAnswer as soon as there are so many bytes.
     pub min_bytes: usize,
     /// At most so many bytes, unless the first batch is larger.
     pub max_bytes: usize,
@@ -103,12 +104,7 @@ fn refusal(wanted: &Wanted, image: &Image) -> ErrorCode {
         TopicKey::Name(name) => (image.topic(name), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
     };
     let Some(topic) = topic else { return unknown };
-    let partition = usize::try_from(wanted.partition).ok().and_then(|i| topic.partitions.get(i));
-    match partition {
-        None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        Some(it) if it.leader != image.node_id => ErrorCode::NOT_LEADER_OR_FOLLOWER,
-        Some(_) => ErrorCode::NONE,
-    }
+    led(image, Some(topic), wanted.partition).err().unwrap_or(ErrorCode::NONE)
 }
 
 impl Plan {
@@ -182,9 +178,9 @@ impl Plan {
         let (session_id, told) = if self.error.is_err() {
             (0, Vec::new())
         } else {
-            let answers: Vec<Answer> = all
+            let answers: Vec<PartitionAnswer> = all
                 .iter()
-                .map(|it| Answer {
+                .map(|it| PartitionAnswer {
                     error: it.error,
                     has_records: it.bytes > 0,
                     high_watermark: it.high_watermark,

@@ -83,7 +83,7 @@ pub enum Context {
 
 /// What a partition's answer says, as far as sessions are concerned.
 #[derive(Clone, Copy, Debug)]
-pub struct Answer {
+pub struct PartitionAnswer {
     /// Its error.
     pub error: ErrorCode,
     /// It has records.
@@ -201,7 +201,7 @@ impl Sessions {
         &mut self,
         context: Context,
         wanted: &[Wanted],
-        answers: &[Answer],
+        answers: &[PartitionAnswer],
         now_ms: i64,
     ) -> (i32, Vec<bool>) {
         debug_assert_eq!(wanted.len(), answers.len());
@@ -219,7 +219,7 @@ impl Sessions {
         }
     }
 
-    fn create(&mut self, wanted: &[Wanted], answers: &[Answer], now_ms: i64) -> i32 {
+    fn create(&mut self, wanted: &[Wanted], answers: &[PartitionAnswer], now_ms: i64) -> i32 {
         let bytes = session_bytes(wanted.iter());
         if wanted.is_empty() || !self.make_room(now_ms, bytes) {
             return NO_SESSION;
@@ -322,7 +322,7 @@ impl Session {
     }
 
     /// Remembers what is told now, and moves who got records behind those that did not.
-    fn tell(&mut self, wanted: &[Wanted], answers: &[Answer]) -> Vec<bool> {
+    fn tell(&mut self, wanted: &[Wanted], answers: &[PartitionAnswer]) -> Vec<bool> {
         let mut told = Vec::with_capacity(answers.len());
         // Nothing else ran on this session meanwhile, unless the client sent two at once.
         let same = self.entries.len() == wanted.len()
@@ -376,8 +376,12 @@ mod tests {
     use super::*;
     use crate::wire::kafka::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
 
-    const QUIET: Answer =
-        Answer { error: ErrorCode::NONE, has_records: false, high_watermark: 5, log_start: 0 };
+    const QUIET: PartitionAnswer = PartitionAnswer {
+        error: ErrorCode::NONE,
+        has_records: false,
+        high_watermark: 5,
+        log_start: 0,
+    };
 
     fn request(id: i32, epoch: i32, partitions: &[i32], forget: &[i32]) -> FetchRequest<'static> {
         let partitions: Vec<_> = partitions
@@ -411,15 +415,15 @@ mod tests {
 
         let (context, all) = sessions.begin(&request(id, 1, &[], &[]), 12, 0).unwrap();
         assert_eq!((context, numbers(&all)), (Context::Incremental(id), vec![0, 1, 2]));
-        let moved = Answer { high_watermark: 6, ..QUIET };
-        let records = Answer { has_records: true, ..QUIET };
+        let moved = PartitionAnswer { high_watermark: 6, ..QUIET };
+        let records = PartitionAnswer { has_records: true, ..QUIET };
         let (_, told) = sessions.finish(context, &all, &[records, moved, QUIET], 0);
         assert_eq!(told, [true, true, false]);
 
         // Who got records is served last; one more is added, one is forgotten.
         let (context, all) = sessions.begin(&request(id, 2, &[3], &[1]), 12, 0).unwrap();
         assert_eq!(numbers(&all), [2, 0, 3]);
-        let failed = Answer { error: ErrorCode::OFFSET_OUT_OF_RANGE, ..QUIET };
+        let failed = PartitionAnswer { error: ErrorCode::OFFSET_OUT_OF_RANGE, ..QUIET };
         let (_, told) = sessions.finish(context, &all, &[failed, QUIET, QUIET], 0);
         assert_eq!(told, [true, false, true]);
         // An error is told again, and so is what comes after it.

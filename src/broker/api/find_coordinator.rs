@@ -16,11 +16,11 @@ const TRANSACTION: i8 = 1;
 
 /// An answer, and what it lacks.
 #[derive(Debug)]
-pub struct Answer {
+pub struct CoordinatorAnswer {
     /// Body of the response.
     pub response: Body,
     /// The topic of the groups' state is needed and not there. As with
-    /// [`metadata`](super::metadata::Answer::create), the shard has it created and answers again.
+    /// [`metadata`](super::metadata::MetadataAnswer::create), the shard has it created and answers again.
     pub create: Option<&'static str>,
 }
 
@@ -40,7 +40,7 @@ fn partition_among(group_id: &str, partitions: usize) -> i32 {
 }
 
 /// Answers a request, in any version.
-pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Answer, WireError> {
+pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<CoordinatorAnswer, WireError> {
     let request = decode(body, |r| FindCoordinatorRequest::decode(r, version))?;
     let mut create = None;
     let mut find = |key: &str| match request.key_type {
@@ -74,7 +74,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Answer, WireEr
         }
     };
     let response = Body::new(|w| response.encode(w, version))?;
-    Ok(Answer { response, create })
+    Ok(CoordinatorAnswer { response, create })
 }
 
 fn coordinator_of<'a>(group_id: &str, image: &'a Image) -> Option<&'a Broker> {

@@ -1,8 +1,8 @@
 //! `IncrementalAlterConfigs`: sets, removes, appends to and subtracts from settings.
 
-use super::admin::{Failure, Handled, code_and_message};
 use super::config_resource::{Change, Changes, alter_all};
 use super::decode;
+use super::metadata_change::{Failure, Handled, code_and_message};
 use crate::controller::Image;
 use crate::types::ErrorCode;
 use crate::wire::kafka::incremental_alter_configs_request::{

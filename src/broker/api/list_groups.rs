@@ -9,6 +9,7 @@ use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::list_groups_request::ListGroupsRequest;
 use crate::wire::kafka::list_groups_response::{ListGroupsResponse, ListedGroup};
+use std::collections::BTreeMap;
 
 /// Reads a request.
 pub fn plan(body: &[u8], version: i16) -> Result<List, WireError> {
@@ -17,17 +18,16 @@ pub fn plan(body: &[u8], version: i16) -> Result<List, WireError> {
     Ok(List { states: owned(&request.states_filter), types: owned(&request.types_filter) })
 }
 
-/// The answer: the groups of all coordinators, or the error of the first that has one.
+/// The answer: the groups of all coordinators, by name, or the error of the first that has one.
 pub fn response(
     header: &RequestHeader<'_>,
-    listed: Result<Vec<Listed>, ErrorCode>,
+    listed: Result<BTreeMap<String, Listed>, ErrorCode>,
 ) -> Result<Response, WireError> {
-    let (error, mut groups) = match listed {
+    let (error, groups) = match listed {
         Ok(groups) => (ErrorCode::NONE, groups),
-        Err(error) => (error, Vec::new()),
+        Err(error) => (error, BTreeMap::new()),
     };
-    groups.sort_by(|a, b| a.group_id.cmp(&b.group_id));
-    let groups = groups.iter().map(|it| ListedGroup {
+    let groups = groups.values().map(|it| ListedGroup {
         group_id: &it.group_id,
         protocol_type: &it.protocol_type,
         group_state: it.state,
@@ -66,7 +66,7 @@ mod tests {
                 state: "Stable",
                 group_type: "classic",
             };
-            let groups = Ok(vec![group("b"), group("a")]);
+            let groups = Ok(["b", "a"].map(|it| (it.to_owned(), group(it))).into());
             let sent = response(&header(ApiKey::LIST_GROUPS, version), groups).unwrap();
             body_of(&sent, ApiKey::LIST_GROUPS, version, |r| {
                 let it = ListGroupsResponse::decode(r, version)?;

@@ -3,8 +3,9 @@
 use super::Response;
 use super::data::{OffsetAnswer, OffsetQuery};
 use super::decode;
+use super::partitions::{by_topic, led};
 use crate::controller::Image;
-use crate::types::{ErrorCode, TopicPartition};
+use crate::types::ErrorCode;
 use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::list_offsets_request::ListOffsetsRequest;
@@ -64,28 +65,22 @@ pub fn plan(
         let known = image.topic(topic.name);
         for it in &topic.partitions {
             let index = answers.len() as u32;
-            let partition = known
-                .and_then(|topic| topic.partitions.get(usize::try_from(it.partition_index).ok()?));
-            let error = match (known, partition) {
+            let error = match led(image, known, it.partition_index) {
                 _ if twice.contains(&(topic.name, it.partition_index)) => {
                     ErrorCode::INVALID_REQUEST
                 }
                 _ if version < first_version(it.timestamp) => ErrorCode::UNSUPPORTED_VERSION,
-                (Some(known), Some(partition)) => {
-                    if partition.leader == image.node_id {
-                        queries.push(OffsetQuery {
-                            index,
-                            tp: TopicPartition { topic: known.id, partition: it.partition_index },
-                            timestamp: it.timestamp,
-                            current_leader_epoch: it.current_leader_epoch,
-                            committed: request.isolation_level == 1,
-                        });
-                        ErrorCode::NONE
-                    } else {
-                        ErrorCode::NOT_LEADER_OR_FOLLOWER
-                    }
+                Ok(tp) => {
+                    queries.push(OffsetQuery {
+                        index,
+                        tp,
+                        timestamp: it.timestamp,
+                        current_leader_epoch: it.current_leader_epoch,
+                        committed: request.isolation_level == 1,
+                    });
+                    ErrorCode::NONE
                 }
-                _ => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                Err(error) => error,
             };
             answers.push(OffsetAnswer::failed(index, error));
         }
@@ -101,26 +96,19 @@ pub fn response(
 ) -> Result<Response, WireError> {
     let version = header.version;
     let request = read(body, version)?;
-    let mut answers = answers.iter();
-    let topics = request
-        .topics
-        .iter()
-        .map(|topic| ListOffsetsTopicResponse {
-            name: topic.name,
-            partitions: topic
-                .partitions
-                .iter()
-                .zip(&mut answers)
-                .map(|(asked, answer)| ListOffsetsPartitionResponse {
-                    partition_index: asked.partition_index,
-                    error_code: answer.error.0,
-                    timestamp: answer.timestamp,
-                    offset: answer.offset,
-                    leader_epoch: if version >= 4 { answer.leader_epoch } else { -1 },
-                })
-                .collect(),
-        })
-        .collect();
+    let topics = by_topic(
+        &request.topics,
+        answers,
+        |topic| &topic.partitions,
+        |asked, answer| ListOffsetsPartitionResponse {
+            partition_index: asked.partition_index,
+            error_code: answer.error.0,
+            timestamp: answer.timestamp,
+            offset: answer.offset,
+            leader_epoch: if version >= 4 { answer.leader_epoch } else { -1 },
+        },
+        |topic, partitions| ListOffsetsTopicResponse { name: topic.name, partitions },
+    );
     let response = ListOffsetsResponse { throttle_time_ms: 0, topics };
     Response::new(header, |w| response.encode(w, version))
 }

@@ -1,7 +1,7 @@
 //! `Metadata`: brokers, and topics by name, by id, or all of them.
 
 use super::Body;
-use super::admin::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED, TOPIC_OPERATIONS};
+use super::metadata_change::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED, TOPIC_OPERATIONS};
 use super::request::decode_start;
 use crate::controller::{Image, Partition, Topic};
 use crate::types::topic_name::{GROUP_STATE, check_topic_name, is_internal};
@@ -15,17 +15,17 @@ use std::collections::BTreeSet;
 
 /// An answer, and what it lacks.
 #[derive(Debug)]
-pub struct Answer {
+pub struct MetadataAnswer {
     /// Body of the response.
     pub response: Body,
     /// Topics that the client allows to be created by asking for them, and that are not there. The
-    /// shard lets [`auto_create`](super::admin::auto_create) create them, waits for its image to
+    /// shard lets [`auto_create`](super::metadata_change::auto_create) create them, waits for its image to
     /// have them, and answers the request again; what is still not there then cannot be created.
     pub create: Vec<String>,
 }
 
 /// Answers a request, in any version.
-pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Answer, WireError> {
+pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<MetadataAnswer, WireError> {
     // librdkafka 2.12 has bytes behind a request for all topics, of version 13.
     let request = decode_start(body, |r| MetadataRequest::decode(r, version))?;
     let mut answer = Topics { image, operations: OPERATIONS_OMITTED, found: Vec::new() };
@@ -39,7 +39,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Answer, WireEr
         topics => topics.as_ref(),
     };
     if let Some(topics) = asked.filter(|topics| topics.iter().any(|it| is_invalid(it, version))) {
-        return Ok(Answer { response: refuse(topics, version)?, create });
+        return Ok(MetadataAnswer { response: refuse(topics, version)?, create });
     }
     let ids = asked.into_iter().flatten().map(|it| it.topic_id);
     let ids: BTreeSet<TopicId> = ids.filter(|id| *id != TopicId::ZERO).collect();
@@ -85,7 +85,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Answer, WireEr
         },
         error_code: ErrorCode::NONE.0,
     };
-    Ok(Answer { response: Body::new(|w| response.encode(w, version))?, create })
+    Ok(MetadataAnswer { response: Body::new(|w| response.encode(w, version))?, create })
 }
 
 fn brokers(image: &Image) -> Vec<MetadataResponseBroker<'_>> {
@@ -186,11 +186,11 @@ mod tests {
         MetadataRequestTopic { name: Some(name), ..MetadataRequestTopic::default() }
     }
 
-    fn run(request: &MetadataRequest<'_>, version: i16) -> Answer {
+    fn run(request: &MetadataRequest<'_>, version: i16) -> MetadataAnswer {
         handle(&encode(|w| request.encode(w, version)), version, &image()).unwrap()
     }
 
-    fn read(answer: &Answer, version: i16) -> MetadataResponse<'_> {
+    fn read(answer: &MetadataAnswer, version: i16) -> MetadataResponse<'_> {
         decode(&answer.response, |r| MetadataResponse::decode(r, version))
     }
 

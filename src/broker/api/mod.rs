@@ -2,7 +2,6 @@
 //! its body, its version and the state that it is about. What must be asked of the shard that owns a
 //! partition is in [`data`]; who asks it, and waits, is the shard's affair.
 
-pub mod admin;
 pub mod alter_configs;
 pub mod api_versions;
 pub mod config_resource;
@@ -29,10 +28,12 @@ pub mod list_config_resources;
 pub mod list_groups;
 pub mod list_offsets;
 pub mod metadata;
+pub mod metadata_change;
 pub mod offset_commit;
 pub mod offset_delete;
 pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
+pub mod partitions;
 pub mod produce;
 pub mod request;
 pub mod response;

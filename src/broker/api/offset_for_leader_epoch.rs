@@ -3,8 +3,9 @@
 use super::Response;
 use super::data::{EpochAnswer, EpochQuery};
 use super::decode;
+use super::partitions::{by_topic, led};
 use crate::controller::Image;
-use crate::types::{ErrorCode, TopicPartition};
+use crate::types::ErrorCode;
 use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::offset_for_leader_epoch_request::OffsetForLeaderEpochRequest;
@@ -30,20 +31,17 @@ pub fn plan(
         let known = image.topic(topic.topic);
         for it in &topic.partitions {
             let index = answers.len() as u32;
-            let partition =
-                known.and_then(|topic| topic.partitions.get(usize::try_from(it.partition).ok()?));
-            let error = match (known, partition) {
-                (Some(known), Some(partition)) if partition.leader == image.node_id => {
+            let error = match led(image, known, it.partition) {
+                Ok(tp) => {
                     queries.push(EpochQuery {
                         index,
-                        tp: TopicPartition { topic: known.id, partition: it.partition },
+                        tp,
                         current_leader_epoch: it.current_leader_epoch,
                         epoch: it.leader_epoch,
                     });
                     ErrorCode::NONE
                 }
-                (Some(_), Some(_)) => ErrorCode::NOT_LEADER_OR_FOLLOWER,
-                _ => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                Err(error) => error,
             };
             answers.push(EpochAnswer { index, error, epoch: -1, end_offset: -1 });
         }
@@ -59,25 +57,18 @@ pub fn response(
 ) -> Result<Response, WireError> {
     let version = header.version;
     let request = read(body, version)?;
-    let mut answers = answers.iter();
-    let topics = request
-        .topics
-        .iter()
-        .map(|topic| OffsetForLeaderTopicResult {
-            topic: topic.topic,
-            partitions: topic
-                .partitions
-                .iter()
-                .zip(&mut answers)
-                .map(|(asked, answer)| EpochEndOffset {
-                    error_code: answer.error.0,
-                    partition: asked.partition,
-                    leader_epoch: answer.epoch,
-                    end_offset: answer.end_offset,
-                })
-                .collect(),
-        })
-        .collect();
+    let topics = by_topic(
+        &request.topics,
+        answers,
+        |topic| &topic.partitions,
+        |asked, answer| EpochEndOffset {
+            error_code: answer.error.0,
+            partition: asked.partition,
+            leader_epoch: answer.epoch,
+            end_offset: answer.end_offset,
+        },
+        |topic, partitions| OffsetForLeaderTopicResult { topic: topic.topic, partitions },
+    );
     let response = OffsetForLeaderEpochResponse { throttle_time_ms: 0, topics };
     Response::new(header, |w| response.encode(w, version))
 }

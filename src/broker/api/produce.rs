@@ -12,7 +12,7 @@ use crate::wire::kafka::produce_request::ProduceRequest;
 use crate::wire::kafka::produce_response::{
     LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
 };
-use crate::wire::records::{Limits, Rewrite, set_max_timestamp, validate_produce};
+use crate::wire::records::{Limits, Rewrite, Validated, set_max_timestamp, validate_at_once};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 
@@ -43,24 +43,70 @@ pub struct Plan {
 
 /// What a broker's settings and the clock say.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub struct ProduceSettings {
     /// The time, ms.
     pub now_ms: i64,
     /// Walk compressed batches too.
     pub strict: bool,
+    /// Bytes that all batches of a request together may be decompressed to in one go.
+    pub at_once: usize,
 }
 
-/// Reads a request and validates its batches. `body` is what follows the header; the batches to
-/// append are slices of it.
+/// What a request asks to be appended.
+#[derive(Debug, Default)]
+pub struct Batches {
+    /// Batches that may be appended.
+    pub appends: Vec<AppendRequest>,
+    /// Batches that decompress to much: whether they may be appended is to be found out.
+    pub unchecked: Vec<Unchecked>,
+    /// Bytes that were decompressed.
+    pub decompressed: usize,
+}
+
+/// A batch that a [`LargeBatch`](crate::wire::records::LargeBatch) is to validate.
+#[derive(Debug)]
+pub struct Unchecked {
+    index: u32,
+    tp: TopicPartition,
+    /// The batch.
+    pub batch: Bytes,
+    /// What it is validated by.
+    pub limits: Limits,
+}
+
+impl Unchecked {
+    /// It may be appended.
+    pub fn accept(self, validated: Validated) -> AppendRequest {
+        append(self.index, self.tp, self.batch, validated)
+    }
+}
+
+fn append(index: u32, tp: TopicPartition, batch: Bytes, validated: Validated) -> AppendRequest {
+    let header = validated.header;
+    let batch = match validated.rewrite {
+        Rewrite::None | Rewrite::LogAppendTime => batch,
+        // Rare enough for a copy: no current client leaves the field out.
+        Rewrite::MaxTimestamp => {
+            let mut copy = BytesMut::from(batch);
+            set_max_timestamp(&mut copy, header.max_timestamp);
+            copy.freeze()
+        }
+    };
+    AppendRequest { index, tp, batch, header }
+}
+
+/// Reads a request and validates its batches, as far as that can be done in one go. `body` is what
+/// follows the header; the batches are slices of it.
 pub fn plan(
     body: &Bytes,
     version: i16,
     image: &Image,
-    settings: Settings,
-) -> Result<(Plan, Vec<AppendRequest>), WireError> {
+    settings: ProduceSettings,
+) -> Result<(Plan, Batches), WireError> {
     let request = decode(body, |r| ProduceRequest::decode(r, version))?;
     let mut plan = Plan { acks: request.acks, topics: Vec::new(), outcomes: Vec::new() };
-    let mut appends = Vec::new();
+    let mut batches = Batches::default();
+    let mut at_once = settings.at_once;
     for data in &request.topic_data {
         let topic =
             if version >= 13 { image.topic_by_id(data.topic_id) } else { image.topic(data.name) };
@@ -103,29 +149,26 @@ pub fn plan(
                 let batch = part.records.unwrap_or_default();
                 let mut limits = Limits::new(&topic.config, version, settings.now_ms);
                 limits.strict = settings.strict;
-                let validated = match validate_produce(batch, &limits) {
-                    Ok(validated) => validated,
-                    Err((error, text)) => break 'found refuse(error, Some(text)),
-                };
                 let tp = TopicPartition { topic: topic.id, partition: part.index };
-                let batch = match validated.rewrite {
-                    Rewrite::None | Rewrite::LogAppendTime => body.slice_ref(batch),
-                    // Rare enough for a copy: no current client leaves the field out.
-                    Rewrite::MaxTimestamp => {
-                        let mut copy = BytesMut::from(batch);
-                        set_max_timestamp(&mut copy, validated.header.max_timestamp);
-                        copy.freeze()
+                match validate_at_once(batch, &limits, &mut at_once) {
+                    Ok(Some(validated)) => {
+                        let batch = body.slice_ref(batch);
+                        batches.appends.push(append(index, tp, batch, validated));
                     }
-                };
-                let header = validated.header;
-                appends.push(AppendRequest { index, tp, batch, header });
+                    Ok(None) => {
+                        let batch = body.slice_ref(batch);
+                        batches.unchecked.push(Unchecked { index, tp, batch, limits });
+                    }
+                    Err((error, text)) => break 'found refuse(error, Some(text)),
+                }
                 ErrorCode::NONE
             };
             let result = Appended::failed(index, error);
             plan.outcomes.push(Outcome { partition: part.index, result, message });
         }
     }
-    Ok((plan, appends))
+    batches.decompressed = settings.at_once - at_once;
+    Ok((plan, batches))
 }
 
 /// Replicas that must be in sync for `acks=all`: `min.insync.replicas`, or all where there are fewer
@@ -139,6 +182,13 @@ impl Plan {
     /// The client waits for an answer.
     pub fn wants_answer(&self) -> bool {
         self.acks != 0
+    }
+
+    /// Enters that a batch was found to be one that may not be appended.
+    pub fn refuse(&mut self, batch: &Unchecked, error: ErrorCode, message: String) {
+        let outcome = &mut self.outcomes[batch.index as usize];
+        outcome.result = Appended::failed(batch.index, error);
+        outcome.message = Some(message);
     }
 
     /// Enters what the owner of a partition said.
@@ -251,9 +301,9 @@ mod tests {
     }
 
     fn errors(body: &Bytes, version: i16) -> Vec<i16> {
-        let settings = Settings { now_ms: 5, strict: false };
-        let (plan, appends) = plan(body, version, &image(), settings).unwrap();
-        assert!(appends.is_empty());
+        let settings = ProduceSettings { now_ms: 5, strict: false, at_once: 0 };
+        let (plan, batches) = plan(body, version, &image(), settings).unwrap();
+        assert!(batches.appends.is_empty() && batches.unchecked.is_empty());
         let header =
             RequestHeader { api_key: ApiKey::PRODUCE, version, correlation_id: 3, client_id: None };
         let response = plan.response(&header, &image()).unwrap();
@@ -279,10 +329,10 @@ mod tests {
             partitions: vec![crate::controller::NewPartition { replicas }],
             settings: Vec::new(),
         });
-        let settings = Settings { now_ms: 5, strict: false };
+        let settings = ProduceSettings { now_ms: 5, strict: false, at_once: 0 };
         let body = request(9, -1, vec![topic("__consumer_offsets", 0)]);
-        let (plan, appends) = plan(&body, 9, &image, settings).unwrap();
-        assert!(appends.is_empty());
+        let (plan, batches) = plan(&body, 9, &image, settings).unwrap();
+        assert!(batches.appends.is_empty() && batches.unchecked.is_empty());
         assert_eq!(plan.error(), Some(ErrorCode::INVALID_TOPIC_EXCEPTION));
     }
 

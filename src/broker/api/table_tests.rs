@@ -18,7 +18,8 @@ use crate::wire::header::RequestHeader;
 use crate::wire::kafka as k;
 use crate::wire::primitives::{Reader, WireError};
 
-const SETTINGS: produce::Settings = produce::Settings { now_ms: 5, strict: false };
+const SETTINGS: produce::ProduceSettings =
+    produce::ProduceSettings { now_ms: 5, strict: false, at_once: 1 << 18 };
 const LIMITS: fetch::Limits = fetch::Limits { max_bytes: 1 << 20, memory: 1 << 20 };
 const CALLER: Caller<'_> = Caller { client_id: "c", host: "/127.0.0.1", uuid: "u" };
 

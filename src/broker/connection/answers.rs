@@ -5,7 +5,8 @@
 //! Kafka's protocol promises that requests of one connection take effect one after the other. A client
 //! that sends Produce and ListOffsets together is told the end behind what it produced. Only a run of
 //! Produce requests overlaps here: each partition takes its batches in the order in which they come,
-//! and nobody can tell the rest apart, since answers leave in order. Everything else begins alone.
+//! and nobody can tell the rest apart, since answers leave in order. Everything else begins alone, and so
+//! does a Produce whose batches are still being checked: its appends are not in order yet.
 
 use super::room::Charge;
 use crate::broker::api::Response;
@@ -51,6 +52,8 @@ enum State {
 
 struct Slot {
     state: State,
+    /// Under way, and nothing begins beside it.
+    alone: bool,
     charge: Charge,
 }
 
@@ -60,7 +63,7 @@ pub(super) struct Answers {
     /// Number of the first slot.
     first: u64,
     slots: VecDeque<Slot>,
-    /// Requests under way, `others` of them no Produce, `silent` of them without an answer.
+    /// Requests under way, `others` of them alone, `silent` of them without an answer.
     unfinished: usize,
     others: usize,
     silent: usize,
@@ -79,9 +82,10 @@ impl Answers {
     /// A request begins; its number.
     pub fn begin(&mut self, asked: Asked, charge: Charge) -> u64 {
         debug_assert!(self.allow(asked.api), "a request that may not begin yet");
-        self.slots.push_back(Slot { state: State::Begun(asked), charge });
+        let alone = asked.api != ApiKey::PRODUCE;
+        self.slots.push_back(Slot { state: State::Begun(asked), alone, charge });
         self.unfinished += 1;
-        self.others += usize::from(asked.api != ApiKey::PRODUCE);
+        self.others += usize::from(alone);
         self.held += charge.bytes;
         self.first + self.slots.len() as u64 - 1
     }
@@ -89,6 +93,16 @@ impl Answers {
     fn slot(&mut self, number: u64) -> Option<&mut Slot> {
         let index = number.checked_sub(self.first)?;
         self.slots.get_mut(usize::try_from(index).ok()?)
+    }
+
+    /// Whether something may begin beside a Produce that is under way.
+    pub fn set_alone(&mut self, number: u64, alone: bool) {
+        let Some(slot) = self.slot(number) else { return };
+        if matches!(slot.state, State::Done(_)) {
+            return;
+        }
+        let before = std::mem::replace(&mut slot.alone, alone);
+        self.others = self.others + usize::from(alone) - usize::from(before);
     }
 
     /// The request will get no answer, and does not count as in flight.
@@ -116,10 +130,11 @@ impl Answers {
             State::Silent(asked) => (asked, true),
             State::Done(_) => return,
         };
+        let alone = std::mem::replace(&mut slot.alone, false);
         let bytes = response.as_ref().map_or(0, Response::len);
         slot.state = State::Done(response.map(|response| Answer { asked, response, traced }));
         self.unfinished -= 1;
-        self.others -= usize::from(asked.api != ApiKey::PRODUCE);
+        self.others -= usize::from(alone);
         self.silent -= usize::from(silent);
         self.waiting += bytes;
     }
@@ -232,6 +247,25 @@ mod tests {
         assert!(!answers.allow(produce) && !answers.allow(other));
         answers.answer(alone, Some(response("c")), None);
         assert!(answers.allow(produce));
+    }
+
+    #[test]
+    fn nothing_overtakes_a_produce_that_is_being_checked() {
+        let mut answers = Answers::default();
+        let (produce, other) = (ApiKey::PRODUCE, ApiKey::LIST_OFFSETS);
+        let first = begin(&mut answers, produce);
+        let second = begin(&mut answers, produce);
+        answers.set_alone(second, true);
+        assert!(!answers.allow(produce) && !answers.allow(other));
+        answers.answer(first, Some(response("a")), None);
+        assert!(!answers.allow(produce));
+        answers.set_alone(second, false);
+        assert!(answers.allow(produce) && !answers.allow(other));
+        // One that is refused while it is being checked.
+        answers.set_alone(second, true);
+        answers.answer(second, None, None);
+        answers.set_alone(second, false);
+        assert!(answers.allow(produce) && answers.allow(other));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use super::queue::Queue;
 use super::room::{Charge, Lane, Room};
 use super::single::{Connection, Due, Reading};
 use super::{
-    Arrived, ConnectionId, EVICT_AFTER_MS, Event, Line, OTHER_REQUEST_MAX, Peer, Refused, Why,
+    Arrived, ConnectionEvent, ConnectionId, EVICT_AFTER_MS, Line, OTHER_REQUEST_MAX, Peer, Refused,
+    Why,
 };
 use crate::broker::api::Response;
 use crate::storage::buffer::Budget;
@@ -26,7 +27,7 @@ const LOOK_MS: i64 = 60_000;
 
 /// What a broker's settings say. They may change while it runs, but for `request_bytes`.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ConnectionSettings {
     /// Bytes of requests that the shard may hold, in both lanes together.
     pub request_bytes: usize,
     /// Bytes of answers that the shard may hold besides those of Fetch, which the budget of storage
@@ -64,7 +65,7 @@ pub struct Stats {
 
 /// See [the module](super).
 pub struct Connections {
-    settings: Settings,
+    settings: ConnectionSettings,
     /// Where large frames are received, and large answers wait to be sent.
     memory: Arc<Budget>,
     all: Slab<Connection>,
@@ -72,7 +73,7 @@ pub struct Connections {
     open: usize,
     room: Room,
     ready: VecDeque<ConnectionId>,
-    events: VecDeque<Event>,
+    events: VecDeque<ConnectionEvent>,
     timers: Queue,
     /// Who may hold bytes of a lane and make no progress, and who may not take answers.
     small: Queue,
@@ -97,7 +98,7 @@ fn owned(api: ApiKey, bytes: usize) -> usize {
 
 impl Connections {
     /// No connections. `admission` is that of all shards; large frames and answers take `memory`.
-    pub fn new(settings: Settings, admission: Admission, memory: Arc<Budget>) -> Self {
+    pub fn new(settings: ConnectionSettings, admission: Admission, memory: Arc<Budget>) -> Self {
         Self {
             memory,
             room: Room::new(settings.request_bytes / 2),
@@ -123,7 +124,7 @@ impl Connections {
 
     /// Takes over settings. Those who wait for their time already notice a shorter one when the old
     /// one is over.
-    pub fn configure(&mut self, settings: Settings) {
+    pub fn configure(&mut self, settings: ConnectionSettings) {
         self.settings = settings;
     }
 
@@ -391,6 +392,13 @@ impl Connections {
         self.settle(id);
     }
 
+    /// Whether requests may begin beside this one, a Produce: none may while its batches are checked.
+    pub fn set_alone(&mut self, id: ConnectionId, number: u64, alone: bool) {
+        let Some(one) = self.open_one(id) else { return };
+        one.answers.set_alone(number, alone);
+        self.settle(id);
+    }
+
     /// The request needs its frame no more, as far as it is large: it waits for something that may
     /// take long, and what it needs was taken out.
     pub fn release(&mut self, id: ConnectionId, number: u64) {
@@ -442,7 +450,7 @@ impl Connections {
                 }
                 if !one.flushing {
                     one.flushing = true;
-                    self.events.push_back(Event::Flush(id));
+                    self.events.push_back(ConnectionEvent::Flush(id));
                 }
             }
         }
@@ -548,7 +556,7 @@ impl Connections {
         for charge in freed {
             self.room.give(charge);
         }
-        self.events.push_back(Event::Closed { connection: id, line, admitted });
+        self.events.push_back(ConnectionEvent::Closed { connection: id, line, admitted });
         self.forget_if_over(id);
         self.prune();
         self.grant();
@@ -585,7 +593,7 @@ impl Connections {
     }
 
     /// The next thing to do.
-    pub fn poll(&mut self) -> Option<Event> {
+    pub fn poll(&mut self) -> Option<ConnectionEvent> {
         self.events.pop_front()
     }
 
@@ -612,7 +620,7 @@ impl Connections {
         }
         if go_on && one.reading == Reading::Paused && one.ended_ms.is_none() {
             one.reading = Reading::Open;
-            self.events.push_back(Event::Resume(id));
+            self.events.push_back(ConnectionEvent::Resume(id));
         }
     }
 
@@ -630,7 +638,7 @@ impl Connections {
             let one = &mut all[grant.connection.index()];
             one.granted = grant.charge;
             one.reading = Reading::Open;
-            events.push_back(Event::Resume(grant.connection));
+            events.push_back(ConnectionEvent::Resume(grant.connection));
         }
     }
 
@@ -670,7 +678,7 @@ impl Connections {
         for it in self.limiter.timeout(now_ms) {
             let peer = it.peer.map_or_else(|| "several".to_owned(), |it| it.to_string());
             let text = format!("closed {} more for the same reason ({})", it.lines, it.kind);
-            self.events.push_back(Event::Line(Line { peer, text }));
+            self.events.push_back(ConnectionEvent::Line(Line { peer, text }));
         }
     }
 

@@ -9,7 +9,7 @@
 //! - [`accepted`](Connections::accepted): somebody has connected;
 //! - [`buffer`](Connections::buffer) when there may be something to read; bytes are put into what it
 //!   gives, and [`received`](Connections::received) follows. It gives nothing where nothing is to be
-//!   read now: [`Event::Resume`] tells when to ask again. [`blocked`](Connections::blocked) where the
+//!   read now: [`ConnectionEvent::Resume`] tells when to ask again. [`blocked`](Connections::blocked) where the
 //!   socket is empty;
 //! - [`hung_up`](Connections::hung_up) at the end of the stream, [`failed`](Connections::failed) at
 //!   an error;
@@ -24,7 +24,7 @@
 //!
 //! *After any of these*, until each has nothing more:
 //! 1. [`next_request`](Connections::next_request) gives requests that are to begin, in order;
-//! 2. [`poll`](Connections::poll) gives [`Event`]s;
+//! 2. [`poll`](Connections::poll) gives [`ConnectionEvent`]s;
 //! 3. after `sent`, [`next_delivered`](Connections::next_delivered) gives the answers that have left,
 //!    for statistics.
 //!
@@ -57,7 +57,7 @@ mod tests;
 
 pub use admission::{Admission, Admitted, Limits};
 pub use answers::{Asked, Traced};
-pub use connections::{Connections, Settings, Stats};
+pub use connections::{ConnectionSettings, Connections, Stats};
 pub use incoming::ReadInto;
 pub use log_limiter::LogLimiter;
 pub use outgoing::Delivered;
@@ -153,7 +153,7 @@ pub struct Line {
 
 /// What the driver is to do.
 #[derive(Debug)]
-pub enum Event {
+pub enum ConnectionEvent {
     /// Ask for a [`buffer`](Connections::buffer) again, after requests were taken.
     Resume(ConnectionId),
     /// Send what is [`outgoing`](Connections::outgoing).

@@ -67,7 +67,7 @@ pub(super) struct Connection {
     pub reading: Reading,
     /// Stands in the queue of those whose next request is to begin.
     pub ready: bool,
-    /// A [`Flush`](super::Event::Flush) was given, and nothing was asked for since.
+    /// A [`Flush`](super::ConnectionEvent::Flush) was given, and nothing was asked for since.
     pub flushing: bool,
     /// The client has closed its side, when.
     pub ended_ms: Option<i64>,

@@ -10,8 +10,8 @@ const FETCH: ApiKey = ApiKey::FETCH;
 const PRODUCE: ApiKey = ApiKey::PRODUCE;
 const IDLE_MS: i64 = 600_000;
 
-fn settings(request_bytes: usize) -> Settings {
-    Settings {
+fn settings(request_bytes: usize) -> ConnectionSettings {
+    ConnectionSettings {
         request_bytes,
         answer_bytes: 1 << 20,
         request_max: 100 << 20,
@@ -44,7 +44,7 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(settings: Settings) -> Self {
+    fn new(settings: ConnectionSettings) -> Self {
         Self {
             all: Connections::new(settings, Admission::default(), Budget::new(usize::MAX)),
             now_ms: 0,
@@ -95,10 +95,10 @@ impl Driver {
             }
             match self.all.poll() {
                 None => return,
-                Some(Event::Resume(id)) => self.read(id),
-                Some(Event::Flush(_)) => self.flushes += 1,
-                Some(Event::Line(it)) => self.lines.push(it.text),
-                Some(Event::Closed { connection, line, .. }) => {
+                Some(ConnectionEvent::Resume(id)) => self.read(id),
+                Some(ConnectionEvent::Flush(_)) => self.flushes += 1,
+                Some(ConnectionEvent::Line(it)) => self.lines.push(it.text),
+                Some(ConnectionEvent::Closed { connection, line, .. }) => {
                     self.closed.push((connection, line.map(|it| it.text)));
                 }
             }
@@ -482,7 +482,7 @@ fn lines_are_limited() {
 #[test]
 fn too_many_connections_are_refused() {
     let limits = Limits { per_ip: 2, total: 3, ..Limits::default() };
-    let mut d = Driver::new(Settings { limits, ..settings(1 << 20) });
+    let mut d = Driver::new(ConnectionSettings { limits, ..settings(1 << 20) });
     let peer = |text: &str| -> Peer { text.parse().expect("an address") };
     let first = d.all.accepted(0, peer("10.0.0.1:1")).expect("the first");
     assert!(d.all.accepted(0, peer("10.0.0.1:2")).is_ok());

@@ -1,7 +1,7 @@
 //! What `klamm top` shows of the time between two looks.
 
 use super::scrape::{Interval, Scrape};
-use crate::metrics::Stage;
+use crate::metrics::RequestStage;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
@@ -102,7 +102,7 @@ impl<'a> View<'a> {
             "\n{:<22}{:>11}{:>11}{:>11}{:>11}",
             "produce stage", "mean µs", "p50 µs", "p99 µs", "p99.9 µs"
         );
-        for stage in Stage::ALL {
+        for stage in RequestStage::ALL {
             let times = self.interval(STAGES, &[("stage", stage.name())]);
             let _ = writeln!(
                 out,
@@ -167,7 +167,7 @@ impl<'a> View<'a> {
             });
             apis.insert(api, one);
         }
-        let stages: Map<String, Value> = Stage::ALL
+        let stages: Map<String, Value> = RequestStage::ALL
             .into_iter()
             .map(|it| (it.name().to_owned(), times(STAGES, &[("stage", it.name())])))
             .collect();

@@ -52,14 +52,6 @@ pub enum Op {
         /// sync's, which costs less.
         apart: bool,
     },
-    /// Makes the file at least `len` bytes long, with its space reserved; new bytes are zeros. Durable
-    /// after `Sync`. Fails with `EOPNOTSUPP` where the file system cannot.
-    Allocate {
-        /// The file.
-        path: FilePath,
-        /// Bytes.
-        len: u64,
-    },
     /// Gives the space of a range back that holds nothing; the file's length stays. Where the file
     /// system cannot, nothing happens.
     Release {
@@ -117,7 +109,6 @@ impl Op {
             | Self::Create { path }
             | Self::Write { path, .. }
             | Self::WriteSync { path, .. }
-            | Self::Allocate { path, .. }
             | Self::Release { path, .. }
             | Self::Sync { path }
             | Self::SyncDir { path }

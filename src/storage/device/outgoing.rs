@@ -2,6 +2,7 @@
 
 use super::io::{FilePath, Op, Submission};
 use crate::storage::interface::Slot;
+use crate::storage::read::Ticket;
 use std::collections::BTreeMap;
 
 /// Why an operation was submitted.
@@ -15,12 +16,14 @@ pub(in crate::storage) enum Purpose {
     RunWrite(FilePath),
     /// The sync of a run: the block that it belongs to, its log, the offset of its first record.
     RunSync(u64, Slot, i64, FilePath),
-    /// A step of the allocation of that number, and the file.
-    Allocation(usize, FilePath),
+    /// A step of the segment of that number that is made of a recycled file, and the file.
+    Renewal(usize, FilePath),
     /// A step of the journal file that is being prepared.
     Prepare,
     /// A step of a job of placement: the number of the chunk if it writes one, and the file.
     Placement(Option<u32>, FilePath),
+    /// A read of a segment or its index, for whoever has that ticket.
+    Read(Ticket),
     /// A step of the removal of that number, and the file.
     Removal(usize, FilePath),
 }
@@ -50,6 +53,11 @@ impl Outgoing {
     pub fn submit(&mut self, purpose: Purpose, op: Op) {
         let id = self.id(purpose);
         self.submissions.push(Submission { id, op });
+    }
+
+    /// Whether something was submitted since the last call of [`take`](Self::take).
+    pub fn has_submissions(&self) -> bool {
+        !self.submissions.is_empty()
     }
 
     /// What was submitted since the last call, in order.

@@ -34,8 +34,8 @@ pub enum OpKind {
     Create,
     /// `Write`, and the first half of `WriteSync`.
     Write,
-    /// `Allocate` and `Release`.
-    Allocate,
+    /// `Release`.
+    Release,
     /// `Sync`, and the second half of `WriteSync`.
     Sync,
     /// `SyncDir`.
@@ -56,7 +56,7 @@ impl OpKind {
             Op::MakeDir { .. } => Self::MakeDir,
             Op::Create { .. } => Self::Create,
             Op::Write { .. } | Op::WriteSync { .. } => Self::Write,
-            Op::Allocate { .. } | Op::Release { .. } => Self::Allocate,
+            Op::Release { .. } => Self::Release,
             Op::Sync { .. } => Self::Sync,
             Op::SyncDir { .. } => Self::SyncDir,
             Op::Rename { .. } => Self::Rename,
@@ -215,6 +215,17 @@ impl SimDisk {
         let mut state = self.state();
         let all: Vec<usize> =
             (0..state.flights.len()).filter(|&at| may(OpKind::of(&state.flights[at].op))).collect();
+        if all.is_empty() {
+            return None;
+        }
+        state.complete(all[rng.index(all.len())])
+    }
+
+    /// Completes one operation in flight, any of those whose path does not start with `prefix`.
+    pub fn complete_elsewhere(&self, rng: &mut Rng, prefix: &str) -> Option<Completion> {
+        let mut state = self.state();
+        let elsewhere = |at: &usize| !paths(&state.flights[*at].op).0.starts_with(prefix);
+        let all: Vec<usize> = (0..state.flights.len()).filter(elsewhere).collect();
         if all.is_empty() {
             return None;
         }
@@ -456,7 +467,6 @@ fn paths(op: &Op) -> (&FilePath, Option<&FilePath>) {
         | Op::Create { path }
         | Op::Write { path, .. }
         | Op::WriteSync { path, .. }
-        | Op::Allocate { path, .. }
         | Op::Release { path, .. }
         | Op::Sync { path }
         | Op::SyncDir { path }
@@ -637,26 +647,18 @@ impl State {
                     }
                 }
             }
-            Op::Allocate { len, .. } => {
-                let inode = flight.inode.and_then(|inode| self.inodes.get_mut(&inode));
-                let inode = inode.ok_or_else(|| errno(libc::ENOENT))?;
-                let growth = len.saturating_sub(inode.volatile.len() as u64);
-                if self.used + growth > self.capacity {
-                    return Err(errno(libc::ENOSPC));
-                }
-                self.used += growth;
-                inode.released = 0;
-                let change = Change::Grow(*len);
-                change.apply(&mut inode.volatile);
-                inode.pending.push((now, change));
-            }
-            // What the range holds is nobody's; its space is not counted back.
+            // The range holds zeros then; its space is not counted back.
             Op::Release { pos, len, .. } => {
                 let inode = flight.inode.and_then(|inode| self.inodes.get_mut(&inode));
                 let inode = inode.ok_or_else(|| errno(libc::ENOENT))?;
-                if pos + len >= inode.volatile.len() as u64 {
+                if pos + len >= inode.volatile.len() as u64 - inode.released {
                     inode.released = inode.volatile.len() as u64 - pos;
                 }
+                let end = (pos + len).min(inode.volatile.len() as u64);
+                let zeros = vec![0; end.saturating_sub(*pos) as usize];
+                let change = Change::Write { pos: *pos, data: zeros };
+                change.apply(&mut inode.volatile);
+                inode.pending.push((now, change));
             }
             Op::Rename { from, to } => self.rename(from, to, now)?,
             Op::Unlink { path } => match self.volatile.get(path) {
@@ -780,7 +782,7 @@ impl State {
         let asked = |change: &Change| match (flight.only, change) {
             (None, _) => true,
             (Some((at, len)), Change::Write { pos, data }) => (*pos, data.len()) == (at, len),
-            (Some(_), Change::Empty | Change::Grow(_)) => false,
+            (Some(_), Change::Empty) => false,
         };
         for (_, change) in inode.pending.extract_if(..covered, |(_, change)| asked(change)) {
             if fails {

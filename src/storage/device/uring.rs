@@ -4,8 +4,9 @@
 //! and they cannot: write our reference-counted, `Send` buffers without copying them into the
 //! runtime's buffers first, write durably in one operation, and keep every buffer in the submission
 //! table, where no dropped future can free memory that the kernel still writes to.
-//! The ring's own descriptor is readable while completions wait to be reaped, and the shard waits for
-//! it with everything else that it waits for.
+//! It tells of sockets too ([`Ring::watch`]): so one queue says everything that a shard waits for, it
+//! can be looked at without a system call, and one call waits for all of it. The ring's own descriptor
+//! is readable while completions wait to be reaped.
 //!
 //! A journal block is written with `RWF_DSYNC`: one command on a disk that can write through its cache,
 //! and on others the kernel adds the flush by itself. A write linked with an `fdatasync` is taken where
@@ -14,6 +15,7 @@
 //! Operations on the same file run in any order: the engine submits what depends on a completion
 //! only after it.
 
+use super::descriptors::Descriptors;
 use super::disk::PUNCH;
 use super::io::{Completion, FilePath, Op, Submission};
 use crate::storage::buffer::{ALIGN, Budget, Filling};
@@ -24,17 +26,26 @@ use std::collections::{HashMap, VecDeque};
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Submission queue entries.
 const DEPTH: u32 = 256;
-/// Completion queue entries. Never more than these are in flight, so that the queue cannot overflow.
+/// Operations on files in flight at most. Descriptors that are watched come on top; where all of them
+/// are ready at once, the kernel keeps what the completion queue has no room for, and [`Ring::reap`]
+/// asks for it.
 const IN_FLIGHT_MAX: usize = 2048;
+/// Completion queue entries.
+const COMPLETIONS: u32 = 2 * IN_FLIGHT_MAX as u32;
 /// `user_data` bit that marks the sync half of a linked write.
 const SYNC_HALF: u64 = 1 << 63;
+/// `user_data` bit that marks a watched descriptor; the rest is its key.
+const WATCHED: u64 = 1 << 62;
+/// `user_data` of the alarm.
+const ALARM: u64 = 1 << 61;
 
 const _: () = assert!(DEPTH as usize * 2 <= IN_FLIGHT_MAX);
 
@@ -54,6 +65,15 @@ pub enum Asker {
     Controller,
     /// A cold read; the id is its ticket.
     Read,
+}
+
+/// What a descriptor is watched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// There is something to read, or it has failed.
+    Read,
+    /// It takes more, or it has failed.
+    Write,
 }
 
 /// What the kernel works on.
@@ -107,41 +127,6 @@ struct InFlight {
     halves: u8,
 }
 
-/// Open descriptors, least recently used out first.
-struct Descriptors {
-    open: HashMap<FilePath, (Rc<OwnedFd>, u64)>,
-    limit: usize,
-    clock: u64,
-}
-
-impl Descriptors {
-    fn get(&mut self, path: &FilePath) -> Option<Rc<OwnedFd>> {
-        self.clock += 1;
-        let (file, used) = self.open.get_mut(path)?;
-        *used = self.clock;
-        Some(file.clone())
-    }
-
-    fn put(&mut self, path: FilePath, file: Rc<OwnedFd>) {
-        self.clock += 1;
-        self.open.insert(path, (file, self.clock));
-        if self.open.len() > self.limit {
-            // An eighth at a time, so that the walk is paid once for many.
-            let mut ages: Vec<u64> = self.open.values().map(|&(_, used)| used).collect();
-            let nth = self.limit / 8;
-            let (_, &mut oldest_kept, _) = ages.select_nth_unstable(nth);
-            self.open.retain(|_, &mut (_, used)| used >= oldest_kept);
-        }
-    }
-
-    /// Closes the least recently used one that nothing works on. False where there is none.
-    fn close_one(&mut self) -> bool {
-        let unused = self.open.iter().filter(|(_, (file, _))| Rc::strong_count(file) == 1);
-        let oldest = unused.min_by_key(|(_, (_, used))| *used).map(|(path, _)| path.clone());
-        oldest.is_some_and(|path| self.open.remove(&path).is_some())
-    }
-}
-
 /// A shard's io_uring for files, and its descriptors.
 pub struct Ring {
     uring: IoUring,
@@ -160,13 +145,17 @@ pub struct Ring {
     backlog: VecDeque<(Asker, Submission)>,
     /// Completions made without the kernel.
     ready: Vec<(Asker, Completion)>,
+    /// Keys of watched descriptors that are ready.
+    seen: Vec<u64>,
+    /// When the alarm goes off. The kernel reads it when it takes the entry.
+    alarm: Box<types::Timespec>,
 }
 
 impl Ring {
     /// A ring over the data directory `root`, with at most `descriptors` files open; reads are
     /// charged to `budget`.
     pub fn new(root: &Path, descriptors: usize, budget: Arc<Budget>) -> io::Result<Self> {
-        let uring = IoUring::builder().setup_cqsize(IN_FLIGHT_MAX as u32).build(DEPTH)?;
+        let uring = make_uring()?;
         let mut ring = Self {
             uring,
             root: root.to_path_buf(),
@@ -180,6 +169,8 @@ impl Ring {
             entries: 0,
             backlog: VecDeque::new(),
             ready: Vec::new(),
+            seen: Vec::new(),
+            alarm: Box::default(),
         };
         while ring.keep_apart() {}
         Ok(ring)
@@ -220,8 +211,29 @@ impl Ring {
         if self.uring.submission().is_empty() {
             return Ok(());
         }
+        self.enter(0)
+    }
+
+    /// Hands everything that was submitted to the kernel, and waits for the next completion, for
+    /// `most` at most.
+    pub fn sleep(&mut self, most: Duration) -> io::Result<()> {
+        if !self.ready.is_empty() || !self.uring.completion().is_empty() {
+            return Ok(());
+        }
+        let most = types::Timespec::from(most);
+        let args = types::SubmitArgs::new().timespec(&most);
+        match self.uring.submitter().submit_with_args(1, &args) {
+            Ok(_) => Ok(()),
+            Err(e) => match e.raw_os_error() {
+                Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY) => Ok(()),
+                _ => Err(e),
+            },
+        }
+    }
+
+    fn enter(&mut self, wanted: usize) -> io::Result<()> {
         loop {
-            match self.uring.submit() {
+            match self.uring.submit_and_wait(wanted) {
                 Ok(_) => return Ok(()),
                 Err(e) => match e.raw_os_error() {
                     Some(libc::EINTR) => {}
@@ -234,13 +246,64 @@ impl Ring {
         }
     }
 
+    /// Says once, by [`seen`](Self::seen), that `fd` is ready, or has failed. Until then it stays open, whoever
+    /// closes it. The kernel hears of it at the next [`flush`](Self::flush).
+    pub fn watch(&mut self, fd: BorrowedFd<'_>, interest: Interest, key: u64) {
+        debug_assert!(key < ALARM, "the marks are no part of a key");
+        let events = match interest {
+            Interest::Read => libc::POLLIN,
+            Interest::Write => libc::POLLOUT,
+        };
+        let entry = opcode::PollAdd::new(types::Fd(fd.as_raw_fd()), events as u32).build();
+        self.push_to_queue(&[entry.user_data(WATCHED | key)]);
+    }
+
+    /// Keys of descriptors that became ready before the last [`reap`](Self::reap), in their order.
+    pub fn seen(&mut self) -> std::vec::Drain<'_, u64> {
+        self.seen.drain(..)
+    }
+
+    /// Makes [`event`](Self::event) readable after so long. Each call adds one: they cannot be taken back.
+    pub fn alarm(&mut self, after: Duration) -> io::Result<()> {
+        *self.alarm = after.into();
+        let entry = opcode::Timeout::new(&raw const *self.alarm).build();
+        self.push_to_queue(&[entry.user_data(ALARM)]);
+        // The kernel has read the time when this returns.
+        self.flush()
+    }
+
+    /// Whether there may be something to reap. No system call.
+    pub fn has_completions(&mut self) -> bool {
+        !self.ready.is_empty()
+            || !self.uring.completion().is_empty()
+            || self.uring.submission().taskrun()
+    }
+
     /// Moves what has completed to `out`, and starts what had to wait for it.
     pub fn reap(&mut self, out: &mut Vec<(Asker, Completion)>) -> io::Result<()> {
+        if self.uring.submission().taskrun() {
+            self.enter(0)?;
+        }
         loop {
             out.append(&mut self.ready);
-            let Some(entry) = self.uring.completion().next() else { break };
+            let Some(entry) = self.uring.completion().next() else {
+                if self.uring.submission().cq_overflow() {
+                    self.enter(0)?;
+                    continue;
+                }
+                break;
+            };
+            let user_data = entry.user_data();
+            if user_data == ALARM {
+                continue;
+            }
+            // The mark of a sync half stands in no key.
+            if user_data & (WATCHED | SYNC_HALF) == WATCHED {
+                self.seen.push(user_data & !WATCHED);
+                continue;
+            }
             self.entries -= 1;
-            self.completed(entry.user_data(), entry.result());
+            self.completed(user_data, entry.result());
         }
         while self.entries + 2 <= IN_FLIGHT_MAX {
             let Some((asker, submission)) = self.backlog.pop_front() else { break };
@@ -261,7 +324,6 @@ impl Ring {
         match op {
             Op::Write { ref path, .. }
             | Op::WriteSync { ref path, .. }
-            | Op::Allocate { ref path, .. }
             | Op::Release { ref path, .. }
             | Op::Sync { ref path }
             | Op::SyncDir { ref path }
@@ -393,10 +455,6 @@ impl Ring {
                 let key = self.table.insert(in_flight(work, 2)) as u64;
                 self.push_entries(&[write.user_data(key), sync.user_data(key | SYNC_HALF)]);
             }
-            Op::Allocate { len, .. } => {
-                let entry = opcode::Fallocate::new(fd, len).build();
-                self.push(in_flight(Work::Plain, 1), &entry);
-            }
             Op::Release { pos, len, .. } => {
                 let entry = opcode::Fallocate::new(fd, len).offset(pos).mode(PUNCH).build();
                 self.push(in_flight(Work::Release, 1), &entry);
@@ -447,6 +505,10 @@ impl Ring {
 
     fn push_entries(&mut self, entries: &[squeue::Entry]) {
         self.entries += entries.len();
+        self.push_to_queue(entries);
+    }
+
+    fn push_to_queue(&mut self, entries: &[squeue::Entry]) {
         loop {
             // SAFETY: buffers, paths and descriptors stand in the table until the completion.
             if unsafe { self.uring.submission().push_multiple(entries) }.is_ok() {
@@ -585,13 +647,26 @@ impl Drop for Ring {
     /// are waited for.
     fn drop(&mut self) {
         while self.entries > 0 && self.wait().is_ok() {
-            self.entries -= self.uring.completion().count();
+            let of_files = |it: &io_uring::cqueue::Entry| {
+                let user_data = it.user_data();
+                user_data != ALARM && user_data & (WATCHED | SYNC_HALF) != WATCHED
+            };
+            self.entries -= self.uring.completion().filter(of_files).count();
         }
         if self.entries > 0 {
             // Waiting failed; leaking is what is left that is sound.
             std::mem::forget(std::mem::take(&mut self.table));
         }
     }
+}
+
+/// The ring itself. Where the kernel can (Linux 5.19), a completion does not interrupt the thread: it is
+/// taken at its next system call, or when [`Ring::has_completions`] sees the flag.
+fn make_uring() -> io::Result<IoUring> {
+    let mut builder = IoUring::builder();
+    builder.setup_cqsize(COMPLETIONS);
+    let made = builder.clone().setup_coop_taskrun().setup_taskrun_flag().build(DEPTH);
+    made.or_else(|_| builder.build(DEPTH))
 }
 
 fn owned(fd: i32) -> OwnedFd {
@@ -624,6 +699,7 @@ fn forgive(outcome: io::Result<i32>, codes: &[i32]) -> io::Result<Bytes> {
 
 #[cfg(test)]
 mod tests {
+
     use super::*;
     use crate::storage::buffer::AlignedBuf;
 
@@ -655,6 +731,54 @@ mod tests {
     }
 
     #[test]
+    fn sockets_and_alarms_are_seen_beside_files() {
+        use std::io::{Read, Write};
+        use std::os::fd::AsFd;
+        use std::os::unix::net::UnixStream;
+        let (mut ring, budget) = ring("sockets");
+        let seen = |ring: &mut Ring| {
+            let mut done = Vec::new();
+            ring.reap(&mut done).unwrap();
+            assert!(done.is_empty());
+            ring.seen().collect::<Vec<_>>()
+        };
+        // More at once than the queue of completions holds.
+        let pairs: Vec<_> = (0..300).map(|_| UnixStream::pair().unwrap()).collect();
+        for nth in 0..6_000u64 {
+            let (here, _) = &pairs[nth as usize % pairs.len()];
+            ring.watch(here.as_fd(), Interest::Read, nth);
+        }
+        assert!(seen(&mut ring).is_empty(), "nothing has come");
+        for (_, there) in &pairs {
+            (&*there).write_all(b"x").unwrap();
+        }
+        let mut all = Vec::new();
+        while all.len() < 6_000 {
+            ring.sleep(Duration::from_mins(1)).unwrap();
+            all.extend(seen(&mut ring));
+        }
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..6_000), "each once");
+        // A file's operations are as before, and one that is watched counts as none of them.
+        (&pairs[0].0).read_exact(&mut [0]).unwrap();
+        ring.watch(pairs[0].0.as_fd(), Interest::Read, 7);
+        ring.watch(pairs[0].0.as_fd(), Interest::Write, 8);
+        let data = AlignedBuf::zeroed(4096, &budget).freeze();
+        let done = run(&mut ring, vec![Op::Create { path: path(0) }]);
+        assert!(done[0].1.is_ok());
+        let done = run(&mut ring, vec![Op::Write { path: path(0), pos: 0, data }]);
+        assert!(done[0].1.is_ok());
+        assert_eq!(ring.seen().collect::<Vec<_>>(), [8], "it takes more, and has nothing to read");
+        ring.alarm(Duration::from_millis(1)).unwrap();
+        ring.sleep(Duration::from_mins(1)).unwrap();
+        assert!(ring.has_completions());
+        assert!(seen(&mut ring).is_empty());
+        // Nothing comes.
+        ring.sleep(Duration::from_millis(1)).unwrap();
+        assert!(!ring.has_completions());
+    }
+
+    #[test]
     fn writes_syncs_renames_and_reads() {
         let (mut ring, budget) = ring("ops");
         let block =
@@ -663,7 +787,7 @@ mod tests {
         let done = run(&mut ring, vec![Op::Create { path: path(30) }]);
         assert!(done[0].1.is_ok());
         let ops = [
-            Op::Allocate { path: path(30), len: 1 << 20 },
+            Op::Write { path: path(30), pos: 0, data: block(1, 3) },
             Op::Release { path: path(30), pos: 8192, len: 4096 },
             Op::Unlink { path: path(30) },
         ];

@@ -3,14 +3,22 @@
 use super::block::{self, Journal, Kind, Place};
 use super::frame::{self, FrameFields, FrameHeader};
 use crate::storage::buffer::{Budget, Filling};
+use crate::wire::records::crc;
 use bytes::Bytes;
 use std::sync::Arc;
 use zerocopy::IntoBytes;
 
 /// Makes one frame in a buffer: room for its header, batches, then the header.
+///
+/// The payload's checksum comes from those of the batches, which were checked when they arrived: large
+/// ones are not read again. What memory corrupted in between is found by whoever reads the frame.
 pub(in crate::storage) struct FrameWriter<'a> {
     out: &'a mut Filling,
     at: usize,
+    /// Of the batches before the last one.
+    checksum: u32,
+    /// Where the last batch starts. It may be changed until the next one is added.
+    last: usize,
 }
 
 impl<'a> FrameWriter<'a> {
@@ -19,7 +27,8 @@ impl<'a> FrameWriter<'a> {
     pub fn new(out: &'a mut Filling) -> Self {
         let at = out.len();
         out.push_zeros(frame::HEADER);
-        Self { out, at }
+        let last = out.len();
+        Self { out, at, checksum: 0, last }
     }
 
     /// Where it starts in the buffer.
@@ -27,19 +36,32 @@ impl<'a> FrameWriter<'a> {
         self.at
     }
 
-    /// Adds a batch, and gives the copy to be changed in place.
+    /// Adds a batch whose checksum holds, and gives the copy to be changed in place; its checksum is to
+    /// hold afterwards, too.
     #[inline]
     pub fn batch(&mut self, batch: &[u8]) -> &mut [u8] {
-        let at = self.out.len();
+        self.sum_up();
         self.out.push(batch);
-        &mut self.out.filled()[at..]
+        &mut self.out.filled()[self.last..]
+    }
+
+    #[inline]
+    fn sum_up(&mut self) {
+        let filled = self.out.filled();
+        if filled.len() > self.last {
+            self.checksum = crc::append_batch(self.checksum, &filled[self.last..]);
+            self.last = filled.len();
+        }
     }
 
     /// Ends the frame.
     #[inline]
-    pub fn end(self, fields: &FrameFields) -> FrameHeader {
+    pub fn end(mut self, fields: &FrameFields) -> FrameHeader {
+        self.sum_up();
         let filled = self.out.filled();
-        let header = FrameHeader::seal(fields, &filled[self.at + frame::HEADER..]);
+        let payload = &filled[self.at + frame::HEADER..];
+        debug_assert_eq!(self.checksum, crc32c::crc32c(payload), "the batches' checksums hold");
+        let header = FrameHeader::around(fields, payload.len(), self.checksum);
         filled[self.at..self.at + frame::HEADER].copy_from_slice(header.as_bytes());
         header
     }

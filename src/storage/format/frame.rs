@@ -92,6 +92,11 @@ pub struct FrameFields {
 impl FrameHeader {
     /// The header of a frame around `payload`.
     pub fn seal(fields: &FrameFields, payload: &[u8]) -> Self {
+        Self::around(fields, payload.len(), crc32c::crc32c(payload))
+    }
+
+    /// The header of a frame around so many bytes with this checksum.
+    pub fn around(fields: &FrameFields, payload_len: usize, payload_checksum: u32) -> Self {
         let mut header = Self {
             magic: MAGIC.into(),
             version: VERSION.into(),
@@ -105,9 +110,9 @@ impl FrameHeader {
             max_timestamp: fields.max_timestamp.into(),
             append_time: fields.append_time.into(),
             batch_count: fields.batch_count.into(),
-            payload_length: (payload.len() as u32).into(),
+            payload_length: (payload_len as u32).into(),
             previous_checksum: fields.previous_checksum.into(),
-            payload_checksum: crc32c::crc32c(payload).into(),
+            payload_checksum: payload_checksum.into(),
             reserved: 0.into(),
             header_checksum: 0.into(),
         };

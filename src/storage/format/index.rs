@@ -64,10 +64,15 @@ impl Index {
         self.entries.first().map(|e| e.base_offset)
     }
 
-    /// Position of the last entry at or below `offset`.
-    pub fn find_offset(&self, offset: i64) -> Option<u64> {
-        let after = self.entries.partition_point(|e| e.base_offset <= offset);
-        Some(self.entries.get(after.checked_sub(1)?)?.position)
+    /// The last of the first entries that are all `within`.
+    pub fn before(&self, within: impl Fn(&Entry) -> bool) -> Option<Entry> {
+        let after = self.entries.partition_point(within);
+        self.entries.get(after.checked_sub(1)?).copied()
+    }
+
+    /// The first entry that is not `within`, where all those before it are.
+    pub fn after(&self, within: impl Fn(&Entry) -> bool) -> Option<Entry> {
+        self.entries.get(self.entries.partition_point(within)).copied()
     }
 
     /// Offset of the first entry whose chunk, or one before it, reaches this timestamp (ms).
@@ -166,9 +171,12 @@ mod tests {
         index.push(10, 30, 8192);
         index.push(20, 90, 16384);
         assert_eq!(index.entries().len(), 3, "one was too near");
-        assert_eq!(index.find_offset(9), Some(0));
-        assert_eq!(index.find_offset(10), Some(8192));
-        assert_eq!(index.find_offset(-1), None);
+        let position = |offset| Some(index.before(|e| e.base_offset <= offset)?.position);
+        assert_eq!(position(9), Some(0));
+        assert_eq!(position(10), Some(8192));
+        assert_eq!(position(-1), None);
+        let after = |position| Some(index.after(|e| e.position <= position)?.base_offset);
+        assert_eq!((after(0), after(8191), after(16384)), (Some(10), Some(10), None));
         assert_eq!(index.find_time(50), Some(0));
         assert_eq!(index.find_time(51), Some(20));
         assert_eq!(index.find_time(91), None);

@@ -75,16 +75,18 @@ pub struct Segment {
     pub loaded: Option<Box<Index>>,
     /// Index entries that no block in the file holds yet.
     pub tail: Index,
-    /// Bytes of the file whose space is known to be reserved, in this life.
-    pub allocated: u64,
+    /// Bytes of the file that were written before it became this segment's, in this life.
+    pub prewritten: u64,
     /// Bytes of the file that a run before left, which may have space behind what counts.
     pub left: u64,
+    /// Bytes of the file at a truncation that is not durable: what it cut off is needed until it is.
+    pub held: u64,
 }
 
 impl Segment {
     /// A segment that a checkpoint describes.
     pub fn known(meta: Meta, tail: Index) -> Self {
-        Self { meta, loaded: None, tail, allocated: 0, left: 0 }
+        Self { meta, loaded: None, tail, prewritten: 0, left: 0, held: 0 }
     }
 
     /// A new, empty segment.
@@ -101,7 +103,8 @@ impl Segment {
             sealed: false,
             index_blocks: 0,
         };
-        Self { meta, loaded: None, tail: Index::new(interval), allocated: 0, left: 0 }
+        let tail = Index::new(interval);
+        Self { meta, loaded: None, tail, prewritten: 0, left: 0, held: 0 }
     }
 
     /// Whether it was made for what comes, and nothing has.
@@ -121,10 +124,22 @@ impl Segment {
         unloaded.then_some(self.meta.index_blocks as usize * ALIGN)
     }
 
-    /// A position to start reading at to find `offset`.
-    pub fn position_of(&self, offset: i64) -> u64 {
-        let loaded = || self.loaded.as_ref()?.find_offset(offset);
-        self.tail.find_offset(offset).or_else(loaded).unwrap_or(0)
+    /// The last entry in memory at or below `offset`.
+    pub fn entry_at(&self, offset: i64) -> Option<index::Entry> {
+        let before = |index: &Index| index.before(|it| it.base_offset <= offset);
+        before(&self.tail).or_else(|| before(self.loaded.as_deref()?))
+    }
+
+    /// The last entry in memory at or before a position.
+    pub fn last_entry(&self, position: u64) -> Option<index::Entry> {
+        let before = |index: &Index| index.before(|it| it.position <= position);
+        before(&self.tail).or_else(|| before(self.loaded.as_deref()?))
+    }
+
+    /// The first entry in memory behind a position.
+    pub fn next_entry(&self, position: u64) -> Option<index::Entry> {
+        let after = |index: &Index| index.after(|it| it.position <= position);
+        self.loaded.as_deref().and_then(after).or_else(|| after(&self.tail))
     }
 
     /// An offset to start reading at to find the first record at or after a time (ms).
@@ -153,6 +168,8 @@ impl Segment {
     /// Takes in that everything from `offset` on is gone; `cut` where that lies within this segment.
     /// Nothing is appended to it any more.
     pub fn truncate(&mut self, offset: i64, cut: Option<&Cut>) {
+        let file = self.prewritten.max(self.left).max(self.meta.length);
+        (self.prewritten, self.left, self.held) = (0, 0, self.held.max(file));
         let meta = &mut self.meta;
         meta.sealed = true;
         if let Some(cut) = cut.filter(|cut| cut.segment == meta.base) {
@@ -166,6 +183,11 @@ impl Segment {
         if let Some(loaded) = &mut self.loaded {
             loaded.cut(meta.next, meta.max_timestamp);
         }
+    }
+
+    /// Takes in that its truncations are durable: the space of what they cut off can be given back.
+    pub fn truncated_durably(&mut self) {
+        self.left = self.left.max(std::mem::take(&mut self.held));
     }
 
     /// Whether every entry of its index is in memory.
@@ -191,14 +213,20 @@ impl Segment {
     pub fn is_unfinished(&self, stopping: bool) -> bool {
         let ends = self.meta.sealed || stopping;
         self.tail.has_block(self.meta.sealed)
-            || (ends && self.allocated.max(self.left) > self.meta.length)
+            || (ends && self.prewritten.max(self.left) > self.meta.length)
     }
 
     /// The operation that gives back the space that it will not use, if it has some.
     pub fn release(&mut self, tp: TopicPartition) -> Option<Op> {
         let pos = self.meta.length;
-        let end = std::mem::take(&mut self.allocated).max(std::mem::take(&mut self.left));
+        let end = std::mem::take(&mut self.prewritten).max(std::mem::take(&mut self.left));
         (end > pos).then(|| Op::Release { path: self.path(tp), pos, len: end - pos })
+    }
+
+    /// Bytes of its file that were written, for another segment to use.
+    pub fn recyclable(&self) -> u64 {
+        // What a run before has left behind its length may be holes.
+        if self.left > self.meta.length { 0 } else { self.prewritten.max(self.meta.length) }
     }
 
     /// A block for its index file and where it goes, when enough entries are there; `all` takes
@@ -219,12 +247,12 @@ impl Segment {
 
     /// Its file.
     pub fn path(&self, tp: TopicPartition) -> FilePath {
-        file_path(tp, self.meta.base, self.meta.generation, "log")
+        path_of(tp, self.meta.base, self.meta.generation)
     }
 
     /// Its index file.
     pub fn index_path(&self, tp: TopicPartition) -> FilePath {
-        file_path(tp, self.meta.base, self.meta.generation, "idx")
+        index_path_of(tp, self.meta.base, self.meta.generation)
     }
 }
 
@@ -277,6 +305,11 @@ pub fn path_of(tp: TopicPartition, base: i64, generation: u64) -> FilePath {
 
 fn file_path(tp: TopicPartition, base: i64, generation: u64, extension: &str) -> FilePath {
     format!("{}/{:08}-{base:020}-{generation:08x}.{extension}", dir_of(tp), tp.partition).into()
+}
+
+/// The index file of a segment.
+pub fn index_path_of(tp: TopicPartition, base: i64, generation: u64) -> FilePath {
+    file_path(tp, base, generation, "idx")
 }
 
 /// The directory of a partition's topic.

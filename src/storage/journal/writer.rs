@@ -114,8 +114,8 @@ pub(in crate::storage) struct JournalWriter {
     direct_bytes: usize,
     staged: VecDeque<(u64, Staged)>,
     staged_bytes: usize,
-    /// Logs that want space in their open segment, or a new one, and bytes.
-    want_space: Vec<(Slot, u64)>,
+    /// Logs that want a new segment for runs.
+    want_segment: Vec<Slot>,
     /// Frames to copy forward: log and base offset.
     copies: VecDeque<(Slot, i64)>,
     /// The last block that holds copies.
@@ -154,7 +154,7 @@ impl JournalWriter {
             budget: options.budget.clone(),
             max_block: options.max_block,
             direct_bytes: options.direct_bytes,
-            want_space: Vec::new(),
+            want_segment: Vec::new(),
             staged: VecDeque::new(),
             staged_bytes: 0,
             copies: VecDeque::new(),
@@ -316,7 +316,7 @@ impl JournalWriter {
         let turn = Turn { now_ms, plan: &plan, items: &items };
         let (bytes, acks, made) = self.fill_block(turn, logs, &runs, copies, len);
         self.unmarked = true;
-        self.want_space.extend(runs.want_space);
+        self.want_segment.extend(runs.want_segment);
         let sequence = self.submit_block(room, bytes, made.len(), acks, out);
         for MadeRun { slot, path, run, data } in made {
             let id = out.id(Purpose::RunWrite(path.clone()));
@@ -416,18 +416,11 @@ impl JournalWriter {
         for entry in turn.plan.iter() {
             let lsn = turn.items[entry.first].0;
             match &turn.items[entry.first].1 {
-                Staged::Append { slot, .. } => match runs.runs.get(slot) {
-                    None => {
-                        let log = logs.log_mut(*slot);
-                        let (at, header) =
-                            self.make_frame(turn, log, entry, out.bodies(), &mut acks);
-                        out.frame_made(lsn, &header);
-                        frames.push((*slot, at, header, false));
-                    }
+                Staged::Append { slot, .. } => {
+                    let planned = runs.runs.get(slot).map_or(&[][..], |planned| planned);
+                    let log = logs.log_mut(*slot);
                     // All of a log's runs are made at its first entry.
-                    Some(_) if made.iter().any(|run| run.slot == *slot) => {}
-                    Some(planned) => {
-                        let log = logs.log_mut(*slot);
+                    if !planned.is_empty() && made.iter().all(|run| run.slot != *slot) {
                         for run in log.direct.take_unsaid() {
                             out.control(lsn, Kind::Placed, &block::placed_body(log.tp, &run));
                         }
@@ -440,7 +433,13 @@ impl JournalWriter {
                             made.push(run);
                         }
                     }
-                },
+                    if !planned.iter().any(PlannedRun::is_new) {
+                        let (at, header) =
+                            self.make_frame(turn, log, entry, out.bodies(), &mut acks);
+                        out.frame_made(lsn, &header);
+                        frames.push((*slot, at, header, false));
+                    }
+                }
                 Staged::Control { slot, tp, kind, offset, body, waits } => {
                     out.control(lsn, *kind, body);
                     let (slot, tp, kind, offset, waits) = (*slot, *tp, *kind, *offset, *waits);
@@ -597,9 +596,9 @@ impl JournalWriter {
         durable
     }
 
-    /// Logs that want space in their open segment, or a new one, and bytes. Given once.
-    pub fn take_space_wanted(&mut self) -> Vec<(Slot, u64)> {
-        std::mem::take(&mut self.want_space)
+    /// Logs that want a new segment for runs. Given once.
+    pub fn take_segments_wanted(&mut self) -> Vec<Slot> {
+        std::mem::take(&mut self.want_segment)
     }
 
     /// Whether everything up to this staged item is durable, and every copy.

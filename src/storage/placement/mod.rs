@@ -11,13 +11,14 @@
 //!
 //! It knows the logs, and looks at the journal; what it wants of the engine's other parts comes out as
 //! an `Effect`. Files go by `removal`, when a durable checkpoint or the journal says
-//! that nothing needs them.
+//! that nothing needs them; some are kept for segments to come (`recycling`, `renewal`).
 
-pub(super) mod allocation;
 mod checkpointing;
 pub(super) mod job;
 mod ops;
+pub(super) mod recycling;
 pub(super) mod removal;
+pub(super) mod renewal;
 mod write_back;
 
 use super::device::outgoing::Outgoing;
@@ -27,6 +28,7 @@ use super::log::Log;
 use super::logs::Logs;
 use checkpointing::Checkpointing;
 use job::{Around, Effect, Job, Written};
+use recycling::Recycled;
 use std::collections::VecDeque;
 use write_back::WriteBack;
 
@@ -36,6 +38,8 @@ const MAX_COPIES: u8 = 3;
 const RUNS_BETWEEN: u64 = 512 << 20;
 /// Files whose removal waits for a checkpoint get one after this time.
 const REMOVALS_WAIT_MS: i64 = 5_000;
+/// While memory is short, a pass begins so long after the last one at the latest.
+const SHORT_MS: i64 = 1_000;
 /// Logs that a pass looks at in one turn, and a tick in search of idle ones.
 const LOOKS: usize = 1024;
 
@@ -50,6 +54,8 @@ struct Pass {
     held: VecDeque<Slot>,
     /// Bytes that may still be copied forward.
     copy_bytes: u64,
+    /// Every log is placed: memory is short, and frames leave it in no other way.
+    all: bool,
 }
 
 impl Pass {
@@ -83,6 +89,8 @@ pub(super) struct Placement {
     /// The next of the pending logs that a tick looks at.
     next_look: usize,
     written: Written,
+    /// Files for segments to come.
+    pub recycled: Recycled,
 }
 
 impl Placement {
@@ -102,6 +110,7 @@ impl Placement {
             runs_before: 0,
             next_look: 0,
             written: Written::default(),
+            recycled: Recycled::new(options.journal, options.recycle_bytes),
         }
     }
 
@@ -194,7 +203,8 @@ impl Placement {
         out: &mut Outgoing,
         snapshot: &mut dyn FnMut(Slot) -> Vec<u8>,
     ) {
-        if self.pass.is_none() && self.is_due(stopping, journal) {
+        let short = self.memory_is_short(now_ms, logs);
+        if self.pass.is_none() && self.is_due(stopping, short, journal) {
             // Whole files only, when stopping too: replay begins at the start of a file, and a
             // later block may still follow in the active one.
             self.pass = Some(Pass {
@@ -202,6 +212,7 @@ impl Placement {
                 logs: logs.take_pending(),
                 held: VecDeque::new(),
                 copy_bytes: journal.usage().0 / 4,
+                all: short,
             });
             self.last_pass_ms = now_ms;
             self.runs_before = journal.counters().direct_bytes;
@@ -248,7 +259,16 @@ impl Placement {
         Around { logs, journal, out, options, effects, written }
     }
 
-    fn is_due(&self, stopping: bool, journal: &JournalWriter) -> bool {
+    /// Whether frames that are pending are to make room in memory: so that nobody waits for it until
+    /// their logs are idle. A clock that is set back does not hold it up.
+    fn memory_is_short(&self, now_ms: i64, logs: &Logs) -> bool {
+        let budget = &self.options.budget;
+        budget.left() < budget.limit() / 16
+            && !logs.pending().is_empty()
+            && !(0..SHORT_MS).contains(&(now_ms - self.last_pass_ms))
+    }
+
+    fn is_due(&self, stopping: bool, short: bool, journal: &JournalWriter) -> bool {
         if stopping {
             return self.due && journal.is_quiet();
         }
@@ -257,7 +277,7 @@ impl Placement {
         // What went past the journal since the last checkpoint is read by the next start.
         let runs = journal.counters().direct_bytes - self.runs_before;
         let much = runs >= RUNS_BETWEEN.min(4 * limit);
-        (full && journal.reclaimable().is_some()) || self.idle_due || much
+        (full && journal.reclaimable().is_some()) || self.idle_due || much || short
     }
 
     /// The next logs of a pass that are placed, if any of those that were looked at are.
@@ -290,10 +310,11 @@ impl Placement {
                 continue;
             }
             if log.pending.is_empty() && !unfinished {
+                logs.keep_pending(slot);
                 continue;
             }
-            let place =
-                idle || log.pending.is_empty() || log.pending_bytes >= self.options.small_bytes;
+            let much = log.pending_bytes >= self.options.small_bytes;
+            let place = idle || pass.all || log.pending.is_empty() || much;
             // Any of them: a copy of the oldest stands in a later block than those after it.
             let needed = !place && log.pending.iter().any(|p| p.sequence <= pass.target);
             let bytes = log.pending_bytes as u64;
@@ -303,8 +324,9 @@ impl Placement {
                 let life = self.options.journal.life;
                 let mut made = self.segments_made;
                 let mut generation = || next_generation(life, &mut made);
-                let mut around = self.around(logs, journal, out);
-                let all = job.take((slot, idle), &mut around, &mut generation);
+                let Self { options, effects, written, recycled, .. } = self;
+                let mut around = Around { logs, journal, out, options, effects, written };
+                let all = job.take((slot, idle), &mut around, recycled, &mut generation);
                 self.segments_made = made;
                 if !all {
                     pass.logs.push_front(slot);

@@ -1,11 +1,13 @@
-//! Files that nothing needs any more, unlinked when their time has come.
+//! Files that nothing needs any more, unlinked when their time has come; or kept for segments to
+//! come, which is the same for all that looks for them: see `recycling`.
 
+use super::recycling::{self, Recycled};
 use crate::storage::device::io::{FilePath, Op};
 use crate::storage::device::outgoing::{Outgoing, Purpose};
 use crate::storage::format::segment::{self, Segment};
 use crate::storage::interface::Event;
 use crate::storage::log::Log;
-use crate::types::TopicPartition;
+use crate::types::{TopicId, TopicPartition};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// When a file that could not be removed is tried again.
@@ -14,13 +16,33 @@ const TRY_AGAIN_MS: i64 = 10_000;
 const UNDER_WAY: usize = 16;
 const UNLINKS: usize = 16;
 
+/// A file that is to go.
+#[derive(Debug)]
+struct Doomed {
+    path: FilePath,
+    /// Bytes of it that another segment could use.
+    recyclable: u64,
+}
+
+/// A file that is kept.
+#[derive(Debug)]
+struct Kept {
+    from: FilePath,
+    to: FilePath,
+    bytes: u64,
+}
+
 /// Files that go together.
 #[derive(Debug)]
 struct Removal {
-    /// Still to be unlinked.
-    files: Vec<FilePath>,
-    /// Could not be unlinked in this attempt.
-    failed: Vec<FilePath>,
+    /// Still to go.
+    files: Vec<Doomed>,
+    /// Could not go in this attempt.
+    failed: Vec<Doomed>,
+    /// Have another name, or are being renamed.
+    kept: Vec<Kept>,
+    /// Where they are.
+    dir: FilePath,
     /// Of which log, by [`Log::id`]: another one may have its name by now.
     log: u64,
     tp: TopicPartition,
@@ -30,6 +52,8 @@ struct Removal {
     stage: Stage,
     /// A file is gone, perhaps not durably.
     unsynced: bool,
+    /// One of the directories could not be synced.
+    sync_failed: bool,
     when: When,
 }
 
@@ -63,6 +87,8 @@ pub(in crate::storage) struct Removals {
     under_way: usize,
     last_number: usize,
     failures: u64,
+    /// Some could not be removed in the stop, or not durably.
+    left_files: bool,
 }
 
 /// What the start of a removal depends on.
@@ -86,6 +112,11 @@ impl Removals {
         !self.by_checkpoint.is_empty()
     }
 
+    /// Whether something was given up: a start is to do it.
+    pub fn has_left_files(&self) -> bool {
+        self.left_files
+    }
+
     /// Operations that failed so far.
     pub fn failures(&self) -> u64 {
         self.failures
@@ -94,7 +125,17 @@ impl Removals {
     /// Takes segments of a log whose files are to go.
     pub fn add(&mut self, log: u64, tp: TopicPartition, segments: &[Segment], when: When) {
         if !segments.is_empty() {
-            self.insert(log, tp, files_of(tp, segments), false, when);
+            self.insert((log, tp, segment::dir_of(tp)), files_of(tp, segments), false, when);
+        }
+    }
+
+    /// Takes recycled files that are too many.
+    pub fn add_surplus(&mut self, files: Vec<FilePath>, now_ms: i64) {
+        if !files.is_empty() {
+            let files = files.into_iter().map(|path| Doomed { path, recyclable: 0 }).collect();
+            // Of no log: their numbers begin at 1.
+            let tp = TopicPartition { topic: TopicId([0; 16]), partition: 0 };
+            self.insert((0, tp, recycling::DIR.into()), files, false, When::At(now_ms));
         }
     }
 
@@ -113,14 +154,14 @@ impl Removals {
             }
         }
         let delay = if files.is_empty() { 0 } else { log.config.file_delete_delay_ms };
-        self.insert(log.id, log.tp, files, true, When::At(now_ms + delay));
+        let of = (log.id, log.tp, segment::dir_of(log.tp));
+        self.insert(of, files, true, When::At(now_ms + delay));
     }
 
     fn insert(
         &mut self,
-        log: u64,
-        tp: TopicPartition,
-        files: Vec<FilePath>,
+        (log, tp, dir): (u64, TopicPartition, FilePath),
+        files: Vec<Doomed>,
         whole: bool,
         when: When,
     ) {
@@ -134,12 +175,15 @@ impl Removals {
             Removal {
                 files,
                 failed: Vec::new(),
+                kept: Vec::new(),
+                dir,
                 log,
                 tp,
                 whole,
                 in_flight: 0,
                 stage: Stage::Waits,
                 unsynced: false,
+                sync_failed: false,
                 when,
             },
         );
@@ -152,7 +196,13 @@ impl Removals {
     }
 
     /// Begins those whose time has come, a bounded number at once.
-    pub fn start(&mut self, moment: Moment, out: &mut Outgoing, events: &mut Vec<Event>) {
+    pub fn start(
+        &mut self,
+        moment: Moment,
+        recycled: &mut Recycled,
+        out: &mut Outgoing,
+        events: &mut Vec<Event>,
+    ) {
         while let Some((checkpoints, number)) = self.by_checkpoint.first().copied()
             && checkpoints <= moment.checkpoints
         {
@@ -178,7 +228,7 @@ impl Removals {
             self.under_way += 1;
             let removal = self.all.get_mut(&number).expect("just looked at");
             removal.stage = Stage::Unlinks;
-            self.go_on(moment, number, out, events);
+            self.go_on(moment, number, recycled, out, events);
         }
         self.by_time.extend(behind_others);
     }
@@ -190,70 +240,107 @@ impl Removals {
         moment: Moment,
         number: usize,
         done: Result<FilePath, FilePath>,
+        recycled: &mut Recycled,
         out: &mut Outgoing,
         events: &mut Vec<Event>,
     ) {
         let removal = self.all.get_mut(&number).expect("it waits for this operation");
         removal.in_flight -= 1;
         match (done, removal.stage) {
-            (Ok(_), Stage::SyncsDir) => removal.unsynced = false,
+            (Ok(_), Stage::SyncsDir) => {}
             (Ok(_), _) => removal.unsynced = true,
-            (Err(path), stage) => {
+            (Err(_), Stage::SyncsDir) => {
                 self.failures += 1;
-                if stage == Stage::Unlinks {
-                    removal.failed.push(path);
+                removal.sync_failed = true;
+            }
+            (Err(path), _) => {
+                self.failures += 1;
+                if let Some(at) = removal.kept.iter().position(|kept| kept.from == path) {
+                    recycled.lost(removal.kept.swap_remove(at).bytes);
                 }
+                removal.failed.push(Doomed { path, recyclable: 0 });
             }
         }
-        self.go_on(moment, number, out, events);
+        self.go_on(moment, number, recycled, out, events);
     }
 
     fn go_on(
         &mut self,
         moment: Moment,
         number: usize,
+        recycled: &mut Recycled,
         out: &mut Outgoing,
         events: &mut Vec<Event>,
     ) {
         let removal = self.all.get_mut(&number).expect("it is under way");
         if removal.stage == Stage::Unlinks {
             while removal.in_flight < UNLINKS
-                && let Some(path) = removal.files.pop()
+                && let Some(Doomed { path, recyclable }) = removal.files.pop()
             {
                 removal.in_flight += 1;
-                out.submit(Purpose::Removal(number, path.clone()), Op::Unlink { path });
+                let purpose = Purpose::Removal(number, path.clone());
+                let op = match recycled.want(recyclable) {
+                    Some(to) => {
+                        let kept = Kept { from: path.clone(), to: to.clone(), bytes: recyclable };
+                        removal.kept.push(kept);
+                        Op::Rename { from: path, to }
+                    }
+                    None => Op::Unlink { path },
+                };
+                out.submit(purpose, op);
             }
             if removal.in_flight > 0 {
                 return;
             }
             removal.stage = Stage::SyncsDir;
+            removal.sync_failed = false;
             if removal.unsynced {
-                removal.in_flight = 1;
-                let path = segment::dir_of(removal.tp);
-                out.submit(Purpose::Removal(number, path.clone()), Op::SyncDir { path });
-                return;
+                // The new names first: a file that is kept has one all the time.
+                let kept = (!removal.kept.is_empty()).then(|| recycling::DIR.into());
+                for path in kept.into_iter().chain([removal.dir.clone()]) {
+                    removal.in_flight += 1;
+                    out.submit(Purpose::Removal(number, path.clone()), Op::SyncDir { path });
+                }
+            }
+        }
+        if removal.in_flight > 0 {
+            return;
+        }
+        removal.unsynced &= removal.sync_failed;
+        if !removal.unsynced || moment.stopping {
+            for Kept { to, bytes, .. } in removal.kept.drain(..) {
+                if removal.unsynced {
+                    recycled.lost(bytes);
+                } else {
+                    recycled.came(to, bytes);
+                }
             }
         }
         self.under_way -= 1;
         let failed = removal.unsynced || !removal.failed.is_empty();
         if failed && !moment.stopping {
             removal.files = std::mem::take(&mut removal.failed);
+            // Those that are kept wait for the directories to be synced.
             removal.stage = Stage::Waits;
             let due_ms = moment.now_ms + TRY_AGAIN_MS;
             removal.when = When::At(due_ms);
             self.by_time.insert((due_ms, number));
             return;
         }
+        self.left_files |= failed;
         let removal = self.all.remove(&number).expect("it is under way");
         if removal.whole {
-            events.push(Event::Dropped { tp: removal.tp });
+            // What is left is of a topic that is still being deleted, as far as anybody knows.
+            if !failed {
+                events.push(Event::Dropped { tp: removal.tp });
+            }
         } else if let Some(others) = self.partial.get_mut(&removal.log) {
             others.remove(&number);
             if others.is_empty() {
                 self.partial.remove(&removal.log);
             }
         }
-        self.start(moment, out, events);
+        self.start(moment, recycled, out, events);
     }
 }
 
@@ -270,6 +357,10 @@ fn forget_wait(
 }
 
 /// The index file may be there from before a crash though nothing knows of it.
-fn files_of(tp: TopicPartition, segments: &[Segment]) -> Vec<FilePath> {
-    segments.iter().flat_map(|s| [s.path(tp), s.index_path(tp)]).collect()
+fn files_of(tp: TopicPartition, segments: &[Segment]) -> Vec<Doomed> {
+    let of = |s: &Segment| {
+        let log = Doomed { path: s.path(tp), recyclable: s.recyclable() };
+        [log, Doomed { path: s.index_path(tp), recyclable: 0 }]
+    };
+    segments.iter().flat_map(of).collect()
 }

@@ -7,6 +7,7 @@
 
 use super::job::{Around, Effect};
 use super::ops::Ops;
+use super::recycling::{self, Recycled};
 use crate::storage::buffer::{AlignedBuf, Filling};
 use crate::storage::device::io::{FilePath, Op};
 use crate::storage::device::outgoing::Purpose;
@@ -64,7 +65,8 @@ pub(super) struct WriteBack {
     next_chunk: usize,
     bytes_in_flight: usize,
     new_topic_dirs: BTreeSet<FilePath>,
-    creates: Vec<FilePath>,
+    /// New files, or recycled ones.
+    creates: Vec<Op>,
     index_writes: Vec<(FilePath, u64, Vec<u8>)>,
     syncs: BTreeSet<FilePath>,
     dirs: BTreeSet<FilePath>,
@@ -111,6 +113,7 @@ impl WriteBack {
         &mut self,
         (slot, idle): (Slot, bool),
         around: &mut Around<'_>,
+        recycled: &mut Recycled,
         generation: &mut dyn FnMut() -> u64,
     ) -> bool {
         let log = around.logs.log_mut(slot);
@@ -133,13 +136,23 @@ impl WriteBack {
             if rolls {
                 let interval = log.config.index_interval_bytes;
                 let (base, append_time) = (first.base_offset(), first.append_time());
-                let segment = Segment::new(base, generation(), append_time, interval);
+                let mut segment = Segment::new(base, generation(), append_time, interval);
                 let path = segment.path(tp);
                 if log.segments.is_empty() && new_segments.is_empty() {
                     self.new_topic_dirs.insert(segment::dir_of(tp));
                 }
                 self.dirs.insert(segment::dir_of(tp));
-                self.creates.push(path.clone());
+                // What comes next may go there past the journal.
+                let large = log.pending[at].frame.len() >= around.options.direct_bytes;
+                let whole = log.config.segment_bytes;
+                self.creates.push(match large.then(|| recycled.take(whole)).flatten() {
+                    Some((from, bytes)) => {
+                        segment.prewritten = bytes;
+                        self.dirs.insert(recycling::DIR.into());
+                        Op::Rename { from, to: path.clone() }
+                    }
+                    None => Op::Create { path: path.clone() },
+                });
                 end = Some((base, 0, append_time, path));
                 new_segments.push(segment);
             }
@@ -205,6 +218,7 @@ impl WriteBack {
                 Stage::SyncDirs => {
                     for (slot, _) in &self.slots {
                         around.logs.log_mut(*slot).busy = false;
+                        around.logs.keep_pending(*slot);
                         around.effects.push(Effect::Released(*slot));
                     }
                     return true;
@@ -225,7 +239,7 @@ impl WriteBack {
                 self.ops.extend(dirs.into_iter().map(|path| Op::MakeDir { path }));
             }
             Stage::Create => {
-                self.ops.extend(self.creates.drain(..).map(|path| Op::Create { path }));
+                self.ops.extend(self.creates.drain(..));
             }
             Stage::Write => {}
             Stage::CreateIndexes => self.plan_index_blocks(around),

@@ -1,8 +1,17 @@
-//! Verified chunks of segments in memory: what was just written back, and what cold reads brought.
+//! Verified chunks of segments in memory: what was just written back, and what reads of the disk brought.
 //!
-//! A chunk is a run of whole frames of one segment. Eviction is second chance over a queue: a hit
-//! sets a mark, the hand clears it once before it evicts. Rejected: strict LRU, which moves an entry
-//! at each hit, while tail reads hit the same few chunks all the time.
+//! A chunk is a run of whole frames of one segment. There are three kinds, each a queue of its own:
+//!
+//! - *Kept*: what was just written back, since who follows the log reads it next; and what proved to
+//!   be read more than once. Eviction is second chance: a hit sets a mark, the hand clears it once
+//!   before it evicts. Rejected: strict LRU, which moves an entry at each hit, while tail reads hit the
+//!   same few chunks all the time.
+//! - *Unread*: what the disk brought and its reader has not taken whole. They have a room of their own,
+//!   beside that of the others, and go last when memory is short: the disk would have to bring them again.
+//! - *Read*: what a reader has taken whole. They go first, before anything that is kept: a scan of old
+//!   data leaves the end of the logs in memory, where it is (2Q: Johnson, Shasha, "2Q: A Low Overhead
+//!   High Performance Buffer Management Replacement Algorithm", VLDB 1994). One that is read once more
+//!   is kept from then on, and so is one that comes from the disk soon after it has left.
 //!
 //! It begins small and grows when a read of the disk brings what a larger one would still have held: a
 //! broker that nobody reads from old offsets touches no memory for them.
@@ -12,10 +21,19 @@ use crate::storage::interface::Slot;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Chunks that stay whatever the limit.
+/// Chunks that stay whatever the limit, of those that are unread and of the others: what a reader waits for
+/// must be there when it comes.
 const FEW: usize = 4;
 /// How many times what was missed the cache grows.
 const GROWTH: usize = 4;
+
+/// See the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Kept,
+    Unread,
+    Read,
+}
 
 /// A run of whole, verified frames.
 #[derive(Debug)]
@@ -30,13 +48,25 @@ pub struct Chunk {
     pub bytes: Bytes,
     /// Bytes of memory that it keeps: more than its own where it is a part of what was read.
     held: usize,
+    kind: Kind,
     marked: bool,
+    /// Offset after the last record that was taken of it, where it is not kept.
+    taken: i64,
+    /// It is to be kept when it was taken whole.
+    again: bool,
 }
 
 impl Chunk {
-    /// A chunk of `segment` that ends before offset `next`, in a buffer of `held` bytes.
+    /// A chunk of `segment` that ends before offset `next`, in a buffer of `held` bytes; to be kept.
     pub fn new(segment: i64, position: u64, next: i64, bytes: Bytes, held: usize) -> Self {
-        Self { segment, position, next, bytes, held, marked: false }
+        let (kind, marked, taken, again) = (Kind::Kept, false, i64::MIN, false);
+        Self { segment, position, next, bytes, held, kind, marked, taken, again }
+    }
+
+    /// The same, for a reader that is to come. `again`: it was in memory not long ago.
+    #[must_use]
+    pub fn unread(self, again: bool) -> Self {
+        Self { kind: Kind::Unread, again, ..self }
     }
 
     /// Position in the segment behind its last frame.
@@ -45,37 +75,50 @@ impl Chunk {
     }
 }
 
+type Key = (Slot, i64);
+
 /// Chunks by log and first offset.
 #[derive(Debug)]
 pub struct Cache {
-    chunks: BTreeMap<(Slot, i64), Chunk>,
-    queue: VecDeque<(Slot, i64)>,
+    chunks: BTreeMap<Key, Chunk>,
+    /// By kind, oldest first. A name whose chunk is gone, or of another kind, is passed over.
+    queues: [VecDeque<Key>; 3],
     bytes: usize,
-    /// What it may have now.
+    /// Part of `bytes`: what is unread, and how many chunks that is.
+    unread: usize,
+    unread_chunks: usize,
+    /// What is kept and read may take now.
     target: usize,
-    /// What it may grow to.
+    /// What that may grow to.
     limit: usize,
+    /// What is unread may take.
+    unread_limit: usize,
     ghosts: Ghosts,
 }
 
 impl Cache {
-    /// A cache of up to `target` bytes, which may grow to `limit` bytes.
-    pub fn new(target: usize, limit: usize) -> Self {
+    /// A cache of up to `target` bytes, which may grow to `limit` bytes, and of `unread` bytes beside
+    /// them that no reader has taken yet.
+    pub fn new(target: usize, limit: usize, unread: usize) -> Self {
         Self {
             chunks: BTreeMap::new(),
-            queue: VecDeque::new(),
+            queues: Default::default(),
             bytes: 0,
+            unread: 0,
+            unread_chunks: 0,
             target: target.min(limit),
             limit,
+            unread_limit: unread,
             ghosts: Ghosts::default(),
         }
     }
 
-    /// The disk is to be read for `offset`: grows if a larger cache would still have had it.
-    pub fn missed(&mut self, slot: Slot, offset: i64) {
-        if let Some(held) = self.ghosts.hit(slot, offset) {
-            self.target = self.limit.min(self.target + GROWTH * held);
-        }
+    /// The disk is to be read for `offset`: grows if a larger cache would still have had it, which is
+    /// what it says.
+    pub fn missed(&mut self, slot: Slot, offset: i64) -> bool {
+        let held = self.ghosts.hit(slot, offset);
+        self.target = self.limit.min(self.target + GROWTH * held.unwrap_or(0));
+        held.is_some()
     }
 
     /// Bytes of memory that all chunks keep.
@@ -93,40 +136,74 @@ impl Cache {
             self.remove(key);
         }
         self.bytes += chunk.held;
+        if chunk.kind == Kind::Unread {
+            self.unread += chunk.held;
+            self.unread_chunks += 1;
+        }
+        self.queues[chunk.kind as usize].push_back(key);
         self.chunks.insert(key, chunk);
-        self.queue.push_back(key);
-        self.shrink(self.target);
+        while self.unread > self.unread_limit && self.evict(Kind::Unread) {}
+        self.shrink_to(self.target);
     }
 
-    /// Evicts until at most `limit` bytes or a few chunks are left: what a cold read brought must
-    /// stay until its reader has come back for it.
-    pub fn shrink(&mut self, limit: usize) {
-        while self.bytes > limit && self.chunks.len() > FEW {
-            let Some(key) = self.queue.pop_front() else { return };
-            match self.chunks.get_mut(&key) {
-                Some(chunk) if chunk.marked => {
-                    chunk.marked = false;
-                    self.queue.push_back(key);
-                }
-                Some(chunk) => {
-                    let (next, held) = (chunk.next, chunk.held);
-                    self.remove(key);
-                    self.ghosts.add(key, next, held, self.limit - self.target);
-                }
-                None => {}
-            }
+    /// Evicts until at most `bytes` bytes or a few chunks are left, what is unread last: it must stay
+    /// until its reader has come for it.
+    pub fn shrink(&mut self, bytes: usize) {
+        self.shrink_to(bytes.saturating_sub(self.unread));
+        while self.bytes > bytes && self.evict(Kind::Unread) {}
+    }
+
+    /// Evicts until what is not unread has at most `bytes` bytes.
+    fn shrink_to(&mut self, bytes: usize) {
+        while self.bytes - self.unread > bytes && (self.evict(Kind::Read) || self.evict(Kind::Kept))
+        {
         }
     }
 
-    fn remove(&mut self, key: (Slot, i64)) {
+    /// Evicts the oldest of a kind. False where there is none, or few chunks are left.
+    fn evict(&mut self, kind: Kind) -> bool {
+        let others = self.chunks.len() - self.unread_chunks;
+        let chunks = if kind == Kind::Unread { self.unread_chunks } else { others };
+        while chunks > FEW
+            && let Some(key) = self.queues[kind as usize].pop_front()
+        {
+            let Some(chunk) = self.chunks.get_mut(&key).filter(|it| it.kind == kind) else {
+                continue;
+            };
+            if std::mem::take(&mut chunk.marked) {
+                self.queues[kind as usize].push_back(key);
+                continue;
+            }
+            let (next, held) = (chunk.next, chunk.held);
+            self.remove(key);
+            // What nobody has read does not say that the cache is too small.
+            if kind != Kind::Unread {
+                self.ghosts.add(key, next, held, self.limit - self.target);
+            }
+            return true;
+        }
+        false
+    }
+
+    fn remove(&mut self, key: Key) {
         if let Some(chunk) = self.chunks.remove(&key) {
             self.bytes -= chunk.held;
+            if chunk.kind == Kind::Unread {
+                self.unread -= chunk.held;
+                self.unread_chunks -= 1;
+            }
         }
-        // The queue may still name the key; `shrink` passes over names without a chunk, so they are
-        // swept here when they outnumber the chunks.
-        if self.queue.len() > 2 * self.chunks.len() + 16 {
+        self.sweep();
+    }
+
+    /// Names of chunks that are not there go when they outnumber the chunks.
+    fn sweep(&mut self) {
+        if self.queues.iter().map(VecDeque::len).sum::<usize>() > 2 * self.chunks.len() + 16 {
             let chunks = &self.chunks;
-            self.queue.retain(|k| chunks.contains_key(k));
+            for (queue, kind) in self.queues.iter_mut().zip([Kind::Kept, Kind::Unread, Kind::Read])
+            {
+                queue.retain(|key| chunks.get(key).is_some_and(|it| it.kind == kind));
+            }
         }
     }
 
@@ -134,10 +211,35 @@ impl Cache {
     pub fn floor(&mut self, slot: Slot, offset: i64) -> Option<&Chunk> {
         let range = (slot, i64::MIN)..=(slot, offset);
         let (_, chunk) = self.chunks.range_mut(range).next_back()?;
-        if chunk.next > offset {
+        if chunk.next > offset && chunk.kind == Kind::Kept {
             chunk.marked = true;
         }
         Some(chunk)
+    }
+
+    /// Records from `from` up to `next` were taken of the chunk that holds `from`.
+    pub fn taken(&mut self, slot: Slot, from: i64, next: i64) {
+        let range = (slot, i64::MIN)..=(slot, from);
+        let Some((&key, chunk)) = self.chunks.range_mut(range).next_back() else { return };
+        let before = chunk.kind;
+        let again = from < chunk.taken;
+        chunk.taken = chunk.taken.max(next);
+        chunk.kind = match before {
+            Kind::Kept => return,
+            _ if again => Kind::Kept,
+            _ if chunk.taken < chunk.next => before,
+            _ if chunk.again => Kind::Kept,
+            _ => Kind::Read,
+        };
+        if chunk.kind != before {
+            if before == Kind::Unread {
+                self.unread -= chunk.held;
+                self.unread_chunks -= 1;
+            }
+            self.queues[chunk.kind as usize].push_back(key);
+            self.sweep();
+            self.shrink_to(self.target);
+        }
     }
 
     /// Drops the chunks of a log that reach `from` or beyond, or all below `below`.
@@ -153,58 +255,161 @@ impl Cache {
             self.remove(key);
         }
     }
+
+    /// Asserts what must always hold.
+    pub fn invariants(&self) {
+        let held = |it: &Chunk| it.held;
+        assert_eq!(self.chunks.values().map(held).sum::<usize>(), self.bytes);
+        let unread = self.chunks.values().filter(|it| it.kind == Kind::Unread);
+        assert_eq!(unread.clone().map(held).sum::<usize>(), self.unread);
+        assert_eq!(unread.count(), self.unread_chunks);
+        let named = |kind: Kind| self.queues[kind as usize].iter().map(move |key| (*key, kind));
+        let named: BTreeMap<_, _> = [Kind::Kept, Kind::Unread, Kind::Read]
+            .into_iter()
+            .flat_map(named)
+            .filter(|(key, kind)| self.chunks.get(key).is_some_and(|it| it.kind == *kind))
+            .collect();
+        assert_eq!(named.len(), self.chunks.len(), "each is in the queue of its kind");
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SLOT: Slot = Slot::from_index(1);
+
     fn chunk(next: i64, len: usize) -> Chunk {
         Chunk::new(0, 0, next, Bytes::from(vec![0; len]), len)
     }
 
+    fn holds(cache: &mut Cache, offset: i64) -> bool {
+        cache.invariants();
+        let range = (SLOT, i64::MIN)..=(SLOT, offset);
+        cache.chunks.range(range).next_back().is_some_and(|(_, it)| it.next > offset)
+    }
+
     #[test]
     fn what_is_read_outlives_what_is_not() {
-        let mut cache = Cache::new(500, 500);
-        let slot = Slot::from_index(1);
+        let mut cache = Cache::new(500, 500, 0);
         for first in [0, 10, 20, 30, 40] {
-            cache.insert(slot, first, chunk(first + 10, 100));
+            cache.insert(SLOT, first, chunk(first + 10, 100));
         }
-        assert!(cache.floor(slot, 5).is_some_and(|c| c.next == 10));
-        cache.insert(slot, 50, chunk(60, 100));
+        assert!(cache.floor(SLOT, 5).is_some_and(|c| c.next == 10));
+        cache.insert(SLOT, 50, chunk(60, 100));
         assert_eq!(cache.bytes(), 500);
-        assert!(cache.floor(slot, 9).is_some_and(|c| c.next == 10), "was read");
-        assert!(cache.floor(slot, 19).is_some_and(|c| c.next == 10), "10..20 went");
-        cache.forget(slot, 10, 35);
+        assert!(cache.floor(SLOT, 9).is_some_and(|c| c.next == 10), "was read");
+        assert!(cache.floor(SLOT, 19).is_some_and(|c| c.next == 10), "10..20 went");
+        cache.forget(SLOT, 10, 35);
         assert_eq!(cache.bytes(), 100, "only 20..30 is left");
         cache.shrink(0);
         assert_eq!(cache.bytes(), 100, "a few stay");
+        cache.invariants();
     }
 
     #[test]
     fn it_grows_by_what_a_larger_one_would_have_held() {
-        let mut cache = Cache::new(500, 2_000);
-        let slot = Slot::from_index(1);
+        let mut cache = Cache::new(500, 2_000, 0);
         let fill = |cache: &mut Cache, firsts: std::ops::Range<i64>| {
             for first in firsts.step_by(10) {
-                cache.insert(slot, first, chunk(first + 10, 100));
+                cache.insert(SLOT, first, chunk(first + 10, 100));
             }
         };
         fill(&mut cache, 0..200);
         assert_eq!(cache.bytes(), 500, "nothing was missed");
-        cache.missed(slot, 500);
+        assert!(!cache.missed(SLOT, 500));
         fill(&mut cache, 200..300);
         assert_eq!(cache.bytes(), 500, "it was never there");
-        cache.missed(slot, 0);
+        assert!(!cache.missed(SLOT, 0));
         fill(&mut cache, 300..400);
         assert_eq!(cache.bytes(), 500, "the largest would not have it any more");
-        cache.missed(slot, 333);
+        assert!(cache.missed(SLOT, 333));
         fill(&mut cache, 400..600);
         assert_eq!(cache.bytes(), 900);
         for missed in (400..510).step_by(10) {
-            cache.missed(slot, missed);
+            cache.missed(SLOT, missed);
         }
         fill(&mut cache, 600..900);
         assert_eq!(cache.bytes(), 2_000, "the limit");
+    }
+
+    /// A reader takes what the disk brings, in two bites each.
+    fn scan(cache: &mut Cache, firsts: std::ops::Range<i64>) {
+        for first in firsts.step_by(10) {
+            cache.insert(SLOT, first, chunk(first + 10, 100).unread(false));
+            assert!(holds(cache, first));
+            cache.taken(SLOT, first, first + 4);
+            assert!(holds(cache, first), "half of it is still to be read");
+            cache.taken(SLOT, first + 4, first + 10);
+        }
+    }
+
+    #[test]
+    fn a_scan_does_not_push_out_what_is_kept() {
+        let mut cache = Cache::new(500, 500, 200);
+        for first in (1000..1040).step_by(10) {
+            cache.insert(SLOT, first, chunk(first + 10, 100));
+        }
+        scan(&mut cache, 0..1000);
+        assert!((1000..1040).all(|offset| holds(&mut cache, offset)));
+        assert!(holds(&mut cache, 995) && !holds(&mut cache, 985), "what is free serves for it");
+        // What is written back meanwhile takes the place of what was read.
+        cache.insert(SLOT, 1040, chunk(1050, 100));
+        assert!((1000..1050).all(|offset| holds(&mut cache, offset)) && !holds(&mut cache, 995));
+    }
+
+    #[test]
+    fn what_is_read_twice_is_kept() {
+        let mut cache = Cache::new(500, 5_000, 200);
+        scan(&mut cache, 0..50);
+        cache.taken(SLOT, 10, 20);
+        scan(&mut cache, 50..500);
+        assert!(holds(&mut cache, 15) && !holds(&mut cache, 5) && !holds(&mut cache, 25));
+        // A larger one would have had it: it makes room for both.
+        assert!(cache.missed(SLOT, 255));
+        scan(&mut cache, 500..600);
+        assert_eq!(cache.bytes(), 900);
+    }
+
+    #[test]
+    fn what_no_reader_has_taken_goes_last_and_has_a_limit() {
+        let mut cache = Cache::new(2_000, 2_000, 1_000);
+        for first in (0..200).step_by(10) {
+            cache.insert(SLOT, first, chunk(first + 10, 100).unread(false));
+        }
+        assert_eq!(cache.bytes(), 1_000, "the oldest went");
+        assert!(!holds(&mut cache, 95) && holds(&mut cache, 105));
+        assert!(!cache.missed(SLOT, 5), "and say nothing of how large it should be");
+        for first in (1000..1200).step_by(10) {
+            cache.insert(SLOT, first, chunk(first + 10, 100));
+        }
+        assert_eq!(cache.bytes(), 3_000);
+        cache.shrink(1_600);
+        assert!((100..200).all(|offset| holds(&mut cache, offset)));
+        assert!(holds(&mut cache, 1145) && !holds(&mut cache, 1135));
+        cache.shrink(200);
+        assert_eq!(cache.bytes(), 800, "a few stay");
+        assert!((160..200).all(|offset| holds(&mut cache, offset)));
+    }
+
+    #[test]
+    fn the_newest_that_a_reader_waits_for_stays_whatever_else_there_is() {
+        let mut cache = Cache::new(0, 0, 0);
+        for first in (1000..1050).step_by(10) {
+            cache.insert(SLOT, first, chunk(first + 10, 100));
+        }
+        for first in (0..100).step_by(10) {
+            cache.insert(SLOT, first, chunk(first + 10, 100).unread(false));
+            assert!(holds(&mut cache, first));
+        }
+    }
+
+    #[test]
+    fn what_was_in_memory_not_long_ago_is_kept_when_it_was_taken() {
+        let mut cache = Cache::new(500, 500, 200);
+        cache.insert(SLOT, 1000, chunk(1010, 100).unread(true));
+        cache.taken(SLOT, 1000, 1010);
+        scan(&mut cache, 0..500);
+        assert!(holds(&mut cache, 1005));
     }
 }

@@ -6,7 +6,7 @@
 //! what to read; a truncation then needs nothing more. All of it is journaled with the truncation, so
 //! replay reads no segment.
 
-use super::{ColdRead, ReadError, Reads};
+use super::{ReadError, Reads, Ticket};
 use crate::storage::buffer::align_up;
 use crate::storage::format::frame::FrameHeader;
 use crate::storage::format::segment::Cut;
@@ -15,8 +15,8 @@ use crate::storage::log::Cutting;
 use crate::storage::logs::Logs;
 
 impl Reads {
-    /// A read that a truncation at `offset` needs first; to be handed to [`Reads::filled`], and
-    /// asked for again until nothing is missing.
+    /// A read that a truncation at `offset` needs first; to be asked for again when it has ended, until
+    /// nothing is missing.
     ///
     /// # Errors
     /// [`ReadError::Storage`] where the frames before the cut cannot be found: nothing was changed.
@@ -25,7 +25,7 @@ impl Reads {
         logs: &mut Logs,
         slot: Slot,
         offset: i64,
-    ) -> Result<Option<ColdRead>, ReadError> {
+    ) -> Result<Option<Ticket>, ReadError> {
         let log = logs.log(slot);
         let within = |s: &crate::storage::format::segment::Segment| {
             s.meta.base < offset && offset < s.meta.next
@@ -61,7 +61,7 @@ impl Reads {
             }
             let (at, base) = (cutting.at, cutting.cut.segment);
             let chunk = self.chunk_with(slot, at).filter(|c| c.segment == base);
-            let Some(chunk) = chunk else { return self.cold(logs, slot, at).map(Some) };
+            let Some(chunk) = chunk else { return self.want(logs, slot, at, false).map(Some) };
             // Chunks in memory were verified when they were made.
             let (skew, mut next) = (chunk.position as usize, at);
             let mut from = 0;

@@ -1,31 +1,51 @@
-//! Reading a log: pending frames and cached chunks at once, cold segments by a read of the disk.
+//! Reading a log: pending frames and cached chunks at once, the rest by reads of the disk.
 //!
-//! It knows the logs, whose pending frames and indexes it reads, and nothing of how they came there.
-//! `cut` finds what a truncation has to know of the segment that it falls into.
+//! Nobody reads the disk for one reader. What is not in memory is *wanted*: a read of it is under way,
+//! or waits for its turn, and its ticket is given to all that want it, who ask again when it has ended.
+//! `span` says what one read brings, `flights` which are under way and who waits, `ahead` how far is
+//! read ahead of readers that go on where they were, `cache` what stays in memory. It knows the logs,
+//! whose pending frames and indexes it reads, and nothing of how they came there. `cut` finds what a
+//! truncation has to know of the segment that it falls into.
+//!
+//! *What must not happen*: that a read which ends after its log was cut, dropped or moved on brings back
+//! what is gone. Whatever changes a log says so (`Reads::forget`, `Reads::forget_from`): reads that
+//! are under way are void from then on, and nothing of them is kept.
 
+mod ahead;
 pub mod cache;
 mod cut;
+mod flights;
 mod ghosts;
+mod span;
 
-use crate::storage::buffer::{ALIGN, align_up};
-use crate::storage::device::io::FilePath;
+use crate::storage::buffer::{ALIGN, Budget, align_up};
+use crate::storage::device::io::Op;
+use crate::storage::device::outgoing::{Outgoing, Purpose};
 use crate::storage::format::frame::{self, Step};
 use crate::storage::format::index::Index;
-use crate::storage::format::segment::{Slices, Want};
-use crate::storage::interface::Slot;
+use crate::storage::format::segment::{self, Segment, Slices, Want};
+use crate::storage::interface::{EngineOptions, Slot};
 use crate::storage::log::Log;
 use crate::storage::logs::Logs;
+use ahead::{Ahead, Limits};
 use bytes::Bytes;
 use cache::{Cache, Chunk};
+pub use flights::Ticket;
+use flights::{Flight, Flights, What};
+use span::Span;
 use std::collections::BTreeMap;
 use std::io;
 
-/// A cold read of a reader that goes on where it was.
-const SEQUENTIAL_READ: usize = 1 << 20;
-/// A cold read elsewhere.
+/// A read ahead, and one for a reader that goes on where it was, brings about so much: large enough that
+/// it costs the disk little more than its bytes, and small enough that a write does not wait long for it.
+const SEQUENTIAL_READ: usize = 512 << 10;
+/// A read elsewhere.
 const RANDOM_READ: usize = 128 << 10;
 /// An index file is read in one go up to this; what lies behind is found by reading frames.
 const MAX_INDEX_READ: usize = 16 << 20;
+/// All that is read ahead takes no more than this part of the memory. As much again is for what readers
+/// leave behind that do not come back.
+const AHEAD_SHARE: usize = 16;
 
 /// What a read gives.
 #[derive(Debug)]
@@ -39,22 +59,9 @@ pub enum Read {
         /// Offset after the last record in them; the offset asked for where there are none.
         next: i64,
     },
-    /// Carry this read out, hand the result to [`Engine::filled`](super::engine::Engine::filled), and ask again; unless `filled`
+    /// The disk is read first. Ask again after [`Event::Filled`](super::engine::Event::Filled) with this ticket, unless that
     /// says that the read failed: that is the answer then, and asking again reads the disk again.
-    Need(ColdRead),
-}
-
-/// A read of the disk that is needed first.
-#[derive(Clone, Debug)]
-pub struct ColdRead {
-    /// To hand in with the result.
-    pub ticket: u64,
-    /// The file.
-    pub path: FilePath,
-    /// Aligned position.
-    pub pos: u64,
-    /// Aligned length; the file may end before.
-    pub len: usize,
+    Wait(Ticket),
 }
 
 /// Why nothing can be read.
@@ -68,43 +75,48 @@ pub enum ReadError {
     Storage(String),
 }
 
+/// A read that somebody waits for has ended.
 #[derive(Debug)]
-struct Context {
-    slot: Slot,
-    segment: i64,
-    generation: u64,
-    what: What,
+pub(in crate::storage) struct Filled {
+    pub ticket: Ticket,
+    pub result: Result<(), ReadError>,
 }
 
-#[derive(Debug)]
-enum What {
-    Index,
-    Frames { start: u64, pos: u64, len: usize },
-}
-
-/// What is in memory of segments, and cold reads under way.
+/// What is in memory of segments, and reads of the disk.
 #[derive(Debug)]
 pub(in crate::storage) struct Reads {
     cache: Cache,
-    tickets: BTreeMap<u64, Context>,
-    next_ticket: u64,
+    flights: Flights,
+    ahead: Ahead,
     /// Frames that were longer than the read: log, position, bytes needed from there.
     longer: BTreeMap<(Slot, u64), usize>,
+    /// Bytes that the disk was asked for.
+    read_bytes: u64,
+    /// Part of them: before a reader had come.
+    ahead_bytes: u64,
 }
 
 impl Reads {
-    /// None under way, with this cache.
-    pub fn new(cache: Cache) -> Self {
-        Self { cache, tickets: BTreeMap::new(), next_ticket: 0, longer: BTreeMap::new() }
+    /// Nothing in memory, and none under way.
+    pub fn new(options: &EngineOptions) -> Self {
+        let all = options.budget.limit() / AHEAD_SHARE;
+        Self {
+            cache: Cache::new(options.cache_start, options.cache_limit, 2 * all),
+            flights: Flights::default(),
+            ahead: Ahead::new(Limits { window: options.read_ahead, all }),
+            longer: BTreeMap::new(),
+            read_bytes: 0,
+            ahead_bytes: 0,
+        }
     }
 
-    /// Forgets all of a log: results of reads that are still to come are void.
+    /// Forgets all of a log: what reads that are still to end bring is void.
     pub fn forget(&mut self, slot: Slot) {
         self.cache.forget(slot, i64::MAX, i64::MIN);
         self.forget_reads(slot);
     }
 
-    /// Forgets what reaches `offset` or beyond, and the results of reads that are still to come.
+    /// Forgets what reaches `offset` or beyond, and what reads that are still to end bring.
     pub fn forget_from(&mut self, slot: Slot, offset: i64) {
         self.cache.forget(slot, i64::MIN, offset);
         self.forget_reads(slot);
@@ -116,7 +128,8 @@ impl Reads {
     }
 
     fn forget_reads(&mut self, slot: Slot) {
-        self.tickets.retain(|_, c| c.slot != slot);
+        self.flights.forget(slot);
+        self.ahead.forget(slot);
         self.longer.retain(|(s, _), _| *s != slot);
     }
 
@@ -135,19 +148,23 @@ impl Reads {
         self.cache.bytes()
     }
 
+    /// Bytes that the disk was asked for, and those of them that were read ahead.
+    pub fn read_bytes(&self) -> (u64, u64) {
+        (self.read_bytes, self.ahead_bytes)
+    }
+
     /// Gives so many bytes of the chunks' memory back, or all but a few.
     pub fn give_back(&mut self, bytes: usize) {
         self.cache.shrink(self.cache.bytes().saturating_sub(bytes));
     }
 
-    fn ticket(&mut self, context: Context) -> u64 {
-        self.next_ticket += 1;
-        self.tickets.insert(self.next_ticket, context);
-        self.next_ticket
+    /// Asserts what must always hold.
+    pub fn invariants(&self) {
+        self.cache.invariants();
+        self.flights.invariants();
+        self.ahead.invariants();
     }
-}
 
-impl Reads {
     /// Reads whole batches from the one that holds `from`, with base offsets below `upto`, up to
     /// `max_bytes`; the first one comes whole whatever its size where `at_least_one`. Fewer than
     /// there are may come: what is in memory first.
@@ -173,10 +190,14 @@ impl Reads {
                 if out.bytes > 0 {
                     break;
                 }
-                return self.cold(logs, slot, at).map(Read::Need);
+                return self.want(logs, slot, at, true).map(Read::Wait);
             };
             let (bytes, position, next) = (chunk.bytes.clone(), chunk.position, chunk.next);
+            let before = out.bytes;
             out.take_chunk(&bytes, position, &want);
+            if out.bytes > before {
+                self.cache.taken(slot, at, out.next.unwrap_or(next));
+            }
             at = next;
         }
         if at >= placed_end {
@@ -190,83 +211,207 @@ impl Reads {
             }
         }
         let next = out.next.unwrap_or(from);
+        if from < placed_end && next > from {
+            self.ahead.moved(slot, from, next);
+        }
         Ok(Read::Ready { slices: out.slices, bytes: out.bytes, next })
     }
 
-    /// The read of the disk that brings `at` closer.
-    fn cold(&mut self, logs: &Logs, slot: Slot, at: i64) -> Result<ColdRead, ReadError> {
+    /// A read of the disk that brings `at` closer, for somebody who waits for it. `reader`: who is to
+    /// be told apart from others by where it reads.
+    fn want(
+        &mut self,
+        logs: &Logs,
+        slot: Slot,
+        at: i64,
+        reader: bool,
+    ) -> Result<Ticket, ReadError> {
+        let under_way = self.flights.with(slot, at);
+        let sequential = reader && self.ahead.missed(slot, at, under_way.is_some());
+        if let Some((ticket, _)) = under_way {
+            self.flights.wait(ticket);
+            return Ok(ticket);
+        }
         let log = logs.log(slot);
-        let found = log.segments.partition_point(|s| s.meta.next <= at);
-        let Some(segment) = log.segments.get(found) else {
+        let Some(segment) = log.segment_with(at) else {
             return Err(ReadError::Storage(format!("no segment holds offset {at}")));
         };
-        let meta = &segment.meta;
         if let Some(len) = segment.index_to_load(at) {
-            let path = segment.index_path(log.tp);
-            let context = Context {
-                slot,
-                segment: meta.base,
-                generation: meta.generation,
-                what: What::Index,
-            };
-            let ticket = self.ticket(context);
-            return Ok(ColdRead { ticket, path, pos: 0, len: len.min(MAX_INDEX_READ) });
+            return Ok(self.want_index(slot, segment, len));
         }
-        self.cache.missed(slot, at);
-        let mut start = segment.position_of(at);
-        let mut len = RANDOM_READ;
+        let meta = &segment.meta;
+        let mut from = None;
+        let mut len = if sequential { SEQUENTIAL_READ } else { RANDOM_READ };
         if let Some(chunk) = self.cache.floor(slot, at)
             && chunk.segment == meta.base
-            && chunk.end() > start
         {
-            start = chunk.end();
+            from = Some(chunk.end());
             if chunk.next == at {
                 len = SEQUENTIAL_READ;
             }
         }
-        if start >= meta.length {
+        let mut span = Span::of(segment, at, len, from);
+        if span.start >= meta.length {
             return Err(ReadError::Storage(format!("segment {} ends before {at}", meta.base)));
         }
-        if let Some(needed) = self.longer.get(&(slot, start)) {
-            len = len.max(*needed);
+        if let Some(needed) = self.longer.get(&(slot, span.start))
+            && span.len() < *needed
+        {
+            let end = align_up(span.start as usize + needed) as u64;
+            span = Span { end: end.min(meta.length), next: None, ..span };
         }
-        let pos = start / ALIGN as u64 * ALIGN as u64;
-        let rest = (meta.length - pos) as usize;
-        let len = align_up(len + (start - pos) as usize).min(rest);
-        let what = What::Frames { start, pos, len };
-        let context = Context { slot, segment: meta.base, generation: meta.generation, what };
-        let path = segment.path(log.tp);
-        let ticket = self.ticket(context);
-        Ok(ColdRead { ticket, path, pos, len })
+        let again = self.cache.missed(slot, at);
+        let what = What::Frames { span, again };
+        Ok(self.flights.want(Flight::new(slot, (meta.base, meta.generation), what)))
     }
 
-    /// Takes in what a cold read brought: verifies it and keeps it for the next `read`. The result
-    /// for a log that was truncated or dropped meanwhile is thrown away.
+    /// A read of a segment's index, for somebody who waits for it.
+    fn want_index(&mut self, slot: Slot, segment: &Segment, len: usize) -> Ticket {
+        let meta = &segment.meta;
+        if let Some(ticket) = self.flights.with_index(slot, meta.base) {
+            self.flights.wait(ticket);
+            return ticket;
+        }
+        let what = What::Index(len.min(MAX_INDEX_READ));
+        self.flights.want(Flight::new(slot, (meta.base, meta.generation), what))
+    }
+
+    /// Begins reads, as many as may be under way with `limit` bytes: those that somebody waits for, then
+    /// what is read ahead, as long as memory is not short. Those that nothing is to be read for any more
+    /// have ended as they come.
+    pub fn begin(
+        &mut self,
+        logs: &Logs,
+        limit: usize,
+        budget: &Budget,
+        out: &mut Outgoing,
+        mut ended: impl FnMut(Filled),
+    ) {
+        while let Some((ticket, flight)) = self.flights.next(limit) {
+            if flight.void {
+                ended(Filled { ticket, result: Ok(()) });
+            } else {
+                self.submit(logs, ticket, &flight, out);
+            }
+        }
+        if !self.flights.nobody_waits() {
+            return;
+        }
+        while let Some((id, slot, at, room)) = self.ahead.next() {
+            let spare = budget.left().saturating_sub(budget.limit() / 8);
+            match self.plan(logs, slot, at, room.min(spare)) {
+                Planned::There { next, bytes } => self.ahead.add_piece(id, next, bytes),
+                Planned::Nothing => self.ahead.leave(id),
+                Planned::Read { flight, next, bytes } => {
+                    if !self.flights.may_begin(bytes, limit) {
+                        return;
+                    }
+                    let ticket = self.flights.begin(flight);
+                    self.ahead_bytes += bytes as u64;
+                    match next {
+                        Some(next) => self.ahead.add_piece(id, next, bytes),
+                        None => self.ahead.leave(id),
+                    }
+                    self.submit(logs, ticket, &flight, out);
+                }
+            }
+        }
+    }
+
+    /// What is to be read ahead of a reader from `at` on, `room` bytes at most.
+    fn plan(&mut self, logs: &Logs, slot: Slot, at: i64, room: usize) -> Planned {
+        let Some(log) = logs.get(slot).filter(|log| at < log.placed_end) else {
+            return Planned::Nothing;
+        };
+        if let Some(chunk) = self.chunk_with(slot, at) {
+            return Planned::There { next: chunk.next, bytes: chunk.bytes.len() };
+        }
+        if let Some((_, next)) = self.flights.with(slot, at) {
+            return next.map_or(Planned::Nothing, |next| Planned::There { next, bytes: 0 });
+        }
+        let Some(segment) = log.segment_with(at) else { return Planned::Nothing };
+        let of = (segment.meta.base, segment.meta.generation);
+        if let Some(len) = segment.index_to_load(at) {
+            let bytes = len.min(MAX_INDEX_READ);
+            if bytes > room || self.flights.with_index(slot, of.0).is_some() {
+                return Planned::Nothing;
+            }
+            return Planned::Read {
+                flight: Flight::new(slot, of, What::Index(bytes)),
+                next: None,
+                bytes,
+            };
+        }
+        let span = Span::of(segment, at, SEQUENTIAL_READ.min(room), None);
+        let bytes = span.len();
+        match span.next.filter(|next| *next > at) {
+            // A chunk that is larger than the window is left to the reader.
+            Some(_) if bytes > room => Planned::Nothing,
+            Some(next) => {
+                let again = self.cache.missed(slot, at);
+                let flight = Flight::new(slot, of, What::Frames { span, again });
+                Planned::Read { flight, next: Some(next), bytes }
+            }
+            None => Planned::Nothing,
+        }
+    }
+
+    fn submit(&mut self, logs: &Logs, ticket: Ticket, flight: &Flight, out: &mut Outgoing) {
+        let log = logs.log(flight.slot);
+        let (base, generation) = (flight.segment, flight.generation);
+        let (path, pos, len) = match flight.what {
+            What::Index(len) => (segment::index_path_of(log.tp, base, generation), 0, len),
+            What::Frames { span, .. } => {
+                let (pos, len) = aligned(&span);
+                (segment::path_of(log.tp, base, generation), pos, len)
+            }
+        };
+        self.read_bytes += len as u64;
+        out.submit(Purpose::Read(ticket), Op::Read { path, pos, len });
+    }
+
+    /// Takes in what a read brought: verifies it and keeps it for those who wait. What came for a log
+    /// that was truncated or dropped meanwhile is thrown away. None where nobody waits.
     ///
-    /// # Errors
-    /// [`ReadError::Storage`] where the read failed, or brought what does not match its checksums.
-    /// Nothing is kept of that: whoever asked for the read gives up with this error. Asking again
-    /// would read the same again, for ever.
-    pub fn filled(
+    /// The result is [`ReadError::Storage`] where the read failed, or brought what does not match its
+    /// checksums. Nothing is kept of that: whoever asked for the read gives up with this error. Asking
+    /// again would read the same again, for ever. Of what was read ahead nobody hears an error: the
+    /// reader finds nothing in memory when it comes, and has it read again.
+    pub fn ended(
         &mut self,
         logs: &mut Logs,
-        ticket: u64,
+        ticket: Ticket,
+        result: io::Result<Bytes>,
+    ) -> Option<Filled> {
+        let flight = self.flights.ended(ticket)?;
+        let result = if flight.void { Ok(()) } else { self.take_in(logs, &flight, result) };
+        flight.wanted.then_some(Filled { ticket, result })
+    }
+
+    fn take_in(
+        &mut self,
+        logs: &mut Logs,
+        flight: &Flight,
         result: io::Result<Bytes>,
     ) -> Result<(), ReadError> {
-        let Some(context) = self.tickets.remove(&ticket) else { return Ok(()) };
-        let slot = context.slot;
+        let slot = flight.slot;
         let Some(log) = logs.get_mut(slot) else { return Ok(()) };
         let tp = log.tp;
         let interval = log.config.index_interval_bytes;
         let segment = log
             .segments
             .iter_mut()
-            .find(|s| s.meta.base == context.segment && s.meta.generation == context.generation);
+            .find(|s| s.meta.base == flight.segment && s.meta.generation == flight.generation);
+        // Retention may have taken it meanwhile.
         let Some(segment) = segment else { return Ok(()) };
-        let path = segment.path(tp);
-        let (start, pos, len) = match context.what {
-            What::Frames { start, pos, len } => (start, pos, len),
-            What::Index => {
+        let (span, again) = match flight.what {
+            What::Frames { span, again } => (span, again),
+            What::Index(asked) => {
+                let there = segment.whole_index_to_load().unwrap_or(0);
+                if asked < there.min(MAX_INDEX_READ) {
+                    // It has grown since: half of it would be taken for all.
+                    return Ok(());
+                }
                 // A bad or missing index is no error: frames are found by reading on from what is
                 // known.
                 let bytes = result.unwrap_or_default();
@@ -274,9 +419,12 @@ impl Reads {
                 let end = segment.tail.first_base().unwrap_or(segment.meta.next);
                 loaded.cut(end, segment.meta.max_timestamp);
                 segment.loaded = Some(Box::new(loaded));
+                self.ahead.look_at(slot);
                 return Ok(());
             }
         };
+        let path = segment.path(tp);
+        let (start, (pos, len)) = (span.start, aligned(&span));
         let bytes = result.map_err(|e| ReadError::Storage(format!("{path}: {e}")))?;
         if bytes.len() < len {
             return Err(ReadError::Storage(format!("{path} is shorter than {}", pos + len as u64)));
@@ -321,25 +469,37 @@ impl Reads {
             return Ok(());
         };
         self.longer.remove(&(slot, start));
-        let chunk = Chunk::new(context.segment, start, next, bytes.slice(skip..end), bytes.len());
-        self.cache.insert(slot, first, chunk);
+        let chunk = Chunk::new(flight.segment, start, next, bytes.slice(skip..end), bytes.len());
+        self.cache.insert(slot, first, chunk.unread(again));
         Ok(())
     }
 
     /// A read that makes [`Engine::offset_hint_for_time`](super::engine::Engine::offset_hint_for_time) sharper; `None` where nothing does.
-    pub fn index_for_time(&mut self, log: &Log, slot: Slot, timestamp: i64) -> Option<ColdRead> {
+    pub fn index_for_time(&mut self, log: &Log, slot: Slot, timestamp: i64) -> Option<Ticket> {
         let found = log.segments.iter().position(|s| s.meta.max_timestamp >= timestamp)?;
         self.whole_index(log, slot, found)
     }
 
     /// A read of a segment's index, if it is not in memory.
-    fn whole_index(&mut self, log: &Log, slot: Slot, segment: usize) -> Option<ColdRead> {
+    fn whole_index(&mut self, log: &Log, slot: Slot, segment: usize) -> Option<Ticket> {
         let segment = &log.segments[segment];
         let len = segment.whole_index_to_load()?;
-        let (segment_base, generation) = (segment.meta.base, segment.meta.generation);
-        let path = segment.index_path(log.tp);
-        let context = Context { slot, segment: segment_base, generation, what: What::Index };
-        let ticket = self.ticket(context);
-        Some(ColdRead { ticket, path, pos: 0, len: len.min(MAX_INDEX_READ) })
+        Some(self.want_index(slot, segment, len))
     }
+}
+
+/// What is to be read ahead of a reader.
+enum Planned {
+    /// Nothing, now.
+    Nothing,
+    /// Nothing: up to the offset `next` it is there, or on its way.
+    There { next: i64, bytes: usize },
+    /// This, which brings what is there up to `next`; an index brings nothing.
+    Read { flight: Flight, next: Option<i64>, bytes: usize },
+}
+
+/// Where a read of a span begins, and how long it is.
+fn aligned(span: &Span) -> (u64, usize) {
+    let pos = span.start / ALIGN as u64 * ALIGN as u64;
+    (pos, (span.end - pos) as usize)
 }

@@ -133,7 +133,13 @@ pub struct Manifest {
     pub shards: u16,
     /// Everything was written back: the journals hold nothing.
     pub clean: bool,
+    /// After a clean end: files that nothing needs could not be removed. The next start looks for them.
+    pub files_left: bool,
 }
+
+const CLEAN: u32 = 1;
+/// Clean, with files left. Versions that do not know of it replay the journals, which hold nothing.
+const FILES_LEFT: u32 = 2;
 
 impl Manifest {
     /// Reads it; `None` in a new directory.
@@ -159,7 +165,9 @@ impl Manifest {
             return Err(bad("is of another data directory"));
         }
         let life = u64::from(word(24)) | u64::from(word(28)) << 32;
-        Ok(Some(Self { life, shards: word(32) as u16, clean: word(36) == 1 }))
+        let files_left = word(36) == FILES_LEFT;
+        let clean = files_left || word(36) == CLEAN;
+        Ok(Some(Self { life, shards: word(32) as u16, clean, files_left }))
     }
 
     /// Replaces it, durably.
@@ -170,7 +178,12 @@ impl Manifest {
         file[8..24].copy_from_slice(&directory_id);
         file[24..32].copy_from_slice(&self.life.to_le_bytes());
         file[32..36].copy_from_slice(&u32::from(self.shards).to_le_bytes());
-        file[36..40].copy_from_slice(&u32::from(self.clean).to_le_bytes());
+        let end = match (self.clean, self.files_left) {
+            (false, _) => 0,
+            (true, false) => CLEAN,
+            (true, true) => FILES_LEFT,
+        };
+        file[36..40].copy_from_slice(&end.to_le_bytes());
         let crc = crc32c::crc32c(&file[..60]);
         file[60..].copy_from_slice(&crc.to_le_bytes());
         replace_file(disk, MANIFEST, &file)

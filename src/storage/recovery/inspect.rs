@@ -5,11 +5,11 @@
 use super::identity::{Identity, Manifest, read_file};
 use super::open;
 use super::open_error::OpenError;
-use super::replay::Applied;
+use super::replay::{Applied, runs_are_there};
 use crate::storage::buffer::ALIGN;
 use crate::storage::device::disk::Disk;
 use crate::storage::device::io::Op;
-use crate::storage::format::block::{self, BlockHeader, Journal};
+use crate::storage::format::block::{self, BlockHeader, Journal, Run};
 use crate::storage::format::checkpoint::{self, Checkpoint};
 use crate::storage::format::frame::{self, Step};
 use crate::storage::format::segment;
@@ -30,7 +30,7 @@ pub struct SegmentInfo {
     pub next: i64,
     /// Bytes in use, as the checkpoint has it.
     pub length: u64,
-    /// Largest timestamp, ms; -1 where there is none.
+    /// Largest timestamp as the checkpoint has it, ms; -1 where there is none.
     pub max_timestamp: i64,
     /// Nothing is appended any more.
     pub sealed: bool,
@@ -145,38 +145,98 @@ fn shard_overview(disk: &Disk, which: Journal, to: &mut Overview) -> Result<(), 
         logs.insert(record.tp, info);
     }
     let mut found = BTreeMap::new();
+    let mut durable_through = checkpoint.head.durable_through;
     for (name, bytes) in journal_files(disk, which)? {
         let mut blocks: Option<(u64, u64)> = None;
-        for (_, header, entries) in sound_blocks(&bytes, which) {
+        for (at, header, entries) in sound_blocks(&bytes, which) {
             let sequence = header.sequence();
             blocks = Some((blocks.map_or(sequence, |b| b.0.min(sequence)), sequence));
+            durable_through = durable_through.max(header.durable_through());
             if sequence >= checkpoint.head.replay_from {
-                found.insert(sequence, entries);
+                found.insert(sequence, (bytes.slice(at..at + header.len()), entries));
             }
         }
         to.journals.push(JournalInfo { path: name, size: bytes.len() as u64, blocks });
     }
     let applied = Applied::of(&checkpoint);
-    for entry in found.into_values().flatten() {
-        let log = logs.entry(entry.tp).or_insert_with(|| empty(entry.tp, which.shard));
-        let is_new = entry.lsn > applied.to(entry.tp);
-        match (entry.kind, entry.frame) {
-            (block::Kind::Append, Some(frame)) if frame.base_offset() >= log.placed_end => {
-                log.end = log.end.max(frame.last_offset() + 1);
-                log.journaled_frames += 1;
-                log.journaled_bytes += frame.frame_len() as u64;
-            }
-            (block::Kind::LogStart, _) => log.start = log.start.max(entry.offset),
-            (block::Kind::Truncate, _) if is_new => {
-                log.end = log.end.min(entry.offset);
-                log.placed_end = log.placed_end.min(entry.offset);
-            }
-            (block::Kind::Drop, _) if is_new => *log = empty(entry.tp, which.shard),
-            _ => {}
+    // Frames that stand in the journal alone, by base offset.
+    let mut journaled: BTreeMap<TopicPartition, BTreeMap<i64, u64>> = BTreeMap::new();
+    for (sequence, (bytes, entries)) in found {
+        // As a start takes it: see `replay`.
+        if sequence > durable_through && !runs_are_there(disk, &bytes, &entries)? {
+            break;
         }
+        for entry in entries {
+            let log = logs.entry(entry.tp).or_insert_with(|| empty(entry.tp, which.shard));
+            let frames = journaled.entry(entry.tp).or_default();
+            let is_new = entry.lsn > applied.to(entry.tp);
+            match (entry.kind, entry.frame) {
+                (block::Kind::Append, Some(frame)) if frame.base_offset() >= log.placed_end => {
+                    log.end = log.end.max(frame.last_offset() + 1);
+                    frames.insert(frame.base_offset(), frame.frame_len() as u64);
+                }
+                (block::Kind::Placed, _) => {
+                    let run = block::placed(&bytes[entry.at..entry.at + entry.len]);
+                    let run = run.expect("a read entry is whole");
+                    if run.first >= log.placed_end {
+                        add_run(log, &run);
+                        *frames = frames.split_off(&run.next);
+                    }
+                }
+                (block::Kind::LogStart, _) => log.start = log.start.max(entry.offset),
+                (block::Kind::Truncate, _) if is_new => {
+                    log.end = log.end.min(entry.offset);
+                    log.placed_end = log.placed_end.min(entry.offset);
+                    frames.split_off(&entry.offset);
+                    log.segments.retain(|segment| segment.base < entry.offset);
+                    if let Some(last) = log.segments.last_mut() {
+                        last.next = last.next.min(entry.offset);
+                        last.sealed = true;
+                    }
+                }
+                (block::Kind::Drop, _) if is_new => {
+                    *log = empty(entry.tp, which.shard);
+                    frames.clear();
+                }
+                _ => {}
+            }
+        }
+    }
+    for (tp, frames) in journaled {
+        let log = logs.get_mut(&tp).expect("each has its log");
+        log.journaled_frames = frames.len();
+        log.journaled_bytes = frames.values().sum();
+    }
+    // Those below the log start may be gone.
+    for log in logs.values_mut() {
+        let start = log.start;
+        log.segments.retain(|segment| segment.next > start || segment.length == 0);
     }
     to.logs.extend(logs.into_values());
     Ok(())
+}
+
+/// Adds frames that the journal says to stand in a segment.
+fn add_run(log: &mut LogInfo, run: &Run) {
+    let path = segment::path_of(log.tp, run.segment, run.generation);
+    let length = run.position + segment::padded(run.length) as u64;
+    log.placed_end = run.next;
+    log.end = log.end.max(run.next);
+    if let Some(last) = log.segments.last_mut().filter(|last| *last.path == *path) {
+        (last.next, last.length) = (run.next, length);
+        return;
+    }
+    if let Some(last) = log.segments.last_mut() {
+        last.sealed = true;
+    }
+    log.segments.push(SegmentInfo {
+        path: path.to_string(),
+        base: run.segment,
+        next: run.next,
+        length,
+        max_timestamp: -1,
+        sealed: false,
+    });
 }
 
 fn empty(tp: TopicPartition, shard: u16) -> LogInfo {

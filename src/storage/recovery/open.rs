@@ -25,6 +25,7 @@ use crate::storage::format::checkpoint::{self, Checkpoint, Head, LogRecord};
 use crate::storage::format::segment;
 use crate::storage::journal;
 use crate::storage::log::{Log, LogConfig, Pending};
+use crate::storage::placement::recycling;
 use crate::types::{TopicId, TopicPartition};
 use crate::wire::records::{BatchHeader, batches};
 use bytes::Bytes;
@@ -59,6 +60,10 @@ pub struct OpenOptions {
     pub cache_start: usize,
     /// The most bytes of them.
     pub cache_bytes: usize,
+    /// See [`EngineOptions::read_ahead`].
+    pub read_ahead: usize,
+    /// See [`EngineOptions::reads_at_once`].
+    pub reads_at_once: usize,
     /// See [`EngineOptions::small_bytes`].
     pub small_bytes: usize,
     /// See [`EngineOptions::idle_ms`].
@@ -67,6 +72,8 @@ pub struct OpenOptions {
     pub logs_a_step: usize,
     /// See [`EngineOptions::direct_bytes`].
     pub direct_bytes: usize,
+    /// See [`EngineOptions::recycle_bytes`].
+    pub recycle_bytes: u64,
     /// See [`EngineOptions::max_block`].
     pub max_block: usize,
 }
@@ -84,11 +91,13 @@ impl OpenOptions {
             journal_bytes,
             cache_start: if touched { memory / 2 } else { memory / 32 },
             cache_bytes: memory / 2,
+            read_ahead: 4 << 20,
+            reads_at_once: 2 << 20,
             small_bytes: 64 << 10,
             idle_ms: 30_000,
             logs_a_step: 256,
-            // Off: the simulator still finds crashes that it does not survive. See `DECISIONS.md`.
-            direct_bytes: usize::MAX,
+            direct_bytes: 64 << 10,
+            recycle_bytes: 1 << 20,
             max_block: 4 << 20,
             budget,
         }
@@ -165,7 +174,7 @@ pub fn open(
     let longer = if report.clean { Lengths::new() } else { check_segments(disk, &referenced)? };
 
     // All that was durable is there and can be understood: from here on things are changed.
-    for dir in [journal::DIR, checkpoint::DIR, segment::DIR] {
+    for dir in [journal::DIR, checkpoint::DIR, segment::DIR, recycling::DIR] {
         run(Op::MakeDir { path: dir.into() }, dir)?;
     }
     run(Op::SyncDir { path: "".into() }, "the data directory")?;
@@ -191,16 +200,21 @@ pub fn open(
     }
     run(Op::SyncDir { path: journal::DIR.into() }, journal::DIR)?;
     run(Op::SyncDir { path: checkpoint::DIR.into() }, checkpoint::DIR)?;
-    Manifest { life, shards: options.shards, clean: false }.write(disk, identity.directory_id)?;
+    let manifest = Manifest { life, shards: options.shards, clean: false, files_left: false };
+    manifest.write(disk, identity.directory_id)?;
 
-    sweep(disk, life, &referenced, topic_state, &mut report)?;
+    let all = old.is_some_and(|old| !old.clean || old.files_left);
+    sweep(disk, life, &referenced, topic_state, all, &mut report)?;
     Ok((engines, report))
 }
 
-/// Says durably that every engine was drained. The last thing that a run writes.
-pub fn mark_clean(disk: &Disk, identity: &Identity) -> Result<(), OpenError> {
+/// Says durably that every engine was drained, and whether one has [left files](Engine::left_files).
+/// The last thing that a run writes.
+pub fn mark_clean(disk: &Disk, identity: &Identity, files_left: bool) -> Result<(), OpenError> {
     match Manifest::read(disk, identity.directory_id)? {
-        Some(manifest) => Manifest { clean: true, ..manifest }.write(disk, identity.directory_id),
+        Some(manifest) => {
+            Manifest { clean: true, files_left, ..manifest }.write(disk, identity.directory_id)
+        }
         None => Err(OpenError::Damaged("MANIFEST is missing".into())),
     }
 }
@@ -228,6 +242,13 @@ fn last_life(
             replay(disk, journal, &checkpoint)?
         };
         last_lsn = last_lsn.max(replayed.last_lsn);
+        // The new life takes them for durable.
+        for path in std::mem::take(&mut replayed.unsynced) {
+            let failed = |e| OpenError::io(&path, &e);
+            if disk.len(&path).map_err(failed)?.is_some() {
+                disk.run(Op::Sync { path: path.clone() }).map_err(failed)?;
+            }
+        }
         report.blocks += replayed.blocks;
         for mut record in checkpoint.logs {
             // A segment that was made for what came: the runs that went there name it, after those
@@ -289,12 +310,10 @@ fn join(
     let placed = runs::place(disk, &mut record, journaled.runs.into_values())?;
     let mut end = record.placed_end;
     let mut checksum = record.placed_checksum;
-    let mut frames = Vec::new();
-    for found in journaled.frames.into_values() {
-        let header = &found.header;
-        if header.base_offset() < record.placed_end {
-            continue;
-        }
+    let mut frames: Vec<Found> = journaled.frames.into_values().collect();
+    // Those before a run that is in its segment: written along with it, or below the log start.
+    let before = frames.partition_point(|f| f.header.base_offset() < record.placed_end);
+    for Found { header, .. } in &frames[before..] {
         let chained = checksum == 0
             || header.previous_checksum() == 0
             || header.previous_checksum() == checksum;
@@ -310,7 +329,6 @@ fn join(
         }
         end = header.last_offset() + 1;
         checksum = header.header_checksum();
-        frames.push(found);
     }
     // By batch, not by frame: a frame gathers what was handed in before and after the checkpoint's
     // state was taken.
@@ -318,9 +336,7 @@ fn join(
         .iter()
         .flat_map(|f| batches(&f.bytes[crate::storage::format::frame::HEADER..]))
         .map(|(header, _)| header);
-    let mut headers = placed
-        .into_iter()
-        .chain(journaled)
+    let mut headers = in_order(placed.into_iter(), journaled)
         .filter(|header| header.base_offset >= record.state_end)
         .peekable();
     if headers.peek().is_some() || !record.state.is_empty() {
@@ -335,6 +351,7 @@ fn join(
         })?;
     }
     drop(headers);
+    frames.drain(..before);
     // What lies below the log start is given up here.
     let keep = frames.partition_point(|f| f.header.last_offset() < record.start);
     if let Some(last) = keep.checked_sub(1).and_then(|i| frames.get(i)) {
@@ -354,6 +371,26 @@ fn join(
     Ok(Recovered { record, frames })
 }
 
+/// Batches of both in the order of their offsets; one that is in both comes once.
+fn in_order(
+    a: impl Iterator<Item = BatchHeader>,
+    b: impl Iterator<Item = BatchHeader>,
+) -> impl Iterator<Item = BatchHeader> {
+    let (mut a, mut b) = (a.peekable(), b.peekable());
+    std::iter::from_fn(move || {
+        let at = a.peek().map(|header| header.base_offset);
+        if let (Some(at), Some(other)) = (at, b.peek().map(|header| header.base_offset)) {
+            if other < at {
+                return b.next();
+            }
+            if other == at {
+                b.next();
+            }
+        }
+        a.next().or_else(|| b.next())
+    })
+}
+
 /// Writes a shard's new journal and checkpoint, and makes its engine.
 fn begin_life(
     disk: &Disk,
@@ -369,11 +406,14 @@ fn begin_life(
         journal_limit: (options.journal_bytes / shards / ALIGN as u64).max(1) * ALIGN as u64,
         cache_start: options.cache_start / shards as usize,
         cache_limit: options.cache_bytes / shards as usize,
+        read_ahead: options.read_ahead,
+        reads_at_once: options.reads_at_once,
         budget: options.budget.on_shard(usize::from(journal.shard)),
         small_bytes: options.small_bytes,
         idle_ms: options.idle_ms,
         logs_a_step: options.logs_a_step,
         direct_bytes: options.direct_bytes,
+        recycle_bytes: options.recycle_bytes,
         max_block: options.max_block,
     };
     let head = Head { applied_lsn: last_lsn, replay_from: 1, durable_through: 0, journal_files: 1 };
@@ -578,18 +618,20 @@ fn set_aside(
 }
 
 /// Removes what no life needs any more: files of other lives, files that no log names, topics that
-/// were deleted. Topics that the metadata does not know go to `orphans`.
+/// were deleted. Topics that the metadata does not know go to `orphans`. Files that no log names are
+/// looked for where there may be some (`all`): it means to list every topic.
 fn sweep(
     disk: &Disk,
     life: u64,
     referenced: &BTreeSet<Reference>,
     topic_state: &dyn Fn(TopicId) -> TopicState,
+    all: bool,
     report: &mut Report,
 ) -> Result<(), OpenError> {
     let list = |dir: &str| disk.list(dir).map_err(|e| OpenError::io(dir, &e));
     let run = |op: Op, path: &str| disk.run(op).map_err(|e| OpenError::io(path, &e));
     let current = format!("{life:08x}-");
-    for dir in [journal::DIR, checkpoint::DIR] {
+    for dir in [journal::DIR, checkpoint::DIR, recycling::DIR] {
         for entry in list(dir)?.iter().filter(|e| !e.name.starts_with(&current)) {
             let path = format!("{dir}/{}", entry.name);
             run(Op::Unlink { path: path.as_str().into() }, &path)?;
@@ -622,7 +664,7 @@ fn sweep(
             continue;
         };
         let deleting = known == TopicState::Deleting;
-        if report.clean && !deleting {
+        if !(all || deleting) {
             continue;
         }
         let mut unlinked = false;
@@ -638,7 +680,7 @@ fn sweep(
             }
         }
         if unlinked || deleting {
-            // A start after a clean stop looks for no such files: they must not come back. Nor may
+            // The start after the next clean stop looks for no such files: they must not come back. Nor may
             // those that the process before this one has unlinked of a topic that is deleted: once
             // the metadata forgets that topic, they would be data that nobody knows.
             run(Op::SyncDir { path: dir.as_str().into() }, &dir)?;

@@ -14,7 +14,7 @@ use crate::storage::device::io::FilePath;
 use crate::storage::format::block::{self, BlockError, BlockHeader, Journal, Kind, Run};
 use crate::storage::format::checkpoint::{self, Checkpoint};
 use crate::storage::format::frame::FrameHeader;
-use crate::storage::format::segment::Cut;
+use crate::storage::format::segment::{self, Cut};
 use crate::storage::journal;
 use crate::types::TopicPartition;
 use bytes::Bytes;
@@ -91,6 +91,8 @@ pub struct Replayed {
     pub blocks: u64,
     /// Highest LSN in them.
     pub last_lsn: u64,
+    /// Segments with runs of blocks that nothing says to be durable: what was found may still be lost.
+    pub unsynced: BTreeSet<FilePath>,
 }
 
 impl Replayed {
@@ -116,11 +118,10 @@ impl Replayed {
                 }
                 (Kind::Placed, _) => {
                     // Frames that the journal has, too, are not brought anywhere any more: joining
-                    // begins behind what is placed.
+                    // begins behind what is placed. Those behind it may be live.
                     let run = block::placed(&bytes[entry.at..entry.at + entry.len]);
                     let run = run.expect("a read entry is whole");
                     log.runs.split_off(&run.first);
-                    log.frames.split_off(&run.next);
                     log.runs.insert(run.first, LiveRun { run, upto: run.next });
                 }
                 (Kind::Truncate, _) => {
@@ -221,6 +222,10 @@ pub fn replay(disk: &Disk, which: Journal, checkpoint: &Checkpoint) -> Result<Re
             expected = sequence;
             break;
         }
+        for (entry, run) in runs_of(&block, &entries) {
+            let path = segment::path_of(entry.tp, run.segment, run.generation);
+            replayed.unsynced.insert(path);
+        }
         replayed.apply(&block, &entries, &applied);
     }
     let missing = |says: String| {
@@ -250,12 +255,25 @@ pub fn replay(disk: &Disk, which: Journal, checkpoint: &Checkpoint) -> Result<Re
     Ok(replayed)
 }
 
+/// The runs that a block names.
+fn runs_of<'a>(
+    block: &'a Bytes,
+    entries: &'a [block::Entry],
+) -> impl Iterator<Item = (&'a block::Entry, Run)> {
+    entries.iter().filter(|entry| entry.kind == Kind::Placed).map(|entry| {
+        let run = block::placed(&block[entry.at..entry.at + entry.len]);
+        (entry, run.expect("a read entry is whole"))
+    })
+}
+
 /// Whether every run that a block names stands where it says. One whose file is missing, or ends
 /// before, does: a file goes only when the journal says so durably, which makes this block durable.
-fn runs_are_there(disk: &Disk, block: &Bytes, entries: &[block::Entry]) -> Result<bool, OpenError> {
-    for entry in entries.iter().filter(|entry| entry.kind == Kind::Placed) {
-        let run = block::placed(&block[entry.at..entry.at + entry.len]);
-        let run = run.expect("a read entry is whole");
+pub(super) fn runs_are_there(
+    disk: &Disk,
+    block: &Bytes,
+    entries: &[block::Entry],
+) -> Result<bool, OpenError> {
+    for (entry, run) in runs_of(block, entries) {
         if matches!(runs::read(disk, entry.tp, &run)?, runs::Stored::Other(_)) {
             return Ok(false);
         }

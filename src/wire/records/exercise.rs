@@ -3,7 +3,10 @@
 //!
 //! Compiled into both, so it names nothing but what `super` has in scope.
 
-use super::{Limits, batches, find_max_timestamp, find_timestamp, records, validate_produce};
+use super::{
+    LargeBatch, Limits, batches, find_max_timestamp, find_timestamp, records, validate_at_once,
+    validate_produce,
+};
 
 const DECOMPRESSED_MAX: usize = 64 << 10;
 
@@ -24,7 +27,18 @@ pub(super) fn check(bytes: &[u8]) {
             compacted: false,
             decompressed_bytes_max: DECOMPRESSED_MAX,
         };
-        let Ok(valid) = validate_produce(bytes, &limits) else { continue };
+        let valid = validate_produce(bytes, &limits);
+        if let Ok(None) = validate_at_once(bytes, &limits, &mut 0) {
+            let in_steps = LargeBatch::new(bytes, &limits).and_then(|mut batch| {
+                loop {
+                    if let Some(valid) = batch.step(50)? {
+                        return Ok(valid);
+                    }
+                }
+            });
+            assert_eq!(in_steps, valid, "a step at a time");
+        }
+        let Ok(valid) = valid else { continue };
         let mut batch = bytes.to_vec();
         valid.assign(&mut batch, 77, 3);
         let (header, _) = batches(&batch).next().expect("it was a batch before");

@@ -3,7 +3,7 @@
 //! A batch may decompress to many times its size, which takes longer than a shard may be held up. A
 //! search keeps its place, so that its owner can let others work between two steps.
 
-use super::walk::{CUT_OFF, LENGTH, Source, open};
+use super::walk::{CUT_OFF, LENGTH, RECORD_COST, Source, open};
 use super::{BatchHeader, RecordError, varint};
 
 /// A record's place in time.
@@ -38,9 +38,6 @@ pub enum Progress {
     /// It is at its end, with what it has found.
     Done(Option<TimedOffset>),
 }
-
-/// What one record costs of a step's budget, beside what is decompressed for it.
-const RECORD_COST: usize = 32;
 
 /// A search in one batch. Looks at lengths, offsets and timestamps only: what else is wrong with a
 /// record it does not see.

@@ -530,3 +530,41 @@ fn a_search_ends_at_the_limit() {
     };
     assert_eq!(error, Err(RecordError::TooLarge { limit: 1 << 20 }));
 }
+
+/// What decompresses to much is validated in steps, with the same result, and what is decompressed in
+/// one go is counted over batches.
+#[test]
+fn large_batches_are_validated_in_steps() {
+    let large = |bad: bool| {
+        let mut builder = BatchBuilder::new(Compression::Zstd);
+        builder.push(NOW, Some(b"key"), Some(&vec![0; 1 << 20]), &[]);
+        let value = vec![7; 300_000];
+        builder.push(NOW + 5, None, None, &[("header", Some(&value)), ("other", None)]);
+        builder.push(if bad { 0 } else { NOW + 1 }, None, Some(b""), &[]);
+        builder.build()
+    };
+    let limits =
+        Limits { timestamp_before_max_ms: 3_600_000, decompressed_bytes_max: 2 << 20, ..limits() };
+    let small = simple(Compression::Zstd, 100);
+    let mut at_once = 64 << 10;
+    assert!(validate_at_once(&small, &limits, &mut at_once).unwrap().is_some());
+    assert!(at_once < 64 << 10 && at_once > 56 << 10, "{at_once}");
+    for bad in [false, true] {
+        let (batch, mut at_once) = (large(bad), 64 << 10);
+        assert!(batch.len() < 10_000);
+        assert_eq!(validate_at_once(&batch, &limits, &mut at_once), Ok(None));
+        assert_eq!(at_once, 0);
+        assert_eq!(validate_at_once(&small, &limits, &mut at_once), Ok(None));
+        let (mut steps, mut it) = (1, LargeBatch::new(&batch, &limits).unwrap());
+        let result = loop {
+            match it.step(64 << 10) {
+                Ok(None) => steps += 1,
+                Ok(Some(valid)) => break Ok(valid),
+                Err(refusal) => break Err(refusal),
+            }
+        };
+        assert!((17..=21).contains(&steps), "{steps} steps");
+        assert_eq!(result.is_err(), bad);
+        assert_eq!(result, validate_produce(&batch, &limits));
+    }
+}

@@ -10,7 +10,7 @@
 
 use std::ops::ControlFlow;
 
-use super::walk::{Walked, walk};
+use super::walk::{Steps, Walked, walk};
 use super::{
     BatchHeader, Compression, RecordError, set_log_append_time, set_max_timestamp,
     set_offset_and_epoch,
@@ -110,10 +110,23 @@ fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, Refusal> 
 /// # Errors
 /// The error code for the partition's response, and one sentence for its error message.
 pub fn validate_produce(batch: &[u8], limits: &Limits) -> Result<Validated, Refusal> {
-    let mut header = check_shape(batch, limits)?;
-    check_header(&header)?;
+    let validated = validate_at_once(batch, limits, &mut { usize::MAX })?;
+    Ok(validated.expect("all of it may be decompressed"))
+}
 
-    let mut rewrite = if limits.log_append_time { Rewrite::LogAppendTime } else { Rewrite::None };
+/// As [`validate_produce`], but at most about `at_once` bytes are decompressed, of which it keeps what
+/// is left. `None` where that is not enough: then a [`LargeBatch`] says whether the batch may be
+/// appended.
+///
+/// # Errors
+/// As [`validate_produce`].
+pub fn validate_at_once(
+    batch: &[u8],
+    limits: &Limits,
+    at_once: &mut usize,
+) -> Result<Option<Validated>, Refusal> {
+    let header = check_shape(batch, limits)?;
+    check_header(&header)?;
     if header.is_log_append_time() {
         return refuse(
             ErrorCode::INVALID_TIMESTAMP,
@@ -124,13 +137,83 @@ pub fn validate_produce(batch: &[u8], limits: &Limits) -> Result<Validated, Refu
     let times_need_walk = !limits.log_append_time
         && (header.max_timestamp < 0 || limits.timestamp_before_max_ms < i64::MAX);
     if plain || limits.strict || limits.compacted || times_need_walk {
-        let max_timestamp = check_records(&header, batch, limits)?;
-        if max_timestamp != header.max_timestamp && rewrite == Rewrite::None {
-            rewrite = Rewrite::MaxTimestamp;
-            header.max_timestamp = max_timestamp;
+        // What has more bytes than that before it is decompressed has seldom less after it.
+        if !plain && batch.len() > *at_once {
+            return Ok(None);
         }
-    } else if !limits.log_append_time {
+        let all = *at_once >= limits.decompressed_bytes_max;
+        let mut records = Records::new();
+        let visit = |record| records.check(&header, limits, record);
+        match walk(&header, batch, limits.decompressed_bytes_max, at_once, visit) {
+            Err(RecordError::TooLarge { .. }) if !all => return Ok(None),
+            Err(e) => {
+                // How much has come out is not known where the decompressor gave up at once.
+                *at_once = at_once.saturating_sub(batch.len());
+                return Err(unreadable(&e));
+            }
+            Ok(()) => {}
+        }
+        return accept(header, Some(records.max_timestamp()?), limits).map(Some);
+    }
+    if !limits.log_append_time {
         check_timestamp(header.max_timestamp, limits)?;
+    }
+    accept(header, None, limits).map(Some)
+}
+
+/// A batch that decompresses to so much that it is validated in steps.
+pub struct LargeBatch<'a> {
+    header: BatchHeader,
+    limits: &'a Limits,
+    steps: Steps<'a>,
+    records: Records,
+}
+
+impl<'a> LargeBatch<'a> {
+    /// A batch of which [`validate_at_once`] has said that it is large.
+    ///
+    /// # Errors
+    /// As [`validate_produce`].
+    pub fn new(batch: &'a [u8], limits: &'a Limits) -> Result<Self, Refusal> {
+        let header = BatchHeader::parse(batch).map_err(|e| unreadable(&e))?;
+        let steps = Steps::new(&header, batch, limits.decompressed_bytes_max);
+        let steps = steps.map_err(|e| unreadable(&e))?;
+        Ok(Self { header, limits, steps, records: Records::new() })
+    }
+
+    /// Validates on, until about `budget` bytes, more than none, are decompressed. `None` where there
+    /// is more to do.
+    ///
+    /// # Errors
+    /// As [`validate_produce`].
+    pub fn step(&mut self, budget: usize) -> Result<Option<Validated>, Refusal> {
+        let Self { header, limits, steps, records } = self;
+        let visit = |record| records.check(header, limits, record);
+        if !steps.step(budget, visit).map_err(|e| unreadable(&e))? {
+            return Ok(None);
+        }
+        accept(*header, Some(records.max_timestamp()?), limits).map(Some)
+    }
+}
+
+fn unreadable(error: &RecordError) -> Refusal {
+    (error.code(), format!("{error}."))
+}
+
+/// The last of it, when the records are as they should be. `max_timestamp` is theirs, where it was
+/// looked for.
+fn accept(
+    mut header: BatchHeader,
+    max_timestamp: Option<i64>,
+    limits: &Limits,
+) -> Result<Validated, Refusal> {
+    let mut rewrite = if limits.log_append_time { Rewrite::LogAppendTime } else { Rewrite::None };
+    if let Some(max_timestamp) = max_timestamp
+        && max_timestamp != header.max_timestamp
+        && rewrite == Rewrite::None
+    {
+        rewrite = Rewrite::MaxTimestamp;
+        header.max_timestamp = max_timestamp;
     }
     if rewrite == Rewrite::LogAppendTime {
         header.attributes |= super::header::LOG_APPEND_TIME;
@@ -236,12 +319,23 @@ fn check_header(header: &BatchHeader) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Walks the records; their largest timestamp, -1 where none has one.
-fn check_records(header: &BatchHeader, batch: &[u8], limits: &Limits) -> Result<i64, Refusal> {
-    let mut expected = 0;
-    let mut max_timestamp = -1;
-    let mut refusal = None;
-    let visit = |record: Walked| {
+/// What a walk over the records has seen.
+struct Records {
+    expected: i32,
+    /// -1 where none has one.
+    max_timestamp: i64,
+    refusal: Option<Refusal>,
+}
+
+impl Records {
+    fn new() -> Self {
+        Self { expected: 0, max_timestamp: -1, refusal: None }
+    }
+
+    /// Looks at the next record; breaks where it may not be.
+    #[inline]
+    fn check(&mut self, header: &BatchHeader, limits: &Limits, record: Walked) -> ControlFlow<()> {
+        let expected = self.expected;
         let timestamp = header.base_timestamp.wrapping_add(record.timestamp_delta);
         let result = if record.offset_delta != expected {
             refuse(
@@ -258,21 +352,20 @@ fn check_records(header: &BatchHeader, batch: &[u8], limits: &Limits) -> Result<
         } else {
             check_timestamp(timestamp, limits)
         };
-        expected += 1;
-        max_timestamp = max_timestamp.max(timestamp);
+        self.expected += 1;
+        self.max_timestamp = self.max_timestamp.max(timestamp);
         match result {
             Ok(()) => ControlFlow::Continue(()),
             Err(e) => {
-                refusal = Some(e);
+                self.refusal = Some(e);
                 ControlFlow::Break(())
             }
         }
-    };
-    walk(header, batch, limits.decompressed_bytes_max, visit)
-        .map_err(|e| (e.code(), format!("{e}.")))?;
-    match refusal {
-        Some(refusal) => Err(refusal),
-        None => Ok(max_timestamp),
+    }
+
+    /// The largest timestamp, where the records may be appended.
+    fn max_timestamp(&mut self) -> Result<i64, Refusal> {
+        self.refusal.take().map_or(Ok(self.max_timestamp), Err)
     }
 }
 

@@ -25,9 +25,15 @@ trait Bytes {
     fn at_end(&mut self) -> Result<bool, RecordError>;
 }
 
+/// What one record costs of a step's budget, beside the bytes that are passed.
+pub(super) const RECORD_COST: usize = 32;
+
 pub(super) const CUT_OFF: RecordError =
     RecordError::Malformed("the records end before their count is reached");
 pub(super) const LENGTH: RecordError = RecordError::Malformed("a length does not fit its record");
+const TRAILING: RecordError = RecordError::Malformed("bytes follow the last record");
+const HEADER_COUNT: RecordError = RecordError::Malformed("a header count is negative");
+const HEADER_KEY: RecordError = RecordError::Malformed("a header key is null");
 
 pub(super) struct Plain<'a> {
     bytes: &'a [u8],
@@ -124,16 +130,152 @@ impl Bytes for Streamed<'_> {
 ///
 /// # Errors
 /// Whatever is wrong with the records up to where the walk came; [`RecordError::TooLarge`] when
-/// more than `limit` bytes come out of the decompressor.
+/// more than `limit` or `at_once` bytes come out of the decompressor, of which `at_once` keeps what
+/// is left.
 pub(super) fn walk(
     header: &BatchHeader,
     batch: &[u8],
     limit: usize,
+    at_once: &mut usize,
     visit: impl FnMut(Walked) -> ControlFlow<()>,
 ) -> Result<(), RecordError> {
     match open(header, batch, limit)? {
-        Source::Plain(source) => walk_source(source, header.record_count, visit),
-        Source::Streamed(source) => walk_source(source, header.record_count, visit),
+        Source::Plain(mut source) => walk_source(&mut source, header.record_count, visit),
+        Source::Streamed(mut source) => {
+            source.limit = limit.min(*at_once);
+            let result = walk_source(&mut source, header.record_count, visit);
+            *at_once = at_once.saturating_sub(source.before + source.end);
+            result
+        }
+    }
+}
+
+/// What of a record comes next.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Record,
+    Value,
+    Headers,
+    /// So many headers, from a key on.
+    Keys(i32),
+    /// The value of one, and so many headers.
+    HeaderValue(i32),
+}
+
+/// A [`walk`] that keeps its place, so that its owner can let others work between two steps.
+pub(super) struct Steps<'a> {
+    source: Source<'a>,
+    records_left: i32,
+    part: Part,
+    record: Walked,
+    /// Where the record ends.
+    end: usize,
+    /// Bytes up to the next part.
+    skip: usize,
+}
+
+impl<'a> Steps<'a> {
+    /// # Errors
+    /// As [`walk`].
+    pub fn new(header: &BatchHeader, batch: &'a [u8], limit: usize) -> Result<Self, RecordError> {
+        Ok(Self {
+            source: open(header, batch, limit)?,
+            records_left: header.record_count,
+            part: Part::Record,
+            record: Walked { offset_delta: 0, timestamp_delta: 0, has_key: false },
+            end: 0,
+            skip: 0,
+        })
+    }
+
+    /// Walks on until about `budget` bytes, more than none, are decompressed or passed; whether it is
+    /// at its end.
+    ///
+    /// # Errors
+    /// As [`walk`].
+    pub fn step(
+        &mut self,
+        budget: usize,
+        mut visit: impl FnMut(Walked) -> ControlFlow<()>,
+    ) -> Result<bool, RecordError> {
+        let from = self.source.position();
+        let mut cost = 0;
+        loop {
+            if self.source.position() - from + cost >= budget {
+                return Ok(false);
+            }
+            if self.skip > 0 {
+                let passed = self.source.pass(self.skip);
+                self.skip -= passed;
+                if passed == 0 && self.source.refill()? == 0 {
+                    return Err(CUT_OFF);
+                }
+                continue;
+            }
+            match self.part {
+                Part::Record if self.records_left <= 0 => {
+                    if self.source.pass(1) > 0 || self.source.refill()? > 0 {
+                        return Err(TRAILING);
+                    }
+                    return Ok(true);
+                }
+                Part::Record => {
+                    cost += RECORD_COST;
+                    let len = varint::read_i32(|| self.source.byte())?;
+                    let len = usize::try_from(len).map_err(|_| LENGTH)?;
+                    self.end = self.source.position() + len;
+                    self.source.byte()?; // attributes: none is defined
+                    self.record.timestamp_delta = varint::read_i64(|| self.source.byte())?;
+                    self.record.offset_delta = varint::read_i32(|| self.source.byte())?;
+                    self.record.has_key = self.length()?;
+                    self.part = Part::Value;
+                }
+                Part::Value => {
+                    self.length()?;
+                    self.part = Part::Headers;
+                }
+                Part::Headers => {
+                    let headers = varint::read_i32(|| self.source.byte())?;
+                    if headers < 0 {
+                        return Err(HEADER_COUNT);
+                    }
+                    self.part = Part::Keys(headers);
+                }
+                Part::Keys(0) => {
+                    if self.source.position() != self.end {
+                        return Err(LENGTH);
+                    }
+                    self.records_left -= 1;
+                    self.part = Part::Record;
+                    if visit(self.record).is_break() {
+                        return Ok(true);
+                    }
+                }
+                Part::Keys(headers) => {
+                    if !self.length()? {
+                        return Err(HEADER_KEY);
+                    }
+                    self.part = Part::HeaderValue(headers - 1);
+                }
+                Part::HeaderValue(headers) => {
+                    self.length()?;
+                    self.part = Part::Keys(headers);
+                }
+            }
+        }
+    }
+
+    /// Reads a length, of bytes that are to be skipped; whether they are not null.
+    fn length(&mut self) -> Result<bool, RecordError> {
+        let len = varint::read_i32(|| self.source.byte())?;
+        if len == -1 {
+            return Ok(false);
+        }
+        self.skip = usize::try_from(len).map_err(|_| LENGTH)?;
+        if self.source.position().saturating_add(self.skip) > self.end {
+            return Err(LENGTH);
+        }
+        Ok(true)
     }
 }
 
@@ -210,21 +352,17 @@ impl Source<'_> {
 }
 
 fn walk_source<S: Bytes>(
-    mut source: S,
+    source: &mut S,
     count: i32,
     mut visit: impl FnMut(Walked) -> ControlFlow<()>,
 ) -> Result<(), RecordError> {
     for _ in 0..count {
-        let record = walk_record(&mut source)?;
+        let record = walk_record(source)?;
         if visit(record).is_break() {
             return Ok(());
         }
     }
-    if source.at_end()? {
-        Ok(())
-    } else {
-        Err(RecordError::Malformed("bytes follow the last record"))
-    }
+    if source.at_end()? { Ok(()) } else { Err(TRAILING) }
 }
 
 fn walk_record<S: Bytes>(source: &mut S) -> Result<Walked, RecordError> {
@@ -237,13 +375,13 @@ fn walk_record<S: Bytes>(source: &mut S) -> Result<Walked, RecordError> {
     skip_bytes(source, end)?;
     let headers = varint::read_i32(|| source.byte())?;
     if headers < 0 {
-        return Err(RecordError::Malformed("a header count is negative"));
+        return Err(HEADER_COUNT);
     }
     // Every header takes at least two bytes, and none may pass the record's end, so a count that
     // lies costs no more than the bytes that are there.
     for _ in 0..headers {
         if !skip_bytes(source, end)? {
-            return Err(RecordError::Malformed("a header key is null"));
+            return Err(HEADER_KEY);
         }
         skip_bytes(source, end)?;
     }

@@ -1,4 +1,5 @@
-//! Group generations only go up, and one generation means one leader and one assignment.
+//! Group generations only go up, and one generation means one leader and one assignment. A static
+//! member is itself under whatever id.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +13,8 @@ struct Group {
     leaders: BTreeMap<i32, String>,
     /// What each member was assigned, by generation.
     assigned: BTreeMap<(i32, String), Vec<u8>>,
-    /// What the leader sent.
-    sent: BTreeMap<(i32, String), Vec<u8>>,
+    /// What the leader sent; a leader that is not sure of it sends it again.
+    sent: BTreeMap<(i32, String), Vec<Vec<u8>>>,
 }
 
 #[derive(Default)]
@@ -24,6 +25,12 @@ pub struct Generations(BTreeMap<String, Group>);
 pub struct GroupFloor {
     settled: i32,
     joined: i32,
+}
+
+/// Who a member is: a static one, by its instance, or an id.
+fn identity(member: &str) -> String {
+    let end = member.match_indices('-').nth(1).filter(|_| member.starts_with("static-"));
+    member[..end.map_or(member.len(), |(at, _)| at)].to_owned()
 }
 
 impl Generations {
@@ -48,23 +55,26 @@ impl Generations {
             "{group}: generation {generation} after {floor:?}"
         );
         it.joined = it.joined.max(generation);
-        let known = it.leaders.entry(generation).or_insert_with(|| leader.to_owned());
-        assert_eq!(known, leader, "{group}: two leaders in generation {generation}");
+        let leader = identity(leader);
+        let known = it.leaders.entry(generation).or_insert_with(|| leader.clone());
+        assert_eq!(*known, leader, "{group}: two leaders in generation {generation}");
     }
 
     /// The leader sends what each member is assigned.
     pub fn assigning(&mut self, group: &str, generation: i32, member: &str, assignment: &[u8]) {
         let it = self.0.entry(group.to_owned()).or_default();
-        it.sent.insert((generation, member.to_owned()), assignment.to_vec());
+        it.sent.entry((generation, identity(member))).or_default().push(assignment.to_vec());
     }
 
     /// A member is told what it is assigned.
     pub fn assigned(&mut self, group: &str, generation: i32, member: &str, assignment: &[u8]) {
         let it = self.0.entry(group.to_owned()).or_default();
         it.settled = it.settled.max(generation);
-        let key = (generation, member.to_owned());
-        let sent = it.sent.get(&key).map_or(&[][..], Vec::as_slice);
-        assert_eq!(assignment, sent, "{group}: {member} is not told what its leader assigned");
+        let key = (generation, identity(member));
+        let sent = it.sent.get(&key);
+        let was_sent = sent.is_none_or(Vec::is_empty) && assignment.is_empty()
+            || sent.is_some_and(|sent| sent.iter().any(|it| it == assignment));
+        assert!(was_sent, "{group}: {member} is not told what its leader assigned");
         let known = it.assigned.entry(key).or_insert_with(|| assignment.to_vec());
         assert_eq!(known, assignment, "{group}: {member} is assigned two things");
     }

@@ -22,6 +22,10 @@ pub struct Facts {
     pub moment: u64,
     /// Counts lives.
     pub life: u64,
+    /// The latest that the wall's clock has ever shown, ms.
+    pub wall_ms_max: i64,
+    /// All that time is to take has gone: consumers look whether it has.
+    pub all_is_old: bool,
     /// Until then, nobody writes.
     pub silent_until_ms: i64,
 }
@@ -54,11 +58,16 @@ pub struct Counts {
     pub topics: u64,
     pub recreated: u64,
     pub rebalances: u64,
+    /// Static members that came back under another id, and commits of what they were before.
+    pub replaced: u64,
+    pub fenced: u64,
     pub commits: u64,
     pub commits_fetched: u64,
     pub clock_jumps: u64,
     pub stalls: u64,
     pub retained: u64,
+    /// Logs of which time has taken all.
+    pub aged: u64,
     pub by_time: u64,
     pub epochs: u64,
     pub outputs_max: u64,
@@ -74,8 +83,8 @@ impl Counts {
         }
         sum!(lives requests answers lost operations faults power_cuts crashes clean_ends fatal refused
             acknowledged read retries begun_anew full storage_errors sessions incremental long_polls
-            moved_sessions deletes topics recreated rebalances commits commits_fetched clock_jumps stalls
-            retained by_time epochs);
+            moved_sessions deletes topics recreated rebalances replaced fenced commits commits_fetched clock_jumps stalls
+            retained aged by_time epochs);
         self.outputs_max = self.outputs_max.max(other.outputs_max);
         self.steps_max = self.steps_max.max(other.steps_max);
     }
@@ -99,9 +108,12 @@ impl Counts {
             ("deletions of records", self.deletes),
             ("topics that were created again", self.recreated),
             ("records that retention took", self.retained),
+            ("logs of which time has taken all", self.aged),
             ("searches by time", self.by_time),
             ("ends of epochs", self.epochs),
             ("rebalances", self.rebalances),
+            ("static members that came back", self.replaced),
+            ("commits that were fenced", self.fenced),
             ("committed offsets that were fetched", self.commits_fetched),
             ("clocks that were set", self.clock_jumps),
             ("disks that stalled", self.stalls),

@@ -194,6 +194,19 @@ impl Records {
         );
     }
 
+    /// A log starts here; what was not deleted by request has gone by age. No record before it is known
+    /// to be younger than this, ms.
+    pub fn aged(&mut self, key: LogKey, start: i64, youngest_ms: i64) {
+        let deleted = self.start_max(key);
+        let gone = self.log(key).known.range(deleted.min(start)..start);
+        let young = gone.filter_map(|(offset, (_, time))| Some((offset, (*time)?)));
+        let young = young.rev().find(|(_, time)| *time >= youngest_ms);
+        assert!(
+            young.is_none(),
+            "{key:?}: starts at {start}, but offset and time {young:?} are not before {youngest_ms}"
+        );
+    }
+
     /// A deletion of records is sent; its number.
     pub fn deleting(&mut self, key: LogKey, offset: i64) -> u64 {
         self.next_deletion += 1;

@@ -27,8 +27,17 @@ use klamm::wire::kafka::metadata_request::{MetadataRequest, MetadataRequestTopic
 
 /// A topic, as a config resource.
 const TOPIC: i8 = 2;
-/// Settings that are changed.
-const SEGMENT_MS: &str = "segment.ms";
+/// Settings that are changed, and between which values.
+const SETTINGS: [(&str, u64, u64); 5] = [
+    ("segment.ms", 200, 60_000),
+    ("segment.bytes", 1 << 20, 8 << 20),
+    ("file.delete.delay.ms", 0, 2000),
+    ("max.message.bytes", 1 << 20, 4 << 20),
+    RETENTION_MS,
+];
+/// The last of them, for topics that lose records by time alone: never less than at their creation, so that
+/// nothing goes sooner than is checked.
+const RETENTION_MS: (&str, u64, u64) = ("retention.ms", 3000, 10_000);
 
 pub struct Admin {
     number: usize,
@@ -99,39 +108,41 @@ impl Admin {
     }
 
     fn alter(cx: &mut Cx<'_>, link: &mut Link, topic: usize) {
-        let value = (!cx.rng.chance(25)).then(|| cx.rng.between(200, 60_000).to_string());
+        let it = &cx.facts.topics.0[topic];
+        let kinds = SETTINGS.len() - usize::from(it.retention_ms.is_none());
+        let (setting, least, most) = SETTINGS[cx.rng.index(kinds)];
+        // Without its own, a topic keeps records for a week.
+        let set = setting == RETENTION_MS.0 || !cx.rng.chance(25);
+        let value = set.then(|| cx.rng.between(least, most).to_string());
         let name = cx.facts.topics.0[topic].name.clone();
         let request = IncrementalAlterConfigsRequest {
             resources: vec![AlterConfigsResource {
                 resource_type: TOPIC,
                 resource_name: &name,
                 configs: vec![AlterableConfig {
-                    name: SEGMENT_MS,
+                    name: setting,
                     config_operation: i8::from(value.is_none()),
                     value: value.as_deref(),
                 }],
             }],
             validate_only: false,
         };
-        cx.facts.topics.0[topic].settings.remove(SEGMENT_MS);
-        link.send(
-            cx,
-            &request,
-            Asked::AlterConfig { topic, name: SEGMENT_MS, value: value.clone() },
-        );
+        cx.facts.topics.0[topic].settings.remove(setting);
+        link.send(cx, &request, Asked::AlterConfig { topic, name: setting, value: value.clone() });
     }
 
     fn describe(cx: &mut Cx<'_>, link: &mut Link, topic: usize) {
         let name = cx.facts.topics.0[topic].name.clone();
+        let setting = SETTINGS[cx.rng.index(SETTINGS.len())].0;
         let request = DescribeConfigsRequest {
             resources: vec![DescribeConfigsResource {
                 resource_type: TOPIC,
                 resource_name: &name,
-                configuration_keys: Some(vec![SEGMENT_MS]),
+                configuration_keys: Some(vec![setting]),
             }],
             ..DescribeConfigsRequest::default()
         };
-        link.send(cx, &request, Asked::DescribeConfig { topic });
+        link.send(cx, &request, Asked::DescribeConfig { topic, name: setting });
     }
 
     fn metadata(cx: &mut Cx<'_>, link: &mut Link, topic: usize) {
@@ -309,16 +320,15 @@ impl Role for Admin {
                 assert_eq!(error, ErrorCode::NONE, "alter {}", response.responses[0].resource_name);
                 cx.facts.topics.0[topic].settings.insert(name, value);
             }
-            Asked::DescribeConfig { topic } => {
+            Asked::DescribeConfig { topic, name } => {
                 let response = reply.read::<DescribeConfigsRequest<'_>>().expect("an answer");
                 let result = &response.results[0];
                 let it = &cx.facts.topics.0[topic];
                 assert_eq!(ErrorCode(result.error_code), ErrorCode::NONE, "describe {}", it.name);
-                let set =
-                    result.configs.iter().find(|it| it.name == SEGMENT_MS && it.config_source == 1);
-                if let Some(known) = it.settings.get(SEGMENT_MS) {
+                let set = result.configs.iter().find(|it| it.name == name && it.config_source == 1);
+                if let Some(known) = it.settings.get(name) {
                     let found = set.and_then(|it| it.value);
-                    assert_eq!(found, known.as_deref(), "{SEGMENT_MS} of {}", it.name);
+                    assert_eq!(found, known.as_deref(), "{name} of {}", it.name);
                 }
             }
             // What the owner has sent behind the question may have changed it since.

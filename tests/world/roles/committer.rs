@@ -1,8 +1,8 @@
 //! Clients that keep offsets in a group without members: several of them share one.
 
 use super::group::{
-    commit, committed, committed_fetched, coordinator_found, fetch_committed, find_coordinator,
-    is_elsewhere, some_logs,
+    Committing, commit, committed, committed_fetched, coordinator_found, fetch_committed,
+    find_coordinator, is_elsewhere, some_logs,
 };
 use crate::checkers::Facts;
 use crate::client::{Asked, Cx, Link, Role};
@@ -49,7 +49,7 @@ impl Role for Committer {
         self.audited = false;
         for _ in 0..cx.rng.between(1, 3) {
             if cx.rng.chance(60) {
-                commit(cx, link, &self.group, "", -1);
+                commit(cx, link, &self.group, Committing::NOBODY);
             } else {
                 let keys = some_logs(cx);
                 fetch_committed(cx, link, &self.group, keys);
@@ -61,7 +61,7 @@ impl Role for Committer {
         let reply = reply.expect("an answer");
         match asked {
             Asked::FindCoordinator => self.found = coordinator_found(reply),
-            Asked::Commit { commits } => {
+            Asked::Commit { commits, .. } => {
                 for error in committed(cx, &self.group, &commits, reply) {
                     let passes = is_elsewhere(error) || error == ErrorCode::KAFKA_STORAGE_ERROR;
                     assert!(passes, "{}: commit: {error}", self.group);

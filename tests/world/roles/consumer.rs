@@ -54,6 +54,8 @@ pub struct Consumer {
     life: u64,
     /// The highest epoch of a leader that it has seen.
     epoch: i32,
+    /// Logs of which it has seen that time has taken all.
+    aged: BTreeSet<LogKey>,
 }
 
 impl Consumer {
@@ -67,6 +69,7 @@ impl Consumer {
             again,
             life: 0,
             epoch: 0,
+            aged: BTreeSet::new(),
         }
     }
 
@@ -90,6 +93,13 @@ impl Consumer {
             at.is_none_or(|at| at < facts.records.end(key))
         };
         facts.topics.logs().into_iter().any(behind)
+    }
+
+    /// The next log of which time must have taken all, and of which that is not known.
+    fn next_aged(&self, facts: &Facts) -> Option<LogKey> {
+        let takes = |key: &LogKey| facts.topics.0[key.topic].retention_ms.is_some();
+        let mut logs = facts.topics.logs().into_iter().filter(takes);
+        logs.find(|key| facts.all_is_old && !self.aged.contains(key))
     }
 
     /// Asks about some log what consumers ask now and then.
@@ -430,6 +440,12 @@ impl Role for Consumer {
                 self.positions.get_mut(&key).expect("it was just found").asking = true;
             }
         }
+        if let Some(key) = self.next_aged(cx.facts)
+            && link.sent.is_empty()
+        {
+            list_offsets(cx, link, key, EARLIEST);
+            return;
+        }
         if !cx.calm && link.sent.len() < 6 && cx.rng.chance(8) {
             self.look_around(cx, link);
         }
@@ -451,6 +467,11 @@ impl Role for Consumer {
             }
             Asked::ListOffsets { key, .. } => {
                 let offset = offset_listed(cx, link, &asked, reply);
+                let end = cx.facts.records.end(*key);
+                if offset.is_some_and(|it| it >= end) && self.next_aged(cx.facts) == Some(*key) {
+                    cx.facts.counts.aged += u64::from(end > 0);
+                    self.aged.insert(*key);
+                }
                 if let Some(it) = self.positions.get_mut(key) {
                     it.asking = false;
                     it.offset = it.offset.or(offset);
@@ -479,7 +500,7 @@ impl Role for Consumer {
     fn disconnected(&mut self, _: &mut Cx<'_>) {}
 
     fn is_done(&self, facts: &Facts) -> bool {
-        self.life == facts.life && !self.has_more(facts)
+        self.life == facts.life && !self.has_more(facts) && self.next_aged(facts).is_none()
     }
 
     fn name(&self) -> String {

@@ -51,8 +51,23 @@ pub fn some_logs(cx: &mut Cx<'_>) -> Vec<(LogKey, Stamp)> {
     chosen.into_iter().collect()
 }
 
+/// Who commits: nobody in particular, or a member, by its id, its instance where it is a static one, and
+/// the generation that it knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Committing<'a> {
+    pub member: &'a str,
+    pub instance: Option<&'a str>,
+    pub generation: i32,
+    /// Another has taken its place.
+    pub fenced: bool,
+}
+
+impl Committing<'_> {
+    pub const NOBODY: Self = Self { member: "", instance: None, generation: -1, fenced: false };
+}
+
 /// Commits some offsets.
-pub fn commit(cx: &mut Cx<'_>, link: &mut Link, group: &str, member: &str, generation: i32) {
+pub fn commit(cx: &mut Cx<'_>, link: &mut Link, group: &str, who: Committing<'_>) {
     let logs = some_logs(cx);
     if logs.is_empty() {
         return;
@@ -75,9 +90,9 @@ pub fn commit(cx: &mut Cx<'_>, link: &mut Link, group: &str, member: &str, gener
     let topics = &cx.facts.topics.0;
     let request = OffsetCommitRequest {
         group_id: group,
-        generation_id_or_member_epoch: generation,
-        member_id: member,
-        group_instance_id: None,
+        generation_id_or_member_epoch: who.generation,
+        member_id: who.member,
+        group_instance_id: who.instance,
         topics: by_topic
             .into_iter()
             .map(|(topic, partitions)| OffsetCommitRequestTopic {
@@ -88,7 +103,7 @@ pub fn commit(cx: &mut Cx<'_>, link: &mut Link, group: &str, member: &str, gener
             .collect(),
         ..OffsetCommitRequest::default()
     };
-    link.send(cx, &request, Asked::Commit { commits: commits.clone() });
+    link.send(cx, &request, Asked::Commit { commits: commits.clone(), fenced: who.fenced });
 }
 
 /// Takes the answer; the errors that came.

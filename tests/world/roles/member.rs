@@ -1,8 +1,9 @@
-//! Members of a consumer group: they join, are assigned something, beat, commit, leave, or vanish.
+//! Members of a consumer group: they join, are assigned something, beat, commit, leave, or vanish. Some
+//! are static (KIP-345): they come back under another id, and the former one is fenced.
 
 use super::group::{
-    commit, committed, committed_fetched, coordinator_found, fetch_committed, find_coordinator,
-    is_elsewhere, some_logs,
+    Committing, commit, committed, committed_fetched, coordinator_found, fetch_committed,
+    find_coordinator, is_elsewhere, some_logs,
 };
 use crate::checkers::Facts;
 use crate::client::{Asked, Cx, Link, Role};
@@ -30,13 +31,34 @@ pub struct Member {
     stage: Stage,
     id: String,
     generation: i32,
+    /// `group.instance.id`.
+    instance: Option<String>,
+    /// What it was before it was restarted, where another id has certainly taken the place: the id, the
+    /// generation, and the life of the broker.
+    former: Option<(String, i32, u64)>,
+    /// Its id before it was restarted.
+    before: String,
     next_ms: i64,
 }
 
+/// The name of a static member's instance. Its ids begin with that.
+pub fn instance(number: usize) -> String {
+    format!("static-{number}")
+}
+
 impl Member {
-    pub fn new(number: usize, group: &str) -> Self {
-        let group = group.to_owned();
-        Self { number, group, stage: Stage::Lost, id: String::new(), generation: -1, next_ms: 0 }
+    pub fn new(number: usize, group: &str, is_static: bool) -> Self {
+        Self {
+            number,
+            group: group.to_owned(),
+            stage: Stage::Lost,
+            id: String::new(),
+            generation: -1,
+            instance: is_static.then(|| instance(number)),
+            former: None,
+            before: String::new(),
+            next_ms: 0,
+        }
     }
 
     fn join(&mut self, cx: &mut Cx<'_>, link: &mut Link) {
@@ -45,7 +67,7 @@ impl Member {
             session_timeout_ms: cx.rng.between(6000, 9000) as i32,
             rebalance_timeout_ms: cx.rng.between(500, 6000) as i32,
             member_id: &self.id,
-            group_instance_id: None,
+            group_instance_id: self.instance.as_deref(),
             protocol_type: "consumer",
             protocols: vec![JoinGroupRequestProtocol { name: "range", metadata: b"any" }],
             reason: None,
@@ -67,7 +89,7 @@ impl Member {
             group_id: &self.group,
             generation_id: self.generation,
             member_id: &self.id,
-            group_instance_id: None,
+            group_instance_id: self.instance.as_deref(),
             protocol_type: Some("consumer"),
             protocol_name: Some("range"),
             assignments: members
@@ -80,11 +102,37 @@ impl Member {
         self.stage = Stage::Syncing;
     }
 
+    fn committing(&self) -> Committing<'_> {
+        let (member, instance) = (self.id.as_str(), self.instance.as_deref());
+        Committing { member, instance, generation: self.generation, fenced: false }
+    }
+
+    /// A commit of what was replaced is refused, whatever else may be wrong with it.
+    fn fenced(&self, cx: &mut Cx<'_>, errors: &[ErrorCode]) {
+        for error in errors {
+            let expected = matches!(
+                *error,
+                // Its session has ended: the instance is not there any more, or not even the group.
+                ErrorCode::FENCED_INSTANCE_ID
+                    | ErrorCode::UNKNOWN_MEMBER_ID
+                    | ErrorCode::ILLEGAL_GENERATION
+                    | ErrorCode::GROUP_ID_NOT_FOUND
+            );
+            assert!(expected || is_elsewhere(*error), "{}: a fenced commit: {error}", self.group);
+            cx.facts.counts.fenced += u64::from(*error == ErrorCode::FENCED_INSTANCE_ID);
+        }
+    }
+
     /// An error says where the member stands.
     fn refused(&mut self, what: &str, error: ErrorCode) {
         self.stage = match error {
             ErrorCode::REBALANCE_IN_PROGRESS | ErrorCode::ILLEGAL_GENERATION => Stage::Out,
             ErrorCode::UNKNOWN_MEMBER_ID => {
+                self.id.clear();
+                Stage::Out
+            }
+            // A join of its own, whose answer was lost, has given the place to another id.
+            ErrorCode::FENCED_INSTANCE_ID if self.instance.is_some() => {
                 self.id.clear();
                 Stage::Out
             }
@@ -107,12 +155,18 @@ impl Member {
             error => return self.refused("join", error),
         }
         cx.facts.counts.rebalances += u64::from(response.leader == response.member_id);
+        let before = std::mem::take(&mut self.before);
+        if self.instance.is_some() && !before.is_empty() && before != response.member_id {
+            cx.facts.counts.replaced += 1;
+            self.former = Some((before, self.generation, cx.life));
+        }
         response.member_id.clone_into(&mut self.id);
         self.generation = response.generation_id;
         cx.facts.generations.joined(&self.group, self.generation, response.leader, *floor);
         let members: Vec<String> =
             response.members.iter().map(|it| it.member_id.to_owned()).collect();
-        self.sync(cx, link, &members);
+        // A leader that was restarted is not to assign anything: all keep what they have.
+        self.sync(cx, link, if response.skip_assignment { &[] } else { &members });
     }
 
     fn live(&mut self, cx: &mut Cx<'_>, link: &mut Link) {
@@ -122,11 +176,20 @@ impl Member {
                     group_id: &self.group,
                     generation_id: self.generation,
                     member_id: &self.id,
-                    group_instance_id: None,
+                    group_instance_id: self.instance.as_deref(),
                 };
                 link.send(cx, &request, Asked::Heartbeat);
             }
-            40..=69 => commit(cx, link, &self.group, &self.id, self.generation),
+            40..=59 => commit(cx, link, &self.group, self.committing()),
+            // What it was before it was restarted is still running somewhere.
+            60..=69 => match &self.former {
+                Some((member, generation, life)) if *life == cx.life => {
+                    let (generation, instance) = (*generation, self.instance.as_deref());
+                    let who = Committing { member, instance, generation, fenced: true };
+                    commit(cx, link, &self.group, who);
+                }
+                _ => commit(cx, link, &self.group, self.committing()),
+            },
             70..=89 => {
                 let keys = some_logs(cx);
                 fetch_committed(cx, link, &self.group, keys);
@@ -137,6 +200,7 @@ impl Member {
                     member_id: "",
                     members: vec![MemberIdentity {
                         member_id: &self.id,
+                        group_instance_id: self.instance.as_deref(),
                         ..MemberIdentity::default()
                     }],
                 };
@@ -192,9 +256,17 @@ impl Role for Member {
             }
             Asked::Leave => {
                 self.id.clear();
+                self.former = None;
                 self.stage = Stage::Out;
             }
-            Asked::Commit { commits } => {
+            Asked::Commit { commits, fenced: true } => {
+                let errors = committed(cx, &self.group, commits, reply);
+                self.fenced(cx, &errors);
+                let sure = commits.iter().all(|(_, stamp, _)| cx.facts.topics.holds(*stamp));
+                let all = errors.len() == commits.len();
+                assert!(all || !sure, "{}: a fenced member has committed", self.group);
+            }
+            Asked::Commit { commits, .. } => {
                 for error in committed(cx, &self.group, commits, reply) {
                     self.refused("commit", error);
                 }
@@ -212,7 +284,10 @@ impl Role for Member {
         self.stage = Stage::Lost;
         // It comes back as itself, or as one that was restarted.
         if cx.rng.chance(50) {
-            self.id.clear();
+            let id = std::mem::take(&mut self.id);
+            if !id.is_empty() {
+                self.before = id;
+            }
         }
     }
 

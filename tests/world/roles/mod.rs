@@ -159,6 +159,10 @@ pub fn start_is(cx: &mut Cx<'_>, key: LogKey, start: i64, floor: Floor) {
     let topic = &cx.facts.topics.0[key.topic];
     let keeps_all = topic.retention_ms.is_none() && !topic.retention_bytes;
     cx.facts.records.start_is(key, start, floor, keeps_all);
+    if let Some(retention_ms) = topic.retention_ms.filter(|_| !topic.retention_bytes) {
+        // Whatever clock the broker has gone by: it has never shown more.
+        cx.facts.records.aged(key, start, cx.facts.wall_ms_max - retention_ms);
+    }
     if start > cx.facts.records.start_max(key) {
         cx.facts.counts.retained += 1;
     }

@@ -175,8 +175,6 @@ pub enum Change {
     Write { pos: u64, data: Vec<u8> },
     /// The file was emptied.
     Empty,
-    /// It has this length at least.
-    Grow(u64),
 }
 
 impl Change {
@@ -191,7 +189,6 @@ impl Change {
                 bytes[start..end].copy_from_slice(data);
             }
             Self::Empty => bytes.clear(),
-            Self::Grow(len) => bytes.resize(bytes.len().max(*len as usize), 0),
         }
     }
 
@@ -228,7 +225,6 @@ pub fn surviving_bytes(durable: &mut Vec<u8>, mut pending: Vec<Change>, rng: &mu
         .iter()
         .filter_map(|c| match c {
             Change::Write { pos, data } => Some(*pos as usize + data.len()),
-            Change::Grow(len) => Some(*len as usize),
             Change::Empty => None,
         })
         .filter(|end| *end > durable_len)

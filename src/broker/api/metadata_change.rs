@@ -20,7 +20,7 @@ pub const PARTITIONS_MAX: usize = 10_000;
 
 /// The answer to a request that changes metadata.
 #[derive(Debug)]
-pub struct AdminOutcome {
+pub struct ChangeOutcome {
     /// Body of the response.
     pub response: Body,
     /// To be sent when every shard has applied the entry with this index; at once if `None`.
@@ -76,7 +76,7 @@ pub fn execute(
     version: i16,
     body: &[u8],
     new_id: &mut dyn FnMut() -> TopicId,
-) -> Result<AdminOutcome, WireError> {
+) -> Result<ChangeOutcome, WireError> {
     let image = controller.draft();
     let handled = match api {
         table::Controller::CreateTopics => create_topics::handle(body, version, image, new_id),
@@ -88,7 +88,7 @@ pub fn execute(
         }
     }?;
     let wait_for = (!handled.records.is_empty()).then(|| controller.propose(&handled.records));
-    Ok(AdminOutcome { response: handled.response, wait_for })
+    Ok(ChangeOutcome { response: handled.response, wait_for })
 }
 
 /// Creates topics that a Metadata request asked for, with the broker's defaults; those that exist
@@ -230,7 +230,7 @@ mod tests {
             let mut ids = ids();
             move || TopicId([ids().0[0] + 100; 16])
         };
-        let code = |outcome: &AdminOutcome| {
+        let code = |outcome: &ChangeOutcome| {
             decode(&outcome.response, |r| CreateTopicsResponse::decode(r, 7)).topics[0].error_code
         };
         let first = run(&mut controller, table::Controller::CreateTopics, 7, &create("a"));

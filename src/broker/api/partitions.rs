@@ -1,0 +1,77 @@
+//! What requests that name partitions by topic have in common.
+
+use crate::controller::{Image, Topic};
+use crate::types::{ErrorCode, TopicPartition};
+use std::sync::Arc;
+
+/// A partition of a topic, if there is one and this broker leads it.
+///
+/// # Errors
+/// `UNKNOWN_TOPIC_OR_PARTITION`, `NOT_LEADER_OR_FOLLOWER`.
+pub fn led(
+    image: &Image,
+    topic: Option<&Arc<Topic>>,
+    partition: i32,
+) -> Result<TopicPartition, ErrorCode> {
+    let found = topic.and_then(|topic| {
+        let state = topic.partitions.get(usize::try_from(partition).ok()?)?;
+        Some((topic.id, state.leader))
+    });
+    match found {
+        None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        Some((_, leader)) if leader != image.node_id => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+        Some((topic, _)) => Ok(TopicPartition { topic, partition }),
+    }
+}
+
+/// Answers by topic and partition, as they were asked for. `answers` has one for each partition of the
+/// request, in its order.
+pub fn by_topic<'a, T, P: 'a, A, R, S>(
+    topics: &'a [T],
+    answers: &[A],
+    partitions: impl Fn(&'a T) -> &'a [P],
+    partition: impl Fn(&'a P, &A) -> R,
+    topic: impl Fn(&'a T, Vec<R>) -> S,
+) -> Vec<S> {
+    let mut answers = answers.iter();
+    let mut one = |it: &'a T| {
+        let asked = partitions(it).iter();
+        topic(it, asked.zip(&mut answers).map(|(asked, answer)| partition(asked, answer)).collect())
+    };
+    topics.iter().map(&mut one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::{NewPartition, Record};
+    use crate::types::TopicId;
+
+    #[test]
+    fn finds_partitions_that_this_broker_leads() {
+        let mut image = Image::new("c", 1, Arc::default());
+        let id = TopicId([7; 16]);
+        let partitions = [1, 2].map(|it| NewPartition { replicas: [it].into() }).to_vec();
+        let name = "t".into();
+        image.apply(&Record::TopicCreated { id, name, partitions, settings: Vec::new() });
+        let found = |name, partition| led(&image, image.topic(name), partition);
+        assert_eq!(found("t", 0), Ok(TopicPartition { topic: id, partition: 0 }));
+        assert_eq!(found("t", 1), Err(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+        for (name, partition) in [("t", 2), ("t", -1), ("u", 0)] {
+            assert_eq!(found(name, partition), Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+        }
+    }
+
+    #[test]
+    fn answers_stand_where_they_were_asked_for() {
+        let asked = [("a", vec![3, 1]), ("b", vec![]), ("c", vec![1])];
+        let told = by_topic(
+            &asked,
+            &["x", "y", "z"],
+            |it| &it.1,
+            |partition, answer| (*partition, *answer),
+            |it, partitions| (it.0, partitions),
+        );
+        assert_eq!(told, [("a", vec![(3, "x"), (1, "y")]), ("b", vec![]), ("c", vec![(1, "z")])]);
+    }
+}

@@ -1,0 +1,175 @@
+//! Reads of the partitions of one shard: all of one call at once, from memory or from the disk.
+
+use super::calls::{Notice, Read, ReadReply, ReplyTo, ShardId, Waiter};
+use super::logs::Progress;
+use super::state::State;
+use super::wait::{Receiver, Sender, oneshot};
+use crate::broker::api::data::{ReadRequest, ReadResult};
+use crate::storage::read::{ReadError, Ticket};
+use crate::types::ErrorCode;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// How a read of the disk ended. An error is one of the partition that is read.
+type Filled = Result<(), ErrorCode>;
+
+/// Who waits for which read of the disk. Several may wait for one.
+pub type Fills = BTreeMap<Ticket, Vec<Sender<Filled>>>;
+
+impl State {
+    pub(super) fn serve_read(self: &Rc<Self>, call: Read, asker: ShardId, to: ReplyTo<Read>) {
+        let Read { reads, max_bytes, waiter } = call;
+        let state = self.clone();
+        self.start(async move {
+            let results = state.read_all(&reads, max_bytes).await;
+            let noted = waiter.is_some_and(|it| state.subscribe(asker, it, &reads, &results));
+            to.reply(ReadReply { results, noted });
+        });
+    }
+
+    /// Reads partitions of this shard, at most so many bytes together, unless the first batch is
+    /// larger.
+    async fn read_all(&self, reads: &[ReadRequest], max_bytes: usize) -> Vec<ReadResult> {
+        let mut results = Vec::with_capacity(reads.len());
+        let mut total = 0;
+        let mut asked = Vec::new();
+        for (at, it) in reads.iter().enumerate() {
+            let room = max_bytes.saturating_sub(total);
+            let result = match asked.get_mut(at).and_then(Option::take) {
+                Some(filled) => self.read_filled(it, room, total == 0, filled).await,
+                None => match self.look(it, room, total == 0) {
+                    Progress::Done(result) => result,
+                    Progress::Wait(ticket) => {
+                        let filled = self.wait_for(ticket);
+                        if asked.is_empty() {
+                            let left = room.saturating_sub(it.max_bytes.max(1));
+                            asked = self.ask_ahead(at + 1, reads, left).await;
+                        }
+                        self.read_filled(it, room, total == 0, filled).await
+                    }
+                },
+            };
+            total += result.bytes;
+            results.push(result);
+            self.pause().await;
+        }
+        results
+    }
+
+    /// Before the first of them waits for the disk, lets the disk read for the others too, as far as there
+    /// is room for all. What each of them gives is known when those before it have what they get.
+    async fn ask_ahead(
+        &self,
+        from: usize,
+        reads: &[ReadRequest],
+        mut room: usize,
+    ) -> Vec<Option<Receiver<Filled>>> {
+        let mut asked = Vec::with_capacity(reads.len());
+        asked.resize_with(from, || None);
+        for it in &reads[from..] {
+            if room == 0 {
+                break;
+            }
+            let (wanted, filled) = match self.look(it, room, false) {
+                Progress::Done(result) => (result.bytes, None),
+                Progress::Wait(ticket) => (it.max_bytes, Some(self.wait_for(ticket))),
+            };
+            room = room.saturating_sub(wanted);
+            asked.push(filled);
+            self.pause().await;
+        }
+        asked
+    }
+
+    async fn read_filled(
+        &self,
+        it: &ReadRequest,
+        room: usize,
+        first: bool,
+        filled: Receiver<Filled>,
+    ) -> ReadResult {
+        match filled.await.unwrap_or(Ok(())) {
+            Ok(()) => self.read_one(it, room, first).await,
+            Err(error) => ReadResult::failed(it.index, error),
+        }
+    }
+
+    /// Reads one partition of this shard, from the disk if need be.
+    pub(super) async fn read_one(&self, it: &ReadRequest, room: usize, first: bool) -> ReadResult {
+        loop {
+            match self.look(it, room, first) {
+                Progress::Done(result) => return result,
+                Progress::Wait(ticket) => {
+                    if let Err(error) = self.fill(ticket).await {
+                        return ReadResult::failed(it.index, error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads as far as it goes without the disk. What the disk is to read, for this reader and ahead of
+    /// it, begins with the next turn.
+    fn look(&self, it: &ReadRequest, room: usize, first: bool) -> Progress {
+        self.read_logs(|logs| {
+            let progress = logs.read(it, room, first);
+            if logs.engine.has_submissions() {
+                self.kick();
+            }
+            progress
+        })
+    }
+
+    /// Waits for a read of the engine.
+    pub(super) async fn fill(&self, ticket: Ticket) -> Filled {
+        self.kick();
+        self.wait_for(ticket).await.unwrap_or(Ok(()))
+    }
+
+    fn wait_for(&self, ticket: Ticket) -> Receiver<Filled> {
+        let (tx, rx) = oneshot();
+        self.fills.borrow_mut().entry(ticket).or_default().push(tx);
+        rx
+    }
+
+    /// A read of the engine has ended.
+    pub(super) fn filled(&self, ticket: Ticket, result: Result<(), ReadError>) {
+        let result = result.map_err(|e| {
+            tracing::error!("cannot read: {e}");
+            ErrorCode::KAFKA_STORAGE_ERROR
+        });
+        let waiting = self.fills.borrow_mut().remove(&ticket);
+        for sender in waiting.into_iter().flatten() {
+            sender.send(result);
+        }
+    }
+
+    /// Notes who waits for more than `results`, unless there is more already.
+    fn subscribe(
+        self: &Rc<Self>,
+        asker: ShardId,
+        waiter: Waiter,
+        reads: &[ReadRequest],
+        results: &[ReadResult],
+    ) -> bool {
+        let Waiter { id, min_bytes, alone } = waiter;
+        let total: usize = results.iter().map(|it| it.counted).sum();
+        if total >= min_bytes || results.iter().any(|it| it.error.is_err()) {
+            return false;
+        }
+        let mut logs = self.logs.borrow_mut();
+        // A cold read took time: what was appended meanwhile is not in the results.
+        let moved = reads.iter().zip(results).any(|(read, result)| {
+            let seen = if read.committed { result.last_stable } else { result.high_watermark };
+            logs.visible_end(read.tp, read.committed) != Some(seen)
+        });
+        if moved {
+            drop(logs);
+            self.tell(asker, Notice::Advanced(id));
+            return true;
+        }
+        let need = if alone { min_bytes - total } else { 1 };
+        logs.subscribe(asker, id, need, reads);
+        true
+    }
+}
