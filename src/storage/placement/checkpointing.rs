@@ -17,7 +17,7 @@ use crate::storage::log::Log;
 const BYTES: usize = 256 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum CheckpointStage {
     Capture,
     Journal,
     Create,
@@ -30,7 +30,7 @@ enum Stage {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Checkpointing {
-    stage: Stage,
+    stage: CheckpointStage,
     ops: Ops,
     /// The journal up to this block is covered.
     target: u64,
@@ -46,7 +46,7 @@ impl Checkpointing {
     /// A checkpoint that covers the journal up to block `target`.
     pub fn new(target: u64, around: &Around<'_>) -> Self {
         Self {
-            stage: Stage::Capture,
+            stage: CheckpointStage::Capture,
             ops: Ops::default(),
             target,
             applied_lsn: around.journal.last_tickets().1,
@@ -58,12 +58,12 @@ impl Checkpointing {
 
     /// Whether logs are still to be captured.
     pub fn captures(&self) -> bool {
-        self.stage == Stage::Capture
+        self.stage == CheckpointStage::Capture
     }
 
     /// Whether it cannot go on before blocks are written.
     pub fn waits_for_journal(&self) -> bool {
-        self.stage == Stage::Journal
+        self.stage == CheckpointStage::Journal
     }
 
     /// Captures some logs. `snapshot` gives the state of a log's partition core as of its log end.
@@ -74,7 +74,7 @@ impl Checkpointing {
         let until = records.len() + BYTES;
         for _ in 0..around.options.logs_a_step {
             if self.next_slot == around.logs.slots() {
-                self.stage = Stage::Journal;
+                self.stage = CheckpointStage::Journal;
                 return;
             }
             let slot = Slot::from_index(self.next_slot);
@@ -106,10 +106,12 @@ impl Checkpointing {
                 return false;
             }
             let (next, op) = match self.stage {
-                Stage::Capture => return false,
-                Stage::Journal if !around.journal.journaled(self.ticket) => return false,
-                Stage::Journal => (Stage::Create, Op::Create { path: temporary.clone() }),
-                Stage::Create => {
+                CheckpointStage::Capture => return false,
+                CheckpointStage::Journal if !around.journal.journaled(self.ticket) => return false,
+                CheckpointStage::Journal => {
+                    (CheckpointStage::Create, Op::Create { path: temporary.clone() })
+                }
+                CheckpointStage::Create => {
                     let (durable_through, journal_files) = around.journal.proof();
                     let head = Head {
                         applied_lsn: self.applied_lsn,
@@ -122,16 +124,20 @@ impl Checkpointing {
                         around.written.checkpoint_bytes += data.len() as u64;
                         self.ops.extend([Op::Write { path: temporary.clone(), pos, data }]);
                     }
-                    self.stage = Stage::Write;
+                    self.stage = CheckpointStage::Write;
                     continue;
                 }
-                Stage::Write => (Stage::Sync, Op::Sync { path: temporary.clone() }),
-                Stage::Sync => {
-                    let (from, to) = (temporary.clone(), path.clone());
-                    (Stage::Rename, Op::Rename { from, to })
+                CheckpointStage::Write => {
+                    (CheckpointStage::Sync, Op::Sync { path: temporary.clone() })
                 }
-                Stage::Rename => (Stage::SyncDir, Op::SyncDir { path: checkpoint::DIR.into() }),
-                Stage::SyncDir => {
+                CheckpointStage::Sync => {
+                    let (from, to) = (temporary.clone(), path.clone());
+                    (CheckpointStage::Rename, Op::Rename { from, to })
+                }
+                CheckpointStage::Rename => {
+                    (CheckpointStage::SyncDir, Op::SyncDir { path: checkpoint::DIR.into() })
+                }
+                CheckpointStage::SyncDir => {
                     around.written.checkpoints += 1;
                     around.effects.push(Effect::Covered(self.target));
                     return true;

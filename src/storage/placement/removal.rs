@@ -49,7 +49,7 @@ struct Removal {
     /// With them goes the last that was left of its log.
     whole: bool,
     in_flight: usize,
-    stage: Stage,
+    stage: RemovalStage,
     /// A file is gone, perhaps not durably.
     unsynced: bool,
     /// One of the directories could not be synced.
@@ -58,7 +58,7 @@ struct Removal {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum RemovalStage {
     Waits,
     Unlinks,
     /// Without this a power cut could bring files back that nothing knows any more.
@@ -146,7 +146,7 @@ impl Removals {
         // durable `Drop` says more than a checkpoint.
         for number in self.partial.get(&log.id).into_iter().flatten() {
             let removal = self.all.get_mut(number).expect("it is not finished");
-            if removal.stage == Stage::Waits {
+            if removal.stage == RemovalStage::Waits {
                 files.append(&mut removal.files);
                 forget_wait(&mut self.by_time, &mut self.by_checkpoint, removal.when, *number);
                 removal.when = When::At(now_ms);
@@ -181,7 +181,7 @@ impl Removals {
                 tp,
                 whole,
                 in_flight: 0,
-                stage: Stage::Waits,
+                stage: RemovalStage::Waits,
                 unsynced: false,
                 sync_failed: false,
                 when,
@@ -227,7 +227,7 @@ impl Removals {
             }
             self.under_way += 1;
             let removal = self.all.get_mut(&number).expect("just looked at");
-            removal.stage = Stage::Unlinks;
+            removal.stage = RemovalStage::Unlinks;
             self.go_on(moment, number, recycled, out, events);
         }
         self.by_time.extend(behind_others);
@@ -247,9 +247,9 @@ impl Removals {
         let removal = self.all.get_mut(&number).expect("it waits for this operation");
         removal.in_flight -= 1;
         match (done, removal.stage) {
-            (Ok(_), Stage::SyncsDir) => {}
+            (Ok(_), RemovalStage::SyncsDir) => {}
             (Ok(_), _) => removal.unsynced = true,
-            (Err(_), Stage::SyncsDir) => {
+            (Err(_), RemovalStage::SyncsDir) => {
                 self.failures += 1;
                 removal.sync_failed = true;
             }
@@ -273,7 +273,7 @@ impl Removals {
         events: &mut Vec<Event>,
     ) {
         let removal = self.all.get_mut(&number).expect("it is under way");
-        if removal.stage == Stage::Unlinks {
+        if removal.stage == RemovalStage::Unlinks {
             while removal.in_flight < UNLINKS
                 && let Some(Doomed { path, recyclable }) = removal.files.pop()
             {
@@ -292,7 +292,7 @@ impl Removals {
             if removal.in_flight > 0 {
                 return;
             }
-            removal.stage = Stage::SyncsDir;
+            removal.stage = RemovalStage::SyncsDir;
             removal.sync_failed = false;
             if removal.unsynced {
                 // The new names first: a file that is kept has one all the time.
@@ -321,7 +321,7 @@ impl Removals {
         if failed && !moment.stopping {
             removal.files = std::mem::take(&mut removal.failed);
             // Those that are kept wait for the directories to be synced.
-            removal.stage = Stage::Waits;
+            removal.stage = RemovalStage::Waits;
             let due_ms = moment.now_ms + TRY_AGAIN_MS;
             removal.when = When::At(due_ms);
             self.by_time.insert((due_ms, number));

@@ -27,7 +27,7 @@ const BYTES_IN_FLIGHT: usize = 4 << 20;
 const FRAMES: usize = 4096;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum WriteBackStage {
     MakeDirs,
     Create,
     Write,
@@ -56,7 +56,7 @@ struct Planned {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct WriteBack {
-    stage: Stage,
+    stage: WriteBackStage,
     ops: Ops,
     /// Logs, and whether nothing more is expected of them for a while.
     slots: Vec<(Slot, bool)>,
@@ -76,7 +76,7 @@ impl WriteBack {
     /// A job without logs.
     pub fn new() -> Self {
         Self {
-            stage: Stage::MakeDirs,
+            stage: WriteBackStage::MakeDirs,
             ops: Ops::default(),
             slots: Vec::new(),
             frames: 0,
@@ -202,20 +202,20 @@ impl WriteBack {
     pub fn advance(&mut self, around: &mut Around<'_>) -> bool {
         loop {
             self.ops.submit(around.out);
-            if self.stage == Stage::Write {
+            if self.stage == WriteBackStage::Write {
                 self.submit_chunks(around);
             }
             if !self.ops.is_done() || self.bytes_in_flight > 0 {
                 return false;
             }
             self.stage = match self.stage {
-                Stage::MakeDirs => Stage::Create,
-                Stage::Create => Stage::Write,
-                Stage::Write => Stage::CreateIndexes,
-                Stage::CreateIndexes => Stage::WriteIndexes,
-                Stage::WriteIndexes => Stage::Sync,
-                Stage::Sync => Stage::SyncDirs,
-                Stage::SyncDirs => {
+                WriteBackStage::MakeDirs => WriteBackStage::Create,
+                WriteBackStage::Create => WriteBackStage::Write,
+                WriteBackStage::Write => WriteBackStage::CreateIndexes,
+                WriteBackStage::CreateIndexes => WriteBackStage::WriteIndexes,
+                WriteBackStage::WriteIndexes => WriteBackStage::Sync,
+                WriteBackStage::Sync => WriteBackStage::SyncDirs,
+                WriteBackStage::SyncDirs => {
                     for (slot, _) in &self.slots {
                         around.logs.log_mut(*slot).busy = false;
                         around.logs.keep_pending(*slot);
@@ -231,19 +231,19 @@ impl WriteBack {
     /// Adds the operations of the stage that was entered.
     pub fn enter(&mut self, around: &mut Around<'_>) {
         match self.stage {
-            Stage::MakeDirs => {
+            WriteBackStage::MakeDirs => {
                 if !self.new_topic_dirs.is_empty() {
                     self.dirs.insert(segment::DIR.into());
                 }
                 let dirs = std::mem::take(&mut self.new_topic_dirs);
                 self.ops.extend(dirs.into_iter().map(|path| Op::MakeDir { path }));
             }
-            Stage::Create => {
+            WriteBackStage::Create => {
                 self.ops.extend(self.creates.drain(..));
             }
-            Stage::Write => {}
-            Stage::CreateIndexes => self.plan_index_blocks(around),
-            Stage::WriteIndexes => {
+            WriteBackStage::Write => {}
+            WriteBackStage::CreateIndexes => self.plan_index_blocks(around),
+            WriteBackStage::WriteIndexes => {
                 let budget = &around.options.budget;
                 for (path, pos, block) in std::mem::take(&mut self.index_writes) {
                     self.syncs.insert(path.clone());
@@ -251,11 +251,11 @@ impl WriteBack {
                     self.ops.extend([Op::Write { path, pos, data }]);
                 }
             }
-            Stage::Sync => {
+            WriteBackStage::Sync => {
                 let files = std::mem::take(&mut self.syncs);
                 self.ops.extend(files.into_iter().map(|path| Op::Sync { path }));
             }
-            Stage::SyncDirs => {
+            WriteBackStage::SyncDirs => {
                 let dirs = std::mem::take(&mut self.dirs);
                 self.ops.extend(dirs.into_iter().map(|path| Op::SyncDir { path }));
             }
