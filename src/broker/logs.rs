@@ -7,6 +7,7 @@ use crate::broker::api::data::{
     TrimRequest, Trimmed,
 };
 use crate::broker::api::delete_records::new_start;
+use crate::broker::deferred::{self, DeferredAppends};
 use crate::controller::{Image, Topic, TopicChange};
 use crate::replica::{AppendOutcome, Partition, ProducerMemory};
 use crate::storage::engine::{Append, Engine, Event, Moments, Slot};
@@ -73,9 +74,6 @@ pub enum Task {
     Drop,
 }
 
-/// An append that waits for room: when it arrived, in ticks, and who waits for it.
-pub type Deferred = (AppendBatches, u64, ReplyTo<AppendBatches>);
-
 struct Waiter {
     shard: usize,
     id: u64,
@@ -140,7 +138,7 @@ pub struct Logs {
     waiters: Slab<Waiter>,
     waiter_keys: HashMap<(usize, u64), usize>,
     /// Appends for which there is no room now, in order.
-    deferred: VecDeque<Deferred>,
+    deferred: DeferredAppends,
     /// Deleted topics, and how many of their logs are not gone yet.
     dropping: HashMap<TopicId, usize>,
     /// What idempotent producers take.
@@ -184,7 +182,7 @@ impl Logs {
             tasks: Slab::new(),
             waiters: Slab::new(),
             waiter_keys: HashMap::new(),
-            deferred: VecDeque::new(),
+            deferred: DeferredAppends::default(),
             dropping: HashMap::new(),
             producers,
             next_producer: (0, 0),
@@ -274,19 +272,21 @@ impl Logs {
         now: Now,
         out: &mut Outbox,
     ) {
-        let room = self.engine.admits() && !self.engine.disk_is_full();
-        if room && self.deferred.is_empty() {
+        let room = self.has_room(&call) && !self.engine.disk_is_full();
+        if room && !self.deferred.hold_back(&call) {
             self.append_now(call, arrived, reply, now, out);
         } else {
-            self.deferred.push_back((call, arrived, reply));
+            self.deferred.push((call, arrived, reply));
         }
     }
 
     /// Appends what had to wait, as far as there is room now; refuses it where the disk is full. To
     /// be called only when the disk's space was looked at since [`append`](Self::append).
     pub fn retry(&mut self, now: Now, out: &mut Outbox) {
-        while !self.deferred.is_empty() && (self.engine.admits() || self.engine.disk_is_full()) {
-            let Some((call, arrived, reply)) = self.deferred.pop_front() else { break };
+        while let Some(first) = self.deferred.first()
+            && (self.has_room(first) || self.engine.disk_is_full())
+        {
+            let Some((call, arrived, reply)) = self.deferred.pop() else { break };
             if self.engine.disk_is_full() {
                 let full =
                     |it: &AppendRequest| Appended::failed(it.index, ErrorCode::KAFKA_STORAGE_ERROR);
@@ -296,6 +296,10 @@ impl Logs {
                 self.append_now(call, arrived, reply, now, out);
             }
         }
+    }
+
+    fn has_room(&self, call: &AppendBatches) -> bool {
+        self.engine.admits(deferred::is_small(call))
     }
 
     fn append_now(
@@ -665,7 +669,7 @@ impl Logs {
     }
 
     /// Takes out all that is under way: nobody is to hear of it.
-    pub fn take_tasks(&mut self) -> (Slab<Task>, VecDeque<Deferred>) {
+    pub fn take_tasks(&mut self) -> (Slab<Task>, DeferredAppends) {
         (std::mem::take(&mut self.tasks), std::mem::take(&mut self.deferred))
     }
 

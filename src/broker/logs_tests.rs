@@ -270,3 +270,35 @@ fn producers_are_charged_and_expire_a_part_at_a_time() {
     assert_eq!(left.last(), Some(&0));
     assert_eq!(rig.append(3, sent(10)).error, ErrorCode::NONE);
 }
+
+/// Somebody who writes more than can be written back does not hold up the others, and nobody overtakes
+/// what is to go to the same partition before.
+#[test]
+fn a_small_append_does_not_wait_for_large_ones_of_others() {
+    let mut rig = Rig::new(2, &[]);
+    let end = |rig: &Rig, partition| {
+        let (slot, _) = rig.logs.core(tp(partition)).unwrap();
+        rig.logs.engine.offsets(slot).end
+    };
+    let mut large = 0;
+    while end(&rig, 0) == large {
+        rig.begin(0, batch(300_000));
+        large += 1;
+    }
+    let taken = large - 1;
+    rig.begin(1, batch(100));
+    assert_eq!(end(&rig, 1), 1, "there is room for a small one");
+    rig.begin(0, batch(100));
+    rig.begin(1, batch(300_000));
+    rig.begin(1, batch(100));
+    assert_eq!((end(&rig, 0), end(&rig, 1)), (taken, 1), "what waits is not overtaken");
+    rig.settle();
+    while !rig.logs.is_quiet() {
+        let mut out = Outbox::default();
+        rig.logs.retry(Now::at(rig.now_ms), &mut out);
+        Rig::tell(out);
+        rig.settle();
+    }
+    assert_eq!((end(&rig, 0), end(&rig, 1)), (large + 1, 3));
+    assert_eq!(rig.replies.borrow().len() as i64, large + 4);
+}

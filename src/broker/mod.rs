@@ -37,6 +37,7 @@ mod charges;
 mod charges_tests;
 mod clock;
 pub mod connection;
+mod deferred;
 mod drain;
 mod fetch;
 mod figures;

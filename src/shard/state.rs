@@ -83,6 +83,13 @@ impl Common {
     }
 }
 
+#[derive(Default)]
+struct Lists {
+    completed: Vec<(Asker, Completion)>,
+    seen: Vec<u64>,
+    flushes: Vec<Rc<Connection>>,
+}
+
 /// See the module.
 pub struct Shard {
     /// Its number.
@@ -103,6 +110,8 @@ pub struct Shard {
     /// There may be something to read.
     reads: RefCell<VecDeque<Rc<Connection>>>,
     flushes: RefCell<Vec<Rc<Connection>>>,
+    /// Lists that a turn fills and empties, kept for the next one.
+    lists: RefCell<Lists>,
     listener: RefCell<Option<Listener>>,
     /// Accepting goes on at this time, ms; somebody waits where that is over.
     accept_ms: Cell<i64>,
@@ -189,6 +198,7 @@ impl Shard {
             watched: RefCell::default(),
             reads: RefCell::default(),
             flushes: RefCell::default(),
+            lists: RefCell::default(),
             listener: RefCell::default(),
             accept_ms: Cell::new(i64::MAX),
             tick_ms: Cell::new(0),
@@ -396,7 +406,7 @@ impl Shard {
     /// One pass over what has happened; whether anything had.
     fn turn(self: &Rc<Self>) -> bool {
         let begun = Instant::now();
-        let mut completed: Vec<(Asker, Completion)> = Vec::new();
+        let mut completed = std::mem::take(&mut self.lists.borrow_mut().completed);
         if let Err(e) = self.ring.borrow_mut().reap(&mut completed) {
             fatal(&format!("the disk's ring failed: {e}"));
         }
@@ -413,6 +423,7 @@ impl Shard {
             });
             self.carry_out();
         }
+        self.lists.borrow_mut().completed = completed;
         happened |= self.take_seen();
         happened |= self.step("messages of shards", || self.take_messages());
         happened |= self.step("requests of clients", || self.read_some(begun));
@@ -522,9 +533,11 @@ impl Shard {
 
     /// Sends what the ring has seen to where it belongs.
     fn take_seen(self: &Rc<Self>) -> bool {
-        let seen: Vec<u64> = self.ring.borrow_mut().seen().collect();
-        for key in &seen {
-            match *key {
+        let mut seen = std::mem::take(&mut self.lists.borrow_mut().seen);
+        seen.extend(self.ring.borrow_mut().seen());
+        let any = !seen.is_empty();
+        for key in seen.drain(..) {
+            match key {
                 BELL => {
                     self.bell.still();
                     self.ring.borrow_mut().watch(self.bell.event(), Interest::Read, BELL);
@@ -537,7 +550,8 @@ impl Shard {
                 }
             }
         }
-        !seen.is_empty()
+        self.lists.borrow_mut().seen = seen;
+        any
     }
 
     fn take_messages(self: &Rc<Self>) -> bool {
@@ -655,10 +669,12 @@ impl Shard {
 
     /// Sends what connections have ready.
     fn flush_all(self: &Rc<Self>) {
-        let flushes = std::mem::take(&mut *self.flushes.borrow_mut());
-        for connection in flushes {
+        let mut flushes = std::mem::take(&mut self.lists.borrow_mut().flushes);
+        std::mem::swap(&mut flushes, &mut *self.flushes.borrow_mut());
+        for connection in flushes.drain(..) {
             connection.flush(self);
         }
+        self.lists.borrow_mut().flushes = flushes;
     }
 
     /// Waits until everything is written back and connections are closed.

@@ -189,10 +189,11 @@ impl Engine {
         self.stage_control(slot, Kind::Drop, 0, body, Waits::Token(token));
     }
 
-    /// Whether a further append is welcome: otherwise its connection waits.
-    pub fn admits(&self) -> bool {
+    /// Whether a further append is welcome: otherwise it waits. A `small` one does not wait for what is
+    /// to be written back, as long as there is room for it.
+    pub fn admits(&self, small: bool) -> bool {
         let memory = self.options.budget.left() > self.options.budget.limit() / 16;
-        !self.failed && self.journal.admits(memory)
+        !self.failed && self.journal.admits(memory, (!small).then(|| self.logs.pending_bytes()))
     }
 
     /// Bytes handed in that no block holds yet.

@@ -151,6 +151,8 @@ pub struct EngineOptions {
     pub idle_ms: i64,
     /// Logs that one step of placement takes: how long it may hold the shard.
     pub logs_a_step: usize,
+    /// Bytes that write-back writes at once while the journal has room enough: a block waits for no more.
+    pub piece_bytes: usize,
     /// A frame of so many bytes goes straight into a segment where that was written before, with all
     /// that its turn has of the log.
     pub direct_bytes: usize,

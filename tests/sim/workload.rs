@@ -96,7 +96,7 @@ fn append_some(world: &mut World, mix: &Mix) {
     let tp = live[index];
     let Some((shard, _)) = world.find(tp) else { return };
     for _ in 0..world.rng.between(1, 4) {
-        if !mix.pushy && !world.engines[shard].admits() {
+        if !mix.pushy && !world.engines[shard].admits(false) {
             return;
         }
         let bytes = match world.rng.below(100) {

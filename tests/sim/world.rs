@@ -143,6 +143,7 @@ impl World {
             small_bytes: self.sizes.small_bytes,
             idle_ms: self.sizes.idle_ms,
             logs_a_step: self.sizes.logs_a_step,
+            piece_bytes: self.sizes.max_block,
             direct_bytes: self.sizes.direct_bytes,
             read_ahead: self.sizes.read_ahead,
             reads_at_once: self.sizes.reads_at_once,

@@ -176,6 +176,7 @@ pub fn open(
         small_bytes: sizes.small_bytes,
         idle_ms: sizes.idle_ms,
         logs_a_step: sizes.logs_a_step,
+        piece_bytes: sizes.max_block,
         max_block: sizes.max_block,
         ..OpenOptions::usual(
             sizes.shards as u16,

@@ -234,7 +234,7 @@ impl<T> JournalFiles<T> {
         if self.preparing.is_some() {
             return None;
         }
-        let usual = (self.limit / 8).clamp(FIRST_FILE.min(self.limit), MAX_FILE).max(ALIGN as u64);
+        let usual = (self.limit / 16).clamp(FIRST_FILE.min(self.limit), MAX_FILE).max(ALIGN as u64);
         let usual = usual / ALIGN as u64 * ALIGN as u64;
         let size = if let Some(needed) = needed {
             // Whatever the limit says: a block that fits nowhere else must get its file.
@@ -269,11 +269,21 @@ impl<T> JournalFiles<T> {
         self.next_number += 1;
     }
 
-    /// The last block that a reclaim of everything but the active file would give up; `None` where
-    /// only the active file holds blocks.
-    pub fn reclaimable(&self) -> Option<u64> {
+    /// The oldest files, so many that they have `bytes` together, but not the active one: the last block
+    /// in them, and their bytes. `None` where only the active file holds blocks.
+    pub fn reclaimable(&self, bytes: u64) -> Option<(u64, u64)> {
         let full = (0..self.files.len()).filter(|i| Some(*i) != self.active);
-        full.filter_map(|i| self.files[i].blocks).map(|b| b.1).max()
+        let mut full: Vec<_> =
+            full.filter_map(|i| Some((self.files[i].blocks?.1, self.files[i].size))).collect();
+        full.sort_unstable();
+        let mut sum = 0;
+        full.into_iter()
+            .take_while(|(_, size)| {
+                let wanted = sum < bytes;
+                sum += size;
+                wanted
+            })
+            .reduce(|a, b| (b.0, a.1 + b.1))
     }
 
     /// Frees the files whose blocks are all at or below `sequence`. Called when a checkpoint that
@@ -350,7 +360,8 @@ mod tests {
         assert_eq!(ring.room(4096).unwrap().path, path);
         ring.push(4096, 0, ());
         ring.synced(5);
-        assert_eq!((ring.reclaimable(), ring.replay_from_after(0)), (Some(4), 1));
+        assert_eq!(ring.reclaimable(u64::MAX), Some((4, 16 << 10)));
+        assert_eq!(ring.replay_from_after(0), 1);
         ring.reclaim(3);
         assert_eq!(ring.replay_from_after(0), 1, "block 4 is still needed");
         assert_eq!(ring.replay_from_after(4), 5);

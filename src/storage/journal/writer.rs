@@ -227,11 +227,16 @@ impl JournalWriter {
         self.moment = moment;
     }
 
-    /// Whether more may be staged, as far as the journal is concerned.
-    pub fn admits(&self, memory: bool) -> bool {
+    /// Whether more may be staged, as far as the journal is concerned, of whose frames so many bytes are
+    /// `pending`, where that matters. They become fewer with each chunk that is written back, while the journal's files
+    /// become free one at a time: so what is appended faster than it can be written back waits for
+    /// a chunk, and not for a file.
+    pub fn admits(&self, memory: bool, pending: Option<u64>) -> bool {
         let staged = self.staged_bytes as u64;
         let quiet = staged == 0 && self.files.in_flight() == 0;
-        let room = self.files.used() + staged < self.files.limit() / 8 * 7;
+        let limit = self.files.limit();
+        let room = self.files.used() + staged < limit / 8 * 7
+            && pending.is_none_or(|pending| pending + staged < limit / 8 * 5);
         quiet || (room && memory && staged < 4 * self.max_block as u64)
     }
 
@@ -626,8 +631,13 @@ impl JournalWriter {
     }
 
     /// See [`JournalFiles::reclaimable`].
-    pub fn reclaimable(&self) -> Option<u64> {
-        self.files.reclaimable()
+    pub fn reclaimable(&self, bytes: u64) -> Option<(u64, u64)> {
+        self.files.reclaimable(bytes)
+    }
+
+    /// Blocks on their way to the disk.
+    pub fn blocks_in_flight(&self) -> usize {
+        self.files.in_flight()
     }
 
     /// Bytes in use, and bytes that may be.

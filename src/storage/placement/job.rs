@@ -1,6 +1,7 @@
 //! What placement does in the background, one job at a time.
 
 use super::checkpointing::Checkpointing;
+use super::pacing::Pace;
 use super::write_back::WriteBack;
 use crate::storage::device::outgoing::Outgoing;
 use crate::storage::interface::{EngineOptions, Slot};
@@ -27,6 +28,7 @@ pub(super) struct Around<'a> {
     pub options: &'a EngineOptions,
     pub effects: &'a mut Vec<Effect>,
     pub written: &'a mut Written,
+    pub pace: Pace,
 }
 
 /// Bytes written since the start, and what became of them.

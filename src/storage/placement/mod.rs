@@ -1,7 +1,7 @@
 //! Placement: what becomes of records after the journal has them.
 //!
-//! Now and then a *pass* goes through the logs that have frames pending. It brings them into segments,
-//! some logs at a time (`write_back`), and in the end writes a checkpoint (`checkpointing`); only then
+//! Now and then a *pass* goes through the logs that have frames in the oldest files of the journal. It brings them into segments,
+//! some logs at a time (`write_back`) and at a pace (`pacing`), and in the end writes a checkpoint (`checkpointing`); only then
 //! are the journal files that it covers used again. The order is what makes it safe: a checkpoint
 //! names only what a finished write-back has synced.
 //!
@@ -16,6 +16,7 @@
 mod checkpointing;
 pub(super) mod job;
 mod ops;
+mod pacing;
 pub(super) mod recycling;
 pub(super) mod removal;
 pub(super) mod renewal;
@@ -28,6 +29,7 @@ use super::log::Log;
 use super::logs::Logs;
 use checkpointing::Checkpointing;
 use job::{Around, Effect, Job, Written};
+use pacing::Pace;
 use recycling::Recycled;
 use std::collections::VecDeque;
 use write_back::WriteBack;
@@ -40,6 +42,11 @@ const RUNS_BETWEEN: u64 = 512 << 20;
 const REMOVALS_WAIT_MS: i64 = 5_000;
 /// While memory is short, a pass begins so long after the last one at the latest.
 const SHORT_MS: i64 = 1_000;
+/// The part of the journal's limit that a pass frees, unless there is a reason to free all: the less,
+/// the steadier is what goes to the disk.
+const PASS_SHARE: u64 = 8;
+/// For each open log a pass frees so many bytes at least: it ends with a checkpoint of all of them.
+const PASS_BYTES_A_LOG: u64 = 16 << 10;
 /// Logs that a pass looks at in one turn, and a tick in search of idle ones.
 const LOOKS: usize = 1024;
 
@@ -89,6 +96,7 @@ pub(super) struct Placement {
     /// The next of the pending logs that a tick looks at.
     next_look: usize,
     written: Written,
+    pace: Pace,
     /// Files for segments to come.
     pub recycled: Recycled,
 }
@@ -110,6 +118,7 @@ impl Placement {
             runs_before: 0,
             next_look: 0,
             written: Written::default(),
+            pace: Pace::default(),
             recycled: Recycled::new(options.journal, options.recycle_bytes),
         }
     }
@@ -204,17 +213,24 @@ impl Placement {
         snapshot: &mut dyn FnMut(Slot) -> Vec<u8>,
     ) {
         let short = self.memory_is_short(now_ms, logs);
+        self.pace.pressed = stopping || self.pass.as_ref().map_or(short, |pass| pass.all);
         if self.pass.is_none() && self.is_due(stopping, short, journal) {
             // Whole files only, when stopping too: replay begins at the start of a file, and a
             // later block may still follow in the active one.
+            let whole = stopping || short || self.idle_due || self.due;
+            let (_, limit) = journal.usage();
+            let part = (limit / PASS_SHARE).max(logs.slots() as u64 * PASS_BYTES_A_LOG);
+            let bytes = if whole { u64::MAX } else { part.min(limit / 4) };
+            let (target, bytes) = journal.reclaimable(bytes).unwrap_or((0, 0));
             self.pass = Some(Pass {
-                target: journal.reclaimable().unwrap_or(0),
+                target,
                 logs: logs.take_pending(),
                 held: VecDeque::new(),
-                copy_bytes: journal.usage().0 / 4,
+                copy_bytes: bytes / 4,
                 all: short,
             });
             self.last_pass_ms = now_ms;
+            self.pace.begin(journal, &self.written);
             self.runs_before = journal.counters().direct_bytes;
             (self.due, self.idle_due) = (false, false);
         }
@@ -255,8 +271,8 @@ impl Placement {
         journal: &'a JournalWriter,
         out: &'a mut Outgoing,
     ) -> Around<'a> {
-        let Self { options, effects, written, .. } = self;
-        Around { logs, journal, out, options, effects, written }
+        let Self { options, effects, written, pace, .. } = self;
+        Around { logs, journal, out, options, effects, written, pace: *pace }
     }
 
     /// Whether frames that are pending are to make room in memory: so that nobody waits for it until
@@ -277,7 +293,7 @@ impl Placement {
         // What went past the journal since the last checkpoint is read by the next start.
         let runs = journal.counters().direct_bytes - self.runs_before;
         let much = runs >= RUNS_BETWEEN.min(4 * limit);
-        (full && journal.reclaimable().is_some()) || self.idle_due || much || short
+        (full && journal.reclaimable(1).is_some()) || self.idle_due || much || short
     }
 
     /// The next logs of a pass that are placed, if any of those that were looked at are.
@@ -290,7 +306,8 @@ impl Placement {
         journal: &JournalWriter,
         out: &mut Outgoing,
     ) -> Option<WriteBack> {
-        let mut job = WriteBack::new();
+        let hurries = self.pace.in_flight(journal, &self.written) > 1;
+        let mut job = WriteBack::new(hurries);
         for _ in 0..LOOKS {
             if job.is_full(self.options.logs_a_step) {
                 break;
@@ -314,19 +331,21 @@ impl Placement {
                 continue;
             }
             let much = log.pending_bytes >= self.options.small_bytes;
-            let place = idle || pass.all || log.pending.is_empty() || much;
+            let place = idle || pass.all || log.pending.is_empty();
             // Any of them: a copy of the oldest stands in a later block than those after it.
             let needed = !place && log.pending.iter().any(|p| p.sequence <= pass.target);
             let bytes = log.pending_bytes as u64;
-            let copies = log.copies < MAX_COPIES && bytes <= pass.copy_bytes;
+            let copies = !much && log.copies < MAX_COPIES && bytes <= pass.copy_bytes;
             if place || needed && !copies {
                 log.copies = 0;
                 let life = self.options.journal.life;
                 let mut made = self.segments_made;
                 let mut generation = || next_generation(life, &mut made);
-                let Self { options, effects, written, recycled, .. } = self;
-                let mut around = Around { logs, journal, out, options, effects, written };
-                let all = job.take((slot, idle), &mut around, recycled, &mut generation);
+                let Self { options, effects, written, recycled, pace, .. } = self;
+                let pace = *pace;
+                let mut around = Around { logs, journal, out, options, effects, written, pace };
+                let until = if idle || pass.all { u64::MAX } else { pass.target };
+                let all = job.take((slot, idle), until, &mut around, recycled, &mut generation);
                 self.segments_made = made;
                 if !all {
                     pass.logs.push_front(slot);

@@ -7,6 +7,7 @@
 
 use super::job::{Around, Effect};
 use super::ops::Ops;
+use super::pacing;
 use super::recycling::{self, Recycled};
 use crate::storage::buffer::{AlignedBuf, Filling};
 use crate::storage::device::io::{FilePath, Op};
@@ -20,11 +21,12 @@ use std::collections::BTreeSet;
 
 /// Frames are gathered into chunks up to about this many bytes.
 const CHUNK: usize = 1 << 20;
-/// Bytes of chunk writes in flight: enough to keep a disk busy, and few enough that a journal block
-/// does not wait behind them for long.
-const BYTES_IN_FLIGHT: usize = 4 << 20;
 /// A job takes logs until it has so many frames.
 const FRAMES: usize = 4096;
+/// Or so many bytes, where it is in a hurry: the fewer jobs, the fewer syncs.
+const MANY_BYTES: usize = 64 << 20;
+/// Where it is not: as long as a job lasts, nothing goes past the journal into its logs.
+const FEW_BYTES: usize = 8 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WriteBackStage {
@@ -49,8 +51,18 @@ struct Planned {
     /// Index of the first chunk of the same log.
     first_of_log: usize,
     data: Option<Bytes>,
-    done: bool,
+    /// Bytes of each write of it but the last.
+    write: usize,
+    /// Bytes of it that were submitted, and writes that have not ended.
+    submitted: usize,
+    in_flight: usize,
     applied: bool,
+}
+
+impl Planned {
+    fn is_done(&self) -> bool {
+        self.submitted == padded(self.bytes) && self.in_flight == 0
+    }
 }
 
 /// See the module.
@@ -61,8 +73,11 @@ pub(super) struct WriteBack {
     /// Logs, and whether nothing more is expected of them for a while.
     slots: Vec<(Slot, bool)>,
     frames: usize,
+    bytes: usize,
+    bytes_max: usize,
     chunks: Vec<Planned>,
     next_chunk: usize,
+    /// Bytes of the writes in flight.
     bytes_in_flight: usize,
     new_topic_dirs: BTreeSet<FilePath>,
     /// New files, or recycled ones.
@@ -74,12 +89,14 @@ pub(super) struct WriteBack {
 
 impl WriteBack {
     /// A job without logs.
-    pub fn new() -> Self {
+    pub fn new(hurries: bool) -> Self {
         Self {
             stage: WriteBackStage::MakeDirs,
             ops: Ops::default(),
             slots: Vec::new(),
             frames: 0,
+            bytes: 0,
+            bytes_max: if hurries { MANY_BYTES } else { FEW_BYTES },
             chunks: Vec::new(),
             next_chunk: 0,
             bytes_in_flight: 0,
@@ -103,15 +120,20 @@ impl WriteBack {
 
     /// Whether it takes no more.
     pub fn is_full(&self, logs: usize) -> bool {
-        self.slots.len() >= logs || self.frames >= FRAMES
+        self.slots.len() >= logs || self.has_enough()
     }
 
-    /// Takes a log, whose index and space are looked after: cuts its pending frames into chunks, and opens the segments that they go to. At
-    /// most as many frames as a job may have; whether that was all of them. `idle`: space is not kept for more. `generation` makes one
-    /// that no segment had before.
+    fn has_enough(&self) -> bool {
+        self.frames >= FRAMES || self.bytes >= self.bytes_max
+    }
+
+    /// Takes a log, whose index and space are looked after: cuts its pending frames into chunks, and opens the segments that they go to. All
+    /// that the journal has in blocks up to `until`, and what fills the last chunk; at most as much as a job may have; whether that was all
+    /// of them. `idle`: space is not kept for more. `generation` makes one that no segment had before.
     pub fn take(
         &mut self,
         (slot, idle): (Slot, bool),
+        until: u64,
         around: &mut Around<'_>,
         recycled: &mut Recycled,
         generation: &mut dyn FnMut() -> u64,
@@ -125,8 +147,10 @@ impl WriteBack {
         let open = log.segments.last().filter(|s| !s.meta.sealed && s.meta.next == log.placed_end);
         let mut end = open.map(|s| (s.meta.base, s.meta.length, s.meta.first_append, s.path(tp)));
         let mut new_segments = Vec::new();
+        // A copy of the oldest stands in a later block than those after it.
+        let wanted = log.pending.iter().rposition(|p| p.sequence <= until).map_or(0, |i| i + 1);
         let mut at = 0;
-        while at < log.pending.len() && self.frames < FRAMES {
+        while at < wanted && (at == 0 || !self.has_enough()) {
             let first = log.pending[at].header();
             let rolls = end.as_ref().is_none_or(|(_, length, first_append, _)| {
                 let full = length + padded(log.pending[at].frame.len()) as u64;
@@ -178,12 +202,15 @@ impl WriteBack {
                 path: path.clone(),
                 first_of_log,
                 data: None,
-                done: false,
+                write: 0,
+                submitted: 0,
+                in_flight: 0,
                 applied: false,
             });
             *length += padded(bytes) as u64;
             at += frames;
             self.frames += frames;
+            self.bytes += bytes;
         }
         if !new_segments.is_empty()
             && let Some(old) = log.segments.last_mut()
@@ -195,7 +222,7 @@ impl WriteBack {
             segment.meta.sealed = i < last;
         }
         log.segments.extend(new_segments);
-        at == log.pending.len()
+        at >= wanted
     }
 
     /// Goes on as far as it can; whether it is done.
@@ -203,9 +230,12 @@ impl WriteBack {
         loop {
             self.ops.submit(around.out);
             if self.stage == WriteBackStage::Write {
-                self.submit_chunks(around);
+                self.submit_writes(around);
+                if self.next_chunk < self.chunks.len() || self.bytes_in_flight > 0 {
+                    return false;
+                }
             }
-            if !self.ops.is_done() || self.bytes_in_flight > 0 {
+            if !self.ops.is_done() {
                 return false;
             }
             self.stage = match self.stage {
@@ -262,30 +292,45 @@ impl WriteBack {
         }
     }
 
-    fn submit_chunks(&mut self, around: &mut Around<'_>) {
-        while self.bytes_in_flight < BYTES_IN_FLIGHT && self.next_chunk < self.chunks.len() {
+    fn submit_writes(&mut self, around: &mut Around<'_>) {
+        let (pieces, piece) =
+            (around.pace.in_flight(around.journal, around.written), around.options.piece_bytes);
+        while self.bytes_in_flight < pieces * piece && self.next_chunk < self.chunks.len() {
             let index = self.next_chunk;
-            self.next_chunk += 1;
-            let before: usize = self.chunks[self.chunks[index].first_of_log..index]
-                .iter()
-                .filter(|c| !c.applied)
-                .map(|c| c.frames)
-                .sum();
-            let planned = &mut self.chunks[index];
-            let log = around.logs.log(planned.slot);
-            let mut chunk = Filling::new(padded(planned.bytes), &around.options.budget);
-            for pending in log.pending.iter().skip(before).take(planned.frames) {
-                chunk.push(&pending.frame);
+            if self.chunks[index].data.is_none() {
+                let data = self.gather(index, around);
+                around.written.segment_bytes += data.len() as u64;
+                self.chunks[index].data = Some(data);
+                self.chunks[index].write = pacing::together(pieces) * piece;
             }
-            debug_assert_eq!(chunk.len(), planned.bytes);
-            let data = chunk.finish().freeze();
-            around.written.segment_bytes += data.len() as u64;
-            planned.data = Some(data.clone());
-            self.bytes_in_flight += data.len();
-            let path = planned.path.clone();
-            let op = Op::Write { path: path.clone(), pos: planned.position, data };
+            let planned = &mut self.chunks[index];
+            let data = planned.data.as_ref().expect("just gathered");
+            let from = planned.submitted;
+            let data = data.slice(from..data.len().min(from + planned.write));
+            planned.submitted += data.len();
+            planned.in_flight += 1;
+            self.bytes_in_flight += planned.write;
+            if planned.submitted == padded(planned.bytes) {
+                self.next_chunk += 1;
+            }
+            let (path, pos) = (planned.path.clone(), planned.position + from as u64);
+            let op = Op::Write { path: path.clone(), pos, data };
             around.out.submit(Purpose::Placement(Some(index as u32), path), op);
         }
+    }
+
+    /// The frames of a chunk, padded.
+    fn gather(&self, index: usize, around: &Around<'_>) -> Bytes {
+        let planned = &self.chunks[index];
+        let before = &self.chunks[planned.first_of_log..index];
+        let before: usize = before.iter().filter(|c| !c.applied).map(|c| c.frames).sum();
+        let log = around.logs.log(planned.slot);
+        let mut chunk = Filling::new(padded(planned.bytes), &around.options.budget);
+        for pending in log.pending.iter().skip(before).take(planned.frames) {
+            chunk.push(&pending.frame);
+        }
+        debug_assert_eq!(chunk.len(), planned.bytes);
+        chunk.finish().freeze()
     }
 
     /// Full blocks of the indexes of segments that grew, files to create for them; space that ended
@@ -313,12 +358,12 @@ impl WriteBack {
         }
     }
 
-    /// Takes in that an operation ended: the write of that chunk, or another one.
+    /// Takes in that an operation ended: a write of that chunk, or another one.
     pub fn ended(&mut self, chunk: Option<u32>, around: &mut Around<'_>) {
         let Some(index) = chunk else { return self.ops.ended() };
         let planned = &mut self.chunks[index as usize];
-        planned.done = true;
-        self.bytes_in_flight -= padded(planned.bytes);
+        planned.in_flight -= 1;
+        self.bytes_in_flight -= planned.write;
         self.apply_chunks(self.chunks[index as usize].first_of_log, around);
     }
 
@@ -327,7 +372,7 @@ impl WriteBack {
         let of_log = |c: &Planned| c.first_of_log == from;
         let chunks = self.chunks[from..].iter_mut().take_while(|c| of_log(c));
         for planned in chunks.skip_while(|c| c.applied) {
-            if !planned.done {
+            if !planned.is_done() {
                 break;
             }
             planned.applied = true;

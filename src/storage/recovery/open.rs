@@ -70,6 +70,8 @@ pub struct OpenOptions {
     pub idle_ms: i64,
     /// See [`EngineOptions::logs_a_step`].
     pub logs_a_step: usize,
+    /// See [`EngineOptions::piece_bytes`].
+    pub piece_bytes: usize,
     /// See [`EngineOptions::direct_bytes`].
     pub direct_bytes: usize,
     /// See [`EngineOptions::recycle_bytes`].
@@ -96,6 +98,7 @@ impl OpenOptions {
             small_bytes: 64 << 10,
             idle_ms: 30_000,
             logs_a_step: 256,
+            piece_bytes: 256 << 10,
             direct_bytes: 64 << 10,
             recycle_bytes: 1 << 20,
             max_block: 4 << 20,
@@ -412,6 +415,7 @@ fn begin_life(
         small_bytes: options.small_bytes,
         idle_ms: options.idle_ms,
         logs_a_step: options.logs_a_step,
+        piece_bytes: options.piece_bytes,
         direct_bytes: options.direct_bytes,
         recycle_bytes: options.recycle_bytes,
         max_block: options.max_block,
