@@ -538,7 +538,11 @@ impl Engine {
             && self.logs.pending_bytes() == 0
     }
 
-    /// Files that could not be removed in the stop: the next start is to look for them.
+    pub(super) fn files_may_come_back(&mut self) {
+        self.removals.some_may_come_back();
+    }
+
+    /// Files that could not be removed in the stop, or may come back: the next start is to look for them.
     pub fn left_files(&self) -> bool {
         self.removals.has_left_files()
     }

@@ -294,7 +294,11 @@ impl Log {
             limit if limit >= 0 => self.bytes().saturating_sub(limit as u64),
             _ => 0,
         };
-        for (i, segment) in self.segments.iter().enumerate() {
+        // A job brings frames into segments one after the other: what the last that has some will hold in
+        // the end is not known yet, nor anything of those behind it.
+        let grown = self.segments.iter().rposition(|s| s.meta.length > 0).unwrap_or(0);
+        let known = if self.busy { grown } else { self.segments.len() };
+        for (i, segment) in self.segments[..known].iter().enumerate() {
             let meta = &segment.meta;
             let last = i + 1 == self.segments.len();
             // Records without timestamps are as old as their append, as Kafka takes the file's time.
@@ -503,5 +507,23 @@ mod tests {
         assert_eq!(log.retention(6001), Some(10));
         assert_eq!(log.retention(8050), Some(20), "it does not end at one without timestamps");
         assert_eq!(log.retention(8101), Some(30));
+    }
+
+    #[test]
+    fn a_segment_that_is_not_whole_is_not_old() {
+        let tp = TopicPartition { topic: TopicId([1; 16]), partition: 0 };
+        let mut log = Log::new(tp, LogConfig { retention_ms: 1000, ..LogConfig::none() });
+        for (i, length) in [8192, 4096, 0].into_iter().enumerate() {
+            let mut segment = Segment::new(i as i64 * 10, i as u64, 4000, 4096);
+            segment.meta.length = length;
+            segment.meta.next += if length > 0 { 10 } else { 0 };
+            segment.meta.sealed = i < 2;
+            log.segments.push(segment);
+        }
+        (log.end, log.acked, log.placed_end, log.busy) = (30, 30, 20, true);
+        assert_eq!(log.retention(9000), Some(10), "more comes to the second, and all to the third");
+        log.segments[0].meta.length = 0;
+        log.segments[1].meta.length = 0;
+        assert_eq!(log.retention(9000), None, "nothing of them is there yet");
     }
 }

@@ -545,6 +545,37 @@ fn a_checkpoint_waits_until_all_that_is_copied_forward_is_durable() {
     }
 }
 
+/// What lies behind a frame that was not copied, as its log was dropped or truncated meanwhile, would be
+/// without it.
+#[test]
+fn a_checkpoint_waits_for_what_took_away_a_frame_that_was_to_be_copied() {
+    for before in 0..6 {
+        for steps in (0..100).step_by(2) {
+            let mut world = world_in_a_pass(1, 64);
+            // The checkpoint has captured the logs, and waits for copies.
+            for _ in 0..before {
+                step(&mut world);
+            }
+            let logs = (10..30).map(|partition| TopicPartition { partition, ..TP });
+            for tp in logs.clone() {
+                world.append(tp, 1, 400);
+            }
+            // They are written long before what is done to the logs.
+            for _ in 0..20 {
+                world.append(TP, 1, 7000);
+            }
+            for tp in logs {
+                world.drop_log(tp, false);
+            }
+            for _ in 0..steps {
+                step(&mut world);
+            }
+            world.crash(Crash::Process);
+            world.open(1, 0);
+        }
+    }
+}
+
 #[test]
 fn what_is_cut_off_while_a_checkpoint_captures_the_logs_stays_cut_off() {
     let mut cuts = 0;

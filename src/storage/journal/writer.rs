@@ -120,6 +120,8 @@ pub(in crate::storage) struct JournalWriter {
     copies: VecDeque<(Slot, i64)>,
     /// The last block that holds copies.
     copied_in: u64,
+    /// Items staged up to this say why some frames were not copied: their log was dropped or truncated.
+    not_copied_for: u64,
     /// Number of the last item that was staged.
     last_staged: u64,
     /// Number of the last item, copies included. An entry's LSN is that of its first item; so what
@@ -159,6 +161,7 @@ impl JournalWriter {
             staged_bytes: 0,
             copies: VecDeque::new(),
             copied_in: 0,
+            not_copied_for: 0,
             last_staged: last_lsn,
             last_ticket: last_lsn,
             last_planned: last_lsn,
@@ -335,7 +338,7 @@ impl JournalWriter {
     /// Adds frames to copy forward: behind what is new, and no more than a bounded share of a block,
     /// so that no acknowledgement waits long for them; at least one, so that they come to their end.
     /// How many of those that wait are dealt with.
-    fn plan_copies(&self, logs: &Logs, plan: &mut BlockPlan) -> usize {
+    fn plan_copies(&mut self, logs: &Logs, plan: &mut BlockPlan) -> usize {
         let share = self.max_block / COPIES_SHARE;
         let (mut taken, mut bytes) = (0, 0);
         for (slot, base) in &self.copies {
@@ -345,6 +348,8 @@ impl JournalWriter {
             if let Some(frame) = frame_to_copy(logs, *slot, *base) {
                 bytes += frame.len();
                 plan.add_copy(frame);
+            } else {
+                self.not_copied_for = self.last_staged;
             }
             taken += 1;
         }
@@ -606,9 +611,10 @@ impl JournalWriter {
         std::mem::take(&mut self.want_segment)
     }
 
-    /// Whether everything up to this staged item is durable, and every copy.
+    /// Whether everything up to this staged item is durable, and every copy, or what took its frame away:
+    /// until then the frames behind it are not without it.
     pub fn journaled(&self, ticket: u64) -> bool {
-        self.durable_ticket >= ticket
+        self.durable_ticket >= ticket.max(self.not_copied_for)
             && self.copies.is_empty()
             && self.files.durable_through() >= self.copied_in
     }

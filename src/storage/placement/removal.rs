@@ -87,7 +87,7 @@ pub(in crate::storage) struct Removals {
     under_way: usize,
     last_number: usize,
     failures: u64,
-    /// Some could not be removed in the stop, or not durably.
+    /// Some could not be removed in the stop, or not durably; or not by the life before.
     left_files: bool,
 }
 
@@ -120,6 +120,12 @@ impl Removals {
     /// Operations that failed so far.
     pub fn failures(&self) -> u64 {
         self.failures
+    }
+
+    /// The life before may have removed files and ended before that was durable: a power cut brings
+    /// them back.
+    pub fn some_may_come_back(&mut self) {
+        self.left_files = true;
     }
 
     /// Takes segments of a log whose files are to go.

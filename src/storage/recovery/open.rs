@@ -207,6 +207,9 @@ pub fn open(
     manifest.write(disk, identity.directory_id)?;
 
     let all = old.is_some_and(|old| !old.clean || old.files_left);
+    if !report.clean {
+        engines.iter_mut().for_each(Engine::files_may_come_back);
+    }
     sweep(disk, life, &referenced, topic_state, all, &mut report)?;
     Ok((engines, report))
 }
