@@ -549,8 +549,8 @@ fn a_checkpoint_waits_until_all_that_is_copied_forward_is_durable() {
 /// without it.
 #[test]
 fn a_checkpoint_waits_for_what_took_away_a_frame_that_was_to_be_copied() {
-    for before in 0..6 {
-        for steps in (0..100).step_by(2) {
+    for before in 0..60 {
+        for steps in (0..60).step_by(5) {
             let mut world = world_in_a_pass(1, 64);
             // The checkpoint has captured the logs, and waits for copies.
             for _ in 0..before {
