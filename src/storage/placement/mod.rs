@@ -13,8 +13,9 @@
 //! an `Effect`. Files go by `removal`, when a durable checkpoint or the journal says
 //! that nothing needs them; some are kept for segments to come (`recycling`, `renewal`).
 
+pub(super) mod around;
 mod checkpointing;
-pub(super) mod job;
+mod job;
 mod ops;
 pub(super) mod recycling;
 pub(super) mod removal;
@@ -26,8 +27,9 @@ use super::interface::{EngineOptions, Slot};
 use super::journal::writer::JournalWriter;
 use super::log::Log;
 use super::logs::Logs;
+use around::{Around, Effect, Written};
 use checkpointing::Checkpointing;
-use job::{Around, Effect, Job, Written};
+use job::Job;
 use recycling::Recycled;
 use std::collections::VecDeque;
 use write_back::WriteBack;

@@ -5,7 +5,7 @@
 //! file written and every directory that got a name is synced. Only what a finished job wrote may be
 //! named by a checkpoint.
 
-use super::job::{Around, Effect};
+use super::around::{Around, Effect};
 use super::ops::Ops;
 use super::recycling::{self, Recycled};
 use crate::storage::buffer::{AlignedBuf, Filling};
