@@ -373,6 +373,107 @@ fn the_readme_is_short_and_its_test_command_is_the_one_that_is_run() {
     assert!(ci.contains(command), ".ci/run does not call the README's test command");
 }
 
+/// Folders whose files do not import each other in a circle. In `src/broker` and `src/shard` they
+/// do: each has one type, `State` and `Shard`, whose methods are in several files.
+const WITHOUT_CIRCLES: &[&str] = &["src/group/", "src/storage/", "src/broker/api/"];
+
+/// The module of a source file, as a path below the crate root.
+fn module_of(file: &str) -> String {
+    let below = file.strip_prefix("src/").unwrap_or(file);
+    below.trim_end_matches(".rs").trim_end_matches("/mod").replace('/', "::")
+}
+
+/// The paths below the crate root that the code of a module names, those by way of `super` too.
+fn named(module: &str, code: &str) -> Vec<String> {
+    let mut out = paths_below(code, "crate::");
+    let mut stem = Some(module);
+    let mut prefix = String::new();
+    while let Some(above) = stem.and_then(|it| it.rsplit_once("::")).map(|(above, _)| above) {
+        prefix.push_str("super::");
+        // Those that go on upward come with the next prefix.
+        let below = paths_below(code, &prefix).into_iter().filter(|it| !it.starts_with("super"));
+        out.extend(below.map(|it| format!("{above}::{it}")));
+        stem = Some(above);
+    }
+    out
+}
+
+/// The file that a path leads to, among `modules`: the longest of them that it begins with.
+fn owner<'a>(path: &str, modules: &BTreeMap<String, &'a str>) -> Option<(String, &'a str)> {
+    let mut path = path;
+    loop {
+        if let Some(file) = modules.get(path) {
+            return Some((path.to_owned(), file));
+        }
+        path = path.rsplit_once("::")?.0;
+    }
+}
+
+/// A circle of imports that begins and ends at `start`, if there is one.
+fn circle<'a>(start: &'a str, imports: &'a BTreeMap<String, Vec<String>>) -> Option<Vec<&'a str>> {
+    let mut ways = vec![vec![start]];
+    let mut seen = std::collections::BTreeSet::new();
+    while let Some(way) = ways.pop() {
+        for next in imports.get(*way.last().expect("a start")).into_iter().flatten() {
+            let longer = [&way[..], &[next]].concat();
+            if next == start {
+                return Some(longer);
+            }
+            if seen.insert(next) {
+                ways.push(longer);
+            }
+        }
+    }
+    None
+}
+
+/// What a file with a circle of imports means is understood only together with all others of the
+/// circle. A `mod.rs` is left out: it puts its folder together, and its words are used there.
+#[test]
+fn files_do_not_import_each_other_in_a_circle() {
+    let all = sources(&["src"]);
+    let is_node = |file: &str| {
+        WITHOUT_CIRCLES.iter().any(|folder| file.starts_with(folder)) && !file.contains("test")
+    };
+    let modules: BTreeMap<_, _> = all.keys().map(|it| (module_of(it), it.as_str())).collect();
+    let mut imports: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (file, text) in all.iter().filter(|(file, _)| is_node(file) && !file.ends_with("mod.rs")) {
+        let code = code(text);
+        let code = code.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let module = module_of(file);
+        for path in named(&module, code) {
+            let Some((found, other)) = owner(&path, &modules) else { continue };
+            if found != module && is_node(other) && !other.ends_with("mod.rs") {
+                imports.entry(module.clone()).or_default().push(found);
+            }
+        }
+    }
+    let circles: Vec<_> =
+        imports.keys().filter_map(|it| circle(it, &imports)).map(|it| it.join(" → ")).collect();
+    report(&circles);
+}
+
+#[test]
+fn circles_are_seen() {
+    let text = "use super::{c::X, d};\nuse super::super::e::f::Y;";
+    let mut found = named("a::b::c", &code(text));
+    found.sort();
+    assert!(found.contains(&"a::b::c::X".to_owned()), "{found:?}");
+    assert!(found.contains(&"a::e::f::Y".to_owned()), "{found:?}");
+    let imports = |edges: &[(&str, &str)]| {
+        let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (from, to) in edges {
+            out.entry((*from).to_owned()).or_default().push((*to).to_owned());
+        }
+        out
+    };
+    let tree = imports(&[("a", "b"), ("a", "c"), ("b", "c"), ("d", "a")]);
+    assert!(tree.keys().all(|it| circle(it, &tree).is_none()));
+    let round = imports(&[("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")]);
+    assert_eq!(circle("a", &round), Some(vec!["a", "b", "c", "a"]));
+    assert_eq!(circle("d", &round), None);
+}
+
 #[test]
 fn the_import_scanner_sees_what_it_must() {
     let text = "use crate::{a::{b, c::d}, e};\nlet x = crate::f::g();\n// crate::no::where\nuse not_crate::x;";

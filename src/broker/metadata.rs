@@ -5,7 +5,7 @@ use super::calls::{
 };
 use super::state::State;
 use super::wait::Condition;
-use crate::broker::api::metadata_change::{auto_create, execute};
+use crate::broker::api::execute::{auto_create, execute};
 use crate::controller::Controller;
 use crate::types::{TopicId, exit};
 use std::cell::{Cell, RefCell};

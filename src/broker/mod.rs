@@ -56,6 +56,7 @@ mod output;
 #[cfg(test)]
 mod panic_tests;
 mod produce;
+mod read_errors;
 mod reading;
 mod requests;
 mod state;

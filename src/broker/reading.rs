@@ -135,7 +135,14 @@ impl State {
     /// A read of the engine has ended.
     pub(super) fn filled(&self, ticket: Ticket, result: Result<(), ReadError>) {
         let result = result.map_err(|e| {
-            tracing::error!("cannot read: {e}");
+            let line = e.to_string();
+            let now_ms = self.now().monotonic_ms;
+            if let Some(left_out) = self.read_errors.borrow_mut().tell(now_ms, &line) {
+                match left_out {
+                    0 => tracing::error!("cannot read: {line}"),
+                    _ => tracing::error!("cannot read ({left_out} times more since): {line}"),
+                }
+            }
             ErrorCode::KAFKA_STORAGE_ERROR
         });
         let waiting = self.fills.borrow_mut().remove(&ticket);

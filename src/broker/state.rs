@@ -14,6 +14,7 @@ use super::groups::Groups;
 use super::logs::{Change, Logs, Outbox, changes};
 use super::metadata::Metadata;
 use super::output::{Output, Outputs};
+use super::read_errors::ReadErrors;
 use super::reading::Fills;
 use super::requests::Begun;
 use super::tasks::{Step, Tasks, yield_now};
@@ -101,6 +102,8 @@ pub struct State {
     ops: RefCell<HashMap<u64, Sender<io::Result<Bytes>>>>,
     /// Who waits for reads of the engine.
     pub(super) fills: RefCell<Fills>,
+    /// What the log was told of reads that failed.
+    pub(super) read_errors: RefCell<ReadErrors>,
     next_op: Cell<u64>,
     pub(super) calls: RefCell<Slab<Then>>,
     pub(super) outputs: Outputs,
@@ -193,6 +196,7 @@ impl State {
             dirty: Cell::new(true),
             ops: RefCell::default(),
             fills: RefCell::default(),
+            read_errors: RefCell::default(),
             next_op: Cell::new(OWN_OP),
             calls: RefCell::default(),
             outputs: Outputs::default(),

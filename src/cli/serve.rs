@@ -133,17 +133,19 @@ fn start_log(settings: &BrokerSettings) -> (WorkerGuard, ErrorCounter) {
 /// [`shard::run`]'s to check.
 fn open_data_directory(settings: &BrokerSettings) -> Result<DirLock, CliError> {
     let name = settings.data.display();
-    let fail = |e: std::io::Error| {
+    let fail_with = |e: std::io::Error, otherwise: i32| {
         let code = match e.kind() {
             std::io::ErrorKind::PermissionDenied
             | std::io::ErrorKind::ReadOnlyFilesystem
             | std::io::ErrorKind::AlreadyExists
             | std::io::ErrorKind::NotADirectory => exit::CONFIG,
-            _ => exit::IO,
+            _ => otherwise,
         };
         CliError::Exit(code, format!("data directory {name}: {e}; name another with --data DIR"))
     };
-    let disk = RealDisk::new(&settings.data, Budget::new(0)).map_err(fail)?;
+    let fail = |e| fail_with(e, exit::IO);
+    let disk = RealDisk::new(&settings.data, Budget::new(0))
+        .map_err(|e| fail_with(e, exit::CANNOT_CREATE))?;
     let lock = disk.lock().map_err(fail)?.ok_or_else(|| {
         let message = format!(
             "data directory {name} is in use by another process; stop it, or name another \

@@ -1,15 +1,17 @@
 //! `OffsetCommit`, `OffsetFetch`, `OffsetDelete`.
 
-use super::coordinator::{Cx, Ticket};
+use super::context::Cx;
+use super::effect::Ticket;
 use super::offsets::{Offset, TopicIndex, Topics};
+use super::pending::{Pending, PendingCommit};
+use super::queue::Queued;
 use super::records::{OffsetValue, Record};
 use super::request::{Commit, DeleteOffsets, FetchOffsets, FetchTopic, GroupRequest};
 use super::response::{
     Committed, CommittedTopic, DeletedOffsets, FetchedOffset, FetchedOffsets, FetchedTopic,
     GroupResponse, PartitionResult,
 };
-use super::state::{Group, Queued, State};
-use super::writes::{Pending, PendingCommit};
+use super::state::{Group, State};
 use crate::types::{ErrorCode, TopicId};
 
 /// A write takes up commits that wait until it has this many records.

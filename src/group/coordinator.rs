@@ -5,75 +5,18 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::context::{CoordinatorSettings, Cx};
+use super::effect::{Effect, Ticket};
 use super::expiry::RetentionClock;
 use super::memory::{Memory, added_bytes, request_bytes};
 use super::offsets::{Around, Offset, Seeded, TopicIndex, Topics};
+use super::pending::Writes;
+use super::queue::Queued;
 use super::records::{Key, OffsetValue, Record, RecordError, group_record};
 use super::request::{Describe, GroupRequest, List};
 use super::response::{Described, GroupResponse, Listed};
-use super::state::{Group, Queued};
-use super::writes::Writes;
+use super::state::Group;
 use crate::types::{ErrorCode, Now, TopicId};
-
-/// The owner's number for a request that waits for its answer.
-pub type Ticket = u64;
-
-/// Broker configurations that groups depend on, and a seed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CoordinatorSettings {
-    /// `group.min.session.timeout.ms`.
-    pub group_min_session_timeout_ms: i32,
-    /// `group.max.session.timeout.ms`.
-    pub group_max_session_timeout_ms: i32,
-    /// `group.initial.rebalance.delay.ms`.
-    pub group_initial_rebalance_delay_ms: i32,
-    /// `group.max.size`.
-    pub group_max_size: i32,
-    /// `offsets.retention.minutes`, in milliseconds.
-    pub offsets_retention_ms: i64,
-    /// `offsets.retention.check.interval.ms`.
-    pub offsets_retention_check_interval_ms: i64,
-    /// `offset.metadata.max.bytes`.
-    pub offset_metadata_max_bytes: i32,
-    /// Any number that clients cannot guess: names of groups are hashed with it.
-    pub hash_seed: u64,
-}
-
-impl Default for CoordinatorSettings {
-    /// Kafka's defaults; the seed is 0.
-    fn default() -> Self {
-        Self {
-            group_min_session_timeout_ms: 6_000,
-            group_max_session_timeout_ms: 1_800_000,
-            group_initial_rebalance_delay_ms: 3_000,
-            group_max_size: i32::MAX,
-            offsets_retention_ms: 7 * 24 * 3_600_000,
-            offsets_retention_check_interval_ms: 600_000,
-            offset_metadata_max_bytes: 4_096,
-            hash_seed: 0,
-        }
-    }
-}
-
-/// What the owner has to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Answer a request. Every ticket is answered exactly once.
-    Reply {
-        /// Which request.
-        ticket: Ticket,
-        /// The answer.
-        response: GroupResponse,
-    },
-    /// Append records, in one batch if they fit, and call [`Coordinator::written`] when all of them
-    /// are durable, or none will be. The order of appends is the order of these effects.
-    Append {
-        /// Number to name the write by.
-        write: u64,
-        /// What to append; at least one record.
-        records: Vec<Record>,
-    },
-}
 
 /// A group, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,31 +57,6 @@ pub enum Seen<'a> {
     Group(GroupFigures<'a>),
     /// An offset of the group that was shown last.
     Offset(OffsetFigures<'a>),
-}
-
-/// What a group needs to know and may change while it does something.
-pub struct Cx<'a> {
-    pub(super) now: Now,
-    /// The time by which offsets grow old: see [`RetentionClock`].
-    pub(super) clock_ms: i64,
-    pub(super) settings: &'a CoordinatorSettings,
-    pub(super) topics: &'a mut Topics,
-    pub(super) live_bytes: &'a mut u64,
-    pub(super) writes: &'a mut Writes,
-    pub(super) out: &'a mut Vec<Effect>,
-    /// The group's place.
-    pub(super) key: usize,
-}
-
-impl Cx<'_> {
-    /// What changes with the offsets of the group, whose name this is.
-    pub(super) fn of<'b>(&'b mut self, group: &'b str) -> Around<'b> {
-        Around { topics: self.topics, live_bytes: self.live_bytes, group, key: self.key }
-    }
-
-    pub(super) fn reply(&mut self, ticket: Ticket, response: GroupResponse) {
-        self.out.push(Effect::Reply { ticket, response });
-    }
 }
 
 /// The look for expired offsets goes round all groups, a part at a time.

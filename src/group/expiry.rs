@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::coordinator::Cx;
+use super::context::Cx;
 use super::offsets::{Offset, TopicIndex};
 use super::state::{Group, State};
 use crate::types::{Now, TopicId};

@@ -12,7 +12,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::coordinator::{Coordinator, CoordinatorSettings, Effect, Seen, StateCursor, Ticket};
+use super::context::CoordinatorSettings;
+use super::coordinator::{Coordinator, Seen, StateCursor};
+use super::effect::{Effect, Ticket};
 use super::naive_consumer::{Consumer, HEARTBEAT_MS, PARTITIONS, Phase, SESSION_MS};
 use super::records::Record;
 use super::request::{

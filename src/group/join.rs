@@ -1,13 +1,14 @@
 //! `JoinGroup`.
 
-use super::coordinator::{Cx, Ticket};
+use super::context::Cx;
+use super::effect::Ticket;
 use super::members::{Member, choose_protocol};
-use super::persisted::Replacement;
+use super::pending::Pending;
+use super::pending::Replacement;
 use super::records::group_record;
 use super::request::Join;
 use super::response::{GroupResponse, Joined};
 use super::state::{Group, State};
-use super::writes::Pending;
 use crate::types::ErrorCode;
 
 /// A new member whose join waits is taken for dead after this time, in milliseconds: it has no id

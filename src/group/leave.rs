@@ -1,10 +1,11 @@
 //! `LeaveGroup`.
 
-use super::coordinator::{Cx, Ticket};
+use super::context::Cx;
+use super::effect::Ticket;
+use super::pending::Pending;
 use super::request::{Leave, Leaving};
 use super::response::{GroupResponse, Left, LeftMember};
 use super::state::Group;
-use super::writes::Pending;
 use crate::types::ErrorCode;
 
 impl Group {

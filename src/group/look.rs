@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::coordinator::{Cx, Ticket};
+use super::context::Cx;
+use super::effect::Ticket;
 use super::request::List;
 use super::response::{DeletedGroup, Described, DescribedMember, GroupResponse, Listed};
 use super::state::{Group, State};

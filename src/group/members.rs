@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use super::coordinator::Ticket;
+use super::effect::Ticket;
 use super::memory::ENTRY;
 use super::request::{Join, Protocol};
 use crate::types::ErrorCode;

@@ -19,7 +19,9 @@
 
 mod commits;
 mod consumer_protocol;
+mod context;
 mod coordinator;
+mod effect;
 mod expiry;
 #[cfg(test)]
 mod histories;
@@ -31,6 +33,7 @@ mod memory;
 #[cfg(test)]
 mod naive_consumer;
 mod offsets;
+mod pending;
 mod persisted;
 mod queue;
 mod rebalance;
@@ -47,10 +50,11 @@ mod tests;
 mod write_tests;
 mod writes;
 
+pub use context::CoordinatorSettings;
 pub use coordinator::{
-    Coordinator, CoordinatorSettings, Effect, GoneTopic, GroupFigures, OffsetFigures, Seen, Start,
-    StateCursor, Ticket,
+    Coordinator, GoneTopic, GroupFigures, OffsetFigures, Seen, Start, StateCursor,
 };
+pub use effect::{Effect, Ticket};
 pub use memory::Memory;
 pub use records::{Record, RecordError};
 pub use request::{

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::coordinator::Ticket;
+use super::effect::Ticket;
 use super::request::{Assignment, GroupRequest, Heartbeat, Join, Protocol, Sync};
 use super::response::{Joined, Synced};
 use super::testing::subscription;

@@ -5,21 +5,11 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::members::{Member, Members};
+use super::pending::Replacement;
 use super::records::{GroupValue, MemberValue, RecordError, group_record_bytes};
 use super::request::Protocol;
 use super::state::{Group, State};
 use crate::wire::primitives::WireError;
-
-/// A member that takes another's place (KIP-345).
-#[derive(Debug)]
-pub struct Replacement {
-    /// Whose place.
-    pub old_id: String,
-    /// The new member's id.
-    pub new_id: String,
-    /// The new member.
-    pub member: Member,
-}
 
 impl Group {
     /// The group's last durable record is another one.

@@ -1,9 +1,21 @@
 //! What of a group has to wait, and how much memory that takes.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
+use super::effect::Ticket;
 use super::memory::{ENTRY, request_bytes};
-use super::state::Queued;
+use super::request::GroupRequest;
+use crate::types::TopicId;
+
+/// What waits while a write of the group is pending.
+#[derive(Debug)]
+pub enum Queued {
+    /// A request.
+    GroupRequest(Ticket, Box<GroupRequest>),
+    /// A topic was deleted: its name and id.
+    TopicDeleted(Arc<str>, TopicId),
+}
 
 /// Requests that wait while a write of the group is pending.
 #[derive(Debug, Default)]

@@ -1,11 +1,11 @@
 //! A group's way from one generation to the next.
 
-use super::coordinator::Cx;
+use super::context::Cx;
 use super::members::{Member, choose_protocol};
+use super::pending::Pending;
 use super::records::group_record;
 use super::response::{GroupResponse, JoinMember, Joined, Synced};
 use super::state::{Group, InitialDelay, State};
-use super::writes::Pending;
 use crate::types::ErrorCode;
 
 impl Group {

@@ -16,16 +16,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::consumer_protocol;
-use super::coordinator::{Cx, Effect, Ticket};
+use super::context::Cx;
+use super::effect::{Effect, Ticket};
 use super::members::Members;
 use super::memory::ENTRY;
 use super::offsets::Offsets;
-use super::queue::{PendingJoiners, Queue};
+use super::pending::Pending;
+use super::queue::{PendingJoiners, Queue, Queued};
 use super::records::Record;
 use super::request::GroupRequest;
 use super::response::GroupResponse;
-use super::writes::Pending;
-use crate::types::TopicId;
 
 /// Where a group is between two generations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,15 +50,6 @@ impl State {
             Self::Stable => "Stable",
         }
     }
-}
-
-/// What waits while a write of the group is pending.
-#[derive(Debug)]
-pub enum Queued {
-    /// A request.
-    GroupRequest(Ticket, Box<GroupRequest>),
-    /// A topic was deleted: its name and id.
-    TopicDeleted(Arc<str>, TopicId),
 }
 
 /// The wait for more members when a group begins: `group.initial.rebalance.delay.ms`, and again as

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::coordinator::{Cx, Ticket};
+use super::context::Cx;
+use super::effect::Ticket;
+use super::pending::Pending;
 use super::records::group_record;
 use super::request::{Assignment, Heartbeat, Sync};
 use super::response::{GroupResponse, Heartbeaten, Synced};
 use super::state::{Group, State};
-use super::writes::Pending;
 use crate::types::ErrorCode;
 
 impl Group {

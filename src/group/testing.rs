@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use super::coordinator::{Coordinator, CoordinatorSettings, Effect, Ticket};
+use super::context::CoordinatorSettings;
+use super::coordinator::Coordinator;
+use super::effect::{Effect, Ticket};
 use super::records::Record;
 use super::request::{
     Assignment, Commit, CommitOffset, CommitTopic, DeleteGroup, DeleteOffsets, Describe,

@@ -1,6 +1,7 @@
 //! Groups by behaviour.
 
-use super::coordinator::{Coordinator, CoordinatorSettings, StateCursor};
+use super::context::CoordinatorSettings;
+use super::coordinator::{Coordinator, StateCursor};
 use super::memory::Memory;
 use super::request::{CommitOffset, GroupRequest, Join, Leave, Leaving, List};
 use super::response::GroupResponse;

@@ -1,6 +1,7 @@
 //! Groups on slow and broken disks, in rebalances that do not go as planned, and after damage.
 
-use super::coordinator::{Coordinator, CoordinatorSettings, Seen, StateCursor};
+use super::context::CoordinatorSettings;
+use super::coordinator::{Coordinator, Seen, StateCursor};
 use super::request::{Commit, GroupRequest, Join, Protocol};
 use super::response::GroupResponse;
 use super::testing::{Bench, GROUP, consumer, member_offset, offset, protocol, static_consumer};

@@ -1,105 +1,13 @@
 //! What a group does when its write is durable, and when it is not.
 
-use std::collections::BTreeMap;
-
-use bytes::Bytes;
-
-use super::coordinator::{Cx, Ticket};
-use super::offsets::{Offset, TopicIndex};
-use super::persisted::Replacement;
+use super::context::Cx;
+use super::effect::Ticket;
+use super::offsets::TopicIndex;
+use super::pending::{Pending, PendingCommit, Replacement};
 use super::records::group_record;
-use super::response::{Committed, DeletedGroup, DeletedOffsets, GroupResponse, Joined, Left};
+use super::response::{DeletedGroup, DeletedOffsets, GroupResponse, Joined};
 use super::state::{Group, State};
 use crate::types::ErrorCode;
-
-/// The writes that are not answered yet: number and group. A group has one at most, so they may be
-/// answered in any order.
-#[derive(Debug, Default)]
-pub struct Writes {
-    last: u64,
-    pending: BTreeMap<u64, usize>,
-}
-
-impl Writes {
-    /// A new write of the group at `key`.
-    pub fn begin(&mut self, key: usize) -> u64 {
-        self.last += 1;
-        self.pending.insert(self.last, key);
-        self.last
-    }
-
-    /// A write is answered. Gives its group.
-    pub fn end(&mut self, write: u64) -> Option<usize> {
-        self.pending.remove(&write)
-    }
-
-    /// The groups that wait for one.
-    pub fn groups(&self) -> impl Iterator<Item = usize> {
-        self.pending.values().copied()
-    }
-
-    /// All writes are answered.
-    pub fn is_empty(&self) -> bool {
-        self.pending.is_empty()
-    }
-}
-
-/// The change that a pending write makes.
-#[derive(Debug)]
-pub enum Pending {
-    /// The leader's assignment: the group becomes stable.
-    Generation {
-        /// The group's record.
-        value: Bytes,
-        /// By member.
-        assignments: BTreeMap<String, Bytes>,
-    },
-    /// The group has no members.
-    Empty {
-        /// Who left last, if that is why: answered when the group is seen to be empty, so that it
-        /// can be deleted then.
-        left: Option<(Ticket, Left)>,
-        /// The group's record.
-        value: Bytes,
-        /// Since when, by the wall's clock.
-        timestamp_ms: i64,
-        /// The same by the clock that offsets expire by.
-        since_ms: i64,
-    },
-    /// A static member comes back under a new id, and the generation goes on.
-    Replacement {
-        /// The group's record.
-        value: Bytes,
-        /// Who and whom.
-        replacement: Replacement,
-        /// The join to answer.
-        ticket: Ticket,
-        /// The leader can be told to keep the assignment.
-        skips_assignment: bool,
-    },
-    /// Offset commits.
-    Commits(Vec<PendingCommit>),
-    /// Offsets go, and perhaps the group.
-    Removal {
-        /// Which offsets.
-        offsets: Vec<(TopicIndex, i32)>,
-        /// The group too.
-        group: bool,
-        /// Who asked for it.
-        reply: Option<(Ticket, GroupResponse)>,
-    },
-}
-
-/// One offset commit.
-#[derive(Debug)]
-pub struct PendingCommit {
-    /// The request.
-    pub ticket: Ticket,
-    /// Its answer when it is durable.
-    pub response: Committed,
-    /// The offsets: topic, partition, offset.
-    pub offsets: Vec<(String, i32, Offset)>,
-}
 
 /// What clients are told of a write that failed.
 pub fn write_error(error: ErrorCode) -> ErrorCode {

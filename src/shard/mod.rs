@@ -1,5 +1,6 @@
-//! The running broker: one thread per core, each with its own executor, partitions, connections and
-//! files. The only part that waits, and the only one that knows glommio.
+//! The running broker: one thread per core, each with a loop over an io_uring of its own, partitions,
+//! connections and files. The only part that waits. The runtime, glommio, starts the threads and runs
+//! what is beside the loop: the admin port and signals (`runtime`).
 
 mod bell;
 mod bind;

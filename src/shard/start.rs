@@ -10,7 +10,7 @@ use crate::replica;
 use crate::storage::device::disk::{Disk, RealDisk};
 use crate::storage::engine::Engine;
 use crate::storage::recovery::identity::{Expected, Identity};
-use crate::storage::recovery::{self, OpenError, OpenOptions, StateError, TopicState};
+use crate::storage::recovery::{self, LastLife, OpenError, OpenOptions, StateError, TopicState};
 use crate::storage::space;
 use crate::types::exit;
 use std::net::{SocketAddr, TcpListener};
@@ -91,6 +91,8 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
         ServeError::new(exit::SYSTEM, format!("cannot listen on {}: {e}", settings.listen))
     };
     let (claim, sockets) = bind::bind(settings.listen, shards).map_err(cannot_listen)?;
+    // Before the metadata is opened, which writes to it: a directory that is refused stays as it is.
+    let last = read_last_life(&real, &identity)?;
     let address = sockets[0].local_addr().map_err(cannot_listen)?;
     let (host, port) = settings.advertise.clone();
     let mut fixed = settings.broker.clone();
@@ -109,7 +111,7 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
         },
     )
     .map_err(|e| meta_refused(&e))?;
-    let engines = recover(settings, &disk, &identity, &image)?;
+    let engines = begin_life(settings, last, &disk, &identity, &image)?;
     let common = Arc::new(Common {
         shards,
         disk,
@@ -135,8 +137,19 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
     })
 }
 
-fn recover(
+fn read_last_life(disk: &Disk, identity: &Identity) -> Result<LastLife, ServeError> {
+    let fold: recovery::Fold<'_> = &|state, start, end, batches| {
+        replica::fold(state, start, end, batches).map_err(|e| match e {
+            replica::SnapshotError::Version(_) => StateError::Newer(e.to_string()),
+            _ => StateError::Damaged(e.to_string()),
+        })
+    };
+    LastLife::read(disk, identity, fold).map_err(|e| refused(&e))
+}
+
+fn begin_life(
     settings: &BrokerSettings,
+    last: LastLife,
     disk: &RealDisk,
     identity: &Identity,
     image: &Image,
@@ -155,15 +168,9 @@ fn recover(
             TopicState::Unknown
         }
     };
-    let fold: recovery::Fold<'_> = &|state, start, end, batches| {
-        replica::fold(state, start, end, batches).map_err(|e| match e {
-            replica::SnapshotError::Version(_) => StateError::Newer(e.to_string()),
-            _ => StateError::Damaged(e.to_string()),
-        })
-    };
+    let real = Disk::Real(disk.clone());
     let (engines, report) =
-        recovery::open(&Disk::Real(disk.clone()), identity, &options, &topic_state, fold)
-            .map_err(|e| refused(&e))?;
+        recovery::begin(last, &real, identity, &options, &topic_state).map_err(|e| refused(&e))?;
     if !report.clean {
         tracing::info!(
             blocks = report.blocks,

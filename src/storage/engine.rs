@@ -20,7 +20,7 @@ use super::journal::writer::{Acks, Given, JournalWriter, Waits};
 use super::log::{Log, LogConfig, LogOffsets};
 use super::logs::Logs;
 use super::placement::Placement;
-use super::placement::job::Effect;
+use super::placement::around::Effect;
 use super::placement::removal::{Moment, Removals, When};
 use super::placement::renewal::{Ended, Renewals, is_want_of_space};
 use super::read::cache::Chunk;

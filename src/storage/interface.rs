@@ -2,7 +2,6 @@
 
 use super::buffer::Budget;
 use super::format::block::Journal;
-use super::read::{ReadError, Ticket};
 use crate::types::TopicPartition;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -20,6 +19,28 @@ impl Slot {
     pub const fn index(self) -> usize {
         self.0 as usize
     }
+}
+
+/// A read of the disk that somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(u64);
+
+impl Ticket {
+    /// The ticket of that number: each is given once.
+    pub(in crate::storage) const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// Why nothing can be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Below the log start or beyond the log end.
+    #[error("the offset is out of range")]
+    OutOfRange,
+    /// The disk failed, or what it gave does not match its checksums. Others are not affected.
+    #[error("{0}")]
+    Storage(String),
 }
 
 /// One record batch to append.

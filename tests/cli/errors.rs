@@ -117,6 +117,8 @@ fn serve_refuses_wrong_configuration() {
     fs::write(&file, "[broker]\nnum.partition = 3").expect("a file");
     assert!(fails(78, &["serve", "--config", name]).contains("num.partitions"));
     assert!(fails(78, &["serve", "--data", name]).contains("--data DIR"));
+    // Nothing can be made there.
+    assert!(fails(73, &["serve", "--data", "/proc/klamm/data"]).contains("--data DIR"));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use klamm::storage::device::disk::Disk;
 use klamm::storage::device::io::{Completion, Op, Submission};
 use klamm::storage::device::sim_disk::{OpKind, Rng, SimDisk};
 use klamm::storage::recovery::identity::{Expected, Identity};
-use klamm::storage::recovery::{self, OpenOptions, TopicState, mark_clean};
+use klamm::storage::recovery::{self, LastLife, OpenOptions, TopicState, mark_clean};
 use klamm::types::Now;
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -155,6 +155,11 @@ pub fn open(
     let sim = Disk::Sim(disk.clone());
     let expected = Expected { cluster_id: None, node_id: 1, random: [7; 32] };
     let identity = Identity::open(&sim, &expected).map_err(|e| e.to_string())?;
+    let fold: recovery::Fold<'_> = &|state, start, end, batches| {
+        replica::fold(state, start, end, batches)
+            .map_err(|e| recovery::StateError::Damaged(e.to_string()))
+    };
+    let last = LastLife::read(&sim, &identity, fold).map_err(|e| e.to_string())?;
     let (controller, image) = Controller::open(
         &sim,
         &MetaOptions {
@@ -193,12 +198,8 @@ pub fn open(
             TopicState::Unknown
         }
     };
-    let fold: recovery::Fold<'_> = &|state, start, end, batches| {
-        replica::fold(state, start, end, batches)
-            .map_err(|e| recovery::StateError::Damaged(e.to_string()))
-    };
-    let (engines, report) =
-        recovery::open(&sim, &identity, &options, &topic_state, fold).map_err(|e| e.to_string())?;
+    let (engines, report) = recovery::begin(last, &sim, &identity, &options, &topic_state)
+        .map_err(|e| e.to_string())?;
     assert!(report.orphans.is_empty(), "data without metadata: {:?}", report.orphans);
     let clock = Rc::new(Cell::new(now.monotonic_ms as u64 * 1_000_000));
     let mut controller = Some(controller);

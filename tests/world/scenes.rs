@@ -528,6 +528,40 @@ fn a_misdirected_write_is_told_and_others_are_served() {
     assert!(told > 0, "no write has gone astray");
 }
 
+/// A broker that cannot open what is there, because it rotted or a later version wrote it, leaves the
+/// directory to one that can: the metadata, too, stays byte for byte what it was.
+#[test]
+fn a_refused_start_changes_nothing() {
+    let mut scene = Scene::new(3, 1);
+    let mut client = scene.connect(0);
+    create(&mut scene, &mut client, "t");
+    // A later block says of an earlier one that it was durable.
+    for offset in 0..5 {
+        let reply = scene.ask(&mut client, &production("t", &batch(1_000, None)));
+        assert_eq!(produced(&reply), (ErrorCode::NONE, offset));
+    }
+    scene.disk.process_crash();
+    scene.disk.restart();
+    for rotten in ["MANIFEST", "checkpoint/", "journal/"] {
+        let sound = scene.disk.snapshot();
+        let files = scene.disk.files();
+        let (path, _) = files.iter().find(|(it, _)| it.starts_with(rotten)).expect("a file");
+        assert!(scene.disk.flip(path, 20, 1));
+        let disk = scene.disk.clone();
+        let all = || disk.files().into_iter().map(|(it, _)| (disk.contents(&it), it));
+        let before: Vec<_> = all().collect();
+        let Scene { sizes, volume, now, rng, .. } = &mut scene;
+        let opened = process::open(&disk, sizes, &broker_settings(1), volume.clone(), *now, rng);
+        assert!(opened.is_err(), "{path} is rotten");
+        let changed: Vec<_> = all().zip(&before).filter(|(a, b)| a != *b).collect();
+        assert!(changed.is_empty() && all().count() == before.len(), "{path}: {changed:?}");
+        scene.disk.restore(sound);
+    }
+    scene.begin();
+    let mut client = scene.connect(0);
+    assert_eq!(end_of(&mut scene, &mut client, "t", -1), 5);
+}
+
 /// While a Fetch reads one log from the disk, the other that it waits for grows, and then nobody
 /// writes any more.
 #[test]

@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 /// Frames up to this come through the connection's common buffer; larger ones have their own.
 pub(super) const SMALL_FRAME: usize = 16 << 10;
+/// Bytes of a large frame that arrive in the common buffer, before it gets one of its own: whoever has
+/// sent no more than a header holds no more than that.
+const LARGE_FROM: usize = 4 << 10;
 /// Room that a large frame gets at first.
 const FIRST_STEP: usize = 64 << 10;
 /// Up to this a large frame's room grows fourfold each time it is full, beyond it twofold.
@@ -18,11 +21,11 @@ const SPARE_MIN: usize = 1024;
 /// What stands at the start of the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Front {
-    /// Nothing, or the beginning of a frame of which no more is known.
+    /// Nothing, or the beginning of a frame, for which the common buffer does.
     Part,
     /// A frame, this long with its prefix.
     Whole { bytes: usize, api: ApiKey },
-    /// The beginning of a frame that is too large for the common buffer.
+    /// The beginning of a frame that is too large for the common buffer, of which some has arrived.
     Large { bytes: usize, api: ApiKey },
     /// What cannot be the beginning of a request.
     Bad { len: i32, most: usize },
@@ -100,7 +103,7 @@ impl Incoming {
         let bytes = 4 + bytes;
         if all.len() >= bytes {
             Front::Whole { bytes, api }
-        } else if bytes > SMALL_FRAME {
+        } else if bytes > SMALL_FRAME && all.len() >= LARGE_FROM {
             Front::Large { bytes, api }
         } else {
             Front::Part
@@ -252,10 +255,18 @@ mod tests {
         let api = ApiKey(18);
         assert_eq!(front(&[0, 0, 0, 3, 0, 18, 1]), Front::Whole { bytes: 7, api });
         assert_eq!(front(&[0, 0, 0, 3, 0, 18]), Front::Part);
-        assert_eq!(front(&[0, 0, 0x80, 0, 0, 18]), Front::Large { bytes: 4 + (32 << 10), api });
+        let begun = |head: &[u8], len: usize| {
+            let mut bytes = head.to_vec();
+            bytes.resize(len, 0);
+            with(&bytes).front(LIMITS)
+        };
+        let large = [0, 0, 0x80, 0, 0, 18];
+        assert_eq!(begun(&large, LARGE_FROM - 1), Front::Part);
+        assert_eq!(begun(&large, LARGE_FROM), Front::Large { bytes: 4 + (32 << 10), api });
         // A Produce may be larger than others.
         assert_eq!(front(&[0, 8, 0, 0, 0, 18]), Front::Bad { len: 1 << 19, most: 1 << 18 });
-        assert!(matches!(front(&[0, 8, 0, 0, 0, 0]), Front::Large { api: ApiKey::PRODUCE, .. }));
+        let produce = begun(&[0, 8, 0, 0, 0, 0], LARGE_FROM);
+        assert!(matches!(produce, Front::Large { api: ApiKey::PRODUCE, .. }));
         for bad in [&[255; 4][..], b"GET / HTTP/1.1", &[0x16, 3, 1, 2], &[0, 16, 0, 1]] {
             assert!(matches!(front(bad), Front::Bad { .. }), "{bad:?}");
         }
@@ -267,7 +278,7 @@ mod tests {
     #[test]
     fn a_large_frame_grows_as_it_arrives() {
         let bytes = 4 + (1 << 20);
-        let mut incoming = with(&[0, 16, 0, 0, 0, 0]);
+        let mut incoming = with(&[&[0, 16, 0, 0][..], &[0; LARGE_FROM - 4]].concat());
         let mut order = 0;
         let mut capacities = Vec::new();
         let mut taken = 0;
@@ -289,7 +300,7 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(taken, bytes - 6);
+        assert_eq!(taken, bytes - LARGE_FROM);
         assert_eq!(capacities, [64 << 10, 256 << 10, bytes]);
         // Who has sent one may send the next one without copies.
         assert_eq!(incoming.next_capacity(bytes), Some((bytes, 64 << 10)));

@@ -1,6 +1,6 @@
 //! Memory that is touched before somebody needs it.
 
-use super::super::buffer::ALIGN;
+use super::super::align::ALIGN;
 use super::{Arena, HUGE};
 use std::io;
 use std::sync::Arc;

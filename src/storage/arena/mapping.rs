@@ -1,6 +1,6 @@
 //! Address space of the arena: reserved once, backed by memory as it is touched.
 
-use super::super::buffer::ALIGN;
+use super::super::align::ALIGN;
 use rustix::mm::{Advice, MapFlags, MlockFlags, ProtFlags};
 use std::io;
 use std::ptr::NonNull;

@@ -27,7 +27,7 @@ mod runs;
 #[cfg(test)]
 mod tests;
 
-use super::buffer::ALIGN;
+use super::align::ALIGN;
 use ahead::Ahead;
 pub use mapping::HUGE;
 use mapping::Mapping;

@@ -1,6 +1,6 @@
 //! Memory aligned for direct I/O.
 
-use super::{Budget, Filling, align_up};
+use super::{Budget, align_up};
 use bytes::Bytes;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -25,19 +25,6 @@ impl AlignedBuf {
     pub(super) fn empty(room: usize, budget: &Arc<Budget>) -> Self {
         let room = align_up(room.max(1));
         Self { start: budget.take(room), len: 0, room, budget: budget.clone() }
-    }
-
-    /// Zeroed memory of `len` bytes, rounded up to [`ALIGN`](super::ALIGN).
-    pub fn zeroed(len: usize, budget: &Arc<Budget>) -> Self {
-        Filling::new(len, budget).finish()
-    }
-
-    /// Memory of at least `data.len()` bytes that starts with `data`; the rest, up to the next
-    /// multiple of [`ALIGN`](super::ALIGN), is zero.
-    pub fn copy_of(data: &[u8], budget: &Arc<Budget>) -> Self {
-        let mut filling = Filling::new(data.len(), budget);
-        filling.push(data);
-        filling.finish()
     }
 
     /// Bytes of memory that it takes.

@@ -92,6 +92,21 @@ impl Filling {
     }
 }
 
+impl AlignedBuf {
+    /// Zeroed memory of `len` bytes, rounded up to [`ALIGN`](super::ALIGN).
+    pub fn zeroed(len: usize, budget: &Arc<Budget>) -> Self {
+        Filling::new(len, budget).finish()
+    }
+
+    /// Memory of at least `data.len()` bytes that starts with `data`; the rest, up to the next
+    /// multiple of [`ALIGN`](super::ALIGN), is zero.
+    pub fn copy_of(data: &[u8], budget: &Arc<Budget>) -> Self {
+        let mut filling = Filling::new(data.len(), budget);
+        filling.push(data);
+        filling.finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,14 +9,7 @@ mod aligned;
 mod budget;
 mod filling;
 
+pub use super::align::{ALIGN, align_up};
 pub use aligned::AlignedBuf;
 pub use budget::Budget;
 pub use filling::Filling;
-
-/// Direct I/O is aligned to this in memory, position and length. Also a page.
-pub const ALIGN: usize = 4096;
-
-/// Rounds up to [`ALIGN`].
-pub const fn align_up(n: usize) -> usize {
-    n.div_ceil(ALIGN) * ALIGN
-}

@@ -1,8 +1,7 @@
 //! What an engine asks of the disk, and why.
 
 use super::io::{FilePath, Op, Submission};
-use crate::storage::interface::Slot;
-use crate::storage::read::Ticket;
+use crate::storage::interface::{Slot, Ticket};
 use std::collections::BTreeMap;
 
 /// Why an operation was submitted.

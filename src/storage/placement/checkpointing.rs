@@ -6,7 +6,7 @@
 //! of a producer's batch that the journal could lose. It is written beside the old one, synced, and
 //! renamed over it; its directory is synced. Only then is the journal that it covers free.
 
-use super::job::{Around, Effect};
+use super::around::{Around, Effect};
 use super::ops::Ops;
 use crate::storage::device::io::Op;
 use crate::storage::format::checkpoint::{self, Encoder, Head, LogRecord};

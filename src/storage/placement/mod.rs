@@ -13,8 +13,9 @@
 //! an `Effect`. Files go by `removal`, when a durable checkpoint or the journal says
 //! that nothing needs them; some are kept for segments to come (`recycling`, `renewal`).
 
+pub(super) mod around;
 mod checkpointing;
-pub(super) mod job;
+mod job;
 mod ops;
 mod pacing;
 pub(super) mod recycling;
@@ -27,8 +28,9 @@ use super::interface::{EngineOptions, Slot};
 use super::journal::writer::JournalWriter;
 use super::log::Log;
 use super::logs::Logs;
+use around::{Around, Effect, Written};
 use checkpointing::Checkpointing;
-use job::{Around, Effect, Job, Written};
+use job::Job;
 use pacing::Pace;
 use recycling::Recycled;
 use std::collections::VecDeque;
@@ -230,7 +232,7 @@ impl Placement {
                 all: short,
             });
             self.last_pass_ms = now_ms;
-            self.pace.begin(journal, &self.written);
+            self.pace.begin(journal, self.written.segment_bytes);
             self.runs_before = journal.counters().direct_bytes;
             (self.due, self.idle_due) = (false, false);
         }
@@ -306,7 +308,7 @@ impl Placement {
         journal: &JournalWriter,
         out: &mut Outgoing,
     ) -> Option<WriteBack> {
-        let hurries = self.pace.in_flight(journal, &self.written) > 1;
+        let hurries = self.pace.in_flight(journal, self.written.segment_bytes) > 1;
         let mut job = WriteBack::new(hurries);
         for _ in 0..LOOKS {
             if job.is_full(self.options.logs_a_step) {

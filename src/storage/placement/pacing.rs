@@ -9,7 +9,6 @@
 //!
 //! [`JournalWriter::admits`]: crate::storage::journal::writer::JournalWriter::admits
 
-use super::job::Written;
 use crate::storage::journal::writer::JournalWriter;
 
 /// Pieces in flight where there is no time to lose: enough to keep a disk busy.
@@ -31,16 +30,16 @@ pub(super) struct Pace {
 
 impl Pace {
     /// A pass begins.
-    pub fn begin(&mut self, journal: &JournalWriter, written: &Written) {
+    pub fn begin(&mut self, journal: &JournalWriter, segment_bytes: u64) {
         self.journal_bytes = journal.counters().journal_bytes;
-        self.segment_bytes = written.segment_bytes;
+        self.segment_bytes = segment_bytes;
     }
 
-    /// Pieces that may be in flight now.
-    pub fn in_flight(&self, journal: &JournalWriter, written: &Written) -> usize {
+    /// Pieces that may be in flight now; segments have got so many bytes in all.
+    pub fn in_flight(&self, journal: &JournalWriter, segment_bytes: u64) -> usize {
         let (used, limit) = journal.usage();
         let journaled = journal.counters().journal_bytes - self.journal_bytes;
-        let behind = written.segment_bytes - self.segment_bytes < FOR_EACH * journaled;
+        let behind = segment_bytes - self.segment_bytes < FOR_EACH * journaled;
         let due = behind || journal.blocks_in_flight() == 0;
         if self.pressed { MOST } else { in_flight(used, limit, due) }
     }

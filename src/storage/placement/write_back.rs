@@ -5,7 +5,7 @@
 //! file written and every directory that got a name is synced. Only what a finished job wrote may be
 //! named by a checkpoint.
 
-use super::job::{Around, Effect};
+use super::around::{Around, Effect};
 use super::ops::Ops;
 use super::pacing;
 use super::recycling::{self, Recycled};
@@ -293,8 +293,10 @@ impl WriteBack {
     }
 
     fn submit_writes(&mut self, around: &mut Around<'_>) {
-        let (pieces, piece) =
-            (around.pace.in_flight(around.journal, around.written), around.options.piece_bytes);
+        let (pieces, piece) = (
+            around.pace.in_flight(around.journal, around.written.segment_bytes),
+            around.options.piece_bytes,
+        );
         while self.bytes_in_flight < pieces * piece && self.next_chunk < self.chunks.len() {
             let index = self.next_chunk;
             if self.chunks[index].data.is_none() {

@@ -5,12 +5,8 @@
 //! before what is read ahead. One read serves all that want what it brings.
 
 use super::span::Span;
-use crate::storage::interface::Slot;
+use crate::storage::interface::{Slot, Ticket};
 use std::collections::{BTreeMap, VecDeque};
-
-/// A read of the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(u64);
 
 /// What a read brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +94,7 @@ impl Flights {
 
     fn insert(&mut self, flight: Flight) -> Ticket {
         self.last += 1;
-        let ticket = Ticket(self.last);
+        let ticket = Ticket::new(self.last);
         self.by_key.insert(flight.key(), ticket);
         self.all.insert(ticket, flight);
         ticket

@@ -18,6 +18,7 @@ mod flights;
 mod ghosts;
 mod span;
 
+pub use super::interface::{ReadError, Ticket};
 use crate::storage::buffer::{ALIGN, Budget, align_up};
 use crate::storage::device::io::Op;
 use crate::storage::device::outgoing::{Outgoing, Purpose};
@@ -30,7 +31,6 @@ use crate::storage::logs::Logs;
 use ahead::{Ahead, Limits};
 use bytes::Bytes;
 use cache::{Cache, Chunk};
-pub use flights::Ticket;
 use flights::{Flight, Flights, What};
 use span::Span;
 use std::collections::BTreeMap;
@@ -62,17 +62,6 @@ pub enum Read {
     /// The disk is read first. Ask again after [`Event::Filled`](super::engine::Event::Filled) with this ticket, unless that
     /// says that the read failed: that is the answer then, and asking again reads the disk again.
     Wait(Ticket),
-}
-
-/// Why nothing can be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// Below the log start or beyond the log end.
-    #[error("the offset is out of range")]
-    OutOfRange,
-    /// The disk failed, or what it gave does not match its checksums. Others are not affected.
-    #[error("{0}")]
-    Storage(String),
 }
 
 /// A read that somebody waits for has ended.

@@ -11,5 +11,7 @@ mod open_error;
 pub mod replay;
 mod runs;
 
-pub use open::{Fold, OpenOptions, Report, StateError, TopicState, mark_clean, open};
+pub use open::{
+    Fold, LastLife, OpenOptions, Report, StateError, TopicState, begin, mark_clean, open,
+};
 pub use open_error::OpenError;

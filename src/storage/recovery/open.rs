@@ -1,5 +1,10 @@
 //! Opening a data directory: engines from what the last run left.
 //!
+//! It goes in two steps. [`LastLife::read`] reads and checks what is there. [`begin`] then changes
+//! the directory. What else is in it, the metadata, is opened for writing between the two: nothing at
+//! all is changed where the first step refuses the directory, and the second step removes only what
+//! durable metadata says may go.
+//!
 //! Nothing that a crashed run may still need is overwritten. Recovery reads checkpoints and journals
 //! of all shards of the last life, works out every log, deals the logs out to the shards of this
 //! run, and writes a new life beside the old one: for each shard a journal file that holds the
@@ -148,7 +153,15 @@ struct Recovered {
     frames: Vec<Found>,
 }
 
-/// Opens the data directory for a new life.
+/// What the last run left, read and checked. Nothing is changed yet.
+pub struct LastLife {
+    manifest: Option<Manifest>,
+    logs: BTreeMap<TopicPartition, Recovered>,
+    last_lsn: u64,
+    report: Report,
+}
+
+/// Opens the data directory for a new life: both steps, where the metadata needs no opening.
 pub fn open(
     disk: &Disk,
     identity: &Identity,
@@ -156,17 +169,38 @@ pub fn open(
     topic_state: &dyn Fn(TopicId) -> TopicState,
     fold: Fold<'_>,
 ) -> Result<(Vec<Engine>, Report), OpenError> {
-    let run = |op: Op, path: &str| disk.run(op).map_err(|e| OpenError::io(path, &e));
-    let old = Manifest::read(disk, identity.directory_id)?;
-    let topic_dirs = disk.list(segment::DIR).map_err(|e| OpenError::io(segment::DIR, &e))?;
-    if old.is_none() && !topic_dirs.is_empty() {
-        return Err(OpenError::Damaged("MANIFEST is missing, but there are topics".into()));
+    begin(LastLife::read(disk, identity, fold)?, disk, identity, options, topic_state)
+}
+
+impl LastLife {
+    /// Reads checkpoints and journals of the last run, if there was one.
+    pub fn read(disk: &Disk, identity: &Identity, fold: Fold<'_>) -> Result<Self, OpenError> {
+        let manifest = Manifest::read(disk, identity.directory_id)?;
+        let topic_dirs = disk.list(segment::DIR).map_err(|e| OpenError::io(segment::DIR, &e))?;
+        if manifest.is_none() && !topic_dirs.is_empty() {
+            return Err(OpenError::Damaged("MANIFEST is missing, but there are topics".into()));
+        }
+        let clean = manifest.is_none_or(|m| m.clean);
+        let mut report = Report { clean, ..Report::default() };
+        let (logs, last_lsn) = match manifest {
+            Some(old) => last_life(disk, identity, old, fold, &mut report)?,
+            None => (BTreeMap::new(), 0),
+        };
+        Ok(Self { manifest, logs, last_lsn, report })
     }
-    let mut report = Report { clean: old.is_none_or(|m| m.clean), ..Report::default() };
-    let (mut logs, last_lsn) = match old {
-        Some(old) => last_life(disk, identity, old, fold, &mut report)?,
-        None => (BTreeMap::new(), 0),
-    };
+}
+
+/// Begins a new life with what the last one left. Segments of what lives are looked for before
+/// anything is changed.
+pub fn begin(
+    last: LastLife,
+    disk: &Disk,
+    identity: &Identity,
+    options: &OpenOptions,
+    topic_state: &dyn Fn(TopicId) -> TopicState,
+) -> Result<(Vec<Engine>, Report), OpenError> {
+    let run = |op: Op, path: &str| disk.run(op).map_err(|e| OpenError::io(path, &e));
+    let LastLife { manifest: old, mut logs, last_lsn, mut report } = last;
     let life = old.map_or(0, |m| m.life) + 1;
     let mut referenced = BTreeSet::new();
     for (tp, log) in logs.iter().filter(|(tp, _)| topic_state(tp.topic) == TopicState::Live) {

@@ -7,7 +7,7 @@
 
 use super::identity::read_file;
 use super::open_error::OpenError;
-use super::runs;
+use super::runs::{self, LiveRun};
 use crate::storage::buffer::ALIGN;
 use crate::storage::device::disk::Disk;
 use crate::storage::device::io::FilePath;
@@ -38,15 +38,6 @@ pub struct Truncation {
     pub cut: Option<Cut>,
     /// State of the partition's core after it.
     pub state: Bytes,
-}
-
-/// Frames that stand in a segment, as far as no truncation took them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LiveRun {
-    /// Where they are.
-    pub run: Run,
-    /// Frames at or beyond this offset are gone.
-    pub upto: i64,
 }
 
 /// What the journal says of one log.

@@ -1,7 +1,6 @@
 //! Runs of frames that the journal says to stand in a segment.
 
 use super::open_error::OpenError;
-use super::replay::LiveRun;
 use crate::storage::buffer::{ALIGN, align_up};
 use crate::storage::device::disk::Disk;
 use crate::storage::device::io::{FilePath, Op};
@@ -12,6 +11,15 @@ use crate::storage::format::segment::{self, Grown, Segment};
 use crate::types::TopicPartition;
 use crate::wire::records::{BatchHeader, batches};
 use bytes::Bytes;
+
+/// Frames that stand in a segment, as far as no truncation took them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveRun {
+    /// Where they are.
+    pub run: Run,
+    /// Frames at or beyond this offset are gone.
+    pub upto: i64,
+}
 
 /// What stands where a run should.
 #[derive(Debug)]

@@ -1,0 +1,170 @@
+//! Requests that change metadata, carried out.
+//!
+//! These run whole on the controller's shard. What they check, they check against the controller's
+//! draft, so that two requests that follow each other quickly see each other; the response leaves
+//! when every shard has applied the change, so that the next request on any connection sees it.
+
+use super::Body;
+use super::{
+    alter_configs, create_partitions, create_topics, delete_topics, incremental_alter_configs,
+    table,
+};
+use crate::controller::Controller;
+use crate::types::TopicId;
+use crate::wire::primitives::WireError;
+
+/// The answer to a request that changes metadata.
+#[derive(Debug)]
+pub struct ChangeOutcome {
+    /// Body of the response.
+    pub response: Body,
+    /// To be sent when every shard has applied the entry with this index; at once if `None`.
+    pub wait_for: Option<u64>,
+}
+
+/// Carries out a request that changes metadata. `new_id` gives ids that were never given
+/// before. An error is the client's: its request cannot be read.
+pub fn execute(
+    controller: &mut Controller,
+    api: table::Controller,
+    version: i16,
+    body: &[u8],
+    new_id: &mut dyn FnMut() -> TopicId,
+) -> Result<ChangeOutcome, WireError> {
+    let image = controller.draft();
+    let handled = match api {
+        table::Controller::CreateTopics => create_topics::handle(body, version, image, new_id),
+        table::Controller::DeleteTopics => delete_topics::handle(body, version, image),
+        table::Controller::CreatePartitions => create_partitions::handle(body, version, image),
+        table::Controller::AlterConfigs => alter_configs::handle(body, version, image),
+        table::Controller::IncrementalAlterConfigs => {
+            incremental_alter_configs::handle(body, version, image)
+        }
+    }?;
+    let wait_for = (!handled.records.is_empty()).then(|| controller.propose(&handled.records));
+    Ok(ChangeOutcome { response: handled.response, wait_for })
+}
+
+/// Creates topics that a Metadata request asked for, with the broker's defaults; those that exist
+/// by now or cannot be created are left out. Returns the index to wait for, if anything changes.
+pub fn auto_create(
+    controller: &mut Controller,
+    names: &[String],
+    new_id: &mut dyn FnMut() -> TopicId,
+) -> Option<u64> {
+    let records = create_topics::auto_create(names, controller.draft(), new_id);
+    (!records.is_empty()).then(|| controller.propose(&records))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::api::testing::{decode, encode, ids};
+    use crate::controller::OpenOptions;
+    use crate::storage::device::disk::Disk;
+    use crate::storage::device::sim_disk::SimDisk;
+    use crate::types::ErrorCode;
+    use crate::wire::kafka::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+    use crate::wire::kafka::create_topics_response::CreateTopicsResponse;
+    use crate::wire::kafka::delete_topics_request::DeleteTopicsRequest;
+    use std::sync::Arc;
+
+    fn create(name: &str) -> Vec<u8> {
+        let topic = CreatableTopic {
+            name,
+            num_partitions: 1,
+            replication_factor: 1,
+            ..CreatableTopic::default()
+        };
+        let topics = vec![topic];
+        encode(|w| CreateTopicsRequest { topics, ..Default::default() }.encode(w, 7))
+    }
+
+    fn persist(controller: &mut Controller, disk: &Disk) {
+        while let Some(persist) = controller.ready() {
+            for op in persist.ops {
+                disk.run(op).unwrap();
+            }
+            controller.persisted(persist.ticket);
+        }
+    }
+
+    #[test]
+    fn requests_see_each_other_before_anyone_else_sees_them() {
+        let disk = Disk::Sim(SimDisk::new(1));
+        let options = OpenOptions {
+            cluster_id: "cluster".into(),
+            node_id: 0,
+            host: "host".into(),
+            port: 9092,
+            rack: None,
+            fixed: Arc::default(),
+            shards: 1,
+        };
+        let (mut controller, before) = Controller::open(&disk, &options).unwrap();
+        let mut new_id = ids();
+        let mut run = |controller: &mut Controller, key, version, body: &[u8]| {
+            execute(controller, key, version, body, &mut new_id).unwrap()
+        };
+        let other_ids = || {
+            let mut ids = ids();
+            move || TopicId([ids().0[0] + 100; 16])
+        };
+        let code = |outcome: &ChangeOutcome| {
+            decode(&outcome.response, |r| CreateTopicsResponse::decode(r, 7)).topics[0].error_code
+        };
+        let first = run(&mut controller, table::Controller::CreateTopics, 7, &create("a"));
+        let second = run(&mut controller, table::Controller::CreateTopics, 7, &create("a"));
+        assert_eq!(code(&first), 0);
+        assert_eq!(code(&second), ErrorCode::TOPIC_ALREADY_EXISTS.0);
+        assert_eq!(second.wait_for, None);
+        assert_eq!(controller.image(), before, "nothing is durable yet");
+
+        let request = DeleteTopicsRequest { topic_names: vec!["a"], ..Default::default() };
+        let body = encode(|w| request.encode(w, 5));
+        let deleted = run(&mut controller, table::Controller::DeleteTopics, 5, &body);
+        let again = run(&mut controller, table::Controller::CreateTopics, 7, &create("a"));
+        assert_eq!(code(&again), 0);
+        let made = auto_create(&mut controller, &["a".into(), "b".into()], &mut other_ids());
+        assert!(first.wait_for < deleted.wait_for);
+        assert!(deleted.wait_for < again.wait_for && again.wait_for < made);
+        assert_eq!(auto_create(&mut controller, &["a".into(), "b".into()], &mut other_ids()), None);
+
+        persist(&mut controller, &disk);
+        let image = controller.image();
+        assert_eq!(Some(image.index), made);
+        let names: Vec<&str> = image.topics().map(|it| &*it.name).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(image.deleting().len(), 1);
+        // Node 0 is a node like any other, although Raft has no voter 0.
+        assert_eq!(image.topic("a").unwrap().partitions[0].leader, 0);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_the_clients_error() {
+        let disk = Disk::Sim(SimDisk::new(1));
+        let options = OpenOptions {
+            cluster_id: "cluster".into(),
+            node_id: 1,
+            host: "host".into(),
+            port: 9092,
+            rack: None,
+            fixed: Arc::default(),
+            shards: 1,
+        };
+        let (mut controller, _) = Controller::open(&disk, &options).unwrap();
+        let index = controller.draft().index;
+        let whole = create("a");
+        for cut in 0..whole.len() {
+            let result = execute(
+                &mut controller,
+                table::Controller::CreateTopics,
+                7,
+                &whole[..cut],
+                &mut ids(),
+            );
+            assert!(result.is_err(), "{cut}");
+        }
+        assert_eq!(controller.draft().index, index);
+    }
+}

@@ -1,0 +1,69 @@
+//! What a group needs to know and may change while it does something.
+
+use super::effect::{Effect, Ticket};
+use super::offsets::{Around, Topics};
+use super::pending::Writes;
+use super::response::GroupResponse;
+use crate::types::Now;
+
+/// Broker configurations that groups depend on, and a seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoordinatorSettings {
+    /// `group.min.session.timeout.ms`.
+    pub group_min_session_timeout_ms: i32,
+    /// `group.max.session.timeout.ms`.
+    pub group_max_session_timeout_ms: i32,
+    /// `group.initial.rebalance.delay.ms`.
+    pub group_initial_rebalance_delay_ms: i32,
+    /// `group.max.size`.
+    pub group_max_size: i32,
+    /// `offsets.retention.minutes`, in milliseconds.
+    pub offsets_retention_ms: i64,
+    /// `offsets.retention.check.interval.ms`.
+    pub offsets_retention_check_interval_ms: i64,
+    /// `offset.metadata.max.bytes`.
+    pub offset_metadata_max_bytes: i32,
+    /// Any number that clients cannot guess: names of groups are hashed with it.
+    pub hash_seed: u64,
+}
+
+impl Default for CoordinatorSettings {
+    /// Kafka's defaults; the seed is 0.
+    fn default() -> Self {
+        Self {
+            group_min_session_timeout_ms: 6_000,
+            group_max_session_timeout_ms: 1_800_000,
+            group_initial_rebalance_delay_ms: 3_000,
+            group_max_size: i32::MAX,
+            offsets_retention_ms: 7 * 24 * 3_600_000,
+            offsets_retention_check_interval_ms: 600_000,
+            offset_metadata_max_bytes: 4_096,
+            hash_seed: 0,
+        }
+    }
+}
+
+/// What a group needs to know and may change while it does something.
+pub struct Cx<'a> {
+    pub(super) now: Now,
+    /// The time by which offsets grow old: see [`RetentionClock`](super::expiry::RetentionClock).
+    pub(super) clock_ms: i64,
+    pub(super) settings: &'a CoordinatorSettings,
+    pub(super) topics: &'a mut Topics,
+    pub(super) live_bytes: &'a mut u64,
+    pub(super) writes: &'a mut Writes,
+    pub(super) out: &'a mut Vec<Effect>,
+    /// The group's place.
+    pub(super) key: usize,
+}
+
+impl Cx<'_> {
+    /// What changes with the offsets of the group, whose name this is.
+    pub(super) fn of<'b>(&'b mut self, group: &'b str) -> Around<'b> {
+        Around { topics: self.topics, live_bytes: self.live_bytes, group, key: self.key }
+    }
+
+    pub(super) fn reply(&mut self, ticket: Ticket, response: GroupResponse) {
+        self.out.push(Effect::Reply { ticket, response });
+    }
+}
