@@ -428,13 +428,13 @@ impl State {
             }
             logs.retry(time, &mut out);
             if logs.engine.wants_turn() {
-                logs.turn(now);
+                self.work.add(work::captured(logs.turn(now)));
             }
             for event in logs.engine.take_events() {
                 logs.event(event, &mut out);
             }
             // What goes step by step goes on at once: nothing else may come that would have it go on.
-            if logs.engine.wants_turn() {
+            if logs.free_some() || logs.engine.wants_turn() {
                 self.kick();
             }
             logs.engine.take_submissions()

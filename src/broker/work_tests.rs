@@ -1,15 +1,19 @@
 //! No walk over what clients can make many is done in one piece: counted in steps of work.
 
-use super::calls::{ApplyImage, CountGroups};
+use super::calls::{AppendBatches, ApplyImage, CountGroups, Figures};
 use super::testing::{Rig, image_with_groups};
-use super::{GroupFigures, work};
+use super::{GroupFigures, Input, work};
+use crate::broker::api::data::AppendRequest;
 use crate::controller::{Image, NewPartition, Record};
 use crate::storage::device::disk::Disk;
 use crate::storage::device::sim_disk::SimDisk;
-use crate::types::{ErrorCode, TopicId};
+use crate::types::{ErrorCode, TopicId, TopicPartition};
+use crate::wire::records::{BatchBuilder, BatchHeader, Compression};
+use bytes::Bytes;
 use std::sync::Arc;
 
 const PARTITIONS: usize = 5_000;
+const T: TopicPartition = TopicPartition { topic: TopicId([7; 16]), partition: 0 };
 const GONE: TopicId = TopicId([8; 16]);
 const MEMORY: usize = 256 << 20;
 
@@ -93,4 +97,40 @@ fn metadata_is_taken_over_in_parts() {
     rig.call(ApplyImage(Arc::new(changed)));
     rig.check("a deleted topic");
     assert!(rig.broker.image().topic("t").is_none());
+}
+
+/// One log with many idempotent producers is captured for a checkpoint in parts.
+#[test]
+fn many_producers_of_one_log_are_captured_in_parts() {
+    const PRODUCERS: i64 = 30_000;
+    let image = image_with_groups(1);
+    let disk = Disk::Sim(SimDisk::new(1));
+    let mut rig = Rig::new(&disk, &image, MEMORY);
+    let append = |rig: &mut Rig, ids: std::ops::Range<i64>| {
+        let batches = ids.map(|id| {
+            let mut builder = BatchBuilder::new(Compression::None).producer(id, 0, 0);
+            builder.push(7, None, None, &[]);
+            let batch = Bytes::from(builder.build());
+            let header = BatchHeader::parse(&batch).unwrap();
+            AppendRequest { index: 0, tp: T, batch, header }
+        });
+        rig.call(AppendBatches { batches: batches.collect(), routed: 0 })
+    };
+    for part in 0..PRODUCERS / 500 {
+        append(&mut rig, part * 500..(part + 1) * 500);
+    }
+    // The log is idle, so it is written back, and a checkpoint is written.
+    let before = rig.call(Figures).engine.rounds;
+    for now_ms in (0..60_000).step_by(1_000) {
+        rig.now_ms = now_ms;
+        rig.handle(Input::Timeout);
+        rig.settle();
+    }
+    assert!(rig.call(Figures).engine.rounds > before);
+    rig.check("a checkpoint of many producers");
+    drop(rig);
+
+    let mut rig = Rig::new(&disk, &image, MEMORY);
+    let replies = append(&mut rig, PRODUCERS - 500..PRODUCERS).results;
+    assert_eq!(replies.iter().map(|it| it.base_offset).min(), Some(PRODUCERS - 500), "duplicates");
 }

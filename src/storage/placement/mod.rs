@@ -22,7 +22,7 @@ pub(super) mod renewal;
 mod write_back;
 
 use super::device::outgoing::Outgoing;
-use super::interface::{EngineOptions, Slot};
+use super::interface::{EngineOptions, Slot, States};
 use super::journal::writer::JournalWriter;
 use super::log::Log;
 use super::logs::Logs;
@@ -192,8 +192,7 @@ impl Placement {
         }
     }
 
-    /// Begins a pass where one is due, and goes on with it: one bounded step. `snapshot` gives the
-    /// state of a log's partition core as of its log end.
+    /// Begins a pass where one is due, and goes on with it: one bounded step.
     pub fn turn(
         &mut self,
         now_ms: i64,
@@ -201,7 +200,7 @@ impl Placement {
         logs: &mut Logs,
         journal: &JournalWriter,
         out: &mut Outgoing,
-        snapshot: &mut dyn FnMut(Slot) -> Vec<u8>,
+        states: &mut dyn States,
     ) {
         let short = self.memory_is_short(now_ms, logs);
         if self.pass.is_none() && self.is_due(stopping, short, journal) {
@@ -242,7 +241,7 @@ impl Placement {
             self.job.take_if(|j| matches!(j, Job::Checkpoint(_)))
         {
             if job.captures() {
-                job.capture(&self.around(logs, journal, out), snapshot);
+                job.capture(&self.around(logs, journal, out), states);
             }
             self.job = Some(Job::Checkpoint(job));
         }
