@@ -8,7 +8,12 @@ use crate::controller::{Image, NewPartition, Record};
 use crate::storage::device::disk::Disk;
 use crate::storage::device::sim_disk::SimDisk;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
+use crate::wire::api_keys::ApiKey;
+use crate::wire::header::decode_response;
+use crate::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use crate::wire::kafka::produce_response::ProduceResponse;
 use crate::wire::records::{BatchBuilder, BatchHeader, Compression};
+use crate::wire::Reader;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -133,4 +138,52 @@ fn many_producers_of_one_log_are_captured_in_parts() {
     let mut rig = Rig::new(&disk, &image, MEMORY);
     let replies = append(&mut rig, PRODUCERS - 500..PRODUCERS).results;
     assert_eq!(replies.iter().map(|it| it.base_offset).min(), Some(PRODUCERS - 500), "duplicates");
+}
+
+/// A plain batch of many MiB is checked in parts, and what is behind it on its connection waits.
+#[test]
+fn a_large_plain_batch_is_checked_in_parts() {
+    let mut image = image_with_groups(1);
+    let setting = ("max.message.bytes".to_owned(), Some((64 << 20).to_string()));
+    image.apply(&Record::TopicConfigSet { id: T.topic, settings: vec![setting] });
+    image.index = 2;
+    let mut rig = Rig::with_room(&Disk::Sim(SimDisk::new(1)), &image, MEMORY, 64 << 20);
+    let mut builder = BatchBuilder::new(Compression::None);
+    for _ in 0..24 << 10 {
+        builder.push(7, None, Some(&[0; 1_000]), &[]);
+    }
+    let large = builder.build();
+    let mut damaged = large.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.push(7, None, None, &[]);
+    let small = builder.build();
+    let connection = rig.connect();
+    for records in [&large, &damaged, &small] {
+        let partition_data = vec![PartitionProduceData { index: 0, records: Some(records) }];
+        let topic = TopicProduceData { name: "t", topic_id: TopicId::ZERO, partition_data };
+        let request = ProduceRequest {
+            transactional_id: None,
+            acks: -1,
+            timeout_ms: 1_000,
+            topic_data: vec![topic],
+        };
+        rig.send(connection, (ApiKey::PRODUCE, 9), |w| request.encode(w, 9));
+    }
+    rig.settle();
+    let received = rig.received(connection);
+    let mut rest = &received[..];
+    let mut answers = Vec::new();
+    while !rest.is_empty() {
+        let (len, behind) = rest.split_first_chunk().unwrap();
+        let (answer, behind) = behind.split_at(i32::from_be_bytes(*len) as usize);
+        let mut r = Reader::new(answer);
+        decode_response(ApiKey::PRODUCE, 9, &mut r).unwrap();
+        let it = ProduceResponse::decode(&mut r, 9).unwrap();
+        let it = &it.responses[0].partition_responses[0];
+        answers.push((it.error_code, it.base_offset));
+        rest = behind;
+    }
+    assert_eq!(answers, [(0, 0), (ErrorCode::CORRUPT_MESSAGE.0, -1), (0, 24 << 10)]);
+    rig.check("a large plain batch");
 }

@@ -17,9 +17,10 @@ use crate::wire::api_keys::ApiKey;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka as k;
 use crate::wire::primitives::{Reader, WireError};
+use crate::wire::records::AtOnce;
 
 const SETTINGS: produce::ProduceSettings =
-    produce::ProduceSettings { now_ms: 5, strict: false, at_once: 1 << 18 };
+    produce::ProduceSettings { now_ms: 5, strict: false, at_once: AtOnce::ALL };
 const LIMITS: fetch::Limits = fetch::Limits { max_bytes: 1 << 20, memory: 1 << 20 };
 const CALLER: Caller<'_> = Caller { client_id: "c", host: "/127.0.0.1", uuid: "u" };
 
