@@ -2,6 +2,7 @@
 //! what. Synchronous: what is to be told to others comes out as [`Outbox`].
 
 use super::calls::{AppendBatches, AppendReply, Notice, ReplyTo, ShardId, Trace, Trim};
+use super::work;
 use crate::broker::api::data::{
     AppendRequest, Appended, EpochAnswer, EpochQuery, LogSize, ReadRequest, ReadResult,
     TrimRequest, Trimmed,
@@ -34,6 +35,9 @@ pub struct Outbox {
 
 /// So many producers of partitions that are gone are freed in one go.
 const FREED_A_STEP: usize = work::PIECE as usize;
+/// So many logs are asked for their size in one go.
+const SIZES_A_STEP: usize = work::PIECE as usize;
+
 /// One partition that this shard leads.
 struct Part {
     core: Partition,
@@ -614,11 +618,21 @@ impl Logs {
         Some((slot, &self.parts.get(slot.index())?.core))
     }
 
-    /// How large the logs are.
-    pub fn sizes(&self) -> Vec<LogSize> {
-        let logs = self.engine.logs();
-        let open = logs.into_iter().filter(|(_, tp)| self.find(*tp).is_some());
-        open.map(|(slot, tp)| LogSize { tp, bytes: self.engine.offsets(slot).bytes }).collect()
+    /// How large the logs behind this one are, of as many as are looked at in one go. The last of them,
+    /// or nothing where there are no more.
+    pub fn sizes(
+        &self,
+        after: Option<TopicPartition>,
+        out: &mut Vec<LogSize>,
+    ) -> Option<TopicPartition> {
+        let mut last = None;
+        for (slot, tp) in self.engine.logs_after(after).take(SIZES_A_STEP) {
+            last = Some(tp);
+            if self.parts.get(slot.index()).is_some() {
+                out.push(LogSize { tp, bytes: self.engine.offsets(slot).bytes });
+            }
+        }
+        last
     }
 
     /// Lets the engine write what was appended, and go on with placement. Bytes of cores' states that

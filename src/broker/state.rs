@@ -621,7 +621,20 @@ impl State {
     }
 
     pub(super) fn serve_sizes(self: &Rc<Self>, _: Sizes, _: ShardId, to: ReplyTo<Sizes>) {
-        to.reply(self.read_logs(|logs| logs.sizes()));
+        let state = self.clone();
+        self.start(async move {
+            let (mut sizes, mut after) = (Vec::new(), None);
+            loop {
+                let before = sizes.len();
+                after = state.read_logs(|logs| logs.sizes(after, &mut sizes));
+                state.work.add((sizes.len() - before) as u64);
+                if after.is_none() {
+                    break;
+                }
+                state.pause().await;
+            }
+            to.reply(sizes);
+        });
     }
 
     pub(super) fn serve_find_ends(

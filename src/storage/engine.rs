@@ -105,6 +105,14 @@ impl Engine {
         self.logs.named().collect()
     }
 
+    /// Every open log behind this one, by name.
+    pub fn logs_after(
+        &self,
+        last: Option<TopicPartition>,
+    ) -> impl Iterator<Item = (Slot, TopicPartition)> + '_ {
+        self.logs.named_after(last)
+    }
+
     /// What the partition's core is restored from; empty for a log that never had one. Given once.
     pub fn recovered_state(&mut self, slot: Slot) -> Vec<u8> {
         std::mem::take(&mut self.log_mut(slot).state)
