@@ -62,7 +62,7 @@ impl Body for Pieces {
         self.rested = false;
         let next = match &mut self.rest {
             Rest::Text(text) => text.take().map(|it| Bytes::from_static(it.as_bytes())),
-            Rest::Page(page, _) => page.as_mut().and_then(|it| it.next()).map(Bytes::from),
+            Rest::Page(page, _) => page.as_mut().and_then(Iterator::next).map(Bytes::from),
         };
         Poll::Ready(next.map(|it| Ok(Frame::data(it))))
     }
