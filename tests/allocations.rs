@@ -18,7 +18,7 @@ use klamm::wire::Writer;
 use klamm::wire::api_keys::ApiKey;
 use klamm::wire::header::RequestHeader;
 use klamm::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
-use klamm::wire::records::{BatchBuilder, Compression};
+use klamm::wire::records::{AtOnce, BatchBuilder, Compression};
 use std::sync::Arc;
 use support::allocations::{Counting, allocated};
 
@@ -66,7 +66,7 @@ fn turn(engine: &mut Engine, logs: &mut [(Slot, i64)], count: usize, batch: &Byt
     }
     let mut events = Vec::new();
     loop {
-        engine.turn(1, &mut |_| Vec::new());
+        engine.turn(1, &mut |_: Slot| Vec::new());
         let submissions = engine.take_submissions();
         if submissions.is_empty() {
             break;
@@ -139,7 +139,7 @@ fn a_request_takes_the_same_few_allocations_whatever_its_size() {
             client_id: None,
         };
         let once = || {
-            let settings = ProduceSettings { now_ms: 5, strict: false, at_once: 1 << 18 };
+            let settings = ProduceSettings { now_ms: 5, strict: false, at_once: AtOnce::ALL };
             let (mut plan, batches) = produce::plan(&body, 9, &image, settings).expect("it reads");
             assert_eq!(batches.appends.len(), 1);
             plan.enter(Appended {

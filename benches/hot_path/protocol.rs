@@ -13,6 +13,7 @@ use klamm::wire::header::{RequestHeader, decode_response};
 use klamm::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use klamm::wire::kafka::fetch_response::FetchResponse;
 use klamm::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use klamm::wire::records::AtOnce;
 use klamm::wire::{Reader, Writer};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 const VERSION: i16 = 12;
 const TOPIC: &str = "orders";
 const SETTINGS: ProduceSettings =
-    ProduceSettings { now_ms: NOW_MS, strict: false, at_once: 1 << 18 };
+    ProduceSettings { now_ms: NOW_MS, strict: false, at_once: AtOnce::ALL };
 
 fn header(api_key: ApiKey) -> RequestHeader<'static> {
     RequestHeader { api_key, version: VERSION, correlation_id: 5, client_id: None }

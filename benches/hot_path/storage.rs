@@ -154,7 +154,7 @@ impl Bed {
     /// Carries out what the engine asks for until it asks for nothing.
     fn settle(&mut self) {
         while self.engine.wants_turn() {
-            self.engine.turn(self.now_ms, &mut |_| Vec::new());
+            self.engine.turn(self.now_ms, &mut |_: Slot| Vec::new());
             for Submission { id, op } in self.engine.take_submissions() {
                 let sync_id =
                     if let Op::WriteSync { sync_id, .. } = &op { Some(*sync_id) } else { None };

@@ -2,6 +2,7 @@
 
 use super::metrics::Page;
 use super::patience::Client;
+use super::remains::Remains;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,7 +11,8 @@ use std::task::{Context, Poll};
 
 enum Rest {
     Text(Option<&'static str>),
-    Page(Box<Page>),
+    /// Always there but for the drop.
+    Page(Option<Box<Page>>, Rc<Remains>),
 }
 
 /// Text that is made while it is sent: between two pieces of a page, others have their turn.
@@ -23,8 +25,8 @@ pub struct Pieces {
 
 impl Pieces {
     /// A page.
-    pub fn of(page: Page, client: Rc<Client>) -> Self {
-        Self { rest: Rest::Page(Box::new(page)), rested: true, client }
+    pub fn of(page: Page, client: Rc<Client>, remains: Rc<Remains>) -> Self {
+        Self { rest: Rest::Page(Some(Box::new(page)), remains), rested: true, client }
     }
 
     /// A text.
@@ -37,6 +39,11 @@ impl Drop for Pieces {
     /// It is sent, or will never be.
     fn drop(&mut self) {
         self.client.waits();
+        if let Rest::Page(page, remains) = &mut self.rest
+            && let Some(page) = page.take()
+        {
+            remains.leave(*page);
+        }
     }
 }
 
@@ -55,7 +62,7 @@ impl Body for Pieces {
         self.rested = false;
         let next = match &mut self.rest {
             Rest::Text(text) => text.take().map(|it| Bytes::from_static(it.as_bytes())),
-            Rest::Page(page) => page.next().map(Bytes::from),
+            Rest::Page(page, _) => page.as_mut().and_then(Iterator::next).map(Bytes::from),
         };
         Poll::Ready(next.map(|it| Ok(Frame::data(it))))
     }
@@ -63,7 +70,7 @@ impl Body for Pieces {
     fn size_hint(&self) -> SizeHint {
         match &self.rest {
             Rest::Text(text) => SizeHint::with_exact(text.map_or(0, str::len) as u64),
-            Rest::Page(_) => SizeHint::default(),
+            Rest::Page(..) => SizeHint::default(),
         }
     }
 }

@@ -237,7 +237,11 @@ enum Next {
 }
 
 impl Page {
-    fn new(process: ProcessFigures, shards: Vec<ShardFigures>, groups: Vec<GroupFigures>) -> Self {
+    pub(super) fn new(
+        process: ProcessFigures,
+        shards: Vec<ShardFigures>,
+        groups: Vec<GroupFigures>,
+    ) -> Self {
         let mut traffic = Traffic::default();
         for shard in &shards {
             traffic.add(&shard.traffic);
@@ -388,6 +392,24 @@ impl Page {
             return Next::Offsets { figure, group, offset: offset + LINES_MAX };
         }
         Next::Offsets { figure, group: group + 1, offset: 0 }
+    }
+}
+
+impl Page {
+    /// Frees as much of it as a piece has lines; whether there is more. It cannot be read any further.
+    pub fn free_some(&mut self) -> bool {
+        self.next = Next::End;
+        let mut left = LINES_MAX;
+        while left > 0 {
+            let Some(group) = self.groups.last_mut() else { return false };
+            let offsets = group.offsets.len();
+            group.offsets.truncate(offsets.saturating_sub(left));
+            left = left.saturating_sub(offsets.max(1));
+            if group.offsets.is_empty() {
+                self.groups.pop();
+            }
+        }
+        !self.groups.is_empty()
     }
 }
 

@@ -4,6 +4,7 @@ mod body;
 mod http;
 pub mod metrics;
 mod patience;
+mod remains;
 
 use crate::shard::View;
 use body::Pieces;
@@ -12,6 +13,7 @@ use glommio::net::TcpListener;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use patience::{Client, Clients};
+use remains::Remains;
 use std::convert::Infallible;
 use std::os::fd::{FromRawFd, IntoRawFd};
 use std::rc::Rc;
@@ -29,6 +31,9 @@ pub fn start(socket: std::net::TcpListener, view: View, lines_dropped: LinesDrop
 /// Serves until the task is dropped.
 async fn serve(listener: TcpListener, shown: Rc<(View, LinesDropped)>) {
     let clients = Rc::new(Clients::default());
+    let remains = Rc::new(Remains::default());
+    let freed = remains.clone();
+    glommio::spawn_local(async move { freed.free().await }).detach();
     loop {
         let stream = match listener.accept().await {
             Ok(stream) => stream,
@@ -39,13 +44,13 @@ async fn serve(listener: TcpListener, shown: Rc<(View, LinesDropped)>) {
             }
         };
         let client = clients.enter();
-        let shown = shown.clone();
+        let (shown, remains) = (shown.clone(), remains.clone());
         glommio::spawn_local(async move {
             let service = service_fn(|request| {
-                let (shown, client) = (shown.clone(), client.clone());
+                let (shown, client, remains) = (shown.clone(), client.clone(), remains.clone());
                 async move {
                     client.asks();
-                    Ok::<_, Infallible>(answer(&request, &shown, client).await)
+                    Ok::<_, Infallible>(answer(&request, &shown, client, remains).await)
                 }
             });
             let connection = hyper::server::conn::http1::Builder::new()
@@ -66,11 +71,12 @@ async fn answer<B>(
     request: &Request<B>,
     (view, lines_dropped): &(View, LinesDropped),
     client: Rc<Client>,
+    remains: Rc<Remains>,
 ) -> Response<Pieces> {
     let (status, kind, body) = match route(request.method(), request.uri().path(), view.ready()) {
         Route::Metrics => {
             let page = metrics::collect(view, lines_dropped()).await;
-            (StatusCode::OK, metrics::CONTENT_TYPE, Pieces::of(page, client))
+            (StatusCode::OK, metrics::CONTENT_TYPE, Pieces::of(page, client, remains))
         }
         Route::Plain(status, text) => (status, TEXT, Pieces::one(text, client)),
     };

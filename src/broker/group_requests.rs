@@ -12,7 +12,7 @@ use crate::broker::api::{
     Response, delete_groups, describe_groups, find_coordinator, heartbeat, join_group, leave_group,
     list_groups, offset_commit, offset_delete, offset_fetch, sync_group,
 };
-use crate::group::{self, DeletedOffsets};
+use crate::group::{self, DeletedOffsets, FetchOffsets};
 use crate::types::ErrorCode;
 use crate::wire::WireError;
 use bytes::Bytes;
@@ -20,7 +20,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 
-/// Begins a request. The coordinators are asked before this returns.
+/// Begins a request. Its coordinator is asked before this returns; of several, the first ones: nothing
+/// behind the request on its connection begins before it is answered.
 pub fn begin(
     state: &Rc<State>,
     begun: Begun,
@@ -121,12 +122,26 @@ pub fn begin(
             respond.with(async move {
                 let requests =
                     plan.fetches().map(|it| group::GroupRequest::FetchOffsets(it.clone()));
-                let mut fetched = Vec::new();
-                for it in ask_all(&state, requests).await? {
+                let first = ask_all(&state, requests).await?;
+                let mut fetched = Vec::with_capacity(first.len());
+                for (fetch, it) in plan.fetches().zip(first) {
                     let group::GroupResponse::FetchOffsets(it) = it else { return mixed_up() };
-                    fetched.push(it);
+                    let (mut next, mut parts) = (it.next, vec![it]);
+                    while next.is_some() {
+                        let more = FetchOffsets { after: next, ..fetch.clone() };
+                        let it = ask(&state, group::GroupRequest::FetchOffsets(more)).await?;
+                        let group::GroupResponse::FetchOffsets(it) = it else {
+                            return mixed_up();
+                        };
+                        next = it.next;
+                        parts.push(it);
+                        state.pause().await;
+                    }
+                    fetched.push(parts);
+                    state.pause().await;
                 }
-                Ok(plan.response(&header, fetched, &state.image())?)
+                let (image, pause) = (state.image(), async || state.pause().await);
+                Ok(plan.response(&header, fetched, &image, pause).await?)
             });
         }
         Groups::DescribeGroups => {
@@ -139,7 +154,8 @@ pub fn begin(
                     let group::GroupResponse::Describe(it) = it else { return mixed_up() };
                     described.push(it);
                 }
-                Ok(plan.response(&header, &described)?)
+                let pause = async || state.pause().await;
+                Ok(plan.response(&header, described, pause).await?)
             });
         }
         Groups::DeleteGroups => {
@@ -175,7 +191,8 @@ pub fn begin(
                         (_, Err(_)) => {}
                     }
                 }
-                Ok(list_groups::response(&header, listed)?)
+                let pause = async || state.pause().await;
+                Ok(list_groups::response(&header, listed, pause).await?)
             });
         }
     }
@@ -217,15 +234,20 @@ async fn ask(
     start(state, request).await.ok_or(Unanswered::GivenUp)
 }
 
-/// Asks all at once; answers in the order of the requests.
+/// Asks all, some at a time, before the first answer is waited for; answers in the order of the requests.
 async fn ask_all(
     state: &Rc<State>,
     requests: impl Iterator<Item = group::GroupRequest>,
 ) -> Result<Vec<group::GroupResponse>, Unanswered> {
-    let calls: Vec<_> = requests.map(|it| start(state, it)).collect();
+    let mut calls = Vec::new();
+    for request in requests {
+        calls.push(start(state, request));
+        state.pause().await;
+    }
     let mut responses = Vec::with_capacity(calls.len());
     for call in calls {
         responses.push(call.await.ok_or(Unanswered::GivenUp)?);
+        state.pause().await;
     }
     Ok(responses)
 }

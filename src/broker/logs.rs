@@ -2,6 +2,7 @@
 //! what. Synchronous: what is to be told to others comes out as [`Outbox`].
 
 use super::calls::{AppendBatches, AppendReply, Notice, ReplyTo, ShardId, Trace, Trim};
+use super::work;
 use crate::broker::api::data::{
     AppendRequest, Appended, EpochAnswer, EpochQuery, LogSize, ReadRequest, ReadResult,
     TrimRequest, Trimmed,
@@ -9,8 +10,8 @@ use crate::broker::api::data::{
 use crate::broker::api::delete_records::new_start;
 use crate::broker::deferred::{self, DeferredAppends};
 use crate::controller::{Image, Topic, TopicChange};
-use crate::replica::{AppendOutcome, Partition, ProducerMemory};
-use crate::storage::engine::{Append, Engine, Event, Moments, Slot};
+use crate::replica::{AppendOutcome, Partition, ProducerMemory, Producers};
+use crate::storage::engine::{Append, Engine, Event, Moments, Slot, States};
 use crate::storage::log::LogConfig;
 use crate::storage::read::{Read, ReadError, Ticket};
 use crate::types::{ErrorCode, Now, Table, TopicConfig, TopicId, TopicPartition};
@@ -32,6 +33,11 @@ pub struct Outbox {
     /// The process must end: why.
     pub fatal: Option<String>,
 }
+
+/// So many producers of partitions that are gone are freed in one go.
+const FREED_A_STEP: usize = work::PIECE as usize;
+/// So many logs are asked for their size in one go.
+const SIZES_A_STEP: usize = work::PIECE as usize;
 
 /// One partition that this shard leads.
 struct Part {
@@ -145,6 +151,8 @@ pub struct Logs {
     producers: ProducerMemory,
     /// Where the look for silent producers goes on: the partition's place, and the producer's id.
     next_producer: (usize, i64),
+    /// Producers of partitions that are gone, until they are freed.
+    left_behind: Vec<Producers>,
     shard: usize,
     shards: usize,
 }
@@ -186,6 +194,7 @@ impl Logs {
             dropping: HashMap::new(),
             producers,
             next_producer: (0, 0),
+            left_behind: Vec::new(),
             shard,
             shards,
         })
@@ -232,6 +241,7 @@ impl Logs {
         *self.dropping.entry(tp.topic).or_default() += 1;
         let part = self.parts.take(slot.index()).expect("found");
         self.producers.give(part.core.producers().len());
+        self.left_behind.push(part.core.into_producers());
         // They ask again, and hear that the topic is gone.
         for key in part.waiters {
             self.fire(key, out);
@@ -612,20 +622,30 @@ impl Logs {
         Some((slot, &self.parts.get(slot.index())?.core))
     }
 
-    /// How large the logs are.
-    pub fn sizes(&self) -> Vec<LogSize> {
-        let logs = self.engine.logs();
-        let open = logs.into_iter().filter(|(_, tp)| self.find(*tp).is_some());
-        open.map(|(slot, tp)| LogSize { tp, bytes: self.engine.offsets(slot).bytes }).collect()
+    /// How large the logs behind this one are, of as many as are looked at in one go. The last of them,
+    /// or nothing where there are no more.
+    pub fn sizes(
+        &self,
+        after: Option<TopicPartition>,
+        out: &mut Vec<LogSize>,
+    ) -> Option<TopicPartition> {
+        let mut last = None;
+        for (slot, tp) in self.engine.logs_after(after).take(SIZES_A_STEP) {
+            last = Some(tp);
+            if self.parts.get(slot.index()).is_some() {
+                out.push(LogSize { tp, bytes: self.engine.offsets(slot).bytes });
+            }
+        }
+        last
     }
 
-    /// Lets the engine write what was appended.
-    pub fn turn(&mut self, now_ms: i64) {
+    /// Lets the engine write what was appended, and go on with placement. Bytes of cores' states that
+    /// a checkpoint took.
+    pub fn turn(&mut self, now_ms: i64) -> usize {
         let Self { engine, parts, .. } = self;
-        engine.turn(now_ms, &mut |slot| {
-            let part = parts.get(slot.index());
-            part.map(|part| part.core.snapshot()).unwrap_or_default()
-        });
+        let mut cores = Cores { parts, taken: 0 };
+        engine.turn(now_ms, &mut cores);
+        cores.taken
     }
 
     /// Producers may take so many bytes; those that are there may take more.
@@ -668,6 +688,14 @@ impl Logs {
         self.next_producer = (place, from);
     }
 
+    /// Frees some producers of partitions that are gone; whether there are more.
+    pub fn free_some(&mut self) -> bool {
+        if self.left_behind.last_mut().is_some_and(|it| !it.free_some(FREED_A_STEP)) {
+            self.left_behind.pop();
+        }
+        !self.left_behind.is_empty()
+    }
+
     /// Takes out all that is under way: nobody is to hear of it.
     pub fn take_tasks(&mut self) -> (Slab<Task>, DeferredAppends) {
         (std::mem::take(&mut self.tasks), std::mem::take(&mut self.deferred))
@@ -676,6 +704,32 @@ impl Logs {
     /// Nothing is under way for anybody.
     pub fn is_quiet(&self) -> bool {
         self.tasks.is_empty() && self.deferred.is_empty()
+    }
+}
+
+/// The cores of partitions, for a checkpoint.
+struct Cores<'a> {
+    parts: &'a mut Table<Part>,
+    /// Bytes of their states.
+    taken: usize,
+}
+
+impl States for Cores<'_> {
+    fn begin(&mut self, slot: Slot, out: &mut Vec<u8>) -> bool {
+        let before = out.len();
+        // A log whose topic has gone has no partition.
+        let part = self.parts.get_mut(slot.index());
+        let is_last = part.is_none_or(|part| part.core.begin_snapshot(out));
+        self.taken += out.len() - before;
+        is_last
+    }
+
+    fn go_on(&mut self, slot: Slot, out: &mut Vec<u8>) -> bool {
+        let before = out.len();
+        let part = self.parts.get_mut(slot.index()).expect("it goes with its log");
+        let is_last = part.core.go_on_with_snapshot(out);
+        self.taken += out.len() - before;
+        is_last
     }
 }
 

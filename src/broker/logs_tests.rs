@@ -41,11 +41,14 @@ pub(super) fn image(partitions: usize, settings: &[(&str, &str)]) -> Image {
 }
 
 /// The engine of the only shard. `state` is what it gives each partition to begin with.
-pub(super) fn open_engine(disk: &Disk, state: &[u8]) -> Engine {
+fn open_engine(disk: &Disk, state: &[u8]) -> Engine {
+    open_engine_with(disk, &|_, _, _, _| Ok(state.to_vec()))
+}
+
+pub(super) fn open_engine_with(disk: &Disk, fold: recovery::Fold<'_>) -> Engine {
     let expected = Expected { cluster_id: None, node_id: 1, random: [5; 32] };
     let identity = Identity::open(disk, &expected).unwrap();
     let options = OpenOptions::usual(1, Budget::new(256 << 20), 4 << 20);
-    let fold: recovery::Fold<'_> = &|_, _, _, _| Ok(state.to_vec());
     let live = |_| TopicState::Live;
     recovery::open(disk, &identity, &options, &live, fold).unwrap().0.remove(0)
 }

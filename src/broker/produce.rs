@@ -10,17 +10,16 @@ use crate::broker::api::produce::{self, Batches, Plan, ProduceSettings, Unchecke
 use crate::metrics::{RequestStage, Stages};
 use crate::types::ErrorCode;
 use crate::wire::WireError;
-use crate::wire::records::{LargeBatch, Validated};
+use crate::wire::records::{AtOnce, LargeBatch, Validated};
 use bytes::Bytes;
 use futures_lite::FutureExt;
 use std::cell::{Cell, RefCell};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
-/// Bytes that the batches of one request are decompressed to before it becomes a task: what a shard can
-/// do in one go.
-const AT_ONCE: usize = 256 << 10;
-/// Bytes that are decompressed in one step of that task.
+/// What is checked of one request's batches before it becomes a task: what a shard can do in one go.
+const AT_ONCE: AtOnce = AtOnce { bytes: 2 << 20, decompressed: 256 << 10 };
+/// Bytes that are decompressed in one step of that task, or what costs as much.
 const CHECK_STEP: usize = 64 << 10;
 
 /// A Produce request that waits for its owners.
@@ -37,8 +36,8 @@ struct Producing {
 }
 
 /// Begins a request: its appends stand in this shard's order, or in the queues to the others, when
-/// this returns. Where batches decompress to much, that takes several steps, and nothing behind it on
-/// its connection begins before.
+/// this returns. Where batches are large or decompress to much, that takes several steps, and nothing
+/// behind it on its connection begins before.
 pub fn begin(
     state: &Rc<State>,
     begun: Begun,
@@ -51,7 +50,8 @@ pub fn begin(
         ProduceSettings { now_ms: state.wall_ms(), strict: state.strict, at_once: AT_ONCE };
     let (plan, batches) = produce::plan(body, header.version, &state.image(), settings)?;
     let count = (batches.appends.len() + batches.unchecked.len()) as u64;
-    state.work.add(count + work::bytes(body.len()) + work::decompressed(batches.decompressed));
+    let bytes = work::bytes(batches.checked) + work::decompressed(batches.decompressed);
+    state.work.add(count + bytes);
     if !plan.wants_answer() {
         state.silence(begun);
     }
@@ -77,13 +77,14 @@ pub fn begin(
     Ok(())
 }
 
-/// Checks batches that decompress to much, and lets others work between two steps; all that may be
+/// Checks batches that are large or decompress to much, and lets others work between two steps; all that may be
 /// appended, in the order of the request.
 async fn check(state: &State, plan: &mut Plan, batches: Batches) -> Vec<AppendRequest> {
     let Batches { mut appends, unchecked, .. } = batches;
     for batch in unchecked {
-        // Batch by batch: a request of many does not keep the others out.
-        let pass = state.checks.enter().await;
+        // Batch by batch: a request of many does not keep the others out. What needs no decompressor
+        // does not wait for those that do.
+        let pass = if batch.is_compressed() { Some(state.checks.enter().await) } else { None };
         let checked = check_one(state, &batch).await;
         drop(pass);
         match checked {
@@ -97,7 +98,7 @@ async fn check(state: &State, plan: &mut Plan, batches: Batches) -> Vec<AppendRe
 }
 
 async fn check_one(state: &State, batch: &Unchecked) -> Result<Validated, (ErrorCode, String)> {
-    let mut large = LargeBatch::new(&batch.batch, &batch.limits)?;
+    let mut large = LargeBatch::new(&batch.batch, &batch.limits, batch.rest)?;
     loop {
         let checked = large.step(CHECK_STEP)?;
         state.work.add(work::decompressed(CHECK_STEP));

@@ -104,13 +104,14 @@ impl State {
             Handler::Produce => produce::begin(self, begun, header, &body),
             Handler::Fetch => fetch::begin(self, begun, header, body),
             Handler::Metadata => {
-                let found = metadata::handle(&body, version, &image)?;
-                if found.create.is_empty() {
-                    return with_body(found.response);
-                }
                 self.respond(begun, async move {
-                    state.call(0, AutoCreate(found.create)).await;
-                    let found = metadata::handle(&body, version, &state.image())?;
+                    let pause = async || state.pause().await;
+                    let mut found = metadata::handle(&body, version, &image, pause).await?;
+                    if !found.create.is_empty() {
+                        state.call(0, AutoCreate(found.create)).await;
+                        let image = state.image();
+                        found = metadata::handle(&body, version, &image, pause).await?;
+                    }
                     Ok(Response::from_body(&header, found.response))
                 });
                 Ok(())
@@ -159,10 +160,13 @@ impl State {
                         (0..state.shards).map(|owner| state.call(owner, Sizes)).collect();
                     let mut sizes = Vec::new();
                     for call in calls {
-                        sizes.extend(call.await.ok_or(Unanswered::GivenUp)?);
+                        sizes.append(&mut call.await.ok_or(Unanswered::GivenUp)?);
                     }
                     let (image, volume) = (state.image(), state.volume());
-                    Ok(describe_log_dirs::handle(&header, &body, &image, &volume, &sizes)?)
+                    let pause = async || state.pause().await;
+                    let answer =
+                        describe_log_dirs::handle(&header, &body, &image, &volume, sizes, pause);
+                    Ok(answer.await?)
                 });
                 Ok(())
             }
@@ -170,7 +174,12 @@ impl State {
                 with_body(describe_cluster::handle(&body, version, &image)?)
             }
             Handler::Local(Local::DescribeConfigs) => {
-                with_body(describe_configs::handle(&body, version, &image)?)
+                self.respond(begun, async move {
+                    let pause = async || state.pause().await;
+                    let body = describe_configs::handle(&body, version, &image, pause).await?;
+                    Ok(Response::from_body(&header, body))
+                });
+                Ok(())
             }
             Handler::Local(Local::DescribeTopicPartitions) => {
                 with_body(describe_topic_partitions::handle(&body, version, &image)?)

@@ -432,13 +432,13 @@ impl State {
             }
             logs.retry(time, &mut out);
             if logs.engine.wants_turn() {
-                logs.turn(now);
+                self.work.add(work::captured(logs.turn(now)));
             }
             for event in logs.engine.take_events() {
                 logs.event(event, &mut out);
             }
             // What goes step by step goes on at once: nothing else may come that would have it go on.
-            if logs.engine.wants_turn() {
+            if logs.free_some() || logs.engine.wants_turn() {
                 self.kick();
             }
             logs.engine.take_submissions()
@@ -625,7 +625,20 @@ impl State {
     }
 
     pub(super) fn serve_sizes(self: &Rc<Self>, _: Sizes, _: ShardId, to: ReplyTo<Sizes>) {
-        to.reply(self.read_logs(|logs| logs.sizes()));
+        let state = self.clone();
+        self.start(async move {
+            let (mut sizes, mut after) = (Vec::new(), None);
+            loop {
+                let before = sizes.len();
+                after = state.read_logs(|logs| logs.sizes(after, &mut sizes));
+                state.work.add((sizes.len() - before) as u64);
+                if after.is_none() {
+                    break;
+                }
+                state.pause().await;
+            }
+            to.reply(sizes);
+        });
     }
 
     pub(super) fn serve_find_ends(

@@ -1,16 +1,23 @@
 //! One shard of a broker over a simulated disk, for tests.
 
 use super::calls::{AskGroup, Call};
-use super::logs_tests::{image, open_engine};
+use super::logs_tests::{image, open_engine_with};
 use super::wait::Receiver;
-use super::{Admission, Bounds, Broker, Clock, Input, Logs, Message, Output, Parts, ShardId};
+use super::{
+    Admission, Bounds, Broker, Clock, ConnectionId, Input, Logs, Message, Output, Parts, ShardId,
+};
 use crate::controller::{Image, NewPartition, Record};
 use crate::group::{Commit, CommitOffset, CommitTopic, GroupRequest, GroupResponse};
+use crate::replica;
 use crate::storage::buffer::Budget;
 use crate::storage::device::disk::Disk;
 use crate::storage::device::io::{Completion, Op};
+use crate::storage::recovery::{self, StateError};
 use crate::types::topic_name::GROUP_STATE;
 use crate::types::{ErrorCode, Now, TopicId, TopicPartition};
+use crate::wire::api_keys::ApiKey;
+use crate::wire::header::{RequestHeader, decode_response, encode_request};
+use crate::wire::{Reader, WireError, Writer};
 use futures_lite::future::{block_on, poll_once};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -35,7 +42,12 @@ pub(super) fn image_with_groups(partitions: usize) -> Image {
 /// What a shard is made of that is the only one.
 pub(super) fn parts(disk: &Disk, image: &Image, budget: Arc<Budget>) -> Parts {
     let image = Arc::new(image.clone());
-    let logs = Logs::open(open_engine(disk, &[]), &image, 0, 1).expect("what it has written");
+    let fold: recovery::Fold<'_> = &|state, start, end, batches| {
+        let folded = replica::fold(state, start, end, batches);
+        folded.map_err(|e| StateError::Damaged(e.to_string()))
+    };
+    let engine = open_engine_with(disk, fold);
+    let logs = Logs::open(engine, &image, 0, 1).expect("what it has written");
     Parts {
         id: 0,
         shards: 1,
@@ -58,22 +70,34 @@ pub(super) struct Rig {
     pub broker: Broker,
     pub budget: Arc<Budget>,
     disk: Disk,
+    pub now_ms: i64,
+    /// Inputs that were handed in.
+    pub inputs: usize,
     /// What was sent to other shards.
     pub sent: Vec<(ShardId, Message)>,
 }
 
 impl Rig {
     pub fn new(disk: &Disk, image: &Image, memory: usize) -> Self {
+        Self::with_room(disk, image, memory, 1 << 20)
+    }
+
+    /// One with so many bytes of room for requests.
+    pub fn with_room(disk: &Disk, image: &Image, memory: usize, request_bytes: usize) -> Self {
         // The engine has another: what is charged here is what clients make the shard keep.
         let budget = Budget::new(memory);
-        let broker = Broker::new(parts(disk, image, budget.clone()), Now::at(0));
-        let mut rig = Self { broker, budget, disk: disk.clone(), sent: Vec::new() };
+        let mut parts = parts(disk, image, budget.clone());
+        parts.bounds.request_bytes = request_bytes;
+        let broker = Broker::new(parts, Now::at(0));
+        let mut rig =
+            Self { broker, budget, disk: disk.clone(), now_ms: 0, inputs: 0, sent: Vec::new() };
         rig.settle();
         rig
     }
 
     pub fn handle(&mut self, input: Input) {
-        self.broker.handle(Now::at(0), input);
+        self.inputs += 1;
+        self.broker.handle(Now::at(self.now_ms), input);
     }
 
     /// Lets everything happen that can.
@@ -111,9 +135,77 @@ impl Rig {
 
     /// Asks the shard.
     pub fn call<C: Call>(&mut self, call: C) -> C::Reply {
-        let mut reply: Receiver<C::Reply> = self.broker.call(Now::at(0), 0, call);
+        let mut reply: Receiver<C::Reply> = self.broker.call(Now::at(self.now_ms), 0, call);
         self.settle();
         block_on(poll_once(&mut reply)).flatten().expect("it is answered")
+    }
+
+    /// Connects a client.
+    pub fn connect(&mut self) -> ConnectionId {
+        let peer = ([127, 0, 0, 1], 1024).into();
+        self.broker.accept(Now::at(self.now_ms), peer).expect("there is room for one")
+    }
+
+    /// Sends a request.
+    pub fn send(
+        &mut self,
+        connection: ConnectionId,
+        (api_key, version): (ApiKey, i16),
+        body: impl FnOnce(&mut Writer) -> Result<(), WireError>,
+    ) {
+        let mut w = Writer::new();
+        let header = RequestHeader { api_key, version, correlation_id: 1, client_id: None };
+        w.i32(0);
+        encode_request(&header, &mut w).unwrap();
+        body(&mut w).unwrap();
+        w.set_i32(0, w.len() as i32 - 4);
+        let frame = w.into_vec();
+        let mut rest = &frame[..];
+        while !rest.is_empty() {
+            let Some(bytes) = self.broker.buffer(connection, |into| into.put(rest)) else {
+                // There is none before what was sent earlier is done.
+                let before = self.inputs;
+                self.handle(Input::Continue);
+                self.settle();
+                assert!(self.inputs > before + 1, "there is room for its request");
+                continue;
+            };
+            rest = &rest[bytes..];
+            self.handle(Input::Received { connection, bytes });
+        }
+        self.handle(Input::Blocked(connection));
+    }
+
+    /// What has come back by now: the bytes of all answers.
+    pub fn received(&mut self, connection: ConnectionId) -> Vec<u8> {
+        let mut all = Vec::new();
+        loop {
+            let before = all.len();
+            self.broker.outgoing(connection, |parts| parts.for_each(|it| all.extend(it)));
+            if all.len() == before {
+                return all;
+            }
+            self.broker.sent(Now::at(self.now_ms), connection, all.len() - before);
+            self.settle();
+        }
+    }
+
+    /// Sends a request and gives the body of its answer to `read`.
+    pub fn ask<T>(
+        &mut self,
+        connection: ConnectionId,
+        (api_key, version): (ApiKey, i16),
+        body: impl FnOnce(&mut Writer) -> Result<(), WireError>,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, WireError>,
+    ) -> T {
+        self.send(connection, (api_key, version), body);
+        self.settle();
+        let answer = self.received(connection);
+        let mut r = Reader::new(&answer[4..]);
+        decode_response(api_key, version, &mut r).unwrap();
+        let answer = read(&mut r).unwrap();
+        assert_eq!(r.remaining(), 0);
+        answer
     }
 
     /// Commits offsets of a group without members; the first error.

@@ -25,6 +25,11 @@ pub const fn decompressed(bytes: usize) -> u64 {
     (bytes / 512) as u64
 }
 
+/// Bytes that a checkpoint takes of partitions' cores, in steps: about one for each idempotent producer.
+pub const fn captured(bytes: usize) -> u64 {
+    (bytes / 128) as u64
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Work {

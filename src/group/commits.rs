@@ -6,13 +6,16 @@ use super::offsets::{Offset, TopicIndex, Topics};
 use super::pending::{Pending, PendingCommit};
 use super::queue::Queued;
 use super::records::{OffsetValue, Record};
-use super::request::{Commit, DeleteOffsets, FetchOffsets, FetchTopic, GroupRequest};
+use super::request::{Commit, DeleteOffsets, FetchOffsets, FetchTopic, GroupRequest, OffsetPlace};
 use super::response::{
     Committed, CommittedTopic, DeletedOffsets, FetchedOffset, FetchedOffsets, FetchedTopic,
     GroupResponse, PartitionResult,
 };
 use super::state::{Group, State};
 use crate::types::{ErrorCode, TopicId};
+
+/// So many offsets are given in one go, where all are asked for.
+const OFFSETS_A_STEP: usize = 512;
 
 /// A write takes up commits that wait until it has this many records.
 const RECORDS_PER_WRITE: usize = 4_096;
@@ -158,11 +161,13 @@ impl Group {
 
     /// The offsets asked for. A group that does not exist has none.
     pub(super) fn fetch_offsets(&self, topics: &Topics, request: FetchOffsets) -> FetchedOffsets {
-        let topics = match request.topics {
-            Some(wanted) => wanted.into_iter().map(|it| self.fetch_topic(topics, it)).collect(),
-            None => self.fetch_all(topics),
+        let (topics, next) = match request.topics {
+            Some(wanted) => {
+                (wanted.into_iter().map(|it| self.fetch_topic(topics, it)).collect(), None)
+            }
+            None => self.fetch_some(topics, request.after),
         };
-        FetchedOffsets { error: ErrorCode::NONE, topics }
+        FetchedOffsets { error: ErrorCode::NONE, topics, next }
     }
 
     fn fetch_topic(&self, topics: &Topics, wanted: FetchTopic) -> FetchedTopic {
@@ -183,9 +188,16 @@ impl Group {
         FetchedTopic { name: wanted.name, topic_id: wanted.topic_id, partitions }
     }
 
-    fn fetch_all(&self, topics: &Topics) -> Vec<FetchedTopic> {
+    fn fetch_some(
+        &self,
+        topics: &Topics,
+        after: Option<OffsetPlace>,
+    ) -> (Vec<FetchedTopic>, Option<OffsetPlace>) {
         let mut found = Vec::<(TopicIndex, FetchedTopic)>::new();
-        for (index, partition, offset) in self.offsets.iter() {
+        let mut rest = self.offsets.after(after.map(|OffsetPlace(topic, it)| (topic, it)));
+        let mut last = None;
+        for (index, partition, offset) in rest.by_ref().take(OFFSETS_A_STEP) {
+            last = Some(OffsetPlace(index, partition));
             let topic_id = offset.value().topic_id;
             // Topics come one after the other, partitions of a recreated one in a row.
             let known = found
@@ -204,7 +216,7 @@ impl Group {
         }
         let mut found: Vec<_> = found.into_iter().map(|(_, topic)| topic).collect();
         found.sort_by(|a, b| (&a.name, a.topic_id).cmp(&(&b.name, b.topic_id)));
-        found
+        (found, last.filter(|_| rest.next().is_some()))
     }
 
     /// Deletes offsets of topics that no member wants.

@@ -59,8 +59,8 @@ pub use memory::Memory;
 pub use records::{Record, RecordError};
 pub use request::{
     Assignment, Commit, CommitOffset, CommitTopic, DeleteGroup, DeleteOffsets, Describe,
-    FetchOffsets, FetchTopic, GroupRequest, Heartbeat, Join, Leave, Leaving, List, Protocol, Sync,
-    TopicPartitions,
+    FetchOffsets, FetchTopic, GroupRequest, Heartbeat, Join, Leave, Leaving, List, OffsetPlace,
+    Protocol, Sync, TopicPartitions,
 };
 pub use response::{
     Committed, CommittedTopic, DeletedGroup, DeletedOffsets, Described, DescribedMember,

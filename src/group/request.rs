@@ -4,6 +4,7 @@
 //! The coordinator keeps the [`Bytes`] that a join or a sync brings: they should not be slices of a
 //! larger buffer.
 
+use super::offsets::TopicIndex;
 use bytes::Bytes;
 
 use crate::types::TopicId;
@@ -186,11 +187,20 @@ pub struct FetchOffsets {
     pub member_id: Option<String>,
     /// The member's epoch (version 9+). Classic groups do not check it.
     pub member_epoch: i32,
-    /// Which offsets; `None` for all.
+    /// Which offsets; `None` for all, as many of them as are given in one go.
     pub topics: Option<Vec<FetchTopic>>,
+    /// Of all, those behind this one: the answer's [`FetchedOffsets::next`].
+    ///
+    /// [`FetchedOffsets::next`]: super::FetchedOffsets::next
+    pub after: Option<OffsetPlace>,
     /// Offsets that a transaction may still change are an error. There are no such yet.
     pub require_stable: bool,
 }
+
+/// An offset of a group, in the order in which all are given. One that is there from the first part to
+/// the last is given once; what is committed in between may be in it or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OffsetPlace(pub(super) TopicIndex, pub(super) i32);
 
 /// Partitions of one topic whose offsets are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -266,6 +276,7 @@ impl Default for FetchOffsets {
             member_id: None,
             member_epoch: -1,
             topics: None,
+            after: None,
             require_stable: false,
         }
     }

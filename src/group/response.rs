@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::request::{Commit, DeleteOffsets, GroupRequest, Leave};
+use super::request::{Commit, DeleteOffsets, GroupRequest, Leave, OffsetPlace};
 use crate::types::{ErrorCode, TopicId};
 
 /// The answer to a [`GroupRequest`] of the same kind.
@@ -136,6 +136,8 @@ pub struct FetchedOffsets {
     /// The topics of the request, in its order; or all that have offsets, by name. A topic that was
     /// recreated is there once for each id that has offsets.
     pub topics: Vec<FetchedTopic>,
+    /// Where to go on, when all offsets were asked for and these are not all.
+    pub next: Option<OffsetPlace>,
 }
 
 /// Offsets of one topic.
@@ -287,10 +289,30 @@ impl Committed {
     }
 }
 
+impl GroupResponse {
+    /// How many partitions or members are in it.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::FetchOffsets(it) => it.topics.iter().map(|it| it.partitions.len()).sum(),
+            Self::Commit(it) => it.topics.iter().map(|it| it.partitions.len()).sum(),
+            Self::DeleteOffsets(it) => it.topics.iter().map(|it| it.partitions.len()).sum(),
+            Self::Join(it) => it.members.len(),
+            Self::Describe(it) => it.members.len(),
+            Self::Leave(it) => it.members.len(),
+            Self::Sync(_) | Self::Heartbeat(_) | Self::DeleteGroup(_) => 0,
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 impl FetchedOffsets {
     /// A refusal.
     pub const fn refused(error: ErrorCode) -> Self {
-        Self { error, topics: Vec::new() }
+        Self { error, topics: Vec::new(), next: None }
     }
 }
 

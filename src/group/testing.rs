@@ -14,7 +14,7 @@ use super::request::{
     TopicPartitions,
 };
 use super::response::{
-    Committed, Described, FetchedOffsets, GroupResponse, Joined, Left, Listed, Synced,
+    Committed, Described, FetchedOffsets, FetchedTopic, GroupResponse, Joined, Left, Listed, Synced,
 };
 use crate::types::{ErrorCode, Now, TopicId};
 
@@ -249,14 +249,27 @@ impl Bench {
             wanted.collect()
         });
         let group_id = GROUP.to_owned();
-        let ticket = self.ask(GroupRequest::FetchOffsets(FetchOffsets {
-            group_id,
-            topics,
-            ..Default::default()
-        }));
-        match self.answer(ticket) {
-            Some(GroupResponse::FetchOffsets(fetched)) => fetched,
-            other => panic!("{other:?}"),
+        let mut request = FetchOffsets { group_id, topics, ..Default::default() };
+        let mut all = FetchedOffsets::refused(ErrorCode::NONE);
+        loop {
+            let ticket = self.ask(GroupRequest::FetchOffsets(request.clone()));
+            let fetched = match self.answer(ticket) {
+                Some(GroupResponse::FetchOffsets(fetched)) => fetched,
+                other => panic!("{other:?}"),
+            };
+            all.error = fetched.error;
+            for topic in fetched.topics {
+                let same =
+                    |it: &FetchedTopic| (&it.name, it.topic_id) == (&topic.name, topic.topic_id);
+                match all.topics.iter_mut().find(|it| same(it)) {
+                    Some(it) => it.partitions.extend(topic.partitions),
+                    None => all.topics.push(topic),
+                }
+            }
+            if fetched.next.is_none() {
+                return all;
+            }
+            request.after = fetched.next;
         }
     }
 

@@ -20,6 +20,9 @@ pub use snapshot::SnapshotError;
 use crate::types::{ErrorCode, Now};
 use crate::wire::records::BatchHeader;
 
+/// So many producers of a snapshot are written in one go: some 70 KiB at most.
+const SNAPSHOT_STEP: usize = 512;
+
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendOutcome {
@@ -131,8 +134,24 @@ impl Partition {
 
     /// Everything but the log's offsets, as bytes for [`Partition::restore`]: leader epochs and
     /// producers, with format version and checksum. About 35 bytes where there are no producers.
+    /// In one go, however many producers there are; see [`Partition::begin_snapshot`].
     pub fn snapshot(&self) -> Vec<u8> {
         snapshot::encode(self.log_end, &self.epochs, &self.producers)
+    }
+
+    /// Begins a snapshot of the partition as it is now, and appends its first bytes to `out`. Whether
+    /// these are all; if not, [`Partition::go_on_with_snapshot`] gives the rest, whatever becomes of
+    /// the partition meanwhile. One that was begun before is given up.
+    pub fn begin_snapshot(&mut self, out: &mut Vec<u8>) -> bool {
+        snapshot::begin(self.log_end, &self.epochs, &mut self.producers, SNAPSHOT_STEP, out)
+    }
+
+    /// Appends the next bytes of the snapshot that was begun to `out`; whether they are the last.
+    ///
+    /// # Panics
+    /// If none was begun, or it was given to its end.
+    pub fn go_on_with_snapshot(&mut self, out: &mut Vec<u8>) -> bool {
+        snapshot::go_on(&mut self.producers, SNAPSHOT_STEP, out)
     }
 
     /// Names this replica leader from the log end on. An epoch that is not newer changes nothing.
@@ -290,6 +309,12 @@ impl Partition {
         let next = self.producers.expire(now_ms, expiration_ms, from, looks);
         memory.give(before - self.producers.len());
         next
+    }
+
+    /// What is left of a partition that is gone. Many of them take long to free:
+    /// [`Producers::free_some`].
+    pub fn into_producers(self) -> Producers {
+        self.producers
     }
 
     /// The idempotent producers of this partition.
@@ -544,6 +569,18 @@ mod tests {
                 matches!(retry, Ok(AppendOutcome::Duplicate { base_offset, .. }) if base_offset == id)
             );
         }
+    }
+
+    #[test]
+    fn what_is_left_of_a_partition_is_freed_in_parts() {
+        let mut p = Partition::new(0);
+        for id in 0..10 {
+            p.add(0, &batch(1, id, 0, 0)).unwrap();
+        }
+        let mut left = p.into_producers();
+        assert!(left.free_some(4) && left.free_some(4));
+        assert_eq!(left.len(), 2);
+        assert!(!left.free_some(4) && !left.free_some(4));
     }
 
     #[test]

@@ -189,7 +189,9 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
     let mut p = Partition::new(0);
     let mut model = Model::default();
     let mut memory = ProducerMemory::new(usize::MAX);
+    let mut taking = None;
     for step in steps {
+        take_piece(&mut p, &mut taking)?;
         let batch = match *step {
             Step::Next { producer, count } => Some(next(&model, producer, count)),
             Step::Retry { producer, back } => {
@@ -243,6 +245,7 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
             Step::Restart { percent } => {
                 memory.give(p.producers().len());
                 p = restart(&p, &mut model, percent)?;
+                taking = None;
                 memory.hold(p.producers().len());
             }
             Step::Expire { ms } => {
@@ -269,6 +272,24 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
         check(&p, &model)?;
         let charged = p.producers().len() * ProducerMemory::PRODUCER_BYTES;
         prop_assert_eq!(memory.used(), charged);
+    }
+    Ok(())
+}
+
+/// One producer more of a snapshot, which is to be what the partition was when it was begun; the next
+/// is begun when it is whole. `taking`: what it is to be, and what there is of it.
+fn take_piece(
+    p: &mut Partition,
+    taking: &mut Option<(Vec<u8>, Vec<u8>)>,
+) -> Result<(), TestCaseError> {
+    let is_last = if let Some((_, taken)) = taking {
+        snapshot::go_on(&mut p.producers, 1, taken)
+    } else {
+        let (_, taken) = taking.insert((p.snapshot(), Vec::new()));
+        snapshot::begin(p.log_end, &p.epochs, &mut p.producers, 1, taken)
+    };
+    if let Some((whole, taken)) = taking.take_if(|_| is_last) {
+        prop_assert_eq!(taken, whole);
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Idempotent producers (KIP-98): what makes a retry a duplicate, and a gap an error.
 
+use super::snapshot::Capture;
 use crate::types::ErrorCode;
 use crate::wire::records::BatchHeader;
 
@@ -142,6 +143,10 @@ pub struct Producers {
     /// By id. A sorted vector, since most partitions have none or a few: a B-tree's first node alone
     /// would cost an idle partition more than it may have.
     slots: Vec<Slot>,
+    /// When the one appended that did so last, ms of the monotonic clock.
+    newest_ms: i64,
+    /// A snapshot in the making, which is to know what changes.
+    capture: Option<Box<Capture>>,
 }
 
 impl Producers {
@@ -158,6 +163,22 @@ impl Producers {
     /// Memory behind this table, bytes.
     pub fn memory_bytes(&self) -> usize {
         self.slots.capacity() * size_of::<Slot>() + self.slots.len() * size_of::<Producer>()
+    }
+
+    /// When the one appended that did so last, ms of the monotonic clock.
+    pub(super) fn newest_ms(&self) -> i64 {
+        self.newest_ms
+    }
+
+    /// The snapshot in the making.
+    pub(super) fn capture(&mut self) -> &mut Option<Box<Capture>> {
+        &mut self.capture
+    }
+
+    /// The producers from this id on.
+    pub(super) fn from(&self, id: i64) -> impl Iterator<Item = &Producer> {
+        let first = self.slots.partition_point(|slot| slot.id < id);
+        self.slots[first..].iter().map(|slot| &*slot.producer)
     }
 
     fn find(&self, id: i64) -> Result<usize, usize> {
@@ -200,7 +221,13 @@ impl Producers {
 
     /// Notes a batch that was appended at `base_offset`.
     pub(super) fn record(&mut self, now_ms: i64, batch: &BatchHeader, base_offset: i64) {
-        let at = self.find(batch.producer_id).unwrap_or_else(|_| {
+        let found = self.find(batch.producer_id);
+        if let Some(capture) = &mut self.capture {
+            let before = found.ok().map(|at| &*self.slots[at].producer);
+            capture.changes(batch.producer_id, before);
+        }
+        self.newest_ms = self.newest_ms.max(now_ms);
+        let at = found.unwrap_or_else(|_| {
             self.insert(Producer::new(batch.producer_id, batch.producer_epoch, now_ms))
         });
         let slot = &mut self.slots[at];
@@ -217,7 +244,7 @@ impl Producers {
     }
 
     /// Puts a producer that is not there yet into its place.
-    pub(super) fn insert(&mut self, producer: Producer) -> usize {
+    fn insert(&mut self, producer: Producer) -> usize {
         let at = self.find(producer.id).unwrap_or_else(|at| at);
         self.slots.insert(at, Slot { id: producer.id, producer: Box::new(producer) });
         at
@@ -240,12 +267,19 @@ impl Producers {
         let first = self.slots.partition_point(|slot| slot.id < from);
         let end = first.saturating_add(looks).min(self.slots.len());
         let next = self.slots.get(end).map(|slot| slot.id);
+        let Self { newest_ms, capture, .. } = self;
         let expired = |slot: &mut Slot| {
-            let last_used_ms = &mut slot.producer.last_used_ms;
-            if *last_used_ms <= RECOVERED_MS {
-                *last_used_ms = now_ms.saturating_sub(RECOVERED_MS - *last_used_ms);
+            let was_ms = slot.producer.last_used_ms;
+            let recovered = was_ms <= RECOVERED_MS;
+            let since_ms =
+                if recovered { now_ms.saturating_sub(RECOVERED_MS - was_ms) } else { was_ms };
+            let expires = now_ms.saturating_sub(since_ms) >= expiration_ms;
+            if let Some(capture) = capture.as_mut().filter(|_| recovered || expires) {
+                capture.changes(slot.id, Some(&slot.producer));
             }
-            now_ms.saturating_sub(*last_used_ms) >= expiration_ms
+            slot.producer.last_used_ms = since_ms;
+            *newest_ms = since_ms.max(*newest_ms);
+            expires
         };
         self.slots.extract_if(first..end, expired).for_each(drop);
         if self.slots.is_empty() {
@@ -254,7 +288,8 @@ impl Producers {
         next
     }
 
-    /// The log ends at `end` now: batches past it, and producers with nothing left, go.
+    /// The log ends at `end` now: batches past it, and producers with nothing left, go. Of a
+    /// partition that is restored: no snapshot of it is in the making.
     pub(super) fn truncate_end(&mut self, end: i64) {
         self.slots.retain_mut(|slot| {
             let keep = slot.producer.batches().partition_point(|batch| batch.last_offset < end);
@@ -263,8 +298,19 @@ impl Producers {
         });
     }
 
-    /// The producers, by id.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Producer> {
-        self.slots.iter().map(|slot| &*slot.producer)
+    /// Frees so many of those of a partition that is gone; whether there are more.
+    pub fn free_some(&mut self, most: usize) -> bool {
+        self.slots.truncate(self.slots.len().saturating_sub(most));
+        !self.slots.is_empty()
+    }
+
+    /// Those of a snapshot, by id; `None` where one is there twice.
+    pub(super) fn restored(mut producers: Vec<Producer>) -> Option<Self> {
+        producers.sort_unstable_by_key(|producer| producer.id);
+        if producers.windows(2).any(|two| two[0].id == two[1].id) {
+            return None;
+        }
+        let slot = |producer: Producer| Slot { id: producer.id, producer: Box::new(producer) };
+        Some(Self { slots: producers.into_iter().map(slot).collect(), ..Self::default() })
     }
 }

@@ -17,7 +17,8 @@
 
 use super::epochs::{EpochStart, Epochs};
 use super::producers::{BATCHES_MAX, BatchMeta, Producer, Producers, RECOVERED_MS};
-use crate::wire::records::crc::crc32c;
+use crate::wire::records::crc::{self, crc32c};
+use std::collections::BTreeMap;
 
 const VERSION: u8 = 1;
 const EPOCH_LEN: usize = 12;
@@ -56,12 +57,110 @@ pub enum SnapshotError {
     },
 }
 
+/// A snapshot of many producers in the making, some of them at a time. It holds all of them as they
+/// were when it was begun: what changes before its turn has come is noted here as it was.
+#[derive(Clone, Debug)]
+pub(super) struct Capture {
+    /// Producers from this id on are not in it yet; `None`: all are.
+    next: Option<i64>,
+    newest_ms: i64,
+    /// Of what was written so far.
+    crc: u32,
+    /// Producers that are not in it yet and have changed or gone since it was begun, by id, as they
+    /// were; `None` for those that were not there.
+    before: BTreeMap<i64, Option<Producer>>,
+}
+
+impl Capture {
+    /// The producer of this id is about to change, or to come (`None`), or to go.
+    pub fn changes(&mut self, id: i64, before: Option<&Producer>) {
+        if self.next.is_some_and(|next| id >= next) {
+            self.before.entry(id).or_insert_with(|| before.cloned());
+        }
+    }
+}
+
+/// The whole in one go.
 pub(super) fn encode(log_end: i64, epochs: &Epochs, producers: &Producers) -> Vec<u8> {
-    let epochs = epochs.entries();
     let batches_len = BATCHES_MAX * BATCH_LEN;
     let mut out = Vec::with_capacity(
-        21 + epochs.len() * EPOCH_LEN + producers.len() * (PRODUCER_LEN_MIN + batches_len),
+        21 + epochs.entries().len() * EPOCH_LEN
+            + producers.len() * (PRODUCER_LEN_MIN + batches_len),
     );
+    put_head(log_end, epochs, producers, &mut out);
+    for producer in producers.from(i64::MIN) {
+        put_producer(producer, producers.newest_ms(), &mut out);
+    }
+    out.extend_from_slice(&crc32c(&out).to_le_bytes());
+    out
+}
+
+/// Begins it anew, and appends its first bytes to `out`. Whether these are all, since there are no more
+/// than `most` producers; if not, [`go_on`] gives more.
+pub(super) fn begin(
+    log_end: i64,
+    epochs: &Epochs,
+    producers: &mut Producers,
+    most: usize,
+    out: &mut Vec<u8>,
+) -> bool {
+    if producers.len() <= most {
+        *producers.capture() = None;
+        out.extend(encode(log_end, epochs, producers));
+        return true;
+    }
+    let first = out.len();
+    put_head(log_end, epochs, producers, out);
+    let capture = Capture {
+        next: Some(i64::MIN),
+        newest_ms: producers.newest_ms(),
+        crc: crc32c(&out[first..]),
+        before: BTreeMap::new(),
+    };
+    *producers.capture() = Some(Box::new(capture));
+    false
+}
+
+/// Appends the next bytes of what was begun to `out`, of at most so many producers; whether they are
+/// the last.
+pub(super) fn go_on(producers: &mut Producers, most: usize, out: &mut Vec<u8>) -> bool {
+    let mut capture = producers.capture().take().expect("a snapshot was begun");
+    let first = out.len();
+    let mut now = capture.next.into_iter().flat_map(|next| producers.from(next)).peekable();
+    let mut is_last = false;
+    for _ in 0..most {
+        let here = now.peek().map(|producer| producer.id);
+        let before =
+            capture.before.first_entry().filter(|it| here.is_none_or(|id| *it.key() <= id));
+        let id = if let Some(before) = before {
+            let (id, before) = before.remove_entry();
+            now.next_if(|producer| producer.id == id);
+            if let Some(producer) = before {
+                put_producer(&producer, capture.newest_ms, out);
+            }
+            id
+        } else if let Some(producer) = now.next() {
+            put_producer(producer, capture.newest_ms, out);
+            producer.id
+        } else {
+            is_last = true;
+            break;
+        };
+        capture.next = id.checked_add(1);
+    }
+    drop(now);
+    capture.crc = crc::append(capture.crc, &out[first..]);
+    if is_last {
+        out.extend_from_slice(&capture.crc.to_le_bytes());
+    } else {
+        *producers.capture() = Some(capture);
+    }
+    is_last
+}
+
+/// What comes before the producers.
+fn put_head(log_end: i64, epochs: &Epochs, producers: &Producers, out: &mut Vec<u8>) {
+    let epochs = epochs.entries();
     out.push(VERSION);
     out.extend_from_slice(&log_end.to_le_bytes());
     out.extend_from_slice(&(epochs.len() as u32).to_le_bytes());
@@ -70,25 +169,21 @@ pub(super) fn encode(log_end: i64, epochs: &Epochs, producers: &Producers) -> Ve
         out.extend_from_slice(&entry.start.to_le_bytes());
     }
     out.extend_from_slice(&(producers.len() as u32).to_le_bytes());
-    let used = producers.iter().map(|it| it.last_used_ms);
+}
+
+fn put_producer(producer: &Producer, newest_ms: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&producer.id.to_le_bytes());
+    out.extend_from_slice(&producer.epoch.to_le_bytes());
     // One that was recovered and not looked at since is as old as it was then, at least.
-    let newest_ms = used.filter(|it| *it > RECOVERED_MS).max().unwrap_or(RECOVERED_MS);
-    for producer in producers.iter() {
-        out.extend_from_slice(&producer.id.to_le_bytes());
-        out.extend_from_slice(&producer.epoch.to_le_bytes());
-        let since_ms = if producer.last_used_ms > RECOVERED_MS { newest_ms } else { RECOVERED_MS };
-        let last_used_ms = producer.last_used_ms.saturating_sub(since_ms);
-        out.extend_from_slice(&last_used_ms.to_le_bytes());
-        out.push(producer.batches().len() as u8);
-        for batch in producer.batches() {
-            out.extend_from_slice(&batch.last_sequence.to_le_bytes());
-            out.extend_from_slice(&batch.offset_delta.to_le_bytes());
-            out.extend_from_slice(&batch.last_offset.to_le_bytes());
-            out.extend_from_slice(&batch.timestamp.to_le_bytes());
-        }
+    let since_ms = if producer.last_used_ms > RECOVERED_MS { newest_ms } else { RECOVERED_MS };
+    out.extend_from_slice(&producer.last_used_ms.saturating_sub(since_ms).to_le_bytes());
+    out.push(producer.batches().len() as u8);
+    for batch in producer.batches() {
+        out.extend_from_slice(&batch.last_sequence.to_le_bytes());
+        out.extend_from_slice(&batch.offset_delta.to_le_bytes());
+        out.extend_from_slice(&batch.last_offset.to_le_bytes());
+        out.extend_from_slice(&batch.timestamp.to_le_bytes());
     }
-    out.extend_from_slice(&crc32c(&out).to_le_bytes());
-    out
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Result<(i64, Epochs, Producers), SnapshotError> {
@@ -116,21 +211,18 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(i64, Epochs, Producers), SnapshotE
     let epochs =
         Epochs::from_entries(starts).ok_or(SnapshotError::Inconsistent("epochs do not ascend"))?;
     let count = cursor.count(PRODUCER_LEN_MIN)?;
-    let read: Vec<Producer> =
+    let mut read: Vec<Producer> =
         (0..count).map(|_| cursor.producer(log_end)).collect::<Result<_, _>>()?;
     let newest_ms = read.iter().map(|it| it.last_used_ms).max().unwrap_or(0).max(0);
-    let mut producers = Producers::default();
-    for mut producer in read {
-        if producers.contains(producer.id) {
-            return Err(SnapshotError::Inconsistent("a producer is there twice"));
-        }
+    for producer in &mut read {
         let silent_ms = match producer.last_used_ms {
             i64::MIN => 0,
             known => newest_ms.saturating_sub(known).min(SILENT_MS_MAX),
         };
         producer.last_used_ms = RECOVERED_MS - silent_ms;
-        producers.insert(producer);
     }
+    let producers = Producers::restored(read)
+        .ok_or(SnapshotError::Inconsistent("a producer is there twice"))?;
     if cursor.bytes.is_empty() {
         Ok((log_end, epochs, producers))
     } else {

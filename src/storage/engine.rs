@@ -13,7 +13,7 @@ use super::device::outgoing::{Outgoing, Purpose};
 use super::format::block::{self, Kind};
 use super::format::frame::{self, MAX_FRAME};
 use super::format::segment::Segment;
-pub use super::interface::{Append, EngineOptions, EngineStats, Event, Moments, Slot};
+pub use super::interface::{Append, EngineOptions, EngineStats, Event, Moments, Slot, States};
 use super::journal;
 pub use super::journal::writer::APART;
 use super::journal::writer::{Acks, Given, JournalWriter, Waits};
@@ -103,6 +103,14 @@ impl Engine {
     /// Every open log.
     pub fn logs(&self) -> Vec<(Slot, TopicPartition)> {
         self.logs.named().collect()
+    }
+
+    /// Every open log behind this one, by name.
+    pub fn logs_after(
+        &self,
+        last: Option<TopicPartition>,
+    ) -> impl Iterator<Item = (Slot, TopicPartition)> + '_ {
+        self.logs.named_after(last)
     }
 
     /// What the partition's core is restored from; empty for a log that never had one. Given once.
@@ -208,9 +216,8 @@ impl Engine {
             && (self.look || self.journal.wants_block() || self.placement.wants_turn(&self.journal))
     }
 
-    /// Writes what was staged, and goes on with placement. `snapshot` gives the state of a log's
-    /// partition core as of its log end.
-    pub fn turn(&mut self, now_ms: i64, snapshot: &mut dyn FnMut(Slot) -> Vec<u8>) {
+    /// Writes what was staged, and goes on with placement, for which `states` has the logs' states.
+    pub fn turn(&mut self, now_ms: i64, states: &mut dyn States) {
         self.look = false;
         if self.failed {
             return;
@@ -232,7 +239,7 @@ impl Engine {
         // What was to be copied may be gone, and the checkpoint has waited for nothing else.
         self.placement_advances(now_ms);
         let Self { placement, logs, journal, out, .. } = self;
-        placement.turn(now_ms, self.shutting_down, logs, journal, out, snapshot);
+        placement.turn(now_ms, self.shutting_down, logs, journal, out, states);
         self.take_effects(now_ms);
         // Last, since placement may wait for the journal from here on.
         self.journal.prepare(self.placement.frees_by_itself(), &mut self.out);

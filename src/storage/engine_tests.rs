@@ -89,7 +89,7 @@ impl Broker {
         loop {
             let mut idle = true;
             for engine in &mut self.engines {
-                engine.turn(self.now_ms, &mut |_| vec![1]);
+                engine.turn(self.now_ms, &mut |_: Slot| vec![1]);
                 for submission in engine.take_submissions() {
                     idle = false;
                     let sync_id = match &submission.op {
@@ -411,10 +411,10 @@ fn the_cache_gives_way_in_the_turn_that_memory_is_short_in() {
     let spare = budget.limit() / 8;
     let others = budget.left() - spare;
     budget.charge(others);
-    engine.turn(broker.now_ms, &mut |_| vec![1]);
+    engine.turn(broker.now_ms, &mut |_: Slot| vec![1]);
     assert_eq!(engine.stats().cache_bytes, before, "nobody is short of memory");
     budget.charge(2 << 20);
-    engine.turn(broker.now_ms, &mut |_| vec![1]);
+    engine.turn(broker.now_ms, &mut |_: Slot| vec![1]);
     assert!(budget.left() >= spare, "{} bytes are left", budget.left());
     // Only what was missing, to a chunk.
     assert!(engine.stats().cache_bytes > before - (4 << 20));

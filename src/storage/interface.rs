@@ -43,6 +43,31 @@ pub enum ReadError {
     Storage(String),
 }
 
+/// Whoever knows the states of logs: their partitions' cores. A checkpoint holds each log's state of
+/// one moment, which may be written over many.
+///
+/// A function from a slot to bytes is one that has every state in one piece.
+pub trait States {
+    /// Begins the state of that log as it is now, up to its end, and appends the first of its bytes to
+    /// `out`. Whether these are all; if not, the rest is asked for before the next log's.
+    fn begin(&mut self, slot: Slot, out: &mut Vec<u8>) -> bool;
+
+    /// Appends the next bytes to `out` of the state that was begun last, as it was then; whether they
+    /// are the last. Not asked for when the log was dropped meanwhile.
+    fn go_on(&mut self, slot: Slot, out: &mut Vec<u8>) -> bool;
+}
+
+impl<F: FnMut(Slot) -> Vec<u8>> States for F {
+    fn begin(&mut self, slot: Slot, out: &mut Vec<u8>) -> bool {
+        out.extend(self(slot));
+        true
+    }
+
+    fn go_on(&mut self, _: Slot, _: &mut Vec<u8>) -> bool {
+        unreachable!("it came in one piece")
+    }
+}
+
 /// One record batch to append.
 #[derive(Clone, Debug)]
 pub struct Append {

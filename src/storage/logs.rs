@@ -5,6 +5,7 @@ use super::interface::Slot;
 use super::log::{Log, Pending};
 use crate::types::{Table, TopicPartition};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 
 /// Logs by slot and by name. One that was dropped has its slot until nothing needs it any more, but
 /// no name.
@@ -81,6 +82,15 @@ impl Logs {
     /// Every log that has a name, by name.
     pub fn named(&self) -> impl Iterator<Item = (Slot, TopicPartition)> + '_ {
         self.by_tp.iter().map(|(tp, slot)| (*slot, *tp))
+    }
+
+    /// Those of them behind this one.
+    pub fn named_after(
+        &self,
+        last: Option<TopicPartition>,
+    ) -> impl Iterator<Item = (Slot, TopicPartition)> + '_ {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_tp.range((from, Bound::Unbounded)).map(|(tp, slot)| (*slot, *tp))
     }
 
     /// How many logs have a name.

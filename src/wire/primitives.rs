@@ -448,6 +448,21 @@ impl Writer {
         self.length(count, flexible, false)
     }
 
+    /// Opens an array that was written as an empty one, `behind` bytes before the end: its `count` elements
+    /// are to be written next, and then, as they are, the bytes that this gives. So that what has many
+    /// elements is written some at a time.
+    ///
+    /// # Panics
+    /// If no empty array stands there.
+    pub fn open_array(&mut self, count: usize, flexible: bool, behind: usize) -> Result<Vec<u8>> {
+        let empty: &[u8] = if flexible { &[1] } else { &[0; 4] };
+        let tail = self.bytes.split_off(self.bytes.len() - behind);
+        assert!(self.bytes.ends_with(empty), "no empty array");
+        self.bytes.truncate(self.bytes.len() - empty.len());
+        self.array_len(Some(count), flexible)?;
+        Ok(tail)
+    }
+
     /// An ARRAY or `COMPACT_ARRAY`.
     pub fn array<T>(
         &mut self,

@@ -8,7 +8,7 @@ use klamm::storage::buffer::Budget;
 use klamm::storage::device::disk::Disk;
 use klamm::storage::device::io::{Completion, Op, Submission};
 use klamm::storage::device::sim_disk::{OpKind, Rng, SimDisk};
-use klamm::storage::engine::{Append, Engine, Event, Slot};
+use klamm::storage::engine::{Append, Engine, Event, Slot, States};
 use klamm::storage::log::LogConfig;
 use klamm::storage::read::{ReadError, Ticket};
 use klamm::storage::recovery::identity::{Expected, Identity};
@@ -88,6 +88,8 @@ pub struct World {
     pub faulty: bool,
     /// Every state that a start finds is refused.
     pub bad_states: bool,
+    /// What is left of the state of a log that a checkpoint takes in pieces, by shard.
+    rests: BTreeMap<usize, (Slot, Vec<u8>)>,
     /// Reads that have ended: of which shard, and how.
     pub filled: BTreeMap<(usize, Ticket), Result<(), ReadError>>,
     /// Reads that were asked for and nobody waits for any more.
@@ -98,6 +100,36 @@ pub struct World {
     pub unknown: BTreeSet<TopicId>,
     next_topic: u8,
     identity: Option<Identity>,
+}
+
+/// The states of a shard's logs for a checkpoint. Every other one comes in three pieces.
+struct Pieces<'a> {
+    shard: usize,
+    model: &'a Model,
+    by_slot: &'a BTreeMap<(usize, Slot), TopicPartition>,
+    rests: &'a mut BTreeMap<usize, (Slot, Vec<u8>)>,
+}
+
+impl States for Pieces<'_> {
+    fn begin(&mut self, slot: Slot, out: &mut Vec<u8>) -> bool {
+        let log = self.by_slot.get(&(self.shard, slot)).and_then(|tp| self.model.logs.get(tp));
+        let Some(log) = log.filter(|log| log.state.count > 0) else { return true };
+        let mut state = log.state.encode();
+        let rest = state.split_off(if log.state.count % 2 == 0 { state.len() } else { 5 });
+        out.extend(state);
+        let is_last = rest.is_empty();
+        self.rests.insert(self.shard, (slot, rest));
+        is_last
+    }
+
+    fn go_on(&mut self, slot: Slot, out: &mut Vec<u8>) -> bool {
+        let (of, rest) = self.rests.get_mut(&self.shard).expect("its first piece was given");
+        assert_eq!(*of, slot, "one log after the other");
+        let later = rest.split_off(rest.len().min(6));
+        out.append(rest);
+        *rest = later;
+        rest.is_empty()
+    }
 }
 
 impl World {
@@ -120,6 +152,7 @@ impl World {
             last_fatal: String::new(),
             faulty: false,
             bad_states: false,
+            rests: BTreeMap::new(),
             filled: BTreeMap::new(),
             late: BTreeSet::new(),
             readers: BTreeMap::new(),
@@ -418,14 +451,9 @@ impl World {
     }
 
     pub fn turn(&mut self, shard: usize) {
-        let (model, by_slot) = (&self.model, &self.by_slot);
-        self.engines[shard].turn(self.now_ms, &mut |slot| {
-            by_slot
-                .get(&(shard, slot))
-                .and_then(|tp| model.logs.get(tp))
-                .filter(|log| log.state.count > 0)
-                .map_or(Vec::new(), |log| log.state.encode())
-        });
+        let Self { model, by_slot, rests, .. } = self;
+        let mut states = Pieces { shard, model, by_slot, rests };
+        self.engines[shard].turn(self.now_ms, &mut states);
         self.pump(shard);
     }
 

@@ -16,37 +16,45 @@ use crate::wire::kafka::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResponse, DescribeConfigsResult,
     DescribeConfigsSynonym,
 };
-use crate::wire::primitives::WireError;
+use crate::wire::primitives::{WireError, Writer};
 
-/// Answers a request, in any version.
-pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Body, WireError> {
+/// Answers a request, in any version. Pauses after each resource, as often as it has configs.
+pub async fn handle(
+    body: &[u8],
+    version: i16,
+    image: &Image,
+    pause: impl AsyncFn(),
+) -> Result<Body, WireError> {
     let request = decode(body, |r| DescribeConfigsRequest::decode(r, version))?;
-    let described: Vec<_> =
-        request.resources.iter().map(|resource| (resource, describe(resource, image))).collect();
-    let results = described
-        .iter()
-        .map(|(resource, result)| {
-            let mut answer = DescribeConfigsResult {
-                error_code: ErrorCode::NONE.0,
-                error_message: Some(""),
-                resource_type: resource.resource_type,
-                resource_name: resource.resource_name,
-                configs: Vec::new(),
-            };
-            match result {
-                Ok(configs) => {
-                    answer.configs = configs.iter().map(|it| show(it, &request)).collect();
-                }
-                Err(failure) => {
-                    answer.error_code = failure.code.0;
-                    answer.error_message = Some(&failure.message);
-                }
+    let mut w = Writer::with_capacity(256);
+    DescribeConfigsResponse { throttle_time_ms: 0, results: Vec::new() }.encode(&mut w, version)?;
+    let flexible = version >= 4;
+    let tail = w.open_array(request.resources.len(), flexible, flexible.into())?;
+    for resource in &request.resources {
+        let described = describe(resource, image);
+        let mut answer = DescribeConfigsResult {
+            error_code: ErrorCode::NONE.0,
+            error_message: Some(""),
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name,
+            configs: Vec::new(),
+        };
+        match &described {
+            Ok(configs) => {
+                answer.configs = configs.iter().map(|it| show(it, &request)).collect();
             }
-            answer
-        })
-        .collect();
-    let response = DescribeConfigsResponse { throttle_time_ms: 0, results };
-    Body::new(|w| response.encode(w, version))
+            Err(failure) => {
+                answer.error_code = failure.code.0;
+                answer.error_message = Some(&failure.message);
+            }
+        }
+        answer.encode(&mut w, version)?;
+        for _ in 0..=answer.configs.len() {
+            pause().await;
+        }
+    }
+    w.raw(&tail);
+    Ok(w.into())
 }
 
 fn show<'a>(
@@ -125,6 +133,7 @@ mod tests {
     use super::*;
     use crate::broker::api::testing::{decode, encode, image};
     use crate::controller::Record;
+    use futures_lite::future::block_on;
 
     fn run(
         resource_type: i8,
@@ -140,7 +149,8 @@ mod tests {
             include_synonyms: true,
             include_documentation: version >= 3,
         };
-        handle(&encode(|w| request.encode(w, version)), version, image).unwrap()
+        let body = encode(|w| request.encode(w, version));
+        block_on(handle(&body, version, image, async || {})).unwrap()
     }
 
     fn one(body: &[u8], version: i16) -> DescribeConfigsResult<'_> {

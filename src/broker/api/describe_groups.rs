@@ -3,6 +3,7 @@
 use super::Response;
 use super::decode;
 use super::metadata_change::OPERATIONS_OMITTED;
+use super::response::begin;
 use crate::group::{Describe, Described};
 use crate::types::ErrorCode;
 use crate::wire::WireError;
@@ -32,39 +33,54 @@ pub fn plan(body: &[u8], version: i16) -> Result<Plan, WireError> {
 }
 
 impl Plan {
-    /// The answer, with what the coordinators said, in the order of the request.
-    pub fn response(
+    /// The answer, with what the coordinators said, in the order of the request. Pauses after each group
+    /// and each of its members.
+    pub async fn response(
         &self,
         header: &RequestHeader<'_>,
-        described: &[Described],
+        described: Vec<Described>,
+        pause: impl AsyncFn(),
     ) -> Result<Response, WireError> {
         let version = header.version;
-        let groups = described.iter().map(|it| {
+        let flexible = version >= 5;
+        let mut w = begin(header);
+        DescribeGroupsResponse::default().encode(&mut w, version)?;
+        let tail = w.open_array(described.len(), flexible, flexible.into())?;
+        for it in described {
             // Older clients know a group that does not exist by its state.
             let unknown = version < 6 && it.error == ErrorCode::GROUP_ID_NOT_FOUND;
             let error = if unknown { ErrorCode::NONE } else { it.error };
-            let members = it.members.iter().map(|member| DescribedGroupMember {
-                member_id: &member.member_id,
-                group_instance_id: member.group_instance_id.as_deref(),
-                client_id: &member.client_id,
-                client_host: &member.client_host,
-                member_metadata: &member.metadata,
-                member_assignment: &member.assignment,
-            });
             let shown = self.operations && !error.is_err();
-            DescribedGroup {
+            let group = DescribedGroup {
                 error_code: error.0,
                 error_message: if version >= 6 { it.error_message.as_deref() } else { None },
                 group_id: &it.group_id,
                 group_state: it.state,
                 protocol_type: &it.protocol_type,
                 protocol_data: &it.protocol_data,
-                members: members.collect(),
+                members: Vec::new(),
                 authorized_operations: if shown { GROUP_OPERATIONS } else { OPERATIONS_OMITTED },
+            };
+            group.encode(&mut w, version)?;
+            let behind = 4 * usize::from(version >= 3) + usize::from(flexible);
+            let after_members = w.open_array(it.members.len(), flexible, behind)?;
+            for member in it.members {
+                let member = DescribedGroupMember {
+                    member_id: &member.member_id,
+                    group_instance_id: member.group_instance_id.as_deref(),
+                    client_id: &member.client_id,
+                    client_host: &member.client_host,
+                    member_metadata: &member.metadata,
+                    member_assignment: &member.assignment,
+                };
+                member.encode(&mut w, version)?;
+                pause().await;
             }
-        });
-        let response = DescribeGroupsResponse { throttle_time_ms: 0, groups: groups.collect() };
-        Response::new(header, |w| response.encode(w, version))
+            w.raw(&after_members);
+            pause().await;
+        }
+        w.raw(&tail);
+        Ok(Response::from_writer(w))
     }
 }
 
@@ -74,6 +90,7 @@ mod tests {
     use crate::broker::api::testing::{body_of, encode, header};
     use crate::group::DescribedMember;
     use crate::wire::api_keys::ApiKey;
+    use futures_lite::future::block_on;
 
     #[test]
     fn every_version_both_ways() {
@@ -105,7 +122,8 @@ mod tests {
             let why = Some("Group none not found.".to_owned());
             let gone = Described::refused("none", ErrorCode::GROUP_ID_NOT_FOUND, why);
             let header = header(ApiKey::DESCRIBE_GROUPS, version);
-            let sent = plan.response(&header, &[found, gone]).unwrap();
+            let answer = plan.response(&header, vec![found, gone], async || {});
+            let sent = block_on(answer).unwrap();
             body_of(&sent, ApiKey::DESCRIBE_GROUPS, version, |r| {
                 let it = DescribeGroupsResponse::decode(r, version)?;
                 let member = &it.groups[0].members[0];

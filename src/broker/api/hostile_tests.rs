@@ -11,6 +11,7 @@ use crate::types::TopicId;
 use crate::wire::api_keys::ApiKey;
 use crate::wire::kafka as k;
 use crate::wire::primitives::{Reader, WireError};
+use futures_lite::future::block_on;
 use proptest::prelude::*;
 
 /// Every API here, with its versions.
@@ -30,13 +31,18 @@ const APIS: [(ApiKey, i16, i16); 10] = [
 fn answer(key: ApiKey, version: i16, body: &[u8]) -> Result<Body, WireError> {
     let image = image();
     match key {
-        ApiKey::METADATA => metadata::handle(body, version, &image).map(|it| it.response),
+        ApiKey::METADATA => {
+            let answer = metadata::handle(body, version, &image, async || {});
+            block_on(answer).map(|it| it.response)
+        }
         ApiKey::CREATE_TOPICS => {
             create_topics::handle(body, version, &image, &mut ids_without_end())
                 .map(|it| it.response)
         }
         ApiKey::DELETE_TOPICS => delete_topics::handle(body, version, &image).map(|it| it.response),
-        ApiKey::DESCRIBE_CONFIGS => describe_configs::handle(body, version, &image),
+        ApiKey::DESCRIBE_CONFIGS => {
+            block_on(describe_configs::handle(body, version, &image, async || {}))
+        }
         ApiKey::ALTER_CONFIGS => alter_configs::handle(body, version, &image).map(|it| it.response),
         ApiKey::CREATE_PARTITIONS => {
             create_partitions::handle(body, version, &image).map(|it| it.response)

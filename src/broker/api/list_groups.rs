@@ -3,6 +3,7 @@
 
 use super::Response;
 use super::decode;
+use super::response::begin;
 use crate::group::{List, Listed};
 use crate::types::ErrorCode;
 use crate::wire::WireError;
@@ -18,24 +19,36 @@ pub fn plan(body: &[u8], version: i16) -> Result<List, WireError> {
     Ok(List { states: owned(&request.states_filter), types: owned(&request.types_filter) })
 }
 
-/// The answer: the groups of all coordinators, by name, or the error of the first that has one.
-pub fn response(
+/// The answer: the groups of all coordinators, by name, or the error of the first that has one. Pauses
+/// after each.
+pub async fn response(
     header: &RequestHeader<'_>,
     listed: Result<BTreeMap<String, Listed>, ErrorCode>,
+    pause: impl AsyncFn(),
 ) -> Result<Response, WireError> {
     let (error, groups) = match listed {
         Ok(groups) => (ErrorCode::NONE, groups),
         Err(error) => (error, BTreeMap::new()),
     };
-    let groups = groups.values().map(|it| ListedGroup {
-        group_id: &it.group_id,
-        protocol_type: &it.protocol_type,
-        group_state: it.state,
-        group_type: it.group_type,
-    });
-    let response =
-        ListGroupsResponse { throttle_time_ms: 0, error_code: error.0, groups: groups.collect() };
-    Response::new(header, |w| response.encode(w, header.version))
+    let version = header.version;
+    let mut w = begin(header);
+    let none = Vec::new();
+    ListGroupsResponse { throttle_time_ms: 0, error_code: error.0, groups: none }
+        .encode(&mut w, version)?;
+    let flexible = version >= 3;
+    let tail = w.open_array(groups.len(), flexible, flexible.into())?;
+    for (_, it) in groups {
+        let group = ListedGroup {
+            group_id: &it.group_id,
+            protocol_type: &it.protocol_type,
+            group_state: it.state,
+            group_type: it.group_type,
+        };
+        group.encode(&mut w, version)?;
+        pause().await;
+    }
+    w.raw(&tail);
+    Ok(Response::from_writer(w))
 }
 
 #[cfg(test)]
@@ -43,6 +56,7 @@ mod tests {
     use super::*;
     use crate::broker::api::testing::{body_of, encode, header};
     use crate::wire::api_keys::ApiKey;
+    use futures_lite::future::block_on;
 
     #[test]
     fn every_version_both_ways() {
@@ -67,7 +81,11 @@ mod tests {
                 group_type: "classic",
             };
             let groups = Ok(["b", "a"].map(|it| (it.to_owned(), group(it))).into());
-            let sent = response(&header(ApiKey::LIST_GROUPS, version), groups).unwrap();
+            let respond = |listed| {
+                let header = header(ApiKey::LIST_GROUPS, version);
+                block_on(response(&header, listed, async || {})).unwrap()
+            };
+            let sent = respond(groups);
             body_of(&sent, ApiKey::LIST_GROUPS, version, |r| {
                 let it = ListGroupsResponse::decode(r, version)?;
                 let ids: Vec<_> = it.groups.iter().map(|it| it.group_id).collect();
@@ -76,7 +94,7 @@ mod tests {
                 Ok(())
             });
             let loading = Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
-            let sent = response(&header(ApiKey::LIST_GROUPS, version), loading).unwrap();
+            let sent = respond(loading);
             body_of(&sent, ApiKey::LIST_GROUPS, version, |r| {
                 assert_eq!(ListGroupsResponse::decode(r, version)?.error_code, 14);
                 Ok(())

@@ -10,8 +10,11 @@ use crate::wire::kafka::metadata_request::{MetadataRequest, MetadataRequestTopic
 use crate::wire::kafka::metadata_response::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
-use crate::wire::primitives::WireError;
+use crate::wire::primitives::{WireError, Writer};
 use std::collections::BTreeSet;
+
+/// The first version whose arrays are compact.
+const FLEXIBLE_FROM: i16 = 9;
 
 /// An answer, and what it lacks.
 #[derive(Debug)]
@@ -24,14 +27,21 @@ pub struct MetadataAnswer {
     pub create: Vec<String>,
 }
 
-/// Answers a request, in any version.
-pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<MetadataAnswer, WireError> {
+/// Answers a request, in any version. Pauses after each topic and each partition.
+pub async fn handle(
+    body: &[u8],
+    version: i16,
+    image: &Image,
+    pause: impl AsyncFn(),
+) -> Result<MetadataAnswer, WireError> {
     // librdkafka 2.12 has bytes behind a request for all topics, of version 13.
     let request = decode_start(body, |r| MetadataRequest::decode(r, version))?;
-    let mut answer = Topics { image, operations: OPERATIONS_OMITTED, found: Vec::new() };
-    if request.include_topic_authorized_operations {
-        answer.operations = TOPIC_OPERATIONS;
-    }
+    let mut found = Vec::new();
+    let operations = if request.include_topic_authorized_operations {
+        TOPIC_OPERATIONS
+    } else {
+        OPERATIONS_OMITTED
+    };
     let mut create = Vec::new();
     let asked = match &request.topics {
         // Version 0 has no null.
@@ -41,16 +51,26 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<MetadataAnswer
     if let Some(topics) = asked.filter(|topics| topics.iter().any(|it| is_invalid(it, version))) {
         return Ok(MetadataAnswer { response: refuse(topics, version)?, create });
     }
-    let ids = asked.into_iter().flatten().map(|it| it.topic_id);
-    let ids: BTreeSet<TopicId> = ids.filter(|id| *id != TopicId::ZERO).collect();
+    let mut ids = BTreeSet::new();
+    for topic in asked.into_iter().flatten() {
+        if topic.topic_id != TopicId::ZERO && ids.insert(topic.topic_id) {
+            pause().await;
+        }
+    }
     match asked {
-        None => image.topics().for_each(|topic| answer.add(topic)),
+        None => {
+            for topic in image.topics() {
+                found.push(Found::Topic(topic));
+                pause().await;
+            }
+        }
         Some(_) if !ids.is_empty() => {
             for id in ids {
-                match image.topic_by_id(id) {
-                    Some(topic) => answer.add(topic),
-                    None => answer.found.push(failed(ErrorCode::UNKNOWN_TOPIC_ID, None, id)),
-                }
+                found.push(match image.topic_by_id(id) {
+                    Some(topic) => Found::Topic(topic),
+                    None => Found::Failed(failed(ErrorCode::UNKNOWN_TOPIC_ID, None, id)),
+                });
+                pause().await;
             }
         }
         Some(topics) => {
@@ -58,16 +78,23 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<MetadataAnswer
                 && image.broker_configs.is_on("auto.create.topics.enable");
             let mut seen = BTreeSet::new();
             for name in topics.iter().filter_map(|it| it.name).filter(|it| seen.insert(*it)) {
-                if let Some(topic) = image.topic(name) {
-                    answer.add(topic);
+                let fail = |error| {
+                    Found::Failed(MetadataResponseTopic {
+                        topic_authorized_operations: operations,
+                        ..failed(error, Some(name), TopicId::ZERO)
+                    })
+                };
+                found.push(if let Some(topic) = image.topic(name) {
+                    Found::Topic(topic)
                 } else if check_topic_name(name).is_err() {
-                    answer.fail(ErrorCode::INVALID_TOPIC_EXCEPTION, name);
+                    fail(ErrorCode::INVALID_TOPIC_EXCEPTION)
                 } else {
-                    answer.fail(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, name);
                     if may_create && (!is_internal(name) || name == GROUP_STATE) {
                         create.push(name.to_owned());
                     }
-                }
+                    fail(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+                });
+                pause().await;
             }
         }
     }
@@ -77,7 +104,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<MetadataAnswer
         brokers: brokers(image),
         cluster_id: Some(&image.cluster_id),
         controller_id: image.controller_id,
-        topics: answer.found,
+        topics: Vec::new(),
         cluster_authorized_operations: if include {
             CLUSTER_OPERATIONS
         } else {
@@ -85,7 +112,24 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<MetadataAnswer
         },
         error_code: ErrorCode::NONE.0,
     };
-    Ok(MetadataAnswer { response: Body::new(|w| response.encode(w, version))?, create })
+    let mut w = Writer::with_capacity(256);
+    response.encode(&mut w, version)?;
+    let flexible = version >= FLEXIBLE_FROM;
+    let behind = 4 * usize::from((8..=10).contains(&version))
+        + 2 * usize::from(version >= 13)
+        + usize::from(flexible);
+    let tail = w.open_array(found.len(), flexible, behind)?;
+    for it in found {
+        match it {
+            Found::Topic(topic) => {
+                put_topic(&mut w, version, topic, operations, image, &pause).await?;
+            }
+            Found::Failed(topic) => topic.encode(&mut w, version)?,
+        }
+        pause().await;
+    }
+    w.raw(&tail);
+    Ok(MetadataAnswer { response: w.into(), create })
 }
 
 fn brokers(image: &Image) -> Vec<MetadataResponseBroker<'_>> {
@@ -98,32 +142,38 @@ fn brokers(image: &Image) -> Vec<MetadataResponseBroker<'_>> {
     brokers.collect()
 }
 
-struct Topics<'a> {
-    image: &'a Image,
-    operations: i32,
-    found: Vec<MetadataResponseTopic<'a>>,
+/// A topic of the answer.
+enum Found<'a> {
+    Topic(&'a Topic),
+    Failed(MetadataResponseTopic<'a>),
 }
 
-impl<'a> Topics<'a> {
-    fn add(&mut self, topic: &'a Topic) {
-        let partitions = topic.partitions.iter().zip(0..);
-        let partitions = partitions.map(|(it, index)| partition(it, index, self.image)).collect();
-        self.found.push(MetadataResponseTopic {
-            error_code: ErrorCode::NONE.0,
-            name: Some(&topic.name),
-            topic_id: topic.id,
-            is_internal: is_internal(&topic.name),
-            partitions,
-            topic_authorized_operations: self.operations,
-        });
+async fn put_topic(
+    w: &mut Writer,
+    version: i16,
+    topic: &Topic,
+    operations: i32,
+    image: &Image,
+    pause: &impl AsyncFn(),
+) -> Result<(), WireError> {
+    let without = MetadataResponseTopic {
+        error_code: ErrorCode::NONE.0,
+        name: Some(&topic.name),
+        topic_id: topic.id,
+        is_internal: is_internal(&topic.name),
+        partitions: Vec::new(),
+        topic_authorized_operations: operations,
+    };
+    without.encode(w, version)?;
+    let flexible = version >= FLEXIBLE_FROM;
+    let behind = 4 * usize::from(version >= 8) + usize::from(flexible);
+    let tail = w.open_array(topic.partitions.len(), flexible, behind)?;
+    for (it, index) in topic.partitions.iter().zip(0..) {
+        partition(it, index, image).encode(w, version)?;
+        pause().await;
     }
-
-    fn fail(&mut self, error: ErrorCode, name: &'a str) {
-        self.found.push(MetadataResponseTopic {
-            topic_authorized_operations: self.operations,
-            ..failed(error, Some(name), TopicId::ZERO)
-        });
-    }
+    w.raw(&tail);
+    Ok(())
 }
 
 fn failed(error: ErrorCode, name: Option<&str>, topic_id: TopicId) -> MetadataResponseTopic<'_> {
@@ -179,6 +229,7 @@ pub(super) fn leader_error(it: &Partition, image: &Image) -> ErrorCode {
 mod tests {
     use super::*;
     use crate::broker::api::testing::{decode, encode, id, image};
+    use futures_lite::future::block_on;
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
@@ -186,8 +237,12 @@ mod tests {
         MetadataRequestTopic { name: Some(name), ..MetadataRequestTopic::default() }
     }
 
+    fn answer(body: &[u8], version: i16, image: &Image) -> MetadataAnswer {
+        block_on(handle(body, version, image, async || {})).unwrap()
+    }
+
     fn run(request: &MetadataRequest<'_>, version: i16) -> MetadataAnswer {
-        handle(&encode(|w| request.encode(w, version)), version, &image()).unwrap()
+        answer(&encode(|w| request.encode(w, version)), version, &image())
     }
 
     fn read(answer: &MetadataAnswer, version: i16) -> MetadataResponse<'_> {
@@ -269,7 +324,7 @@ mod tests {
         let off = BTreeMap::from([("auto.create.topics.enable".to_owned(), "false".to_owned())]);
         let image = Image::new("cluster", 1, Arc::new(off));
         let request = ask(Some(vec![named("new")]));
-        let answer = handle(&encode(|w| request.encode(w, 9)), 9, &image).unwrap();
+        let answer = answer(&encode(|w| request.encode(w, 9)), 9, &image);
         assert!(answer.create.is_empty());
     }
 

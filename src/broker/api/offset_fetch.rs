@@ -3,16 +3,19 @@
 
 use super::Response;
 use super::decode;
+use super::response::begin;
 use crate::controller::Image;
 use crate::group::{FetchOffsets, FetchTopic, FetchedOffset, FetchedOffsets, FetchedTopic};
 use crate::types::{ErrorCode, TopicId};
-use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::offset_fetch_request::{OffsetFetchRequest, OffsetFetchRequestTopics};
 use crate::wire::kafka::offset_fetch_response::{
     OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition,
     OffsetFetchResponsePartitions, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
+use crate::wire::{WireError, Writer};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// The first version that can say what is wrong with the group.
 const GROUP_ERROR_FROM: i16 = 2;
@@ -21,10 +24,16 @@ const GROUPS_FROM: i16 = 8;
 /// The first version that names topics by their ids.
 const TOPIC_IDS_FROM: i16 = 10;
 
+/// The first version with tagged fields.
+const FLEXIBLE_FROM: i16 = 6;
+/// The coordinator is asked for so many partitions in one go.
+const PARTITIONS_A_STEP: usize = 512;
+
 /// A group that is asked for.
 #[derive(Debug)]
 struct Group {
-    fetch: FetchOffsets,
+    /// What its coordinator is asked, in parts; one at least.
+    fetches: Vec<FetchOffsets>,
     /// Topics as the request has them, and whether the coordinator is asked for them; `None` for
     /// all topics that have offsets.
     topics: Option<Vec<Asked>>,
@@ -51,24 +60,19 @@ pub fn plan(body: &[u8], version: i16, image: &Image) -> Result<Plan, WireError>
     let request = decode(body, |r| OffsetFetchRequest::decode(r, version))?;
     let require_stable = request.require_stable;
     let group = |id: &str, member: Option<&str>, epoch, topics: Option<Vec<Asked>>| {
-        let known = |topics: &Vec<Asked>| {
-            let known = topics.iter().filter(|it| !it.unknown).map(|it| FetchTopic {
-                name: it.name.clone(),
-                topic_id: it.id,
-                partitions: it.partitions.clone(),
-            });
-            known.collect()
-        };
-        Group {
-            fetch: FetchOffsets {
-                group_id: id.to_owned(),
-                member_id: member.map(str::to_owned),
-                member_epoch: epoch,
-                topics: topics.as_ref().map(known),
-                require_stable,
-            },
+        let part = |topics| FetchOffsets {
+            group_id: id.to_owned(),
+            member_id: member.map(str::to_owned),
+            member_epoch: epoch,
             topics,
-        }
+            after: None,
+            require_stable,
+        };
+        let fetches = match &topics {
+            None => vec![part(None)],
+            Some(topics) => parts(topics).into_iter().map(|it| part(Some(it))).collect(),
+        };
+        Group { fetches, topics }
     };
     let by_name = |name: &str, partitions: &[i32]| Asked {
         name: name.to_owned(),
@@ -103,48 +107,141 @@ pub fn plan(body: &[u8], version: i16, image: &Image) -> Result<Plan, WireError>
     Ok(Plan { groups })
 }
 
+/// What the coordinator is asked, no more than [`PARTITIONS_A_STEP`] at a time. A topic that goes on in
+/// the next part is in both.
+fn parts(topics: &[Asked]) -> Vec<Vec<FetchTopic>> {
+    let (mut parts, mut part, mut left) = (Vec::new(), Vec::new(), PARTITIONS_A_STEP);
+    for topic in topics.iter().filter(|it| !it.unknown) {
+        let mut rest = &topic.partitions[..];
+        loop {
+            let (now, later) = rest.split_at(rest.len().min(left));
+            left -= now.len();
+            part.push(FetchTopic {
+                name: topic.name.clone(),
+                topic_id: topic.id,
+                partitions: now.to_vec(),
+            });
+            if later.is_empty() {
+                break;
+            }
+            rest = later;
+            parts.push(std::mem::take(&mut part));
+            left = PARTITIONS_A_STEP;
+        }
+    }
+    parts.push(part);
+    parts
+}
+
 impl Plan {
-    /// What the coordinators are to be asked.
+    /// What the coordinators are to be asked. Where an answer has a [`FetchedOffsets::next`], it is to be
+    /// asked for the rest as well.
     pub fn fetches(&self) -> impl Iterator<Item = &FetchOffsets> {
-        self.groups.iter().map(|it| &it.fetch)
+        self.groups.iter().flat_map(|it| &it.fetches)
     }
 
-    /// The answer, with what the coordinators said, in the order of [`fetches`](Self::fetches).
-    pub fn response(
-        &self,
+    /// The answer, with what the coordinators said, in the order of [`fetches`](Self::fetches): all parts
+    /// of what each said. Pauses after each topic and each partition.
+    pub async fn response(
+        self,
         header: &RequestHeader<'_>,
-        fetched: Vec<FetchedOffsets>,
+        fetched: Vec<Vec<FetchedOffsets>>,
         image: &Image,
+        pause: impl AsyncFn(),
     ) -> Result<Response, WireError> {
         let version = header.version;
-        let groups: Vec<FetchedOffsets> = self
-            .groups
-            .iter()
-            .zip(fetched)
-            .map(|(it, said)| it.merge(said, version, image))
-            .collect();
+        let mut fetched = fetched.into_iter();
+        let mut groups = Vec::with_capacity(self.groups.len());
+        for mut group in self.groups {
+            let said: Vec<_> = fetched.by_ref().take(group.fetches.len()).flatten().collect();
+            let group_id = std::mem::take(&mut group.fetches[0].group_id);
+            groups.push((group_id, group.merge(said, version, image, &pause).await));
+        }
+        let mut w = begin(header);
+        let flexible = version >= FLEXIBLE_FROM;
         let mut response = OffsetFetchResponse::default();
         if version >= GROUPS_FROM {
-            let each =
-                self.groups.iter().zip(&groups).map(|(asked, it)| OffsetFetchResponseGroup {
-                    group_id: &asked.fetch.group_id,
-                    topics: it.topics.iter().map(topics_of).collect(),
-                    error_code: it.error.0,
-                });
-            response.groups = each.collect();
-        } else if let Some(only) = groups.first() {
-            response.topics = only.topics.iter().map(topic_of).collect();
-            if version >= GROUP_ERROR_FROM {
+            response.encode(&mut w, version)?;
+            let tail = w.open_array(groups.len(), flexible, 1)?;
+            for (group_id, it) in groups {
+                let topics = Vec::new();
+                OffsetFetchResponseGroup { group_id: &group_id, topics, error_code: it.error.0 }
+                    .encode(&mut w, version)?;
+                put_topics(&mut w, version, it.topics, 3, &pause).await?;
+                pause().await;
+            }
+            w.raw(&tail);
+        } else if let Some((_, only)) = groups.into_iter().next() {
+            let has_error = version >= GROUP_ERROR_FROM;
+            if has_error {
                 response.error_code = only.error.0;
             }
+            response.encode(&mut w, version)?;
+            let behind = 2 * usize::from(has_error) + usize::from(flexible);
+            put_topics(&mut w, version, only.topics, behind, &pause).await?;
         }
-        Response::new(header, |w| response.encode(w, version))
+        Ok(Response::from_writer(w))
     }
 }
 
+/// Writes topics into the empty array that stands so many bytes before the end.
+async fn put_topics(
+    w: &mut Writer,
+    version: i16,
+    topics: Vec<FetchedTopic>,
+    behind: usize,
+    pause: &impl AsyncFn(),
+) -> Result<(), WireError> {
+    let flexible = version >= FLEXIBLE_FROM;
+    let after_topics = w.open_array(topics.len(), flexible, behind)?;
+    for topic in topics {
+        let FetchedTopic { name, topic_id, partitions } = topic;
+        if version >= GROUPS_FROM {
+            let none = Vec::new();
+            OffsetFetchResponseTopics { name: &name, topic_id, partitions: none }
+                .encode(w, version)?;
+        } else {
+            OffsetFetchResponseTopic { name: &name, partitions: Vec::new() }.encode(w, version)?;
+        }
+        let after_partitions = w.open_array(partitions.len(), flexible, flexible.into())?;
+        for it in partitions {
+            if version >= GROUPS_FROM {
+                let partition = OffsetFetchResponsePartitions {
+                    partition_index: it.partition,
+                    committed_offset: it.offset,
+                    committed_leader_epoch: it.leader_epoch,
+                    metadata: Some(&it.metadata),
+                    error_code: it.error.0,
+                };
+                partition.encode(w, version)?;
+            } else {
+                let partition = OffsetFetchResponsePartition {
+                    partition_index: it.partition,
+                    committed_offset: it.offset,
+                    committed_leader_epoch: it.leader_epoch,
+                    metadata: Some(&it.metadata),
+                    error_code: it.error.0,
+                };
+                partition.encode(w, version)?;
+            }
+            pause().await;
+        }
+        w.raw(&after_partitions);
+        pause().await;
+    }
+    w.raw(&after_topics);
+    Ok(())
+}
+
 impl Group {
-    /// The group's answer: what the coordinator said, and what it was not asked.
-    fn merge(&self, mut said: FetchedOffsets, version: i16, image: &Image) -> FetchedOffsets {
+    /// The group's answer: what the coordinator said, part by part, and what it was not asked.
+    async fn merge(
+        &self,
+        said: Vec<FetchedOffsets>,
+        version: i16,
+        image: &Image,
+        pause: &impl AsyncFn(),
+    ) -> FetchedOffsets {
         let failed = |asked: &Asked, error| {
             let partitions = asked.partitions.iter().map(|partition| FetchedOffset {
                 partition: *partition,
@@ -156,64 +253,60 @@ impl Group {
             let partitions = partitions.collect();
             FetchedTopic { name: asked.name.clone(), topic_id: asked.id, partitions }
         };
-        if said.error.is_err() {
+        if let Some(refused) = said.iter().find(|it| it.error.is_err()) {
+            let mut all = FetchedOffsets::refused(refused.error);
             if version < GROUP_ERROR_FROM {
                 let topics = self.topics.iter().flatten();
-                said.topics = topics.map(|it| failed(it, said.error)).collect();
-            } else {
-                said.topics.clear();
+                all.topics = topics.map(|it| failed(it, all.error)).collect();
             }
-            return said;
+            return all;
         }
-        match &self.topics {
-            None => said.topics.retain_mut(|it| {
-                // What was committed for a deleted topic is not that of its successor.
-                if it.topic_id != TopicId::ZERO {
-                    return image.topic_by_id(it.topic_id).is_some();
+        let mut all = FetchedOffsets::refused(ErrorCode::NONE);
+        let Some(asked) = &self.topics else {
+            // By name and id, as each part is. A topic may go on in the next part.
+            let mut topics = BTreeMap::<_, FetchedTopic>::new();
+            for topic in said.into_iter().flat_map(|it| it.topics) {
+                pause().await;
+                match topics.entry((topic.name.clone(), topic.topic_id)) {
+                    Entry::Occupied(it) => it.into_mut().partitions.extend(topic.partitions),
+                    Entry::Vacant(it) => drop(it.insert(topic)),
                 }
-                it.topic_id = image.topic(&it.name).map_or(TopicId::ZERO, |it| it.id);
-                it.topic_id != TopicId::ZERO || version < TOPIC_IDS_FROM
-            }),
-            Some(asked) => {
-                let mut known = std::mem::take(&mut said.topics).into_iter();
-                let topics = asked.iter().map(|it| {
-                    if it.unknown {
-                        return failed(it, ErrorCode::UNKNOWN_TOPIC_ID);
-                    }
-                    let found = known.next();
-                    found.unwrap_or_else(|| failed(it, ErrorCode::UNKNOWN_SERVER_ERROR))
-                });
-                said.topics = topics.collect();
             }
+            for (_, mut topic) in topics {
+                pause().await;
+                // What was committed for a deleted topic is not that of its successor.
+                let shown = if topic.topic_id == TopicId::ZERO {
+                    topic.topic_id = image.topic(&topic.name).map_or(TopicId::ZERO, |it| it.id);
+                    topic.topic_id != TopicId::ZERO || version < TOPIC_IDS_FROM
+                } else {
+                    image.topic_by_id(topic.topic_id).is_some()
+                };
+                if shown {
+                    all.topics.push(topic);
+                }
+            }
+            return all;
+        };
+        let mut known = said.into_iter().flat_map(|it| it.topics);
+        for it in asked {
+            pause().await;
+            if it.unknown {
+                all.topics.push(failed(it, ErrorCode::UNKNOWN_TOPIC_ID));
+                continue;
+            }
+            let mut found = known.next();
+            while let Some(topic) = &mut found
+                && topic.partitions.len() < it.partitions.len()
+                && let Some(more) = known.next()
+            {
+                topic.partitions.extend(more.partitions);
+                pause().await;
+            }
+            let unknown = || failed(it, ErrorCode::UNKNOWN_SERVER_ERROR);
+            all.topics.push(found.unwrap_or_else(unknown));
         }
-        said
+        all
     }
-}
-
-fn topics_of(topic: &FetchedTopic) -> OffsetFetchResponseTopics<'_> {
-    let partitions = topic.partitions.iter().map(|it| OffsetFetchResponsePartitions {
-        partition_index: it.partition,
-        committed_offset: it.offset,
-        committed_leader_epoch: it.leader_epoch,
-        metadata: Some(&it.metadata),
-        error_code: it.error.0,
-    });
-    OffsetFetchResponseTopics {
-        name: &topic.name,
-        topic_id: topic.topic_id,
-        partitions: partitions.collect(),
-    }
-}
-
-fn topic_of(topic: &FetchedTopic) -> OffsetFetchResponseTopic<'_> {
-    let partitions = topic.partitions.iter().map(|it| OffsetFetchResponsePartition {
-        partition_index: it.partition,
-        committed_offset: it.offset,
-        committed_leader_epoch: it.leader_epoch,
-        metadata: Some(&it.metadata),
-        error_code: it.error.0,
-    });
-    OffsetFetchResponseTopic { name: &topic.name, partitions: partitions.collect() }
 }
 
 #[cfg(test)]
@@ -224,6 +317,7 @@ mod tests {
     use crate::wire::kafka::offset_fetch_request::{
         OffsetFetchRequestGroup, OffsetFetchRequestTopic,
     };
+    use futures_lite::future::block_on;
 
     fn offset(partition: i32, offset: i64) -> FetchedOffset {
         let metadata = "m".to_owned();
@@ -235,7 +329,13 @@ mod tests {
     }
 
     fn said(topics: Vec<FetchedTopic>) -> FetchedOffsets {
-        FetchedOffsets { error: ErrorCode::NONE, topics }
+        FetchedOffsets { error: ErrorCode::NONE, topics, next: None }
+    }
+
+    fn respond(plan: Plan, version: i16, said: Vec<FetchedOffsets>) -> Response {
+        let header = header(ApiKey::OFFSET_FETCH, version);
+        let said = said.into_iter().map(|it| vec![it]).collect();
+        block_on(plan.response(&header, said, &image(), async || {})).unwrap()
     }
 
     #[test]
@@ -251,15 +351,15 @@ mod tests {
                 ..Default::default()
             };
             let body = encode(|w| request.encode(w, version));
-            let plan = plan(&body, version, &image()).unwrap();
-            let fetch = plan.fetches().next().unwrap();
+            let plan = || plan(&body, version, &image()).unwrap();
+            let asked_for = plan();
+            let fetch = asked_for.fetches().next().unwrap();
             let asked = fetch.topics.as_ref().unwrap();
             assert_eq!((asked[0].topic_id, &asked[0].partitions[..]), (id(1), &[1][..]));
             assert_eq!(fetch.require_stable, version >= 7);
 
-            let header = header(ApiKey::OFFSET_FETCH, version);
             let found = said(vec![topic("exists", id(1), vec![offset(1, 7)])]);
-            let sent = plan.response(&header, vec![found], &image()).unwrap();
+            let sent = respond(plan(), version, vec![found]);
             body_of(&sent, ApiKey::OFFSET_FETCH, version, |r| {
                 let it = OffsetFetchResponse::decode(r, version)?;
                 let partition = &it.topics[0].partitions[0];
@@ -269,7 +369,7 @@ mod tests {
                 Ok(())
             });
             let refused = FetchedOffsets::refused(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
-            let sent = plan.response(&header, vec![refused], &image()).unwrap();
+            let sent = respond(plan(), version, vec![refused]);
             body_of(&sent, ApiKey::OFFSET_FETCH, version, |r| {
                 let it = OffsetFetchResponse::decode(r, version)?;
                 if version >= 2 {
@@ -322,8 +422,7 @@ mod tests {
                 topic("none", TopicId::ZERO, vec![offset(1, 9)]),
             ];
             let gone = FetchedOffsets::refused(ErrorCode::NOT_COORDINATOR);
-            let header = header(ApiKey::OFFSET_FETCH, version);
-            let sent = plan.response(&header, vec![said(some), said(all), gone], &image()).unwrap();
+            let sent = respond(plan, version, vec![said(some), said(all), gone]);
             body_of(&sent, ApiKey::OFFSET_FETCH, version, |r| {
                 let it = OffsetFetchResponse::decode(r, version)?;
                 let shown = |group: usize| -> Vec<(&str, TopicId, i64, i16)> {

@@ -12,7 +12,10 @@ use crate::wire::kafka::produce_request::ProduceRequest;
 use crate::wire::kafka::produce_response::{
     LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
 };
-use crate::wire::records::{Limits, Rewrite, Validated, set_max_timestamp, validate_at_once};
+use crate::wire::records::{
+    AtOnce, BatchHeader, Checked, Compression, Limits, Rest, Rewrite, Validated, set_max_timestamp,
+    validate_at_once,
+};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 
@@ -48,8 +51,8 @@ pub struct ProduceSettings {
     pub now_ms: i64,
     /// Walk compressed batches too.
     pub strict: bool,
-    /// Bytes that all batches of a request together may be decompressed to in one go.
-    pub at_once: usize,
+    /// How much of all batches of a request together is checked in one go.
+    pub at_once: AtOnce,
 }
 
 /// What a request asks to be appended.
@@ -57,8 +60,10 @@ pub struct ProduceSettings {
 pub struct Batches {
     /// Batches that may be appended.
     pub appends: Vec<AppendRequest>,
-    /// Batches that decompress to much: whether they may be appended is to be found out.
+    /// Batches that are large, or decompress to much: whether they may be appended is to be found out.
     pub unchecked: Vec<Unchecked>,
+    /// Bytes that were checked, as they came.
+    pub checked: usize,
     /// Bytes that were decompressed.
     pub decompressed: usize,
 }
@@ -72,9 +77,17 @@ pub struct Unchecked {
     pub batch: Bytes,
     /// What it is validated by.
     pub limits: Limits,
+    /// What is still to be checked.
+    pub rest: Rest,
 }
 
 impl Unchecked {
+    /// Whether it may have to be decompressed.
+    pub fn is_compressed(&self) -> bool {
+        let compression = BatchHeader::parse(&self.batch).and_then(|it| it.compression());
+        compression != Ok(Compression::None)
+    }
+
     /// It may be appended.
     pub fn accept(self, validated: Validated) -> AppendRequest {
         append(self.index, self.tp, self.batch, validated)
@@ -151,13 +164,13 @@ pub fn plan(
                 limits.strict = settings.strict;
                 let tp = TopicPartition { topic: topic.id, partition: part.index };
                 match validate_at_once(batch, &limits, &mut at_once) {
-                    Ok(Some(validated)) => {
+                    Ok(Checked::Valid(validated)) => {
                         let batch = body.slice_ref(batch);
                         batches.appends.push(append(index, tp, batch, validated));
                     }
-                    Ok(None) => {
+                    Ok(Checked::UpTo(rest)) => {
                         let batch = body.slice_ref(batch);
-                        batches.unchecked.push(Unchecked { index, tp, batch, limits });
+                        batches.unchecked.push(Unchecked { index, tp, batch, limits, rest });
                     }
                     Err((error, text)) => break 'found refuse(error, Some(text)),
                 }
@@ -167,7 +180,8 @@ pub fn plan(
             plan.outcomes.push(Outcome { partition: part.index, result, message });
         }
     }
-    batches.decompressed = settings.at_once - at_once;
+    batches.checked = settings.at_once.bytes - at_once.bytes;
+    batches.decompressed = settings.at_once.decompressed - at_once.decompressed;
     Ok((plan, batches))
 }
 
@@ -301,7 +315,7 @@ mod tests {
     }
 
     fn errors(body: &Bytes, version: i16) -> Vec<i16> {
-        let settings = ProduceSettings { now_ms: 5, strict: false, at_once: 0 };
+        let settings = ProduceSettings { now_ms: 5, strict: false, at_once: AtOnce::ALL };
         let (plan, batches) = plan(body, version, &image(), settings).unwrap();
         assert!(batches.appends.is_empty() && batches.unchecked.is_empty());
         let header =
@@ -329,7 +343,7 @@ mod tests {
             partitions: vec![crate::controller::NewPartition { replicas }],
             settings: Vec::new(),
         });
-        let settings = ProduceSettings { now_ms: 5, strict: false, at_once: 0 };
+        let settings = ProduceSettings { now_ms: 5, strict: false, at_once: AtOnce::ALL };
         let body = request(9, -1, vec![topic("__consumer_offsets", 0)]);
         let (plan, batches) = plan(&body, 9, &image, settings).unwrap();
         assert!(batches.appends.is_empty() && batches.unchecked.is_empty());

@@ -36,8 +36,14 @@ impl Body {
     ) -> Result<Self, WireError> {
         let mut w = Writer::with_capacity(256);
         encode(&mut w)?;
-        let (bytes, errors) = w.into_parts();
-        Ok(Self { bytes, errors })
+        Ok(w.into())
+    }
+}
+
+impl From<Writer> for Body {
+    fn from(written: Writer) -> Self {
+        let (bytes, errors) = written.into_parts();
+        Self { bytes, errors }
     }
 }
 
@@ -57,10 +63,15 @@ impl Response {
     ) -> Result<Self, WireError> {
         let mut w = begin(header);
         encode(&mut w)?;
+        Ok(Self::from_writer(w))
+    }
+
+    /// The answer that was written behind what [`begin`] gave.
+    pub(super) fn from_writer(mut w: Writer) -> Self {
         let len = w.len() as i32 - 4;
         w.set_i32(0, len);
         let (head, errors) = w.into_parts();
-        Ok(Self { head: head.into(), rest: Vec::new(), errors })
+        Self { head: head.into(), rest: Vec::new(), errors }
     }
 
     /// The answer with a body that is written already.

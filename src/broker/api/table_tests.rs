@@ -17,9 +17,11 @@ use crate::wire::api_keys::ApiKey;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka as k;
 use crate::wire::primitives::{Reader, WireError};
+use crate::wire::records::AtOnce;
+use futures_lite::future::block_on;
 
 const SETTINGS: produce::ProduceSettings =
-    produce::ProduceSettings { now_ms: 5, strict: false, at_once: 1 << 18 };
+    produce::ProduceSettings { now_ms: 5, strict: false, at_once: AtOnce::ALL };
 const LIMITS: fetch::Limits = fetch::Limits { max_bytes: 1 << 20, memory: 1 << 20 };
 const CALLER: Caller<'_> = Caller { client_id: "c", host: "/127.0.0.1", uuid: "u" };
 
@@ -35,7 +37,9 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
             fetch::plan(body, version, &mut Sessions::new(9, 0, 1, 5), image, LIMITS, 0).map(drop)
         }
         Handler::Owners(Owners::ListOffsets) => list_offsets::plan(body, version, image).map(drop),
-        Handler::Metadata => metadata::handle(body, version, image).map(drop),
+        Handler::Metadata => {
+            block_on(metadata::handle(body, version, image, async || {})).map(drop)
+        }
         Handler::Groups(Groups::OffsetCommit) => {
             offset_commit::plan(body, version, image).map(drop)
         }
@@ -64,13 +68,15 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
             offset_for_leader_epoch::plan(body, version, image).map(drop)
         }
         Handler::Local(Local::DescribeConfigs) => {
-            describe_configs::handle(body, version, image).map(drop)
+            block_on(describe_configs::handle(body, version, image, async || {})).map(drop)
         }
         Handler::Controller(Controller::AlterConfigs) => {
             alter_configs::handle(body, version, image).map(drop)
         }
         Handler::DescribeLogDirs => {
-            describe_log_dirs::handle(&header, body, image, &volume, &[]).map(drop)
+            let pause = async || {};
+            block_on(describe_log_dirs::handle(&header, body, image, &volume, Vec::new(), pause))
+                .map(drop)
         }
         Handler::Controller(Controller::CreatePartitions) => {
             create_partitions::handle(body, version, image).map(drop)

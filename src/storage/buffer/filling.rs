@@ -51,6 +51,14 @@ impl Filling {
         }
     }
 
+    /// Takes back all but the first `len` bytes, if there are more.
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len() {
+            // SAFETY: so many bytes were filled, and more.
+            unsafe { self.0.set_len(len) }
+        }
+    }
+
     /// The room behind what is filled, for somebody who writes there: the kernel.
     pub fn spare(&mut self) -> &mut [MaybeUninit<u8>] {
         let (len, room) = (self.len(), self.room());
@@ -122,6 +130,11 @@ mod tests {
         unsafe { filling.advance(1) };
         filling.filled()[0] = b'A';
         assert_eq!(filling.as_slice(), b"Abc");
+        filling.push(b"de");
+        filling.truncate(4);
+        assert_eq!(filling.as_slice(), b"Abcd");
+        filling.truncate(3);
+        filling.truncate(9);
         let whole = filling.into_filled().freeze();
         assert_eq!((&whole[..], budget.used()), (&b"Abc"[..], 8192));
     }

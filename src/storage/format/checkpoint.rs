@@ -157,15 +157,30 @@ const HEAD: usize = 8 + 8 + 4 + 16;
 /// Bytes of the body before the records of logs.
 const FIELDS: usize = 8 + 8 + 8 + 4 + 8;
 
-/// The file in the making, log by log. Nothing of it is moved or checksummed twice, so a step costs
-/// what it adds.
+/// The file in the making, log by log, a log's state piece by piece. Nothing of it is moved or
+/// checksummed twice, so a step costs what it adds.
 pub struct Encoder {
     budget: Arc<Budget>,
     pieces: Vec<Filling>,
+    /// The logs that are whole.
     logs: u64,
-    /// Bytes of their records, and CRC-32C of those.
+    /// Bytes of the records so far.
     len: usize,
+    /// CRC-32C of the records that are whole.
     crc: u32,
+    open: Option<OpenRecord>,
+}
+
+/// A log whose state is not whole yet.
+struct OpenRecord {
+    /// Bytes of the records before it.
+    before: usize,
+    /// CRC-32C of those and of what this has before the length of its state.
+    crc: u32,
+    /// Where the length of its state is to stand, among the bytes of all records.
+    len_at: usize,
+    /// CRC-32C of its state so far.
+    state_crc: u32,
 }
 
 impl std::fmt::Debug for Encoder {
@@ -179,7 +194,7 @@ impl Encoder {
     pub fn new(budget: &Arc<Budget>) -> Self {
         let mut first = Filling::new(PIECE, budget);
         first.push_zeros(HEAD + FIELDS);
-        Self { budget: budget.clone(), pieces: vec![first], logs: 0, len: 0, crc: 0 }
+        Self { budget: budget.clone(), pieces: vec![first], logs: 0, len: 0, crc: 0, open: None }
     }
 
     /// Bytes of the records so far.
@@ -194,6 +209,13 @@ impl Encoder {
 
     /// Adds a log.
     pub fn push(&mut self, log: &LogRecord) {
+        self.begin(log);
+        self.end();
+    }
+
+    /// Begins a log, with the first bytes of its state.
+    pub fn begin(&mut self, log: &LogRecord) {
+        assert!(self.open.is_none(), "one log after the other");
         let mut out = Put(Vec::new());
         out.0.extend(log.tp.topic.0);
         out.u32(log.tp.partition as u32);
@@ -216,11 +238,47 @@ impl Encoder {
             out.u32(meta.index_blocks);
             out.bytes(tail);
         }
-        out.bytes(&log.state);
+        let before = self.len;
+        let crc = crc32c::crc32c_append(self.crc, &out.0);
+        let len_at = before + out.0.len();
+        out.u32(0);
+        self.put(&out.0);
+        self.open = Some(OpenRecord { before, crc, len_at, state_crc: 0 });
+        self.state(&log.state);
+    }
+
+    /// Further bytes of the state of the log that was begun.
+    pub fn state(&mut self, bytes: &[u8]) {
+        let open = self.open.as_mut().expect("a log was begun");
+        open.state_crc = crc32c::crc32c_append(open.state_crc, bytes);
+        self.put(bytes);
+    }
+
+    /// The log that was begun is whole.
+    pub fn end(&mut self) {
+        let OpenRecord { crc, len_at, state_crc, .. } = self.open.take().expect("a log was begun");
+        let state_len = self.len - len_at - 4;
+        let field = (state_len as u32).to_le_bytes();
+        for (i, byte) in field.into_iter().enumerate() {
+            let at = HEAD + FIELDS + len_at + i;
+            self.pieces[at / PIECE].filled()[at % PIECE] = byte;
+        }
+        self.crc = combine(crc32c::crc32c_append(crc, &field), state_crc, state_len);
         self.logs += 1;
-        self.len += out.0.len();
-        self.crc = crc32c::crc32c_append(self.crc, &out.0);
-        let mut rest = &out.0[..];
+    }
+
+    /// The log that was begun is gone: the file does not have it.
+    pub fn give_up(&mut self) {
+        let open = self.open.take().expect("a log was begun");
+        self.len = open.before;
+        let end = HEAD + FIELDS + self.len;
+        self.pieces.truncate(end.div_ceil(PIECE));
+        let last = self.pieces.len() - 1;
+        self.pieces[last].truncate(end - last * PIECE);
+    }
+
+    fn put(&mut self, mut rest: &[u8]) {
+        self.len += rest.len();
         while !rest.is_empty() {
             let mut last = self.pieces.last_mut().expect("there is a piece");
             if last.len() == PIECE {
@@ -411,6 +469,37 @@ mod tests {
         let back = Checkpoint::decode(&file, [1; 16]).expect("sound");
         let lens: Vec<_> = back.logs.iter().map(|l| (l.tp.partition, l.state.len())).collect();
         assert_eq!(lens, [(1, 20), (2, 10), (3, PIECE / 2)]);
+    }
+
+    /// The length of a state whose pieces come one by one, over the border of two pieces of the file;
+    /// and one that is given up, there and back over several.
+    #[test]
+    fn states_come_in_pieces() {
+        let tp = |partition| TopicPartition { topic: TopicId([5; 16]), partition };
+        let state = |len: usize| (0..len).map(|i| (i % 251) as u8).collect::<Vec<_>>();
+        let fixed = 16 + 4 + 8 + 3 * 8 + 4 + 4 + 4;
+        // Where the length of the second log's state stands: in front of a border, on it, behind it.
+        for cut in 0..=8 {
+            let first = PIECE - (HEAD + FIELDS) - 2 * fixed - cut + 4;
+            let states = [state(first), state(2 * PIECE + 77), state(5)];
+            let mut encoder = Encoder::new(&Budget::new(usize::MAX));
+            let mut logs = Vec::new();
+            for (partition, state) in (1..).zip(&states) {
+                encoder.begin(&LogRecord::empty(tp(9)));
+                encoder.state(state);
+                encoder.give_up();
+                encoder.begin(&LogRecord::empty(tp(partition)));
+                state.chunks(100_000).for_each(|piece| encoder.state(piece));
+                encoder.end();
+                logs.push(LogRecord { state: state.clone(), ..LogRecord::empty(tp(partition)) });
+            }
+            let whole_at_once = whole(&Checkpoint { head: Head::default(), logs });
+            let pieces = encoder.finish(Head::default(), [1; 16]);
+            let file: Vec<u8> = pieces.iter().flat_map(|(_, bytes)| bytes.to_vec()).collect();
+            assert!(file == whole_at_once, "cut {cut}");
+            let back = Checkpoint::decode(&file, [1; 16]).expect("sound");
+            assert!(back.logs.iter().map(|log| &log.state).eq(&states));
+        }
     }
 
     #[test]

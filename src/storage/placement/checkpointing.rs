@@ -1,7 +1,8 @@
 //! The job that writes a checkpoint.
 //!
-//! The logs are captured a few at a time, so that no step is long; each of them with the LSN up to
-//! which what was done to it is included. Then the job waits until everything handed in before is
+//! The logs are captured a few at a time, and a log's state in pieces where it is large, so that no
+//! step is long; each of them with the LSN up to which what was done to it is included. What is said
+//! of a log is all of the moment at which its capture began. Then the job waits until everything handed in before is
 //! durable in the journal, and so are the frames that were copied forward: a checkpoint must not know
 //! of a producer's batch that the journal could lose. It is written beside the old one, synced, and
 //! renamed over it; its directory is synced. Only then is the journal that it covers free.
@@ -10,11 +11,11 @@ use super::around::{Around, Effect};
 use super::ops::Ops;
 use crate::storage::device::io::Op;
 use crate::storage::format::checkpoint::{self, Encoder, Head, LogRecord};
-use crate::storage::interface::Slot;
+use crate::storage::interface::{Slot, States};
 use crate::storage::log::Log;
 
 /// A step of the capture ends when so many bytes were captured.
-const BYTES: usize = 256 << 10;
+const BYTES: usize = 64 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CheckpointStage {
@@ -39,6 +40,8 @@ pub(super) struct Checkpointing {
     /// The last item that was staged before the last capture.
     ticket: u64,
     next_slot: u32,
+    /// The log whose state is captured in part, and its own number.
+    open: Option<(Slot, u64)>,
     records: Option<Encoder>,
 }
 
@@ -52,6 +55,7 @@ impl Checkpointing {
             applied_lsn: around.journal.last_tickets().1,
             ticket: 0,
             next_slot: 0,
+            open: None,
             records: Some(Encoder::new(&around.options.budget)),
         }
     }
@@ -66,23 +70,47 @@ impl Checkpointing {
         self.stage == CheckpointStage::Journal
     }
 
-    /// Captures some logs. `snapshot` gives the state of a log's partition core as of its log end.
-    pub fn capture(&mut self, around: &Around<'_>, snapshot: &mut dyn FnMut(Slot) -> Vec<u8>) {
+    /// Captures some logs, or a part of one.
+    pub fn capture(&mut self, around: &Around<'_>, states: &mut dyn States) {
         let (staged, applied_lsn) = around.journal.last_tickets();
         self.ticket = staged;
         let records = self.records.as_mut().expect("it is not written before all are captured");
         let until = records.len() + BYTES;
+        let mut state = Vec::new();
         for _ in 0..around.options.logs_a_step {
-            if self.next_slot == around.logs.slots() {
+            state.clear();
+            let there = |slot| around.logs.get(slot).filter(|log| !log.dropped);
+            if let Some((slot, id)) = self.open.take() {
+                if there(slot).is_none_or(|log| log.id != id) {
+                    // Nobody has the rest of its state. It is as with a log that is dropped before its
+                    // turn comes: replay finds the drop, and whatever came in its place, in the journal.
+                    records.give_up();
+                    continue;
+                }
+                let is_last = states.go_on(slot, &mut state);
+                records.state(&state);
+                if is_last {
+                    records.end();
+                } else {
+                    self.open = Some((slot, id));
+                }
+            } else if self.next_slot == around.logs.slots() {
                 self.stage = CheckpointStage::Journal;
                 return;
-            }
-            let slot = Slot::from_index(self.next_slot);
-            self.next_slot += 1;
-            let Some(log) = around.logs.get(slot).filter(|log| !log.dropped) else { continue };
-            let state = snapshot(slot);
-            if !(log.is_untouched() && state.is_empty()) {
-                records.push(&record_of(log, applied_lsn, state));
+            } else {
+                let slot = Slot::from_index(self.next_slot);
+                self.next_slot += 1;
+                let Some(log) = there(slot) else { continue };
+                let is_last = states.begin(slot, &mut state);
+                if log.is_untouched() && state.is_empty() {
+                    continue;
+                }
+                records.begin(&record_of(log, applied_lsn, std::mem::take(&mut state)));
+                if is_last {
+                    records.end();
+                } else {
+                    self.open = Some((slot, log.id));
+                }
             }
             if records.len() >= until {
                 return;

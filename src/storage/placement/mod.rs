@@ -24,7 +24,7 @@ pub(super) mod renewal;
 mod write_back;
 
 use super::device::outgoing::Outgoing;
-use super::interface::{EngineOptions, Slot};
+use super::interface::{EngineOptions, Slot, States};
 use super::journal::writer::JournalWriter;
 use super::log::Log;
 use super::logs::Logs;
@@ -203,8 +203,7 @@ impl Placement {
         }
     }
 
-    /// Begins a pass where one is due, and goes on with it: one bounded step. `snapshot` gives the
-    /// state of a log's partition core as of its log end.
+    /// Begins a pass where one is due, and goes on with it: one bounded step.
     pub fn turn(
         &mut self,
         now_ms: i64,
@@ -212,7 +211,7 @@ impl Placement {
         logs: &mut Logs,
         journal: &JournalWriter,
         out: &mut Outgoing,
-        snapshot: &mut dyn FnMut(Slot) -> Vec<u8>,
+        states: &mut dyn States,
     ) {
         let short = self.memory_is_short(now_ms, logs);
         self.pace.pressed = stopping || self.pass.as_ref().map_or(short, |pass| pass.all);
@@ -221,7 +220,7 @@ impl Placement {
             // later block may still follow in the active one.
             let whole = stopping || short || self.idle_due || self.due;
             let (_, limit) = journal.usage();
-            let part = (limit / PASS_SHARE).max(logs.slots() as u64 * PASS_BYTES_A_LOG);
+            let part = (limit / PASS_SHARE).max(u64::from(logs.slots()) * PASS_BYTES_A_LOG);
             let bytes = if whole { u64::MAX } else { part.min(limit / 4) };
             let (target, bytes) = journal.reclaimable(bytes).unwrap_or((0, 0));
             self.pass = Some(Pass {
@@ -260,7 +259,7 @@ impl Placement {
             self.job.take_if(|j| matches!(j, Job::Checkpoint(_)))
         {
             if job.captures() {
-                job.capture(&self.around(logs, journal, out), snapshot);
+                job.capture(&self.around(logs, journal, out), states);
             }
             self.job = Some(Job::Checkpoint(job));
         }

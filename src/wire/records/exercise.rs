@@ -4,8 +4,8 @@
 //! Compiled into both, so it names nothing but what `super` has in scope.
 
 use super::{
-    LargeBatch, Limits, batches, find_max_timestamp, find_timestamp, records, validate_at_once,
-    validate_produce,
+    AtOnce, Checked, LargeBatch, Limits, batches, find_max_timestamp, find_timestamp, records,
+    validate_at_once, validate_produce,
 };
 
 const DECOMPRESSED_MAX: usize = 64 << 10;
@@ -28,8 +28,11 @@ pub(super) fn check(bytes: &[u8]) {
             decompressed_bytes_max: DECOMPRESSED_MAX,
         };
         let valid = validate_produce(bytes, &limits);
-        if let Ok(None) = validate_at_once(bytes, &limits, &mut 0) {
-            let in_steps = LargeBatch::new(bytes, &limits).and_then(|mut batch| {
+        for bytes_at_once in [0, usize::MAX] {
+            let mut at_once = AtOnce { bytes: bytes_at_once, decompressed: 0 };
+            let checked = validate_at_once(bytes, &limits, &mut at_once);
+            let Ok(Checked::UpTo(rest)) = checked else { continue };
+            let in_steps = LargeBatch::new(bytes, &limits, rest).and_then(|mut batch| {
                 loop {
                     if let Some(valid) = batch.step(50)? {
                         return Ok(valid);

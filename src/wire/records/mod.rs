@@ -32,6 +32,6 @@ pub use read::{
 pub use rewrite::{set_log_append_time, set_max_timestamp, set_offset_and_epoch};
 pub use search::{Progress, TimeSearch, TimedOffset, Wanted};
 pub use validate::{
-    DECOMPRESSED_BYTES_MAX, LargeBatch, Limits, Rewrite, Validated, validate_at_once,
-    validate_produce,
+    AtOnce, Checked, DECOMPRESSED_BYTES_MAX, LargeBatch, Limits, Rest, Rewrite, Validated,
+    validate_at_once, validate_produce,
 };

@@ -546,25 +546,84 @@ fn large_batches_are_validated_in_steps() {
     let limits =
         Limits { timestamp_before_max_ms: 3_600_000, decompressed_bytes_max: 2 << 20, ..limits() };
     let small = simple(Compression::Zstd, 100);
-    let mut at_once = 64 << 10;
-    assert!(validate_at_once(&small, &limits, &mut at_once).unwrap().is_some());
-    assert!(at_once < 64 << 10 && at_once > 56 << 10, "{at_once}");
+    let mut at_once = AtOnce { bytes: usize::MAX, decompressed: 64 << 10 };
+    let valid = validate_at_once(&small, &limits, &mut at_once).unwrap();
+    assert!(matches!(valid, Checked::Valid(_)));
+    let left = at_once.decompressed;
+    assert!(left < 64 << 10 && left > 56 << 10, "{left}");
     for bad in [false, true] {
-        let (batch, mut at_once) = (large(bad), 64 << 10);
+        let batch = large(bad);
+        let mut at_once = AtOnce { bytes: usize::MAX, decompressed: 64 << 10 };
         assert!(batch.len() < 10_000);
-        assert_eq!(validate_at_once(&batch, &limits, &mut at_once), Ok(None));
-        assert_eq!(at_once, 0);
-        assert_eq!(validate_at_once(&small, &limits, &mut at_once), Ok(None));
-        let (mut steps, mut it) = (1, LargeBatch::new(&batch, &limits).unwrap());
-        let result = loop {
-            match it.step(64 << 10) {
-                Ok(None) => steps += 1,
-                Ok(Some(valid)) => break Ok(valid),
-                Err(refusal) => break Err(refusal),
-            }
-        };
+        let records = Ok(Checked::UpTo(Rest::Records));
+        assert_eq!(validate_at_once(&batch, &limits, &mut at_once), records);
+        assert_eq!(at_once.decompressed, 0);
+        assert_eq!(validate_at_once(&small, &limits, &mut at_once), records);
+        let (result, steps) = in_steps(&batch, &limits, Rest::Records);
         assert!((17..=21).contains(&steps), "{steps} steps");
         assert_eq!(result.is_err(), bad);
         assert_eq!(result, validate_produce(&batch, &limits));
+    }
+}
+
+/// Steps of 64 KiB, until it is known; how many.
+fn in_steps(
+    batch: &[u8],
+    limits: &Limits,
+    rest: Rest,
+) -> (Result<Validated, (ErrorCode, String)>, usize) {
+    let mut it = match LargeBatch::new(batch, limits, rest) {
+        Ok(it) => it,
+        Err(refusal) => return (Err(refusal), 0),
+    };
+    let mut steps = 1;
+    loop {
+        match it.step(64 << 10) {
+            Ok(None) => steps += 1,
+            Ok(Some(valid)) => return (Ok(valid), steps),
+            Err(refusal) => return (Err(refusal), steps),
+        }
+    }
+}
+
+/// Bytes that are there need no decompressor, but many of them take long all the same.
+#[test]
+fn large_plain_batches_are_validated_in_steps() {
+    let limits = Limits { max_message_bytes: 16 << 20, ..limits() };
+    let mut builder = BatchBuilder::new(Compression::None);
+    for i in 0..48_000 {
+        builder.push(NOW + i % 7, Some(b"key"), Some(&[7; 60]), &[]);
+    }
+    let good = builder.build();
+    assert!((3 << 20..4 << 20).contains(&good.len()));
+    let small = simple(Compression::None, 100);
+    let flipped = |at: usize, seal_it: bool| {
+        let mut batch = good.clone();
+        batch[at] ^= 0x40;
+        if seal_it {
+            batch = seal(&BatchHeader::parse(&batch).unwrap(), &batch[BatchHeader::LEN..]);
+        }
+        batch
+    };
+    let last = good.len() - 1;
+    let lengthened = good.len() - 68;
+    for (batch, steps_min) in [
+        (good.clone(), 20),
+        // In the last value, without and with the checksum of it.
+        (flipped(last, false), 7),
+        (flipped(last - 1, true), 20),
+        // The length of the last record, and the offset delta of the first.
+        (flipped(lengthened, true), 20),
+        (flipped(BatchHeader::LEN + 3, true), 7),
+    ] {
+        let mut at_once = AtOnce { bytes: 3 << 20, decompressed: 0 };
+        let large = validate_at_once(&batch, &limits, &mut at_once);
+        assert_eq!(large, Ok(Checked::UpTo(Rest::Checksum)));
+        let valid = validate_at_once(&small, &limits, &mut at_once);
+        assert!(matches!(valid, Ok(Checked::Valid(_))), "a small one is checked at once");
+        assert_eq!(at_once.bytes, (3 << 20) - small.len());
+        let (result, steps) = in_steps(&batch, &limits, Rest::Checksum);
+        assert_eq!(result, validate_produce(&batch, &limits));
+        assert!(steps >= steps_min, "{steps} steps");
     }
 }

@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 
 use super::walk::{Steps, Walked, walk};
 use super::{
-    BatchHeader, Compression, RecordError, set_log_append_time, set_max_timestamp,
+    BatchHeader, Compression, RecordError, crc, set_log_append_time, set_max_timestamp,
     set_offset_and_epoch,
 };
 use crate::types::{ErrorCode, TopicConfig};
@@ -105,95 +105,179 @@ fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, Refusal> 
     Err((code, message.into()))
 }
 
+/// How many bytes are checked in one go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AtOnce {
+    /// Bytes of batches, as they come.
+    pub bytes: usize,
+    /// Bytes that come out of a decompressor.
+    pub decompressed: usize,
+}
+
+impl AtOnce {
+    /// All there are.
+    pub const ALL: Self = Self { bytes: usize::MAX, decompressed: usize::MAX };
+}
+
+/// How far a batch was checked in one go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// It may be appended.
+    Valid(Validated),
+    /// A [`LargeBatch`] goes on here.
+    UpTo(Rest),
+}
+
+/// What is still to be checked of a large batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Its checksum, and all that follows.
+    Checksum,
+    /// Its records.
+    Records,
+}
+
 /// Checks the records of one partition of a Produce request: exactly one batch.
 ///
 /// # Errors
 /// The error code for the partition's response, and one sentence for its error message.
 pub fn validate_produce(batch: &[u8], limits: &Limits) -> Result<Validated, Refusal> {
-    let validated = validate_at_once(batch, limits, &mut { usize::MAX })?;
-    Ok(validated.expect("all of it may be decompressed"))
+    match validate_at_once(batch, limits, &mut { AtOnce::ALL })? {
+        Checked::Valid(validated) => Ok(validated),
+        Checked::UpTo(_) => unreachable!("all of it may be checked"),
+    }
 }
 
-/// As [`validate_produce`], but at most about `at_once` bytes are decompressed, of which it keeps what
-/// is left. `None` where that is not enough: then a [`LargeBatch`] says whether the batch may be
-/// appended.
+/// As [`validate_produce`], but of at most about `at_once`, which keeps what is left. Where that is not
+/// enough, a [`LargeBatch`] says whether the batch may be appended.
 ///
 /// # Errors
 /// As [`validate_produce`].
 pub fn validate_at_once(
     batch: &[u8],
     limits: &Limits,
-    at_once: &mut usize,
-) -> Result<Option<Validated>, Refusal> {
+    at_once: &mut AtOnce,
+) -> Result<Checked, Refusal> {
     let header = check_shape(batch, limits)?;
-    check_header(&header)?;
-    if header.is_log_append_time() {
-        return refuse(
-            ErrorCode::INVALID_TIMESTAMP,
-            "Only the broker may set the timestamp type LogAppendTime.",
-        );
+    if batch.len() > at_once.bytes {
+        return Ok(Checked::UpTo(Rest::Checksum));
+    }
+    at_once.bytes -= batch.len();
+    header.check_crc(batch).map_err(|e| corrupt(&e))?;
+    if !check_header(&header, limits)? {
+        return accept_unread(header, limits).map(Checked::Valid);
     }
     let plain = matches!(header.compression(), Ok(Compression::None));
-    let times_need_walk = !limits.log_append_time
-        && (header.max_timestamp < 0 || limits.timestamp_before_max_ms < i64::MAX);
-    if plain || limits.strict || limits.compacted || times_need_walk {
-        // What has more bytes than that before it is decompressed has seldom less after it.
-        if !plain && batch.len() > *at_once {
-            return Ok(None);
-        }
-        let all = *at_once >= limits.decompressed_bytes_max;
-        let mut records = Records::new();
-        let visit = |record| records.check(&header, limits, record);
-        match walk(&header, batch, limits.decompressed_bytes_max, at_once, visit) {
-            Err(RecordError::TooLarge { .. }) if !all => return Ok(None),
-            Err(e) => {
-                // How much has come out is not known where the decompressor gave up at once.
-                *at_once = at_once.saturating_sub(batch.len());
-                return Err(unreadable(&e));
-            }
-            Ok(()) => {}
-        }
-        return accept(header, Some(records.max_timestamp()?), limits).map(Some);
+    let left = &mut at_once.decompressed;
+    // What has more bytes than that before it is decompressed has seldom less after it.
+    if !plain && batch.len() > *left {
+        return Ok(Checked::UpTo(Rest::Records));
     }
-    if !limits.log_append_time {
-        check_timestamp(header.max_timestamp, limits)?;
+    let all = *left >= limits.decompressed_bytes_max;
+    let mut records = Records::new();
+    let visit = |record| records.check(&header, limits, record);
+    match walk(&header, batch, limits.decompressed_bytes_max, left, visit) {
+        Err(RecordError::TooLarge { .. }) if !all => return Ok(Checked::UpTo(Rest::Records)),
+        Err(e) => {
+            // How much has come out is not known where the decompressor gave up at once.
+            *left = left.saturating_sub(batch.len());
+            return Err(unreadable(&e));
+        }
+        Ok(()) => {}
     }
-    accept(header, None, limits).map(Some)
+    accept(header, Some(records.max_timestamp()?), limits).map(Checked::Valid)
 }
 
-/// A batch that decompresses to so much that it is validated in steps.
+/// A batch that is so large, or decompresses to so much, that it is validated in steps.
 pub struct LargeBatch<'a> {
     header: BatchHeader,
+    batch: &'a [u8],
     limits: &'a Limits,
-    steps: Steps<'a>,
-    records: Records,
+    doing: Doing<'a>,
+}
+
+enum Doing<'a> {
+    /// The checksum over the bytes before this place.
+    Checksum {
+        crc: u32,
+        at: usize,
+    },
+    Records(Box<(Steps<'a>, Records)>),
 }
 
 impl<'a> LargeBatch<'a> {
-    /// A batch of which [`validate_at_once`] has said that it is large.
+    /// So many bytes are checksummed at the price of one that is decompressed.
+    const CHECKSUM: usize = 8;
+    /// So many bytes are walked over at the price of one that is decompressed.
+    const PLAIN: usize = 4;
+
+    /// A batch of which [`validate_at_once`] has said that it is large, and what is still to be checked.
     ///
     /// # Errors
     /// As [`validate_produce`].
-    pub fn new(batch: &'a [u8], limits: &'a Limits) -> Result<Self, Refusal> {
+    pub fn new(batch: &'a [u8], limits: &'a Limits, rest: Rest) -> Result<Self, Refusal> {
         let header = BatchHeader::parse(batch).map_err(|e| unreadable(&e))?;
-        let steps = Steps::new(&header, batch, limits.decompressed_bytes_max);
-        let steps = steps.map_err(|e| unreadable(&e))?;
-        Ok(Self { header, limits, steps, records: Records::new() })
+        let doing = match rest {
+            Rest::Checksum => Doing::Checksum { crc: 0, at: BatchHeader::CRC_FROM },
+            Rest::Records => read(&header, batch, limits)?,
+        };
+        Ok(Self { header, batch, limits, doing })
     }
 
-    /// Validates on, until about `budget` bytes, more than none, are decompressed. `None` where there
+    /// Validates on, for what it costs to decompress `budget` bytes, more than none. `None` where there
     /// is more to do.
     ///
     /// # Errors
     /// As [`validate_produce`].
     pub fn step(&mut self, budget: usize) -> Result<Option<Validated>, Refusal> {
-        let Self { header, limits, steps, records } = self;
-        let visit = |record| records.check(header, limits, record);
-        if !steps.step(budget, visit).map_err(|e| unreadable(&e))? {
-            return Ok(None);
+        let Self { header, batch, limits, doing } = self;
+        match doing {
+            Doing::Checksum { crc, at } => {
+                let end = at.saturating_add(budget * Self::CHECKSUM).min(batch.len());
+                *crc = crc::append(*crc, &batch[*at..end]);
+                *at = end;
+                if end < batch.len() {
+                    return Ok(None);
+                }
+                if *crc != header.crc {
+                    return Err(corrupt(&RecordError::Crc { stored: header.crc, computed: *crc }));
+                }
+                if !check_header(header, limits)? {
+                    return accept_unread(*header, limits).map(Some);
+                }
+                *doing = read(header, batch, limits)?;
+                Ok(None)
+            }
+            Doing::Records(walk) => {
+                let (steps, records) = &mut **walk;
+                let visit = |record| records.check(header, limits, record);
+                let plain = matches!(header.compression(), Ok(Compression::None));
+                let budget = if plain { budget * Self::PLAIN } else { budget };
+                if !steps.step(budget, visit).map_err(|e| unreadable(&e))? {
+                    return Ok(None);
+                }
+                accept(*header, Some(records.max_timestamp()?), limits).map(Some)
+            }
         }
-        accept(*header, Some(records.max_timestamp()?), limits).map(Some)
     }
+}
+
+fn read<'a>(header: &BatchHeader, batch: &'a [u8], limits: &Limits) -> Result<Doing<'a>, Refusal> {
+    let steps = Steps::new(header, batch, limits.decompressed_bytes_max);
+    let steps = steps.map_err(|e| unreadable(&e))?;
+    Ok(Doing::Records(Box::new((steps, Records::new()))))
+}
+
+fn corrupt(error: &RecordError) -> Refusal {
+    (ErrorCode::CORRUPT_MESSAGE, error.to_string())
+}
+
+/// As [`accept`], of a batch whose records need not be looked at.
+fn accept_unread(header: BatchHeader, limits: &Limits) -> Result<Validated, Refusal> {
+    if !limits.log_append_time {
+        check_timestamp(header.max_timestamp, limits)?;
+    }
+    accept(header, None, limits)
 }
 
 fn unreadable(error: &RecordError) -> Refusal {
@@ -228,7 +312,7 @@ fn accept(
     Ok(Validated { header, rewrite })
 }
 
-/// One whole batch of format 2 with the right CRC, of a permitted size and compression.
+/// One whole batch of format 2, of a permitted size and compression. Its checksum is not looked at.
 fn check_shape(batch: &[u8], limits: &Limits) -> Result<BatchHeader, Refusal> {
     if batch.len() > BatchHeader::PREFIX_LEN {
         let length = i32::from_be_bytes([batch[8], batch[9], batch[10], batch[11]]);
@@ -280,13 +364,13 @@ fn check_shape(batch: &[u8], limits: &Limits) -> Result<BatchHeader, Refusal> {
             ),
         );
     }
-    header.check_crc(batch).map_err(|e| (ErrorCode::CORRUPT_MESSAGE, e.to_string()))?;
     Ok(header)
 }
 
-/// Checks the header by itself.
-fn check_header(header: &BatchHeader) -> Result<(), Refusal> {
-    header.compression().map_err(|e| (e.code(), e.to_string()))?;
+/// Checks the header by itself, of a batch whose checksum is right; whether its records are to be
+/// looked at too.
+fn check_header(header: &BatchHeader, limits: &Limits) -> Result<bool, Refusal> {
+    let compression = header.compression().map_err(|e| (e.code(), e.to_string()))?;
     if header.last_offset_delta < 0 {
         return refuse(
             ErrorCode::INVALID_RECORD,
@@ -316,7 +400,16 @@ fn check_header(header: &BatchHeader) -> Result<(), Refusal> {
             ),
         );
     }
-    Ok(())
+    if header.is_log_append_time() {
+        return refuse(
+            ErrorCode::INVALID_TIMESTAMP,
+            "Only the broker may set the timestamp type LogAppendTime.",
+        );
+    }
+    let times_need_walk = !limits.log_append_time
+        && (header.max_timestamp < 0 || limits.timestamp_before_max_ms < i64::MAX);
+    let plain = compression == Compression::None;
+    Ok(plain || limits.strict || limits.compacted || times_need_walk)
 }
 
 /// What a walk over the records has seen.

@@ -6,8 +6,8 @@
 mod exercise;
 
 use klamm::wire::records::{
-    BatchHeader, LargeBatch, Limits, batches, crc, find_max_timestamp, find_timestamp, records,
-    validate_at_once, validate_produce,
+    AtOnce, BatchHeader, Checked, LargeBatch, Limits, batches, crc, find_max_timestamp,
+    find_timestamp, records, validate_at_once, validate_produce,
 };
 use libfuzzer_sys::fuzz_target;
 
