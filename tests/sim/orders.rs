@@ -20,7 +20,7 @@ fn config() -> LogConfig {
 }
 
 /// One shard with a journal of `journal_bytes`, one log, every batch of which is a frame.
-fn world(seed: u64, journal_bytes: u64) -> World {
+pub fn world(seed: u64, journal_bytes: u64) -> World {
     let mut world = World::new(seed);
     world.sizes = Sizes {
         journal_bytes,
