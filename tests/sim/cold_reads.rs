@@ -14,7 +14,7 @@ const OTHER: TopicPartition = TopicPartition { partition: 8, ..ONE };
 /// Two logs, nearly all of which is on the disk alone, and a disk that reads once at a time.
 fn cold_world(seed: u64) -> World {
     let mut world = world(seed, 64 << 10);
-    world.sizes.reads_at_once = 4096;
+    (world.sizes.reads_at_once, world.sizes.read_ahead) = (4096, 0);
     for tp in [ONE, OTHER] {
         world.create(tp, LogConfig { segment_bytes: 4 << 20, ..LogConfig::none() }, true);
     }

@@ -152,6 +152,7 @@ pub fn open(
     rng: &mut Rng,
 ) -> Result<Process, String> {
     let budget = Budget::of_arena(sizes.memory, ARENA.clone());
+    disk.charge_reads_to(budget.clone());
     let sim = Disk::Sim(disk.clone());
     let expected = Expected { cluster_id: None, node_id: 1, random: [7; 32] };
     let identity = Identity::open(&sim, &expected).map_err(|e| e.to_string())?;

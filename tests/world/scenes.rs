@@ -699,6 +699,29 @@ fn what_is_pending_makes_room_in_memory() {
     assert!(fetched(&reply)[0] > 0, "an answer without records");
 }
 
+/// A few large batches stay in memory behind their readers, until there is none left: the next reader gets
+/// what they have.
+#[test]
+fn what_was_read_makes_room_in_memory() {
+    let mut scene = Scene::new(12, 1);
+    scene.sizes = Sizes { journal_bytes: 64 << 20, memory: 3 << 20, ..scene.sizes };
+    scene.start_again();
+    let mut client = scene.connect(0);
+    create(&mut scene, &mut client, "a");
+    let batch = batch(1_000_000, None);
+    for offset in 0..8 {
+        let reply = scene.ask(&mut client, &production("a", &batch));
+        assert_eq!(produced(&reply), (ErrorCode::NONE, offset));
+    }
+    scene.start_again();
+    let mut client = scene.connect(0);
+    for offset in 0..8 {
+        scene.send(&mut client, &fetch(&[("a", offset)], 1, 30_000));
+        let reply = scene.answer(&mut client, 2000).expect("it waits for memory");
+        assert!(fetched(&reply)[0] > 0, "an answer without records");
+    }
+}
+
 /// Batches that decompress to much are checked in steps: what comes behind on their connection waits for
 /// them. That no input takes too many steps is asserted of each.
 #[test]
