@@ -1,7 +1,6 @@
 //! Orders of cold reads and of what becomes of their logs meanwhile. Whoever waits for a read is told.
 
 use crate::orders::world;
-use crate::reads;
 use crate::world::World;
 use klamm::storage::format::segment;
 use klamm::storage::log::LogConfig;
@@ -25,12 +24,16 @@ fn cold_world(seed: u64) -> World {
     }
     assert!(world.stop());
     world.open(1, 0);
-    // They bring indexes.
-    for tp in [ONE, OTHER] {
-        reads::read(&mut world, tp, 0, 1, 1, true).expect("the disk reads");
-        world.settle();
-    }
+    leave_memory(&mut world);
     world
+}
+
+/// Others take all of the memory for a moment, and nothing that was read stays in it.
+fn leave_memory(world: &mut World) {
+    let left = world.budget.left();
+    world.budget.charge(left);
+    world.pass_time(1);
+    world.budget.release(left);
 }
 
 /// Wants what is at several places of a log at once. One read is under way then, and the others wait for
@@ -71,6 +74,7 @@ fn who_waits_for_reads_of_a_log_that_is_cut_or_dropped_is_told_and_others_get_th
             world.settle_elsewhere(segment::DIR);
             assert!(!world.late.iter().all(|it| world.filled.contains_key(it)), "it still reads");
             world.settle();
+            leave_memory(&mut world);
             for ticket in want_several(&mut world, OTHER) {
                 world.wait_for(0, ticket).expect("power").expect("it is read");
             }

@@ -80,6 +80,7 @@ impl World {
         }
         let mut facts = Facts::default();
         let plan = Plan::new(seed, &mut rng);
+        facts.disk_fills_up = plan.fills_up;
         let clients = plan.clients(&mut rng, &mut facts);
         let total = plan.capacity;
         Self {
