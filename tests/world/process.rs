@@ -117,8 +117,6 @@ pub struct Process {
     /// Numbers of open connections, by shard and name.
     numbers: BTreeMap<(usize, ConnectionId), u64>,
     pub budget: Arc<Budget>,
-    /// The largest block of a journal, bytes.
-    pub max_block: usize,
     pub fatal: Option<(i32, String)>,
     /// Connections that the broker has closed.
     pub refused: Vec<At>,
@@ -235,7 +233,6 @@ pub fn open(
         connections: BTreeMap::new(),
         numbers: BTreeMap::new(),
         budget,
-        max_block: sizes.max_block,
         fatal: None,
         refused: Vec::new(),
         outputs_max: 0,
