@@ -4,6 +4,7 @@
 //! one and prints its trace, `KLAMM_SIM_THREADS=n` divides them.
 
 mod acks;
+mod cold_reads;
 mod model;
 mod orders;
 mod reads;

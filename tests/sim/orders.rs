@@ -8,7 +8,7 @@ use klamm::storage::buffer::AlignedBuf;
 use klamm::storage::device::io::Op;
 use klamm::storage::device::sim_disk::{Fault, OpKind};
 use klamm::storage::format::block::{self, Journal, Place};
-use klamm::storage::format::segment;
+use klamm::storage::format::{checkpoint, segment};
 use klamm::storage::journal;
 use klamm::storage::log::LogConfig;
 use klamm::types::{TopicId, TopicPartition};
@@ -20,7 +20,7 @@ fn config() -> LogConfig {
 }
 
 /// One shard with a journal of `journal_bytes`, one log, every batch of which is a frame.
-fn world(seed: u64, journal_bytes: u64) -> World {
+pub fn world(seed: u64, journal_bytes: u64) -> World {
     let mut world = World::new(seed);
     world.sizes = Sizes {
         journal_bytes,
@@ -89,6 +89,27 @@ fn a_truncation_leaves_the_log_as_if_what_went_had_never_been() {
         world.crash(crash);
         world.open(1, 0);
         check_times(&mut world);
+    }
+}
+
+#[test]
+fn files_of_what_is_cut_off_stay_until_a_checkpoint_forgets_them() {
+    for seed in 0..20 {
+        let mut world = world(seed, 64 << 10);
+        for _ in 0..100 {
+            append(&mut world, 1, 3000);
+        }
+        assert!(world.stop());
+        world.open(1, 0);
+        assert!(world.truncate(TP, 10));
+        // The cut is not durable, or it is and no checkpoint knows of it.
+        let waits = if seed % 2 == 0 { journal::DIR } else { checkpoint::DIR };
+        for _ in 0..3 {
+            world.settle_elsewhere(waits);
+            world.pass_time(1000);
+        }
+        world.crash(Crash::Power);
+        world.open(1, 0);
     }
 }
 
@@ -499,6 +520,22 @@ fn batches_that_only_the_journal_had_count_though_a_run_stands_behind_them() {
     }
 }
 
+#[test]
+fn files_of_runs_stay_until_a_checkpoint_has_what_they_say() {
+    for seed in 0..20 {
+        let mut world = world_with_recycled(seed);
+        for _ in 0..=seed % 3 {
+            append_directly(&mut world);
+        }
+        forget_all(&mut world);
+        // Their time has come.
+        world.pass_time(1000);
+        world.settle();
+        world.crash(if seed % 2 == 0 { Crash::Power } else { Crash::Process });
+        world.open(1, 0);
+    }
+}
+
 /// One turn, and one operation of the disk.
 fn step(world: &mut World) {
     world.turn_all();
@@ -573,6 +610,64 @@ fn a_checkpoint_waits_for_what_took_away_a_frame_that_was_to_be_copied() {
             world.crash(Crash::Process);
             world.open(1, 0);
         }
+    }
+}
+
+#[test]
+fn a_journal_file_is_used_again_only_when_the_checkpoint_that_covers_it_is_durable() {
+    for seed in 0..20 {
+        let mut world = world_in_a_pass(seed, 64);
+        // Nothing of the checkpoint reaches the disk, and what is appended looks for room.
+        for _ in 0..60 {
+            world.append(TP, 1, 3000);
+            world.settle_elsewhere(checkpoint::DIR);
+        }
+        world.crash(Crash::Power);
+        world.open(1, 0);
+    }
+}
+
+#[test]
+fn what_was_appended_before_an_older_frame_was_copied_is_copied_too() {
+    for seed in 0..10 {
+        for steps in 0..10 {
+            let mut world = world_in_a_pass(seed, 64);
+            for _ in 0..steps {
+                step(&mut world);
+            }
+            // Their block may be the last one in a file, and the copies of what is older in the next.
+            for partition in 10..30 {
+                world.append(TopicPartition { partition, ..TP }, 1, 60);
+            }
+            let rounds = world.engines[0].stats().rounds;
+            while world.engines[0].stats().rounds < rounds + 2 {
+                world.append(TP, 1, 3000);
+                for _ in 0..4 {
+                    step(&mut world);
+                }
+            }
+            world.crash(if steps % 2 == 0 { Crash::Power } else { Crash::Process });
+            world.open(1, 0);
+        }
+    }
+}
+
+#[test]
+fn a_log_that_is_dropped_while_it_waits_to_be_copied_does_not_come_back() {
+    for seed in 0..20 {
+        let mut world = world_in_a_pass(seed, 64);
+        for _ in 0..world.rng.below(20) {
+            step(&mut world);
+        }
+        for partition in 10..30 {
+            world.drop_log(TopicPartition { partition, ..TP }, false);
+        }
+        // What is acknowledged of that is so before anything else is removed of the logs.
+        for _ in 0..4 + world.rng.below(20) {
+            step(&mut world);
+        }
+        world.crash(if seed % 2 == 0 { Crash::Power } else { Crash::Process });
+        world.open(1, 0);
     }
 }
 

@@ -167,6 +167,7 @@ impl World {
         self.disk.note(&format!("open with {shards} shards"));
         self.forget_engines();
         self.budget = Budget::of_arena(self.sizes.memory, ARENA.clone());
+        self.disk.charge_reads_to(self.budget.clone());
         let disk = Disk::Sim(self.disk.clone());
         let expected = Expected { cluster_id: None, node_id: 1, random: [7; 32] };
         let identity = Identity::open(&disk, &expected).map_err(|e| e.to_string())?;

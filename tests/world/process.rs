@@ -117,8 +117,6 @@ pub struct Process {
     /// Numbers of open connections, by shard and name.
     numbers: BTreeMap<(usize, ConnectionId), u64>,
     pub budget: Arc<Budget>,
-    /// The largest block of a journal, bytes.
-    pub max_block: usize,
     pub fatal: Option<(i32, String)>,
     /// Connections that the broker has closed.
     pub refused: Vec<At>,
@@ -152,6 +150,7 @@ pub fn open(
     rng: &mut Rng,
 ) -> Result<Process, String> {
     let budget = Budget::of_arena(sizes.memory, ARENA.clone());
+    disk.charge_reads_to(budget.clone());
     let sim = Disk::Sim(disk.clone());
     let expected = Expected { cluster_id: None, node_id: 1, random: [7; 32] };
     let identity = Identity::open(&sim, &expected).map_err(|e| e.to_string())?;
@@ -236,7 +235,6 @@ pub fn open(
         connections: BTreeMap::new(),
         numbers: BTreeMap::new(),
         budget,
-        max_block: sizes.max_block,
         fatal: None,
         refused: Vec::new(),
         outputs_max: 0,

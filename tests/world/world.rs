@@ -80,6 +80,7 @@ impl World {
         }
         let mut facts = Facts::default();
         let plan = Plan::new(seed, &mut rng);
+        facts.disk_fills_up = plan.fills_up;
         let clients = plan.clients(&mut rng, &mut facts);
         let total = plan.capacity;
         Self {
@@ -550,19 +551,13 @@ impl World {
         number: usize,
         f: impl FnOnce(&mut Client, &mut Cx<'_>) -> T,
     ) -> T {
-        // Known to be wrong: where a few blocks fill the memory, appends and a Fetch may wait for seconds
-        // while a pass does not get on.
-        let tiny = self.process.as_ref().is_some_and(|it| {
-            let (left, limit) = (it.budget.left(), it.budget.limit());
-            left < limit / 16 && limit <= 8 * it.max_block
-        });
         let mut cx = Cx {
             rng: &mut self.rng,
             now: self.now,
             facts: &mut self.facts,
             calm: self.calm,
             life: self.life,
-            unhurried: !self.plan.short_memory && !tiny && self.plan.pace.1 < 100,
+            unhurried: !self.plan.short_memory && self.plan.pace.1 < 100,
             told: self.told,
         };
         cx.facts.records.now_ms = self.now.monotonic_ms;

@@ -109,6 +109,7 @@ struct State {
     ops: u64,
     trace: u64,
     log: Option<Vec<String>>,
+    /// What reads are charged to.
     budget: Arc<Budget>,
 }
 
@@ -169,6 +170,11 @@ impl SimDisk {
             log: None,
             budget: Budget::new(usize::MAX),
         })))
+    }
+
+    /// From now on what is read is charged to `budget`, as on a real disk; to nobody's until then.
+    pub fn charge_reads_to(&self, budget: Arc<Budget>) {
+        self.state().budget = budget;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -21,8 +21,8 @@ use crate::storage::interface::Slot;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Chunks that stay whatever the limit, of those that are unread and of the others: what a reader waits for
-/// must be there when it comes.
+/// Chunks that stay whatever the limit, of those that are unread and of the others, while memory is not
+/// short: what a reader waits for must be there when it comes.
 const FEW: usize = 4;
 /// How many times what was missed the cache grows.
 const GROWTH: usize = 4;
@@ -142,29 +142,34 @@ impl Cache {
         }
         self.queues[chunk.kind as usize].push_back(key);
         self.chunks.insert(key, chunk);
-        while self.unread > self.unread_limit && self.evict(Kind::Unread) {}
+        while self.unread > self.unread_limit && self.evict(Kind::Unread, FEW) {}
         self.shrink_to(self.target);
     }
 
-    /// Evicts until at most `bytes` bytes or a few chunks are left, what is unread last: it must stay
-    /// until its reader has come for it.
+    /// Evicts until at most `bytes` bytes are left, because memory is short: what nobody waits for to the
+    /// last chunk, then what is unread but for the newest, whose reader is told of it now. Chunks that stayed
+    /// whatever they take could be all of the memory, and a reader waits for memory before it reads.
     pub fn shrink(&mut self, bytes: usize) {
-        self.shrink_to(bytes.saturating_sub(self.unread));
-        while self.bytes > bytes && self.evict(Kind::Unread) {}
+        let others = bytes.saturating_sub(self.unread);
+        while self.bytes - self.unread > others
+            && (self.evict(Kind::Read, 0) || self.evict(Kind::Kept, 0))
+        {}
+        while self.bytes > bytes && self.evict(Kind::Unread, 1) {}
     }
 
     /// Evicts until what is not unread has at most `bytes` bytes.
     fn shrink_to(&mut self, bytes: usize) {
-        while self.bytes - self.unread > bytes && (self.evict(Kind::Read) || self.evict(Kind::Kept))
-        {
-        }
+        while self.bytes - self.unread > bytes
+            && (self.evict(Kind::Read, FEW) || self.evict(Kind::Kept, FEW))
+        {}
     }
 
-    /// Evicts the oldest of a kind. False where there is none, or few chunks are left.
-    fn evict(&mut self, kind: Kind) -> bool {
+    /// Evicts the oldest of a kind. False where there is none, or only `few` chunks are left, of those that are
+    /// unread or of the others.
+    fn evict(&mut self, kind: Kind, few: usize) -> bool {
         let others = self.chunks.len() - self.unread_chunks;
         let chunks = if kind == Kind::Unread { self.unread_chunks } else { others };
-        while chunks > FEW
+        while chunks > few
             && let Some(key) = self.queues[kind as usize].pop_front()
         {
             let Some(chunk) = self.chunks.get_mut(&key).filter(|it| it.kind == kind) else {
@@ -303,7 +308,7 @@ mod tests {
         cache.forget(SLOT, 10, 35);
         assert_eq!(cache.bytes(), 100, "only 20..30 is left");
         cache.shrink(0);
-        assert_eq!(cache.bytes(), 100, "a few stay");
+        assert_eq!(cache.bytes(), 0, "nobody waits for it");
         cache.invariants();
     }
 
@@ -388,8 +393,11 @@ mod tests {
         assert!((100..200).all(|offset| holds(&mut cache, offset)));
         assert!(holds(&mut cache, 1145) && !holds(&mut cache, 1135));
         cache.shrink(200);
-        assert_eq!(cache.bytes(), 800, "a few stay");
-        assert!((160..200).all(|offset| holds(&mut cache, offset)));
+        assert_eq!(cache.bytes(), 200);
+        assert!((180..200).all(|offset| holds(&mut cache, offset)));
+        cache.shrink(0);
+        assert_eq!(cache.bytes(), 100, "the newest stays");
+        assert!(holds(&mut cache, 195));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Facts {
     pub all_is_old: bool,
     /// Until then, nobody writes.
     pub silent_until_ms: i64,
+    /// Appends may be refused, since others fill the disk now and then.
+    pub disk_fills_up: bool,
 }
 
 /// What happened, so that coverage can be seen.

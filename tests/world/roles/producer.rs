@@ -330,7 +330,7 @@ impl Role for Producer {
         }
     }
 
-    fn lost(&mut self, _: &mut Cx<'_>, asked: Asked) {
+    fn lost(&mut self, cx: &mut Cx<'_>, asked: Asked) {
         match asked {
             Asked::ProducerId => self.asking = false,
             Asked::Produce { batches, .. } => {
@@ -338,6 +338,8 @@ impl Role for Producer {
                     let Some(it) = self.partitions.get_mut(&sending.key) else { continue };
                     if self.idempotent {
                         it.again = true;
+                        // The answer may have said that it was refused.
+                        it.refused |= cx.facts.disk_fills_up;
                         let same = |batch: &&mut Batch| batch.uids == sending.uids;
                         if let Some(batch) = it.batches.iter_mut().find(same) {
                             batch.in_flight = false;
