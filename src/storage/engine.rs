@@ -70,7 +70,7 @@ impl Engine {
             journal: JournalWriter::new(&options, last_lsn, last_block_checksum),
             placement: Placement::new(&options),
             reads: Reads::new(&options),
-            removals: Removals::default(),
+            removals: Removals::new(4 * options.piece_bytes as u64),
             renewals: Renewals::default(),
             out: Outgoing::default(),
             events: Vec::new(),
@@ -348,7 +348,7 @@ impl Engine {
                     self.logs.list(slot);
                     if let Some((segment, file)) = without {
                         let (id, tp) = (self.log(slot).id, self.log(slot).tp);
-                        self.removals.add_surplus(vec![file], now_ms);
+                        self.removals.add_surplus(vec![(file, 0)], now_ms);
                         self.removals.add(id, tp, &[*segment], When::At(now_ms));
                     }
                     self.released(now_ms, slot);
@@ -556,7 +556,7 @@ impl Engine {
 
     fn moment(&self, now_ms: i64) -> Moment {
         let checkpoints = self.placement.written().checkpoints;
-        Moment { now_ms, checkpoints, stopping: self.shutting_down }
+        Moment { now_ms, checkpoints, stopping: self.shutting_down, full: self.disk_full }
     }
 
     fn start_removals(&mut self, now_ms: i64) {

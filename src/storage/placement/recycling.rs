@@ -12,6 +12,7 @@
 //! - No more bytes are kept than segments took in the last half minute, none in a stop, and fewer when
 //!   the disk is short of space. So what logs stop needing is given back within that time.
 //! - It is renamed to be a segment, and joins its log when that is durable.
+//! - One that is not kept is given back from here a part at a time (`removal.rs`).
 //! - No start takes one that the run before has left: all are removed. It may have the name of a
 //!   segment as well, which stays.
 //!
@@ -84,10 +85,15 @@ impl Recycled {
         let wanted = bytes >= self.least_bytes && self.bytes + bytes <= self.limit;
         wanted.then(|| {
             self.bytes += bytes;
-            self.last_number += 1;
-            let Journal { life, shard, .. } = self.journal;
-            format!("{DIR}/{life:08x}-{shard:03}-{:05}.old", self.last_number).into()
+            self.new_name()
         })
+    }
+
+    /// A name for a file that is to go, or to wait, here: none had it before.
+    pub fn new_name(&mut self) -> FilePath {
+        self.last_number += 1;
+        let Journal { life, shard, .. } = self.journal;
+        format!("{DIR}/{life:08x}-{shard:03}-{:05}.old", self.last_number).into()
     }
 
     /// A file that was wanted is here.
@@ -110,14 +116,14 @@ impl Recycled {
         Some(taken)
     }
 
-    /// The files that are too many by now; they are to be unlinked.
-    pub fn surplus(&mut self) -> Vec<FilePath> {
+    /// The files that are too many by now, and their bytes; they are to be unlinked.
+    pub fn surplus(&mut self) -> Vec<(FilePath, u64)> {
         let mut gone = Vec::new();
         while self.bytes > self.limit
             && let Some((path, bytes)) = self.files.pop_front()
         {
             self.bytes -= bytes;
-            gone.push(path);
+            gone.push((path, bytes));
         }
         gone
     }
@@ -147,9 +153,9 @@ mod tests {
         files.note(30_999, 2500, u64::MAX);
         assert!(files.surplus().is_empty());
         files.note(31_000, 2500, u64::MAX);
-        assert_eq!(files.surplus(), [first], "the oldest goes first");
+        assert_eq!(files.surplus(), [(first, 1000)], "the oldest goes first");
         files.note(40_000, 2500, u64::MAX);
-        assert_eq!((files.bytes(), files.surplus()), (1500, vec![second]));
+        assert_eq!((files.bytes(), files.surplus()), (1500, vec![(second, 1500)]));
         assert_eq!(files.bytes(), 0);
     }
 

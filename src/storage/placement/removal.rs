@@ -1,20 +1,28 @@
 //! Files that nothing needs any more, unlinked when their time has come; or kept for segments to
 //! come, which is the same for all that looks for them: see `recycling`.
+//!
+//! A large file is given back a part at a time, one part of all files at once: a file system gives a
+//! gigabyte back in one go, and every durable write waits for that meanwhile. Its content is of use to a
+//! start as long as it has its name, so it gets another one first, durably, among the recycled files.
 
 use super::recycling::{self, Recycled};
+use crate::storage::align::ALIGN;
 use crate::storage::device::io::{FilePath, Op};
 use crate::storage::device::outgoing::{Outgoing, Purpose};
 use crate::storage::format::segment::{self, Segment};
 use crate::storage::interface::Event;
 use crate::storage::log::Log;
 use crate::types::{TopicId, TopicPartition};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// When a file that could not be removed is tried again.
 const TRY_AGAIN_MS: i64 = 10_000;
 /// Removals under way at once, and unlinks in flight of each.
 const UNDER_WAY: usize = 16;
 const UNLINKS: usize = 16;
+/// A part of a large file is at least one of so many of all that is to be given back: the more waits,
+/// the faster it goes.
+const PARTS: u64 = 1024;
 
 /// A file that is to go.
 #[derive(Debug)]
@@ -22,6 +30,14 @@ struct Doomed {
     path: FilePath,
     /// Bytes of it that another segment could use.
     recyclable: u64,
+    /// Bytes at its start that are to be given back before it is unlinked.
+    left: u64,
+}
+
+impl Doomed {
+    fn at_once(path: FilePath) -> Self {
+        Self { path, recyclable: 0, left: 0 }
+    }
 }
 
 /// A file that is kept.
@@ -30,6 +46,8 @@ struct Kept {
     from: FilePath,
     to: FilePath,
     bytes: u64,
+    /// Only to be given back a part at a time.
+    goes: bool,
 }
 
 /// Files that go together.
@@ -50,6 +68,8 @@ struct Removal {
     whole: bool,
     in_flight: usize,
     stage: RemovalStage,
+    /// Its files are given back a part at a time.
+    in_parts: bool,
     /// A file is gone, perhaps not durably.
     unsynced: bool,
     /// One of the directories could not be synced.
@@ -84,6 +104,14 @@ pub(in crate::storage) struct Removals {
     by_checkpoint: BTreeSet<(u64, usize)>,
     /// Of each log, by [`Log::id`], those that are not its last.
     partial: BTreeMap<u64, BTreeSet<usize>>,
+    /// Those whose files are given back a part at a time, one after the other.
+    in_parts: VecDeque<usize>,
+    /// One of them is under way.
+    giving_back: bool,
+    /// Bytes of their files.
+    backlog: u64,
+    /// A part has so many bytes at least.
+    part_bytes: u64,
     under_way: usize,
     last_number: usize,
     failures: u64,
@@ -99,9 +127,22 @@ pub(in crate::storage) struct Moment {
     pub checkpoints: u64,
     /// In a stop nothing waits for its time.
     pub stopping: bool,
+    /// The disk is full: space is to be given back at once.
+    pub full: bool,
+}
+
+impl Moment {
+    fn hurries(&self) -> bool {
+        self.stopping || self.full
+    }
 }
 
 impl Removals {
+    /// None. A part of a large file has `part_bytes` at least.
+    pub fn new(part_bytes: u64) -> Self {
+        Self { part_bytes, ..Self::default() }
+    }
+
     /// Whether every file is gone, durably.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
@@ -135,13 +176,24 @@ impl Removals {
         }
     }
 
-    /// Takes recycled files that are too many.
-    pub fn add_surplus(&mut self, files: Vec<FilePath>, now_ms: i64) {
+    /// Takes files that have a name among the recycled ones, and are too many there or never to be used;
+    /// and their bytes.
+    pub fn add_surplus(&mut self, files: Vec<(FilePath, u64)>, now_ms: i64) {
         if !files.is_empty() {
-            let files = files.into_iter().map(|path| Doomed { path, recyclable: 0 }).collect();
+            let bytes = files.iter().map(|(_, bytes)| bytes).sum::<u64>();
+            let files = files.into_iter();
+            let files = files.map(|(path, left)| Doomed { path, recyclable: 0, left }).collect();
             // Of no log: their numbers begin at 1.
             let tp = TopicPartition { topic: TopicId([0; 16]), partition: 0 };
-            self.insert((0, tp, recycling::DIR.into()), files, false, When::At(now_ms));
+            let when = When::At(now_ms);
+            self.insert((0, tp, recycling::DIR.into()), files, false, when);
+            if bytes > 0 {
+                self.backlog += bytes;
+                let number = self.last_number;
+                self.all.get_mut(&number).expect("just inserted").in_parts = true;
+                self.by_time.remove(&(now_ms, number));
+                self.in_parts.push_back(number);
+            }
         }
     }
 
@@ -188,6 +240,7 @@ impl Removals {
                 whole,
                 in_flight: 0,
                 stage: RemovalStage::Waits,
+                in_parts: false,
                 unsynced: false,
                 sync_failed: false,
                 when,
@@ -237,6 +290,15 @@ impl Removals {
             self.go_on(moment, number, recycled, out, events);
         }
         self.by_time.extend(behind_others);
+        while (!self.giving_back || moment.hurries() && self.under_way < UNDER_WAY)
+            && let Some(number) = self.in_parts.pop_front()
+        {
+            self.giving_back = true;
+            self.under_way += 1;
+            let removal = self.all.get_mut(&number).expect("it is not finished");
+            removal.stage = RemovalStage::Unlinks;
+            self.go_on(moment, number, recycled, out, events);
+        }
     }
 
     /// Takes in that an operation of a removal ended, well or not. A file that could not be removed
@@ -262,9 +324,17 @@ impl Removals {
             (Err(path), _) => {
                 self.failures += 1;
                 if let Some(at) = removal.kept.iter().position(|kept| kept.from == path) {
-                    recycled.lost(removal.kept.swap_remove(at).bytes);
+                    let Kept { bytes, goes, .. } = removal.kept.swap_remove(at);
+                    if !goes {
+                        recycled.lost(bytes);
+                    }
                 }
-                removal.failed.push(Doomed { path, recyclable: 0 });
+                if let Some(last) = removal.files.last_mut().filter(|last| last.path == path) {
+                    // A part of it could not be given back.
+                    self.backlog -= std::mem::take(&mut last.left);
+                } else {
+                    removal.failed.push(Doomed::at_once(path));
+                }
             }
         }
         self.go_on(moment, number, recycled, out, events);
@@ -280,15 +350,28 @@ impl Removals {
     ) {
         let removal = self.all.get_mut(&number).expect("it is under way");
         if removal.stage == RemovalStage::Unlinks {
+            let part = (self.backlog / PARTS).max(self.part_bytes) / ALIGN as u64 * ALIGN as u64;
             while removal.in_flight < UNLINKS
-                && let Some(Doomed { path, recyclable }) = removal.files.pop()
+                && let Some(Doomed { path, recyclable, left }) = removal.files.pop()
             {
                 removal.in_flight += 1;
                 let purpose = Purpose::Removal(number, path.clone());
-                let op = match recycled.want(recyclable) {
-                    Some(to) => {
-                        let kept = Kept { from: path.clone(), to: to.clone(), bytes: recyclable };
-                        removal.kept.push(kept);
+                if left > part && !moment.hurries() {
+                    let rest = left - part;
+                    self.backlog -= part;
+                    let op = Op::Release { path: path.clone(), pos: rest, len: part };
+                    removal.files.push(Doomed { path, recyclable, left: rest });
+                    out.submit(purpose, op);
+                    break;
+                }
+                self.backlog -= left;
+                let large = recyclable > part && !moment.hurries();
+                let kept = recycled.want(recyclable).map(|to| (to, false));
+                let kept = kept.or_else(|| large.then(|| (recycled.new_name(), true)));
+                let op = match kept {
+                    Some((to, goes)) => {
+                        let from = path.clone();
+                        removal.kept.push(Kept { from, to: to.clone(), bytes: recyclable, goes });
                         Op::Rename { from: path, to }
                     }
                     None => Op::Unlink { path },
@@ -313,17 +396,24 @@ impl Removals {
             return;
         }
         removal.unsynced &= removal.sync_failed;
+        let mut go = Vec::new();
         if !removal.unsynced || moment.stopping {
-            for Kept { to, bytes, .. } in removal.kept.drain(..) {
-                if removal.unsynced {
-                    recycled.lost(bytes);
-                } else {
-                    recycled.came(to, bytes);
+            for Kept { to, bytes, goes, .. } in removal.kept.drain(..) {
+                match (removal.unsynced, goes) {
+                    (true, true) => {}
+                    (true, false) => recycled.lost(bytes),
+                    (false, true) => go.push((to, bytes)),
+                    (false, false) => recycled.came(to, bytes),
                 }
             }
         }
         self.under_way -= 1;
+        if std::mem::take(&mut removal.in_parts) {
+            self.giving_back = false;
+        }
         let failed = removal.unsynced || !removal.failed.is_empty();
+        self.add_surplus(go, moment.now_ms);
+        let removal = self.all.get_mut(&number).expect("it is under way");
         if failed && !moment.stopping {
             removal.files = std::mem::take(&mut removal.failed);
             // Those that are kept wait for the directories to be synced.
@@ -365,8 +455,8 @@ fn forget_wait(
 /// The index file may be there from before a crash though nothing knows of it.
 fn files_of(tp: TopicPartition, segments: &[Segment]) -> Vec<Doomed> {
     let of = |s: &Segment| {
-        let log = Doomed { path: s.path(tp), recyclable: s.recyclable() };
-        [log, Doomed { path: s.index_path(tp), recyclable: 0 }]
+        let log = Doomed { path: s.path(tp), recyclable: s.recyclable(), left: 0 };
+        [log, Doomed::at_once(s.index_path(tp))]
     };
     segments.iter().flat_map(of).collect()
 }
