@@ -460,3 +460,130 @@ fn files_of(tp: TopicPartition, segments: &[Segment]) -> Vec<Doomed> {
     };
     segments.iter().flat_map(of).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::format::block::Journal;
+    use crate::storage::log::LogConfig;
+
+    const KIB: u64 = 1 << 10;
+
+    struct Rig {
+        removals: Removals,
+        recycled: Recycled,
+        out: Outgoing,
+        moment: Moment,
+        tp: TopicPartition,
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            let journal = Journal { directory_id: [1; 16], life: 3, shard: 2 };
+            Self {
+                removals: Removals::new(8 * KIB),
+                recycled: Recycled::new(journal, 1 << 20),
+                out: Outgoing::default(),
+                moment: Moment { now_ms: 0, checkpoints: 0, stopping: false, full: false },
+                tp: TopicPartition { topic: TopicId([7; 16]), partition: 0 },
+            }
+        }
+
+        /// A log with segments of so many bytes goes.
+        fn drop_log(&mut self, segments: &[u64]) {
+            let mut log = Log::new(self.tp, LogConfig::none());
+            log.id = 1;
+            log.config.file_delete_delay_ms = 0;
+            for (i, length) in segments.iter().enumerate() {
+                let mut segment = Segment::new(i as i64 * 10, i as u64, 0, 4096);
+                segment.meta.length = *length;
+                log.segments.push(segment);
+            }
+            self.removals.add_whole(&log, 0);
+            let Self { removals, recycled, out, moment, .. } = self;
+            removals.start(*moment, recycled, out, &mut Vec::new());
+        }
+
+        /// What is asked for at once; all of it ends well, but for parts where these are `refused`.
+        fn round(&mut self, refused: bool) -> Vec<Op> {
+            let asked = self.out.take();
+            for it in &asked {
+                let Purpose::Removal(number, path) = self.out.answered(it.id) else {
+                    unreachable!("nothing else is under way")
+                };
+                let fails = refused && matches!(it.op, Op::Release { .. });
+                let done = if fails { Err(path) } else { Ok(path) };
+                let Self { removals, recycled, out, moment, .. } = self;
+                removals.step(*moment, number, done, recycled, out, &mut Vec::new());
+            }
+            asked.into_iter().map(|it| it.op).collect()
+        }
+    }
+
+    #[test]
+    fn a_large_file_goes_a_part_at_a_time_when_it_has_another_name() {
+        let mut rig = Rig::new();
+        rig.drop_log(&[40 * KIB, 8 * KIB]);
+        let named = rig.round(false);
+        let renamed = |op: &&Op| matches!(op, Op::Rename { .. });
+        let unlinked = |op: &&Op| matches!(op, Op::Unlink { .. });
+        assert_eq!(named.iter().filter(renamed).count(), 1, "{named:?}");
+        assert_eq!(named.iter().filter(unlinked).count(), 3, "{named:?}");
+        let synced = rig.round(false);
+        assert!(synced.iter().all(|op| matches!(op, Op::SyncDir { .. })), "{synced:?}");
+        for left in [32, 24, 16, 8] {
+            let part = rig.round(false);
+            let [Op::Release { pos, len, .. }] = &part[..] else { panic!("{part:?}") };
+            assert_eq!((*pos, *len), (left * KIB, 8 * KIB));
+        }
+        assert!(matches!(&rig.round(false)[..], [Op::Unlink { .. }]));
+        assert!(matches!(&rig.round(false)[..], [Op::SyncDir { .. }]));
+        assert!(rig.removals.is_empty() && rig.round(false).is_empty());
+        assert_eq!(rig.removals.backlog, 0);
+    }
+
+    #[test]
+    fn one_part_of_all_files_goes_at_once_and_larger_ones_where_more_waits() {
+        let mut rig = Rig::new();
+        rig.drop_log(&[40 * KIB, 1 << 30, 1 << 30]);
+        rig.round(false);
+        rig.round(false);
+        let (mut parts, mut largest) = (0, 0);
+        loop {
+            let asked = rig.round(false);
+            let releases = asked.iter().filter_map(|op| match op {
+                Op::Release { len, .. } => Some(*len),
+                _ => None,
+            });
+            let of_round: Vec<_> = releases.collect();
+            assert!(of_round.len() <= 1, "{asked:?}");
+            parts += of_round.len();
+            largest = largest.max(of_round.first().copied().unwrap_or(0));
+            if asked.is_empty() {
+                break;
+            }
+        }
+        assert!(rig.removals.is_empty());
+        assert_eq!((largest, rig.removals.backlog), (2 << 20, 0));
+        assert!((1024..16 * 1024).contains(&parts), "{parts} parts");
+    }
+
+    #[test]
+    fn nothing_goes_in_parts_where_space_is_needed_or_that_is_refused() {
+        for (stopping, full) in [(true, false), (false, true)] {
+            let mut rig = Rig::new();
+            rig.moment = Moment { stopping, full, ..rig.moment };
+            rig.drop_log(&[40 * KIB, 1 << 30]);
+            let asked = rig.round(false);
+            assert!(asked.iter().all(|op| matches!(op, Op::Unlink { .. })), "{asked:?}");
+        }
+        let mut rig = Rig::new();
+        rig.drop_log(&[40 * KIB]);
+        rig.round(true);
+        rig.round(true);
+        assert!(matches!(&rig.round(true)[..], [Op::Release { .. }]));
+        assert!(matches!(&rig.round(true)[..], [Op::Unlink { .. }]));
+        rig.round(true);
+        assert_eq!((rig.removals.is_empty(), rig.removals.backlog), (true, 0));
+    }
+}
