@@ -2,7 +2,7 @@
 
 use super::context::Cx;
 use super::effect::Ticket;
-use super::offsets::{Offset, TopicIndex, Topics};
+use super::offsets::{Offset, Topics};
 use super::pending::{Pending, PendingCommit};
 use super::queue::Queued;
 use super::records::{OffsetValue, Record};
@@ -12,6 +12,7 @@ use super::response::{
     GroupResponse, PartitionResult,
 };
 use super::state::{Group, State};
+use super::topic_index::TopicIndex;
 use crate::types::{ErrorCode, TopicId};
 
 /// So many offsets are given in one go, where all are asked for.

@@ -9,13 +9,14 @@ use super::context::{CoordinatorSettings, Cx};
 use super::effect::{Effect, Ticket};
 use super::expiry::RetentionClock;
 use super::memory::{Memory, added_bytes, request_bytes};
-use super::offsets::{Around, Offset, Seeded, TopicIndex, Topics};
+use super::offsets::{Around, Offset, Seeded, Topics};
 use super::pending::Writes;
 use super::queue::Queued;
 use super::records::{Key, OffsetValue, Record, RecordError, group_record};
 use super::request::{Describe, GroupRequest, List};
 use super::response::{Described, GroupResponse, Listed};
 use super::state::Group;
+use super::topic_index::TopicIndex;
 use crate::types::{ErrorCode, Now, TopicId};
 
 /// A group, for metrics.

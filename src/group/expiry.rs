@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::context::Cx;
-use super::offsets::{Offset, TopicIndex};
+use super::offsets::Offset;
 use super::state::{Group, State};
+use super::topic_index::TopicIndex;
 use crate::types::{Now, TopicId};
 
 /// The time by which offsets grow old.

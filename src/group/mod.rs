@@ -46,6 +46,7 @@ mod sync;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod topic_index;
 #[cfg(test)]
 mod write_tests;
 mod writes;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::memory::ENTRY;
 use super::records::OffsetValue;
+use super::topic_index::TopicIndex;
 use crate::types::TopicId;
 
 /// Hashes names with a number that clients do not know, so that they cannot choose names that
@@ -23,10 +24,6 @@ impl BuildHasher for Seeded {
         hasher
     }
 }
-
-/// The number of a topic's name, as long as there are offsets of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicIndex(u32);
 
 /// The topics that have offsets.
 #[derive(Debug)]

@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use super::effect::Ticket;
 use super::members::Member;
-use super::offsets::{Offset, TopicIndex};
+use super::offsets::Offset;
 use super::response::{Committed, GroupResponse, Left};
+use super::topic_index::TopicIndex;
 
 /// The writes that are not answered yet: number and group. A group has one at most, so they may be
 /// answered in any order.

@@ -4,7 +4,7 @@
 //! The coordinator keeps the [`Bytes`] that a join or a sync brings: they should not be slices of a
 //! larger buffer.
 
-use super::offsets::TopicIndex;
+use super::topic_index::TopicIndex;
 use bytes::Bytes;
 
 use crate::types::TopicId;

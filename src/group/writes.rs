@@ -2,11 +2,11 @@
 
 use super::context::Cx;
 use super::effect::Ticket;
-use super::offsets::TopicIndex;
 use super::pending::{Pending, PendingCommit, Replacement};
 use super::records::group_record;
 use super::response::{DeletedGroup, DeletedOffsets, GroupResponse, Joined};
 use super::state::{Group, State};
+use super::topic_index::TopicIndex;
 use crate::types::ErrorCode;
 
 /// What clients are told of a write that failed.
