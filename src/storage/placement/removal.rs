@@ -70,6 +70,8 @@ struct Removal {
     stage: RemovalStage,
     /// Its files are given back a part at a time.
     in_parts: bool,
+    /// A part of the last of its files is on its way.
+    part_in_flight: bool,
     /// A file is gone, perhaps not durably.
     unsynced: bool,
     /// One of the directories could not be synced.
@@ -241,6 +243,7 @@ impl Removals {
                 in_flight: 0,
                 stage: RemovalStage::Waits,
                 in_parts: false,
+                part_in_flight: false,
                 unsynced: false,
                 sync_failed: false,
                 when,
@@ -314,6 +317,11 @@ impl Removals {
     ) {
         let removal = self.all.get_mut(&number).expect("it waits for this operation");
         removal.in_flight -= 1;
+        let (Ok(path) | Err(path)) = &done;
+        let part = removal.files.last().is_some_and(|last| last.path == *path);
+        if part {
+            removal.part_in_flight = false;
+        }
         match (done, removal.stage) {
             (Ok(_), RemovalStage::SyncsDir) => {}
             (Ok(_), _) => removal.unsynced = true,
@@ -329,8 +337,7 @@ impl Removals {
                         recycled.lost(bytes);
                     }
                 }
-                if let Some(last) = removal.files.last_mut().filter(|last| last.path == path) {
-                    // A part of it could not be given back.
+                if let Some(last) = removal.files.last_mut().filter(|_| part) {
                     self.backlog -= std::mem::take(&mut last.left);
                 } else {
                     removal.failed.push(Doomed::at_once(path));
@@ -351,7 +358,8 @@ impl Removals {
         let removal = self.all.get_mut(&number).expect("it is under way");
         if removal.stage == RemovalStage::Unlinks {
             let part = (self.backlog / PARTS).max(self.part_bytes) / ALIGN as u64 * ALIGN as u64;
-            while removal.in_flight < UNLINKS
+            while !removal.part_in_flight
+                && removal.in_flight < UNLINKS
                 && let Some(Doomed { path, recyclable, left }) = removal.files.pop()
             {
                 removal.in_flight += 1;
@@ -361,8 +369,9 @@ impl Removals {
                     self.backlog -= part;
                     let op = Op::Release { path: path.clone(), pos: rest, len: part };
                     removal.files.push(Doomed { path, recyclable, left: rest });
+                    removal.part_in_flight = true;
                     out.submit(purpose, op);
-                    break;
+                    continue;
                 }
                 self.backlog -= left;
                 let large = recyclable > part && !moment.hurries();
