@@ -101,6 +101,7 @@ struct Preparing {
 enum PrepareStage {
     Create,
     Zero(u64),
+    SyncPart(u64),
     Sync,
     SyncDir,
 }
@@ -702,12 +703,19 @@ impl JournalWriter {
 
     /// Takes in that the last operation on the file that is being prepared ended.
     pub fn prepare_step(&mut self, out: &mut Outgoing) {
-        const PIECE: u64 = 1 << 20;
+        // Written in small pieces, few of them at a time unsynced: blocks do not wait for much.
+        const PIECE: u64 = 256 << 10;
+        const UNSYNCED: u64 = 4 << 20;
         let preparing = self.preparing.as_mut().expect("a file is being prepared");
         let (path, size) = (preparing.path.clone(), preparing.size);
         let next = match preparing.stage {
             PrepareStage::Create => PrepareStage::Zero(0),
-            PrepareStage::Zero(done) if done + PIECE < size => PrepareStage::Zero(done + PIECE),
+            PrepareStage::Zero(done) if done + PIECE < size => {
+                let done = done + PIECE;
+                let all = done.is_multiple_of(UNSYNCED);
+                if all { PrepareStage::SyncPart(done) } else { PrepareStage::Zero(done) }
+            }
+            PrepareStage::SyncPart(done) => PrepareStage::Zero(done),
             PrepareStage::Zero(_) => PrepareStage::Sync,
             PrepareStage::Sync => PrepareStage::SyncDir,
             PrepareStage::SyncDir => {
@@ -728,7 +736,7 @@ impl JournalWriter {
                 let data = zeros.slice(..PIECE.min(size - pos) as usize);
                 Op::Write { path, pos, data }
             }
-            PrepareStage::Sync => Op::Sync { path },
+            PrepareStage::Sync | PrepareStage::SyncPart(_) => Op::Sync { path },
             _ => Op::SyncDir { path: journal::DIR.into() },
         };
         out.submit(Purpose::Prepare, op);

@@ -44,6 +44,11 @@ const RUNS_BETWEEN: u64 = 512 << 20;
 const REMOVALS_WAIT_MS: i64 = 5_000;
 /// While memory is short, a pass begins so long after the last one at the latest.
 const SHORT_MS: i64 = 1_000;
+/// A pass begins when this part of the journal's limit is in use, and so many bytes more for each open
+/// log, half of the limit at most: what is pending stands in memory, and is written in chunks that are
+/// the larger the longer it waits.
+const DUE_SHARE: u64 = 8;
+const DUE_BYTES_A_LOG: u64 = 32 << 10;
 /// The part of the journal's limit that a pass frees, unless there is a reason to free all: the less,
 /// the steadier is what goes to the disk.
 const PASS_SHARE: u64 = 8;
@@ -215,7 +220,7 @@ impl Placement {
     ) {
         let short = self.memory_is_short(now_ms, logs);
         self.pace.pressed = stopping || self.pass.as_ref().map_or(short, |pass| pass.all);
-        if self.pass.is_none() && self.is_due(stopping, short, journal) {
+        if self.pass.is_none() && self.is_due(stopping, short, logs.slots(), journal) {
             // Whole files only, when stopping too: replay begins at the start of a file, and a
             // later block may still follow in the active one.
             let whole = stopping || short || self.idle_due || self.due;
@@ -285,12 +290,13 @@ impl Placement {
             && !(0..SHORT_MS).contains(&(now_ms - self.last_pass_ms))
     }
 
-    fn is_due(&self, stopping: bool, short: bool, journal: &JournalWriter) -> bool {
+    fn is_due(&self, stopping: bool, short: bool, slots: u32, journal: &JournalWriter) -> bool {
         if stopping {
             return self.due && journal.is_quiet();
         }
         let (used, limit) = journal.usage();
-        let full = used >= limit / 2 || journal.starved();
+        let due = (limit / DUE_SHARE + u64::from(slots) * DUE_BYTES_A_LOG).min(limit / 2);
+        let full = used >= due || journal.starved();
         // What went past the journal since the last checkpoint is read by the next start.
         let runs = journal.counters().direct_bytes - self.runs_before;
         let much = runs >= RUNS_BETWEEN.min(4 * limit);
