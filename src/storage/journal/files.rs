@@ -276,14 +276,12 @@ impl<T> JournalFiles<T> {
         let mut full: Vec<_> =
             full.filter_map(|i| Some((self.files[i].blocks?.1, self.files[i].size))).collect();
         full.sort_unstable();
-        let mut sum = 0;
-        full.into_iter()
-            .take_while(|(_, size)| {
-                let wanted = sum < bytes;
-                sum += size;
-                wanted
-            })
-            .reduce(|a, b| (b.0, a.1 + b.1))
+        let add = |sum: &mut u64, (last, size)| {
+            let wanted = *sum < bytes;
+            *sum += size;
+            wanted.then_some((last, *sum))
+        };
+        full.into_iter().scan(0, add).last()
     }
 
     /// Frees the files whose blocks are all at or below `sequence`. Called when a checkpoint that

@@ -188,14 +188,8 @@ impl Removals {
             // Of no log: their numbers begin at 1.
             let tp = TopicPartition { topic: TopicId([0; 16]), partition: 0 };
             let when = When::At(now_ms);
+            self.backlog += bytes;
             self.insert((0, tp, recycling::DIR.into()), files, false, when);
-            if bytes > 0 {
-                self.backlog += bytes;
-                let number = self.last_number;
-                self.all.get_mut(&number).expect("just inserted").in_parts = true;
-                self.by_time.remove(&(now_ms, number));
-                self.in_parts.push_back(number);
-            }
         }
     }
 
@@ -227,6 +221,7 @@ impl Removals {
     ) {
         self.last_number += 1;
         let number = self.last_number;
+        let in_parts = files.iter().any(|it| it.left > 0);
         if !whole {
             self.partial.entry(log).or_default().insert(number);
         }
@@ -242,7 +237,7 @@ impl Removals {
                 whole,
                 in_flight: 0,
                 stage: RemovalStage::Waits,
-                in_parts: false,
+                in_parts,
                 part_in_flight: false,
                 unsynced: false,
                 sync_failed: false,
@@ -250,11 +245,12 @@ impl Removals {
             },
         );
         match when {
-            When::At(due_ms) => self.by_time.insert((due_ms, number)),
+            _ if in_parts => self.in_parts.push_back(number),
+            When::At(due_ms) => _ = self.by_time.insert((due_ms, number)),
             When::AfterCheckpoints(checkpoints, _) => {
-                self.by_checkpoint.insert((checkpoints, number))
+                self.by_checkpoint.insert((checkpoints, number));
             }
-        };
+        }
     }
 
     /// Begins those whose time has come, a bounded number at once.
@@ -287,21 +283,29 @@ impl Removals {
                 behind_others.push((due_ms, number));
                 continue;
             }
-            self.under_way += 1;
-            let removal = self.all.get_mut(&number).expect("just looked at");
-            removal.stage = RemovalStage::Unlinks;
-            self.go_on(moment, number, recycled, out, events);
+            self.begin(moment, number, recycled, out, events);
         }
         self.by_time.extend(behind_others);
         while (!self.giving_back || moment.hurries() && self.under_way < UNDER_WAY)
             && let Some(number) = self.in_parts.pop_front()
         {
             self.giving_back = true;
-            self.under_way += 1;
-            let removal = self.all.get_mut(&number).expect("it is not finished");
-            removal.stage = RemovalStage::Unlinks;
-            self.go_on(moment, number, recycled, out, events);
+            self.begin(moment, number, recycled, out, events);
         }
+    }
+
+    fn begin(
+        &mut self,
+        moment: Moment,
+        number: usize,
+        recycled: &mut Recycled,
+        out: &mut Outgoing,
+        events: &mut Vec<Event>,
+    ) {
+        self.under_way += 1;
+        let removal = self.all.get_mut(&number).expect("it is not finished");
+        removal.stage = RemovalStage::Unlinks;
+        self.go_on(moment, number, recycled, out, events);
     }
 
     /// Takes in that an operation of a removal ended, well or not. A file that could not be removed
