@@ -17,6 +17,10 @@ use std::rc::Rc;
 /// Slices in one send.
 const SLICES_MAX: usize = 256;
 
+/// Bytes in one send. A socket on a fast network takes MBs at once, which the kernel copies meanwhile: the
+/// answers of others would wait for that.
+const PIECE: usize = 512 << 10;
+
 /// Who goes on reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
@@ -39,6 +43,8 @@ pub struct Connection {
     closed: Cell<bool>,
     /// The ring tells when the socket takes more.
     writing: Cell<bool>,
+    /// The shard is to flush it soon.
+    pub listed: Cell<bool>,
     /// Goes after the socket.
     admitted: RefCell<Option<Admitted>>,
 }
@@ -53,6 +59,31 @@ enum Attempt {
     End,
 }
 
+/// How far an attempt to send came.
+enum Sent {
+    /// Nothing is left.
+    All,
+    /// There is more.
+    Piece,
+    /// There is more, and the kernel takes nothing now.
+    Full,
+}
+
+/// The first of the bytes, as one send takes them.
+fn piece<'a>(parts: &mut dyn Iterator<Item = &'a [u8]>) -> Vec<IoSlice<'a>> {
+    let mut slices = Vec::new();
+    let mut room = PIECE;
+    for part in parts.take(SLICES_MAX) {
+        let part = &part[..part.len().min(room)];
+        slices.push(IoSlice::new(part));
+        room -= part.len();
+        if room == 0 {
+            break;
+        }
+    }
+    slices
+}
+
 impl Connection {
     /// A connection that the broker has accepted. It is to be [`read`](Self::read).
     pub fn new(id: ConnectionId, transport: Transport) -> Rc<Self> {
@@ -62,6 +93,7 @@ impl Connection {
             reading: Cell::new(Reading::Now),
             closed: Cell::new(false),
             writing: Cell::new(false),
+            listed: Cell::new(false),
             admitted: RefCell::default(),
         })
     }
@@ -96,14 +128,15 @@ impl Connection {
         }
     }
 
-    /// Sends what is outgoing, as far as the kernel takes it; the rest goes when it takes more.
+    /// Sends a piece of what is outgoing; the rest soon, or when the kernel takes more.
     pub fn flush(self: &Rc<Self>, shard: &Rc<Shard>) {
         if self.writing.get() || self.closed.get() {
             return;
         }
         match self.send(shard) {
-            Ok(true) => {}
-            Ok(false) => {
+            Ok(Sent::All) => {}
+            Ok(Sent::Piece) => shard.flush_rest(self.clone()),
+            Ok(Sent::Full) => {
                 self.writing.set(true);
                 shard.watch(self, self.transport.event(), Interest::Write);
             }
@@ -111,25 +144,23 @@ impl Connection {
         }
     }
 
-    /// False where the kernel takes no more now.
-    fn send(&self, shard: &Rc<Shard>) -> io::Result<bool> {
-        loop {
-            let sent = shard.with_broker(|broker| {
-                broker.outgoing(self.id, |parts| {
-                    let slices: Vec<IoSlice<'_>> =
-                        parts.take(SLICES_MAX).map(IoSlice::new).collect();
-                    if slices.is_empty() {
-                        return Ok(None);
-                    }
-                    self.transport.send(&slices).map(|sent| Some(sent.unwrap_or(0)))
-                })
-            })?;
-            let Some(sent) = sent else { return Ok(true) };
-            let more = shard.sent(self.id, sent);
-            if sent == 0 || !more {
-                return Ok(!more);
-            }
-        }
+    fn send(&self, shard: &Rc<Shard>) -> io::Result<Sent> {
+        let sent = shard.with_broker(|broker| {
+            broker.outgoing(self.id, |parts| {
+                let slices = piece(parts);
+                if slices.is_empty() {
+                    return Ok(None);
+                }
+                self.transport.send(&slices).map(|sent| Some(sent.unwrap_or(0)))
+            })
+        })?;
+        let Some(sent) = sent else { return Ok(Sent::All) };
+        let more = shard.sent(self.id, sent);
+        Ok(match (more, sent) {
+            (false, _) => Sent::All,
+            (true, 0) => Sent::Full,
+            (true, _) => Sent::Piece,
+        })
     }
 
     /// Reads once. True where it is to be called again. A panic ends this connection and no other.
@@ -188,5 +219,23 @@ impl Connection {
             }
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_is_the_first_of_the_bytes() {
+        let large = vec![7; PIECE];
+        let lens = |parts: &[&[u8]]| -> Vec<usize> {
+            piece(&mut parts.iter().copied()).iter().map(|it| it.len()).collect()
+        };
+        assert_eq!(lens(&[]), [0; 0]);
+        assert_eq!(lens(&[b"ab", b"cde"]), [2, 3]);
+        assert_eq!(lens(&[b"ab", &large, b"c"]), [2, PIECE - 2]);
+        assert_eq!(lens(&[&large, b"c"]), [PIECE]);
+        assert_eq!(lens(&[b"a".as_slice(); 2 * SLICES_MAX]), [1; SLICES_MAX]);
     }
 }

@@ -87,7 +87,6 @@ impl Common {
 struct Lists {
     completed: Vec<(Asker, Completion)>,
     seen: Vec<u64>,
-    flushes: Vec<Rc<Connection>>,
 }
 
 /// See the module.
@@ -109,7 +108,10 @@ pub struct Shard {
     watched: RefCell<Slab<(Rc<Connection>, Interest)>>,
     /// There may be something to read.
     reads: RefCell<VecDeque<Rc<Connection>>>,
-    flushes: RefCell<Vec<Rc<Connection>>>,
+    /// Answers are ready.
+    flushes: RefCell<VecDeque<Rc<Connection>>>,
+    /// Of answers that are ready a piece has left.
+    rests: RefCell<VecDeque<Rc<Connection>>>,
     /// Lists that a turn fills and empties, kept for the next one.
     lists: RefCell<Lists>,
     listener: RefCell<Option<Listener>>,
@@ -198,6 +200,7 @@ impl Shard {
             watched: RefCell::default(),
             reads: RefCell::default(),
             flushes: RefCell::default(),
+            rests: RefCell::default(),
             lists: RefCell::default(),
             listener: RefCell::default(),
             accept_ms: Cell::new(i64::MAX),
@@ -447,7 +450,7 @@ impl Shard {
             self.step("the storage", || self.input(Input::Turn));
         }
         self.tick(now_ms);
-        self.step("answers", || self.flush_all());
+        self.step("answers", || self.flush_some());
         happened
     }
 
@@ -478,7 +481,8 @@ impl Shard {
             more: broker.wants_turn()
                 || broker.has_work()
                 || !self.reads.borrow().is_empty()
-                || !self.flushes.borrow().is_empty(),
+                || !self.flushes.borrow().is_empty()
+                || !self.rests.borrow().is_empty(),
             others: self.pausing.get() > 0,
             backlog,
             look_out_until: self.writes.borrow().look_out_until(),
@@ -664,23 +668,39 @@ impl Shard {
 
     /// Sends what a connection has ready, soon.
     fn flush_later(&self, connection: Rc<Connection>) {
-        self.flushes.borrow_mut().push(connection);
+        if !connection.listed.replace(true) {
+            self.flushes.borrow_mut().push_back(connection);
+        }
     }
 
-    /// Sends what connections have ready.
-    fn flush_all(self: &Rc<Self>) {
-        let mut flushes = std::mem::take(&mut self.lists.borrow_mut().flushes);
-        std::mem::swap(&mut flushes, &mut *self.flushes.borrow_mut());
-        for connection in flushes.drain(..) {
-            connection.flush(self);
+    /// Sends the rest of what a connection has ready, when others have had a turn.
+    pub fn flush_rest(&self, connection: Rc<Connection>) {
+        if !connection.listed.replace(true) {
+            self.rests.borrow_mut().push_back(connection);
         }
-        self.lists.borrow_mut().flushes = flushes;
+    }
+
+    /// Sends what connections have ready, a piece of each, until others want a turn. A small answer does
+    /// not wait for the rest of large ones, of which some goes in each turn.
+    fn flush_some(self: &Rc<Self>) {
+        let begun = Instant::now();
+        for list in [&self.flushes, &self.rests] {
+            loop {
+                let next = list.borrow_mut().pop_front();
+                let Some(connection) = next else { break };
+                connection.listed.set(false);
+                connection.flush(self);
+                if begun.elapsed() > SLICE {
+                    break;
+                }
+            }
+        }
     }
 
     /// Waits until everything is written back and connections are closed.
     pub async fn ended(self: &Rc<Self>) {
         self.changed.until(|| self.phase() == Phase::Closed).await;
-        self.flush_all();
+        self.hand();
         let quiet = self.changed.until(|| self.connections.borrow().is_empty());
         // A client that does not read its answers does not hold up the end.
         quiet.or(patience()).await;

@@ -633,8 +633,8 @@ impl Engine {
     fn begin_reads(&mut self) {
         let writing = (0..WRITING_MS).contains(&(self.now_ms.saturating_sub(self.last_block_ms)));
         let at_once = if writing { 0 } else { self.options.reads_at_once };
-        let Self { reads, logs, options, out, events, .. } = self;
-        reads.begin(logs, at_once, &options.budget, out, |Filled { ticket, result }| {
+        let Self { reads, logs, out, events, .. } = self;
+        reads.begin(logs, at_once, out, |Filled { ticket, result }| {
             events.push(Event::Filled { ticket, result });
         });
     }

@@ -18,12 +18,13 @@
 //!
 //! What finds no run comes from the general heap and is counted as *outside*.
 //!
-//! Without locked memory a thread of its own touches a few MiB ahead of what was ever in use
+//! Without locked memory a thread of its own touches some MiB ahead of what was ever in use
 //! (`ahead.rs`): a fault on a huge page takes a shard up to some ms.
 
 mod ahead;
 mod mapping;
 mod runs;
+mod spare;
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +35,7 @@ use mapping::Mapping;
 use runs::Runs;
 use std::io;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::Thread;
 
@@ -79,6 +80,8 @@ pub struct Arena {
     outside_total: AtomicU64,
     /// Touches memory before it is needed, if anybody does.
     helper: OnceLock<Thread>,
+    /// It is at work.
+    helped: AtomicBool,
 }
 
 impl Arena {
@@ -96,8 +99,8 @@ impl Arena {
         };
         let parts = (0..pages).step_by(part_pages).map(part).collect::<io::Result<_>>()?;
         let (outside, outside_total) = (AtomicUsize::new(0), AtomicU64::new(0));
-        let helper = OnceLock::new();
-        Ok(Arc::new(Self { mapping, parts, part_pages, outside, outside_total, helper }))
+        let (helper, helped) = (OnceLock::new(), AtomicBool::new(false));
+        Ok(Arc::new(Self { mapping, parts, part_pages, outside, outside_total, helper, helped }))
     }
 
     /// Whether the kernel takes the wish for huge pages.
@@ -126,6 +129,31 @@ impl Arena {
         self.figures().touched == self.reserved() as u64
     }
 
+    /// Whether shard `home` may keep `pages` pages that it could as well do without, as a cache does: memory is
+    /// touched for as many that nobody else is likely to need soon. True where nobody touches memory ahead.
+    pub fn spare(&self, home: usize, pages: usize) -> bool {
+        let part = &self.parts[home % self.parts.len()];
+        if !self.helped.load(Ordering::Relaxed) {
+            return true;
+        }
+        let mut runs = self.locked(part);
+        let touched = runs.touched();
+        let (backed, reserve) = part.ahead.reserve(touched);
+        let pages = u32::try_from(pages).unwrap_or(u32::MAX);
+        let granted = !part.ahead.is_short(touched) && runs.spare.grant(pages, backed, reserve);
+        drop(runs);
+        if !granted && part.ahead.is_welcome(touched) {
+            self.wake_helper();
+        }
+        granted
+    }
+
+    fn wake_helper(&self) {
+        if let Some(helper) = self.helper.get() {
+            helper.unpark();
+        }
+    }
+
     /// Takes `pages` pages for a buffer of shard `home`, of its own part if possible. They hold what
     /// somebody left there, or zeros. None where no part has a run of so many.
     pub(super) fn take(&self, home: usize, pages: usize) -> Option<NonNull<u8>> {
@@ -137,10 +165,8 @@ impl Arena {
             let first = runs.take(run)?;
             let touched = runs.touched();
             drop(runs);
-            if part.ahead.is_wanted(touched)
-                && let Some(helper) = self.helper.get()
-            {
-                helper.unpark();
+            if part.ahead.is_wanted(touched) {
+                self.wake_helper();
             }
             let page = index * self.part_pages + first as usize;
             // SAFETY: the page lies within the mapping.

@@ -8,6 +8,8 @@
 //! The lowest run first keeps what is in use, and so what was ever touched, packed at the low end. Of
 //! buffers that come and go it is also the one that was given back last.
 
+use super::spare::Spare;
+
 /// Bits of a word, pages of a leaf.
 const WORD: u32 = u64::BITS;
 
@@ -57,6 +59,8 @@ pub(super) struct Runs {
     in_use: u32,
     /// Pages up to the highest that was ever taken.
     touched: u32,
+    /// What nobody has needed lately.
+    pub spare: Spare,
 }
 
 impl Runs {
@@ -71,6 +75,7 @@ impl Runs {
             leaves,
             in_use: pages,
             touched: 0,
+            spare: Spare::default(),
         };
         if pages > 0 {
             runs.give(0, pages);
@@ -109,6 +114,7 @@ impl Runs {
         self.set(first, pages, false);
         self.in_use += pages;
         self.touched = self.touched.max(first + pages);
+        self.spare.took(pages, self.in_use);
         Some(first)
     }
 

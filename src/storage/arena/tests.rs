@@ -242,6 +242,29 @@ fn the_helper_is_woken_once_and_again_after_it_has_looked() {
 }
 
 #[test]
+fn half_of_what_is_touched_ahead_is_left_to_those_that_cannot_do_without() {
+    let arena = Arena::reserve(64 << 20, 1).expect("address space");
+    let budget = Budget::of_arena(64 << 20, arena.clone());
+    assert!(budget.spare(1 << 30), "nobody touches memory ahead");
+    if arena.populate_ahead().is_err() {
+        return;
+    }
+    arena.helped.store(true, Ordering::Relaxed);
+    let first = AlignedBuf::zeroed(1 << 20, &budget);
+    assert!(!budget.spare((1 << 20) + 1));
+    assert!(budget.spare(1 << 20));
+    assert!(!budget.spare(1));
+    let second = AlignedBuf::zeroed(2 << 20, &budget);
+    drop((first, second));
+    assert!(!budget.spare(1), "what comes and goes touches new memory");
+    arena.populate_ahead().expect("once it could");
+    assert!(budget.spare(1 << 20));
+    let all = AlignedBuf::zeroed(64 << 20, &budget);
+    assert!(!budget.spare(1));
+    drop(all);
+}
+
+#[test]
 fn no_more_address_space_than_there_is() {
     assert!(Arena::reserve(usize::MAX / 2, 1).is_err());
 }

@@ -56,6 +56,11 @@ impl Budget {
         self.arena.as_deref()
     }
 
+    /// Whether `bytes` bytes of buffers may stay that nobody needs; see [`Arena::spare`].
+    pub fn spare(&self, bytes: usize) -> bool {
+        self.arena.as_ref().is_none_or(|arena| arena.spare(self.home, bytes.div_ceil(ALIGN)))
+    }
+
     /// Bytes charged now.
     pub fn used(&self) -> usize {
         self.counts.used.load(Ordering::Relaxed)

@@ -14,9 +14,12 @@
 //!   is kept from then on, and so is one that comes from the disk soon after it has left.
 //!
 //! It begins small and grows when a read of the disk brings what a larger one would still have held: a
-//! broker that nobody reads from old offsets touches no memory for them.
+//! broker that nobody reads from old offsets touches no memory for them. Where the disk was read for the same
+//! before, it grows at once. Where not, the first reader of what was written long ago, it grows only into memory
+//! that is touched and that nobody needs: it is not known that there will be a second one, and the first does not
+//! wait for pages that the kernel has to find and clear.
 
-use super::ghosts::Ghosts;
+use super::ghosts::{Ghost, Ghosts};
 use crate::storage::interface::Slot;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -49,6 +52,8 @@ pub struct Chunk {
     /// Bytes of memory that it keeps: more than its own where it is a part of what was read.
     held: usize,
     kind: Kind,
+    /// The disk was read for it.
+    was_read: bool,
     marked: bool,
     /// Offset after the last record that was taken of it, where it is not kept.
     taken: i64,
@@ -59,14 +64,15 @@ pub struct Chunk {
 impl Chunk {
     /// A chunk of `segment` that ends before offset `next`, in a buffer of `held` bytes; to be kept.
     pub fn new(segment: i64, position: u64, next: i64, bytes: Bytes, held: usize) -> Self {
-        let (kind, marked, taken, again) = (Kind::Kept, false, i64::MIN, false);
-        Self { segment, position, next, bytes, held, kind, marked, taken, again }
+        let (kind, was_read, marked) = (Kind::Kept, false, false);
+        let (taken, again) = (i64::MIN, false);
+        Self { segment, position, next, bytes, held, kind, was_read, marked, taken, again }
     }
 
     /// The same, for a reader that is to come. `again`: it was in memory not long ago.
     #[must_use]
     pub fn unread(self, again: bool) -> Self {
-        Self { kind: Kind::Unread, again, ..self }
+        Self { kind: Kind::Unread, was_read: true, again, ..self }
     }
 
     /// Position in the segment behind its last frame.
@@ -87,8 +93,11 @@ pub struct Cache {
     /// Part of `bytes`: what is unread, and how many chunks that is.
     unread: usize,
     unread_chunks: usize,
-    /// What is kept and read may take now.
+    /// What kept and read may take, if memory can be spared for them.
     target: usize,
+    /// What they have grown to. At most `target`, at least the `start` below.
+    grown: usize,
+    start: usize,
     /// What that may grow to.
     limit: usize,
     /// What is unread may take.
@@ -107,6 +116,8 @@ impl Cache {
             unread: 0,
             unread_chunks: 0,
             target: target.min(limit),
+            grown: target.min(limit),
+            start: target.min(limit),
             limit,
             unread_limit: unread,
             ghosts: Ghosts::default(),
@@ -116,9 +127,13 @@ impl Cache {
     /// The disk is to be read for `offset`: grows if a larger cache would still have had it, which is
     /// what it says.
     pub fn missed(&mut self, slot: Slot, offset: i64) -> bool {
-        let held = self.ghosts.hit(slot, offset);
-        self.target = self.limit.min(self.target + GROWTH * held.unwrap_or(0));
-        held.is_some()
+        let Some(ghost) = self.ghosts.hit(slot, offset) else { return false };
+        let growth = GROWTH * ghost.held;
+        self.target = self.limit.min(self.target + growth);
+        if ghost.was_read {
+            self.grown = self.target.min(self.grown + growth);
+        }
+        true
     }
 
     /// Bytes of memory that all chunks keep.
@@ -126,8 +141,15 @@ impl Cache {
         self.bytes
     }
 
-    /// Adds a chunk whose first offset is `first`; one that is there already stays.
-    pub fn insert(&mut self, slot: Slot, first: i64, chunk: Chunk) {
+    /// Adds a chunk whose first offset is `first`; one that is there already stays. `spare` says whether so
+    /// many bytes more may stay.
+    pub fn insert(
+        &mut self,
+        slot: Slot,
+        first: i64,
+        chunk: Chunk,
+        spare: impl FnOnce(usize) -> bool,
+    ) {
         let key = (slot, first);
         if let Some(old) = self.chunks.get(&key) {
             if old.next >= chunk.next {
@@ -143,7 +165,17 @@ impl Cache {
         self.queues[chunk.kind as usize].push_back(key);
         self.chunks.insert(key, chunk);
         while self.unread > self.unread_limit && self.evict(Kind::Unread, FEW) {}
-        self.shrink_to(self.target);
+        self.settle(spare);
+    }
+
+    /// Grows if it may, and evicts what is too much.
+    fn settle(&mut self, spare: impl FnOnce(usize) -> bool) {
+        let now = self.bytes - self.unread;
+        let wanted = now.min(self.target);
+        if wanted > self.grown && spare(wanted - self.grown) {
+            self.grown = wanted;
+        }
+        self.shrink_to(self.grown);
     }
 
     /// Evicts until at most `bytes` bytes are left, because memory is short: what nobody waits for to the
@@ -155,6 +187,7 @@ impl Cache {
             && (self.evict(Kind::Read, 0) || self.evict(Kind::Kept, 0))
         {}
         while self.bytes > bytes && self.evict(Kind::Unread, 1) {}
+        self.grown = self.grown.min(self.bytes - self.unread).max(self.start);
     }
 
     /// Evicts until what is not unread has at most `bytes` bytes.
@@ -179,11 +212,11 @@ impl Cache {
                 self.queues[kind as usize].push_back(key);
                 continue;
             }
-            let (next, held) = (chunk.next, chunk.held);
+            let ghost = Ghost { next: chunk.next, held: chunk.held, was_read: chunk.was_read };
             self.remove(key);
             // What nobody has read does not say that the cache is too small.
             if kind != Kind::Unread {
-                self.ghosts.add(key, next, held, self.limit - self.target);
+                self.ghosts.add(key, ghost, self.limit - self.grown);
             }
             return true;
         }
@@ -222,8 +255,9 @@ impl Cache {
         Some(chunk)
     }
 
-    /// Records from `from` up to `next` were taken of the chunk that holds `from`.
-    pub fn taken(&mut self, slot: Slot, from: i64, next: i64) {
+    /// Records from `from` up to `next` were taken of the chunk that holds `from`. `spare` as for
+    /// [`insert`](Self::insert).
+    pub fn taken(&mut self, slot: Slot, from: i64, next: i64, spare: impl FnOnce(usize) -> bool) {
         let range = (slot, i64::MIN)..=(slot, from);
         let Some((&key, chunk)) = self.chunks.range_mut(range).next_back() else { return };
         let before = chunk.kind;
@@ -243,7 +277,7 @@ impl Cache {
             }
             self.queues[chunk.kind as usize].push_back(key);
             self.sweep();
-            self.shrink_to(self.target);
+            self.settle(spare);
         }
     }
 
@@ -298,10 +332,10 @@ mod tests {
     fn what_is_read_outlives_what_is_not() {
         let mut cache = Cache::new(500, 500, 0);
         for first in [0, 10, 20, 30, 40] {
-            cache.insert(SLOT, first, chunk(first + 10, 100));
+            cache.insert(SLOT, first, chunk(first + 10, 100), |_| true);
         }
         assert!(cache.floor(SLOT, 5).is_some_and(|c| c.next == 10));
-        cache.insert(SLOT, 50, chunk(60, 100));
+        cache.insert(SLOT, 50, chunk(60, 100), |_| true);
         assert_eq!(cache.bytes(), 500);
         assert!(cache.floor(SLOT, 9).is_some_and(|c| c.next == 10), "was read");
         assert!(cache.floor(SLOT, 19).is_some_and(|c| c.next == 10), "10..20 went");
@@ -317,7 +351,7 @@ mod tests {
         let mut cache = Cache::new(500, 2_000, 0);
         let fill = |cache: &mut Cache, firsts: std::ops::Range<i64>| {
             for first in firsts.step_by(10) {
-                cache.insert(SLOT, first, chunk(first + 10, 100));
+                cache.insert(SLOT, first, chunk(first + 10, 100), |_| true);
             }
         };
         fill(&mut cache, 0..200);
@@ -338,14 +372,48 @@ mod tests {
         assert_eq!(cache.bytes(), 2_000, "the limit");
     }
 
+    #[test]
+    fn it_grows_only_into_memory_that_is_spare() {
+        let mut cache = Cache::new(500, 2_000, 0);
+        let fill = |cache: &mut Cache, firsts: std::ops::Range<i64>, ready: bool| {
+            for first in firsts.step_by(10) {
+                cache.insert(SLOT, first, chunk(first + 10, 100), |_| ready);
+            }
+        };
+        fill(&mut cache, 0..100, true);
+        for missed in (0..50).step_by(10) {
+            assert!(cache.missed(SLOT, missed));
+        }
+        fill(&mut cache, 100..200, false);
+        assert_eq!(cache.bytes(), 500);
+        assert!(!cache.missed(SLOT, 195), "it is there");
+        fill(&mut cache, 200..230, true);
+        assert_eq!(cache.bytes(), 800);
+        fill(&mut cache, 230..300, false);
+        assert_eq!(cache.bytes(), 800, "what it has it keeps");
+        // The disk was read for the same before.
+        cache.insert(SLOT, 900, chunk(910, 100).unread(false), |_| false);
+        cache.taken(SLOT, 900, 910, |_| false);
+        fill(&mut cache, 300..310, false);
+        assert_eq!(cache.bytes(), 800);
+        assert!(cache.missed(SLOT, 900));
+        fill(&mut cache, 310..400, false);
+        assert_eq!(cache.bytes(), 1_200);
+        cache.shrink(300);
+        fill(&mut cache, 300..400, false);
+        assert_eq!(cache.bytes(), 500, "what it began with it takes");
+        fill(&mut cache, 400..600, true);
+        assert_eq!(cache.bytes(), 2_000);
+    }
+
     /// A reader takes what the disk brings, in two bites each.
     fn scan(cache: &mut Cache, firsts: std::ops::Range<i64>) {
         for first in firsts.step_by(10) {
-            cache.insert(SLOT, first, chunk(first + 10, 100).unread(false));
+            cache.insert(SLOT, first, chunk(first + 10, 100).unread(false), |_| true);
             assert!(holds(cache, first));
-            cache.taken(SLOT, first, first + 4);
+            cache.taken(SLOT, first, first + 4, |_| true);
             assert!(holds(cache, first), "half of it is still to be read");
-            cache.taken(SLOT, first + 4, first + 10);
+            cache.taken(SLOT, first + 4, first + 10, |_| true);
         }
     }
 
@@ -353,13 +421,13 @@ mod tests {
     fn a_scan_does_not_push_out_what_is_kept() {
         let mut cache = Cache::new(500, 500, 200);
         for first in (1000..1040).step_by(10) {
-            cache.insert(SLOT, first, chunk(first + 10, 100));
+            cache.insert(SLOT, first, chunk(first + 10, 100), |_| true);
         }
         scan(&mut cache, 0..1000);
         assert!((1000..1040).all(|offset| holds(&mut cache, offset)));
         assert!(holds(&mut cache, 995) && !holds(&mut cache, 985), "what is free serves for it");
         // What is written back meanwhile takes the place of what was read.
-        cache.insert(SLOT, 1040, chunk(1050, 100));
+        cache.insert(SLOT, 1040, chunk(1050, 100), |_| true);
         assert!((1000..1050).all(|offset| holds(&mut cache, offset)) && !holds(&mut cache, 995));
     }
 
@@ -367,7 +435,7 @@ mod tests {
     fn what_is_read_twice_is_kept() {
         let mut cache = Cache::new(500, 5_000, 200);
         scan(&mut cache, 0..50);
-        cache.taken(SLOT, 10, 20);
+        cache.taken(SLOT, 10, 20, |_| true);
         scan(&mut cache, 50..500);
         assert!(holds(&mut cache, 15) && !holds(&mut cache, 5) && !holds(&mut cache, 25));
         // A larger one would have had it: it makes room for both.
@@ -380,13 +448,13 @@ mod tests {
     fn what_no_reader_has_taken_goes_last_and_has_a_limit() {
         let mut cache = Cache::new(2_000, 2_000, 1_000);
         for first in (0..200).step_by(10) {
-            cache.insert(SLOT, first, chunk(first + 10, 100).unread(false));
+            cache.insert(SLOT, first, chunk(first + 10, 100).unread(false), |_| true);
         }
         assert_eq!(cache.bytes(), 1_000, "the oldest went");
         assert!(!holds(&mut cache, 95) && holds(&mut cache, 105));
         assert!(!cache.missed(SLOT, 5), "and say nothing of how large it should be");
         for first in (1000..1200).step_by(10) {
-            cache.insert(SLOT, first, chunk(first + 10, 100));
+            cache.insert(SLOT, first, chunk(first + 10, 100), |_| true);
         }
         assert_eq!(cache.bytes(), 3_000);
         cache.shrink(1_600);
@@ -404,10 +472,10 @@ mod tests {
     fn the_newest_that_a_reader_waits_for_stays_whatever_else_there_is() {
         let mut cache = Cache::new(0, 0, 0);
         for first in (1000..1050).step_by(10) {
-            cache.insert(SLOT, first, chunk(first + 10, 100));
+            cache.insert(SLOT, first, chunk(first + 10, 100), |_| true);
         }
         for first in (0..100).step_by(10) {
-            cache.insert(SLOT, first, chunk(first + 10, 100).unread(false));
+            cache.insert(SLOT, first, chunk(first + 10, 100).unread(false), |_| true);
             assert!(holds(&mut cache, first));
         }
     }
@@ -415,8 +483,8 @@ mod tests {
     #[test]
     fn what_was_in_memory_not_long_ago_is_kept_when_it_was_taken() {
         let mut cache = Cache::new(500, 500, 200);
-        cache.insert(SLOT, 1000, chunk(1010, 100).unread(true));
-        cache.taken(SLOT, 1000, 1010);
+        cache.insert(SLOT, 1000, chunk(1010, 100).unread(true), |_| true);
+        cache.taken(SLOT, 1000, 1010, |_| true);
         scan(&mut cache, 0..500);
         assert!(holds(&mut cache, 1005));
     }

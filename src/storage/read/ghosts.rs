@@ -9,12 +9,15 @@ use std::collections::{BTreeMap, VecDeque};
 /// Names kept whatever the bytes: some MB of them.
 const MOST: usize = 1 << 16;
 
-#[derive(Debug)]
-struct Ghost {
+/// A chunk that was evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ghost {
     /// Offset after its last record.
-    next: i64,
+    pub next: i64,
     /// Bytes of memory that it took.
-    held: usize,
+    pub held: usize,
+    /// The disk was read for it.
+    pub was_read: bool,
 }
 
 /// See the module.
@@ -27,10 +30,10 @@ pub(super) struct Ghosts {
 }
 
 impl Ghosts {
-    /// Remembers a chunk that took `held` bytes, and the latest ones before it up to `limit` bytes.
-    pub fn add(&mut self, key: (Slot, i64), next: i64, held: usize, limit: usize) {
-        self.bytes += held;
-        if let Some(old) = self.by_offset.insert(key, Ghost { next, held }) {
+    /// Remembers a chunk, and the latest ones before it up to `limit` bytes.
+    pub fn add(&mut self, key: (Slot, i64), ghost: Ghost, limit: usize) {
+        self.bytes += ghost.held;
+        if let Some(old) = self.by_offset.insert(key, ghost) {
             self.bytes -= old.held;
         }
         self.queue.push_back(key);
@@ -40,14 +43,14 @@ impl Ghosts {
         }
     }
 
-    fn remove(&mut self, key: (Slot, i64)) -> Option<usize> {
+    fn remove(&mut self, key: (Slot, i64)) -> Option<Ghost> {
         let ghost = self.by_offset.remove(&key)?;
         self.bytes -= ghost.held;
-        Some(ghost.held)
+        Some(ghost)
     }
 
-    /// Takes the ghost that held `offset`: the bytes that it took.
-    pub fn hit(&mut self, slot: Slot, offset: i64) -> Option<usize> {
+    /// Takes the ghost that held `offset`.
+    pub fn hit(&mut self, slot: Slot, offset: i64) -> Option<Ghost> {
         let range = (slot, i64::MIN)..=(slot, offset);
         let (key, ghost) = self.by_offset.range(range).next_back()?;
         let key = *key;
@@ -63,16 +66,18 @@ mod tests {
     fn the_latest_are_remembered_and_each_is_hit_once() {
         let (mut ghosts, slot, other) =
             (Ghosts::default(), Slot::from_index(1), Slot::from_index(2));
+        let ghost = |next, held| Ghost { next, held, was_read: false };
         for first in [0, 10, 20, 30] {
-            ghosts.add((slot, first), first + 5, 100, 300);
+            ghosts.add((slot, first), ghost(first + 5, 100), 300);
         }
         assert_eq!(ghosts.hit(slot, 3), None, "the oldest is forgotten");
         assert_eq!(ghosts.hit(slot, 16), None, "between two");
         assert_eq!(ghosts.hit(other, 12), None, "another log");
-        assert_eq!(ghosts.hit(slot, 14), Some(100));
+        assert_eq!(ghosts.hit(slot, 14), Some(ghost(15, 100)));
         assert_eq!(ghosts.hit(slot, 14), None);
-        ghosts.add((slot, 40), 45, 250, 300);
-        assert_eq!((ghosts.hit(slot, 30), ghosts.hit(slot, 40)), (None, Some(250)));
+        ghosts.add((slot, 40), ghost(45, 250), 300);
+        assert_eq!(ghosts.hit(slot, 30), None);
+        assert_eq!(ghosts.hit(slot, 40), Some(ghost(45, 250)));
         assert_eq!(ghosts.bytes, 0);
     }
 }

@@ -35,6 +35,7 @@ use flights::{Flight, Flights, What};
 use span::Span;
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 /// A read ahead, and one for a reader that goes on where it was, brings about so much: large enough that
 /// it costs the disk little more than its bytes, and small enough that a write does not wait long for it.
@@ -74,6 +75,7 @@ pub(in crate::storage) struct Filled {
 /// What is in memory of segments, and reads of the disk.
 #[derive(Debug)]
 pub(in crate::storage) struct Reads {
+    budget: Arc<Budget>,
     cache: Cache,
     flights: Flights,
     ahead: Ahead,
@@ -90,6 +92,7 @@ impl Reads {
     pub fn new(options: &EngineOptions) -> Self {
         let all = options.budget.limit() / AHEAD_SHARE;
         Self {
+            budget: options.budget.clone(),
             cache: Cache::new(options.cache_start, options.cache_limit, 2 * all),
             flights: Flights::default(),
             ahead: Ahead::new(Limits { window: options.read_ahead, all }),
@@ -124,7 +127,7 @@ impl Reads {
 
     /// Takes a chunk that was just written.
     pub fn keep(&mut self, slot: Slot, first: i64, chunk: Chunk) {
-        self.cache.insert(slot, first, chunk);
+        self.cache.insert(slot, first, chunk, |bytes| self.budget.spare(bytes));
     }
 
     /// The chunk in memory that holds `offset`.
@@ -185,7 +188,8 @@ impl Reads {
             let before = out.bytes;
             out.take_chunk(&bytes, position, &want);
             if out.bytes > before {
-                self.cache.taken(slot, at, out.next.unwrap_or(next));
+                self.cache
+                    .taken(slot, at, out.next.unwrap_or(next), |bytes| self.budget.spare(bytes));
             }
             at = next;
         }
@@ -272,7 +276,6 @@ impl Reads {
         &mut self,
         logs: &Logs,
         limit: usize,
-        budget: &Budget,
         out: &mut Outgoing,
         mut ended: impl FnMut(Filled),
     ) {
@@ -287,6 +290,7 @@ impl Reads {
             return;
         }
         while let Some((id, slot, at, room)) = self.ahead.next() {
+            let budget = &self.budget;
             let spare = budget.left().saturating_sub(budget.limit() / 8);
             match self.plan(logs, slot, at, room.min(spare)) {
                 Planned::There { next, bytes } => self.ahead.add_piece(id, next, bytes),
@@ -459,7 +463,7 @@ impl Reads {
         };
         self.longer.remove(&(slot, start));
         let chunk = Chunk::new(flight.segment, start, next, bytes.slice(skip..end), bytes.len());
-        self.cache.insert(slot, first, chunk.unread(again));
+        self.cache.insert(slot, first, chunk.unread(again), |bytes| self.budget.spare(bytes));
         Ok(())
     }
 
