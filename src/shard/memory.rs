@@ -4,9 +4,14 @@
 //! pages of the arena when they are large, up to as much as requests may.
 
 use crate::config::{BrokerSettings, show_size};
-use crate::storage::arena::Arena;
+use crate::storage::arena::{Arena, Populated};
 use crate::storage::buffer::Budget;
+use std::io;
 use std::sync::Arc;
+use std::time::Instant;
+
+/// While memory is touched that nobody needs at once, so many times as long as it took.
+const REST: u32 = 3;
 
 /// The part of the memory that requests may take: a quarter.
 pub fn of_requests(memory: u64) -> u64 {
@@ -39,15 +44,37 @@ pub fn reserve(settings: &BrokerSettings) -> Arc<Budget> {
         tracing::info!("the kernel has no transparent huge pages: memory is touched by 4 KiB");
     }
     let locked = settings.lock_memory && lock(&arena);
-    if !locked && let Err(e) = arena.touch_ahead() {
+    if !locked && let Err(e) = touch_ahead(&arena) {
         tracing::warn!("cannot start a thread: {e}; shards touch memory themselves");
     }
     Budget::of_arena(limit, arena)
 }
 
+/// Starts a thread that touches memory ahead of its use, for as long as the process runs. It may share the
+/// processor of a shard, so it rests while nobody is short of memory.
+fn touch_ahead(arena: &Arc<Arena>) -> io::Result<()> {
+    let of_helper = arena.clone();
+    let work = move || {
+        std::thread::park();
+        loop {
+            let begun = Instant::now();
+            match of_helper.populate() {
+                Ok(Populated::All) => std::thread::park(),
+                Ok(Populated::Enough) => std::thread::sleep(begun.elapsed() * REST),
+                Ok(Populated::Short) => {}
+                Err(_) => return of_helper.not_helped(),
+            }
+        }
+    };
+    let helper = std::thread::Builder::new().name("klamm-memory".to_owned()).spawn(work)?;
+    arena.helped_by(helper.thread().clone());
+    helper.thread().unpark();
+    Ok(())
+}
+
 /// Whether that went well.
 fn lock(arena: &Arena) -> bool {
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let bytes = arena.reserved() as u64;
     let locked = arena.lock();
     match &locked {

@@ -2,20 +2,16 @@
 //!
 //! A margin beyond what was ever in use: a quarter of that, within bounds, so an idle broker takes little
 //! and a busy one is seldom faster than the helper. What only makes use of memory that is there, as the
-//! cache does, leaves half of the margin to the others (`Arena::spare`), and the helper, which may share
-//! the processor of a shard, works a quarter of the time while no more than that is missing.
+//! cache does, leaves half of the margin to the others (`Arena::spare`).
 
 use super::super::align::ALIGN;
 use super::{Arena, HUGE};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Instant;
+use std::thread::Thread;
 
 /// Pages of a huge page.
 const STEP: u32 = (HUGE / ALIGN) as u32;
-/// The helper rests so many times as long as it worked, while nobody is short of memory.
-const REST: u32 = 3;
 
 /// Pages that are to be ready beyond those that were ever in use, which are so many.
 fn margin(touched: u32) -> u32 {
@@ -76,46 +72,48 @@ impl Ahead {
     }
 }
 
+/// What a step of touching memory has left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Populated {
+    /// Nothing: the margin is ready.
+    All,
+    /// More, which nobody is likely to need at once.
+    Enough,
+    /// More, and it is needed.
+    Short,
+}
+
 impl Arena {
-    /// Starts a thread that touches memory a little ahead of its use, for as long as the process runs.
-    pub fn touch_ahead(self: &Arc<Self>) -> io::Result<()> {
-        let arena = self.clone();
-        let work = move || {
-            while arena.populate_ahead().is_ok() {
-                std::thread::park();
-            }
-            // This kernel cannot: who needs memory touches it. Nobody wakes a thread that has ended.
-            arena.helped.store(false, Ordering::Relaxed);
-        };
+    /// From here on `helper` is unparked when memory is to be touched by [`populate`](Self::populate).
+    pub fn helped_by(&self, helper: Thread) {
+        let _ = self.helper.set(helper);
         self.helped.store(true, Ordering::Relaxed);
-        let helper = std::thread::Builder::new().name("klamm-memory".to_owned()).spawn(work)?;
-        let _ = self.helper.set(helper.thread().clone());
-        Ok(())
     }
 
-    /// Touches what is to be ready in each part that wants it.
-    pub(super) fn populate_ahead(&self) -> io::Result<()> {
+    /// Nobody touches memory ahead any more.
+    pub fn not_helped(&self) {
+        self.helped.store(false, Ordering::Relaxed);
+    }
+
+    /// Touches a huge page of what is to be ready, on the helper's thread. Fails before Linux 5.14: who needs
+    /// memory touches it then.
+    pub fn populate(&self) -> io::Result<Populated> {
         for (index, part) in self.parts.iter().enumerate() {
-            let start = index * self.part_pages;
             part.ahead.wanted.store(false, Ordering::Release);
-            loop {
-                let touched = self.locked(part).touched();
-                // What shards have touched themselves meanwhile is passed over.
-                let from = part.ahead.populated().max(touched / STEP * STEP);
-                part.ahead.populated.store(from, Ordering::Relaxed);
-                let to = (from + STEP).min(part.ahead.pages);
-                if from >= to || from >= touched + margin(touched) {
-                    break;
-                }
-                let bytes = |pages: u32| pages as usize * ALIGN;
-                let begun = Instant::now();
-                self.mapping.populate(start * ALIGN + bytes(from), bytes(to - from))?;
-                part.ahead.populated.store(to, Ordering::Relaxed);
-                if !part.ahead.is_short(self.locked(part).touched()) {
-                    std::thread::sleep(begun.elapsed() * REST);
-                }
+            let touched = self.locked(part).touched();
+            // What shards have touched themselves meanwhile is passed over.
+            let from = part.ahead.populated().max(touched / STEP * STEP);
+            part.ahead.populated.store(from, Ordering::Relaxed);
+            let to = (from + STEP).min(part.ahead.pages);
+            if from >= to || from >= touched + margin(touched) {
+                continue;
             }
+            let (start, bytes) = (index * self.part_pages, (to - from) as usize * ALIGN);
+            self.mapping.populate((start + from as usize) * ALIGN, bytes)?;
+            part.ahead.populated.store(to, Ordering::Relaxed);
+            let short = part.ahead.is_short(self.locked(part).touched());
+            return Ok(if short { Populated::Short } else { Populated::Enough });
         }
-        Ok(())
+        Ok(Populated::All)
     }
 }

@@ -30,6 +30,7 @@ mod tests;
 
 use super::align::ALIGN;
 use ahead::Ahead;
+pub use ahead::Populated;
 pub use mapping::HUGE;
 use mapping::Mapping;
 use runs::Runs;

@@ -202,29 +202,34 @@ fn locked_memory_is_touched_or_the_limit_is_named() {
     }
 }
 
+fn populate(arena: &Arena) -> io::Result<()> {
+    while arena.populate()? != Populated::All {}
+    Ok(())
+}
+
 #[test]
 fn memory_is_ready_a_little_ahead_of_its_use() {
     let arena = Arena::reserve(32 << 20, 2).expect("address space");
     let budget = Budget::of_arena(32 << 20, arena.clone());
     let touched = || arena.figures().touched;
-    if arena.populate_ahead().is_err() {
+    if populate(&arena).is_err() {
         // Before Linux 5.14.
         return;
     }
     assert_eq!(touched(), 2 * (4 << 20), "the first of each part");
     let held = AlignedBuf::zeroed(5 << 20, &budget);
-    arena.populate_ahead().expect("once it could");
+    populate(&arena).expect("once it could");
     assert_eq!(touched(), (10 << 20) + (4 << 20));
     // No part is touched beyond its end.
     let more = AlignedBuf::zeroed(10 << 20, &budget);
-    arena.populate_ahead().expect("once it could");
+    populate(&arena).expect("once it could");
     assert_eq!(touched(), (16 << 20) + (4 << 20));
     let (end, ahead) = (arena.locked(&arena.parts[0]).touched(), &arena.parts[0].ahead);
     assert!(!ahead.is_wanted(end) && !ahead.is_wanted(16 << 8), "nothing is left to touch");
     drop((held, more));
     // What a shard was faster with is none of the helper's.
     let rest = AlignedBuf::zeroed(16 << 20, &budget.on_shard(1));
-    arena.populate_ahead().expect("once it could");
+    populate(&arena).expect("once it could");
     assert!(!arena.parts[1].ahead.is_wanted(16 << 8));
     drop(rest);
 }
@@ -234,7 +239,7 @@ fn the_helper_is_woken_once_and_again_after_it_has_looked() {
     let arena = Arena::reserve(64 << 20, 1).expect("address space");
     let ahead = &arena.parts[0].ahead;
     assert_eq!([ahead.is_wanted(1), ahead.is_wanted(1)], [true, false]);
-    if arena.populate_ahead().is_ok() {
+    if populate(&arena).is_ok() {
         let pages = (4 << 20) / ALIGN as u32;
         assert_eq!([ahead.is_wanted(1), ahead.is_wanted(pages / 2)], [false, false]);
         assert_eq!([ahead.is_wanted(pages / 2 + 1), ahead.is_wanted(pages)], [true, false]);
@@ -246,10 +251,10 @@ fn half_of_what_is_touched_ahead_is_left_to_those_that_cannot_do_without() {
     let arena = Arena::reserve(64 << 20, 1).expect("address space");
     let budget = Budget::of_arena(64 << 20, arena.clone());
     assert!(budget.spare(1 << 30), "nobody touches memory ahead");
-    if arena.populate_ahead().is_err() {
+    if populate(&arena).is_err() {
         return;
     }
-    arena.helped.store(true, Ordering::Relaxed);
+    arena.helped_by(std::thread::current());
     let first = AlignedBuf::zeroed(1 << 20, &budget);
     assert!(!budget.spare((1 << 20) + 1));
     assert!(budget.spare(1 << 20));
@@ -257,7 +262,7 @@ fn half_of_what_is_touched_ahead_is_left_to_those_that_cannot_do_without() {
     let second = AlignedBuf::zeroed(2 << 20, &budget);
     drop((first, second));
     assert!(!budget.spare(1), "what comes and goes touches new memory");
-    arena.populate_ahead().expect("once it could");
+    populate(&arena).expect("once it could");
     assert!(budget.spare(1 << 20));
     let all = AlignedBuf::zeroed(64 << 20, &budget);
     assert!(!budget.spare(1));
