@@ -375,7 +375,7 @@ fn the_readme_is_short_and_its_test_command_is_the_one_that_is_run() {
 
 /// Folders whose files do not import each other in a circle. In `src/broker` and `src/shard` they
 /// do: each has one type, `State` and `Shard`, whose methods are in several files.
-const WITHOUT_CIRCLES: &[&str] = &["src/group/", "src/storage/", "src/broker/api/"];
+const WITHOUT_CIRCLES: &[&str] = &["src/cli/", "src/group/", "src/storage/", "src/broker/api/"];
 
 /// The module of a source file, as a path below the crate root.
 fn module_of(file: &str) -> String {
