@@ -4,6 +4,7 @@
 
 mod bell;
 mod bind;
+mod clients;
 mod connection;
 mod figures;
 mod limits;
