@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 pub(super) struct Capture {
     /// Producers from this id on are not in it yet; `None`: all are.
     pub next: Option<i64>,
+    /// When the one appended that did so last, as of the beginning, ms.
     pub newest_ms: i64,
     /// Of what was written so far.
     pub crc: u32,

@@ -8,7 +8,7 @@ use super::pulse::Pulse;
 use super::router::{Ends, Inbox, Way};
 use super::writes::Writes;
 use crate::broker::wait::{Condition, Receiver};
-use crate::broker::{Broker, Call, ConnectionId, Input, Output, Phase, Readings, ShardId};
+use crate::broker::{Broker, ConnectionId, Input, Output, Phase, Readings, Serve, ShardId};
 use crate::storage::device::disk::RealDisk;
 use crate::storage::device::io::{Completion, Op, Submission};
 use crate::storage::device::uring::{Asker, Interest, Ring};
@@ -243,7 +243,7 @@ impl Shard {
     }
 
     /// Asks a shard, this one too, from beside the requests.
-    pub fn call<C: Call>(self: &Rc<Self>, shard: ShardId, call: C) -> Receiver<C::Reply> {
+    pub fn call<C: Serve>(self: &Rc<Self>, shard: ShardId, call: C) -> Receiver<C::Reply> {
         let receiver = self.broker.borrow_mut().call(self.common.now(), shard, call);
         self.carry_out();
         self.hand();
