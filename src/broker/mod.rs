@@ -53,6 +53,7 @@ mod group_log;
 mod group_log_tests;
 mod group_requests;
 mod groups;
+mod line_pause;
 mod logs;
 #[cfg(test)]
 mod logs_tests;
