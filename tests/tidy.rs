@@ -47,13 +47,13 @@ const LAYERS: &[(&str, &[&str])] = &[
             "config",
         ],
     ),
-    ("admin", &["metrics", "wire", "shard", "broker", "storage", "types", "config"]),
+    ("http", &["metrics", "wire", "shard", "broker", "storage", "types", "config"]),
     (
         "cli",
         &[
             "memory",
             "metrics",
-            "admin",
+            "http",
             "shard",
             "client",
             "controller",
@@ -67,7 +67,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// Where the runtime's types may appear, besides `main.rs`.
 const RUNTIME: &[&str] = &[
-    "src/admin/",
+    "src/http/",
     "src/shard/",
     "src/shard.rs",
     "src/storage/device/disk.rs",

@@ -1,4 +1,4 @@
-//! What the broker says of itself, for the admin port.
+//! What the broker says of itself, for the HTTP port.
 
 use super::connection::Stats;
 use crate::metrics::Traffic;

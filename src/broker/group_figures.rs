@@ -1,4 +1,4 @@
-//! What is known of each group, for the admin port: a part at a time, since there may be a million
+//! What is known of each group, for the HTTP port: a part at a time, since there may be a million
 //! offsets.
 
 use super::calls::{CountGroups, FindEnds, ShardId};
