@@ -1,10 +1,9 @@
 //! Klamm: a Kafka-compatible broker for Linux, thread per core on `io_uring`.
 //!
-//! Imports point downward only: `main → cli, admin → shard → broker → {replica, group, controller} → types`;
+//! Imports point downward only: `main → cli, http → shard → broker → {replica, group, controller} → types`;
 //! `broker → storage → wire, types`; the pure folders never import each other. `tests/tidy.rs` holds it.
 //! Where the lint below is denied, code is pure: time and randomness are arguments (`clippy.toml`).
 
-pub mod admin;
 #[deny(clippy::disallowed_methods)]
 pub mod broker;
 pub mod cli;
@@ -14,6 +13,7 @@ pub mod config;
 pub mod controller;
 #[deny(clippy::disallowed_methods)]
 pub mod group;
+pub mod http;
 pub mod memory;
 #[deny(clippy::disallowed_methods)]
 pub mod metrics;

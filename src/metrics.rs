@@ -1,5 +1,5 @@
 //! What the broker counts while it serves. Each shard has figures of its own that no other thread
-//! writes, so they need no atomics. The admin port asks the shards for copies.
+//! writes, so they need no atomics. The HTTP port asks the shards for copies.
 
 use crate::wire::Tally;
 use crate::wire::api_keys::ApiKey;

@@ -2,12 +2,9 @@
 //! for each pair of shards. A call to the own shard is a function call.
 //!
 //! A call always ends: with its answer, or with none where the shard that was asked gave it up, which
-//! it does only when a bug has ended its work on it. Dropping a [`ReplyTo`] says so.
+//! it does only when a bug has ended its work on it. `dispatch` says which function serves each call.
 
 use super::figures::{GroupFigures, ShardFigures};
-use super::state::State;
-use super::wait::{Receiver, Sender, oneshot};
-use super::{Output, Outputs};
 use crate::broker::api::data::{
     AppendRequest, Appended, EpochAnswer, EpochQuery, LogSize, OffsetAnswer, OffsetQuery,
     ReadRequest, ReadResult, TrimRequest, Trimmed,
@@ -20,7 +17,6 @@ use crate::storage::engine::Moments;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
 use crate::wire::WireError;
 use bytes::Bytes;
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// Number of a shard.
@@ -31,9 +27,6 @@ pub trait Call: Sized + 'static {
     /// The answer.
     type Reply: 'static;
 
-    /// Takes the call on the shard that was asked. `asker` is the shard that asks.
-    fn serve(self, state: &Rc<State>, asker: ShardId, to: ReplyTo<Self>);
-
     /// As it crosses to another shard.
     fn into_request(self) -> CallRequest;
 
@@ -42,67 +35,6 @@ pub trait Call: Sized + 'static {
 
     /// The answer as it came; `None` where the call was given up.
     fn unwrap(reply: Reply) -> Option<Self::Reply>;
-}
-
-/// Where the answer to a call goes.
-pub struct ReplyTo<C: Call>(Option<Way<C>>);
-
-enum Way<C: Call> {
-    Function(Box<dyn FnOnce(Option<C::Reply>)>),
-    Task(Sender<C::Reply>),
-    Shard { outputs: Outputs, asker: ShardId, number: u64 },
-}
-
-impl<C: Call> ReplyTo<C> {
-    /// To a function on this shard.
-    pub fn function(then: impl FnOnce(Option<C::Reply>) + 'static) -> Self {
-        Self(Some(Way::Function(Box::new(then))))
-    }
-
-    /// To a task on this shard.
-    pub fn task() -> (Self, Receiver<C::Reply>) {
-        let (tx, rx) = oneshot();
-        (Self(Some(Way::Task(tx))), rx)
-    }
-
-    pub(super) fn shard(outputs: Outputs, asker: ShardId, number: u64) -> Self {
-        Self(Some(Way::Shard { outputs, asker, number }))
-    }
-
-    /// The asker's number of a call that came from another shard.
-    pub fn number(&self) -> Option<u64> {
-        match &self.0 {
-            Some(Way::Shard { number, .. }) => Some(*number),
-            _ => None,
-        }
-    }
-
-    /// Answers.
-    pub fn reply(mut self, reply: C::Reply) {
-        match self.0.take() {
-            Some(Way::Function(then)) => then(Some(reply)),
-            Some(Way::Task(sender)) => sender.send(reply),
-            Some(Way::Shard { outputs, asker, number }) => {
-                let message = Message::Reply { number, reply: C::wrap(reply) };
-                outputs.push(Output::Message { to: asker, message });
-            }
-            None => {}
-        }
-    }
-}
-
-impl<C: Call> Drop for ReplyTo<C> {
-    fn drop(&mut self) {
-        // A task that waits hears of it as its sender goes.
-        match self.0.take() {
-            Some(Way::Function(then)) => then(None),
-            Some(Way::Shard { outputs, asker, number }) => {
-                let message = Message::Reply { number, reply: Reply::GivenUp };
-                outputs.push(Output::Message { to: asker, message });
-            }
-            Some(Way::Task(_)) | None => {}
-        }
-    }
 }
 
 /// Batches of one request, all for partitions of one shard. Answered when they are durable.
@@ -225,7 +157,7 @@ pub struct Close;
 
 /// What crosses between shards, and how each call is told from the others there.
 macro_rules! calls {
-    ($($call:ident => $reply:ty, $serve:path;)*) => {
+    ($($call:ident => $reply:ty;)*) => {
         /// A call on its way to another shard.
         pub enum CallRequest {
             $(
@@ -248,10 +180,6 @@ macro_rules! calls {
             impl Call for $call {
                 type Reply = $reply;
 
-                fn serve(self, state: &Rc<State>, asker: ShardId, to: ReplyTo<Self>) {
-                    $serve(state, self, asker, to);
-                }
-
                 fn into_request(self) -> CallRequest {
                     CallRequest::$call(self)
                 }
@@ -269,41 +197,28 @@ macro_rules! calls {
                 }
             }
         )*
-
-        impl CallRequest {
-            fn serve(self, state: &Rc<State>, asker: ShardId, number: u64) {
-                match self {
-                    $(
-                        Self::$call(call) => {
-                            let to = ReplyTo::shard(state.outputs.clone(), asker, number);
-                            call.serve(state, asker, to);
-                        }
-                    )*
-                }
-            }
-        }
     };
 }
 
 calls! {
-    AppendBatches => AppendReply, State::serve_append;
-    Read => ReadReply, State::serve_read;
-    FindOffsets => Vec<OffsetAnswer>, State::serve_find_offsets;
-    FindEpochEnds => Vec<EpochAnswer>, State::serve_find_epoch_ends;
-    Trim => Vec<Trimmed>, State::serve_trim;
-    Sizes => Vec<LogSize>, State::serve_sizes;
-    Figures => Box<ShardFigures>, State::serve_figures;
-    ApplyImage => (), State::serve_apply_image;
-    ChangeMetadata => Result<Body, WireError>, State::serve_change_metadata;
-    AutoCreate => (), State::serve_auto_create;
-    TakeProducerIds => (i64, i32), State::serve_take_producer_ids;
-    AskGroup => group::GroupResponse, State::serve_ask_group;
-    ListGroups => Result<Vec<group::Listed>, ErrorCode>, State::serve_list_groups;
-    CountGroups => Vec<GroupFigures>, State::serve_count_groups;
-    FindEnds => Vec<Option<i64>>, State::serve_find_ends;
-    FetchInSession => Result<Response, WireError>, State::serve_fetch_in_session;
-    Drain => (), State::serve_drain;
-    Close => (), State::serve_close;
+    AppendBatches => AppendReply;
+    Read => ReadReply;
+    FindOffsets => Vec<OffsetAnswer>;
+    FindEpochEnds => Vec<EpochAnswer>;
+    Trim => Vec<Trimmed>;
+    Sizes => Vec<LogSize>;
+    Figures => Box<ShardFigures>;
+    ApplyImage => ();
+    ChangeMetadata => Result<Body, WireError>;
+    AutoCreate => ();
+    TakeProducerIds => (i64, i32);
+    AskGroup => group::GroupResponse;
+    ListGroups => Result<Vec<group::Listed>, ErrorCode>;
+    CountGroups => Vec<GroupFigures>;
+    FindEnds => Vec<Option<i64>>;
+    FetchInSession => Result<Response, WireError>;
+    Drain => ();
+    Close => ();
 }
 
 /// What needs no answer.
@@ -340,82 +255,3 @@ pub enum Message {
 
 /// What is done with the answer to a call that has crossed.
 pub type Then = Box<dyn FnOnce(Reply)>;
-
-impl State {
-    /// Asks a shard, this one too: `then` gets the answer, or `None` where the call was given up.
-    /// What is asked of this shard begins before this returns. The number of a call that crosses.
-    pub fn ask<C: Call>(
-        self: &Rc<Self>,
-        shard: ShardId,
-        call: C,
-        then: impl FnOnce(Option<C::Reply>) + 'static,
-    ) -> Option<u64> {
-        if shard == self.id {
-            call.serve(self, self.id, ReplyTo::function(then));
-            return None;
-        }
-        let then: Then = Box::new(move |reply| then(C::unwrap(reply)));
-        let number = self.calls.borrow_mut().insert(then) as u64;
-        let message = Message::Request { number, request: call.into_request() };
-        self.outputs.push(Output::Message { to: shard, message });
-        Some(number)
-    }
-
-    /// Asks a shard, this one too; the answer may be waited for, `None` where the call was given up.
-    /// What is asked of this shard begins before this returns.
-    pub fn call<C: Call>(self: &Rc<Self>, shard: ShardId, call: C) -> Receiver<C::Reply> {
-        if shard == self.id {
-            let (to, rx) = ReplyTo::task();
-            call.serve(self, self.id, to);
-            return rx;
-        }
-        self.numbered_call(shard, call).1
-    }
-
-    /// As [`call`](Self::call), with the number of a call that crosses: for [`Notice::HungUp`].
-    pub fn numbered_call<C: Call>(
-        self: &Rc<Self>,
-        shard: ShardId,
-        call: C,
-    ) -> (Option<u64>, Receiver<C::Reply>) {
-        let (tx, rx) = oneshot();
-        let number = self.ask(shard, call, move |reply| {
-            if let Some(reply) = reply {
-                tx.send(reply);
-            }
-        });
-        (number, rx)
-    }
-
-    /// Tells a shard, this one too.
-    pub fn tell(self: &Rc<Self>, shard: ShardId, notice: Notice) {
-        if shard == self.id {
-            self.notice(self.id, notice);
-        } else {
-            self.outputs.push(Output::Message { to: shard, message: Message::Notice(notice) });
-        }
-    }
-
-    /// Takes a message of another shard.
-    pub fn message(self: &Rc<Self>, from: ShardId, message: Message) {
-        match message {
-            Message::Request { number, request } => request.serve(self, from, number),
-            Message::Reply { number, reply } => {
-                let then = self.calls.borrow_mut().try_remove(number as usize);
-                if let Some(then) = then {
-                    then(reply);
-                }
-            }
-            Message::Notice(notice) => self.notice(from, notice),
-        }
-    }
-
-    fn notice(self: &Rc<Self>, from: ShardId, notice: Notice) {
-        match notice {
-            Notice::Advanced(id) => self.waits.advanced(id),
-            Notice::HungUp(number) => self.waits.hung_up(from, number),
-            Notice::Forget(id) => self.logs.borrow_mut().forget(from, id),
-            Notice::Dropped(topic) => self.topic_dropped(topic, from),
-        }
-    }
-}

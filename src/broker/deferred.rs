@@ -1,6 +1,7 @@
 //! Appends that wait for room, in memory or in the journal: each partition's in their order.
 
-use super::calls::{AppendBatches, ReplyTo};
+use super::calls::AppendBatches;
+use super::reply_to::ReplyTo;
 use crate::types::TopicPartition;
 use std::collections::{HashMap, VecDeque};
 

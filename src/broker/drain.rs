@@ -1,7 +1,8 @@
 //! The way out: every request under way is answered, then everything is written back.
 
-use super::calls::{Close, Drain, ReplyTo, ShardId};
+use super::calls::{Close, Drain, ShardId};
 use super::output::Output;
+use super::reply_to::ReplyTo;
 use super::state::{Phase, State};
 use futures_lite::FutureExt;
 use std::rc::Rc;

@@ -3,10 +3,13 @@
 //! A session belongs to one shard, which its id names. A request in a session of another shard is
 //! answered there, whole, and its answer comes back.
 
-use super::calls::{FetchInSession, Notice, Read, ReadReply, ReplyTo, ShardId, Waiter};
-use super::requests::{Begun, Header, Unanswered, by_owner};
+use super::begun::{Begun, Header, Unanswered};
+use super::calls::{FetchInSession, Notice, Read, ReadReply, ShardId, Waiter};
+use super::owners::by_owner;
+use super::reply_to::ReplyTo;
 use super::state::{Phase, State};
-use super::waits::{Hears, Waiting};
+use super::waiting::Waiting;
+use super::waits::Hears;
 use crate::broker::api::Response;
 use crate::broker::api::data::{ReadRequest, ReadResult};
 use crate::broker::api::fetch::{self, Plan};

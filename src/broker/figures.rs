@@ -1,11 +1,25 @@
-//! What the broker says of itself, for the admin port.
+//! What the broker says of itself, for the HTTP port.
 
-use super::Readings;
 use super::connection::Stats;
 use crate::metrics::Traffic;
 use crate::storage::engine::EngineStats;
 use crate::types::TopicId;
 use std::sync::Arc;
+
+/// What the runtime counts for its shard.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Readings {
+    /// Processor time of the shard's thread, ns.
+    pub cpu_ns: u64,
+    /// How often it slept with work to do, and was signalled.
+    pub missed_beats: u64,
+    /// How often it did not come round for 50 ms: a task took that long,
+    pub held: u64,
+    /// a system call did,
+    pub blocked: u64,
+    /// or others had its processor.
+    pub displaced: u64,
+}
 
 /// What one shard says of itself.
 #[derive(Clone, Debug, Default)]

@@ -1,9 +1,10 @@
-//! What is known of each group, for the admin port: a part at a time, since there may be a million
+//! What is known of each group, for the HTTP port: a part at a time, since there may be a million
 //! offsets.
 
-use super::calls::{CountGroups, FindEnds, ReplyTo, ShardId};
+use super::calls::{CountGroups, FindEnds, ShardId};
 use super::figures::{GroupFigures, OffsetFigures};
-use super::requests::by_owner;
+use super::owners::by_owner;
+use super::reply_to::ReplyTo;
 use super::state::State;
 use super::work;
 use crate::group::{Seen, StateCursor};

@@ -3,8 +3,8 @@
 //! A plan owns what it has read: a member may wait long for others, and must not hold up the
 //! requests of others by the room that its own takes.
 
+use super::begun::{Begun, Header, Outcome, Unanswered};
 use super::calls::{AskGroup, AutoCreate, ListGroups};
-use super::requests::{Begun, Header, Outcome, Unanswered};
 use super::state::State;
 use super::wait::{Receiver, oneshot};
 use crate::broker::api::table::Groups;

@@ -1,25 +1,22 @@
-//! The groups of one shard: a coordinator for each partition of `__consumer_offsets` that it owns.
-//! Loads them, carries out what they want, and lets their time pass.
+//! What drives the group coordinators of one shard: loads them, carries out what they want, and lets
+//! their time pass.
 
-use super::calls::{AppendBatches, AskGroup, ListGroups, ReplyTo, ShardId, Trim};
-use super::group_log::{Action, Bounds, GroupLog, Place};
+use super::calls::{AppendBatches, AskGroup, ListGroups, ShardId, Trim};
+use super::coordinators::PendingRequest;
+use super::group_log::{Action, GroupLog, Place};
+use super::reply_to::ReplyTo;
 use super::state::{Phase, State};
-use super::wait::Condition;
 use super::work;
 use crate::broker::api::data::{AppendRequest, ReadRequest, TrimRequest};
 use crate::controller::Image;
-use crate::group::{
-    self, CoordinatorSettings, GoneTopic, GroupResponse, Record, RecordError, Ticket,
-};
+use crate::group::{self, GoneTopic, GroupResponse, Record, RecordError, Ticket};
 use crate::types::topic_name::GROUP_STATE;
-use crate::types::{BrokerConfigs, ErrorCode, TopicPartition};
+use crate::types::{ErrorCode, TopicPartition};
 use crate::wire::records::{
     BatchBuilder, BatchHeader, Compression, DECOMPRESSED_BYTES_MAX, batches, records,
 };
 use bytes::Bytes;
 use futures_lite::FutureExt;
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
@@ -29,65 +26,6 @@ const RECORD_OVERHEAD: usize = 32;
 const RELOAD_MS: i64 = 1000;
 /// The longest pause, ms.
 const RELOAD_MS_MAX: i64 = 60_000;
-
-/// A request that waits for its answer.
-struct Waiting {
-    to: ReplyTo<AskGroup>,
-    tp: TopicPartition,
-    /// It may wait for other members, for as long as they like.
-    on_others: bool,
-    /// The answer where there is no coordinator any more.
-    refused: GroupResponse,
-}
-
-/// See the module.
-pub struct Groups {
-    pub(super) logs: RefCell<BTreeMap<TopicPartition, GroupLog>>,
-    waiting: RefCell<HashMap<Ticket, Waiting>>,
-    next_ticket: Cell<Ticket>,
-    actions: RefCell<VecDeque<(TopicPartition, Action)>>,
-    acting: Cell<bool>,
-    /// What the timer waits for.
-    armed_ms: Cell<i64>,
-    rearm: Condition,
-    settings: CoordinatorSettings,
-    load_bytes: usize,
-    bounds: Bounds,
-    /// What groups take.
-    pub(super) memory: group::Memory,
-    /// Coordinators made so far.
-    made: Cell<u64>,
-}
-
-fn settings_of(configs: &BrokerConfigs, hash_seed: u64) -> CoordinatorSettings {
-    let kafkas = CoordinatorSettings::default();
-    let number = |name: &str| configs.number(name);
-    let int = |name: &str, default: i32| number(name).map_or(default, |it| it as i32);
-    CoordinatorSettings {
-        group_min_session_timeout_ms: int(
-            "group.min.session.timeout.ms",
-            kafkas.group_min_session_timeout_ms,
-        ),
-        group_max_session_timeout_ms: int(
-            "group.max.session.timeout.ms",
-            kafkas.group_max_session_timeout_ms,
-        ),
-        group_initial_rebalance_delay_ms: int(
-            "group.initial.rebalance.delay.ms",
-            kafkas.group_initial_rebalance_delay_ms,
-        ),
-        group_max_size: int("group.max.size", kafkas.group_max_size),
-        offsets_retention_ms: number("offsets.retention.minutes")
-            .map_or(kafkas.offsets_retention_ms, |it| it.saturating_mul(60_000)),
-        offsets_retention_check_interval_ms: number("offsets.retention.check.interval.ms")
-            .unwrap_or(kafkas.offsets_retention_check_interval_ms),
-        offset_metadata_max_bytes: int(
-            "offset.metadata.max.bytes",
-            kafkas.offset_metadata_max_bytes,
-        ),
-        hash_seed,
-    }
-}
 
 /// Batches of these records, none larger than `max_bytes`.
 fn to_batches(
@@ -120,51 +58,6 @@ fn to_batches(
     }
     finish(&mut builder)?;
     Ok(batches)
-}
-
-impl Groups {
-    /// No groups yet.
-    pub fn new(configs: &BrokerConfigs, hash_seed: u64) -> Self {
-        let load_bytes = configs.number("offsets.load.buffer.size").unwrap_or(5 << 20);
-        Self {
-            logs: RefCell::default(),
-            waiting: RefCell::default(),
-            next_ticket: Cell::new(1),
-            actions: RefCell::default(),
-            acting: Cell::new(false),
-            armed_ms: Cell::new(i64::MAX),
-            rearm: Condition::default(),
-            settings: settings_of(configs, hash_seed),
-            load_bytes: usize::try_from(load_bytes).unwrap_or(5 << 20),
-            bounds: Bounds::default(),
-            memory: group::Memory::default(),
-            made: Cell::new(0),
-        }
-    }
-
-    /// A log to be loaded. No two count their appends alike: what one has under way may end when
-    /// another has taken its place.
-    fn make_log(&self) -> GroupLog {
-        let made = self.made.get();
-        self.made.set(made + 1);
-        self.new_log(made << 32)
-    }
-
-    /// A log to be loaded that numbers its appends from `first_append` on.
-    fn new_log(&self, first_append: u64) -> GroupLog {
-        GroupLog::new(self.settings.clone(), self.bounds, self.memory.clone(), first_append)
-    }
-
-    /// Forgets all who wait.
-    pub(super) fn clear(&self) {
-        let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
-        drop(waiting);
-        self.logs.borrow_mut().clear();
-    }
-
-    fn next_deadline(&self) -> Option<i64> {
-        self.logs.borrow().values().filter_map(GroupLog::next_deadline).min()
-    }
 }
 
 impl State {
@@ -402,7 +295,7 @@ impl State {
         }
         let ticket = self.groups.next_ticket.get();
         self.groups.next_ticket.set(ticket + 1);
-        let waiting = Waiting { to, tp, on_others, refused };
+        let waiting = PendingRequest { to, tp, on_others, refused };
         self.groups.waiting.borrow_mut().insert(ticket, waiting);
         self.step(tp, |log, out| log.request(self.now(), ticket, request, out));
     }
@@ -437,9 +330,10 @@ impl State {
     }
 
     /// Answers those that wait and are such that there is no coordinator.
-    fn refuse_groups(&self, which: impl Fn(&Waiting) -> bool) {
+    fn refuse_groups(&self, which: impl Fn(&PendingRequest) -> bool) {
         let mut waiting = self.groups.waiting.borrow_mut();
-        let mut refused: Vec<(Ticket, Waiting)> = waiting.extract_if(|_, it| which(it)).collect();
+        let mut refused: Vec<(Ticket, PendingRequest)> =
+            waiting.extract_if(|_, it| which(it)).collect();
         drop(waiting);
         refused.sort_unstable_by_key(|(ticket, _)| *ticket);
         for (_, it) in refused {

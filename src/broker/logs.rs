@@ -1,7 +1,8 @@
 //! The partitions of one shard: their cores, the engine that keeps their records, and who waits for
 //! what. Synchronous: what is to be told to others comes out as [`Outbox`].
 
-use super::calls::{AppendBatches, AppendReply, Notice, ReplyTo, ShardId, Trace, Trim};
+use super::calls::{AppendBatches, AppendReply, Notice, ShardId, Trace, Trim};
+use super::reply_to::ReplyTo;
 use super::work;
 use crate::broker::api::data::{
     AppendRequest, Appended, EpochAnswer, EpochQuery, LogSize, ReadRequest, ReadResult,

@@ -1,7 +1,8 @@
 //! The partitions of a shard over a simulated disk.
 
-use super::calls::{AppendBatches, AppendReply, ReplyTo};
+use super::calls::{AppendBatches, AppendReply};
 use super::logs::{Logs, Outbox, Progress, changes};
+use super::reply_to::ReplyTo;
 use crate::broker::api::data::{AppendRequest, Appended, ReadRequest, ReadResult};
 use crate::broker::api::fetch;
 use crate::broker::api::fetch_session::Sessions;

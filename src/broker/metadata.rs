@@ -1,50 +1,18 @@
 //! The controller on shard 0: carries out its writes, and tells all shards what they made.
 
-use super::calls::{
-    ApplyImage, AutoCreate, Call, ChangeMetadata, ReplyTo, ShardId, TakeProducerIds,
-};
+use super::calls::{ApplyImage, AutoCreate, Call, ChangeMetadata, ShardId, TakeProducerIds};
+use super::metadata_owner::MetadataOwner;
+use super::reply_to::ReplyTo;
 use super::state::State;
-use super::wait::Condition;
 use crate::broker::api::execute::{auto_create, execute};
-use crate::controller::Controller;
 use crate::types::{TopicId, exit};
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// Producer ids that a shard takes at once.
 const PRODUCER_IDS: i32 = 1000;
 
-/// See the module.
-pub struct Metadata {
-    controller: RefCell<Controller>,
-    /// Every shard has applied the metadata up to this index.
-    applied: Cell<u64>,
-    changed: Condition,
-    dirty: Cell<bool>,
-    work: Condition,
-}
-
-impl Metadata {
-    /// The controller, whose metadata every shard begins with.
-    pub fn new(controller: Controller) -> Self {
-        let applied = Cell::new(controller.image().index);
-        Self {
-            controller: RefCell::new(controller),
-            applied,
-            changed: Condition::default(),
-            dirty: Cell::new(true),
-            work: Condition::default(),
-        }
-    }
-
-    fn kick(&self) {
-        self.dirty.set(true);
-        self.work.notify();
-    }
-}
-
 impl State {
-    fn metadata(&self) -> &Metadata {
+    fn metadata(&self) -> &MetadataOwner {
         self.metadata.as_ref().expect("only shard 0 is asked")
     }
 

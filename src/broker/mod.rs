@@ -21,8 +21,10 @@
 //!
 //! # Inside
 //! Requests that need one step are functions; those that wait are tasks (`tasks`), which only inputs
-//! move. `calls` is what shards ask of each other, `logs` the partitions, `groups` and `group_log`
-//! the coordinators, `metadata` the controller's writes.
+//! move. `state` is what all of them share; it uses no file that uses it. `calls` is what shards ask of
+//! each other, and `dispatch` says what serves each call. `logs` are the partitions, `coordinators`,
+//! `group_log` and `groups` the group coordinators, their logs and what drives them, `metadata_owner`
+//! and `metadata` the controller and what carries out its writes.
 //!
 //! # Panics
 //! One rule. A panic in work that belongs to one request, reading, planning or answering it, ends that
@@ -31,33 +33,42 @@
 //! (exit 70): they may disagree then, and the next start reads what is on disk.
 
 pub mod api;
+mod begun;
 pub mod calls;
 mod charges;
 #[cfg(test)]
 mod charges_tests;
 mod clock;
 pub mod connection;
+mod coordinators;
 mod deferred;
+mod dispatch;
 mod drain;
 mod fetch;
 mod figures;
+mod fills;
 mod group_figures;
 mod group_log;
 #[cfg(test)]
 mod group_log_tests;
 mod group_requests;
 mod groups;
+mod line_pause;
 mod logs;
 #[cfg(test)]
 mod logs_tests;
 mod metadata;
+mod metadata_owner;
 mod offsets;
 mod output;
+mod owners;
 #[cfg(test)]
 mod panic_tests;
+mod parts;
 mod produce;
 mod read_errors;
 mod reading;
+mod reply_to;
 mod requests;
 mod state;
 mod tasks;
@@ -65,106 +76,29 @@ mod tasks;
 mod testing;
 mod timers;
 pub mod wait;
+mod waiting;
 mod waits;
 pub mod work;
 #[cfg(test)]
 mod work_tests;
 
-use crate::controller::{Controller, Image};
-use crate::storage::buffer::Budget;
+use crate::controller::Image;
 use crate::storage::device::io::Completion;
-use crate::types::{BrokerConfigs, Now, ip_limits};
-pub use calls::{Call, Close, CountGroups, Drain, Figures, Message, ShardId};
+use crate::types::Now;
+pub use calls::{Close, CountGroups, Drain, Figures, Message, ShardId};
 pub use clock::Clock;
 pub use connection::{Admission, ConnectionId, ReadInto, Refused};
-use connection::{ConnectionSettings, Limits};
-pub use figures::{GroupFigures, OffsetFigures, ShardFigures};
+pub use dispatch::Serve;
+pub use figures::{GroupFigures, OffsetFigures, Readings, ShardFigures};
 pub use logs::Logs;
 pub use output::{Output, Outputs};
-pub use requests::by_owner;
+pub use owners::by_owner;
+pub use parts::{Bounds, Parts};
 pub use state::Phase;
 use state::State;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// What a broker is made of.
-pub struct Parts {
-    /// Number of the shard.
-    pub id: ShardId,
-    /// Shards of the process.
-    pub shards: usize,
-    /// Walk compressed batches record by record.
-    pub strict: bool,
-    /// The data directory, as clients are shown it.
-    pub data: String,
-    /// The metadata.
-    pub image: Arc<Image>,
-    /// Its partitions.
-    pub logs: Logs,
-    /// The memory budget of the process.
-    pub budget: Arc<Budget>,
-    /// The controller, on shard 0.
-    pub controller: Option<Controller>,
-    /// What random numbers begin with: from the operating system, so that no two lives have the same.
-    pub seed: u64,
-    /// The clock of stages.
-    pub clock: Clock,
-    /// Counts the connections of all shards.
-    pub admission: Admission,
-    /// What connections are bounded by besides settings.
-    pub bounds: Bounds,
-    /// Produce requests that take this long are logged, ns.
-    pub slow_ns: u64,
-}
-
-/// What connections are bounded by besides settings.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Bytes of requests that the shard may hold.
-    pub request_bytes: usize,
-    /// Connections that the process has descriptors for.
-    pub connections: usize,
-}
-
-impl Bounds {
-    fn settings(self, configs: &BrokerConfigs) -> ConnectionSettings {
-        let number = |name: &str, default: usize| {
-            configs.number(name).map_or(default, |it| usize::try_from(it).unwrap_or(0))
-        };
-        ConnectionSettings {
-            request_bytes: self.request_bytes,
-            answer_bytes: self.request_bytes,
-            request_max: number("socket.request.max.bytes", 100 << 20),
-            idle_ms: configs.number("connections.max.idle.ms").unwrap_or(600_000),
-            limits: Limits {
-                total: number("max.connections", usize::MAX).min(self.connections),
-                per_ip: number("max.connections.per.ip", usize::MAX),
-                // What cannot be read is refused where it is set.
-                overrides: configs
-                    .text("max.connections.per.ip.overrides")
-                    .and_then(|text| ip_limits::parse(text).ok())
-                    .map(Arc::new)
-                    .unwrap_or_default(),
-            },
-        }
-    }
-}
-
-/// What the runtime counts for its shard.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Readings {
-    /// Processor time of the shard's thread, ns.
-    pub cpu_ns: u64,
-    /// How often it slept with work to do, and was signalled.
-    pub missed_beats: u64,
-    /// How often it did not come round for 50 ms: a task took that long,
-    pub held: u64,
-    /// a system call did,
-    pub blocked: u64,
-    /// or others had its processor.
-    pub displaced: u64,
-}
 
 /// Something that happened.
 #[expect(clippy::large_enum_variant, reason = "it is handed in once, and kept nowhere")]
@@ -343,7 +277,12 @@ impl Broker {
     }
 
     /// Asks a shard from beside the requests: the answer, or nothing where the call was given up.
-    pub fn call<C: Call>(&mut self, now: Now, shard: ShardId, call: C) -> wait::Receiver<C::Reply> {
+    pub fn call<C: Serve>(
+        &mut self,
+        now: Now,
+        shard: ShardId,
+        call: C,
+    ) -> wait::Receiver<C::Reply> {
         self.0.enter(now);
         let receiver = self.0.call(shard, call);
         self.0.run();

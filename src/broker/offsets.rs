@@ -1,6 +1,7 @@
 //! Finding offsets in a partition of this shard.
 
-use super::calls::{FindOffsets, ReplyTo, ShardId};
+use super::calls::{FindOffsets, ShardId};
+use super::reply_to::ReplyTo;
 use super::state::State;
 use super::work;
 use crate::broker::api::data::{OffsetAnswer, OffsetQuery, ReadRequest};

@@ -1,11 +1,13 @@
 //! What a panic ends: one request, or the process.
 
 use super::Output;
-use super::calls::{AppendBatches, CallRequest, Message, Notice, Reply, ReplyTo};
+use super::calls::{AppendBatches, CallRequest, Message, Notice, Reply};
 use super::logs_tests::image;
+use super::reply_to::ReplyTo;
 use super::state::State;
 use super::testing::parts;
-use super::waits::{Hears, Waiting};
+use super::waiting::Waiting;
+use super::waits::Hears;
 use crate::storage::buffer::Budget;
 use crate::storage::device::disk::Disk;
 use crate::storage::device::sim_disk::SimDisk;

@@ -1,8 +1,9 @@
 //! Produce: from the frame to the owners of its partitions, and back to the answer.
 
+use super::begun::{Begun, Header};
 use super::calls::{AppendBatches, AppendReply};
 use super::connection::Traced;
-use super::requests::{Begun, Header, by_owner};
+use super::owners::by_owner;
 use super::state::State;
 use super::work;
 use crate::broker::api::data::AppendRequest;

@@ -1,43 +1,31 @@
 //! Lines about what cannot be read, limited: a client asks for a damaged place again and again.
 
+use super::line_pause::LinePause;
 use std::collections::BTreeMap;
 
-/// For so long after a line, the same one is left out, ms.
-const PAUSE_MS: i64 = 10_000;
 /// Lines that are told apart at a time; others wait until one of these is over.
 const KNOWN_MAX: usize = 64;
 
-/// What was told lately, and until when it is not told again.
+/// What was told lately.
 #[derive(Debug, Default)]
 pub struct ReadErrors {
-    told: BTreeMap<String, Told>,
-}
-
-#[derive(Debug)]
-struct Told {
-    until_ms: i64,
-    left_out: u64,
+    told: BTreeMap<String, LinePause>,
 }
 
 impl ReadErrors {
     /// Whether a line, which names the place and what is wrong there, is to be written, and how often
     /// it was left out since it was written last. `now_ms` is of a clock that does not go backwards.
     pub fn tell(&mut self, now_ms: i64, line: &str) -> Option<u64> {
-        if let Some(told) = self.told.get_mut(line) {
-            if now_ms < told.until_ms {
-                told.left_out += 1;
-                return None;
-            }
-            told.until_ms = now_ms + PAUSE_MS;
-            return Some(std::mem::take(&mut told.left_out));
+        if let Some(pause) = self.told.get_mut(line) {
+            return pause.tell(now_ms);
         }
         if self.told.len() >= KNOWN_MAX {
-            self.told.retain(|_, told| now_ms < told.until_ms);
+            self.told.retain(|_, pause| !pause.is_over(now_ms));
         }
         if self.told.len() >= KNOWN_MAX {
             return None;
         }
-        self.told.insert(line.to_owned(), Told { until_ms: now_ms + PAUSE_MS, left_out: 0 });
+        self.told.insert(line.to_owned(), LinePause::begin(now_ms));
         Some(0)
     }
 }
@@ -45,6 +33,7 @@ impl ReadErrors {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::line_pause::PAUSE_MS;
 
     #[test]
     fn a_place_is_told_once_in_ten_seconds_with_what_was_left_out() {

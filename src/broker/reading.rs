@@ -1,20 +1,15 @@
 //! Reads of the partitions of one shard: all of one call at once, from memory or from the disk.
 
-use super::calls::{Notice, Read, ReadReply, ReplyTo, ShardId, Waiter};
+use super::calls::{Notice, Read, ReadReply, ShardId, Waiter};
+use super::fills::Filled;
 use super::logs::Progress;
+use super::reply_to::ReplyTo;
 use super::state::State;
-use super::wait::{Receiver, Sender, oneshot};
+use super::wait::{Receiver, oneshot};
 use crate::broker::api::data::{ReadRequest, ReadResult};
 use crate::storage::read::{ReadError, Ticket};
 use crate::types::ErrorCode;
-use std::collections::BTreeMap;
 use std::rc::Rc;
-
-/// How a read of the disk ended. An error is one of the partition that is read.
-type Filled = Result<(), ErrorCode>;
-
-/// Who waits for which read of the disk. Several may wait for one.
-pub type Fills = BTreeMap<Ticket, Vec<Sender<Filled>>>;
 
 impl State {
     pub(super) fn serve_read(self: &Rc<Self>, call: Read, asker: ShardId, to: ReplyTo<Read>) {

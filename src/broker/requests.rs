@@ -1,10 +1,12 @@
 //! From a request's frame to its answer: what each API does with the shards.
 
+use super::begun::{Begun, Header, Outcome, Unanswered};
 use super::calls::{
-    AutoCreate, Call, ChangeMetadata, FindEpochEnds, FindOffsets, ShardId, Sizes, TakeProducerIds,
-    Trim,
+    AutoCreate, ChangeMetadata, FindEpochEnds, FindOffsets, Sizes, TakeProducerIds, Trim,
 };
-use super::connection::{Arrived, ConnectionId};
+use super::connection::Arrived;
+use super::dispatch::Serve;
+use super::owners::by_owner;
 use super::state::State;
 use super::{fetch, group_requests, produce};
 use crate::broker::api::table::{Api, Handler, Local, Owners};
@@ -21,37 +23,6 @@ use futures_lite::FutureExt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-
-/// The header of a request, without what it borrows.
-pub(super) type Header = RequestHeader<'static>;
-/// How a request ends.
-pub(super) type Outcome = Result<Response, Unanswered>;
-
-/// Why a request has no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unanswered {
-    /// It cannot be read.
-    Malformed(WireError),
-    /// A shard that was asked has given up, by a bug.
-    GivenUp,
-}
-
-impl From<WireError> for Unanswered {
-    fn from(e: WireError) -> Self {
-        Self::Malformed(e)
-    }
-}
-
-/// A request that has begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Begun {
-    /// On which connection.
-    pub connection: ConnectionId,
-    /// Its number there.
-    pub number: u64,
-    /// When the kernel handed over the last of it, in ticks.
-    pub received: u64,
-}
 
 impl State {
     /// Begins a request. What it does to partitions of this shard, and the messages to others, happen
@@ -227,7 +198,7 @@ impl State {
 
     /// Asks the owners of what is asked for, all at once; what they have answered, in no particular
     /// order. Nothing of an owner that has given up.
-    async fn ask_owners<Q, A, C: Call<Reply = Vec<A>>>(
+    async fn ask_owners<Q, A, C: Serve<Reply = Vec<A>>>(
         self: &Rc<Self>,
         queries: Vec<Q>,
         tp: impl Fn(&Q) -> TopicPartition,
@@ -266,46 +237,7 @@ impl State {
     }
 }
 
-/// Groups requests by the shard that owns their partition.
-pub fn by_owner<T>(
-    items: Vec<T>,
-    shards: usize,
-    tp: impl Fn(&T) -> TopicPartition,
-) -> Vec<(ShardId, Vec<T>)> {
-    if shards == 1 {
-        return if items.is_empty() { Vec::new() } else { vec![(0, items)] };
-    }
-    let mut groups: Vec<(ShardId, Vec<T>)> = Vec::new();
-    for item in items {
-        let owner = tp(&item).shard(shards);
-        match groups.iter_mut().find(|(it, _)| *it == owner) {
-            Some((_, group)) => group.push(item),
-            None => groups.push((owner, vec![item])),
-        }
-    }
-    groups
-}
-
 /// Replaces the answer that stands at this index of the request.
 fn put<A>(answers: &mut [A], index: u32, answer: A) {
     answers[index as usize] = answer;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::types::TopicId;
-
-    #[test]
-    fn groups_keep_the_order_of_each_owner() {
-        let tp = |partition| TopicPartition { topic: TopicId([3; 16]), partition };
-        let items: Vec<i32> = (0..10).collect();
-        let groups = by_owner(items, 3, |i| tp(*i));
-        assert_eq!(groups.iter().map(|(_, group)| group.len()).sum::<usize>(), 10);
-        for (owner, group) in &groups {
-            assert!(group.is_sorted() && group.iter().all(|i| tp(*i).shard(3) == *owner));
-        }
-        assert_eq!(by_owner(vec![1, 2], 1, |i| tp(*i)), [(0, vec![1, 2])]);
-        assert!(by_owner(Vec::<i32>::new(), 1, |i| tp(*i)).is_empty());
-    }
 }

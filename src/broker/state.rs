@@ -2,27 +2,27 @@
 //!
 //! Shared by the broker and its tasks, all on one thread: nothing is borrowed across an await.
 
+use super::begun::Begun;
 use super::calls::{
-    AppendBatches, ApplyImage, Figures, FindEnds, FindEpochEnds, ReplyTo, ShardId, Sizes, Then,
-    Trace, Trim,
+    AppendBatches, ApplyImage, Figures, FindEnds, FindEpochEnds, ShardId, Sizes, Then, Trace, Trim,
 };
 use super::charges::Charge;
 use super::clock::Clock;
 use super::connection::{ConnectionEvent, ConnectionId, Connections, Line, Traced, Why};
-use super::figures::ShardFigures;
-use super::groups::Groups;
+use super::coordinators::Coordinators;
+use super::figures::{Readings, ShardFigures};
+use super::fills::Fills;
 use super::logs::{Change, Logs, Outbox, changes};
-use super::metadata::Metadata;
+use super::metadata_owner::MetadataOwner;
 use super::output::{Output, Outputs};
+use super::parts::{Bounds, Parts};
 use super::read_errors::ReadErrors;
-use super::reading::Fills;
-use super::requests::Begun;
+use super::reply_to::ReplyTo;
 use super::tasks::{Step, Tasks, yield_now};
 use super::timers::Timers;
 use super::wait::{Condition, Gate, Sender, oneshot};
 use super::waits::Waits;
 use super::work::{self, Work};
-use super::{Bounds, Parts, Readings};
 use crate::broker::api::Response;
 use crate::broker::api::describe_log_dirs::Volume;
 use crate::broker::api::fetch_session::Sessions;
@@ -115,12 +115,12 @@ pub struct State {
     /// The second that slow requests are logged in, and how many were.
     slow: Cell<(i64, u32)>,
     pub(super) waits: Waits,
-    pub(super) groups: Groups,
+    pub(super) groups: Coordinators,
     pub(super) sessions: RefCell<Sessions>,
     /// Memory of idempotent producers, of groups, and of fetch sessions.
     charges: [Charge; 3],
     /// The controller, on shard 0.
-    pub(super) metadata: Option<Metadata>,
+    pub(super) metadata: Option<MetadataOwner>,
     /// Producer ids taken from the controller: the next, and how many are left.
     pub(super) producer_ids: Cell<(i64, i32)>,
     pub(super) traffic: RefCell<Traffic>,
@@ -186,7 +186,7 @@ impl State {
             now: Cell::new(now),
             clock,
             mark: Cell::new(0),
-            groups: Groups::new(&image.broker_configs, hash_seed),
+            groups: Coordinators::new(&image.broker_configs, hash_seed),
             charges,
             sessions: RefCell::new(Sessions::new(per_shard.max(1), id, shards, random.bits())),
             random: RefCell::new(random),
@@ -205,7 +205,7 @@ impl State {
             slow_ns,
             slow: Cell::new((0, 0)),
             waits: Waits::default(),
-            metadata: controller.map(Metadata::new),
+            metadata: controller.map(MetadataOwner::new),
             producer_ids: Cell::new((0, 0)),
             traffic: RefCell::default(),
             readings: Cell::default(),

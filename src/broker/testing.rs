@@ -1,6 +1,7 @@
 //! One shard of a broker over a simulated disk, for tests.
 
-use super::calls::{AskGroup, Call};
+use super::calls::AskGroup;
+use super::dispatch::Serve;
 use super::logs_tests::{image, open_engine_with};
 use super::wait::Receiver;
 use super::{
@@ -134,7 +135,7 @@ impl Rig {
     }
 
     /// Asks the shard.
-    pub fn call<C: Call>(&mut self, call: C) -> C::Reply {
+    pub fn call<C: Serve>(&mut self, call: C) -> C::Reply {
         let mut reply: Receiver<C::Reply> = self.broker.call(Now::at(self.now_ms), 0, call);
         self.settle();
         block_on(poll_once(&mut reply)).flatten().expect("it is answered")

@@ -1,8 +1,7 @@
 //! Requests that wait for more to read, and who would hear their answers.
 
-use super::calls::{Notice, ShardId};
+use super::calls::ShardId;
 use super::connection::ConnectionId;
-use super::state::State;
 use super::wait::Flag;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -26,56 +25,6 @@ pub struct Wait {
     pub over: Flag,
 }
 
-/// A request while it waits: entered with its shard until this goes, however it ends.
-pub struct Waiting {
-    state: Rc<State>,
-    hears: Hears,
-    id: u64,
-    wait: Rc<Wait>,
-    /// Shards that have noted it.
-    noted: RefCell<Vec<ShardId>>,
-}
-
-impl Waiting {
-    /// Begins to wait.
-    pub fn begin(state: &Rc<State>, hears: Hears) -> Self {
-        let (id, wait) = state.waits.begin(hears);
-        Self { state: state.clone(), hears, id, wait, noted: RefCell::default() }
-    }
-
-    /// Its name on its shard.
-    pub fn id(&self) -> u64 {
-        self.id
-    }
-
-    /// This shard has noted it.
-    pub fn noted(&self, by: ShardId) {
-        self.noted.borrow_mut().push(by);
-    }
-
-    /// Tells the shards that have noted it that it does not wait for them any more.
-    pub fn forget(&self) {
-        for owner in self.noted.take() {
-            self.state.tell(owner, Notice::Forget(self.id));
-        }
-    }
-}
-
-impl std::ops::Deref for Waiting {
-    type Target = Wait;
-
-    fn deref(&self) -> &Wait {
-        &self.wait
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.forget();
-        self.state.waits.end(self.hears, self.id);
-    }
-}
-
 /// All of one shard. A connection has one at most: a request behind it does not begin before it is
 /// answered.
 #[derive(Default)]
@@ -87,7 +36,7 @@ pub struct Waits {
 
 impl Waits {
     /// A number for a request that waits, and what it waits on.
-    fn begin(&self, hears: Hears) -> (u64, Rc<Wait>) {
+    pub fn begin(&self, hears: Hears) -> (u64, Rc<Wait>) {
         let id = self.next.get();
         self.next.set(id + 1);
         let wait = Rc::new(Wait::default());
@@ -103,7 +52,7 @@ impl Waits {
     }
 
     /// The request does not wait any more.
-    fn end(&self, hears: Hears, id: u64) {
+    pub fn end(&self, hears: Hears, id: u64) {
         self.by_id.borrow_mut().remove(&id);
         self.by_hearer.borrow_mut().remove(&hears);
     }

@@ -5,7 +5,7 @@ use crate::config::{self, BrokerSettings, File, LogFormat, Machine, Sources, sho
 use crate::storage::buffer::Budget;
 use crate::storage::device::disk::{DirLock, RealDisk};
 use crate::types::exit;
-use crate::{admin, memory, shard};
+use crate::{http, memory, shard};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
@@ -61,18 +61,18 @@ pub fn serve(settings: BrokerSettings, warnings: Vec<String>) -> Result<(), CliE
         "klamm {} starts",
         env!("CARGO_PKG_VERSION"),
     );
-    let admin = settings.admin_listen.map(listen_for_admin).transpose()?;
+    let http_socket = settings.admin_listen.map(listen_for_http).transpose()?;
     memory::keep();
     memory::small_pages();
     let beside = move |view| {
-        if let Some(socket) = admin {
-            admin::start(socket, view, Box::new(move || lines.dropped_lines() as u64));
+        if let Some(socket) = http_socket {
+            http::start(socket, view, Box::new(move || lines.dropped_lines() as u64));
         }
     };
     shard::run(settings, beside).map_err(|e| CliError::Exit(e.exit_code, e.message))
 }
 
-fn listen_for_admin(address: SocketAddr) -> Result<TcpListener, CliError> {
+fn listen_for_http(address: SocketAddr) -> Result<TcpListener, CliError> {
     let socket = shard::listen_alone(address).and_then(|socket| {
         socket.set_nonblocking(true)?;
         Ok(socket)

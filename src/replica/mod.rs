@@ -6,9 +6,11 @@
 //! Replies leave by the offsets that this makes visible. There is one replica for now, so what is
 //! durable is committed; the names are those of a replicated log.
 
+mod capture;
 mod epochs;
 #[cfg(test)]
 mod model;
+mod producer;
 mod producers;
 mod snapshot;
 
@@ -125,7 +127,7 @@ impl Partition {
         }
         self.epochs.assign(batch.partition_leader_epoch, batch.base_offset);
         if batch.has_producer_id() && !batch.is_control() {
-            self.producers.record(producers::RECOVERED_MS, batch, batch.base_offset);
+            self.producers.record(producer::RECOVERED_MS, batch, batch.base_offset);
         }
         self.log_end = batch.next_offset();
         (self.durable_end, self.high_watermark) = (self.log_end, self.log_end);

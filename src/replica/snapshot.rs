@@ -15,8 +15,10 @@
 //! was used last, and only the differences mean something (earlier builds wrote the wall's time, and
 //! `i64::MIN` for one that was recovered). No clock lasts from one start to the next that nobody sets.
 
+use super::capture::Capture;
 use super::epochs::{EpochStart, Epochs};
-use super::producers::{BATCHES_MAX, BatchMeta, Producer, Producers, RECOVERED_MS};
+use super::producer::{BATCHES_MAX, BatchMeta, Producer, RECOVERED_MS};
+use super::producers::Producers;
 use crate::wire::records::crc::{self, crc32c};
 use std::collections::BTreeMap;
 
@@ -55,29 +57,6 @@ pub enum SnapshotError {
         /// Log end to restore to.
         log_end: i64,
     },
-}
-
-/// A snapshot of many producers in the making, some of them at a time. It holds all of them as they
-/// were when it was begun: what changes before its turn has come is noted here as it was.
-#[derive(Clone, Debug)]
-pub(super) struct Capture {
-    /// Producers from this id on are not in it yet; `None`: all are.
-    next: Option<i64>,
-    newest_ms: i64,
-    /// Of what was written so far.
-    crc: u32,
-    /// Producers that are not in it yet and have changed or gone since it was begun, by id, as they
-    /// were; `None` for those that were not there.
-    before: BTreeMap<i64, Option<Producer>>,
-}
-
-impl Capture {
-    /// The producer of this id is about to change, or to come (`None`), or to go.
-    pub fn changes(&mut self, id: i64, before: Option<&Producer>) {
-        if self.next.is_some_and(|next| id >= next) {
-            self.before.entry(id).or_insert_with(|| before.cloned());
-        }
-    }
 }
 
 /// The whole in one go.

@@ -1,17 +1,12 @@
-//! One client's connection: moves bytes between its socket and the broker, and decides nothing.
-//!
-//! The shard calls [`Connection::read`] when there may be something to read. Answers leave from
-//! wherever the last one that was missing came from, with one vectored send; the ring tells when a
-//! full socket takes more.
+//! One client's connection: moves bytes between its socket and the broker's buffers, and knows what is
+//! waited for. `clients` says when.
 
-use super::state::Shard;
 use super::transport::Transport;
 use crate::broker::connection::Admitted;
-use crate::broker::{ConnectionId, Input};
-use crate::storage::device::uring::Interest;
+use crate::broker::{Broker, ConnectionId};
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 /// Slices in one send.
@@ -23,7 +18,7 @@ const PIECE: usize = 512 << 10;
 
 /// Who goes on reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reading {
+pub enum Reading {
     /// The shard: there may be something.
     Now,
     /// The ring tells when there is something.
@@ -39,34 +34,25 @@ pub struct Connection {
     /// Its name in the broker.
     pub id: ConnectionId,
     transport: Transport,
-    reading: Cell<Reading>,
+    /// Who goes on reading.
+    pub reading: Cell<Reading>,
     closed: Cell<bool>,
     /// The ring tells when the socket takes more.
-    writing: Cell<bool>,
-    /// The shard is to flush it soon.
+    pub writing: Cell<bool>,
+    /// The shard is to send its answers soon.
     pub listed: Cell<bool>,
     /// Goes after the socket.
     admitted: RefCell<Option<Admitted>>,
 }
 
 /// How an attempt to read ended.
-enum Attempt {
+pub enum Attempt {
     /// So many bytes came.
     Came(usize),
     /// Nothing is there now.
     Empty,
     /// The client has closed its side.
     End,
-}
-
-/// How far an attempt to send came.
-enum Sent {
-    /// Nothing is left.
-    All,
-    /// There is more.
-    Piece,
-    /// There is more, and the kernel takes nothing now.
-    Full,
 }
 
 /// The first of the bytes, as one send takes them.
@@ -85,7 +71,7 @@ fn piece<'a>(parts: &mut dyn Iterator<Item = &'a [u8]>) -> Vec<IoSlice<'a>> {
 }
 
 impl Connection {
-    /// A connection that the broker has accepted. It is to be [`read`](Self::read).
+    /// A connection that the broker has accepted. It is to be read from.
     pub fn new(id: ConnectionId, transport: Transport) -> Rc<Self> {
         Rc::new(Self {
             id,
@@ -98,14 +84,6 @@ impl Connection {
         })
     }
 
-    /// The broker has room for more.
-    pub fn resume(self: &Rc<Self>, shard: &Shard) {
-        if self.reading.get() == Reading::Stopped {
-            self.reading.set(Reading::Now);
-            shard.read_later(self.clone());
-        }
-    }
-
     /// The broker has ended it.
     pub fn close(&self, admitted: Option<Admitted>) {
         self.closed.set(true);
@@ -113,112 +91,48 @@ impl Connection {
         self.transport.shutdown();
     }
 
-    /// The socket is ready for what it was watched for.
-    pub fn ready(self: &Rc<Self>, shard: &Rc<Shard>, interest: Interest) {
-        match interest {
-            Interest::Read => {
-                self.transport.readable();
-                self.reading.set(Reading::Now);
-                shard.read_later(self.clone());
-            }
-            Interest::Write => {
-                self.writing.set(false);
-                self.flush(shard);
-            }
-        }
+    /// Whether the broker has ended it.
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
     }
 
-    /// Sends a piece of what is outgoing; the rest soon, or when the kernel takes more.
-    pub fn flush(self: &Rc<Self>, shard: &Rc<Shard>) {
-        if self.writing.get() || self.closed.get() {
-            return;
-        }
-        match self.send(shard) {
-            Ok(Sent::All) => {}
-            Ok(Sent::Piece) => shard.flush_rest(self.clone()),
-            Ok(Sent::Full) => {
-                self.writing.set(true);
-                shard.watch(self, self.transport.event(), Interest::Write);
-            }
-            Err(_) => shard.input(Input::Failed(self.id)),
-        }
+    /// What the ring watches.
+    pub fn event(&self) -> BorrowedFd<'_> {
+        self.transport.event()
     }
 
-    fn send(&self, shard: &Rc<Shard>) -> io::Result<Sent> {
-        let sent = shard.with_broker(|broker| {
-            broker.outgoing(self.id, |parts| {
-                let slices = piece(parts);
-                if slices.is_empty() {
-                    return Ok(None);
-                }
-                self.transport.send(&slices).map(|sent| Some(sent.unwrap_or(0)))
-            })
-        })?;
-        let Some(sent) = sent else { return Ok(Sent::All) };
-        let more = shard.sent(self.id, sent);
-        Ok(match (more, sent) {
-            (false, _) => Sent::All,
-            (true, 0) => Sent::Full,
-            (true, _) => Sent::Piece,
+    /// The socket has something to read.
+    pub fn readable(&self) {
+        self.transport.readable();
+        self.reading.set(Reading::Now);
+    }
+
+    /// Sends a piece of what the broker has outgoing: how many bytes the kernel took, 0 where it takes no
+    /// more now; `None` where nothing is outgoing.
+    pub fn send(&self, broker: &mut Broker) -> io::Result<Option<usize>> {
+        broker.outgoing(self.id, |parts| {
+            let slices = piece(parts);
+            if slices.is_empty() {
+                return Ok(None);
+            }
+            self.transport.send(&slices).map(|sent| Some(sent.unwrap_or(0)))
         })
     }
 
-    /// Reads once. True where it is to be called again. A panic ends this connection and no other.
-    pub fn read(self: &Rc<Self>, shard: &Rc<Shard>) -> bool {
-        let read = || self.read_once(shard);
-        catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
-            shard.caught_panic();
-            self.reading.set(Reading::Ended);
-            shard.input(Input::Failed(self.id));
-            false
-        })
-    }
-
-    fn read_once(self: &Rc<Self>, shard: &Rc<Shard>) -> bool {
-        if self.closed.get() {
-            return false;
-        }
-        let attempt = shard.with_broker(|broker| {
-            broker.buffer(self.id, |mut into| {
-                let n = self.transport.recv(into.spare())?;
-                Ok::<_, io::Error>(match n {
-                    None => Attempt::Empty,
-                    Some(0) => Attempt::End,
-                    Some(n) => {
-                        // SAFETY: the kernel has written `n` bytes of the spare room.
-                        unsafe { into.filled(n) };
-                        Attempt::Came(n)
-                    }
-                })
-            })
-        });
-        match attempt {
-            None => {
-                self.reading.set(Reading::Stopped);
-                // Looking may have let a request begin, and that may make room.
-                shard.input(Input::Continue);
-            }
-            Some(Ok(Attempt::Came(bytes))) => {
-                shard.input(Input::Received { connection: self.id, bytes });
-                return !self.closed.get();
-            }
-            Some(Ok(Attempt::Empty)) => {
-                shard.input(Input::Blocked(self.id));
-                if !self.closed.get() {
-                    self.reading.set(Reading::Watched);
-                    shard.watch(self, self.transport.event(), Interest::Read);
+    /// Reads once into the broker's room; `None` where it has none now.
+    pub fn receive(&self, broker: &mut Broker) -> Option<io::Result<Attempt>> {
+        broker.buffer(self.id, |mut into| {
+            let n = self.transport.recv(into.spare())?;
+            Ok(match n {
+                None => Attempt::Empty,
+                Some(0) => Attempt::End,
+                Some(n) => {
+                    // SAFETY: the kernel has written `n` bytes of the spare room.
+                    unsafe { into.filled(n) };
+                    Attempt::Came(n)
                 }
-            }
-            Some(Ok(Attempt::End)) => {
-                self.reading.set(Reading::Ended);
-                shard.input(Input::HungUp(self.id));
-            }
-            Some(Err(_)) => {
-                self.reading.set(Reading::Ended);
-                shard.input(Input::Failed(self.id));
-            }
-        }
-        false
+            })
+        })
     }
 }
 

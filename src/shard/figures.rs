@@ -1,4 +1,4 @@
-//! What the process says of itself, for the admin port.
+//! What the process says of itself, for the HTTP port.
 
 use crate::storage::arena::ArenaFigures;
 

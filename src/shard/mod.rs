@@ -1,9 +1,10 @@
 //! The running broker: one thread per core, each with a loop over an io_uring of its own, partitions,
 //! connections and files. The only part that waits. The runtime, glommio, starts the threads and runs
-//! what is beside the loop: the admin port and signals (`runtime`).
+//! what is beside the loop: the HTTP port and signals (`runtime`).
 
 mod bell;
 mod bind;
+mod clients;
 mod connection;
 mod figures;
 mod limits;

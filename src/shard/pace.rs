@@ -2,7 +2,7 @@
 //!
 //! A shard has one ring for its files, its sockets and the messages of other shards. While things
 //! happen it waits for that ring by itself: looking at it, or sleeping in it. The runtime, in which
-//! the admin port and signals live, has a round at intervals; a shard to which nothing happens is left
+//! the HTTP port and signals live, has a round at intervals; a shard to which nothing happens is left
 //! to the runtime, which sleeps for as long as it takes.
 
 /// The runtime has a round after this at the latest, ns.

@@ -12,7 +12,7 @@
 //! wake-up from another thread. After the last it does not sleep: it sleeps only while it can be
 //! woken that way again. So its timer is set for later than the process lives, and a shard sets
 //! no timers and opens no sockets in it: its own ring has those (`state.rs`), and it pauses for
-//! others by itself (`pace.rs`). The admin port's timers are set only while it has clients.
+//! others by itself (`pace.rs`). The HTTP port's timers are set only while it has clients.
 
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 use std::time::Duration;

@@ -2,14 +2,13 @@
 
 use super::bell::Bell;
 use super::connection::Connection;
-use super::listener::{Accepted, Listener};
+use super::listener::Listener;
 use super::pace::{self, Next, Pace};
 use super::pulse::Pulse;
 use super::router::{Ends, Inbox, Way};
-use super::transport::Transport;
 use super::writes::Writes;
 use crate::broker::wait::{Condition, Receiver};
-use crate::broker::{Broker, Call, ConnectionId, Input, Output, Phase, Readings, ShardId};
+use crate::broker::{Broker, ConnectionId, Input, Output, Phase, Readings, Serve, ShardId};
 use crate::storage::device::disk::RealDisk;
 use crate::storage::device::io::{Completion, Op, Submission};
 use crate::storage::device::uring::{Asker, Interest, Ring};
@@ -20,8 +19,7 @@ use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
-use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,10 +32,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The line that says why the process ends is waited for so long: whoever reads stderr may have stalled.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Connections and messages are looked at for so long before the block that they have filled is
-/// written, completions are looked at, and answers are sent.
-const SLICE: Duration = Duration::from_micros(200);
-
 /// Messages of one other shard that are taken in one go.
 const MESSAGES: usize = 256;
 
@@ -46,8 +40,8 @@ const LONG: Duration = Duration::from_millis(10);
 
 /// Keys of the ring that are no connection's.
 const BELL: u64 = 0;
-const LISTENER: u64 = 1;
-const FIRST_CONNECTION: u64 = 2;
+pub(super) const LISTENER: u64 = 1;
+pub(super) const FIRST_CONNECTION: u64 = 2;
 
 /// Figures of the whole process.
 #[derive(Debug, Default)]
@@ -84,7 +78,7 @@ impl Common {
 }
 
 #[derive(Default)]
-struct Lists {
+pub(super) struct Lists {
     completed: Vec<(Asker, Completion)>,
     seen: Vec<u64>,
 }
@@ -96,7 +90,7 @@ pub struct Shard {
     /// What all shards know.
     pub common: Arc<Common>,
     broker: RefCell<Broker>,
-    ring: RefCell<Ring>,
+    pub(super) ring: RefCell<Ring>,
     ways: Vec<Option<Way>>,
     inboxes: Vec<Option<Inbox>>,
     bell: Arc<Bell>,
@@ -105,18 +99,18 @@ pub struct Shard {
     /// Open connections.
     pub connections: RefCell<HashMap<ConnectionId, Rc<Connection>>>,
     /// Those that the ring watches, and for what.
-    watched: RefCell<Slab<(Rc<Connection>, Interest)>>,
+    pub(super) watched: RefCell<Slab<(Rc<Connection>, Interest)>>,
     /// There may be something to read.
-    reads: RefCell<VecDeque<Rc<Connection>>>,
+    pub(super) reads: RefCell<VecDeque<Rc<Connection>>>,
     /// Answers are ready.
-    flushes: RefCell<VecDeque<Rc<Connection>>>,
+    pub(super) flushes: RefCell<VecDeque<Rc<Connection>>>,
     /// Of answers that are ready a piece has left.
-    rests: RefCell<VecDeque<Rc<Connection>>>,
+    pub(super) rests: RefCell<VecDeque<Rc<Connection>>>,
     /// Lists that a turn fills and empties, kept for the next one.
-    lists: RefCell<Lists>,
-    listener: RefCell<Option<Listener>>,
+    pub(super) lists: RefCell<Lists>,
+    pub(super) listener: RefCell<Option<Listener>>,
     /// Accepting goes on at this time, ms; somebody waits where that is over.
-    accept_ms: Cell<i64>,
+    pub(super) accept_ms: Cell<i64>,
     /// The next tick, ms.
     tick_ms: Cell<i64>,
     /// The earliest alarm that the ring has, ms.
@@ -251,33 +245,8 @@ impl Shard {
         self.carry_out();
     }
 
-    /// The kernel has taken so many bytes of a connection. True where more is to be sent.
-    pub fn sent(self: &Rc<Self>, connection: ConnectionId, bytes: usize) -> bool {
-        let more = self.broker.borrow_mut().sent(self.common.now(), connection, bytes);
-        self.carry_out();
-        more
-    }
-
-    /// Takes a client, unless there are too many.
-    pub fn accept(self: &Rc<Self>, peer: SocketAddr, transport: Transport) {
-        let accepted = self.broker.borrow_mut().accept(self.common.now(), peer);
-        match accepted {
-            Ok(id) => {
-                let connection = Connection::new(id, transport);
-                self.connections.borrow_mut().insert(id, connection.clone());
-                self.read_later(connection);
-            }
-            Err(refused) => {
-                if let Some(line) = refused.line {
-                    tracing::warn!(peer = %line.peer, "{}", line.text);
-                }
-            }
-        }
-        self.carry_out();
-    }
-
     /// Asks a shard, this one too, from beside the requests.
-    pub fn call<C: Call>(self: &Rc<Self>, shard: ShardId, call: C) -> Receiver<C::Reply> {
+    pub fn call<C: Serve>(self: &Rc<Self>, shard: ShardId, call: C) -> Receiver<C::Reply> {
         let receiver = self.broker.borrow_mut().call(self.common.now(), shard, call);
         self.carry_out();
         self.hand();
@@ -285,7 +254,7 @@ impl Shard {
     }
 
     /// Carries out what the broker wants, in order. True where operations on files were submitted.
-    fn carry_out(self: &Rc<Self>) -> bool {
+    pub(super) fn carry_out(self: &Rc<Self>) -> bool {
         // What is carried out may hand in inputs: their outputs come after those that are there.
         if self.carrying_out.replace(true) {
             return false;
@@ -306,7 +275,7 @@ impl Shard {
                 }
                 Output::Resume(connection) => {
                     if let Some(it) = self.connections.borrow().get(&connection) {
-                        it.resume(self);
+                        self.resume(it);
                     }
                 }
                 Output::Flush(connection) => {
@@ -550,7 +519,7 @@ impl Shard {
                 key => {
                     let key = (key - FIRST_CONNECTION) as usize;
                     let (connection, interest) = self.watched.borrow_mut().remove(key);
-                    connection.ready(self, interest);
+                    self.ready(connection, interest);
                 }
             }
         }
@@ -569,39 +538,6 @@ impl Shard {
             }
         }
         any
-    }
-
-    /// Reads from connections in turn, until none has more or others want a turn.
-    fn read_some(self: &Rc<Self>, begun: Instant) -> bool {
-        let mut any = false;
-        loop {
-            let next = self.reads.borrow_mut().pop_front();
-            let Some(connection) = next else { break };
-            any = true;
-            if connection.read(self) {
-                self.read_later(connection);
-            }
-            if begun.elapsed() > SLICE {
-                break;
-            }
-        }
-        any
-    }
-
-    fn accept_some(self: &Rc<Self>) {
-        let Some(listener) = self.listener.take() else {
-            self.accept_ms.set(i64::MAX);
-            return;
-        };
-        match listener.accept(self) {
-            Accepted::More => {}
-            Accepted::All => {
-                self.accept_ms.set(i64::MAX);
-                self.ring.borrow_mut().watch(listener.event(), Interest::Read, LISTENER);
-            }
-            Accepted::Later(ms) => self.accept_ms.set(ms),
-        }
-        *self.listener.borrow_mut() = Some(listener);
     }
 
     /// Once a second: what the broker is told of this thread.
@@ -642,17 +578,6 @@ impl Shard {
         self.paused.notify();
     }
 
-    /// Has the ring tell when a connection is ready.
-    pub fn watch(&self, connection: &Rc<Connection>, event: BorrowedFd<'_>, interest: Interest) {
-        let key = self.watched.borrow_mut().insert((connection.clone(), interest));
-        self.ring.borrow_mut().watch(event, interest, FIRST_CONNECTION + key as u64);
-    }
-
-    /// Reads from a connection soon.
-    pub fn read_later(&self, connection: Rc<Connection>) {
-        self.reads.borrow_mut().push_back(connection);
-    }
-
     fn look_at_space(self: &Rc<Self>) {
         let mine = self.look(Broker::pending);
         self.common.pending[self.id].store(mine, Ordering::Relaxed);
@@ -662,39 +587,6 @@ impl Shard {
         let pending_elsewhere = all.saturating_sub(mine);
         let input = Input::Space { free, total, pending_elsewhere };
         self.broker.borrow_mut().handle(self.common.now(), input);
-    }
-
-    // ---- Connections ----
-
-    /// Sends what a connection has ready, soon.
-    fn flush_later(&self, connection: Rc<Connection>) {
-        if !connection.listed.replace(true) {
-            self.flushes.borrow_mut().push_back(connection);
-        }
-    }
-
-    /// Sends the rest of what a connection has ready, when others have had a turn.
-    pub fn flush_rest(&self, connection: Rc<Connection>) {
-        if !connection.listed.replace(true) {
-            self.rests.borrow_mut().push_back(connection);
-        }
-    }
-
-    /// Sends what connections have ready, a piece of each, until others want a turn. A small answer does
-    /// not wait for the rest of large ones, of which some goes in each turn.
-    fn flush_some(self: &Rc<Self>) {
-        let begun = Instant::now();
-        for list in [&self.flushes, &self.rests] {
-            loop {
-                let next = list.borrow_mut().pop_front();
-                let Some(connection) = next else { break };
-                connection.listed.set(false);
-                connection.flush(self);
-                if begun.elapsed() > SLICE {
-                    break;
-                }
-            }
-        }
     }
 
     /// Waits until everything is written back and connections are closed.

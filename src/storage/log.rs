@@ -152,7 +152,7 @@ pub struct LogOffsets {
 /// One log.
 #[derive(Debug)]
 pub struct Log {
-    /// Its own, in this run: another one under the same name has another.
+    /// Its own, in this life: another one under the same name has another.
     pub id: u64,
     /// Whose.
     pub tp: TopicPartition,

@@ -14,7 +14,7 @@ pub(super) struct Logs {
     open: Table<Log>,
     by_tp: BTreeMap<TopicPartition, Slot>,
     free: Vec<u32>,
-    /// Logs opened in this run.
+    /// Logs opened in this life.
     opened: u64,
     pending_bytes: u64,
     /// Every log that has frames pending, runs since the last pass, or space to give back, and perhaps

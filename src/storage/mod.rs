@@ -3,7 +3,7 @@
 //! `engine` is the pure storage of one shard, put together from parts that know only the `logs`:
 //! the [`journal`] makes blocks of what was staged, [`placement`] brings frames into segments and
 //! gives up what is not needed any more, [`read`] serves. [`recovery`] makes engines from what the
-//! last run left. [`format`](mod@format) is what stands on the disk, [`device`] carries operations on files out.
+//! last life left. [`format`](mod@format) is what stands on the disk, [`device`] carries operations on files out.
 //! Why it is so, and what was tried: `DECISIONS.md`.
 //!
 //! ```text

@@ -60,7 +60,7 @@ pub fn auto_create(
 mod tests {
     use super::*;
     use crate::broker::api::testing::{decode, encode, ids};
-    use crate::controller::OpenOptions;
+    use crate::controller::{Image, OpenOptions};
     use crate::storage::device::disk::Disk;
     use crate::storage::device::sim_disk::SimDisk;
     use crate::types::ErrorCode;
@@ -68,6 +68,19 @@ mod tests {
     use crate::wire::kafka::create_topics_response::CreateTopicsResponse;
     use crate::wire::kafka::delete_topics_request::DeleteTopicsRequest;
     use std::sync::Arc;
+
+    fn open(disk: &Disk, node_id: i32) -> (Controller, Arc<Image>) {
+        let options = OpenOptions {
+            cluster_id: "cluster".into(),
+            node_id,
+            host: "host".into(),
+            port: 9092,
+            rack: None,
+            fixed: Arc::default(),
+            shards: 1,
+        };
+        Controller::open(disk, &options).unwrap()
+    }
 
     fn create(name: &str) -> Vec<u8> {
         let topic = CreatableTopic {
@@ -92,16 +105,7 @@ mod tests {
     #[test]
     fn requests_see_each_other_before_anyone_else_sees_them() {
         let disk = Disk::Sim(SimDisk::new(1));
-        let options = OpenOptions {
-            cluster_id: "cluster".into(),
-            node_id: 0,
-            host: "host".into(),
-            port: 9092,
-            rack: None,
-            fixed: Arc::default(),
-            shards: 1,
-        };
-        let (mut controller, before) = Controller::open(&disk, &options).unwrap();
+        let (mut controller, before) = open(&disk, 0);
         let mut new_id = ids();
         let mut run = |controller: &mut Controller, key, version, body: &[u8]| {
             execute(controller, key, version, body, &mut new_id).unwrap()
@@ -142,17 +146,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_the_clients_error() {
-        let disk = Disk::Sim(SimDisk::new(1));
-        let options = OpenOptions {
-            cluster_id: "cluster".into(),
-            node_id: 1,
-            host: "host".into(),
-            port: 9092,
-            rack: None,
-            fixed: Arc::default(),
-            shards: 1,
-        };
-        let (mut controller, _) = Controller::open(&disk, &options).unwrap();
+        let (mut controller, _) = open(&Disk::Sim(SimDisk::new(1)), 1);
         let index = controller.draft().index;
         let whole = create("a");
         for cut in 0..whole.len() {

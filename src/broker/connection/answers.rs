@@ -3,8 +3,8 @@
 //! # Order
 //!
 //! Kafka's protocol promises that requests of one connection take effect one after the other. A client
-//! that sends Produce and ListOffsets together is told the end behind what it produced. Only a run of
-//! Produce requests overlaps here: each partition takes its batches in the order in which they come,
+//! that sends Produce and ListOffsets together is told the end behind what it produced. Only
+//! Produce requests in a row overlap here: each partition takes its batches in the order in which they come,
 //! and nobody can tell the rest apart, since answers leave in order. Everything else begins alone, and so
 //! does a Produce whose batches are still being checked: its appends are not in order yet.
 

@@ -1,10 +1,9 @@
 //! Lines that a stranger can cause, limited and counted.
 
+use crate::broker::line_pause::LinePause;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// Lines of one kind and peer that are left out for so long after one was written.
-const PAUSE_MS: i64 = 10_000;
 /// Kinds and peers that are told apart; further ones share a line of their kind.
 const KNOWN_MAX: usize = 256;
 
@@ -26,12 +25,6 @@ pub struct LeftOut {
     pub lines: u64,
 }
 
-#[derive(Debug)]
-struct Entry {
-    until_ms: i64,
-    left_out: u64,
-}
-
 /// Lets one line through for each kind and peer in ten seconds. The others are counted, and the count
 /// is told with the next line, or by [`timeout`](Self::timeout) where none comes.
 ///
@@ -39,8 +32,8 @@ struct Entry {
 /// that begin with it.
 #[derive(Debug, Default)]
 pub struct LogLimiter {
-    known: BTreeMap<(&'static str, Option<IpAddr>), Entry>,
-    /// No entry ends before this.
+    known: BTreeMap<(&'static str, Option<IpAddr>), LinePause>,
+    /// No pause ends before this.
     next_ms: i64,
     left_out: u64,
 }
@@ -62,19 +55,17 @@ impl LogLimiter {
         if self.known.len() >= KNOWN_MAX && !self.known.contains_key(&key) {
             key = (kind, None);
         }
-        if let Some(entry) = self.known.get_mut(&key)
-            && now_ms < entry.until_ms
-        {
-            entry.left_out += 1;
-            self.left_out += 1;
-            return None;
+        if let Some(pause) = self.known.get_mut(&key) {
+            let left_out = pause.tell(now_ms);
+            self.left_out += u64::from(left_out.is_none());
+            return left_out.map(|left_out| Allowed { left_out });
         }
-        let until_ms = now_ms + PAUSE_MS;
+        let pause = LinePause::begin(now_ms);
         if self.known.is_empty() {
-            self.next_ms = until_ms;
+            self.next_ms = pause.until_ms();
         }
-        let before = self.known.insert(key, Entry { until_ms, left_out: 0 });
-        Some(Allowed { left_out: before.map_or(0, |it| it.left_out) })
+        self.known.insert(key, pause);
+        Some(Allowed { left_out: 0 })
     }
 
     /// Lines that were left out so far.
@@ -93,14 +84,14 @@ impl LogLimiter {
         if self.next_ms > now_ms {
             return told;
         }
-        self.known.retain(|(kind, peer), entry| {
-            let over = entry.until_ms <= now_ms;
-            if over && entry.left_out > 0 {
-                told.push(LeftOut { kind, peer: *peer, lines: entry.left_out });
+        self.known.retain(|(kind, peer), pause| {
+            let (over, lines) = (pause.is_over(now_ms), pause.left_out());
+            if over && lines > 0 {
+                told.push(LeftOut { kind, peer: *peer, lines });
             }
             !over
         });
-        self.next_ms = self.known.values().map(|it| it.until_ms).min().unwrap_or(i64::MAX);
+        self.next_ms = self.known.values().map(LinePause::until_ms).min().unwrap_or(i64::MAX);
         told
     }
 }

@@ -1,8 +1,9 @@
 //! `klamm bench --compare`: runs beside the first of them.
 
+use super::files::{check_writable, write_file};
 use super::latency::{PERCENTILES, group, round};
 use super::plot;
-use super::report::{SERIES, check_writable, label, read_run, write_file};
+use super::results::{SERIES, label, read_run};
 use crate::cli::CliError;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;

@@ -8,7 +8,7 @@
 //! could not keep up says so.
 //!
 //! `produce`, `e2e`, `consume` and `connections` each run one kind of load and give an
-//! [`report::Outcome`], whole or in part; `report`, `plot` and `compare` show it.
+//! [`report::Outcome`], whole or in part; `report`, `plot` and `compare` show it, and `results` is its JSON.
 
 mod batch;
 mod check;
@@ -18,6 +18,7 @@ mod connections;
 mod consume;
 mod cost;
 mod e2e;
+mod files;
 mod lane;
 mod latency;
 mod live;
@@ -28,6 +29,7 @@ mod plot;
 mod poll;
 mod produce;
 mod report;
+mod results;
 mod roundtrip;
 mod saturation;
 mod schedule;

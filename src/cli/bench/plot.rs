@@ -5,7 +5,7 @@
 //! one is logarithmic too, so that runs that differ by orders of magnitude can be read together.
 
 use super::latency::show_us;
-use super::report::{SERIES, label};
+use super::results::{SERIES, label};
 use serde_json::Value;
 use std::fmt::Write as _;
 

@@ -1,26 +1,14 @@
 //! What a run says at its end: a table or JSON, files, and how the process ends.
 
 use super::check::Verdict;
+use super::files::{check_writable, write_file};
 use super::latency::{Latency, PERCENTILES, group, show_us};
 use super::options::OutputArgs;
 use super::plot;
+use super::results::{FORMAT, SERIES, read_run};
 use crate::cli::CliError;
 use serde_json::{Map, Value, json};
-use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::Path;
-
-/// Version of the JSON's field names.
-pub const FORMAT: u64 = 1;
-
-/// The latencies that a run may have: their JSON field, and what a reader calls them.
-pub const SERIES: [(&str, &str); 5] = [
-    ("e2e_us", "end to end"),
-    ("ack_us", "acknowledged"),
-    ("sent_us", "sent"),
-    ("fetch_us", "fetch"),
-    ("connect_us", "connect"),
-];
 
 /// What a run has measured, whole or in part.
 #[derive(Debug)]
@@ -68,52 +56,6 @@ pub fn check_files(output: &OutputArgs) -> Result<(), CliError> {
         check_writable(file)?;
     }
     output.overlay.iter().try_for_each(|file| read_run(file).map(drop))
-}
-
-/// A file that can be written; what it holds stays.
-pub fn check_writable(file: &Path) -> Result<(), CliError> {
-    let existed = file.exists();
-    let opened = OpenOptions::new().create(true).append(true).open(file);
-    opened.map_err(|e| cannot("write", file, &e))?;
-    if !existed {
-        let _ = fs::remove_file(file);
-    }
-    Ok(())
-}
-
-fn cannot(verb: &str, file: &Path, e: &std::io::Error) -> CliError {
-    let e = e.to_string();
-    let why = e.split(" (os error").next().unwrap_or(&e);
-    CliError::Io(format!("cannot {verb} {}: {why}", file.display()))
-}
-
-/// Writes a whole file.
-pub fn write_file(file: &Path, text: &str) -> Result<(), CliError> {
-    fs::write(file, text).map_err(|e| cannot("write", file, &e))
-}
-
-/// Reads what `--json` printed; several objects may be there, one a line: the last counts.
-pub fn read_run(file: &Path) -> Result<Value, CliError> {
-    let text = fs::read_to_string(file).map_err(|e| cannot("read", file, &e))?;
-    let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-    let run: Option<Value> =
-        serde_json::from_str(&text).ok().or_else(|| serde_json::from_str(last).ok());
-    match run {
-        Some(run) if run["klamm_bench"].as_u64() == Some(FORMAT) => Ok(run),
-        Some(run) if run["klamm_bench"].is_u64() => Err(CliError::Failed(format!(
-            "{} is of another version of klamm bench",
-            file.display()
-        ))),
-        _ => Err(CliError::Failed(format!(
-            "{} is not what 'klamm bench … --json' prints",
-            file.display()
-        ))),
-    }
-}
-
-/// The name of a run in plots and comparisons.
-pub fn label(run: &Value) -> String {
-    run["label"].as_str().unwrap_or("run").to_owned()
 }
 
 fn own_label(json: &Map<String, Value>) -> String {

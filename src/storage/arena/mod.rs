@@ -6,7 +6,7 @@
 //! as many as it needs.
 //!
 //! One mapping for the process, with a *part* for each shard. A shard takes from its own part, and
-//! from its neighbours' when there is no run that is long enough: all parts together are the memory
+//! from its neighbours' when there is no range that is long enough: all parts together are the memory
 //! budget, and a shard with much to do may use what others do not. A part for each shard that only
 //! this one may use would either waste what idle shards have, or overflow to the general heap while
 //! parts that were touched lie idle, on top of the budget.
@@ -16,14 +16,14 @@
 //! of a buffer on another thread does not wait for it: when it is taken, the pages go onto a stack of
 //! *strays*, which the next one that holds the lock collects.
 //!
-//! What finds no run comes from the general heap and is counted as *outside*.
+//! What finds no range comes from the general heap and is counted as *outside*.
 //!
 //! Without locked memory a thread of its own touches some MiB ahead of what was ever in use
 //! (`ahead.rs`): a fault on a huge page takes a shard up to some ms.
 
 mod ahead;
+mod free_pages;
 mod mapping;
-mod runs;
 mod spare;
 #[cfg(test)]
 mod tests;
@@ -31,9 +31,9 @@ mod tests;
 use super::align::ALIGN;
 use ahead::Ahead;
 pub use ahead::Populated;
+use free_pages::FreePages;
 pub use mapping::HUGE;
 use mapping::Mapping;
-use runs::Runs;
 use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -65,7 +65,7 @@ struct Stray {
 /// The pages of one shard.
 #[derive(Debug)]
 struct Part {
-    runs: Mutex<Runs>,
+    free: Mutex<FreePages>,
     strays: AtomicPtr<Stray>,
     ahead: Ahead,
 }
@@ -95,8 +95,8 @@ impl Arena {
         let part = |at: usize| {
             let pages = u32::try_from(part_pages.min(pages - at))
                 .map_err(|_| io::ErrorKind::OutOfMemory)?;
-            let (runs, strays) = (Mutex::new(Runs::new(pages)), AtomicPtr::default());
-            Ok(Part { runs, strays, ahead: Ahead::new(pages) })
+            let (free, strays) = (Mutex::new(FreePages::new(pages)), AtomicPtr::default());
+            Ok(Part { free, strays, ahead: Ahead::new(pages) })
         };
         let parts = (0..pages).step_by(part_pages).map(part).collect::<io::Result<_>>()?;
         let (outside, outside_total) = (AtomicUsize::new(0), AtomicU64::new(0));
@@ -137,12 +137,12 @@ impl Arena {
         if !self.helped.load(Ordering::Relaxed) {
             return true;
         }
-        let mut runs = self.locked(part);
-        let touched = runs.touched();
+        let mut free = self.locked(part);
+        let touched = free.touched();
         let (backed, reserve) = part.ahead.reserve(touched);
         let pages = u32::try_from(pages).unwrap_or(u32::MAX);
-        let granted = !part.ahead.is_short(touched) && runs.spare.grant(pages, backed, reserve);
-        drop(runs);
+        let granted = !part.ahead.is_short(touched) && free.spare.grant(pages, backed, reserve);
+        drop(free);
         if !granted && part.ahead.is_welcome(touched) {
             self.wake_helper();
         }
@@ -156,16 +156,16 @@ impl Arena {
     }
 
     /// Takes `pages` pages for a buffer of shard `home`, of its own part if possible. They hold what
-    /// somebody left there, or zeros. None where no part has a run of so many.
+    /// somebody left there, or zeros. None where no part has a range of so many.
     pub(super) fn take(&self, home: usize, pages: usize) -> Option<NonNull<u8>> {
-        let run = u32::try_from(pages).ok()?;
+        let range = u32::try_from(pages).ok()?;
         let count = self.parts.len();
         (0..count).map(|i| (home + i) % count).find_map(|index| {
             let part = &self.parts[index];
-            let mut runs = self.locked(part);
-            let first = runs.take(run)?;
-            let touched = runs.touched();
-            drop(runs);
+            let mut free = self.locked(part);
+            let first = free.take(range)?;
+            let touched = free.touched();
+            drop(free);
             if part.ahead.is_wanted(touched) {
                 self.wake_helper();
             }
@@ -190,8 +190,8 @@ impl Arena {
         let page = (at.as_ptr() as usize - self.mapping.start().as_ptr() as usize) / ALIGN;
         let (index, first) = (page / self.part_pages, (page % self.part_pages) as u32);
         let part = &self.parts[index];
-        match part.runs.try_lock() {
-            Ok(mut runs) => runs.give(first, pages as u32),
+        match part.free.try_lock() {
+            Ok(mut free) => free.give(first, pages as u32),
             Err(TryLockError::Poisoned(e)) => e.into_inner().give(first, pages as u32),
             // SAFETY: the caller's promise.
             Err(TryLockError::WouldBlock) => unsafe { part.stray(at, pages as u32) },
@@ -199,10 +199,10 @@ impl Arena {
     }
 
     /// A part, with its strays back in it.
-    fn locked<'a>(&self, part: &'a Part) -> MutexGuard<'a, Runs> {
-        let mut runs = part.runs.lock().unwrap_or_else(PoisonError::into_inner);
+    fn locked<'a>(&self, part: &'a Part) -> MutexGuard<'a, FreePages> {
+        let mut free = part.free.lock().unwrap_or_else(PoisonError::into_inner);
         if part.strays.load(Ordering::Relaxed).is_null() {
-            return runs;
+            return free;
         }
         let mut next = part.strays.swap(std::ptr::null_mut(), Ordering::Acquire);
         let start = self.mapping.start().as_ptr() as usize;
@@ -210,10 +210,10 @@ impl Arena {
             // SAFETY: `stray` wrote it there, and the swap has made it visible and ours alone.
             let Stray { next: after, pages } = unsafe { stray.cast::<Stray>().read() };
             let page = (stray.as_ptr() as usize - start) / ALIGN;
-            runs.give((page % self.part_pages) as u32, pages);
+            free.give((page % self.part_pages) as u32, pages);
             next = after;
         }
-        runs
+        free
     }
 
     /// Counts a buffer that found no room.
@@ -236,10 +236,10 @@ impl Arena {
             ..ArenaFigures::default()
         };
         for part in &self.parts {
-            let runs = self.locked(part);
-            let touched = runs.touched().max(part.ahead.populated());
+            let free = self.locked(part);
+            let touched = free.touched().max(part.ahead.populated());
             figures.touched += u64::from(touched) * ALIGN as u64;
-            figures.in_use += u64::from(runs.in_use()) * ALIGN as u64;
+            figures.in_use += u64::from(free.in_use()) * ALIGN as u64;
         }
         figures
     }

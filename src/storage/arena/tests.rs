@@ -1,7 +1,7 @@
 //! The arena beside a naive model, and on several threads.
 
 use super::super::buffer::{AlignedBuf, Budget, Filling};
-use super::runs::Runs;
+use super::free_pages::FreePages;
 use super::*;
 use crate::types::rng::Rng;
 use bytes::Bytes;
@@ -12,7 +12,7 @@ struct Naive(Vec<bool>);
 
 impl Naive {
     fn take(&mut self, n: usize) -> Option<u32> {
-        let first = self.0.windows(n).position(|run| run.iter().all(|free| *free))?;
+        let first = self.0.windows(n).position(|range| range.iter().all(|free| *free))?;
         self.0[first..first + n].fill(false);
         Some(first as u32)
     }
@@ -27,24 +27,24 @@ impl Naive {
 }
 
 #[test]
-fn runs_are_those_of_a_naive_search() {
+fn ranges_are_those_of_a_naive_search() {
     for seed in 0..200 {
         let mut rng = Rng::new(seed);
         let pages = 1 + rng.below(1500) as u32;
-        let (mut runs, mut naive) = (Runs::new(pages), Naive(vec![true; pages as usize]));
+        let (mut free, mut naive) = (FreePages::new(pages), Naive(vec![true; pages as usize]));
         let mut held: Vec<(u32, u32)> = Vec::new();
         let mut touched = 0;
         for _ in 0..400 {
             if !held.is_empty() && rng.below(5) < 2 {
                 let (first, n) = held.swap_remove(rng.index(held.len()));
-                runs.give(first, n);
+                free.give(first, n);
                 naive.give(first, n);
             } else {
                 // Most are short; some are longer than a word, some than everything.
                 let most = [3, 70, 300, u64::from(pages) + 1][rng.index(4)];
                 let n = 1 + rng.below(most) as u32;
-                let first = runs.take(n);
-                assert_eq!(first, naive.take(n as usize), "seed {seed}: the lowest run of {n}");
+                let first = free.take(n);
+                assert_eq!(first, naive.take(n as usize), "seed {seed}: the lowest range of {n}");
                 if let Some(first) = first {
                     held.push((first, n));
                     touched = touched.max(first + n);
@@ -52,25 +52,25 @@ fn runs_are_those_of_a_naive_search() {
             }
             let in_use: u32 = held.iter().map(|(_, n)| n).sum();
             assert_eq!(
-                (runs.in_use(), runs.longest(), runs.touched()),
+                (free.in_use(), free.longest(), free.touched()),
                 (in_use, naive.longest(), touched),
                 "seed {seed}"
             );
         }
         for (first, n) in held.drain(..) {
-            runs.give(first, n);
+            free.give(first, n);
         }
-        assert_eq!(runs.take(pages), Some(0), "seed {seed}: one run again");
+        assert_eq!(free.take(pages), Some(0), "seed {seed}: one range again");
     }
 }
 
 #[test]
 #[should_panic(expected = "not as they should be")]
 fn what_is_given_back_twice_is_noticed() {
-    let mut runs = Runs::new(100);
-    assert_eq!(runs.take(70), Some(0));
-    runs.give(0, 70);
-    runs.give(69, 1);
+    let mut free = FreePages::new(100);
+    assert_eq!(free.take(70), Some(0));
+    free.give(0, 70);
+    free.give(69, 1);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn what_was_given_back_last_is_used_next() {
 }
 
 #[test]
-fn a_run_costs_its_own_pages() {
+fn a_range_costs_its_own_pages() {
     let arena = Arena::reserve(8 << 20, 1).expect("address space");
     let budget = Budget::of_arena(8 << 20, arena.clone());
     let held = (AlignedBuf::zeroed((1 << 20) + 1, &budget), Filling::new(1, &budget));
@@ -112,7 +112,7 @@ fn a_shard_may_use_what_others_do_not() {
     drop((all, more));
     let figures = arena.figures();
     assert_eq!((figures.in_use, figures.outside, figures.outside_total), (0, 0, 1));
-    // A run does not cross from one part into the next, and is there all the same.
+    // A range does not cross from one part into the next, and is there all the same.
     let long = AlignedBuf::zeroed(3 << 20, &budget);
     assert_eq!((long.len(), arena.figures().outside), (3 << 20, 3 << 20));
 }
@@ -172,7 +172,7 @@ fn what_other_threads_drop_comes_home() {
     let figures = arena.figures();
     assert_eq!((budget.used(), figures.in_use, figures.outside), (0, 0, 0));
     for part in &arena.parts {
-        assert_eq!(arena.locked(part).longest(), 2048, "all in one run again");
+        assert_eq!(arena.locked(part).longest(), 2048, "all in one range again");
     }
 }
 
@@ -181,7 +181,7 @@ fn pages_wait_as_strays_while_their_part_is_locked() {
     let arena = Arena::reserve(2 << 20, 1).expect("address space");
     let budget = Budget::of_arena(2 << 20, arena.clone());
     let buffers = [1, 5, 2].map(|pages| AlignedBuf::zeroed(pages * ALIGN, &budget));
-    let locked = arena.parts[0].runs.lock().unwrap();
+    let locked = arena.parts[0].free.lock().unwrap();
     drop(buffers);
     assert_eq!((locked.in_use(), budget.used()), (8, 0));
     drop(locked);

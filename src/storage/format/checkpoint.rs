@@ -82,7 +82,7 @@ pub struct Head {
     pub replay_from: u64,
     /// Every block up to this one was synced when this was written.
     pub durable_through: u64,
-    /// Files that were in the journal's ring then; their numbers begin at 0.
+    /// Files that the journal had then; their numbers begin at 0.
     pub journal_files: u32,
 }
 

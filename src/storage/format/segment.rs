@@ -77,7 +77,7 @@ pub struct Segment {
     pub tail: Index,
     /// Bytes of the file that were written before it became this segment's, in this life.
     pub prewritten: u64,
-    /// Bytes of the file that a run before left, which may have space behind what counts.
+    /// Bytes of the file that an earlier life left, which may have space behind what counts.
     pub left: u64,
     /// Bytes of the file at a truncation that is not durable: what it cut off is needed until it is.
     pub held: u64,
@@ -225,7 +225,7 @@ impl Segment {
 
     /// Bytes of its file that were written, for another segment to use.
     pub fn recyclable(&self) -> u64 {
-        // What a run before has left behind its length may be holes.
+        // What an earlier life has left behind its length may be holes.
         if self.left > self.meta.length { 0 } else { self.prewritten.max(self.meta.length) }
     }
 

@@ -1,15 +1,15 @@
-//! The journal of one shard: a ring of recycled files, and the blocks in flight.
+//! The files of one shard's journal, used again in turn, and the blocks in flight.
 //!
 //! Pure: says where a block goes and what is durable; the engine submits the operations.
 //!
-//! - Files are written with zeros and synced, with their directory, before they join the ring: a
+//! - Files are written with zeros and synced, with their directory, before they join the others: a
 //!   write to them changes no metadata, so its sync is a flush of the device and nothing else.
 //! - A block lies in one file. Where it does not fit behind the last one, the next free file is
 //!   taken; a larger block than any file makes a larger file.
 //! - Blocks are acknowledged in order: block k only when every block up to k is synced. A later one
 //!   may be on disk before; replay cuts it off, since it does not chain.
 //! - A file becomes free when a durable checkpoint covers all its blocks, and is used again.
-//! - Files belong to one life (one run of the broker) and carry it in their names, so nothing of an
+//! - Files belong to one life (from a start of the broker to its end) and carry it in their names, so nothing of an
 //!   earlier life can be taken for a block of this one. Rejected: reusing the files of the life
 //!   before, which a crash during recovery still needs.
 
@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 
 /// Directory of all journals.
 pub const DIR: &str = "journal";
-/// The first file of a ring, small so that a start is quick.
+/// The first file of a journal, small so that a start is quick.
 pub const FIRST_FILE: u64 = 4 << 20;
 /// Later files are not larger than this unless a block needs it.
 pub const MAX_FILE: u64 = 64 << 20;
@@ -41,7 +41,7 @@ pub fn parse_name(name: &str) -> Option<(u64, u16, u32)> {
 }
 
 #[derive(Debug)]
-struct RingFile {
+struct JournalFile {
     path: FilePath,
     size: u64,
     /// First and last block in it; `None` while it is free.
@@ -72,10 +72,10 @@ pub struct BlockSpace {
     pub position: u64,
 }
 
-/// The ring and its order. `T` is what a block acknowledges.
+/// The files and their order. `T` is what a block acknowledges.
 #[derive(Debug)]
 pub struct JournalFiles<T> {
-    files: Vec<RingFile>,
+    files: Vec<JournalFile>,
     active: Option<usize>,
     position: u64,
     next_number: u32,
@@ -91,7 +91,7 @@ pub struct JournalFiles<T> {
 }
 
 impl<T> JournalFiles<T> {
-    /// An empty ring that uses up to `limit` bytes of the disk.
+    /// No files yet, and up to `limit` bytes of the disk.
     pub fn new(limit: u64) -> Self {
         Self {
             files: Vec::new(),
@@ -110,7 +110,7 @@ impl<T> JournalFiles<T> {
     /// Takes a file that recovery wrote: `blocks` with the sequences from `first` to `last` end at
     /// `position`, all durable.
     pub fn adopt(&mut self, path: FilePath, size: u64, blocks: Option<(u64, u64)>, position: u64) {
-        self.files.push(RingFile { path, size, blocks });
+        self.files.push(JournalFile { path, size, blocks });
         self.next_number += 1;
         self.active = Some(self.files.len() - 1);
         self.position = position;
@@ -125,7 +125,7 @@ impl<T> JournalFiles<T> {
     pub fn room(&mut self, len: u64) -> Option<BlockSpace> {
         let fits = self.active.is_some_and(|a| self.files[a].size - self.position >= len);
         if !fits {
-            let free = |f: &RingFile| f.blocks.is_none() && f.size >= len;
+            let free = |f: &JournalFile| f.blocks.is_none() && f.size >= len;
             let next = (0..self.files.len())
                 .find(|i| Some(*i) != self.active && free(&self.files[*i]))
                 .or_else(|| self.active.filter(|a| free(&self.files[*a])))?;
@@ -210,16 +210,16 @@ impl<T> JournalFiles<T> {
 
     /// The file that holds this block.
     pub fn file_of(&self, sequence: u64) -> Option<FilePath> {
-        let holds = |f: &&RingFile| f.blocks.is_some_and(|b| b.0 <= sequence && sequence <= b.1);
+        let holds = |f: &&JournalFile| f.blocks.is_some_and(|b| b.0 <= sequence && sequence <= b.1);
         self.files.iter().find(holds).map(|f| f.path.clone())
     }
 
-    /// Files in the ring; their numbers begin at 0.
+    /// Files made so far; their numbers begin at 0.
     pub fn files(&self) -> u32 {
         self.next_number
     }
 
-    /// Bytes that the ring may use.
+    /// Bytes that the files may take.
     pub fn limit(&self) -> u64 {
         self.limit
     }
@@ -262,10 +262,10 @@ impl<T> JournalFiles<T> {
         format!("{stem}-{:05}.jnl", self.next_number).into()
     }
 
-    /// A prepared file joins the ring.
+    /// A prepared file joins the others.
     pub fn prepared(&mut self, path: FilePath) {
         let size = self.preparing.take().expect("one file was being prepared");
-        self.files.push(RingFile { path, size, blocks: None });
+        self.files.push(JournalFile { path, size, blocks: None });
         self.next_number += 1;
     }
 
@@ -317,10 +317,10 @@ impl<T> JournalFiles<T> {
 mod tests {
     use super::*;
 
-    fn ring() -> JournalFiles<()> {
-        let mut ring = JournalFiles::new(4 << 20);
-        ring.adopt(path_of(1, 0, 0), 16 << 10, None, 0);
-        ring
+    fn one_file() -> JournalFiles<()> {
+        let mut files = JournalFiles::new(4 << 20);
+        files.adopt(path_of(1, 0, 0), 16 << 10, None, 0);
+        files
     }
 
     #[test]
@@ -332,38 +332,38 @@ mod tests {
 
     #[test]
     fn acknowledges_in_order_whatever_the_disk_does() {
-        let mut ring = ring();
+        let mut files = one_file();
         for _ in 0..2 {
-            ring.room(4096).unwrap();
-            ring.push(4096, 0, ());
+            files.room(4096).unwrap();
+            files.push(4096, 0, ());
         }
-        assert!(ring.synced(2).is_empty());
-        let durable: Vec<_> = ring.synced(1).iter().map(|b| b.sequence).collect();
-        assert_eq!((durable, ring.durable_through()), (vec![1, 2], 2));
+        assert!(files.synced(2).is_empty());
+        let durable: Vec<_> = files.synced(1).iter().map(|b| b.sequence).collect();
+        assert_eq!((durable, files.durable_through()), (vec![1, 2], 2));
     }
 
     #[test]
     fn a_file_is_used_again_only_after_its_blocks_are_covered() {
-        let mut ring = ring();
+        let mut files = one_file();
         for sequence in 1..=4 {
-            ring.room(4096).unwrap();
-            assert_eq!(ring.push(4096, 0, ()), sequence);
-            ring.synced(sequence);
+            files.room(4096).unwrap();
+            assert_eq!(files.push(4096, 0, ()), sequence);
+            files.synced(sequence);
         }
-        assert!(ring.room(4096).is_none());
-        let (path, size, _) = ring.prepare(Some(4096)).unwrap();
+        assert!(files.room(4096).is_none());
+        let (path, size, _) = files.prepare(Some(4096)).unwrap();
         assert_eq!((&*path, size), ("journal/00000001-000-00001.jnl", 4 << 20));
-        assert!(ring.prepare(Some(4096)).is_none(), "one at a time");
-        ring.prepared(path.clone());
-        assert_eq!(ring.room(4096).unwrap().path, path);
-        ring.push(4096, 0, ());
-        ring.synced(5);
-        assert_eq!(ring.reclaimable(u64::MAX), Some((4, 16 << 10)));
-        assert_eq!(ring.replay_from_after(0), 1);
-        ring.reclaim(3);
-        assert_eq!(ring.replay_from_after(0), 1, "block 4 is still needed");
-        assert_eq!(ring.replay_from_after(4), 5);
-        ring.reclaim(4);
-        assert_eq!((ring.replay_from_after(0), ring.used()), (5, 4096));
+        assert!(files.prepare(Some(4096)).is_none(), "one at a time");
+        files.prepared(path.clone());
+        assert_eq!(files.room(4096).unwrap().path, path);
+        files.push(4096, 0, ());
+        files.synced(5);
+        assert_eq!(files.reclaimable(u64::MAX), Some((4, 16 << 10)));
+        assert_eq!(files.replay_from_after(0), 1);
+        files.reclaim(3);
+        assert_eq!(files.replay_from_after(0), 1, "block 4 is still needed");
+        assert_eq!(files.replay_from_after(4), 5);
+        files.reclaim(4);
+        assert_eq!((files.replay_from_after(0), files.used()), (5, 4096));
     }
 }

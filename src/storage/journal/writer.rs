@@ -89,7 +89,7 @@ pub(in crate::storage) struct Counters {
     pub direct_bytes: u64,
 }
 
-/// A file for the ring: written with zeros and synced, with its directory, before it joins.
+/// A file for the journal: written with zeros and synced, with its directory, before it joins.
 #[derive(Debug)]
 struct Preparing {
     path: FilePath,

@@ -13,7 +13,7 @@
 //!   the disk is short of space. So what logs stop needing is given back within that time.
 //! - It is renamed to be a segment, and joins its log when that is durable.
 //! - One that is not kept is given back from here a part at a time (`removal.rs`).
-//! - No start takes one that the run before has left: all are removed. It may have the name of a
+//! - No start takes one that the life before has left: all are removed. It may have the name of a
 //!   segment as well, which stays.
 //!
 //! Behind what its new segment holds stand frames as sound as ever, of another log or of earlier
@@ -67,7 +67,7 @@ impl Recycled {
         self.bytes
     }
 
-    /// Takes in that all segments of this run together have taken so many bytes by now, and that the
+    /// Takes in that all segments of this life together have taken so many bytes by now, and that the
     /// disk has `at_most` for these files.
     pub fn note(&mut self, now_ms: i64, taken: u64, at_most: u64) {
         if self.taken.back().is_none_or(|(at, _)| now_ms - at >= NOTED_MS) {

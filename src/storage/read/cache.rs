@@ -1,6 +1,6 @@
 //! Verified chunks of segments in memory: what was just written back, and what reads of the disk brought.
 //!
-//! A chunk is a run of whole frames of one segment. There are three kinds, each a queue of its own:
+//! A chunk is whole frames of one segment, one behind the other. There are three kinds, each a queue of its own:
 //!
 //! - *Kept*: what was just written back, since who follows the log reads it next; and what proved to
 //!   be read more than once. Eviction is second chance: a hit sets a mark, the hand clears it once
@@ -38,7 +38,7 @@ enum Kind {
     Read,
 }
 
-/// A run of whole, verified frames.
+/// Whole, verified frames, one behind the other.
 #[derive(Debug)]
 pub struct Chunk {
     /// Base offset of the segment.

@@ -1,4 +1,4 @@
-//! Who a data directory belongs to, and which run of the broker wrote it last.
+//! Who a data directory belongs to, and which life of the broker wrote it last.
 
 use super::open_error::OpenError;
 use crate::storage::buffer::{AlignedBuf, Budget};
@@ -124,12 +124,12 @@ impl Identity {
     }
 }
 
-/// Which run wrote last, and how it ended.
+/// Which life wrote last, and how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// Raised durably at each open.
     pub life: u64,
-    /// Shards of that run.
+    /// Shards of that life.
     pub shards: u16,
     /// Everything was written back: the journals hold nothing.
     pub clean: bool,

@@ -73,7 +73,7 @@ pub struct JournalInfo {
 pub struct Overview {
     /// Whose it is.
     pub identity: Identity,
-    /// The last run.
+    /// The last life.
     pub manifest: Option<Manifest>,
     /// Every log.
     pub logs: Vec<LogInfo>,

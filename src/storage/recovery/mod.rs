@@ -1,4 +1,4 @@
-//! Recovery: what a start makes of the files that the last run left, and what the tools read of a
+//! Recovery: what a start makes of the files that the last life left, and what the tools read of a
 //! broker that does not run.
 //!
 //! `identity` says whose directory it is, `replay` follows the journal, `open` makes engines of both

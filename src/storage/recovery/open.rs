@@ -1,13 +1,14 @@
-//! Opening a data directory: engines from what the last run left.
+//! Opening a data directory: engines from what the last life left. A *life* is from one start of a
+//! broker to its end.
 //!
 //! It goes in two steps. [`LastLife::read`] reads and checks what is there. [`begin`] then changes
 //! the directory. What else is in it, the metadata, is opened for writing between the two: nothing at
 //! all is changed where the first step refuses the directory, and the second step removes only what
 //! durable metadata says may go.
 //!
-//! Nothing that a crashed run may still need is overwritten. Recovery reads checkpoints and journals
+//! Nothing that a crashed life may still need is overwritten. Recovery reads checkpoints and journals
 //! of all shards of the last life, works out every log, deals the logs out to the shards of this
-//! run, and writes a new life beside the old one: for each shard a journal file that holds the
+//! start, and writes a new life beside the old one: for each shard a journal file that holds the
 //! frames in no segment yet, and a checkpoint. The manifest is replaced last, in one rename; before
 //! it the old life counts, after it the new one. So recovery may be cut anywhere, and begun again,
 //! and the number of shards may change, after a crash too. Only then the old life's files go.
@@ -54,7 +55,7 @@ pub enum TopicState {
 /// How to open.
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
-    /// Shards of this run.
+    /// Shards of this life.
     pub shards: u16,
     /// What buffers are charged to.
     pub budget: Arc<Budget>,
@@ -115,7 +116,7 @@ impl OpenOptions {
 /// What opening found.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// The last run wrote everything back.
+    /// The last life wrote everything back.
     pub clean: bool,
     /// Journal blocks replayed.
     pub blocks: u64,
@@ -153,7 +154,7 @@ struct Recovered {
     frames: Vec<Found>,
 }
 
-/// What the last run left, read and checked. Nothing is changed yet.
+/// What the last life left, read and checked. Nothing is changed yet.
 pub struct LastLife {
     manifest: Option<Manifest>,
     logs: BTreeMap<TopicPartition, Recovered>,
@@ -173,7 +174,7 @@ pub fn open(
 }
 
 impl LastLife {
-    /// Reads checkpoints and journals of the last run, if there was one.
+    /// Reads checkpoints and journals of the last life, if there was one.
     pub fn read(disk: &Disk, identity: &Identity, fold: Fold<'_>) -> Result<Self, OpenError> {
         let manifest = Manifest::read(disk, identity.directory_id)?;
         let topic_dirs = disk.list(segment::DIR).map_err(|e| OpenError::io(segment::DIR, &e))?;
@@ -249,7 +250,7 @@ pub fn begin(
 }
 
 /// Says durably that every engine was drained, and whether one has [left files](Engine::left_files).
-/// The last thing that a run writes.
+/// The last thing that a life writes.
 pub fn mark_clean(disk: &Disk, identity: &Identity, files_left: bool) -> Result<(), OpenError> {
     match Manifest::read(disk, identity.directory_id)? {
         Some(manifest) => {

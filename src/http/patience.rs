@@ -1,4 +1,4 @@
-//! Which clients of the admin port are served, and for how long.
+//! Which clients of the HTTP port are served, and for how long.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};

@@ -1,10 +1,10 @@
-//! The admin port: `/health`, `/ready` and `/metrics` over HTTP/1.1, on shard 0's reactor.
+//! The HTTP port (`--admin-listen`): `/health`, `/ready` and `/metrics` over HTTP/1.1, on shard 0's reactor.
 
 mod body;
-mod http;
 pub mod metrics;
 mod patience;
 mod remains;
+mod stream;
 
 use crate::shard::View;
 use body::Pieces;
@@ -21,7 +21,7 @@ use std::rc::Rc;
 /// Lines of the log that were dropped so far.
 pub type LinesDropped = Box<dyn Fn() -> u64 + Send>;
 
-/// Starts the admin port on `socket`, on shard 0's reactor.
+/// Starts the HTTP port on `socket`, on shard 0's reactor.
 pub fn start(socket: std::net::TcpListener, view: View, lines_dropped: LinesDropped) {
     // SAFETY: the descriptor was just given up by its owner.
     let listener = unsafe { TcpListener::from_raw_fd(socket.into_raw_fd()) };
@@ -38,7 +38,7 @@ async fn serve(listener: TcpListener, shown: Rc<(View, LinesDropped)>) {
         let stream = match listener.accept().await {
             Ok(stream) => stream,
             Err(error) => {
-                tracing::warn!("admin port: {error}");
+                tracing::warn!("HTTP port: {error}");
                 glommio::timer::sleep(std::time::Duration::from_millis(100)).await;
                 continue;
             }
@@ -55,10 +55,10 @@ async fn serve(listener: TcpListener, shown: Rc<(View, LinesDropped)>) {
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 .max_buf_size(64 << 10)
-                .serve_connection(http::Io(stream), service);
+                .serve_connection(stream::Io(stream), service);
             let served = async {
                 if let Err(error) = connection.await {
-                    tracing::debug!("admin connection: {error}");
+                    tracing::debug!("HTTP connection: {error}");
                 }
             };
             served.or(client.patience()).await;
@@ -89,7 +89,7 @@ async fn answer<B>(
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// A response of the admin port.
+/// A response of the HTTP port.
 #[derive(Debug, PartialEq, Eq)]
 enum Route {
     Plain(StatusCode, &'static str),

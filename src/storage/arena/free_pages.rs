@@ -1,11 +1,11 @@
-//! Which pages of a part are free: runs of any length, the lowest that is long enough first.
+//! Which pages of a part are free: ranges of any length, the lowest that is long enough first.
 //!
-//! One bit a page, and above each 64 of them a binary tree that knows the longest free run below each
-//! node and how far free pages reach in from both sides. So a run is found, taken and given back in
+//! One bit a page, and above each 64 of them a binary tree that knows the longest free range below each
+//! node and how far free pages reach in from both sides. So a range is found, taken and given back in
 //! O(log pages), besides a 64th of its own length in words of the bitmap; what is given back joins its neighbours by itself; and
-//! a run costs the pages that it has and no more. Half a byte a page, all of it outside the pages.
+//! a range costs the pages that it has and no more. Half a byte a page, all of it outside the pages.
 //!
-//! The lowest run first keeps what is in use, and so what was ever touched, packed at the low end. Of
+//! The lowest range first keeps what is in use, and so what was ever touched, packed at the low end. Of
 //! buffers that come and go it is also the one that was given back last.
 
 use super::spare::Spare;
@@ -20,7 +20,7 @@ struct Span {
     prefix: u32,
     /// Free pages up to its last page.
     suffix: u32,
-    /// The longest run of free pages.
+    /// The longest range of free pages.
     longest: u32,
 }
 
@@ -29,9 +29,9 @@ impl Span {
         let (mut rest, mut longest) = (word, 0);
         while rest != 0 {
             rest >>= rest.trailing_zeros();
-            let run = rest.trailing_ones();
-            longest = longest.max(run);
-            rest = rest.checked_shr(run).unwrap_or(0);
+            let range = rest.trailing_ones();
+            longest = longest.max(range);
+            rest = rest.checked_shr(range).unwrap_or(0);
         }
         Self { prefix: word.trailing_ones(), suffix: word.leading_ones(), longest }
     }
@@ -49,7 +49,7 @@ impl Span {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Runs {
+pub(super) struct FreePages {
     /// A set bit is a free page.
     free: Vec<u64>,
     /// The tree: node 1 is the root, 2n and 2n + 1 are below n, the last half are the words.
@@ -63,13 +63,13 @@ pub(super) struct Runs {
     pub spare: Spare,
 }
 
-impl Runs {
+impl FreePages {
     /// All of `pages` pages free.
     pub fn new(pages: u32) -> Self {
-        assert!(pages <= 1 << 31, "page numbers and sums of two runs fit in 32 bits");
+        assert!(pages <= 1 << 31, "page numbers and sums of two ranges fit in 32 bits");
         let words = pages.div_ceil(WORD).max(1) as usize;
         let leaves = words.next_power_of_two();
-        let mut runs = Self {
+        let mut all = Self {
             free: vec![0; words],
             spans: vec![Span::default(); 2 * leaves],
             leaves,
@@ -78,9 +78,9 @@ impl Runs {
             spare: Spare::default(),
         };
         if pages > 0 {
-            runs.give(0, pages);
+            all.give(0, pages);
         }
-        runs
+        all
     }
 
     /// Pages that are taken.
@@ -98,15 +98,15 @@ impl Runs {
         self.touched = self.touched.max(pages);
     }
 
-    /// The longest run that is free.
+    /// The longest range that is free.
     #[cfg(test)]
     pub fn longest(&self) -> u32 {
         self.spans[1].longest
     }
 
-    /// Takes the lowest run of `pages` pages, at least one: its first page.
+    /// Takes the lowest range of `pages` pages, at least one: its first page.
     pub fn take(&mut self, pages: u32) -> Option<u32> {
-        debug_assert!(pages > 0, "a run has pages");
+        debug_assert!(pages > 0, "a range has pages");
         if self.spans[1].longest < pages {
             return None;
         }
@@ -124,7 +124,7 @@ impl Runs {
         self.in_use -= pages;
     }
 
-    /// The first page of the lowest free run that is long enough; there is one.
+    /// The first page of the lowest free range that is long enough; there is one.
     fn lowest(&self, pages: u32) -> u32 {
         let (mut node, mut first) = (1, 0);
         let mut width = self.leaves as u32 * WORD;
@@ -140,17 +140,17 @@ impl Runs {
                 first += width;
             }
         }
-        // Bit i stays set where `run` free pages begin at i.
-        let (mut starts, mut run) = (self.free[node - self.leaves], 1);
-        while run < pages {
-            let step = run.min(pages - run);
+        // Bit i stays set where `found` free pages begin at i.
+        let (mut starts, mut found) = (self.free[node - self.leaves], 1);
+        while found < pages {
+            let step = found.min(pages - found);
             starts &= starts >> step;
-            run += step;
+            found += step;
         }
         first + starts.trailing_zeros()
     }
 
-    /// Marks a run, and what the tree knows of it.
+    /// Marks a range, and what the tree knows of it.
     fn set(&mut self, first: u32, pages: u32, free: bool) {
         let end = first + pages;
         let (mut low, mut high) = ((first / WORD) as usize, ((end - 1) / WORD) as usize);

@@ -1,0 +1,125 @@
+//! The group coordinators of one shard, one for each partition of `__consumer_offsets` that it owns, and
+//! who waits for them.
+
+use super::calls::AskGroup;
+use super::group_log::{Action, Bounds, GroupLog};
+use super::reply_to::ReplyTo;
+use super::wait::Condition;
+use crate::group::{self, CoordinatorSettings, GroupResponse, Ticket};
+use crate::types::{BrokerConfigs, TopicPartition};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// A request that waits for its answer.
+pub struct PendingRequest {
+    /// Who asks.
+    pub to: ReplyTo<AskGroup>,
+    /// The coordinator's partition.
+    pub tp: TopicPartition,
+    /// It may wait for other members, for as long as they like.
+    pub on_others: bool,
+    /// The answer where there is no coordinator any more.
+    pub refused: GroupResponse,
+}
+
+/// See the module.
+pub struct Coordinators {
+    /// The coordinators with their logs.
+    pub logs: RefCell<BTreeMap<TopicPartition, GroupLog>>,
+    /// Requests that they have taken.
+    pub waiting: RefCell<HashMap<Ticket, PendingRequest>>,
+    /// The ticket of the next request.
+    pub next_ticket: Cell<Ticket>,
+    /// What they want, in order.
+    pub actions: RefCell<VecDeque<(TopicPartition, Action)>>,
+    /// `actions` are being carried out.
+    pub acting: Cell<bool>,
+    /// What the timer waits for.
+    pub armed_ms: Cell<i64>,
+    /// Wakes the timer, for an earlier time.
+    pub rearm: Condition,
+    settings: CoordinatorSettings,
+    /// Bytes of a log that are read at once when it is loaded.
+    pub load_bytes: usize,
+    bounds: Bounds,
+    /// What groups take.
+    pub memory: group::Memory,
+    /// Coordinators made so far.
+    made: Cell<u64>,
+}
+
+fn settings_of(configs: &BrokerConfigs, hash_seed: u64) -> CoordinatorSettings {
+    let kafkas = CoordinatorSettings::default();
+    let number = |name: &str| configs.number(name);
+    let int = |name: &str, default: i32| number(name).map_or(default, |it| it as i32);
+    CoordinatorSettings {
+        group_min_session_timeout_ms: int(
+            "group.min.session.timeout.ms",
+            kafkas.group_min_session_timeout_ms,
+        ),
+        group_max_session_timeout_ms: int(
+            "group.max.session.timeout.ms",
+            kafkas.group_max_session_timeout_ms,
+        ),
+        group_initial_rebalance_delay_ms: int(
+            "group.initial.rebalance.delay.ms",
+            kafkas.group_initial_rebalance_delay_ms,
+        ),
+        group_max_size: int("group.max.size", kafkas.group_max_size),
+        offsets_retention_ms: number("offsets.retention.minutes")
+            .map_or(kafkas.offsets_retention_ms, |it| it.saturating_mul(60_000)),
+        offsets_retention_check_interval_ms: number("offsets.retention.check.interval.ms")
+            .unwrap_or(kafkas.offsets_retention_check_interval_ms),
+        offset_metadata_max_bytes: int(
+            "offset.metadata.max.bytes",
+            kafkas.offset_metadata_max_bytes,
+        ),
+        hash_seed,
+    }
+}
+
+impl Coordinators {
+    /// No groups yet.
+    pub fn new(configs: &BrokerConfigs, hash_seed: u64) -> Self {
+        let load_bytes = configs.number("offsets.load.buffer.size").unwrap_or(5 << 20);
+        Self {
+            logs: RefCell::default(),
+            waiting: RefCell::default(),
+            next_ticket: Cell::new(1),
+            actions: RefCell::default(),
+            acting: Cell::new(false),
+            armed_ms: Cell::new(i64::MAX),
+            rearm: Condition::default(),
+            settings: settings_of(configs, hash_seed),
+            load_bytes: usize::try_from(load_bytes).unwrap_or(5 << 20),
+            bounds: Bounds::default(),
+            memory: group::Memory::default(),
+            made: Cell::new(0),
+        }
+    }
+
+    /// A log to be loaded. No two count their appends alike: what one has under way may end when
+    /// another has taken its place.
+    pub fn make_log(&self) -> GroupLog {
+        let made = self.made.get();
+        self.made.set(made + 1);
+        self.new_log(made << 32)
+    }
+
+    /// A log to be loaded that numbers its appends from `first_append` on.
+    pub fn new_log(&self, first_append: u64) -> GroupLog {
+        GroupLog::new(self.settings.clone(), self.bounds, self.memory.clone(), first_append)
+    }
+
+    /// Forgets all who wait.
+    pub fn clear(&self) {
+        let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
+        drop(waiting);
+        self.logs.borrow_mut().clear();
+    }
+
+    /// When the time of one of them comes, by the monotonic clock, ms.
+    pub fn next_deadline(&self) -> Option<i64> {
+        self.logs.borrow().values().filter_map(GroupLog::next_deadline).min()
+    }
+}

@@ -1,0 +1,39 @@
+//! What shard 0 holds as the owner of the metadata: the controller, and how far all shards have come.
+
+use super::wait::Condition;
+use crate::controller::Controller;
+use std::cell::{Cell, RefCell};
+
+/// See the module.
+pub struct MetadataOwner {
+    /// The controller.
+    pub controller: RefCell<Controller>,
+    /// Every shard has applied the metadata up to this index.
+    pub applied: Cell<u64>,
+    /// Wakes those that wait for `applied`.
+    pub changed: Condition,
+    /// The controller may have something to write.
+    pub dirty: Cell<bool>,
+    /// Wakes who writes.
+    pub work: Condition,
+}
+
+impl MetadataOwner {
+    /// The controller, whose metadata every shard begins with.
+    pub fn new(controller: Controller) -> Self {
+        let applied = Cell::new(controller.image().index);
+        Self {
+            controller: RefCell::new(controller),
+            applied,
+            changed: Condition::default(),
+            dirty: Cell::new(true),
+            work: Condition::default(),
+        }
+    }
+
+    /// There may be something to write.
+    pub fn kick(&self) {
+        self.dirty.set(true);
+        self.work.notify();
+    }
+}

@@ -1,0 +1,72 @@
+//! One idempotent producer of a partition: its epoch, and its last batches.
+
+/// Batches remembered for each producer: `max.in.flight.requests.per.connection` of an idempotent
+/// producer is at most 5, so nothing older can be a retry.
+pub(super) const BATCHES_MAX: usize = 5;
+
+/// When a producer last appended, where that was before a restart: this and less, by how much
+/// longer it had been silent than the one that appended last. The time counts on from the first
+/// expiry after the recovery. (Kafka counts from the producer's own timestamps, which forgets at once
+/// whoever writes old records.)
+pub(super) const RECOVERED_MS: i64 = i64::MIN / 2;
+
+/// One batch of a producer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct BatchMeta {
+    pub last_offset: i64,
+    /// The batch's max timestamp, ms.
+    pub timestamp: i64,
+    pub last_sequence: i32,
+    /// Last offset - base offset.
+    pub offset_delta: i32,
+}
+
+impl BatchMeta {
+    pub fn base_offset(&self) -> i64 {
+        self.last_offset - i64::from(self.offset_delta)
+    }
+
+    /// Sequences count modulo 2^31.
+    pub fn base_sequence(&self) -> i32 {
+        self.last_sequence.wrapping_sub(self.offset_delta) & i32::MAX
+    }
+}
+
+/// What is known of one producer. All batches are of its current epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Producer {
+    pub id: i64,
+    /// When it last appended, ms of the monotonic clock, or [`RECOVERED_MS`].
+    pub last_used_ms: i64,
+    pub epoch: i16,
+    len: u8,
+    batches: [BatchMeta; BATCHES_MAX],
+}
+
+impl Producer {
+    pub fn new(id: i64, epoch: i16, last_used_ms: i64) -> Self {
+        Self { id, last_used_ms, epoch, len: 0, batches: [BatchMeta::default(); BATCHES_MAX] }
+    }
+
+    /// The batches, oldest first.
+    pub fn batches(&self) -> &[BatchMeta] {
+        &self.batches[..usize::from(self.len)]
+    }
+
+    /// Adds the newest batch; the oldest goes when there are more than [`BATCHES_MAX`].
+    pub fn push(&mut self, batch: BatchMeta) {
+        if usize::from(self.len) == BATCHES_MAX {
+            self.batches.copy_within(1.., 0);
+            self.len -= 1;
+        }
+        self.batches[usize::from(self.len)] = batch;
+        self.len += 1;
+    }
+
+    /// Forgets the batches whose last record is not before `end`; whether any is left.
+    pub fn truncate(&mut self, end: i64) -> bool {
+        let keep = self.batches().partition_point(|batch| batch.last_offset < end);
+        self.len = keep as u8;
+        keep > 0
+    }
+}
