@@ -21,10 +21,10 @@
 //!
 //! # Inside
 //! Requests that need one step are functions; those that wait are tasks (`tasks`), which only inputs
-//! move. `state` is what all of them share; it uses no file that uses it. `calls` is what shards ask of
-//! each other, and `dispatch` says what serves each call. `logs` are the partitions, `coordinators`,
-//! `group_log` and `groups` the group coordinators, their logs and what drives them, `metadata_owner`
-//! and `metadata` the controller and what carries out its writes.
+//! move. `state` holds what all of them share. `calls` are what shards ask of each other, and `dispatch`
+//! says which function serves each. `logs` are the partitions. `coordinators` are those of groups, each
+//! with its `group_log`, and `groups` drives them. `metadata_owner` is the controller on shard 0, and
+//! `metadata` carries out its writes.
 //!
 //! # Panics
 //! One rule. A panic in work that belongs to one request, reading, planning or answering it, ends that

@@ -1,4 +1,9 @@
-//! The HTTP port (`--admin-listen`): `/health`, `/ready` and `/metrics` over HTTP/1.1, on shard 0's reactor.
+//! The HTTP port (`--admin-listen`): `/health`, `/ready` and `/metrics` over HTTP/1.1, in shard 0's
+//! runtime.
+//!
+//! `metrics` writes what Prometheus reads, a part at a time, since it may be long: `body` sends the
+//! parts, and `remains` frees what they were made of. `patience` bounds clients in number and time,
+//! `stream` gives hyper the runtime's sockets.
 
 mod body;
 pub mod metrics;

@@ -5,6 +5,9 @@
 //! storage, and tells the partition through [`Partition::durable`] how far storage has come.
 //! Replies leave by the offsets that this makes visible. There is one replica for now, so what is
 //! durable is committed; the names are those of a replicated log.
+//!
+//! `epochs` are the leader epochs, `producers` the idempotent producers, of which `producer` is one.
+//! `snapshot` makes bytes of both; `capture` keeps the producers as they were while that takes long.
 
 mod capture;
 mod epochs;

@@ -1,6 +1,11 @@
 //! The running broker: one thread per core, each with a loop over an io_uring of its own, partitions,
 //! connections and files. The only part that waits. The runtime, glommio, starts the threads and runs
 //! what is beside the loop: the HTTP port and signals (`runtime`).
+//!
+//! `state` is the loop and what it holds, `clients` what it does with connections: `listener` accepts
+//! them, `connection` is one of them, over a `transport` on a `socket`. `router` has the channels
+//! between shards, and `bell` wakes the one that sleeps. `pace` and `writes` say when a shard sleeps;
+//! `pulse` watches that none stands still.
 
 mod bell;
 mod bind;

@@ -4,7 +4,7 @@
 //! figure of its own:
 //!
 //! - *asleep with something to do*: it is parked in the runtime, and its ring is readable all the same.
-//!   That must not happen; `mod.rs` says why it does not. It is counted and the thread gets a signal,
+//!   That must not happen; `runtime.rs` says why it does not. It is counted and the thread gets a signal,
 //!   which ends `io_uring_enter(2)`, so that a fault costs 50 ms and not the shard;
 //! - *held* by a task: its thread ran all the time;
 //! - *blocked* in a system call that should not block;

@@ -1,6 +1,6 @@
 //! Kafka's APIs, one file each: what a request means and how its answer looks, as pure functions of
 //! its body, its version and the state that it is about. What must be asked of the shard that owns a
-//! partition is in [`data`]; who asks it, and waits, is the shard's affair.
+//! partition is in [`data`]; who asks it, and waits, is `requests` of the broker.
 
 pub mod alter_configs;
 pub mod api_versions;

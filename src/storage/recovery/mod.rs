@@ -1,8 +1,9 @@
 //! Recovery: what a start makes of the files that the last life left, and what the tools read of a
 //! broker that does not run.
 //!
-//! `identity` says whose directory it is, `replay` follows the journal, `open` makes engines of both
-//! and begins a new life; `inspect` only looks.
+//! `identity` says whose directory it is, `replay` follows the journal, `runs` finds what the journal
+//! says to stand in segments, `open` makes engines of all that and begins a new life; `inspect` only
+//! looks.
 
 pub mod identity;
 pub mod inspect;
