@@ -71,6 +71,9 @@ const CASES: &[Entry] = &[
     // One such block, read and applied.
     entry("replay-100x512B", || storage::replay(100, 1, 512), 64, 64),
     entry("replay-4x127KiB", || storage::replay(4, 126, 1024), 64, 64),
+    // One log of so many is written back, and a checkpoint taken of all.
+    entry("checkpoint-10", || storage::checkpoint(10), 1_000, 20),
+    entry("checkpoint-10000", || storage::checkpoint(10_000), 100, 2),
     // A mebibyte of a segment: in memory, and as the disk gives it. Frames of 127 KiB and 512 B.
     entry("read-cached-127KiB", || storage::read_cached(126, 1024, 4 << 20), 10_000, 100),
     entry("read-cached-512B", || storage::read_cached(1, 512, 4 << 20), 1_000, 50),

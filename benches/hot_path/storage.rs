@@ -167,6 +167,17 @@ impl Bed {
         }
     }
 
+    /// All logs are idle: what is pending is placed, and a checkpoint says so.
+    fn grow_idle(&mut self) {
+        let before = self.engine.stats().checkpoint_bytes;
+        while self.engine.stats().pending_bytes > 0 {
+            self.now_ms += IDLE_MS;
+            self.engine.tick(self.now_ms);
+            self.settle();
+        }
+        assert!(self.engine.stats().checkpoint_bytes > before);
+    }
+
     fn complete(&mut self, id: u64, result: io::Result<Bytes>) {
         self.engine.complete(self.now_ms, Completion { id, result }, &mut self.events);
         assert!(!matches!(self.events.last(), Some(Event::Fatal { .. })), "{:?}", self.events);
@@ -225,6 +236,26 @@ impl Case for Placing {
     }
 }
 
+struct Checkpoint(Bed);
+
+/// A batch of one of that many logs, which grows idle: it is placed, and a checkpoint taken of all.
+pub fn checkpoint(logs: usize) -> Box<dyn Case> {
+    let mut bed = Bed::with_disk(&Load::new(logs, 1, 512), LARGE);
+    bed.turn();
+    bed.grow_idle();
+    bed.slots.truncate(1);
+    Box::new(Checkpoint(bed))
+}
+
+impl Case for Checkpoint {
+    fn run(&mut self, runs: usize) {
+        for _ in 0..runs {
+            self.0.turn();
+            self.0.grow_idle();
+        }
+    }
+}
+
 struct Replaying {
     journal: Journal,
     blocks: Vec<Bytes>,
@@ -276,10 +307,7 @@ impl Reading {
         for _ in 0..log_bytes / load.batch.len() {
             bed.turn();
         }
-        bed.now_ms += IDLE_MS;
-        bed.engine.tick(bed.now_ms);
-        bed.settle();
-        assert_eq!(bed.engine.stats().pending_bytes, 0, "all of it is placed");
+        bed.grow_idle();
         // Where memory is short, a read of the disk brings no more than a mebibyte.
         bed.budget.charge(BUDGET / 16 * 15);
         Self { bed, files: HashMap::new(), at: 0, reads: 0 }
