@@ -60,7 +60,7 @@ fn touch_ahead(arena: &Arc<Arena>) -> io::Result<()> {
             let begun = Instant::now();
             match of_helper.populate() {
                 Ok(Populated::All) => std::thread::park(),
-                Ok(Populated::Enough) => std::thread::sleep(begun.elapsed() * REST),
+                Ok(Populated::Enough) => std::thread::park_timeout(begun.elapsed() * REST),
                 Ok(Populated::Short) => {}
                 Err(_) => return of_helper.not_helped(),
             }

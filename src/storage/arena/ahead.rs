@@ -5,7 +5,7 @@
 //! cache does, leaves half of the margin to the others (`Arena::spare`).
 
 use super::super::align::ALIGN;
-use super::{Arena, HUGE};
+use super::{Arena, HUGE, Part};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::Thread;
@@ -95,25 +95,27 @@ impl Arena {
         self.helped.store(false, Ordering::Relaxed);
     }
 
-    /// Touches a huge page of what is to be ready, on the helper's thread. Fails before Linux 5.14: who needs
-    /// memory touches it then.
+    /// Touches a huge page of what is to be ready, on the helper's thread: of a part that is short of it, if any
+    /// is. Fails before Linux 5.14: who needs memory touches it then.
     pub fn populate(&self) -> io::Result<Populated> {
-        for (index, part) in self.parts.iter().enumerate() {
+        for part in &self.parts {
             part.ahead.wanted.store(false, Ordering::Release);
-            let touched = self.locked(part).touched();
-            // What shards have touched themselves meanwhile is passed over.
-            let from = part.ahead.populated().max(touched / STEP * STEP);
-            part.ahead.populated.store(from, Ordering::Relaxed);
-            let to = (from + STEP).min(part.ahead.pages);
-            if from >= to || from >= touched + margin(touched) {
-                continue;
-            }
-            let (start, bytes) = (index * self.part_pages, (to - from) as usize * ALIGN);
-            self.mapping.populate((start + from as usize) * ALIGN, bytes)?;
-            part.ahead.populated.store(to, Ordering::Relaxed);
-            let short = part.ahead.is_short(self.locked(part).touched());
-            return Ok(if short { Populated::Short } else { Populated::Enough });
         }
-        Ok(Populated::All)
+        let touched = |part: &Part| self.locked(part).touched();
+        let short = |part: &Part| part.ahead.is_short(touched(part));
+        let lacks = |part: &Part| {
+            let touched = touched(part);
+            part.ahead.lacks(touched, margin(touched))
+        };
+        let found = self.parts.iter().position(short).or_else(|| self.parts.iter().position(lacks));
+        let Some(index) = found else { return Ok(Populated::All) };
+        let part = &self.parts[index];
+        // What shards have touched themselves meanwhile is passed over.
+        let from = part.ahead.populated().max(touched(part) / STEP * STEP);
+        let to = (from + STEP).min(part.ahead.pages);
+        let (start, bytes) = (index * self.part_pages, (to - from) as usize * ALIGN);
+        self.mapping.populate((start + from as usize) * ALIGN, bytes)?;
+        part.ahead.populated.store(to, Ordering::Relaxed);
+        Ok(if short(part) { Populated::Short } else { Populated::Enough })
     }
 }

@@ -235,6 +235,25 @@ fn memory_is_ready_a_little_ahead_of_its_use() {
 }
 
 #[test]
+fn a_part_that_is_short_comes_before_one_that_could_have_more() {
+    let arena = Arena::reserve(256 << 20, 2).expect("address space");
+    let budget = Budget::of_arena(256 << 20, arena.clone());
+    if populate(&arena).is_err() {
+        return;
+    }
+    let held = AlignedBuf::zeroed(1 << 20, &budget);
+    assert!(arena.parts[0].ahead.is_welcome(1 << 8));
+    let more = AlignedBuf::zeroed(3 << 20, &budget.on_shard(1));
+    assert!(arena.parts[1].ahead.is_short(3 << 8));
+    let before = arena.parts[1].ahead.populated();
+    assert_eq!(arena.populate().expect("once it could"), Populated::Enough);
+    assert!(arena.parts[1].ahead.populated() > before);
+    populate(&arena).expect("once it could");
+    assert!(!arena.parts[0].ahead.is_welcome(1 << 8));
+    drop((held, more));
+}
+
+#[test]
 fn the_helper_is_woken_once_and_again_after_it_has_looked() {
     let arena = Arena::reserve(64 << 20, 1).expect("address space");
     let ahead = &arena.parts[0].ahead;
