@@ -628,8 +628,9 @@ fn a_journal_file_is_used_again_only_when_the_checkpoint_that_covers_it_is_durab
 }
 
 #[test]
-fn what_was_appended_before_an_older_frame_was_copied_is_copied_too() {
-    for seed in 0..10 {
+fn what_was_appended_before_an_older_frame_was_copied_is_copied_or_written_back_too() {
+    // The next pass copies what is little, and writes back what is much.
+    for (seed, bytes) in (0..10).flat_map(|seed| [(seed, 60), (seed, 1000)]) {
         for steps in 0..10 {
             let mut world = world_in_a_pass(seed, 64);
             for _ in 0..steps {
@@ -637,7 +638,7 @@ fn what_was_appended_before_an_older_frame_was_copied_is_copied_too() {
             }
             // Their block may be the last one in a file, and the copies of what is older in the next.
             for partition in 10..30 {
-                world.append(TopicPartition { partition, ..TP }, 1, 60);
+                world.append(TopicPartition { partition, ..TP }, 1, bytes);
             }
             let rounds = world.engines[0].stats().rounds;
             while world.engines[0].stats().rounds < rounds + 2 {

@@ -590,6 +590,29 @@ fn what_is_appended_during_a_cold_read_is_heard_of() {
     assert_eq!(fetched(&reply), [new.len(), old.len()]);
 }
 
+/// A Fetch whose first partition may take all the room, and the disk has only little of it.
+#[test]
+fn what_a_cold_partition_leaves_of_the_room_is_given_to_the_next() {
+    let mut scene = Scene::new(13, 1);
+    let mut client = scene.connect(0);
+    let batches = [("a", batch(100, None)), ("b", batch(100_000, None))];
+    for (topic, batch) in &batches {
+        create(&mut scene, &mut client, topic);
+        let reply = scene.ask(&mut client, &production(topic, batch));
+        assert_eq!(produced(&reply), (ErrorCode::NONE, 0));
+    }
+    scene.start_again();
+    let mut client = scene.connect(0);
+    let request =
+        FetchRequest { max_bytes: 1 << 20, ..fetch(&[("a", 0), ("b", 0)], 50_000, 30_000) };
+    scene.disk_does = no_reads;
+    scene.send(&mut client, &request);
+    assert!(scene.answer(&mut client, 0).is_none(), "nothing is read yet");
+    scene.disk_does = everything;
+    let reply = scene.answer(&mut client, 1000).expect("it waits for what is there");
+    assert_eq!(fetched(&reply), batches.map(|(_, batch)| batch.len()));
+}
+
 /// While a search by time reads from the disk, all that it looks through is deleted.
 #[test]
 fn a_search_by_time_outlives_what_it_looks_through() {
