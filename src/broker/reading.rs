@@ -22,7 +22,10 @@ impl State {
         let state = self.clone();
         self.start(async move {
             let results = state.read_all(&reads, max_bytes).await;
-            let noted = waiter.is_some_and(|it| state.subscribe(asker, it, &reads, &results));
+            let noted = match waiter {
+                Some(it) => state.subscribe(asker, it, &reads, &results).await,
+                None => false,
+            };
             to.reply(ReadReply { results, noted });
         });
     }
@@ -151,8 +154,9 @@ impl State {
         }
     }
 
-    /// Notes who waits for more than `results`, unless there is more already.
-    fn subscribe(
+    /// Notes who waits for more than `results`, unless there is more already. An append to a partition
+    /// comes before it is looked at here, and is seen, or after it, and is told.
+    async fn subscribe(
         self: &Rc<Self>,
         asker: ShardId,
         waiter: Waiter,
@@ -164,19 +168,27 @@ impl State {
         if total >= min_bytes || results.iter().any(|it| it.error.is_err()) {
             return false;
         }
-        let mut logs = self.logs.borrow_mut();
-        // A cold read took time: what was appended meanwhile is not in the results.
-        let moved = reads.iter().zip(results).any(|(read, result)| {
-            let seen = if read.committed { result.last_stable } else { result.high_watermark };
-            logs.visible_end(read.tp, read.committed) != Some(seen)
-        });
-        if moved {
-            drop(logs);
-            self.tell(asker, Notice::Advanced(id));
-            return true;
-        }
         let need = if alone { min_bytes - total } else { 1 };
-        logs.subscribe(asker, id, need, reads);
+        let key = self.logs.borrow_mut().begin_wait(asker, id, need, reads.len());
+        for (read, result) in reads.iter().zip(results) {
+            let seen = if read.committed { result.last_stable } else { result.high_watermark };
+            let mut logs = self.logs.borrow_mut();
+            match logs.wait_on(key, (asker, id), read.tp, read.committed) {
+                // It was told of one of the others.
+                None => break,
+                Some(end) if end == Some(seen) => drop(logs),
+                // The reads took time: what was appended meanwhile is not in the results.
+                Some(_) => {
+                    drop(logs);
+                    if self.logs.borrow_mut().forget(asker, id) {
+                        self.kick();
+                    }
+                    self.tell(asker, Notice::Advanced(id));
+                    break;
+                }
+            }
+            self.pause().await;
+        }
         true
     }
 }

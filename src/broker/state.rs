@@ -430,7 +430,8 @@ impl State {
             for event in logs.engine.take_events() {
                 logs.event(event, &mut out);
             }
-            logs.retry(time, &mut out);
+            let (retried, more) = logs.retry(time, &mut out);
+            self.work.add(retried as u64);
             if logs.engine.wants_turn() {
                 self.work.add(work::captured(logs.turn(now)));
             }
@@ -438,7 +439,7 @@ impl State {
                 logs.event(event, &mut out);
             }
             // What goes step by step goes on at once: nothing else may come that would have it go on.
-            if logs.free_some() || logs.engine.wants_turn() {
+            if logs.free_some() || more || logs.engine.wants_turn() {
                 self.kick();
             }
             logs.engine.take_submissions()
