@@ -47,6 +47,8 @@ mod group_log;
 mod group_log_tests;
 mod group_requests;
 mod groups;
+#[cfg(test)]
+mod large_request_tests;
 mod logs;
 #[cfg(test)]
 mod logs_tests;

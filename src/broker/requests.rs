@@ -6,6 +6,7 @@ use super::calls::{
 };
 use super::connection::{Arrived, ConnectionId};
 use super::state::State;
+use super::wait::Pass;
 use super::{fetch, group_requests, produce};
 use crate::broker::api::table::{Api, Handler, Local, Owners};
 use crate::broker::api::{
@@ -21,6 +22,9 @@ use futures_lite::FutureExt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+
+/// Requests with a body of so many bytes take turns: see [`State::turn_of`].
+const LARGE: usize = 64 << 10;
 
 /// The header of a request, without what it borrows.
 pub(super) type Header = RequestHeader<'static>;
@@ -117,32 +121,50 @@ impl State {
                 Ok(())
             }
             Handler::Owners(Owners::ListOffsets) => {
-                let (mut answers, queries) = list_offsets::plan(&body, version, &image)?;
                 self.respond(begun, async move {
+                    let pause = &async || state.pause().await;
+                    let turn = state.turn_of(&body).await;
+                    let (mut answers, queries) =
+                        list_offsets::plan(&body, version, &image, pause).await?;
+                    drop(turn);
                     for it in state.ask_owners(queries, |it| it.tp, FindOffsets).await {
                         put(&mut answers, it.index, it);
+                        pause().await;
                     }
-                    Ok(list_offsets::response(&header, &body, &answers)?)
+                    let _turn = state.turn_of(&body).await;
+                    Ok(list_offsets::response(&header, &body, &answers, pause).await?)
                 });
                 Ok(())
             }
             Handler::Owners(Owners::OffsetForLeaderEpoch) => {
-                let (mut answers, queries) = offset_for_leader_epoch::plan(&body, version, &image)?;
                 self.respond(begun, async move {
+                    let pause = &async || state.pause().await;
+                    let turn = state.turn_of(&body).await;
+                    let (mut answers, queries) =
+                        offset_for_leader_epoch::plan(&body, version, &image, pause).await?;
+                    drop(turn);
                     for it in state.ask_owners(queries, |it| it.tp, FindEpochEnds).await {
                         put(&mut answers, it.index, it);
+                        pause().await;
                     }
-                    Ok(offset_for_leader_epoch::response(&header, &body, &answers)?)
+                    let _turn = state.turn_of(&body).await;
+                    Ok(offset_for_leader_epoch::response(&header, &body, &answers, pause).await?)
                 });
                 Ok(())
             }
             Handler::Owners(Owners::DeleteRecords) => {
-                let (mut answers, trims) = delete_records::plan(&body, version, &image)?;
                 self.respond(begun, async move {
+                    let pause = &async || state.pause().await;
+                    let turn = state.turn_of(&body).await;
+                    let (mut answers, trims) =
+                        delete_records::plan(&body, version, &image, pause).await?;
+                    drop(turn);
                     for it in state.ask_owners(trims, |it| it.tp, Trim).await {
                         put(&mut answers, it.index, it);
+                        pause().await;
                     }
-                    Ok(delete_records::response(&header, &body, &answers)?)
+                    let _turn = state.turn_of(&body).await;
+                    Ok(delete_records::response(&header, &body, &answers, pause).await?)
                 });
                 Ok(())
             }
@@ -225,6 +247,12 @@ impl State {
         });
     }
 
+    /// The turn of a request with so large a body: its arrays may take many times as much, which is charged
+    /// to nobody, so one after the other is read or answered.
+    pub(super) async fn turn_of(&self, body: &[u8]) -> Option<Pass<'_>> {
+        if body.len() < LARGE { None } else { Some(self.large.enter().await) }
+    }
+
     /// Asks the owners of what is asked for, all at once; what they have answered, in no particular
     /// order. Nothing of an owner that has given up.
     async fn ask_owners<Q, A, C: Call<Reply = Vec<A>>>(
@@ -233,9 +261,13 @@ impl State {
         tp: impl Fn(&Q) -> TopicPartition,
         call: impl Fn(Vec<Q>) -> C,
     ) -> Vec<A> {
-        let groups = by_owner(queries, self.shards, tp);
-        let calls: Vec<_> =
-            groups.into_iter().map(|(owner, group)| self.call(owner, call(group))).collect();
+        let mut groups = ByOwner::new(self.shards, queries.len());
+        for query in queries {
+            groups.push(tp(&query), query);
+            self.pause().await;
+        }
+        let groups = groups.groups.into_iter();
+        let calls: Vec<_> = groups.map(|(owner, group)| self.call(owner, call(group))).collect();
         let mut answers = Vec::new();
         for call in calls {
             answers.extend(call.await.into_iter().flatten());
@@ -275,15 +307,39 @@ pub fn by_owner<T>(
     if shards == 1 {
         return if items.is_empty() { Vec::new() } else { vec![(0, items)] };
     }
-    let mut groups: Vec<(ShardId, Vec<T>)> = Vec::new();
+    let mut groups = ByOwner::new(shards, 0);
     for item in items {
-        let owner = tp(&item).shard(shards);
-        match groups.iter_mut().find(|(it, _)| *it == owner) {
-            Some((_, group)) => group.push(item),
-            None => groups.push((owner, vec![item])),
-        }
+        groups.push(tp(&item), item);
     }
-    groups
+    groups.groups
+}
+
+/// Requests by the shard that owns their partition, each owner's in their order.
+pub struct ByOwner<T> {
+    /// Owners that are asked for something.
+    pub groups: Vec<(ShardId, Vec<T>)>,
+    shards: usize,
+    /// How many the first of an owner makes room for: vectors that grow are copied.
+    room: usize,
+}
+
+impl<T> ByOwner<T> {
+    /// For so many items in all.
+    pub fn new(shards: usize, count: usize) -> Self {
+        // A little more than an even share.
+        Self { groups: Vec::new(), shards, room: count / shards + count / 16 }
+    }
+
+    /// Adds one that is about this partition.
+    pub fn push(&mut self, tp: TopicPartition, item: T) {
+        let owner = if self.shards == 1 { 0 } else { tp.shard(self.shards) };
+        if let Some((_, group)) = self.groups.iter_mut().find(|(it, _)| *it == owner) {
+            return group.push(item);
+        }
+        let mut group = Vec::with_capacity(self.room);
+        group.push(item);
+        self.groups.push((owner, group));
+    }
 }
 
 /// Replaces the answer that stands at this index of the request.
