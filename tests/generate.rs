@@ -109,6 +109,7 @@ fn module(apis: &[Api]) -> String {
 fn dispatch(apis: &[Api]) -> String {
     let mut out = format!(
         "//! Every message of the table by its API key.\n{BANNER}\n\
+         use futures_lite::future::block_on;\n\
          use klamm::wire::{{Reader, WireError, Writer, kafka}};\n\n\
          /// Decodes a whole message, and encodes it again in version `to`: its value, shown, and\n\
          /// the bytes.\n\
@@ -145,7 +146,43 @@ fn dispatch(apis: &[Api]) -> String {
          kafka::$module::$message::decode(&mut Reader::new(bytes), version).map(drop)\n}; }\n\
          match (key, request) {\n";
     each(&mut out, "decode");
-    out + "_ => panic!(\"no API {key}\"), }\n}\n"
+    out += "_ => panic!(\"no API {key}\"), }\n}\n\n\
+         /// Reads a request, or writes a response, in parts: the bytes of the whole, and how often it\n\
+         /// paused. `None` for a message without arrays.\n\
+         pub fn in_parts(key: i16, request: bool, version: i16, bytes: &[u8]) \
+         -> Result<Option<(Vec<u8>, usize)>, WireError> {\n\
+         let pauses = std::cell::Cell::new(0);\n\
+         let pause = async || pauses.set(pauses.get() + 1);\n\
+         let mut r = Reader::new(bytes);\nlet mut w = Writer::new();\n\
+         macro_rules! read { ($module:ident, $message:ident) => {{\n\
+         let read = kafka::$module::$message::decode_in_parts(&mut r, version, &pause);\n\
+         let value = block_on(read)?;\nr.finish()?;\nvalue.encode(&mut w, version)?;\n}}; }\n\
+         macro_rules! written { ($module:ident, $message:ident) => {{\n\
+         let value = kafka::$module::$message::decode(&mut r, version)?;\n\
+         block_on(value.encode_in_parts(&mut w, version, &pause))?;\n}}; }\n\
+         match (key, request) {\n";
+    for api in apis {
+        for message in api.messages.iter().filter(|it| has_arrays(&it.fields)) {
+            let call = if message.is_request { "read" } else { "written" };
+            let (key, request) = (api.key, message.is_request);
+            let (module, name) = (snake(&message.name), &message.name);
+            writeln!(out, "({key}, {request}) => {{ {call}!({module}, {name}); }}").unwrap();
+        }
+    }
+    out + "_ => return Ok(None), }\nOk(Some((w.into_vec(), pauses.get())))\n}\n"
+}
+
+/// What is done with a message that a broker serves, some elements at a time where it has many.
+#[derive(Clone, Copy)]
+enum Parts {
+    Read,
+    Written,
+}
+
+/// Whether there are arrays, but for those in nullable structs, and in tagged fields: none of those has
+/// many elements.
+fn has_arrays(fields: &[Field]) -> bool {
+    fields.iter().any(|f| f.tag.is_none() && matches!(f.kind, Kind::Array(_)))
 }
 
 /// The code of one API's messages.
@@ -160,7 +197,8 @@ impl Generator<'_> {
     fn file(&self, message: &Message) -> String {
         let mut out = format!("//! `{}`.\n{BANNER}\n", message.name);
         let mut code = String::new();
-        self.structs(&mut code, &message.name, &message.fields, self.api.versions, true);
+        let parts = if message.is_request { Parts::Read } else { Parts::Written };
+        self.structs(&mut code, &message.name, &message.fields, self.api.versions, (true, parts));
         let mut uses = vec!["Reader", "WireError", "Writer"];
         for name in ["check_absent", "check_null", "check_version"] {
             if code.contains(name) {
@@ -182,7 +220,7 @@ impl Generator<'_> {
         name: &str,
         fields: &[Field],
         versions: Versions,
-        top: bool,
+        (top, parts): (bool, Parts),
     ) {
         let lifetime = if borrows(fields) { "<'a>" } else { "" };
         let derived = fields.iter().all(default_is_derived);
@@ -210,7 +248,8 @@ impl Generator<'_> {
         }
         let reader = if lifetime.is_empty() { "'_" } else { "'a" };
         let size = (min..=max).map(|v| self.size(fields, v)).min().unwrap_or(0);
-        let (decode, encode) = (self.decode(fields, versions), self.encode(fields, versions));
+        let decode = self.decode(fields, versions, false);
+        let encode = self.encode(fields, versions, false);
         writeln!(out, "impl{lifetime} {name}{lifetime} {{").unwrap();
         let check = if top {
             "check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;\n"
@@ -252,27 +291,58 @@ impl Generator<'_> {
              {check}{}{decode}}}\n\n\
              /// Writes it; fails when a field is set that this version has no place for.\n\
              pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {{\n\
-             {check}{}{encode}Ok(())\n}}\n}}\n\n",
+             {check}{}{encode}Ok(())\n}}\n\n",
             flexible(&decode),
             flexible(&encode),
         )
         .unwrap();
+        match parts {
+            _ if !has_arrays(fields) => {}
+            Parts::Read => {
+                let decode = self.decode(fields, versions, true);
+                let flexible = flexible(&decode);
+                write!(
+                    out,
+                    "/// Reads one as [`decode`](Self::decode) does; pauses after each element.\n\
+                     pub async fn decode_in_parts(r: &mut Reader<{reader}>, version: i16, \
+                     pause: &impl AsyncFn()) -> Result<Self, WireError> {{\n\
+                     {check}{flexible}{decode}}}\n\n",
+                )
+                .unwrap();
+            }
+            Parts::Written => {
+                let encode = self.encode(fields, versions, true);
+                let flexible = flexible(&encode);
+                write!(
+                    out,
+                    "/// Writes it as [`encode`](Self::encode) does; pauses after each element.\n\
+                     pub async fn encode_in_parts(&self, w: &mut Writer, version: i16, \
+                     pause: &impl AsyncFn()) -> Result<(), WireError> {{\n\
+                     {check}{flexible}{encode}Ok(())\n}}\n\n",
+                )
+                .unwrap();
+            }
+        }
+        *out += "}\n\n";
         for f in fields {
             if let Some(name) = f.kind.struct_name() {
-                self.structs(out, name, &f.fields, f.versions, false);
+                self.structs(out, name, &f.fields, f.versions, (false, parts));
             }
         }
     }
 
-    fn decode(&self, fields: &[Field], versions: Versions) -> String {
+    fn decode(&self, fields: &[Field], versions: Versions, in_parts: bool) -> String {
         let mut out = String::new();
         for f in fields.iter().filter(|f| f.tag.is_none()) {
-            let read = read(f, &f.kind, f.nullable);
+            let read = match &f.kind {
+                Kind::Array(element) if in_parts => read_in_parts(f, element),
+                kind => format!("{}?", read(f, kind, f.nullable)),
+            };
             match condition(f.versions, versions) {
-                None => writeln!(out, "let {} = {read}?;", snake(&f.name)),
+                None => writeln!(out, "let {} = {read};", snake(&f.name)),
                 Some(condition) => writeln!(
                     out,
-                    "let {} = if {condition} {{ {read}? }} else {{ {} }};",
+                    "let {} = if {condition} {{ {read} }} else {{ {} }};",
                     snake(&f.name),
                     default(f)
                 ),
@@ -305,7 +375,7 @@ impl Generator<'_> {
         out
     }
 
-    fn encode(&self, fields: &[Field], versions: Versions) -> String {
+    fn encode(&self, fields: &[Field], versions: Versions, in_parts: bool) -> String {
         let mut out = String::new();
         let absent = |f: &Field| {
             if f.ignorable {
@@ -314,7 +384,10 @@ impl Generator<'_> {
             format!("check_absent({}, {:?})?;", is_default(f), snake(&f.name))
         };
         for f in fields.iter().filter(|f| f.tag.is_none()) {
-            let write = write_field(f);
+            let write = match &f.kind {
+                Kind::Array(element) if in_parts => write_in_parts(f, element),
+                _ => write_field(f),
+            };
             match (condition(f.versions, versions), absent(f)) {
                 (None, _) => writeln!(out, "{write}"),
                 (Some(c), absent) if absent.is_empty() => writeln!(out, "if {c} {{ {write} }}"),
@@ -483,6 +556,40 @@ fn is_default(f: &Field) -> String {
     }
 }
 
+/// The least bytes of an element of an array.
+fn least_bytes(element: &Kind) -> String {
+    match element {
+        Kind::Bool | Kind::Int8 => "1".to_owned(),
+        Kind::Int16 => "2".to_owned(),
+        Kind::Int32 => "4".to_owned(),
+        Kind::Int64 => "8".to_owned(),
+        Kind::Uuid => "16".to_owned(),
+        Kind::String => format!("if {FLEXIBLE} {{ 1 }} else {{ 2 }}"),
+        Kind::Struct(name) => format!("{name}::MIN_BYTES"),
+        other => panic!("an array of {other:?}"),
+    }
+}
+
+/// The expression that reads an array, and pauses after each element.
+fn read_in_parts(f: &Field, element: &Kind) -> String {
+    let each = match element {
+        Kind::Struct(name) if has_arrays(&f.fields) => {
+            format!("{name}::decode_in_parts(r, version, pause).await?")
+        }
+        _ => format!("{}?", read(f, element, None)),
+    };
+    let min = least_bytes(element);
+    let read = format!(
+        "match r.open_array({FLEXIBLE}, {min})? {{ None => None, Some((count, mut values)) => {{ \
+         for _ in 0..count {{ values.push({each}); pause().await; }} Some(values) }} }}"
+    );
+    match f.nullable.map(|nullable| condition(nullable, f.versions)) {
+        None => format!("{read}.ok_or(WireError::Null)?"),
+        Some(None) => read,
+        Some(Some(condition)) => format!("check_null({read}, {condition})?"),
+    }
+}
+
 /// The expression that reads a field: a `Result`.
 fn read(f: &Field, kind: &Kind, nullable: Option<Versions>) -> String {
     let prefix = if nullable.is_some() { "nullable_" } else { "" };
@@ -500,22 +607,40 @@ fn read(f: &Field, kind: &Kind, nullable: Option<Versions>) -> String {
             if nullable.is_some() { format!("r.nullable_struct(|r| {plain})") } else { plain }
         }
         Kind::Array(element) => {
-            let min = match &**element {
-                Kind::Bool | Kind::Int8 => "1".to_owned(),
-                Kind::Int16 => "2".to_owned(),
-                Kind::Int32 => "4".to_owned(),
-                Kind::Int64 => "8".to_owned(),
-                Kind::Uuid => "16".to_owned(),
-                Kind::String => format!("if {FLEXIBLE} {{ 1 }} else {{ 2 }}"),
-                Kind::Struct(name) => format!("{name}::MIN_BYTES"),
-                other => panic!("an array of {other:?}"),
-            };
+            let min = least_bytes(element);
             format!("r.{prefix}array({FLEXIBLE}, {min}, |r| {})", read(f, element, None))
         }
     };
     match nullable.and_then(|nullable| condition(nullable, f.versions)) {
         Some(condition) => format!("check_null({read}?, {condition})"),
         None => read,
+    }
+}
+
+/// The statement that writes an array, and pauses after each element.
+fn write_in_parts(f: &Field, element: &Kind) -> String {
+    let name = format!("self.{}", snake(&f.name));
+    let each = match element {
+        Kind::Struct(_) if has_arrays(&f.fields) => {
+            "x.encode_in_parts(w, version, pause).await?;".to_owned()
+        }
+        _ => {
+            let (write, fails) = write_element(element);
+            write + if fails { "?;" } else { ";" }
+        }
+    };
+    let values = if f.nullable.is_some() {
+        format!("{name}.as_deref()")
+    } else {
+        format!("Some(&{name}[..])")
+    };
+    let statement = format!(
+        "let values = {values}; w.array_len(values.map(<[_]>::len), {FLEXIBLE})?; \
+         for x in values.unwrap_or_default() {{ {each} pause().await; }}"
+    );
+    match f.nullable.and_then(|nullable| condition(nullable, f.versions)) {
+        Some(condition) => format!("check_null({name}.as_ref(), {condition})?; {statement}"),
+        None => statement,
     }
 }
 
@@ -540,17 +665,8 @@ fn write_field(f: &Field) -> String {
         Kind::Struct(_) => format!("{name}.encode(w, version)?;"),
         Kind::Array(element) => {
             let values = if nullable { format!("{name}.as_deref()") } else { format!("&{name}") };
-            let element = match &**element {
-                Kind::Bool => "{ w.bool(*x); Ok(()) }".to_owned(),
-                Kind::Int8 => "{ w.i8(*x); Ok(()) }".to_owned(),
-                Kind::Int16 => "{ w.i16(*x); Ok(()) }".to_owned(),
-                Kind::Int32 => "{ w.i32(*x); Ok(()) }".to_owned(),
-                Kind::Int64 => "{ w.i64(*x); Ok(()) }".to_owned(),
-                Kind::Uuid => "{ w.uuid(*x); Ok(()) }".to_owned(),
-                Kind::String => format!("w.string(x, {FLEXIBLE})"),
-                Kind::Struct(_) => "x.encode(w, version)".to_owned(),
-                other => panic!("an array of {other:?}"),
-            };
+            let (element, fails) = write_element(element);
+            let element = if fails { element } else { format!("{{ {element}; Ok(()) }}") };
             format!("w.{prefix}array({values}, {FLEXIBLE}, |w, x| {element})?;")
         }
     };
@@ -559,5 +675,21 @@ fn write_field(f: &Field) -> String {
             format!("check_null({name}.as_ref(), {condition})?; {statement}")
         }
         None => statement,
+    }
+}
+
+/// The expression that writes an element of an array, and whether it may fail.
+fn write_element(element: &Kind) -> (String, bool) {
+    let plain = |method: &str| (format!("w.{method}(*x)"), false);
+    match element {
+        Kind::Bool => plain("bool"),
+        Kind::Int8 => plain("i8"),
+        Kind::Int16 => plain("i16"),
+        Kind::Int32 => plain("i32"),
+        Kind::Int64 => plain("i64"),
+        Kind::Uuid => plain("uuid"),
+        Kind::String => (format!("w.string(x, {FLEXIBLE})"), true),
+        Kind::Struct(_) => ("x.encode(w, version)".to_owned(), true),
+        other => panic!("an array of {other:?}"),
     }
 }

@@ -8,7 +8,7 @@ use super::wait::Condition;
 use crate::group::{self, CoordinatorSettings, GroupResponse, Ticket};
 use crate::types::{BrokerConfigs, TopicPartition};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// A request that waits for its answer.
 pub struct PendingRequest {
@@ -34,6 +34,8 @@ pub struct Coordinators {
     pub actions: RefCell<VecDeque<(TopicPartition, Action)>>,
     /// `actions` are being carried out.
     pub acting: Cell<bool>,
+    /// Coordinators whose long commits are gone on with.
+    pub going_on: RefCell<BTreeSet<TopicPartition>>,
     /// What the timer waits for.
     pub armed_ms: Cell<i64>,
     /// Wakes the timer, for an earlier time.
@@ -88,6 +90,7 @@ impl Coordinators {
             next_ticket: Cell::new(1),
             actions: RefCell::default(),
             acting: Cell::new(false),
+            going_on: RefCell::default(),
             armed_ms: Cell::new(i64::MAX),
             rearm: Condition::default(),
             settings: settings_of(configs, hash_seed),

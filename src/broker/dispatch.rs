@@ -136,7 +136,11 @@ impl State {
         match notice {
             Notice::Advanced(id) => self.waits.advanced(id),
             Notice::HungUp(number) => self.waits.hung_up(from, number),
-            Notice::Forget(id) => self.logs.borrow_mut().forget(from, id),
+            Notice::Forget(id) => {
+                if self.logs.borrow_mut().forget(from, id) {
+                    self.kick();
+                }
+            }
             Notice::Dropped(topic) => self.topic_dropped(topic, from),
         }
     }

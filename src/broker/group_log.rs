@@ -31,7 +31,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { bytes_min: 64 << 20, live_times: 4, chunk_bytes: 1 << 20, pause_ms: 60_000 }
+        Self { bytes_min: 64 << 20, live_times: 4, chunk_bytes: 128 << 10, pause_ms: 60_000 }
     }
 }
 
@@ -336,6 +336,14 @@ impl GroupLog {
         taken
     }
 
+    /// Goes on with a commit of very many offsets, about so many steps; how many it took, 0 where no such
+    /// commit is under way.
+    pub fn go_on_with_long(&mut self, now: Now, steps: usize, out: &mut Vec<Action>) -> usize {
+        let taken = self.core.go_on_with_long(now, steps, &mut self.effects);
+        self.advance(now, out);
+        taken
+    }
+
     /// When [`tick`](Self::tick) has something to do, by the monotonic clock.
     pub fn next_deadline(&self) -> Option<i64> {
         let ticks = self.phase == Phase::Serving && self.is_serving();
@@ -417,7 +425,8 @@ impl GroupLog {
         if let Rewrite::Writing { first, bytes, failed, .. } = &mut self.rewrite {
             match result {
                 Ok(place) => {
-                    first.get_or_insert(place.base_offset);
+                    // What is put together in parts may be overtaken by what comes behind it.
+                    *first = Some(first.map_or(place.base_offset, |it| it.min(place.base_offset)));
                     *bytes += place.bytes;
                 }
                 Err(_) => *failed = true,

@@ -89,37 +89,61 @@ pub fn begin(
             });
         }
         Groups::OffsetCommit => {
-            let mut plan = offset_commit::plan(body, version, &image)?;
-            respond.with(async move {
+            let body = body.clone();
+            state.clone().respond(begun, async move {
+                let pause = &async || state.pause().await;
+                let turn = state.turn_of(&body).await;
+                let mut plan = offset_commit::plan(&body, version, &image, pause).await?;
+                drop((turn, body));
+                state.release(begun);
                 let Some(commit) = plan.commit.take() else {
-                    return Ok(plan.response(&header, None)?);
+                    return Ok(plan.response(&header, None, pause).await?);
                 };
                 let group::GroupResponse::Commit(it) =
                     ask(&state, group::GroupRequest::Commit(commit)).await?
                 else {
                     return mixed_up();
                 };
-                Ok(plan.response(&header, Some(&it))?)
+                Ok(plan.response(&header, Some(&it), pause).await?)
             });
         }
         Groups::OffsetDelete => {
-            let plan = offset_delete::plan(body, version, &image)?;
-            respond.with(async move {
-                if let Some(error) = plan.refused {
-                    return Ok(
-                        plan.response(&header, &DeletedOffsets::refused(&plan.delete, error))?
-                    );
+            let body = body.clone();
+            state.clone().respond(begun, async move {
+                let pause = &async || state.pause().await;
+                let turn = state.turn_of(&body).await;
+                let mut plan = offset_delete::plan(&body, version, &image, pause).await?;
+                drop((turn, body));
+                state.release(begun);
+                let mut deleted = Vec::new();
+                for delete in std::mem::take(&mut plan.deletes) {
+                    if let Some(error) = plan.refused {
+                        deleted.push(DeletedOffsets::refused(&delete, error));
+                        break;
+                    }
+                    let request = group::GroupRequest::DeleteOffsets(delete);
+                    let group::GroupResponse::DeleteOffsets(it) = ask(&state, request).await?
+                    else {
+                        return mixed_up();
+                    };
+                    let refused = it.error.is_err();
+                    deleted.push(it);
+                    if refused {
+                        break;
+                    }
+                    pause().await;
                 }
-                let request = group::GroupRequest::DeleteOffsets(plan.delete.clone());
-                let group::GroupResponse::DeleteOffsets(it) = ask(&state, request).await? else {
-                    return mixed_up();
-                };
-                Ok(plan.response(&header, &it)?)
+                Ok(plan.response(&header, &deleted, pause).await?)
             });
         }
         Groups::OffsetFetch => {
-            let plan = offset_fetch::plan(body, version, &image)?;
-            respond.with(async move {
+            let body = body.clone();
+            state.clone().respond(begun, async move {
+                let pause = &async || state.pause().await;
+                let turn = state.turn_of(&body).await;
+                let plan = offset_fetch::plan(&body, version, &image, pause).await?;
+                drop((turn, body));
+                state.release(begun);
                 let requests =
                     plan.fetches().map(|it| group::GroupRequest::FetchOffsets(it.clone()));
                 let first = ask_all(&state, requests).await?;

@@ -22,42 +22,56 @@ use std::rc::Rc;
 
 /// The most that a record needs beside its key and its value: lengths, deltas, counts.
 const RECORD_OVERHEAD: usize = 32;
+/// Of more records, the batches are made in parts.
+const RECORDS_AT_ONCE: usize = 2_048;
 /// After an error a log is loaded again; the pause doubles from here, ms.
 const RELOAD_MS: i64 = 1000;
 /// The longest pause, ms.
 const RELOAD_MS_MAX: i64 = 60_000;
 
-/// Batches of these records, none larger than `max_bytes`.
-fn to_batches(
-    records: &[Record],
+/// Batches of records, none larger than `max_bytes`.
+struct Batches {
     max_bytes: usize,
     now_ms: i64,
-) -> Result<Vec<(Bytes, BatchHeader)>, ErrorCode> {
-    let mut batches = Vec::new();
-    let mut builder = BatchBuilder::new(Compression::None);
-    let mut finish = |builder: &mut BatchBuilder| {
-        let whole = std::mem::replace(builder, BatchBuilder::new(Compression::None));
+    builder: BatchBuilder,
+    whole: Vec<(Bytes, BatchHeader)>,
+}
+
+impl Batches {
+    fn new(max_bytes: usize, now_ms: i64) -> Self {
+        let builder = BatchBuilder::new(Compression::None);
+        Self { max_bytes, now_ms, builder, whole: Vec::new() }
+    }
+
+    /// Adds a record; the bytes of the batch that is whole then, if one is.
+    fn push(&mut self, record: &Record) -> Result<usize, ErrorCode> {
+        let value = record.value.as_deref();
+        let len = record.key.len() + value.map_or(0, <[u8]>::len) + RECORD_OVERHEAD;
+        let full = self.builder.len() + len > self.max_bytes;
+        let bytes = if full { self.end_batch()? } else { 0 };
+        self.builder.push(self.now_ms, Some(&record.key), value, &[]);
+        Ok(bytes)
+    }
+
+    fn end_batch(&mut self) -> Result<usize, ErrorCode> {
+        let whole = std::mem::replace(&mut self.builder, BatchBuilder::new(Compression::None));
         if whole.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
-        if whole.len() > max_bytes {
+        if whole.len() > self.max_bytes {
             return Err(ErrorCode::MESSAGE_TOO_LARGE);
         }
         let batch = Bytes::from(whole.build());
         let header = BatchHeader::parse(&batch).map_err(|_| ErrorCode::UNKNOWN_SERVER_ERROR)?;
-        batches.push((batch, header));
-        Ok(())
-    };
-    for record in records {
-        let value = record.value.as_deref();
-        let len = record.key.len() + value.map_or(0, <[u8]>::len) + RECORD_OVERHEAD;
-        if builder.len() + len > max_bytes {
-            finish(&mut builder)?;
-        }
-        builder.push(now_ms, Some(&record.key), value, &[]);
+        let bytes = batch.len();
+        self.whole.push((batch, header));
+        Ok(bytes)
     }
-    finish(&mut builder)?;
-    Ok(batches)
+
+    fn finish(mut self) -> Result<Vec<(Bytes, BatchHeader)>, ErrorCode> {
+        self.end_batch()?;
+        Ok(self.whole)
+    }
 }
 
 impl State {
@@ -359,11 +373,12 @@ impl State {
                         it.to.reply(response);
                     }
                 }
-                Action::Append { append, records } => self.append_group(tp, append, &records),
+                Action::Append { append, records } => self.append_group(tp, append, records),
                 Action::Trim { offset } => self.trim_group(tp, offset),
             }
         }
         groups.acting.set(false);
+        self.go_on_with_long_commits(tp);
         let deadline = groups.logs.borrow().get(&tp).and_then(GroupLog::next_deadline);
         if deadline.is_some_and(|at| at < groups.armed_ms.get()) {
             groups.armed_ms.set(i64::MIN);
@@ -371,13 +386,70 @@ impl State {
         }
     }
 
-    fn append_group(self: &Rc<Self>, tp: TopicPartition, append: u64, records: &[Record]) {
+    /// Goes on with commits of very many offsets, where there are any, until they are written or entered.
+    fn go_on_with_long_commits(self: &Rc<Self>, tp: TopicPartition) {
+        let has_long = |log: &GroupLog| log.coordinator().has_long();
+        let begins = self.groups.logs.borrow().get(&tp).is_some_and(has_long)
+            && self.groups.going_on.borrow_mut().insert(tp);
+        if !begins {
+            return;
+        }
+        let state = self.clone();
+        self.start(async move {
+            loop {
+                state.pause().await;
+                let mut taken = 0;
+                state.step(tp, |log, out| {
+                    taken = log.go_on_with_long(state.now(), work::PIECE as usize, out);
+                });
+                if taken == 0 {
+                    break;
+                }
+                state.work.add(taken as u64);
+            }
+            state.groups.going_on.borrow_mut().remove(&tp);
+            // One may have begun with the last step.
+            state.go_on_with_long_commits(tp);
+        });
+    }
+
+    /// Appends records: of very many, the batches are made some records at a time.
+    fn append_group(self: &Rc<Self>, tp: TopicPartition, append: u64, records: Vec<Record>) {
         let image = self.image();
-        let max_bytes = image.topic_by_id(tp.topic).map(|it| it.config.max_message_bytes as usize);
-        let batches = match max_bytes {
-            Some(max_bytes) => to_batches(records, max_bytes, self.wall_ms()),
-            None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        let Some(topic) = image.topic_by_id(tp.topic) else {
+            let error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+            return self.group_appended(tp, append, Err(error));
         };
+        let mut batches = Batches::new(topic.config.max_message_bytes as usize, self.wall_ms());
+        if records.len() <= RECORDS_AT_ONCE {
+            let pushed = records.iter().try_for_each(|it| batches.push(it).map(drop));
+            let batches = pushed.and_then(|()| batches.finish());
+            return self.append_batches(tp, append, batches);
+        }
+        let state = self.clone();
+        let made = async move {
+            for record in records {
+                state.work.add(work::bytes(batches.push(&record)?));
+                state.pause().await;
+            }
+            batches.finish()
+        };
+        let state = self.clone();
+        self.start(async move {
+            let made = AssertUnwindSafe(made).catch_unwind().await.unwrap_or_else(|_| {
+                state.panicked();
+                Err(ErrorCode::UNKNOWN_SERVER_ERROR)
+            });
+            state.append_batches(tp, append, made);
+        });
+    }
+
+    fn append_batches(
+        self: &Rc<Self>,
+        tp: TopicPartition,
+        append: u64,
+        batches: Result<Vec<(Bytes, BatchHeader)>, ErrorCode>,
+    ) {
         let batches = match batches {
             Ok(batches) => batches,
             Err(error) => return self.group_appended(tp, append, Err(error)),

@@ -37,6 +37,8 @@ pub struct Outbox {
 
 /// So many producers of partitions that are gone are freed in one go.
 const FREED_A_STEP: usize = work::PIECE as usize;
+/// So many batches that had to wait are appended in one go, and those of one call more.
+const RETRIED_A_STEP: usize = work::INPUT as usize;
 /// So many logs are asked for their size in one go.
 const SIZES_A_STEP: usize = work::PIECE as usize;
 
@@ -85,7 +87,10 @@ struct Waiter {
     shard: usize,
     id: u64,
     need: usize,
+    /// Partitions that have it among their waiters.
     slots: Vec<Slot>,
+    /// It does not wait any more, and is taken from its partitions some at a time.
+    is_over: bool,
 }
 
 /// One step of taking over metadata.
@@ -144,6 +149,8 @@ pub struct Logs {
     tasks: Slab<Task>,
     waiters: Slab<Waiter>,
     waiter_keys: HashMap<(usize, u64), usize>,
+    /// Keys of waiters that are over, and that partitions still have.
+    leaving: Vec<usize>,
     /// Appends for which there is no room now, in order.
     deferred: DeferredAppends,
     /// Deleted topics, and how many of their logs are not gone yet.
@@ -191,6 +198,7 @@ impl Logs {
             tasks: Slab::new(),
             waiters: Slab::new(),
             waiter_keys: HashMap::new(),
+            leaving: Vec::new(),
             deferred: DeferredAppends::default(),
             dropping: HashMap::new(),
             producers,
@@ -291,12 +299,18 @@ impl Logs {
         }
     }
 
-    /// Appends what had to wait, as far as there is room now; refuses it where the disk is full. To
-    /// be called only when the disk's space was looked at since [`append`](Self::append).
-    pub fn retry(&mut self, now: Now, out: &mut Outbox) {
+    /// Appends some of what had to wait, as far as there is room now; refuses it where the disk is full.
+    /// To be called only when the disk's space was looked at since [`append`](Self::append). How many
+    /// batches it were, and whether there may be more.
+    pub fn retry(&mut self, now: Now, out: &mut Outbox) -> (usize, bool) {
+        let mut done = 0;
         while let Some(first) = self.deferred.first()
             && (self.has_room(first) || self.engine.disk_is_full())
         {
+            if done >= RETRIED_A_STEP {
+                return (done, true);
+            }
+            done += first.batches.len().max(1);
             let Some((call, arrived, reply)) = self.deferred.pop() else { break };
             if self.engine.disk_is_full() {
                 let full =
@@ -307,6 +321,7 @@ impl Logs {
                 self.append_now(call, arrived, reply, now, out);
             }
         }
+        (done, false)
     }
 
     fn has_room(&self, call: &AppendBatches) -> bool {
@@ -490,6 +505,9 @@ impl Logs {
         if moved && !part.waiters.is_empty() {
             for key in part.waiters.clone() {
                 let waiter = &mut self.waiters[key];
+                if waiter.is_over {
+                    continue;
+                }
                 waiter.need = waiter.need.saturating_sub(bytes);
                 if waiter.need == 0 {
                     self.fire(key, out);
@@ -503,15 +521,28 @@ impl Logs {
 
     /// Tells a waiter, and forgets it.
     fn fire(&mut self, key: usize, out: &mut Outbox) {
-        if let Some(waiter) = self.remove_waiter(key) {
-            out.notices.push((waiter.shard, Notice::Advanced(waiter.id)));
+        if let Some((shard, id)) = self.end_wait(key) {
+            out.notices.push((shard, Notice::Advanced(id)));
         }
     }
 
-    fn remove_waiter(&mut self, key: usize) -> Option<Waiter> {
-        let waiter = self.waiters.try_remove(key)?;
-        self.waiter_keys.remove(&(waiter.shard, waiter.id));
-        for slot in &waiter.slots {
+    /// A waiter is over: who it was, unless it was over before. Its key stays in use until no partition
+    /// has it any more.
+    fn end_wait(&mut self, key: usize) -> Option<(usize, u64)> {
+        let waiter = self.waiters.get_mut(key).filter(|it| !it.is_over)?;
+        waiter.is_over = true;
+        let named = (waiter.shard, waiter.id);
+        self.waiter_keys.remove(&named);
+        if !self.take_from_partitions(key) {
+            self.leaving.push(key);
+        }
+        Some(named)
+    }
+
+    /// Takes a waiter that is over from some of its partitions; true when none has it any more.
+    fn take_from_partitions(&mut self, key: usize) -> bool {
+        let slots = &mut self.waiters[key].slots;
+        for slot in slots.drain(slots.len().saturating_sub(FREED_A_STEP)..) {
             if let Some(part) = self.parts.get_mut(slot.index()) {
                 part.waiters.retain(|it| *it != key);
                 if part.waiters.is_empty() {
@@ -519,28 +550,51 @@ impl Logs {
                 }
             }
         }
-        Some(waiter)
+        let is_last = slots.is_empty();
+        if is_last {
+            self.waiters.remove(key);
+        }
+        is_last
     }
 
-    /// A waiter does not wait any more.
-    pub fn forget(&mut self, shard: usize, id: u64) {
+    /// A waiter does not wait any more. Whether [`free_some`](Self::free_some) is to go on with it.
+    pub fn forget(&mut self, shard: usize, id: u64) -> bool {
         if let Some(key) = self.waiter_keys.get(&(shard, id)) {
-            self.remove_waiter(*key);
+            self.end_wait(*key);
         }
+        !self.leaving.is_empty()
     }
 
-    /// Notes who waits for `need` more bytes of these partitions. The read before it and this must
-    /// run without anything in between, or an append is missed.
-    pub fn subscribe(&mut self, shard: usize, id: u64, need: usize, reads: &[ReadRequest]) {
-        let mut slots: Vec<Slot> = reads.iter().filter_map(|it| self.find(it.tp)).collect();
-        slots.sort_unstable();
-        slots.dedup();
-        let key = self.waiters.insert(Waiter { shard, id, need, slots: Vec::new() });
-        for slot in &slots {
-            self.part(*slot).waiters.push(key);
-        }
-        self.waiters[key].slots = slots;
+    /// Notes who waits for `need` more bytes of partitions that [`wait_on`](Self::wait_on) adds.
+    pub fn begin_wait(&mut self, shard: usize, id: u64, need: usize, partitions: usize) -> usize {
+        let slots = Vec::with_capacity(partitions);
+        let key = self.waiters.insert(Waiter { shard, id, need, slots, is_over: false });
         self.waiter_keys.insert((shard, id), key);
+        key
+    }
+
+    /// From now on, the waiter hears of appends to this partition too, where it is there: where the
+    /// partition ends now for readers, which no append has missed that comes later. `None` where the
+    /// waiter was told already.
+    pub fn wait_on(
+        &mut self,
+        key: usize,
+        waiter: (usize, u64),
+        tp: TopicPartition,
+        committed: bool,
+    ) -> Option<Option<i64>> {
+        let Self { waiters, parts, .. } = self;
+        let is_same = |it: &&mut Waiter| (it.shard, it.id) == waiter && !it.is_over;
+        let waiter = waiters.get_mut(key).filter(is_same)?;
+        let Some(slot) = self.engine.find(tp) else { return Some(None) };
+        let Some(part) = parts.get_mut(slot.index()) else { return Some(None) };
+        // A request may name a partition twice.
+        if part.waiters.last() != Some(&key) {
+            part.waiters.push(key);
+            waiter.slots.push(slot);
+        }
+        let core = &part.core;
+        Some(Some(if committed { core.last_stable() } else { core.high_watermark() }))
     }
 
     /// Where a partition ends for readers, as things are now: nothing was missed since a read if it
@@ -689,12 +743,18 @@ impl Logs {
         self.next_producer = (place, from);
     }
 
-    /// Frees some producers of partitions that are gone; whether there are more.
+    /// Frees some producers of partitions that are gone, and takes waiters that are over from some of
+    /// their partitions; whether there are more.
     pub fn free_some(&mut self) -> bool {
+        if let Some(key) = self.leaving.pop()
+            && !self.take_from_partitions(key)
+        {
+            self.leaving.push(key);
+        }
         if self.left_behind.last_mut().is_some_and(|it| !it.free_some(FREED_A_STEP)) {
             self.left_behind.pop();
         }
-        !self.left_behind.is_empty()
+        !self.left_behind.is_empty() || !self.leaving.is_empty()
     }
 
     /// Takes out all that is under way: nobody is to hear of it.

@@ -299,10 +299,40 @@ fn a_small_append_does_not_wait_for_large_ones_of_others() {
     rig.settle();
     while !rig.logs.is_quiet() {
         let mut out = Outbox::default();
-        rig.logs.retry(Now::at(rig.now_ms), &mut out);
+        let _ = rig.logs.retry(Now::at(rig.now_ms), &mut out);
         Rig::tell(out);
         rig.settle();
     }
     assert_eq!((end(&rig, 0), end(&rig, 1)), (large + 1, 3));
     assert_eq!(rig.replies.borrow().len() as i64, large + 4);
+}
+
+/// When there is room again, all that waited is appended in its order, some at a time.
+#[test]
+fn very_many_appends_that_waited_follow_in_parts() {
+    let mut rig = Rig::new(1, &[]);
+    let end = |rig: &Rig| {
+        let (slot, _) = rig.logs.core(tp(0)).unwrap();
+        rig.logs.engine.offsets(slot).end
+    };
+    let mut before = 0;
+    while end(&rig) == before {
+        rig.begin(0, batch(300_000));
+        before += 1;
+    }
+    for _ in 0..5_000 {
+        rig.begin(0, batch(10));
+    }
+    rig.settle();
+    let mut parts = Vec::new();
+    while !rig.logs.is_quiet() {
+        let mut out = Outbox::default();
+        let (done, _) = rig.logs.retry(Now::at(rig.now_ms), &mut out);
+        parts.push(done);
+        Rig::tell(out);
+        rig.settle();
+    }
+    assert_eq!(end(&rig), before + 5_000);
+    assert_eq!(parts.iter().sum::<usize>(), 5_001);
+    assert!(parts.len() > 4 && parts.iter().all(|it| *it <= 1_024), "{parts:?}");
 }

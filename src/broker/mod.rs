@@ -53,6 +53,8 @@ mod group_log;
 mod group_log_tests;
 mod group_requests;
 mod groups;
+#[cfg(test)]
+mod large_request_tests;
 mod line_pause;
 mod logs;
 #[cfg(test)]

@@ -12,15 +12,39 @@ pub fn by_owner<T>(
     if shards == 1 {
         return if items.is_empty() { Vec::new() } else { vec![(0, items)] };
     }
-    let mut groups: Vec<(ShardId, Vec<T>)> = Vec::new();
+    let mut groups = ByOwner::new(shards, 0);
     for item in items {
-        let owner = tp(&item).shard(shards);
-        match groups.iter_mut().find(|(it, _)| *it == owner) {
-            Some((_, group)) => group.push(item),
-            None => groups.push((owner, vec![item])),
-        }
+        groups.push(tp(&item), item);
     }
-    groups
+    groups.groups
+}
+
+/// Requests by the shard that owns their partition, each owner's in their order.
+pub struct ByOwner<T> {
+    /// Owners that are asked for something.
+    pub groups: Vec<(ShardId, Vec<T>)>,
+    shards: usize,
+    /// How many the first of an owner makes room for: vectors that grow are copied.
+    room: usize,
+}
+
+impl<T> ByOwner<T> {
+    /// For so many items in all.
+    pub fn new(shards: usize, count: usize) -> Self {
+        // A little more than an even share.
+        Self { groups: Vec::new(), shards, room: count / shards + count / 16 }
+    }
+
+    /// Adds one that is about this partition.
+    pub fn push(&mut self, tp: TopicPartition, item: T) {
+        let owner = if self.shards == 1 { 0 } else { tp.shard(self.shards) };
+        if let Some((_, group)) = self.groups.iter_mut().find(|(it, _)| *it == owner) {
+            return group.push(item);
+        }
+        let mut group = Vec::with_capacity(self.room);
+        group.push(item);
+        self.groups.push((owner, group));
+    }
 }
 
 #[cfg(test)]

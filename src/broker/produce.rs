@@ -1,7 +1,7 @@
 //! Produce: from the frame to the owners of its partitions, and back to the answer.
 
 use super::begun::{Begun, Header};
-use super::calls::{AppendBatches, AppendReply};
+use super::calls::{AppendBatches, AppendReply, ShardId};
 use super::connection::Traced;
 use super::owners::by_owner;
 use super::state::State;
@@ -20,6 +20,8 @@ use std::rc::Rc;
 
 /// What is checked of one request's batches before it becomes a task: what a shard can do in one go.
 const AT_ONCE: AtOnce = AtOnce { bytes: 2 << 20, decompressed: 256 << 10 };
+/// Appends that are handed to an owner in one go; those of a request with more take several steps.
+const APPENDS_AT_ONCE: usize = work::PIECE as usize;
 /// Bytes that are decompressed in one step of that task, or what costs as much.
 const CHECK_STEP: usize = 64 << 10;
 
@@ -50,13 +52,14 @@ pub fn begin(
     let settings =
         ProduceSettings { now_ms: state.wall_ms(), strict: state.strict, at_once: AT_ONCE };
     let (plan, batches) = produce::plan(body, header.version, &state.image(), settings)?;
-    let count = (batches.appends.len() + batches.unchecked.len()) as u64;
+    // Of one that is not checked yet, only the header was looked at.
+    let count = (batches.appends.len() + batches.unchecked.len() / 4) as u64;
     let bytes = work::bytes(batches.checked) + work::decompressed(batches.decompressed);
     state.work.add(count + bytes);
     if !plan.wants_answer() {
         state.silence(begun);
     }
-    if batches.unchecked.is_empty() {
+    if batches.unchecked.is_empty() && batches.appends.len() <= APPENDS_AT_ONCE {
         hand_over(state, (begun, header), turn, plan, batches.appends);
         return Ok(());
     }
@@ -65,7 +68,8 @@ pub fn begin(
     let checked = async move {
         let mut plan = plan;
         let appends = check(&state_2, &mut plan, batches).await;
-        hand_over(&state_2, (begun, header), turn, plan, appends);
+        let handed_over = Handed::new(&state_2, (begun, header), turn, plan, appends);
+        handed_over.in_parts(&state_2).await;
         state_2.set_alone(begun, false);
     };
     let state_2 = state.clone();
@@ -118,28 +122,77 @@ fn hand_over(
     plan: Plan,
     appends: Vec<AppendRequest>,
 ) {
-    let groups = by_owner(appends, state.shards, |it: &AppendRequest| it.tp);
-    let routed = state.ticks();
-    let mut stages = Stages::default();
-    stages.set(RequestStage::Receive, state.ns(begun.received, turn));
-    stages.set(RequestStage::Decode, state.ns(turn, routed));
-    let producing = Rc::new(Producing {
-        plan: RefCell::new(plan),
-        left: Cell::new(groups.len() + 1),
-        header,
-        begun,
-        given_up: Cell::new(false),
-        stages: Cell::new(stages),
-        synced: Cell::new(0),
-    });
-    for (owner, batches) in groups {
-        let (producing, state_2) = (producing.clone(), state.clone());
-        state.ask(owner, AppendBatches { batches, routed }, move |reply| {
+    Handed::new(state, (begun, header), turn, plan, appends).at_once(state);
+}
+
+/// Appends on their way to their owners, in parts of at most [`APPENDS_AT_ONCE`].
+struct Handed {
+    producing: Rc<Producing>,
+    parts: Vec<(ShardId, Vec<AppendRequest>)>,
+    routed: u64,
+}
+
+impl Handed {
+    fn new(
+        state: &State,
+        (begun, header): (Begun, Header),
+        turn: u64,
+        plan: Plan,
+        appends: Vec<AppendRequest>,
+    ) -> Self {
+        let mut parts = Vec::new();
+        for (owner, mut batches) in by_owner(appends, state.shards, |it: &AppendRequest| it.tp) {
+            if batches.len() <= APPENDS_AT_ONCE {
+                parts.push((owner, batches));
+                continue;
+            }
+            let mut rest = batches.drain(..);
+            loop {
+                let part: Vec<AppendRequest> = rest.by_ref().take(APPENDS_AT_ONCE).collect();
+                if part.is_empty() {
+                    break;
+                }
+                parts.push((owner, part));
+            }
+        }
+        let routed = state.ticks();
+        let mut stages = Stages::default();
+        stages.set(RequestStage::Receive, state.ns(begun.received, turn));
+        stages.set(RequestStage::Decode, state.ns(turn, routed));
+        let producing = Rc::new(Producing {
+            plan: RefCell::new(plan),
+            left: Cell::new(parts.len() + 1),
+            header,
+            begun,
+            given_up: Cell::new(false),
+            stages: Cell::new(stages),
+            synced: Cell::new(0),
+        });
+        Self { producing, parts, routed }
+    }
+
+    fn at_once(mut self, state: &Rc<State>) {
+        for (owner, batches) in std::mem::take(&mut self.parts) {
+            self.hand_over(state, owner, batches);
+        }
+        self.producing.one_less(state);
+    }
+
+    async fn in_parts(mut self, state: &Rc<State>) {
+        for (owner, batches) in std::mem::take(&mut self.parts) {
+            self.hand_over(state, owner, batches);
+            state.pause().await;
+        }
+        self.producing.one_less(state);
+    }
+
+    fn hand_over(&self, state: &Rc<State>, owner: ShardId, batches: Vec<AppendRequest>) {
+        let (producing, state_2) = (self.producing.clone(), state.clone());
+        state.ask(owner, AppendBatches { batches, routed: self.routed }, move |reply| {
             producing.heard(&state_2, reply);
             producing.one_less(&state_2);
         });
     }
-    producing.one_less(state);
 }
 
 impl Producing {

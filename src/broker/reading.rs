@@ -2,7 +2,7 @@
 
 use super::calls::{Notice, Read, ReadReply, ShardId, Waiter};
 use super::fills::Filled;
-use super::logs::Progress;
+use super::logs::{Logs, Progress};
 use super::reply_to::ReplyTo;
 use super::state::State;
 use super::wait::{Receiver, oneshot};
@@ -17,7 +17,10 @@ impl State {
         let state = self.clone();
         self.start(async move {
             let results = state.read_all(&reads, max_bytes).await;
-            let noted = waiter.is_some_and(|it| state.subscribe(asker, it, &reads, &results));
+            let noted = match waiter {
+                Some(it) => state.subscribe(asker, it, &reads, &results).await,
+                None => false,
+            };
             to.reply(ReadReply { results, noted });
         });
     }
@@ -146,8 +149,9 @@ impl State {
         }
     }
 
-    /// Notes who waits for more than `results`, unless there is more already.
-    fn subscribe(
+    /// Notes who waits for more than `results`, unless there is more already. An append to a partition
+    /// comes before it is looked at here, and is seen, or after it, and is told.
+    async fn subscribe(
         self: &Rc<Self>,
         asker: ShardId,
         waiter: Waiter,
@@ -159,19 +163,26 @@ impl State {
         if total >= min_bytes || results.iter().any(|it| it.error.is_err()) {
             return false;
         }
-        let mut logs = self.logs.borrow_mut();
-        // A cold read took time: what was appended meanwhile is not in the results.
-        let moved = reads.iter().zip(results).any(|(read, result)| {
-            let seen = if read.committed { result.last_stable } else { result.high_watermark };
-            logs.visible_end(read.tp, read.committed) != Some(seen)
-        });
-        if moved {
-            drop(logs);
-            self.tell(asker, Notice::Advanced(id));
-            return true;
-        }
         let need = if alone { min_bytes - total } else { 1 };
-        logs.subscribe(asker, id, need, reads);
+        let key = self.logs.borrow_mut().begin_wait(asker, id, need, reads.len());
+        for (read, result) in reads.iter().zip(results) {
+            let seen = if read.committed { result.last_stable } else { result.high_watermark };
+            let wait_on = |logs: &mut Logs| logs.wait_on(key, (asker, id), read.tp, read.committed);
+            match self.read_logs(wait_on) {
+                // It was told of one of the others.
+                None => break,
+                Some(end) if end == Some(seen) => {}
+                // The reads took time: what was appended meanwhile is not in the results.
+                Some(_) => {
+                    if self.logs.borrow_mut().forget(asker, id) {
+                        self.kick();
+                    }
+                    self.tell(asker, Notice::Advanced(id));
+                    break;
+                }
+            }
+            self.pause().await;
+        }
         true
     }
 }

@@ -6,8 +6,9 @@ use super::calls::{
 };
 use super::connection::Arrived;
 use super::dispatch::Serve;
-use super::owners::by_owner;
+use super::owners::ByOwner;
 use super::state::State;
+use super::wait::Pass;
 use super::{fetch, group_requests, produce};
 use crate::broker::api::table::{Api, Handler, Local, Owners};
 use crate::broker::api::{
@@ -23,6 +24,9 @@ use futures_lite::FutureExt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+
+/// Requests with a body of so many bytes take turns: see [`State::turn_of`].
+const LARGE: usize = 64 << 10;
 
 impl State {
     /// Begins a request. What it does to partitions of this shard, and the messages to others, happen
@@ -88,32 +92,50 @@ impl State {
                 Ok(())
             }
             Handler::Owners(Owners::ListOffsets) => {
-                let (mut answers, queries) = list_offsets::plan(&body, version, &image)?;
                 self.respond(begun, async move {
+                    let pause = &async || state.pause().await;
+                    let turn = state.turn_of(&body).await;
+                    let (mut answers, queries) =
+                        list_offsets::plan(&body, version, &image, pause).await?;
+                    drop(turn);
                     for it in state.ask_owners(queries, |it| it.tp, FindOffsets).await {
                         put(&mut answers, it.index, it);
+                        pause().await;
                     }
-                    Ok(list_offsets::response(&header, &body, &answers)?)
+                    let _turn = state.turn_of(&body).await;
+                    Ok(list_offsets::response(&header, &body, &answers, pause).await?)
                 });
                 Ok(())
             }
             Handler::Owners(Owners::OffsetForLeaderEpoch) => {
-                let (mut answers, queries) = offset_for_leader_epoch::plan(&body, version, &image)?;
                 self.respond(begun, async move {
+                    let pause = &async || state.pause().await;
+                    let turn = state.turn_of(&body).await;
+                    let (mut answers, queries) =
+                        offset_for_leader_epoch::plan(&body, version, &image, pause).await?;
+                    drop(turn);
                     for it in state.ask_owners(queries, |it| it.tp, FindEpochEnds).await {
                         put(&mut answers, it.index, it);
+                        pause().await;
                     }
-                    Ok(offset_for_leader_epoch::response(&header, &body, &answers)?)
+                    let _turn = state.turn_of(&body).await;
+                    Ok(offset_for_leader_epoch::response(&header, &body, &answers, pause).await?)
                 });
                 Ok(())
             }
             Handler::Owners(Owners::DeleteRecords) => {
-                let (mut answers, trims) = delete_records::plan(&body, version, &image)?;
                 self.respond(begun, async move {
+                    let pause = &async || state.pause().await;
+                    let turn = state.turn_of(&body).await;
+                    let (mut answers, trims) =
+                        delete_records::plan(&body, version, &image, pause).await?;
+                    drop(turn);
                     for it in state.ask_owners(trims, |it| it.tp, Trim).await {
                         put(&mut answers, it.index, it);
+                        pause().await;
                     }
-                    Ok(delete_records::response(&header, &body, &answers)?)
+                    let _turn = state.turn_of(&body).await;
+                    Ok(delete_records::response(&header, &body, &answers, pause).await?)
                 });
                 Ok(())
             }
@@ -196,6 +218,12 @@ impl State {
         });
     }
 
+    /// The turn of a request with so large a body: its arrays may take many times as much, which is charged
+    /// to nobody, so one after the other is read or answered.
+    pub(super) async fn turn_of(&self, body: &[u8]) -> Option<Pass<'_>> {
+        if body.len() < LARGE { None } else { Some(self.large.enter().await) }
+    }
+
     /// Asks the owners of what is asked for, all at once; what they have answered, in no particular
     /// order. Nothing of an owner that has given up.
     async fn ask_owners<Q, A, C: Serve<Reply = Vec<A>>>(
@@ -204,9 +232,13 @@ impl State {
         tp: impl Fn(&Q) -> TopicPartition,
         call: impl Fn(Vec<Q>) -> C,
     ) -> Vec<A> {
-        let groups = by_owner(queries, self.shards, tp);
-        let calls: Vec<_> =
-            groups.into_iter().map(|(owner, group)| self.call(owner, call(group))).collect();
+        let mut groups = ByOwner::new(self.shards, queries.len());
+        for query in queries {
+            groups.push(tp(&query), query);
+            self.pause().await;
+        }
+        let groups = groups.groups.into_iter();
+        let calls: Vec<_> = groups.map(|(owner, group)| self.call(owner, call(group))).collect();
         let mut answers = Vec::new();
         for call in calls {
             answers.extend(call.await.into_iter().flatten());

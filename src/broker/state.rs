@@ -24,6 +24,7 @@ use super::wait::{Condition, Gate, Sender, oneshot};
 use super::waits::Waits;
 use super::work::{self, Work};
 use crate::broker::api::Response;
+use crate::broker::api::data::TrimRequest;
 use crate::broker::api::describe_log_dirs::Volume;
 use crate::broker::api::fetch_session::Sessions;
 use crate::controller::Image;
@@ -64,6 +65,8 @@ const SLOW_LINES: u32 = 10;
 const BUDGET_SHARE_SPARE: usize = 32;
 /// Partitions that metadata is taken over for in one go.
 const CHANGES: usize = 64;
+/// Partitions of which records are deleted in one go.
+const TRIMS: usize = work::PIECE as usize;
 /// Steps of tasks in the course of one input; the rest follows with
 /// [`Input::Continue`](super::Input::Continue).
 const STEPS_MAX: usize = 256;
@@ -133,6 +136,8 @@ pub struct State {
     /// One batch that decompresses to much is checked at a time: each has a decompressor, which may
     /// hold many MiB.
     pub(super) checks: Gate,
+    /// One large request is read or answered at a time.
+    pub(super) large: Gate,
     /// Requests that have begun and are not answered.
     pub(super) open_requests: Cell<usize>,
     pub(super) phase: Cell<Phase>,
@@ -214,6 +219,7 @@ impl State {
             timers,
             work: Work::default(),
             checks: Gate::default(),
+            large: Gate::default(),
             open_requests: Cell::new(0),
             phase: Cell::new(Phase::Serving),
             changed: Condition::default(),
@@ -430,7 +436,8 @@ impl State {
             for event in logs.engine.take_events() {
                 logs.event(event, &mut out);
             }
-            logs.retry(time, &mut out);
+            let (retried, more) = logs.retry(time, &mut out);
+            self.work.add(retried as u64);
             if logs.engine.wants_turn() {
                 self.work.add(work::captured(logs.turn(now)));
             }
@@ -438,7 +445,7 @@ impl State {
                 logs.event(event, &mut out);
             }
             // What goes step by step goes on at once: nothing else may come that would have it go on.
-            if logs.free_some() || logs.engine.wants_turn() {
+            if logs.free_some() || more || logs.engine.wants_turn() {
                 self.kick();
             }
             logs.engine.take_submissions()
@@ -612,14 +619,45 @@ impl State {
         _: ShardId,
         to: ReplyTo<FindEpochEnds>,
     ) {
-        self.work.add(call.0.len() as u64);
-        to.reply(self.read_logs(|logs| call.0.iter().map(|it| logs.epoch_end(it)).collect()));
+        let state = self.clone();
+        self.start(async move {
+            let mut answers = Vec::with_capacity(call.0.len());
+            for it in &call.0 {
+                answers.push(state.read_logs(|logs| logs.epoch_end(it)));
+                state.pause().await;
+            }
+            to.reply(answers);
+        });
     }
 
     pub(super) fn serve_trim(self: &Rc<Self>, call: Trim, _: ShardId, to: ReplyTo<Trim>) {
+        if call.0.len() <= TRIMS {
+            return self.trim(&call.0, to);
+        }
+        let state = self.clone();
+        self.start(async move {
+            let mut parts = Vec::with_capacity(call.0.len() / TRIMS + 1);
+            for part in call.0.chunks(TRIMS) {
+                let (to, trimmed) = ReplyTo::task();
+                state.trim(part, to);
+                parts.push(trimmed);
+                state.pause().await;
+            }
+            let mut results = Vec::with_capacity(call.0.len());
+            for part in parts {
+                // Without the answer to one, the call is given up.
+                let Some(part) = part.await else { return };
+                results.extend(part);
+                state.pause().await;
+            }
+            to.reply(results);
+        });
+    }
+
+    fn trim(self: &Rc<Self>, trims: &[TrimRequest], to: ReplyTo<Trim>) {
         let mut out = Outbox::default();
-        self.work.add(call.0.len() as u64);
-        self.change_logs(|logs| logs.trim(&call.0, to, &mut out));
+        self.work.add(trims.len() as u64);
+        self.change_logs(|logs| logs.trim(trims, to, &mut out));
         self.send_out(out);
         self.kick();
     }

@@ -103,6 +103,17 @@ impl Rig {
 
     /// Lets everything happen that can.
     pub fn settle(&mut self) {
+        while self.disk_and_turn() || self.broker.has_work() {
+            if self.broker.has_work() {
+                self.handle(Input::Continue);
+            }
+        }
+    }
+
+    /// Lets the disk do what is to be done, and the broker have its turns; whether anything was to be
+    /// done.
+    pub fn disk_and_turn(&mut self) -> bool {
+        let mut busy = false;
         loop {
             let mut idle = true;
             while let Some(output) = self.broker.poll() {
@@ -126,11 +137,10 @@ impl Rig {
             }
             if self.broker.wants_turn() {
                 self.handle(Input::Turn);
-            } else if self.broker.has_work() {
-                self.handle(Input::Continue);
             } else if idle {
-                return;
+                return busy;
             }
+            busy = true;
         }
     }
 
@@ -177,6 +187,14 @@ impl Rig {
         self.handle(Input::Blocked(connection));
     }
 
+    /// What goes out now, and no more.
+    pub fn outgoing(&mut self, connection: ConnectionId) -> Vec<u8> {
+        let mut all = Vec::new();
+        self.broker.outgoing(connection, |parts| parts.for_each(|it| all.extend(it)));
+        self.broker.sent(Now::at(self.now_ms), connection, all.len());
+        all
+    }
+
     /// What has come back by now: the bytes of all answers.
     pub fn received(&mut self, connection: ConnectionId) -> Vec<u8> {
         let mut all = Vec::new();
@@ -218,6 +236,7 @@ impl Rig {
     ) -> ErrorCode {
         let offset =
             |partition| CommitOffset { partition, offset: 5, leader_epoch: -1, metadata: None };
+        let count = partitions.len();
         let request = GroupRequest::Commit(Commit {
             group_id: group.to_owned(),
             generation_id: -1,
@@ -232,7 +251,7 @@ impl Rig {
             }],
         });
         let GroupResponse::Commit(reply) = self.call(AskGroup(GROUPS, request)) else { panic!() };
-        let errors = reply.topics[0].partitions.iter().map(|it| it.error);
+        let errors = (0..count).map(|it| reply.error_of(0, it));
         errors.into_iter().find(|it| it.is_err()).unwrap_or(ErrorCode::NONE)
     }
 }

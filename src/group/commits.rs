@@ -2,10 +2,10 @@
 
 use super::context::Cx;
 use super::effect::Ticket;
+use super::long_commit::{Accepting, LONG_COMMIT, offsets_of};
 use super::offsets::{Offset, Topics};
-use super::pending::{Pending, PendingCommit};
+use super::pending::Pending;
 use super::queue::Queued;
-use super::records::{OffsetValue, Record};
 use super::request::{Commit, DeleteOffsets, FetchOffsets, FetchTopic, GroupRequest, OffsetPlace};
 use super::response::{
     Committed, CommittedTopic, DeletedOffsets, FetchedOffset, FetchedOffsets, FetchedTopic,
@@ -21,9 +21,6 @@ const OFFSETS_A_STEP: usize = 512;
 /// A write takes up commits that wait until it has this many records.
 const RECORDS_PER_WRITE: usize = 4_096;
 
-/// Longest metadata that fits Kafka's strings, in bytes.
-const METADATA_BYTES_MAX: usize = i16::MAX as usize;
-
 impl Group {
     /// Takes a commit, and with it those that wait in the queue right behind it: one write for all
     /// costs no more than one for each.
@@ -38,7 +35,12 @@ impl Group {
                     if self.members.contains(&commit.member_id) {
                         self.renew(cx, &commit.member_id);
                     }
-                    let pending = self.accept_commit(cx, ticket, commit, &mut records);
+                    if offsets_of(&commit) > LONG_COMMIT {
+                        return self.accept_long(cx, ticket, commit);
+                    }
+                    let mut accepting = Accepting::new(cx, ticket, commit);
+                    accepting.go_on(&self.id, usize::MAX, &mut records);
+                    let pending = accepting.finish();
                     if pending.offsets.is_empty() {
                         cx.reply(pending.ticket, GroupResponse::Commit(pending.response));
                     } else {
@@ -46,7 +48,7 @@ impl Group {
                     }
                 }
                 Err(error) => {
-                    let refused = Committed::all(&commit, error);
+                    let refused = Committed::all(error);
                     cx.reply(ticket, GroupResponse::Commit(refused));
                 }
             }
@@ -63,7 +65,9 @@ impl Group {
         let item = self.queue.pop_front()?;
         match item {
             Queued::GroupRequest(ticket, request) => match *request {
-                GroupRequest::Commit(commit) => return Some((ticket, commit)),
+                GroupRequest::Commit(commit) if offsets_of(&commit) <= LONG_COMMIT => {
+                    return Some((ticket, commit));
+                }
                 other => self.queue.push_front(Queued::GroupRequest(ticket, Box::new(other))),
             },
             other @ Queued::TopicDeleted(..) => self.queue.push_front(other),
@@ -98,54 +102,6 @@ impl Group {
         } else {
             Ok(())
         }
-    }
-
-    fn accept_commit(
-        &self,
-        cx: &Cx<'_>,
-        ticket: Ticket,
-        commit: Commit,
-        records: &mut Vec<Record>,
-    ) -> PendingCommit {
-        let metadata_max = usize::try_from(cx.settings.offset_metadata_max_bytes).unwrap_or(0);
-        let metadata_max = metadata_max.min(METADATA_BYTES_MAX);
-        let expire_timestamp_ms = match commit.retention_ms {
-            -1 => -1,
-            retention_ms => cx.now.wall_ms.saturating_add(retention_ms).max(0),
-        };
-        let mut offsets = Vec::new();
-        let mut response = Committed { topics: Vec::with_capacity(commit.topics.len()) };
-        for topic in commit.topics {
-            let mut partitions = Vec::with_capacity(topic.partitions.len());
-            for it in topic.partitions {
-                let metadata = it.metadata.as_deref().unwrap_or_default();
-                let error = if metadata.len() > metadata_max {
-                    ErrorCode::OFFSET_METADATA_TOO_LARGE
-                } else {
-                    let mut value = OffsetValue {
-                        offset: it.offset,
-                        leader_epoch: it.leader_epoch.max(-1),
-                        metadata,
-                        commit_timestamp_ms: cx.now.wall_ms,
-                        expire_timestamp_ms,
-                        topic_id: topic.topic_id,
-                    };
-                    if expire_timestamp_ms >= 0 {
-                        // Its record has no room for these; what is told now, a restart must tell.
-                        value.leader_epoch = -1;
-                        value.topic_id = TopicId::default();
-                    }
-                    records.push(value.record(&self.id, &topic.name, it.partition));
-                    let offset = Offset::new(value, cx.clock_ms);
-                    offsets.push((topic.name.clone(), it.partition, offset));
-                    ErrorCode::NONE
-                };
-                partitions.push(PartitionResult { partition: it.partition, error });
-            }
-            let topic_id = topic.topic_id;
-            response.topics.push(CommittedTopic { name: topic.name, topic_id, partitions });
-        }
-        PendingCommit { ticket, response, offsets }
     }
 
     /// Whether a commit only takes the place of what was committed before, and takes no more memory.

@@ -505,6 +505,22 @@ impl Coordinator {
         self.with_group(now, key, out, |group, cx| group.written(cx, result));
     }
 
+    /// Goes on with a commit of very many offsets, about so many steps; how many it took, 0 where no such
+    /// commit is under way.
+    pub fn go_on_with_long(&mut self, now: Now, steps: usize, out: &mut Vec<Effect>) -> usize {
+        let Some((write, key)) = self.writes.next_long() else { return 0 };
+        let mut taken = 0;
+        self.with_group(now, key, out, |group, cx| {
+            taken = group.go_on_with_long(cx, write, steps);
+        });
+        taken.max(1)
+    }
+
+    /// Whether [`go_on_with_long`](Self::go_on_with_long) has something to do.
+    pub fn has_long(&self) -> bool {
+        self.writes.has_long()
+    }
+
     /// Does what is due, or a part of it: the steps that it took, of groups and offsets. There is
     /// more where [`next_deadline`](Self::next_deadline) is not later than now.
     pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) -> usize {

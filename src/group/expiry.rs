@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use super::context::Cx;
 use super::offsets::Offset;
+use super::queue::Queued;
 use super::state::{Group, State};
 use super::topic_index::TopicIndex;
+use super::writes::REMOVED_AT_ONCE;
 use crate::types::{Now, TopicId};
 
 /// The time by which offsets grow old.
@@ -137,10 +139,10 @@ impl Group {
         self.since_ms = self.since_ms.min(ms);
     }
 
-    /// Removes the offsets of a topic that was deleted.
+    /// Removes the offsets of a topic that was deleted; of many, some at first.
     pub(super) fn topic_deleted(&mut self, cx: &mut Cx<'_>, topic: &str, topic_id: TopicId) {
         let Some(index) = cx.topics.find(topic) else { return };
-        let gone: Vec<_> = self
+        let mut gone: Vec<_> = self
             .offsets
             .of_topic(index)
             .filter(|(_, offset)| {
@@ -148,8 +150,12 @@ impl Group {
                 id == topic_id || id == TopicId::default() || topic_id == TopicId::default()
             })
             .map(|(partition, _)| (index, partition))
+            .take(REMOVED_AT_ONCE + 1)
             .collect();
-        if !gone.is_empty() {
+        if gone.len() > REMOVED_AT_ONCE {
+            gone.truncate(REMOVED_AT_ONCE);
+            self.write_removal_part(cx, gone, Queued::TopicDeleted(topic.into(), topic_id));
+        } else if !gone.is_empty() {
             self.write_removal(cx, gone, false, None);
         }
     }

@@ -577,7 +577,7 @@ impl World {
                 });
             }
             (Waiting::Commit { group, partition, change, stale }, GroupResponse::Commit(it)) => {
-                let error = it.topics[0].partitions[0].error;
+                let error = it.error_of(0, 0);
                 let fate = if error.is_err() { Fate::Refused } else { Fate::Acknowledged };
                 self.set_fate(group, partition, change, fate);
                 self.check(!stale || error.is_err(), || "a stale commit is accepted".to_owned());

@@ -4,9 +4,11 @@ use bytes::Bytes;
 
 use super::context::Cx;
 use super::effect::Ticket;
-use super::request::List;
+use super::queue::Queued;
+use super::request::{DeleteGroup, GroupRequest, List};
 use super::response::{DeletedGroup, Described, DescribedMember, GroupResponse, Listed};
 use super::state::{Group, State};
+use super::writes::REMOVED_AT_ONCE;
 use crate::types::ErrorCode;
 
 /// All groups here are of this type.
@@ -74,7 +76,14 @@ impl Group {
         }
         // Ids that were given out die with the group.
         self.pending_joiners.clear();
-        let offsets = self.offsets.iter().map(|(topic, partition, _)| (topic, partition)).collect();
+        let more = self.offsets.len() > REMOVED_AT_ONCE;
+        let offsets = self.offsets.iter().take(REMOVED_AT_ONCE);
+        let offsets = offsets.map(|(topic, partition, _)| (topic, partition)).collect();
+        if more {
+            let again = DeleteGroup { group_id: self.id.to_string() };
+            let again = Box::new(GroupRequest::DeleteGroup(again));
+            return self.write_removal_part(cx, offsets, Queued::GroupRequest(ticket, again));
+        }
         self.write_removal(cx, offsets, true, Some((ticket, deleted)));
     }
 }

@@ -27,6 +27,9 @@ mod expiry;
 mod histories;
 mod join;
 mod leave;
+mod long_commit;
+#[cfg(test)]
+mod long_commit_tests;
 mod look;
 mod members;
 mod memory;

@@ -1,12 +1,16 @@
 //! Writes of groups that are not durable yet, and the change that each makes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::vec::IntoIter;
 
 use bytes::Bytes;
 
 use super::effect::Ticket;
+use super::long_commit::Accepting;
 use super::members::Member;
 use super::offsets::Offset;
+use super::queue::Queued;
+use super::records::Record;
 use super::response::{Committed, GroupResponse, Left};
 use super::topic_index::TopicIndex;
 
@@ -16,6 +20,8 @@ use super::topic_index::TopicIndex;
 pub struct Writes {
     last: u64,
     pending: BTreeMap<u64, usize>,
+    /// Those of long commits that the coordinator itself is to go on with.
+    long: VecDeque<u64>,
 }
 
 impl Writes {
@@ -24,6 +30,28 @@ impl Writes {
         self.last += 1;
         self.pending.insert(self.last, key);
         self.last
+    }
+
+    /// A long commit of the group at `key`, that is to be gone on with.
+    pub fn begin_long(&mut self, key: usize) {
+        let write = self.begin(key);
+        self.long.push_back(write);
+    }
+
+    /// A long commit is to be gone on with again, after the others.
+    pub fn go_on_later(&mut self, write: u64) {
+        self.long.push_back(write);
+    }
+
+    /// Takes the long commit that is to be gone on with next, and its group.
+    pub fn next_long(&mut self) -> Option<(u64, usize)> {
+        let write = self.long.pop_front()?;
+        Some((write, *self.pending.get(&write)?))
+    }
+
+    /// Whether there are long commits to go on with.
+    pub fn has_long(&self) -> bool {
+        !self.long.is_empty()
     }
 
     /// A write is answered. Gives its group.
@@ -75,10 +103,25 @@ pub enum Pending {
         /// The leader can be told to keep the assignment.
         skips_assignment: bool,
     },
+    /// The records of a long commit are made.
+    Accepting(Accepting, Vec<Record>),
+    /// The offsets of a long commit are entered, or forgotten where it is not `durable`.
+    Entering {
+        /// The request.
+        ticket: Ticket,
+        /// Its answer.
+        response: Committed,
+        /// What is left: topic, partition, offset.
+        offsets: IntoIter<(String, i32, Offset)>,
+        /// It is durable.
+        durable: bool,
+    },
     /// Offset commits.
     Commits(Vec<PendingCommit>),
     /// Offsets go, and perhaps the group.
     Removal {
+        /// What is to be done next, before all that waits: the rest of the same removal.
+        rest: Option<Queued>,
         /// Which offsets.
         offsets: Vec<(TopicIndex, i32)>,
         /// The group too.

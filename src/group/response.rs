@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::request::{Commit, DeleteOffsets, GroupRequest, Leave, OffsetPlace};
+use super::long_commit::LONG_COMMIT;
+use super::request::{DeleteOffsets, GroupRequest, Leave, OffsetPlace};
 use crate::types::{ErrorCode, TopicId};
 
 /// The answer to a [`GroupRequest`] of the same kind.
@@ -104,7 +105,9 @@ pub struct LeftMember {
 /// Answer to `OffsetCommit`: topics and partitions in the order of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committed {
-    /// The topics.
+    /// The result of every partition that has no error of its own.
+    pub error: ErrorCode,
+    /// The topics; none where all partitions have the same result.
     pub topics: Vec<CommittedTopic>,
 }
 
@@ -266,35 +269,30 @@ impl Left {
 impl Committed {
     /// Gives every partition that had no error this one.
     pub fn fail(&mut self, error: ErrorCode) {
-        let partitions = self.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
-        partitions.filter(|it| !it.error.is_err()).for_each(|it| it.error = error);
+        self.error = error;
     }
 
     /// The same result for every partition.
-    pub fn all(request: &Commit, error: ErrorCode) -> Self {
-        let topics = request
-            .topics
-            .iter()
-            .map(|topic| CommittedTopic {
-                name: topic.name.clone(),
-                topic_id: topic.topic_id,
-                partitions: topic
-                    .partitions
-                    .iter()
-                    .map(|it| PartitionResult { partition: it.partition, error })
-                    .collect(),
-            })
-            .collect();
-        Self { topics }
+    pub fn all(error: ErrorCode) -> Self {
+        Self { error, topics: Vec::new() }
+    }
+
+    /// The result of a partition, by the places of its topic and of itself in the request.
+    pub fn error_of(&self, topic: usize, partition: usize) -> ErrorCode {
+        let own = self.topics.get(topic).map(|it| it.partitions[partition].error);
+        own.filter(|it| it.is_err()).unwrap_or(self.error)
     }
 }
 
 impl GroupResponse {
-    /// How many partitions or members are in it.
+    /// How many partitions or members are in it; 0 where they were put together in parts.
     pub fn len(&self) -> usize {
         match self {
             Self::FetchOffsets(it) => it.topics.iter().map(|it| it.partitions.len()).sum(),
-            Self::Commit(it) => it.topics.iter().map(|it| it.partitions.len()).sum(),
+            Self::Commit(it) => {
+                let count = it.topics.iter().map(|it| it.partitions.len()).sum();
+                if count > LONG_COMMIT { 0 } else { count }
+            }
             Self::DeleteOffsets(it) => it.topics.iter().map(|it| it.partitions.len()).sum(),
             Self::Join(it) => it.members.len(),
             Self::Describe(it) => it.members.len(),
@@ -346,7 +344,7 @@ impl GroupResponse {
             GroupRequest::Sync(_) => Self::Sync(Synced::refused(error)),
             GroupRequest::Heartbeat(_) => Self::Heartbeat(Heartbeaten { error }),
             GroupRequest::Leave(it) => Self::Leave(Left::refused(it, error)),
-            GroupRequest::Commit(it) => Self::Commit(Committed::all(it, error)),
+            GroupRequest::Commit(_) => Self::Commit(Committed::all(error)),
             GroupRequest::FetchOffsets(_) => Self::FetchOffsets(FetchedOffsets::refused(error)),
             GroupRequest::DeleteOffsets(it) => {
                 Self::DeleteOffsets(DeletedOffsets::refused(it, error))

@@ -34,6 +34,8 @@ pub struct Bench {
     pub writes: VecDeque<(u64, Vec<Record>)>,
     /// Writes wait until the test lets them become durable.
     pub slow: bool,
+    /// Long commits are gone on with only as the test says.
+    pub pauses: bool,
     /// Steps of the tick that took most.
     pub tick_steps_max: usize,
     next_ticket: Ticket,
@@ -56,6 +58,7 @@ impl Bench {
             log: Vec::new(),
             writes: VecDeque::new(),
             slow: false,
+            pauses: false,
             tick_steps_max: 0,
             next_ticket: 1,
             answers: BTreeMap::new(),
@@ -83,6 +86,7 @@ impl Bench {
                 }
             }
         }
+        while !self.pauses && self.go_on(usize::MAX) > 0 {}
         let coordinator = &self.coordinator;
         assert_eq!(coordinator.memory_bytes(), coordinator.counted_bytes(), "bytes in memory");
         if !self.slow {
@@ -90,6 +94,16 @@ impl Bench {
                 self.written(Ok(()));
             }
         }
+    }
+
+    /// Goes on with long commits; the steps that it took.
+    pub fn go_on(&mut self, steps: usize) -> usize {
+        let mut out = Vec::new();
+        let taken = self.coordinator.go_on_with_long(self.now(), steps, &mut out);
+        if !out.is_empty() {
+            self.carry_out(out);
+        }
+        taken
     }
 
     /// The oldest write is answered.
@@ -236,7 +250,7 @@ impl Bench {
     /// The only result of a commit.
     pub fn commit_error(&mut self, commit: Commit) -> ErrorCode {
         let ticket = self.commit(commit);
-        self.committed(ticket).expect("an answer").topics[0].partitions[0].error
+        self.committed(ticket).expect("an answer").error_of(0, 0)
     }
 
     pub fn fetch(&mut self, topics: Option<&[(&str, &[i32])]>) -> FetchedOffsets {

@@ -74,7 +74,7 @@ fn a_commit_that_fails_changes_nothing() {
         let ticket = bench.commit(offset("t", 2));
         bench.written(Err(disk));
         let committed = bench.committed(ticket).unwrap();
-        assert_eq!(committed.topics[0].partitions[0].error, told, "{disk:?}");
+        assert_eq!(committed.error_of(0, 0), told, "{disk:?}");
         assert_eq!(bench.offset("t"), 1);
     }
 }

@@ -2,8 +2,10 @@
 
 use super::context::Cx;
 use super::effect::Ticket;
+use super::long_commit::LONG_COMMIT;
 use super::pending::{Pending, PendingCommit, Replacement};
-use super::records::group_record;
+use super::queue::Queued;
+use super::records::{Record, group_record, offset_tombstone};
 use super::response::{DeletedGroup, DeletedOffsets, GroupResponse, Joined};
 use super::state::{Group, State};
 use super::topic_index::TopicIndex;
@@ -35,6 +37,9 @@ fn commit_error(error: ErrorCode) -> ErrorCode {
         other => other,
     }
 }
+
+/// So many offsets are removed by one write: a group, or a topic, of more goes in several.
+pub const REMOVED_AT_ONCE: usize = 1_024;
 
 impl Group {
     /// The pending write is durable, or none of its records ever will be.
@@ -73,7 +78,14 @@ impl Group {
                 cx.reply(ticket, GroupResponse::Join(joined));
             }
             Some(Pending::Commits(commits)) => self.commits_written(cx, commits, result),
-            Some(Pending::Removal { offsets, group, reply }) => {
+            Some(Pending::Removal { rest, offsets, group, reply }) => {
+                match (rest, result) {
+                    (Some(rest), Ok(())) => self.queue.push_front(rest),
+                    (Some(Queued::GroupRequest(ticket, request)), Err(error)) => {
+                        cx.reply(ticket, GroupResponse::refused(&request, write_error(error)));
+                    }
+                    _ => {}
+                }
                 if result.is_ok() {
                     self.remove_offsets(cx, &offsets);
                     if group {
@@ -85,7 +97,9 @@ impl Group {
                     cx.reply(ticket, removal_answer(response, result));
                 }
             }
-            None => debug_assert!(false, "an answer to a write that nobody asked for"),
+            Some(Pending::Accepting(..) | Pending::Entering { .. }) | None => {
+                debug_assert!(false, "an answer to a write that nobody asked for");
+            }
         }
     }
 
@@ -112,9 +126,16 @@ impl Group {
     fn commits_written(
         &mut self,
         cx: &mut Cx<'_>,
-        commits: Vec<PendingCommit>,
+        mut commits: Vec<PendingCommit>,
         result: Result<(), ErrorCode>,
     ) {
+        if let Some(mut long) = commits.pop_if(|it| it.offsets.len() > LONG_COMMIT) {
+            debug_assert!(commits.is_empty(), "it has a write of its own");
+            if let Err(error) = result {
+                long.response.fail(commit_error(error));
+            }
+            return self.enter_long(cx, long, result.is_ok());
+        }
         for mut commit in commits {
             match result {
                 Ok(()) => {
@@ -134,6 +155,25 @@ impl Group {
         }
     }
 
+    /// Writes tombstones for offsets; `rest` follows when they are durable.
+    pub(super) fn write_removal_part(
+        &mut self,
+        cx: &mut Cx<'_>,
+        offsets: Vec<(TopicIndex, i32)>,
+        rest: Queued,
+    ) {
+        let records = self.tombstones(cx, &offsets);
+        let rest = Some(rest);
+        self.write(cx, Pending::Removal { rest, offsets, group: false, reply: None }, records);
+    }
+
+    fn tombstones(&self, cx: &Cx<'_>, offsets: &[(TopicIndex, i32)]) -> Vec<Record> {
+        let tombstone = |&(topic, partition): &(TopicIndex, i32)| {
+            offset_tombstone(&self.id, cx.topics.name(topic), partition)
+        };
+        offsets.iter().map(tombstone).collect()
+    }
+
     /// Writes tombstones for offsets, and for the group if `group` and it has a record.
     pub(super) fn write_removal(
         &mut self,
@@ -142,12 +182,7 @@ impl Group {
         group: bool,
         reply: Option<(Ticket, GroupResponse)>,
     ) {
-        let mut records: Vec<_> = offsets
-            .iter()
-            .map(|&(topic, partition)| {
-                super::records::offset_tombstone(&self.id, cx.topics.name(topic), partition)
-            })
-            .collect();
+        let mut records = self.tombstones(cx, &offsets);
         if group && self.durable.is_some() {
             records.push(group_record(&self.id, None));
         }
@@ -161,7 +196,7 @@ impl Group {
             }
             return;
         }
-        self.write(cx, Pending::Removal { offsets, group, reply }, records);
+        self.write(cx, Pending::Removal { rest: None, offsets, group, reply }, records);
     }
 }
 

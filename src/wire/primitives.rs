@@ -228,14 +228,27 @@ impl<'a> Reader<'a> {
         element_bytes_min: usize,
         mut element: impl FnMut(&mut Self) -> Result<T>,
     ) -> Result<Option<Vec<T>>> {
-        let Some(count) = self.array_len(flexible, element_bytes_min)? else { return Ok(None) };
-        let size = count.saturating_mul(size_of::<T>());
-        self.allocatable = self.allocatable.checked_sub(size).ok_or(WireError::TooManyElements)?;
-        let mut values = Vec::with_capacity(count);
+        let Some((count, mut values)) = self.open_array(flexible, element_bytes_min)? else {
+            return Ok(None);
+        };
         for _ in 0..count {
             values.push(element(self)?);
         }
         Ok(Some(values))
+    }
+
+    /// The beginning of a nullable ARRAY or `COMPACT_ARRAY`: how many elements are to be read next, and
+    /// the room for them. So that what has many elements is read some at a time.
+    #[inline]
+    pub fn open_array<T>(
+        &mut self,
+        flexible: bool,
+        element_bytes_min: usize,
+    ) -> Result<Option<(usize, Vec<T>)>> {
+        let Some(count) = self.array_len(flexible, element_bytes_min)? else { return Ok(None) };
+        let size = count.saturating_mul(size_of::<T>());
+        self.allocatable = self.allocatable.checked_sub(size).ok_or(WireError::TooManyElements)?;
+        Ok(Some((count, Vec::with_capacity(count))))
     }
 
     /// An ARRAY or `COMPACT_ARRAY`: [`Reader::nullable_array`] without null.

@@ -1,6 +1,7 @@
 //! Every message of the table by its API key.
 // @generated from schemas/kafka by tests/generate.rs: do not edit.
 
+use futures_lite::future::block_on;
 use klamm::wire::{Reader, WireError, Writer, kafka};
 
 /// Decodes a whole message, and encodes it again in version `to`: its value, shown, and
@@ -163,4 +164,189 @@ pub fn decode(key: i16, request: bool, version: i16, bytes: &[u8]) -> Result<(),
         (75, false) => decode!(describe_topic_partitions_response, DescribeTopicPartitionsResponse),
         _ => panic!("no API {key}"),
     }
+}
+
+/// Reads a request, or writes a response, in parts: the bytes of the whole, and how often it
+/// paused. `None` for a message without arrays.
+pub fn in_parts(
+    key: i16,
+    request: bool,
+    version: i16,
+    bytes: &[u8],
+) -> Result<Option<(Vec<u8>, usize)>, WireError> {
+    let pauses = std::cell::Cell::new(0);
+    let pause = async || pauses.set(pauses.get() + 1);
+    let mut r = Reader::new(bytes);
+    let mut w = Writer::new();
+    macro_rules! read {
+        ($module:ident, $message:ident) => {{
+            let read = kafka::$module::$message::decode_in_parts(&mut r, version, &pause);
+            let value = block_on(read)?;
+            r.finish()?;
+            value.encode(&mut w, version)?;
+        }};
+    }
+    macro_rules! written {
+        ($module:ident, $message:ident) => {{
+            let value = kafka::$module::$message::decode(&mut r, version)?;
+            block_on(value.encode_in_parts(&mut w, version, &pause))?;
+        }};
+    }
+    match (key, request) {
+        (0, true) => {
+            read!(produce_request, ProduceRequest);
+        }
+        (0, false) => {
+            written!(produce_response, ProduceResponse);
+        }
+        (1, true) => {
+            read!(fetch_request, FetchRequest);
+        }
+        (1, false) => {
+            written!(fetch_response, FetchResponse);
+        }
+        (2, true) => {
+            read!(list_offsets_request, ListOffsetsRequest);
+        }
+        (2, false) => {
+            written!(list_offsets_response, ListOffsetsResponse);
+        }
+        (3, true) => {
+            read!(metadata_request, MetadataRequest);
+        }
+        (3, false) => {
+            written!(metadata_response, MetadataResponse);
+        }
+        (8, true) => {
+            read!(offset_commit_request, OffsetCommitRequest);
+        }
+        (8, false) => {
+            written!(offset_commit_response, OffsetCommitResponse);
+        }
+        (9, true) => {
+            read!(offset_fetch_request, OffsetFetchRequest);
+        }
+        (9, false) => {
+            written!(offset_fetch_response, OffsetFetchResponse);
+        }
+        (10, true) => {
+            read!(find_coordinator_request, FindCoordinatorRequest);
+        }
+        (10, false) => {
+            written!(find_coordinator_response, FindCoordinatorResponse);
+        }
+        (11, true) => {
+            read!(join_group_request, JoinGroupRequest);
+        }
+        (11, false) => {
+            written!(join_group_response, JoinGroupResponse);
+        }
+        (13, true) => {
+            read!(leave_group_request, LeaveGroupRequest);
+        }
+        (13, false) => {
+            written!(leave_group_response, LeaveGroupResponse);
+        }
+        (14, true) => {
+            read!(sync_group_request, SyncGroupRequest);
+        }
+        (15, true) => {
+            read!(describe_groups_request, DescribeGroupsRequest);
+        }
+        (15, false) => {
+            written!(describe_groups_response, DescribeGroupsResponse);
+        }
+        (16, true) => {
+            read!(list_groups_request, ListGroupsRequest);
+        }
+        (16, false) => {
+            written!(list_groups_response, ListGroupsResponse);
+        }
+        (18, false) => {
+            written!(api_versions_response, ApiVersionsResponse);
+        }
+        (19, true) => {
+            read!(create_topics_request, CreateTopicsRequest);
+        }
+        (19, false) => {
+            written!(create_topics_response, CreateTopicsResponse);
+        }
+        (20, true) => {
+            read!(delete_topics_request, DeleteTopicsRequest);
+        }
+        (20, false) => {
+            written!(delete_topics_response, DeleteTopicsResponse);
+        }
+        (21, true) => {
+            read!(delete_records_request, DeleteRecordsRequest);
+        }
+        (21, false) => {
+            written!(delete_records_response, DeleteRecordsResponse);
+        }
+        (23, true) => {
+            read!(offset_for_leader_epoch_request, OffsetForLeaderEpochRequest);
+        }
+        (23, false) => {
+            written!(offset_for_leader_epoch_response, OffsetForLeaderEpochResponse);
+        }
+        (32, true) => {
+            read!(describe_configs_request, DescribeConfigsRequest);
+        }
+        (32, false) => {
+            written!(describe_configs_response, DescribeConfigsResponse);
+        }
+        (33, true) => {
+            read!(alter_configs_request, AlterConfigsRequest);
+        }
+        (33, false) => {
+            written!(alter_configs_response, AlterConfigsResponse);
+        }
+        (35, true) => {
+            read!(describe_log_dirs_request, DescribeLogDirsRequest);
+        }
+        (35, false) => {
+            written!(describe_log_dirs_response, DescribeLogDirsResponse);
+        }
+        (37, true) => {
+            read!(create_partitions_request, CreatePartitionsRequest);
+        }
+        (37, false) => {
+            written!(create_partitions_response, CreatePartitionsResponse);
+        }
+        (42, true) => {
+            read!(delete_groups_request, DeleteGroupsRequest);
+        }
+        (42, false) => {
+            written!(delete_groups_response, DeleteGroupsResponse);
+        }
+        (44, true) => {
+            read!(incremental_alter_configs_request, IncrementalAlterConfigsRequest);
+        }
+        (44, false) => {
+            written!(incremental_alter_configs_response, IncrementalAlterConfigsResponse);
+        }
+        (47, true) => {
+            read!(offset_delete_request, OffsetDeleteRequest);
+        }
+        (47, false) => {
+            written!(offset_delete_response, OffsetDeleteResponse);
+        }
+        (60, false) => {
+            written!(describe_cluster_response, DescribeClusterResponse);
+        }
+        (74, true) => {
+            read!(list_config_resources_request, ListConfigResourcesRequest);
+        }
+        (74, false) => {
+            written!(list_config_resources_response, ListConfigResourcesResponse);
+        }
+        (75, true) => {
+            read!(describe_topic_partitions_request, DescribeTopicPartitionsRequest);
+        }
+        (75, false) => {
+            written!(describe_topic_partitions_response, DescribeTopicPartitionsResponse);
+        }
+        _ => return Ok(None),
+    }
+    Ok(Some((w.into_vec(), pauses.get())))
 }

@@ -52,6 +52,24 @@ fn decodes_what_the_table_says_and_encodes_it_to_the_same_bytes() {
     });
 }
 
+#[test]
+fn what_is_read_or_written_in_parts_is_the_same_and_pauses_at_each_element() {
+    let mut pauses = 0;
+    each_sample(7, SAMPLES, |api, message, version, mut sampler| {
+        let (_, bytes) = sampler.message(message);
+        let done = dispatch::in_parts(api.key, message.is_request, version, &bytes);
+        if let Some((again, paused)) = done.unwrap_or_else(|e| panic!("{e}: {bytes:?}")) {
+            assert_eq!(again, bytes, "{} v{version}", message.name);
+            pauses += paused;
+        }
+        // What is cut short cannot be read.
+        let Some((_, short)) = bytes.split_last() else { return };
+        let cut = dispatch::in_parts(api.key, message.is_request, version, short);
+        assert!(matches!(cut, Err(_) | Ok(None)), "{} v{version}", message.name);
+    });
+    assert!(pauses > 10_000, "{pauses} pauses");
+}
+
 /// The versions of a message that the oracle knows; `None` when it does not know the API.
 ///
 /// For three requests it offers the version of its response, but knows one less: Kafka 4.1 had the

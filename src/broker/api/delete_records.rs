@@ -2,7 +2,7 @@
 
 use super::Response;
 use super::data::{TrimRequest, Trimmed};
-use super::decode;
+use super::decode_in_parts;
 use super::partitions::{by_topic, led};
 use crate::controller::Image;
 use crate::types::ErrorCode;
@@ -17,9 +17,13 @@ use crate::wire::kafka::delete_records_response::{
 /// "Up to the high watermark."
 pub const HIGH_WATERMARK: i64 = -1;
 
-fn read(body: &[u8], version: i16) -> Result<DeleteRecordsRequest<'_>, WireError> {
-    let request = decode(body, |r| DeleteRecordsRequest::decode(r, version))?;
-    Ok(request)
+async fn read<'a>(
+    body: &'a [u8],
+    version: i16,
+    pause: &impl AsyncFn(),
+) -> Result<DeleteRecordsRequest<'a>, WireError> {
+    decode_in_parts(body, async |r| DeleteRecordsRequest::decode_in_parts(r, version, pause).await)
+        .await
 }
 
 /// The log start that a client asks for, given where the log starts and what is committed.
@@ -34,13 +38,18 @@ pub fn new_start(offset: i64, log_start: i64, high_watermark: i64) -> Result<i64
 
 /// Reads a request: an answer for each partition as far as there is one already, and what the
 /// owners of the others are to do.
-pub fn plan(
+///
+/// Pauses after each partition.
+pub async fn plan(
     body: &[u8],
     version: i16,
     image: &Image,
+    pause: &impl AsyncFn(),
 ) -> Result<(Vec<Trimmed>, Vec<TrimRequest>), WireError> {
-    let request = read(body, version)?;
-    let (mut answers, mut trims) = (Vec::new(), Vec::new());
+    let request = read(body, version, pause).await?;
+    let count = request.topics.iter().map(|it| it.partitions.len()).sum();
+    let mut answers = Vec::with_capacity(count);
+    let mut trims = Vec::with_capacity(count);
     for topic in &request.topics {
         let known = image.topic(topic.name);
         for it in &topic.partitions {
@@ -56,19 +65,23 @@ pub fn plan(
                 Err(error) => error,
             };
             answers.push(Trimmed { index, error, low_watermark: -1 });
+            pause().await;
         }
     }
     Ok((answers, trims))
 }
 
 /// The answer to the request in `body`.
-pub fn response(
+///
+/// Pauses after each partition.
+pub async fn response(
     header: &RequestHeader<'_>,
     body: &[u8],
     answers: &[Trimmed],
+    pause: &impl AsyncFn(),
 ) -> Result<Response, WireError> {
     let version = header.version;
-    let request = read(body, version)?;
+    let request = read(body, version, pause).await?;
     let topics = by_topic(
         &request.topics,
         answers,
@@ -79,9 +92,11 @@ pub fn response(
             error_code: answer.error.0,
         },
         |topic, partitions| DeleteRecordsTopicResult { name: topic.name, partitions },
+        pause,
     );
+    let topics = topics.await;
     let response = DeleteRecordsResponse { throttle_time_ms: 0, topics };
-    Response::new(header, |w| response.encode(w, version))
+    Response::in_parts(header, async |w| response.encode_in_parts(w, version, pause).await).await
 }
 
 #[cfg(test)]

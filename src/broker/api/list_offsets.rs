@@ -2,7 +2,7 @@
 
 use super::Response;
 use super::data::{OffsetAnswer, OffsetQuery};
-use super::decode;
+use super::decode_in_parts;
 use super::partitions::{by_topic, led};
 use crate::controller::Image;
 use crate::types::ErrorCode;
@@ -39,26 +39,36 @@ fn first_version(timestamp: i64) -> i16 {
     }
 }
 
-fn read(body: &[u8], version: i16) -> Result<ListOffsetsRequest<'_>, WireError> {
-    let request = decode(body, |r| ListOffsetsRequest::decode(r, version))?;
-    Ok(request)
+async fn read<'a>(
+    body: &'a [u8],
+    version: i16,
+    pause: &impl AsyncFn(),
+) -> Result<ListOffsetsRequest<'a>, WireError> {
+    decode_in_parts(body, async |r| ListOffsetsRequest::decode_in_parts(r, version, pause).await)
+        .await
 }
 
 /// Reads a request: an answer for each partition as far as there is one already, and what the
 /// owners of the others are to be asked.
-pub fn plan(
+///
+/// Pauses after each partition.
+pub async fn plan(
     body: &[u8],
     version: i16,
     image: &Image,
+    pause: &impl AsyncFn(),
 ) -> Result<(Vec<OffsetAnswer>, Vec<OffsetQuery>), WireError> {
-    let request = read(body, version)?;
-    let (mut answers, mut queries) = (Vec::new(), Vec::new());
-    let (mut seen, mut twice) = (HashSet::new(), HashSet::new());
+    let request = read(body, version, pause).await?;
+    let count = request.topics.iter().map(|it| it.partitions.len()).sum();
+    let mut answers = Vec::with_capacity(count);
+    let mut queries = Vec::with_capacity(count);
+    let (mut seen, mut twice) = (HashSet::with_capacity(count), HashSet::new());
     for topic in &request.topics {
         for it in &topic.partitions {
             if !seen.insert((topic.name, it.partition_index)) {
                 twice.insert((topic.name, it.partition_index));
             }
+            pause().await;
         }
     }
     for topic in &request.topics {
@@ -83,19 +93,23 @@ pub fn plan(
                 Err(error) => error,
             };
             answers.push(OffsetAnswer::failed(index, error));
+            pause().await;
         }
     }
     Ok((answers, queries))
 }
 
 /// The answer to the request in `body`.
-pub fn response(
+///
+/// Pauses after each partition.
+pub async fn response(
     header: &RequestHeader<'_>,
     body: &[u8],
     answers: &[OffsetAnswer],
+    pause: &impl AsyncFn(),
 ) -> Result<Response, WireError> {
     let version = header.version;
-    let request = read(body, version)?;
+    let request = read(body, version, pause).await?;
     let topics = by_topic(
         &request.topics,
         answers,
@@ -108,9 +122,11 @@ pub fn response(
             leader_epoch: if version >= 4 { answer.leader_epoch } else { -1 },
         },
         |topic, partitions| ListOffsetsTopicResponse { name: topic.name, partitions },
+        pause,
     );
+    let topics = topics.await;
     let response = ListOffsetsResponse { throttle_time_ms: 0, topics };
-    Response::new(header, |w| response.encode(w, version))
+    Response::in_parts(header, async |w| response.encode_in_parts(w, version, pause).await).await
 }
 
 #[cfg(test)]
@@ -120,6 +136,7 @@ mod tests {
     use crate::types::TopicId;
     use crate::wire::Writer;
     use crate::wire::kafka::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+    use futures_lite::future::block_on;
     use std::sync::Arc;
 
     #[test]
@@ -145,7 +162,7 @@ mod tests {
         };
         let mut w = Writer::new();
         request.encode(&mut w, 6).unwrap();
-        let (answers, queries) = plan(w.as_slice(), 6, &image).unwrap();
+        let (answers, queries) = block_on(plan(w.as_slice(), 6, &image, &async || {})).unwrap();
         let errors: Vec<_> = answers.iter().map(|it| it.error).collect();
         assert_eq!(
             errors,

@@ -48,5 +48,5 @@ mod table_tests;
 #[cfg(test)]
 mod testing;
 
-pub use request::decode;
+pub use request::{decode, decode_in_parts};
 pub use response::{Body, Response};

@@ -1,7 +1,7 @@
 //! OffsetCommit: a group's next offsets, with topic ids from version 10.
 
 use super::Response;
-use super::decode;
+use super::decode_in_parts;
 use crate::controller::{Image, Topic};
 use crate::group::{Commit, CommitOffset, CommitTopic, Committed};
 use crate::types::{ErrorCode, TopicId};
@@ -41,18 +41,30 @@ pub(super) fn has_partition(topic: &Arc<Topic>, number: i32) -> bool {
 }
 
 /// Reads a request. What does not exist is answered without the coordinator, as Kafka does.
-pub fn plan(body: &[u8], version: i16, image: &Image) -> Result<Plan, WireError> {
-    let request = decode(body, |r| OffsetCommitRequest::decode(r, version))?;
+///
+/// Pauses after each partition.
+pub async fn plan(
+    body: &[u8],
+    version: i16,
+    image: &Image,
+    pause: &impl AsyncFn(),
+) -> Result<Plan, WireError> {
+    let request = decode_in_parts(body, async |r| {
+        OffsetCommitRequest::decode_in_parts(r, version, pause).await
+    })
+    .await?;
     let mut asked = Vec::new();
-    let mut topics = Vec::new();
+    let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
         let (known, unknown) = if version >= TOPIC_IDS_FROM {
             (image.topic_by_id(topic.topic_id), ErrorCode::UNKNOWN_TOPIC_ID)
         } else {
             (image.topic(topic.name), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
         };
-        let mut offsets = Vec::new();
-        let partitions = topic.partitions.iter().map(|it| {
+        let count = topic.partitions.len();
+        let mut offsets = Vec::with_capacity(if known.is_some() { count } else { 0 });
+        let mut partitions = Vec::with_capacity(count);
+        for it in &topic.partitions {
             let error = match known {
                 None => Some(unknown),
                 Some(known) if !has_partition(known, it.partition_index) => {
@@ -68,14 +80,15 @@ pub fn plan(body: &[u8], version: i16, image: &Image) -> Result<Plan, WireError>
                     None
                 }
             };
-            (it.partition_index, error)
-        });
-        let partitions = partitions.collect();
+            partitions.push((it.partition_index, error));
+            pause().await;
+        }
         topics.push(Answered { name: topic.name.to_owned(), id: topic.topic_id, partitions });
         if let Some(known) = known.filter(|_| !offsets.is_empty()) {
             let name = known.name.to_string();
             asked.push(CommitTopic { name, topic_id: known.id, partitions: offsets });
         }
+        pause().await;
     }
     let commit = (!asked.is_empty()).then(|| Commit {
         group_id: request.group_id.to_owned(),
@@ -90,40 +103,49 @@ pub fn plan(body: &[u8], version: i16, image: &Image) -> Result<Plan, WireError>
 }
 
 impl Plan {
-    /// The answer, with what the coordinator said of [`commit`](Self::commit).
-    pub fn response(
+    /// The answer, with what the coordinator said of [`commit`](Self::commit). Pauses after each
+    /// partition.
+    pub async fn response(
         &self,
         header: &RequestHeader<'_>,
         committed: Option<&Committed>,
+        pause: &impl AsyncFn(),
     ) -> Result<Response, WireError> {
         let version = header.version;
+        let all = committed.map_or(ErrorCode::UNKNOWN_SERVER_ERROR, |it| it.error);
         let said = committed.into_iter().flat_map(|it| &it.topics).flat_map(|it| &it.partitions);
-        let mut said = said.map(|it| it.error);
-        let topics = self.topics.iter().map(|topic| {
-            let partitions = topic.partitions.iter().map(|(partition_index, error)| {
-                let error = error.or_else(|| said.next());
-                let error_code = error.unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR).0;
-                OffsetCommitResponsePartition { partition_index: *partition_index, error_code }
-            });
-            OffsetCommitResponseTopic {
+        let mut said = said.map(|it| if it.error.is_err() { it.error } else { all });
+        let mut topics = Vec::with_capacity(self.topics.len());
+        for topic in &self.topics {
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for &(partition_index, error) in &topic.partitions {
+                let error_code = error.unwrap_or_else(|| said.next().unwrap_or(all)).0;
+                partitions.push(OffsetCommitResponsePartition { partition_index, error_code });
+                pause().await;
+            }
+            topics.push(OffsetCommitResponseTopic {
                 name: &topic.name,
                 topic_id: topic.id,
-                partitions: partitions.collect(),
-            }
-        });
-        let response = OffsetCommitResponse { throttle_time_ms: 0, topics: topics.collect() };
-        Response::new(header, |w| response.encode(w, version))
+                partitions,
+            });
+            pause().await;
+        }
+        let response = OffsetCommitResponse { throttle_time_ms: 0, topics };
+        Response::in_parts(header, async |w| response.encode_in_parts(w, version, pause).await)
+            .await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::api::testing::{body_of, encode, header, id, image};
+    use crate::broker::api::testing::{NO_PAUSE, body_of, encode, header, id, image};
+    use crate::group::{CommittedTopic, PartitionResult};
     use crate::wire::api_keys::ApiKey;
     use crate::wire::kafka::offset_commit_request::{
         OffsetCommitRequestPartition, OffsetCommitRequestTopic,
     };
+    use futures_lite::future::block_on;
 
     fn topic(version: i16, name: &'static str, number: u8) -> OffsetCommitRequestTopic<'static> {
         let partition = |partition_index| OffsetCommitRequestPartition {
@@ -158,7 +180,7 @@ mod tests {
     fn asks_for_what_exists_and_answers_the_rest() {
         for version in 2..=10 {
             let body = encode(|w| request(version).encode(w, version));
-            let plan = plan(&body, version, &image()).unwrap();
+            let plan = block_on(plan(&body, version, &image(), &NO_PAUSE)).unwrap();
             let commit = plan.commit.as_ref().unwrap();
             assert_eq!((commit.generation_id, &*commit.member_id), (4, "a"));
             assert_eq!(commit.retention_ms, if version <= 4 { 1000 } else { -1 });
@@ -177,10 +199,20 @@ mod tests {
             assert_eq!((offset.offset, offset.metadata.as_deref()), (7, Some("m")));
             assert_eq!(offset.leader_epoch, if version >= 6 { 2 } else { -1 });
 
-            let mut committed = Committed::all(commit, ErrorCode::NONE);
-            committed.topics[1].partitions[1].error = ErrorCode::OFFSET_METADATA_TOO_LARGE;
+            let results = |errors: &[ErrorCode]| CommittedTopic {
+                name: String::new(),
+                topic_id: TopicId::ZERO,
+                partitions: errors
+                    .iter()
+                    .map(|&error| PartitionResult { partition: 0, error })
+                    .collect(),
+            };
+            let (none, large) = (ErrorCode::NONE, ErrorCode::OFFSET_METADATA_TOO_LARGE);
+            let topics = vec![results(&[none]), results(&[none, large])];
+            let committed = Committed { error: none, topics };
             let header = header(ApiKey::OFFSET_COMMIT, version);
-            let sent = plan.response(&header, Some(&committed)).unwrap();
+            let sent = plan.response(&header, Some(&committed), &NO_PAUSE);
+            let sent = block_on(sent).unwrap();
             body_of(&sent, ApiKey::OFFSET_COMMIT, version, |r| {
                 let it = OffsetCommitResponse::decode(r, version)?;
                 let codes: Vec<Vec<i16>> = it
@@ -203,9 +235,10 @@ mod tests {
     fn nothing_that_exists_is_no_question() {
         let request = OffsetCommitRequest { topics: vec![topic(9, "none", 9)], ..request(9) };
         let body = encode(|w| request.encode(w, 9));
-        let plan = plan(&body, 9, &image()).unwrap();
+        let plan = block_on(plan(&body, 9, &image(), &NO_PAUSE)).unwrap();
         assert_eq!(plan.commit, None);
-        let sent = plan.response(&header(ApiKey::OFFSET_COMMIT, 9), None).unwrap();
+        let header = header(ApiKey::OFFSET_COMMIT, 9);
+        let sent = block_on(plan.response(&header, None, &NO_PAUSE)).unwrap();
         body_of(&sent, ApiKey::OFFSET_COMMIT, 9, |r| {
             let it = OffsetCommitResponse::decode(r, 9)?;
             assert!(it.topics[0].partitions.iter().all(|it| it.error_code == 3));

@@ -2,13 +2,13 @@
 //! version 10.
 
 use super::Response;
-use super::decode;
+use super::decode_in_parts;
 use super::response::begin;
 use crate::controller::Image;
 use crate::group::{FetchOffsets, FetchTopic, FetchedOffset, FetchedOffsets, FetchedTopic};
 use crate::types::{ErrorCode, TopicId};
 use crate::wire::header::RequestHeader;
-use crate::wire::kafka::offset_fetch_request::{OffsetFetchRequest, OffsetFetchRequestTopics};
+use crate::wire::kafka::offset_fetch_request::OffsetFetchRequest;
 use crate::wire::kafka::offset_fetch_response::{
     OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition,
     OffsetFetchResponsePartitions, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
@@ -55,62 +55,89 @@ pub struct Plan {
     groups: Vec<Group>,
 }
 
-/// Reads a request.
-pub fn plan(body: &[u8], version: i16, image: &Image) -> Result<Plan, WireError> {
-    let request = decode(body, |r| OffsetFetchRequest::decode(r, version))?;
+/// Reads a request. Pauses after each partition.
+pub async fn plan(
+    body: &[u8],
+    version: i16,
+    image: &Image,
+    pause: &impl AsyncFn(),
+) -> Result<Plan, WireError> {
+    let request = decode_in_parts(body, async |r| {
+        OffsetFetchRequest::decode_in_parts(r, version, pause).await
+    })
+    .await?;
     let require_stable = request.require_stable;
-    let group = |id: &str, member: Option<&str>, epoch, topics: Option<Vec<Asked>>| {
-        let part = |topics| FetchOffsets {
-            group_id: id.to_owned(),
-            member_id: member.map(str::to_owned),
-            member_epoch: epoch,
+    let mut groups = Vec::with_capacity(request.groups.len());
+    if version < GROUPS_FROM {
+        let mut asked = Vec::new();
+        for it in request.topics.iter().flatten() {
+            asked.push(by_name(it.name, &it.partition_indexes, image));
+            pause().await;
+        }
+        let topics = request.topics.is_some().then_some(asked);
+        let of = |topics| FetchOffsets {
+            group_id: request.group_id.to_owned(),
+            member_id: None,
+            member_epoch: -1,
             topics,
             after: None,
             require_stable,
         };
-        let fetches = match &topics {
-            None => vec![part(None)],
-            Some(topics) => parts(topics).into_iter().map(|it| part(Some(it))).collect(),
+        groups.push(group(of, topics, pause).await);
+    }
+    for it in &request.groups {
+        let mut asked = Vec::new();
+        for it in it.topics.iter().flatten() {
+            asked.push(if version < TOPIC_IDS_FROM {
+                by_name(it.name, &it.partition_indexes, image)
+            } else {
+                by_id(it.topic_id, &it.partition_indexes, image)
+            });
+            pause().await;
+        }
+        let topics = it.topics.is_some().then_some(asked);
+        let of = |topics| FetchOffsets {
+            group_id: it.group_id.to_owned(),
+            member_id: it.member_id.map(str::to_owned),
+            member_epoch: it.member_epoch,
+            topics,
+            after: None,
+            require_stable,
         };
-        Group { fetches, topics }
-    };
-    let by_name = |name: &str, partitions: &[i32]| Asked {
+        groups.push(group(of, topics, pause).await);
+        pause().await;
+    }
+    Ok(Plan { groups })
+}
+
+fn by_name(name: &str, partitions: &[i32], image: &Image) -> Asked {
+    Asked {
         name: name.to_owned(),
         id: image.topic(name).map_or(TopicId::ZERO, |it| it.id),
         partitions: partitions.to_vec(),
         unknown: false,
-    };
-    let asked = |it: &OffsetFetchRequestTopics<'_>| {
-        if version < TOPIC_IDS_FROM {
-            return by_name(it.name, &it.partition_indexes);
-        }
-        let known = image.topic_by_id(it.topic_id);
-        Asked {
-            name: known.map_or_else(String::new, |it| it.name.to_string()),
-            id: it.topic_id,
-            partitions: it.partition_indexes.clone(),
-            unknown: known.is_none(),
-        }
-    };
-    let groups = if version >= GROUPS_FROM {
-        let each = request.groups.iter().map(|it| {
-            let topics = it.topics.as_ref().map(|topics| topics.iter().map(asked).collect());
-            group(it.group_id, it.member_id, it.member_epoch, topics)
-        });
-        each.collect()
-    } else {
-        let topics = request.topics.as_ref().map(|topics| {
-            topics.iter().map(|it| by_name(it.name, &it.partition_indexes)).collect()
-        });
-        vec![group(request.group_id, None, -1, topics)]
-    };
-    Ok(Plan { groups })
+    }
 }
 
-/// What the coordinator is asked, no more than [`PARTITIONS_A_STEP`] at a time. A topic that goes on in
-/// the next part is in both.
-fn parts(topics: &[Asked]) -> Vec<Vec<FetchTopic>> {
-    let (mut parts, mut part, mut left) = (Vec::new(), Vec::new(), PARTITIONS_A_STEP);
+fn by_id(id: TopicId, partitions: &[i32], image: &Image) -> Asked {
+    let known = image.topic_by_id(id);
+    Asked {
+        name: known.map_or_else(String::new, |it| it.name.to_string()),
+        id,
+        partitions: partitions.to_vec(),
+        unknown: known.is_none(),
+    }
+}
+
+/// What the coordinator is asked for these topics, all where there are none, no more than
+/// [`PARTITIONS_A_STEP`] partitions at a time. A topic that goes on in the next part is in both.
+async fn group(
+    of: impl Fn(Option<Vec<FetchTopic>>) -> FetchOffsets,
+    topics: Option<Vec<Asked>>,
+    pause: &impl AsyncFn(),
+) -> Group {
+    let Some(topics) = topics else { return Group { fetches: vec![of(None)], topics } };
+    let (mut fetches, mut part, mut left) = (Vec::new(), Vec::new(), PARTITIONS_A_STEP);
     for topic in topics.iter().filter(|it| !it.unknown) {
         let mut rest = &topic.partitions[..];
         loop {
@@ -121,16 +148,17 @@ fn parts(topics: &[Asked]) -> Vec<Vec<FetchTopic>> {
                 topic_id: topic.id,
                 partitions: now.to_vec(),
             });
+            pause().await;
             if later.is_empty() {
                 break;
             }
             rest = later;
-            parts.push(std::mem::take(&mut part));
+            fetches.push(of(Some(std::mem::take(&mut part))));
             left = PARTITIONS_A_STEP;
         }
     }
-    parts.push(part);
-    parts
+    fetches.push(of(Some(part)));
+    Group { fetches, topics: Some(topics) }
 }
 
 impl Plan {
@@ -312,10 +340,10 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::api::testing::{body_of, encode, header, id, image};
+    use crate::broker::api::testing::{NO_PAUSE, body_of, encode, header, id, image};
     use crate::wire::api_keys::ApiKey;
     use crate::wire::kafka::offset_fetch_request::{
-        OffsetFetchRequestGroup, OffsetFetchRequestTopic,
+        OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
     };
     use futures_lite::future::block_on;
 
@@ -351,7 +379,7 @@ mod tests {
                 ..Default::default()
             };
             let body = encode(|w| request.encode(w, version));
-            let plan = || plan(&body, version, &image()).unwrap();
+            let plan = || block_on(plan(&body, version, &image(), &NO_PAUSE)).unwrap();
             let asked_for = plan();
             let fetch = asked_for.fetches().next().unwrap();
             let asked = fetch.topics.as_ref().unwrap();
@@ -403,7 +431,7 @@ mod tests {
             ];
             let request = OffsetFetchRequest { groups, ..Default::default() };
             let body = encode(|w| request.encode(w, version));
-            let plan = plan(&body, version, &image()).unwrap();
+            let plan = block_on(plan(&body, version, &image(), &NO_PAUSE)).unwrap();
             let fetches: Vec<_> = plan.fetches().collect();
             let asked: Vec<&str> =
                 fetches[0].topics.iter().flatten().map(|it| it.name.as_str()).collect();

@@ -2,7 +2,7 @@
 
 use super::Response;
 use super::data::{EpochAnswer, EpochQuery};
-use super::decode;
+use super::decode_in_parts;
 use super::partitions::{by_topic, led};
 use crate::controller::Image;
 use crate::types::ErrorCode;
@@ -13,20 +13,31 @@ use crate::wire::kafka::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderEpochResponse, OffsetForLeaderTopicResult,
 };
 
-fn read(body: &[u8], version: i16) -> Result<OffsetForLeaderEpochRequest<'_>, WireError> {
-    let request = decode(body, |r| OffsetForLeaderEpochRequest::decode(r, version))?;
-    Ok(request)
+async fn read<'a>(
+    body: &'a [u8],
+    version: i16,
+    pause: &impl AsyncFn(),
+) -> Result<OffsetForLeaderEpochRequest<'a>, WireError> {
+    decode_in_parts(body, async |r| {
+        OffsetForLeaderEpochRequest::decode_in_parts(r, version, pause).await
+    })
+    .await
 }
 
 /// Reads a request: an answer for each partition as far as there is one already, and what the
 /// owners of the others are to be asked.
-pub fn plan(
+///
+/// Pauses after each partition.
+pub async fn plan(
     body: &[u8],
     version: i16,
     image: &Image,
+    pause: &impl AsyncFn(),
 ) -> Result<(Vec<EpochAnswer>, Vec<EpochQuery>), WireError> {
-    let request = read(body, version)?;
-    let (mut answers, mut queries) = (Vec::new(), Vec::new());
+    let request = read(body, version, pause).await?;
+    let count = request.topics.iter().map(|it| it.partitions.len()).sum();
+    let mut answers = Vec::with_capacity(count);
+    let mut queries = Vec::with_capacity(count);
     for topic in &request.topics {
         let known = image.topic(topic.topic);
         for it in &topic.partitions {
@@ -44,19 +55,23 @@ pub fn plan(
                 Err(error) => error,
             };
             answers.push(EpochAnswer { index, error, epoch: -1, end_offset: -1 });
+            pause().await;
         }
     }
     Ok((answers, queries))
 }
 
 /// The answer to the request in `body`.
-pub fn response(
+///
+/// Pauses after each partition.
+pub async fn response(
     header: &RequestHeader<'_>,
     body: &[u8],
     answers: &[EpochAnswer],
+    pause: &impl AsyncFn(),
 ) -> Result<Response, WireError> {
     let version = header.version;
-    let request = read(body, version)?;
+    let request = read(body, version, pause).await?;
     let topics = by_topic(
         &request.topics,
         answers,
@@ -68,7 +83,9 @@ pub fn response(
             end_offset: answer.end_offset,
         },
         |topic, partitions| OffsetForLeaderTopicResult { topic: topic.topic, partitions },
+        pause,
     );
+    let topics = topics.await;
     let response = OffsetForLeaderEpochResponse { throttle_time_ms: 0, topics };
-    Response::new(header, |w| response.encode(w, version))
+    Response::in_parts(header, async |w| response.encode_in_parts(w, version, pause).await).await
 }

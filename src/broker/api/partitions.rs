@@ -25,20 +25,28 @@ pub fn led(
 }
 
 /// Answers by topic and partition, as they were asked for. `answers` has one for each partition of the
-/// request, in its order.
-pub fn by_topic<'a, T, P: 'a, A, R, S>(
+/// request, in its order. Pauses after each.
+pub async fn by_topic<'a, T, P: 'a, A, R, S>(
     topics: &'a [T],
     answers: &[A],
     partitions: impl Fn(&'a T) -> &'a [P],
     partition: impl Fn(&'a P, &A) -> R,
     topic: impl Fn(&'a T, Vec<R>) -> S,
+    pause: &impl AsyncFn(),
 ) -> Vec<S> {
     let mut answers = answers.iter();
-    let mut one = |it: &'a T| {
-        let asked = partitions(it).iter();
-        topic(it, asked.zip(&mut answers).map(|(asked, answer)| partition(asked, answer)).collect())
-    };
-    topics.iter().map(&mut one).collect()
+    let mut all = Vec::with_capacity(topics.len());
+    for it in topics {
+        let asked = partitions(it);
+        let mut answered = Vec::with_capacity(asked.len());
+        for (asked, answer) in asked.iter().zip(&mut answers) {
+            answered.push(partition(asked, answer));
+            pause().await;
+        }
+        all.push(topic(it, answered));
+        pause().await;
+    }
+    all
 }
 
 #[cfg(test)]
@@ -46,6 +54,7 @@ mod tests {
     use super::*;
     use crate::controller::{NewPartition, Record};
     use crate::types::TopicId;
+    use futures_lite::future::block_on;
 
     #[test]
     fn finds_partitions_that_this_broker_leads() {
@@ -71,7 +80,9 @@ mod tests {
             |it| &it.1,
             |partition, answer| (*partition, *answer),
             |it, partitions| (it.0, partitions),
+            &async || {},
         );
+        let told = block_on(told);
         assert_eq!(told, [("a", vec![(3, "x"), (1, "y")]), ("b", vec![]), ("c", vec![(1, "z")])]);
     }
 }

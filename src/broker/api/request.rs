@@ -21,6 +21,20 @@ pub fn decode<'a, T>(
     Ok(request)
 }
 
+/// As [`decode`], with a `read` that pauses where there are many elements.
+///
+/// # Errors
+/// As of [`decode`].
+pub async fn decode_in_parts<'a, T>(
+    body: &'a [u8],
+    read: impl AsyncFnOnce(&mut Reader<'a>) -> Result<T, WireError>,
+) -> Result<T, WireError> {
+    let mut reader = reader(body);
+    let request = read(&mut reader).await?;
+    reader.finish()?;
+    Ok(request)
+}
+
 /// As [`decode`], for a request that clients are known to send with bytes behind it, which Kafka
 /// ignores.
 ///
@@ -37,8 +51,12 @@ fn begin<'a, T>(
     body: &'a [u8],
     read: impl FnOnce(&mut Reader<'a>) -> Result<T, WireError>,
 ) -> Result<(T, Reader<'a>), WireError> {
-    let allocatable = body.len().saturating_mul(ALLOCATION_FACTOR).saturating_add(ALLOCATION_BASE);
-    let mut reader = Reader::with_allocatable(body, allocatable.min(DECODED_BYTES_MAX));
+    let mut reader = reader(body);
     let request = read(&mut reader)?;
     Ok((request, reader))
+}
+
+fn reader(body: &[u8]) -> Reader<'_> {
+    let allocatable = body.len().saturating_mul(ALLOCATION_FACTOR).saturating_add(ALLOCATION_BASE);
+    Reader::with_allocatable(body, allocatable.min(DECODED_BYTES_MAX))
 }

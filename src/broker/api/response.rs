@@ -66,6 +66,16 @@ impl Response {
         Ok(Self::from_writer(w))
     }
 
+    /// As [`new`](Self::new), with an `encode` that pauses where there are many elements.
+    pub async fn in_parts(
+        header: &RequestHeader<'_>,
+        encode: impl AsyncFnOnce(&mut Writer) -> Result<(), WireError>,
+    ) -> Result<Self, WireError> {
+        let mut w = begin(header);
+        encode(&mut w).await?;
+        Ok(Self::from_writer(w))
+    }
+
     /// The answer that was written behind what [`begin`] gave.
     pub(super) fn from_writer(mut w: Writer) -> Self {
         let len = w.len() as i32 - 4;

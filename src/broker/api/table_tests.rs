@@ -36,14 +36,18 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
         Handler::Fetch => {
             fetch::plan(body, version, &mut Sessions::new(9, 0, 1, 5), image, LIMITS, 0).map(drop)
         }
-        Handler::Owners(Owners::ListOffsets) => list_offsets::plan(body, version, image).map(drop),
+        Handler::Owners(Owners::ListOffsets) => {
+            block_on(list_offsets::plan(body, version, image, &async || {})).map(drop)
+        }
         Handler::Metadata => {
             block_on(metadata::handle(body, version, image, async || {})).map(drop)
         }
         Handler::Groups(Groups::OffsetCommit) => {
-            offset_commit::plan(body, version, image).map(drop)
+            block_on(offset_commit::plan(body, version, image, &async || {})).map(drop)
         }
-        Handler::Groups(Groups::OffsetFetch) => offset_fetch::plan(body, version, image).map(drop),
+        Handler::Groups(Groups::OffsetFetch) => {
+            block_on(offset_fetch::plan(body, version, image, &async || {})).map(drop)
+        }
         Handler::Groups(Groups::FindCoordinator) => {
             find_coordinator::handle(body, version, image).map(drop)
         }
@@ -61,11 +65,11 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
             delete_topics::handle(body, version, image).map(drop)
         }
         Handler::Owners(Owners::DeleteRecords) => {
-            delete_records::plan(body, version, image).map(drop)
+            block_on(delete_records::plan(body, version, image, &async || {})).map(drop)
         }
         Handler::InitProducerId => init_producer_id::plan(body, version).map(drop),
         Handler::Owners(Owners::OffsetForLeaderEpoch) => {
-            offset_for_leader_epoch::plan(body, version, image).map(drop)
+            block_on(offset_for_leader_epoch::plan(body, version, image, &async || {})).map(drop)
         }
         Handler::Local(Local::DescribeConfigs) => {
             block_on(describe_configs::handle(body, version, image, async || {})).map(drop)
@@ -86,7 +90,7 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
             incremental_alter_configs::handle(body, version, image).map(drop)
         }
         Handler::Groups(Groups::OffsetDelete) => {
-            offset_delete::plan(body, version, image).map(drop)
+            block_on(offset_delete::plan(body, version, image, &async || {})).map(drop)
         }
         Handler::Local(Local::DescribeCluster) => {
             describe_cluster::handle(body, version, image).map(drop)

@@ -88,3 +88,6 @@ pub fn body_of(
     read(&mut reader).unwrap();
     assert_eq!(reader.remaining(), 0, "nothing is left over");
 }
+
+/// Lets nobody else work.
+pub(super) const NO_PAUSE: fn() -> std::future::Ready<()> = || std::future::ready(());

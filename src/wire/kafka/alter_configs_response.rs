@@ -46,6 +46,28 @@ impl<'a> AlterConfigsResponse<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 2;
+        w.i32(self.throttle_time_ms);
+        let values = Some(&self.responses[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode(w, version)?;
+            pause().await;
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
 }
 
 /// In versions 0 to 2.

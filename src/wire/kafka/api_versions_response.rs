@@ -132,6 +132,59 @@ impl<'a> ApiVersionsResponse<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 3;
+        w.error_code(self.error_code);
+        let values = Some(&self.api_keys[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode(w, version)?;
+            pause().await;
+        }
+        if version >= 1 {
+            w.i32(self.throttle_time_ms);
+        }
+        if flexible {
+            let set_0 = !(self.supported_features.is_empty());
+            let set_1 = !(self.finalized_features_epoch == -1);
+            let set_2 = !(self.finalized_features.is_empty());
+            let set_3 = !(!self.zk_migration_ready);
+            w.varint(u32::from(set_0) + u32::from(set_1) + u32::from(set_2) + u32::from(set_3));
+            if set_0 {
+                w.tagged_field(0, |w| {
+                    w.array(&self.supported_features, flexible, |w, x| x.encode(w, version))?;
+                    Ok(())
+                })?;
+            }
+            if set_1 {
+                w.tagged_field(1, |w| {
+                    w.i64(self.finalized_features_epoch);
+                    Ok(())
+                })?;
+            }
+            if set_2 {
+                w.tagged_field(2, |w| {
+                    w.array(&self.finalized_features, flexible, |w, x| x.encode(w, version))?;
+                    Ok(())
+                })?;
+            }
+            if set_3 {
+                w.tagged_field(3, |w| {
+                    w.bool(self.zk_migration_ready);
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// In versions 0 to 4.

@@ -50,6 +50,33 @@ impl<'a> CreatePartitionsRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 2;
+        let topics = match r.open_array(flexible, CreatePartitionsTopic::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(CreatePartitionsTopic::decode_in_parts(r, version, pause).await?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        let timeout_ms = r.i32()?;
+        let validate_only = r.bool()?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { topics, timeout_ms, validate_only })
+    }
 }
 
 /// In versions 0 to 3.
@@ -99,6 +126,33 @@ impl<'a> CreatePartitionsTopic<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = version >= 2;
+        let name = r.string(flexible)?;
+        let count = r.i32()?;
+        let assignments = match r.open_array(flexible, CreatePartitionsAssignment::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(
+                        CreatePartitionsAssignment::decode_in_parts(r, version, pause).await?,
+                    );
+                    pause().await;
+                }
+                Some(values)
+            }
+        };
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { name, count, assignments })
+    }
 }
 
 /// In versions 0 to 3.
@@ -133,5 +187,29 @@ impl CreatePartitionsAssignment {
             w.varint(0);
         }
         Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'_>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = version >= 2;
+        let broker_ids = match r.open_array(flexible, 4)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(r.i32()?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { broker_ids })
     }
 }

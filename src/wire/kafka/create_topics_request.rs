@@ -55,6 +55,33 @@ impl<'a> CreateTopicsRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 5;
+        let topics = match r.open_array(flexible, CreatableTopic::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(CreatableTopic::decode_in_parts(r, version, pause).await?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        let timeout_ms = r.i32()?;
+        let validate_only = r.bool()?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { topics, timeout_ms, validate_only })
+    }
 }
 
 /// In versions 2 to 7.
@@ -107,6 +134,46 @@ impl<'a> CreatableTopic<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = version >= 5;
+        let name = r.string(flexible)?;
+        let num_partitions = r.i32()?;
+        let replication_factor = r.i16()?;
+        let assignments = match r.open_array(flexible, CreatableReplicaAssignment::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(
+                        CreatableReplicaAssignment::decode_in_parts(r, version, pause).await?,
+                    );
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        let configs = match r.open_array(flexible, CreatableTopicConfig::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(CreatableTopicConfig::decode(r, version)?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { name, num_partitions, replication_factor, assignments, configs })
+    }
 }
 
 /// In versions 2 to 7.
@@ -145,6 +212,31 @@ impl CreatableReplicaAssignment {
             w.varint(0);
         }
         Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'_>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = version >= 5;
+        let partition_index = r.i32()?;
+        let broker_ids = match r.open_array(flexible, 4)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(r.i32()?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { partition_index, broker_ids })
     }
 }
 

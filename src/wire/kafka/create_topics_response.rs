@@ -47,6 +47,28 @@ impl<'a> CreateTopicsResponse<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 5;
+        w.i32(self.throttle_time_ms);
+        let values = Some(&self.topics[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
 }
 
 /// In versions 2 to 7.
@@ -144,6 +166,47 @@ impl<'a> CreatableTopicResult<'a> {
         }
         if version >= 5 {
             w.nullable_array(self.configs.as_deref(), flexible, |w, x| x.encode(w, version))?;
+        }
+        if flexible {
+            let set_0 = !(self.topic_config_error_code == 0);
+            w.varint(u32::from(set_0));
+            if set_0 {
+                w.tagged_field(0, |w| {
+                    w.i16(self.topic_config_error_code);
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = version >= 5;
+        w.string(self.name, flexible)?;
+        if version >= 7 {
+            w.uuid(self.topic_id);
+        }
+        w.error_code(self.error_code);
+        w.nullable_string(self.error_message, flexible)?;
+        if version >= 5 {
+            w.i32(self.num_partitions);
+        }
+        if version >= 5 {
+            w.i16(self.replication_factor);
+        }
+        if version >= 5 {
+            let values = self.configs.as_deref();
+            w.array_len(values.map(<[_]>::len), flexible)?;
+            for x in values.unwrap_or_default() {
+                x.encode(w, version)?;
+                pause().await;
+            }
         }
         if flexible {
             let set_0 = !(self.topic_config_error_code == 0);

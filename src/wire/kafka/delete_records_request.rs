@@ -46,6 +46,32 @@ impl<'a> DeleteRecordsRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 2;
+        let topics = match r.open_array(flexible, DeleteRecordsTopic::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(DeleteRecordsTopic::decode_in_parts(r, version, pause).await?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        let timeout_ms = r.i32()?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { topics, timeout_ms })
+    }
 }
 
 /// In versions 0 to 2.
@@ -83,6 +109,31 @@ impl<'a> DeleteRecordsTopic<'a> {
             w.varint(0);
         }
         Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = version >= 2;
+        let name = r.string(flexible)?;
+        let partitions = match r.open_array(flexible, DeleteRecordsPartition::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(DeleteRecordsPartition::decode(r, version)?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { name, partitions })
     }
 }
 

@@ -65,6 +65,51 @@ impl<'a> DeleteTopicsRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 4;
+        let topics = if version >= 6 {
+            match r.open_array(flexible, DeleteTopicState::MIN_BYTES)? {
+                None => None,
+                Some((count, mut values)) => {
+                    for _ in 0..count {
+                        values.push(DeleteTopicState::decode(r, version)?);
+                        pause().await;
+                    }
+                    Some(values)
+                }
+            }
+            .ok_or(WireError::Null)?
+        } else {
+            Vec::new()
+        };
+        let topic_names = if version <= 5 {
+            match r.open_array(flexible, if flexible { 1 } else { 2 })? {
+                None => None,
+                Some((count, mut values)) => {
+                    for _ in 0..count {
+                        values.push(r.string(flexible)?);
+                        pause().await;
+                    }
+                    Some(values)
+                }
+            }
+            .ok_or(WireError::Null)?
+        } else {
+            Vec::new()
+        };
+        let timeout_ms = r.i32()?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { topics, topic_names, timeout_ms })
+    }
 }
 
 /// In versions 6 to 6.

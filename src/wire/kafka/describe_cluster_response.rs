@@ -98,6 +98,38 @@ impl<'a> DescribeClusterResponse<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = true;
+        w.i32(self.throttle_time_ms);
+        w.error_code(self.error_code);
+        w.nullable_string(self.error_message, flexible)?;
+        if version >= 1 {
+            w.i8(self.endpoint_type);
+        } else {
+            check_absent(self.endpoint_type == 1, "endpoint_type")?;
+        }
+        w.string(self.cluster_id, flexible)?;
+        w.i32(self.controller_id);
+        let values = Some(&self.brokers[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode(w, version)?;
+            pause().await;
+        }
+        w.i32(self.cluster_authorized_operations);
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
 }
 
 /// In versions 0 to 2.

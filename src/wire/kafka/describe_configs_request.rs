@@ -54,6 +54,33 @@ impl<'a> DescribeConfigsRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 4;
+        let resources = match r.open_array(flexible, DescribeConfigsResource::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(DescribeConfigsResource::decode_in_parts(r, version, pause).await?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        let include_synonyms = r.bool()?;
+        let include_documentation = if version >= 3 { r.bool()? } else { false };
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { resources, include_synonyms, include_documentation })
+    }
 }
 
 /// In versions 1 to 4.
@@ -102,5 +129,30 @@ impl<'a> DescribeConfigsResource<'a> {
             w.varint(0);
         }
         Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = version >= 4;
+        let resource_type = r.i8()?;
+        let resource_name = r.string(flexible)?;
+        let configuration_keys = match r.open_array(flexible, if flexible { 1 } else { 2 })? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(r.string(flexible)?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        };
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { resource_type, resource_name, configuration_keys })
     }
 }

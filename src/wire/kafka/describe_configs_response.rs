@@ -46,6 +46,28 @@ impl<'a> DescribeConfigsResponse<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 4;
+        w.i32(self.throttle_time_ms);
+        let values = Some(&self.results[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
 }
 
 /// In versions 1 to 4.
@@ -103,6 +125,30 @@ impl<'a> DescribeConfigsResult<'a> {
         w.i8(self.resource_type);
         w.string(self.resource_name, flexible)?;
         w.array(&self.configs, flexible, |w, x| x.encode(w, version))?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = version >= 4;
+        w.error_code(self.error_code);
+        w.nullable_string(self.error_message, flexible)?;
+        w.i8(self.resource_type);
+        w.string(self.resource_name, flexible)?;
+        let values = Some(&self.configs[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
         if flexible {
             w.varint(0);
         }
@@ -187,6 +233,37 @@ impl<'a> DescribeConfigsResourceResult<'a> {
         w.i8(self.config_source);
         w.bool(self.is_sensitive);
         w.array(&self.synonyms, flexible, |w, x| x.encode(w, version))?;
+        if version >= 3 {
+            w.i8(self.config_type);
+        }
+        if version >= 3 {
+            w.nullable_string(self.documentation, flexible)?;
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = version >= 4;
+        w.string(self.name, flexible)?;
+        w.nullable_string(self.value, flexible)?;
+        w.bool(self.read_only);
+        w.i8(self.config_source);
+        w.bool(self.is_sensitive);
+        let values = Some(&self.synonyms[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode(w, version)?;
+            pause().await;
+        }
         if version >= 3 {
             w.i8(self.config_type);
         }

@@ -48,4 +48,30 @@ impl<'a> DescribeGroupsRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 5;
+        let groups = match r.open_array(flexible, if flexible { 1 } else { 2 })? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(r.string(flexible)?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        let include_authorized_operations = if version >= 3 { r.bool()? } else { false };
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { groups, include_authorized_operations })
+    }
 }

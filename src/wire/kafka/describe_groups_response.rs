@@ -47,6 +47,30 @@ impl<'a> DescribeGroupsResponse<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 5;
+        if version >= 1 {
+            w.i32(self.throttle_time_ms);
+        }
+        let values = Some(&self.groups[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
 }
 
 /// In versions 0 to 6.
@@ -131,6 +155,41 @@ impl<'a> DescribedGroup<'a> {
         w.string(self.protocol_type, flexible)?;
         w.string(self.protocol_data, flexible)?;
         w.array(&self.members, flexible, |w, x| x.encode(w, version))?;
+        if version >= 3 {
+            w.i32(self.authorized_operations);
+        } else {
+            check_absent(self.authorized_operations == -2147483648, "authorized_operations")?;
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = version >= 5;
+        w.error_code(self.error_code);
+        if version >= 6 {
+            w.nullable_string(self.error_message, flexible)?;
+        } else {
+            check_absent(self.error_message.is_none(), "error_message")?;
+        }
+        w.string(self.group_id, flexible)?;
+        w.string(self.group_state, flexible)?;
+        w.string(self.protocol_type, flexible)?;
+        w.string(self.protocol_data, flexible)?;
+        let values = Some(&self.members[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode(w, version)?;
+            pause().await;
+        }
         if version >= 3 {
             w.i32(self.authorized_operations);
         } else {

@@ -52,6 +52,31 @@ impl<'a> DescribeLogDirsResponse<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 2;
+        w.i32(self.throttle_time_ms);
+        if version >= 3 {
+            w.error_code(self.error_code);
+        }
+        let values = Some(&self.results[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
 }
 
 /// In versions 1 to 5.
@@ -125,6 +150,37 @@ impl<'a> DescribeLogDirsResult<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = version >= 2;
+        w.error_code(self.error_code);
+        w.string(self.log_dir, flexible)?;
+        let values = Some(&self.topics[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
+        if version >= 4 {
+            w.i64(self.total_bytes);
+        }
+        if version >= 4 {
+            w.i64(self.usable_bytes);
+        }
+        if version >= 5 {
+            w.bool(self.is_cordoned);
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
 }
 
 /// In versions 1 to 5.
@@ -158,6 +214,27 @@ impl<'a> DescribeLogDirsTopic<'a> {
         let flexible = version >= 2;
         w.string(self.name, flexible)?;
         w.array(&self.partitions, flexible, |w, x| x.encode(w, version))?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = version >= 2;
+        w.string(self.name, flexible)?;
+        let values = Some(&self.partitions[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode(w, version)?;
+            pause().await;
+        }
         if flexible {
             w.varint(0);
         }

@@ -55,6 +55,33 @@ impl<'a> DescribeTopicPartitionsRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = true;
+        let topics = match r.open_array(flexible, TopicRequest::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(TopicRequest::decode(r, version)?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        let response_partition_limit = r.i32()?;
+        let cursor = r.nullable_struct(|r| Cursor::decode(r, version))?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { topics, response_partition_limit, cursor })
+    }
 }
 
 /// In versions 0 to 0.

@@ -51,6 +51,29 @@ impl<'a> DescribeTopicPartitionsResponse<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = true;
+        w.i32(self.throttle_time_ms);
+        let values = Some(&self.topics[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
+        w.nullable_struct(self.next_cursor.as_ref(), |w, x| x.encode(w, version))?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
 }
 
 /// In versions 0 to 0.
@@ -120,6 +143,31 @@ impl<'a> DescribeTopicPartitionsResponseTopic<'a> {
         w.uuid(self.topic_id);
         w.bool(self.is_internal);
         w.array(&self.partitions, flexible, |w, x| x.encode(w, version))?;
+        w.i32(self.topic_authorized_operations);
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = true;
+        w.error_code(self.error_code);
+        w.nullable_string(self.name, flexible)?;
+        w.uuid(self.topic_id);
+        w.bool(self.is_internal);
+        let values = Some(&self.partitions[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
         w.i32(self.topic_authorized_operations);
         if flexible {
             w.varint(0);
@@ -226,6 +274,54 @@ impl DescribeTopicPartitionsResponsePartition {
             w.i32(*x);
             Ok(())
         })?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = true;
+        w.error_code(self.error_code);
+        w.i32(self.partition_index);
+        w.i32(self.leader_id);
+        w.i32(self.leader_epoch);
+        let values = Some(&self.replica_nodes[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            w.i32(*x);
+            pause().await;
+        }
+        let values = Some(&self.isr_nodes[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            w.i32(*x);
+            pause().await;
+        }
+        let values = self.eligible_leader_replicas.as_deref();
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            w.i32(*x);
+            pause().await;
+        }
+        let values = self.last_known_elr.as_deref();
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            w.i32(*x);
+            pause().await;
+        }
+        let values = Some(&self.offline_replicas[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            w.i32(*x);
+            pause().await;
+        }
         if flexible {
             w.varint(0);
         }

@@ -158,6 +158,76 @@ impl<'a> FetchRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 12;
+        let replica_id = if version <= 14 { r.i32()? } else { -1 };
+        let max_wait_ms = r.i32()?;
+        let min_bytes = r.i32()?;
+        let max_bytes = r.i32()?;
+        let isolation_level = r.i8()?;
+        let session_id = if version >= 7 { r.i32()? } else { 0 };
+        let session_epoch = if version >= 7 { r.i32()? } else { -1 };
+        let topics = match r.open_array(flexible, FetchTopic::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(FetchTopic::decode_in_parts(r, version, pause).await?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        let forgotten_topics_data = if version >= 7 {
+            match r.open_array(flexible, ForgottenTopic::MIN_BYTES)? {
+                None => None,
+                Some((count, mut values)) => {
+                    for _ in 0..count {
+                        values.push(ForgottenTopic::decode_in_parts(r, version, pause).await?);
+                        pause().await;
+                    }
+                    Some(values)
+                }
+            }
+            .ok_or(WireError::Null)?
+        } else {
+            Vec::new()
+        };
+        let rack_id = if version >= 11 { r.string(flexible)? } else { "" };
+        let mut cluster_id = None;
+        let mut replica_state = ReplicaState::default();
+        if flexible {
+            r.tagged_fields(|tag, r| {
+                match tag {
+                    0 => cluster_id = r.nullable_string(flexible)?,
+                    1 if version >= 15 => replica_state = ReplicaState::decode(r, version)?,
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            })?;
+        }
+        Ok(Self {
+            cluster_id,
+            replica_id,
+            replica_state,
+            max_wait_ms,
+            min_bytes,
+            max_bytes,
+            isolation_level,
+            session_id,
+            session_epoch,
+            topics,
+            forgotten_topics_data,
+            rack_id,
+        })
+    }
 }
 
 /// In versions 15 to 18.
@@ -244,6 +314,32 @@ impl<'a> FetchTopic<'a> {
             w.varint(0);
         }
         Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = version >= 12;
+        let topic = if version <= 12 { r.string(flexible)? } else { "" };
+        let topic_id = if version >= 13 { r.uuid()? } else { TopicId::ZERO };
+        let partitions = match r.open_array(flexible, FetchPartition::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(FetchPartition::decode(r, version)?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { topic, topic_id, partitions })
     }
 }
 
@@ -402,5 +498,31 @@ impl<'a> ForgottenTopic<'a> {
             w.varint(0);
         }
         Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = version >= 12;
+        let topic = if version <= 12 { r.string(flexible)? } else { "" };
+        let topic_id = if version >= 13 { r.uuid()? } else { TopicId::ZERO };
+        let partitions = match r.open_array(flexible, 4)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(r.i32()?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { topic, topic_id, partitions })
     }
 }

@@ -84,6 +84,46 @@ impl<'a> FetchResponse<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 12;
+        w.i32(self.throttle_time_ms);
+        if version >= 7 {
+            w.error_code(self.error_code);
+        }
+        if version >= 7 {
+            w.i32(self.session_id);
+        } else {
+            check_absent(self.session_id == 0, "session_id")?;
+        }
+        let values = Some(&self.responses[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
+        if !(version >= 16) {
+            check_absent(self.node_endpoints.is_empty(), "node_endpoints")?;
+        }
+        if flexible {
+            let set_0 = version >= 16 && !(self.node_endpoints.is_empty());
+            w.varint(u32::from(set_0));
+            if set_0 {
+                w.tagged_field(0, |w| {
+                    w.array(&self.node_endpoints, flexible, |w, x| x.encode(w, version))?;
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// In versions 4 to 18.
@@ -124,6 +164,32 @@ impl<'a> FetchableTopicResponse<'a> {
             w.uuid(self.topic_id);
         }
         w.array(&self.partitions, flexible, |w, x| x.encode(w, version))?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = version >= 12;
+        if version <= 12 {
+            w.string(self.topic, flexible)?;
+        }
+        if version >= 13 {
+            w.uuid(self.topic_id);
+        }
+        let values = Some(&self.partitions[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
         if flexible {
             w.varint(0);
         }
@@ -236,6 +302,69 @@ impl<'a> PartitionData<'a> {
         w.nullable_array(self.aborted_transactions.as_deref(), flexible, |w, x| {
             x.encode(w, version)
         })?;
+        if version >= 11 {
+            w.i32(self.preferred_read_replica);
+        } else {
+            check_absent(self.preferred_read_replica == -1, "preferred_read_replica")?;
+        }
+        w.nullable_bytes(self.records, flexible)?;
+        if !(version >= 12) {
+            check_absent(self.diverging_epoch == EpochEndOffset::default(), "diverging_epoch")?;
+        }
+        if !(version >= 12) {
+            check_absent(self.current_leader == LeaderIdAndEpoch::default(), "current_leader")?;
+        }
+        if !(version >= 12) {
+            check_absent(self.snapshot_id == SnapshotId::default(), "snapshot_id")?;
+        }
+        if flexible {
+            let set_0 = !(self.diverging_epoch == EpochEndOffset::default());
+            let set_1 = !(self.current_leader == LeaderIdAndEpoch::default());
+            let set_2 = !(self.snapshot_id == SnapshotId::default());
+            w.varint(u32::from(set_0) + u32::from(set_1) + u32::from(set_2));
+            if set_0 {
+                w.tagged_field(0, |w| {
+                    self.diverging_epoch.encode(w, version)?;
+                    Ok(())
+                })?;
+            }
+            if set_1 {
+                w.tagged_field(1, |w| {
+                    self.current_leader.encode(w, version)?;
+                    Ok(())
+                })?;
+            }
+            if set_2 {
+                w.tagged_field(2, |w| {
+                    self.snapshot_id.encode(w, version)?;
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = version >= 12;
+        w.i32(self.partition_index);
+        w.error_code(self.error_code);
+        w.i64(self.high_watermark);
+        w.i64(self.last_stable_offset);
+        if version >= 5 {
+            w.i64(self.log_start_offset);
+        }
+        let values = self.aborted_transactions.as_deref();
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode(w, version)?;
+            pause().await;
+        }
         if version >= 11 {
             w.i32(self.preferred_read_replica);
         } else {

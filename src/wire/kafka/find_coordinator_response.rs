@@ -107,6 +107,57 @@ impl<'a> FindCoordinatorResponse<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 3;
+        if version >= 1 {
+            w.i32(self.throttle_time_ms);
+        }
+        if version <= 3 {
+            w.error_code(self.error_code);
+        } else {
+            check_absent(self.error_code == 0, "error_code")?;
+        }
+        if (1..=3).contains(&version) {
+            w.nullable_string(self.error_message, flexible)?;
+        }
+        if version <= 3 {
+            w.i32(self.node_id);
+        } else {
+            check_absent(self.node_id == 0, "node_id")?;
+        }
+        if version <= 3 {
+            w.string(self.host, flexible)?;
+        } else {
+            check_absent(self.host == "", "host")?;
+        }
+        if version <= 3 {
+            w.i32(self.port);
+        } else {
+            check_absent(self.port == 0, "port")?;
+        }
+        if version >= 4 {
+            let values = Some(&self.coordinators[..]);
+            w.array_len(values.map(<[_]>::len), flexible)?;
+            for x in values.unwrap_or_default() {
+                x.encode(w, version)?;
+                pause().await;
+            }
+        } else {
+            check_absent(self.coordinators.is_empty(), "coordinators")?;
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
 }
 
 /// In versions 4 to 6.

@@ -46,6 +46,32 @@ impl<'a> IncrementalAlterConfigsRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 1;
+        let resources = match r.open_array(flexible, AlterConfigsResource::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(AlterConfigsResource::decode_in_parts(r, version, pause).await?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        let validate_only = r.bool()?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { resources, validate_only })
+    }
 }
 
 /// In versions 0 to 1.
@@ -86,6 +112,32 @@ impl<'a> AlterConfigsResource<'a> {
             w.varint(0);
         }
         Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = version >= 1;
+        let resource_type = r.i8()?;
+        let resource_name = r.string(flexible)?;
+        let configs = match r.open_array(flexible, AlterableConfig::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(AlterableConfig::decode(r, version)?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { resource_type, resource_name, configs })
     }
 }
 

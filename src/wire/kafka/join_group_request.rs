@@ -102,6 +102,47 @@ impl<'a> JoinGroupRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 6;
+        let group_id = r.string(flexible)?;
+        let session_timeout_ms = r.i32()?;
+        let rebalance_timeout_ms = if version >= 1 { r.i32()? } else { -1 };
+        let member_id = r.string(flexible)?;
+        let group_instance_id = if version >= 5 { r.nullable_string(flexible)? } else { None };
+        let protocol_type = r.string(flexible)?;
+        let protocols = match r.open_array(flexible, JoinGroupRequestProtocol::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(JoinGroupRequestProtocol::decode(r, version)?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        let reason = if version >= 8 { r.nullable_string(flexible)? } else { None };
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self {
+            group_id,
+            session_timeout_ms,
+            rebalance_timeout_ms,
+            member_id,
+            group_instance_id,
+            protocol_type,
+            protocols,
+            reason,
+        })
+    }
 }
 
 /// In versions 0 to 9.

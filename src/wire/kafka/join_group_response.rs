@@ -109,6 +109,44 @@ impl<'a> JoinGroupResponse<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 6;
+        if version >= 2 {
+            w.i32(self.throttle_time_ms);
+        }
+        w.error_code(self.error_code);
+        w.i32(self.generation_id);
+        if version >= 7 {
+            w.nullable_string(self.protocol_type, flexible)?;
+        }
+        check_null(self.protocol_name.as_ref(), version >= 7)?;
+        w.nullable_string(self.protocol_name, flexible)?;
+        w.string(self.leader, flexible)?;
+        if version >= 9 {
+            w.bool(self.skip_assignment);
+        } else {
+            check_absent(!self.skip_assignment, "skip_assignment")?;
+        }
+        w.string(self.member_id, flexible)?;
+        let values = Some(&self.members[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode(w, version)?;
+            pause().await;
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
 }
 
 /// In versions 0 to 9.

@@ -60,6 +60,37 @@ impl<'a> LeaveGroupRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 4;
+        let group_id = r.string(flexible)?;
+        let member_id = if version <= 2 { r.string(flexible)? } else { "" };
+        let members = if version >= 3 {
+            match r.open_array(flexible, MemberIdentity::MIN_BYTES)? {
+                None => None,
+                Some((count, mut values)) => {
+                    for _ in 0..count {
+                        values.push(MemberIdentity::decode(r, version)?);
+                        pause().await;
+                    }
+                    Some(values)
+                }
+            }
+            .ok_or(WireError::Null)?
+        } else {
+            Vec::new()
+        };
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { group_id, member_id, members })
+    }
 }
 
 /// In versions 3 to 5.

@@ -48,4 +48,33 @@ impl ListConfigResourcesRequest {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'_>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = true;
+        let resource_types = if version >= 1 {
+            match r.open_array(flexible, 1)? {
+                None => None,
+                Some((count, mut values)) => {
+                    for _ in 0..count {
+                        values.push(r.i8()?);
+                        pause().await;
+                    }
+                    Some(values)
+                }
+            }
+            .ok_or(WireError::Null)?
+        } else {
+            Vec::new()
+        };
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { resource_types })
+    }
 }

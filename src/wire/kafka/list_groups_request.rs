@@ -60,4 +60,48 @@ impl<'a> ListGroupsRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 3;
+        let states_filter = if version >= 4 {
+            match r.open_array(flexible, if flexible { 1 } else { 2 })? {
+                None => None,
+                Some((count, mut values)) => {
+                    for _ in 0..count {
+                        values.push(r.string(flexible)?);
+                        pause().await;
+                    }
+                    Some(values)
+                }
+            }
+            .ok_or(WireError::Null)?
+        } else {
+            Vec::new()
+        };
+        let types_filter = if version >= 5 {
+            match r.open_array(flexible, if flexible { 1 } else { 2 })? {
+                None => None,
+                Some((count, mut values)) => {
+                    for _ in 0..count {
+                        values.push(r.string(flexible)?);
+                        pause().await;
+                    }
+                    Some(values)
+                }
+            }
+            .ok_or(WireError::Null)?
+        } else {
+            Vec::new()
+        };
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { states_filter, types_filter })
+    }
 }

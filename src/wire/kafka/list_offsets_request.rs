@@ -60,6 +60,34 @@ impl<'a> ListOffsetsRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 6;
+        let replica_id = r.i32()?;
+        let isolation_level = if version >= 2 { r.i8()? } else { 0 };
+        let topics = match r.open_array(flexible, ListOffsetsTopic::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(ListOffsetsTopic::decode_in_parts(r, version, pause).await?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        let timeout_ms = if version >= 10 { r.i32()? } else { 0 };
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { replica_id, isolation_level, topics, timeout_ms })
+    }
 }
 
 /// In versions 1 to 11.
@@ -97,6 +125,31 @@ impl<'a> ListOffsetsTopic<'a> {
             w.varint(0);
         }
         Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = version >= 6;
+        let name = r.string(flexible)?;
+        let partitions = match r.open_array(flexible, ListOffsetsPartition::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(ListOffsetsPartition::decode(r, version)?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { name, partitions })
     }
 }
 

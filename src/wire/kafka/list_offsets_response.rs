@@ -48,6 +48,30 @@ impl<'a> ListOffsetsResponse<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 6;
+        if version >= 2 {
+            w.i32(self.throttle_time_ms);
+        }
+        let values = Some(&self.topics[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
 }
 
 /// In versions 1 to 11.
@@ -81,6 +105,27 @@ impl<'a> ListOffsetsTopicResponse<'a> {
         let flexible = version >= 6;
         w.string(self.name, flexible)?;
         w.array(&self.partitions, flexible, |w, x| x.encode(w, version))?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = version >= 6;
+        w.string(self.name, flexible)?;
+        let values = Some(&self.partitions[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode(w, version)?;
+            pause().await;
+        }
         if flexible {
             w.varint(0);
         }

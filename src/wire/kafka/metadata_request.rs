@@ -94,6 +94,42 @@ impl<'a> MetadataRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 9;
+        let topics = check_null(
+            match r.open_array(flexible, MetadataRequestTopic::MIN_BYTES)? {
+                None => None,
+                Some((count, mut values)) => {
+                    for _ in 0..count {
+                        values.push(MetadataRequestTopic::decode(r, version)?);
+                        pause().await;
+                    }
+                    Some(values)
+                }
+            },
+            version >= 1,
+        )?;
+        let allow_auto_topic_creation = if version >= 4 { r.bool()? } else { true };
+        let include_cluster_authorized_operations =
+            if (8..=10).contains(&version) { r.bool()? } else { false };
+        let include_topic_authorized_operations = if version >= 8 { r.bool()? } else { false };
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self {
+            topics,
+            allow_auto_topic_creation,
+            include_cluster_authorized_operations,
+            include_topic_authorized_operations,
+        })
+    }
 }
 
 /// In versions 0 to 13.

@@ -107,6 +107,53 @@ impl<'a> MetadataResponse<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 9;
+        if version >= 3 {
+            w.i32(self.throttle_time_ms);
+        }
+        let values = Some(&self.brokers[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode(w, version)?;
+            pause().await;
+        }
+        if version >= 2 {
+            w.nullable_string(self.cluster_id, flexible)?;
+        }
+        if version >= 1 {
+            w.i32(self.controller_id);
+        }
+        let values = Some(&self.topics[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
+        if (8..=10).contains(&version) {
+            w.i32(self.cluster_authorized_operations);
+        } else {
+            check_absent(
+                self.cluster_authorized_operations == -2147483648,
+                "cluster_authorized_operations",
+            )?;
+        }
+        if version >= 13 {
+            w.error_code(self.error_code);
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
 }
 
 /// In versions 0 to 13.
@@ -239,6 +286,43 @@ impl<'a> MetadataResponseTopic<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = version >= 9;
+        w.error_code(self.error_code);
+        check_null(self.name.as_ref(), version >= 12)?;
+        w.nullable_string(self.name, flexible)?;
+        if version >= 10 {
+            w.uuid(self.topic_id);
+        }
+        if version >= 1 {
+            w.bool(self.is_internal);
+        }
+        let values = Some(&self.partitions[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
+        if version >= 8 {
+            w.i32(self.topic_authorized_operations);
+        } else {
+            check_absent(
+                self.topic_authorized_operations == -2147483648,
+                "topic_authorized_operations",
+            )?;
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
 }
 
 /// In versions 0 to 13.
@@ -325,6 +409,46 @@ impl MetadataResponsePartition {
                 w.i32(*x);
                 Ok(())
             })?;
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = version >= 9;
+        w.error_code(self.error_code);
+        w.i32(self.partition_index);
+        w.i32(self.leader_id);
+        if version >= 7 {
+            w.i32(self.leader_epoch);
+        }
+        let values = Some(&self.replica_nodes[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            w.i32(*x);
+            pause().await;
+        }
+        let values = Some(&self.isr_nodes[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            w.i32(*x);
+            pause().await;
+        }
+        if version >= 5 {
+            let values = Some(&self.offline_replicas[..]);
+            w.array_len(values.map(<[_]>::len), flexible)?;
+            for x in values.unwrap_or_default() {
+                w.i32(*x);
+                pause().await;
+            }
         }
         if flexible {
             w.varint(0);

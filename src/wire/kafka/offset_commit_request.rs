@@ -89,6 +89,44 @@ impl<'a> OffsetCommitRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 8;
+        let group_id = r.string(flexible)?;
+        let generation_id_or_member_epoch = r.i32()?;
+        let member_id = r.string(flexible)?;
+        let group_instance_id = if version >= 7 { r.nullable_string(flexible)? } else { None };
+        let retention_time_ms = if version <= 4 { r.i64()? } else { -1 };
+        let topics = match r.open_array(flexible, OffsetCommitRequestTopic::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values
+                        .push(OffsetCommitRequestTopic::decode_in_parts(r, version, pause).await?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self {
+            group_id,
+            generation_id_or_member_epoch,
+            member_id,
+            group_instance_id,
+            retention_time_ms,
+            topics,
+        })
+    }
 }
 
 /// In versions 2 to 10.
@@ -134,6 +172,32 @@ impl<'a> OffsetCommitRequestTopic<'a> {
             w.varint(0);
         }
         Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = version >= 8;
+        let name = if version <= 9 { r.string(flexible)? } else { "" };
+        let topic_id = if version >= 10 { r.uuid()? } else { TopicId::ZERO };
+        let partitions = match r.open_array(flexible, OffsetCommitRequestPartition::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(OffsetCommitRequestPartition::decode(r, version)?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { name, topic_id, partitions })
     }
 }
 

@@ -40,6 +40,30 @@ impl<'a> OffsetDeleteRequest<'a> {
         w.array(&self.topics, flexible, |w, x| x.encode(w, version))?;
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = false;
+        let group_id = r.string(flexible)?;
+        let topics = match r.open_array(flexible, OffsetDeleteRequestTopic::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values
+                        .push(OffsetDeleteRequestTopic::decode_in_parts(r, version, pause).await?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        Ok(Self { group_id, topics })
+    }
 }
 
 /// In versions 0 to 0.
@@ -71,6 +95,28 @@ impl<'a> OffsetDeleteRequestTopic<'a> {
         w.string(self.name, flexible)?;
         w.array(&self.partitions, flexible, |w, x| x.encode(w, version))?;
         Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = false;
+        let name = r.string(flexible)?;
+        let partitions = match r.open_array(flexible, OffsetDeleteRequestPartition::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(OffsetDeleteRequestPartition::decode(r, version)?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        Ok(Self { name, partitions })
     }
 }
 

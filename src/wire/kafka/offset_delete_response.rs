@@ -44,6 +44,26 @@ impl<'a> OffsetDeleteResponse<'a> {
         w.array(&self.topics, flexible, |w, x| x.encode(w, version))?;
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = false;
+        w.error_code(self.error_code);
+        w.i32(self.throttle_time_ms);
+        let values = Some(&self.topics[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
+        Ok(())
+    }
 }
 
 /// In versions 0 to 0.
@@ -74,6 +94,24 @@ impl<'a> OffsetDeleteResponseTopic<'a> {
         let flexible = false;
         w.string(self.name, flexible)?;
         w.array(&self.partitions, flexible, |w, x| x.encode(w, version))?;
+        Ok(())
+    }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = false;
+        w.string(self.name, flexible)?;
+        let values = Some(&self.partitions[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode(w, version)?;
+            pause().await;
+        }
         Ok(())
     }
 }

@@ -91,6 +91,58 @@ impl<'a> OffsetFetchRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 6;
+        let group_id = if version <= 7 { r.string(flexible)? } else { "" };
+        let topics = if version <= 7 {
+            check_null(
+                match r.open_array(flexible, OffsetFetchRequestTopic::MIN_BYTES)? {
+                    None => None,
+                    Some((count, mut values)) => {
+                        for _ in 0..count {
+                            values.push(
+                                OffsetFetchRequestTopic::decode_in_parts(r, version, pause).await?,
+                            );
+                            pause().await;
+                        }
+                        Some(values)
+                    }
+                },
+                version >= 2,
+            )?
+        } else {
+            Some(Vec::new())
+        };
+        let groups = if version >= 8 {
+            match r.open_array(flexible, OffsetFetchRequestGroup::MIN_BYTES)? {
+                None => None,
+                Some((count, mut values)) => {
+                    for _ in 0..count {
+                        values.push(
+                            OffsetFetchRequestGroup::decode_in_parts(r, version, pause).await?,
+                        );
+                        pause().await;
+                    }
+                    Some(values)
+                }
+            }
+            .ok_or(WireError::Null)?
+        } else {
+            Vec::new()
+        };
+        let require_stable = if version >= 7 { r.bool()? } else { false };
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { group_id, topics, groups, require_stable })
+    }
 }
 
 /// In versions 1 to 7.
@@ -129,6 +181,31 @@ impl<'a> OffsetFetchRequestTopic<'a> {
             w.varint(0);
         }
         Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = version >= 6;
+        let name = r.string(flexible)?;
+        let partition_indexes = match r.open_array(flexible, 4)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(r.i32()?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { name, partition_indexes })
     }
 }
 
@@ -186,6 +263,33 @@ impl<'a> OffsetFetchRequestGroup<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = true;
+        let group_id = r.string(flexible)?;
+        let member_id = if version >= 9 { r.nullable_string(flexible)? } else { None };
+        let member_epoch = if version >= 9 { r.i32()? } else { -1 };
+        let topics = match r.open_array(flexible, OffsetFetchRequestTopics::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values
+                        .push(OffsetFetchRequestTopics::decode_in_parts(r, version, pause).await?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        };
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { group_id, member_id, member_epoch, topics })
+    }
 }
 
 /// In versions 8 to 10.
@@ -232,5 +336,31 @@ impl<'a> OffsetFetchRequestTopics<'a> {
             w.varint(0);
         }
         Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = true;
+        let name = if version <= 9 { r.string(flexible)? } else { "" };
+        let topic_id = if version >= 10 { r.uuid()? } else { TopicId::ZERO };
+        let partition_indexes = match r.open_array(flexible, 4)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(r.i32()?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { name, topic_id, partition_indexes })
     }
 }

@@ -77,6 +77,47 @@ impl<'a> OffsetFetchResponse<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 6;
+        if version >= 3 {
+            w.i32(self.throttle_time_ms);
+        }
+        if version <= 7 {
+            let values = Some(&self.topics[..]);
+            w.array_len(values.map(<[_]>::len), flexible)?;
+            for x in values.unwrap_or_default() {
+                x.encode_in_parts(w, version, pause).await?;
+                pause().await;
+            }
+        } else {
+            check_absent(self.topics.is_empty(), "topics")?;
+        }
+        if (2..=7).contains(&version) {
+            w.error_code(self.error_code);
+        }
+        if version >= 8 {
+            let values = Some(&self.groups[..]);
+            w.array_len(values.map(<[_]>::len), flexible)?;
+            for x in values.unwrap_or_default() {
+                x.encode_in_parts(w, version, pause).await?;
+                pause().await;
+            }
+        } else {
+            check_absent(self.groups.is_empty(), "groups")?;
+        }
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
 }
 
 /// In versions 1 to 7.
@@ -110,6 +151,27 @@ impl<'a> OffsetFetchResponseTopic<'a> {
         let flexible = version >= 6;
         w.string(self.name, flexible)?;
         w.array(&self.partitions, flexible, |w, x| x.encode(w, version))?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = version >= 6;
+        w.string(self.name, flexible)?;
+        let values = Some(&self.partitions[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode(w, version)?;
+            pause().await;
+        }
         if flexible {
             w.varint(0);
         }
@@ -219,6 +281,28 @@ impl<'a> OffsetFetchResponseGroup<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = true;
+        w.string(self.group_id, flexible)?;
+        let values = Some(&self.topics[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
+        w.error_code(self.error_code);
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
 }
 
 /// In versions 8 to 10.
@@ -260,6 +344,32 @@ impl<'a> OffsetFetchResponseTopics<'a> {
             w.uuid(self.topic_id);
         }
         w.array(&self.partitions, flexible, |w, x| x.encode(w, version))?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = true;
+        if version <= 9 {
+            w.string(self.name, flexible)?;
+        }
+        if version >= 10 {
+            w.uuid(self.topic_id);
+        }
+        let values = Some(&self.partitions[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode(w, version)?;
+            pause().await;
+        }
         if flexible {
             w.varint(0);
         }

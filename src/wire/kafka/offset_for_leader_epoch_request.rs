@@ -54,6 +54,32 @@ impl<'a> OffsetForLeaderEpochRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 4;
+        let replica_id = if version >= 3 { r.i32()? } else { -2 };
+        let topics = match r.open_array(flexible, OffsetForLeaderTopic::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(OffsetForLeaderTopic::decode_in_parts(r, version, pause).await?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { replica_id, topics })
+    }
 }
 
 /// In versions 2 to 4.
@@ -91,6 +117,31 @@ impl<'a> OffsetForLeaderTopic<'a> {
             w.varint(0);
         }
         Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = version >= 4;
+        let topic = r.string(flexible)?;
+        let partitions = match r.open_array(flexible, OffsetForLeaderPartition::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(OffsetForLeaderPartition::decode(r, version)?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { topic, partitions })
     }
 }
 

@@ -55,6 +55,34 @@ impl<'a> ProduceRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 9;
+        let transactional_id = r.nullable_string(flexible)?;
+        let acks = r.i16()?;
+        let timeout_ms = r.i32()?;
+        let topic_data = match r.open_array(flexible, TopicProduceData::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(TopicProduceData::decode_in_parts(r, version, pause).await?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { transactional_id, acks, timeout_ms, topic_data })
+    }
 }
 
 /// In versions 3 to 13.
@@ -100,6 +128,32 @@ impl<'a> TopicProduceData<'a> {
             w.varint(0);
         }
         Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = version >= 9;
+        let name = if version <= 12 { r.string(flexible)? } else { "" };
+        let topic_id = if version >= 13 { r.uuid()? } else { TopicId::ZERO };
+        let partition_data = match r.open_array(flexible, PartitionProduceData::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(PartitionProduceData::decode(r, version)?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { name, topic_id, partition_data })
     }
 }
 

@@ -70,6 +70,38 @@ impl<'a> ProduceResponse<'a> {
         }
         Ok(())
     }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 9;
+        let values = Some(&self.responses[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
+        w.i32(self.throttle_time_ms);
+        if !(version >= 10) {
+            check_absent(self.node_endpoints.is_empty(), "node_endpoints")?;
+        }
+        if flexible {
+            let set_0 = version >= 10 && !(self.node_endpoints.is_empty());
+            w.varint(u32::from(set_0));
+            if set_0 {
+                w.tagged_field(0, |w| {
+                    w.array(&self.node_endpoints, flexible, |w, x| x.encode(w, version))?;
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// In versions 3 to 13.
@@ -111,6 +143,32 @@ impl<'a> TopicProduceResponse<'a> {
             w.uuid(self.topic_id);
         }
         w.array(&self.partition_responses, flexible, |w, x| x.encode(w, version))?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = version >= 9;
+        if version <= 12 {
+            w.string(self.name, flexible)?;
+        }
+        if version >= 13 {
+            w.uuid(self.topic_id);
+        }
+        let values = Some(&self.partition_responses[..]);
+        w.array_len(values.map(<[_]>::len), flexible)?;
+        for x in values.unwrap_or_default() {
+            x.encode_in_parts(w, version, pause).await?;
+            pause().await;
+        }
         if flexible {
             w.varint(0);
         }
@@ -208,6 +266,48 @@ impl<'a> PartitionProduceResponse<'a> {
         }
         if version >= 8 {
             w.array(&self.record_errors, flexible, |w, x| x.encode(w, version))?;
+        }
+        if version >= 8 {
+            w.nullable_string(self.error_message, flexible)?;
+        }
+        if !(version >= 10) {
+            check_absent(self.current_leader == LeaderIdAndEpoch::default(), "current_leader")?;
+        }
+        if flexible {
+            let set_0 = version >= 10 && !(self.current_leader == LeaderIdAndEpoch::default());
+            w.varint(u32::from(set_0));
+            if set_0 {
+                w.tagged_field(0, |w| {
+                    self.current_leader.encode(w, version)?;
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes it as [`encode`](Self::encode) does; pauses after each element.
+    pub async fn encode_in_parts(
+        &self,
+        w: &mut Writer,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<(), WireError> {
+        let flexible = version >= 9;
+        w.i32(self.index);
+        w.error_code(self.error_code);
+        w.i64(self.base_offset);
+        w.i64(self.log_append_time_ms);
+        if version >= 5 {
+            w.i64(self.log_start_offset);
+        }
+        if version >= 8 {
+            let values = Some(&self.record_errors[..]);
+            w.array_len(values.map(<[_]>::len), flexible)?;
+            for x in values.unwrap_or_default() {
+                x.encode(w, version)?;
+                pause().await;
+            }
         }
         if version >= 8 {
             w.nullable_string(self.error_message, flexible)?;

@@ -82,6 +82,45 @@ impl<'a> SyncGroupRequest<'a> {
         }
         Ok(())
     }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = version >= 4;
+        let group_id = r.string(flexible)?;
+        let generation_id = r.i32()?;
+        let member_id = r.string(flexible)?;
+        let group_instance_id = if version >= 3 { r.nullable_string(flexible)? } else { None };
+        let protocol_type = if version >= 5 { r.nullable_string(flexible)? } else { None };
+        let protocol_name = if version >= 5 { r.nullable_string(flexible)? } else { None };
+        let assignments = match r.open_array(flexible, SyncGroupRequestAssignment::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(SyncGroupRequestAssignment::decode(r, version)?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self {
+            group_id,
+            generation_id,
+            member_id,
+            group_instance_id,
+            protocol_type,
+            protocol_name,
+            assignments,
+        })
+    }
 }
 
 /// In versions 0 to 5.

@@ -105,10 +105,13 @@ fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, Refusal> 
     Err((code, message.into()))
 }
 
+/// What a batch costs besides its bytes: as much as so many bytes more.
+pub(super) const BATCH_COST: usize = 2 << 10;
+
 /// How many bytes are checked in one go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AtOnce {
-    /// Bytes of batches, as they come.
+    /// Bytes of batches, as they come; a batch counts as 2 KiB more than it has.
     pub bytes: usize,
     /// Bytes that come out of a decompressor.
     pub decompressed: usize,
@@ -159,10 +162,11 @@ pub fn validate_at_once(
     at_once: &mut AtOnce,
 ) -> Result<Checked, Refusal> {
     let header = check_shape(batch, limits)?;
-    if batch.len() > at_once.bytes {
+    let cost = batch.len() + BATCH_COST;
+    if cost > at_once.bytes {
         return Ok(Checked::UpTo(Rest::Checksum));
     }
-    at_once.bytes -= batch.len();
+    at_once.bytes -= cost;
     header.check_crc(batch).map_err(|e| corrupt(&e))?;
     if !check_header(&header, limits)? {
         return accept_unread(header, limits).map(Checked::Valid);
