@@ -1,10 +1,10 @@
 //! `OffsetCommit`, `OffsetFetch`, `OffsetDelete`.
 
+use super::accepting::Accepting;
 use super::context::Cx;
 use super::effect::Ticket;
-use super::long_commit::{Accepting, LONG_COMMIT, offsets_of};
 use super::offsets::{Offset, Topics};
-use super::pending::Pending;
+use super::pending::{Pending, PendingCommit};
 use super::queue::Queued;
 use super::request::{Commit, DeleteOffsets, FetchOffsets, FetchTopic, GroupRequest, OffsetPlace};
 use super::response::{
@@ -21,6 +21,12 @@ const OFFSETS_A_STEP: usize = 512;
 /// A write takes up commits that wait until it has this many records.
 const RECORDS_PER_WRITE: usize = 4_096;
 
+/// Accepts a commit now.
+pub(super) fn accepting(cx: &Cx<'_>, ticket: Ticket, commit: Commit) -> Accepting {
+    let at_ms = (cx.now.wall_ms, cx.clock_ms);
+    Accepting::new(ticket, at_ms, cx.settings.offset_metadata_max_bytes, commit)
+}
+
 impl Group {
     /// Takes a commit, and with it those that wait in the queue right behind it: one write for all
     /// costs no more than one for each.
@@ -35,12 +41,12 @@ impl Group {
                     if self.members.contains(&commit.member_id) {
                         self.renew(cx, &commit.member_id);
                     }
-                    if offsets_of(&commit) > LONG_COMMIT {
+                    if commit.is_long() {
                         return self.accept_long(cx, ticket, commit);
                     }
-                    let mut accepting = Accepting::new(cx, ticket, commit);
+                    let mut accepting = accepting(cx, ticket, commit);
                     accepting.go_on(&self.id, usize::MAX, &mut records);
-                    let pending = accepting.finish();
+                    let pending = PendingCommit::new(accepting.finish());
                     if pending.offsets.is_empty() {
                         cx.reply(pending.ticket, GroupResponse::Commit(pending.response));
                     } else {
@@ -65,7 +71,7 @@ impl Group {
         let item = self.queue.pop_front()?;
         match item {
             Queued::GroupRequest(ticket, request) => match *request {
-                GroupRequest::Commit(commit) if offsets_of(&commit) <= LONG_COMMIT => {
+                GroupRequest::Commit(commit) if !commit.is_long() => {
                     return Some((ticket, commit));
                 }
                 other => self.queue.push_front(Queued::GroupRequest(ticket, Box::new(other))),

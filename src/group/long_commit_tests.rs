@@ -1,6 +1,6 @@
 //! Commits of very many offsets, and removals of as many: in parts, and whole all the same.
 
-use super::long_commit::LONG_COMMIT;
+use super::request::LONG_COMMIT;
 use super::request::{Commit, CommitOffset, DeleteGroup, FetchOffsets, FetchTopic, GroupRequest};
 use super::response::GroupResponse;
 use super::testing::{Bench, GROUP, offset};

@@ -17,6 +17,7 @@
 //! back. Joining is not persisted in Kafka either: what the log holds of a group is its last
 //! complete generation.
 
+mod accepting;
 mod commits;
 mod consumer_protocol;
 mod context;

@@ -5,8 +5,8 @@ use std::vec::IntoIter;
 
 use bytes::Bytes;
 
+use super::accepting::Accepting;
 use super::effect::Ticket;
-use super::long_commit::Accepting;
 use super::members::Member;
 use super::offsets::Offset;
 use super::queue::Queued;
@@ -140,6 +140,15 @@ pub struct PendingCommit {
     pub response: Committed,
     /// The offsets: topic, partition, offset.
     pub offsets: Vec<(String, i32, Offset)>,
+}
+
+impl PendingCommit {
+    /// What came of [`Accepting::finish`].
+    pub fn new(
+        (ticket, response, offsets): (Ticket, Committed, Vec<(String, i32, Offset)>),
+    ) -> Self {
+        Self { ticket, response, offsets }
+    }
 }
 
 /// A member that takes another's place (KIP-345).

@@ -9,6 +9,9 @@ use bytes::Bytes;
 
 use crate::types::TopicId;
 
+/// A commit of more offsets is taken some at a time.
+pub const LONG_COMMIT: usize = 512;
+
 /// One request of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupRequest {
@@ -152,6 +155,18 @@ pub struct Commit {
     pub knows_group_id_not_found: bool,
     /// The offsets.
     pub topics: Vec<CommitTopic>,
+}
+
+impl Commit {
+    /// How many offsets it has.
+    pub fn offsets(&self) -> usize {
+        self.topics.iter().map(|it| it.partitions.len()).sum()
+    }
+
+    /// Whether it has more than [`LONG_COMMIT`].
+    pub fn is_long(&self) -> bool {
+        self.offsets() > LONG_COMMIT
+    }
 }
 
 /// The offsets of one topic.

@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 
-use super::long_commit::LONG_COMMIT;
-use super::request::{DeleteOffsets, GroupRequest, Leave, OffsetPlace};
+use super::request::{DeleteOffsets, GroupRequest, LONG_COMMIT, Leave, OffsetPlace};
 use crate::types::{ErrorCode, TopicId};
 
 /// The answer to a [`GroupRequest`] of the same kind.

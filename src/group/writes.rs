@@ -2,10 +2,10 @@
 
 use super::context::Cx;
 use super::effect::Ticket;
-use super::long_commit::LONG_COMMIT;
 use super::pending::{Pending, PendingCommit, Replacement};
 use super::queue::Queued;
 use super::records::{Record, group_record, offset_tombstone};
+use super::request::LONG_COMMIT;
 use super::response::{DeletedGroup, DeletedOffsets, GroupResponse, Joined};
 use super::state::{Group, State};
 use super::topic_index::TopicIndex;
