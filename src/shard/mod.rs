@@ -17,6 +17,7 @@ mod listener;
 mod memory;
 mod pace;
 mod pulse;
+mod rounds;
 pub mod router;
 mod runtime;
 mod socket;

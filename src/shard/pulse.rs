@@ -7,7 +7,8 @@
 //!   That must not happen; `runtime.rs` says why it does not. It is counted and the thread gets a signal,
 //!   which ends `io_uring_enter(2)`, so that a fault costs 50 ms and not the shard;
 //! - *held* by a task: its thread ran all the time;
-//! - *blocked* in a system call that should not block;
+//! - *blocked* in a system call that should not block. One may be the runtime's sleep, so it gets the
+//!   signal as well: `rounds.rs` ends that sooner;
 //! - *without a processor*: others of the machine had it (`/proc/PID/schedstat`), or the machine's
 //!   host did (`steal` in `/proc/stat`).
 //!
@@ -175,8 +176,7 @@ impl Pulse {
             // Twice, since it may have become readable just now.
             if readable && before.is_some_and(|it| it.readable) {
                 self.missed.fetch_add(1, Ordering::Relaxed);
-                // SAFETY: no pointers. A thread that has just ended is an error that nobody needs.
-                unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, SIGNAL) };
+                signal(thread);
             }
             return Some(Look { beats, readable, times: Times::default() });
         }
@@ -184,13 +184,22 @@ impl Pulse {
         if let Some(before) = before.filter(|_| stuck) {
             let count = match Cause::of(before.times, times, passed) {
                 Cause::Held => &self.held,
-                Cause::Blocked => &self.blocked,
+                Cause::Blocked => {
+                    signal(thread);
+                    &self.blocked
+                }
                 Cause::Displaced => &self.displaced,
             };
             count.fetch_add(1, Ordering::Relaxed);
         }
         Some(Look { beats, readable: false, times })
     }
+}
+
+/// Ends a sleep of this thread.
+fn signal(thread: i32) {
+    // SAFETY: no pointers. A thread that has just ended is an error that nobody needs.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, SIGNAL) };
 }
 
 fn is_readable(fd: RawFd) -> bool {

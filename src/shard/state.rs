@@ -5,6 +5,7 @@ use super::connection::Connection;
 use super::listener::Listener;
 use super::pace::{self, Next, Pace};
 use super::pulse::Pulse;
+use super::rounds::Rounds;
 use super::router::{Ends, Inbox, Way};
 use super::writes::Writes;
 use crate::broker::wait::{Condition, Receiver};
@@ -19,7 +20,7 @@ use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -159,11 +160,6 @@ fn within(patience: Duration, what: impl FnOnce() + Send + 'static) -> bool {
         let _ = tx.send(());
     });
     done.is_ok() && rx.recv_timeout(patience).is_ok()
-}
-
-/// A descriptor that is readable at all times.
-fn always_readable() -> std::io::Result<OwnedFd> {
-    Ok(rustix::event::eventfd(1, rustix::event::EventfdFlags::CLOEXEC)?)
 }
 
 async fn patience() {
@@ -333,9 +329,7 @@ impl Shard {
                 .unwrap_or_else(|e| fatal(&format!("cannot wait for the disk: {e}")))
         };
         let event = pollable(self.event());
-        // Readable at all times: the runtime says so when it has had a round.
-        let always = always_readable().unwrap_or_else(|e| fatal(&format!("cannot wait: {e}")));
-        let always = pollable(always.as_raw_fd());
+        let rounds = Rounds::new().unwrap_or_else(|e| fatal(&format!("cannot wait: {e}")));
         let pulse = &self.common.pulses[self.id];
         let mut pace = Pace::default();
         loop {
@@ -348,7 +342,7 @@ impl Shard {
                 Next::Sleep(most) => self.sleep(Duration::from_nanos(most)),
                 Next::Round => {
                     self.pause();
-                    if let Err(e) = always.readable().await {
+                    if let Err(e) = rounds.round().await {
                         fatal(&format!("cannot wait: {e}"));
                     }
                     pace.rounded(self.now_ns());
