@@ -163,7 +163,7 @@ impl Commit {
         self.topics.iter().map(|it| it.partitions.len()).sum()
     }
 
-    /// Whether it has more than [`LONG_COMMIT`].
+    /// Whether it has so many that it is taken some at a time.
     pub fn is_long(&self) -> bool {
         self.offsets() > LONG_COMMIT
     }
