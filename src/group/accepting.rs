@@ -12,6 +12,17 @@ use crate::types::{ErrorCode, TopicId};
 /// Longest metadata that fits Kafka's strings, in bytes.
 const METADATA_BYTES_MAX: usize = i16::MAX as usize;
 
+/// One offset commit.
+#[derive(Debug)]
+pub struct PendingCommit {
+    /// The request.
+    pub ticket: Ticket,
+    /// Its answer when it is durable.
+    pub response: Committed,
+    /// The offsets: topic, partition, offset.
+    pub offsets: Vec<(String, i32, Offset)>,
+}
+
 /// A commit that is accepted, and how far its records are made.
 #[derive(Debug)]
 pub struct Accepting {
@@ -91,8 +102,9 @@ impl Accepting {
         taken
     }
 
-    /// Who has asked, the answer, and what is to be entered when the records are durable.
-    pub fn finish(self) -> (Ticket, Committed, Vec<(String, i32, Offset)>) {
-        (self.ticket, self.response, self.offsets)
+    /// What is to be done when its records are durable.
+    pub fn finish(self) -> PendingCommit {
+        let Self { ticket, response, offsets, .. } = self;
+        PendingCommit { ticket, response, offsets }
     }
 }

@@ -4,7 +4,7 @@ use super::accepting::Accepting;
 use super::context::Cx;
 use super::effect::Ticket;
 use super::offsets::{Offset, Topics};
-use super::pending::{Pending, PendingCommit};
+use super::pending::Pending;
 use super::queue::Queued;
 use super::request::{Commit, DeleteOffsets, FetchOffsets, FetchTopic, GroupRequest, OffsetPlace};
 use super::response::{
@@ -46,7 +46,7 @@ impl Group {
                     }
                     let mut accepting = accepting(cx, ticket, commit);
                     accepting.go_on(&self.id, usize::MAX, &mut records);
-                    let pending = PendingCommit::new(accepting.finish());
+                    let pending = accepting.finish();
                     if pending.offsets.is_empty() {
                         cx.reply(pending.ticket, GroupResponse::Commit(pending.response));
                     } else {

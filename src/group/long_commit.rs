@@ -5,11 +5,12 @@
 //! group does nothing else, as while a write is pending: whoever waits in its queue sees all of the commit
 //! or nothing of it. Its records are one write.
 
+use super::accepting::PendingCommit;
 use super::commits::accepting;
 use super::context::Cx;
 use super::effect::{Effect, Ticket};
 use super::memory::{ENTRY, request_bytes};
-use super::pending::{Pending, PendingCommit};
+use super::pending::Pending;
 use super::request::{Commit, GroupRequest};
 use super::response::GroupResponse;
 use super::state::Group;
@@ -65,7 +66,7 @@ impl Group {
         }
         match pending.map(|it| *it) {
             Some(Pending::Accepting(accepting, records)) => {
-                let commit = PendingCommit::new(accepting.finish());
+                let commit = accepting.finish();
                 if records.is_empty() {
                     self.pending_bytes = 0;
                     cx.writes.end(write);

@@ -5,7 +5,7 @@ use std::vec::IntoIter;
 
 use bytes::Bytes;
 
-use super::accepting::Accepting;
+use super::accepting::{Accepting, PendingCommit};
 use super::effect::Ticket;
 use super::members::Member;
 use super::offsets::Offset;
@@ -129,26 +129,6 @@ pub enum Pending {
         /// Who asked for it.
         reply: Option<(Ticket, GroupResponse)>,
     },
-}
-
-/// One offset commit.
-#[derive(Debug)]
-pub struct PendingCommit {
-    /// The request.
-    pub ticket: Ticket,
-    /// Its answer when it is durable.
-    pub response: Committed,
-    /// The offsets: topic, partition, offset.
-    pub offsets: Vec<(String, i32, Offset)>,
-}
-
-impl PendingCommit {
-    /// What came of [`Accepting::finish`].
-    pub fn new(
-        (ticket, response, offsets): (Ticket, Committed, Vec<(String, i32, Offset)>),
-    ) -> Self {
-        Self { ticket, response, offsets }
-    }
 }
 
 /// A member that takes another's place (KIP-345).

@@ -1,8 +1,9 @@
 //! What a group does when its write is durable, and when it is not.
 
+use super::accepting::PendingCommit;
 use super::context::Cx;
 use super::effect::Ticket;
-use super::pending::{Pending, PendingCommit, Replacement};
+use super::pending::{Pending, Replacement};
 use super::queue::Queued;
 use super::records::{Record, group_record, offset_tombstone};
 use super::request::LONG_COMMIT;

@@ -9,6 +9,8 @@ use super::state::{FIRST_CONNECTION, LISTENER, Shard};
 use super::transport::Transport;
 use crate::broker::{ConnectionId, Input, Phase};
 use crate::storage::device::uring::Interest;
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -33,6 +35,13 @@ enum Accepted {
     All,
     /// It is tried again at this time, ms.
     Later(i64),
+}
+
+/// Adds a connection that is in none of the lists.
+fn list(list: &RefCell<VecDeque<Rc<Connection>>>, connection: Rc<Connection>) {
+    if !connection.listed.replace(true) {
+        list.borrow_mut().push_back(connection);
+    }
 }
 
 impl Shard {
@@ -198,9 +207,7 @@ impl Shard {
 
     /// Sends what a connection has ready, soon.
     pub(super) fn flush_later(&self, connection: Rc<Connection>) {
-        if !connection.listed.replace(true) {
-            self.flushes.borrow_mut().push_back(connection);
-        }
+        list(&self.flushes, connection);
     }
 
     /// Sends what connections have ready, a piece of each, until others want a turn. A small answer does
@@ -235,8 +242,8 @@ impl Shard {
                 if bytes == 0 {
                     connection.writing.set(true);
                     self.watch(&connection, Interest::Write);
-                } else if !connection.listed.replace(true) {
-                    self.rests.borrow_mut().push_back(connection);
+                } else {
+                    list(&self.rests, connection);
                 }
             }
             Err(_) => self.input(Input::Failed(connection.id)),

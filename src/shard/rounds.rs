@@ -14,38 +14,26 @@ use rustix::time::{
     timerfd_settime,
 };
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 /// A round that takes longer is looked after, ns: many times what one takes.
 const BACKSTOP: i64 = 1_000_000;
 
-struct Fd(Rc<OwnedFd>);
-
-impl AsRawFd for Fd {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
-    }
-}
-
-fn pollable(fd: &Rc<OwnedFd>) -> io::Result<PollableFd<Fd>> {
-    PollableFd::new(Fd(fd.clone())).map_err(io::Error::from)
-}
-
 /// See the module.
 pub struct Rounds {
     /// Readable at all times.
-    always: PollableFd<Fd>,
+    always: PollableFd<OwnedFd>,
     timer: Rc<OwnedFd>,
 }
 
 impl Rounds {
     /// Those of this thread's executor.
     pub fn new() -> io::Result<Self> {
-        let always = Rc::new(eventfd(1, EventfdFlags::CLOEXEC)?);
+        let always = PollableFd::new(eventfd(1, EventfdFlags::CLOEXEC)?)?;
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = Rc::new(timerfd_create(TimerfdClockId::Monotonic, flags)?);
-        let (goes_off, its_timer) = (pollable(&timer)?, timer.clone());
+        let (goes_off, its_timer) = (PollableFd::new(timer.clone())?, timer.clone());
         glommio::spawn_local(async move {
             // That it runs is all that is wanted of it: the others that are ready run as well.
             while goes_off.readable().await.is_ok() {
@@ -53,13 +41,13 @@ impl Rounds {
             }
         })
         .detach();
-        Ok(Self { always: pollable(&always)?, timer })
+        Ok(Self { always, timer })
     }
 
     /// Ends when the runtime has had a round.
     pub async fn round(&self) -> io::Result<()> {
         self.set(BACKSTOP)?;
-        self.always.readable().await.map_err(io::Error::from)?;
+        self.always.readable().await?;
         self.set(0)
     }
 

@@ -47,7 +47,6 @@ mod tests {
     use super::*;
     use crate::shard::rounds::Rounds;
     use glommio::io::PollableFd;
-    use std::os::fd::{AsRawFd, OwnedFd};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
@@ -72,14 +71,6 @@ mod tests {
         }
     }
 
-    struct Event(OwnedFd);
-
-    impl AsRawFd for Event {
-        fn as_raw_fd(&self) -> i32 {
-            self.0.as_raw_fd()
-        }
-    }
-
     /// Runs an executor whose only task is ready again in each round, takes its processor away
     /// `times` times, and says after how many it was found asleep; `None` where it never was. `guarded`: as
     /// a shard waits for a round.
@@ -92,7 +83,7 @@ mod tests {
             let executor = with_timer(Placement::Unbound, "rounds", timer).unwrap();
             executor.run(async move {
                 let event = rustix::event::eventfd(1, rustix::event::EventfdFlags::CLOEXEC);
-                let always = PollableFd::new(Event(event.unwrap())).unwrap();
+                let always = PollableFd::new(event.unwrap()).unwrap();
                 let rounds = Rounds::new().unwrap();
                 // SAFETY: a call without arguments that cannot fail.
                 its_thread.store(unsafe { libc::gettid() }, Ordering::Release);

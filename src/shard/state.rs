@@ -16,11 +16,12 @@ use crate::storage::device::uring::{Asker, Interest, Ring};
 use crate::storage::space::RESERVE;
 use crate::types::{Now, exit};
 use futures_lite::FutureExt;
+use glommio::io::PollableFd;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -318,17 +319,8 @@ impl Shard {
 
     /// Does what there is to do, for ever.
     pub async fn run(self: Rc<Self>) {
-        struct Fd(RawFd);
-        impl AsRawFd for Fd {
-            fn as_raw_fd(&self) -> RawFd {
-                self.0
-            }
-        }
-        let pollable = |fd| {
-            glommio::io::PollableFd::new(Fd(fd))
-                .unwrap_or_else(|e| fatal(&format!("cannot wait for the disk: {e}")))
-        };
-        let event = pollable(self.event());
+        let event = PollableFd::new(self.event())
+            .unwrap_or_else(|e| fatal(&format!("cannot wait for the disk: {e}")));
         let rounds = Rounds::new().unwrap_or_else(|e| fatal(&format!("cannot wait: {e}")));
         let pulse = &self.common.pulses[self.id];
         let mut pace = Pace::default();

@@ -43,7 +43,7 @@ impl Ahead {
 
     /// The same where somebody could make use of more, and there is less than the whole margin.
     pub fn is_welcome(&self, touched: u32) -> bool {
-        self.lacks(touched, margin(touched)) && self.wake()
+        self.has_less(touched) && self.wake()
     }
 
     fn wake(&self) -> bool {
@@ -53,6 +53,11 @@ impl Ahead {
     /// Whether less than half of the margin is ready beyond so many pages.
     pub fn is_short(&self, touched: u32) -> bool {
         self.lacks(touched, margin(touched) / 2)
+    }
+
+    /// Whether less than the margin is.
+    fn has_less(&self, touched: u32) -> bool {
+        self.lacks(touched, margin(touched))
     }
 
     fn lacks(&self, touched: u32, pages: u32) -> bool {
@@ -103,11 +108,8 @@ impl Arena {
         }
         let touched = |part: &Part| self.locked(part).touched();
         let short = |part: &Part| part.ahead.is_short(touched(part));
-        let lacks = |part: &Part| {
-            let touched = touched(part);
-            part.ahead.lacks(touched, margin(touched))
-        };
-        let found = self.parts.iter().position(short).or_else(|| self.parts.iter().position(lacks));
+        let less = |part: &Part| part.ahead.has_less(touched(part));
+        let found = self.parts.iter().position(short).or_else(|| self.parts.iter().position(less));
         let Some(index) = found else { return Ok(Populated::All) };
         let part = &self.parts[index];
         // What shards have touched themselves meanwhile is passed over.
