@@ -27,6 +27,12 @@ pub fn keep() {
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, KEEP_MS) }
 }
 
+/// Gives back to the kernel what this thread's heap holds and nobody uses: a start reads much that it does not keep.
+pub fn give_back() {
+    // SAFETY: the allocator may be asked to collect at any time.
+    unsafe { libmimalloc_sys::mi_collect(true) }
+}
+
 /// Backs the heap by pages of the usual size, from now on: what it has mapped, and what it will map.
 /// Where `/proc` is not there the first part is left as it was.
 pub fn small_pages() {

@@ -115,6 +115,7 @@ pub fn run(
     let mut controller = Some(controller);
     let mut beside: Option<Beside> = Some(Box::new(beside));
     let mut threads = Vec::new();
+    crate::memory::give_back();
     let admission = Admission::default();
     let ends = router::mesh(settings.shards)
         .map_err(|e| ServeError::new(exit::SYSTEM, format!("cannot connect the shards: {e}")))?;
@@ -200,6 +201,7 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
         slow_ns: seed.slow_ns,
     };
     let broker = Broker::new(parts, common.now());
+    crate::memory::give_back();
     let shard = Shard::new(id, common, broker, ring, seed.ends);
     shard.common.pulses[id].begin(shard.event());
     if let Err(e) = bind::listen(&socket) {
