@@ -36,6 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "shard",
         &[
+            "memory",
             "metrics",
             "broker",
             "replica",
