@@ -94,6 +94,17 @@ pub struct ReadReply {
     pub noted: bool,
 }
 
+/// Reads for a fetch that reads from this shard alone. Answered when there is enough, or as soon as nobody
+/// waits any more ([`Notice::HungUp`]), then with what there is.
+pub struct ReadEnough {
+    /// What.
+    pub reads: Vec<ReadRequest>,
+    /// Bytes of all of them together, unless the first batch is larger.
+    pub max_bytes: usize,
+    /// Bytes that are enough.
+    pub min_bytes: usize,
+}
+
 /// Finds offsets.
 pub struct FindOffsets(pub Vec<OffsetQuery>);
 
@@ -203,6 +214,7 @@ macro_rules! calls {
 calls! {
     AppendBatches => AppendReply;
     Read => ReadReply;
+    ReadEnough => Vec<ReadResult>;
     FindOffsets => Vec<OffsetAnswer>;
     FindEpochEnds => Vec<EpochAnswer>;
     Trim => Vec<Trimmed>;

@@ -3,12 +3,13 @@
 use super::calls::{
     AppendBatches, ApplyImage, AskGroup, AutoCreate, Call, CallRequest, ChangeMetadata, Close,
     CountGroups, Drain, FetchInSession, Figures, FindEnds, FindEpochEnds, FindOffsets, ListGroups,
-    Message, Notice, Read, ShardId, Sizes, TakeProducerIds, Then, Trim,
+    Message, Notice, Read, ReadEnough, ShardId, Sizes, TakeProducerIds, Then, Trim,
 };
 use super::output::Output;
 use super::reply_to::ReplyTo;
 use super::state::State;
 use super::wait::{Receiver, oneshot};
+use futures_lite::FutureExt;
 use std::rc::Rc;
 
 /// A call that a shard can serve.
@@ -45,6 +46,7 @@ macro_rules! served_by {
 served_by! {
     AppendBatches => State::serve_append;
     Read => State::serve_read;
+    ReadEnough => State::serve_read_enough;
     FindOffsets => State::serve_find_offsets;
     FindEpochEnds => State::serve_find_epoch_ends;
     Trim => State::serve_trim;
@@ -94,8 +96,29 @@ impl State {
         self.numbered_call(shard, call).1
     }
 
-    /// As [`call`](Self::call), with the number of a call that crosses: for [`Notice::HungUp`].
-    pub fn numbered_call<C: Serve>(
+    /// As [`call`](Self::call), for one that may wait long: when `over` ends first, the shard is told that
+    /// nobody waits any more, and answers at once.
+    pub async fn call_until<C: Serve>(
+        self: &Rc<Self>,
+        shard: ShardId,
+        call: C,
+        over: impl Future<Output = ()>,
+    ) -> Option<C::Reply> {
+        let (number, mut rx) = self.numbered_call(shard, call);
+        let over = async {
+            over.await;
+            None
+        };
+        if let Some(answer) = async { Some((&mut rx).await) }.or(over).await {
+            return answer;
+        }
+        if let Some(number) = number {
+            self.tell(shard, Notice::HungUp(number));
+        }
+        rx.await
+    }
+
+    fn numbered_call<C: Serve>(
         self: &Rc<Self>,
         shard: ShardId,
         call: C,

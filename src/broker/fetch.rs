@@ -4,7 +4,7 @@
 //! answered there, whole, and its answer comes back.
 
 use super::begun::{Begun, Header, Unanswered};
-use super::calls::{FetchInSession, Notice, Read, ReadReply, ShardId, Waiter};
+use super::calls::{FetchInSession, Read, ReadEnough, ReadReply, ShardId, Waiter};
 use super::owners::by_owner;
 use super::reply_to::ReplyTo;
 use super::state::{Phase, State};
@@ -42,23 +42,13 @@ pub fn begin(
         state.respond(begun, async move { Ok(run.await?) });
         return Ok(());
     }
-    let waiting = Waiting::begin(state, hears);
-    let (number, mut rx) = state.numbered_call(owner, FetchInSession { header, body });
-    state.release(begun);
     let state_2 = state.clone();
+    let call = FetchInSession { header, body };
+    let waiting = Waiting::begin(state, hears);
+    state.release(begun);
     state.respond(begun, async move {
-        let gone = async {
-            waiting.over.raised().await;
-            None
-        };
-        let mut answer = async { Some((&mut rx).await) }.or(gone).await;
-        if answer.is_none() {
-            if let Some(number) = number {
-                state_2.tell(owner, Notice::HungUp(number));
-            }
-            answer = Some(rx.await);
-        }
-        Ok(answer.flatten().ok_or(Unanswered::GivenUp)??)
+        let answer = state_2.call_until(owner, call, waiting.over.raised()).await;
+        Ok(answer.ok_or(Unanswered::GivenUp)??)
     });
     Ok(())
 }
@@ -98,18 +88,27 @@ async fn run(
         wait.over.raised().or(state.sleep(BUDGET_LOOK_MS)).await;
         plan.grant(memory(&state));
     }
-    let max_bytes = plan.max_bytes;
+    let (max_bytes, min_bytes) = (plan.max_bytes, plan.min_bytes);
+    let mut was_held = false;
     let results = loop {
         wait.more.lower();
         let image = state.image();
-        let groups = by_owner(plan.reads(&image), state.shards, |it: &ReadRequest| it.tp);
+        let mut groups = by_owner(plan.reads(&image), state.shards, |it: &ReadRequest| it.tp);
+        let waits = min_bytes > 0 && in_time() && !was_held;
         // No single shard can tell when several together have enough.
         let alone = groups.len() == 1;
-        let waiter = (in_time() && plan.min_bytes > 0).then_some(Waiter {
-            id: wait.id(),
-            min_bytes: plan.min_bytes,
-            alone,
-        });
+        if let Some((owner, reads)) = groups.pop_if(|it| waits && alone && it.0 != state.id) {
+            let call = ReadEnough { reads, max_bytes, min_bytes };
+            let over = wait.over.raised().or(state.timers.sleep_until(deadline));
+            let results = state.call_until(owner, call, over).await.unwrap_or_default();
+            if results.iter().all(|it| !it.error.is_err()) {
+                break results;
+            }
+            // Asked once more, as the metadata are now: a topic may be gone since.
+            was_held = true;
+            continue;
+        }
+        let waiter = waits.then_some(Waiter { id: wait.id(), min_bytes, alone });
         let mut asked = Vec::with_capacity(groups.len());
         for (owner, reads) in groups {
             asked.push((owner, state.call(owner, Read { reads, max_bytes, waiter })));

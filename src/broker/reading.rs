@@ -1,14 +1,17 @@
 //! Reads of the partitions of one shard: all of one call at once, from memory or from the disk.
 
-use super::calls::{Notice, Read, ReadReply, ShardId, Waiter};
+use super::calls::{Notice, Read, ReadEnough, ReadReply, ShardId, Waiter};
 use super::fills::Filled;
 use super::logs::{Logs, Progress};
 use super::reply_to::ReplyTo;
-use super::state::State;
+use super::state::{Phase, State};
 use super::wait::{Receiver, oneshot};
+use super::waiting::Waiting;
+use super::waits::Hears;
 use crate::broker::api::data::{ReadRequest, ReadResult};
 use crate::storage::read::{ReadError, Ticket};
 use crate::types::ErrorCode;
+use futures_lite::FutureExt;
 use std::rc::Rc;
 
 impl State {
@@ -23,6 +26,36 @@ impl State {
             };
             to.reply(ReadReply { results, noted });
         });
+    }
+
+    pub(super) fn serve_read_enough(
+        self: &Rc<Self>,
+        call: ReadEnough,
+        asker: ShardId,
+        to: ReplyTo<ReadEnough>,
+    ) {
+        let hears = Hears::Call(asker, to.number().unwrap_or_default());
+        let state = self.clone();
+        self.start(async move { to.reply(state.read_enough(call, hears).await) });
+    }
+
+    async fn read_enough(self: &Rc<Self>, call: ReadEnough, hears: Hears) -> Vec<ReadResult> {
+        let ReadEnough { reads, max_bytes, min_bytes } = call;
+        let wait = Waiting::begin(self, hears);
+        let waiter = Waiter { id: wait.id(), min_bytes, alone: true };
+        loop {
+            wait.more.lower();
+            let results = self.read_all(&reads, max_bytes).await;
+            let waits = self.phase.get() == Phase::Serving && !wait.over.is_raised();
+            if !waits || !self.subscribe(self.id, waiter, &reads, &results).await {
+                return results;
+            }
+            // What is in memory stays there for as long as somebody has it.
+            drop(results);
+            wait.noted(self.id);
+            wait.more.raised().or(wait.over.raised()).await;
+            wait.forget();
+        }
     }
 
     /// Reads partitions of this shard, at most so many bytes together, unless the first batch is

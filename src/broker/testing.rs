@@ -87,8 +87,14 @@ impl Rig {
     pub fn with_room(disk: &Disk, image: &Image, memory: usize, request_bytes: usize) -> Self {
         // The engine has another: what is charged here is what clients make the shard keep.
         let budget = Budget::new(memory);
-        let mut parts = parts(disk, image, budget.clone());
+        let mut parts = parts(disk, image, budget);
         parts.bounds.request_bytes = request_bytes;
+        Self::of(disk, parts)
+    }
+
+    /// One that is made of these.
+    pub fn of(disk: &Disk, parts: Parts) -> Self {
+        let budget = parts.budget.clone();
         let broker = Broker::new(parts, Now::at(0));
         let mut rig =
             Self { broker, budget, disk: disk.clone(), now_ms: 0, inputs: 0, sent: Vec::new() };
