@@ -12,6 +12,7 @@ mod bind;
 mod clients;
 mod connection;
 mod figures;
+mod interrupt;
 mod limits;
 mod listener;
 mod memory;

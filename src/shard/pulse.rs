@@ -11,9 +11,8 @@
 //!   signal as well: `rounds.rs` ends that sooner;
 //! - *without a processor*: others of the machine had it (`/proc/PID/schedstat`), or the machine's
 //!   host did (`steal` in `/proc/stat`).
-//!
-//! The handler of the signal is empty, and calls that can be restarted are.
 
+use super::interrupt;
 use std::fs;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -21,9 +20,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Ignored unless somebody handles it, and meant for nothing else in a process that does not use
-/// out-of-band data.
-const SIGNAL: libc::c_int = libc::SIGURG;
 /// How often it is felt.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -176,7 +172,7 @@ impl Pulse {
             // Twice, since it may have become readable just now.
             if readable && before.is_some_and(|it| it.readable) {
                 self.missed.fetch_add(1, Ordering::Relaxed);
-                signal(thread);
+                interrupt::send(thread);
             }
             return Some(Look { beats, readable, times: Times::default() });
         }
@@ -185,7 +181,7 @@ impl Pulse {
             let count = match Cause::of(before.times, times, passed) {
                 Cause::Held => &self.held,
                 Cause::Blocked => {
-                    signal(thread);
+                    interrupt::send(thread);
                     &self.blocked
                 }
                 Cause::Displaced => &self.displaced,
@@ -194,12 +190,6 @@ impl Pulse {
         }
         Some(Look { beats, readable: false, times })
     }
-}
-
-/// Ends a sleep of this thread.
-fn signal(thread: i32) {
-    // SAFETY: no pointers. A thread that has just ended is an error that nobody needs.
-    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, SIGNAL) };
 }
 
 fn is_readable(fd: RawFd) -> bool {
@@ -235,7 +225,7 @@ fn stolen(text: &str) -> Option<u64> {
 
 /// Feels all pulses, from a thread of its own, until the process ends.
 pub fn watch(pulses: Arc<[Pulse]>) -> io::Result<()> {
-    handle()?;
+    interrupt::handle()?;
     let look = move || {
         let mut before: Vec<Option<Look>> = vec![None; pulses.len()];
         let mut last = Instant::now();
@@ -255,20 +245,6 @@ pub fn watch(pulses: Arc<[Pulse]>) -> io::Result<()> {
     std::thread::Builder::new().name("klamm-pulse".into()).spawn(look).map(drop)
 }
 
-extern "C" fn nothing(_: libc::c_int) {}
-
-fn handle() -> io::Result<()> {
-    // SAFETY: all zeros is a valid `sigaction`; the handler does nothing, which is allowed anywhere.
-    let result = unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as libc::sighandler_t;
-        action.sa_flags = libc::SA_RESTART;
-        libc::sigemptyset(&raw mut action.sa_mask);
-        libc::sigaction(SIGNAL, &raw const action, std::ptr::null_mut())
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,7 +253,7 @@ mod tests {
 
     #[test]
     fn only_a_shard_that_is_parked_beside_a_readable_ring_is_woken() {
-        handle().expect("a handler");
+        interrupt::handle().expect("a handler");
         let ring = eventfd(0, EventfdFlags::NONBLOCK).expect("an eventfd");
         let pulse = Pulse::default();
         let mut look = None;
