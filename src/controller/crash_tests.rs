@@ -1,7 +1,8 @@
 //! The metadata log over a disk that loses power, tears writes and fails: nothing that was
 //! acknowledged is lost, and nothing is there that was not proposed.
 
-use super::core::{Controller, MetaError};
+use super::core::Controller;
+use super::open::MetaError;
 use super::record::Record;
 use super::tests::{Model, options, partitions, started, topic};
 use crate::storage::device::disk::Disk;

@@ -1,7 +1,8 @@
 //! The controller against a naive model, over restarts.
 
 use super::codec::{decode_batch, encode_batch};
-use super::core::{Controller, MetaError, OpenOptions};
+use super::core::Controller;
+use super::open::{MetaError, OpenOptions};
 use super::image::Image;
 use super::record::{NewPartition, Record};
 use crate::storage::buffer::Budget;
@@ -50,6 +51,8 @@ pub(super) fn options() -> OpenOptions {
         rack: None,
         fixed: Arc::default(),
         shards: 2,
+        voters: BTreeSet::new(),
+        seed: 1,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::storage::recovery::identity::{Expected, Identity};
 use crate::storage::recovery::{self, LastLife, OpenError, OpenOptions, StateError, TopicState};
 use crate::storage::space;
 use crate::types::exit;
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -108,6 +109,8 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
             rack: settings.broker.get("broker.rack").cloned(),
             fixed: Arc::new(fixed),
             shards,
+            voters: BTreeSet::new(),
+            seed: uuid::Uuid::new_v4().as_u64_pair().0,
         },
     )
     .map_err(|e| meta_refused(&e))?;

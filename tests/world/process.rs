@@ -19,7 +19,7 @@ use klamm::storage::recovery::identity::{Expected, Identity};
 use klamm::storage::recovery::{self, LastLife, OpenOptions, TopicState, mark_clean};
 use klamm::types::Now;
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
@@ -169,6 +169,8 @@ pub fn open(
             rack: None,
             fixed: Arc::new(settings.clone()),
             shards: sizes.shards,
+            voters: BTreeSet::new(),
+            seed: 1,
         },
     )
     .map_err(|e| e.to_string())?;
