@@ -74,7 +74,10 @@ impl Controller {
             assert!(controller.leads(), "the only voter wins");
             controller.register();
             controller.persist_all(disk)?;
-            debug_assert_eq!(*controller.image, controller.draft, "everything proposed took effect");
+            debug_assert_eq!(
+                *controller.image, controller.draft,
+                "everything proposed took effect"
+            );
         }
         open::remove_leftovers(disk, controller.quorum.file())?;
         controller.changed = false;
@@ -149,7 +152,7 @@ impl Controller {
         self.quorum.poll_message()
     }
 
-    /// Messages to this node were lost.
+    /// The connection to this node is broken. See [`Quorum::unreachable`].
     pub fn unreachable(&mut self, node: i32) {
         self.quorum.unreachable(node);
         self.follow();
@@ -213,11 +216,10 @@ impl Controller {
         self.quorum.ready(&self.image)
     }
 
-    /// The writes of this ticket have completed. Returns the new image, if there is one.
-    pub fn persisted(&mut self, ticket: Ticket) -> Option<Arc<Image>> {
+    /// The writes of this ticket have completed.
+    pub fn persisted(&mut self, ticket: Ticket) {
         self.quorum.persisted(ticket);
         self.follow();
-        self.take_image()
     }
 
     /// Lets take effect what the log has decided, and notes who leads.

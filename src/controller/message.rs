@@ -119,7 +119,8 @@ impl Message {
             message.entries = entries.into();
         }
         if kind == MessageType::MsgSnapshot {
-            let bytes = it.snapshot().ok_or(CodecError::Nonsense("a snapshot that is not there"))?;
+            let bytes =
+                it.snapshot().ok_or(CodecError::Nonsense("a snapshot that is not there"))?;
             *message.mut_snapshot() = codec::raft_snapshot(bytes.bytes())?;
         }
         Ok(Self(message))
@@ -127,10 +128,7 @@ impl Message {
 }
 
 /// Entries follow what the message says is before them, and their terms never fall.
-fn check_entries(
-    message: &eraftpb::Message,
-    entries: &[eraftpb::Entry],
-) -> Result<(), CodecError> {
+fn check_entries(message: &eraftpb::Message, entries: &[eraftpb::Entry]) -> Result<(), CodecError> {
     if message.get_msg_type() != MessageType::MsgAppend {
         return Err(CodecError::Nonsense("entries that are not appended"));
     }

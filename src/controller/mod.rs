@@ -5,6 +5,8 @@
 //! that make them durable, and only `persisted` gives the [`Image`] that they make. So nothing that
 //! is not on disk can be seen.
 
+#[cfg(test)]
+mod cluster_tests;
 mod codec;
 #[allow(warnings, clippy::all, clippy::pedantic)]
 #[rustfmt::skip]

@@ -66,7 +66,9 @@ pub enum StepError {
     NotForUs(i32),
     /// Others hold this member to entries that it does not have: its disk has lost what it had promised to
     /// keep. It must not vote any more, and has to be removed and to join as a new one.
-    #[error("the metadata quorum counts on entry {promised}, and the log ends at {last}: the disk has lost entries")]
+    #[error(
+        "the metadata quorum counts on entry {promised}, and the log ends at {last}: the disk has lost entries"
+    )]
     Lost {
         /// The entry that is counted on.
         promised: u64,
@@ -183,8 +185,12 @@ impl Quorum {
         self.place.file
     }
 
-    /// Whether this member leads.
+    /// Whether this member leads, and takes what is proposed: not while it hands over.
     pub fn leads(&self) -> bool {
+        self.is_leader() && self.node.raft.lead_transferee.is_none()
+    }
+
+    fn is_leader(&self) -> bool {
         self.node.raft.state == StateRole::Leader
     }
 
@@ -224,8 +230,16 @@ impl Quorum {
 
     /// Time passes.
     pub fn tick(&mut self) {
-        self.node.tick();
-        self.settle();
+        if !self.installs() {
+            self.node.tick();
+            self.settle();
+        }
+    }
+
+    /// Whether a snapshot of a leader is being written. Raft's crate must not stand for election then: it looks for
+    /// entries that the snapshot has taken the place of.
+    fn installs(&self) -> bool {
+        self.pending.iter().any(|it| it.snapshot.is_some())
     }
 
     /// Takes a message of another member.
@@ -241,8 +255,11 @@ impl Quorum {
             return Err(StepError::Lost { promised: message.commit, last });
         }
         let answers = message.get_msg_type() == MessageType::MsgAppendResponse && !message.reject;
-        if answers && message.term == raft.term && self.leads() && message.index > last {
+        if answers && message.term == raft.term && self.is_leader() && message.index > last {
             return Err(StepError::Lost { promised: message.index, last });
+        }
+        if message.get_msg_type() == MessageType::MsgTimeoutNow && self.installs() {
+            return Ok(());
         }
         // What Raft refuses here are answers of nodes that do not belong to the quorum any more.
         let _ = self.node.step(message);
@@ -250,7 +267,8 @@ impl Quorum {
         Ok(())
     }
 
-    /// Messages to this node were lost.
+    /// The connection to this node is broken: messages to it may be lost. A snapshot that it may not have got is
+    /// not sent again before this is said.
     pub fn unreachable(&mut self, node: i32) {
         let id = raft_id(node);
         self.node.report_unreachable(id);
@@ -262,7 +280,7 @@ impl Quorum {
     ///
     /// # Panics
     ///
-    /// Panics where this member does not lead.
+    /// Panics where this member does not [lead](Self::leads).
     pub fn propose(&mut self, data: Vec<u8>) -> u64 {
         self.node.propose(Vec::new(), data).expect("a leader takes what is proposed");
         self.settle();
@@ -274,7 +292,7 @@ impl Quorum {
     ///
     /// # Panics
     ///
-    /// Panics where this member does not lead.
+    /// Panics where this member does not [lead](Self::leads).
     pub fn change_members(&mut self, to: &Members) -> Result<(), MembersError> {
         if to.voters.is_empty() {
             return Err(MembersError::NoVoters);
@@ -335,7 +353,8 @@ impl Quorum {
             let entries: Vec<Entry> =
                 self.pending.iter().flat_map(|it| it.entries.iter().cloned()).collect();
             let payload = codec::encode_write(Some(&hard_state), &entries);
-            if self.place.end + payload.len() as u64 <= self.place.bytes_max || self.place.end == 0 {
+            if self.place.end + payload.len() as u64 <= self.place.bytes_max || self.place.end == 0
+            {
                 return Some(self.append(number, &payload));
             }
         }
@@ -362,13 +381,7 @@ impl Quorum {
         Persist { ops: vec![write, Op::Sync { path }], ticket: Ticket { number } }
     }
 
-    fn replace(
-        &mut self,
-        number: u64,
-        at: (u64, u64),
-        payload: &[u8],
-        snapshot: &[u8],
-    ) -> Persist {
+    fn replace(&mut self, number: u64, at: (u64, u64), payload: &[u8], snapshot: &[u8]) -> Persist {
         let old = self.place.file;
         let file = old + 1;
         let data = log::frame(payload, file, 0, &self.budget);
@@ -423,7 +436,7 @@ impl Quorum {
     /// Takes what Raft has ready: a leader's at any time, since its messages need not wait for its own
     /// writes; another's when what it had before is durable, so that nothing is sent out of turn.
     fn take_ready(&mut self) {
-        while (self.pending.is_empty() || self.leads()) && self.node.has_ready() {
+        while (self.pending.is_empty() || self.is_leader()) && self.node.has_ready() {
             let mut ready = self.node.ready();
             let (number, must_write) = (ready.number(), ready.must_sync());
             self.sendable.extend(sent(ready.take_messages()));
@@ -465,6 +478,12 @@ impl Quorum {
             if let Ok(members) = self.node.apply_conf_change(&codec::membership_change(entry)) {
                 self.node.mut_store().members = members;
             }
+            // Raft's crate cannot do with a leader that does not belong to the quorum. One that is told so by
+            // what an earlier leader had begun leaves the rest to the others, who elect one.
+            let (id, term) = (self.node.raft.id, self.node.raft.term);
+            if self.is_leader() && !self.members().voters.contains(&node_id(id)) {
+                self.node.raft.become_follower(term, raft::INVALID_ID);
+            }
         }
         self.node.advance_apply_to(last);
         self.decided.push_back(Decided::Entries(committed));
@@ -472,10 +491,11 @@ impl Quorum {
 
     fn offer_snapshot(&mut self, image: &Image) {
         let store = self.node.store();
-        if !store.take_wish() || !self.leads() {
+        if !store.take_wish() || !self.is_leader() {
             return;
         }
-        let term = store.term_of(image.index).expect("what took effect is in the log or the snapshot");
+        let term =
+            store.term_of(image.index).expect("what took effect is in the log or the snapshot");
         let (hard_state, members) = (store.hard_state.clone(), store.members.clone());
         let state = SnapshotState { term, hard_state, members, log: 0, node: 0 };
         let snapshot = codec::raft_snapshot(&codec::encode_snapshot(image, &state));

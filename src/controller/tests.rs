@@ -2,8 +2,8 @@
 
 use super::codec::{decode_batch, encode_batch};
 use super::core::Controller;
-use super::open::{MetaError, OpenOptions};
 use super::image::Image;
+use super::open::{MetaError, OpenOptions};
 use super::record::{NewPartition, Record};
 use crate::storage::buffer::Budget;
 use crate::storage::device::disk::{Disk, RealDisk};
@@ -297,13 +297,15 @@ fn nothing_takes_effect_before_it_is_written() {
     for op in persist.ops {
         disk.run(op).unwrap();
     }
-    let image = controller.persisted(persist.ticket).unwrap();
+    controller.persisted(persist.ticket);
+    let image = controller.take_image().unwrap();
     assert_eq!((image.index, image.topics().len()), (first, 1));
     let persist = controller.ready().unwrap();
     for op in persist.ops {
         disk.run(op).unwrap();
     }
-    let image = controller.persisted(persist.ticket).unwrap();
+    controller.persisted(persist.ticket);
+    let image = controller.take_image().unwrap();
     assert_eq!((image.index, image.topics().len()), (last, 3));
     assert!(controller.ready().is_none());
 }
