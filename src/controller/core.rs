@@ -4,7 +4,7 @@ use super::codec;
 use super::image::Image;
 use super::members::Members;
 use super::message::Message;
-use super::open::{self, LOG_BYTES_MAX, MetaError, OpenOptions};
+use super::open::{self, MetaError, OpenOptions};
 use super::quorum::{Decided, MembersError, Persist, Quorum, StepError, Ticket};
 use super::record::Record;
 use crate::storage::device::disk::Disk;
@@ -45,16 +45,8 @@ impl Controller {
     /// registers; both, and the raised leader epochs that go with it, are durable when this returns. One of
     /// several waits for the others. Blocks.
     pub fn open(disk: &Disk, options: &OpenOptions) -> Result<(Self, Arc<Image>), MetaError> {
-        Self::open_with(disk, options, LOG_BYTES_MAX)
-    }
-
-    pub(super) fn open_with(
-        disk: &Disk,
-        options: &OpenOptions,
-        log_bytes_max: u64,
-    ) -> Result<(Self, Arc<Image>), MetaError> {
         let options = options.with_derived_settings();
-        let (quorum, image) = open::load(disk, &options, log_bytes_max)?;
+        let (quorum, image) = open::load(disk, &options)?;
         let alone = quorum.members().voters == BTreeSet::from([options.node_id]);
         let mut controller = Self {
             quorum,

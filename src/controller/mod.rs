@@ -5,8 +5,6 @@
 //! that make them durable, and only `persisted` gives the [`Image`] that they make. So nothing that
 //! is not on disk can be seen.
 
-#[cfg(test)]
-mod cluster_tests;
 mod codec;
 #[allow(warnings, clippy::all, clippy::pedantic)]
 #[rustfmt::skip]
@@ -33,6 +31,6 @@ pub use image::{Broker, Image, Partition, Topic, TopicChange};
 pub use look::look;
 pub use members::Members;
 pub use message::Message;
-pub use open::{MetaError, OpenOptions};
+pub use open::{LOG_BYTES_MAX, MetaError, OpenOptions};
 pub use quorum::{MembersError, Persist, StepError, Ticket};
 pub use record::{NewPartition, Record};

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
-/// A log file that is longer than this is replaced by a snapshot.
+/// The usual [`OpenOptions::log_bytes_max`].
 pub const LOG_BYTES_MAX: u64 = 8 << 20;
 
 /// Why the metadata cannot be opened.
@@ -75,6 +75,8 @@ pub struct OpenOptions {
     /// Nodes that vote when the cluster begins, by node id; none is this node alone. A directory that is
     /// there already knows better.
     pub voters: BTreeSet<i32>,
+    /// A log file that is longer than this is replaced by a snapshot, bytes.
+    pub log_bytes_max: u64,
     /// What random choices come from: when this node stands for election.
     pub seed: u64,
 }
@@ -130,11 +132,7 @@ fn list(disk: &Disk) -> Result<Vec<DirEntry>, MetaError> {
 }
 
 /// Reads what is on disk, and writes the first snapshot where there is nothing.
-pub(super) fn load(
-    disk: &Disk,
-    options: &OpenOptions,
-    log_bytes_max: u64,
-) -> Result<(Quorum, Image), MetaError> {
+pub(super) fn load(disk: &Disk, options: &OpenOptions) -> Result<(Quorum, Image), MetaError> {
     let node = raft_id(options.node_id);
     let unreadable = |path: &str| {
         let path = path.to_owned();
@@ -192,7 +190,7 @@ pub(super) fn load(
             store.hard_state.commit
         )));
     }
-    let place = Place { file: state.log, end: scan.end, bytes_max: log_bytes_max };
+    let place = Place { file: state.log, end: scan.end, bytes_max: options.log_bytes_max };
     let rng = Rng::new(options.seed ^ node);
     let quorum = Quorum::new(node, store, place, rng)
         .map_err(|error| MetaError::Damaged(format!("{path}: {error}")))?;

@@ -52,6 +52,7 @@ pub(super) fn options() -> OpenOptions {
         fixed: Arc::default(),
         shards: 2,
         voters: BTreeSet::new(),
+        log_bytes_max: crate::controller::LOG_BYTES_MAX,
         seed: 1,
     }
 }
@@ -222,7 +223,7 @@ proptest! {
         let dir = Dir::new();
         let disk = dir.disk();
         let limit = if small_log { 20_000 } else { 1 << 20 };
-        let open = || Controller::open_with(&disk, &options(), limit).unwrap().0;
+        let open = || Controller::open(&disk, &OpenOptions { log_bytes_max: limit, ..options() }).unwrap().0;
         let mut controller = open();
         let mut model = Model::default();
         let mut used = BTreeSet::new();
@@ -460,7 +461,8 @@ fn damage_before_the_tail_is_refused() {
 fn a_long_log_is_replaced_by_a_snapshot() {
     let dir = Dir::new();
     let disk = dir.disk();
-    let (mut controller, _) = Controller::open_with(&disk, &options(), 64 << 10).unwrap();
+    let (mut controller, _) =
+        Controller::open(&disk, &OpenOptions { log_bytes_max: 64 << 10, ..options() }).unwrap();
     for number in 0..100 {
         commit(&mut controller, &disk, &[topic(number, 1)]);
     }

@@ -5,7 +5,7 @@ use super::pulse::Pulse;
 use super::state::{Common, Counters};
 use super::{ServeError, limits, memory};
 use crate::config::BrokerSettings;
-use crate::controller::{Controller, Image, MetaError, OpenOptions as MetaOptions};
+use crate::controller::{Controller, Image, LOG_BYTES_MAX, MetaError, OpenOptions as MetaOptions};
 use crate::replica;
 use crate::storage::device::disk::{Disk, RealDisk};
 use crate::storage::engine::Engine;
@@ -110,6 +110,7 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
             fixed: Arc::new(fixed),
             shards,
             voters: BTreeSet::new(),
+            log_bytes_max: LOG_BYTES_MAX,
             seed: uuid::Uuid::new_v4().as_u64_pair().0,
         },
     )

@@ -8,7 +8,7 @@ use klamm::broker::{
     Admission, Bounds, Broker, Clock, Close, ConnectionId, Drain, Figures, Input, Logs, Message,
     Output, Parts, Phase, work,
 };
-use klamm::controller::{Controller, OpenOptions as MetaOptions};
+use klamm::controller::{Controller, LOG_BYTES_MAX, OpenOptions as MetaOptions};
 use klamm::replica;
 use klamm::storage::arena::Arena;
 use klamm::storage::buffer::Budget;
@@ -170,6 +170,7 @@ pub fn open(
             fixed: Arc::new(settings.clone()),
             shards: sizes.shards,
             voters: BTreeSet::new(),
+            log_bytes_max: LOG_BYTES_MAX,
             seed: 1,
         },
     )

@@ -80,6 +80,7 @@ mod tests {
             fixed: Arc::default(),
             shards: 1,
             voters: BTreeSet::new(),
+            log_bytes_max: crate::controller::LOG_BYTES_MAX,
             seed: 1,
         };
         Controller::open(disk, &options).unwrap()
