@@ -115,7 +115,11 @@ impl State {
                     }
                 }
                 let ticket = persist.ticket;
-                let image = self.vital(|| metadata.controller.borrow_mut().persisted(ticket));
+                let image = self.vital(|| {
+                    let mut controller = metadata.controller.borrow_mut();
+                    controller.persisted(ticket);
+                    controller.take_image()
+                });
                 if let Some(image) = image {
                     let calls: Vec<_> = (0..self.shards)
                         .map(|it| self.call(it, ApplyImage(image.clone())))

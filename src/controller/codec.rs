@@ -10,7 +10,10 @@ use crate::types::TopicId;
 use flatbuffers::{
     FlatBufferBuilder, Follow, ForwardsUOffset, Vector, Verifiable, VerifierOptions, WIPOffset,
 };
-use raft::eraftpb::{Entry, HardState};
+use protobuf::Message as _;
+use raft::eraftpb::{
+    ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState, Entry, EntryType, HardState,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,9 +29,12 @@ pub enum CodecError {
     /// A record of a kind that this version does not know.
     #[error("a metadata record of kind {0}, which this version does not know")]
     UnknownRecord(u8),
+    /// A message that Raft does not send, or not so.
+    #[error("a message of the metadata quorum that makes no sense: {0}")]
+    Nonsense(&'static str),
 }
 
-fn root<'a, T>(bytes: &'a [u8]) -> Result<T::Inner, CodecError>
+pub(super) fn root<'a, T>(bytes: &'a [u8]) -> Result<T::Inner, CodecError>
 where
     T: Follow<'a> + Verifiable + 'a,
 {
@@ -266,19 +272,89 @@ fn get_body(record: &fb::Record<'_>) -> Result<Record, CodecError> {
     })
 }
 
+/// Raft entries. What changes the membership is read and written by Raft's crate in Protocol Buffers; that
+/// form stays in memory, so that its reader sees nothing but what its writer has made.
+pub(super) fn put_entries<'a>(
+    b: &mut Builder<'a>,
+    entries: &[Entry],
+) -> WIPOffset<Vector<'a, ForwardsUOffset<fb::LogEntry<'a>>>> {
+    let offsets: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            let normal = entry.get_entry_type() == EntryType::EntryNormal;
+            let data = (normal && !entry.data.is_empty()).then(|| b.create_vector(&entry.data));
+            let membership = (!normal).then(|| put_membership_change(b, &membership_change(entry)));
+            let (term, index) = (entry.term, entry.index);
+            fb::LogEntry::create(b, &fb::LogEntryArgs { term, index, data, membership })
+        })
+        .collect();
+    b.create_vector(&offsets)
+}
+
+/// What [`put_entries`] put; batches of records are checked.
+pub(super) fn get_entries<'a>(
+    entries: Vector<'a, ForwardsUOffset<fb::LogEntry<'a>>>,
+) -> Result<Vec<Entry>, CodecError> {
+    entries.iter().map(|it| get_entry(&it)).collect()
+}
+
+fn get_entry(it: &fb::LogEntry<'_>) -> Result<Entry, CodecError> {
+    let mut entry = Entry { term: it.term(), index: it.index(), ..Entry::default() };
+    if let Some(change) = it.membership() {
+        entry.set_entry_type(EntryType::EntryConfChangeV2);
+        let change = get_membership_change(&change)?;
+        entry.data = change.write_to_bytes().expect("a message without required fields").into();
+    } else if let Some(data) = it.data() {
+        decode_batch(data.bytes())?;
+        entry.data = data.bytes().to_vec().into();
+    }
+    Ok(entry)
+}
+
+/// The change of the membership that an entry carries.
+pub(super) fn membership_change(entry: &Entry) -> ConfChangeV2 {
+    let mut change = ConfChangeV2::default();
+    change.merge_from_bytes(&entry.data).expect("what Raft has written");
+    change
+}
+
+fn put_membership_change<'a>(
+    b: &mut Builder<'a>,
+    change: &ConfChangeV2,
+) -> WIPOffset<fb::MembershipChange<'a>> {
+    let kind = |it: &ConfChangeSingle| match it.get_change_type() {
+        ConfChangeType::AddNode => fb::MemberKind::Voter,
+        ConfChangeType::RemoveNode => fb::MemberKind::Removed,
+        ConfChangeType::AddLearnerNode => fb::MemberKind::Learner,
+    };
+    let changes: Vec<_> =
+        change.changes.iter().map(|it| fb::MemberChange::new(it.node_id, kind(it))).collect();
+    let changes = Some(b.create_vector(&changes));
+    fb::MembershipChange::create(b, &fb::MembershipChangeArgs { changes })
+}
+
+fn get_membership_change(it: &fb::MembershipChange<'_>) -> Result<ConfChangeV2, CodecError> {
+    let change = |it: &fb::MemberChange| {
+        let kind = match it.kind() {
+            fb::MemberKind::Voter => ConfChangeType::AddNode,
+            fb::MemberKind::Removed => ConfChangeType::RemoveNode,
+            fb::MemberKind::Learner => ConfChangeType::AddLearnerNode,
+            _ => return Err(CodecError::Nonsense("a member of no kind that there is")),
+        };
+        if it.node() == 0 {
+            return Err(CodecError::Nonsense("a member without an id"));
+        }
+        Ok(ConfChangeSingle { change_type: kind, node_id: it.node(), ..Default::default() })
+    };
+    let changes: Result<Vec<_>, _> = it.changes().iter().map(change).collect();
+    Ok(ConfChangeV2 { changes: changes?.into(), ..Default::default() })
+}
+
 /// The payload of one write to the log.
 pub fn encode_write(hard_state: Option<&HardState>, entries: &[Entry]) -> Vec<u8> {
     let mut builder = Builder::new();
     let b = &mut builder;
-    let offsets: Vec<_> = entries
-        .iter()
-        .map(|entry| {
-            let data = (!entry.data.is_empty()).then(|| b.create_vector(&entry.data));
-            let (term, index) = (entry.term, entry.index);
-            fb::LogEntry::create(b, &fb::LogEntryArgs { term, index, data })
-        })
-        .collect();
-    let entries = Some(b.create_vector(&offsets));
+    let entries = Some(put_entries(b, entries));
     let hard_state = hard_state.map(to_hard_state);
     let args = fb::LogWriteArgs { hard_state: hard_state.as_ref(), entries };
     let write = fb::LogWrite::create(b, &args);
@@ -289,11 +365,7 @@ pub fn encode_write(hard_state: Option<&HardState>, entries: &[Entry]) -> Vec<u8
 /// What [`encode_write`] wrote.
 pub fn decode_write(bytes: &[u8]) -> Result<(Option<HardState>, Vec<Entry>), CodecError> {
     let write = root::<fb::LogWrite<'_>>(bytes)?;
-    let entries = write.entries().iter().map(|it| {
-        let data = it.data().map(|data| data.bytes().to_vec()).unwrap_or_default().into();
-        Entry { term: it.term(), index: it.index(), data, ..Entry::default() }
-    });
-    Ok((write.hard_state().map(from_hard_state), entries.collect()))
+    Ok((write.hard_state().map(from_hard_state), get_entries(write.entries())?))
 }
 
 fn to_hard_state(it: &HardState) -> fb::HardState {
@@ -311,10 +383,12 @@ pub struct SnapshotState {
     pub term: u64,
     /// Raft's hard state when it was taken.
     pub hard_state: HardState,
-    /// Raft ids of the voters.
-    pub voters: Vec<u64>,
+    /// Who votes and who follows, by Raft's ids.
+    pub members: ConfState,
     /// Number of the log file that holds what follows.
     pub log: u64,
+    /// Raft's id of the member whose snapshot it is; 0 where that is not known.
+    pub node: u64,
 }
 
 /// An image and the state of Raft at its index.
@@ -359,22 +433,47 @@ pub fn encode_snapshot(image: &Image, state: &SnapshotState) -> Vec<u8> {
         .collect();
     let deleting: Vec<_> = image.deleting.iter().map(|id| to_id(*id)).collect();
     let hard_state = to_hard_state(&state.hard_state);
+    let membership = put_membership(b, &state.members);
     let args = fb::SnapshotArgs {
         cluster_id: Some(b.create_string(&image.cluster_id)),
         index: image.index,
         term: state.term,
         hard_state: Some(&hard_state),
-        voters: Some(b.create_vector(&state.voters)),
+        voters: Some(b.create_vector(&state.members.voters)),
         log: state.log,
         next_producer_id: image.next_producer_id,
         brokers: Some(b.create_vector(&brokers)),
         settings: Some(b.create_vector(&settings)),
         topics: Some(b.create_vector(&topics)),
         deleting: Some(b.create_vector(&deleting)),
+        membership,
+        node: state.node,
     };
     let snapshot = fb::Snapshot::create(b, &args);
     b.finish_minimal(snapshot);
     builder.finished_data().to_vec()
+}
+
+/// What [`encode_snapshot`] wrote, as Raft carries it.
+pub fn raft_snapshot(bytes: &[u8]) -> Result<raft::eraftpb::Snapshot, CodecError> {
+    let snapshot = root::<fb::Snapshot<'_>>(bytes)?;
+    let members = get_membership(snapshot.voters(), snapshot.membership());
+    if members.voters.is_empty() || snapshot.index() == 0 || snapshot.term() == 0 {
+        return Err(CodecError::Nonsense("a snapshot without voters, or of nothing"));
+    }
+    let mut result = raft::eraftpb::Snapshot::default();
+    result.data = bytes.to_vec().into();
+    let metadata = result.mut_metadata();
+    metadata.index = snapshot.index();
+    metadata.term = snapshot.term();
+    *metadata.mut_conf_state() = members;
+    Ok(result)
+}
+
+/// A snapshot that another member has sent, with the state of this one.
+pub fn with_state(bytes: &[u8], state: &SnapshotState) -> Result<Vec<u8>, CodecError> {
+    let (image, _) = decode_snapshot(bytes, -1, Arc::default())?;
+    Ok(encode_snapshot(&image, state))
 }
 
 /// What [`encode_snapshot`] wrote, for a broker with these static settings.
@@ -418,8 +517,37 @@ pub fn decode_snapshot(
     let state = SnapshotState {
         term: snapshot.term(),
         hard_state: from_hard_state(snapshot.hard_state()),
-        voters: snapshot.voters().iter().collect(),
+        members: get_membership(snapshot.voters(), snapshot.membership()),
         log: snapshot.log(),
+        node: snapshot.node(),
     };
     Ok((image, state))
+}
+
+fn put_membership<'a>(
+    b: &mut Builder<'a>,
+    members: &ConfState,
+) -> Option<WIPOffset<fb::Membership<'a>>> {
+    let voters_only = ConfState::from((members.voters.clone(), Vec::new()));
+    if *members == voters_only {
+        return None;
+    }
+    let args = fb::MembershipArgs {
+        learners: Some(b.create_vector(&members.learners)),
+        voters_outgoing: Some(b.create_vector(&members.voters_outgoing)),
+        learners_next: Some(b.create_vector(&members.learners_next)),
+        auto_leave: members.auto_leave,
+    };
+    Some(fb::Membership::create(b, &args))
+}
+
+fn get_membership(voters: Vector<'_, u64>, others: Option<fb::Membership<'_>>) -> ConfState {
+    let mut members = ConfState::from((voters.iter(), Vec::new()));
+    if let Some(it) = others {
+        members.learners = it.learners().iter().collect();
+        members.voters_outgoing = it.voters_outgoing().iter().collect();
+        members.learners_next = it.learners_next().iter().collect();
+        members.auto_leave = it.auto_leave();
+    }
+    members
 }

@@ -1,7 +1,8 @@
 //! The metadata log over a disk that loses power, tears writes and fails: nothing that was
 //! acknowledged is lost, and nothing is there that was not proposed.
 
-use super::core::{Controller, MetaError};
+use super::core::Controller;
+use super::open::{MetaError, OpenOptions};
 use super::record::Record;
 use super::tests::{Model, options, partitions, started, topic};
 use crate::storage::device::disk::Disk;
@@ -83,15 +84,16 @@ fn serve(
 ) -> Option<()> {
     let before = possible.0.len();
     possible.maybe_started();
-    let controller = match Controller::open_with(disk, &options(), 40_000) {
-        Ok((controller, image)) => {
-            image.invariants();
-            possible.0.truncate(before);
-            possible.found(Model::of(&image));
-            Ok(controller)
-        }
-        Err(error) => Err(error),
-    };
+    let controller =
+        match Controller::open(disk, &OpenOptions { log_bytes_max: 40_000, ..options() }) {
+            Ok((controller, image)) => {
+                image.invariants();
+                possible.0.truncate(before);
+                possible.found(Model::of(&image));
+                Ok(controller)
+            }
+            Err(error) => Err(error),
+        };
     let mut controller = match controller {
         Ok(controller) => controller,
         Err(MetaError::Io { .. }) => return None,

@@ -125,6 +125,12 @@ impl Image {
         }
     }
 
+    /// The same, with this broker's controller leading.
+    #[must_use]
+    pub(super) fn led_by(&self, controller_id: i32) -> Self {
+        Self { controller_id, ..self.clone() }
+    }
+
     /// The topic of this name.
     pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
         self.topics.get(name)

@@ -17,12 +17,20 @@ mod crash_tests;
 mod image;
 mod log;
 mod look;
+mod members;
+mod message;
+mod open;
+mod quorum;
 mod record;
 mod store;
 #[cfg(test)]
 mod tests;
 
-pub use self::core::{Controller, MetaError, OpenOptions, Persist, ProducerIdBlock, Ticket};
+pub use self::core::{Controller, ProducerIdBlock};
 pub use image::{Broker, Image, Partition, Topic, TopicChange};
 pub use look::look;
+pub use members::Members;
+pub use message::Message;
+pub use open::{LOG_BYTES_MAX, MetaError, OpenOptions};
+pub use quorum::{MembersError, Persist, StepError, Ticket};
 pub use record::{NewPartition, Record};

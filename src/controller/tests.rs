@@ -1,8 +1,9 @@
 //! The controller against a naive model, over restarts.
 
 use super::codec::{decode_batch, encode_batch};
-use super::core::{Controller, MetaError, OpenOptions};
+use super::core::Controller;
 use super::image::Image;
+use super::open::{MetaError, OpenOptions};
 use super::record::{NewPartition, Record};
 use crate::storage::buffer::Budget;
 use crate::storage::device::disk::{Disk, RealDisk};
@@ -50,6 +51,9 @@ pub(super) fn options() -> OpenOptions {
         rack: None,
         fixed: Arc::default(),
         shards: 2,
+        voters: BTreeSet::new(),
+        log_bytes_max: crate::controller::LOG_BYTES_MAX,
+        seed: 1,
     }
 }
 
@@ -219,7 +223,7 @@ proptest! {
         let dir = Dir::new();
         let disk = dir.disk();
         let limit = if small_log { 20_000 } else { 1 << 20 };
-        let open = || Controller::open_with(&disk, &options(), limit).unwrap().0;
+        let open = || Controller::open(&disk, &OpenOptions { log_bytes_max: limit, ..options() }).unwrap().0;
         let mut controller = open();
         let mut model = Model::default();
         let mut used = BTreeSet::new();
@@ -294,13 +298,15 @@ fn nothing_takes_effect_before_it_is_written() {
     for op in persist.ops {
         disk.run(op).unwrap();
     }
-    let image = controller.persisted(persist.ticket).unwrap();
+    controller.persisted(persist.ticket);
+    let image = controller.take_image().unwrap();
     assert_eq!((image.index, image.topics().len()), (first, 1));
     let persist = controller.ready().unwrap();
     for op in persist.ops {
         disk.run(op).unwrap();
     }
-    let image = controller.persisted(persist.ticket).unwrap();
+    controller.persisted(persist.ticket);
+    let image = controller.take_image().unwrap();
     assert_eq!((image.index, image.topics().len()), (last, 3));
     assert!(controller.ready().is_none());
 }
@@ -455,7 +461,8 @@ fn damage_before_the_tail_is_refused() {
 fn a_long_log_is_replaced_by_a_snapshot() {
     let dir = Dir::new();
     let disk = dir.disk();
-    let (mut controller, _) = Controller::open_with(&disk, &options(), 64 << 10).unwrap();
+    let (mut controller, _) =
+        Controller::open(&disk, &OpenOptions { log_bytes_max: 64 << 10, ..options() }).unwrap();
     for number in 0..100 {
         commit(&mut controller, &disk, &[topic(number, 1)]);
     }

@@ -5,7 +5,7 @@ use super::pulse::Pulse;
 use super::state::{Common, Counters};
 use super::{ServeError, limits, memory};
 use crate::config::BrokerSettings;
-use crate::controller::{Controller, Image, MetaError, OpenOptions as MetaOptions};
+use crate::controller::{Controller, Image, LOG_BYTES_MAX, MetaError, OpenOptions as MetaOptions};
 use crate::replica;
 use crate::storage::device::disk::{Disk, RealDisk};
 use crate::storage::engine::Engine;
@@ -13,6 +13,7 @@ use crate::storage::recovery::identity::{Expected, Identity};
 use crate::storage::recovery::{self, LastLife, OpenError, OpenOptions, StateError, TopicState};
 use crate::storage::space;
 use crate::types::exit;
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -108,6 +109,9 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
             rack: settings.broker.get("broker.rack").cloned(),
             fixed: Arc::new(fixed),
             shards,
+            voters: BTreeSet::new(),
+            log_bytes_max: LOG_BYTES_MAX,
+            seed: uuid::Uuid::new_v4().as_u64_pair().0,
         },
     )
     .map_err(|e| meta_refused(&e))?;

@@ -8,7 +8,7 @@ use klamm::broker::{
     Admission, Bounds, Broker, Clock, Close, ConnectionId, Drain, Figures, Input, Logs, Message,
     Output, Parts, Phase, work,
 };
-use klamm::controller::{Controller, OpenOptions as MetaOptions};
+use klamm::controller::{Controller, LOG_BYTES_MAX, OpenOptions as MetaOptions};
 use klamm::replica;
 use klamm::storage::arena::Arena;
 use klamm::storage::buffer::Budget;
@@ -19,7 +19,7 @@ use klamm::storage::recovery::identity::{Expected, Identity};
 use klamm::storage::recovery::{self, LastLife, OpenOptions, TopicState, mark_clean};
 use klamm::types::Now;
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
@@ -169,6 +169,9 @@ pub fn open(
             rack: None,
             fixed: Arc::new(settings.clone()),
             shards: sizes.shards,
+            voters: BTreeSet::new(),
+            log_bytes_max: LOG_BYTES_MAX,
+            seed: 1,
         },
     )
     .map_err(|e| e.to_string())?;

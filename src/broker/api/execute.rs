@@ -67,6 +67,7 @@ mod tests {
     use crate::wire::kafka::create_topics_request::{CreatableTopic, CreateTopicsRequest};
     use crate::wire::kafka::create_topics_response::CreateTopicsResponse;
     use crate::wire::kafka::delete_topics_request::DeleteTopicsRequest;
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     fn open(disk: &Disk, node_id: i32) -> (Controller, Arc<Image>) {
@@ -78,6 +79,9 @@ mod tests {
             rack: None,
             fixed: Arc::default(),
             shards: 1,
+            voters: BTreeSet::new(),
+            log_bytes_max: crate::controller::LOG_BYTES_MAX,
+            seed: 1,
         };
         Controller::open(disk, &options).unwrap()
     }

@@ -1,0 +1,146 @@
+//! What the members of the metadata quorum say to each other: Raft's messages, as `FlatBuffers`
+//! (`schemas/metadata.fbs`).
+//!
+//! Raft's crate takes what it is handed for granted: a gap in the entries, or a snapshot without voters, ends
+//! the process. So a message is held against what Raft's rules say of it before Raft sees it.
+
+use super::codec::{self, CodecError, get_entries, put_entries, root};
+use super::generated::metadata::klamm::metadata as fb;
+use super::members::node_id;
+use flatbuffers::FlatBufferBuilder;
+use raft::eraftpb::{self, MessageType};
+
+/// One message from one member to another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message(pub(super) eraftpb::Message);
+
+const KINDS: [(MessageType, fb::QuorumMessageKind); 10] = [
+    (MessageType::MsgAppend, fb::QuorumMessageKind::Append),
+    (MessageType::MsgAppendResponse, fb::QuorumMessageKind::AppendReply),
+    (MessageType::MsgRequestVote, fb::QuorumMessageKind::Vote),
+    (MessageType::MsgRequestVoteResponse, fb::QuorumMessageKind::VoteReply),
+    (MessageType::MsgSnapshot, fb::QuorumMessageKind::Snapshot),
+    (MessageType::MsgHeartbeat, fb::QuorumMessageKind::Heartbeat),
+    (MessageType::MsgHeartbeatResponse, fb::QuorumMessageKind::HeartbeatReply),
+    (MessageType::MsgTimeoutNow, fb::QuorumMessageKind::TimeoutNow),
+    (MessageType::MsgRequestPreVote, fb::QuorumMessageKind::PreVote),
+    (MessageType::MsgRequestPreVoteResponse, fb::QuorumMessageKind::PreVoteReply),
+];
+
+impl Message {
+    /// Whether Raft sends messages of this type to other members here: what is proposed is not passed on
+    /// by Raft, and nobody reads by it.
+    pub(super) fn is_sent(kind: MessageType) -> bool {
+        KINDS.iter().any(|it| it.0 == kind)
+    }
+
+    /// Node id of who is to get it.
+    pub fn to(&self) -> i32 {
+        node_id(self.0.to)
+    }
+
+    /// Node id of who says it.
+    pub fn from(&self) -> i32 {
+        node_id(self.0.from)
+    }
+
+    /// Whether it carries a snapshot, which may be large.
+    pub fn is_snapshot(&self) -> bool {
+        self.0.get_msg_type() == MessageType::MsgSnapshot
+    }
+
+    /// As it goes to a peer.
+    ///
+    /// # Panics
+    ///
+    /// Panics at a message of a type that Raft does not send.
+    pub fn encode(&self) -> Vec<u8> {
+        let it = &self.0;
+        let kind = KINDS.iter().find(|kind| kind.0 == it.get_msg_type());
+        let kind = kind.expect("a kind that is sent").1;
+        let mut builder = FlatBufferBuilder::new();
+        let b = &mut builder;
+        let context = (!it.context.is_empty()).then(|| b.create_vector(&it.context));
+        let entries = (!it.entries.is_empty()).then(|| put_entries(b, &it.entries));
+        let snapshot = self.is_snapshot().then(|| b.create_vector(&it.get_snapshot().data));
+        let args = fb::QuorumMessageArgs {
+            kind,
+            to: it.to,
+            from: it.from,
+            term: it.term,
+            log_term: it.log_term,
+            index: it.index,
+            commit: it.commit,
+            commit_term: it.commit_term,
+            reject: it.reject,
+            reject_hint: it.reject_hint,
+            request_snapshot: it.request_snapshot,
+            context,
+            entries,
+            snapshot,
+        };
+        let message = fb::QuorumMessage::create(b, &args);
+        b.finish_minimal(message);
+        builder.finished_data().to_vec()
+    }
+
+    /// What [`encode`](Self::encode) wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let it = root::<fb::QuorumMessage<'_>>(bytes)?;
+        let kind = KINDS.iter().find(|kind| kind.1 == it.kind());
+        let kind = kind.ok_or(CodecError::Nonsense("of a kind that this version does not know"))?.0;
+        let mut message = eraftpb::Message {
+            msg_type: kind,
+            to: it.to(),
+            from: it.from(),
+            term: it.term(),
+            log_term: it.log_term(),
+            index: it.index(),
+            commit: it.commit(),
+            commit_term: it.commit_term(),
+            reject: it.reject(),
+            reject_hint: it.reject_hint(),
+            request_snapshot: it.request_snapshot(),
+            ..eraftpb::Message::default()
+        };
+        if message.to == 0 || message.from == 0 {
+            return Err(CodecError::Nonsense("from or to nobody"));
+        }
+        // A term of its own is what makes an answer of an earlier election harmless.
+        if message.term == 0 {
+            return Err(CodecError::Nonsense("of no term"));
+        }
+        if let Some(context) = it.context() {
+            message.context = context.bytes().to_vec().into();
+        }
+        if let Some(entries) = it.entries() {
+            let entries = get_entries(entries)?;
+            check_entries(&message, &entries)?;
+            message.entries = entries.into();
+        }
+        if kind == MessageType::MsgSnapshot {
+            let bytes =
+                it.snapshot().ok_or(CodecError::Nonsense("a snapshot that is not there"))?;
+            *message.mut_snapshot() = codec::raft_snapshot(bytes.bytes())?;
+        }
+        Ok(Self(message))
+    }
+}
+
+/// Entries follow what the message says is before them, and their terms never fall.
+fn check_entries(message: &eraftpb::Message, entries: &[eraftpb::Entry]) -> Result<(), CodecError> {
+    if message.get_msg_type() != MessageType::MsgAppend {
+        return Err(CodecError::Nonsense("entries that are not appended"));
+    }
+    let (mut index, mut term) = (message.index, message.log_term);
+    for entry in entries {
+        if entry.index.checked_sub(1) != Some(index) || entry.term < term {
+            return Err(CodecError::Nonsense("entries that do not follow each other"));
+        }
+        (index, term) = (entry.index, entry.term);
+    }
+    if term > message.term {
+        return Err(CodecError::Nonsense("entries of a term to come"));
+    }
+    Ok(())
+}

@@ -1,0 +1,514 @@
+//! One member of the metadata quorum: Raft, and its log on disk.
+//!
+//! In call order: [`step`](Quorum::step) takes a message of another member, [`tick`](Quorum::tick) lets time pass,
+//! [`propose`](Quorum::propose) adds to the log of a leader. After any of them, [`ready`](Quorum::ready) gives what
+//! is to be written, [`poll_message`](Quorum::poll_message) what may be sent, [`poll`](Quorum::poll) what the log has
+//! decided. What is written is reported by [`persisted`](Quorum::persisted), and then there is more of
+//! the rest.
+//!
+//! A vote, and that entries are held, is said only when it is durable: such messages stay here until their
+//! write has completed. A leader sends entries to others while it writes them itself, which promises
+//! nothing yet: it counts itself when they are durable here.
+//!
+//! Raft's crate draws its election timeouts from the thread's generator. Here they come from a seed, so that a
+//! simulation replays: each change of term or role is given a new one.
+
+use super::codec::{self, SnapshotState};
+use super::image::Image;
+use super::log;
+use super::members::{Members, node_id, raft_id};
+use super::message::Message;
+use super::store::Store;
+use crate::storage::buffer::Budget;
+use crate::storage::device::io::Op;
+use crate::types::rng::Rng;
+use raft::eraftpb::{self, Entry, EntryType, MessageType, Snapshot};
+use raft::{Config, RawNode, SnapshotStatus, StateRole};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A member that has heard no leader for this many ticks, and up to twice as many, stands for election.
+pub const ELECTION_TICKS: usize = 10;
+/// A leader says that it is there every so many ticks.
+const HEARTBEAT_TICKS: usize = 2;
+
+/// Writes that make entries, votes or a snapshot durable.
+#[derive(Debug)]
+pub struct Persist {
+    /// To be run one after the other, each when the one before has completed. Where one fails, the
+    /// process ends: what is on disk is not known any more.
+    pub ops: Vec<Op>,
+    /// For `persisted`, when all of them have completed.
+    pub ticket: Ticket,
+}
+
+/// Stands for a [`Persist`] that is being carried out. It cannot be copied or made up.
+#[derive(Debug)]
+pub struct Ticket {
+    number: u64,
+}
+
+/// What the log has decided, in order.
+#[derive(Debug)]
+pub enum Decided {
+    /// These entries take effect.
+    Entries(Vec<Entry>),
+    /// What the entries up to some point have made replaces what is here: a snapshot as
+    /// `codec::decode_snapshot` reads it.
+    Snapshot(bytes::Bytes),
+}
+
+/// Why a message is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StepError {
+    /// It is for another member.
+    #[error("a message for node {0}")]
+    NotForUs(i32),
+    /// Others hold this member to entries that it does not have: its disk has lost what it had promised to
+    /// keep. It must not vote any more, and has to be removed and to join as a new one.
+    #[error(
+        "the metadata quorum counts on entry {promised}, and the log ends at {last}: the disk has lost entries"
+    )]
+    Lost {
+        /// The entry that is counted on.
+        promised: u64,
+        /// The last one that is here.
+        last: u64,
+    },
+}
+
+/// Why a change of the membership is not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MembersError {
+    /// Another is under way.
+    #[error("another change of the quorum is under way")]
+    Busy,
+    /// It leaves nobody who votes.
+    #[error("a quorum needs a voter")]
+    NoVoters,
+    /// It takes the vote of the member that leads, which has to hand over first.
+    #[error("the member that leads the quorum cannot leave it")]
+    Leads,
+}
+
+/// What Raft has handed out to be written, and that is not durable yet.
+struct Pending {
+    number: u64,
+    entries: Vec<Entry>,
+    snapshot: Option<Snapshot>,
+    must_write: bool,
+    /// To be sent once it is durable.
+    messages: Vec<eraftpb::Message>,
+}
+
+/// A write in flight.
+struct Writing {
+    /// It holds what is pending up to this number.
+    number: u64,
+    /// Where the log ends when it is written.
+    end: u64,
+    /// Index, term: the snapshot that is written with it holds the entries up to there.
+    snapshot: Option<(u64, u64)>,
+}
+
+/// The log file that is appended to, and where.
+pub struct Place {
+    /// Number of the file.
+    pub file: u64,
+    /// Where it ends.
+    pub end: u64,
+    /// A log file that is longer than this is replaced by a snapshot.
+    pub bytes_max: u64,
+}
+
+/// See the module.
+pub struct Quorum {
+    node: RawNode<Store>,
+    rng: Rng,
+    election_ticks: usize,
+    /// The term and role for which `election_ticks` was drawn.
+    stance: (u64, StateRole),
+    pending: VecDeque<Pending>,
+    writing: Option<Writing>,
+    sendable: VecDeque<eraftpb::Message>,
+    decided: VecDeque<Decided>,
+    place: Place,
+    /// The snapshot on disk: index, term.
+    snapshot: (u64, u64),
+    /// Set from the start to the first write: what was read may not be durable. A process that was killed, or
+    /// whose sync failed, leaves what can be read and what no later sync brings to the medium. So nothing is
+    /// appended to it; all of it is written anew, to new files.
+    replace_log: bool,
+    budget: Arc<Budget>,
+}
+
+impl Quorum {
+    /// A member that has read its log. Entries up to `store.forgotten` are in the image; the others that are
+    /// known to be committed are decided again.
+    pub fn new(id: u64, store: Store, place: Place, mut rng: Rng) -> Result<Self, String> {
+        let config = Config {
+            id,
+            applied: store.forgotten.0,
+            election_tick: ELECTION_TICKS,
+            heartbeat_tick: HEARTBEAT_TICKS,
+            max_size_per_msg: 1 << 20,
+            max_inflight_msgs: 256,
+            check_quorum: true,
+            pre_vote: true,
+            ..Config::default()
+        };
+        let snapshot = store.forgotten;
+        let logger = slog::Logger::root(slog::Discard, slog::o!());
+        let node = RawNode::new(&config, store, &logger).map_err(|error| error.to_string())?;
+        let stance = (node.raft.term, node.raft.state);
+        let election_ticks = draw(&mut rng);
+        let mut quorum = Self {
+            node,
+            rng,
+            election_ticks,
+            stance,
+            pending: VecDeque::new(),
+            writing: None,
+            sendable: VecDeque::new(),
+            decided: VecDeque::new(),
+            place,
+            snapshot,
+            replace_log: true,
+            budget: Budget::new(usize::MAX),
+        };
+        quorum.settle();
+        Ok(quorum)
+    }
+
+    /// Number of the log file that is appended to.
+    pub fn file(&self) -> u64 {
+        self.place.file
+    }
+
+    /// Whether this member leads, and takes what is proposed: not while it hands over.
+    pub fn leads(&self) -> bool {
+        self.is_leader() && self.node.raft.lead_transferee.is_none()
+    }
+
+    fn is_leader(&self) -> bool {
+        self.node.raft.state == StateRole::Leader
+    }
+
+    /// The term.
+    pub fn term(&self) -> u64 {
+        self.node.raft.term
+    }
+
+    /// The node that leads as far as this member knows; -1 for none.
+    pub fn leader(&self) -> i32 {
+        node_id(self.node.raft.leader_id)
+    }
+
+    /// Index of the last entry of the log, durable or not.
+    pub fn last_index(&self) -> u64 {
+        self.node.raft.raft_log.last_index()
+    }
+
+    /// Who belongs to the quorum, as of the last entry that took effect.
+    pub fn members(&self) -> Members {
+        Members::of(&self.node.store().members)
+    }
+
+    /// Entries of this log after `index`.
+    pub fn entries_after(&self, index: u64) -> Vec<Entry> {
+        let log = &self.node.raft.raft_log;
+        log.slice(index + 1, log.last_index() + 1, None, raft::GetEntriesContext::empty(false))
+            .unwrap_or_default()
+    }
+
+    /// Stands for election now.
+    pub fn campaign(&mut self) {
+        // It fails only where a change of the membership has yet to take effect; then time will do it.
+        let _ = self.node.campaign();
+        self.settle();
+    }
+
+    /// Time passes.
+    pub fn tick(&mut self) {
+        if !self.installs() {
+            self.node.tick();
+            self.settle();
+        }
+    }
+
+    /// Whether a snapshot of a leader is being written. Raft's crate must not stand for election then: it looks for
+    /// entries that the snapshot has taken the place of.
+    fn installs(&self) -> bool {
+        self.pending.iter().any(|it| it.snapshot.is_some())
+    }
+
+    /// Takes a message of another member.
+    pub fn step(&mut self, message: Message) -> Result<(), StepError> {
+        let message = message.0;
+        let raft = &self.node.raft;
+        if message.to != raft.id {
+            return Err(StepError::NotForUs(node_id(message.to)));
+        }
+        let last = raft.raft_log.last_index();
+        let beats = message.get_msg_type() == MessageType::MsgHeartbeat;
+        if beats && message.term >= raft.term && message.commit > last {
+            return Err(StepError::Lost { promised: message.commit, last });
+        }
+        let answers = message.get_msg_type() == MessageType::MsgAppendResponse && !message.reject;
+        if answers && message.term == raft.term && self.is_leader() && message.index > last {
+            return Err(StepError::Lost { promised: message.index, last });
+        }
+        if message.get_msg_type() == MessageType::MsgTimeoutNow && self.installs() {
+            return Ok(());
+        }
+        // What Raft refuses here are answers of nodes that do not belong to the quorum any more.
+        let _ = self.node.step(message);
+        self.settle();
+        Ok(())
+    }
+
+    /// The connection to this node is broken: messages to it may be lost. A snapshot that it may not have got is
+    /// not sent again before this is said.
+    pub fn unreachable(&mut self, node: i32) {
+        let id = raft_id(node);
+        self.node.report_unreachable(id);
+        self.node.report_snapshot(id, SnapshotStatus::Failure);
+        self.settle();
+    }
+
+    /// Adds an entry to the log; its index.
+    ///
+    /// # Panics
+    ///
+    /// Panics where this member does not [lead](Self::leads).
+    pub fn propose(&mut self, data: Vec<u8>) -> u64 {
+        self.node.propose(Vec::new(), data).expect("a leader takes what is proposed");
+        self.settle();
+        self.last_index()
+    }
+
+    /// Begins to change who belongs to the quorum: by joint consensus where more than one changes, so that at no
+    /// time two majorities exist that do not meet.
+    ///
+    /// # Panics
+    ///
+    /// Panics where this member does not [lead](Self::leads).
+    pub fn change_members(&mut self, to: &Members) -> Result<(), MembersError> {
+        if to.voters.is_empty() {
+            return Err(MembersError::NoVoters);
+        }
+        let state = &self.node.store().members;
+        if self.node.raft.has_pending_conf() || !state.voters_outgoing.is_empty() {
+            return Err(MembersError::Busy);
+        }
+        if !to.voters.contains(&node_id(self.node.raft.id)) {
+            return Err(MembersError::Leads);
+        }
+        let change = Members::of(state).change_to(to);
+        if change.changes.is_empty() {
+            return Ok(());
+        }
+        self.node.propose_conf_change(Vec::new(), change).expect("a leader takes what is proposed");
+        self.settle();
+        Ok(())
+    }
+
+    /// Hands over to this voter, once it has everything. Others may lead instead.
+    pub fn hand_over(&mut self, to: i32) {
+        self.node.transfer_leader(raft_id(to));
+        self.settle();
+    }
+
+    /// What may be sent.
+    pub fn poll_message(&mut self) -> Option<Message> {
+        self.sendable.pop_front().map(Message)
+    }
+
+    /// What the log has decided.
+    pub fn poll(&mut self) -> Option<Decided> {
+        self.decided.pop_front()
+    }
+
+    /// What is to be written next; `None` where nothing is, or where the last writes have not been reported as
+    /// [`persisted`](Self::persisted) yet. `image` is what everything [polled](Self::poll) has made.
+    pub fn ready(&mut self, image: &Image) -> Option<Persist> {
+        self.offer_snapshot(image);
+        if self.writing.is_some() || self.pending.is_empty() && !self.replace_log {
+            return None;
+        }
+        let number = self.pending.back().map_or(0, |it| it.number);
+        let store = self.node.store();
+        let hard_state = store.hard_state.clone();
+        if let Some(snapshot) = self.pending.iter().find_map(|it| it.snapshot.as_ref()) {
+            let metadata = snapshot.get_metadata();
+            let (index, term) = (metadata.index, metadata.term);
+            let members = metadata.get_conf_state().clone();
+            let file = self.place.file + 1;
+            let state = self.state(term, members, file);
+            let payload = codec::encode_write(Some(&hard_state), store.entries_after(index));
+            let snapshot = codec::with_state(&snapshot.data, &state).expect("it was checked");
+            return Some(self.replace(number, (index, term), &payload, &snapshot));
+        }
+        if !self.replace_log {
+            let entries: Vec<Entry> =
+                self.pending.iter().flat_map(|it| it.entries.iter().cloned()).collect();
+            let payload = codec::encode_write(Some(&hard_state), &entries);
+            if self.place.end + payload.len() as u64 <= self.place.bytes_max || self.place.end == 0
+            {
+                return Some(self.append(number, &payload));
+            }
+        }
+        // The new file begins with every entry that the new snapshot does not hold.
+        let index = image.index;
+        let term = store.term_of(index).expect("what took effect is in the log or the snapshot");
+        let payload = codec::encode_write(Some(&hard_state), store.entries_after(index));
+        let state = self.state(term, store.members.clone(), self.place.file + 1);
+        let snapshot = codec::encode_snapshot(image, &state);
+        Some(self.replace(number, (index, term), &payload, &snapshot))
+    }
+
+    fn state(&self, term: u64, members: eraftpb::ConfState, log: u64) -> SnapshotState {
+        let hard_state = self.node.store().hard_state.clone();
+        SnapshotState { term, hard_state, members, log, node: self.node.raft.id }
+    }
+
+    fn append(&mut self, number: u64, payload: &[u8]) -> Persist {
+        let Place { file, end: pos, .. } = self.place;
+        let data = log::frame(payload, file, pos, &self.budget);
+        let path = log::log_path(file);
+        self.writing = Some(Writing { number, end: pos + data.len() as u64, snapshot: None });
+        let write = Op::Write { path: path.clone(), pos, data };
+        Persist { ops: vec![write, Op::Sync { path }], ticket: Ticket { number } }
+    }
+
+    fn replace(&mut self, number: u64, at: (u64, u64), payload: &[u8], snapshot: &[u8]) -> Persist {
+        let old = self.place.file;
+        let file = old + 1;
+        let data = log::frame(payload, file, 0, &self.budget);
+        self.writing = Some(Writing { number, end: data.len() as u64, snapshot: Some(at) });
+        let path = log::log_path(file);
+        let mut ops = log::create(file);
+        ops.push(Op::Write { path: path.clone(), pos: 0, data });
+        ops.push(Op::Sync { path });
+        ops.extend(log::replace_snapshot(snapshot, &self.budget));
+        ops.push(Op::Unlink { path: log::log_path(old) });
+        Persist { ops, ticket: Ticket { number } }
+    }
+
+    /// The writes of this ticket have completed.
+    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
+    pub fn persisted(&mut self, ticket: Ticket) {
+        let writing = self.writing.take().expect("a ticket stands for a write");
+        assert_eq!(writing.number, ticket.number, "tickets are not made up");
+        self.place.end = writing.end;
+        if let Some((index, term)) = writing.snapshot {
+            self.place.file += 1;
+            self.replace_log = false;
+            // What came since the snapshot before stays in memory: a member that is a little behind
+            // needs no snapshot.
+            let (before, before_term) = self.snapshot;
+            self.node.mut_store().compact(before, before_term);
+            self.snapshot = (index, term);
+        }
+        while self.pending.front().is_some_and(|it| it.number <= writing.number || !it.must_write) {
+            let done = self.pending.pop_front().expect("there is one");
+            self.sendable.extend(done.messages);
+            self.node.on_persist_ready(done.number);
+            if let Some(mut snapshot) = done.snapshot {
+                self.node.advance_apply_to(snapshot.get_metadata().index);
+                self.decided.push_back(Decided::Snapshot(snapshot.take_data()));
+            }
+        }
+        self.settle();
+    }
+
+    /// After anything that may have changed Raft's state.
+    fn settle(&mut self) {
+        self.take_ready();
+        let stance = (self.node.raft.term, self.node.raft.state);
+        if stance != self.stance {
+            self.stance = stance;
+            self.election_ticks = draw(&mut self.rng);
+        }
+        self.node.raft.set_randomized_election_timeout(self.election_ticks);
+    }
+
+    /// Takes what Raft has ready: a leader's at any time, since its messages need not wait for its own
+    /// writes; another's when what it had before is durable, so that nothing is sent out of turn.
+    fn take_ready(&mut self) {
+        while (self.pending.is_empty() || self.is_leader()) && self.node.has_ready() {
+            let mut ready = self.node.ready();
+            let (number, must_write) = (ready.number(), ready.must_sync());
+            self.sendable.extend(sent(ready.take_messages()));
+            let messages = sent(ready.take_persisted_messages());
+            let committed = ready.take_committed_entries();
+            let entries = ready.take_entries();
+            let snapshot = (!ready.snapshot().is_empty()).then(|| ready.snapshot().clone());
+            let store = self.node.mut_store();
+            if let Some(hard_state) = ready.hs() {
+                store.hard_state = hard_state.clone();
+            }
+            if let Some(snapshot) = &snapshot {
+                let metadata = snapshot.get_metadata();
+                let members = metadata.get_conf_state().clone();
+                store.restart(members, (metadata.index, metadata.term));
+            }
+            store.append(&entries);
+            self.node.advance_append_async(ready);
+            self.decide(committed);
+            if must_write || !self.pending.is_empty() {
+                let pending = Pending { number, entries, snapshot, must_write, messages };
+                self.pending.push_back(pending);
+            } else {
+                // At most the commit index moved. It follows from the log, and goes out with the
+                // next write.
+                self.sendable.extend(messages);
+                self.node.on_persist_ready(number);
+            }
+        }
+    }
+
+    fn decide(&mut self, committed: Vec<Entry>) {
+        let Some(last) = committed.last().map(|it| it.index) else { return };
+        for entry in &committed {
+            if entry.get_entry_type() == EntryType::EntryNormal {
+                continue;
+            }
+            // One that Raft refuses is refused by every member alike.
+            if let Ok(members) = self.node.apply_conf_change(&codec::membership_change(entry)) {
+                self.node.mut_store().members = members;
+            }
+            // Raft's crate cannot do with a leader that does not belong to the quorum. One that is told so by
+            // what an earlier leader had begun leaves the rest to the others, who elect one.
+            let (id, term) = (self.node.raft.id, self.node.raft.term);
+            if self.is_leader() && !self.members().voters.contains(&node_id(id)) {
+                self.node.raft.become_follower(term, raft::INVALID_ID);
+            }
+        }
+        self.node.advance_apply_to(last);
+        self.decided.push_back(Decided::Entries(committed));
+    }
+
+    fn offer_snapshot(&mut self, image: &Image) {
+        let store = self.node.store();
+        if !store.take_wish() || !self.is_leader() {
+            return;
+        }
+        let term =
+            store.term_of(image.index).expect("what took effect is in the log or the snapshot");
+        let (hard_state, members) = (store.hard_state.clone(), store.members.clone());
+        let state = SnapshotState { term, hard_state, members, log: 0, node: 0 };
+        let snapshot = codec::raft_snapshot(&codec::encode_snapshot(image, &state));
+        store.offer(snapshot.expect("a snapshot of what took effect"));
+    }
+}
+
+/// Those that go to others. See [`Message::is_sent`].
+fn sent(mut messages: Vec<eraftpb::Message>) -> Vec<eraftpb::Message> {
+    messages.retain(|it| Message::is_sent(it.get_msg_type()));
+    messages
+}
+
+fn draw(rng: &mut Rng) -> usize {
+    ELECTION_TICKS + rng.index(ELECTION_TICKS)
+}
