@@ -12,12 +12,16 @@ use crate::types::TopicId;
 use bytes::Bytes;
 use raft::eraftpb::{Entry, HardState};
 use raft::{Config, RawNode, StateRole};
-use std::collections::{BTreeMap, BTreeSet};
+use futures_lite::future::block_on;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 
 /// A log file that is longer than this is replaced by a snapshot.
 const LOG_BYTES_MAX: u64 = 8 << 20;
+
+/// The most that an entry takes in a write to the log beside its data, bytes.
+const ENTRY_OVERHEAD: usize = 64;
 
 /// Why the metadata cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +107,29 @@ pub struct Ticket {
     number: u64,
 }
 
+/// A snapshot that is to replace the log.
+#[derive(Debug)]
+pub struct DueSnapshot {
+    image: Arc<Image>,
+    state: SnapshotState,
+}
+
+impl DueSnapshot {
+    /// It, in bytes. Pauses after each topic.
+    pub async fn encode(self, pause: &impl AsyncFn()) -> EncodedSnapshot {
+        let bytes = codec::encode_snapshot(&self.image, &self.state, pause).await;
+        EncodedSnapshot { index: self.image.index, term: self.state.term, bytes }
+    }
+}
+
+/// See [`DueSnapshot`].
+#[derive(Debug)]
+pub struct EncodedSnapshot {
+    index: u64,
+    term: u64,
+    bytes: Vec<u8>,
+}
+
 /// Producer ids that nobody else gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerIdBlock {
@@ -134,8 +161,8 @@ pub struct Controller {
     node: RawNode<Store>,
     /// What is durable.
     image: Arc<Image>,
-    /// What will be durable when everything proposed is.
-    draft: Image,
+    /// What each entry makes that was proposed and has not taken effect, in their order.
+    proposed: VecDeque<Image>,
     pending: Option<Pending>,
     /// The log file, and where it ends.
     file: u64,
@@ -146,6 +173,8 @@ pub struct Controller {
     shards: usize,
     /// For each deleted topic, the shards that have dropped it.
     dropped: BTreeMap<TopicId, BTreeSet<usize>>,
+    /// Those that every shard has dropped.
+    gone: Vec<TopicId>,
     budget: Arc<Budget>,
 }
 
@@ -204,21 +233,17 @@ impl Controller {
             .expect("a node that is neither leading nor being changed can stand for election");
         assert_eq!(controller.node.raft.state, StateRole::Leader, "the only voter wins");
         controller.persist_all(disk)?;
-        controller.draft = (*controller.image).clone();
-        controller.draft.controller_id = options.node_id;
+        Arc::make_mut(&mut controller.image).controller_id = options.node_id;
         controller.propose(&[Record::BrokerStarted {
             broker: options.node_id,
             host: options.host.clone(),
             port: options.port,
             rack: options.rack.clone(),
         }]);
-        let mut image = (*controller.image).clone();
-        image.controller_id = options.node_id;
-        controller.image = Arc::new(image);
         controller.persist_all(disk)?;
         controller.remove_leftovers(disk)?;
         let image = controller.image();
-        debug_assert_eq!(*image, controller.draft, "everything proposed took effect");
+        debug_assert!(controller.proposed.is_empty(), "everything proposed took effect");
         Ok((controller, image))
     }
 
@@ -293,7 +318,7 @@ impl Controller {
             .map_err(|error| MetaError::Damaged(format!("{path}: {error}")))?;
         Ok(Self {
             node,
-            draft: image.clone(),
+            proposed: VecDeque::new(),
             image: Arc::new(image),
             pending: None,
             file: state.log,
@@ -305,6 +330,7 @@ impl Controller {
             replace_log: true,
             shards: options.shards,
             dropped: BTreeMap::new(),
+            gone: Vec::new(),
             budget,
         })
     }
@@ -335,7 +361,7 @@ impl Controller {
         run(disk, Op::RemoveDir { path: log::DIR.into() })?;
         run(disk, Op::MakeDir { path: log::DIR.into() })?;
         run(disk, Op::SyncDir { path: "".into() })?;
-        let snapshot = codec::encode_snapshot(&image, &state);
+        let snapshot = block_on(codec::encode_snapshot(&image, &state, &async || {}));
         for op in log::create(0).into_iter().chain(log::replace_snapshot(&snapshot, budget)) {
             run(disk, op)?;
         }
@@ -373,34 +399,49 @@ impl Controller {
     /// this, so that two that follow each other quickly cannot create one topic twice; nobody is
     /// told about it.
     pub fn draft(&self) -> &Image {
-        &self.draft
+        self.proposed.back().unwrap_or(&self.image)
+    }
+
+    /// Entries that were proposed and have not taken effect.
+    pub fn in_flight(&self) -> usize {
+        self.proposed.len()
     }
 
     /// Proposes changes that take effect together. They have when an image has the index that is
     /// returned. Call [`Controller::ready`] afterwards.
     pub fn propose(&mut self, records: &[Record]) -> u64 {
+        let mut made = self.draft().clone();
         for record in records {
-            self.draft.apply(record);
+            made.apply(record);
         }
+        self.propose_made(records, made)
+    }
+
+    /// As [`propose`](Self::propose), with what the changes make of the present draft: for a caller that
+    /// has applied them in parts, while nobody else proposes anything.
+    pub fn propose_made(&mut self, records: &[Record], mut made: Image) -> u64 {
+        assert_eq!(made.index, self.draft().index, "nobody has proposed anything meanwhile");
         self.node
             .propose(Vec::new(), codec::encode_batch(records))
             .expect("the only voter leads, and does not bound what is proposed");
-        self.draft.index = self.node.raft.raft_log.last_index();
-        self.draft.index
+        let index = self.node.raft.raft_log.last_index();
+        made.index = index;
+        self.proposed.push_back(made);
+        index
     }
 
     /// Takes producer ids.
     pub fn take_producer_ids(&mut self, count: i32) -> ProducerIdBlock {
-        let first = self.draft.next_producer_id;
+        let first = self.draft().next_producer_id;
         let index = self.propose(&[Record::ProducerIdsTaken { count }]);
         ProducerIdBlock { first, count, index }
     }
 
-    /// A shard reports that it holds no data of a deleted topic any more. When all have, that is
-    /// proposed, and true is returned. Every shard reports each topic in
+    /// A shard reports that it holds no data of a deleted topic any more. When all have, true is
+    /// returned, and [`take_gone`](Self::take_gone) has it. Every shard reports each topic in
     /// [`Image::deleting`] after each start, also where it holds nothing of it.
     pub fn topic_dropped(&mut self, id: TopicId, shard: usize) -> bool {
-        if !self.draft.is_deleting(id) {
+        if !self.draft().is_deleting(id) {
             return false;
         }
         let shards = self.dropped.entry(id).or_default();
@@ -409,21 +450,52 @@ impl Controller {
             return false;
         }
         self.dropped.remove(&id);
-        self.propose(&[Record::TopicForgotten { id }]);
+        self.gone.push(id);
         true
+    }
+
+    /// What is to be proposed of topics whose data is gone.
+    pub fn take_gone(&mut self) -> Vec<Record> {
+        let gone = std::mem::take(&mut self.gone).into_iter();
+        gone.map(|id| Record::TopicForgotten { id }).collect()
+    }
+
+    /// The snapshot that [`ready_with`](Self::ready_with) is to be given next, where the log has become too
+    /// long.
+    pub fn due_snapshot(&mut self) -> Option<DueSnapshot> {
+        self.take_ready();
+        let pending = self.pending.as_ref().filter(|it| it.writing.is_none())?;
+        let bytes: usize = pending.entries.iter().map(|it| it.data.len() + ENTRY_OVERHEAD).sum();
+        let is_long = self.end + bytes as u64 > self.log_bytes_max && self.end > 0;
+        if !self.replace_log && !is_long {
+            return None;
+        }
+        let store = self.node.store();
+        let index = self.image.index;
+        let term = store.term_of(index).expect("what took effect is in the log or the snapshot");
+        let hard_state = self.node.raft.hard_state();
+        let (voters, log) = (store.voters.clone(), self.file + 1);
+        let state = SnapshotState { term, hard_state, voters, log };
+        Some(DueSnapshot { image: self.image.clone(), state })
     }
 
     /// What is to be written next; `None` where nothing is, or where the last writes have not been
     /// reported as [`persisted`](Self::persisted) yet.
     pub fn ready(&mut self) -> Option<Persist> {
+        let snapshot = self.due_snapshot().map(|it| block_on(it.encode(&async || {})));
+        self.ready_with(snapshot)
+    }
+
+    /// As [`ready`](Self::ready), with the [due snapshot](Self::due_snapshot), as long as nothing was
+    /// written since that was asked for.
+    pub fn ready_with(&mut self, snapshot: Option<EncodedSnapshot>) -> Option<Persist> {
         self.take_ready();
-        let replaces_log = self.replace_log;
         let pending = self.pending.as_mut().filter(|it| it.writing.is_none())?;
         let hard_state = self.node.raft.hard_state();
-        let payload = codec::encode_write(Some(&hard_state), &pending.entries);
         let number = pending.number;
-        let limit = self.end + payload.len() as u64 > self.log_bytes_max && self.end > 0;
-        if !replaces_log && !limit {
+        assert!(snapshot.is_some() || !self.replace_log, "what was read is not appended to");
+        let Some(EncodedSnapshot { index, term, bytes }) = snapshot else {
+            let payload = codec::encode_write(Some(&hard_state), &pending.entries);
             let data = log::frame(&payload, self.file, self.end, &self.budget);
             let path = log::log_path(self.file);
             let end = self.end + data.len() as u64;
@@ -433,25 +505,20 @@ impl Controller {
                 ops: vec![write, Op::Sync { path }],
                 ticket: Ticket { number },
             });
-        }
-
+        };
+        assert_eq!(index, self.image.index, "nothing was written meanwhile");
         // The new file begins with every entry that the new snapshot does not hold.
-        let index = self.image.index;
         let store = self.node.store();
-        let term = store.term_of(index).expect("what took effect is in the log or the snapshot");
         let skip = (index - store.snapshot.0) as usize;
         let payload = codec::encode_write(Some(&hard_state), &store.entries()[skip..]);
         let file = self.file + 1;
         let data = log::frame(&payload, file, 0, &self.budget);
         pending.writing = Some(Writing { end: data.len() as u64, snapshot: Some((index, term)) });
-        let voters = store.voters.clone();
-        let state = SnapshotState { term, hard_state, voters, log: file };
-        let snapshot = codec::encode_snapshot(&self.image, &state);
         let path = log::log_path(file);
         let mut ops = log::create(file);
         ops.push(Op::Write { path: path.clone(), pos: 0, data });
         ops.push(Op::Sync { path });
-        ops.extend(log::replace_snapshot(&snapshot, &self.budget));
+        ops.extend(log::replace_snapshot(&bytes, &self.budget));
         ops.push(Op::Unlink { path: log::log_path(self.file) });
         Some(Persist { ops, ticket: Ticket { number } })
     }
@@ -502,19 +569,31 @@ impl Controller {
 
     fn apply(&mut self, committed: &[Entry]) {
         let Some(last) = committed.last() else { return };
-        let mut image = (*self.image).clone();
-        for entry in committed.iter().filter(|entry| !entry.data.is_empty()) {
-            // What cannot be read was refused by `load`; what was proposed can be read.
-            let records = codec::decode_batch(&entry.data).expect("a batch that was checked");
-            for record in &records {
-                image.apply(record);
+        for entry in committed {
+            if self.proposed.front().is_some_and(|it| it.index == entry.index) {
+                let made = self.proposed.pop_front().expect("just seen");
+                if cfg!(debug_assertions) && made.topics.len() < 100 {
+                    let mut read = (*self.image).clone();
+                    apply(&mut read, entry);
+                    assert_eq!(read, made, "a start reads what was proposed");
+                    made.invariants();
+                }
+                self.image = Arc::new(made);
+            } else {
+                // Of a life before, or the entry that a leader begins with.
+                apply(Arc::make_mut(&mut self.image), entry);
             }
         }
-        image.index = last.index;
-        if cfg!(debug_assertions) && image.topics.len() < 100 {
-            image.invariants();
-        }
-        self.image = Arc::new(image);
         self.node.advance_apply_to(last.index);
     }
+}
+
+/// What an entry makes of an image.
+fn apply(image: &mut Image, entry: &Entry) {
+    if !entry.data.is_empty() {
+        // What cannot be read was refused by `load`; what was proposed can be read.
+        let records = codec::decode_batch(&entry.data).expect("a batch that was checked");
+        records.iter().for_each(|it| image.apply(it));
+    }
+    image.index = entry.index;
 }

@@ -3,7 +3,8 @@
 //!
 //! A change is a [`Record`]. `propose` appends records to the Raft log, `ready` gives the writes
 //! that make them durable, and only `persisted` gives the [`Image`] that they make. So nothing that
-//! is not on disk can be seen.
+//! is not on disk can be seen. What an entry makes is computed once, when it is proposed: the draft that
+//! requests are checked against becomes the image when the entry is durable.
 
 mod codec;
 #[allow(warnings, clippy::all, clippy::pedantic)]
@@ -22,7 +23,9 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use self::core::{Controller, MetaError, OpenOptions, Persist, ProducerIdBlock, Ticket};
+pub use self::core::{
+    Controller, DueSnapshot, EncodedSnapshot, MetaError, OpenOptions, Persist, ProducerIdBlock, Ticket,
+};
 pub use image::{Broker, Image, Partition, Topic, TopicChange};
 pub use look::look;
 pub use record::{NewPartition, Record};
