@@ -77,7 +77,7 @@ impl Batches {
 impl State {
     /// Takes over metadata: offsets of deleted topics go.
     pub(super) async fn apply_groups(self: &Rc<Self>, before: &Image, image: &Image) {
-        for id in image.deleting().filter(|id| !before.is_deleting(*id)) {
+        for id in image.deleting_since(before) {
             let Some(topic) = before.topic_by_id(id) else { continue };
             for tp in self.group_logs() {
                 let mut gone = GoneTopic::new(&topic.name, id);

@@ -35,6 +35,9 @@ pub struct Outbox {
     pub fatal: Option<String>,
 }
 
+/// Steps of work that it takes to open a log, and to drop one.
+const OPENED: u64 = 4;
+const DROPPED: u64 = 4;
 /// So many producers of partitions that are gone are freed in one go.
 const FREED_A_STEP: usize = work::PIECE as usize;
 /// So many batches that had to wait are appended in one go, and those of one call more.
@@ -127,9 +130,9 @@ pub fn changes<'a>(before: &'a Image, image: &'a Image) -> impl Iterator<Item = 
         });
         there.chain(gone)
     };
-    let is_new = move |id: &TopicId| !before.is_deleting(*id) || before.index == 0;
+    // One that was there is among those that are gone.
     let known = move |id: &TopicId| before.topic_by_id(*id).is_some();
-    let deleting = image.deleting().filter(is_new).filter(move |id| !known(id));
+    let deleting = image.deleting_since(before).filter(move |id| !known(id));
     image.changes_since(before).flat_map(of_topic).chain(deleting.map(Change::Deleting))
 }
 
@@ -209,24 +212,40 @@ impl Logs {
         })
     }
 
-    /// Takes over one change of the metadata, of all that `changes` gives, in their order.
-    pub fn change(&mut self, change: &Change<'_>, image: &Image, now_ms: i64, out: &mut Outbox) {
+    /// Takes over one change of the metadata, of all that `changes` gives, in their order. What that cost,
+    /// in steps of work.
+    pub fn change(
+        &mut self,
+        change: &Change<'_>,
+        image: &Image,
+        now_ms: i64,
+        out: &mut Outbox,
+    ) -> u64 {
         match *change {
-            Change::There(topic, partition) => self.open_partition(topic, partition, image, now_ms),
+            Change::There(topic, partition) => {
+                return self.open_partition(topic, partition, image, now_ms);
+            }
+            Change::Gone(tp) => return self.drop_partition(tp, out),
             Change::Going(id) => *self.dropping.entry(id).or_default() += 1,
-            Change::Gone(tp) => self.drop_partition(tp, out),
             Change::AllGone(id) => self.one_dropped(id, out),
             Change::Deleting(id) if self.dropping.contains_key(&id) => {}
             Change::Deleting(id) => out.notices.push((0, Notice::Dropped(id))),
         }
+        1
     }
 
-    /// Opens a partition that is new here, or takes over its settings.
-    fn open_partition(&mut self, topic: &Arc<Topic>, partition: i32, image: &Image, now_ms: i64) {
+    /// Opens a partition that is new here, or takes over its settings; the steps that it took.
+    fn open_partition(
+        &mut self,
+        topic: &Arc<Topic>,
+        partition: i32,
+        image: &Image,
+        now_ms: i64,
+    ) -> u64 {
         let tp = TopicPartition { topic: topic.id, partition };
         let state = &topic.partitions[partition as usize];
         if tp.shard(self.shards) != self.shard || state.leader != image.node_id {
-            return;
+            return 1;
         }
         match self.find(tp) {
             None => {
@@ -234,23 +253,29 @@ impl Logs {
                 let slot = self.engine.create(tp, &config, now_ms);
                 let core = Partition::new(state.leader_epoch);
                 place(&mut self.parts, slot, Part::new(core, topic));
+                OPENED
             }
             Some(slot) => {
                 self.engine.configure(slot, &log_config(&topic.config));
                 self.part(slot).config = topic.config.clone();
+                1
             }
         }
     }
 
-    /// Drops a partition of a deleted topic.
-    fn drop_partition(&mut self, tp: TopicPartition, out: &mut Outbox) {
-        let Some(slot) = self.find(tp) else { return };
+    /// Drops a partition of a deleted topic; the steps that it took.
+    fn drop_partition(&mut self, tp: TopicPartition, out: &mut Outbox) -> u64 {
+        let Some(slot) = self.find(tp) else { return 1 };
         let token = self.tasks.insert(Task::Drop) as u64;
         self.engine.drop_log(slot, token);
         *self.dropping.entry(tp.topic).or_default() += 1;
         let part = self.parts.take(slot.index()).expect("found");
         self.producers.give(part.core.producers().len());
-        self.left_behind.push(part.core.into_producers());
+        let producers = part.core.into_producers();
+        if !producers.is_empty() {
+            self.left_behind.push(producers);
+        }
+        let steps = DROPPED + (part.waiters.len() + part.duplicates.len()) as u64;
         // They ask again, and hear that the topic is gone.
         for key in part.waiters {
             self.fire(key, out);
@@ -258,6 +283,7 @@ impl Logs {
         for (_, key) in part.duplicates {
             self.appended(key, out);
         }
+        steps
     }
 
     /// One thing less is left of a deleted topic. It is among the deleted ones until every shard has
@@ -468,6 +494,16 @@ impl Logs {
             }
             None => {}
         }
+    }
+
+    /// Takes what the engine says between its completions; how many events.
+    pub fn take_events(&mut self, out: &mut Outbox) -> u64 {
+        let events = self.engine.take_events();
+        let count = events.len() as u64;
+        for event in events {
+            self.event(event, out);
+        }
+        count
     }
 
     /// Takes what the engine says.

@@ -71,7 +71,9 @@ impl Rig {
         let mut logs = Logs::open(open_engine(&disk, &[]), &image, 0, 1).unwrap();
         let before = Image::new("c", 1, Arc::default());
         let mut out = Outbox::default();
-        changes(&before, &image).for_each(|it| logs.change(&it, &image, 1_000, &mut out));
+        for it in changes(&before, &image) {
+            logs.change(&it, &image, 1_000, &mut out);
+        }
         Self { disk, logs, replies: Replies::default(), now_ms: 1_000 }
     }
 

@@ -1,15 +1,43 @@
 //! The controller on shard 0: carries out its writes, and tells all shards what they made.
 
-use super::calls::{ApplyImage, AutoCreate, Call, ChangeMetadata, ShardId, TakeProducerIds};
+use super::calls::{ApplyImage, AutoCreate, ChangeMetadata, ShardId, TakeProducerIds};
 use super::metadata_owner::MetadataOwner;
 use super::reply_to::ReplyTo;
 use super::state::State;
-use crate::broker::api::execute::{auto_create, execute};
+use super::tasks::yield_now;
+use super::work;
+use crate::broker::api::create_topics::auto_create;
+use crate::broker::api::execute::execute;
+use crate::broker::api::metadata_change::Handled;
+use crate::controller::{Image, Record};
+use crate::storage::device::io::Op;
 use crate::types::{TopicId, exit};
 use std::rc::Rc;
 
 /// Producer ids that a shard takes at once.
 const PRODUCER_IDS: i32 = 1000;
+/// Changes of one entry take so many steps of work at most, or are one.
+const PROPOSED: u64 = work::PIECE;
+/// So many entries are on their way to the disk at most: a write holds no more.
+const IN_FLIGHT: usize = 8;
+
+/// What a change costs, in steps of work: the topic is made anew, and found by its name and by its id.
+fn steps_of(record: &Record) -> u64 {
+    match record {
+        Record::TopicCreated { partitions, .. } | Record::PartitionsAdded { partitions, .. } => {
+            3 + work::copied(partitions.len())
+        }
+        _ => 3,
+    }
+}
+
+/// Bytes that were copied for an operation, in steps of work: the log's, the frame's, and its checksum.
+fn copied(op: &Op) -> u64 {
+    match op {
+        Op::Write { data, .. } => 3 * work::bytes(data.len()),
+        _ => 0,
+    }
+}
 
 impl State {
     fn metadata(&self) -> &MetadataOwner {
@@ -34,17 +62,24 @@ impl State {
         to: ReplyTo<ChangeMetadata>,
     ) {
         let ChangeMetadata { api, version, body } = call;
-        let executed = self.contain(|| {
-            let mut controller = self.metadata().controller.borrow_mut();
-            execute(&mut controller, api, version, &body, &mut || self.new_topic_id())
-        });
-        match executed {
-            Some(Ok(outcome)) => {
-                self.reply_when_applied(outcome.wait_for, to, Ok(outcome.response));
+        let state = self.clone();
+        self.start(async move {
+            let pause = &async || state.pause().await;
+            let new_id = &mut || state.new_topic_id();
+            let turn = state.metadata().turn.enter().await;
+            let draft = state.draft();
+            let handled = execute(&draft, api, version, &body, new_id, pause).await;
+            drop(draft);
+            match handled {
+                Ok(Handled { response, records }) => {
+                    let index = state.propose(records).await;
+                    drop(turn);
+                    state.applied(index).await;
+                    to.reply(Ok(response));
+                }
+                Err(e) => to.reply(Err(e)),
             }
-            Some(Err(e)) => to.reply(Err(e)),
-            None => {}
-        }
+        });
     }
 
     pub(super) fn serve_auto_create(
@@ -53,13 +88,19 @@ impl State {
         _: ShardId,
         to: ReplyTo<AutoCreate>,
     ) {
-        let wait_for = self.contain(|| {
-            let mut controller = self.metadata().controller.borrow_mut();
-            auto_create(&mut controller, &call.0, &mut || self.new_topic_id())
+        let state = self.clone();
+        self.start(async move {
+            let pause = &async || state.pause().await;
+            let new_id = &mut || state.new_topic_id();
+            let turn = state.metadata().turn.enter().await;
+            let draft = state.draft();
+            let records = auto_create(&call.0, &draft, new_id, pause).await;
+            drop(draft);
+            let index = state.propose(records).await;
+            drop(turn);
+            state.applied(index).await;
+            to.reply(());
         });
-        if let Some(wait_for) = wait_for {
-            self.reply_when_applied(wait_for, to, ());
-        }
     }
 
     pub(super) fn serve_take_producer_ids(
@@ -68,35 +109,78 @@ impl State {
         _: ShardId,
         to: ReplyTo<TakeProducerIds>,
     ) {
-        let block = self.metadata().controller.borrow_mut().take_producer_ids(PRODUCER_IDS);
-        self.reply_when_applied(Some(block.index), to, (block.first, block.count));
-    }
-
-    /// Answers when every shard has applied the metadata up to this index; without one, all that was
-    /// asked for so far: it may be on its way already, by somebody else.
-    fn reply_when_applied<C: Call>(
-        self: &Rc<Self>,
-        wait_for: Option<u64>,
-        to: ReplyTo<C>,
-        reply: C::Reply,
-    ) {
-        let metadata = self.metadata();
-        let wait_for = wait_for.unwrap_or_else(|| metadata.controller.borrow().draft().index);
-        metadata.kick();
         let state = self.clone();
         self.start(async move {
             let metadata = state.metadata();
-            metadata.changed.until(|| metadata.applied.get() >= wait_for).await;
-            to.reply(reply);
+            let turn = metadata.turn.enter().await;
+            let take = || metadata.controller.borrow_mut().take_producer_ids(PRODUCER_IDS);
+            let block = state.vital(take);
+            drop(turn);
+            metadata.kick();
+            state.applied(block.index).await;
+            to.reply((block.first, block.count));
         });
     }
 
-    /// A shard holds nothing of a deleted topic any more.
-    pub(super) fn topic_dropped(&self, id: TopicId, shard: ShardId) {
-        if let Some(metadata) = &self.metadata {
-            metadata.controller.borrow_mut().topic_dropped(id, shard);
+    /// The metadata with everything that was proposed.
+    fn draft(&self) -> Image {
+        self.metadata().controller.borrow().draft().clone()
+    }
+
+    /// Proposes changes, for whoever has the [turn](MetadataOwner::turn): some at a time, as fast as they
+    /// are written. All of them have taken effect when an image has the index that this gives, and all that
+    /// was proposed before: where there are no changes, because they are on their way by somebody else, too.
+    /// A crash may leave the first of them; each is whole.
+    async fn propose(self: &Rc<Self>, records: Vec<Record>) -> u64 {
+        let metadata = self.metadata();
+        let pause = &async || self.pause().await;
+        let mut records = records.into_iter().peekable();
+        while records.peek().is_some() {
+            let room = || metadata.controller.borrow().in_flight() < IN_FLIGHT;
+            metadata.changed.until(room).await;
+            let (mut made, mut piece, mut steps) = (self.draft(), Vec::new(), 0);
+            while steps < PROPOSED
+                && let Some(record) = records.next()
+            {
+                let cost = steps_of(&record);
+                self.work.add(cost);
+                made.apply_in_parts(&record, pause).await;
+                steps += cost;
+                piece.push(record);
+            }
+            self.vital(|| metadata.controller.borrow_mut().propose_made(&piece, made));
             metadata.kick();
+            // Its bytes, too, are made of the records.
+            self.work.add(steps);
+            self.pause().await;
         }
+        metadata.controller.borrow().draft().index
+    }
+
+    /// Waits until every shard has applied the metadata up to this index.
+    async fn applied(&self, index: u64) {
+        let metadata = self.metadata();
+        metadata.changed.until(|| metadata.applied.get() >= index).await;
+    }
+
+    /// A shard holds nothing of a deleted topic any more.
+    pub(super) fn topic_dropped(self: &Rc<Self>, id: TopicId, shard: ShardId) {
+        let Some(metadata) = &self.metadata else { return };
+        self.work.add(1);
+        let by_all = metadata.controller.borrow_mut().topic_dropped(id, shard);
+        if by_all && !metadata.forgetting.replace(true) {
+            self.start(self.clone().forget_topics());
+        }
+    }
+
+    /// Proposes that topics whose data is gone are forgotten: many come at once.
+    async fn forget_topics(self: Rc<Self>) {
+        let metadata = self.metadata();
+        yield_now().await;
+        let _turn = metadata.turn.enter().await;
+        metadata.forgetting.set(false);
+        let gone = metadata.controller.borrow_mut().take_gone();
+        self.propose(gone).await;
     }
 
     /// Carries out what the controller wants written, for ever. It ends with the process: metadata
@@ -106,8 +190,14 @@ impl State {
         loop {
             metadata.work.until(|| metadata.dirty.replace(false)).await;
             loop {
-                let persist = self.vital(|| metadata.controller.borrow_mut().ready());
-                let Some(persist) = persist else { break };
+                let due = self.vital(|| metadata.controller.borrow_mut().due_snapshot());
+                let snapshot = match due {
+                    Some(due) => Some(due.encode(&async || self.pause().await).await),
+                    None => None,
+                };
+                let ready = || metadata.controller.borrow_mut().ready_with(snapshot);
+                let Some(persist) = self.vital(ready) else { break };
+                self.work.add(persist.ops.iter().map(copied).sum());
                 for op in persist.ops {
                     if let Err(e) = self.run_op(op).await {
                         self.fatal(exit::IO, format!("cannot write the metadata: {e}"));

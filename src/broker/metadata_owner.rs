@@ -1,6 +1,6 @@
 //! What shard 0 holds as the owner of the metadata: the controller, and how far all shards have come.
 
-use super::wait::Condition;
+use super::wait::{Condition, Gate};
 use crate::controller::Controller;
 use std::cell::{Cell, RefCell};
 
@@ -8,6 +8,10 @@ use std::cell::{Cell, RefCell};
 pub struct MetadataOwner {
     /// The controller.
     pub controller: RefCell<Controller>,
+    /// Whoever proposes something holds it from the look at the draft on: one at a time.
+    pub turn: Gate,
+    /// Somebody is about to propose that topics whose data is gone are forgotten.
+    pub forgetting: Cell<bool>,
     /// Every shard has applied the metadata up to this index.
     pub applied: Cell<u64>,
     /// Wakes those that wait for `applied`.
@@ -24,6 +28,8 @@ impl MetadataOwner {
         let applied = Cell::new(controller.image().index);
         Self {
             controller: RefCell::new(controller),
+            turn: Gate::default(),
+            forgetting: Cell::new(false),
             applied,
             changed: Condition::default(),
             dirty: Cell::new(true),

@@ -61,6 +61,8 @@ mod line_pause;
 mod logs;
 #[cfg(test)]
 mod logs_tests;
+#[cfg(test)]
+mod many_topics_tests;
 mod metadata;
 mod metadata_owner;
 mod offsets;

@@ -80,7 +80,7 @@ impl State {
             Handler::Fetch => fetch::begin(self, begun, header, body),
             Handler::Metadata => {
                 self.respond(begun, async move {
-                    let pause = async || state.pause().await;
+                    let pause = &async || state.pause().await;
                     let mut found = metadata::handle(&body, version, &image, pause).await?;
                     if !found.create.is_empty() {
                         state.call(0, AutoCreate(found.create)).await;
@@ -168,17 +168,27 @@ impl State {
             }
             Handler::Local(Local::DescribeConfigs) => {
                 self.respond(begun, async move {
-                    let pause = async || state.pause().await;
+                    let pause = &async || state.pause().await;
                     let body = describe_configs::handle(&body, version, &image, pause).await?;
                     Ok(Response::from_body(&header, body))
                 });
                 Ok(())
             }
             Handler::Local(Local::DescribeTopicPartitions) => {
-                with_body(describe_topic_partitions::handle(&body, version, &image)?)
+                self.respond(begun, async move {
+                    let pause = &async || state.pause().await;
+                    let answer = describe_topic_partitions::handle(&body, version, &image, pause);
+                    Ok(Response::from_body(&header, answer.await?))
+                });
+                Ok(())
             }
             Handler::Local(Local::ListConfigResources) => {
-                with_body(list_config_resources::handle(&body, version, &image)?)
+                self.respond(begun, async move {
+                    let pause = &async || state.pause().await;
+                    let answer = list_config_resources::handle(&body, version, &image, pause);
+                    Ok(Response::from_body(&header, answer.await?))
+                });
+                Ok(())
             }
             Handler::Groups(api) => {
                 group_requests::begin(self, begun, header, api, &body, client_id)

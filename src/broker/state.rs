@@ -63,8 +63,8 @@ const SESSIONS_SHARE: usize = 32;
 const SLOW_LINES: u32 = 10;
 /// One part in so many of the memory budget is to be left.
 const BUDGET_SHARE_SPARE: usize = 32;
-/// Partitions that metadata is taken over for in one go.
-const CHANGES: usize = 64;
+/// Steps of work in which metadata is taken over in one go.
+const CHANGES: u64 = 64;
 /// Partitions of which records are deleted in one go.
 const TRIMS: usize = work::PIECE as usize;
 /// Steps of tasks in the course of one input; the rest follows with
@@ -433,17 +433,13 @@ impl State {
         let mut out = Outbox::default();
         let submissions = self.change_logs(|logs| {
             logs.engine.at(ticks);
-            for event in logs.engine.take_events() {
-                logs.event(event, &mut out);
-            }
+            self.work.add(logs.take_events(&mut out));
             let (retried, more) = logs.retry(time, &mut out);
             self.work.add(retried as u64);
             if logs.engine.wants_turn() {
                 self.work.add(work::captured(logs.turn(now)));
             }
-            for event in logs.engine.take_events() {
-                logs.event(event, &mut out);
-            }
+            self.work.add(logs.take_events(&mut out));
             // What goes step by step goes on at once: nothing else may come that would have it go on.
             if logs.free_some() || more || logs.engine.wants_turn() {
                 self.kick();
@@ -567,17 +563,18 @@ impl State {
         changes: &mut dyn Iterator<Item = Change<'_>>,
         image: &Image,
     ) -> bool {
-        let (now, mut out, mut done) = (self.wall_ms(), Outbox::default(), 0);
-        self.change_logs(|logs| {
-            for change in changes.take(CHANGES) {
-                logs.change(&change, image, now, &mut out);
-                done += 1;
+        let (now, mut out, mut steps) = (self.wall_ms(), Outbox::default(), 0);
+        let more = self.change_logs(|logs| {
+            while steps < CHANGES {
+                let Some(change) = changes.next() else { return false };
+                steps += logs.change(&change, image, now, &mut out);
             }
+            true
         });
-        self.work.add(done as u64);
+        self.work.add(steps);
         self.send_out(out);
         self.kick();
-        done == CHANGES
+        more
     }
 
     /// From now on, requests see this metadata.

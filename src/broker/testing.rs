@@ -7,12 +7,13 @@ use super::wait::Receiver;
 use super::{
     Admission, Bounds, Broker, Clock, ConnectionId, Input, Logs, Message, Output, Parts, ShardId,
 };
-use crate::controller::{Image, NewPartition, Record};
+use crate::controller::{Controller, Image, LOG_BYTES_MAX, NewPartition, OpenOptions, Record};
 use crate::group::{Commit, CommitOffset, CommitTopic, GroupRequest, GroupResponse};
 use crate::replica;
 use crate::storage::buffer::Budget;
 use crate::storage::device::disk::Disk;
 use crate::storage::device::io::{Completion, Op};
+use crate::storage::recovery::identity::{Expected, Identity};
 use crate::storage::recovery::{self, StateError};
 use crate::types::topic_name::GROUP_STATE;
 use crate::types::{ErrorCode, Now, TopicId, TopicPartition};
@@ -21,6 +22,7 @@ use crate::wire::header::{RequestHeader, decode_response, encode_request};
 use crate::wire::{Reader, WireError, Writer};
 use futures_lite::future::{block_on, poll_once};
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -86,9 +88,31 @@ impl Rig {
     /// One with so many bytes of room for requests.
     pub fn with_room(disk: &Disk, image: &Image, memory: usize, request_bytes: usize) -> Self {
         // The engine has another: what is charged here is what clients make the shard keep.
-        let budget = Budget::new(memory);
-        let mut parts = parts(disk, image, budget);
+        let mut parts = parts(disk, image, Budget::new(memory));
         parts.bounds.request_bytes = request_bytes;
+        Self::of(disk, parts)
+    }
+
+    /// As [`with_room`](Self::with_room), with the controller, and what it has on the disk.
+    pub fn with_controller(disk: &Disk, memory: usize, request_bytes: usize) -> Self {
+        let expected = Expected { cluster_id: None, node_id: 1, random: [5; 32] };
+        let identity = Identity::open(disk, &expected).expect("it is ours");
+        let options = OpenOptions {
+            cluster_id: identity.cluster_id,
+            node_id: 1,
+            host: "localhost".to_owned(),
+            port: 9092,
+            rack: None,
+            fixed: Arc::default(),
+            shards: 1,
+            voters: BTreeSet::new(),
+            log_bytes_max: LOG_BYTES_MAX,
+            seed: 1,
+        };
+        let (controller, image) = Controller::open(disk, &options).expect("what it has written");
+        let mut parts = parts(disk, &image, Budget::new(memory));
+        parts.bounds.request_bytes = request_bytes;
+        parts.controller = Some(controller);
         Self::of(disk, parts)
     }
 

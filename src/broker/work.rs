@@ -20,6 +20,11 @@ pub const fn bytes(bytes: usize) -> u64 {
     (bytes / 4_096) as u64
 }
 
+/// Partitions of a topic that are copied with it, in steps: a few words each.
+pub const fn copied(partitions: usize) -> u64 {
+    (partitions / 32) as u64
+}
+
 /// Bytes that come out of a decompressor, in steps.
 pub const fn decompressed(bytes: usize) -> u64 {
     (bytes / 512) as u64

@@ -10,6 +10,7 @@ use crate::types::TopicId;
 use flatbuffers::{
     FlatBufferBuilder, Follow, ForwardsUOffset, Vector, Verifiable, VerifierOptions, WIPOffset,
 };
+use futures_lite::future::block_on;
 use protobuf::Message as _;
 use raft::eraftpb::{
     ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState, Entry, EntryType, HardState,
@@ -92,6 +93,24 @@ fn get_values(settings: Option<Settable<'_>>) -> impl Iterator<Item = (String, S
         .filter_map(|it| Some((it.name().to_owned(), it.value()?.to_owned())))
 }
 
+/// Partitions by number. Those that are equal to the one before share its table: in most topics all are.
+fn put_partitions<'a>(
+    b: &mut Builder<'a>,
+    partitions: &[Partition],
+) -> WIPOffset<Vector<'a, ForwardsUOffset<fb::Partition<'a>>>> {
+    let mut offsets: Vec<WIPOffset<fb::Partition<'a>>> = Vec::with_capacity(partitions.len());
+    let mut last = None;
+    for it in partitions {
+        let offset = match last {
+            Some((same, offset)) if same == it => offset,
+            _ => put_partition(b, it),
+        };
+        last = Some((it, offset));
+        offsets.push(offset);
+    }
+    b.create_vector(&offsets)
+}
+
 fn put_partition<'a>(b: &mut Builder<'a>, it: &Partition) -> WIPOffset<fb::Partition<'a>> {
     let replicas = Some(b.create_vector(&it.replicas));
     // Most of the time all replicas are in sync, and two fields may share one vector.
@@ -107,15 +126,23 @@ fn put_new_partitions<'a>(
     b: &mut Builder<'a>,
     partitions: &[NewPartition],
 ) -> WIPOffset<Vector<'a, ForwardsUOffset<fb::Partition<'a>>>> {
-    let offsets: Vec<_> = partitions
-        .iter()
-        .map(|it| {
-            let replicas = Some(b.create_vector(&it.replicas));
-            let leader = it.replicas.first().copied().unwrap_or(-1);
-            let args = fb::PartitionArgs { leader, replicas, isr: replicas, ..Default::default() };
-            fb::Partition::create(b, &args)
-        })
-        .collect();
+    let mut offsets: Vec<WIPOffset<fb::Partition<'a>>> = Vec::with_capacity(partitions.len());
+    let mut last = None;
+    for it in partitions {
+        // As in `put_partitions`.
+        let offset = match last {
+            Some((same, offset)) if same == it => offset,
+            _ => {
+                let replicas = Some(b.create_vector(&it.replicas));
+                let leader = it.replicas.first().copied().unwrap_or(-1);
+                let isr = replicas;
+                let args = fb::PartitionArgs { leader, replicas, isr, ..Default::default() };
+                fb::Partition::create(b, &args)
+            }
+        };
+        last = Some((it, offset));
+        offsets.push(offset);
+    }
     b.create_vector(&offsets)
 }
 
@@ -391,27 +418,28 @@ pub struct SnapshotState {
     pub node: u64,
 }
 
-/// An image and the state of Raft at its index.
-pub fn encode_snapshot(image: &Image, state: &SnapshotState) -> Vec<u8> {
+/// An image and the state of Raft at its index. Pauses after each topic.
+pub async fn encode_snapshot(
+    image: &Image,
+    state: &SnapshotState,
+    pause: &impl AsyncFn(),
+) -> Vec<u8> {
     let mut builder = Builder::new();
     let b = &mut builder;
-    let topics: Vec<_> = image
-        .topics
-        .values()
-        .map(|topic| {
-            let partitions: Vec<_> =
-                topic.partitions.iter().map(|it| put_partition(b, it)).collect();
-            let settings =
-                (!topic.overrides.is_empty()).then(|| put_settings(b, values(&*topic.overrides)));
-            let args = fb::TopicStateArgs {
-                id: Some(&to_id(topic.id)),
-                name: Some(b.create_string(&topic.name)),
-                partitions: Some(b.create_vector(&partitions)),
-                settings,
-            };
-            fb::TopicState::create(b, &args)
-        })
-        .collect();
+    let mut topics = Vec::with_capacity(image.topics.len());
+    for topic in image.topics.values() {
+        let partitions = put_partitions(b, &topic.partitions);
+        let settings =
+            (!topic.overrides.is_empty()).then(|| put_settings(b, values(&*topic.overrides)));
+        let args = fb::TopicStateArgs {
+            id: Some(&to_id(topic.id)),
+            name: Some(b.create_string(&topic.name)),
+            partitions: Some(partitions),
+            settings,
+        };
+        topics.push(fb::TopicState::create(b, &args));
+        pause().await;
+    }
     let brokers: Vec<_> = image
         .brokers
         .values()
@@ -473,7 +501,7 @@ pub fn raft_snapshot(bytes: &[u8]) -> Result<raft::eraftpb::Snapshot, CodecError
 /// A snapshot that another member has sent, with the state of this one.
 pub fn with_state(bytes: &[u8], state: &SnapshotState) -> Result<Vec<u8>, CodecError> {
     let (image, _) = decode_snapshot(bytes, -1, Arc::default())?;
-    Ok(encode_snapshot(&image, state))
+    Ok(block_on(encode_snapshot(&image, state, &async || {})))
 }
 
 /// What [`encode_snapshot`] wrote, for a broker with these static settings.

@@ -1,6 +1,7 @@
 //! The controller: one member of the metadata quorum, and the image that its log makes.
 
 use super::codec;
+use super::due_snapshot::{DueSnapshot, EncodedSnapshot};
 use super::image::Image;
 use super::members::Members;
 use super::message::Message;
@@ -9,8 +10,9 @@ use super::quorum::{Decided, MembersError, Persist, Quorum, StepError, Ticket};
 use super::record::Record;
 use crate::storage::device::disk::Disk;
 use crate::types::TopicId;
+use futures_lite::future::block_on;
 use raft::eraftpb::{Entry, EntryType};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Producer ids that nobody else gets.
@@ -31,13 +33,16 @@ pub struct Controller {
     image: Arc<Image>,
     /// The image was changed since it was last [taken](Self::take_image).
     changed: bool,
-    /// What will be when everything in the log of this leader is.
-    draft: Image,
-    /// The term that this node leads, as soon as `draft` is made.
+    /// Of a leader: what each entry makes that was proposed and has not taken effect, in their order. The first
+    /// of a new leader is what its whole log makes.
+    proposed: VecDeque<Image>,
+    /// The term that this node leads.
     leads: Option<u64>,
     options: OpenOptions,
     /// For each deleted topic, the shards that have dropped it.
     dropped: BTreeMap<TopicId, BTreeSet<usize>>,
+    /// Those that every shard has dropped.
+    gone: Vec<TopicId>,
 }
 
 impl Controller {
@@ -50,12 +55,13 @@ impl Controller {
         let alone = quorum.members().voters == BTreeSet::from([options.node_id]);
         let mut controller = Self {
             quorum,
-            draft: image.clone(),
+            proposed: VecDeque::new(),
             image: Arc::new(image),
             changed: false,
             leads: None,
             options,
             dropped: BTreeMap::new(),
+            gone: Vec::new(),
         };
         if alone {
             controller.quorum.campaign();
@@ -66,10 +72,7 @@ impl Controller {
             assert!(controller.leads(), "the only voter wins");
             controller.register();
             controller.persist_all(disk)?;
-            debug_assert_eq!(
-                *controller.image, controller.draft,
-                "everything proposed took effect"
-            );
+            debug_assert!(controller.proposed.is_empty(), "everything proposed took effect");
         }
         open::remove_leftovers(disk, controller.quorum.file())?;
         controller.changed = false;
@@ -123,7 +126,12 @@ impl Controller {
     /// this, so that two that follow each other quickly cannot create one topic twice; nobody is
     /// told about it. Of the node that leads.
     pub fn draft(&self) -> &Image {
-        &self.draft
+        self.proposed.back().unwrap_or(&self.image)
+    }
+
+    /// Entries that were proposed and have not taken effect.
+    pub fn in_flight(&self) -> usize {
+        self.proposed.len()
     }
 
     /// Time passes. See [`Quorum::tick`].
@@ -170,26 +178,36 @@ impl Controller {
     ///
     /// Panics where this node does not [lead](Self::leads).
     pub fn propose(&mut self, records: &[Record]) -> u64 {
+        let mut made = self.draft().clone();
         for record in records {
-            self.draft.apply(record);
+            made.apply(record);
         }
-        let index = self.quorum.propose(codec::encode_batch(records));
+        self.propose_made(records, made)
+    }
+
+    /// As [`propose`](Self::propose), with what the changes make of the present draft: for a caller that
+    /// has applied them in parts, while nobody else proposes anything.
+    pub fn propose_made(&mut self, records: &[Record], mut made: Image) -> u64 {
+        assert_eq!(made.index, self.draft().index, "nobody has proposed anything meanwhile");
+        made.index = self.quorum.propose(codec::encode_batch(records));
+        let index = made.index;
+        self.proposed.push_back(made);
         self.follow();
         index
     }
 
     /// Takes producer ids.
     pub fn take_producer_ids(&mut self, count: i32) -> ProducerIdBlock {
-        let first = self.draft.next_producer_id;
+        let first = self.draft().next_producer_id;
         let index = self.propose(&[Record::ProducerIdsTaken { count }]);
         ProducerIdBlock { first, count, index }
     }
 
-    /// A shard reports that it holds no data of a deleted topic any more. When all have, that is
-    /// proposed, and true is returned. Every shard reports each topic in
+    /// A shard reports that it holds no data of a deleted topic any more. When all have, true is
+    /// returned, and [`take_gone`](Self::take_gone) has it. Every shard reports each topic in
     /// [`Image::deleting`] after each start, also where it holds nothing of it.
     pub fn topic_dropped(&mut self, id: TopicId, shard: usize) -> bool {
-        if !self.draft.is_deleting(id) {
+        if !self.draft().is_deleting(id) {
             return false;
         }
         let shards = self.dropped.entry(id).or_default();
@@ -198,14 +216,33 @@ impl Controller {
             return false;
         }
         self.dropped.remove(&id);
-        self.propose(&[Record::TopicForgotten { id }]);
+        self.gone.push(id);
         true
+    }
+
+    /// What is to be proposed of topics whose data is gone.
+    pub fn take_gone(&mut self) -> Vec<Record> {
+        let gone = std::mem::take(&mut self.gone).into_iter();
+        gone.map(|id| Record::TopicForgotten { id }).collect()
+    }
+
+    /// The snapshot that [`ready_with`](Self::ready_with) is to be given next. See [`Quorum::due_snapshot`].
+    pub fn due_snapshot(&mut self) -> Option<DueSnapshot> {
+        self.quorum.due_snapshot(&self.image)
     }
 
     /// What is to be written next; `None` where nothing is, or where the last writes have not been
     /// reported as [`persisted`](Self::persisted) yet.
     pub fn ready(&mut self) -> Option<Persist> {
-        self.quorum.ready(&self.image)
+        let snapshot = self.due_snapshot().map(|it| block_on(it.encode(&async || {})));
+        self.ready_with(snapshot)
+    }
+
+    /// As [`ready`](Self::ready), with the [due snapshot](Self::due_snapshot).
+    pub fn ready_with(&mut self, snapshot: Option<EncodedSnapshot>) -> Option<Persist> {
+        let persist = self.quorum.ready_with(snapshot);
+        self.follow();
+        persist
     }
 
     /// The writes of this ticket have completed.
@@ -222,49 +259,57 @@ impl Controller {
                 Decided::Snapshot(bytes) => self.replace(&bytes),
             }
         }
-        if self.image.controller_id != self.quorum.leader() {
-            self.image = Arc::new(self.image.led_by(self.quorum.leader()));
+        let leader = self.quorum.leader();
+        if self.image.controller_id != leader {
+            Arc::make_mut(&mut self.image).controller_id = leader;
             self.changed = true;
         }
         let leads = self.quorum.leads().then(|| self.quorum.term());
         if leads != self.leads {
             self.leads = leads;
-            self.draft = (*self.image).clone();
-            apply_to(&mut self.draft, &self.quorum.entries_after(self.image.index));
-        }
-        if leads.is_some() {
-            self.draft.index = self.quorum.last_index();
+            self.proposed.clear();
+            let entries = self.quorum.entries_after(self.image.index);
+            if leads.is_some() && !entries.is_empty() {
+                let mut made = (*self.image).clone();
+                entries.iter().for_each(|it| apply(&mut made, it));
+                self.proposed.push_back(made);
+            }
         }
     }
 
     fn apply(&mut self, committed: &[Entry]) {
-        let mut image = (*self.image).clone();
-        apply_to(&mut image, committed);
-        if cfg!(debug_assertions) && image.topics.len() < 100 {
-            image.invariants();
+        for entry in committed {
+            if self.proposed.front().is_some_and(|it| it.index == entry.index) {
+                let made = self.proposed.pop_front().expect("just seen");
+                if cfg!(debug_assertions) && made.topics.len() < 100 {
+                    let mut read = (*self.image).clone();
+                    apply(&mut read, entry);
+                    assert_eq!(read, made, "a start reads what was proposed");
+                    made.invariants();
+                }
+                self.image = Arc::new(made);
+            } else {
+                // Of another leader, of a life before, or not a change of the metadata.
+                apply(Arc::make_mut(&mut self.image), entry);
+            }
         }
-        self.image = Arc::new(image);
         self.changed = true;
     }
 
     fn replace(&mut self, snapshot: &[u8]) {
         let (node, fixed) = (self.options.node_id, self.options.fixed.clone());
         let (image, _) = codec::decode_snapshot(snapshot, node, fixed).expect("it was checked");
-        self.image = Arc::new(image.led_by(self.quorum.leader()));
+        self.image = Arc::new(image);
         self.changed = true;
     }
 }
 
-/// What these entries make of an image.
-pub(super) fn apply_to(image: &mut Image, entries: &[Entry]) {
-    for entry in entries {
-        if entry.get_entry_type() == EntryType::EntryNormal && !entry.data.is_empty() {
-            // What cannot be read was refused where it came from: the disk, or another member.
-            let records = codec::decode_batch(&entry.data).expect("a batch that was checked");
-            for record in &records {
-                image.apply(record);
-            }
-        }
-        image.index = entry.index;
+/// What an entry makes of an image.
+pub(super) fn apply(image: &mut Image, entry: &Entry) {
+    if entry.get_entry_type() == EntryType::EntryNormal && !entry.data.is_empty() {
+        // What cannot be read was refused where it came from: the disk, or another member.
+        let records = codec::decode_batch(&entry.data).expect("a batch that was checked");
+        records.iter().for_each(|it| image.apply(it));
     }
+    image.index = entry.index;
 }

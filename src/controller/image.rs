@@ -3,6 +3,7 @@
 use super::record::{ConfigChanges, NewPartition, Record};
 use crate::types::{BrokerConfigs, TopicConfig, TopicId};
 use imbl::ordmap::DiffItem;
+use imbl::ordset::DiffItem as SetDiffItem;
 use imbl::{OrdMap, OrdSet};
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -49,7 +50,7 @@ impl Partition {
 }
 
 /// One topic.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
     /// Its name.
     pub name: Arc<str>,
@@ -125,12 +126,6 @@ impl Image {
         }
     }
 
-    /// The same, with this broker's controller leading.
-    #[must_use]
-    pub(super) fn led_by(&self, controller_id: i32) -> Self {
-        Self { controller_id, ..self.clone() }
-    }
-
     /// The topic of this name.
     pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
         self.topics.get(name)
@@ -154,6 +149,15 @@ impl Image {
                 TopicChange::There(topic)
             }
             DiffItem::Remove(_, topic) => TopicChange::Gone(topic),
+        })
+    }
+
+    /// Topics that are among the deleted ones, and were not in an earlier image, by id. The cost is that of
+    /// the changes.
+    pub fn deleting_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = TopicId> + 'a {
+        before.deleting.diff(&self.deleting).filter_map(|it| match it {
+            SetDiffItem::Add(id) => Some(*id),
+            SetDiffItem::Remove(_) => None,
         })
     }
 
@@ -202,6 +206,22 @@ impl Image {
         self.topics.values().map(|topic| topic.partitions.len()).sum()
     }
 
+    /// As [`apply`](Self::apply). Pauses after each topic that changes.
+    pub async fn apply_in_parts(&mut self, record: &Record, pause: &impl AsyncFn()) {
+        if let Record::BrokerConfigSet { broker, settings } = record {
+            if self.set_broker_config(*broker, settings) {
+                let mut last = None;
+                while let Some(id) = self.reconfigure_after(last) {
+                    last = Some(id);
+                    pause().await;
+                }
+            }
+        } else {
+            self.apply(record);
+        }
+        pause().await;
+    }
+
     /// The image after one more change. `index` stays: an entry may carry several.
     pub fn apply(&mut self, record: &Record) {
         match record {
@@ -233,15 +253,11 @@ impl Image {
                 });
             }
             Record::BrokerConfigSet { broker, settings } => {
-                let mut changed = self.settings.get(broker).cloned().unwrap_or_default();
-                merge(Arc::make_mut(&mut changed), settings);
-                if changed.is_empty() {
-                    self.settings.remove(broker);
-                } else {
-                    self.settings.insert(*broker, changed);
-                }
-                if broker.is_none_or(|id| id == self.node_id) {
-                    self.settings_changed();
+                if self.set_broker_config(*broker, settings) {
+                    let mut last = None;
+                    while let Some(id) = self.reconfigure_after(last) {
+                        last = Some(id);
+                    }
                 }
             }
             Record::BrokerStarted { broker, host, port, rack } => {
@@ -272,9 +288,22 @@ impl Image {
         self.ids.insert(id, topic);
     }
 
-    /// Recomputes what follows from the settings of brokers. Topics are gone through only where some
-    /// setting of theirs has another value now: most settings of brokers are not about topics.
-    pub(super) fn settings_changed(&mut self) {
+    /// Changes dynamic settings of brokers. Whether topics have others by that: then all of them are to be
+    /// gone through with [`reconfigure_after`](Self::reconfigure_after).
+    fn set_broker_config(&mut self, broker: Option<i32>, settings: &ConfigChanges) -> bool {
+        let mut changed = self.settings.get(&broker).cloned().unwrap_or_default();
+        merge(Arc::make_mut(&mut changed), settings);
+        if changed.is_empty() {
+            self.settings.remove(&broker);
+        } else {
+            self.settings.insert(broker, changed);
+        }
+        broker.is_none_or(|id| id == self.node_id) && self.settings_changed()
+    }
+
+    /// Recomputes what follows from the settings of brokers, but for topics. Whether settings of topics have
+    /// other values now: most settings of brokers are not about topics.
+    pub(super) fn settings_changed(&mut self) -> bool {
         let configs = BrokerConfigs {
             fixed: self.broker_configs.fixed.clone(),
             cluster: self.dynamic_settings(None),
@@ -283,16 +312,21 @@ impl Image {
         let plain = TopicConfig::effective(&BTreeMap::new(), &configs);
         self.broker_configs = Arc::new(configs);
         if plain == *self.plain {
-            return;
+            return false;
         }
         self.plain = Arc::new(plain);
-        let ids: Vec<TopicId> = self.ids.keys().copied().collect();
+        true
+    }
+
+    /// Recomputes the settings of the topic behind this one, by id, or of the first; which one it was.
+    fn reconfigure_after(&mut self, last: Option<TopicId>) -> Option<TopicId> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let id = *self.ids.range((from, Bound::Unbounded)).next()?.0;
         let (brokers, plain) = (self.broker_configs.clone(), self.plain.clone());
-        for id in ids {
-            self.change_topic(id, |topic| {
-                topic.config = effective(&topic.overrides, &brokers, &plain);
-            });
-        }
+        self.change_topic(id, |topic| {
+            topic.config = effective(&topic.overrides, &brokers, &plain);
+        });
+        Some(id)
     }
 
     fn raise_epochs(&mut self, broker: i32) {

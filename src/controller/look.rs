@@ -1,6 +1,6 @@
 //! Reading the metadata without changing it, for the tools; a broker may run meanwhile.
 
-use super::core::apply_to;
+use super::core::apply;
 use super::open::{MetaError, read};
 use super::{Image, codec, log};
 use crate::storage::device::disk::Disk;
@@ -34,6 +34,6 @@ pub fn look(disk: &Disk, node_id: i32) -> Result<Option<Image>, MetaError> {
     // The only voter commits whatever it has written.
     let alone = state.members.voters.len() == 1 && state.members.voters_outgoing.is_empty();
     entries.retain(|it| it.index > image.index && (alone || it.index <= commit));
-    apply_to(&mut image, &entries);
+    entries.iter().for_each(|it| apply(&mut image, it));
     Ok(Some(image))
 }

@@ -14,6 +14,7 @@ mod generated {
 mod core;
 #[cfg(test)]
 mod crash_tests;
+mod due_snapshot;
 mod image;
 mod log;
 mod look;
@@ -27,6 +28,7 @@ mod store;
 mod tests;
 
 pub use self::core::{Controller, ProducerIdBlock};
+pub use due_snapshot::{DueSnapshot, EncodedSnapshot};
 pub use image::{Broker, Image, Partition, Topic, TopicChange};
 pub use look::look;
 pub use members::Members;

@@ -11,6 +11,7 @@ use crate::storage::device::disk::Disk;
 use crate::storage::device::io::{Entry as DirEntry, Op};
 use crate::types::rng::Rng;
 use bytes::Bytes;
+use futures_lite::future::block_on;
 use raft::eraftpb::HardState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -225,7 +226,7 @@ fn begin(disk: &Disk, options: &OpenOptions) -> Result<(Image, SnapshotState), M
     run(disk, Op::RemoveDir { path: log::DIR.into() })?;
     run(disk, Op::MakeDir { path: log::DIR.into() })?;
     run(disk, Op::SyncDir { path: "".into() })?;
-    let snapshot = codec::encode_snapshot(&image, &state);
+    let snapshot = block_on(codec::encode_snapshot(&image, &state, &async || {}));
     for op in log::create(0).into_iter().chain(log::replace_snapshot(&snapshot, &budget)) {
         run(disk, op)?;
     }

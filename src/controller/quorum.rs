@@ -1,7 +1,7 @@
 //! One member of the metadata quorum: Raft, and its log on disk.
 //!
 //! In call order: [`step`](Quorum::step) takes a message of another member, [`tick`](Quorum::tick) lets time pass,
-//! [`propose`](Quorum::propose) adds to the log of a leader. After any of them, [`ready`](Quorum::ready) gives what
+//! [`propose`](Quorum::propose) adds to the log of a leader. After any of them, [`ready_with`](Quorum::ready_with) gives what
 //! is to be written, [`poll_message`](Quorum::poll_message) what may be sent, [`poll`](Quorum::poll) what the log has
 //! decided. What is written is reported by [`persisted`](Quorum::persisted), and then there is more of
 //! the rest.
@@ -14,6 +14,7 @@
 //! simulation replays: each change of term or role is given a new one.
 
 use super::codec::{self, SnapshotState};
+use super::due_snapshot::{DueSnapshot, EncodedSnapshot};
 use super::image::Image;
 use super::log;
 use super::members::{Members, node_id, raft_id};
@@ -31,6 +32,9 @@ use std::sync::Arc;
 pub const ELECTION_TICKS: usize = 10;
 /// A leader says that it is there every so many ticks.
 const HEARTBEAT_TICKS: usize = 2;
+
+/// The most that an entry takes in a write to the log beside its data, bytes.
+const ENTRY_OVERHEAD: usize = 64;
 
 /// Writes that make entries, votes or a snapshot durable.
 #[derive(Debug)]
@@ -329,47 +333,80 @@ impl Quorum {
         self.decided.pop_front()
     }
 
-    /// What is to be written next; `None` where nothing is, or where the last writes have not been reported as
-    /// [`persisted`](Self::persisted) yet. `image` is what everything [polled](Self::poll) has made.
-    pub fn ready(&mut self, image: &Image) -> Option<Persist> {
-        self.offer_snapshot(image);
-        if self.writing.is_some() || self.pending.is_empty() && !self.replace_log {
+    /// The snapshot that [`ready_with`](Self::ready_with) is to be given next: where the log has become too long, or
+    /// where another member is too far behind for it. `image` is what everything [polled](Self::poll) has
+    /// made.
+    pub fn due_snapshot(&self, image: &Arc<Image>) -> Option<DueSnapshot> {
+        let (store, due) = (self.node.store(), |log, node| {
+            let members = self.node.store().members.clone();
+            Some(DueSnapshot {
+                image: image.clone(),
+                state: self.state(image.index, members, log, node)?,
+            })
+        });
+        if store.take_wish() && self.is_leader() {
+            return due(0, 0);
+        }
+        if self.writing.is_some() || self.installs() {
+            return None;
+        }
+        let entries = self.pending.iter().flat_map(|it| &it.entries);
+        let bytes: usize = entries.map(|it| it.data.len() + ENTRY_OVERHEAD).sum();
+        let Place { file, end, bytes_max } = self.place;
+        let is_long = !self.pending.is_empty() && end > 0 && end + bytes as u64 > bytes_max;
+        if self.replace_log || is_long { due(file + 1, self.node.raft.id) } else { None }
+    }
+
+    /// What is to be written next, with the [due snapshot](Self::due_snapshot); `None` where nothing is, or where
+    /// the last writes have not been reported as [`persisted`](Self::persisted) yet.
+    pub fn ready_with(&mut self, snapshot: Option<EncodedSnapshot>) -> Option<Persist> {
+        let store = self.node.store();
+        // One that took its time may be behind what was forgotten meanwhile.
+        let snapshot = snapshot.filter(|it| it.index >= store.forgotten.0);
+        let (sent, replaces) = match snapshot {
+            Some(it) if it.log == 0 => (Some(it), None),
+            other => (None, other.filter(|_| !self.installs())),
+        };
+        if let Some(it) = sent {
+            store.offer(codec::raft_snapshot(&it.bytes).expect("a snapshot of what took effect"));
+        }
+        if self.writing.is_some() || self.pending.is_empty() && replaces.is_none() {
             return None;
         }
         let number = self.pending.back().map_or(0, |it| it.number);
-        let store = self.node.store();
         let hard_state = store.hard_state.clone();
         if let Some(snapshot) = self.pending.iter().find_map(|it| it.snapshot.as_ref()) {
             let metadata = snapshot.get_metadata();
             let (index, term) = (metadata.index, metadata.term);
             let members = metadata.get_conf_state().clone();
-            let file = self.place.file + 1;
-            let state = self.state(term, members, file);
+            let state = self.state(index, members, self.place.file + 1, self.node.raft.id)?;
             let payload = codec::encode_write(Some(&hard_state), store.entries_after(index));
             let snapshot = codec::with_state(&snapshot.data, &state).expect("it was checked");
             return Some(self.replace(number, (index, term), &payload, &snapshot));
         }
-        if !self.replace_log {
-            let entries: Vec<Entry> =
-                self.pending.iter().flat_map(|it| it.entries.iter().cloned()).collect();
-            let payload = codec::encode_write(Some(&hard_state), &entries);
-            if self.place.end + payload.len() as u64 <= self.place.bytes_max || self.place.end == 0
-            {
-                return Some(self.append(number, &payload));
-            }
+        if let Some(EncodedSnapshot { index, term, bytes, .. }) = replaces {
+            // The new file begins with every entry that the new snapshot does not hold.
+            let payload = codec::encode_write(Some(&hard_state), store.entries_after(index));
+            return Some(self.replace(number, (index, term), &payload, &bytes));
         }
-        // The new file begins with every entry that the new snapshot does not hold.
-        let index = image.index;
-        let term = store.term_of(index).expect("what took effect is in the log or the snapshot");
-        let payload = codec::encode_write(Some(&hard_state), store.entries_after(index));
-        let state = self.state(term, store.members.clone(), self.place.file + 1);
-        let snapshot = codec::encode_snapshot(image, &state);
-        Some(self.replace(number, (index, term), &payload, &snapshot))
+        assert!(!self.replace_log, "what was read is not appended to");
+        let entries: Vec<Entry> =
+            self.pending.iter().flat_map(|it| it.entries.iter().cloned()).collect();
+        let payload = codec::encode_write(Some(&hard_state), &entries);
+        Some(self.append(number, &payload))
     }
 
-    fn state(&self, term: u64, members: eraftpb::ConfState, log: u64) -> SnapshotState {
-        let hard_state = self.node.store().hard_state.clone();
-        SnapshotState { term, hard_state, members, log, node: self.node.raft.id }
+    /// Raft's state at an entry that is there or was forgotten last.
+    fn state(
+        &self,
+        index: u64,
+        members: eraftpb::ConfState,
+        log: u64,
+        node: u64,
+    ) -> Option<SnapshotState> {
+        let store = self.node.store();
+        let (term, hard_state) = (store.term_of(index)?, store.hard_state.clone());
+        Some(SnapshotState { term, hard_state, members, log, node })
     }
 
     fn append(&mut self, number: u64, payload: &[u8]) -> Persist {
@@ -487,19 +524,6 @@ impl Quorum {
         }
         self.node.advance_apply_to(last);
         self.decided.push_back(Decided::Entries(committed));
-    }
-
-    fn offer_snapshot(&mut self, image: &Image) {
-        let store = self.node.store();
-        if !store.take_wish() || !self.is_leader() {
-            return;
-        }
-        let term =
-            store.term_of(image.index).expect("what took effect is in the log or the snapshot");
-        let (hard_state, members) = (store.hard_state.clone(), store.members.clone());
-        let state = SnapshotState { term, hard_state, members, log: 0, node: 0 };
-        let snapshot = codec::raft_snapshot(&codec::encode_snapshot(image, &state));
-        store.offer(snapshot.expect("a snapshot of what took effect"));
     }
 }
 

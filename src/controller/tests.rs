@@ -360,7 +360,10 @@ fn a_topic_is_forgotten_when_every_shard_dropped_it() {
     assert!(!controller.topic_dropped(id(1), 0));
     assert!(!controller.topic_dropped(id(1), 0));
     assert!(controller.topic_dropped(id(1), 1));
-    let image = commit(&mut controller, &disk, &[]);
+    let gone = controller.take_gone();
+    assert_eq!(gone, [Record::TopicForgotten { id: id(1) }]);
+    let image = commit(&mut controller, &disk, &gone);
+    assert!(controller.take_gone().is_empty());
     assert!(!image.is_deleting(id(1)));
     assert!(!controller.topic_dropped(id(1), 1));
 }

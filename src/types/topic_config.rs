@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The effective settings of one topic; names and units are Kafka's.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicConfig {
     /// `cleanup.policy` is `compact`: retention does not apply.
     pub compacted: bool,
@@ -203,30 +203,33 @@ impl TopicConfig {
         overrides: &BTreeMap<String, String>,
         broker: &BrokerConfigs,
     ) -> impl Iterator<Item = Described> {
-        TOPIC_CONFIGS.iter().map(|def| {
-            let (value, _) = resolve(def, overrides, broker);
-            let own = overrides
-                .get(def.name)
-                .map(|value| (def.name, value.clone(), Source::Topic))
-                .into_iter();
-            let first = def.synonyms.first().map_or("", |s| s.name);
-            let synonyms: Vec<_> = own.chain(broker_synonyms(first, broker)).collect();
-            let source = synonyms.first().map_or(Source::Default, |(.., source)| *source);
-            Described { def, value: Some(value), source, synonyms }
-        })
+        TOPIC_CONFIGS.iter().map(|def| describe_of_topic(def, overrides, broker))
     }
 }
 
-/// Every configuration of a broker, by name.
-pub fn describe_broker(broker: &BrokerConfigs) -> impl Iterator<Item = Described> {
-    BROKER_CONFIGS.iter().map(|def| {
-        let (value, source) = match broker.set(def.name) {
-            Some((value, source)) => (Some(canonical(def, value)), source),
-            None => (def.default.map(str::to_owned), Source::Default),
-        };
-        let synonyms = broker_synonyms(def.name, broker).collect();
-        Described { def, value, source, synonyms }
-    })
+/// One of the configurations of a topic, as [`TopicConfig::describe`] shows it.
+pub fn describe_of_topic(
+    def: &'static ConfigDef,
+    overrides: &BTreeMap<String, String>,
+    broker: &BrokerConfigs,
+) -> Described {
+    let (value, _) = resolve(def, overrides, broker);
+    let own =
+        overrides.get(def.name).map(|value| (def.name, value.clone(), Source::Topic)).into_iter();
+    let first = def.synonyms.first().map_or("", |s| s.name);
+    let synonyms: Vec<_> = own.chain(broker_synonyms(first, broker)).collect();
+    let source = synonyms.first().map_or(Source::Default, |(.., source)| *source);
+    Described { def, value: Some(value), source, synonyms }
+}
+
+/// One of the configurations of a broker.
+pub fn describe_of_broker(def: &'static ConfigDef, broker: &BrokerConfigs) -> Described {
+    let (value, source) = match broker.set(def.name) {
+        Some((value, source)) => (Some(canonical(def, value)), source),
+        None => (def.default.map(str::to_owned), Source::Default),
+    };
+    let synonyms = broker_synonyms(def.name, broker).collect();
+    Described { def, value, source, synonyms }
 }
 
 /// What stands behind a broker's configuration, as Kafka 4.3.1 lists it (`ConfigHelper`): of the names
@@ -497,7 +500,10 @@ mod tests {
         ];
         assert_eq!(shown, Some((Some("7000".to_owned()), Source::Topic, synonyms.clone())));
         let shown = |name: &str| {
-            let found = describe_broker(&broker).find(|it| it.def.name == name);
+            let found = BROKER_CONFIGS
+                .iter()
+                .map(|it| describe_of_broker(it, &broker))
+                .find(|it| it.def.name == name);
             found.map(|it| it.synonyms).unwrap_or_default()
         };
         assert_eq!(shown("log.retention.ms"), synonyms[1..]);
@@ -527,7 +533,10 @@ mod tests {
             [("log.retention.ms", "7"), ("log.roll.ms", "8"), ("log.flush.interval.ms", "9")];
         let broker = BrokerConfigs { broker: map(&dynamic), ..BrokerConfigs::default() };
         let of_broker = |name: &str| {
-            let found = describe_broker(&broker).find(|it| it.def.name == name);
+            let found = BROKER_CONFIGS
+                .iter()
+                .map(|it| describe_of_broker(it, &broker))
+                .find(|it| it.def.name == name);
             found.map(|it| it.synonyms).unwrap_or_default()
         };
         let of_topic = |name: &str| {

@@ -2,7 +2,7 @@
 //! `IncrementalAlterConfigs`, and still used by old clients.
 
 use super::config_resource::{Change, Changes, alter_all};
-use super::decode;
+use super::decode_in_parts;
 use super::metadata_change::{Failure, Handled, code_and_message};
 use crate::controller::Image;
 use crate::types::ErrorCode;
@@ -12,38 +12,58 @@ use crate::wire::kafka::alter_configs_response::{
 };
 use crate::wire::primitives::WireError;
 
-/// Answers a request, in any version.
-pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Handled, WireError> {
-    let request = decode(body, |r| AlterConfigsRequest::decode(r, version))?;
-    let asked = request.resources.iter();
-    let asked = asked.map(|it| (it.resource_type, it.resource_name, changes(it))).collect();
-    let (results, records) = alter_all(asked, REPLACES, request.validate_only, image);
-    let responses = request
-        .resources
-        .iter()
-        .zip(&results)
-        .map(|(it, result)| {
-            let (error_code, error_message) = code_and_message(result);
-            let (resource_type, resource_name) = (it.resource_type, it.resource_name);
-            AlterConfigsResourceResponse { error_code, error_message, resource_type, resource_name }
-        })
-        .collect();
+/// Answers a request, in any version. Pauses after each resource and each of its settings.
+pub async fn handle(
+    body: &[u8],
+    version: i16,
+    image: &Image,
+    pause: &impl AsyncFn(),
+) -> Result<Handled, WireError> {
+    let read = decode_in_parts(body, async |r| {
+        AlterConfigsRequest::decode_in_parts(r, version, pause).await
+    });
+    let request = read.await?;
+    let mut asked = Vec::with_capacity(request.resources.len());
+    for it in &request.resources {
+        asked.push((it.resource_type, it.resource_name, changes(it, pause).await));
+    }
+    let (results, records) = alter_all(asked, REPLACES, request.validate_only, image, pause).await;
+    let mut responses = Vec::with_capacity(results.len());
+    for (it, result) in request.resources.iter().zip(&results) {
+        let (error_code, error_message) = code_and_message(result);
+        let (resource_type, resource_name) = (it.resource_type, it.resource_name);
+        responses.push(AlterConfigsResourceResponse {
+            error_code,
+            error_message,
+            resource_type,
+            resource_name,
+        });
+        pause().await;
+    }
     let response = AlterConfigsResponse { throttle_time_ms: 0, responses };
-    Handled::new(records, |w| response.encode(w, version))
+    Handled::in_parts(records, async |w| response.encode_in_parts(w, version, pause).await).await
 }
 
 /// Settings that are not mentioned are removed.
 const REPLACES: bool = true;
 
-fn changes<'a>(resource: &AlterConfigsResource<'a>) -> Result<Changes<'a>, Failure> {
-    let nulls: Vec<&str> =
-        resource.configs.iter().filter(|it| it.value.is_none()).map(|it| it.name).collect();
+async fn changes<'a>(
+    resource: &AlterConfigsResource<'a>,
+    pause: &impl AsyncFn(),
+) -> Result<Changes<'a>, Failure> {
+    let (mut nulls, mut changes) = (Vec::new(), Vec::with_capacity(resource.configs.len()));
+    for it in &resource.configs {
+        match it.value {
+            Some(value) => changes.push((it.name, Change::Set(value))),
+            None => nulls.push(it.name),
+        }
+        pause().await;
+    }
     if !nulls.is_empty() {
         let message = format!("Null value not supported for : {}", nulls.join(","));
         return Err(Failure::new(ErrorCode::INVALID_REQUEST, message));
     }
-    let set = resource.configs.iter();
-    Ok(set.map(|it| (it.name, Change::Set(it.value.unwrap_or_default()))).collect())
+    Ok(changes)
 }
 
 #[cfg(test)]
@@ -52,6 +72,7 @@ mod tests {
     use crate::broker::api::testing::{decode, encode, id, image};
     use crate::controller::Record;
     use crate::wire::kafka::alter_configs_request::AlterableConfig;
+    use futures_lite::future::block_on;
 
     #[test]
     fn replaces_in_every_version() {
@@ -74,7 +95,7 @@ mod tests {
                     validate_only,
                 };
                 let body = encode(|w| request.encode(w, version));
-                let handled = handle(&body, version, &image()).unwrap();
+                let handled = block_on(handle(&body, version, &image(), &async || {})).unwrap();
                 let response =
                     decode(&handled.response, |r| AlterConfigsResponse::decode(r, version));
                 let codes: Vec<i16> = response.responses.iter().map(|it| it.error_code).collect();

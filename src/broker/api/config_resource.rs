@@ -41,6 +41,10 @@ pub enum Change<'a> {
     Subtract(&'a str),
 }
 
+/// What checking the settings of a resource costs beside those that change, in steps of work: it is looked
+/// up, its settings are copied, compared, and each checked.
+const ALTER_STEPS: usize = 4;
+
 fn invalid(message: impl Into<String>) -> Failure {
     Failure::new(ErrorCode::INVALID_REQUEST, message)
 }
@@ -76,19 +80,27 @@ pub type Changes<'a> = Vec<(&'a str, Change<'a>)>;
 
 /// Changes settings of resources, each with its type, its name and what is asked of it: how that ended
 /// for each, in their order, and the records that say so, none where the request is only tried.
-pub fn alter_all(
+///
+/// Pauses after each resource and each change.
+pub async fn alter_all(
     asked: Vec<(i8, &str, Result<Changes<'_>, Failure>)>,
     replace: bool,
     validate_only: bool,
     image: &Image,
+    pause: &impl AsyncFn(),
 ) -> (Vec<Result<(), Failure>>, Vec<Record>) {
-    let counts = count(asked.iter().map(|(kind, name, _)| (*kind, *name)));
+    let counts = count(asked.iter().map(|(kind, name, _)| (*kind, *name)), pause).await;
     let (mut results, mut records) = (Vec::with_capacity(asked.len()), Vec::new());
     for (kind, name, changes) in asked {
-        let record = if counts[&(kind, name)] > 1 {
-            Err(invalid("Each resource must appear at most once."))
-        } else {
-            changes.and_then(|changes| alter(kind, name, &changes, replace, image))
+        for _ in 0..ALTER_STEPS {
+            pause().await;
+        }
+        let record = match changes {
+            _ if counts[&(kind, name)] > 1 => {
+                Err(invalid("Each resource must appear at most once."))
+            }
+            Ok(changes) => alter(kind, name, &changes, replace, image, pause).await,
+            Err(failure) => Err(failure),
         };
         results.push(record.map(|record| records.extend(record)));
     }
@@ -99,17 +111,21 @@ pub fn alter_all(
 }
 
 /// The record that changes the settings of a resource; `None` if nothing changes. `replace` removes
-/// every setting that is not mentioned.
-fn alter(
+/// every setting that is not mentioned. Pauses after each change.
+async fn alter(
     resource_type: i8,
     name: &str,
     changes: &[(&str, Change<'_>)],
     replace: bool,
     image: &Image,
+    pause: &impl AsyncFn(),
 ) -> Result<Option<Record>, Failure> {
     let mut seen = BTreeSet::new();
-    if !changes.iter().all(|(key, _)| seen.insert(*key)) {
-        return Err(invalid("Error due to duplicate config keys"));
+    for (key, _) in changes {
+        if !seen.insert(*key) {
+            return Err(invalid("Error due to duplicate config keys"));
+        }
+        pause().await;
     }
     match resource_type {
         TOPIC => {
@@ -122,7 +138,7 @@ fn alter(
             let old = topic.map(|it| (*it.overrides).clone()).unwrap_or_default();
             let is_list = |key: &str| topic_config(key).is_some_and(|it| it.kind == Kind::List);
             let default = |key: &str| topic_config(key)?.default;
-            let mut new = changed(&old, changes, replace, is_list, default)?;
+            let mut new = changed(&old, changes, replace, is_list, default, pause).await?;
             check_topic(name, &mut new)?;
             let topic = topic.ok_or_else(|| {
                 let message = format!("The topic '{name}' does not exist.");
@@ -137,7 +153,7 @@ fn alter(
             let old = image.dynamic_settings(broker);
             let is_list = |key: &str| broker_config(key).is_some_and(|it| it.kind == Kind::List);
             let default = |key: &str| broker_config(key)?.default;
-            let new = changed(&old, changes, replace, is_list, default)?;
+            let new = changed(&old, changes, replace, is_list, default, pause).await?;
             check_broker(&new)?;
             let settings = difference(&old, &new);
             Ok((old != new).then_some(Record::BrokerConfigSet { broker, settings }))
@@ -186,16 +202,37 @@ fn check_broker(settings: &BTreeMap<String, String>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The settings after the changes.
-fn changed(
+/// A value may be so long, in UTF-16 code units, as Kafka counts: longer ones do not fit into its records.
+const VALUE_LEN_MAX: usize = 32_767;
+
+/// Refuses a value that is too long.
+pub(super) fn check_value_size(value: &str) -> Result<(), Failure> {
+    // It never has more code units than bytes.
+    if value.len() <= VALUE_LEN_MAX || value.encode_utf16().nth(VALUE_LEN_MAX).is_none() {
+        return Ok(());
+    }
+    let message = format!(
+        "The configuration value cannot be added because it exceeds the maximum value size of \
+         {VALUE_LEN_MAX} bytes."
+    );
+    Err(Failure::new(ErrorCode::INVALID_CONFIG, message))
+}
+
+/// The settings after the changes. Pauses after each of them.
+async fn changed(
     old: &BTreeMap<String, String>,
     changes: &[(&str, Change<'_>)],
     replace: bool,
     is_list: impl Fn(&str) -> bool,
     default: impl Fn(&str) -> Option<&'static str>,
+    pause: &impl AsyncFn(),
 ) -> Result<BTreeMap<String, String>, Failure> {
     let mut new = if replace { BTreeMap::new() } else { old.clone() };
     for (key, change) in changes {
+        pause().await;
+        if let Change::Set(value) | Change::Append(value) | Change::Subtract(value) = change {
+            check_value_size(value)?;
+        }
         let parts = || {
             let value = old.get(*key).map(String::as_str).or_else(|| default(key));
             split_list(value.unwrap_or_default()).into_iter().map(str::to_owned)
@@ -213,18 +250,20 @@ fn changed(
             Change::Append(value) => {
                 list_only("APPEND")?;
                 let mut parts: Vec<String> = parts().collect();
+                let mut known: BTreeSet<String> = parts.iter().cloned().collect();
                 for part in split_list(value) {
-                    if !parts.iter().any(|it| it == part) {
+                    if known.insert(part.to_owned()) {
                         parts.push(part.to_owned());
                     }
                 }
-                new.insert((*key).to_owned(), parts.join(","))
+                let joined = parts.join(",");
+                check_value_size(&joined)?;
+                new.insert((*key).to_owned(), joined)
             }
             Change::Subtract(value) => {
                 list_only("SUBTRACT")?;
-                let gone = split_list(value);
-                let parts: Vec<String> =
-                    parts().filter(|it| !gone.contains(&it.as_str())).collect();
+                let gone: BTreeSet<&str> = split_list(value).into_iter().collect();
+                let parts: Vec<String> = parts().filter(|it| !gone.contains(it.as_str())).collect();
                 new.insert((*key).to_owned(), parts.join(","))
             }
         };
@@ -248,6 +287,17 @@ fn difference(
 mod tests {
     use super::*;
     use crate::broker::api::testing::{id, image};
+    use futures_lite::future::block_on;
+
+    fn alter(
+        resource_type: i8,
+        name: &str,
+        changes: &[(&str, Change<'_>)],
+        replace: bool,
+        image: &Image,
+    ) -> Result<Option<Record>, Failure> {
+        block_on(super::alter(resource_type, name, changes, replace, image, &async || {}))
+    }
 
     type Settings<'a> = &'a [(&'a str, Option<&'a str>)];
 
@@ -333,6 +383,24 @@ mod tests {
             (code, message.as_str()),
             (ErrorCode::INVALID_REQUEST, "Error due to duplicate config keys")
         );
+    }
+
+    /// As by Kafka; and so the time that a list takes is bounded.
+    #[test]
+    fn values_that_are_too_long_are_refused() {
+        use Change::{Append, Set, Subtract};
+        let long: String = (0..20_000).map(|it| format!("{it},")).collect();
+        let key = "leader.replication.throttled.replicas";
+        for change in [Set(&long), Append(&long), Subtract(&long)] {
+            let (code, message) = refused(TOPIC, "exists", &[(key, change)]);
+            assert_eq!(code, ErrorCode::INVALID_CONFIG);
+            assert!(
+                message.ends_with("exceeds the maximum value size of 32767 bytes."),
+                "{message}"
+            );
+        }
+        assert_eq!(check_value_size(&"é".repeat(VALUE_LEN_MAX)), Ok(()));
+        assert!(check_value_size(&"é".repeat(VALUE_LEN_MAX + 1)).is_err());
     }
 
     #[test]

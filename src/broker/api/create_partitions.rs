@@ -1,7 +1,7 @@
 //! `CreatePartitions`: adds partitions to topics.
 
 use super::create_topics::too_many;
-use super::decode;
+use super::decode_in_parts;
 use super::metadata_change::{
     Failure, Handled, PARTITIONS_MAX, check_assignment, code_and_message, count, place,
 };
@@ -15,46 +15,57 @@ use crate::wire::kafka::create_partitions_response::{
     CreatePartitionsResponse, CreatePartitionsTopicResult,
 };
 use crate::wire::primitives::WireError;
-use std::collections::BTreeSet;
 
-/// Answers a request, in any version.
-pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Handled, WireError> {
-    let request = decode(body, |r| CreatePartitionsRequest::decode(r, version))?;
-    let counts = count(request.topics.iter().map(|topic| topic.name));
-    let mut seen = BTreeSet::new();
+/// Answers a request, in any version. Pauses after each topic, and after each of its partitions that is
+/// placed by hand.
+pub async fn handle(
+    body: &[u8],
+    version: i16,
+    image: &Image,
+    pause: &impl AsyncFn(),
+) -> Result<Handled, WireError> {
+    let read = decode_in_parts(body, async |r| {
+        CreatePartitionsRequest::decode_in_parts(r, version, pause).await
+    });
+    let request = read.await?;
+    let mut counts = count(request.topics.iter().map(|topic| topic.name), pause).await;
     let mut total = 0;
-    let mut results = Vec::new();
-    for topic in request.topics.iter().filter(|topic| seen.insert(topic.name)) {
-        let result = if counts[topic.name] > 1 {
+    let mut results = Vec::with_capacity(counts.len());
+    let mut records = Vec::new();
+    for topic in &request.topics {
+        pause().await;
+        // What comes again is answered already.
+        let Some(count) = counts.remove(topic.name) else { continue };
+        let result = if count > 1 {
             Err(Failure::new(ErrorCode::INVALID_REQUEST, "Duplicate topic name."))
         } else {
-            plan(topic, image, &mut total)
+            plan(topic, image, &mut total, pause).await
         };
-        results.push((topic.name, result));
+        results.push((
+            topic.name,
+            result.map(|(id, partitions)| {
+                if !request.validate_only {
+                    records.push(Record::PartitionsAdded { id, partitions });
+                }
+            }),
+        ));
     }
-    let answers = results
-        .iter()
-        .map(|(name, result)| {
-            let (error_code, error_message) = code_and_message(result);
-            CreatePartitionsTopicResult { name, error_code, error_message }
-        })
-        .collect();
+    let mut answers = Vec::with_capacity(results.len());
+    for (name, result) in &results {
+        let (error_code, error_message) = code_and_message(result);
+        answers.push(CreatePartitionsTopicResult { name, error_code, error_message });
+        pause().await;
+    }
     let response = CreatePartitionsResponse { throttle_time_ms: 0, results: answers };
-    let mut records = Vec::new();
-    if !request.validate_only {
-        let added = results.iter().filter_map(|(_, result)| result.as_ref().ok());
-        records.extend(added.map(|(id, partitions)| Record::PartitionsAdded {
-            id: *id,
-            partitions: partitions.clone(),
-        }));
-    }
-    Handled::new(records, |w| response.encode(w, version))
+    Handled::in_parts(records, async |w| response.encode_in_parts(w, version, pause).await).await
 }
 
-fn plan(
+/// Pauses as [`handle`] does.
+async fn plan(
     topic: &CreatePartitionsTopic<'_>,
     image: &Image,
     total: &mut usize,
+    pause: &impl AsyncFn(),
 ) -> Result<(TopicId, Vec<NewPartition>), Failure> {
     let found = image
         .topic(topic.name)
@@ -92,10 +103,14 @@ fn plan(
             );
             return Err(Failure::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
         }
-        Some(assignments) => assignments
-            .iter()
-            .map(|it| check_assignment(image, &it.broker_ids, Some(factor)))
-            .collect::<Result<_, _>>()?,
+        Some(assignments) => {
+            let mut partitions = Vec::with_capacity(added);
+            for it in assignments {
+                let factor = Some(factor);
+                partitions.push(check_assignment(image, &it.broker_ids, factor, pause).await?);
+            }
+            partitions
+        }
     };
     *total += added;
     Ok((found.id, partitions))
@@ -106,6 +121,7 @@ mod tests {
     use super::*;
     use crate::broker::api::testing::{decode, encode, id, image};
     use crate::wire::kafka::create_partitions_request::CreatePartitionsAssignment;
+    use futures_lite::future::block_on;
 
     fn add<'a>(
         name: &'a str,
@@ -124,7 +140,7 @@ mod tests {
     ) -> (Vec<(String, ErrorCode, String)>, Vec<Record>) {
         let request = CreatePartitionsRequest { topics, timeout_ms: 1, validate_only };
         let body = encode(|w| request.encode(w, version));
-        let handled = handle(&body, version, &image()).unwrap();
+        let handled = block_on(handle(&body, version, &image(), &async || {})).unwrap();
         let response = decode(&handled.response, |r| CreatePartitionsResponse::decode(r, version));
         let message = |it: Option<&str>| it.unwrap_or_default().to_owned();
         let results = response

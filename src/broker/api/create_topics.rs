@@ -1,14 +1,13 @@
 //! `CreateTopics`: topics with placement by the controller or by hand.
 
-use super::Body;
-use super::config_resource::check_topic;
-use super::decode;
+use super::config_resource::{check_topic, check_value_size};
+use super::decode_in_parts;
 use super::metadata_change::{
     Failure, Handled, PARTITIONS_MAX, check_assignment, code_and_message, count, place,
 };
 use crate::controller::{Image, NewPartition, Record};
-use crate::types::config_def::{Rule, Source};
-use crate::types::config_table::topic_config;
+use crate::types::config_def::Rule;
+use crate::types::config_table::{TOPIC_CONFIGS, topic_config};
 use crate::types::topic_name::{CLUSTER_METADATA, GROUP_STATE, check_topic_name, is_internal};
 use crate::types::{ErrorCode, TopicConfig, TopicId};
 use crate::wire::kafka::create_topics_request::{
@@ -17,90 +16,133 @@ use crate::wire::kafka::create_topics_request::{
 use crate::wire::kafka::create_topics_response::{
     CreatableTopicConfigs, CreatableTopicResult, CreateTopicsResponse,
 };
-use crate::wire::primitives::WireError;
+use crate::wire::primitives::{WireError, Writer};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The first version whose answers show configurations, and whose arrays are compact.
+const SHOWS_CONFIGS_FROM: i16 = 5;
 
 /// A topic that can be created.
 struct Plan {
     id: TopicId,
     partitions: Vec<NewPartition>,
     settings: BTreeMap<String, String>,
-    /// Name, value, source.
-    configs: Vec<(&'static str, Option<String>, Source)>,
 }
 
-/// Answers a request, in any version.
-pub fn handle(
+/// Answers a request, in any version. Pauses after each topic, and after each of its partitions that is
+/// placed by hand and each of its settings.
+pub async fn handle(
     body: &[u8],
     version: i16,
     image: &Image,
     new_id: &mut dyn FnMut() -> TopicId,
+    pause: &impl AsyncFn(),
 ) -> Result<Handled, WireError> {
-    let request = decode(body, |r| CreateTopicsRequest::decode(r, version))?;
-    let counts = count(request.topics.iter().map(|topic| topic.name));
-    let total: usize = request.topics.iter().map(|topic| partition_count(topic, image)).sum();
-    let mut seen = BTreeSet::new();
-    let mut created = BTreeSet::new();
-    let mut results: Vec<(&str, Result<Plan, Failure>)> = Vec::new();
+    let read = decode_in_parts(body, async |r| {
+        CreateTopicsRequest::decode_in_parts(r, version, pause).await
+    });
+    let request = read.await?;
+    let mut counts = count(request.topics.iter().map(|topic| topic.name), pause).await;
+    let mut total = 0;
     for topic in &request.topics {
-        if !seen.insert(topic.name) {
-            continue;
-        }
-        let result = if counts[topic.name] > 1 {
+        total += partition_count(topic, image);
+        pause().await;
+    }
+    let mut w = Writer::with_capacity(256);
+    CreateTopicsResponse::default().encode(&mut w, version)?;
+    let flexible = version >= SHOWS_CONFIGS_FROM;
+    let tail = w.open_array(counts.len(), flexible, flexible.into())?;
+    let mut shown = ShownConfigs::default();
+    let mut created = BTreeSet::new();
+    let mut records = Vec::new();
+    for topic in &request.topics {
+        pause().await;
+        // What comes again is answered already.
+        let Some(count) = counts.remove(topic.name) else { continue };
+        let result = if count > 1 {
             Err(Failure::new(ErrorCode::INVALID_REQUEST, "Duplicate topic name."))
         } else if total > PARTITIONS_MAX {
             Err(too_many())
         } else {
-            plan(topic, image, &created, new_id)
+            plan(topic, image, &created, new_id, pause).await
         };
-        if result.is_ok() {
-            created.insert(topic.name.replace('.', "_"));
-        }
-        results.push((topic.name, result));
-    }
-    let topics = results
-        .iter()
-        .map(|(name, result)| {
-            let (error_code, error_message) = code_and_message(result);
-            let mut answer = CreatableTopicResult {
-                name,
-                error_code,
-                error_message,
-                configs: Some(Vec::new()),
-                ..CreatableTopicResult::default()
-            };
-            if let Ok(plan) = result {
-                answer.topic_id = plan.id;
-                answer.num_partitions = plan.partitions.len() as i32;
-                answer.replication_factor = plan.partitions[0].replicas.len() as i16;
-                answer.configs = Some(plan.configs.iter().map(config).collect());
-            }
-            answer
-        })
-        .collect();
-    let response = CreateTopicsResponse { throttle_time_ms: 0, topics };
-    let response = Body::new(|w| response.encode(w, version))?;
-    let mut records = Vec::new();
-    if !request.validate_only {
-        for (name, result) in results {
-            let Ok(plan) = result else { continue };
-            let settings = plan.settings.into_iter().collect();
-            let (id, partitions) = (plan.id, plan.partitions);
-            records.push(Record::TopicCreated { id, name: name.to_owned(), partitions, settings });
+        put_result(&mut w, version, topic.name, &result, &mut shown, image, pause).await?;
+        let Ok(Plan { id, partitions, settings }) = result else { continue };
+        created.insert(topic.name.replace('.', "_"));
+        if !request.validate_only {
+            let (name, settings) = (topic.name.to_owned(), settings.into_iter().collect());
+            records.push(Record::TopicCreated { id, name, partitions, settings });
         }
     }
-    Ok(Handled { response, records })
+    w.raw(&tail);
+    Ok(Handled { response: w.into(), records })
 }
 
-fn config<'a>(
-    (name, value, source): &'a (&'static str, Option<String>, Source),
-) -> CreatableTopicConfigs<'a> {
-    CreatableTopicConfigs {
+/// Writes what has become of one topic.
+async fn put_result(
+    w: &mut Writer,
+    version: i16,
+    name: &str,
+    result: &Result<Plan, Failure>,
+    shown: &mut ShownConfigs,
+    image: &Image,
+    pause: &impl AsyncFn(),
+) -> Result<(), WireError> {
+    let (error_code, error_message) = code_and_message(result);
+    let mut answer = CreatableTopicResult {
         name,
-        value: value.as_deref(),
-        read_only: false,
-        config_source: *source as i8,
-        is_sensitive: false,
+        error_code,
+        error_message,
+        configs: Some(Vec::new()),
+        ..CreatableTopicResult::default()
+    };
+    let Ok(plan) = result else { return answer.encode(w, version) };
+    answer.topic_id = plan.id;
+    answer.num_partitions = plan.partitions.len() as i32;
+    answer.replication_factor = plan.partitions[0].replicas.len() as i16;
+    answer.encode(w, version)?;
+    if version >= SHOWS_CONFIGS_FROM {
+        // Behind them are the tagged fields, of which there are none.
+        let tail = w.open_array(TOPIC_CONFIGS.len(), true, 1)?;
+        w.raw(shown.of(&plan.settings, version, image, pause).await?);
+        w.raw(&tail);
+    }
+    Ok(())
+}
+
+/// The configurations of the last topic that was shown, as they are written: most topics of a request
+/// have the same settings.
+#[derive(Default)]
+struct ShownConfigs(Option<(BTreeMap<String, String>, Vec<u8>)>);
+
+impl ShownConfigs {
+    /// Those of a topic with these settings. Pauses after each that is not written yet.
+    async fn of(
+        &mut self,
+        settings: &BTreeMap<String, String>,
+        version: i16,
+        image: &Image,
+        pause: &impl AsyncFn(),
+    ) -> Result<&[u8], WireError> {
+        let last = match self.0.take().filter(|(of, _)| of == settings) {
+            Some(last) => last,
+            None => {
+                let mut w = Writer::with_capacity(2_048);
+                for it in TopicConfig::describe(settings, &image.broker_configs) {
+                    let config = CreatableTopicConfigs {
+                        name: it.def.name,
+                        value: it.value.as_deref(),
+                        read_only: false,
+                        config_source: it.source as i8,
+                        is_sensitive: false,
+                    };
+                    config.encode(&mut w, version)?;
+                    pause().await;
+                }
+                (settings.clone(), w.into_vec())
+            }
+        };
+        Ok(&self.0.insert(last).1)
     }
 }
 
@@ -123,30 +165,34 @@ fn partition_count(topic: &CreatableTopic<'_>, image: &Image) -> usize {
     }
 }
 
-fn plan(
+/// Pauses as [`handle`] does.
+async fn plan(
     topic: &CreatableTopic<'_>,
     image: &Image,
     created: &BTreeSet<String>,
     new_id: &mut dyn FnMut() -> TopicId,
+    pause: &impl AsyncFn(),
 ) -> Result<Plan, Failure> {
     check_new_name(topic.name, image, created)?;
-    let nulls: Vec<&str> =
-        topic.configs.iter().filter(|it| it.value.is_none()).map(|it| it.name).collect();
+    let (mut nulls, mut settings) = (Vec::new(), BTreeMap::new());
+    for it in &topic.configs {
+        match it.value {
+            Some(value) => _ = settings.insert(it.name.to_owned(), value.to_owned()),
+            None => nulls.push(it.name),
+        }
+        pause().await;
+    }
     if !nulls.is_empty() {
         let message = format!("Null value not supported for topic configs: {}", nulls.join(","));
         return Err(Failure::new(ErrorCode::INVALID_CONFIG, message));
     }
-    let mut settings: BTreeMap<String, String> = topic
-        .configs
-        .iter()
-        .filter_map(|it| Some((it.name.to_owned(), it.value?.to_owned())))
-        .collect();
+    for value in settings.values() {
+        check_value_size(value)?;
+        pause().await;
+    }
     check_topic(topic.name, &mut settings)?;
-    let partitions = partitions(topic, image)?;
-    let configs = TopicConfig::describe(&settings, &image.broker_configs)
-        .map(|it| (it.def.name, it.value, it.source))
-        .collect();
-    Ok(Plan { id: new_id(), partitions, settings, configs })
+    let partitions = partitions(topic, image, pause).await?;
+    Ok(Plan { id: new_id(), partitions, settings })
 }
 
 fn check_new_name(name: &str, image: &Image, created: &BTreeSet<String>) -> Result<(), Failure> {
@@ -171,7 +217,11 @@ fn check_new_name(name: &str, image: &Image, created: &BTreeSet<String>) -> Resu
     Ok(())
 }
 
-fn partitions(topic: &CreatableTopic<'_>, image: &Image) -> Result<Vec<NewPartition>, Failure> {
+async fn partitions(
+    topic: &CreatableTopic<'_>,
+    image: &Image,
+    pause: &impl AsyncFn(),
+) -> Result<Vec<NewPartition>, Failure> {
     if topic.assignments.is_empty() {
         if topic.replication_factor < -1 || topic.replication_factor == 0 {
             return Err(Failure::new(
@@ -212,7 +262,7 @@ fn partitions(topic: &CreatableTopic<'_>, image: &Image) -> Result<Vec<NewPartit
                 format!("Found multiple manual partition assignments for partition {index}"),
             ));
         }
-        let partition = check_assignment(image, &assignment.broker_ids, expected)?;
+        let partition = check_assignment(image, &assignment.broker_ids, expected, pause).await?;
         expected = Some(partition.replicas.len());
         assigned.insert(index, partition);
     }
@@ -225,19 +275,22 @@ fn partitions(topic: &CreatableTopic<'_>, image: &Image) -> Result<Vec<NewPartit
     Ok(assigned.into_values().collect())
 }
 
-/// The records that create topics with the broker's defaults, without those that cannot be. Of the
-/// internal topics only that of the groups' state.
-pub(super) fn auto_create(
+/// The records that create topics with the broker's defaults, without those that exist by now or cannot
+/// be. Of the internal topics only that of the groups' state. For a Metadata request that names them; it is
+/// answered when they are there. Pauses after each.
+pub async fn auto_create(
     names: &[String],
     image: &Image,
     new_id: &mut dyn FnMut() -> TopicId,
+    pause: &impl AsyncFn(),
 ) -> Vec<Record> {
     let mut created = BTreeSet::new();
     let mut records = Vec::new();
     let mut total = 0;
     for name in names {
+        pause().await;
         if name == GROUP_STATE {
-            match group_state(image, new_id) {
+            match group_state(image, new_id, pause).await {
                 Ok(record) if created.insert(name.clone()) => records.extend(record),
                 Ok(_) => {}
                 Err(why) => tracing::error!("cannot create {GROUP_STATE}: {}", why.message),
@@ -254,7 +307,7 @@ pub(super) fn auto_create(
         if is_internal(name) || total > PARTITIONS_MAX {
             continue;
         }
-        let Ok(plan) = plan(&topic, image, &created, new_id) else { continue };
+        let Ok(plan) = plan(&topic, image, &created, new_id, pause).await else { continue };
         created.insert(name.replace('.', "_"));
         records.push(Record::TopicCreated {
             id: plan.id,
@@ -268,9 +321,10 @@ pub(super) fn auto_create(
 
 /// The record that creates the topic of the groups' state as the broker's settings say, unless it is
 /// there; the failure is that of a CreateTopics request for it.
-fn group_state(
+async fn group_state(
     image: &Image,
     new_id: &mut dyn FnMut() -> TopicId,
+    pause: &impl AsyncFn(),
 ) -> Result<Option<Record>, Failure> {
     if image.topic(GROUP_STATE).is_some() {
         return Ok(None);
@@ -297,7 +351,7 @@ fn group_state(
     if partition_count(&topic, image) > PARTITIONS_MAX {
         return Err(too_many());
     }
-    let plan = plan(&topic, image, &BTreeSet::new(), new_id)?;
+    let plan = plan(&topic, image, &BTreeSet::new(), new_id, pause).await?;
     Ok(Some(Record::TopicCreated {
         id: plan.id,
         name: GROUP_STATE.to_owned(),
@@ -309,8 +363,19 @@ fn group_state(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::api::Body;
     use crate::broker::api::testing::{decode, encode, ids, image};
+    use crate::types::config_def::Source;
     use crate::wire::kafka::create_topics_request::CreatableReplicaAssignment;
+    use futures_lite::future::block_on;
+
+    fn auto_create(
+        names: &[String],
+        image: &Image,
+        new_id: &mut dyn FnMut() -> TopicId,
+    ) -> Vec<Record> {
+        block_on(super::auto_create(names, image, new_id, &async || {}))
+    }
 
     fn topic(name: &str) -> CreatableTopic<'_> {
         CreatableTopic {
@@ -351,7 +416,9 @@ mod tests {
         let request = CreateTopicsRequest { topics, timeout_ms: 1000, validate_only };
         let body = encode(|w| request.encode(w, version));
         let mut ids = ids();
-        let handled = handle(&body, version, &image(), &mut ids).unwrap();
+        let image = image();
+        let handled = handle(&body, version, &image, &mut ids, &async || {});
+        let handled = block_on(handled).unwrap();
         (handled.response, handled.records)
     }
 

@@ -1,6 +1,6 @@
 //! `DeleteTopics`: by name, and from version 6 by id.
 
-use super::decode;
+use super::decode_in_parts;
 use super::metadata_change::{Failure, Handled, code_and_message, count};
 use crate::controller::{Image, Record};
 use crate::types::{ErrorCode, TopicId};
@@ -9,30 +9,41 @@ use crate::wire::kafka::delete_topics_response::{DeletableTopicResult, DeleteTop
 use crate::wire::primitives::WireError;
 use std::collections::BTreeSet;
 
-/// Answers a request, in any version.
-pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Handled, WireError> {
-    let request = decode(body, |r| DeleteTopicsRequest::decode(r, version))?;
-    let by_name = |name| DeleteTopicState { name: Some(name), ..DeleteTopicState::default() };
-    let asked: Vec<DeleteTopicState<'_>> = if version >= 6 {
-        request.topics
-    } else {
-        request.topic_names.iter().copied().map(by_name).collect()
-    };
-    let names = count(asked.iter().filter_map(|it| it.name));
-    let ids = count(asked.iter().filter(|it| it.name.is_none()).map(|it| it.topic_id));
+/// Answers a request, in any version. Pauses after each topic.
+pub async fn handle(
+    body: &[u8],
+    version: i16,
+    image: &Image,
+    pause: &impl AsyncFn(),
+) -> Result<Handled, WireError> {
+    let read = decode_in_parts(body, async |r| {
+        DeleteTopicsRequest::decode_in_parts(r, version, pause).await
+    });
+    let request = read.await?;
+    // By name, or by name or id: there is one of the two lists.
+    let mut asked = request.topics;
+    for name in request.topic_names {
+        asked.push(DeleteTopicState { name: Some(name), ..DeleteTopicState::default() });
+        pause().await;
+    }
+    let names = count(asked.iter().map(|it| it.name), pause).await;
+    let nameless = asked.iter().map(|it| it.name.is_none().then_some(it.topic_id));
+    let ids = count(nameless, pause).await;
     let enabled = image.broker_configs.is_on("delete.topic.enable");
     let mut seen = BTreeSet::new();
     let mut deleted = BTreeSet::new();
     let mut results: Vec<(Option<&str>, TopicId, Result<(), Failure>)> = Vec::new();
+    let mut records = Vec::new();
     for topic in &asked {
+        pause().await;
         if !seen.insert((topic.name, topic.topic_id)) {
             continue;
         }
         let found = if !enabled {
             Err(disabled(version))
-        } else if topic.name.is_some_and(|name| names[name] > 1) {
+        } else if topic.name.is_some() && names[&topic.name] > 1 {
             Err(Failure::new(ErrorCode::INVALID_REQUEST, "Duplicate topic name."))
-        } else if topic.name.is_none() && ids[&topic.topic_id] > 1 {
+        } else if topic.name.is_none() && ids[&Some(topic.topic_id)] > 1 {
             Err(Failure::new(ErrorCode::INVALID_REQUEST, "Duplicate topic id."))
         } else {
             find(topic, image)
@@ -45,21 +56,22 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Handled, WireE
             Err(Failure::new(ErrorCode::INVALID_REQUEST, message))
         });
         results.push(match result {
-            Ok((name, id)) => (Some(name), id, Ok(())),
+            Ok((name, id)) => {
+                records.push(Record::TopicDeleted { id });
+                (Some(name), id, Ok(()))
+            }
             Err(failure) => (topic.name, topic.topic_id, Err(failure)),
         });
     }
-    let records = results.iter().filter(|(_, _, result)| result.is_ok());
-    let records = records.map(|(_, id, _)| Record::TopicDeleted { id: *id }).collect();
-    let responses = results
-        .iter()
-        .map(|(name, id, result)| {
-            let (error_code, error_message) = code_and_message(result);
-            DeletableTopicResult { name: *name, topic_id: *id, error_code, error_message }
-        })
-        .collect();
+    let mut responses = Vec::with_capacity(results.len());
+    for (name, topic_id, result) in &results {
+        let (error_code, error_message) = code_and_message(result);
+        let (name, topic_id) = (*name, *topic_id);
+        responses.push(DeletableTopicResult { name, topic_id, error_code, error_message });
+        pause().await;
+    }
     let response = DeleteTopicsResponse { throttle_time_ms: 0, responses };
-    Handled::new(records, |w| response.encode(w, version))
+    Handled::in_parts(records, async |w| response.encode_in_parts(w, version, pause).await).await
 }
 
 fn disabled(version: i16) -> Failure {
@@ -99,6 +111,7 @@ fn find<'a>(topic: &DeleteTopicState<'_>, image: &'a Image) -> Result<(&'a str, 
 mod tests {
     use super::*;
     use crate::broker::api::testing::{decode, encode, id, image};
+    use futures_lite::future::block_on;
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
@@ -117,7 +130,8 @@ mod tests {
         } else {
             request.topic_names = topics.iter().filter_map(|it| it.0).collect();
         }
-        let handled = handle(&encode(|w| request.encode(w, version)), version, image).unwrap();
+        let body = encode(|w| request.encode(w, version));
+        let handled = block_on(handle(&body, version, image, &async || {})).unwrap();
         let response = decode(&handled.response, |r| DeleteTopicsResponse::decode(r, version));
         let results = response.responses.iter();
         let results = results

@@ -2,13 +2,14 @@
 
 use super::Body;
 use super::config_resource::{BROKER, TOPIC, unsupported};
-use super::decode;
+use super::decode_in_parts;
 use super::metadata_change::Failure;
 use crate::controller::Image;
+use crate::types::ErrorCode;
 use crate::types::config_def::Source;
-use crate::types::topic_config::{Described, describe_broker};
+use crate::types::config_table::{BROKER_CONFIGS, TOPIC_CONFIGS};
+use crate::types::topic_config::{Described, describe_of_broker, describe_of_topic};
 use crate::types::topic_name::check_topic_name;
-use crate::types::{ErrorCode, TopicConfig};
 use crate::wire::kafka::describe_configs_request::{
     DescribeConfigsRequest, DescribeConfigsResource,
 };
@@ -17,21 +18,27 @@ use crate::wire::kafka::describe_configs_response::{
     DescribeConfigsSynonym,
 };
 use crate::wire::primitives::{WireError, Writer};
+use std::collections::BTreeSet;
 
-/// Answers a request, in any version. Pauses after each resource, as often as it has configs.
+/// Answers a request, in any version. Pauses after each resource, each key that is asked for, and each of
+/// its configs.
 pub async fn handle(
     body: &[u8],
     version: i16,
     image: &Image,
-    pause: impl AsyncFn(),
+    pause: &impl AsyncFn(),
 ) -> Result<Body, WireError> {
-    let request = decode(body, |r| DescribeConfigsRequest::decode(r, version))?;
+    let read = decode_in_parts(body, async |r| {
+        DescribeConfigsRequest::decode_in_parts(r, version, pause).await
+    });
+    let request = read.await?;
     let mut w = Writer::with_capacity(256);
     DescribeConfigsResponse { throttle_time_ms: 0, results: Vec::new() }.encode(&mut w, version)?;
     let flexible = version >= 4;
     let tail = w.open_array(request.resources.len(), flexible, flexible.into())?;
     for resource in &request.resources {
-        let described = describe(resource, image);
+        pause().await;
+        let described = describe(resource, image, pause).await;
         let mut answer = DescribeConfigsResult {
             error_code: ErrorCode::NONE.0,
             error_message: Some(""),
@@ -41,17 +48,17 @@ pub async fn handle(
         };
         match &described {
             Ok(configs) => {
-                answer.configs = configs.iter().map(|it| show(it, &request)).collect();
+                for it in configs {
+                    answer.configs.push(show(it, &request));
+                    pause().await;
+                }
             }
             Err(failure) => {
                 answer.error_code = failure.code.0;
                 answer.error_message = Some(&failure.message);
             }
         }
-        answer.encode(&mut w, version)?;
-        for _ in 0..=answer.configs.len() {
-            pause().await;
-        }
+        answer.encode_in_parts(&mut w, version, pause).await?;
     }
     w.raw(&tail);
     Ok(w.into())
@@ -79,12 +86,18 @@ fn show<'a>(
 }
 
 /// The configurations of a resource, without those that are not asked for.
-fn describe(
+async fn describe(
     resource: &DescribeConfigsResource<'_>,
     image: &Image,
+    pause: &impl AsyncFn(),
 ) -> Result<Vec<Described>, Failure> {
-    let keys = resource.configuration_keys.as_ref().filter(|keys| !keys.is_empty());
-    let asked = |it: &Described| keys.is_none_or(|keys| keys.contains(&it.def.name));
+    let mut keys = BTreeSet::new();
+    for key in resource.configuration_keys.iter().flatten() {
+        keys.insert(*key);
+        pause().await;
+    }
+    let asked = |name: &str| keys.is_empty() || keys.contains(name);
+    let (of, configs) = (&image.broker_configs, &mut Vec::new());
     match resource.resource_type {
         TOPIC => {
             check_topic_name(resource.resource_name)
@@ -92,19 +105,25 @@ fn describe(
             let topic = image
                 .topic(resource.resource_name)
                 .ok_or_else(|| Failure::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, ""))?;
-            let configs = TopicConfig::describe(&topic.overrides, &image.broker_configs);
-            Ok(configs.filter(asked).collect())
-        }
-        BROKER if resource.resource_name.is_empty() => {
-            let set = describe_broker(&image.broker_configs).filter(asked);
-            Ok(set.filter_map(of_all_brokers).collect())
+            for def in TOPIC_CONFIGS.iter().filter(|def| asked(def.name)) {
+                configs.push(describe_of_topic(def, &topic.overrides, of));
+                pause().await;
+            }
         }
         BROKER => {
-            check_broker_id(resource.resource_name, image)?;
-            Ok(describe_broker(&image.broker_configs).filter(asked).collect())
+            let of_all = resource.resource_name.is_empty();
+            if !of_all {
+                check_broker_id(resource.resource_name, image)?;
+            }
+            for def in BROKER_CONFIGS.iter().filter(|def| asked(def.name)) {
+                let config = describe_of_broker(def, of);
+                configs.extend(if of_all { of_all_brokers(config) } else { Some(config) });
+                pause().await;
+            }
         }
-        other => Err(unsupported(other)),
+        other => return Err(unsupported(other)),
     }
+    Ok(std::mem::take(configs))
 }
 
 /// A broker describes itself only.
@@ -150,7 +169,7 @@ mod tests {
             include_documentation: version >= 3,
         };
         let body = encode(|w| request.encode(w, version));
-        block_on(handle(&body, version, image, async || {})).unwrap()
+        block_on(handle(&body, version, image, &async || {})).unwrap()
     }
 
     fn one(body: &[u8], version: i16) -> DescribeConfigsResult<'_> {

@@ -1,7 +1,7 @@
 //! `DescribeTopicPartitions`: topics page by page, by name (KIP-966).
 
 use super::Body;
-use super::decode;
+use super::decode_in_parts;
 use super::metadata::leader_error;
 use super::metadata_change::TOPIC_OPERATIONS;
 use crate::controller::{Image, Partition};
@@ -14,34 +14,43 @@ use crate::wire::kafka::describe_topic_partitions_response as answer;
 use crate::wire::primitives::WireError;
 use std::collections::BTreeSet;
 
-/// Answers a request, in any version.
-pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Body, WireError> {
-    let request = decode(body, |r| DescribeTopicPartitionsRequest::decode(r, version))?;
+/// Answers a request, in any version. Pauses after each topic and each partition.
+pub async fn handle(
+    body: &[u8],
+    version: i16,
+    image: &Image,
+    pause: &impl AsyncFn(),
+) -> Result<Body, WireError> {
+    let read = decode_in_parts(body, async |r| {
+        DescribeTopicPartitionsRequest::decode_in_parts(r, version, pause).await
+    });
+    let request = read.await?;
     let cursor = request.cursor.as_ref();
-    let names: BTreeSet<&str> = request.topics.iter().map(|it| it.name).collect();
-    if contradicts(cursor, &names) {
-        let refuse = |name| answer::DescribeTopicPartitionsResponseTopic {
-            error_code: ErrorCode::INVALID_REQUEST.0,
-            name: Some(name),
-            ..Default::default()
-        };
-        let response = answer::DescribeTopicPartitionsResponse {
-            topics: names.iter().copied().map(refuse).collect(),
-            ..Default::default()
-        };
-        return Body::new(|w| response.encode(w, version));
+    let mut names = BTreeSet::new();
+    for topic in &request.topics {
+        names.insert(topic.name);
+        pause().await;
     }
-    let topics: Vec<_> = if names.is_empty() {
-        let from = cursor.map_or("", |it| it.topic_name);
-        image.topics_from(from).map(|topic| (&*topic.name, Some(topic))).collect()
-    } else {
-        let after = |name: &&&str| cursor.is_none_or(|cursor| **name >= cursor.topic_name);
-        names.iter().filter(after).map(|name| (*name, image.topic(name))).collect()
-    };
+    let mut response = answer::DescribeTopicPartitionsResponse::default();
+    if contradicts(cursor, &names) {
+        for name in names {
+            response.topics.push(answer::DescribeTopicPartitionsResponseTopic {
+                error_code: ErrorCode::INVALID_REQUEST.0,
+                name: Some(name),
+                ..Default::default()
+            });
+            pause().await;
+        }
+        return Body::in_parts(async |w| response.encode_in_parts(w, version, pause).await).await;
+    }
+    let from = cursor.map_or("", |it| it.topic_name);
+    let all = names.is_empty().then(|| image.topics_from(from));
+    let all = all.into_iter().flatten().map(|topic| (&*topic.name, Some(topic)));
+    let named = names.range(from..).map(|name| (*name, image.topic(name)));
     let limit = image.broker_configs.number("max.request.partition.size.limit").unwrap_or(2000);
     let mut left = i64::from(request.response_partition_limit).min(limit).max(1) as usize;
-    let mut response = answer::DescribeTopicPartitionsResponse::default();
-    for (name, topic) in topics {
+    for (name, topic) in all.chain(named) {
+        pause().await;
         if left == 0 {
             let cursor = answer::Cursor { topic_name: name, partition_index: 0 };
             response.next_cursor = Some(cursor);
@@ -65,7 +74,10 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Body, WireErro
         shown.topic_id = topic.id;
         let first = cursor.filter(|it| it.topic_name == name).map_or(0, |it| it.partition_index);
         let rest = topic.partitions.iter().zip(0..).skip(first as usize);
-        shown.partitions = rest.take(left).map(|(it, index)| partition(it, index, image)).collect();
+        for (it, index) in rest.take(left) {
+            shown.partitions.push(partition(it, index, image));
+            pause().await;
+        }
         left -= shown.partitions.len();
         let next = first as usize + shown.partitions.len();
         response.topics.push(shown);
@@ -75,7 +87,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Body, WireErro
             break;
         }
     }
-    Body::new(|w| response.encode(w, version))
+    Body::in_parts(async |w| response.encode_in_parts(w, version, pause).await).await
 }
 
 /// A cursor must name one of the topics that are asked for, if any are.
@@ -109,6 +121,7 @@ mod tests {
     use super::*;
     use crate::broker::api::testing::{decode, encode, image};
     use crate::wire::kafka::describe_topic_partitions_request::TopicRequest;
+    use futures_lite::future::block_on;
 
     type Page = (Vec<(String, ErrorCode, Vec<i32>)>, Option<(String, i32)>);
 
@@ -119,7 +132,8 @@ mod tests {
             cursor: cursor
                 .map(|(topic_name, partition_index)| Cursor { topic_name, partition_index }),
         };
-        let body = handle(&encode(|w| request.encode(w, 0)), 0, &image()).unwrap();
+        let body = encode(|w| request.encode(w, 0));
+        let body = block_on(handle(&body, 0, &image(), &async || {})).unwrap();
         let response = decode(&body, |r| answer::DescribeTopicPartitionsResponse::decode(r, 0));
         let topics = response.topics.iter().map(|it| {
             let partitions = it.partitions.iter().map(|it| it.partition_index).collect();

@@ -1,74 +1,89 @@
 //! Requests that change metadata, carried out.
 //!
-//! These run whole on the controller's shard. What they check, they check against the controller's
-//! draft, so that two requests that follow each other quickly see each other; the response leaves
-//! when every shard has applied the change, so that the next request on any connection sees it.
+//! These run on the controller's shard, one after the other. What they check, they check against the
+//! controller's draft, so that two requests that follow each other quickly see each other; the response
+//! leaves when every shard has applied the change, so that the next request on any connection sees it.
 
-use super::Body;
+use super::metadata_change::Handled;
 use super::{
     alter_configs, create_partitions, create_topics, delete_topics, incremental_alter_configs,
     table,
 };
-use crate::controller::Controller;
+use crate::controller::Image;
 use crate::types::TopicId;
 use crate::wire::primitives::WireError;
 
-/// The answer to a request that changes metadata.
-#[derive(Debug)]
-pub struct ChangeOutcome {
-    /// Body of the response.
-    pub response: Body,
-    /// To be sent when every shard has applied the entry with this index; at once if `None`.
-    pub wait_for: Option<u64>,
-}
-
-/// Carries out a request that changes metadata. `new_id` gives ids that were never given
-/// before. An error is the client's: its request cannot be read.
-pub fn execute(
-    controller: &mut Controller,
+/// Carries out a request that changes metadata, of which `draft` is the last: the records are to be
+/// proposed before the next request is carried out. `new_id` gives ids that were never given before. An
+/// error is the client's: its request cannot be read. Pauses as the handlers do.
+pub async fn execute(
+    draft: &Image,
     api: table::Controller,
     version: i16,
     body: &[u8],
     new_id: &mut dyn FnMut() -> TopicId,
-) -> Result<ChangeOutcome, WireError> {
-    let image = controller.draft();
-    let handled = match api {
-        table::Controller::CreateTopics => create_topics::handle(body, version, image, new_id),
-        table::Controller::DeleteTopics => delete_topics::handle(body, version, image),
-        table::Controller::CreatePartitions => create_partitions::handle(body, version, image),
-        table::Controller::AlterConfigs => alter_configs::handle(body, version, image),
-        table::Controller::IncrementalAlterConfigs => {
-            incremental_alter_configs::handle(body, version, image)
+    pause: &impl AsyncFn(),
+) -> Result<Handled, WireError> {
+    match api {
+        table::Controller::CreateTopics => {
+            create_topics::handle(body, version, draft, new_id, pause).await
         }
-    }?;
-    let wait_for = (!handled.records.is_empty()).then(|| controller.propose(&handled.records));
-    Ok(ChangeOutcome { response: handled.response, wait_for })
-}
-
-/// Creates topics that a Metadata request asked for, with the broker's defaults; those that exist
-/// by now or cannot be created are left out. Returns the index to wait for, if anything changes.
-pub fn auto_create(
-    controller: &mut Controller,
-    names: &[String],
-    new_id: &mut dyn FnMut() -> TopicId,
-) -> Option<u64> {
-    let records = create_topics::auto_create(names, controller.draft(), new_id);
-    (!records.is_empty()).then(|| controller.propose(&records))
+        table::Controller::DeleteTopics => delete_topics::handle(body, version, draft, pause).await,
+        table::Controller::CreatePartitions => {
+            create_partitions::handle(body, version, draft, pause).await
+        }
+        table::Controller::AlterConfigs => alter_configs::handle(body, version, draft, pause).await,
+        table::Controller::IncrementalAlterConfigs => {
+            incremental_alter_configs::handle(body, version, draft, pause).await
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::api::Body;
     use crate::broker::api::testing::{decode, encode, ids};
-    use crate::controller::{Image, OpenOptions};
+    use crate::controller::{Controller, OpenOptions};
     use crate::storage::device::disk::Disk;
     use crate::storage::device::sim_disk::SimDisk;
     use crate::types::ErrorCode;
     use crate::wire::kafka::create_topics_request::{CreatableTopic, CreateTopicsRequest};
     use crate::wire::kafka::create_topics_response::CreateTopicsResponse;
     use crate::wire::kafka::delete_topics_request::DeleteTopicsRequest;
+    use futures_lite::future::block_on;
     use std::collections::BTreeSet;
     use std::sync::Arc;
+
+    /// The response, and the index that has what it speaks of, where anything changes.
+    struct Outcome {
+        response: Body,
+        wait_for: Option<u64>,
+    }
+
+    fn run(
+        controller: &mut Controller,
+        api: table::Controller,
+        version: i16,
+        body: &[u8],
+        new_id: &mut dyn FnMut() -> TopicId,
+    ) -> Result<Outcome, WireError> {
+        let draft = controller.draft();
+        let handled = execute(draft, api, version, body, new_id, &async || {});
+        let Handled { response, records } = block_on(handled)?;
+        let wait_for = (!records.is_empty()).then(|| controller.propose(&records));
+        Ok(Outcome { response, wait_for })
+    }
+
+    fn auto_create(
+        controller: &mut Controller,
+        names: &[String],
+        new_id: &mut dyn FnMut() -> TopicId,
+    ) -> Option<u64> {
+        let draft = controller.draft();
+        let records = block_on(create_topics::auto_create(names, draft, new_id, &async || {}));
+        (!records.is_empty()).then(|| controller.propose(&records))
+    }
 
     fn open(disk: &Disk, node_id: i32) -> (Controller, Arc<Image>) {
         let options = OpenOptions {
@@ -111,18 +126,18 @@ mod tests {
         let disk = Disk::Sim(SimDisk::new(1));
         let (mut controller, before) = open(&disk, 0);
         let mut new_id = ids();
-        let mut run = |controller: &mut Controller, key, version, body: &[u8]| {
-            execute(controller, key, version, body, &mut new_id).unwrap()
+        let mut execute = |controller: &mut Controller, key, version, body: &[u8]| {
+            run(controller, key, version, body, &mut new_id).unwrap()
         };
         let other_ids = || {
             let mut ids = ids();
             move || TopicId([ids().0[0] + 100; 16])
         };
-        let code = |outcome: &ChangeOutcome| {
+        let code = |outcome: &Outcome| {
             decode(&outcome.response, |r| CreateTopicsResponse::decode(r, 7)).topics[0].error_code
         };
-        let first = run(&mut controller, table::Controller::CreateTopics, 7, &create("a"));
-        let second = run(&mut controller, table::Controller::CreateTopics, 7, &create("a"));
+        let first = execute(&mut controller, table::Controller::CreateTopics, 7, &create("a"));
+        let second = execute(&mut controller, table::Controller::CreateTopics, 7, &create("a"));
         assert_eq!(code(&first), 0);
         assert_eq!(code(&second), ErrorCode::TOPIC_ALREADY_EXISTS.0);
         assert_eq!(second.wait_for, None);
@@ -130,8 +145,8 @@ mod tests {
 
         let request = DeleteTopicsRequest { topic_names: vec!["a"], ..Default::default() };
         let body = encode(|w| request.encode(w, 5));
-        let deleted = run(&mut controller, table::Controller::DeleteTopics, 5, &body);
-        let again = run(&mut controller, table::Controller::CreateTopics, 7, &create("a"));
+        let deleted = execute(&mut controller, table::Controller::DeleteTopics, 5, &body);
+        let again = execute(&mut controller, table::Controller::CreateTopics, 7, &create("a"));
         assert_eq!(code(&again), 0);
         let made = auto_create(&mut controller, &["a".into(), "b".into()], &mut other_ids());
         assert!(first.wait_for < deleted.wait_for);
@@ -154,13 +169,8 @@ mod tests {
         let index = controller.draft().index;
         let whole = create("a");
         for cut in 0..whole.len() {
-            let result = execute(
-                &mut controller,
-                table::Controller::CreateTopics,
-                7,
-                &whole[..cut],
-                &mut ids(),
-            );
+            let result =
+                run(&mut controller, table::Controller::CreateTopics, 7, &whole[..cut], &mut ids());
             assert!(result.is_err(), "{cut}");
         }
         assert_eq!(controller.draft().index, index);

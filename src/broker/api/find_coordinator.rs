@@ -109,10 +109,12 @@ mod tests {
     use super::*;
     use crate::broker::api::create_topics::auto_create;
     use crate::broker::api::testing::{decode, encode, ids, image};
+    use futures_lite::future::block_on;
 
     fn with_topic() -> Image {
-        let mut image = image();
-        for record in auto_create(&[GROUP_STATE.to_owned()], &image.clone(), &mut ids()) {
+        let (mut image, mut ids) = (image(), ids());
+        let (names, before) = ([GROUP_STATE.to_owned()], image.clone());
+        for record in block_on(auto_create(&names, &before, &mut ids, &async || {})) {
             image.apply(&record);
         }
         image

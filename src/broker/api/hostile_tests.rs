@@ -7,6 +7,7 @@ use super::{
     describe_configs, describe_topic_partitions, incremental_alter_configs, list_config_resources,
     metadata,
 };
+use crate::controller::Image;
 use crate::types::TopicId;
 use crate::wire::api_keys::ApiKey;
 use crate::wire::kafka as k;
@@ -29,31 +30,40 @@ const APIS: [(ApiKey, i16, i16); 10] = [
 ];
 
 fn answer(key: ApiKey, version: i16, body: &[u8]) -> Result<Body, WireError> {
-    let image = image();
-    match key {
+    block_on(answer_in_parts(key, version, body, &image(), &async || {}))
+}
+
+async fn answer_in_parts(
+    key: ApiKey,
+    version: i16,
+    body: &[u8],
+    image: &Image,
+    pause: &impl AsyncFn(),
+) -> Result<Body, WireError> {
+    let handled = match key {
         ApiKey::METADATA => {
-            let answer = metadata::handle(body, version, &image, async || {});
-            block_on(answer).map(|it| it.response)
+            let answer = metadata::handle(body, version, image, pause).await;
+            return answer.map(|it| it.response);
+        }
+        ApiKey::DESCRIBE_CONFIGS => {
+            return describe_configs::handle(body, version, image, pause).await;
+        }
+        ApiKey::DESCRIBE_CLUSTER => return describe_cluster::handle(body, version, image),
+        ApiKey::LIST_CONFIG_RESOURCES => {
+            return list_config_resources::handle(body, version, image, pause).await;
+        }
+        ApiKey::DESCRIBE_TOPIC_PARTITIONS => {
+            return describe_topic_partitions::handle(body, version, image, pause).await;
         }
         ApiKey::CREATE_TOPICS => {
-            create_topics::handle(body, version, &image, &mut ids_without_end())
-                .map(|it| it.response)
+            create_topics::handle(body, version, image, &mut ids_without_end(), pause).await
         }
-        ApiKey::DELETE_TOPICS => delete_topics::handle(body, version, &image).map(|it| it.response),
-        ApiKey::DESCRIBE_CONFIGS => {
-            block_on(describe_configs::handle(body, version, &image, async || {}))
-        }
-        ApiKey::ALTER_CONFIGS => alter_configs::handle(body, version, &image).map(|it| it.response),
-        ApiKey::CREATE_PARTITIONS => {
-            create_partitions::handle(body, version, &image).map(|it| it.response)
-        }
-        ApiKey::INCREMENTAL_ALTER_CONFIGS => {
-            incremental_alter_configs::handle(body, version, &image).map(|it| it.response)
-        }
-        ApiKey::DESCRIBE_CLUSTER => describe_cluster::handle(body, version, &image),
-        ApiKey::LIST_CONFIG_RESOURCES => list_config_resources::handle(body, version, &image),
-        _ => describe_topic_partitions::handle(body, version, &image),
-    }
+        ApiKey::DELETE_TOPICS => delete_topics::handle(body, version, image, pause).await,
+        ApiKey::ALTER_CONFIGS => alter_configs::handle(body, version, image, pause).await,
+        ApiKey::CREATE_PARTITIONS => create_partitions::handle(body, version, image, pause).await,
+        _ => incremental_alter_configs::handle(body, version, image, pause).await,
+    };
+    handled.map(|it| it.response)
 }
 
 fn ids_without_end() -> impl FnMut() -> TopicId {

@@ -1,7 +1,7 @@
 //! `IncrementalAlterConfigs`: sets, removes, appends to and subtracts from settings.
 
 use super::config_resource::{Change, Changes, alter_all};
-use super::decode;
+use super::decode_in_parts;
 use super::metadata_change::{Failure, Handled, code_and_message};
 use crate::controller::Image;
 use crate::types::ErrorCode;
@@ -13,33 +13,49 @@ use crate::wire::kafka::incremental_alter_configs_response::{
 };
 use crate::wire::primitives::WireError;
 
-/// Answers a request, in any version.
-pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Handled, WireError> {
-    let request = decode(body, |r| IncrementalAlterConfigsRequest::decode(r, version))?;
-    let asked = request.resources.iter();
-    let asked = asked.map(|it| (it.resource_type, it.resource_name, changes(it))).collect();
-    let (results, records) = alter_all(asked, REPLACES, request.validate_only, image);
-    let responses = request
-        .resources
-        .iter()
-        .zip(&results)
-        .map(|(it, result)| {
-            let (error_code, error_message) = code_and_message(result);
-            let (resource_type, resource_name) = (it.resource_type, it.resource_name);
-            AlterConfigsResourceResponse { error_code, error_message, resource_type, resource_name }
-        })
-        .collect();
+/// Answers a request, in any version. Pauses after each resource and each of its settings.
+pub async fn handle(
+    body: &[u8],
+    version: i16,
+    image: &Image,
+    pause: &impl AsyncFn(),
+) -> Result<Handled, WireError> {
+    let read = decode_in_parts(body, async |r| {
+        IncrementalAlterConfigsRequest::decode_in_parts(r, version, pause).await
+    });
+    let request = read.await?;
+    let mut asked = Vec::with_capacity(request.resources.len());
+    for it in &request.resources {
+        asked.push((it.resource_type, it.resource_name, changes(it, pause).await));
+    }
+    let (results, records) = alter_all(asked, REPLACES, request.validate_only, image, pause).await;
+    let mut responses = Vec::with_capacity(results.len());
+    for (it, result) in request.resources.iter().zip(&results) {
+        let (error_code, error_message) = code_and_message(result);
+        let (resource_type, resource_name) = (it.resource_type, it.resource_name);
+        responses.push(AlterConfigsResourceResponse {
+            error_code,
+            error_message,
+            resource_type,
+            resource_name,
+        });
+        pause().await;
+    }
     let response = IncrementalAlterConfigsResponse { throttle_time_ms: 0, responses };
-    Handled::new(records, |w| response.encode(w, version))
+    Handled::in_parts(records, async |w| response.encode_in_parts(w, version, pause).await).await
 }
 
 /// Settings that are not mentioned stay.
 const REPLACES: bool = false;
 
-fn changes<'a>(resource: &AlterConfigsResource<'a>) -> Result<Changes<'a>, Failure> {
+async fn changes<'a>(
+    resource: &AlterConfigsResource<'a>,
+    pause: &impl AsyncFn(),
+) -> Result<Changes<'a>, Failure> {
     let mut nulls = Vec::new();
     let mut changes = Vec::new();
     for config in &resource.configs {
+        pause().await;
         let value = config.value.unwrap_or_default();
         let change = match config.config_operation {
             0 => Change::Set(value),
@@ -69,6 +85,7 @@ mod tests {
     use crate::broker::api::testing::{decode, encode, id, image};
     use crate::controller::Record;
     use crate::wire::kafka::incremental_alter_configs_request::AlterableConfig;
+    use futures_lite::future::block_on;
 
     fn run(
         configs: &[(&str, i8, Option<&str>)],
@@ -86,7 +103,7 @@ mod tests {
         let resource = AlterConfigsResource { resource_type: 2, resource_name: "exists", configs };
         let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only };
         let body = encode(|w| request.encode(w, version));
-        let handled = handle(&body, version, &image()).unwrap();
+        let handled = block_on(handle(&body, version, &image(), &async || {})).unwrap();
         let response =
             decode(&handled.response, |r| IncrementalAlterConfigsResponse::decode(r, version));
         let answer = &response.responses[0];

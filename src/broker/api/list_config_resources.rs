@@ -2,7 +2,7 @@
 
 use super::Body;
 use super::config_resource::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, TOPIC};
-use super::decode;
+use super::decode_in_parts;
 use crate::controller::Image;
 use crate::types::ErrorCode;
 use crate::wire::kafka::list_config_resources_request::ListConfigResourcesRequest;
@@ -10,43 +10,59 @@ use crate::wire::kafka::list_config_resources_response::{
     ConfigResource, ListConfigResourcesResponse,
 };
 use crate::wire::primitives::WireError;
+use std::collections::BTreeSet;
 
-/// Answers a request, in any version.
-pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Body, WireError> {
-    let request = decode(body, |r| ListConfigResourcesRequest::decode(r, version))?;
+/// Answers a request, in any version. Pauses after each resource.
+pub async fn handle(
+    body: &[u8],
+    version: i16,
+    image: &Image,
+    pause: &impl AsyncFn(),
+) -> Result<Body, WireError> {
+    let read = decode_in_parts(body, async |r| {
+        ListConfigResourcesRequest::decode_in_parts(r, version, pause).await
+    });
+    let request = read.await?;
     let known = [TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP];
     let types = match &request.resource_types[..] {
         _ if version == 0 => &[CLIENT_METRICS],
         [] => &known[..],
         types => types,
     };
+    let mut asked = BTreeSet::new();
+    for it in types {
+        asked.insert(*it);
+        pause().await;
+    }
     let mut response = ListConfigResourcesResponse::default();
     let node_id = image.node_id.to_string();
-    if types.iter().all(|it| known.contains(it)) {
-        let mut add = |resource_name, resource_type| {
-            response.config_resources.push(ConfigResource { resource_name, resource_type });
-        };
-        if types.contains(&BROKER) {
-            add(&node_id, BROKER);
+    if asked.iter().all(|it| known.contains(it)) {
+        let resources = &mut response.config_resources;
+        if asked.contains(&BROKER) {
+            resources.push(ConfigResource { resource_name: &node_id, resource_type: BROKER });
         }
-        if types.contains(&TOPIC) {
-            image.topics().for_each(|topic| add(&topic.name, TOPIC));
+        let topics = asked.contains(&TOPIC).then(|| image.topics());
+        for topic in topics.into_iter().flatten() {
+            resources.push(ConfigResource { resource_name: &topic.name, resource_type: TOPIC });
+            pause().await;
         }
         // There are no groups, subscriptions and loggers with configurations.
     } else {
         response.error_code = ErrorCode::UNSUPPORTED_VERSION.0;
     }
-    Body::new(|w| response.encode(w, version))
+    Body::in_parts(async |w| response.encode_in_parts(w, version, pause).await).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::broker::api::testing::{decode, encode, image};
+    use futures_lite::future::block_on;
 
     fn run(resource_types: Vec<i8>, version: i16) -> (i16, Vec<(String, i8)>) {
         let request = ListConfigResourcesRequest { resource_types };
-        let body = handle(&encode(|w| request.encode(w, version)), version, &image()).unwrap();
+        let body = encode(|w| request.encode(w, version));
+        let body = block_on(handle(&body, version, &image(), &async || {})).unwrap();
         let response = decode(&body, |r| ListConfigResourcesResponse::decode(r, version));
         let found = response.config_resources.iter();
         let found = found.map(|it| (it.resource_name.to_owned(), it.resource_type)).collect();

@@ -2,7 +2,7 @@
 
 use super::Body;
 use super::metadata_change::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED, TOPIC_OPERATIONS};
-use super::request::decode_start;
+use super::request::decode_start_in_parts;
 use crate::controller::{Image, Partition, Topic};
 use crate::types::topic_name::{GROUP_STATE, check_topic_name, is_internal};
 use crate::types::{ErrorCode, TopicId};
@@ -32,10 +32,13 @@ pub async fn handle(
     body: &[u8],
     version: i16,
     image: &Image,
-    pause: impl AsyncFn(),
+    pause: &impl AsyncFn(),
 ) -> Result<MetadataAnswer, WireError> {
     // librdkafka 2.12 has bytes behind a request for all topics, of version 13.
-    let request = decode_start(body, |r| MetadataRequest::decode(r, version))?;
+    let read = decode_start_in_parts(body, async |r| {
+        MetadataRequest::decode_in_parts(r, version, pause).await
+    });
+    let request = read.await?;
     let mut found = Vec::new();
     let operations = if request.include_topic_authorized_operations {
         TOPIC_OPERATIONS
@@ -48,14 +51,16 @@ pub async fn handle(
         Some(topics) if topics.is_empty() && version == 0 => None,
         topics => topics.as_ref(),
     };
-    if let Some(topics) = asked.filter(|topics| topics.iter().any(|it| is_invalid(it, version))) {
-        return Ok(MetadataAnswer { response: refuse(topics, version)?, create });
-    }
     let mut ids = BTreeSet::new();
     for topic in asked.into_iter().flatten() {
-        if topic.topic_id != TopicId::ZERO && ids.insert(topic.topic_id) {
-            pause().await;
+        if is_invalid(topic, version) {
+            let response = refuse(asked.into_iter().flatten(), version, pause).await?;
+            return Ok(MetadataAnswer { response, create });
         }
+        if topic.topic_id != TopicId::ZERO {
+            ids.insert(topic.topic_id);
+        }
+        pause().await;
     }
     match asked {
         None => {
@@ -77,7 +82,11 @@ pub async fn handle(
             let may_create = request.allow_auto_topic_creation
                 && image.broker_configs.is_on("auto.create.topics.enable");
             let mut seen = BTreeSet::new();
-            for name in topics.iter().filter_map(|it| it.name).filter(|it| seen.insert(*it)) {
+            for name in topics.iter().filter_map(|it| it.name) {
+                pause().await;
+                if !seen.insert(name) {
+                    continue;
+                }
                 let fail = |error| {
                     Found::Failed(MetadataResponseTopic {
                         topic_authorized_operations: operations,
@@ -94,7 +103,6 @@ pub async fn handle(
                     }
                     fail(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
                 });
-                pause().await;
             }
         }
     }
@@ -122,7 +130,7 @@ pub async fn handle(
     for it in found {
         match it {
             Found::Topic(topic) => {
-                put_topic(&mut w, version, topic, operations, image, &pause).await?;
+                put_topic(&mut w, version, topic, operations, image, pause).await?;
             }
             Found::Failed(topic) => topic.encode(&mut w, version)?,
         }
@@ -195,12 +203,18 @@ fn is_invalid(topic: &MetadataRequestTopic<'_>, version: i16) -> bool {
     }
 }
 
-fn refuse(topics: &[MetadataRequestTopic<'_>], version: i16) -> Result<Body, WireError> {
-    let topics = topics.iter().map(|it| {
-        failed(ErrorCode::INVALID_REQUEST, Some(it.name.unwrap_or_default()), it.topic_id)
-    });
-    let response = MetadataResponse { topics: topics.collect(), ..MetadataResponse::default() };
-    Body::new(|w| response.encode(w, version))
+async fn refuse<'a>(
+    topics: impl Iterator<Item = &'a MetadataRequestTopic<'a>>,
+    version: i16,
+    pause: &impl AsyncFn(),
+) -> Result<Body, WireError> {
+    let mut response = MetadataResponse::default();
+    for it in topics {
+        let name = Some(it.name.unwrap_or_default());
+        response.topics.push(failed(ErrorCode::INVALID_REQUEST, name, it.topic_id));
+        pause().await;
+    }
+    Body::in_parts(async |w| response.encode_in_parts(w, version, pause).await).await
 }
 
 fn partition(it: &Partition, index: i32, image: &Image) -> MetadataResponsePartition {
@@ -238,7 +252,7 @@ mod tests {
     }
 
     fn answer(body: &[u8], version: i16, image: &Image) -> MetadataAnswer {
-        block_on(handle(body, version, image, async || {})).unwrap()
+        block_on(handle(body, version, image, &async || {})).unwrap()
     }
 
     fn run(request: &MetadataRequest<'_>, version: i16) -> MetadataAnswer {

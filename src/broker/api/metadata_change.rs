@@ -1,10 +1,13 @@
 //! What the handlers of requests that change metadata share.
+//!
+//! They check a request against an image, which nobody changes meanwhile, and pause after each topic,
+//! resource or setting that they look at.
 
 use super::Body;
 use crate::controller::{Image, NewPartition, Record};
 use crate::types::ErrorCode;
 use crate::wire::primitives::{WireError, Writer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Most partitions that one request may create.
@@ -39,16 +42,17 @@ pub fn code_and_message<T>(result: &Result<T, Failure>) -> (i16, Option<&str>) {
 pub struct Handled {
     /// Body of the response.
     pub response: Body,
-    /// To be proposed together.
+    /// To be proposed in this order. Each may take effect without those that follow.
     pub records: Vec<Record>,
 }
 
 impl Handled {
-    pub(super) fn new(
+    /// The records, and the response that `encode` writes, in parts.
+    pub(super) async fn in_parts(
         records: Vec<Record>,
-        encode: impl FnOnce(&mut Writer) -> Result<(), WireError>,
+        encode: impl AsyncFnOnce(&mut Writer) -> Result<(), WireError>,
     ) -> Result<Self, WireError> {
-        Ok(Self { response: Body::new(encode)?, records })
+        Ok(Self { response: Body::in_parts(encode).await?, records })
     }
 }
 
@@ -75,10 +79,13 @@ pub(super) fn place(
 }
 
 /// Checks replicas that a client assigned by hand, as many as `expected` if that is known.
-pub(super) fn check_assignment(
+///
+/// Pauses after each of them.
+pub(super) async fn check_assignment(
     image: &Image,
     brokers: &[i32],
     expected: Option<usize>,
+    pause: &impl AsyncFn(),
 ) -> Result<NewPartition, Failure> {
     let refuse = |why: String| {
         let message = format!("The manual partition assignment includes {why}");
@@ -87,16 +94,20 @@ pub(super) fn check_assignment(
     if brokers.is_empty() {
         return refuse("an empty replica list.".to_owned());
     }
-    let mut sorted = brokers.to_vec();
-    sorted.sort_unstable();
-    let mut previous = None;
-    for broker in sorted {
-        if image.broker(broker).is_none() {
-            return refuse(format!("broker {broker}, but no such broker is registered."));
+    // Of what is wrong the broker with the lowest id is told, as by Kafka, which sorts them.
+    let (mut known, mut wrong) = (BTreeSet::new(), None);
+    for broker in brokers.iter().copied() {
+        if image.broker(broker).is_none() || !known.insert(broker) {
+            wrong = Some(wrong.map_or(broker, |it: i32| it.min(broker)));
         }
-        if previous.replace(broker) == Some(broker) {
-            return refuse(format!("the broker {broker} more than once."));
-        }
+        pause().await;
+    }
+    if let Some(broker) = wrong {
+        return refuse(if known.contains(&broker) {
+            format!("the broker {broker} more than once.")
+        } else {
+            format!("broker {broker}, but no such broker is registered.")
+        });
     }
     if let Some(expected) = expected.filter(|expected| *expected != brokers.len()) {
         return refuse(format!(
@@ -108,11 +119,15 @@ pub(super) fn check_assignment(
     Ok(NewPartition { replicas: brokers.into() })
 }
 
-/// How often each key comes; what a request names twice is refused once.
-pub(super) fn count<K: Ord>(keys: impl Iterator<Item = K>) -> BTreeMap<K, usize> {
+/// How often each key comes; what a request names twice is refused once. Pauses after each.
+pub(super) async fn count<K: Ord>(
+    keys: impl Iterator<Item = K>,
+    pause: &impl AsyncFn(),
+) -> BTreeMap<K, usize> {
     let mut counts = BTreeMap::new();
     for key in keys {
         *counts.entry(key).or_default() += 1;
+        pause().await;
     }
     counts
 }

@@ -16,7 +16,8 @@ pub fn decode<'a, T>(
     body: &'a [u8],
     read: impl FnOnce(&mut Reader<'a>) -> Result<T, WireError>,
 ) -> Result<T, WireError> {
-    let (request, reader) = begin(body, read)?;
+    let mut reader = reader(body);
+    let request = read(&mut reader)?;
     reader.finish()?;
     Ok(request)
 }
@@ -35,25 +36,16 @@ pub async fn decode_in_parts<'a, T>(
     Ok(request)
 }
 
-/// As [`decode`], for a request that clients are known to send with bytes behind it, which Kafka
+/// As [`decode_in_parts`], for a request that clients are known to send with bytes behind it, which Kafka
 /// ignores.
 ///
 /// # Errors
 /// As of [`decode`], but for what follows.
-pub fn decode_start<'a, T>(
+pub async fn decode_start_in_parts<'a, T>(
     body: &'a [u8],
-    read: impl FnOnce(&mut Reader<'a>) -> Result<T, WireError>,
+    read: impl AsyncFnOnce(&mut Reader<'a>) -> Result<T, WireError>,
 ) -> Result<T, WireError> {
-    begin(body, read).map(|(request, _)| request)
-}
-
-fn begin<'a, T>(
-    body: &'a [u8],
-    read: impl FnOnce(&mut Reader<'a>) -> Result<T, WireError>,
-) -> Result<(T, Reader<'a>), WireError> {
-    let mut reader = reader(body);
-    let request = read(&mut reader)?;
-    Ok((request, reader))
+    read(&mut reader(body)).await
 }
 
 fn reader(body: &[u8]) -> Reader<'_> {

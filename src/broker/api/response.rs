@@ -38,6 +38,15 @@ impl Body {
         encode(&mut w)?;
         Ok(w.into())
     }
+
+    /// As [`new`](Self::new), with an `encode` that pauses where there are many elements.
+    pub async fn in_parts(
+        encode: impl AsyncFnOnce(&mut Writer) -> Result<(), WireError>,
+    ) -> Result<Self, WireError> {
+        let mut w = Writer::with_capacity(256);
+        encode(&mut w).await?;
+        Ok(w.into())
+    }
 }
 
 impl From<Writer> for Body {

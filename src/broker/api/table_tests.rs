@@ -40,7 +40,7 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
             block_on(list_offsets::plan(body, version, image, &async || {})).map(drop)
         }
         Handler::Metadata => {
-            block_on(metadata::handle(body, version, image, async || {})).map(drop)
+            block_on(metadata::handle(body, version, image, &async || {})).map(drop)
         }
         Handler::Groups(Groups::OffsetCommit) => {
             block_on(offset_commit::plan(body, version, image, &async || {})).map(drop)
@@ -59,10 +59,12 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
         Handler::Groups(Groups::ListGroups) => list_groups::plan(body, version).map(drop),
         Handler::Local(Local::ApiVersions) => api_versions::handle(&header, body).map(drop),
         Handler::Controller(Controller::CreateTopics) => {
-            create_topics::handle(body, version, image, &mut ids()).map(drop)
+            let mut ids = ids();
+            let handled = create_topics::handle(body, version, image, &mut ids, &async || {});
+            block_on(handled).map(drop)
         }
         Handler::Controller(Controller::DeleteTopics) => {
-            delete_topics::handle(body, version, image).map(drop)
+            block_on(delete_topics::handle(body, version, image, &async || {})).map(drop)
         }
         Handler::Owners(Owners::DeleteRecords) => {
             block_on(delete_records::plan(body, version, image, &async || {})).map(drop)
@@ -72,10 +74,10 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
             block_on(offset_for_leader_epoch::plan(body, version, image, &async || {})).map(drop)
         }
         Handler::Local(Local::DescribeConfigs) => {
-            block_on(describe_configs::handle(body, version, image, async || {})).map(drop)
+            block_on(describe_configs::handle(body, version, image, &async || {})).map(drop)
         }
         Handler::Controller(Controller::AlterConfigs) => {
-            alter_configs::handle(body, version, image).map(drop)
+            block_on(alter_configs::handle(body, version, image, &async || {})).map(drop)
         }
         Handler::DescribeLogDirs => {
             let pause = async || {};
@@ -83,11 +85,12 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
                 .map(drop)
         }
         Handler::Controller(Controller::CreatePartitions) => {
-            create_partitions::handle(body, version, image).map(drop)
+            block_on(create_partitions::handle(body, version, image, &async || {})).map(drop)
         }
         Handler::Groups(Groups::DeleteGroups) => delete_groups::plan(body, version).map(drop),
         Handler::Controller(Controller::IncrementalAlterConfigs) => {
-            incremental_alter_configs::handle(body, version, image).map(drop)
+            block_on(incremental_alter_configs::handle(body, version, image, &async || {}))
+                .map(drop)
         }
         Handler::Groups(Groups::OffsetDelete) => {
             block_on(offset_delete::plan(body, version, image, &async || {})).map(drop)
@@ -96,10 +99,11 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
             describe_cluster::handle(body, version, image).map(drop)
         }
         Handler::Local(Local::ListConfigResources) => {
-            list_config_resources::handle(body, version, image).map(drop)
+            block_on(list_config_resources::handle(body, version, image, &async || {})).map(drop)
         }
         Handler::Local(Local::DescribeTopicPartitions) => {
-            describe_topic_partitions::handle(body, version, image).map(drop)
+            block_on(describe_topic_partitions::handle(body, version, image, &async || {}))
+                .map(drop)
         }
     }
 }
