@@ -215,7 +215,7 @@ impl Quorum {
 
     /// Who belongs to the quorum, as of the last entry that took effect.
     pub fn members(&self) -> Members {
-        Members::of(&self.node.store().members)
+        Members::of(self.node.store().members())
     }
 
     /// Entries of this log after `index`.
@@ -301,7 +301,7 @@ impl Quorum {
         if to.voters.is_empty() {
             return Err(MembersError::NoVoters);
         }
-        let state = &self.node.store().members;
+        let state = self.node.store().members();
         if self.node.raft.has_pending_conf() || !state.voters_outgoing.is_empty() {
             return Err(MembersError::Busy);
         }
@@ -338,7 +338,7 @@ impl Quorum {
     /// made.
     pub fn due_snapshot(&self, image: &Arc<Image>) -> Option<DueSnapshot> {
         let (store, due) = (self.node.store(), |log, node| {
-            let members = self.node.store().members.clone();
+            let members = self.node.store().members().clone();
             Some(DueSnapshot {
                 image: image.clone(),
                 state: self.state(image.index, members, log, node)?,
@@ -513,7 +513,7 @@ impl Quorum {
             }
             // One that Raft refuses is refused by every member alike.
             if let Ok(members) = self.node.apply_conf_change(&codec::membership_change(entry)) {
-                self.node.mut_store().members = members;
+                self.node.mut_store().set_members(members);
             }
             // Raft's crate cannot do with a leader that does not belong to the quorum. One that is told so by
             // what an earlier leader had begun leaves the rest to the others, who elect one.

@@ -11,7 +11,7 @@ pub struct Store {
     /// The hard state that is on disk.
     pub hard_state: HardState,
     /// Who votes and who follows, as of the entries that took effect.
-    pub members: ConfState,
+    members: ConfState,
     /// Index and term of the last entry that was forgotten: what came up to it is in snapshots only.
     pub forgotten: (u64, u64),
     /// What follows it, without a gap.
@@ -45,9 +45,22 @@ impl Store {
         self.wants_snapshot.take()
     }
 
-    /// One that Raft may send, once.
+    /// One that Raft may send, once. One in which the members are others is refused by who has joined since.
     pub fn offer(&self, snapshot: Snapshot) {
-        *self.snapshot.borrow_mut() = Some(snapshot);
+        if *snapshot.get_metadata().get_conf_state() == self.members {
+            *self.snapshot.borrow_mut() = Some(snapshot);
+        }
+    }
+
+    /// Who votes and who follows.
+    pub fn members(&self) -> &ConfState {
+        &self.members
+    }
+
+    /// An entry that took effect has changed them.
+    pub fn set_members(&mut self, members: ConfState) {
+        self.members = members;
+        self.snapshot.take();
     }
 
     /// Adds entries; those with an index that is there already replace it and what follows.
