@@ -152,7 +152,7 @@ impl Controller {
         self.quorum.poll_message()
     }
 
-    /// The connection to this node is broken. See [`Quorum::unreachable`].
+    /// A connection to or from this node is broken. See [`Quorum::unreachable`].
     pub fn unreachable(&mut self, node: i32) {
         self.quorum.unreachable(node);
         self.follow();

@@ -271,12 +271,13 @@ impl Quorum {
         Ok(())
     }
 
-    /// The connection to this node is broken: messages to it may be lost. A snapshot that it may not have got is
-    /// not sent again before this is said.
+    /// A connection to or from this node is broken: messages may be lost. Whether it has got a snapshot is not asked
+    /// before this is said.
     pub fn unreachable(&mut self, node: i32) {
         let id = raft_id(node);
         self.node.report_unreachable(id);
-        self.node.report_snapshot(id, SnapshotStatus::Failure);
+        // It may have come: then what follows it is taken, and otherwise it is sent again.
+        self.node.report_snapshot(id, SnapshotStatus::Finish);
         self.settle();
     }
 

@@ -136,11 +136,13 @@ impl Cluster {
                 controller.step(message).expect("no disk has lost what it had synced");
                 continue;
             }
-            // The connection is broken, and the sender hears of it.
+            // The connection is broken, and both ends hear of it.
             self.seen.lost += 1;
-            let id = self.nodes[to].id;
-            if let Some(controller) = &mut self.nodes[letter.from].controller {
-                controller.unreachable(id);
+            for (end, other) in [(letter.from, to), (to, letter.from)] {
+                let id = self.nodes[other].id;
+                if let Some(controller) = &mut self.nodes[end].controller {
+                    controller.unreachable(id);
+                }
             }
         }
     }
