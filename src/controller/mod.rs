@@ -1,9 +1,12 @@
 //! The controller: topics, brokers and settings, through Raft. Pure but for [`Controller::open`],
 //! which reads the disk while nothing is served yet.
 //!
-//! A change is a [`Record`]. `propose` appends records to the Raft log, `ready` gives the writes
-//! that make them durable, and only `persisted` gives the [`Image`] that they make. So nothing that
-//! is not on disk can be seen.
+//! A change is a [`Record`]. `propose` appends records to the log of the member that leads, `ready` gives the
+//! writes that make them durable, and `take_image` the [`Image`] that they make: once a majority of those
+//! who vote has them on disk, this node among them or not. So nothing that could be lost can be seen.
+//!
+//! A node that alone votes needs nobody else, and a broker is one so far: what several say to each other
+//! (`poll_message`, `step`) nothing carries yet. `tests/quorum` runs several.
 
 mod codec;
 #[allow(warnings, clippy::all, clippy::pedantic)]
