@@ -321,6 +321,12 @@ impl DeletedOffsets {
 }
 
 impl Described {
+    /// There is no such group.
+    pub fn not_found(group_id: &str) -> Self {
+        let message = format!("Group {group_id} not found.");
+        Self::refused(group_id, ErrorCode::GROUP_ID_NOT_FOUND, Some(message))
+    }
+
     /// A group that cannot be described.
     pub fn refused(group_id: impl Into<String>, error: ErrorCode, message: Option<String>) -> Self {
         Self {
