@@ -387,7 +387,7 @@ impl State {
                 Action::Reply { ticket, response } => {
                     let waiting = groups.waiting.borrow_mut().remove(&ticket);
                     if let Some(it) = waiting {
-                        self.work.add(response.len() as u64);
+                        self.work.add(1 + response.len() as u64);
                         it.to.reply(response);
                     }
                 }

@@ -54,6 +54,8 @@ mod group_log_tests;
 mod group_requests;
 mod groups;
 #[cfg(test)]
+mod large_group_tests;
+#[cfg(test)]
 mod large_request_tests;
 mod line_pause;
 mod logs;
