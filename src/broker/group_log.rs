@@ -184,14 +184,20 @@ impl GroupLog {
 
     // ---- Loading ----
 
-    /// Takes one record of the log, oldest first.
+    /// Takes one record of the log, oldest first. The members of a group are for
+    /// [`go_on_loading`](Self::go_on_loading), before the next.
     pub fn load(
         &mut self,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
         timestamp_ms: i64,
     ) -> Result<(), RecordError> {
-        self.core.replay(key, value, timestamp_ms)
+        self.core.begin_replay(key, value, timestamp_ms)
+    }
+
+    /// Goes on with the record that was loaded last, about so many members; of how many, 0 at its end.
+    pub fn go_on_loading(&mut self, steps: usize) -> Result<usize, RecordError> {
+        self.core.go_on_replaying(steps)
     }
 
     /// All records of a batch of that size are loaded.
@@ -277,8 +283,7 @@ impl GroupLog {
             out.push(Action::Reply { ticket, response });
             return;
         }
-        // A description needs no order.
-        if self.is_serving() || matches!(request, GroupRequest::Describe(_)) {
+        if self.is_serving() || self.core.is_answered_at_once(&request) {
             self.core.request(now, ticket, request, &mut self.effects);
         } else if self.core.is_too_much(&request) {
             let error = ErrorCode::COORDINATOR_NOT_AVAILABLE;
@@ -336,8 +341,8 @@ impl GroupLog {
         taken
     }
 
-    /// Goes on with a commit of very many offsets, about so many steps; how many it took, 0 where no such
-    /// commit is under way.
+    /// Goes on with a commit of very many offsets, or with very many members, about so many steps; how many
+    /// it took, 0 where there is nothing to go on with.
     pub fn go_on_with_long(&mut self, now: Now, steps: usize, out: &mut Vec<Action>) -> usize {
         let taken = self.core.go_on_with_long(now, steps, &mut self.effects);
         self.advance(now, out);

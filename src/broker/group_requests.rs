@@ -48,18 +48,31 @@ pub fn begin(
         Groups::JoinGroup => {
             let uuid = state.new_uuid().to_string();
             let host = state.host(begun.connection);
-            let caller = join_group::Caller { client_id, host: &host, uuid: &uuid };
-            let request = group::GroupRequest::Join(join_group::plan(body, version, caller)?);
-            respond.with(async move {
-                let group::GroupResponse::Join(it) = ask(&state, request).await? else {
+            let (body, client_id) = (body.clone(), client_id.to_owned());
+            state.clone().respond(begun, async move {
+                let pause = &async || state.pause().await;
+                let caller = join_group::Caller { client_id: &client_id, host: &host, uuid: &uuid };
+                let turn = state.turn_of(&body).await;
+                let join = join_group::plan(&body, version, caller, pause).await?;
+                drop((turn, body));
+                // A member may wait long for others.
+                state.release(begun);
+                let group::GroupResponse::Join(it) =
+                    ask(&state, group::GroupRequest::Join(join)).await?
+                else {
                     return mixed_up();
                 };
-                Ok(join_group::response(&header, &it)?)
+                Ok(join_group::response(&header, &it, pause).await?)
             });
         }
         Groups::SyncGroup => {
-            let plan = sync_group::plan(body, version)?;
-            respond.with(async move {
+            let body = body.clone();
+            state.clone().respond(begun, async move {
+                let pause = &async || state.pause().await;
+                let turn = state.turn_of(&body).await;
+                let plan = sync_group::plan(&body, version, pause).await?;
+                drop((turn, body));
+                state.release(begun);
                 let request = match plan {
                     Ok(sync) => group::GroupRequest::Sync(sync),
                     Err(refused) => return Ok(sync_group::response(&header, &refused)?),
@@ -80,12 +93,19 @@ pub fn begin(
             });
         }
         Groups::LeaveGroup => {
-            let request = group::GroupRequest::Leave(leave_group::plan(body, version)?);
-            respond.with(async move {
-                let group::GroupResponse::Leave(it) = ask(&state, request).await? else {
+            let body = body.clone();
+            state.clone().respond(begun, async move {
+                let pause = &async || state.pause().await;
+                let turn = state.turn_of(&body).await;
+                let leave = leave_group::plan(&body, version, pause).await?;
+                drop((turn, body));
+                state.release(begun);
+                let group::GroupResponse::Leave(it) =
+                    ask(&state, group::GroupRequest::Leave(leave)).await?
+                else {
                     return mixed_up();
                 };
-                Ok(leave_group::response(&header, &it)?)
+                Ok(leave_group::response(&header, &it, pause).await?)
             });
         }
         Groups::OffsetCommit => {

@@ -87,7 +87,6 @@ impl State {
                         let steps = work::PIECE as usize;
                         taken = log.topic_deleted(self.now(), &mut gone, steps, out);
                     });
-                    self.work.add(taken as u64);
                     self.pause().await;
                     if taken == 0 {
                         break;
@@ -134,7 +133,11 @@ impl State {
     fn step(self: &Rc<Self>, tp: TopicPartition, f: impl FnOnce(&mut GroupLog, &mut Vec<Action>)) {
         let mut out = Vec::new();
         let done = match self.groups.logs.borrow_mut().get_mut(&tp) {
-            Some(log) => self.contain(|| f(log, &mut out)),
+            Some(log) => self.contain(|| {
+                let before = log.coordinator().steps();
+                f(log, &mut out);
+                self.work.add(log.coordinator().steps() - before);
+            }),
             None => return,
         };
         if done.is_some() {
@@ -199,7 +202,6 @@ impl State {
                 taken = log.loaded(self.now(), &image, work::PIECE as usize, out);
             }
         });
-        self.work.add(taken as u64);
         taken
     }
 
@@ -280,8 +282,24 @@ impl State {
         for record in &all {
             let record = record.map_err(|e| format!("a batch at {}: {e}", header.base_offset))?;
             if record.offset >= start {
+                let damaged = |e| format!("the record at offset {}: {e}", record.offset);
                 load(&mut |log| log.load(record.key, record.value, record.timestamp))
-                    .map_err(|e| format!("the record at offset {}: {e}", record.offset))?;
+                    .map_err(damaged)?;
+                self.work.add(work::bytes(record.value.map_or(0, <[u8]>::len)));
+                self.pause().await;
+                loop {
+                    let mut taken = 0;
+                    load(&mut |log| {
+                        taken = log.go_on_loading(work::PIECE as usize)?;
+                        Ok(())
+                    })
+                    .map_err(damaged)?;
+                    if taken == 0 {
+                        break;
+                    }
+                    self.work.add(taken as u64);
+                    self.pause().await;
+                }
                 count += 1;
             }
             self.pause().await;
@@ -369,7 +387,7 @@ impl State {
                 Action::Reply { ticket, response } => {
                     let waiting = groups.waiting.borrow_mut().remove(&ticket);
                     if let Some(it) = waiting {
-                        self.work.add(response.len() as u64);
+                        self.work.add(1 + response.len() as u64);
                         it.to.reply(response);
                     }
                 }
@@ -378,7 +396,7 @@ impl State {
             }
         }
         groups.acting.set(false);
-        self.go_on_with_long_commits(tp);
+        self.go_on_with_long(tp);
         let deadline = groups.logs.borrow().get(&tp).and_then(GroupLog::next_deadline);
         if deadline.is_some_and(|at| at < groups.armed_ms.get()) {
             groups.armed_ms.set(i64::MIN);
@@ -386,8 +404,9 @@ impl State {
         }
     }
 
-    /// Goes on with commits of very many offsets, where there are any, until they are written or entered.
-    fn go_on_with_long_commits(self: &Rc<Self>, tp: TopicPartition) {
+    /// Goes on with commits of very many offsets, and with groups of very many members, until they wait for
+    /// something.
+    fn go_on_with_long(self: &Rc<Self>, tp: TopicPartition) {
         let has_long = |log: &GroupLog| log.coordinator().has_long();
         let begins = self.groups.logs.borrow().get(&tp).is_some_and(has_long)
             && self.groups.going_on.borrow_mut().insert(tp);
@@ -405,11 +424,10 @@ impl State {
                 if taken == 0 {
                     break;
                 }
-                state.work.add(taken as u64);
             }
             state.groups.going_on.borrow_mut().remove(&tp);
-            // One may have begun with the last step.
-            state.go_on_with_long_commits(tp);
+            // Something may have begun with the last step.
+            state.go_on_with_long(tp);
         });
     }
 
@@ -512,9 +530,9 @@ impl State {
                 if self.phase.get() != Phase::Serving {
                     return;
                 }
-                let mut taken = 0;
-                self.step(tp, |log, out| taken = log.tick(self.now(), out));
-                self.work.add(taken as u64);
+                self.step(tp, |log, out| {
+                    log.tick(self.now(), out);
+                });
                 self.pause().await;
             }
         }

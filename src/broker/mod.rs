@@ -56,6 +56,8 @@ mod groups;
 #[cfg(test)]
 mod held_fetch_tests;
 #[cfg(test)]
+mod large_group_tests;
+#[cfg(test)]
 mod large_request_tests;
 mod line_pause;
 mod logs;

@@ -1,5 +1,7 @@
 //! `OffsetCommit`, `OffsetFetch`, `OffsetDelete`.
 
+use std::collections::BTreeSet;
+
 use super::accepting::Accepting;
 use super::context::Cx;
 use super::effect::Ticket;
@@ -12,7 +14,9 @@ use super::response::{
     GroupResponse, PartitionResult,
 };
 use super::state::{Group, State};
+use super::subscription::Subscription;
 use super::topic_index::TopicIndex;
+use super::walk::{Asker, Task};
 use crate::types::{ErrorCode, TopicId};
 
 /// So many offsets are given in one go, where all are asked for.
@@ -201,9 +205,24 @@ impl Group {
             cx.reply(ticket, GroupResponse::DeleteOffsets(refused));
             return;
         }
+        if self.is_consumer() {
+            let (topics, asker) = (Some(BTreeSet::new()), Asker::Delete(ticket, request));
+            self.walk(cx, Task::Subscribe { topics, asker });
+        } else {
+            self.delete_unwanted(cx, ticket, request, &Subscription::None);
+        }
+    }
+
+    /// Deletes those offsets whose topics no member wants.
+    pub(super) fn delete_unwanted(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ticket: Ticket,
+        request: DeleteOffsets,
+        subscription: &Subscription,
+    ) {
         let mut offsets = Vec::new();
         let mut topics = Vec::with_capacity(request.topics.len());
-        let subscription = self.subscription();
         for topic in request.topics {
             let index = cx.topics.find(&topic.name);
             let error = if subscription.includes(&topic.name) {
@@ -219,6 +238,7 @@ impl Group {
             let topic_id = TopicId::default();
             topics.push(CommittedTopic { name: topic.name, topic_id, partitions });
         }
+        let error = ErrorCode::NONE;
         let deleted = GroupResponse::DeleteOffsets(DeletedOffsets { error, topics });
         self.write_removal(cx, offsets, false, Some((ticket, deleted)));
     }

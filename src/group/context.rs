@@ -55,12 +55,22 @@ pub struct Cx<'a> {
     pub(super) out: &'a mut Vec<Effect>,
     /// The group's place.
     pub(super) key: usize,
+    /// Steps that may still be taken: members, offsets, requests. What there is more to do follows later.
+    pub(super) left: usize,
+    /// Steps that were taken.
+    pub(super) taken: usize,
 }
 
 impl Cx<'_> {
     /// What changes with the offsets of the group, whose name this is.
     pub(super) fn of<'b>(&'b mut self, group: &'b str) -> Around<'b> {
         Around { topics: self.topics, live_bytes: self.live_bytes, group, key: self.key }
+    }
+
+    /// So many steps were taken.
+    pub(super) const fn take(&mut self, steps: usize) {
+        self.left = self.left.saturating_sub(steps);
+        self.taken += steps;
     }
 
     pub(super) fn reply(&mut self, ticket: Ticket, response: GroupResponse) {

@@ -11,6 +11,7 @@ use super::expiry::RetentionClock;
 use super::memory::{Memory, added_bytes, request_bytes};
 use super::offsets::{Around, Offset, Seeded, Topics};
 use super::pending::Writes;
+use super::persisted::Loading;
 use super::queue::Queued;
 use super::records::{Key, OffsetValue, Record, RecordError, group_record};
 use super::request::{Describe, GroupRequest, List};
@@ -69,7 +70,9 @@ struct Sweep {
     next_key: usize,
     /// The last of its offsets that was looked at, where the rest follows.
     last: Option<(TopicIndex, i32)>,
-    /// Until when the sweep waits for what that group writes, ms.
+    /// The sweep has begun with that group.
+    begun: bool,
+    /// Until when the sweep waits for what that group does, ms.
     until_ms: i64,
 }
 
@@ -77,6 +80,8 @@ struct Sweep {
 const SWEEP_PART: usize = 1_024;
 /// A part of a tick ends after this many groups and members whose time has come.
 const TICK_PART: usize = 256;
+/// A group does no more than so many steps in one go; the rest follows.
+const AT_ONCE: usize = 512;
 /// A sweep that has begun with a group waits so long for what the group writes, ms.
 const SWEEP_WAIT_MS: i64 = 1_000;
 
@@ -91,6 +96,8 @@ pub struct Coordinator {
     /// When each group has something to do by time.
     schedule: BTreeSet<(i64, usize)>,
     writes: Writes,
+    /// A group whose record is not loaded to its end.
+    loading: Option<(usize, Loading)>,
     live_bytes: u64,
     sweep: Sweep,
     clock: RetentionClock,
@@ -101,6 +108,9 @@ pub struct Coordinator {
     /// What was told to `memory`.
     charged: usize,
     memory: Memory,
+    /// See [`AT_ONCE`].
+    at_once: usize,
+    steps: u64,
 }
 
 /// How far a walk over all groups and their offsets has come.
@@ -179,15 +189,29 @@ impl Coordinator {
             by_id: HashMap::with_hasher(Seeded(settings.hash_seed)),
             schedule: BTreeSet::new(),
             writes: Writes::default(),
+            loading: None,
             live_bytes: 0,
-            sweep: Sweep { next_ms: None, next_key: 0, last: None, until_ms: 0 },
+            sweep: Sweep { next_ms: None, next_key: 0, last: None, begun: false, until_ms: 0 },
             clock: RetentionClock::default(),
             groups_bytes: 0,
             held_bytes: 0,
             charged: 0,
             memory: Memory::default(),
+            at_once: AT_ONCE,
+            steps: 0,
             settings,
         }
+    }
+
+    /// Groups do no more than so many steps in one go.
+    #[cfg(test)]
+    pub(super) fn pause_after(&mut self, steps: usize) {
+        self.at_once = steps;
+    }
+
+    /// Steps of all that was done here: groups, members, offsets and requests that were looked at.
+    pub const fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// Charges what the groups take to `memory`, and keeps to its limit.
@@ -266,6 +290,19 @@ impl Coordinator {
         &mut self,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
+        timestamp_ms: i64,
+    ) -> Result<(), RecordError> {
+        self.begin_replay(key, value, timestamp_ms)?;
+        while self.go_on_replaying(usize::MAX)? > 0 {}
+        Ok(())
+    }
+
+    /// The same, but for the members of a group: those are for
+    /// [`go_on_replaying`](Self::go_on_replaying), before the next record.
+    pub fn begin_replay(
+        &mut self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
         _timestamp_ms: i64,
     ) -> Result<(), RecordError> {
         match Key::read(key.ok_or(RecordError::NoKey)?)? {
@@ -294,17 +331,38 @@ impl Coordinator {
                     let key = self.place(group);
                     let group = &mut self.groups[key];
                     let before = group.bytes();
-                    let result = group.load(&mut self.live_bytes, value);
+                    let loading = group.load(&mut self.live_bytes, value);
                     self.groups_bytes = self.groups_bytes + group.bytes() - before;
                     self.clock.saw(group.state_timestamp_ms);
-                    self.drop_if_gone(key);
-                    result?;
+                    match loading {
+                        Ok(loading) => self.loading = Some((key, loading)),
+                        Err(error) => {
+                            self.drop_if_gone(key);
+                            return Err(error);
+                        }
+                    }
                 }
             }
             Key::Other(_) => {}
         }
         self.charge();
         Ok(())
+    }
+
+    /// Goes on with the record of a group, about so many members; of how many, 0 at its end.
+    pub fn go_on_replaying(&mut self, steps: usize) -> Result<usize, RecordError> {
+        let Some((key, mut loading)) = self.loading.take() else { return Ok(0) };
+        let group = &mut self.groups[key];
+        let before = group.bytes();
+        let taken = group.go_on_loading(&mut loading, steps);
+        self.groups_bytes = self.groups_bytes + group.bytes() - before;
+        if matches!(taken, Ok(1..)) {
+            self.loading = Some((key, loading));
+        } else {
+            self.drop_if_gone(key);
+        }
+        self.charge();
+        taken
     }
 
     /// Loading is over: groups start, with [`start_part`](Self::start_part). Until that has come to
@@ -325,15 +383,15 @@ impl Coordinator {
         out: &mut Vec<Effect>,
     ) -> usize {
         let Start { cursor, latest_ms } = start;
-        let mut taken = 0;
+        let (mut taken, mut counted) = (0, 0);
         while cursor.key < self.groups.capacity() && taken < steps {
             taken += 1;
             if let Some(group) = self.groups.get_mut(cursor.key)
                 && !std::mem::replace(&mut cursor.begun, true)
             {
                 latest_ms.iter().for_each(|ms| group.not_after(*ms));
-                taken += group.members.len();
-                self.with_group(now, cursor.key, out, Group::start);
+                let members = self.with_group(now, cursor.key, out, Group::start);
+                (taken, counted) = (taken + members, counted + members);
             }
             if let Some(group) = self.groups.get_mut(cursor.key) {
                 let room = steps.saturating_sub(taken).max(1);
@@ -352,6 +410,7 @@ impl Coordinator {
         if taken == 0 && self.sweep.next_ms.is_none() {
             self.sweep.next_ms = Some(now.monotonic_ms + self.sweep_interval_ms());
         }
+        self.steps += (taken - counted) as u64;
         taken
     }
 
@@ -392,14 +451,15 @@ impl Coordinator {
     }
 
     /// Lets a group do something, then whatever waits in its queue and is due, until it has a
-    /// write pending or nothing left to do.
+    /// write pending or nothing left to do. How many steps that took, of those that it counts: not more
+    /// than are at once, or a little.
     fn with_group(
         &mut self,
         now: Now,
         key: usize,
         out: &mut Vec<Effect>,
         act: impl FnOnce(&mut Group, &mut Cx<'_>),
-    ) {
+    ) -> usize {
         let mut cx = Cx {
             now,
             clock_ms: self.clock.now_ms(now),
@@ -409,11 +469,15 @@ impl Coordinator {
             writes: &mut self.writes,
             out,
             key,
+            left: self.at_once,
+            taken: 0,
         };
         let group = &mut self.groups[key];
         let before = group.bytes();
         act(group, &mut cx);
         group.go_on(&mut cx);
+        let taken = cx.taken;
+        self.steps += 1 + taken as u64;
         self.groups_bytes = self.groups_bytes + group.bytes() - before;
         let wake_ms = group.wake_ms();
         if group.scheduled_ms != wake_ms {
@@ -427,6 +491,7 @@ impl Coordinator {
         }
         self.drop_if_gone(key);
         self.charge();
+        taken
     }
 
     /// Lists groups, about so many from the place `from` on; the steps that it took, 0 at the end.
@@ -460,8 +525,8 @@ impl Coordinator {
         out: &mut Vec<Effect>,
     ) {
         match request {
-            GroupRequest::Describe(Describe { group_id }) => {
-                let described = self.describe(group_id);
+            request if self.is_answered_at_once(&request) => {
+                let described = self.describe(request.group_id());
                 out.push(Effect::Reply { ticket, response: GroupResponse::Describe(described) });
             }
             request if self.is_too_much(&request) => {
@@ -478,15 +543,22 @@ impl Coordinator {
         }
     }
 
-    fn describe(&self, group_id: String) -> Described {
+    /// Whether a request changes nothing and has its answer at once, whatever the group waits for: a
+    /// description of few members.
+    pub fn is_answered_at_once(&self, request: &GroupRequest) -> bool {
+        let GroupRequest::Describe(Describe { group_id }) = request else { return false };
         let group = self.by_id.get(group_id.as_str()).map(|&key| &self.groups[key]);
-        match group.filter(|it| !it.is_vacant()) {
+        group.is_none_or(|it| !it.is_walking() && it.members.len() <= self.at_once)
+    }
+
+    fn describe(&mut self, group_id: &str) -> Described {
+        let group = self.by_id.get(group_id).map(|&key| &self.groups[key]);
+        let described = match group.filter(|it| !it.is_vacant()) {
             Some(group) => group.described(),
-            None => {
-                let message = format!("Group {group_id} not found.");
-                Described::refused(group_id, ErrorCode::GROUP_ID_NOT_FOUND, Some(message))
-            }
-        }
+            None => Described::not_found(group_id),
+        };
+        self.steps += 1 + described.members.len() as u64;
+        described
     }
 
     /// An [`Effect::Append`] is durable, or none of its records will ever be: the error is that of
@@ -505,13 +577,13 @@ impl Coordinator {
         self.with_group(now, key, out, |group, cx| group.written(cx, result));
     }
 
-    /// Goes on with a commit of very many offsets, about so many steps; how many it took, 0 where no such
-    /// commit is under way.
+    /// Goes on with a commit of very many offsets, or with very many members, about so many steps; how many
+    /// it took, 0 where there is nothing to go on with.
     pub fn go_on_with_long(&mut self, now: Now, steps: usize, out: &mut Vec<Effect>) -> usize {
         let Some((write, key)) = self.writes.next_long() else { return 0 };
-        let mut taken = 0;
-        self.with_group(now, key, out, |group, cx| {
-            taken = group.go_on_with_long(cx, write, steps);
+        let taken = self.with_group(now, key, out, |group, cx| {
+            cx.left = steps;
+            group.go_on_with_long(cx, write);
         });
         taken.max(1)
     }
@@ -533,8 +605,7 @@ impl Coordinator {
             if taken >= TICK_PART {
                 return taken;
             }
-            taken += 1 + self.groups[key].members.len();
-            self.with_group(now, key, out, Group::expire);
+            taken += 1 + self.with_group(now, key, out, Group::expire);
         }
         if self.sweep.next_ms.is_some_and(|at_ms| at_ms <= now_ms) {
             taken += self.sweep_part(now, out);
@@ -555,25 +626,26 @@ impl Coordinator {
             let key = self.sweep.next_key;
             seen += 1;
             let pending = self.groups.get(key).map(|it| it.pending.is_some());
-            if pending == Some(true) && self.sweep.last.is_some() && now_ms < self.sweep.until_ms {
+            if pending == Some(true) && self.sweep.begun && now_ms < self.sweep.until_ms {
                 self.sweep.next_ms = Some(now_ms + 1);
                 return seen;
             }
             if pending == Some(false) {
-                seen += self.groups[key].members.len();
                 let room = SWEEP_PART.saturating_sub(seen).max(1);
-                let (mut last, mut looks) = (self.sweep.last, 0);
-                self.with_group(now, key, out, |group, cx| {
+                let (mut last, mut looks) = (self.sweep.last, None);
+                seen += self.with_group(now, key, out, |group, cx| {
                     looks = group.expire_offsets(cx, &mut last, room);
+                    cx.take(looks.unwrap_or(0));
                 });
-                seen += looks;
-                if looks == room {
+                if looks.is_none_or(|it| it == room) {
                     self.sweep.last = last;
+                    self.sweep.begun = true;
                     self.sweep.until_ms = now_ms + SWEEP_WAIT_MS;
                     continue;
                 }
             }
             self.sweep.last = None;
+            self.sweep.begun = false;
             self.sweep.next_key += 1;
         }
         self.sweep.next_key = 0;

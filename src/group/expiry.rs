@@ -6,7 +6,9 @@ use super::context::Cx;
 use super::offsets::Offset;
 use super::queue::Queued;
 use super::state::{Group, State};
+use super::subscription::Subscription;
 use super::topic_index::TopicIndex;
+use super::walk::{Asker, Task};
 use super::writes::REMOVED_AT_ONCE;
 use crate::types::{Now, TopicId};
 
@@ -51,61 +53,35 @@ impl RetentionClock {
     }
 }
 
-/// Which topics the members of a group want.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Subscription {
-    /// These.
-    Topics(BTreeSet<String>),
-    /// Unknown, and so perhaps any: a consumer's metadata cannot be read.
-    Unknown,
-    /// The members are no consumers, or there are none.
-    None,
-}
-
-impl Subscription {
-    /// Whether a member may want the topic.
-    pub fn includes(&self, topic: &str) -> bool {
-        match self {
-            Self::Topics(topics) => topics.contains(topic),
-            Self::Unknown => true,
-            Self::None => false,
-        }
-    }
-}
-
 impl Group {
-    /// What the members want.
-    pub(super) fn subscription(&self) -> Subscription {
-        if !self.is_consumer() {
-            Subscription::None
-        } else if let Some(topics) = self.subscribed_topics() {
-            Subscription::Topics(topics)
-        } else {
-            Subscription::Unknown
-        }
-    }
-
     /// Removes what has expired, of so many offsets behind `last`, and the group when it has neither
-    /// members nor offsets. How many it looked at: where they are fewer than `room`, there are no more.
+    /// members nor offsets. How many it looked at: where they are fewer than `room`, there are no more;
+    /// `None` where the members are asked first what they want, and it is to be called again.
     pub(super) fn expire_offsets(
         &mut self,
         cx: &mut Cx<'_>,
         last: &mut Option<(TopicIndex, i32)>,
         room: usize,
-    ) -> usize {
-        let subscription = self.subscription();
-        // An offset's time runs from this moment, if that is later than its commit; `None` while
-        // offsets do not expire. While a group has members, only topics that nobody wants do, and
-        // only when it is known what they want.
+    ) -> Option<usize> {
+        // An offset's time runs from this moment, if that is later than its commit. While a group has
+        // members, only topics that nobody wants expire, and only when it is known what they want.
         let since_ms = match (&self.protocol_type, self.state) {
-            (None, State::Empty) => Some(i64::MIN),
-            (Some(_), State::Empty) => Some(self.since_ms),
-            (Some(_), State::Stable) if matches!(subscription, Subscription::Topics(_)) => {
-                Some(i64::MIN)
-            }
-            _ => None,
+            (None, State::Empty) => i64::MIN,
+            (Some(_), State::Empty) => self.since_ms,
+            (Some(_), State::Stable) if self.is_consumer() => i64::MIN,
+            _ => return Some(0),
         };
-        let Some(since_ms) = since_ms else { return 0 };
+        if self.state == State::Stable && self.wanted.is_none() {
+            let (topics, asker) = (Some(BTreeSet::new()), Asker::Sweep);
+            self.walk(cx, Task::Subscribe { topics, asker });
+        }
+        if self.pending.is_some() {
+            return None;
+        }
+        let subscription = self.wanted.take().unwrap_or(Subscription::None);
+        if self.state == State::Stable && subscription == Subscription::Unknown {
+            return Some(0);
+        }
         let retention_ms = cx.settings.offsets_retention_ms;
         let expired = |offset: &Offset| {
             let value = offset.value();
@@ -126,12 +102,15 @@ impl Group {
                 gone.push((topic, partition));
             }
         }
+        if looks == room {
+            self.wanted = Some(subscription);
+        }
         let all = gone.len() == self.offsets.len();
         let group = all && self.state == State::Empty && self.pending_joiners.is_empty();
         if !gone.is_empty() || (group && !self.is_vacant()) {
             self.write_removal(cx, gone, group, None);
         }
-        looks
+        Some(looks)
     }
 
     /// The group itself is of no later time than this.

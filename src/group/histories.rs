@@ -1,7 +1,8 @@
 //! Random histories of members, against a model that knows nothing of how a coordinator works.
 //!
 //! Consumers join, sync, stay, commit, leave, fall silent, come back with old ids; time jumps;
-//! writes are slow or fail; the broker dies, with what was durable then. Always:
+//! what is done in parts pauses; writes are slow or fail; the broker dies, with what was durable then.
+//! Always:
 //!
 //! - in one generation, a partition is assigned to one member;
 //! - what the log holds is what the coordinator would write of itself;
@@ -136,6 +137,7 @@ impl World {
             next_offset: 1,
             stable_seen: 0,
         };
+        world.coordinator = world.new_coordinator();
         world.coordinator.start(Now::at(world.now_ms), &mut Vec::new());
         for _ in 0..2 + world.random.index(4) {
             world.add_consumer();
@@ -156,6 +158,14 @@ impl World {
     // ---- What the broker does ----
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
+        self.carry_out_these(effects);
+        while !self.slow && (self.coordinator.has_long() || !self.writes.is_empty()) {
+            self.go_on();
+            self.answer_write();
+        }
+    }
+
+    fn carry_out_these(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 Effect::Append { write, records } => self.writes.push_back((write, records)),
@@ -168,11 +178,23 @@ impl World {
                 }
             }
         }
-        if !self.slow {
-            while !self.writes.is_empty() {
-                self.answer_write();
-            }
+    }
+
+    /// Goes on with what is done in parts.
+    fn go_on(&mut self) {
+        let steps = 1 + self.random.index(3);
+        let mut out = Vec::new();
+        self.coordinator.go_on_with_long(Now::at(self.now_ms), steps, &mut out);
+        self.carry_out_these(out);
+    }
+
+    /// A coordinator as it is at the start. That of some seeds pauses after few steps.
+    fn new_coordinator(&self) -> Coordinator {
+        let mut coordinator = Coordinator::new(settings());
+        if self.seed % 3 > 0 {
+            coordinator.pause_after((self.seed % 3) as usize);
         }
+        coordinator
     }
 
     fn answer_write(&mut self) {
@@ -189,7 +211,7 @@ impl World {
         }
         let mut out = Vec::new();
         self.coordinator.written(Now::at(self.now_ms), write, result, &mut out);
-        self.carry_out(out);
+        self.carry_out_these(out);
     }
 
     fn tick(&mut self) {
@@ -270,6 +292,7 @@ impl World {
             let mut out = Vec::new();
             let request = GroupRequest::Describe(Describe { group_id: group_id.to_owned() });
             coordinator.request(Now::at(now_ms), 0, request, &mut out);
+            while coordinator.go_on_with_long(Now::at(now_ms), 1, &mut out) > 0 {}
             match out.pop() {
                 Some(Effect::Reply { response: GroupResponse::Describe(it), .. }) => it,
                 effect => panic!("{effect:?}"),
@@ -300,7 +323,7 @@ impl World {
             self.lost(waiting);
         }
         self.consumers.values_mut().for_each(Consumer::on_disconnect);
-        self.coordinator = Coordinator::new(settings());
+        self.coordinator = self.new_coordinator();
         for record in &self.log {
             let (key, value) = (Some(record.key.as_slice()), record.value.as_deref());
             if let Err(error) = self.coordinator.replay(key, value, self.now_ms) {
@@ -690,7 +713,8 @@ impl World {
                     self.commit(serial);
                 }
             }
-            78..=81 => self.answer_write(),
+            78..=79 => self.answer_write(),
+            80..=81 => self.go_on(),
             82..=83 => {
                 let group = self.random.index(GROUPS.len());
                 self.fetch(group);
@@ -759,9 +783,7 @@ impl World {
     fn calm(&mut self) {
         self.slow = false;
         self.failing = false;
-        while !self.writes.is_empty() {
-            self.answer_write();
-        }
+        self.carry_out(Vec::new());
         self.consumers.values_mut().for_each(|it| it.paused_until_ms = 0);
         // Members that vanished while they waited for their first generation are missed after five
         // minutes; then there is a rebalance or two.

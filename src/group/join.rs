@@ -1,14 +1,14 @@
 //! `JoinGroup`.
 
 use super::context::Cx;
+use super::draft::Purpose;
 use super::effect::Ticket;
-use super::members::{Member, choose_protocol};
-use super::pending::Pending;
-use super::pending::Replacement;
-use super::records::group_record;
+use super::members::{Member, winner};
+use super::replacement::{Replacement, Returning};
 use super::request::Join;
 use super::response::{GroupResponse, Joined};
 use super::state::{Group, State};
+use super::walk::{Choice, Task};
 use crate::types::ErrorCode;
 
 /// A new member whose join waits is taken for dead after this time, in milliseconds: it has no id
@@ -146,8 +146,8 @@ impl Group {
 
     fn tell_again(&mut self, cx: &mut Cx<'_>, ticket: Ticket, id: &str) {
         self.renew(cx, id);
-        let joined = self.joined(id, true, false);
-        cx.reply(ticket, GroupResponse::Join(joined));
+        let joined = self.joined(id, false);
+        self.tell(cx, ticket, joined, true);
     }
 
     /// A join that waits is repeated: the client has given up on the first.
@@ -177,41 +177,47 @@ impl Group {
     fn rejoin_static(&mut self, cx: &mut Cx<'_>, ticket: Ticket, join: &Join, old_id: String) {
         let Some(old) = self.members.get(&old_id) else { return };
         let new_id = join.fresh_member_id.clone();
-        let replacement = Replacement { old_id, new_id, member: old.replaced_by(join) };
-        if self.state == State::Stable && self.keeps_protocol_with(&replacement) {
-            match self.generation_value(None, Some(&replacement)) {
-                Ok(value) => {
-                    let record = group_record(&self.id, Some(&value));
-                    let skips_assignment = join.supports_skip_assignment;
-                    let pending =
-                        Pending::Replacement { value, replacement, ticket, skips_assignment };
-                    self.write(cx, pending, vec![record]);
-                }
-                Err(_) => {
-                    let refused = Joined::refused("", ErrorCode::INVALID_REQUEST);
-                    cx.reply(ticket, GroupResponse::Join(refused));
-                }
-            }
-            return;
+        let member = old.replaced_by(join);
+        // The members would choose the same protocol again, unless this one has changed its mind.
+        let same = member.protocols == old.protocols && self.protocol_name.is_some();
+        let votes = self.members.candidates(Some((old, &member)));
+        let replacement = Replacement { old_id, new_id, member };
+        let skips_assignment = join.supports_skip_assignment;
+        let returning = Returning { replacement, ticket, skips_assignment };
+        if self.state != State::Stable {
+            // In CompletingRebalance, the leader may have been told the old id already.
+            self.rebalance_with(cx, returning);
+        } else if same {
+            self.write_replacement(cx, returning);
+        } else if votes.len() > 1 {
+            let choice = Choice::Replacement(Box::new(returning));
+            self.walk(cx, Task::Vote { votes, choice });
+        } else if winner(votes) == self.protocol_name {
+            self.write_replacement(cx, returning);
+        } else {
+            self.rebalance_with(cx, returning);
         }
-        // In CompletingRebalance, the leader may have been told the old id already.
+    }
+
+    /// The generation goes on with a member in the place of another.
+    pub(super) fn write_replacement(&mut self, cx: &mut Cx<'_>, returning: Returning) {
+        let draft = self.draft(Purpose::Replacement(Box::new(returning)));
+        self.walk(cx, Task::Write(draft));
+    }
+
+    /// A member takes another's place in a new generation.
+    pub(super) fn rebalance_with(&mut self, cx: &mut Cx<'_>, returning: Returning) {
+        let Returning { replacement, ticket, .. } = returning;
         let new_id = replacement.new_id.clone();
         self.replace_member(cx, replacement);
         self.members.wait_for_join(&new_id, ticket);
         self.rebalance(cx);
     }
 
-    /// Whether the members would choose the same protocol again.
-    fn keeps_protocol_with(&self, replacement: &Replacement) -> bool {
-        let members = self.members.iter().map(|(id, member)| {
-            if id == replacement.old_id { &replacement.member } else { member }
-        });
-        choose_protocol(members) == self.protocol_name.as_deref()
-    }
-
     /// One member takes another's place. Requests of the other that wait are fenced.
     pub(super) fn replace_member(&mut self, cx: &mut Cx<'_>, replacement: Replacement) {
         let Replacement { old_id, new_id, member } = replacement;
+        self.wanted = None;
         if let Some(removed) = self.members.remove(&old_id) {
             if let Some(ticket) = removed.join {
                 let refused = Joined::refused(&*old_id, ErrorCode::FENCED_INSTANCE_ID);

@@ -2,10 +2,12 @@
 
 use super::context::Cx;
 use super::effect::Ticket;
+use super::memory::leave_bytes;
 use super::pending::Pending;
 use super::request::{Leave, Leaving};
 use super::response::{GroupResponse, Left, LeftMember};
 use super::state::Group;
+use super::walk::Task;
 use crate::types::ErrorCode;
 
 impl Group {
@@ -17,22 +19,22 @@ impl Group {
             cx.reply(ticket, GroupResponse::Leave(refused));
             return;
         }
-        let mut left_any = false;
-        let mut members = Vec::with_capacity(leave.members.len());
-        for leaving in leave.members {
-            let error = match self.leave_one(cx, &leaving) {
-                Ok(()) => ErrorCode::NONE,
-                Err(error) => error,
-            };
-            left_any |= !error.is_err();
-            members.push(LeftMember {
-                member_id: leaving.member_id,
-                group_instance_id: leaving.group_instance_id,
-                error,
-            });
-        }
+        let left = Vec::with_capacity(leave.members.len());
+        let bytes = leave_bytes(&leave);
+        let rest = leave.members.into_iter();
+        self.walk(cx, Task::Leave { ticket, bytes, rest, left, any: false });
+    }
+
+    /// Those who leave are gone, if there were `any`.
+    pub(super) fn end_leave(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ticket: Ticket,
+        members: Vec<LeftMember>,
+        any: bool,
+    ) {
         let answer = Left { error: ErrorCode::NONE, members };
-        if left_any {
+        if any {
             self.members_removed(cx, false);
         }
         match self.pending.as_deref_mut() {
@@ -41,7 +43,11 @@ impl Group {
         }
     }
 
-    fn leave_one(&mut self, cx: &mut Cx<'_>, leaving: &Leaving) -> Result<(), ErrorCode> {
+    pub(super) fn leave_one(
+        &mut self,
+        cx: &mut Cx<'_>,
+        leaving: &Leaving,
+    ) -> Result<(), ErrorCode> {
         let instance_id = leaving.group_instance_id.as_deref();
         if leaving.member_id.is_empty() {
             // An administrator knows instances only.

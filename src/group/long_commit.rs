@@ -16,7 +16,7 @@ use super::response::GroupResponse;
 use super::state::Group;
 
 impl Group {
-    /// Begins with a long commit: to be gone on with by [`go_on_with_long`](Self::go_on_with_long).
+    /// Begins with a long commit: to be gone on with by [`go_on_with_commit`](Self::go_on_with_commit).
     pub(super) fn accept_long(&mut self, cx: &mut Cx<'_>, ticket: Ticket, commit: Commit) {
         let request = GroupRequest::Commit(commit);
         self.pending_bytes = request_bytes(&request);
@@ -27,7 +27,7 @@ impl Group {
     }
 
     /// A long commit is durable, or failed: its offsets are entered, or forgotten, by
-    /// [`go_on_with_long`](Self::go_on_with_long).
+    /// [`go_on_with_commit`](Self::go_on_with_commit).
     pub(super) fn enter_long(&mut self, cx: &mut Cx<'_>, commit: PendingCommit, durable: bool) {
         let PendingCommit { ticket, response, offsets } = commit;
         self.pending_bytes = ENTRY * offsets.len();
@@ -36,9 +36,10 @@ impl Group {
         cx.writes.begin_long(cx.key);
     }
 
-    /// Goes on with a long commit, about so many steps; how many it took. `write` is the number that stands
-    /// for it.
-    pub(super) fn go_on_with_long(&mut self, cx: &mut Cx<'_>, write: u64, steps: usize) -> usize {
+    /// Goes on with a long commit, about as many steps as are at hand. `write` is the number that stands for
+    /// it.
+    pub(super) fn go_on_with_commit(&mut self, cx: &mut Cx<'_>, write: u64) {
+        let steps = cx.left;
         let mut pending = self.pending.take();
         let taken = match pending.as_deref_mut() {
             Some(Pending::Accepting(accepting, records)) => {
@@ -60,9 +61,10 @@ impl Group {
             }
         };
         if taken > 0 {
+            cx.take(taken);
             self.pending = pending;
             cx.writes.go_on_later(write);
-            return taken;
+            return;
         }
         match pending.map(|it| *it) {
             Some(Pending::Accepting(accepting, records)) => {
@@ -83,6 +85,5 @@ impl Group {
             }
             other => self.pending = other.map(Box::new),
         }
-        0
     }
 }

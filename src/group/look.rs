@@ -4,44 +4,68 @@ use bytes::Bytes;
 
 use super::context::Cx;
 use super::effect::Ticket;
+use super::members::Member;
 use super::queue::Queued;
 use super::request::{DeleteGroup, GroupRequest, List};
 use super::response::{DeletedGroup, Described, DescribedMember, GroupResponse, Listed};
 use super::state::{Group, State};
+use super::walk::Task;
 use super::writes::REMOVED_AT_ONCE;
 use crate::types::ErrorCode;
 
 /// All groups here are of this type.
 pub const GROUP_TYPE: &str = "classic";
 
+/// A member of a group whose assignments are those of `protocol`. They are shown while they are in force.
+pub(super) fn described_member(
+    id: &str,
+    member: &Member,
+    protocol: Option<&str>,
+) -> DescribedMember {
+    DescribedMember {
+        member_id: id.to_owned(),
+        group_instance_id: member.instance_id.clone(),
+        client_id: member.client_id.clone(),
+        client_host: member.client_host.clone(),
+        metadata: protocol.map(|it| member.metadata(it)).unwrap_or_default(),
+        assignment: protocol.map_or_else(Bytes::new, |_| member.assignment.clone()),
+    }
+}
+
 impl Group {
-    /// The group and its members. What they were assigned is shown while it is in force.
+    /// Answers with the group and its members.
+    pub(super) fn describe(&mut self, cx: &mut Cx<'_>, ticket: Ticket) {
+        if self.is_vacant() {
+            let described = Described::not_found(&self.id);
+            return cx.reply(ticket, GroupResponse::Describe(described));
+        }
+        let mut described = self.without_members();
+        described.members.reserve_exact(self.members.len());
+        self.walk(cx, Task::Describe { ticket, described });
+    }
+
+    /// The group and its members.
     pub(super) fn described(&self) -> Described {
-        let protocol = match self.state {
-            State::Stable => self.protocol_name.as_deref(),
-            _ => None,
-        };
-        let members = self
-            .members
-            .iter()
-            .map(|(id, member)| DescribedMember {
-                member_id: id.to_owned(),
-                group_instance_id: member.instance_id.clone(),
-                client_id: member.client_id.clone(),
-                client_host: member.client_host.clone(),
-                metadata: protocol.map(|it| member.metadata(it)).unwrap_or_default(),
-                assignment: protocol.map_or_else(Bytes::new, |_| member.assignment.clone()),
-            })
-            .collect();
+        let protocol = self.protocol_in_force();
+        let members = self.members.iter().map(|(id, it)| described_member(id, it, protocol));
+        Described { members: members.collect(), ..self.without_members() }
+    }
+
+    fn without_members(&self) -> Described {
         Described {
             error: ErrorCode::NONE,
             error_message: None,
             group_id: self.id.as_ref().to_owned(),
             state: self.state.name(),
             protocol_type: self.protocol_type.clone().unwrap_or_default(),
-            protocol_data: protocol.unwrap_or_default().to_owned(),
-            members,
+            protocol_data: self.protocol_in_force().unwrap_or_default().to_owned(),
+            members: Vec::new(),
         }
+    }
+
+    /// The protocol of the generation whose assignments are in force.
+    pub(super) fn protocol_in_force(&self) -> Option<&str> {
+        self.protocol_name.as_deref().filter(|_| self.state == State::Stable)
     }
 
     /// The group, if the filters let it pass.

@@ -1,6 +1,8 @@
 //! The members of a group, and what is counted about them.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use bytes::Bytes;
 
@@ -134,9 +136,40 @@ impl Member {
         !self.is_new && (self.join.is_some() || self.sync.is_some())
     }
 
+    /// Whether it is taken for dead by now.
+    pub const fn is_silent(&self, now_ms: i64) -> bool {
+        !self.is_excused() && self.session_deadline_ms <= now_ms
+    }
+
+    /// Whether it was told of the generation and has not sent `SyncGroup`.
+    pub const fn owes_sync(&self) -> bool {
+        self.owes_sync
+    }
+
     /// Starts its session anew.
     pub fn renew(&mut self, now_ms: i64) {
         self.session_deadline_ms = now_ms + i64::from(self.session_timeout_ms).max(1);
+    }
+
+    /// The join that waits; it does no longer.
+    pub const fn take_join(&mut self) -> Option<Ticket> {
+        self.join.take()
+    }
+
+    /// The sync that waits; it does no longer.
+    pub const fn take_sync(&mut self) -> Option<Ticket> {
+        self.sync.take()
+    }
+
+    /// It was told of a generation: it should send `SyncGroup`.
+    pub const fn told(&mut self) {
+        self.is_new = false;
+        self.owes_sync = true;
+    }
+
+    /// It owes no `SyncGroup` any more.
+    pub const fn forgive_sync(&mut self) {
+        self.owes_sync = false;
     }
 }
 
@@ -151,25 +184,32 @@ fn distinct(protocols: &[Protocol]) -> Vec<Protocol> {
     protocols.iter().filter(|it| seen.insert(it.name.as_str())).cloned().collect()
 }
 
-/// The protocol that most members like best, of those that all of them know. Of equals, the first
-/// by name.
-pub fn choose_protocol<'a>(members: impl Iterator<Item = &'a Member> + Clone) -> Option<&'a str> {
-    let mut known = BTreeMap::<&str, usize>::new();
-    let mut count = 0;
-    for member in members.clone() {
-        count += 1;
-        member.protocols.iter().for_each(|it| *known.entry(&it.name).or_default() += 1);
-    }
-    known.retain(|_, members| *members == count);
-    let mut votes = BTreeMap::<&str, usize>::new();
-    for member in members {
-        let vote = member.protocols.iter().find(|it| known.contains_key(it.name.as_str()));
-        if let Some(vote) = vote {
-            *votes.entry(&vote.name).or_default() += 1;
-        }
-    }
+/// Of protocols with their votes, the one with most. Of equals, the first by name.
+pub fn winner(votes: BTreeMap<String, usize>) -> Option<String> {
     // Of equals, `max_by_key` takes the last.
     votes.into_iter().rev().max_by_key(|(_, votes)| *votes).map(|(name, _)| name)
+}
+
+/// How many members wait, and for what.
+#[derive(Debug, Default)]
+struct Counts {
+    joining: usize,
+    syncing: usize,
+    owing_sync: usize,
+}
+
+impl Counts {
+    fn add(&mut self, member: &Member) {
+        self.joining += usize::from(member.join.is_some());
+        self.syncing += usize::from(member.sync.is_some());
+        self.owing_sync += usize::from(member.owes_sync);
+    }
+
+    fn take_away(&mut self, member: &Member) {
+        self.joining -= usize::from(member.join.is_some());
+        self.syncing -= usize::from(member.sync.is_some());
+        self.owing_sync -= usize::from(member.owes_sync);
+    }
 }
 
 /// The members of a group.
@@ -179,8 +219,9 @@ pub struct Members {
     by_instance: BTreeMap<String, String>,
     /// How many members know a protocol.
     known: BTreeMap<String, usize>,
-    joining: usize,
-    owing_sync: usize,
+    /// How many members have a rebalance timeout, by its length in ms.
+    timeouts: BTreeMap<i32, usize>,
+    counts: Counts,
     bytes: usize,
 }
 
@@ -213,12 +254,17 @@ impl Members {
 
     /// How many wait for the others to join.
     pub const fn joining(&self) -> usize {
-        self.joining
+        self.counts.joining
+    }
+
+    /// How many wait for their assignment.
+    pub const fn syncing(&self) -> usize {
+        self.counts.syncing
     }
 
     /// How many were told of the generation and have not sent `SyncGroup`.
     pub const fn owing_sync(&self) -> usize {
-        self.owing_sync
+        self.counts.owing_sync
     }
 
     /// A member.
@@ -232,13 +278,38 @@ impl Members {
     }
 
     /// All, by id.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Member)> + Clone {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Member)> {
         self.map.iter().map(|(id, member)| (id.as_str(), member))
     }
 
-    /// All ids for which `condition` holds.
-    pub fn ids(&self, condition: impl Fn(&Member) -> bool) -> Vec<String> {
-        self.iter().filter(|(_, it)| condition(it)).map(|(id, _)| id.to_owned()).collect()
+    /// The first, by id.
+    pub fn first(&self) -> Option<(&str, &Member)> {
+        self.map.first_key_value().map(|(id, member)| (id.as_str(), member))
+    }
+
+    /// Visits so many members at most, by id, from behind `last`, which is moved on; how many there were.
+    /// Where they are fewer than `room`, all have been visited.
+    pub fn visit(
+        &mut self,
+        last: &mut Option<String>,
+        room: usize,
+        mut see: impl FnMut(&str, &mut Member),
+    ) -> usize {
+        let from = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let (mut taken, mut reached) = (0, None);
+        for (id, member) in self.map.range_mut::<str, _>((from, Bound::Unbounded)).take(room) {
+            self.counts.take_away(member);
+            self.bytes -= member.assignment.len();
+            see(id, member);
+            self.bytes += member.assignment.len();
+            self.counts.add(member);
+            taken += 1;
+            reached = Some(id);
+        }
+        if let Some(id) = reached.filter(|_| taken == room) {
+            *last = Some(id.clone());
+        }
+        taken
     }
 
     /// The id of a static member.
@@ -261,8 +332,28 @@ impl Members {
 
     /// The longest rebalance timeout, at least one millisecond.
     pub fn rebalance_timeout_ms(&self) -> i64 {
-        let longest = self.map.values().map(|it| it.rebalance_timeout_ms).max();
-        i64::from(longest.unwrap_or_default()).max(1)
+        let longest = self.timeouts.last_key_value().map_or(0, |(ms, _)| *ms);
+        i64::from(longest).max(1)
+    }
+
+    /// The protocols that all members know, with 0 votes each; with the second in the place of
+    /// the first, where there are two.
+    pub fn candidates(&self, replaced: Option<(&Member, &Member)>) -> BTreeMap<String, usize> {
+        let knows = |it: &Member, name: &str| it.protocols.iter().any(|it| it.name == name);
+        let by_all = |name: &str| {
+            let count = self.known.get(name).copied().unwrap_or(0);
+            match replaced {
+                Some((old, new)) => {
+                    let others = count - usize::from(knows(old, name));
+                    others + usize::from(knows(new, name)) == self.len()
+                }
+                None => count == self.len(),
+            }
+        };
+        // What all know, this one knows.
+        let one = replaced.map(|(_, new)| new).or_else(|| self.map.values().next());
+        let protocols = one.into_iter().flat_map(|it| &it.protocols);
+        protocols.filter(|it| by_all(&it.name)).map(|it| (it.name.clone(), 0)).collect()
     }
 
     /// Whether one of `protocols` is known to all members.
@@ -272,13 +363,10 @@ impl Members {
 
     /// Adds a member; its id and its instance are new here.
     pub fn add(&mut self, id: String, member: Member) {
-        self.count_protocols(&member, true);
         if let Some(instance_id) = &member.instance_id {
             self.by_instance.insert(instance_id.clone(), id.clone());
         }
-        self.joining += usize::from(member.join.is_some());
-        self.owing_sync += usize::from(member.owes_sync);
-        self.bytes += member.bytes(&id);
+        self.count(&id, &member);
         let old = self.map.insert(id, member);
         debug_assert!(old.is_none(), "a member is added twice");
     }
@@ -286,26 +374,35 @@ impl Members {
     /// Removes a member. Its requests that wait are for the caller to answer.
     pub fn remove(&mut self, id: &str) -> Option<Removed> {
         let member = self.map.remove(id)?;
-        self.bytes -= member.bytes(id);
-        self.count_protocols(&member, false);
-        self.joining -= usize::from(member.join.is_some());
-        self.owing_sync -= usize::from(member.owes_sync);
+        self.discount(id, &member);
         if let Some(instance_id) = &member.instance_id {
             self.by_instance.remove(instance_id);
         }
         Some(Removed { join: member.join, sync: member.sync })
     }
 
-    fn count_protocols(&mut self, member: &Member, more: bool) {
+    /// Removes the first member, by id, for whom nothing waits.
+    pub fn remove_first(&mut self) {
+        if let Some(id) = self.first().map(|(id, _)| id.to_owned()) {
+            self.remove(&id);
+        }
+    }
+
+    fn count(&mut self, id: &str, member: &Member) {
+        self.bytes += member.bytes(id);
+        self.counts.add(member);
+        *self.timeouts.entry(member.rebalance_timeout_ms).or_default() += 1;
         for protocol in &member.protocols {
-            if more {
-                *self.known.entry(protocol.name.clone()).or_default() += 1;
-            } else if let Some(count) = self.known.get_mut(&protocol.name) {
-                *count -= 1;
-                if *count == 0 {
-                    self.known.remove(&protocol.name);
-                }
-            }
+            *self.known.entry(protocol.name.clone()).or_default() += 1;
+        }
+    }
+
+    fn discount(&mut self, id: &str, member: &Member) {
+        self.bytes -= member.bytes(id);
+        self.counts.take_away(member);
+        less(&mut self.timeouts, &member.rebalance_timeout_ms);
+        for protocol in &member.protocols {
+            less(&mut self.known, protocol.name.as_str());
         }
     }
 
@@ -313,11 +410,9 @@ impl Members {
     /// waited before.
     pub fn rejoin(&mut self, id: &str, join: &Join, ticket: Ticket) -> Option<Ticket> {
         let mut member = self.map.remove(id)?;
-        self.count_protocols(&member, false);
-        self.bytes -= member.bytes(id);
+        self.discount(id, &member);
         member.adopt(join);
-        self.bytes += member.bytes(id);
-        self.count_protocols(&member, true);
+        self.count(id, &member);
         self.map.insert(id.to_owned(), member);
         self.wait_for_join(id, ticket)
     }
@@ -326,53 +421,23 @@ impl Members {
     pub fn wait_for_join(&mut self, id: &str, ticket: Ticket) -> Option<Ticket> {
         let member = self.map.get_mut(id)?;
         let old = member.join.replace(ticket);
-        self.joining += usize::from(old.is_none());
+        self.counts.joining += usize::from(old.is_none());
         old
-    }
-
-    /// The join that waits; it does no longer.
-    pub fn take_join(&mut self, id: &str) -> Option<Ticket> {
-        let ticket = self.map.get_mut(id)?.join.take();
-        self.joining -= usize::from(ticket.is_some());
-        ticket
     }
 
     /// Lets a sync wait. Gives back the one that waited before.
     pub fn wait_for_sync(&mut self, id: &str, ticket: Ticket) -> Option<Ticket> {
-        self.map.get_mut(id)?.sync.replace(ticket)
-    }
-
-    /// The sync that waits; it does no longer.
-    pub fn take_sync(&mut self, id: &str) -> Option<Ticket> {
-        self.map.get_mut(id)?.sync.take()
-    }
-
-    /// The member was told of a generation: it should send `SyncGroup`.
-    pub fn told(&mut self, id: &str) {
-        if let Some(member) = self.map.get_mut(id) {
-            member.is_new = false;
-            self.owing_sync += usize::from(!member.owes_sync);
-            member.owes_sync = true;
-        }
+        let old = self.map.get_mut(id)?.sync.replace(ticket);
+        self.counts.syncing += usize::from(old.is_none());
+        old
     }
 
     /// The member has sent `SyncGroup`.
     pub fn synced(&mut self, id: &str) {
         if let Some(member) = self.map.get_mut(id) {
-            self.owing_sync -= usize::from(member.owes_sync);
+            self.counts.owing_sync -= usize::from(member.owes_sync);
             member.owes_sync = false;
         }
-    }
-
-    /// Nobody owes a `SyncGroup` any more.
-    pub fn forgive_syncs(&mut self) {
-        self.owing_sync = 0;
-        self.map.values_mut().for_each(|it| it.owes_sync = false);
-    }
-
-    /// Ids of those that owe a `SyncGroup`.
-    pub fn owing(&self) -> Vec<String> {
-        self.ids(|it| it.owes_sync)
     }
 
     /// Sets when a member is taken for dead.
@@ -389,20 +454,15 @@ impl Members {
             member.session_deadline_ms
         })
     }
+}
 
-    /// Sets every member's assignment; empty where there is none.
-    pub fn assign(&mut self, mut assignments: BTreeMap<String, Bytes>) {
-        for (id, member) in &mut self.map {
-            self.bytes -= member.assignment.len();
-            member.assignment = assignments.remove(id).unwrap_or_default();
-            self.bytes += member.assignment.len();
+/// One less of these.
+fn less<K: Ord + Borrow<Q>, Q: Ord + ?Sized>(counts: &mut BTreeMap<K, usize>, key: &Q) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
         }
-    }
-
-    /// When the first member is taken for dead.
-    pub fn next_deadline_ms(&self) -> i64 {
-        let alive = self.map.values().filter(|it| !it.is_excused());
-        alive.map(|it| it.session_deadline_ms).min().unwrap_or(i64::MAX)
     }
 }
 

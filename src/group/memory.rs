@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::request::{Commit, GroupRequest, Join, Sync};
+use super::request::{Commit, GroupRequest, Join, Leave, Sync};
 
 /// What the groups of several coordinators, those of one shard, take together.
 #[derive(Clone, Debug)]
@@ -84,12 +84,7 @@ pub(super) fn added_bytes(request: &GroupRequest) -> usize {
         GroupRequest::DeleteOffsets(it) => {
             it.topics.iter().map(|it| ENTRY + it.name.len() + 4 * it.partitions.len()).sum()
         }
-        GroupRequest::Leave(it) => {
-            let strings = |it: &super::request::Leaving| {
-                it.member_id.len() + it.group_instance_id.as_ref().map_or(0, String::len)
-            };
-            it.members.iter().map(|it| ENTRY + strings(it)).sum()
-        }
+        GroupRequest::Leave(it) => leave_bytes(it),
         GroupRequest::Heartbeat(it) => {
             it.member_id.len() + it.group_instance_id.as_ref().map_or(0, String::len)
         }
@@ -107,9 +102,18 @@ fn join_bytes(join: &Join) -> usize {
         + protocols.sum::<usize>()
 }
 
-fn sync_bytes(sync: &Sync) -> usize {
+/// About what the assignments of a sync take.
+pub(super) fn sync_bytes(sync: &Sync) -> usize {
     let assignments = sync.assignments.iter();
     assignments.map(|it| ENTRY + it.member_id.len() + it.assignment.len()).sum()
+}
+
+/// What the names in a leave take.
+pub(super) fn leave_bytes(leave: &Leave) -> usize {
+    let strings = |it: &super::request::Leaving| {
+        it.member_id.len() + it.group_instance_id.as_ref().map_or(0, String::len)
+    };
+    leave.members.iter().map(|it| ENTRY + strings(it)).sum()
 }
 
 fn commit_bytes(commit: &Commit) -> usize {

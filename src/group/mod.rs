@@ -22,6 +22,7 @@ mod commits;
 mod consumer_protocol;
 mod context;
 mod coordinator;
+mod draft;
 mod effect;
 mod expiry;
 #[cfg(test)]
@@ -42,15 +43,21 @@ mod persisted;
 mod queue;
 mod rebalance;
 mod records;
+mod replacement;
 mod request;
 mod response;
 mod state;
+mod subscription;
 mod sync;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 mod topic_index;
+mod walk;
+#[cfg(test)]
+mod walk_tests;
+mod walking;
 #[cfg(test)]
 mod write_tests;
 mod writes;

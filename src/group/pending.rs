@@ -7,12 +7,13 @@ use bytes::Bytes;
 
 use super::accepting::{Accepting, PendingCommit};
 use super::effect::Ticket;
-use super::members::Member;
 use super::offsets::Offset;
 use super::queue::Queued;
 use super::records::Record;
+use super::replacement::Returning;
 use super::response::{Committed, GroupResponse, Left};
 use super::topic_index::TopicIndex;
+use super::walk::Walk;
 
 /// The writes that are not answered yet: number and group. A group has one at most, so they may be
 /// answered in any order.
@@ -20,7 +21,7 @@ use super::topic_index::TopicIndex;
 pub struct Writes {
     last: u64,
     pending: BTreeMap<u64, usize>,
-    /// Those of long commits that the coordinator itself is to go on with.
+    /// Those of long commits, and of walks over members, that the coordinator itself is to go on with.
     long: VecDeque<u64>,
 }
 
@@ -32,24 +33,24 @@ impl Writes {
         self.last
     }
 
-    /// A long commit of the group at `key`, that is to be gone on with.
+    /// Something long of the group at `key`, that is to be gone on with.
     pub fn begin_long(&mut self, key: usize) {
         let write = self.begin(key);
         self.long.push_back(write);
     }
 
-    /// A long commit is to be gone on with again, after the others.
+    /// The same is to be gone on with again, after the others.
     pub fn go_on_later(&mut self, write: u64) {
         self.long.push_back(write);
     }
 
-    /// Takes the long commit that is to be gone on with next, and its group.
+    /// Takes what is to be gone on with next, and its group.
     pub fn next_long(&mut self) -> Option<(u64, usize)> {
         let write = self.long.pop_front()?;
         Some((write, *self.pending.get(&write)?))
     }
 
-    /// Whether there are long commits to go on with.
+    /// Whether there is something to go on with.
     pub fn has_long(&self) -> bool {
         !self.long.is_empty()
     }
@@ -96,13 +97,11 @@ pub enum Pending {
     Replacement {
         /// The group's record.
         value: Bytes,
-        /// Who and whom.
-        replacement: Replacement,
-        /// The join to answer.
-        ticket: Ticket,
-        /// The leader can be told to keep the assignment.
-        skips_assignment: bool,
+        /// Who, in whose place, and the join to answer.
+        returning: Box<Returning>,
     },
+    /// Something is done with each member.
+    Walk(Walk),
     /// The records of a long commit are made.
     Accepting(Accepting, Vec<Record>),
     /// The offsets of a long commit are entered, or forgotten where it is not `durable`.
@@ -129,15 +128,4 @@ pub enum Pending {
         /// Who asked for it.
         reply: Option<(Ticket, GroupResponse)>,
     },
-}
-
-/// A member that takes another's place (KIP-345).
-#[derive(Debug)]
-pub struct Replacement {
-    /// Whose place.
-    pub old_id: String,
-    /// The new member's id.
-    pub new_id: String,
-    /// The new member.
-    pub member: Member,
 }

@@ -1,11 +1,13 @@
 //! A group's way from one generation to the next.
 
 use super::context::Cx;
-use super::members::{Member, choose_protocol};
+use super::effect::Ticket;
+use super::members::{Member, winner};
 use super::pending::Pending;
 use super::records::group_record;
-use super::response::{GroupResponse, JoinMember, Joined, Synced};
+use super::response::{GroupResponse, Joined, Synced};
 use super::state::{Group, InitialDelay, State};
+use super::walk::{Choice, Task};
 use crate::types::ErrorCode;
 
 impl Group {
@@ -21,7 +23,7 @@ impl Group {
             cx.reply(ticket, GroupResponse::Sync(refused));
         }
         if self.leader.as_deref() == Some(id) {
-            self.leader = self.members.iter().next().map(|(id, _)| id.to_owned());
+            self.leader = self.members.first().map(|(id, _)| id.to_owned());
         }
     }
 
@@ -64,8 +66,21 @@ impl Group {
 
     /// Calls all members to join again.
     pub(super) fn prepare_rebalance(&mut self, cx: &mut Cx<'_>) {
-        self.answer_syncs(cx, ErrorCode::REBALANCE_IN_PROGRESS);
-        self.members.forgive_syncs();
+        self.call_members(cx, ErrorCode::REBALANCE_IN_PROGRESS);
+    }
+
+    /// Answers the syncs that wait with an error, and calls all members to join again.
+    pub(super) fn call_members(&mut self, cx: &mut Cx<'_>, error: ErrorCode) {
+        if self.members.syncing() + self.members.owing_sync() > 0 {
+            self.walk(cx, Task::Call(error));
+        } else {
+            self.begin_rebalance(cx);
+        }
+    }
+
+    /// No member waits for its assignment, and none owes a `SyncGroup`: the join phase begins.
+    pub(super) fn begin_rebalance(&mut self, cx: &mut Cx<'_>) {
+        self.wanted = None;
         let rebalance_ms = self.members.rebalance_timeout_ms();
         if self.state == State::Empty {
             let delay_ms = i64::from(cx.settings.group_initial_rebalance_delay_ms).max(0);
@@ -86,29 +101,47 @@ impl Group {
     /// Ends the join phase: a new generation, of those who have joined.
     pub(super) fn complete_join(&mut self, cx: &mut Cx<'_>) {
         self.phase_deadline_ms = None;
-        // Static members may be restarting: they keep their place until their session ends.
-        for id in self.members.ids(|it| !it.is_joining() && it.instance_id.is_none()) {
-            self.remove_member(cx, &id);
+        if self.members.joining() < self.members.len() {
+            // Static members may be restarting: they keep their place until their session ends.
+            self.walk(cx, Task::RemoveUnjoined { first: None });
+        } else {
+            let first = self.members.first().map(|(id, _)| id.to_owned());
+            self.end_join_phase(cx, first);
         }
+    }
+
+    /// Those who have not joined are gone; `first` is the first of the others, by id.
+    pub(super) fn end_join_phase(&mut self, cx: &mut Cx<'_>, first: Option<String>) {
         if self.members.is_empty() {
             self.become_empty(cx);
-        } else if self.elect_leader() {
-            self.begin_generation(cx);
+        } else if self.elect_leader(first) {
+            self.choose_protocol(cx);
         } else {
             // Nobody joined, and all that are left are static: their sessions decide.
             self.set_phase_deadline(cx.now.monotonic_ms + self.members.rebalance_timeout_ms());
         }
     }
 
-    /// A leader that did not join loses its place to one who did; false if nobody did.
-    fn elect_leader(&mut self) -> bool {
+    /// A leader that did not join loses its place to the first who did; false if nobody did.
+    fn elect_leader(&mut self, first: Option<String>) -> bool {
         let leads = |id: &str| self.members.get(id).is_some_and(Member::is_joining);
         if !self.leader.as_deref().is_some_and(leads) {
-            let joined = self.members.iter().find(|(_, it)| it.is_joining());
-            let Some((id, _)) = joined else { return false };
-            self.leader = Some(id.to_owned());
+            if first.is_none() {
+                return false;
+            }
+            self.leader = first;
         }
         true
+    }
+
+    /// The protocol that most members like best, of those that all of them know.
+    fn choose_protocol(&mut self, cx: &mut Cx<'_>) {
+        let votes = self.members.candidates(None);
+        if votes.len() > 1 {
+            self.walk(cx, Task::Vote { votes, choice: Choice::Generation });
+        } else {
+            self.begin_generation(cx, winner(votes));
+        }
     }
 
     fn become_empty(&mut self, cx: &mut Cx<'_>) {
@@ -132,37 +165,17 @@ impl Group {
         self.leader = None;
     }
 
-    fn begin_generation(&mut self, cx: &mut Cx<'_>) {
-        let chosen = choose_protocol(self.members.iter().map(|(_, member)| member));
-        self.protocol_name = chosen.map(str::to_owned);
+    pub(super) fn begin_generation(&mut self, cx: &mut Cx<'_>, protocol: Option<String>) {
+        self.protocol_name = protocol;
         self.generation_id = next_generation(self.generation_id);
         self.initial = None;
         self.enter(cx, State::CompletingRebalance);
-        for id in self.members.ids(|_| true) {
-            if let Some(ticket) = self.members.take_join(&id) {
-                let joined = self.joined(&id, true, false);
-                cx.reply(ticket, GroupResponse::Join(joined));
-            }
-            self.renew(cx, &id);
-            self.members.told(&id);
-        }
-        self.set_phase_deadline(cx.now.monotonic_ms + self.members.rebalance_timeout_ms());
+        let members = Vec::with_capacity(self.members.len());
+        self.walk(cx, Task::Tell { members, leader: None });
     }
 
-    /// What a member is told of the current generation.
-    pub(super) fn joined(&self, id: &str, with_members: bool, skip_assignment: bool) -> Joined {
-        let leads = self.leader.as_deref() == Some(id);
-        let protocol = self.protocol_name.as_deref().unwrap_or_default();
-        let members = if leads && with_members {
-            let described = |(id, member): (&str, &Member)| JoinMember {
-                member_id: id.to_owned(),
-                group_instance_id: member.instance_id.clone(),
-                metadata: member.metadata(protocol),
-            };
-            self.members.iter().map(described).collect()
-        } else {
-            Vec::new()
-        };
+    /// What a member is told of the current generation, without the members.
+    pub(super) fn joined(&self, id: &str, skip_assignment: bool) -> Joined {
         Joined {
             error: ErrorCode::NONE,
             generation_id: self.generation_id,
@@ -171,7 +184,24 @@ impl Group {
             leader: self.leader.clone().unwrap_or_default(),
             skip_assignment,
             member_id: id.to_owned(),
-            members,
+            members: Vec::new(),
+        }
+    }
+
+    /// Tells a member of the current generation once more; the leader of all members, where it is to make
+    /// an assignment.
+    pub(super) fn tell(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ticket: Ticket,
+        joined: Joined,
+        with_members: bool,
+    ) {
+        if with_members && self.leader.as_deref() == Some(&joined.member_id) {
+            let members = Vec::with_capacity(self.members.len());
+            self.walk(cx, Task::Show { members, ticket, joined });
+        } else {
+            cx.reply(ticket, GroupResponse::Join(joined));
         }
     }
 
@@ -182,17 +212,6 @@ impl Group {
             protocol_type: self.protocol_type.clone(),
             protocol_name: self.protocol_name.clone(),
             assignment: self.members.get(id).map(|it| it.assignment.clone()).unwrap_or_default(),
-        }
-    }
-
-    /// Answers all syncs that wait, and starts the sessions of those members.
-    pub(super) fn answer_syncs(&mut self, cx: &mut Cx<'_>, error: ErrorCode) {
-        for id in self.members.ids(|_| true) {
-            if let Some(ticket) = self.members.take_sync(&id) {
-                let synced = if error.is_err() { Synced::refused(error) } else { self.synced(&id) };
-                cx.reply(ticket, GroupResponse::Sync(synced));
-                self.renew(cx, &id);
-            }
         }
     }
 

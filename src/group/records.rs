@@ -247,12 +247,13 @@ fn offset_key(group: &str, topic: &str, partition: i32) -> Vec<u8> {
 }
 
 impl<'a> GroupValue<'a> {
-    /// Reads a value of any version. The members borrow from `bytes`.
-    pub fn read(bytes: &'a [u8]) -> Result<Self, RecordError> {
-        Self::decode(&mut Reader::new(bytes)).map_err(RecordError::Value)
+    /// Reads a value of any version up to its members, and says where those are.
+    pub fn read_head(bytes: &'a [u8]) -> Result<(Self, MembersLeft), RecordError> {
+        Self::decode_head(bytes).map_err(RecordError::Value)
     }
 
-    fn decode(r: &mut Reader<'a>) -> Result<Self, WireError> {
+    fn decode_head(bytes: &'a [u8]) -> Result<(Self, MembersLeft), WireError> {
+        let mut r = Reader::new(bytes);
         let version = r.i16()?;
         if !(0..=GROUP_VALUE_MAX).contains(&version) {
             return Err(WireError::UnsupportedVersion(version));
@@ -264,10 +265,18 @@ impl<'a> GroupValue<'a> {
             protocol: r.nullable_string(flexible)?,
             leader: r.nullable_string(flexible)?,
             state_timestamp_ms: if version >= 2 { r.i64()? } else { -1 },
-            members: r.array(flexible, 9, |r| MemberValue::decode(r, version))?,
+            members: Vec::new(),
         };
-        if flexible {
-            r.skip_tagged_fields()?;
+        let count = r.array_len(flexible, 9)?.ok_or(WireError::Null)?;
+        Ok((value, MembersLeft { at: bytes.len() - r.remaining(), count, version }))
+    }
+
+    /// Reads a value of any version.
+    #[cfg(test)]
+    pub fn read(bytes: &'a [u8]) -> Result<Self, RecordError> {
+        let (mut value, mut left) = Self::read_head(bytes)?;
+        while let Some(member) = left.next(bytes)? {
+            value.members.push(member);
         }
         Ok(value)
     }
@@ -279,15 +288,52 @@ impl<'a> GroupValue<'a> {
             .iter()
             .map(|it| 150 + it.member_id.len() + it.subscription.len() + it.assignment.len())
             .sum();
-        let mut w = Writer::with_capacity(64 + data);
+        let mut w = self.begin(self.members.len(), data)?;
+        self.members.iter().try_for_each(|it| it.write(&mut w))?;
+        Ok(w.into_vec())
+    }
+
+    /// The value up to its members, of whom so many are to follow, in about so many bytes.
+    pub fn begin(&self, members: usize, bytes: usize) -> Result<Writer, WireError> {
+        let mut w = Writer::with_capacity(64 + bytes);
         w.i16(GROUP_VALUE);
         w.string(self.protocol_type, false)?;
         w.i32(self.generation_id);
         w.nullable_string(self.protocol, false)?;
         w.nullable_string(self.leader, false)?;
         w.i64(self.state_timestamp_ms);
-        w.array(&self.members, false, |w, it| it.write(w))?;
-        Ok(w.into_vec())
+        w.array_len(Some(members), false)?;
+        Ok(w)
+    }
+}
+
+/// Those members of a [`GroupValue`] that are not read yet.
+#[derive(Clone, Copy, Debug)]
+pub struct MembersLeft {
+    /// Where the next one begins.
+    at: usize,
+    count: usize,
+    version: i16,
+}
+
+impl MembersLeft {
+    /// The next one of the value whose `bytes` these are; `None` at the end.
+    pub fn next<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<MemberValue<'a>>, RecordError> {
+        self.decode(bytes).map_err(RecordError::Value)
+    }
+
+    fn decode<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<MemberValue<'a>>, WireError> {
+        let mut r = Reader::new(&bytes[self.at..]);
+        if self.count == 0 {
+            if self.version >= 4 {
+                r.skip_tagged_fields()?;
+            }
+            return Ok(None);
+        }
+        let member = MemberValue::decode(&mut r, self.version)?;
+        self.count -= 1;
+        self.at = bytes.len() - r.remaining();
+        Ok(Some(member))
     }
 }
 
@@ -310,7 +356,8 @@ impl<'a> MemberValue<'a> {
         Ok(value)
     }
 
-    fn write(&self, w: &mut Writer) -> Result<(), WireError> {
+    /// Writes it behind the value's beginning.
+    pub fn write(&self, w: &mut Writer) -> Result<(), WireError> {
         w.string(self.member_id, false)?;
         w.nullable_string(self.group_instance_id, false)?;
         w.string(self.client_id, false)?;

@@ -29,7 +29,7 @@ pub enum GroupRequest {
     FetchOffsets(FetchOffsets),
     /// `OffsetDelete`.
     DeleteOffsets(DeleteOffsets),
-    /// `DescribeGroups` of one group. Answered at once.
+    /// `DescribeGroups` of one group. Where it has few members, it is answered out of turn.
     Describe(Describe),
     /// `DeleteGroups` of one group.
     DeleteGroup(DeleteGroup),

@@ -284,7 +284,7 @@ impl Committed {
 }
 
 impl GroupResponse {
-    /// How many partitions or members are in it; 0 where they were put together in parts.
+    /// How many partitions are in it; 0 where they were put together in parts, as members always are.
     pub fn len(&self) -> usize {
         match self {
             Self::FetchOffsets(it) => it.topics.iter().map(|it| it.partitions.len()).sum(),
@@ -293,10 +293,12 @@ impl GroupResponse {
                 if count > LONG_COMMIT { 0 } else { count }
             }
             Self::DeleteOffsets(it) => it.topics.iter().map(|it| it.partitions.len()).sum(),
-            Self::Join(it) => it.members.len(),
-            Self::Describe(it) => it.members.len(),
-            Self::Leave(it) => it.members.len(),
-            Self::Sync(_) | Self::Heartbeat(_) | Self::DeleteGroup(_) => 0,
+            Self::Join(_)
+            | Self::Describe(_)
+            | Self::Leave(_)
+            | Self::Sync(_)
+            | Self::Heartbeat(_)
+            | Self::DeleteGroup(_) => 0,
         }
     }
 
@@ -321,6 +323,12 @@ impl DeletedOffsets {
 }
 
 impl Described {
+    /// There is no such group.
+    pub fn not_found(group_id: &str) -> Self {
+        let message = format!("Group {group_id} not found.");
+        Self::refused(group_id, ErrorCode::GROUP_ID_NOT_FOUND, Some(message))
+    }
+
     /// A group that cannot be described.
     pub fn refused(group_id: impl Into<String>, error: ErrorCode, message: Option<String>) -> Self {
         Self {

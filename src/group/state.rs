@@ -10,7 +10,6 @@
 //!
 //! A group that has nothing is *vacant*: it does not exist, but for requests that wait in its queue.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -26,6 +25,8 @@ use super::queue::{PendingJoiners, Queue, Queued};
 use super::records::Record;
 use super::request::GroupRequest;
 use super::response::GroupResponse;
+use super::subscription::Subscription;
+use super::walk::Task;
 
 /// Where a group is between two generations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,8 @@ pub struct Group {
     /// End of the join phase, or of the wait for `SyncGroup`.
     pub(super) phase_deadline_ms: Option<i64>,
     pub(super) offsets: Offsets,
+    /// Which topics the members want, for a look for expired offsets that is under way.
+    pub(super) wanted: Option<Subscription>,
     /// The value of the group's last durable record. Not derived from the members: those of a
     /// rebalance under way are not durable.
     pub(super) durable: Option<Bytes>,
@@ -114,6 +117,7 @@ impl Group {
             initial: None,
             phase_deadline_ms: None,
             offsets: Offsets::default(),
+            wanted: None,
             durable: None,
             pending: None,
             pending_bytes: 0,
@@ -157,25 +161,18 @@ impl Group {
 
     fn fixed_bytes(&self) -> usize {
         let durable = self.durable.as_ref().map_or(0, Bytes::len);
-        size_of::<Self>() + 3 * ENTRY + self.id.len() + durable + self.pending_bytes
+        let wanted = self.wanted.as_ref().map_or(0, Subscription::bytes);
+        size_of::<Self>() + 3 * ENTRY + self.id.len() + durable + wanted + self.pending_bytes
+    }
+
+    /// Whether something is done with its members one by one, and is not at its end.
+    pub fn is_walking(&self) -> bool {
+        matches!(self.pending.as_deref(), Some(Pending::Walk(_)))
     }
 
     /// Whether its members are consumers.
     pub fn is_consumer(&self) -> bool {
         self.protocol_type.as_deref() == Some(consumer_protocol::PROTOCOL_TYPE)
-    }
-
-    /// The topics that the members want; `None` where that is not known.
-    pub fn subscribed_topics(&self) -> Option<BTreeSet<String>> {
-        if !self.is_consumer() {
-            return None;
-        }
-        let mut topics = BTreeSet::new();
-        for (_, member) in self.members.iter() {
-            let metadata = member.metadata(self.protocol_name.as_deref()?);
-            consumer_protocol::subscribed_topics(&metadata, &mut topics).ok()?;
-        }
-        Some(topics)
     }
 
     pub(super) fn enter(&mut self, cx: &Cx<'_>, state: State) {
@@ -223,13 +220,35 @@ impl Group {
             if self.pending.is_some() {
                 break;
             }
+            if cx.left == 0 && !self.queue.is_empty() {
+                // The rest has its turn after other groups.
+                self.walk(cx, Task::Queue);
+                break;
+            }
             match self.queue.pop_front() {
                 Some(item) => self.handle(cx, item),
                 None => break,
             }
+            cx.take(1);
         }
-        if self.pending.is_none() && self.wake_ms <= cx.now.monotonic_ms {
+        while self.pending.is_none() && self.wake_ms <= cx.now.monotonic_ms {
             self.expire(cx);
+        }
+    }
+
+    /// Goes on with what is done member by member, or with a long commit, as many steps as are at hand.
+    /// `write` is the number that stands for it.
+    pub fn go_on_with_long(&mut self, cx: &mut Cx<'_>, write: u64) {
+        match self.pending.take().map(|it| *it) {
+            Some(Pending::Walk(walk)) => {
+                self.pending_bytes = 0;
+                cx.writes.end(write);
+                self.go_on_walking(cx, walk);
+            }
+            pending => {
+                self.pending = pending.map(Box::new);
+                self.go_on_with_commit(cx, write);
+            }
         }
     }
 
@@ -252,10 +271,7 @@ impl Group {
             }
             GroupRequest::DeleteOffsets(it) => self.delete_offsets(cx, ticket, it),
             GroupRequest::DeleteGroup(_) => self.delete(cx, ticket),
-            // Answered by the coordinator, out of turn.
-            GroupRequest::Describe(_) => {
-                debug_assert!(false, "a request without a turn");
-            }
+            GroupRequest::Describe(_) => self.describe(cx, ticket),
         }
     }
 
@@ -278,9 +294,13 @@ impl Group {
 
     /// Starts the sessions of all members.
     pub fn start(&mut self, cx: &mut Cx<'_>) {
-        for id in self.members.ids(|_| true) {
-            self.renew(cx, &id);
+        if !self.members.is_empty() {
+            self.walk(cx, Task::Start);
         }
+    }
+
+    /// All sessions have started.
+    pub(super) fn started(&mut self, cx: &mut Cx<'_>) {
         let max = usize::try_from(cx.settings.group_max_size).unwrap_or(usize::MAX);
         if self.members.len() > max {
             self.prepare_rebalance(cx);
@@ -289,27 +309,27 @@ impl Group {
 
     /// Does what is due.
     pub fn expire(&mut self, cx: &mut Cx<'_>) {
-        while self.pending.is_none() {
-            let now_ms = cx.now.monotonic_ms;
-            let silent =
-                self.members.ids(|it| !it.is_excused() && it.session_deadline_ms <= now_ms);
-            let joiners_expired = self.pending_joiners.expire(now_ms);
-            if !silent.is_empty() {
-                for id in &silent {
-                    self.remove_member(cx, id);
-                }
-                self.members_removed(cx, true);
-            } else if joiners_expired {
-                self.members_removed(cx, true);
-            } else if self.phase_deadline_ms.is_some_and(|at_ms| at_ms <= now_ms) {
-                self.phase_over(cx);
-            } else {
-                break;
-            }
+        if self.pending.is_none() {
+            let at_ms = cx.now.monotonic_ms;
+            self.walk(cx, Task::Expire { at_ms, next_ms: i64::MAX, removed: false });
         }
-        let joiner = self.pending_joiners.next_deadline_ms();
-        let phase = self.phase_deadline_ms.unwrap_or(i64::MAX);
-        self.wake_ms = self.members.next_deadline_ms().min(joiner).min(phase);
+    }
+
+    /// Members that were silent at that time are gone, if any were `removed`; the next has time until
+    /// `next_ms`.
+    pub(super) fn expired(&mut self, cx: &mut Cx<'_>, at_ms: i64, next_ms: i64, removed: bool) {
+        let joiners_expired = self.pending_joiners.expire(at_ms);
+        // What follows may change when something is due: that is looked up anew.
+        self.wake_ms = at_ms;
+        if removed || joiners_expired {
+            self.members_removed(cx, true);
+        } else if self.phase_deadline_ms.is_some_and(|until_ms| until_ms <= at_ms) {
+            self.phase_over(cx);
+        } else {
+            let joiner = self.pending_joiners.next_deadline_ms();
+            let phase = self.phase_deadline_ms.unwrap_or(i64::MAX);
+            self.wake_ms = next_ms.min(joiner).min(phase);
+        }
     }
 
     fn phase_over(&mut self, cx: &mut Cx<'_>) {
@@ -326,10 +346,8 @@ impl Group {
             },
             State::CompletingRebalance | State::Stable => {
                 self.phase_deadline_ms = None;
-                let owing = self.members.owing();
-                if !owing.is_empty() {
-                    owing.iter().for_each(|id| self.remove_member(cx, id));
-                    self.prepare_rebalance(cx);
+                if self.members.owing_sync() > 0 {
+                    self.walk(cx, Task::RemoveOwing);
                 }
             }
             State::Empty => self.phase_deadline_ms = None,

@@ -6,11 +6,12 @@ use bytes::Bytes;
 
 use super::context::Cx;
 use super::effect::Ticket;
-use super::pending::Pending;
-use super::records::group_record;
-use super::request::{Assignment, Heartbeat, Sync};
+use super::draft::Purpose;
+use super::memory::sync_bytes;
+use super::request::{Heartbeat, Sync};
 use super::response::{GroupResponse, Heartbeaten, Synced};
 use super::state::{Group, State};
+use super::walk::Task;
 use crate::types::ErrorCode;
 
 impl Group {
@@ -30,7 +31,11 @@ impl Group {
                 }
                 self.note_sync(id);
                 if self.leader.as_deref() == Some(id) {
-                    self.write_generation(cx, sync.assignments);
+                    // Members that the leader forgot have nothing to do; assignments to strangers are
+                    // dropped.
+                    let (bytes, assignments) = (sync_bytes(&sync), BTreeMap::new());
+                    let rest = sync.assignments.into_iter();
+                    self.walk(cx, Task::Gather { bytes, rest, assignments });
                 }
             }
             State::Stable => {
@@ -65,23 +70,14 @@ impl Group {
         }
     }
 
-    /// Members that the leader forgot have nothing to do; assignments to strangers are dropped.
-    fn write_generation(&mut self, cx: &mut Cx<'_>, assignments: Vec<Assignment>) {
-        let assignments: BTreeMap<String, Bytes> = assignments
-            .into_iter()
-            .filter(|it| self.members.contains(&it.member_id))
-            .map(|it| (it.member_id, it.assignment))
-            .collect();
-        match self.generation_value(Some(&assignments), None) {
-            Ok(value) => {
-                let record = group_record(&self.id, Some(&value));
-                self.write(cx, Pending::Generation { value, assignments }, vec![record]);
-            }
-            Err(_) => {
-                self.answer_syncs(cx, ErrorCode::UNKNOWN_SERVER_ERROR);
-                self.prepare_rebalance(cx);
-            }
-        }
+    /// Writes the generation with the leader's assignments.
+    pub(super) fn write_generation(
+        &mut self,
+        cx: &mut Cx<'_>,
+        assignments: BTreeMap<String, Bytes>,
+    ) {
+        let draft = self.draft(Purpose::Generation(assignments));
+        self.walk(cx, Task::Write(draft));
     }
 
     /// Answers a heartbeat.

@@ -3,13 +3,15 @@
 use super::accepting::PendingCommit;
 use super::context::Cx;
 use super::effect::Ticket;
-use super::pending::{Pending, Replacement};
+use super::pending::Pending;
 use super::queue::Queued;
 use super::records::{Record, group_record, offset_tombstone};
+use super::replacement::Returning;
 use super::request::LONG_COMMIT;
 use super::response::{DeletedGroup, DeletedOffsets, GroupResponse, Joined};
-use super::state::{Group, State};
+use super::state::Group;
 use super::topic_index::TopicIndex;
+use super::walk::Task;
 use crate::types::ErrorCode;
 
 /// What clients are told of a write that failed.
@@ -50,14 +52,9 @@ impl Group {
             Some(Pending::Generation { value, assignments }) => match result {
                 Ok(()) => {
                     self.set_durable(cx.live_bytes, Some(value));
-                    self.members.assign(assignments);
-                    self.enter(cx, State::Stable);
-                    self.answer_syncs(cx, ErrorCode::NONE);
+                    self.walk(cx, Task::Assign(assignments));
                 }
-                Err(error) => {
-                    self.answer_syncs(cx, write_error(error));
-                    self.prepare_rebalance(cx);
-                }
+                Err(error) => self.call_members(cx, write_error(error)),
             },
             Some(Pending::Empty { left, value, timestamp_ms, since_ms }) => {
                 if result.is_ok() {
@@ -68,16 +65,16 @@ impl Group {
                     cx.reply(ticket, GroupResponse::Leave(left));
                 }
             }
-            Some(Pending::Replacement { value, replacement, ticket, skips_assignment }) => {
-                let joined = match result {
-                    Ok(()) => {
-                        self.set_durable(cx.live_bytes, Some(value));
-                        self.told_of_replacement(cx, replacement, skips_assignment)
-                    }
-                    Err(error) => Joined::refused("", write_error(error)),
-                };
-                cx.reply(ticket, GroupResponse::Join(joined));
-            }
+            Some(Pending::Replacement { value, returning }) => match result {
+                Ok(()) => {
+                    self.set_durable(cx.live_bytes, Some(value));
+                    self.tell_of_replacement(cx, *returning);
+                }
+                Err(error) => {
+                    let refused = Joined::refused("", write_error(error));
+                    cx.reply(returning.ticket, GroupResponse::Join(refused));
+                }
+            },
             Some(Pending::Commits(commits)) => self.commits_written(cx, commits, result),
             Some(Pending::Removal { rest, offsets, group, reply }) => {
                 match (rest, result) {
@@ -98,30 +95,26 @@ impl Group {
                     cx.reply(ticket, removal_answer(response, result));
                 }
             }
-            Some(Pending::Accepting(..) | Pending::Entering { .. }) | None => {
+            Some(Pending::Accepting(..) | Pending::Entering { .. } | Pending::Walk(_)) | None => {
                 debug_assert!(false, "an answer to a write that nobody asked for");
             }
         }
     }
 
-    /// The answer to a static member that came back while the group was stable. Before version 9,
+    /// Answers a static member that came back while the group was stable. Before version 9,
     /// the leader must not take itself for the leader: it would make an assignment for a generation
     /// that has one. So it is told its old id.
-    fn told_of_replacement(
-        &mut self,
-        cx: &mut Cx<'_>,
-        replacement: Replacement,
-        skips_assignment: bool,
-    ) -> Joined {
+    fn tell_of_replacement(&mut self, cx: &mut Cx<'_>, returning: Returning) {
+        let Returning { replacement, ticket, skips_assignment } = returning;
         let old_leader = self.leader.clone();
         let new_id = replacement.new_id.clone();
         self.replace_member(cx, replacement);
         let leads = self.leader.as_deref() == Some(&new_id);
-        let mut joined = self.joined(&new_id, skips_assignment, skips_assignment && leads);
+        let mut joined = self.joined(&new_id, skips_assignment && leads);
         if !skips_assignment {
             joined.leader = old_leader.unwrap_or_default();
         }
-        joined
+        self.tell(cx, ticket, joined, skips_assignment);
     }
 
     fn commits_written(

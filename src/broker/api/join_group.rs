@@ -1,7 +1,7 @@
 //! JoinGroup: a member takes part in a group's next generation.
 
 use super::Response;
-use super::decode;
+use super::decode_in_parts;
 use crate::group::{Join, Joined, Protocol};
 use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
@@ -20,14 +20,24 @@ pub struct Caller<'a> {
     pub uuid: &'a str,
 }
 
-/// Reads a request.
-pub fn plan(body: &[u8], version: i16, caller: Caller<'_>) -> Result<Join, WireError> {
-    let request = decode(body, |r| JoinGroupRequest::decode(r, version))?;
+/// Reads a request. Pauses after each protocol.
+pub async fn plan(
+    body: &[u8],
+    version: i16,
+    caller: Caller<'_>,
+    pause: &impl AsyncFn(),
+) -> Result<Join, WireError> {
+    let request = decode_in_parts(body, async |r| {
+        JoinGroupRequest::decode_in_parts(r, version, pause).await
+    })
+    .await?;
     let owned = |it: Option<&str>| it.map(str::to_owned);
-    let protocols = request.protocols.iter().map(|it| Protocol {
-        name: it.name.to_owned(),
-        metadata: Bytes::copy_from_slice(it.metadata),
-    });
+    let mut protocols = Vec::with_capacity(request.protocols.len());
+    for it in &request.protocols {
+        let metadata = Bytes::copy_from_slice(it.metadata);
+        protocols.push(Protocol { name: it.name.to_owned(), metadata });
+        pause().await;
+    }
     let begins = request.group_instance_id.unwrap_or(caller.client_id);
     Ok(Join {
         group_id: request.group_id.to_owned(),
@@ -36,7 +46,7 @@ pub fn plan(body: &[u8], version: i16, caller: Caller<'_>) -> Result<Join, WireE
         member_id: request.member_id.to_owned(),
         group_instance_id: owned(request.group_instance_id),
         protocol_type: request.protocol_type.to_owned(),
-        protocols: protocols.collect(),
+        protocols,
         reason: owned(request.reason),
         client_id: caller.client_id.to_owned(),
         client_host: format!("/{}", caller.host),
@@ -46,14 +56,22 @@ pub fn plan(body: &[u8], version: i16, caller: Caller<'_>) -> Result<Join, WireE
     })
 }
 
-/// The answer.
-pub fn response(header: &RequestHeader<'_>, joined: &Joined) -> Result<Response, WireError> {
+/// The answer. Pauses after each member.
+pub async fn response(
+    header: &RequestHeader<'_>,
+    joined: &Joined,
+    pause: &impl AsyncFn(),
+) -> Result<Response, WireError> {
     let version = header.version;
-    let members = joined.members.iter().map(|it| JoinGroupResponseMember {
-        member_id: &it.member_id,
-        group_instance_id: it.group_instance_id.as_deref(),
-        metadata: &it.metadata,
-    });
+    let mut members = Vec::with_capacity(joined.members.len());
+    for it in &joined.members {
+        members.push(JoinGroupResponseMember {
+            member_id: &it.member_id,
+            group_instance_id: it.group_instance_id.as_deref(),
+            metadata: &it.metadata,
+        });
+        pause().await;
+    }
     let protocol_name = joined.protocol_name.as_deref();
     let response = JoinGroupResponse {
         throttle_time_ms: 0,
@@ -66,19 +84,20 @@ pub fn response(header: &RequestHeader<'_>, joined: &Joined) -> Result<Response,
         // A member of an older version was never told so.
         skip_assignment: version >= 9 && joined.skip_assignment,
         member_id: &joined.member_id,
-        members: members.collect(),
+        members,
     };
-    Response::new(header, |w| response.encode(w, version))
+    Response::in_parts(header, async |w| response.encode_in_parts(w, version, pause).await).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::api::testing::{body_of, encode, header};
+    use crate::broker::api::testing::{NO_PAUSE, body_of, encode, header};
     use crate::group::JoinMember;
     use crate::types::ErrorCode;
     use crate::wire::api_keys::ApiKey;
     use crate::wire::kafka::join_group_request::JoinGroupRequestProtocol;
+    use futures_lite::future::block_on;
 
     const CALLER: Caller<'_> = Caller { client_id: "me", host: "10.0.0.1", uuid: "1-2" };
 
@@ -96,7 +115,7 @@ mod tests {
                 reason: (version >= 8).then_some("why"),
             };
             let body = encode(|w| request.encode(w, version));
-            let join = plan(&body, version, CALLER).unwrap();
+            let join = block_on(plan(&body, version, CALLER, &NO_PAUSE)).unwrap();
             let begins = if version >= 5 { "static" } else { "me" };
             assert_eq!(join.fresh_member_id, format!("{begins}-1-2"));
             assert_eq!(join.client_host, "/10.0.0.1");
@@ -106,7 +125,8 @@ mod tests {
             assert_eq!(join.supports_skip_assignment, version == 9);
             let range = Protocol { name: "range".into(), metadata: Bytes::from_static(b"m") };
             assert_eq!(join.protocols, [range]);
-            assert!(plan(&body[..body.len() - 1], version, CALLER).is_err());
+            let cut = &body[..body.len() - 1];
+            assert!(block_on(plan(cut, version, CALLER, &NO_PAUSE)).is_err());
         }
     }
 
@@ -127,7 +147,8 @@ mod tests {
                     metadata: Bytes::from_static(b"m"),
                 }],
             };
-            let sent = response(&header(ApiKey::JOIN_GROUP, version), &joined).unwrap();
+            let header = header(ApiKey::JOIN_GROUP, version);
+            let sent = block_on(response(&header, &joined, &NO_PAUSE)).unwrap();
             body_of(&sent, ApiKey::JOIN_GROUP, version, |r| {
                 let it = JoinGroupResponse::decode(r, version)?;
                 assert_eq!((it.error_code, it.generation_id), (0, 3));
@@ -137,7 +158,7 @@ mod tests {
                 Ok(())
             });
             let refused = Joined::refused("b", ErrorCode::UNKNOWN_MEMBER_ID);
-            let sent = response(&header(ApiKey::JOIN_GROUP, version), &refused).unwrap();
+            let sent = block_on(response(&header, &refused, &NO_PAUSE)).unwrap();
             body_of(&sent, ApiKey::JOIN_GROUP, version, |r| {
                 let it = JoinGroupResponse::decode(r, version)?;
                 assert_eq!((it.error_code, it.member_id, it.generation_id), (25, "b", -1));

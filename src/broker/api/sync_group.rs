@@ -1,7 +1,7 @@
 //! SyncGroup: the leader brings the assignments of a generation, and each member gets its own.
 
 use super::Response;
-use super::decode;
+use super::decode_in_parts;
 use crate::group::{Assignment, Sync, Synced};
 use crate::types::ErrorCode;
 use crate::wire::WireError;
@@ -10,17 +10,26 @@ use crate::wire::kafka::sync_group_request::SyncGroupRequest;
 use crate::wire::kafka::sync_group_response::SyncGroupResponse;
 use bytes::Bytes;
 
-/// Reads a request, or says why it is refused without asking the coordinator.
-pub fn plan(body: &[u8], version: i16) -> Result<Result<Sync, Synced>, WireError> {
-    let request = decode(body, |r| SyncGroupRequest::decode(r, version))?;
+/// Reads a request, or says why it is refused without asking the coordinator. Pauses after each member.
+pub async fn plan(
+    body: &[u8],
+    version: i16,
+    pause: &impl AsyncFn(),
+) -> Result<Result<Sync, Synced>, WireError> {
+    let request = decode_in_parts(body, async |r| {
+        SyncGroupRequest::decode_in_parts(r, version, pause).await
+    })
+    .await?;
     if version >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
         return Ok(Err(Synced::refused(ErrorCode::INCONSISTENT_GROUP_PROTOCOL)));
     }
     let owned = |it: Option<&str>| it.map(str::to_owned);
-    let assignments = request.assignments.iter().map(|it| Assignment {
-        member_id: it.member_id.to_owned(),
-        assignment: Bytes::copy_from_slice(it.assignment),
-    });
+    let mut assignments = Vec::with_capacity(request.assignments.len());
+    for it in &request.assignments {
+        let assignment = Bytes::copy_from_slice(it.assignment);
+        assignments.push(Assignment { member_id: it.member_id.to_owned(), assignment });
+        pause().await;
+    }
     Ok(Ok(Sync {
         group_id: request.group_id.to_owned(),
         generation_id: request.generation_id,
@@ -28,7 +37,7 @@ pub fn plan(body: &[u8], version: i16) -> Result<Result<Sync, Synced>, WireError
         group_instance_id: owned(request.group_instance_id),
         protocol_type: owned(request.protocol_type),
         protocol_name: owned(request.protocol_name),
-        assignments: assignments.collect(),
+        assignments,
     }))
 }
 
@@ -47,9 +56,10 @@ pub fn response(header: &RequestHeader<'_>, synced: &Synced) -> Result<Response,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::api::testing::{body_of, encode, header};
+    use crate::broker::api::testing::{NO_PAUSE, body_of, encode, header};
     use crate::wire::api_keys::ApiKey;
     use crate::wire::kafka::sync_group_request::SyncGroupRequestAssignment;
+    use futures_lite::future::block_on;
 
     fn request(version: i16) -> SyncGroupRequest<'static> {
         SyncGroupRequest {
@@ -67,7 +77,7 @@ mod tests {
     fn every_version_both_ways() {
         for version in 0..=5 {
             let body = encode(|w| request(version).encode(w, version));
-            let sync = plan(&body, version).unwrap().unwrap();
+            let sync = block_on(plan(&body, version, &NO_PAUSE)).unwrap().unwrap();
             assert_eq!((sync.generation_id, &*sync.member_id), (4, "a"));
             assert_eq!(sync.protocol_name.is_some(), version >= 5);
             assert_eq!(sync.group_instance_id.is_some(), version >= 3);
@@ -96,7 +106,7 @@ mod tests {
             SyncGroupRequest { protocol_name: None, ..request(5) },
         ] {
             let body = encode(|w| unnamed.encode(w, 5));
-            let refused = plan(&body, 5).unwrap().unwrap_err();
+            let refused = block_on(plan(&body, 5, &NO_PAUSE)).unwrap().unwrap_err();
             assert_eq!(refused.error, ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
         }
     }

@@ -51,10 +51,16 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
         Handler::Groups(Groups::FindCoordinator) => {
             find_coordinator::handle(body, version, image).map(drop)
         }
-        Handler::Groups(Groups::JoinGroup) => join_group::plan(body, version, CALLER).map(drop),
+        Handler::Groups(Groups::JoinGroup) => {
+            block_on(join_group::plan(body, version, CALLER, &async || {})).map(drop)
+        }
         Handler::Groups(Groups::Heartbeat) => heartbeat::plan(body, version).map(drop),
-        Handler::Groups(Groups::LeaveGroup) => leave_group::plan(body, version).map(drop),
-        Handler::Groups(Groups::SyncGroup) => sync_group::plan(body, version).map(drop),
+        Handler::Groups(Groups::LeaveGroup) => {
+            block_on(leave_group::plan(body, version, &async || {})).map(drop)
+        }
+        Handler::Groups(Groups::SyncGroup) => {
+            block_on(sync_group::plan(body, version, &async || {})).map(drop)
+        }
         Handler::Groups(Groups::DescribeGroups) => describe_groups::plan(body, version).map(drop),
         Handler::Groups(Groups::ListGroups) => list_groups::plan(body, version).map(drop),
         Handler::Local(Local::ApiVersions) => api_versions::handle(&header, body).map(drop),
