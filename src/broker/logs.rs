@@ -517,6 +517,9 @@ impl Logs {
                 }
             }
             Event::Dropped { tp } => self.one_dropped(tp.topic, out),
+            Event::Uncleanable { tp, message } => {
+                tracing::error!(topic = %tp.topic, partition = tp.partition, "cannot compact: {message}");
+            }
             Event::Filled { ticket, result } => out.filled.push((ticket, result)),
             Event::Fatal { message } => out.fatal = Some(message),
         }
@@ -827,6 +830,15 @@ impl States for Cores<'_> {
         let is_last = part.core.go_on_with_snapshot(out);
         self.taken += out.len() - before;
         is_last
+    }
+
+    fn stable(&mut self, slot: Slot) -> i64 {
+        self.parts.get(slot.index()).map_or(0, |part| part.core.last_stable())
+    }
+
+    fn is_last_of_producer(&mut self, slot: Slot, producer_id: i64, last_offset: i64) -> bool {
+        let part = self.parts.get(slot.index());
+        part.is_some_and(|part| part.core.producers().last_offset(producer_id) == Some(last_offset))
     }
 }
 

@@ -187,6 +187,12 @@ impl Producers {
         at
     }
 
+    /// Offset of the last record that this producer has appended, if it is known.
+    pub fn last_offset(&self, id: i64) -> Option<i64> {
+        let at = self.find(id).ok()?;
+        self.slots[at].producer.batches().last().map(|batch| batch.last_offset)
+    }
+
     /// Whether this producer is known.
     pub(super) fn contains(&self, id: i64) -> bool {
         self.find(id).is_ok()

@@ -8,6 +8,7 @@
 //! An append is copied once, from the receive buffer into the block. Pending frames are slices of
 //! blocks, and are read from there.
 
+use super::compaction::{Compactions, Effect as Compacted};
 use super::device::io::{Completion, FilePath, Submission};
 use super::device::outgoing::{Outgoing, Purpose};
 use super::format::block::{self, Kind};
@@ -46,6 +47,7 @@ pub struct Engine {
     reads: Reads,
     removals: Removals,
     renewals: Renewals,
+    compactions: Compactions,
     out: Outgoing,
     events: Vec<Event>,
     shutting_down: bool,
@@ -72,6 +74,7 @@ impl Engine {
             reads: Reads::new(&options),
             removals: Removals::new(4 * options.piece_bytes as u64),
             renewals: Renewals::default(),
+            compactions: Compactions::new(&options.budget, options.compaction_bytes),
             out: Outgoing::default(),
             events: Vec::new(),
             shutting_down: false,
@@ -139,6 +142,11 @@ impl Engine {
     /// The offsets of a log.
     pub fn offsets(&self, slot: Slot) -> LogOffsets {
         self.log(slot).offsets()
+    }
+
+    /// Offset after the last record of a log that compaction has looked at.
+    pub fn cleaned_end(&self, slot: Slot) -> i64 {
+        self.log(slot).cleaned_end
     }
 
     /// Bytes of space behind what a log's segments hold that are given back when they end.
@@ -213,7 +221,10 @@ impl Engine {
     /// completion or a tick.
     pub fn wants_turn(&self) -> bool {
         !self.failed
-            && (self.look || self.journal.wants_block() || self.placement.wants_turn(&self.journal))
+            && (self.look
+                || self.journal.wants_block()
+                || self.placement.wants_turn(&self.journal)
+                || self.compactions.wants_turn(self.is_writing()))
     }
 
     /// Writes what was staged, and goes on with placement, for which `states` has the logs' states.
@@ -241,8 +252,45 @@ impl Engine {
         let Self { placement, logs, journal, out, .. } = self;
         placement.turn(now_ms, self.shutting_down, logs, journal, out, states);
         self.take_effects(now_ms);
+        self.compact(now_ms, states);
         // Last, since placement may wait for the journal from here on.
         self.journal.prepare(self.placement.frees_by_itself(), &mut self.out);
+    }
+
+    /// Goes on with compaction: one bounded step.
+    fn compact(&mut self, now_ms: i64, states: &mut dyn States) {
+        let (writing, full) = (self.is_writing(), self.disk_is_full());
+        let mut effects = Vec::new();
+        let Self { compactions, placement, logs, out, .. } = self;
+        let mut generation = || placement.new_generation();
+        compactions.turn(now_ms, writing, full, logs, out, states, &mut generation, &mut effects);
+        for effect in effects {
+            match effect {
+                Compacted::Replaced(slot, gone, below) => {
+                    let log = self.logs.log(slot);
+                    let due_ms = now_ms + log.config.file_delete_delay_ms;
+                    // A start takes them for the log's until a checkpoint names the new one.
+                    let checkpoints = self.placement.checkpoints_until_covered();
+                    let when = When::AfterCheckpoints(checkpoints, due_ms);
+                    self.reads.replaced(slot, below);
+                    self.removals.add(log.id, log.tp, &gone, when);
+                }
+                Compacted::GivenUp(slot, segment) => {
+                    let log = self.logs.log(slot);
+                    self.removals.add(log.id, log.tp, &[*segment], When::At(now_ms));
+                }
+                Compacted::Released(slot) => {
+                    if self.logs.log(slot).dropped {
+                        self.finish_drop(now_ms, slot);
+                    }
+                    self.start_removals(now_ms);
+                }
+                Compacted::Uncleanable(slot, message) => {
+                    let tp = self.logs.log(slot).tp;
+                    self.events.push(Event::Uncleanable { tp, message });
+                }
+            }
+        }
     }
 
     fn placement_advances(&mut self, now_ms: i64) {
@@ -293,8 +341,8 @@ impl Engine {
         }
         self.look = true;
         let harmless = |error: &io::Error| match &purpose {
-            Purpose::Removal(..) => true,
-            Purpose::Renewal(..) => is_want_of_space(error),
+            Purpose::Removal(..) | Purpose::Compaction(true, _) => true,
+            Purpose::Renewal(..) | Purpose::Compaction(false, _) => is_want_of_space(error),
             _ => false,
         };
         if let Err(error) = &completion.result
@@ -306,6 +354,7 @@ impl Engine {
                     Purpose::RunWrite(path)
                     | Purpose::RunSync(_, _, _, path)
                     | Purpose::Renewal(_, path)
+                    | Purpose::Compaction(_, path)
                     | Purpose::Placement(_, path)
                     | Purpose::Removal(_, path) => Some(path.clone()),
                     Purpose::BlockWrite(sequence) | Purpose::BlockSync(sequence) => {
@@ -355,6 +404,7 @@ impl Engine {
                 }
             }
             Purpose::Prepare => self.journal.prepare_step(&mut self.out),
+            Purpose::Compaction(reads, _) => self.compactions.ended(completion.result, reads),
             Purpose::Placement(chunk, _) => {
                 let Self { placement, logs, journal, out, .. } = self;
                 placement.ended(chunk, logs, journal, out);
@@ -477,8 +527,14 @@ impl Engine {
         let slots = self.logs.slots();
         for _ in 0..slots.min(RETENTION_LOOKS.max(slots / 32)) {
             self.next_retention = (self.next_retention + 1) % slots;
+            if self.next_retention == 0 {
+                self.compactions.looked_at_all();
+            }
             let slot = Slot::from_index(self.next_retention);
             let log = self.logs.get(slot).filter(|log| !log.dropped && !log.segments.is_empty());
+            if let Some(log) = log {
+                self.compactions.look(slot, log, now_ms);
+            }
             let due = log.and_then(|log| log.retention(now_ms));
             if let Some(offset) = due {
                 self.move_start(slot, offset, Waits::Retention);
@@ -529,6 +585,7 @@ impl Engine {
     /// From now on everything is written back, however small.
     pub fn begin_shutdown(&mut self, now_ms: i64) {
         self.shutting_down = true;
+        self.compactions.stop();
         self.look = true;
         self.placement.want_checkpoint();
         self.start_removals(now_ms);
@@ -540,6 +597,7 @@ impl Engine {
             && self.placement.is_quiet()
             && self.removals.is_empty()
             && self.renewals.is_empty()
+            && self.compactions.is_idle()
             && !self.journal.has_work()
             && self.out.is_idle()
             && self.logs.pending_bytes() == 0
@@ -585,7 +643,7 @@ impl Engine {
     /// Lets go of a dropped log when its entry is durable and no job holds on to it.
     fn finish_drop(&mut self, now_ms: i64, slot: Slot) {
         let log = self.logs.log(slot);
-        if !log.drop_durable || log.is_held() {
+        if !log.drop_durable || log.is_held() || self.compactions.holds(slot) {
             return;
         }
         let log = self.logs.remove(slot);
@@ -631,12 +689,16 @@ impl Engine {
     /// Lets reads of the disk begin. While the journal is written to, one at a time: a write waits
     /// behind what the disk is reading.
     fn begin_reads(&mut self) {
-        let writing = (0..WRITING_MS).contains(&(self.now_ms.saturating_sub(self.last_block_ms)));
-        let at_once = if writing { 0 } else { self.options.reads_at_once };
+        let at_once = if self.is_writing() { 0 } else { self.options.reads_at_once };
         let Self { reads, logs, out, events, .. } = self;
         reads.begin(logs, at_once, out, |Filled { ticket, result }| {
             events.push(Event::Filled { ticket, result });
         });
+    }
+
+    /// Whether the journal is written to.
+    fn is_writing(&self) -> bool {
+        (0..WRITING_MS).contains(&(self.now_ms.saturating_sub(self.last_block_ms)))
     }
 
     /// A read that makes [`Engine::offset_hint_for_time`] sharper: see [`Event::Filled`]. `None` where
@@ -699,6 +761,7 @@ impl Engine {
         let counters = self.journal.counters();
         let (journal_used, journal_limit) = self.journal.usage();
         let written = self.placement.written();
+        let compaction = self.compactions.figures();
         EngineStats {
             logs: self.logs.count(),
             journal_used,
@@ -719,6 +782,12 @@ impl Engine {
             recycled_bytes: self.placement.recycled.bytes(),
             rounds: written.checkpoints,
             failed_removals: self.removals.failures(),
+            compaction_passes: compaction.passes,
+            compaction_cut_short: compaction.cut_short,
+            compaction_read_bytes: compaction.read_bytes,
+            compaction_written_bytes: compaction.written_bytes,
+            uncleanable: compaction.uncleanable,
+            max_dirty_ratio: compaction.max_dirty_ratio,
         }
     }
 

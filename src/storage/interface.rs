@@ -46,7 +46,8 @@ pub enum ReadError {
 /// Whoever knows the states of logs: their partitions' cores. A checkpoint holds each log's state of
 /// one moment, which may be written over many.
 ///
-/// A function from a slot to bytes is one that has every state in one piece.
+/// A function from a slot to bytes is one that has every state in one piece, no producers, and calls
+/// everything stable.
 pub trait States {
     /// Begins the state of that log as it is now, up to its end, and appends the first of its bytes to
     /// `out`. Whether these are all; if not, the rest is asked for before the next log's.
@@ -55,6 +56,12 @@ pub trait States {
     /// Appends the next bytes to `out` of the state that was begun last, as it was then; whether they
     /// are the last. Not asked for when the log was dropped meanwhile.
     fn go_on(&mut self, slot: Slot, out: &mut Vec<u8>) -> bool;
+
+    /// The last stable offset of that log: what is at or above it is not compacted.
+    fn stable(&mut self, slot: Slot) -> i64;
+
+    /// Whether a producer is known in that log, and its last batch ends at this offset.
+    fn is_last_of_producer(&mut self, slot: Slot, producer_id: i64, last_offset: i64) -> bool;
 }
 
 impl<F: FnMut(Slot) -> Vec<u8>> States for F {
@@ -65,6 +72,14 @@ impl<F: FnMut(Slot) -> Vec<u8>> States for F {
 
     fn go_on(&mut self, _: Slot, _: &mut Vec<u8>) -> bool {
         unreachable!("it came in one piece")
+    }
+
+    fn stable(&mut self, _: Slot) -> i64 {
+        i64::MAX
+    }
+
+    fn is_last_of_producer(&mut self, _: Slot, _: i64, _: i64) -> bool {
+        false
     }
 }
 
@@ -110,6 +125,13 @@ pub enum Event {
         slot: Slot,
         /// The first offset that can be read.
         offset: i64,
+    },
+    /// A log cannot be compacted until the next start.
+    Uncleanable {
+        /// Whose.
+        tp: TopicPartition,
+        /// Why.
+        message: String,
     },
     /// A dropped log's files are gone.
     Dropped {
@@ -171,6 +193,18 @@ pub struct EngineStats {
     pub rounds: u64,
     /// Files that could not be removed, at each attempt.
     pub failed_removals: u64,
+    /// Passes of compaction that came to their end.
+    pub compaction_passes: u64,
+    /// Those of them for which not all keys had room: the next one goes on.
+    pub compaction_cut_short: u64,
+    /// Bytes that compaction has read.
+    pub compaction_read_bytes: u64,
+    /// Bytes that compaction has written.
+    pub compaction_written_bytes: u64,
+    /// Logs that cannot be compacted until the next start.
+    pub uncleanable: u64,
+    /// The largest share of a log that could be compacted and was not yet, 0 to 1.
+    pub max_dirty_ratio: f64,
 }
 
 /// What an engine is made with.
@@ -206,6 +240,8 @@ pub struct EngineOptions {
     pub recycle_bytes: u64,
     /// No block is larger, unless a single batch is; copies forward add an eighth at most.
     pub max_block: usize,
+    /// Bytes that the keys of a pass of compaction may take (`log.cleaner.dedupe.buffer.size`).
+    pub compaction_bytes: usize,
 }
 
 /// Moments of a journal block, in the units of [`Engine::at`](super::engine::Engine::at). The engine only hands them back.

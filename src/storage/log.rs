@@ -7,6 +7,19 @@ use crate::types::{TopicConfig, TopicPartition};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
+/// How a log is compacted (`cleanup.policy=compact`); names and units are Kafka's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Compaction {
+    /// `min.cleanable.dirty.ratio`.
+    pub min_cleanable_ratio: f64,
+    /// `min.compaction.lag.ms`.
+    pub min_lag_ms: i64,
+    /// `max.compaction.lag.ms`.
+    pub max_lag_ms: i64,
+    /// `delete.retention.ms`.
+    pub delete_retention_ms: i64,
+}
+
 /// The settings of a log that storage acts on; names and units are Kafka's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
@@ -28,6 +41,8 @@ pub struct LogConfig {
     pub flush_ms: i64,
     /// `file.delete.delay.ms`.
     pub file_delete_delay_ms: i64,
+    /// Whether and how it is compacted.
+    pub compaction: Option<Compaction>,
 }
 
 impl From<&TopicConfig> for LogConfig {
@@ -42,6 +57,7 @@ impl From<&TopicConfig> for LogConfig {
             flush_messages: topic.flush_messages,
             flush_ms: topic.flush_ms,
             file_delete_delay_ms: topic.file_delete_delay_ms,
+            compaction: None,
         }
     }
 }
@@ -59,6 +75,7 @@ impl LogConfig {
             flush_messages: 1,
             flush_ms: i64::MAX,
             file_delete_delay_ms: 60_000,
+            compaction: None,
         }
     }
 
@@ -180,6 +197,10 @@ pub struct Log {
     pub placed_checksum: u32,
     /// In offset order; the last one may be open.
     pub segments: Vec<Segment>,
+    /// Offset after the last record that compaction has looked at.
+    pub cleaned_end: i64,
+    /// Compaction has failed: it is not tried again in this life.
+    pub uncleanable: bool,
     /// Times that its pending frames were copied forward in the journal since the last placement.
     pub copies: u8,
     /// Truncations that are not durable.
@@ -220,6 +241,8 @@ impl Log {
             placed_end: 0,
             placed_checksum: 0,
             segments: Vec::new(),
+            cleaned_end: 0,
+            uncleanable: false,
             copies: 0,
             truncating: 0,
             cutting: None,
@@ -449,6 +472,7 @@ impl Log {
         }
         self.last_checksum =
             self.pending.back().map_or(self.placed_checksum, |p| p.header().header_checksum());
+        self.cleaned_end = self.cleaned_end.min(offset);
         self.end = offset;
         self.acked = self.acked.min(offset);
         Truncated { freed, gone, cut }

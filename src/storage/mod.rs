@@ -2,7 +2,7 @@
 //!
 //! `engine` is the pure storage of one shard, put together from parts that know only the `logs`:
 //! the [`journal`] makes blocks of what was staged, [`placement`] brings frames into segments and
-//! gives up what is not needed any more, [`read`] serves. [`recovery`] makes engines from what the
+//! gives up what is not needed any more, `compaction` takes out of segments what later records replace, [`read`] serves. [`recovery`] makes engines from what the
 //! last life left. [`format`](mod@format) is what stands on the disk, [`device`] carries operations on files out.
 //! Why it is so, and what was tried: `DECISIONS.md`.
 //!
@@ -56,6 +56,7 @@
 mod align;
 pub mod arena;
 pub mod buffer;
+mod compaction;
 pub mod device;
 mod direct;
 pub mod engine;

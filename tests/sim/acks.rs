@@ -38,7 +38,7 @@ pub fn take(world: &mut World, shard: usize, events: Vec<Event>) {
                 let tp = world.by_slot[&(shard, slot)];
                 let log = world.model.logs.get_mut(&tp).expect("logs stay in the model");
                 let config = &log.config;
-                if config.retention_bytes < 0 && !log.reconfigured {
+                if config.retention_bytes < 0 && !log.reconfigured && !log.is_compacted() {
                     let young = |b: &&std::rc::Rc<crate::model::Batch>| {
                         b.last < offset
                             && b.last >= log.start
@@ -61,6 +61,9 @@ pub fn take(world: &mut World, shard: usize, events: Vec<Event>) {
                 let prefix = format!("{}/{:08}-", segment::dir_of(tp), tp.partition);
                 let left = world.disk.files().into_iter().find(|(p, _)| p.starts_with(&prefix));
                 assert!(left.is_none() || world.faulty, "{tp:?} was dropped, but {left:?}");
+            }
+            Event::Uncleanable { tp, message } => {
+                assert!(world.faulty, "{tp:?} cannot be compacted: {message}");
             }
             Event::Filled { ticket, result } => {
                 let before = world.filled.insert((shard, ticket), result);

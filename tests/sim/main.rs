@@ -5,6 +5,7 @@
 
 mod acks;
 mod cold_reads;
+mod compacted;
 mod model;
 mod orders;
 mod reads;
@@ -51,7 +52,7 @@ fn nothing_acknowledged_is_lost_and_nothing_invented() {
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u64));
     let next = AtomicU64::new(from);
     let failures = Mutex::new(Vec::new());
-    let totals = Mutex::new((0, 0, 0, 0, 0, 0));
+    let totals = Mutex::new((0, 0, 0, 0, 0, 0, 0));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -70,6 +71,7 @@ fn nothing_acknowledged_is_lost_and_nothing_invented() {
                             totals.3 += o.rounds;
                             totals.4 += u64::from(o.direct > 0);
                             totals.5 += o.direct;
+                            totals.6 += o.passes;
                         }
                         Err(_) => {
                             eprintln!("seed {seed} failed: KLAMM_SIM_SEED={seed} replays it");
@@ -80,13 +82,16 @@ fn nothing_acknowledged_is_lost_and_nothing_invented() {
             });
         }
     });
-    let (ops, faults, asked, rounds, recycled, direct) = *totals.lock().expect("no panic holds it");
+    let (ops, faults, asked, rounds, recycled, direct, passes) =
+        *totals.lock().expect("no panic holds it");
     println!("{seeds} seeds, {asked} requests, {ops} operations, {rounds} rounds, {faults} faults");
     println!("{recycled} seeds with recycled files, {direct} bytes past the journal");
+    println!("{passes} passes of compaction");
     let failures = failures.into_inner().expect("no panic holds it");
     assert!(failures.is_empty(), "failing seeds: {failures:?}");
     // What hardly happens is hardly tested.
     assert!(seeds < 1000 || recycled > seeds / 10, "{recycled} seeds used a file again");
+    assert!(seeds < 1000 || passes > seeds, "{passes} passes of compaction");
 }
 
 #[test]

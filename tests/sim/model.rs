@@ -15,6 +15,8 @@ pub struct Batch {
     pub max_timestamp: i64,
     pub bytes: Bytes,
     pub digest: u64,
+    /// When it was appended.
+    pub now_ms: i64,
 }
 
 /// What was asked of a log, in order.
@@ -102,6 +104,8 @@ pub struct LogModel {
     pub drop: Drop,
     /// Another log had its name before.
     pub again: bool,
+    /// Where it is compacted: what lies at or above this may not be.
+    pub stable: i64,
 }
 
 pub fn end_of(batches: &[Rc<Batch>]) -> i64 {
@@ -124,11 +128,16 @@ impl LogModel {
             reconfigured: false,
             drop: Drop::No,
             again: false,
+            stable: 0,
         }
     }
 
     pub fn end(&self) -> i64 {
         end_of(&self.current)
+    }
+
+    pub fn is_compacted(&self) -> bool {
+        self.config.compaction.is_some()
     }
 
     pub fn ask(&mut self, token: u64, change: Change) {

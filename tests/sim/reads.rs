@@ -1,5 +1,6 @@
 //! Checks what engines serve.
 
+use crate::compacted;
 use crate::model::{Batch, Drop};
 use crate::world::World;
 use klamm::storage::read::{Read, ReadError};
@@ -41,8 +42,10 @@ pub fn read(
                     bytes <= max_bytes || (at_least_one && bytes == first),
                     "{tp:?}: {bytes} bytes where {max_bytes} were asked for"
                 );
+                // Compaction may have left nothing up to there.
+                let empty = world.model.logs[&tp].is_compacted() && next >= upto;
                 assert!(
-                    !found.is_empty() || !at_least_one || from >= upto,
+                    !found.is_empty() || !at_least_one || from >= upto || empty,
                     "{tp:?}: nothing at {from} below {upto}"
                 );
                 return Some(found);
@@ -90,6 +93,9 @@ pub fn some(world: &mut World) {
     if start >= upto {
         return;
     }
+    if world.model.logs[&tp].is_compacted() && world.rng.chance(50) {
+        return compacted::some(world, tp);
+    }
     let mut from = start + world.rng.below((upto - start) as u64) as i64;
     if let Some(at) = world.readers.get(&tp).filter(|at| (start..upto).contains(at))
         && world.rng.chance(60)
@@ -104,7 +110,7 @@ pub fn some(world: &mut World) {
         world.pump(shard);
         return;
     }
-    if world.rng.chance(20) {
+    if world.rng.chance(20) && !world.model.logs[&tp].is_compacted() {
         return by_time(world, tp);
     }
     let max_bytes = [1, 5000, 100_000, 4 << 20][world.rng.index(4)];
@@ -113,6 +119,12 @@ pub fn some(world: &mut World) {
     // What is read ahead begins.
     world.pump(shard);
     let log = &world.model.logs[&tp];
+    if log.is_compacted() {
+        if let Err(why) = compacted::are_known(&found, &log.current) {
+            panic!("{tp:?} read from {from}: {why}");
+        }
+        return;
+    }
     if let Err(why) = matches(&found, &log.current, from) {
         panic!("{tp:?} read from {from}: {why}");
     }

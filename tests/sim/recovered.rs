@@ -1,5 +1,6 @@
 //! Checks what a start found: nothing acknowledged is missing, nothing is invented.
 
+use crate::compacted;
 use crate::model::{Drop, State, end_of};
 use crate::reads;
 use crate::world::World;
@@ -54,6 +55,14 @@ fn check_log(world: &mut World, tp: klamm::types::TopicPartition) {
     );
     let mut found = Vec::new();
     let mut at = start;
+    let is_compacted = log.is_compacted();
+    if is_compacted {
+        let Some(all) = compacted::scan(world, tp, start, end) else {
+            assert!(world.faulty, "{tp:?}: cannot be read");
+            return;
+        };
+        (found, at) = (all, end);
+    }
     while at < end {
         let max_bytes = [4096, 1 << 20][world.rng.index(2)];
         let Some(more) = reads::read(world, tp, at, end, max_bytes, true) else {
@@ -72,6 +81,12 @@ fn check_log(world: &mut World, tp: klamm::types::TopicPartition) {
     let fits = log.candidates().find(|state| {
         if end_of(state) != end {
             return false;
+        }
+        if is_compacted {
+            why = String::new();
+            let cleaned = world.engines[shard].cleaned_end(slot);
+            let checked = compacted::check(log, state, &found, (start, end), cleaned, world.now_ms);
+            return checked.map_err(|error| why = error).is_ok();
         }
         let expected = state.iter().filter(|b| b.last >= start).count();
         if expected != found.len() {

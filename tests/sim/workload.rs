@@ -1,11 +1,11 @@
 //! A random life of a broker, and how it ends.
 
-use crate::model::Drop;
+use crate::model::{Drop, LogModel};
 use crate::reads;
 use crate::space;
 use crate::world::{Crash, Sizes, World};
 use klamm::storage::device::sim_disk::{Fault, OpKind};
-use klamm::storage::log::LogConfig;
+use klamm::storage::log::{Compaction, LogConfig};
 use klamm::types::TopicPartition;
 
 /// What is done to a run from outside, besides what its seed chooses.
@@ -29,6 +29,8 @@ pub struct Outcome {
     pub rounds: u64,
     /// Bytes that went past the journal.
     pub direct: u64,
+    /// Passes of compaction.
+    pub passes: u64,
 }
 
 /// Which things happen how often in this seed.
@@ -54,6 +56,22 @@ fn random_sizes(world: &mut World, mix: &Mix) -> Sizes {
 
 fn random_config(world: &mut World, mix: &Mix) -> LogConfig {
     let rng = &mut world.rng;
+    let compaction = Compaction {
+        min_cleanable_ratio: [0.0, 0.0, 0.4][rng.index(3)],
+        min_lag_ms: [0, 0, 200][rng.index(3)],
+        max_lag_ms: [i64::MAX, 400][rng.index(2)],
+        delete_retention_ms: [0, 300, 4000][rng.index(3)],
+    };
+    if rng.chance(30) {
+        return LogConfig {
+            segment_bytes: (4 << 10) << rng.below(5),
+            segment_ms: [100, 2000, i64::MAX][rng.index(3)],
+            retention_bytes: [-1, -1, 60_000][rng.index(3)],
+            file_delete_delay_ms: [0, 0, 700][rng.index(3)],
+            compaction: Some(compaction),
+            ..LogConfig::none()
+        };
+    }
     if mix.bulk && rng.chance(70) {
         return LogConfig {
             segment_bytes: (8 << 10) << rng.below(4),
@@ -72,6 +90,7 @@ fn random_config(world: &mut World, mix: &Mix) -> LogConfig {
         flush_messages: if mix.relaxed && rng.chance(30) { 100 } else { 1 },
         flush_ms: 1000,
         file_delete_delay_ms: [0, 0, 700][rng.index(3)],
+        compaction: None,
     }
 }
 
@@ -143,8 +162,12 @@ fn step(world: &mut World, mix: &Mix) {
             let Some((shard, slot)) = world.find(tp) else { return };
             let start = world.engines[shard].offsets(slot).start;
             let log = &world.model.logs[&tp];
-            let cuts: Vec<i64> =
-                log.current.iter().map(|b| b.base).filter(|base| *base >= start).collect();
+            let cuts: Vec<i64> = log
+                .current
+                .iter()
+                .map(|b| b.base)
+                .filter(|base| *base >= start.max(log.stable))
+                .collect();
             if !cuts.is_empty() {
                 let cut = cuts[world.rng.index(cuts.len())];
                 world.truncate(tp, cut);
@@ -171,6 +194,7 @@ fn step(world: &mut World, mix: &Mix) {
             let Some(tp) = some else { return };
             let mut config = random_config(world, mix);
             config.flush_messages = world.model.logs[&tp].config.flush_messages;
+            config.compaction = world.model.logs[&tp].config.compaction;
             if let Some((shard, slot)) = world.find(tp) {
                 world.engines[shard].configure(slot, &config);
                 let log = world.model.logs.get_mut(&tp).expect("a live log");
@@ -193,7 +217,7 @@ pub fn run(world: &mut World, seed: u64, meddling: Meddling) -> Outcome {
     };
     let faulty = !meddling.calm && seed % 8 == 7;
     world.faulty = faulty || meddling.fail_at.is_some();
-    let (mut rounds, mut direct) = (0, 0);
+    let (mut rounds, mut direct, mut passes) = (0, 0, 0);
     let lives = world.rng.between(2, 5);
     for life in 0..lives {
         world.sizes = random_sizes(world, &mix);
@@ -241,6 +265,7 @@ pub fn run(world: &mut World, seed: u64, meddling: Meddling) -> Outcome {
         }
         rounds += world.engines.iter().map(|e| e.stats().rounds).sum::<u64>();
         direct += world.engines.iter().map(|e| e.stats().direct_bytes).sum::<u64>();
+        passes += world.engines.iter().map(|e| e.stats().compaction_passes).sum::<u64>();
         end_life(world, meddling.calm);
     }
     world.faulty = false;
@@ -250,8 +275,9 @@ pub fn run(world: &mut World, seed: u64, meddling: Meddling) -> Outcome {
     world.sizes = Sizes::random(&mut world.rng);
     world.open(2, 0);
     world.settle();
-    // Retention, then the delay before files go.
-    for _ in 0..3 {
+    // Retention, then the delay before files go; each pass of compaction has some that go.
+    let compacted = world.model.logs.values().any(LogModel::is_compacted);
+    for _ in 0..if compacted { 20 } else { 3 } {
         world.pass_time(100_000);
         world.settle();
     }
@@ -263,7 +289,8 @@ pub fn run(world: &mut World, seed: u64, meddling: Meddling) -> Outcome {
     space::check(world);
     let appended = world.model.next_token;
     let (trace, ops) = (world.disk.trace_hash(), world.disk.ops());
-    Outcome { trace, ops, faults: world.disk.faults_hit(), appended, rounds, direct }
+    let faults = world.disk.faults_hit();
+    Outcome { trace, ops, faults, appended, rounds, direct, passes }
 }
 
 /// Opens; under `meddled` limits set by the caller stay in force for the first attempt.

@@ -1,7 +1,7 @@
 //! Engines over a simulated disk, and what they are told and asked.
 
-use crate::model::{Asked, Batch, Change, Drop, LogModel, Model, State, digest};
-use crate::{acks, recovered};
+use crate::model::{Asked, Batch, Change, Drop, LogModel, Model, State, digest, end_of};
+use crate::{acks, compacted, recovered};
 use bytes::Bytes;
 use klamm::storage::arena::Arena;
 use klamm::storage::buffer::Budget;
@@ -129,6 +129,19 @@ impl States for Pieces<'_> {
         out.append(rest);
         *rest = later;
         rest.is_empty()
+    }
+
+    fn stable(&mut self, slot: Slot) -> i64 {
+        let log = self.by_slot.get(&(self.shard, slot)).and_then(|tp| self.model.logs.get(tp));
+        log.map_or(0, |log| log.stable)
+    }
+
+    fn is_last_of_producer(&mut self, slot: Slot, producer_id: i64, last_offset: i64) -> bool {
+        let log = self.by_slot.get(&(self.shard, slot)).and_then(|tp| self.model.logs.get(tp));
+        log.is_some_and(|log| {
+            let last = compacted::last_of_producer(&log.current, producer_id);
+            last.is_some_and(|batch| batch.last == last_offset)
+        })
     }
 }
 
@@ -352,19 +365,28 @@ impl World {
 
     /// Appends a batch of `records` records with about `bytes` bytes.
     pub fn append(&mut self, tp: TopicPartition, records: u64, bytes: usize) {
-        let (shard, slot) = self.find(tp).expect("an open log");
         let log = self.model.logs.get_mut(&tp).expect("a live log");
         log.epoch += i32::from(log.own_frames);
         let base = log.end();
-        let mut builder = BatchBuilder::new(Compression::None);
         let each = bytes / records as usize;
+        if log.is_compacted() {
+            let batch = compacted::batch(&mut self.rng, self.now_ms, records, each);
+            return self.append_batch(tp, batch, records);
+        }
+        let mut builder = BatchBuilder::new(Compression::None);
         for i in 0..records {
             let timestamp = self.now_ms - self.rng.below(50) as i64;
             let mut value = self.rng.bits().to_le_bytes().to_vec();
             value.resize(each.max(8), (base as u8).wrapping_add(i as u8) | 1);
             builder.push(timestamp, None, Some(&value), &[]);
         }
-        let batch = builder.build();
+        self.append_batch(tp, builder.build(), records);
+    }
+
+    fn append_batch(&mut self, tp: TopicPartition, batch: Vec<u8>, records: u64) {
+        let (shard, slot) = self.find(tp).expect("an open log");
+        let log = self.model.logs.get_mut(&tp).expect("a live log");
+        let base = log.end();
         let log_append_time = self.rng.chance(10).then_some(self.now_ms);
         let mut expected = batch.clone();
         set_offset_and_epoch(&mut expected, base, log.epoch);
@@ -379,6 +401,7 @@ impl World {
             max_timestamp: header.max_timestamp,
             bytes: Bytes::from(expected),
             digest: digest(&header),
+            now_ms: self.now_ms,
         };
         let leader_epoch = log.epoch;
         let max_timestamp = header.max_timestamp;
@@ -466,6 +489,12 @@ impl World {
 
     pub fn pass_time(&mut self, ms: i64) {
         self.now_ms += ms;
+        for log in self.model.logs.values_mut().filter(|log| log.is_compacted()) {
+            let cut = log.later.iter().any(|(_, change)| matches!(change, Change::Truncate(_)));
+            if self.rng.chance(60) && !cut {
+                log.stable = log.stable.max(end_of(&log.settled));
+            }
+        }
         for shard in 0..self.engines.len() {
             self.engines[shard].tick(self.now_ms);
             self.pump(shard);

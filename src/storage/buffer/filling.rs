@@ -1,11 +1,18 @@
 //! Aligned memory on its way to be written or shared.
 
 use super::{AlignedBuf, Budget};
+use std::fmt;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 /// Aligned memory that is being filled from its start. Nothing is zeroed that is written anyway.
 pub struct Filling(AlignedBuf);
+
+impl fmt::Debug for Filling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Filling({} of {} bytes)", self.len(), self.room())
+    }
+}
 
 impl Filling {
     /// Room for `capacity` bytes, rounded up to [`ALIGN`](super::ALIGN).

@@ -21,6 +21,8 @@ pub(in crate::storage) enum Purpose {
     Prepare,
     /// A step of a job of placement: the number of the chunk if it writes one, and the file.
     Placement(Option<u32>, FilePath),
+    /// An operation of compaction: whether it is a read, and the file.
+    Compaction(bool, FilePath),
     /// A read of a segment or its index, for whoever has that ticket.
     Read(Ticket),
     /// A step of the removal of that number, and the file.

@@ -19,10 +19,10 @@ use std::sync::Arc;
 /// Directory of all checkpoints.
 pub const DIR: &str = "checkpoint";
 const MAGIC: &[u8; 7] = b"KLCHKPT";
-/// The version that is written, a digit behind the magic. Older ones are read: 2 has one applied LSN
-/// for all logs; 1 also has no proof of the journal, a number of 4 bytes for each generation, and the
-/// next one.
-const VERSION: u8 = b'3';
+/// The version that is written, a digit behind the magic. Older ones are read: 3 does not say how far
+/// logs were compacted; 2 also has one applied LSN for all logs; 1 also has no proof of the journal, a
+/// number of 4 bytes for each generation, and the next one.
+const VERSION: u8 = b'4';
 /// The file is written in pieces of about this many bytes.
 const PIECE: usize = 1 << 20;
 
@@ -49,6 +49,8 @@ pub struct LogRecord {
     pub state_end: i64,
     /// Offset after the last record in segments.
     pub placed_end: i64,
+    /// Offset after the last record that compaction has looked at.
+    pub cleaned_end: i64,
     /// Header checksum of the last frame in segments; 0 where the chain starts anew.
     pub placed_checksum: u32,
     /// Segments, and index entries that are in no index file.
@@ -66,6 +68,7 @@ impl LogRecord {
             start: 0,
             state_end: 0,
             placed_end: 0,
+            cleaned_end: 0,
             placed_checksum: 0,
             segments: Vec::new(),
             state: Vec::new(),
@@ -223,6 +226,7 @@ impl Encoder {
         out.i64(log.start);
         out.i64(log.state_end);
         out.i64(log.placed_end);
+        out.i64(log.cleaned_end);
         out.u32(log.placed_checksum);
         out.u32(log.segments.len() as u32);
         for (meta, tail) in &log.segments {
@@ -362,6 +366,7 @@ impl Checkpoint {
             let tp = TopicPartition { topic, partition: get.u32()? as i32 };
             let applied_lsn = if one_lsn { head.applied_lsn } else { get.u64()? };
             let (start, state_end, placed_end) = (get.i64()?, get.i64()?, get.i64()?);
+            let cleaned_end = if version < b'4' { 0 } else { get.i64()? };
             let placed_checksum = get.u32()?;
             if first {
                 get.u32()?;
@@ -394,6 +399,7 @@ impl Checkpoint {
                 start,
                 state_end,
                 placed_end,
+                cleaned_end,
                 placed_checksum,
                 segments,
                 state,
@@ -477,7 +483,7 @@ mod tests {
     fn states_come_in_pieces() {
         let tp = |partition| TopicPartition { topic: TopicId([5; 16]), partition };
         let state = |len: usize| (0..len).map(|i| (i % 251) as u8).collect::<Vec<_>>();
-        let fixed = 16 + 4 + 8 + 3 * 8 + 4 + 4 + 4;
+        let fixed = 16 + 4 + 8 + 4 * 8 + 4 + 4 + 4;
         // Where the length of the second log's state stands: in front of a border, on it, behind it.
         for cut in 0..=8 {
             let first = PIECE - (HEAD + FIELDS) - 2 * fixed - cut + 4;
@@ -522,6 +528,7 @@ mod tests {
             start: 11,
             state_end: 120,
             placed_end: 99,
+            cleaned_end: 44,
             placed_checksum: 0xdead,
             segments: vec![(meta.clone(), vec![1, 2, 3])],
             state: vec![9; 100],
@@ -531,7 +538,7 @@ mod tests {
         let file = whole(&checkpoint);
         let back = Checkpoint::decode(&file, [1; 16]).unwrap();
         assert_eq!(back.head, head);
-        assert_eq!(back.logs[0].applied_lsn, 5);
+        assert_eq!((back.logs[0].applied_lsn, back.logs[0].cleaned_end), (5, 44));
         assert_eq!(back.logs[0].segments, vec![(meta, vec![1, 2, 3])]);
         assert_eq!((back.logs[0].state.len(), back.logs[0].state_end), (100, 120));
         assert!(Checkpoint::decode(&file, [2; 16]).is_err());
@@ -544,8 +551,32 @@ mod tests {
         }
         assert!(Checkpoint::decode(&file[..100], [1; 16]).is_err());
         let mut newer = file.clone();
-        newer[7] = b'4';
-        assert_eq!(Checkpoint::decode(&newer, [1; 16]).err(), Some(Invalid::Newer('4')));
+        newer[7] = b'5';
+        assert_eq!(Checkpoint::decode(&newer, [1; 16]).err(), Some(Invalid::Newer('5')));
+    }
+
+    #[test]
+    fn version_3_is_read() {
+        let log = LogRecord {
+            start: 11,
+            placed_end: 99,
+            state: vec![9; 10],
+            ..LogRecord::empty(TopicPartition { topic: TopicId([5; 16]), partition: 6 })
+        };
+        let file = whole(&Checkpoint { head: Head::default(), logs: vec![log] });
+        // Without the field that it does not have.
+        let at = HEAD + FIELDS + 16 + 4 + 8 + 3 * 8;
+        let len = u64::from_le_bytes(file[8..16].try_into().unwrap()) as usize;
+        let body = [&file[HEAD..at], &file[at + 8..HEAD + len]].concat();
+        let mut old = b"KLCHKPT3".to_vec();
+        old.extend((body.len() as u64).to_le_bytes());
+        old.extend(crc32c::crc32c_append(crc32c::crc32c(&[1; 16]), &body).to_le_bytes());
+        old.extend([1; 16]);
+        old.extend(body);
+        let read = Checkpoint::decode(&old, [1; 16]).expect("version 3");
+        let log = &read.logs[0];
+        assert_eq!((log.start, log.placed_end, log.cleaned_end), (11, 99, 0));
+        assert_eq!(log.state, [9; 10]);
     }
 
     #[test]

@@ -39,6 +39,10 @@ pub struct FrameHeader {
     header_checksum: U32,
 }
 
+/// What a frame of kind `data` has there, and one that compaction made.
+const DATA: u8 = 0;
+const COMPACTED: u8 = 1;
+
 /// Bytes of a frame's header.
 pub const HEADER: usize = size_of::<FrameHeader>();
 const _: () = assert!(HEADER == 88);
@@ -95,12 +99,22 @@ impl FrameHeader {
         Self::around(fields, payload.len(), crc32c::crc32c(payload))
     }
 
+    /// The header of a frame around what compaction has left. Its offsets are those that it covers,
+    /// whatever is gone of them.
+    pub fn compacted(fields: &FrameFields, payload: &[u8]) -> Self {
+        Self::of_kind(COMPACTED, fields, payload.len(), crc32c::crc32c(payload))
+    }
+
     /// The header of a frame around so many bytes with this checksum.
     pub fn around(fields: &FrameFields, payload_len: usize, payload_checksum: u32) -> Self {
+        Self::of_kind(DATA, fields, payload_len, payload_checksum)
+    }
+
+    fn of_kind(kind: u8, fields: &FrameFields, payload_len: usize, payload_checksum: u32) -> Self {
         let mut header = Self {
             magic: MAGIC.into(),
             version: VERSION.into(),
-            kind: 0,
+            kind,
             flags: 0,
             topic_id: fields.tp.topic.0,
             partition: fields.tp.partition.into(),
@@ -189,6 +203,10 @@ impl FrameHeader {
     /// Names this frame in the chain.
     pub fn header_checksum(&self) -> u32 {
         self.header_checksum.get()
+    }
+    /// Whether compaction made it.
+    pub fn is_compacted(&self) -> bool {
+        self.kind == COMPACTED
     }
     /// Record batches in it.
     pub fn batch_count(&self) -> u32 {

@@ -184,6 +184,7 @@ fn record_of(log: &Log, applied_lsn: u64, state: Vec<u8>) -> LogRecord {
         start: log.start,
         state_end: log.end,
         placed_end: log.placed_end,
+        cleaned_end: log.cleaned_end,
         placed_checksum: log.placed_checksum,
         segments: log.segments.iter().map(checkpoint::describe).collect(),
         state,

@@ -57,7 +57,8 @@ pub enum Read {
         slices: Vec<Bytes>,
         /// Their bytes.
         bytes: usize,
-        /// Offset after the last record in them; the offset asked for where there are none.
+        /// Offset after the last record in them. Where there are none, the offset up to which there is
+        /// nothing.
         next: i64,
     },
     /// The disk is read first. Ask again after [`Event::Filled`](super::engine::Event::Filled) with this ticket, unless that
@@ -117,6 +118,13 @@ impl Reads {
     /// Forgets chunks that lie below `offset`.
     pub fn forget_below(&mut self, slot: Slot, offset: i64) {
         self.cache.forget(slot, offset, i64::MAX);
+    }
+
+    /// Other segments have taken the place of those below `offset`: forgets what lies there, and what
+    /// reads that are still to end bring.
+    pub fn replaced(&mut self, slot: Slot, offset: i64) {
+        self.forget_below(slot, offset);
+        self.forget_reads(slot);
     }
 
     fn forget_reads(&mut self, slot: Slot) {
@@ -203,7 +211,9 @@ impl Reads {
                 out.take_frame(&pending.header(), &pending.frame, &want);
             }
         }
-        let next = out.next.unwrap_or(from);
+        // Compaction may have left nothing from there up to the end of what was wanted.
+        let nothing = if out.full { from } else { from.max(upto.min(log.end)) };
+        let next = out.next.unwrap_or(nothing);
         if from < placed_end && next > from {
             self.ahead.moved(slot, from, next);
         }

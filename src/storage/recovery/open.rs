@@ -84,6 +84,8 @@ pub struct OpenOptions {
     pub recycle_bytes: u64,
     /// See [`EngineOptions::max_block`].
     pub max_block: usize,
+    /// See [`EngineOptions::compaction_bytes`]; all shards together.
+    pub compaction_bytes: usize,
 }
 
 impl OpenOptions {
@@ -108,6 +110,7 @@ impl OpenOptions {
             direct_bytes: 64 << 10,
             recycle_bytes: 1 << 20,
             max_block: 4 << 20,
+            compaction_bytes: (memory / 16).min(128 << 20),
             budget,
         }
     }
@@ -334,6 +337,7 @@ fn join(
     for Truncation { offset, cut, state } in journaled.truncations {
         record.state_end = offset;
         record.state = state.to_vec();
+        record.cleaned_end = record.cleaned_end.min(offset);
         if offset < record.placed_end {
             record.placed_end = offset;
             record.placed_checksum = 0;
@@ -457,6 +461,7 @@ fn begin_life(
         direct_bytes: options.direct_bytes,
         recycle_bytes: options.recycle_bytes,
         max_block: options.max_block,
+        compaction_bytes: options.compaction_bytes / shards as usize,
     };
     let head = Head { applied_lsn: last_lsn, replay_from: 1, durable_through: 0, journal_files: 1 };
     let records = recovered.iter().map(|r| LogRecord { applied_lsn: last_lsn, ..r.record.clone() });
@@ -571,6 +576,7 @@ fn log_of(recovered: Recovered, longer: &Lengths) -> Log {
     log.acked = record.state_end;
     log.placed_end = record.placed_end;
     log.placed_checksum = record.placed_checksum;
+    log.cleaned_end = record.cleaned_end;
     log.last_checksum =
         frames.last().map_or(record.placed_checksum, |f| f.header.header_checksum());
     log.state = record.state;

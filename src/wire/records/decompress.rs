@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use super::input::Input;
 use super::snappy::Block;
 use super::{Compression, RecordError};
 
@@ -11,10 +12,10 @@ use super::{Compression, RecordError};
 /// for, at most 128 MiB of address space (level 22 uses it), of which only what is decompressed is
 /// touched; Snappy one of its blocks, of which large ones come out in pieces.
 pub(super) enum Decompressor<'a> {
-    Gzip(Box<flate2::bufread::MultiGzDecoder<&'a [u8]>>),
+    Gzip(Box<flate2::bufread::MultiGzDecoder<Input<'a>>>),
     Snappy(SnappyReader<'a>),
-    Lz4(Box<lz4::Decoder<&'a [u8]>>),
-    Zstd(zstd::stream::read::Decoder<'static, &'a [u8]>),
+    Lz4(Box<lz4::Decoder<Input<'a>>>),
+    Zstd(zstd::stream::read::Decoder<'static, Input<'a>>),
 }
 
 impl<'a> Decompressor<'a> {
@@ -24,7 +25,7 @@ impl<'a> Decompressor<'a> {
     /// [`RecordError::Damaged`]; [`RecordError::Malformed`] for [`Compression::None`].
     pub(super) fn new(
         compression: Compression,
-        bytes: &'a [u8],
+        bytes: Input<'a>,
         limit: usize,
     ) -> Result<Self, RecordError> {
         let damaged = |e: io::Error| damaged(compression, &e);
@@ -78,7 +79,7 @@ pub(super) fn decompress(
     bytes: &[u8],
     limit: usize,
 ) -> Result<Vec<u8>, RecordError> {
-    let mut reader = Decompressor::new(compression, bytes, limit)?;
+    let mut reader = Decompressor::new(compression, Input::Borrowed(bytes), limit)?;
     // Grows by what came out, not by what a header claims.
     let mut out = vec![0; (4 * bytes.len()).clamp(512, 64 << 10).min(limit.saturating_add(1))];
     let mut filled = 0;
@@ -109,7 +110,7 @@ const BLOCK_AT_ONCE: usize = 256 << 10;
 
 /// Snappy blocks in xerial's framing, or one bare block, as librdkafka writes it.
 pub(super) struct SnappyReader<'a> {
-    rest: &'a [u8],
+    rest: Input<'a>,
     framed: bool,
     /// What has come out of the block.
     block: Vec<u8>,
@@ -121,8 +122,8 @@ pub(super) struct SnappyReader<'a> {
 }
 
 impl<'a> SnappyReader<'a> {
-    fn new(bytes: &'a [u8], limit: usize) -> Self {
-        let framed = bytes.starts_with(&XERIAL_MAGIC);
+    fn new(bytes: Input<'a>, limit: usize) -> Self {
+        let framed = bytes.as_slice().starts_with(&XERIAL_MAGIC);
         Self { rest: bytes, framed, block: Vec::new(), pieces: None, position: 0, limit }
     }
 
@@ -131,28 +132,30 @@ impl<'a> SnappyReader<'a> {
         let bad = |what| io::Error::new(io::ErrorKind::InvalidData, what);
         if self.framed {
             // Concatenated streams repeat the header.
-            while self.rest.starts_with(&XERIAL_MAGIC) {
-                self.rest = self.rest.get(XERIAL_HEADER_LEN..).ok_or(bad("header cut off"))?;
+            while self.rest.as_slice().starts_with(&XERIAL_MAGIC) {
+                if self.rest.as_slice().len() < XERIAL_HEADER_LEN {
+                    return Err(bad("header cut off"));
+                }
+                self.rest.pass(XERIAL_HEADER_LEN);
             }
         }
-        if self.rest.is_empty() {
+        if self.rest.as_slice().is_empty() {
             return Ok(false);
         }
-        let block = if self.framed {
-            let (len, rest) = self.rest.split_first_chunk().ok_or(bad("block length cut off"))?;
-            let len = u32::from_be_bytes(*len) as usize;
+        let mut len = self.rest.as_slice().len();
+        if self.framed {
+            let rest = self.rest.as_slice();
+            let (framed, rest) = rest.split_first_chunk().ok_or(bad("block length cut off"))?;
+            len = u32::from_be_bytes(*framed) as usize;
             if len > rest.len() {
                 return Err(bad("block cut off"));
             }
-            let (block, rest) = rest.split_at(len);
-            self.rest = rest;
-            block
-        } else {
-            std::mem::take(&mut self.rest)
-        };
-        let claimed = snap::raw::decompress_len(block)?;
+            self.rest.pass(size_of::<u32>());
+        }
+        let block = self.rest.split_to(len);
+        let claimed = snap::raw::decompress_len(block.as_slice())?;
         // A copy element makes at most 64 bytes of 3, so nothing honest grows more than that.
-        if claimed > self.limit.saturating_add(1) || claimed / 22 > block.len() {
+        if claimed > self.limit.saturating_add(1) || claimed / 22 > len {
             return Err(bad("the block claims more bytes than it may"));
         }
         self.position = 0;
@@ -162,7 +165,7 @@ impl<'a> SnappyReader<'a> {
             return Ok(true);
         }
         self.block.resize(claimed, 0);
-        snap::raw::Decoder::new().decompress(block, &mut self.block)?;
+        snap::raw::Decoder::new().decompress(block.as_slice(), &mut self.block)?;
         Ok(true)
     }
 }

@@ -33,7 +33,7 @@ const _: () = assert!(std::mem::offset_of!(RawHeader, attributes) == BatchHeader
 pub(super) const LOG_APPEND_TIME: i16 = 1 << 3;
 pub(super) const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
-const DELETE_HORIZON: i16 = 1 << 6;
+pub(super) const DELETE_HORIZON: i16 = 1 << 6;
 
 /// How the records of a batch are compressed (the lowest three bits of its attributes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]

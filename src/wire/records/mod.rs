@@ -12,7 +12,10 @@ mod decompress;
 mod error;
 #[cfg(test)]
 mod exercise;
+mod filter;
 mod header;
+mod input;
+mod key_hash;
 mod read;
 mod rewrite;
 mod search;
@@ -25,7 +28,9 @@ mod walk;
 
 pub use builder::{BatchBuilder, seal};
 pub use error::RecordError;
+pub use filter::{RecordScan, Rewriting, Seen, empty_batch};
 pub use header::{BatchHeader, Batches, Compression, batches};
+pub use key_hash::KeyHasher;
 pub use read::{
     Header, Headers, Record, RecordIter, Records, find_max_timestamp, find_timestamp, records,
 };

@@ -4,14 +4,15 @@
 //! The format is that of Snappy's `format_description.txt`: the length of what comes out, then elements,
 //! each a literal or a copy of what came out before.
 
+use super::input::Input;
 use std::io;
 
 /// A block that is decoded in pieces.
 pub(super) struct Block<'a> {
-    /// Elements that were not read yet.
-    rest: &'a [u8],
-    /// What is left of a literal.
-    literal: &'a [u8],
+    /// What is left of a literal, then elements that were not read yet.
+    rest: Input<'a>,
+    /// Bytes of the literal.
+    literal: usize,
     /// Bytes that the block says will come out.
     claimed: usize,
 }
@@ -24,75 +25,81 @@ const CUT_OFF: &str = "the block is cut off";
 
 impl<'a> Block<'a> {
     /// A block of which `claimed` bytes will come out, as [`snap::raw::decompress_len`] says.
-    pub fn new(block: &'a [u8], claimed: usize) -> io::Result<Self> {
-        let length = block.iter().position(|it| it & 0x80 == 0).ok_or(bad(CUT_OFF))?;
-        Ok(Self { rest: &block[length + 1..], literal: &[], claimed })
+    pub fn new(mut block: Input<'a>, claimed: usize) -> io::Result<Self> {
+        let length = block.as_slice().iter().position(|it| it & 0x80 == 0).ok_or(bad(CUT_OFF))?;
+        block.pass(length + 1);
+        Ok(Self { rest: block, literal: 0, claimed })
     }
 
     /// Decodes about `bytes` more into `out`, which holds all that came out before; false at the end.
     pub fn more(&mut self, out: &mut Vec<u8>, bytes: usize) -> io::Result<bool> {
         let before = out.len();
         let until = before.saturating_add(bytes.max(1));
+        let (mut rest, mut literal) = (self.rest.as_slice(), self.literal);
+        let all = rest.len();
         while out.len() < until {
-            if self.literal.is_empty() && self.rest.is_empty() {
+            if literal == 0 && rest.is_empty() {
                 break;
             }
-            if self.literal.is_empty() {
-                self.element(out)?;
+            if literal == 0 {
+                literal = element(&mut rest, out)?;
             } else {
-                let (now, later) = self.literal.split_at(self.literal.len().min(until - out.len()));
+                let now = take(&mut rest, literal.min(until - out.len()))?;
                 out.extend_from_slice(now);
-                self.literal = later;
+                literal -= now.len();
             }
-            if out.len() + self.literal.len() > self.claimed {
+            if out.len() + literal > self.claimed {
                 return Err(bad("more comes out of the block than it claims"));
             }
         }
+        let passed = all - rest.len();
+        self.rest.pass(passed);
+        self.literal = literal;
         let more = out.len() > before;
         if !more && out.len() < self.claimed {
             return Err(bad("less comes out of the block than it claims"));
         }
         Ok(more)
     }
+}
 
-    /// Carries out a copy, or finds a literal.
-    fn element(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
-        let tag = usize::from(self.take(1)?[0]);
-        let (len, offset) = match tag & 3 {
-            0 => {
-                let len = match tag >> 2 {
-                    short @ 0..60 => short,
-                    long => self.number(long - 59)?,
-                };
-                self.literal = self.take(len.saturating_add(1))?;
-                return Ok(());
-            }
-            1 => (4 + (tag >> 2 & 7), tag >> 5 << 8 | self.number(1)?),
-            2 => (1 + (tag >> 2), self.number(2)?),
-            _ => (1 + (tag >> 2), self.number(4)?),
-        };
-        let start = out.len().checked_sub(offset).filter(|_| offset > 0);
-        let start = start.ok_or(bad("a copy of what is not there"))?;
-        // What is copied may reach into what the copy makes: it repeats then.
-        let mut left = len;
-        while left > 0 {
-            let n = left.min(offset);
-            out.extend_from_within(start..start + n);
-            left -= n;
+/// Carries out a copy, or finds a literal: how many bytes of one follow.
+fn element(rest: &mut &[u8], out: &mut Vec<u8>) -> io::Result<usize> {
+    let tag = usize::from(take(rest, 1)?[0]);
+    let (len, offset) = match tag & 3 {
+        0 => {
+            let len = match tag >> 2 {
+                short @ 0..60 => short,
+                long => number(rest, long - 59)?,
+            };
+            let len = len.saturating_add(1);
+            return if len <= rest.len() { Ok(len) } else { Err(bad(CUT_OFF)) };
         }
-        Ok(())
+        1 => (4 + (tag >> 2 & 7), tag >> 5 << 8 | number(rest, 1)?),
+        2 => (1 + (tag >> 2), number(rest, 2)?),
+        _ => (1 + (tag >> 2), number(rest, 4)?),
+    };
+    let start = out.len().checked_sub(offset).filter(|_| offset > 0);
+    let start = start.ok_or(bad("a copy of what is not there"))?;
+    // What is copied may reach into what the copy makes: it repeats then.
+    let mut left = len;
+    while left > 0 {
+        let n = left.min(offset);
+        out.extend_from_within(start..start + n);
+        left -= n;
     }
+    Ok(0)
+}
 
-    fn take(&mut self, n: usize) -> io::Result<&'a [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(n).ok_or(bad(CUT_OFF))?;
-        self.rest = rest;
-        Ok(taken)
-    }
+fn take<'b>(rest: &mut &'b [u8], n: usize) -> io::Result<&'b [u8]> {
+    let (taken, after) = rest.split_at_checked(n).ok_or(bad(CUT_OFF))?;
+    *rest = after;
+    Ok(taken)
+}
 
-    /// A number of so many bytes, little-endian.
-    fn number(&mut self, bytes: usize) -> io::Result<usize> {
-        Ok(self.take(bytes)?.iter().rev().fold(0, |all, it| all << 8 | usize::from(*it)))
-    }
+/// A number of so many bytes, little-endian.
+fn number(rest: &mut &[u8], bytes: usize) -> io::Result<usize> {
+    Ok(take(rest, bytes)?.iter().rev().fold(0, |all, it| all << 8 | usize::from(*it)))
 }
 
 #[cfg(test)]
@@ -101,7 +108,7 @@ mod tests {
     use crate::types::Rng;
 
     fn decode(block: &[u8], claimed: usize, piece: usize) -> io::Result<Vec<u8>> {
-        let (mut decoder, mut out) = (Block::new(block, claimed)?, Vec::new());
+        let (mut decoder, mut out) = (Block::new(Input::Borrowed(block), claimed)?, Vec::new());
         loop {
             let before = out.len();
             if !decoder.more(&mut out, piece)? {

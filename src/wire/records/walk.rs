@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::decompress::Decompressor;
+use super::input::Input;
 use super::{BatchHeader, Compression, RecordError, varint};
 
 /// One record, as a walk shows it.
@@ -31,7 +32,7 @@ pub(super) const RECORD_COST: usize = 32;
 pub(super) const CUT_OFF: RecordError =
     RecordError::Malformed("the records end before their count is reached");
 pub(super) const LENGTH: RecordError = RecordError::Malformed("a length does not fit its record");
-const TRAILING: RecordError = RecordError::Malformed("bytes follow the last record");
+pub(super) const TRAILING: RecordError = RecordError::Malformed("bytes follow the last record");
 const HEADER_COUNT: RecordError = RecordError::Malformed("a header count is negative");
 const HEADER_KEY: RecordError = RecordError::Malformed("a header key is null");
 
@@ -77,11 +78,32 @@ pub(super) struct Streamed<'a> {
     limit: usize,
 }
 
-impl Streamed<'_> {
+impl<'a> Streamed<'a> {
     const BUFFER_LEN: usize = 16 << 10;
 
+    /// What comes out of `source`, at most `limit` bytes.
+    pub fn new(source: Decompressor<'a>, limit: usize) -> Self {
+        let buffer = vec![0; Self::BUFFER_LEN].into_boxed_slice();
+        Self { source, buffer, start: 0, end: 0, before: 0, limit }
+    }
+
+    /// What has come out and was not passed.
+    pub fn ready(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Bytes passed so far.
+    pub fn position(&self) -> usize {
+        self.before + self.start
+    }
+
+    /// Passes `n` bytes of what is ready.
+    pub fn pass(&mut self, n: usize) {
+        self.start += n;
+    }
+
     /// Refills the empty buffer; false at the end.
-    fn refill(&mut self) -> Result<bool, RecordError> {
+    pub fn refill(&mut self) -> Result<bool, RecordError> {
         self.before += self.end;
         (self.start, self.end) = (0, 0);
         if self.before > self.limit {
@@ -116,7 +138,7 @@ impl Bytes for Streamed<'_> {
     }
 
     fn position(&self) -> usize {
-        self.before + self.start
+        Streamed::position(self)
     }
 
     fn at_end(&mut self) -> Result<bool, RecordError> {
@@ -302,9 +324,8 @@ pub(super) fn open<'a>(
     Ok(match header.compression()? {
         Compression::None => Source::Plain(Plain { bytes, position: 0 }),
         compression => {
-            let source = Decompressor::new(compression, bytes, limit)?;
-            let buffer = vec![0; Streamed::BUFFER_LEN].into_boxed_slice();
-            Source::Streamed(Streamed { source, buffer, start: 0, end: 0, before: 0, limit })
+            let source = Decompressor::new(compression, Input::Borrowed(bytes), limit)?;
+            Source::Streamed(Streamed::new(source, limit))
         }
     })
 }

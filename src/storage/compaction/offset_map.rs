@@ -1,0 +1,145 @@
+//! The last offset of each key of the part of a log that is being compacted.
+//!
+//! A key is known by its hash, of 16 bytes, so an entry takes 24, as in Kafka's `SkimpyOffsetMap`. The
+//! memory is made of pages, each a table of its own for a part of the hashes: no page is taken before
+//! something goes there, and no step is as long as it would be to clear all of it.
+
+use crate::storage::buffer::{Budget, Filling};
+use std::sync::Arc;
+
+/// Bytes of a page.
+const PAGE: usize = 256 << 10;
+/// Bytes of an entry: the hash, then the offset plus one; zeros are an empty one.
+const ENTRY: usize = 24;
+/// Places of a page.
+const PLACES: usize = PAGE / ENTRY;
+/// Entries of a page at most: with more of them a search becomes long.
+const FULL: usize = PLACES / 4 * 3;
+/// Entries of a page that a map is made for: hashes do not fill all pages alike.
+const USUAL: usize = FULL / 8 * 7;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct OffsetMap {
+    pages: Vec<Option<Page>>,
+    budget: Arc<Budget>,
+}
+
+#[derive(Debug)]
+struct Page {
+    entries: usize,
+    bytes: Filling,
+}
+
+impl OffsetMap {
+    /// A map of about so many keys, of at most so many bytes, but for one page at least.
+    pub fn new(keys: u64, bytes_max: usize, budget: &Arc<Budget>) -> Self {
+        let most = (bytes_max / PAGE).max(1);
+        let pages = keys.div_ceil(USUAL as u64).clamp(1, most as u64) as usize;
+        let pages = std::iter::repeat_with(|| None).take(pages).collect();
+        Self { pages, budget: budget.clone() }
+    }
+
+    /// Bytes that it may take.
+    pub fn bytes_max(&self) -> usize {
+        self.pages.len() * PAGE
+    }
+
+    fn page_of(&self, key: u128) -> usize {
+        // The upper half chooses the page, the lower one the place.
+        (((key >> 64) * self.pages.len() as u128) >> 64) as usize
+    }
+
+    /// The offset is the last one of the key, unless a later one is known. False where there is no room
+    /// for another key.
+    pub fn put(&mut self, key: u128, offset: i64) -> bool {
+        let at = self.page_of(key);
+        let page = self.pages[at].get_or_insert_with(|| {
+            let mut bytes = Filling::new(PAGE, &self.budget);
+            bytes.push_zeros(PAGE);
+            Page { entries: 0, bytes }
+        });
+        match page.find(key) {
+            Ok((place, known)) => page.set(place, key, offset.max(known)),
+            Err(_) if page.entries >= FULL => return false,
+            Err(place) => {
+                page.entries += 1;
+                page.set(place, key, offset);
+            }
+        }
+        true
+    }
+
+    /// The last offset of the key.
+    pub fn get(&self, key: u128) -> Option<i64> {
+        let page = self.pages[self.page_of(key)].as_ref()?;
+        page.find(key).ok().map(|(_, offset)| offset)
+    }
+}
+
+impl Page {
+    /// The place of a key and its offset, or the place where it would go.
+    fn find(&self, key: u128) -> Result<(usize, i64), usize> {
+        let mut place = key as u64 as usize % PLACES;
+        loop {
+            let entry = &self.bytes.as_slice()[place * ENTRY..][..ENTRY];
+            let (hash, offset) = entry.split_at(size_of::<u128>());
+            let offset = i64::from_le_bytes(offset.try_into().expect("eight bytes"));
+            if offset == 0 {
+                return Err(place);
+            }
+            if u128::from_le_bytes(hash.try_into().expect("sixteen bytes")) == key {
+                return Ok((place, offset - 1));
+            }
+            place = (place + 1) % PLACES;
+        }
+    }
+
+    fn set(&mut self, place: usize, key: u128, offset: i64) {
+        let entry = &mut self.bytes.filled()[place * ENTRY..][..ENTRY];
+        entry[..size_of::<u128>()].copy_from_slice(&key.to_le_bytes());
+        entry[size_of::<u128>()..].copy_from_slice(&(offset + 1).to_le_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Rng;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn it_knows_the_last_offset_of_each_key() {
+        let budget = Budget::new(usize::MAX);
+        let mut rng = Rng::new(1);
+        let mut map = OffsetMap::new(30_000, usize::MAX, &budget);
+        let mut naive = BTreeMap::new();
+        for offset in 0..60_000 {
+            let key = crate::wire::records::KeyHasher::of(&rng.below(30_000).to_le_bytes());
+            assert!(map.put(key, offset));
+            naive.insert(key, offset);
+        }
+        assert!(naive.iter().all(|(key, offset)| map.get(*key) == Some(*offset)));
+        assert_eq!(map.get(7), None);
+        assert!(map.put(0, 0) && map.put(u128::MAX, 5) && map.put(u128::MAX, 3));
+        assert_eq!((map.get(0), map.get(u128::MAX)), (Some(0), Some(5)));
+        assert!(budget.used() <= map.bytes_max());
+        drop(map);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn it_takes_no_more_memory_than_it_may_and_none_before() {
+        let budget = Budget::new(usize::MAX);
+        let mut map = OffsetMap::new(u64::MAX, 4 * PAGE + 5, &budget);
+        assert_eq!((budget.used(), map.bytes_max()), (0, 4 * PAGE));
+        let mut rng = Rng::new(2);
+        let mut key = || u128::from(rng.bits()) << 64 | u128::from(rng.bits());
+        let keys: Vec<_> = (0..60_000).map(|_| key()).collect();
+        let fit = keys.iter().take_while(|key| map.put(**key, 1)).count();
+        assert!(fit > 4 * USUAL && fit <= 4 * FULL, "{fit}");
+        assert_eq!(budget.used(), 4 * PAGE);
+        assert!(map.put(keys[0], 9), "a key that it knows has its place");
+        assert_eq!(map.get(keys[0]), Some(9));
+    }
+}
