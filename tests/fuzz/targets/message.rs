@@ -1,24 +1,26 @@
 //! Any message of the table: what decodes also encodes, and comes back the same.
 #![no_main]
 
-#[path = "../../codec/allocations.rs"]
-mod allocations;
 #[path = "../../codec/dispatch.rs"]
 mod dispatch;
 
-use allocations::allocated;
 use klamm::wire::WireError;
 use klamm::wire::api_keys::APIS;
 use klamm::wire::primitives::{ALLOCATION_BASE, ALLOCATION_FACTOR};
 use libfuzzer_sys::fuzz_target;
+use support::allocations::{Counting, allocated};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 fuzz_target!(|bytes: &[u8]| {
     let [api, request, version, body @ ..] = bytes else { return };
     let key = APIS[usize::from(*api) % APIS.len()].key.0;
     let (request, version) = (request % 2 == 0, i16::from(*version as i8));
 
-    let (decoded, bytes) = allocated(|| dispatch::decode(key, request, version, body));
-    assert!(bytes <= ALLOCATION_FACTOR * body.len() + ALLOCATION_BASE, "{bytes} bytes");
+    let (decoded, allocated) = allocated(|| dispatch::decode(key, request, version, body));
+    let bound = ALLOCATION_FACTOR * body.len() + ALLOCATION_BASE;
+    assert!(allocated.bytes <= bound, "{allocated:?}");
     if decoded.is_err() {
         return;
     }
