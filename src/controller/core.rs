@@ -10,9 +10,9 @@ use crate::storage::device::disk::Disk;
 use crate::storage::device::io::{Entry as DirEntry, Op};
 use crate::types::TopicId;
 use bytes::Bytes;
+use futures_lite::future::block_on;
 use raft::eraftpb::{Entry, HardState};
 use raft::{Config, RawNode, StateRole};
-use futures_lite::future::block_on;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -480,7 +480,7 @@ impl Controller {
     }
 
     /// What is to be written next; `None` where nothing is, or where the last writes have not been
-    /// reported as [`persisted`](Self::persisted) yet.
+    /// reported as [`persisted`](Self::persisted) yet. Encodes a snapshot, where one is due, in one go.
     pub fn ready(&mut self) -> Option<Persist> {
         let snapshot = self.due_snapshot().map(|it| block_on(it.encode(&async || {})));
         self.ready_with(snapshot)

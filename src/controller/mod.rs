@@ -24,7 +24,8 @@ mod store;
 mod tests;
 
 pub use self::core::{
-    Controller, DueSnapshot, EncodedSnapshot, MetaError, OpenOptions, Persist, ProducerIdBlock, Ticket,
+    Controller, DueSnapshot, EncodedSnapshot, MetaError, OpenOptions, Persist, ProducerIdBlock,
+    Ticket,
 };
 pub use image::{Broker, Image, Partition, Topic, TopicChange};
 pub use look::look;

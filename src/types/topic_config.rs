@@ -500,7 +500,10 @@ mod tests {
         ];
         assert_eq!(shown, Some((Some("7000".to_owned()), Source::Topic, synonyms.clone())));
         let shown = |name: &str| {
-            let found = BROKER_CONFIGS.iter().map(|it| describe_of_broker(it, &broker)).find(|it| it.def.name == name);
+            let found = BROKER_CONFIGS
+                .iter()
+                .map(|it| describe_of_broker(it, &broker))
+                .find(|it| it.def.name == name);
             found.map(|it| it.synonyms).unwrap_or_default()
         };
         assert_eq!(shown("log.retention.ms"), synonyms[1..]);
@@ -530,7 +533,10 @@ mod tests {
             [("log.retention.ms", "7"), ("log.roll.ms", "8"), ("log.flush.interval.ms", "9")];
         let broker = BrokerConfigs { broker: map(&dynamic), ..BrokerConfigs::default() };
         let of_broker = |name: &str| {
-            let found = BROKER_CONFIGS.iter().map(|it| describe_of_broker(it, &broker)).find(|it| it.def.name == name);
+            let found = BROKER_CONFIGS
+                .iter()
+                .map(|it| describe_of_broker(it, &broker))
+                .find(|it| it.def.name == name);
             found.map(|it| it.synonyms).unwrap_or_default()
         };
         let of_topic = |name: &str| {

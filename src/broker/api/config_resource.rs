@@ -286,8 +286,8 @@ fn difference(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_lite::future::block_on;
     use crate::broker::api::testing::{id, image};
+    use futures_lite::future::block_on;
 
     fn alter(
         resource_type: i8,
@@ -394,7 +394,10 @@ mod tests {
         for change in [Set(&long), Append(&long), Subtract(&long)] {
             let (code, message) = refused(TOPIC, "exists", &[(key, change)]);
             assert_eq!(code, ErrorCode::INVALID_CONFIG);
-            assert!(message.ends_with("exceeds the maximum value size of 32767 bytes."), "{message}");
+            assert!(
+                message.ends_with("exceeds the maximum value size of 32767 bytes."),
+                "{message}"
+            );
         }
         assert_eq!(check_value_size(&"é".repeat(VALUE_LEN_MAX)), Ok(()));
         assert!(check_value_size(&"é".repeat(VALUE_LEN_MAX + 1)).is_err());

@@ -5,11 +5,11 @@ use super::config_resource::{BROKER, TOPIC, unsupported};
 use super::decode_in_parts;
 use super::metadata_change::Failure;
 use crate::controller::Image;
+use crate::types::ErrorCode;
 use crate::types::config_def::Source;
 use crate::types::config_table::{BROKER_CONFIGS, TOPIC_CONFIGS};
 use crate::types::topic_config::{Described, describe_of_broker, describe_of_topic};
 use crate::types::topic_name::check_topic_name;
-use crate::types::ErrorCode;
 use crate::wire::kafka::describe_configs_request::{
     DescribeConfigsRequest, DescribeConfigsResource,
 };

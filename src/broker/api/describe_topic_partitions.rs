@@ -120,8 +120,8 @@ fn partition(
 mod tests {
     use super::*;
     use crate::broker::api::testing::{decode, encode, image};
-    use futures_lite::future::block_on;
     use crate::wire::kafka::describe_topic_partitions_request::TopicRequest;
+    use futures_lite::future::block_on;
 
     type Page = (Vec<(String, ErrorCode, Vec<i32>)>, Option<(String, i32)>);
 

@@ -42,8 +42,8 @@ pub async fn execute(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::api::testing::{decode, encode, ids};
     use crate::broker::api::Body;
+    use crate::broker::api::testing::{decode, encode, ids};
     use crate::controller::{Controller, OpenOptions};
     use crate::storage::device::disk::Disk;
     use crate::storage::device::sim_disk::SimDisk;
@@ -80,8 +80,7 @@ mod tests {
         new_id: &mut dyn FnMut() -> TopicId,
     ) -> Option<u64> {
         let draft = controller.draft();
-        let records =
-            block_on(create_topics::auto_create(names, draft, new_id, &async || {}));
+        let records = block_on(create_topics::auto_create(names, draft, new_id, &async || {}));
         (!records.is_empty()).then(|| controller.propose(&records))
     }
 
@@ -166,13 +165,8 @@ mod tests {
         let index = controller.draft().index;
         let whole = create("a");
         for cut in 0..whole.len() {
-            let result = run(
-                &mut controller,
-                table::Controller::CreateTopics,
-                7,
-                &whole[..cut],
-                &mut ids(),
-            );
+            let result =
+                run(&mut controller, table::Controller::CreateTopics, 7, &whole[..cut], &mut ids());
             assert!(result.is_err(), "{cut}");
         }
         assert_eq!(controller.draft().index, index);

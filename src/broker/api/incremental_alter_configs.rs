@@ -28,8 +28,7 @@ pub async fn handle(
     for it in &request.resources {
         asked.push((it.resource_type, it.resource_name, changes(it, pause).await));
     }
-    let (results, records) =
-        alter_all(asked, REPLACES, request.validate_only, image, pause).await;
+    let (results, records) = alter_all(asked, REPLACES, request.validate_only, image, pause).await;
     let mut responses = Vec::with_capacity(results.len());
     for (it, result) in request.resources.iter().zip(&results) {
         let (error_code, error_message) = code_and_message(result);

@@ -89,7 +89,8 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
         }
         Handler::Groups(Groups::DeleteGroups) => delete_groups::plan(body, version).map(drop),
         Handler::Controller(Controller::IncrementalAlterConfigs) => {
-            block_on(incremental_alter_configs::handle(body, version, image, &async || {})).map(drop)
+            block_on(incremental_alter_configs::handle(body, version, image, &async || {}))
+                .map(drop)
         }
         Handler::Groups(Groups::OffsetDelete) => {
             block_on(offset_delete::plan(body, version, image, &async || {})).map(drop)
@@ -101,7 +102,8 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
             block_on(list_config_resources::handle(body, version, image, &async || {})).map(drop)
         }
         Handler::Local(Local::DescribeTopicPartitions) => {
-            block_on(describe_topic_partitions::handle(body, version, image, &async || {})).map(drop)
+            block_on(describe_topic_partitions::handle(body, version, image, &async || {}))
+                .map(drop)
         }
     }
 }
