@@ -232,7 +232,7 @@ impl Controller {
     }
 
     /// What is to be written next; `None` where nothing is, or where the last writes have not been
-    /// reported as [`persisted`](Self::persisted) yet.
+    /// reported as [`persisted`](Self::persisted) yet. Encodes a snapshot, where one is due, in one go.
     pub fn ready(&mut self) -> Option<Persist> {
         let snapshot = self.due_snapshot().map(|it| block_on(it.encode(&async || {})));
         self.ready_with(snapshot)

@@ -22,7 +22,7 @@ pub struct MetadataAnswer {
     /// Body of the response.
     pub response: Body,
     /// Topics that the client allows to be created by asking for them, and that are not there. The
-    /// shard lets [`auto_create`](super::execute::auto_create) create them, waits for its image to
+    /// shard lets [`auto_create`](super::create_topics::auto_create) create them, waits for its image to
     /// have them, and answers the request again; what is still not there then cannot be created.
     pub create: Vec<String>,
 }

@@ -23,7 +23,7 @@ pub struct Api {
 /// What carries out the requests of an API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handler {
-    /// The request and the metadata say all: it is answered at once.
+    /// The request and the metadata say all: no shard is asked for anything.
     Local(Local),
     /// It appends to partitions.
     Produce,
@@ -43,7 +43,7 @@ pub enum Handler {
     DescribeLogDirs,
 }
 
-/// APIs that are answered at once.
+/// APIs that are answered out of the metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Local {
     /// In any version, even one that is not known.
