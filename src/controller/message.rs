@@ -144,3 +144,93 @@ fn check_entries(message: &eraftpb::Message, entries: &[eraftpb::Entry]) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::codec::encode_batch;
+    use crate::controller::record::Record;
+    use crate::types::rng::Rng;
+    use raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2, Entry, EntryType};
+
+    fn entries() -> Vec<Entry> {
+        use protobuf::Message as _;
+        let data = encode_batch(&[Record::ProducerIdsTaken { count: 7 }]).into();
+        let change = ConfChangeSingle {
+            change_type: ConfChangeType::AddLearnerNode,
+            node_id: 4,
+            ..ConfChangeSingle::default()
+        };
+        let change = ConfChangeV2 { changes: vec![change].into(), ..ConfChangeV2::default() };
+        let mut members = Entry { index: 13, term: 3, ..Entry::default() };
+        members.set_entry_type(EntryType::EntryConfChangeV2);
+        members.data = change.write_to_bytes().unwrap().into();
+        vec![
+            Entry { index: 11, term: 2, ..Entry::default() },
+            Entry { index: 12, term: 3, data, ..Entry::default() },
+            members,
+        ]
+    }
+
+    fn message(kind: MessageType) -> Message {
+        let mut it = eraftpb::Message { from: 1, to: 2, term: 3, ..eraftpb::Message::default() };
+        it.set_msg_type(kind);
+        (it.index, it.log_term, it.commit, it.commit_term) = (10, 2, 9, 2);
+        (it.reject, it.reject_hint, it.request_snapshot) = (true, 8, 7);
+        it.context = b"why".to_vec().into();
+        if kind == MessageType::MsgAppend {
+            it.entries = entries().into();
+        }
+        Message(it)
+    }
+
+    #[test]
+    fn what_is_sent_comes_as_it_was() {
+        for (kind, _) in KINDS.iter().filter(|it| it.0 != MessageType::MsgSnapshot) {
+            let message = message(*kind);
+            assert_eq!(Message::decode(&message.encode()).unwrap(), message);
+            assert_eq!((message.from(), message.to()), (0, 1));
+        }
+    }
+
+    #[test]
+    fn what_raft_would_stumble_over_is_refused() {
+        let refused = |change: &dyn Fn(&mut eraftpb::Message)| {
+            let mut message = message(MessageType::MsgAppend);
+            change(&mut message.0);
+            matches!(Message::decode(&message.encode()), Err(CodecError::Nonsense(_)))
+        };
+        assert!(!refused(&|_| {}));
+        assert!(refused(&|it| it.index = 9), "a gap before the entries");
+        assert!(refused(&|it| it.entries[1].index = 14), "a gap among them");
+        assert!(refused(&|it| it.entries[2].term = 1), "a term that falls");
+        assert!(refused(&|it| it.term = 2), "entries of a later term than the message's");
+        assert!(
+            refused(&|it| it.set_msg_type(MessageType::MsgHeartbeat)),
+            "entries in a heartbeat"
+        );
+        assert!(refused(&|it| it.from = 0), "from nobody");
+        assert!(refused(&|it| it.term = 0), "of no term");
+        let no_batch = |it: &mut eraftpb::Message| it.entries[1].data = b"nonsense".to_vec().into();
+        let mut message = message(MessageType::MsgAppend);
+        no_batch(&mut message.0);
+        assert!(Message::decode(&message.encode()).is_err(), "an entry that nobody can apply");
+    }
+
+    #[test]
+    fn damaged_bytes_are_refused_or_read() {
+        let whole = message(MessageType::MsgAppend).encode();
+        let mut rng = Rng::new(1);
+        let mut refused = 0;
+        for _ in 0..20_000 {
+            let mut bytes = whole.clone();
+            for _ in 0..rng.between(1, 4) {
+                let at = rng.index(bytes.len());
+                bytes[at] = rng.bits() as u8;
+            }
+            bytes.truncate(if rng.chance(10) { rng.index(whole.len()) } else { whole.len() });
+            refused += usize::from(Message::decode(&bytes).is_err());
+        }
+        assert!(refused > 1_000, "{refused}");
+    }
+}

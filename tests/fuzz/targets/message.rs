@@ -2,6 +2,7 @@
 #![no_main]
 
 #[path = "../../codec/dispatch.rs"]
+#[allow(dead_code)]
 mod dispatch;
 
 use klamm::wire::WireError;
