@@ -5,7 +5,9 @@ use super::testing::Rig;
 use super::{ConnectionId, Input, work};
 use crate::storage::device::disk::Disk;
 use crate::storage::device::sim_disk::SimDisk;
+use crate::types::ErrorCode;
 use crate::wire::api_keys::ApiKey;
+use crate::wire::header::decode_response;
 use crate::wire::kafka::alter_configs_request as alter;
 use crate::wire::kafka::alter_configs_response::AlterConfigsResponse;
 use crate::wire::kafka::create_partitions_request::{
@@ -352,4 +354,64 @@ fn settings_of_very_many_new_topics_are_taken_in_parts() {
     let api = (ApiKey::CREATE_TOPICS, 7);
     let codes = rig.ask_of_many(connection, api, TOPICS, |w| request.encode(w, 7), created);
     assert_eq!(codes, vec![0; TOPICS]);
+}
+
+/// While a large change goes on, others are served, and a change of somebody else comes behind it.
+#[test]
+fn a_large_change_holds_up_other_changes_alone() {
+    let mut rig = rig();
+    let [large, same, other] = [(); 3].map(|()| rig.connect());
+    let names = names();
+    let api = (ApiKey::CREATE_TOPICS, 7);
+    rig.send(large, api, |w| create(&names).encode(w, 7));
+    rig.send(same, api, |w| create(&names[TOPICS - 1..]).encode(w, 7));
+    let request = MetadataRequest { topics: Some(Vec::new()), ..MetadataRequest::default() };
+    let (mut asked, mut answered_before, mut is_created) = (0, 0, false);
+    for step in 0.. {
+        if step % 3 == 0 && asked < 20 {
+            asked += 1;
+            rig.send(other, (ApiKey::METADATA, 12), |w| request.encode(w, 12));
+        }
+        rig.handle(Input::Continue);
+        is_created |= !rig.outgoing(large).is_empty();
+        let answered = !rig.outgoing(other).is_empty();
+        answered_before += usize::from(answered && !is_created);
+        rig.disk_and_turn();
+        if !rig.broker.has_work() {
+            break;
+        }
+    }
+    rig.settle();
+    is_created |= !rig.received(large).is_empty();
+    assert!(is_created && answered_before > 1, "{answered_before} answers meanwhile");
+    let answer = rig.received(same);
+    let mut r = Reader::new(&answer[4..]);
+    decode_response(ApiKey::CREATE_TOPICS, 7, &mut r).unwrap();
+    assert_eq!(created(&mut r).unwrap(), [ErrorCode::TOPIC_ALREADY_EXISTS.0]);
+}
+
+/// The power goes in the middle of a large change: a part of its topics may be there, each with all of
+/// its partitions.
+#[test]
+fn a_crash_in_a_large_change_leaves_whole_topics() {
+    let sim = SimDisk::new(1);
+    let disk = Disk::Sim(sim.clone());
+    let mut rig = Rig::with_controller(&disk, MEMORY, 64 << 20);
+    let connection = rig.connect();
+    let names = names();
+    let names = &names[..TOPICS / 2];
+    let mut request = create(names);
+    request.topics.iter_mut().for_each(|it| it.num_partitions = 2);
+    sim.set_fuel(Some(6));
+    rig.send(connection, (ApiKey::CREATE_TOPICS, 7), |w| request.encode(w, 7));
+    rig.settle();
+    assert!(sim.is_off() && rig.received(connection).is_empty(), "it is not answered");
+    drop(rig);
+    sim.restart();
+    let rig = Rig::with_controller(&disk, MEMORY, 64 << 20);
+    let image = rig.broker.image();
+    let found = image.topics().len();
+    println!("{found} topics");
+    assert!((1..names.len()).contains(&found), "{found} topics");
+    assert!(image.topics().all(|it| it.partitions.len() == 2));
 }
