@@ -203,7 +203,8 @@ fn a_crowd_joins_is_described_and_leaves_in_parts() {
     crowd.check("it is listed", 0);
     // All leave but the leader, and one that is not known.
     let ids: Vec<String> = (1..=MEMBERS).map(member).collect();
-    let members = ids.iter().map(|id| MemberIdentity { member_id: id, ..MemberIdentity::default() });
+    let members =
+        ids.iter().map(|id| MemberIdentity { member_id: id, ..MemberIdentity::default() });
     let request = LeaveGroupRequest {
         group_id: "g",
         members: members.collect(),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::context::Cx;
-use super::effect::Ticket;
 use super::draft::Purpose;
+use super::effect::Ticket;
 use super::memory::sync_bytes;
 use super::request::{Heartbeat, Sync};
 use super::response::{GroupResponse, Heartbeaten, Synced};

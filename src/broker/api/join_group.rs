@@ -27,10 +27,9 @@ pub async fn plan(
     caller: Caller<'_>,
     pause: &impl AsyncFn(),
 ) -> Result<Join, WireError> {
-    let request = decode_in_parts(body, async |r| {
-        JoinGroupRequest::decode_in_parts(r, version, pause).await
-    })
-    .await?;
+    let request =
+        decode_in_parts(body, async |r| JoinGroupRequest::decode_in_parts(r, version, pause).await)
+            .await?;
     let owned = |it: Option<&str>| it.map(str::to_owned);
     let mut protocols = Vec::with_capacity(request.protocols.len());
     for it in &request.protocols {

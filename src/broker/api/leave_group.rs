@@ -9,11 +9,7 @@ use crate::wire::kafka::leave_group_request::LeaveGroupRequest;
 use crate::wire::kafka::leave_group_response::{LeaveGroupResponse, MemberResponse};
 
 /// Reads a request. Pauses after each member.
-pub async fn plan(
-    body: &[u8],
-    version: i16,
-    pause: &impl AsyncFn(),
-) -> Result<Leave, WireError> {
+pub async fn plan(body: &[u8], version: i16, pause: &impl AsyncFn()) -> Result<Leave, WireError> {
     let request = decode_in_parts(body, async |r| {
         LeaveGroupRequest::decode_in_parts(r, version, pause).await
     })

@@ -16,10 +16,9 @@ pub async fn plan(
     version: i16,
     pause: &impl AsyncFn(),
 ) -> Result<Result<Sync, Synced>, WireError> {
-    let request = decode_in_parts(body, async |r| {
-        SyncGroupRequest::decode_in_parts(r, version, pause).await
-    })
-    .await?;
+    let request =
+        decode_in_parts(body, async |r| SyncGroupRequest::decode_in_parts(r, version, pause).await)
+            .await?;
     if version >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
         return Ok(Err(Synced::refused(ErrorCode::INCONSISTENT_GROUP_PROTOCOL)));
     }
