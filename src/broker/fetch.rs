@@ -5,11 +5,12 @@
 
 use super::begun::{Begun, Header, Unanswered};
 use super::calls::{FetchInSession, Read, ReadEnough, ReadReply, ShardId, Waiter};
-use super::owners::by_owner;
+use super::owners::{ByOwner, by_owner};
 use super::reply_to::ReplyTo;
 use super::state::{Phase, State};
 use super::waiting::Waiting;
 use super::waits::Hears;
+use super::work;
 use crate::broker::api::Response;
 use crate::broker::api::data::{ReadRequest, ReadResult};
 use crate::broker::api::fetch::{self, Plan};
@@ -23,6 +24,11 @@ use std::rc::Rc;
 /// threads of the process, and tells nobody when it grows.
 const BUDGET_LOOK_MS: i64 = 10;
 
+/// A request with a body of so many bytes, or in a session of more than so many partitions, is taken in
+/// parts.
+const LONG: usize = 32 << 10;
+const MANY: usize = work::INPUT as usize;
+
 /// Begins a request of a client.
 pub fn begin(
     state: &Rc<State>,
@@ -34,6 +40,16 @@ pub fn begin(
     let owner = session.and_then(|id| fetch_session::owner_of(id, state.shards));
     let owner = owner.unwrap_or(state.id);
     let hears = Hears::Connection(begun.connection);
+    if owner == state.id && is_long(state, session, &body) {
+        let state_2 = state.clone();
+        state.respond(begun, async move {
+            let plan = plan_in_parts(&state_2, header, &body).await?;
+            drop(body);
+            state_2.release(begun);
+            Ok(run(state_2, header, plan, hears).await?)
+        });
+        return Ok(());
+    }
     if owner == state.id {
         let plan = plan(state, header, &body)?;
         // The plan owns what it has read, and may wait long.
@@ -53,11 +69,26 @@ pub fn begin(
     Ok(())
 }
 
+/// Whether it fetches so many partitions that it is read, planned and answered in parts.
+fn is_long(state: &State, session: Option<i32>, body: &Bytes) -> bool {
+    let of_session = |id| state.sessions.borrow().partitions(id);
+    body.len() >= LONG || session.is_some_and(|id| of_session(id) > MANY)
+}
+
+fn limits(state: &State) -> fetch::Limits {
+    let max = state.image().broker_configs.number("fetch.max.bytes").unwrap_or(55 << 20);
+    fetch::Limits { max_bytes: usize::try_from(max).unwrap_or(0), memory: memory(state) }
+}
+
+async fn plan_in_parts(state: &State, header: Header, body: &Bytes) -> Result<Plan, WireError> {
+    let _turn = state.turn_of(body).await;
+    let (image, limits, now_ms) = (state.image(), limits(state), state.monotonic_ms());
+    let (sessions, pause) = (&state.sessions, &async || state.pause().await);
+    fetch::plan_in_parts(body, header.version, sessions, &image, limits, now_ms, pause).await
+}
+
 fn plan(state: &State, header: Header, body: &Bytes) -> Result<Plan, WireError> {
-    let image = state.image();
-    let max = image.broker_configs.number("fetch.max.bytes").unwrap_or(55 << 20);
-    let limits =
-        fetch::Limits { max_bytes: usize::try_from(max).unwrap_or(0), memory: memory(state) };
+    let (image, limits) = (state.image(), limits(state));
     let mut sessions = state.sessions.borrow_mut();
     fetch::plan(body, header.version, &mut sessions, &image, limits, state.monotonic_ms())
 }
@@ -93,7 +124,16 @@ async fn run(
     let results = loop {
         wait.more.lower();
         let image = state.image();
-        let mut groups = by_owner(plan.reads(&image), state.shards, |it: &ReadRequest| it.tp);
+        let mut groups = if plan.partitions() > MANY {
+            let mut owners = ByOwner::new(state.shards, plan.partitions());
+            for read in (0..plan.partitions()).filter_map(|i| plan.read(i, &image)) {
+                owners.push(read.tp, read);
+                state.pause().await;
+            }
+            owners.groups
+        } else {
+            by_owner(plan.reads(&image), state.shards, |it: &ReadRequest| it.tp)
+        };
         let waits = min_bytes > 0 && in_time() && !was_held;
         // No single shard can tell when several together have enough.
         let alone = groups.len() == 1;
@@ -116,7 +156,11 @@ async fn run(
         let mut results: Vec<ReadResult> = Vec::new();
         for (owner, call) in asked {
             if let Some(ReadReply { results: more, noted }) = call.await {
-                results.extend(more);
+                if results.is_empty() {
+                    results = more;
+                } else {
+                    results.extend(more);
+                }
                 if noted {
                     wait.noted(owner);
                 }
@@ -134,8 +178,12 @@ async fn run(
         }
     };
     drop(wait);
-    let mut sessions = state.sessions.borrow_mut();
-    plan.response(&header, results, &mut sessions, &state.image(), state.monotonic_ms())
+    let (image, now_ms) = (state.image(), state.monotonic_ms());
+    if plan.partitions() > MANY {
+        let (sessions, pause) = (&state.sessions, &async || state.pause().await);
+        return plan.response_in_parts(&header, results, sessions, &image, now_ms, pause).await;
+    }
+    plan.response(&header, results, &mut state.sessions.borrow_mut(), &image, now_ms)
 }
 
 impl State {
@@ -146,6 +194,18 @@ impl State {
         to: ReplyTo<FetchInSession>,
     ) {
         let FetchInSession { header, body } = call;
+        if is_long(self, fetch::session_id(&body, header.version), &body) {
+            let hears = Hears::Call(asker, to.number().unwrap_or_default());
+            let state = self.clone();
+            return self.start(async move {
+                let plan = plan_in_parts(&state, header, &body).await;
+                drop(body);
+                to.reply(match plan {
+                    Ok(plan) => run(state, header, plan, hears).await,
+                    Err(e) => Err(e),
+                });
+            });
+        }
         let Some(plan) = self.contain(|| plan(self, header, &body)) else { return };
         let plan = match plan {
             Ok(plan) => plan,

@@ -440,6 +440,8 @@ impl State {
         };
         let mut batches = Batches::new(topic.config.max_message_bytes as usize, self.wall_ms());
         if records.len() <= RECORDS_AT_ONCE {
+            let value = |it: &Record| it.value.as_ref().map_or(0, Vec::len);
+            self.work.add(work::bytes(records.iter().map(value).sum()));
             let pushed = records.iter().try_for_each(|it| batches.push(it).map(drop));
             let batches = pushed.and_then(|()| batches.finish());
             return self.append_batches(tp, append, batches);

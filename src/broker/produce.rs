@@ -3,9 +3,10 @@
 use super::begun::{Begun, Header};
 use super::calls::{AppendBatches, AppendReply, ShardId};
 use super::connection::Traced;
-use super::owners::by_owner;
+use super::owners::{ByOwner, by_owner};
 use super::state::State;
 use super::work;
+use crate::broker::api::Response;
 use crate::broker::api::data::AppendRequest;
 use crate::broker::api::produce::{self, Batches, Plan, ProduceSettings, Unchecked};
 use crate::metrics::{RequestStage, Stages};
@@ -22,6 +23,8 @@ use std::rc::Rc;
 const AT_ONCE: AtOnce = AtOnce { bytes: 2 << 20, decompressed: 256 << 10 };
 /// Appends that are handed to an owner in one go; those of a request with more take several steps.
 const APPENDS_AT_ONCE: usize = work::PIECE as usize;
+/// A request that names more partitions is read and answered in parts.
+const PARTITIONS_AT_ONCE: usize = work::INPUT as usize;
 /// Bytes that are decompressed in one step of that task, or what costs as much.
 const CHECK_STEP: usize = 64 << 10;
 
@@ -51,6 +54,10 @@ pub fn begin(
     let turn = begun.received.max(state.mark());
     let settings =
         ProduceSettings { now_ms: state.wall_ms(), strict: state.strict, at_once: AT_ONCE };
+    if produce::names_more_than(PARTITIONS_AT_ONCE, body, header.version) {
+        begin_in_parts(state, begun, header, body.clone(), turn, settings);
+        return Ok(());
+    }
     let (plan, batches) = produce::plan(body, header.version, &state.image(), settings)?;
     // Of one that is not checked yet, only the header was looked at.
     let count = (batches.appends.len() + batches.unchecked.len() / 4) as u64;
@@ -68,7 +75,8 @@ pub fn begin(
     let checked = async move {
         let mut plan = plan;
         let appends = check(&state_2, &mut plan, batches).await;
-        let handed_over = Handed::new(&state_2, (begun, header), turn, plan, appends);
+        let groups = by_owner(appends, state_2.shards, |it: &AppendRequest| it.tp);
+        let handed_over = Handed::new(&state_2, (begun, header), turn, plan, groups);
         handed_over.in_parts(&state_2).await;
         state_2.set_alone(begun, false);
     };
@@ -82,10 +90,65 @@ pub fn begin(
     Ok(())
 }
 
+/// Begins a request of very many partitions: it is read and its batches are checked in parts, and nothing
+/// behind it on its connection begins before its appends are handed over.
+fn begin_in_parts(
+    state: &Rc<State>,
+    begun: Begun,
+    header: Header,
+    body: Bytes,
+    turn: u64,
+    settings: ProduceSettings,
+) {
+    state.set_alone(begun, true);
+    let state_2 = state.clone();
+    let run = async move {
+        let state = state_2;
+        let pass = state.turn_of(&body).await;
+        let pause = &async |checked: AtOnce| {
+            let decompressed = work::decompressed(checked.decompressed);
+            state.work.add(work::bytes(checked.bytes) + decompressed);
+            state.pause().await;
+        };
+        let image = state.image();
+        let planned = produce::plan_in_parts(&body, header.version, &image, settings, pause).await;
+        let (mut plan, batches) = match planned {
+            Ok(planned) => planned,
+            Err(e) => {
+                let line = format!("a request that cannot be read: {e}");
+                return state.refuse(begun, &line);
+            }
+        };
+        drop((pass, body));
+        if !plan.wants_answer() {
+            state.silence(begun);
+        }
+        let appends = check(&state, &mut plan, batches).await;
+        let mut owners = ByOwner::new(state.shards, appends.len());
+        for append in appends {
+            owners.push(append.tp, append);
+            state.pause().await;
+        }
+        let handed_over = Handed::new(&state, (begun, header), turn, plan, owners.groups);
+        handed_over.in_parts(&state).await;
+        state.set_alone(begun, false);
+    };
+    let state_2 = state.clone();
+    state.start(async move {
+        if AssertUnwindSafe(run).catch_unwind().await.is_err() {
+            state_2.panicked();
+            state_2.give_up(begun, "a bug in checking its batches");
+        }
+    });
+}
+
 /// Checks batches that are large or decompress to much, and lets others work between two steps; all that may be
 /// appended, in the order of the request.
 async fn check(state: &State, plan: &mut Plan, batches: Batches) -> Vec<AppendRequest> {
     let Batches { mut appends, unchecked, .. } = batches;
+    if unchecked.is_empty() {
+        return appends;
+    }
     for batch in unchecked {
         // Batch by batch: a request of many does not keep the others out. What needs no decompressor
         // does not wait for those that do.
@@ -122,13 +185,14 @@ fn hand_over(
     plan: Plan,
     appends: Vec<AppendRequest>,
 ) {
-    Handed::new(state, (begun, header), turn, plan, appends).at_once(state);
+    let groups = by_owner(appends, state.shards, |it: &AppendRequest| it.tp);
+    Handed::new(state, (begun, header), turn, plan, groups).at_once(state);
 }
 
 /// Appends on their way to their owners, in parts of at most [`APPENDS_AT_ONCE`].
 struct Handed {
     producing: Rc<Producing>,
-    parts: Vec<(ShardId, Vec<AppendRequest>)>,
+    groups: Vec<(ShardId, Vec<AppendRequest>)>,
     routed: u64,
 }
 
@@ -138,50 +202,47 @@ impl Handed {
         (begun, header): (Begun, Header),
         turn: u64,
         plan: Plan,
-        appends: Vec<AppendRequest>,
+        groups: Vec<(ShardId, Vec<AppendRequest>)>,
     ) -> Self {
-        let mut parts = Vec::new();
-        for (owner, mut batches) in by_owner(appends, state.shards, |it: &AppendRequest| it.tp) {
-            if batches.len() <= APPENDS_AT_ONCE {
-                parts.push((owner, batches));
-                continue;
-            }
-            let mut rest = batches.drain(..);
-            loop {
-                let part: Vec<AppendRequest> = rest.by_ref().take(APPENDS_AT_ONCE).collect();
-                if part.is_empty() {
-                    break;
-                }
-                parts.push((owner, part));
-            }
-        }
+        let parts: usize =
+            groups.iter().map(|(_, batches)| batches.len().div_ceil(APPENDS_AT_ONCE)).sum();
         let routed = state.ticks();
         let mut stages = Stages::default();
         stages.set(RequestStage::Receive, state.ns(begun.received, turn));
         stages.set(RequestStage::Decode, state.ns(turn, routed));
         let producing = Rc::new(Producing {
             plan: RefCell::new(plan),
-            left: Cell::new(parts.len() + 1),
+            left: Cell::new(parts + 1),
             header,
             begun,
             given_up: Cell::new(false),
             stages: Cell::new(stages),
             synced: Cell::new(0),
         });
-        Self { producing, parts, routed }
+        Self { producing, groups, routed }
     }
 
     fn at_once(mut self, state: &Rc<State>) {
-        for (owner, batches) in std::mem::take(&mut self.parts) {
+        for (owner, batches) in std::mem::take(&mut self.groups) {
+            debug_assert!(batches.len() <= APPENDS_AT_ONCE, "these are for several steps");
             self.hand_over(state, owner, batches);
         }
         self.producing.one_less(state);
     }
 
     async fn in_parts(mut self, state: &Rc<State>) {
-        for (owner, batches) in std::mem::take(&mut self.parts) {
-            self.hand_over(state, owner, batches);
-            state.pause().await;
+        for (owner, batches) in std::mem::take(&mut self.groups) {
+            if batches.len() <= APPENDS_AT_ONCE {
+                self.hand_over(state, owner, batches);
+                state.pause().await;
+                continue;
+            }
+            let mut rest = batches.into_iter();
+            while rest.len() > 0 {
+                let part = rest.by_ref().take(APPENDS_AT_ONCE).collect();
+                self.hand_over(state, owner, part);
+                state.pause().await;
+            }
         }
         self.producing.one_less(state);
     }
@@ -216,7 +277,7 @@ impl Producing {
     }
 
     /// One of those that are waited for has answered.
-    fn one_less(&self, state: &Rc<State>) {
+    fn one_less(self: &Rc<Self>, state: &Rc<State>) {
         self.left.set(self.left.get() - 1);
         if self.left.get() > 0 {
             return;
@@ -235,7 +296,29 @@ impl Producing {
             }
             return;
         }
-        match plan.response(&self.header, &state.image()) {
+        if plan.partitions() <= PARTITIONS_AT_ONCE {
+            return self.answer(state, plan.response(&self.header, &state.image()));
+        }
+        drop(plan);
+        let (producing, state_2) = (self.clone(), state.clone());
+        let write = async move {
+            let (image, pause) = (state_2.image(), &async || state_2.pause().await);
+            // Nobody else enters anything any more.
+            let plan = producing.plan.take();
+            let response = plan.response_in_parts(&producing.header, &image, pause).await;
+            producing.answer(&state_2, response);
+        };
+        let (state_2, begun) = (state.clone(), self.begun);
+        state.start(async move {
+            if AssertUnwindSafe(write).catch_unwind().await.is_err() {
+                state_2.panicked();
+                state_2.give_up(begun, "a bug in answering its request");
+            }
+        });
+    }
+
+    fn answer(&self, state: &State, response: Result<Response, WireError>) {
+        match response {
             Ok(response) => {
                 let traced = (self.synced.get() > 0).then(|| {
                     let queued = state.mark();

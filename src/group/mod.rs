@@ -7,12 +7,14 @@
 //!    [`Coordinator::start`];
 //! 2. [`Coordinator::request`] for each request, [`Coordinator::written`] when an
 //!    [`Effect::Append`] is durable or has failed, [`Coordinator::tick`] at
-//!    [`Coordinator::next_deadline`];
+//!    [`Coordinator::next_deadline`], [`Coordinator::go_on_with_long`] while
+//!    [`Coordinator::has_long`];
 //! 3. [`Coordinator::live_records`], until there are no more, when the partition has grown too long
 //!    for its state.
 //!
 //! **A change takes effect, and its reply leaves, when its record is durable.** While a group has a
-//! write pending, later requests of that group wait in its queue; other groups go on. So what
+//! write pending, later requests of that group wait in its queue; other groups go on. They wait likewise
+//! while a group goes through very many members or offsets, some at a time. So what
 //! anybody was told, a restart tells too, and nothing that failed to become durable has to be taken
 //! back. Joining is not persisted in Kafka either: what the log holds of a group is its last
 //! complete generation.

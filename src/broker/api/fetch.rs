@@ -3,16 +3,20 @@
 
 use super::Response;
 use super::data::{ReadRequest, ReadResult};
-use super::decode;
-use super::fetch_session::{Context, NO_SESSION, PartitionAnswer, Sessions, TopicKey, Wanted};
+use super::fetch_session::{
+    Context, NO_SESSION, PartitionAnswer, Sessions, TopicKey, Wanted, begin_in_parts,
+    finish_in_parts,
+};
 use super::partitions::led;
 use super::response::begin;
+use super::{decode, decode_in_parts};
 use crate::controller::Image;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::fetch_request::FetchRequest;
 use crate::wire::{WireError, Writer};
 use bytes::Bytes;
+use std::cell::RefCell;
 
 /// Slices shorter than this are copied into the answer's head: an entry of a vectored send costs
 /// more than the copy.
@@ -72,25 +76,38 @@ pub fn plan(
     now_ms: i64,
 ) -> Result<Plan, WireError> {
     let request = decode(body, |r| FetchRequest::decode(r, version))?;
-    let mut plan = Plan {
-        context: Context::Sessionless,
-        wanted: Vec::new(),
-        refused: Vec::new(),
-        committed: request.isolation_level == 1,
-        error: ErrorCode::NONE,
-        asked: (
-            usize::try_from(request.min_bytes).unwrap_or(0),
-            usize::try_from(request.max_bytes).unwrap_or(0).min(limits.max_bytes),
-        ),
-        starved: false,
-        min_bytes: 0,
-        max_bytes: 0,
-        max_wait_ms: u64::try_from(request.max_wait_ms).unwrap_or(0),
-    };
-    plan.grant(limits.memory);
+    let mut plan = Plan::new(&request, limits);
     match sessions.begin(&request, version, now_ms) {
         Ok((context, wanted)) => {
             plan.refused = wanted.iter().map(|it| refusal(it, image)).collect();
+            (plan.context, plan.wanted) = (context, wanted);
+        }
+        Err(error) => plan.error = error,
+    }
+    Ok(plan)
+}
+
+/// The same, for very many partitions: pauses after each.
+pub async fn plan_in_parts(
+    body: &[u8],
+    version: i16,
+    sessions: &RefCell<Sessions>,
+    image: &Image,
+    limits: Limits,
+    now_ms: i64,
+    pause: &impl AsyncFn(),
+) -> Result<Plan, WireError> {
+    let request =
+        decode_in_parts(body, async |r| FetchRequest::decode_in_parts(r, version, pause).await)
+            .await?;
+    let mut plan = Plan::new(&request, limits);
+    match begin_in_parts(sessions, &request, version, now_ms, pause).await {
+        Ok((context, wanted)) => {
+            plan.refused.reserve_exact(wanted.len());
+            for it in &wanted {
+                plan.refused.push(refusal(it, image));
+                pause().await;
+            }
             (plan.context, plan.wanted) = (context, wanted);
         }
         Err(error) => plan.error = error,
@@ -108,6 +125,31 @@ fn refusal(wanted: &Wanted, image: &Image) -> ErrorCode {
 }
 
 impl Plan {
+    fn new(request: &FetchRequest<'_>, limits: Limits) -> Self {
+        let mut plan = Self {
+            context: Context::Sessionless,
+            wanted: Vec::new(),
+            refused: Vec::new(),
+            committed: request.isolation_level == 1,
+            error: ErrorCode::NONE,
+            asked: (
+                usize::try_from(request.min_bytes).unwrap_or(0),
+                usize::try_from(request.max_bytes).unwrap_or(0).min(limits.max_bytes),
+            ),
+            starved: false,
+            min_bytes: 0,
+            max_bytes: 0,
+            max_wait_ms: u64::try_from(request.max_wait_ms).unwrap_or(0),
+        };
+        plan.grant(limits.memory);
+        plan
+    }
+
+    /// How many partitions it fetches.
+    pub fn partitions(&self) -> usize {
+        self.wanted.len()
+    }
+
     /// So much memory is there for the answer now. It bounds `min_bytes` too, since a limit below
     /// what is waited for would never be met; but a client that waits for records is never answered
     /// at once and without any because there is no memory for them: it would ask again at once.
@@ -120,24 +162,27 @@ impl Plan {
 
     /// What is to be read, in the order in which it is to be served.
     pub fn reads(&self, image: &Image) -> Vec<ReadRequest> {
-        let readable = self.wanted.iter().zip(&self.refused).enumerate();
-        readable
-            .filter(|(_, (_, refused))| !refused.is_err())
-            .filter_map(|(i, (wanted, _))| {
-                let topic = match &wanted.topic {
-                    TopicKey::Id(id) => *id,
-                    TopicKey::Name(name) => image.topic(name)?.id,
-                };
-                Some(ReadRequest {
-                    index: i as u32,
-                    tp: TopicPartition { topic, partition: wanted.partition },
-                    offset: wanted.offset,
-                    max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0),
-                    current_leader_epoch: wanted.leader_epoch,
-                    committed: self.committed,
-                })
-            })
-            .collect()
+        (0..self.wanted.len()).filter_map(|i| self.read(i, image)).collect()
+    }
+
+    /// The read of one partition, unless it is refused.
+    pub fn read(&self, i: usize, image: &Image) -> Option<ReadRequest> {
+        if self.refused[i].is_err() {
+            return None;
+        }
+        let wanted = &self.wanted[i];
+        let topic = match &wanted.topic {
+            TopicKey::Id(id) => *id,
+            TopicKey::Name(name) => image.topic(name)?.id,
+        };
+        Some(ReadRequest {
+            index: i as u32,
+            tp: TopicPartition { topic, partition: wanted.partition },
+            offset: wanted.offset,
+            max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0),
+            current_leader_epoch: wanted.leader_epoch,
+            committed: self.committed,
+        })
     }
 
     /// Whether these results are to be sent now, although the time has not passed yet
@@ -160,51 +205,136 @@ impl Plan {
         image: &Image,
         now_ms: i64,
     ) -> Result<Response, WireError> {
-        let mut all: Vec<ReadResult> = self
-            .refused
-            .iter()
-            .enumerate()
-            .map(|(i, &refused)| {
-                let lost = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-                let error = if refused.is_err() { refused } else { lost };
-                ReadResult::failed(i as u32, error)
-            })
-            .collect();
+        let mut all: Vec<ReadResult> =
+            (0..self.refused.len()).map(|i| self.without_result(i)).collect();
         for result in results {
             let index = result.index as usize;
             all[index] = result;
         }
-        limit(&mut all, self.max_bytes);
+        let mut room = Room::new(self.max_bytes);
+        all.iter_mut().for_each(|it| room.limit(it));
         let (session_id, told) = if self.error.is_err() {
             (0, Vec::new())
         } else {
-            let answers: Vec<PartitionAnswer> = all
-                .iter()
-                .map(|it| PartitionAnswer {
-                    error: it.error,
-                    has_records: it.bytes > 0,
-                    high_watermark: it.high_watermark,
-                    log_start: it.log_start,
-                })
-                .collect();
+            let answers: Vec<PartitionAnswer> = all.iter().map(answer).collect();
             sessions.finish(self.context, &self.wanted, &answers, now_ms)
         };
         let mut layout = Layout { w: begin(header), cuts: Vec::new() };
         layout.fetch_response(header.version, &self, session_id, &told, all, image)?;
         Ok(layout.finish())
     }
+
+    /// The same, for very many partitions: pauses after each.
+    pub async fn response_in_parts(
+        self,
+        header: &RequestHeader<'_>,
+        results: Vec<ReadResult>,
+        sessions: &RefCell<Sessions>,
+        image: &Image,
+        now_ms: i64,
+        pause: &impl AsyncFn(),
+    ) -> Result<Response, WireError> {
+        let mut all = Vec::with_capacity(self.refused.len());
+        for i in 0..self.refused.len() {
+            all.push(self.without_result(i));
+            pause().await;
+        }
+        for result in results {
+            let index = result.index as usize;
+            all[index] = result;
+            pause().await;
+        }
+        let (mut room, mut answers) = (Room::new(self.max_bytes), Vec::with_capacity(all.len()));
+        for it in &mut all {
+            room.limit(it);
+            answers.push(answer(it));
+            pause().await;
+        }
+        let (session_id, told) = if self.error.is_err() {
+            (0, Vec::new())
+        } else {
+            let (context, wanted) = (self.context, &self.wanted);
+            finish_in_parts(sessions, context, wanted, &answers, now_ms, pause).await
+        };
+        let mut layout = Layout { w: begin(header), cuts: Vec::new() };
+        layout.begin(header.version, &self, session_id);
+        let mut runs = Vec::new();
+        for ((wanted, result), _) in
+            self.wanted.iter().zip(all).zip(&told).filter(|(_, told)| **told)
+        {
+            enter(&mut runs, wanted, result);
+            pause().await;
+        }
+        let flexible = header.version >= 12;
+        layout.w.array_len(Some(runs.len()), flexible)?;
+        let mut moved = false;
+        for run in runs {
+            let topic_id = layout.begin_topic(&run, flexible, image)?;
+            for (wanted, result) in run {
+                moved |= layout.partition(
+                    header.version,
+                    topic_id,
+                    wanted.partition,
+                    result,
+                    self.committed,
+                    image,
+                )?;
+                pause().await;
+            }
+            if flexible {
+                layout.w.varint(0);
+            }
+        }
+        layout.end(header.version, moved, image)?;
+        Ok(layout.finish())
+    }
+
+    /// What a partition's answer is unless it has a result.
+    fn without_result(&self, i: usize) -> ReadResult {
+        let (refused, lost) = (self.refused[i], ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        ReadResult::failed(i as u32, if refused.is_err() { refused } else { lost })
+    }
 }
 
-/// Several shards were each given room for everything: what is too much goes, and comes first the
-/// next time, since only who got records moves back.
-fn limit(results: &mut [ReadResult], max_bytes: usize) {
-    let mut total = 0;
-    for result in results {
-        if result.bytes > 0 && total > 0 && total + result.bytes > max_bytes {
+fn answer(it: &ReadResult) -> PartitionAnswer {
+    PartitionAnswer {
+        error: it.error,
+        has_records: it.bytes > 0,
+        high_watermark: it.high_watermark,
+        log_start: it.log_start,
+    }
+}
+
+/// Room in an answer. Several shards were each given all of it: what is too much goes, and comes first
+/// the next time, since only who got records moves back.
+struct Room {
+    max_bytes: usize,
+    total: usize,
+}
+
+impl Room {
+    const fn new(max_bytes: usize) -> Self {
+        Self { max_bytes, total: 0 }
+    }
+
+    fn limit(&mut self, result: &mut ReadResult) {
+        if result.bytes > 0 && self.total > 0 && self.total + result.bytes > self.max_bytes {
             result.slices.clear();
             result.bytes = 0;
         }
-        total += result.bytes;
+        self.total += result.bytes;
+    }
+}
+
+/// Partitions of one topic in a row, each with its result.
+type Run<'a> = Vec<(&'a Wanted, ReadResult)>;
+
+/// One entry per run of the same topic: the order of partitions stays what the client asked for, or
+/// what the session made of it.
+fn enter<'a>(runs: &mut Vec<Run<'a>>, wanted: &'a Wanted, result: ReadResult) {
+    match runs.last_mut() {
+        Some(run) if run[0].0.topic == wanted.topic => run.push((wanted, result)),
+        _ => runs.push(vec![(wanted, result)]),
     }
 }
 
@@ -226,34 +356,17 @@ impl Layout {
         image: &Image,
     ) -> Result<(), WireError> {
         let flexible = version >= 12;
-        self.w.i32(0);
-        if version >= 7 {
-            self.w.error_code(plan.error.0);
-            self.w.i32(session_id);
-        }
-        // One entry per run of the same topic: the order of partitions stays what the client asked
-        // for, or what the session made of it.
-        let mut runs: Vec<Vec<(&Wanted, ReadResult)>> = Vec::new();
+        self.begin(version, plan, session_id);
+        let mut runs = Vec::new();
         for ((wanted, result), _) in
             plan.wanted.iter().zip(results).zip(told).filter(|(_, told)| **told)
         {
-            match runs.last_mut() {
-                Some(run) if run[0].0.topic == wanted.topic => run.push((wanted, result)),
-                _ => runs.push(vec![(wanted, result)]),
-            }
+            enter(&mut runs, wanted, result);
         }
         self.w.array_len(Some(runs.len()), flexible)?;
         let mut moved = false;
         for run in runs {
-            match &run[0].0.topic {
-                TopicKey::Name(name) => self.w.string(name, flexible)?,
-                TopicKey::Id(id) => self.w.uuid(*id),
-            }
-            let topic_id = match &run[0].0.topic {
-                TopicKey::Id(id) => *id,
-                TopicKey::Name(name) => image.topic(name).map_or(TopicId::ZERO, |it| it.id),
-            };
-            self.w.array_len(Some(run.len()), flexible)?;
+            let topic_id = self.begin_topic(&run, flexible, image)?;
             for (wanted, result) in run {
                 moved |= self.partition(
                     version,
@@ -268,6 +381,41 @@ impl Layout {
                 self.w.varint(0);
             }
         }
+        self.end(version, moved, image)
+    }
+
+    fn begin(&mut self, version: i16, plan: &Plan, session_id: i32) {
+        self.w.i32(0);
+        if version >= 7 {
+            self.w.error_code(plan.error.0);
+            self.w.i32(session_id);
+        }
+    }
+
+    /// A topic up to its partitions; its id.
+    fn begin_topic(
+        &mut self,
+        run: &Run<'_>,
+        flexible: bool,
+        image: &Image,
+    ) -> Result<TopicId, WireError> {
+        let topic_id = match &run[0].0.topic {
+            TopicKey::Name(name) => {
+                self.w.string(name, flexible)?;
+                image.topic(name).map_or(TopicId::ZERO, |it| it.id)
+            }
+            TopicKey::Id(id) => {
+                self.w.uuid(*id);
+                *id
+            }
+        };
+        self.w.array_len(Some(run.len()), flexible)?;
+        Ok(topic_id)
+    }
+
+    /// What is behind the topics; whether the client was told of other leaders.
+    fn end(&mut self, version: i16, moved: bool, image: &Image) -> Result<(), WireError> {
+        let flexible = version >= 12;
         if flexible {
             let endpoints = version >= 16 && moved;
             self.w.varint(u32::from(endpoints));

@@ -7,6 +7,7 @@
 
 use crate::types::{ErrorCode, Rng, TopicId};
 use crate::wire::kafka::fetch_request::FetchRequest;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -68,6 +69,8 @@ struct Session {
     bytes: usize,
     /// In the order in which they are served: who got records goes to the end.
     entries: Vec<Entry>,
+    /// A request has taken the entries, and brings them back.
+    taken: bool,
 }
 
 /// How a request stands to sessions.
@@ -174,12 +177,7 @@ impl Sessions {
             return Ok((context, wanted(request, by_id).collect()));
         }
         let session = self.by_id.get_mut(&id).ok_or(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)?;
-        if session.next_epoch != epoch {
-            return Err(ErrorCode::INVALID_FETCH_SESSION_EPOCH);
-        }
-        if session.by_id != by_id {
-            return Err(ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR);
-        }
+        session.check(epoch, by_id)?;
         if session.update(request, by_id) {
             self.bytes -= session.bytes;
             session.bytes = session_bytes(session.entries.iter().map(|it| &it.wanted));
@@ -230,12 +228,48 @@ impl Sessions {
             next_epoch: next_epoch(FIRST_EPOCH),
             used_ms: now_ms,
             bytes,
-            entries: wanted
-                .iter()
-                .map(|wanted| Entry { wanted: wanted.clone(), told: NOTHING })
-                .collect(),
+            entries: wanted.iter().cloned().map(Entry::new).collect(),
+            taken: false,
         };
         session.tell(wanted, answers);
+        self.by_id.insert(id, session);
+        self.bytes += bytes;
+        id
+    }
+
+    /// How many partitions are in a session; 0 where there is none.
+    pub fn partitions(&self, id: i32) -> usize {
+        self.by_id.get(&id).map_or(0, |it| it.entries.len())
+    }
+
+    /// Takes what a session fetches out of it, to bring it back changed. Until then, no other request is
+    /// heard in it: it was sent before the answer to this one. `None` where it is gone, or taken.
+    fn take(&mut self, id: i32) -> Option<Vec<Entry>> {
+        let session = self.by_id.get_mut(&id).filter(|it| !it.taken)?;
+        session.taken = true;
+        Some(std::mem::take(&mut session.entries))
+    }
+
+    /// Brings back what was taken, which takes so many bytes now. A session that was closed meanwhile
+    /// stays closed.
+    fn bring_back(&mut self, id: i32, entries: Vec<Entry>, bytes: usize) {
+        if let Some(session) = self.by_id.get_mut(&id).filter(|it| it.taken) {
+            session.taken = false;
+            session.entries = entries;
+            self.bytes -= std::mem::replace(&mut session.bytes, bytes);
+            self.bytes += bytes;
+        }
+    }
+
+    /// Begins a session that fetches this, of so many bytes, where there is room for it.
+    fn open(&mut self, entries: Vec<Entry>, bytes: usize, now_ms: i64) -> i32 {
+        if entries.is_empty() || !self.make_room(now_ms, bytes) {
+            return NO_SESSION;
+        }
+        let id = self.new_id();
+        let by_id = matches!(entries[0].wanted.topic, TopicKey::Id(_));
+        let next_epoch = next_epoch(FIRST_EPOCH);
+        let session = Session { by_id, next_epoch, used_ms: now_ms, bytes, entries, taken: false };
         self.by_id.insert(id, session);
         self.bytes += bytes;
         id
@@ -279,15 +313,197 @@ impl Sessions {
 /// Memory of a session that fetches this, bytes. A topic's name is counted with each partition, with
 /// which it may come.
 fn session_bytes<'a>(wanted: impl Iterator<Item = &'a Wanted>) -> usize {
-    let name = |it: &Wanted| match &it.topic {
+    SESSION_BYTES + wanted.map(entry_bytes).sum::<usize>()
+}
+
+const SESSION_BYTES: usize = 2 * size_of::<(i32, Session)>();
+
+fn entry_bytes(wanted: &Wanted) -> usize {
+    let name = match &wanted.topic {
         TopicKey::Name(name) => name.len(),
         TopicKey::Id(_) => 0,
     };
-    let entries: usize = wanted.map(|it| size_of::<Entry>() + name(it)).sum();
-    2 * size_of::<(i32, Session)>() + entries
+    size_of::<Entry>() + name
+}
+
+/// As [`Sessions::begin`], for very many partitions: pauses after each.
+pub async fn begin_in_parts(
+    sessions: &RefCell<Sessions>,
+    request: &FetchRequest<'_>,
+    version: i16,
+    now_ms: i64,
+    pause: &impl AsyncFn(),
+) -> Result<(Context, Vec<Wanted>), ErrorCode> {
+    let by_id = version >= 13;
+    let (id, epoch) = (request.session_id, request.session_epoch);
+    let mut all = Vec::new();
+    if epoch == FIRST_EPOCH || epoch == FINAL_EPOCH {
+        sessions.borrow_mut().close(id);
+        let context = if epoch == FINAL_EPOCH { Context::Sessionless } else { Context::Full };
+        for wanted in wanted(request, by_id) {
+            all.push(wanted);
+            pause().await;
+        }
+        return Ok((context, all));
+    }
+    let mut entries = {
+        let mut sessions = sessions.borrow_mut();
+        let session = sessions.by_id.get_mut(&id).ok_or(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)?;
+        session.check(epoch, by_id)?;
+        session.used_ms = now_ms;
+        session.next_epoch = next_epoch(epoch);
+        sessions.take(id).ok_or(ErrorCode::INVALID_FETCH_SESSION_EPOCH)?
+    };
+    if !request.topics.is_empty() || !request.forgotten_topics_data.is_empty() {
+        entries = update_in_parts(entries, request, by_id, pause).await;
+    }
+    let mut bytes = SESSION_BYTES;
+    all.reserve_exact(entries.len());
+    for it in &entries {
+        bytes += entry_bytes(&it.wanted);
+        all.push(it.wanted.clone());
+        pause().await;
+    }
+    sessions.borrow_mut().bring_back(id, entries, bytes);
+    if all.is_empty() {
+        sessions.borrow_mut().close(id);
+        return Ok((Context::Sessionless, all));
+    }
+    Ok((Context::Incremental(id), all))
+}
+
+/// As [`Session::update`], of the entries alone; what is fetched then.
+async fn update_in_parts(
+    mut entries: Vec<Entry>,
+    request: &FetchRequest<'_>,
+    by_id: bool,
+    pause: &impl AsyncFn(),
+) -> Vec<Entry> {
+    let mut at: HashMap<(TopicKey, i32), usize> = HashMap::with_capacity(entries.len());
+    for (i, it) in entries.iter().enumerate() {
+        at.insert((it.wanted.topic.clone(), it.wanted.partition), i);
+        pause().await;
+    }
+    for wanted in wanted(request, by_id) {
+        let key = (wanted.topic.clone(), wanted.partition);
+        if let Some(&i) = at.get(&key) {
+            entries[i].wanted = wanted;
+        } else {
+            at.insert(key, entries.len());
+            entries.push(Entry::new(wanted));
+        }
+        pause().await;
+    }
+    let mut gone = vec![false; entries.len()];
+    for topic in &request.forgotten_topics_data {
+        let topic_key = key(topic.topic, topic.topic_id, by_id);
+        for &partition in &topic.partitions {
+            if let Some(&i) = at.get(&(topic_key.clone(), partition)) {
+                gone[i] = true;
+            }
+            pause().await;
+        }
+    }
+    if !gone.contains(&true) {
+        return entries;
+    }
+    let mut kept = Vec::with_capacity(entries.len());
+    for (entry, gone) in entries.into_iter().zip(gone) {
+        if !gone {
+            kept.push(entry);
+        }
+        pause().await;
+    }
+    kept
+}
+
+/// As [`Sessions::finish`], for very many partitions: pauses after each.
+pub async fn finish_in_parts(
+    sessions: &RefCell<Sessions>,
+    context: Context,
+    wanted: &[Wanted],
+    answers: &[PartitionAnswer],
+    now_ms: i64,
+    pause: &impl AsyncFn(),
+) -> (i32, Vec<bool>) {
+    let mut told = vec![true; answers.len()];
+    let (id, entries) = match context {
+        Context::Sessionless => return (NO_SESSION, told),
+        Context::Full => {
+            let mut entries = Vec::with_capacity(wanted.len());
+            for it in wanted {
+                entries.push(Entry::new(it.clone()));
+                pause().await;
+            }
+            (NO_SESSION, entries)
+        }
+        Context::Incremental(id) => match sessions.borrow_mut().take(id) {
+            Some(entries) => (id, entries),
+            // Evicted meanwhile: the client hears of it with its next request.
+            None => return (id, told),
+        },
+    };
+    let mut bytes = SESSION_BYTES;
+    let mut same = entries.len() == wanted.len();
+    for (entry, wanted) in entries.iter().zip(wanted) {
+        bytes += entry_bytes(&entry.wanted);
+        same &= entry.is_of(wanted);
+        pause().await;
+    }
+    let mut entries = entries;
+    if same {
+        let (mut back, mut front) = (Vec::new(), Vec::with_capacity(entries.len()));
+        for ((mut entry, answer), told) in entries.into_iter().zip(answers).zip(&mut told) {
+            *told = entry.tell(answer);
+            if answer.has_records {
+                back.push(entry)
+            } else {
+                front.push(entry)
+            }
+            pause().await;
+        }
+        front.append(&mut back);
+        entries = front;
+    }
+    if id == NO_SESSION {
+        let id = sessions.borrow_mut().open(entries, bytes, now_ms);
+        return (id, vec![true; answers.len()]);
+    }
+    sessions.borrow_mut().bring_back(id, entries, bytes);
+    (id, told)
+}
+
+impl Entry {
+    fn new(wanted: Wanted) -> Self {
+        Self { wanted, told: NOTHING }
+    }
+
+    fn is_of(&self, wanted: &Wanted) -> bool {
+        self.wanted.partition == wanted.partition && self.wanted.topic == wanted.topic
+    }
+
+    /// Remembers what is told now; whether that is anything new.
+    fn tell(&mut self, answer: &PartitionAnswer) -> bool {
+        let now = Told { high_watermark: answer.high_watermark, log_start: answer.log_start };
+        let changed = answer.error.is_err() || answer.has_records || now != self.told;
+        // An error is told each time.
+        self.told = if answer.error.is_err() { NOTHING } else { now };
+        changed
+    }
 }
 
 impl Session {
+    /// Whether a request of that epoch may go on with it.
+    fn check(&self, epoch: i32, by_id: bool) -> Result<(), ErrorCode> {
+        if self.next_epoch != epoch || self.taken {
+            Err(ErrorCode::INVALID_FETCH_SESSION_EPOCH)
+        } else if self.by_id != by_id {
+            Err(ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Takes over what a request changes; whether it changes what is fetched.
     fn update(&mut self, request: &FetchRequest<'_>, by_id: bool) -> bool {
         let mut at: HashMap<(TopicKey, i32), usize> = HashMap::new();
@@ -302,7 +518,7 @@ impl Session {
                 self.entries[i].wanted = wanted;
             } else {
                 at.insert(key, self.entries.len());
-                self.entries.push(Entry { wanted, told: NOTHING });
+                self.entries.push(Entry::new(wanted));
             }
         }
         let mut gone = vec![false; self.entries.len()];
@@ -326,18 +542,12 @@ impl Session {
         let mut told = Vec::with_capacity(answers.len());
         // Nothing else ran on this session meanwhile, unless the client sent two at once.
         let same = self.entries.len() == wanted.len()
-            && self.entries.iter().zip(wanted).all(|(entry, wanted)| {
-                entry.wanted.partition == wanted.partition && entry.wanted.topic == wanted.topic
-            });
+            && self.entries.iter().zip(wanted).all(|(entry, wanted)| entry.is_of(wanted));
         if !same {
             return vec![true; answers.len()];
         }
         for (entry, answer) in self.entries.iter_mut().zip(answers) {
-            let now = Told { high_watermark: answer.high_watermark, log_start: answer.log_start };
-            let changed = answer.error.is_err() || answer.has_records || now != entry.told;
-            // An error is told each time.
-            entry.told = if answer.error.is_err() { NOTHING } else { now };
-            told.push(changed);
+            told.push(entry.tell(answer));
         }
         let mut served = answers.iter().map(|it| it.has_records);
         let (mut back, mut front) = (Vec::new(), Vec::with_capacity(self.entries.len()));
@@ -375,6 +585,7 @@ fn wanted<'r>(request: &'r FetchRequest<'_>, by_id: bool) -> impl Iterator<Item 
 mod tests {
     use super::*;
     use crate::wire::kafka::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
+    use futures_lite::future::block_on;
 
     const QUIET: PartitionAnswer = PartitionAnswer {
         error: ErrorCode::NONE,
@@ -402,6 +613,69 @@ mod tests {
 
     fn numbers(wanted: &[Wanted]) -> Vec<i32> {
         wanted.iter().map(|it| it.partition).collect()
+    }
+
+    /// Random requests and answers come to the same, whole and in parts.
+    #[test]
+    fn in_parts_sessions_are_the_same() {
+        let mut random = Rng::new(7);
+        let (mut whole, parts) = (Sessions::new(3, 0, 1, 5), Sessions::new(3, 0, 1, 5));
+        let parts = RefCell::new(parts);
+        let (mut id, mut epoch) = (0, 0);
+        for now_ms in 0..2_000 {
+            let some = |random: &mut Rng| -> Vec<i32> {
+                (0..random.index(4)).map(|_| random.index(8) as i32).collect()
+            };
+            let (wanted, forgotten) = (some(&mut random), some(&mut random));
+            if random.one_in(20) {
+                epoch = [FIRST_EPOCH, FINAL_EPOCH, 77][random.index(3)];
+            }
+            let request = request(id, epoch, &wanted, &forgotten);
+            let begun = whole.begin(&request, 12, now_ms);
+            let again = block_on(begin_in_parts(&parts, &request, 12, now_ms, &async || {}));
+            assert_eq!(begun, again);
+            let Ok((context, all)) = begun else {
+                epoch = FIRST_EPOCH;
+                continue;
+            };
+            let answer = |_: &Wanted| PartitionAnswer {
+                error: if random.one_in(9) {
+                    ErrorCode::NOT_LEADER_OR_FOLLOWER
+                } else {
+                    ErrorCode::NONE
+                },
+                has_records: random.one_in(3),
+                high_watermark: random.index(3) as i64,
+                log_start: 0,
+            };
+            let answers: Vec<_> = all.iter().map(answer).collect();
+            let finished = whole.finish(context, &all, &answers, now_ms);
+            let pause = async || {};
+            let again = finish_in_parts(&parts, context, &all, &answers, now_ms, &pause);
+            assert_eq!(finished, block_on(again));
+            assert_eq!(whole.bytes(), parts.borrow().bytes());
+            id = finished.0;
+            epoch = if id == NO_SESSION { FIRST_EPOCH } else { next_epoch(epoch.max(0)) };
+        }
+        assert!(!whole.is_empty());
+    }
+
+    /// Nobody is heard in a session while a request has taken what it fetches; it can be closed.
+    #[test]
+    fn a_session_that_is_taken_hears_nobody_else() {
+        let mut sessions = Sessions::new(10, 0, 1, 5);
+        let (context, all) = sessions.begin(&request(0, 0, &[0, 1], &[]), 12, 0).unwrap();
+        let (id, _) = sessions.finish(context, &all, &[QUIET; 2], 0);
+        let entries = sessions.take(id).unwrap();
+        assert!(sessions.take(id).is_none());
+        let refused = sessions.begin(&request(id, 1, &[], &[]), 12, 0);
+        assert_eq!(refused, Err(ErrorCode::INVALID_FETCH_SESSION_EPOCH));
+        sessions.bring_back(id, entries, 1_000);
+        assert_eq!((sessions.partitions(id), sessions.bytes()), (2, 1_000));
+        let entries = sessions.take(id).unwrap();
+        sessions.close(id);
+        sessions.bring_back(id, entries, 1_000);
+        assert_eq!((sessions.len(), sessions.bytes()), (0, 0));
     }
 
     #[test]

@@ -2,13 +2,12 @@
 
 use super::Response;
 use super::data::{AppendRequest, Appended};
-use super::decode;
+use super::{decode, decode_in_parts};
 use crate::controller::{self, Image};
 use crate::types::topic_name::is_internal;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
-use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
-use crate::wire::kafka::produce_request::ProduceRequest;
+use crate::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use crate::wire::kafka::produce_response::{
     LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
 };
@@ -16,6 +15,7 @@ use crate::wire::records::{
     AtOnce, BatchHeader, Checked, Compression, Limits, Rest, Rewrite, Validated, set_max_timestamp,
     validate_at_once,
 };
+use crate::wire::{Reader, WireError};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ struct Outcome {
 }
 
 /// A Produce request that is under way.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Plan {
     acks: i16,
     topics: Vec<Topic>,
@@ -108,6 +108,48 @@ fn append(index: u32, tp: TopicPartition, batch: Bytes, validated: Validated) ->
     AppendRequest { index, tp, batch, header }
 }
 
+/// Whether a request is so long that it may name more than so many partitions, and does.
+pub fn names_more_than(partitions: usize, body: &[u8], version: i16) -> bool {
+    body.len() / PARTITION_BYTES_MIN > partitions
+        && count_partitions(body, version, partitions).is_ok_and(|it| it > partitions)
+}
+
+/// The bytes that a partition takes at least: its number, no records.
+const PARTITION_BYTES_MIN: usize = 5;
+
+/// Counts partitions until there are more than `enough`.
+fn count_partitions(body: &[u8], version: i16, enough: usize) -> Result<usize, WireError> {
+    let flexible = version >= 9;
+    let mut r = Reader::new(body);
+    r.nullable_string(flexible)?;
+    let (_acks, _timeout_ms) = (r.i16()?, r.i32()?);
+    let topics = r.array_len(flexible, 1)?.unwrap_or(0);
+    let mut count = 0;
+    for _ in 0..topics {
+        if version >= 13 {
+            r.uuid()?;
+        } else {
+            r.string(flexible)?;
+        }
+        let partitions = r.array_len(flexible, PARTITION_BYTES_MIN)?.unwrap_or(0);
+        count += partitions;
+        if count > enough {
+            break;
+        }
+        for _ in 0..partitions {
+            r.i32()?;
+            r.nullable_bytes(flexible)?;
+            if flexible {
+                r.skip_tagged_fields()?;
+            }
+        }
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+    }
+    Ok(count)
+}
+
 /// Reads a request and validates its batches, as far as that can be done in one go. `body` is what
 /// follows the header; the batches are slices of it.
 pub fn plan(
@@ -117,72 +159,150 @@ pub fn plan(
     settings: ProduceSettings,
 ) -> Result<(Plan, Batches), WireError> {
     let request = decode(body, |r| ProduceRequest::decode(r, version))?;
-    let mut plan = Plan { acks: request.acks, topics: Vec::new(), outcomes: Vec::new() };
-    let mut batches = Batches::default();
-    let mut at_once = settings.at_once;
+    let mut planner = Planner::new(body, (version, request.acks), image, settings);
     for data in &request.topic_data {
-        let topic =
-            if version >= 13 { image.topic_by_id(data.topic_id) } else { image.topic(data.name) };
-        let unknown = if version >= 13 {
-            ErrorCode::UNKNOWN_TOPIC_ID
+        let topic = planner.topic(data);
+        for part in &data.partition_data {
+            planner.partition(topic, part);
+        }
+    }
+    let left = planner.at_once;
+    let (plan, mut batches) = (planner.plan, planner.batches);
+    batches.checked = settings.at_once.bytes - left.bytes;
+    batches.decompressed = settings.at_once.decompressed - left.decompressed;
+    Ok((plan, batches))
+}
+
+/// The same for one of very many partitions: pauses after each one, and tells how much of its batch
+/// was checked. What may be checked in one go is for each of them.
+pub async fn plan_in_parts(
+    body: &Bytes,
+    version: i16,
+    image: &Image,
+    settings: ProduceSettings,
+    pause: &impl AsyncFn(AtOnce),
+) -> Result<(Plan, Batches), WireError> {
+    let nothing = AtOnce { bytes: 0, decompressed: 0 };
+    let read = &async || pause(nothing).await;
+    let request =
+        decode_in_parts(body, async |r| ProduceRequest::decode_in_parts(r, version, read).await)
+            .await?;
+    let mut planner = Planner::new(body, (version, request.acks), image, settings);
+    for data in &request.topic_data {
+        let topic = planner.topic(data);
+        for part in &data.partition_data {
+            planner.at_once = settings.at_once;
+            planner.partition(topic, part);
+            let left = planner.at_once;
+            pause(AtOnce {
+                bytes: settings.at_once.bytes - left.bytes,
+                decompressed: settings.at_once.decompressed - left.decompressed,
+            })
+            .await;
+        }
+    }
+    Ok((planner.plan, planner.batches))
+}
+
+/// A request on its way to a plan.
+struct Planner<'a> {
+    body: &'a Bytes,
+    version: i16,
+    image: &'a Image,
+    settings: ProduceSettings,
+    /// How much may still be checked in this go.
+    at_once: AtOnce,
+    plan: Plan,
+    batches: Batches,
+}
+
+impl<'a> Planner<'a> {
+    fn new(
+        body: &'a Bytes,
+        (version, acks): (i16, i16),
+        image: &'a Image,
+        settings: ProduceSettings,
+    ) -> Self {
+        let plan = Plan { acks, topics: Vec::new(), outcomes: Vec::new() };
+        let (at_once, batches) = (settings.at_once, Batches::default());
+        Self { body, version, image, settings, at_once, plan, batches }
+    }
+
+    /// The next topic, whose partitions follow; `None` where it is not known.
+    fn topic(&mut self, data: &TopicProduceData<'_>) -> Option<&'a Arc<controller::Topic>> {
+        let topic = if self.version >= 13 {
+            self.image.topic_by_id(data.topic_id)
         } else {
-            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+            self.image.topic(data.name)
         };
-        plan.topics.push(Topic {
+        self.plan.topics.push(Topic {
             name: topic.map_or_else(|| data.name.into(), |it| it.name.clone()),
             id: topic.map_or(data.topic_id, |it| it.id),
             partitions: data.partition_data.len(),
         });
-        for part in &data.partition_data {
-            let index = plan.outcomes.len() as u32;
-            let mut message = None;
-            let mut refuse = |error: ErrorCode, text: Option<String>| {
-                message = text;
-                error
-            };
-            let error = 'found: {
-                if !matches!(request.acks, -1..=1) {
-                    break 'found refuse(ErrorCode::INVALID_REQUIRED_ACKS, None);
-                }
-                let Some(topic) = topic else { break 'found refuse(unknown, None) };
-                let at = usize::try_from(part.index).ok();
-                let Some(state) = at.and_then(|i| topic.partitions.get(i)) else {
-                    break 'found refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None);
-                };
-                if is_internal(&topic.name) {
-                    let text = format!("Cannot append to internal topic {}", topic.name);
-                    break 'found refuse(ErrorCode::INVALID_TOPIC_EXCEPTION, Some(text));
-                }
-                if state.leader != image.node_id {
-                    break 'found refuse(ErrorCode::NOT_LEADER_OR_FOLLOWER, None);
-                }
-                if request.acks == -1 && state.isr.len() < min_isr(topic, state) {
-                    break 'found refuse(ErrorCode::NOT_ENOUGH_REPLICAS, None);
-                }
-                let batch = part.records.unwrap_or_default();
-                let mut limits = Limits::new(&topic.config, version, settings.now_ms);
-                limits.strict = settings.strict;
-                let tp = TopicPartition { topic: topic.id, partition: part.index };
-                match validate_at_once(batch, &limits, &mut at_once) {
-                    Ok(Checked::Valid(validated)) => {
-                        let batch = body.slice_ref(batch);
-                        batches.appends.push(append(index, tp, batch, validated));
-                    }
-                    Ok(Checked::UpTo(rest)) => {
-                        let batch = body.slice_ref(batch);
-                        batches.unchecked.push(Unchecked { index, tp, batch, limits, rest });
-                    }
-                    Err((error, text)) => break 'found refuse(error, Some(text)),
-                }
-                ErrorCode::NONE
-            };
-            let result = Appended::failed(index, error);
-            plan.outcomes.push(Outcome { partition: part.index, result, message });
-        }
+        topic
     }
-    batches.checked = settings.at_once.bytes - at_once.bytes;
-    batches.decompressed = settings.at_once.decompressed - at_once.decompressed;
-    Ok((plan, batches))
+
+    /// The next partition of the topic.
+    fn partition(
+        &mut self,
+        topic: Option<&Arc<controller::Topic>>,
+        part: &PartitionProduceData<'_>,
+    ) {
+        let Self { body, version, image, settings, .. } = *self;
+        let acks = self.plan.acks;
+        let index = self.plan.outcomes.len() as u32;
+        let mut message = None;
+        let mut refuse = |error: ErrorCode, text: Option<String>| {
+            message = text;
+            error
+        };
+        let error = 'found: {
+            if !matches!(acks, -1..=1) {
+                break 'found refuse(ErrorCode::INVALID_REQUIRED_ACKS, None);
+            }
+            let Some(topic) = topic else {
+                let by_id = version >= 13;
+                let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+                break 'found refuse(
+                    if by_id { ErrorCode::UNKNOWN_TOPIC_ID } else { unknown },
+                    None,
+                );
+            };
+            let at = usize::try_from(part.index).ok();
+            let Some(state) = at.and_then(|i| topic.partitions.get(i)) else {
+                break 'found refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None);
+            };
+            if is_internal(&topic.name) {
+                let text = format!("Cannot append to internal topic {}", topic.name);
+                break 'found refuse(ErrorCode::INVALID_TOPIC_EXCEPTION, Some(text));
+            }
+            if state.leader != image.node_id {
+                break 'found refuse(ErrorCode::NOT_LEADER_OR_FOLLOWER, None);
+            }
+            if acks == -1 && state.isr.len() < min_isr(topic, state) {
+                break 'found refuse(ErrorCode::NOT_ENOUGH_REPLICAS, None);
+            }
+            let batch = part.records.unwrap_or_default();
+            let mut limits = Limits::new(&topic.config, version, settings.now_ms);
+            limits.strict = settings.strict;
+            let tp = TopicPartition { topic: topic.id, partition: part.index };
+            match validate_at_once(batch, &limits, &mut self.at_once) {
+                Ok(Checked::Valid(validated)) => {
+                    let batch = body.slice_ref(batch);
+                    self.batches.appends.push(append(index, tp, batch, validated));
+                }
+                Ok(Checked::UpTo(rest)) => {
+                    let batch = body.slice_ref(batch);
+                    self.batches.unchecked.push(Unchecked { index, tp, batch, limits, rest });
+                }
+                Err((error, text)) => break 'found refuse(error, Some(text)),
+            }
+            ErrorCode::NONE
+        };
+        let result = Appended::failed(index, error);
+        self.plan.outcomes.push(Outcome { partition: part.index, result, message });
+    }
 }
 
 /// Replicas that must be in sync for `acks=all`: `min.insync.replicas`, or all where there are fewer
@@ -217,6 +337,11 @@ impl Plan {
         self.outcomes.iter().map(|it| it.result.error).find(|error| error.is_err())
     }
 
+    /// For how many partitions it is.
+    pub fn partitions(&self) -> usize {
+        self.outcomes.len()
+    }
+
     /// The answer.
     pub fn response(
         &self,
@@ -226,68 +351,114 @@ impl Plan {
         let version = header.version;
         let mut rest = &self.outcomes[..];
         let mut moved = false;
-        let responses = self
-            .topics
-            .iter()
-            .map(|topic| {
-                let (mine, others) = rest.split_at(topic.partitions);
-                rest = others;
-                let partition_responses = mine.iter().map(|it| {
-                    let result = &it.result;
-                    let mut leader = LeaderIdAndEpoch::default();
-                    if version >= 10 && result.error == ErrorCode::NOT_LEADER_OR_FOLLOWER {
-                        let known = image.topic_by_id(topic.id);
-                        if let Some(at) =
-                            known.and_then(|t| t.partitions.get(it.partition as usize))
-                        {
-                            leader.leader_id = at.leader;
-                            leader.leader_epoch = at.leader_epoch;
-                            moved = true;
-                        }
-                    }
-                    PartitionProduceResponse {
-                        index: it.partition,
-                        error_code: result.error.0,
-                        base_offset: result.base_offset,
-                        log_append_time_ms: result.log_append_time_ms,
-                        log_start_offset: result.log_start_offset,
-                        error_message: it.message.as_deref(),
-                        current_leader: leader,
-                        ..PartitionProduceResponse::default()
-                    }
-                });
-                TopicProduceResponse {
-                    name: if version <= 12 { &topic.name } else { "" },
-                    topic_id: if version >= 13 { topic.id } else { TopicId::ZERO },
-                    partition_responses: partition_responses.collect(),
-                }
-            })
-            .collect();
-        let endpoint = |broker: &Arc<crate::controller::Broker>| NodeEndpoint {
-            node_id: broker.id,
-            host: "",
-            port: i32::from(broker.port),
-            rack: None,
-        };
-        let mut node_endpoints: Vec<NodeEndpoint<'_>> = Vec::new();
-        if moved {
-            for broker in image.brokers() {
-                let host = broker.host.as_str();
-                node_endpoints.push(NodeEndpoint { host, ..endpoint(broker) });
-            }
+        let mut responses = Vec::with_capacity(self.topics.len());
+        for topic in &self.topics {
+            let (mine, others) = rest.split_at(topic.partitions);
+            rest = others;
+            let partitions = mine.iter().map(|it| topic.answer(it, version, image, &mut moved));
+            responses.push(topic.response(version, partitions.collect()));
         }
-        let body = ProduceResponse { responses, throttle_time_ms: 0, node_endpoints };
+        let body = answer(responses, moved, image);
         Response::new(header, |w| body.encode(w, version))
     }
+
+    /// The same; pauses after each partition.
+    pub async fn response_in_parts(
+        &self,
+        header: &RequestHeader<'_>,
+        image: &Image,
+        pause: &impl AsyncFn(),
+    ) -> Result<Response, WireError> {
+        let version = header.version;
+        let mut rest = &self.outcomes[..];
+        let mut moved = false;
+        let mut responses = Vec::with_capacity(self.topics.len());
+        for topic in &self.topics {
+            let (mine, others) = rest.split_at(topic.partitions);
+            rest = others;
+            let mut partitions = Vec::with_capacity(mine.len());
+            for it in mine {
+                partitions.push(topic.answer(it, version, image, &mut moved));
+                pause().await;
+            }
+            responses.push(topic.response(version, partitions));
+        }
+        let body = answer(responses, moved, image);
+        Response::in_parts(header, async |w| body.encode_in_parts(w, version, pause).await).await
+    }
+}
+
+impl Topic {
+    /// What the client is told of a partition; `moved` where that is that it has another leader.
+    fn answer<'a>(
+        &self,
+        it: &'a Outcome,
+        version: i16,
+        image: &Image,
+        moved: &mut bool,
+    ) -> PartitionProduceResponse<'a> {
+        let result = &it.result;
+        let mut leader = LeaderIdAndEpoch::default();
+        if version >= 10 && result.error == ErrorCode::NOT_LEADER_OR_FOLLOWER {
+            let known = image.topic_by_id(self.id);
+            if let Some(at) = known.and_then(|t| t.partitions.get(it.partition as usize)) {
+                leader.leader_id = at.leader;
+                leader.leader_epoch = at.leader_epoch;
+                *moved = true;
+            }
+        }
+        PartitionProduceResponse {
+            index: it.partition,
+            error_code: result.error.0,
+            base_offset: result.base_offset,
+            log_append_time_ms: result.log_append_time_ms,
+            log_start_offset: result.log_start_offset,
+            error_message: it.message.as_deref(),
+            current_leader: leader,
+            ..PartitionProduceResponse::default()
+        }
+    }
+
+    fn response<'a>(
+        &'a self,
+        version: i16,
+        partition_responses: Vec<PartitionProduceResponse<'a>>,
+    ) -> TopicProduceResponse<'a> {
+        TopicProduceResponse {
+            name: if version <= 12 { &self.name } else { "" },
+            topic_id: if version >= 13 { self.id } else { TopicId::ZERO },
+            partition_responses,
+        }
+    }
+}
+
+fn answer<'a>(
+    responses: Vec<TopicProduceResponse<'a>>,
+    moved: bool,
+    image: &'a Image,
+) -> ProduceResponse<'a> {
+    let endpoint = |broker: &Arc<crate::controller::Broker>| NodeEndpoint {
+        node_id: broker.id,
+        host: "",
+        port: i32::from(broker.port),
+        rack: None,
+    };
+    let mut node_endpoints: Vec<NodeEndpoint<'_>> = Vec::new();
+    if moved {
+        for broker in image.brokers() {
+            let host = broker.host.as_str();
+            node_endpoints.push(NodeEndpoint { host, ..endpoint(broker) });
+        }
+    }
+    ProduceResponse { responses, throttle_time_ms: 0, node_endpoints }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Reader;
     use crate::wire::Writer;
     use crate::wire::api_keys::ApiKey;
-    use crate::wire::kafka::produce_request::{PartitionProduceData, TopicProduceData};
+    use futures_lite::future::block_on;
 
     fn image() -> Image {
         let mut image = Image::new("c", 1, Arc::default());
@@ -316,11 +487,17 @@ mod tests {
 
     fn errors(body: &Bytes, version: i16) -> Vec<i16> {
         let settings = ProduceSettings { now_ms: 5, strict: false, at_once: AtOnce::ALL };
-        let (plan, batches) = plan(body, version, &image(), settings).unwrap();
+        let image = image();
+        let (plan, batches) = plan(body, version, &image, settings).unwrap();
         assert!(batches.appends.is_empty() && batches.unchecked.is_empty());
         let header =
             RequestHeader { api_key: ApiKey::PRODUCE, version, correlation_id: 3, client_id: None };
-        let response = plan.response(&header, &image()).unwrap();
+        let response = plan.response(&header, &image).unwrap();
+        let pause = async |_: AtOnce| {};
+        let in_parts = block_on(plan_in_parts(body, version, &image, settings, &pause));
+        let (in_parts, _) = in_parts.unwrap();
+        let in_parts = block_on(in_parts.response_in_parts(&header, &image, &async || {}));
+        assert_eq!(in_parts.unwrap().head, response.head);
         let mut r = Reader::new(&response.head[4..]);
         assert_eq!(
             crate::wire::header::decode_response(ApiKey::PRODUCE, version, &mut r).unwrap(),
@@ -359,6 +536,31 @@ mod tests {
         assert_eq!(image.topic("t").unwrap().config.min_insync_replicas, 3);
         // Not `NOT_ENOUGH_REPLICAS`: the only replica is in sync.
         assert_eq!(errors(&request(9, -1, vec![topic("t", 0)]), 9), [ErrorCode::INVALID_RECORD.0]);
+    }
+
+    #[test]
+    fn partitions_are_counted_as_far_as_need_be() {
+        for version in 3..=13 {
+            let topics = || {
+                ["a", "b"].map(|name| {
+                    let name = if version < 13 { name } else { "" };
+                    let first = topic(name, 0);
+                    let records = Some(&[7; 40][..]);
+                    let mut partition_data = vec![PartitionProduceData { index: 1, records }; 3];
+                    partition_data.extend(first.partition_data.clone());
+                    TopicProduceData { partition_data, ..first }
+                })
+            };
+            let body = request(version, -1, topics().into());
+            for enough in 0..8 {
+                assert!(names_more_than(enough, &body, version), "{enough}, version {version}");
+            }
+            assert!(!names_more_than(8, &body, version), "version {version}");
+            // What cannot be read is refused by whoever reads it.
+            for cut in 0..body.len() {
+                names_more_than(8, &body[..cut], version);
+            }
+        }
     }
 
     #[test]
