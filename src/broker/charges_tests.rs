@@ -74,6 +74,22 @@ fn what_is_kept_is_charged_and_what_is_new_refused_where_the_budget_is_short() {
     assert_eq!(budget.used(), before, "it is given back");
 }
 
+/// Whether a commit of very many partitions adds anything is not looked at: it is refused like a new one.
+#[test]
+fn a_commit_of_very_many_partitions_waits_until_there_is_memory() {
+    let mut rig = rig();
+    assert_eq!(rig.commit("g", ("t", T.topic), 0..4_097), ErrorCode::NONE);
+    let taken = rig.budget.left();
+    rig.budget.charge(taken);
+    rig.handle(Input::Continue);
+    assert_eq!(rig.commit("g", ("t", T.topic), 0..4_096), ErrorCode::NONE, "as before");
+    let error = ErrorCode::COORDINATOR_NOT_AVAILABLE;
+    assert_eq!(rig.commit("g", ("t", T.topic), 0..4_097), error);
+    rig.budget.release(taken);
+    rig.handle(Input::Continue);
+    assert_eq!(rig.commit("g", ("t", T.topic), 0..4_097), ErrorCode::NONE);
+}
+
 /// A fetch over several shards: one that has something, and less than is wanted, tells of whatever
 /// comes, since it cannot know when all of them together have enough.
 #[test]

@@ -42,7 +42,7 @@ pub fn begin(
     let hears = Hears::Connection(begun.connection);
     if owner == state.id && is_long(state, session, &body) {
         let state_2 = state.clone();
-        state.respond(begun, async move {
+        state.respond_with_records(begun, async move {
             let plan = plan_in_parts(&state_2, header, &body).await?;
             drop(body);
             state_2.release(begun);
@@ -55,14 +55,14 @@ pub fn begin(
         // The plan owns what it has read, and may wait long.
         state.release(begun);
         let run = run(state.clone(), header, plan, hears);
-        state.respond(begun, async move { Ok(run.await?) });
+        state.respond_with_records(begun, async move { Ok(run.await?) });
         return Ok(());
     }
     let state_2 = state.clone();
     let call = FetchInSession { header, body };
     let waiting = Waiting::begin(state, hears);
     state.release(begun);
-    state.respond(begun, async move {
+    state.respond_with_records(begun, async move {
         let answer = state_2.call_until(owner, call, waiting.over.raised()).await;
         Ok(answer.ok_or(Unanswered::GivenUp)??)
     });

@@ -9,7 +9,7 @@ use super::dispatch::Serve;
 use super::owners::ByOwner;
 use super::state::State;
 use super::wait::Pass;
-use super::{fetch, group_requests, produce};
+use super::{fetch, group_requests, produce, work};
 use crate::broker::api::table::{Api, Handler, Local, Owners};
 use crate::broker::api::{
     Body, Response, api_versions, delete_records, describe_cluster, describe_configs,
@@ -206,6 +206,22 @@ impl State {
 
     /// Runs a request to its answer. A panic, or a request that cannot be read, closes the connection.
     pub(super) fn respond(
+        self: &Rc<Self>,
+        begun: Begun,
+        run: impl Future<Output = Outcome> + 'static,
+    ) {
+        let state = self.clone();
+        self.respond_with_records(begun, async move {
+            let pause = &async |bytes| {
+                state.work.add(work::bytes(bytes));
+                state.pause().await;
+            };
+            Ok(run.await?.into_pages(&state.budget, pause).await)
+        });
+    }
+
+    /// As [`respond`](Self::respond), with an answer whose large parts have their place already.
+    pub(super) fn respond_with_records(
         self: &Rc<Self>,
         begun: Begun,
         run: impl Future<Output = Outcome> + 'static,

@@ -31,6 +31,9 @@ pub(super) fn accepting(cx: &Cx<'_>, ticket: Ticket, commit: Commit) -> Acceptin
     Accepting::new(ticket, at_ms, cx.settings.offset_metadata_max_bytes, commit)
 }
 
+/// Partitions of a commit that are looked up at once, to see whether it takes more memory.
+const REPLACED_AT_ONCE: usize = 4_096;
+
 impl Group {
     /// Takes a commit, and with it those that wait in the queue right behind it: one write for all
     /// costs no more than one for each.
@@ -114,16 +117,19 @@ impl Group {
         }
     }
 
-    /// Whether a commit only takes the place of what was committed before, and takes no more memory.
+    /// Whether a commit only takes the place of what was committed before, and takes no more memory. One of
+    /// very many partitions is not looked at: that would take too long.
     pub(super) fn only_replaces(&self, topics: &Topics, commit: &Commit) -> bool {
-        commit.topics.iter().all(|topic| {
-            let index = topics.find(&topic.name);
-            topic.partitions.iter().all(|it| {
-                let old = index.and_then(|index| self.offsets.get(index, it.partition));
-                let metadata = it.metadata.as_deref().unwrap_or_default();
-                old.is_some_and(|old| metadata.len() <= old.value().metadata.len())
+        let partitions: usize = commit.topics.iter().map(|it| it.partitions.len()).sum();
+        partitions <= REPLACED_AT_ONCE
+            && commit.topics.iter().all(|topic| {
+                let index = topics.find(&topic.name);
+                topic.partitions.iter().all(|it| {
+                    let old = index.and_then(|index| self.offsets.get(index, it.partition));
+                    let metadata = it.metadata.as_deref().unwrap_or_default();
+                    old.is_some_and(|old| metadata.len() <= old.value().metadata.len())
+                })
             })
-        })
     }
 
     /// The offsets asked for. A group that does not exist has none.

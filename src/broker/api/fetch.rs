@@ -508,7 +508,7 @@ impl Layout {
             }
             at = next;
         }
-        Response { head, rest, errors }
+        Response::of(head, rest, errors)
     }
 }
 

@@ -10,6 +10,8 @@ use std::sync::Arc;
 /// Parts of this size and more go into pages, whose cost is known: a vector that has grown may hold twice
 /// what is in it.
 const PAGES_FROM: usize = 64 << 10;
+/// So much of one is copied at once.
+const COPIED_AT_ONCE: usize = 64 << 10;
 
 /// An answer as it goes out: `head`, which begins with the length of everything, then `rest`.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub struct Response {
     pub rest: Vec<Bytes>,
     /// The error codes in it.
     pub errors: Tally,
+    /// Large parts are in pages already.
+    paged: bool,
 }
 
 /// A response's body, on its way to the header that it is for.
@@ -85,12 +89,17 @@ impl Response {
         Ok(Self::from_writer(w))
     }
 
+    /// The answer of these parts.
+    pub fn of(head: Bytes, rest: Vec<Bytes>, errors: Tally) -> Self {
+        Self { head, rest, errors, paged: false }
+    }
+
     /// The answer that was written behind what [`begin`] gave.
     pub(super) fn from_writer(mut w: Writer) -> Self {
         let len = w.len() as i32 - 4;
         w.set_i32(0, len);
         let (head, errors) = w.into_parts();
-        Self { head: head.into(), rest: Vec::new(), errors }
+        Self::of(head.into(), Vec::new(), errors)
     }
 
     /// The answer with a body that is written already.
@@ -99,19 +108,22 @@ impl Response {
         let len = w.len() as i32 - 4 + body.len() as i32;
         w.set_i32(0, len);
         let Body { bytes, errors } = body;
-        Self { head: w.into_vec().into(), rest: vec![bytes.into()], errors }
+        Self::of(w.into_vec().into(), vec![bytes.into()], errors)
     }
 
-    /// The same, large parts in pages of `memory`. Not for records, which are there already.
-    #[must_use]
-    pub fn into_pages(mut self, memory: &Arc<Budget>) -> Self {
-        for part in std::iter::once(&mut self.head).chain(&mut self.rest) {
-            if part.len() >= PAGES_FROM {
-                let mut pages = Filling::new(part.len(), memory);
-                pages.push(part);
-                *part = pages.into_filled().freeze();
+    /// The same, large parts in pages of `memory`. Not for records, which are there already. `pause` is told what
+    /// was copied, some at a time.
+    pub async fn into_pages(mut self, memory: &Arc<Budget>, pause: &impl AsyncFn(usize)) -> Self {
+        let parts = std::iter::once(&mut self.head).chain(&mut self.rest);
+        for part in parts.filter(|it| !self.paged && it.len() >= PAGES_FROM) {
+            let mut pages = Filling::new(part.len(), memory);
+            for some in part.chunks(COPIED_AT_ONCE) {
+                pages.push(some);
+                pause(some.len()).await;
             }
+            *part = pages.into_filled().freeze();
         }
+        self.paged = true;
         self
     }
 
@@ -137,6 +149,8 @@ pub(super) fn begin(header: &RequestHeader<'_>) -> Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_lite::future::block_on;
+    use std::cell::Cell;
 
     #[test]
     fn large_parts_take_their_own_pages_and_small_ones_none() {
@@ -144,9 +158,14 @@ mod tests {
         let part = |bytes: usize| Bytes::from(vec![bytes as u8; bytes]);
         let parts = [part(PAGES_FROM - 1), part(PAGES_FROM + 1)];
         let [head, large] = parts.clone();
-        let response = Response { head, rest: vec![large], errors: Tally::default() };
-        let response = response.into_pages(&memory);
+        let response = Response::of(head, vec![large], Tally::default());
+        let copied = Cell::new(0);
+        let pause = &async |bytes: usize| copied.update(|it| it + bytes.min(COPIED_AT_ONCE));
+        let response = block_on(response.into_pages(&memory, pause));
         assert_eq!([response.head.clone(), response.rest[0].clone()], parts);
+        assert_eq!(copied.get(), PAGES_FROM + 1);
+        let response = block_on(response.into_pages(&memory, pause));
+        assert_eq!(copied.get(), PAGES_FROM + 1, "once");
         assert_eq!(memory.used(), PAGES_FROM + 4096);
         drop(response);
         assert_eq!(memory.used(), 0);

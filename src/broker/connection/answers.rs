@@ -199,7 +199,7 @@ mod tests {
     use crate::wire::Tally;
 
     fn response(text: &'static str) -> Response {
-        Response { head: text.into(), rest: Vec::new(), errors: Tally::default() }
+        Response::of(text.into(), Vec::new(), Tally::default())
     }
 
     fn begin(answers: &mut Answers, api: ApiKey) -> u64 {

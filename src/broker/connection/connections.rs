@@ -16,6 +16,7 @@ use crate::broker::api::Response;
 use crate::storage::buffer::Budget;
 use crate::types::Principal;
 use crate::wire::api_keys::ApiKey;
+use futures_lite::future::block_on;
 use slab::Slab;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -439,7 +440,8 @@ impl Connections {
             while let Some(mut answer) = one.answers.next() {
                 let own = owned(answer.asked.api, answer.response.len());
                 if own > 0 {
-                    answer.response = answer.response.into_pages(&self.memory);
+                    answer.response =
+                        block_on(answer.response.into_pages(&self.memory, &async |_| {}));
                 }
                 self.owned += own;
                 one.outgoing.push(answer);

@@ -99,7 +99,7 @@ mod tests {
         let rest = rest.iter().map(|it| Bytes::from_static(it.as_bytes())).collect();
         Answer {
             asked: Asked { api: ApiKey::FETCH, received: 0 },
-            response: Response { head: head.into(), rest, errors: Tally::default() },
+            response: Response::of(head.into(), rest, Tally::default()),
             traced: None,
         }
     }

@@ -29,7 +29,7 @@ fn frame(api: ApiKey, bytes: usize) -> Vec<u8> {
 }
 
 fn response(bytes: usize) -> Response {
-    Response { head: vec![1; bytes].into(), rest: Vec::new(), errors: Tally::default() }
+    Response::of(vec![1; bytes].into(), Vec::new(), Tally::default())
 }
 
 /// Sockets that hold what their clients have sent, and take what they are told to.
