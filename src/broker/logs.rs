@@ -15,6 +15,7 @@ use crate::replica::{AppendOutcome, Partition, ProducerMemory, Producers};
 use crate::storage::engine::{Append, Engine, Event, Moments, Slot, States};
 use crate::storage::log::LogConfig;
 use crate::storage::read::{Read, ReadError, Ticket};
+use crate::types::topic_name::is_internal;
 use crate::types::{ErrorCode, Now, Table, TopicConfig, TopicId, TopicPartition};
 use slab::Slab;
 use std::collections::{HashMap, VecDeque};
@@ -168,8 +169,11 @@ pub struct Logs {
     shards: usize,
 }
 
-fn log_config(config: &TopicConfig) -> LogConfig {
-    LogConfig::from(config)
+/// The log of an internal topic is its coordinator's, who rewrites it: see [`group_log`](super::group_log).
+fn log_config(topic: &Topic) -> LogConfig {
+    let mut config = LogConfig::from(&*topic.config);
+    config.compaction = config.compaction.filter(|_| !is_internal(&topic.name));
+    config
 }
 
 impl Logs {
@@ -192,7 +196,7 @@ impl Logs {
                 Partition::restore(&snapshot, offsets.start, offsets.end, state.leader_epoch)
                     .map_err(|e| format!("{}-{}: {e}", topic.name, tp.partition))?;
             producers.hold(core.producers().len());
-            engine.configure(slot, &log_config(&topic.config));
+            engine.configure(slot, &log_config(topic));
             place(&mut parts, slot, Part::new(core, topic));
         }
         Ok(Self {
@@ -249,14 +253,14 @@ impl Logs {
         }
         match self.find(tp) {
             None => {
-                let config = log_config(&topic.config);
+                let config = log_config(topic);
                 let slot = self.engine.create(tp, &config, now_ms);
                 let core = Partition::new(state.leader_epoch);
                 place(&mut self.parts, slot, Part::new(core, topic));
                 OPENED
             }
             Some(slot) => {
-                self.engine.configure(slot, &log_config(&topic.config));
+                self.engine.configure(slot, &log_config(topic));
                 self.part(slot).config = topic.config.clone();
                 1
             }

@@ -28,6 +28,7 @@
 //! | `arena_reserved_bytes`, `arena_touched_bytes`, `arena_used_bytes` | | where buffers come from |
 //! | `arena_outside_bytes`, `arena_outside_total` | | buffers that found no room there |
 //! | `journal_*`, `segment_*`, `checkpoint_*`, `rounds_total` | `shard` | storage: see the help texts |
+//! | `compaction_*`, `uncleanable_partitions` | `shard` | compacted topics: see the help texts |
 //! | `topics`, `partitions`, `logs` | (`logs`: `shard`) | how many |
 
 use crate::broker::{GroupFigures, OffsetFigures, ShardFigures};
@@ -160,6 +161,39 @@ const SHARD: &[ShardFigure] = &[
     ("klamm_failed_removals_total", "counter", "Removals of files that failed.", |s| {
         s.engine.failed_removals
     }),
+    (
+        "klamm_compaction_passes_total",
+        "counter",
+        "Passes of compaction through a log that came to their end.",
+        |s| s.engine.compaction_passes,
+    ),
+    (
+        "klamm_compaction_cut_short_total",
+        "counter",
+        "Those of them for whose keys there was no room: another one goes on.",
+        |s| s.engine.compaction_cut_short,
+    ),
+    ("klamm_compaction_read_bytes_total", "counter", "Bytes that compaction read.", |s| {
+        s.engine.compaction_read_bytes
+    }),
+    (
+        "klamm_compaction_written_bytes_total",
+        "counter",
+        "Bytes that compaction wrote, of what it left.",
+        |s| s.engine.compaction_written_bytes,
+    ),
+    (
+        "klamm_compaction_dirty_percent_max",
+        "gauge",
+        "The largest share of a log that compaction could look at and has not yet.",
+        |s| (s.engine.max_dirty_ratio * 100.0) as u64,
+    ),
+    (
+        "klamm_uncleanable_partitions",
+        "gauge",
+        "Partitions whose compaction has failed: it is tried again after the next start.",
+        |s| s.engine.uncleanable,
+    ),
     ("klamm_unsent_bytes", "gauge", "Answers that clients have not taken yet.", |s| {
         s.connections.unsent_bytes
     }),

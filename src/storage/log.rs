@@ -49,15 +49,25 @@ impl From<&TopicConfig> for LogConfig {
     fn from(topic: &TopicConfig) -> Self {
         Self {
             segment_bytes: topic.segment_bytes,
-            segment_ms: topic.segment_ms,
+            // What is in the last segment waits for compaction no longer than it may.
+            segment_ms: if topic.compacted {
+                topic.segment_ms.min(topic.max_compaction_lag_ms)
+            } else {
+                topic.segment_ms
+            },
             segment_jitter_ms: topic.segment_jitter_ms,
             index_interval_bytes: topic.index_interval_bytes,
-            retention_ms: if topic.compacted { -1 } else { topic.retention_ms },
-            retention_bytes: if topic.compacted { -1 } else { topic.retention_bytes },
+            retention_ms: if topic.deletes { topic.retention_ms } else { -1 },
+            retention_bytes: if topic.deletes { topic.retention_bytes } else { -1 },
             flush_messages: topic.flush_messages,
             flush_ms: topic.flush_ms,
             file_delete_delay_ms: topic.file_delete_delay_ms,
-            compaction: None,
+            compaction: topic.compacted.then_some(Compaction {
+                min_cleanable_ratio: topic.min_cleanable_dirty_ratio,
+                min_lag_ms: topic.min_compaction_lag_ms,
+                max_lag_ms: topic.max_compaction_lag_ms,
+                delete_retention_ms: topic.delete_retention_ms,
+            }),
         }
     }
 }

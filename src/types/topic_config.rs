@@ -1,6 +1,6 @@
 //! Settings of a topic, typed, and what stands behind each of them.
 
-use super::config_def::{ConfigDef, Source};
+use super::config_def::{ConfigDef, Source, split_list};
 use super::config_table::{BROKER_CONFIGS, TOPIC_CONFIGS, broker_config, topic_config};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,8 +9,18 @@ use std::sync::Arc;
 /// The effective settings of one topic; names and units are Kafka's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicConfig {
-    /// `cleanup.policy` is `compact`: retention does not apply.
+    /// `compact` is in `cleanup.policy`: of each key the last record is kept.
     pub compacted: bool,
+    /// `delete` is in `cleanup.policy`: otherwise retention does not apply.
+    pub deletes: bool,
+    /// `min.cleanable.dirty.ratio`.
+    pub min_cleanable_dirty_ratio: f64,
+    /// `min.compaction.lag.ms`.
+    pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`.
+    pub max_compaction_lag_ms: i64,
+    /// `delete.retention.ms`.
+    pub delete_retention_ms: i64,
     /// `retention.ms`; -1 keeps for ever.
     pub retention_ms: i64,
     /// `retention.bytes` of each partition; -1 is no limit.
@@ -149,8 +159,16 @@ impl TopicConfig {
         let number = |name: &str| -> i64 {
             text(name).parse().expect("values of the table and checked values are numbers")
         };
+        let policy = text("cleanup.policy");
+        let policy = split_list(&policy);
+        let ratio = text("min.cleanable.dirty.ratio");
         Self {
-            compacted: text("cleanup.policy") == "compact",
+            compacted: policy.contains(&"compact"),
+            deletes: policy.contains(&"delete"),
+            min_cleanable_dirty_ratio: ratio.parse().expect("a value that was checked"),
+            min_compaction_lag_ms: number("min.compaction.lag.ms"),
+            max_compaction_lag_ms: number("max.compaction.lag.ms"),
+            delete_retention_ms: number("delete.retention.ms"),
             retention_ms: number("retention.ms"),
             retention_bytes: number("retention.bytes"),
             segment_bytes: number("segment.bytes") as u64,
@@ -176,6 +194,14 @@ impl TopicConfig {
         }
         for (name, value) in overrides {
             topic_config(name).expect("looked up above").check(value)?;
+        }
+        let config = Self::effective(overrides, &BrokerConfigs::default());
+        let (least, most) = (config.min_compaction_lag_ms, config.max_compaction_lag_ms);
+        if least > most {
+            return Err(format!(
+                "conflict topic config setting min.compaction.lag.ms ({least}) > \
+                 max.compaction.lag.ms ({most})"
+            ));
         }
         Ok(())
     }
@@ -435,16 +461,12 @@ mod tests {
     #[test]
     fn refuses_what_it_would_ignore() {
         for (name, value) in [
-            ("cleanup.policy", "compact"),
-            ("cleanup.policy", "compact,delete"),
-            ("cleanup.policy", ""),
             ("compression.type", "zstd"),
             ("preallocate", "true"),
             ("remote.storage.enable", "true"),
             ("leader.replication.throttled.replicas", "*"),
             ("follower.replication.throttled.replicas", "0:1"),
             ("unclean.leader.election.enable", "true"),
-            ("min.compaction.lag.ms", "10"),
         ] {
             assert!(refusal(name, value).contains("supports only the default"), "{name}={value}");
         }
@@ -455,6 +477,38 @@ mod tests {
             ("preallocate", " FALSE "),
         ];
         TopicConfig::check(&map(&same)).unwrap();
+    }
+
+    #[test]
+    fn cleanup_policies_are_what_they_say() {
+        for (policy, compacted, deletes) in [
+            ("delete", false, true),
+            ("compact", true, false),
+            (" compact , delete ", true, true),
+            ("delete,compact", true, true),
+            ("", false, false),
+        ] {
+            let settings =
+                map(&[("cleanup.policy", policy), ("min.cleanable.dirty.ratio", "0.25")]);
+            TopicConfig::check(&settings).unwrap();
+            let config = TopicConfig::effective(&settings, &BrokerConfigs::default());
+            assert_eq!((config.compacted, config.deletes), (compacted, deletes), "{policy}");
+            assert_eq!(config.min_cleanable_dirty_ratio.to_bits(), 0.25_f64.to_bits());
+        }
+        let lags = [("min.compaction.lag.ms", "10"), ("max.compaction.lag.ms", "9")];
+        let conflict = TopicConfig::check(&map(&lags)).unwrap_err();
+        assert!(conflict.contains("min.compaction.lag.ms (10) > max.compaction.lag.ms (9)"));
+        let broker = BrokerConfigs {
+            cluster: map(&[
+                ("log.cleanup.policy", "compact"),
+                ("log.cleaner.min.compaction.lag.ms", "7"),
+                ("log.cleaner.delete.retention.ms", "8"),
+            ]),
+            ..BrokerConfigs::default()
+        };
+        let config = TopicConfig::effective(&BTreeMap::new(), &broker);
+        assert!(config.compacted && !config.deletes);
+        assert_eq!((config.min_compaction_lag_ms, config.delete_retention_ms), (7, 8));
     }
 
     #[test]

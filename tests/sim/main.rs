@@ -91,7 +91,7 @@ fn nothing_acknowledged_is_lost_and_nothing_invented() {
     assert!(failures.is_empty(), "failing seeds: {failures:?}");
     // What hardly happens is hardly tested.
     assert!(seeds < 1000 || recycled > seeds / 10, "{recycled} seeds used a file again");
-    assert!(seeds < 1000 || passes > seeds, "{passes} passes of compaction");
+    assert!(seeds < 1000 || passes > seeds / 2, "{passes} passes of compaction");
 }
 
 #[test]

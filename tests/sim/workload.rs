@@ -41,6 +41,8 @@ struct Mix {
     pushy: bool,
     /// Much goes past the journal, into files that are soon used again.
     bulk: bool,
+    /// Most logs are compacted, and there is time for it.
+    compacts: bool,
 }
 
 fn random_sizes(world: &mut World, mix: &Mix) -> Sizes {
@@ -62,9 +64,9 @@ fn random_config(world: &mut World, mix: &Mix) -> LogConfig {
         max_lag_ms: [i64::MAX, 400][rng.index(2)],
         delete_retention_ms: [0, 300, 4000][rng.index(3)],
     };
-    if rng.chance(30) {
+    if rng.chance(if mix.compacts { 80 } else { 25 }) {
         return LogConfig {
-            segment_bytes: (4 << 10) << rng.below(5),
+            segment_bytes: (4 << 10) << rng.below(if mix.compacts { 2 } else { 5 }),
             segment_ms: [100, 2000, i64::MAX][rng.index(3)],
             retention_bytes: [-1, -1, 60_000][rng.index(3)],
             file_delete_delay_ms: [0, 0, 700][rng.index(3)],
@@ -133,6 +135,12 @@ fn append_some(world: &mut World, mix: &Mix) {
 fn step(world: &mut World, mix: &Mix) {
     let live = world.model.live();
     let some = if live.is_empty() { None } else { Some(live[world.rng.index(live.len())]) };
+    if mix.compacts && world.rng.chance(20) {
+        // Nothing is written meanwhile.
+        world.settle();
+        world.pass_time(100);
+        return if world.rng.chance(60) { world.settle() } else { world.turn_all() };
+    }
     match world.rng.below(100) {
         0..=29 => append_some(world, mix),
         30..=44 => world.turn_all(),
@@ -214,6 +222,7 @@ pub fn run(world: &mut World, seed: u64, meddling: Meddling) -> Outcome {
         huge: seed % 4 == 2,
         pushy: seed % 7 == 3,
         bulk: seed % 2 == 0,
+        compacts: seed % 5 == 2,
     };
     let faulty = !meddling.calm && seed % 8 == 7;
     world.faulty = faulty || meddling.fail_at.is_some();

@@ -343,6 +343,10 @@ mod tests {
             Ok(Some(topic_set(&[("cleanup.policy", Some("delete"))])))
         );
         assert_eq!(
+            topic(&[("cleanup.policy", Append("compact"))], false),
+            Ok(Some(topic_set(&[("cleanup.policy", Some("delete,compact"))])))
+        );
+        assert_eq!(
             topic(&[("cleanup.policy", Subtract("compact"))], false),
             Ok(Some(topic_set(&[("cleanup.policy", Some("delete"))])))
         );
@@ -370,8 +374,8 @@ mod tests {
             ("nope", Subtract("1"), "Can't SUBTRACT to key nope because its type is not LIST."),
             ("nope", Set("1"), "Unknown topic config name: nope"),
             ("retention.ms", Set("x"), "Not a number of type LONG"),
-            ("cleanup.policy", Append("compact"), "supports only the default: delete"),
-            ("cleanup.policy", Subtract("delete"), "supports only the default: delete"),
+            ("cleanup.policy", Append("tidy"), "String must be one of: compact, delete"),
+            ("preallocate", Set("true"), "supports only the default: false"),
         ] {
             let (code, message) = refused(TOPIC, "exists", &[(key, change)]);
             assert_eq!(code, ErrorCode::INVALID_CONFIG, "{message}");
@@ -430,13 +434,7 @@ mod tests {
                 "must be at least 1048576",
             ),
             ("1", "log.retention.ms", "x", ErrorCode::INVALID_REQUEST, "Not a number"),
-            (
-                "",
-                "log.cleanup.policy",
-                "compact",
-                ErrorCode::INVALID_CONFIG,
-                "supports only the default",
-            ),
+            ("", "log.preallocate", "true", ErrorCode::INVALID_CONFIG, "supports only the default"),
             ("1", "nope", "1", ErrorCode::INVALID_CONFIG, "Unknown broker config name: nope"),
             ("2", "log.retention.ms", "1", ErrorCode::INVALID_REQUEST, "Unexpected broker id"),
             (

@@ -575,7 +575,7 @@ mod tests {
                 "Null value not supported for topic configs: retention.ms",
             ),
             (
-                with("a", "cleanup.policy", Some("compact")),
+                with("a", "preallocate", Some("true")),
                 ErrorCode::INVALID_CONFIG,
                 "supports only the default",
             ),

@@ -58,6 +58,10 @@ pub async fn plan(
                 Ok(_) | Err(ErrorCode::NOT_LEADER_OR_FOLLOWER) if is_internal(topic.name) => {
                     ErrorCode::INVALID_TOPIC_EXCEPTION
                 }
+                // Its records go when later ones replace them.
+                Ok(_) if known.is_some_and(|topic| !topic.config.deletes) => {
+                    ErrorCode::POLICY_VIOLATION
+                }
                 Ok(tp) => {
                     trims.push(TrimRequest { index, tp, offset: it.offset });
                     ErrorCode::NONE

@@ -46,7 +46,7 @@ pub struct Limits {
 pub const DECOMPRESSED_BYTES_MAX: usize = 128 << 20;
 
 impl Limits {
-    /// The limits that a topic's configuration sets; relaxed, not compacted.
+    /// The limits that a topic's configuration sets; relaxed.
     pub fn new(config: &TopicConfig, produce_version: i16, now_ms: i64) -> Self {
         Self {
             max_message_bytes: config.max_message_bytes as usize,
@@ -56,7 +56,7 @@ impl Limits {
             timestamp_after_max_ms: config.timestamp_after_max_ms,
             now_ms,
             strict: false,
-            compacted: false,
+            compacted: config.compacted,
             decompressed_bytes_max: DECOMPRESSED_BYTES_MAX,
         }
     }
