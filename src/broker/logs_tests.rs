@@ -18,7 +18,7 @@ use crate::storage::recovery::{self, OpenOptions, TopicState};
 use crate::types::{ErrorCode, Now, TopicId, TopicPartition};
 use crate::wire::Writer;
 use crate::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
-use crate::wire::records::{BatchBuilder, BatchHeader, Compression, batches};
+use crate::wire::records::{BatchBuilder, BatchHeader, Compression, batches, records};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -337,4 +337,92 @@ fn very_many_appends_that_waited_follow_in_parts() {
     assert_eq!(end(&rig), before + 5_000);
     assert_eq!(parts.iter().sum::<usize>(), 5_001);
     assert!(parts.len() > 4 && parts.iter().all(|it| *it <= 1_024), "{parts:?}");
+}
+
+/// The records of the only partition, from its start on: offset, key, first byte of the value.
+fn records_of(rig: &mut Rig) -> Vec<(i64, u8, u8)> {
+    let (_, core) = rig.logs.core(tp(0)).unwrap();
+    let (mut at, end) = (core.log_start(), core.high_watermark());
+    let mut all = Vec::new();
+    while at < end {
+        let read = ReadRequest {
+            index: 0,
+            tp: tp(0),
+            offset: at,
+            max_bytes: 1 << 20,
+            current_leader_epoch: -1,
+            committed: false,
+        };
+        let result = loop {
+            match rig.logs.read(&read, 1 << 20, true) {
+                Progress::Done(result) => break result,
+                Progress::Wait(_) => rig.settle(),
+            }
+        };
+        assert_eq!(result.error, ErrorCode::NONE);
+        for (header, batch) in result.slices.iter().flat_map(|it| batches(it)) {
+            at = header.next_offset();
+            for record in &records(batch, 1 << 20).unwrap() {
+                let it = record.unwrap();
+                all.push((it.offset, it.key.unwrap()[0], it.value.unwrap()[0]));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn a_compacted_partition_keeps_the_last_record_of_each_key_and_its_producers() {
+    let settings = [
+        ("cleanup.policy", "compact"),
+        ("segment.bytes", "1048576"),
+        ("min.cleanable.dirty.ratio", "0.1"),
+    ];
+    let mut rig = Rig::new(1, &settings);
+    let batch_of = |round: u8| {
+        let mut builder =
+            BatchBuilder::new(Compression::None).producer(5, 0, 10 * i32::from(round));
+        for key in 0..10 {
+            builder.push(i64::from(round), Some(&[key]), Some(&[round; 10_000]), &[]);
+        }
+        builder
+    };
+    // The last of another producer, whose records are all replaced.
+    let mut first = BatchBuilder::new(Compression::Lz4).producer(6, 0, 70);
+    first.push(0, Some(&[3]), Some(&[99]), &[]);
+    assert_eq!(rig.append(0, first.clone()).error, ErrorCode::NONE);
+    for round in 0..40 {
+        assert_eq!(rig.append(0, batch_of(round)).error, ErrorCode::NONE);
+    }
+    let before = records_of(&mut rig);
+    assert_eq!(before.len(), 401);
+    for _ in 0..1_000 {
+        rig.now_ms += 31_000;
+        rig.logs.engine.tick(rig.now_ms);
+        rig.settle();
+        if rig.logs.engine.stats().compaction_passes > 0 {
+            break;
+        }
+    }
+    let stats = rig.logs.engine.stats();
+    assert_eq!((stats.compaction_passes, stats.compaction_cut_short), (1, 0));
+    let (slot, core) = rig.logs.core(tp(0)).unwrap();
+    let cleaned = rig.logs.engine.cleaned_end(slot);
+    assert!(
+        cleaned > 200 && cleaned < core.high_watermark(),
+        "{cleaned}: all but the last segment"
+    );
+    let after = records_of(&mut rig);
+    let last = |key: u8| before.iter().rfind(|it| it.1 == key && it.0 < cleaned);
+    let kept = |it: &&(i64, u8, u8)| it.0 >= cleaned || last(it.1) == Some(*it);
+    let expected: Vec<_> = before.iter().filter(kept).copied().collect();
+    assert_eq!(after, expected);
+    // Its batch is still there, without records: a retry is told from something new.
+    let again = rig.append(0, first);
+    assert_eq!((again.error, again.base_offset), (ErrorCode::NONE, 0));
+    let place = rig.read(0, 1, 1);
+    let empty = batches(&place.slices[0]).next().unwrap().0;
+    assert_eq!((empty.producer_id, empty.last_sequence(), empty.record_count), (6, 70, 0));
+    assert_eq!(rig.append(0, batch_of(40)).error, ErrorCode::NONE);
+    assert_eq!(records_of(&mut rig).len(), after.len() + 10);
 }

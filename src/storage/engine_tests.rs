@@ -5,13 +5,14 @@ use super::device::disk::{Disk, RealDisk};
 use super::device::io::{Completion, Op};
 use super::engine::{Append, Engine, EngineStats, Event, Slot};
 use super::format::segment::Batch;
-use super::log::LogConfig;
+use super::log::{Compaction, LogConfig};
 use super::read::{Read, ReadError, Ticket};
 use super::recovery::identity::{Expected, Identity};
 use super::recovery::{self, OpenOptions, Report, TopicState};
 use crate::types::{TopicId, TopicPartition};
 use crate::wire::records::{BatchBuilder, Compression};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 struct Dir(PathBuf);
@@ -57,6 +58,7 @@ impl Broker {
             max_block: 256 << 10,
             direct_bytes: 64 << 10,
             recycle_bytes: 1 << 20,
+            compaction_bytes: 256 << 10,
             ..OpenOptions::usual(shards, budget, 2 << 20)
         };
         let fold: recovery::Fold = &|state, _, _, batches| {
@@ -462,4 +464,84 @@ fn reads_of_several_logs_begin_at_once_and_one_by_one_while_the_journal_is_writt
     }
     let filled = broker.events.iter().filter(|it| matches!(it, Event::Filled { .. })).count();
     assert_eq!((done, filled), (3, 3));
+}
+
+/// With room for the keys of a part only, it takes several passes, and what is left is the same.
+#[test]
+fn keys_that_do_not_fit_into_memory_take_several_passes() {
+    let dir = Dir::new("keys");
+    let mut broker = Broker::open(&dir, 1);
+    let (shard, slot) = broker.slot(0);
+    let compaction = Compaction {
+        min_cleanable_ratio: 0.0,
+        min_lag_ms: 0,
+        max_lag_ms: i64::MAX,
+        delete_retention_ms: 0,
+    };
+    let config = LogConfig { compaction: Some(compaction), ..config() };
+    broker.engines[shard].configure(slot, &config);
+    let (keys, mut end) = (20_000_i64, 0);
+    for round in 0..2 {
+        for first in (0..keys).step_by(500) {
+            let mut builder = BatchBuilder::new(Compression::None);
+            for key in first..first + 500 {
+                builder.push(round, Some(&key.to_le_bytes()), Some(&[round as u8; 20]), &[]);
+            }
+            let append = Append {
+                base_offset: end,
+                last_offset: end + 499,
+                leader_epoch: 3,
+                max_timestamp: round,
+                log_append_time: None,
+                batch: builder.build().into(),
+                token: 1,
+            };
+            end += 500;
+            broker.engines[shard].append(slot, append);
+            broker.settle();
+        }
+    }
+    // The last segment has less than a fifth of it.
+    for _ in 0..20_000 {
+        broker.now_ms += 31_000;
+        broker.engines[shard].tick(broker.now_ms);
+        broker.settle();
+        let stats = broker.engines[shard].stats();
+        if stats.compaction_passes > stats.compaction_cut_short {
+            break;
+        }
+    }
+    let cleaned = broker.engines[shard].cleaned_end(slot);
+    let stats = broker.engines[shard].stats();
+    assert!(cleaned > end / 4 * 3, "{cleaned}");
+    assert!(stats.compaction_cut_short >= 3, "{stats:?}");
+    assert_eq!(stats.uncleanable, 0);
+    let mut found: BTreeMap<i64, Vec<(i64, u8)>> = BTreeMap::new();
+    let mut at = 0;
+    while at < end {
+        match broker.engines[shard].read(slot, at, end, 100_000, true).expect("readable") {
+            Read::Wait(ticket) => broker.wait_for(shard, ticket).expect("sound"),
+            Read::Ready { slices, next, .. } => {
+                assert!(next > at, "a read makes progress");
+                at = next;
+                for (_, batch) in slices.iter().flat_map(|it| crate::wire::records::batches(it)) {
+                    let records = crate::wire::records::records(batch, 1 << 20).expect("records");
+                    for record in &records {
+                        let it = record.expect("a record");
+                        let key = i64::from_le_bytes(it.key.expect("a key").try_into().expect("8"));
+                        let place = (it.offset, it.value.expect("a value")[0]);
+                        found.entry(key).or_default().push(place);
+                    }
+                }
+            }
+        }
+    }
+    for key in 0..keys {
+        let places = &found[&key];
+        assert_eq!(places.last(), Some(&(keys + key, 1)));
+        let compacted = places.iter().filter(|(offset, _)| *offset < cleaned).count();
+        assert!(compacted <= 1, "key {key} is at {places:?}, compacted up to {cleaned}");
+    }
+    let once = found.values().filter(|places| places.len() == 1).count() as i64;
+    assert_eq!(once, cleaned - keys, "of the rest nothing is known");
 }

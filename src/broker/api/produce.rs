@@ -528,6 +528,34 @@ mod tests {
     }
 
     #[test]
+    fn a_compacted_topic_takes_no_record_without_a_key() {
+        let mut image = image();
+        let policy = ("cleanup.policy".into(), Some("compact".into()));
+        let id = TopicId([7; 16]);
+        let plain = image.clone();
+        image.apply(&crate::controller::Record::TopicConfigSet { id, settings: vec![policy] });
+        for compression in Compression::ALL {
+            for (keys, taken) in [([true, true], true), ([true, false], false)] {
+                let mut builder = crate::wire::records::BatchBuilder::new(compression);
+                for has_key in keys {
+                    builder.push(5, has_key.then_some(b"k"), Some(b"v"), &[]);
+                }
+                let batch = builder.build();
+                let mut asked = topic("t", 0);
+                asked.partition_data[0].records = Some(&batch);
+                let body = request(9, -1, vec![asked]);
+                let settings = ProduceSettings { now_ms: 5, strict: false, at_once: AtOnce::ALL };
+                let (plan_of_it, batches) = plan(&body, 9, &image, settings).unwrap();
+                assert_eq!(batches.appends.len(), usize::from(taken));
+                let error = (!taken).then_some(ErrorCode::INVALID_RECORD);
+                assert_eq!(plan_of_it.error(), error, "{}", compression.name());
+                let (_, batches) = plan(&body, 9, &plain, settings).unwrap();
+                assert_eq!(batches.appends.len(), 1, "any other topic does");
+            }
+        }
+    }
+
+    #[test]
     fn no_more_replicas_are_wanted_in_sync_than_there_are() {
         let mut image = image();
         let setting = ("min.insync.replicas".into(), Some("3".into()));
