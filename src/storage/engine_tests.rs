@@ -466,6 +466,45 @@ fn reads_of_several_logs_begin_at_once_and_one_by_one_while_the_journal_is_writt
     assert_eq!((done, filled), (3, 3));
 }
 
+/// What is written now and then, and too little for a pass, does not stay in the journal for longer than it may stay in
+/// a segment: it would never be compacted.
+#[test]
+fn a_compacted_log_that_is_never_idle_is_compacted_by_time() {
+    let dir = Dir::new("slow");
+    let mut broker = Broker::open(&dir, 1);
+    let (shard, slot) = broker.slot(0);
+    let compaction = Compaction {
+        min_cleanable_ratio: 0.5,
+        min_lag_ms: 0,
+        max_lag_ms: i64::MAX,
+        delete_retention_ms: 0,
+    };
+    let config = LogConfig { compaction: Some(compaction), segment_ms: 60_000, ..config() };
+    broker.engines[shard].configure(slot, &config);
+    for offset in 0..40 {
+        let mut builder = BatchBuilder::new(Compression::None);
+        builder.push(broker.now_ms, Some(b"key"), Some(&[1; 100]), &[]);
+        let append = Append {
+            base_offset: offset,
+            last_offset: offset,
+            leader_epoch: 3,
+            max_timestamp: broker.now_ms,
+            log_append_time: None,
+            batch: builder.build().into(),
+            token: 1,
+        };
+        broker.engines[shard].append(slot, append);
+        for _ in 0..10 {
+            broker.now_ms += 1_000;
+            broker.engines[shard].tick(broker.now_ms);
+            broker.settle();
+        }
+    }
+    let stats = broker.engines[shard].stats();
+    assert!(stats.compaction_passes > 0, "{stats:?}");
+    assert!(broker.engines[shard].cleaned_end(slot) > 0);
+}
+
 /// With room for the keys of a part only, it takes several passes, and what is left is the same.
 #[test]
 fn keys_that_do_not_fit_into_memory_take_several_passes() {

@@ -7,7 +7,8 @@
 //!
 //! Logs with little pending are copied forward to the journal's head instead, up to a quarter of what
 //! is in use of it: ten thousand nearly idle partitions do not cost ten thousand small writes. After a
-//! few copies, or when it has been idle for long, a log is placed whatever its size.
+//! few copies, or when it has been idle for long, a log is placed whatever its size; so is one that is compacted and has had
+//! something in the journal alone for as long as a segment may stay open.
 //!
 //! It knows the logs, and looks at the journal; what it wants of the engine's other parts comes out as
 //! an `Effect`. Files go by `removal`, when a durable checkpoint or the journal says
@@ -186,7 +187,7 @@ impl Placement {
         std::mem::take(&mut self.effects)
     }
 
-    /// Looks whether some log is idle and has something to be looked after, a bounded number of logs
+    /// Looks whether some log is idle or has aged, and has something to be looked after, a bounded number of logs
     /// at a time; or whether files wait for a checkpoint (`removals_wait`).
     pub fn tick(&mut self, now_ms: i64, logs: &Logs, removals_wait: bool) {
         let since = now_ms - self.last_pass_ms;
@@ -201,7 +202,7 @@ impl Placement {
         for _ in 0..looks {
             self.next_look = (self.next_look + 1) % pending.len();
             let log = logs.get(pending[self.next_look]);
-            if log.is_some_and(|log| is_idle(&self.options, log, now_ms)) {
+            if log.is_some_and(|it| is_idle(&self.options, it, now_ms) || has_aged(it, now_ms)) {
                 self.idle_due = true;
                 return;
             }
@@ -338,7 +339,8 @@ impl Placement {
                 continue;
             }
             let much = log.pending_bytes >= self.options.small_bytes;
-            let place = idle || pass.all || log.pending.is_empty();
+            let all = idle || pass.all || has_aged(log, now_ms);
+            let place = all || log.pending.is_empty();
             // Any of them: a copy of the oldest stands in a later block than those after it.
             let needed = !place && log.pending.iter().any(|p| p.sequence <= pass.target);
             let bytes = log.pending_bytes as u64;
@@ -351,10 +353,10 @@ impl Placement {
                 let Self { options, effects, written, recycled, pace, .. } = self;
                 let pace = *pace;
                 let mut around = Around { logs, journal, out, options, effects, written, pace };
-                let until = if idle || pass.all { u64::MAX } else { pass.target };
-                let all = job.take((slot, idle), until, &mut around, recycled, &mut generation);
+                let until = if all { u64::MAX } else { pass.target };
+                let taken = job.take((slot, idle), until, &mut around, recycled, &mut generation);
                 self.segments_made = made;
-                if !all {
+                if !taken {
                     pass.logs.push_front(slot);
                 }
             } else {
@@ -419,4 +421,14 @@ fn next_generation(life: u64, made: &mut u32) -> u64 {
 fn is_idle(options: &EngineOptions, log: &Log, now_ms: i64) -> bool {
     now_ms - log.last_append >= options.idle_ms
         && (!log.pending.is_empty() || log.has_unfinished(true))
+}
+
+/// Whether a log that is compacted has a frame in the journal alone for longer than one may stay in an open segment:
+/// what is in no segment is not compacted.
+fn has_aged(log: &Log, now_ms: i64) -> bool {
+    log.config.compaction.is_some()
+        && log.pending.front().is_some_and(|oldest| {
+            let age = now_ms.saturating_sub(oldest.header().append_time());
+            age >= log.config.roll_after_ms(log.tp)
+        })
 }
