@@ -489,8 +489,8 @@ pub fn raft_snapshot(bytes: &[u8]) -> Result<raft::eraftpb::Snapshot, CodecError
     if members.voters.is_empty() || snapshot.index() == 0 || snapshot.term() == 0 {
         return Err(CodecError::Nonsense("a snapshot without voters, or of nothing"));
     }
-    let mut result = raft::eraftpb::Snapshot::default();
-    result.data = bytes.to_vec().into();
+    let data = bytes.to_vec().into();
+    let mut result = raft::eraftpb::Snapshot { data, ..Default::default() };
     let metadata = result.mut_metadata();
     metadata.index = snapshot.index();
     metadata.term = snapshot.term();

@@ -134,13 +134,15 @@ impl Controller {
         self.proposed.len()
     }
 
-    /// Time passes. See [`Quorum::tick`].
+    /// A tick passes, which takes the same time on each member: one that has heard no leader for 10 to 20 of them
+    /// stands for election.
     pub fn tick(&mut self) {
         self.quorum.tick();
         self.follow();
     }
 
-    /// Takes a message of another member. See [`Quorum::step`].
+    /// Takes a message of another member. An error means that it is for somebody else, or that this node has
+    /// lost entries that it had promised to keep.
     pub fn step(&mut self, message: Message) -> Result<(), StepError> {
         let result = self.quorum.step(message);
         self.follow();
@@ -152,20 +154,22 @@ impl Controller {
         self.quorum.poll_message()
     }
 
-    /// A connection to or from this node is broken. See [`Quorum::unreachable`].
+    /// A connection to or from this node is broken: messages may be lost. Whether it has got a snapshot is not
+    /// asked before this is said.
     pub fn unreachable(&mut self, node: i32) {
         self.quorum.unreachable(node);
         self.follow();
     }
 
-    /// Begins to change who belongs to the quorum. See [`Quorum::change_members`].
+    /// Begins to change who belongs to the quorum, for a node that [leads](Self::leads): by joint consensus where
+    /// more than one changes. It has ended when [`members`](Self::members) says so.
     pub fn change_members(&mut self, to: &Members) -> Result<(), MembersError> {
         let result = self.quorum.change_members(to);
         self.follow();
         result
     }
 
-    /// Hands over to this voter. See [`Quorum::hand_over`].
+    /// Hands over to this voter, once it has everything. Others may lead instead.
     pub fn hand_over(&mut self, to: i32) {
         self.quorum.hand_over(to);
         self.follow();
@@ -226,7 +230,8 @@ impl Controller {
         gone.map(|id| Record::TopicForgotten { id }).collect()
     }
 
-    /// The snapshot that [`ready_with`](Self::ready_with) is to be given next. See [`Quorum::due_snapshot`].
+    /// The snapshot that [`ready_with`](Self::ready_with) is to be given next: where the log has become too long, or
+    /// where another member is too far behind for it.
     pub fn due_snapshot(&mut self) -> Option<DueSnapshot> {
         self.quorum.due_snapshot(&self.image)
     }

@@ -64,6 +64,7 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ConfChangeType::{AddLearnerNode, AddNode, RemoveNode};
 
     fn members(voters: &[i32], learners: &[i32]) -> Members {
         let set = |it: &[i32]| it.iter().copied().collect();
@@ -75,7 +76,6 @@ mod tests {
         let change = members(&[0, 1, 2], &[3]).change_to(&members(&[0, 3, 4], &[1]));
         let changes: Vec<_> =
             change.changes.iter().map(|it| (node_id(it.node_id), it.get_change_type())).collect();
-        use ConfChangeType::{AddLearnerNode, AddNode, RemoveNode};
         let expected = [(3, AddNode), (4, AddNode), (1, AddLearnerNode), (2, RemoveNode)];
         assert_eq!(changes, expected);
         let same = members(&[0], &[1]);

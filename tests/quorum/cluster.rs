@@ -237,9 +237,9 @@ impl Cluster {
             power => {
                 let node = &mut self.nodes[at];
                 if power == 7 {
-                    node.disk.power_cut()
+                    node.disk.power_cut();
                 } else {
-                    node.disk.process_crash()
+                    node.disk.process_crash();
                 }
                 node.stop();
                 node.away_until = long;

@@ -456,9 +456,9 @@ pub async fn finish_in_parts(
         for ((mut entry, answer), told) in entries.into_iter().zip(answers).zip(&mut told) {
             *told = entry.tell(answer);
             if answer.has_records {
-                back.push(entry)
+                back.push(entry);
             } else {
-                front.push(entry)
+                front.push(entry);
             }
             pause().await;
         }

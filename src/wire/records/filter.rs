@@ -404,7 +404,7 @@ mod tests {
 
     fn random(rng: &mut Rng, compression: Compression) -> Bytes {
         let mut builder = BatchBuilder::new(compression).producer(7, 3, 40).appended_at(1000, 5);
-        for _ in 0..1 + rng.below(30) {
+        for _ in 0..=rng.below(30) {
             let key: Vec<u8> = (0..rng.below(200)).map(|_| rng.below(3) as u8).collect();
             let value = vec![rng.below(250) as u8; rng.below(40_000) as usize];
             let time = 1_700_000_000_000 + rng.below(100_000) as i64;
@@ -481,7 +481,7 @@ mod tests {
         let mut rng = Rng::new(11);
         for round in 0..400 {
             let mut bytes = random(&mut rng, Compression::ALL[round % 5]).to_vec();
-            for _ in 0..1 + rng.below(3) {
+            for _ in 0..=rng.below(3) {
                 let at = 61 + rng.below(bytes.len() as u64 - 61) as usize;
                 bytes[at] ^= 1 << rng.below(8);
             }
