@@ -30,7 +30,9 @@ fn answers(
         coordinator.request(Now::at(*now_ms), ticket as u64, request, &mut out);
     }
     while left > 0 {
-        if out.is_empty() {
+        if coordinator.has_long() {
+            coordinator.go_on_with_long(Now::at(*now_ms), usize::MAX, &mut out);
+        } else if out.is_empty() {
             *now_ms = coordinator.next_deadline().expect("something to wait for").max(*now_ms);
             coordinator.tick(Now::at(*now_ms), &mut out);
         }
