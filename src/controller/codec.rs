@@ -93,17 +93,20 @@ fn get_values(settings: Option<Settable<'_>>) -> impl Iterator<Item = (String, S
         .filter_map(|it| Some((it.name().to_owned(), it.value()?.to_owned())))
 }
 
+type Partitions<'a> = Vector<'a, ForwardsUOffset<fb::Partition<'a>>>;
+
 /// Partitions by number. Those that are equal to the one before share its table: in most topics all are.
-fn put_partitions<'a>(
+fn put_alike<'a, T: PartialEq>(
     b: &mut Builder<'a>,
-    partitions: &[Partition],
-) -> WIPOffset<Vector<'a, ForwardsUOffset<fb::Partition<'a>>>> {
+    partitions: &[T],
+    put: impl Fn(&mut Builder<'a>, &T) -> WIPOffset<fb::Partition<'a>>,
+) -> WIPOffset<Partitions<'a>> {
     let mut offsets: Vec<WIPOffset<fb::Partition<'a>>> = Vec::with_capacity(partitions.len());
     let mut last = None;
     for it in partitions {
         let offset = match last {
             Some((same, offset)) if same == it => offset,
-            _ => put_partition(b, it),
+            _ => put(b, it),
         };
         last = Some((it, offset));
         offsets.push(offset);
@@ -122,28 +125,11 @@ fn put_partition<'a>(b: &mut Builder<'a>, it: &Partition) -> WIPOffset<fb::Parti
     )
 }
 
-fn put_new_partitions<'a>(
-    b: &mut Builder<'a>,
-    partitions: &[NewPartition],
-) -> WIPOffset<Vector<'a, ForwardsUOffset<fb::Partition<'a>>>> {
-    let mut offsets: Vec<WIPOffset<fb::Partition<'a>>> = Vec::with_capacity(partitions.len());
-    let mut last = None;
-    for it in partitions {
-        // As in `put_partitions`.
-        let offset = match last {
-            Some((same, offset)) if same == it => offset,
-            _ => {
-                let replicas = Some(b.create_vector(&it.replicas));
-                let leader = it.replicas.first().copied().unwrap_or(-1);
-                let isr = replicas;
-                let args = fb::PartitionArgs { leader, replicas, isr, ..Default::default() };
-                fb::Partition::create(b, &args)
-            }
-        };
-        last = Some((it, offset));
-        offsets.push(offset);
-    }
-    b.create_vector(&offsets)
+fn put_new_partition<'a>(b: &mut Builder<'a>, it: &NewPartition) -> WIPOffset<fb::Partition<'a>> {
+    let replicas = Some(b.create_vector(&it.replicas));
+    let leader = it.replicas.first().copied().unwrap_or(-1);
+    let args = fb::PartitionArgs { leader, replicas, isr: replicas, ..Default::default() };
+    fb::Partition::create(b, &args)
 }
 
 /// Shares one allocation among equal lists of brokers that follow each other.
@@ -191,7 +177,7 @@ fn put_body(
         Record::TopicCreated { id, name, partitions, settings } => {
             let id = to_id(*id);
             let name = b.create_string(name);
-            let partitions = put_new_partitions(b, partitions);
+            let partitions = put_alike(b, partitions, put_new_partition);
             let settings = put_settings(b, values(settings.iter().map(|(k, v)| (k, v))));
             let args = fb::TopicCreatedArgs {
                 id: Some(&id),
@@ -211,7 +197,7 @@ fn put_body(
         }
         Record::PartitionsAdded { id, partitions } => {
             let id = to_id(*id);
-            let partitions = Some(put_new_partitions(b, partitions));
+            let partitions = Some(put_alike(b, partitions, put_new_partition));
             let args = fb::PartitionsAddedArgs { id: Some(&id), partitions };
             let body = fb::PartitionsAdded::create(b, &args).as_union_value();
             (fb::RecordBody::PartitionsAdded, body)
@@ -428,7 +414,7 @@ pub async fn encode_snapshot(
     let b = &mut builder;
     let mut topics = Vec::with_capacity(image.topics.len());
     for topic in image.topics.values() {
-        let partitions = put_partitions(b, &topic.partitions);
+        let partitions = put_alike(b, &topic.partitions, put_partition);
         let settings =
             (!topic.overrides.is_empty()).then(|| put_settings(b, values(&*topic.overrides)));
         let args = fb::TopicStateArgs {
