@@ -94,6 +94,7 @@ impl Unchecked {
     }
 }
 
+#[inline]
 fn append(index: u32, tp: TopicPartition, batch: Bytes, validated: Validated) -> AppendRequest {
     let header = validated.header;
     let batch = match validated.rewrite {
@@ -244,6 +245,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The next partition of the topic.
+    #[inline]
     fn partition(
         &mut self,
         topic: Option<&Arc<controller::Topic>>,
