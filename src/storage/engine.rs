@@ -287,7 +287,7 @@ impl Engine {
                 }
                 Compacted::Uncleanable(slot, message) => {
                     let tp = self.logs.log(slot).tp;
-                    self.events.push(Event::Uncleanable { tp, message });
+                    self.events.push(Event::Uncleanable { tp, message: message.into() });
                 }
             }
         }

@@ -131,7 +131,7 @@ pub enum Event {
         /// Whose.
         tp: TopicPartition,
         /// Why.
-        message: String,
+        message: Box<str>,
     },
     /// A dropped log's files are gone.
     Dropped {
