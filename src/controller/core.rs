@@ -273,8 +273,9 @@ impl Controller {
         if leads != self.leads {
             self.leads = leads;
             self.proposed.clear();
-            let entries = self.quorum.entries_after(self.image.index);
-            if leads.is_some() && !entries.is_empty() {
+            let index = self.image.index;
+            let entries = leads.map_or_else(Vec::new, |_| self.quorum.entries_after(index));
+            if !entries.is_empty() {
                 let mut made = (*self.image).clone();
                 entries.iter().for_each(|it| apply(&mut made, it));
                 self.proposed.push_back(made);

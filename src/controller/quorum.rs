@@ -218,11 +218,11 @@ impl Quorum {
         Members::of(self.node.store().members())
     }
 
-    /// Entries of this log after `index`.
+    /// Entries of the log of a leader after `index`, up to which everything took effect.
     pub fn entries_after(&self, index: u64) -> Vec<Entry> {
         let log = &self.node.raft.raft_log;
         log.slice(index + 1, log.last_index() + 1, None, raft::GetEntriesContext::empty(false))
-            .unwrap_or_default()
+            .expect("a leader has what did not take effect")
     }
 
     /// Stands for election now.
@@ -338,13 +338,11 @@ impl Quorum {
     /// where another member is too far behind for it. `image` is what everything [polled](Self::poll) has
     /// made.
     pub fn due_snapshot(&self, image: &Arc<Image>) -> Option<DueSnapshot> {
-        let (store, due) = (self.node.store(), |log, node| {
-            let members = self.node.store().members().clone();
-            Some(DueSnapshot {
-                image: image.clone(),
-                state: self.state(image.index, members, log, node)?,
-            })
-        });
+        let store = self.node.store();
+        let due = |log, node| {
+            let state = self.state(image.index, store.members().clone(), log, node)?;
+            Some(DueSnapshot { image: image.clone(), state })
+        };
         if store.take_wish() && self.is_leader() {
             return due(0, 0);
         }

@@ -287,6 +287,9 @@ impl Compactions {
 
     /// Begins with the log that comes first, of those that are due.
     fn begin(&mut self, now_ms: i64, logs: &Logs, states: &mut dyn States) {
+        if self.due.is_empty() {
+            return;
+        }
         let spare = self.budget.left().saturating_sub(self.budget.limit() / 8) / 2;
         let map_bytes = self.map_bytes.min(spare);
         if map_bytes < MAP_BYTES_MIN {
