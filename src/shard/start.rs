@@ -104,9 +104,13 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
         &MetaOptions {
             cluster_id: identity.cluster_id.clone(),
             node_id: settings.node_id,
+            peer_host: host.clone(),
+            peer_port: 0,
             host,
             port: if port == 0 { address.port() } else { port },
             rack: settings.broker.get("broker.rack").cloned(),
+            incarnation: uuid::Uuid::new_v4().as_u64_pair().0,
+            directory: u128::from_be_bytes(identity.directory_id),
             fixed: Arc::new(fixed),
             shards,
             voters: BTreeSet::new(),
