@@ -14,7 +14,11 @@ pub struct MetadataOwner {
     pub forgetting: Cell<bool>,
     /// Every shard has applied the metadata up to this index.
     pub applied: Cell<u64>,
-    /// Wakes those that wait for `applied`.
+    /// The term in which this node leads the quorum, as it was told last.
+    pub leads: Cell<Option<u64>>,
+    /// The node that leads the quorum, as it was told last; -1 for none.
+    pub leader: Cell<i32>,
+    /// Wakes those that wait for `applied` or `leads`.
     pub changed: Condition,
     /// The controller may have something to write.
     pub dirty: Cell<bool>,
@@ -26,7 +30,10 @@ impl MetadataOwner {
     /// The controller, whose metadata every shard begins with.
     pub fn new(controller: Controller) -> Self {
         let applied = Cell::new(controller.image().index);
+        let (leads, leader) = (controller.leading_term(), controller.leader());
         Self {
+            leads: Cell::new(leads),
+            leader: Cell::new(leader),
             controller: RefCell::new(controller),
             turn: Gate::default(),
             forgetting: Cell::new(false),

@@ -65,6 +65,7 @@ pub(super) fn parts(disk: &Disk, image: &Image, budget: Arc<Budget>) -> Parts {
         admission: Admission::default(),
         bounds: Bounds { request_bytes: 1 << 20, connections: 10 },
         slow_ns: u64::MAX,
+        node: Arc::default(),
     }
 }
 

@@ -122,6 +122,16 @@ impl Controller {
         self.leads.is_some()
     }
 
+    /// The term in which this node [leads](Self::leads).
+    pub fn leading_term(&self) -> Option<u64> {
+        self.leads
+    }
+
+    /// The node that leads the quorum as far as this one knows; -1 for none.
+    pub fn leader(&self) -> i32 {
+        self.quorum.leader()
+    }
+
     /// Raft's term.
     pub fn term(&self) -> u64 {
         self.quorum.term()

@@ -227,6 +227,7 @@ pub fn open(
             admission: admission.clone(),
             bounds: Bounds { request_bytes: 64 << 20, connections: 1000 },
             slow_ns: u64::MAX,
+            node: Arc::default(),
         };
         brokers.push(Broker::new(parts, now));
     }
@@ -301,6 +302,9 @@ impl Process {
                     if !it.left {
                         self.refused.push(at);
                     }
+                }
+                Output::Dial { .. } | Output::FlushPeer(_) | Output::ClosePeer(_) => {
+                    unreachable!("this node is alone")
                 }
                 Output::LookAtSpace => {
                     let Volume { total, others, reserve } = self.volume.get();
