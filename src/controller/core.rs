@@ -2,6 +2,7 @@
 
 use super::codec;
 use super::due_snapshot::{DueSnapshot, EncodedSnapshot};
+use super::elections;
 use super::image::Image;
 use super::members::Members;
 use super::message::Message;
@@ -90,11 +91,20 @@ impl Controller {
         Ok(())
     }
 
-    /// Registers this node with the controller, which it is itself.
+    /// Registers this node with the controller, which it is itself. It has the metadata, and leads at once what it led.
     fn register(&mut self) {
-        let it = &self.options;
-        let (broker, host, port) = (it.node_id, it.host.clone(), it.port);
-        self.propose(&[Record::BrokerStarted { broker, host, port, rack: it.rack.clone() }]);
+        let it = self.options.registration();
+        let (broker, known) = (it.id, self.draft().broker(it.id));
+        // What a broker without others led goes on; only its epochs rise.
+        let stays = known.is_none_or(|old| old.directory == 0 || old.directory == it.directory);
+        if stays {
+            self.propose(&[Record::BrokerRegistered(it), Record::BrokerUnfenced { broker }]);
+        } else {
+            let decision = block_on(elections::on_register(self.draft(), &it, &async || {}));
+            decision.records.chunks(1).for_each(|it| _ = self.propose(it));
+        }
+        let decision = block_on(elections::on_unfence(self.draft(), broker, &async || {}));
+        decision.records.chunks(1).for_each(|it| _ = self.propose(it));
     }
 
     /// The metadata as far as they are durable.

@@ -108,7 +108,7 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
     let rack = settings.broker.get("broker.rack").cloned();
     let node = Arc::new(Node {
         incarnation: uuid::Uuid::new_v4().as_u64_pair().0,
-        directory: u128::from_le_bytes(identity.directory_id),
+        directory: u128::from_be_bytes(identity.directory_id),
         kafka: (host.clone(), port),
         peer: settings.voters.get(&settings.node_id).cloned(),
         rack: rack.clone(),
@@ -117,14 +117,19 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
     let mut fixed = settings.broker.clone();
     fixed.insert("listeners".to_owned(), format!("PLAINTEXT://{address}"));
     fixed.insert("log.dirs".to_owned(), settings.data.display().to_string());
+    let (peer_host, peer_port) = node.peer.clone().unwrap_or_else(|| (host.clone(), 0));
     let (controller, image) = Controller::open(
         &real,
         &MetaOptions {
             cluster_id: identity.cluster_id.clone(),
             node_id: settings.node_id,
+            peer_host,
+            peer_port,
             host,
             port,
             rack,
+            incarnation: node.incarnation,
+            directory: node.directory,
             fixed: Arc::new(fixed),
             shards,
             voters: settings.voters.keys().copied().collect(),

@@ -1,9 +1,8 @@
 //! Every topic configuration of Kafka 4.3, and the broker configurations that this broker reports.
 //!
-//! Names, types, bounds and defaults are those that Kafka 4.3.1 reports, with three exceptions.
+//! Names, types, bounds and defaults are those that Kafka 4.3.1 reports, with two exceptions:
 //! `flush.messages` and its broker synonym `log.flush.interval.messages` default to 1, which follows
-//! from syncing before each acknowledgement. `offsets.topic.replication.factor` defaults to 1 rather
-//! than 3: a broker alone could not create the topic, and no group would work.
+//! from syncing before each acknowledgement.
 
 use super::config_def::Support::{DefaultOnly, Derived, Honoured};
 use super::config_def::{ConfigDef, Kind, Rule, Support, Synonym};
@@ -156,7 +155,7 @@ pub static TOPIC_CONFIGS: &[ConfigDef] = &[
     topic("segment.ms", Kind::Long, "604800000", Rule::AtLeast(1), Honoured,
         &[same("log.roll.ms"), times("log.roll.hours", HOUR_MS)],
         "Age at which a new segment is begun, full or not."),
-    topic("unclean.leader.election.enable", Kind::Boolean, "false", Rule::Any, DefaultOnly,
+    topic("unclean.leader.election.enable", Kind::Boolean, "false", Rule::Any, Honoured,
         &[same("unclean.leader.election.enable")],
         "Whether a replica that is not in sync may lead, at the cost of records."),
 ];
@@ -184,7 +183,7 @@ pub static BROKER_CONFIGS: &[ConfigDef] = &[
         "Default of compression.zstd.level of topics."),
     broker("connections.max.idle.ms", Kind::Long, Some("600000"), Rule::Any, Honoured, false,
         "Time after which an idle connection is closed."),
-    broker("default.replication.factor", Kind::Int, Some("1"), Rule::AtLeast(1), DefaultOnly, false,
+    broker("default.replication.factor", Kind::Int, Some("1"), Rule::AtLeast(1), Honoured, false,
         "Replicas of a topic that does not say."),
     broker("delete.topic.enable", Kind::Boolean, Some("true"), Rule::Any, Honoured, false,
         "Whether topics can be deleted."),
@@ -303,9 +302,9 @@ pub static BROKER_CONFIGS: &[ConfigDef] = &[
     broker("offsets.topic.num.partitions", Kind::Int, Some("50"), Rule::AtLeast(1), Honoured,
         false,
         "Partitions of __consumer_offsets when it is created."),
-    broker("offsets.topic.replication.factor", Kind::Int, Some("1"), Rule::AtLeast(1), Honoured,
+    broker("offsets.topic.replication.factor", Kind::Int, Some("3"), Rule::AtLeast(1), Honoured,
         false,
-        "Replicas of __consumer_offsets when it is created."),
+        "Replicas of __consumer_offsets when it is created; as many as there are brokers where there are fewer."),
     broker("offsets.topic.segment.bytes", Kind::Int, Some("104857600"), Rule::AtLeast(1), Honoured,
         false,
         "segment.bytes of __consumer_offsets when it is created."),
@@ -315,7 +314,7 @@ pub static BROKER_CONFIGS: &[ConfigDef] = &[
     broker("socket.request.max.bytes", Kind::Int, Some("104857600"), Rule::AtLeast(1), Honoured,
         false,
         "Largest request."),
-    broker("unclean.leader.election.enable", Kind::Boolean, Some("false"), Rule::Any, DefaultOnly,
+    broker("unclean.leader.election.enable", Kind::Boolean, Some("false"), Rule::Any, Honoured,
         true,
         "Default of unclean.leader.election.enable of topics."),
 ];

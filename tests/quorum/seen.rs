@@ -47,7 +47,7 @@ pub fn topic(number: u32, long: bool) -> Record {
     Record::TopicCreated {
         id: topic_id(number),
         name: format!("topic-{number}"),
-        partitions: vec![NewPartition { replicas: Arc::new([1]) }],
+        partitions: vec![NewPartition::new([1])],
         settings: vec![("nonsense".to_owned(), value)],
     }
 }
