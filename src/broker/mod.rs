@@ -68,6 +68,7 @@ mod logs;
 mod logs_tests;
 #[cfg(test)]
 mod many_topics_tests;
+mod membership;
 mod metadata;
 mod metadata_owner;
 mod node;
@@ -84,6 +85,7 @@ mod read_errors;
 mod reading;
 mod reply_to;
 mod requests;
+mod standing;
 mod state;
 mod tasks;
 #[cfg(test)]
@@ -178,6 +180,8 @@ impl Broker {
         state.start(state.clone().run_groups());
         state.start(state.clone().run_metadata());
         state.start(state.clone().run_quorum());
+        state.start(state.clone().run_membership());
+        state.start(state.clone().run_controller());
         state.run();
         Self(state)
     }

@@ -73,7 +73,7 @@ impl State {
 
     fn peer_unreachable(self: &Rc<Self>, node: i32, refused: bool) {
         self.work.add(1);
-        if self.id == 0 {
+        if self.metadata.is_some() {
             self.quorum_cannot_reach(node, refused);
         }
     }

@@ -21,6 +21,7 @@ use super::output::{Output, Outputs};
 use super::parts::{Bounds, Parts};
 use super::read_errors::ReadErrors;
 use super::reply_to::ReplyTo;
+use super::standing::Standing;
 use super::tasks::{Step, Tasks, yield_now};
 use super::timers::Timers;
 use super::wait::{Condition, Gate, Sender, oneshot};
@@ -129,6 +130,8 @@ pub struct State {
     pub(super) metadata: Option<MetadataOwner>,
     /// This broker in its cluster.
     pub(super) node: Arc<Node>,
+    /// How it stands with the controller.
+    pub(super) standing: Standing,
     /// Connections to other brokers.
     pub(super) links: RefCell<Links>,
     /// What other nodes' controllers were asked.
@@ -229,6 +232,7 @@ impl State {
             slow: Cell::new((0, 0)),
             waits: Waits::default(),
             metadata: controller.map(MetadataOwner::new),
+            standing: Standing::default(),
             links: RefCell::new(Links::new(me)),
             node,
             asks: RefCell::default(),

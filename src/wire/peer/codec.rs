@@ -161,6 +161,7 @@ fn put_call(b: &mut Builder, call: &Call) -> (fb::Call, WIPOffset<UnionWIPOffset
                 peer_host: Some(b.create_string(&it.peer.0)),
                 peer_port: it.peer.1,
                 rack: it.rack.as_ref().map(|rack| b.create_string(rack)),
+                shards: it.shards,
             };
             (fb::Call::Register, fb::Register::create(b, &args).as_union_value())
         }
@@ -351,6 +352,7 @@ fn get_call(ask: &fb::Ask<'_>, payload: Bytes) -> Result<Call, PeerError> {
                 kafka: (it.host().to_owned(), it.port()),
                 peer: (it.peer_host().to_owned(), it.peer_port()),
                 rack: it.rack().map(str::to_owned),
+                shards: it.shards(),
             })
         }
         fb::Call::Heartbeat => {
