@@ -1,29 +1,16 @@
-//! One replica of one partition: offsets, leader epochs, producers. Pure: no bytes of the log, no
-//! clock, no I/O.
-//!
-//! The owner of a partition calls [`Partition::append`] with a validated header, hands the batch to
-//! storage, and tells the partition through [`Partition::durable`] how far storage has come.
-//! Replies leave by the offsets that this makes visible. There is one replica for now, so what is
-//! durable is committed; the names are those of a replicated log.
-//!
-//! `epochs` are the leader epochs, `producers` the idempotent producers, of which `producer` is one.
-//! `snapshot` makes bytes of both; `capture` keeps the producers as they were while that takes long.
+//! The state of one replica of one partition, and what holds whether it leads or follows.
 
-mod capture;
-mod epochs;
-#[cfg(test)]
-mod model;
-mod producer;
-mod producers;
-mod snapshot;
-
-use epochs::Epochs;
-
-pub use producers::{ProducerMemory, Producers};
-pub use snapshot::SnapshotError;
-
+use super::epochs::Epochs;
+use super::leader::Leader;
+use super::producer;
+use super::producers::{ProducerMemory, Producers};
+use super::snapshot::{self, Decoded, Head, SnapshotError};
+use super::undo::Undo;
 use crate::types::{ErrorCode, Now};
 use crate::wire::records::BatchHeader;
+
+/// A start that folds batches into a state knows of so many of them how to take them back.
+const UNDO_MAX: usize = 1_024;
 
 /// So many producers of a snapshot are written in one go: some 70 KiB at most.
 const SNAPSHOT_STEP: usize = 512;
@@ -54,28 +41,58 @@ pub enum AppendOutcome {
     },
 }
 
+/// What a replica is to its partition.
+#[derive(Clone, Debug)]
+pub(super) enum Role {
+    /// Nobody has said.
+    None,
+    /// It leads, and there is no other.
+    Alone,
+    /// It leads.
+    Leads(Box<Leader>),
+    /// It follows.
+    Follows(Following),
+}
+
+/// A leader that is followed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Following {
+    /// Which node.
+    pub leader: i32,
+    /// Its watermark, as it was told last.
+    pub told: i64,
+    /// It has said that the log is its own up to here.
+    pub is_joined: bool,
+    /// It was elected without having all that was committed.
+    pub is_unclean: bool,
+}
+
 /// The state of one replica. `log_start ≤ last_stable ≤ high_watermark ≤ durable_end ≤ log_end`,
 /// always.
 #[derive(Clone, Debug)]
 pub struct Partition {
     /// First offset that can be read.
-    log_start: i64,
+    pub(super) log_start: i64,
     /// Offset after the last one given out.
-    log_end: i64,
+    pub(super) log_end: i64,
     /// Offset after the last record that survives a power cut here.
-    durable_end: i64,
-    /// Offset after the last record that is durable on enough replicas.
-    high_watermark: i64,
+    pub(super) durable_end: i64,
+    /// Offset after the last record that is known to be durable on enough replicas.
+    pub(super) high_watermark: i64,
     /// Epoch of the leader; -1 while nobody was named leader.
-    leader_epoch: i32,
+    pub(super) leader_epoch: i32,
+    /// Where the log ended when this replica began to lead.
+    pub(super) epoch_start: i64,
     /// The latest time that records got here, ms since 1970.
     log_append_time_ms: i64,
-    epochs: Epochs,
-    producers: Producers,
+    pub(super) epochs: Epochs,
+    pub(super) producers: Producers,
+    pub(super) undo: Undo,
+    pub(super) role: Role,
 }
 
 impl Partition {
-    /// An empty partition that leads in `leader_epoch` (-1: does not lead).
+    /// An empty partition, the only replica, that leads in `leader_epoch` (-1: does not lead).
     pub fn new(leader_epoch: i32) -> Self {
         let mut partition = Self {
             log_start: 0,
@@ -83,18 +100,22 @@ impl Partition {
             durable_end: 0,
             high_watermark: 0,
             leader_epoch: -1,
+            epoch_start: 0,
             log_append_time_ms: i64::MIN,
             epochs: Epochs::default(),
             producers: Producers::default(),
+            undo: Undo::default(),
+            role: Role::None,
         };
-        partition.lead(leader_epoch);
+        partition.lead_alone(leader_epoch);
         partition
     }
 
     /// The partition as of [`Partition::snapshot`], over a log from `log_start` to `log_end`, all of
     /// it durable. What the snapshot knows of records at or past `log_end` is forgotten: they
-    /// were never durable. Empty bytes are no snapshot. With a `leader_epoch` other than -1 it
-    /// leads from `log_end` on.
+    /// were never durable. Empty bytes are no snapshot. With a `leader_epoch` other than -1 it is the
+    /// only replica, and leads from `log_end` on; otherwise its high watermark is what the snapshot knows,
+    /// until [`Partition::lead`] or [`Partition::follow`] says what it is.
     ///
     /// # Errors
     /// [`SnapshotError`] where the bytes are not a snapshot, or are one of a shorter log than this:
@@ -107,48 +128,87 @@ impl Partition {
     ) -> Result<Self, SnapshotError> {
         let mut partition = Self::new(-1);
         (partition.log_start, partition.log_end) = (log_start, log_end);
-        (partition.durable_end, partition.high_watermark) = (log_end, log_end);
+        (partition.durable_end, partition.high_watermark) = (log_end, log_start);
         if !snapshot.is_empty() {
-            let (snapshot_end, epochs, producers) = snapshot::decode(snapshot)?;
+            let decoded = snapshot::decode(snapshot)?;
+            let Decoded { log_end: snapshot_end, high_watermark, undo, epochs, producers } =
+                decoded;
             if snapshot_end < log_end {
                 return Err(SnapshotError::Behind { snapshot_end, log_end });
             }
-            (partition.epochs, partition.producers) = (epochs, producers);
+            partition.high_watermark = high_watermark.max(log_start).min(log_end);
+            (partition.epochs, partition.producers, partition.undo) = (epochs, producers, undo);
             partition.epochs.truncate_end(log_end);
             partition.epochs.truncate_start(log_start);
+            partition.take_back_from(log_end);
             partition.producers.truncate_end(log_end);
+            partition.undo.settle(partition.high_watermark);
         }
-        partition.lead(leader_epoch);
+        partition.lead_alone(leader_epoch);
         Ok(partition)
     }
 
     /// Takes in a batch that recovery found at the end of the log: durable, and checked when it was
     /// first appended. A batch below the log end was taken in before, and is skipped.
     pub fn replay(&mut self, batch: &BatchHeader) {
-        if batch.base_offset < self.log_end {
+        self.take_in(producer::RECOVERED_MS, batch);
+        self.undo.limit(UNDO_MAX);
+        self.durable_end = self.log_end;
+        if matches!(self.role, Role::Alone) {
+            self.high_watermark = self.log_end;
+        }
+        self.invariants();
+    }
+
+    /// Takes in a batch that another one gave its offsets. One that was taken in before is skipped.
+    pub(super) fn take_in(&mut self, now_ms: i64, batch: &BatchHeader) {
+        if batch.next_offset() <= self.log_end {
             return;
         }
-        self.epochs.assign(batch.partition_leader_epoch, batch.base_offset);
+        // What begins below the log's end is left of one that reaches beyond its start.
+        let base_offset = batch.base_offset.max(self.log_end);
+        self.epochs.assign(batch.partition_leader_epoch, base_offset);
         if batch.has_producer_id() && !batch.is_control() {
-            self.producers.record(producer::RECOVERED_MS, batch, batch.base_offset);
+            let undo = undo_of(&self.role, &mut self.undo);
+            self.producers.record(now_ms, batch, batch.base_offset, undo);
         }
         self.log_end = batch.next_offset();
-        (self.durable_end, self.high_watermark) = (self.log_end, self.log_end);
-        self.invariants();
+    }
+
+    /// Takes back what batches that reach `end` or beyond have changed among the producers.
+    pub(super) fn take_back_from(&mut self, end: i64) {
+        while let Some(change) = self.undo.pop_from(end) {
+            self.producers.take_back(change);
+        }
     }
 
     /// Everything but the log's offsets, as bytes for [`Partition::restore`]: leader epochs and
     /// producers, with format version and checksum. About 35 bytes where there are no producers.
     /// In one go, however many producers there are; see [`Partition::begin_snapshot`].
     pub fn snapshot(&self) -> Vec<u8> {
-        snapshot::encode(self.log_end, &self.epochs, &self.producers)
+        snapshot::encode(self.head(), &self.producers)
+    }
+
+    fn head(&self) -> Head<'_> {
+        head_of(self.log_end, self.high_watermark, &self.role, &self.undo, &self.epochs)
     }
 
     /// Begins a snapshot of the partition as it is now, and appends its first bytes to `out`. Whether
     /// these are all; if not, [`Partition::go_on_with_snapshot`] gives the rest, whatever becomes of
     /// the partition meanwhile. One that was begun before is given up.
     pub fn begin_snapshot(&mut self, out: &mut Vec<u8>) -> bool {
-        snapshot::begin(self.log_end, &self.epochs, &mut self.producers, SNAPSHOT_STEP, out)
+        self.begin_snapshot_of(SNAPSHOT_STEP, out)
+    }
+
+    /// The same, with so many producers at a time.
+    pub(super) fn begin_snapshot_of(&mut self, step: usize, out: &mut Vec<u8>) -> bool {
+        let Self { log_end, high_watermark, role, undo, epochs, producers, .. } = self;
+        snapshot::begin(
+            head_of(*log_end, *high_watermark, role, undo, epochs),
+            producers,
+            step,
+            out,
+        )
     }
 
     /// Appends the next bytes of the snapshot that was begun to `out`; whether they are the last.
@@ -159,13 +219,30 @@ impl Partition {
         snapshot::go_on(&mut self.producers, SNAPSHOT_STEP, out)
     }
 
-    /// Names this replica leader from the log end on. An epoch that is not newer changes nothing.
-    pub fn lead(&mut self, leader_epoch: i32) {
-        if leader_epoch > self.leader_epoch {
-            self.leader_epoch = leader_epoch;
-            self.epochs.assign(leader_epoch, self.log_end);
+    /// Names this replica, the only one, leader from the log end on. An epoch that is not newer changes
+    /// nothing.
+    pub fn lead_alone(&mut self, leader_epoch: i32) {
+        if self.begin_epoch(leader_epoch) {
+            self.be_alone();
         }
         self.invariants();
+    }
+
+    /// It leads from the log end on, if this is a newer epoch.
+    pub(super) fn begin_epoch(&mut self, leader_epoch: i32) -> bool {
+        let is_newer = leader_epoch > self.leader_epoch;
+        if is_newer {
+            (self.leader_epoch, self.epoch_start) = (leader_epoch, self.log_end);
+            self.epochs.assign(leader_epoch, self.log_end);
+        }
+        is_newer
+    }
+
+    /// It leads, and there is no other replica; whether the watermark moved.
+    pub(super) fn be_alone(&mut self) -> bool {
+        self.role = Role::Alone;
+        self.undo = Undo::default();
+        self.raise_watermark(self.durable_end)
     }
 
     /// Gives a validated batch its offsets and, with `LogAppendTime`, its time, or says that it is a
@@ -198,7 +275,11 @@ impl Partition {
             }
             let max_timestamp = log_append_time_ms.unwrap_or(batch.max_timestamp);
             let batch = BatchHeader { max_timestamp, ..*batch };
-            self.producers.record(now.monotonic_ms, &batch, base_offset);
+            let undo = undo_of(&self.role, &mut self.undo);
+            self.producers.record(now.monotonic_ms, &batch, base_offset, undo);
+        }
+        if let Role::Leads(leader) = &mut self.role {
+            leader.appends(base_offset, now.monotonic_ms);
         }
         if let Some(time) = log_append_time_ms {
             self.log_append_time_ms = time;
@@ -216,9 +297,22 @@ impl Partition {
     pub fn durable(&mut self, end: i64) -> bool {
         assert!(end <= self.log_end, "durable to {end}, but the log ends at {}", self.log_end);
         self.durable_end = self.durable_end.max(end);
-        // With one replica, what is durable here is durable on enough of them.
-        let moved = self.durable_end > self.high_watermark;
-        self.high_watermark = self.durable_end;
+        let committed_end = match &self.role {
+            Role::Alone => self.durable_end,
+            Role::Leads(leader) => leader.committed_end(self.durable_end).unwrap_or(-1),
+            Role::Follows(following) => following.told.min(self.durable_end),
+            Role::None => -1,
+        };
+        self.raise_watermark(committed_end)
+    }
+
+    /// Everything below `end` is committed, too; whether that is new.
+    pub(super) fn raise_watermark(&mut self, end: i64) -> bool {
+        let moved = end > self.high_watermark;
+        if moved {
+            self.high_watermark = end;
+            self.undo.settle(end);
+        }
         self.invariants();
         moved
     }
@@ -264,6 +358,11 @@ impl Partition {
     /// `read_committed` stops. There are no transactions yet.
     pub fn last_stable(&self) -> i64 {
         self.high_watermark
+    }
+
+    /// Whether it leads.
+    pub fn leads(&self) -> bool {
+        matches!(self.role, Role::Alone | Role::Leads(_))
     }
 
     /// Epoch of the leader, -1 for none.
@@ -328,7 +427,7 @@ impl Partition {
     }
 
     /// Asserts, in debug and simulation builds, what always holds.
-    fn invariants(&self) {
+    pub(super) fn invariants(&self) {
         debug_assert!(0 <= self.log_start, "{self:?}");
         debug_assert!(self.log_start <= self.last_stable(), "{self:?}");
         debug_assert!(self.last_stable() <= self.high_watermark, "{self:?}");
@@ -336,6 +435,23 @@ impl Partition {
         debug_assert!(self.durable_end <= self.log_end, "{self:?}");
         self.epochs.invariants(self.log_end);
     }
+}
+
+/// What stands before the producers in a snapshot.
+fn head_of<'a>(
+    log_end: i64,
+    high_watermark: i64,
+    role: &Role,
+    undo: &'a Undo,
+    epochs: &'a Epochs,
+) -> Head<'a> {
+    let is_committed = matches!(role, Role::Alone) || high_watermark == log_end;
+    Head { log_end, above: (!is_committed).then_some((high_watermark, undo)), epochs }
+}
+
+/// Where what a batch changes is noted: with one replica nowhere.
+fn undo_of<'a>(role: &Role, undo: &'a mut Undo) -> Option<&'a mut Undo> {
+    (!matches!(role, Role::Alone)).then_some(undo)
 }
 
 /// Folds recovered batches into a snapshot: what storage does between a checkpoint and the end of
@@ -354,7 +470,10 @@ pub fn fold(
     for batch in batches {
         partition.replay(&batch);
     }
-    partition.advance_log_start(log_start.min(partition.log_end));
+    let log_start = log_start.min(partition.log_end);
+    // Only what is committed is deleted.
+    partition.raise_watermark(log_start);
+    partition.advance_log_start(log_start);
     Ok(partition.snapshot())
 }
 
@@ -427,7 +546,7 @@ mod tests {
         let mut p = Partition::new(2);
         assert_eq!(p.end_offset_for_epoch(2), (2, 0));
         p.add(0, &batch(10, -1, -1, -1)).unwrap();
-        p.lead(5);
+        p.lead_alone(5);
         p.add(0, &batch(5, -1, -1, -1)).unwrap();
         p.durable(15);
         // The current epoch ends where the log ends; a past one where the next began; one that
@@ -443,8 +562,8 @@ mod tests {
         assert_eq!(p.epoch_for_offset(10), Some(5));
 
         // An epoch without records leaves no trace.
-        p.lead(6);
-        p.lead(7);
+        p.lead_alone(6);
+        p.lead_alone(7);
         assert_eq!(p.end_offset_for_epoch(6), (5, 15));
         assert_eq!(p.end_offset_for_epoch(7), (7, 15));
 
@@ -670,7 +789,7 @@ mod tests {
             p.add(5, &batch(1, 9, 0, i)).unwrap();
         }
         p.durable(4);
-        p.lead(2);
+        p.lead_alone(2);
         p.add(5, &batch(1, 9, 0, 4)).unwrap();
         p.add(5, &batch(1, 8, 0, 0)).unwrap();
         let snapshot = p.snapshot();

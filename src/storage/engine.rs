@@ -853,7 +853,7 @@ impl Engine {
         self.stage_control(slot, Kind::Truncate, offset, body, Waits::Token(token));
     }
 
-    /// Gives up all that a log has: it begins anew at `offset`, at or beyond its end, where its leader's
+    /// Gives up all that a log has: it begins anew at `offset`, at or above its start, where its leader's
     /// log begins. Only when [`Engine::can_truncate`] says that it may. `state` is the partition core's as it
     /// is after that: a start gives it back.
     ///

@@ -553,9 +553,9 @@ impl Log {
         Truncated { freed, gone, cut }
     }
 
-    /// Gives up all that it has: it begins anew at `offset`, at or beyond its end.
+    /// Gives up all that it has: it begins anew at `offset`, at or above its start.
     pub(super) fn restart(&mut self, offset: i64) -> Truncated {
-        assert!(self.can_truncate() && offset >= self.end);
+        assert!(self.can_truncate() && offset >= self.start);
         self.direct.truncated(i64::MIN);
         self.truncating += 1;
         self.cutting = None;
