@@ -524,6 +524,7 @@ impl Logs {
             Event::Uncleanable { tp, message } => {
                 tracing::error!(topic = %tp.topic, partition = tp.partition, "cannot compact: {message}");
             }
+            Event::Truncatable { .. } => {}
             Event::Filled { ticket, result } => out.filled.push((ticket, result)),
             Event::Fatal { message } => out.fatal = Some(message),
         }
