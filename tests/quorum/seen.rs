@@ -4,7 +4,6 @@ use crate::node::{Node, Proposed};
 use klamm::controller::{Image, NewPartition, Record};
 use klamm::types::TopicId;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What an image shows that is the same for every member: topics, by name, and the next producer id.
 type Shown = (Vec<(String, TopicId)>, i64);
