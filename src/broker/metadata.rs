@@ -312,14 +312,14 @@ impl State {
     }
 
     /// Proposes that topics whose data is gone are forgotten: many come at once.
-    async fn forget_topics(self: Rc<Self>) {
+    pub(super) async fn forget_topics(self: Rc<Self>) {
         let metadata = self.metadata();
         yield_now().await;
         let _turn = metadata.turn.enter().await;
         metadata.forgetting.set(false);
-        let gone = metadata.controller.borrow_mut().take_gone();
-        // Whoever leads instead hears of them from its own shards.
+        // A node that does not lead keeps them for when it does.
         if let Ok(term) = self.leading() {
+            let gone = metadata.controller.borrow_mut().take_gone();
             let _ = self.propose(term, gone).await;
         }
     }
