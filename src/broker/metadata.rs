@@ -13,7 +13,7 @@ use crate::broker::api::describe_quorum::QuorumView;
 use crate::broker::api::execute::execute;
 use crate::broker::api::metadata_change::Handled;
 use crate::broker::api::table;
-use crate::controller::{Image, Members, Record};
+use crate::controller::{Decision, Image, Members, Record};
 use crate::storage::device::io::Op;
 use crate::types::{TopicId, exit};
 use crate::wire::WireError;
@@ -252,6 +252,23 @@ impl State {
         self.metadata().controller.borrow().leading_term().ok_or(NotController)
     }
 
+    /// Proposes what a look at the draft decides, and waits until it has taken effect: the index from which on it
+    /// has, and what else the look gave. One at a time.
+    pub(super) async fn decide<T>(
+        self: &Rc<Self>,
+        look: impl AsyncFnOnce(&Image) -> (Decision, T),
+    ) -> Result<(u64, T), NotController> {
+        let turn = self.metadata().turn.enter().await;
+        let term = self.leading()?;
+        let draft = self.draft();
+        let (decision, result) = look(&draft).await;
+        drop(draft);
+        let index = self.propose(term, decision.records).await?;
+        drop(turn);
+        self.decided(term, index).await?;
+        Ok((index, result))
+    }
+
     /// The metadata with everything that was proposed.
     fn draft(&self) -> Image {
         self.metadata().controller.borrow().draft().clone()
@@ -329,14 +346,14 @@ impl State {
     }
 
     /// Proposes that topics whose data is gone are forgotten: many come at once.
-    async fn forget_topics(self: Rc<Self>) {
+    pub(super) async fn forget_topics(self: Rc<Self>) {
         let metadata = self.metadata();
         yield_now().await;
         let _turn = metadata.turn.enter().await;
         metadata.forgetting.set(false);
-        let gone = metadata.controller.borrow_mut().take_gone();
-        // Whoever leads instead hears of them from its own shards.
+        // A node that does not lead keeps them for when it does.
         if let Ok(term) = self.leading() {
+            let gone = metadata.controller.borrow_mut().take_gone();
             let _ = self.propose(term, gone).await;
         }
     }
@@ -354,21 +371,24 @@ impl State {
                     None => None,
                 };
                 let ready = || metadata.controller.borrow_mut().ready_with(snapshot);
-                let Some(persist) = self.vital(ready) else { break };
-                self.work.add(persist.ops.iter().map(copied).sum());
-                for op in persist.ops {
-                    if let Err(e) = self.run_op(op).await {
-                        self.fatal(exit::IO, format!("cannot write the metadata: {e}"));
-                        return;
+                let persist = self.vital(ready);
+                let wrote = persist.is_some();
+                if let Some(persist) = persist {
+                    self.work.add(persist.ops.iter().map(copied).sum());
+                    for op in persist.ops {
+                        if let Err(e) = self.run_op(op).await {
+                            self.fatal(exit::IO, format!("cannot write the metadata: {e}"));
+                            return;
+                        }
                     }
+                    self.vital(|| metadata.controller.borrow_mut().persisted(persist.ticket));
+                    self.quorum_moved();
                 }
-                let ticket = persist.ticket;
-                let image = self.vital(|| {
-                    let mut controller = metadata.controller.borrow_mut();
-                    controller.persisted(ticket);
-                    controller.take_image()
-                });
-                self.quorum_moved();
+                // What others have written may have decided something, too.
+                let image = metadata.controller.borrow_mut().take_image();
+                if !wrote && image.is_none() {
+                    break;
+                }
                 if let Some(image) = image {
                     let calls: Vec<_> = (0..self.shards)
                         .map(|it| self.call(it, ApplyImage(image.clone())))

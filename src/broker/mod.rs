@@ -44,6 +44,7 @@ pub mod connection;
 mod controller_calls;
 mod coordinators;
 mod deferred;
+mod disk_space;
 mod dispatch;
 mod drain;
 mod fetch;
@@ -63,11 +64,13 @@ mod large_group_tests;
 mod large_request_tests;
 mod line_pause;
 pub mod links;
+mod log_roles;
 mod logs;
 #[cfg(test)]
 mod logs_tests;
 #[cfg(test)]
 mod many_topics_tests;
+mod membership;
 mod metadata;
 mod metadata_owner;
 mod node;
@@ -82,8 +85,10 @@ mod produce;
 mod quorum;
 mod read_errors;
 mod reading;
+mod replication;
 mod reply_to;
 mod requests;
+mod standing;
 mod state;
 mod tasks;
 #[cfg(test)]
@@ -178,6 +183,10 @@ impl Broker {
         state.start(state.clone().run_groups());
         state.start(state.clone().run_metadata());
         state.start(state.clone().run_quorum());
+        state.start(state.clone().run_membership());
+        state.start(state.clone().run_controller());
+        state.start(state.clone().run_streams());
+        state.start(state.clone().run_isr());
         state.run();
         Self(state)
     }

@@ -194,6 +194,8 @@ struct Handed {
     producing: Rc<Producing>,
     groups: Vec<(ShardId, Vec<AppendRequest>)>,
     routed: u64,
+    /// See [`AppendBatches`].
+    committed_by_ms: Option<i64>,
 }
 
 impl Handed {
@@ -207,6 +209,7 @@ impl Handed {
         let parts: usize =
             groups.iter().map(|(_, batches)| batches.len().div_ceil(APPENDS_AT_ONCE)).sum();
         let routed = state.ticks();
+        let committed_by_ms = plan.commit_within_ms().map(|it| state.monotonic_ms() + it);
         let mut stages = Stages::default();
         stages.set(RequestStage::Receive, state.ns(begun.received, turn));
         stages.set(RequestStage::Decode, state.ns(turn, routed));
@@ -219,7 +222,7 @@ impl Handed {
             stages: Cell::new(stages),
             synced: Cell::new(0),
         });
-        Self { producing, groups, routed }
+        Self { producing, groups, routed, committed_by_ms }
     }
 
     fn at_once(mut self, state: &Rc<State>) {
@@ -249,7 +252,9 @@ impl Handed {
 
     fn hand_over(&self, state: &Rc<State>, owner: ShardId, batches: Vec<AppendRequest>) {
         let (producing, state_2) = (self.producing.clone(), state.clone());
-        state.ask(owner, AppendBatches { batches, routed: self.routed }, move |reply| {
+        let Self { routed, committed_by_ms, .. } = *self;
+        let call = AppendBatches { batches, routed, committed_by_ms };
+        state.ask(owner, call, move |reply| {
             producing.heard(&state_2, reply);
             producing.one_less(&state_2);
         });

@@ -50,7 +50,10 @@ impl State {
 
     /// Where brokers connect to this node, if that is known.
     pub(super) fn peer_address(&self, node: i32) -> Option<Address> {
-        self.node.voters.get(&node).cloned()
+        let image = self.image_now();
+        let registered = image.broker(node).filter(|it| it.peer_port != 0);
+        let registered = registered.map(|it| (it.peer_host.clone(), it.peer_port));
+        registered.or_else(|| self.node.voters.get(&node).cloned())
     }
 
     pub(super) fn node_id(&self) -> i32 {
@@ -94,8 +97,16 @@ impl State {
 
     /// A member cannot be dialled; `refused`: nobody listens there.
     pub(super) fn quorum_cannot_reach(self: &Rc<Self>, node: i32, refused: bool) {
-        if refused {
-            tracing::debug!(node, "nobody listens there");
+        if !refused || self.leading().is_err() {
+            return;
+        }
+        // The kernel at the other end says that the process is gone: nobody needs to wait for the session's end.
+        let there = self.metadata().controller.borrow().draft().is_unfenced(node);
+        if there {
+            let state = self.clone();
+            self.start(async move {
+                let _ = state.fence(node, "nobody listens where it listened").await;
+            });
         }
     }
 

@@ -113,6 +113,16 @@ impl Controller {
         self.image.clone()
     }
 
+    /// The metadata with everything that the log has, committed or not: what had taken effect before a start is
+    /// among it, and may not be known to be committed yet.
+    pub fn with_whole_log(&self) -> Image {
+        let mut made = (*self.image).clone();
+        for entry in self.quorum.entries_after(self.image.index) {
+            apply(&mut made, &entry);
+        }
+        made
+    }
+
     /// The image, where it was changed since this was asked last.
     pub fn take_image(&mut self) -> Option<Arc<Image>> {
         std::mem::take(&mut self.changed).then(|| self.image())

@@ -69,6 +69,13 @@ impl Epochs {
         (floor, self.starts[above].start)
     }
 
+    /// The largest epoch ≤ `epoch` here, and where it ends; without one, where the first begins.
+    pub fn floor(&self, epoch: i32, log_end: i64) -> (Option<i32>, i64) {
+        let above = self.starts.partition_point(|e| e.epoch <= epoch);
+        let end = self.starts.get(above).map_or(log_end, |next| next.start);
+        (above.checked_sub(1).map(|i| self.starts[i].epoch), end)
+    }
+
     /// The epoch that covers `offset`.
     pub fn epoch_at(&self, offset: i64) -> Option<i32> {
         let begun = self.starts.partition_point(|e| e.start <= offset);

@@ -2,6 +2,8 @@
 //! which every answer is worked out anew.
 
 use super::*;
+use crate::types::{ErrorCode, Now};
+use crate::wire::records::BatchHeader;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -286,7 +288,7 @@ fn take_piece(
         snapshot::go_on(&mut p.producers, 1, taken)
     } else {
         let (_, taken) = taking.insert((p.snapshot(), Vec::new()));
-        snapshot::begin(p.log_end, &p.epochs, &mut p.producers, 1, taken)
+        p.begin_snapshot_of(1, taken)
     };
     if let Some((whole, taken)) = taking.take_if(|_| is_last) {
         prop_assert_eq!(taken, whole);

@@ -63,6 +63,21 @@ impl Producer {
         self.len += 1;
     }
 
+    /// Takes the newest batch away; `oldest` is one that had to go for it.
+    pub fn pop(&mut self, oldest: Option<BatchMeta>) {
+        self.len = self.len.saturating_sub(1);
+        if let Some(oldest) = oldest {
+            self.batches.copy_within(..BATCHES_MAX - 1, 1);
+            self.batches[0] = oldest;
+            self.len += 1;
+        }
+    }
+
+    /// The batch that goes when another one comes.
+    pub fn goes_next(&self) -> Option<BatchMeta> {
+        (usize::from(self.len) == BATCHES_MAX).then_some(self.batches[0])
+    }
+
     /// Forgets the batches whose last record is not before `end`; whether any is left.
     pub fn truncate(&mut self, end: i64) -> bool {
         let keep = self.batches().partition_point(|batch| batch.last_offset < end);

@@ -2,6 +2,7 @@
 
 use super::capture::Capture;
 use super::producer::{BatchMeta, Producer, RECOVERED_MS};
+use super::undo::{Before, Change, Undo};
 use crate::types::ErrorCode;
 use crate::wire::records::BatchHeader;
 
@@ -156,9 +157,26 @@ impl Producers {
         }
     }
 
-    /// Notes a batch that was appended at `base_offset`.
-    pub(super) fn record(&mut self, now_ms: i64, batch: &BatchHeader, base_offset: i64) {
+    /// Notes a batch that was appended at `base_offset`, and in `undo` what that changes.
+    pub(super) fn record(
+        &mut self,
+        now_ms: i64,
+        batch: &BatchHeader,
+        base_offset: i64,
+        undo: Option<&mut Undo>,
+    ) {
         let found = self.find(batch.producer_id);
+        if let Some(undo) = undo {
+            let before = match found.ok().map(|at| &self.slots[at].producer) {
+                None => Before::Absent,
+                Some(known) if known.epoch == batch.producer_epoch => {
+                    Before::Known(known.goes_next())
+                }
+                Some(known) => Before::Other(known.clone()),
+            };
+            let last_offset = base_offset + i64::from(batch.last_offset_delta);
+            undo.push(Change { last_offset, id: batch.producer_id, before });
+        }
         if let Some(capture) = &mut self.capture {
             let before = found.ok().map(|at| &*self.slots[at].producer);
             capture.changes(batch.producer_id, before);
@@ -231,10 +249,43 @@ impl Producers {
         next
     }
 
-    /// The log ends at `end` now: batches past it, and producers with nothing left, go. Of a
-    /// partition that is restored: no snapshot of it is in the making.
+    /// Takes a change back, after all that came behind it.
+    pub(super) fn take_back(&mut self, change: Change) {
+        // One that was silent for so long that it was forgotten stays so.
+        let Ok(at) = self.find(change.id) else { return };
+        if let Some(capture) = &mut self.capture {
+            capture.changes(change.id, Some(&self.slots[at].producer));
+        }
+        match change.before {
+            Before::Absent => drop(self.slots.remove(at)),
+            Before::Known(oldest) => self.slots[at].producer.pop(oldest),
+            Before::Other(producer) => self.slots[at].producer = producer,
+        }
+    }
+
+    /// Forgets all of them.
+    pub(super) fn clear(&mut self) {
+        for slot in &self.slots {
+            if let Some(capture) = &mut self.capture {
+                capture.changes(slot.id, Some(&slot.producer));
+            }
+        }
+        self.slots = Vec::new();
+    }
+
+    /// The log ends at `end` now: batches past it, and producers with nothing left, go.
     pub(super) fn truncate_end(&mut self, end: i64) {
-        self.slots.retain_mut(|slot| slot.producer.truncate(end));
+        let capture = &mut self.capture;
+        self.slots.retain_mut(|slot| {
+            let newest = slot.producer.batches().last();
+            if newest.is_some_and(|batch| batch.last_offset < end) {
+                return true;
+            }
+            if let Some(capture) = capture {
+                capture.changes(slot.id, Some(&slot.producer));
+            }
+            slot.producer.truncate(end)
+        });
     }
 
     /// Frees so many of those of a partition that is gone; whether there are more.

@@ -2,14 +2,19 @@
 //!
 //! Little-endian, no padding:
 //! ```text
-//! u8  version (1)
+//! u8  version (1, or 2 where all that says 2 is there)
 //! i64 log end
+//! 2:  i64 high watermark
+//! 2:  u32 changes above it, each: i64 last offset, i64 producer, u8 kind (0 to 3), and by that:
+//!         2, the batch that was forgotten; 3, the producer as it was
 //! u32 epochs,    each: i32 epoch, i64 start offset
 //! u32 producers, each:
 //!     i64 id, i16 epoch, i64 last used ms, u8 batches (1 to 5), each, oldest first:
 //!         i32 last sequence, i32 offset delta, i64 last offset, i64 timestamp
 //! u32 CRC-32C of all before
 //! ```
+//!
+//! Version 1 is that of a log all of which is committed.
 //!
 //! When a producer was last used is told by a clock of the snapshot's own: 0 is when the one was that
 //! was used last, and only the differences mean something (earlier builds wrote the wall's time, and
@@ -19,13 +24,16 @@ use super::capture::Capture;
 use super::epochs::{EpochStart, Epochs};
 use super::producer::{BATCHES_MAX, BatchMeta, Producer, RECOVERED_MS};
 use super::producers::Producers;
+use super::undo::{Before, Change, Undo};
 use crate::wire::records::crc::{self, crc32c};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-const VERSION: u8 = 1;
+const PLAIN: u8 = 1;
+const VERSION: u8 = 2;
 const EPOCH_LEN: usize = 12;
 const PRODUCER_LEN_MIN: usize = 19 + BATCH_LEN;
 const BATCH_LEN: usize = 24;
+const CHANGE_LEN_MIN: usize = 17;
 /// Longer than this, about a thousand years, nobody was silent.
 const SILENT_MS_MAX: i64 = 1 << 45;
 
@@ -59,14 +67,33 @@ pub enum SnapshotError {
     },
 }
 
+/// What a snapshot says beside the producers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head<'a> {
+    pub log_end: i64,
+    /// Where not all of the log is committed: how far it is, and what is above that.
+    pub above: Option<(i64, &'a Undo)>,
+    pub epochs: &'a Epochs,
+}
+
+/// What a snapshot gave.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub log_end: i64,
+    pub high_watermark: i64,
+    pub undo: Undo,
+    pub epochs: Epochs,
+    pub producers: Producers,
+}
+
 /// The whole in one go.
-pub(super) fn encode(log_end: i64, epochs: &Epochs, producers: &Producers) -> Vec<u8> {
+pub(super) fn encode(head: Head<'_>, producers: &Producers) -> Vec<u8> {
     let batches_len = BATCHES_MAX * BATCH_LEN;
     let mut out = Vec::with_capacity(
-        21 + epochs.entries().len() * EPOCH_LEN
+        21 + head.epochs.entries().len() * EPOCH_LEN
             + producers.len() * (PRODUCER_LEN_MIN + batches_len),
     );
-    put_head(log_end, epochs, producers, &mut out);
+    put_head(head, producers, &mut out);
     for producer in producers.from(i64::MIN) {
         put_producer(producer, producers.newest_ms(), &mut out);
     }
@@ -77,19 +104,18 @@ pub(super) fn encode(log_end: i64, epochs: &Epochs, producers: &Producers) -> Ve
 /// Begins it anew, and appends its first bytes to `out`. Whether these are all, since there are no more
 /// than `most` producers; if not, [`go_on`] gives more.
 pub(super) fn begin(
-    log_end: i64,
-    epochs: &Epochs,
+    head: Head<'_>,
     producers: &mut Producers,
     most: usize,
     out: &mut Vec<u8>,
 ) -> bool {
     if producers.len() <= most {
         *producers.capture() = None;
-        out.extend(encode(log_end, epochs, producers));
+        out.extend(encode(head, producers));
         return true;
     }
     let first = out.len();
-    put_head(log_end, epochs, producers, out);
+    put_head(head, producers, out);
     let capture = Capture {
         next: Some(i64::MIN),
         newest_ms: producers.newest_ms(),
@@ -138,16 +164,45 @@ pub(super) fn go_on(producers: &mut Producers, most: usize, out: &mut Vec<u8>) -
 }
 
 /// What comes before the producers.
-fn put_head(log_end: i64, epochs: &Epochs, producers: &Producers, out: &mut Vec<u8>) {
-    let epochs = epochs.entries();
-    out.push(VERSION);
-    out.extend_from_slice(&log_end.to_le_bytes());
+fn put_head(head: Head<'_>, producers: &Producers, out: &mut Vec<u8>) {
+    let epochs = head.epochs.entries();
+    out.push(if head.above.is_some() { VERSION } else { PLAIN });
+    out.extend_from_slice(&head.log_end.to_le_bytes());
+    if let Some((high_watermark, undo)) = head.above {
+        out.extend_from_slice(&high_watermark.to_le_bytes());
+        out.extend_from_slice(&(undo.len() as u32).to_le_bytes());
+        undo.iter().for_each(|change| put_change(change, producers.newest_ms(), out));
+    }
     out.extend_from_slice(&(epochs.len() as u32).to_le_bytes());
     for entry in epochs {
         out.extend_from_slice(&entry.epoch.to_le_bytes());
         out.extend_from_slice(&entry.start.to_le_bytes());
     }
     out.extend_from_slice(&(producers.len() as u32).to_le_bytes());
+}
+
+fn put_change(change: &Change, newest_ms: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&change.last_offset.to_le_bytes());
+    out.extend_from_slice(&change.id.to_le_bytes());
+    match &change.before {
+        Before::Absent => out.push(0),
+        Before::Known(None) => out.push(1),
+        Before::Known(Some(batch)) => {
+            out.push(2);
+            put_batch(batch, out);
+        }
+        Before::Other(producer) => {
+            out.push(3);
+            put_producer(producer, newest_ms, out);
+        }
+    }
+}
+
+fn put_batch(batch: &BatchMeta, out: &mut Vec<u8>) {
+    out.extend_from_slice(&batch.last_sequence.to_le_bytes());
+    out.extend_from_slice(&batch.offset_delta.to_le_bytes());
+    out.extend_from_slice(&batch.last_offset.to_le_bytes());
+    out.extend_from_slice(&batch.timestamp.to_le_bytes());
 }
 
 fn put_producer(producer: &Producer, newest_ms: i64, out: &mut Vec<u8>) {
@@ -157,20 +212,15 @@ fn put_producer(producer: &Producer, newest_ms: i64, out: &mut Vec<u8>) {
     let since_ms = if producer.last_used_ms > RECOVERED_MS { newest_ms } else { RECOVERED_MS };
     out.extend_from_slice(&producer.last_used_ms.saturating_sub(since_ms).to_le_bytes());
     out.push(producer.batches().len() as u8);
-    for batch in producer.batches() {
-        out.extend_from_slice(&batch.last_sequence.to_le_bytes());
-        out.extend_from_slice(&batch.offset_delta.to_le_bytes());
-        out.extend_from_slice(&batch.last_offset.to_le_bytes());
-        out.extend_from_slice(&batch.timestamp.to_le_bytes());
-    }
+    producer.batches().iter().for_each(|batch| put_batch(batch, out));
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<(i64, Epochs, Producers), SnapshotError> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, SnapshotError> {
     let (content, stored) = bytes.split_last_chunk().ok_or(SnapshotError::Length)?;
     // The version first: another one may keep its checksum elsewhere.
     let mut cursor = Cursor { bytes: content };
     let version = u8::from_le_bytes(cursor.take()?);
-    if version != VERSION {
+    if ![PLAIN, VERSION].contains(&version) {
         return Err(SnapshotError::Version(version));
     }
     let (stored, computed) = (u32::from_le_bytes(*stored), crc32c(content));
@@ -180,6 +230,23 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(i64, Epochs, Producers), SnapshotE
     let log_end = i64::from_le_bytes(cursor.take()?);
     if log_end < 0 {
         return Err(SnapshotError::Inconsistent("the log end is negative"));
+    }
+    let (mut high_watermark, mut changes) = (log_end, VecDeque::new());
+    if version == VERSION {
+        high_watermark = i64::from_le_bytes(cursor.take()?);
+        let count = cursor.count(CHANGE_LEN_MIN)?;
+        let mut least = high_watermark;
+        for _ in 0..count {
+            let change = cursor.change(log_end)?;
+            if change.last_offset < least || change.last_offset >= log_end {
+                return Err(SnapshotError::Inconsistent("changes do not ascend"));
+            }
+            least = change.last_offset + 1;
+            changes.push_back(change);
+        }
+        if !(0..=log_end).contains(&high_watermark) {
+            return Err(SnapshotError::Inconsistent("the high watermark is not within the log"));
+        }
     }
     let count = cursor.count(EPOCH_LEN)?;
     let mut starts = Vec::with_capacity(count);
@@ -193,17 +260,22 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(i64, Epochs, Producers), SnapshotE
     let mut read: Vec<Producer> =
         (0..count).map(|_| cursor.producer(log_end)).collect::<Result<_, _>>()?;
     let newest_ms = read.iter().map(|it| it.last_used_ms).max().unwrap_or(0).max(0);
-    for producer in &mut read {
+    let others = changes.iter_mut().filter_map(|change| match &mut change.before {
+        Before::Other(producer) => Some(&mut **producer),
+        _ => None,
+    });
+    for producer in read.iter_mut().chain(others) {
         let silent_ms = match producer.last_used_ms {
             i64::MIN => 0,
-            known => newest_ms.saturating_sub(known).min(SILENT_MS_MAX),
+            known => newest_ms.saturating_sub(known).clamp(0, SILENT_MS_MAX),
         };
         producer.last_used_ms = RECOVERED_MS - silent_ms;
     }
     let producers = Producers::restored(read)
         .ok_or(SnapshotError::Inconsistent("a producer is there twice"))?;
     if cursor.bytes.is_empty() {
-        Ok((log_end, epochs, producers))
+        let undo = Undo::from_changes(changes);
+        Ok(Decoded { log_end, high_watermark, undo, epochs, producers })
     } else {
         Err(SnapshotError::Length)
     }
@@ -229,6 +301,27 @@ impl Cursor<'_> {
         Ok(count)
     }
 
+    fn change(&mut self, log_end: i64) -> Result<Change, SnapshotError> {
+        let last_offset = i64::from_le_bytes(self.take()?);
+        let id = i64::from_le_bytes(self.take()?);
+        let before = match u8::from_le_bytes(self.take()?) {
+            0 => Before::Absent,
+            1 => Before::Known(None),
+            2 => Before::Known(Some(self.batch()?)),
+            3 => Before::Other(Box::new(self.producer(log_end)?)),
+            _ => return Err(SnapshotError::Inconsistent("a change of an unknown kind")),
+        };
+        Ok(Change { last_offset, id, before })
+    }
+
+    fn batch(&mut self) -> Result<BatchMeta, SnapshotError> {
+        let last_sequence = i32::from_le_bytes(self.take()?);
+        let offset_delta = i32::from_le_bytes(self.take()?);
+        let last_offset = i64::from_le_bytes(self.take()?);
+        let timestamp = i64::from_le_bytes(self.take()?);
+        Ok(BatchMeta { last_offset, timestamp, last_sequence, offset_delta })
+    }
+
     fn producer(&mut self, log_end: i64) -> Result<Producer, SnapshotError> {
         let id = i64::from_le_bytes(self.take()?);
         let epoch = i16::from_le_bytes(self.take()?);
@@ -240,19 +333,15 @@ impl Cursor<'_> {
         }
         let mut end = 0;
         for _ in 0..count {
-            let last_sequence = i32::from_le_bytes(self.take()?);
-            let offset_delta = i32::from_le_bytes(self.take()?);
-            let last_offset = i64::from_le_bytes(self.take()?);
-            let timestamp = i64::from_le_bytes(self.take()?);
-            let batch = BatchMeta { last_offset, timestamp, last_sequence, offset_delta };
-            if offset_delta < 0
-                || last_sequence < 0
-                || last_offset >= log_end
+            let batch = self.batch()?;
+            if batch.offset_delta < 0
+                || batch.last_sequence < 0
+                || batch.last_offset >= log_end
                 || batch.base_offset() < end
             {
                 return Err(SnapshotError::Inconsistent("a producer's batches do not ascend"));
             }
-            end = last_offset + 1;
+            end = batch.last_offset + 1;
             producer.push(batch);
         }
         Ok(producer)

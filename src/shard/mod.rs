@@ -179,17 +179,17 @@ pub fn run(
 fn open_logs(
     engine: Engine,
     image: &crate::controller::Image,
-    id: usize,
-    shards: usize,
+    (id, shards): (usize, usize),
+    incarnation: u64,
 ) -> Result<Logs, ServeError> {
-    Logs::open(engine, image, id, shards)
+    Logs::open(engine, image, (id, shards), incarnation)
         .map_err(|e| ServeError::new(exit::DAMAGED, format!("the data is damaged: {e}")))
 }
 
 /// One shard's thread, from its first task to its last.
 async fn serve(seed: Seed, begun: std::time::Instant) {
     let Seed { id, common, image, engine, controller, socket, address, .. } = seed;
-    let logs = open_logs(engine, &image, id, common.shards)
+    let logs = open_logs(engine, &image, (id, common.shards), seed.node.incarnation)
         .unwrap_or_else(|e| end_process(e.exit_code, &e.message));
     let budget = common.disk.budget().on_shard(id);
     let ring = Ring::new(common.disk.root(), seed.descriptors, budget.clone())

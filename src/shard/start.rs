@@ -108,7 +108,7 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
     let rack = settings.broker.get("broker.rack").cloned();
     let node = Arc::new(Node {
         incarnation: uuid::Uuid::new_v4().as_u64_pair().0,
-        directory: u128::from_le_bytes(identity.directory_id),
+        directory: u128::from_be_bytes(identity.directory_id),
         kafka: (host.clone(), port),
         peer: settings.voters.get(&settings.node_id).cloned(),
         rack: rack.clone(),
@@ -117,16 +117,16 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
     let mut fixed = settings.broker.clone();
     fixed.insert("listeners".to_owned(), format!("PLAINTEXT://{address}"));
     fixed.insert("log.dirs".to_owned(), settings.data.display().to_string());
-    let peer = node.peer.clone().unwrap_or_else(|| (host.clone(), 0));
+    let (peer_host, peer_port) = node.peer.clone().unwrap_or_else(|| (host.clone(), 0));
     let (controller, image) = Controller::open(
         &real,
         &MetaOptions {
             cluster_id: identity.cluster_id.clone(),
             node_id: settings.node_id,
+            peer_host,
+            peer_port,
             host,
             port,
-            peer_host: peer.0,
-            peer_port: peer.1,
             rack,
             incarnation: node.incarnation,
             directory: node.directory,
@@ -138,7 +138,7 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
         },
     )
     .map_err(|e| meta_refused(&e))?;
-    let engines = begin_life(settings, last, &disk, &identity, &image)?;
+    let engines = begin_life(settings, last, &disk, &identity, &controller)?;
     let common = Arc::new(Common {
         shards,
         disk,
@@ -193,15 +193,17 @@ fn begin_life(
     last: LastLife,
     disk: &RealDisk,
     identity: &Identity,
-    image: &Image,
+    controller: &Controller,
 ) -> Result<Vec<Engine>, ServeError> {
+    // A follower of the metadata quorum knows of less than it had applied before, until it hears from a leader.
+    let (image, whole) = (controller.image(), controller.with_whole_log());
     let (free, total) = disk.space().map_err(|e| ServeError::new(exit::IO, e.to_string()))?;
     let journal = settings
         .journal_bytes
         .unwrap_or_else(|| ((1u64 << 30) * settings.shards as u64).min(total / 20).min(free / 2));
     let options = OpenOptions::usual(settings.shards as u16, disk.budget().clone(), journal);
     let topic_state = |id| {
-        if image.topic_by_id(id).is_some() {
+        if image.topic_by_id(id).or(whole.topic_by_id(id)).is_some() {
             TopicState::Live
         } else if image.is_deleting(id) {
             TopicState::Deleting

@@ -24,6 +24,8 @@ pub(super) struct DirectRun {
     pub covers: usize,
     /// Bytes of those.
     pub covers_bytes: usize,
+    /// What the frame behind it names as the one before it.
+    pub chain: u32,
     written: bool,
 }
 
@@ -90,15 +92,26 @@ impl Direct {
     }
 
     /// Adds a run behind those in flight.
-    pub fn push(&mut self, run: Run, grown: Grown, data: Bytes, covers: (usize, usize)) {
-        let (covers, covers_bytes) = covers;
-        self.runs.push_back(DirectRun { run, grown, data, covers, covers_bytes, written: false });
+    pub fn push(
+        &mut self,
+        (run, chain): (Run, u32),
+        grown: Grown,
+        data: Bytes,
+        (covers, covers_bytes): (usize, usize),
+    ) {
+        let written = false;
+        self.runs.push_back(DirectRun { run, grown, data, covers, covers_bytes, chain, written });
     }
 
     /// Takes in that the run that begins at this offset is durable.
     pub fn written(&mut self, first: i64) {
         let run = self.runs.iter_mut().find(|run| run.run.first == first);
         run.expect("it is in flight").written = true;
+    }
+
+    /// The frames of those in flight, padded, in their order.
+    pub fn data(&self) -> impl Iterator<Item = &Bytes> {
+        self.runs.iter().map(|run| &run.data)
     }
 
     /// The next run, if it is durable and all before it were taken.

@@ -14,7 +14,11 @@ use super::device::outgoing::{Outgoing, Purpose};
 use super::format::block::{self, Kind};
 use super::format::frame::{self, MAX_FRAME};
 use super::format::segment::Segment;
-pub use super::interface::{Append, EngineOptions, EngineStats, Event, Moments, Slot, States};
+use super::format::whole_frame::Frame;
+pub use super::interface::{
+    Append, EngineOptions, EngineStats, Event, FrameCheck, FrameRefused, Moments, Slot, States,
+    Tail,
+};
 use super::journal;
 pub use super::journal::writer::APART;
 use super::journal::writer::{Acks, Given, JournalWriter, Waits};
@@ -25,7 +29,7 @@ use super::placement::around::Effect;
 use super::placement::removal::{Moment, Removals, When};
 use super::placement::renewal::{Ended, Renewals, is_want_of_space};
 use super::read::cache::Chunk;
-use super::read::{Filled, Read, ReadError, Reads, Ticket};
+use super::read::{Filled, Read, ReadError, ReadFrames, Reads, Ticket};
 use crate::types::TopicPartition;
 use bytes::Bytes;
 use std::io;
@@ -129,6 +133,11 @@ impl Engine {
         self.insert(log)
     }
 
+    /// Whose log it is; `None` where it is gone.
+    pub fn name(&self, slot: Slot) -> Option<TopicPartition> {
+        self.logs.get(slot).filter(|log| !log.dropped).map(|log| log.tp)
+    }
+
     /// The log of a partition, unless it was dropped.
     pub fn find(&self, tp: TopicPartition) -> Option<Slot> {
         self.logs.find(tp)
@@ -170,8 +179,69 @@ impl Engine {
         assert_eq!(append.base_offset, log.end, "a batch starts where the log ends");
         assert!(append.last_offset >= append.base_offset && !log.dropped);
         log.end = append.last_offset + 1;
+        log.last_epoch = append.leader_epoch;
         self.allowance = self.allowance.saturating_sub((append.batch.len() + frame::HEADER) as u64);
         self.journal.stage_append(slot, append);
+    }
+
+    /// Appends a frame of the log's leader, as it is; durable when its token comes back. Its order
+    /// within the log is that of the calls.
+    ///
+    /// # Errors
+    /// It does not continue the log: [`FrameRefused`]. A log that has begun anew takes one in which a
+    /// batch reaches back below its start.
+    pub fn append_frame(
+        &mut self,
+        slot: Slot,
+        frame: Frame,
+        token: u64,
+    ) -> Result<(), FrameRefused> {
+        let log = self.log_mut(slot);
+        assert!(!log.dropped);
+        log.take_over(&frame)?;
+        self.allowance = self.allowance.saturating_sub(frame.len() as u64);
+        self.journal.stage_frame(slot, frame, token);
+        Ok(())
+    }
+
+    /// Whether the frames of a log are given out for its followers: [`Engine::take_frames`].
+    pub fn set_replicated(&mut self, slot: Slot, replicated: bool) {
+        self.log_mut(slot).replicated = replicated;
+    }
+
+    /// The frames of replicated logs that turns have made since the last call, each log's in its order,
+    /// before their write has completed. Their payloads are slices of what is written, and keep its memory.
+    pub fn take_frames(&mut self) -> Vec<(Slot, Frame)> {
+        self.journal.take_frames()
+    }
+
+    /// How a log ends.
+    pub fn tail(&self, slot: Slot) -> Tail {
+        self.log(slot).tail()
+    }
+
+    /// The frame of a log that ends at this offset, as far as it is known without a read of the disk.
+    pub fn frame_check(&mut self, slot: Slot, end: i64) -> FrameCheck {
+        self.reads.frame_check(self.logs.log(slot), slot, end)
+    }
+
+    /// Whole frames from the one that holds `from` on, with base offsets below `upto`, up to `max_bytes`, and
+    /// one at least: for a follower. All that turns have made is there, durable or not, so that what
+    /// [`Engine::take_frames`] gives later continues it. The first one begins at `from`: see
+    /// [`ReadFrames`].
+    ///
+    /// # Errors
+    /// [`ReadError::OutOfRange`] below the log start or beyond the log end.
+    pub fn read_frames(
+        &mut self,
+        slot: Slot,
+        from: i64,
+        upto: i64,
+        max_bytes: usize,
+    ) -> Result<ReadFrames, ReadError> {
+        let read = self.reads.read_frames(&self.logs, slot, from, upto, max_bytes);
+        self.begin_reads();
+        read
     }
 
     fn stage_control(&mut self, slot: Slot, kind: Kind, offset: i64, body: Vec<u8>, waits: Waits) {
@@ -427,7 +497,17 @@ impl Engine {
         let (tp, dropped) = (log.tp, log.dropped);
         self.trim(now_ms, slot, tp);
         if dropped {
-            self.finish_drop(now_ms, slot);
+            return self.finish_drop(now_ms, slot);
+        }
+        self.tell_truncatable(slot);
+    }
+
+    /// Tells whoever waits for it that a log may be truncated now.
+    fn tell_truncatable(&mut self, slot: Slot) {
+        let Some(log) = self.logs.get_mut(slot) else { return };
+        if log.awaited && log.can_truncate() {
+            log.awaited = false;
+            self.events.push(Event::Truncatable { slot });
         }
     }
 
@@ -450,11 +530,13 @@ impl Engine {
     }
 
     fn tell_relaxed(&mut self) {
+        let mut awaited = Vec::new();
         for acks in self.journal.relaxed() {
             for &(slot, end, relaxed) in &acks.ends {
                 if let (true, Some(log)) = (relaxed, self.logs.get_mut(slot)) {
                     log.acked = log.acked.max(end);
                     self.events.push(Event::Durable { slot, end });
+                    awaited.extend(log.awaited.then_some(slot));
                 }
             }
             for given in &acks.given {
@@ -462,6 +544,9 @@ impl Engine {
                     self.events.push(Event::Done { token, moments: acks.moments });
                 }
             }
+        }
+        for slot in awaited {
+            self.tell_truncatable(slot);
         }
     }
 
@@ -473,7 +558,11 @@ impl Engine {
             let log = self.log_mut(slot);
             if !log.dropped {
                 log.acked = log.acked.max(end);
+                let awaited = log.awaited;
                 self.events.push(Event::Durable { slot, end });
+                if awaited {
+                    self.tell_truncatable(slot);
+                }
             }
         }
         for given in acks.given {
@@ -495,9 +584,12 @@ impl Engine {
                     log.durable_start = log.durable_start.max(offset);
                     self.trim(now_ms, slot, tp);
                 }
-                Kind::Truncate => {
+                Kind::Restart | Kind::Truncate => {
                     if let Some(log) = self.logs.get_mut(slot).filter(|log| log.tp == tp) {
                         log.truncated_durably();
+                        if kind == Kind::Restart {
+                            log.durable_start = log.durable_start.max(offset);
+                        }
                         self.logs.list(slot);
                     }
                     // What is left of a segment may lie below the log start.
@@ -724,6 +816,16 @@ impl Engine {
         self.log(slot).can_truncate()
     }
 
+    /// Whether [`Engine::truncate`] may be called now. If not, [`Event::Truncatable`] comes when it may: when
+    /// all that was appended is acknowledged, and no job holds on to the log. It is to be made use of
+    /// before the next turn, in which another job may begin.
+    pub fn await_truncation(&mut self, slot: Slot) -> bool {
+        let log = self.log_mut(slot);
+        let may = log.can_truncate();
+        log.awaited = !may;
+        may
+    }
+
     /// A read that a truncation at `offset` needs first: see [`Event::Filled`]. To be asked for again
     /// until nothing is missing.
     ///
@@ -754,6 +856,24 @@ impl Engine {
         self.removals.add(id, tp, &gone.gone, when);
         let body = block::truncate_body(tp, offset, gone.cut.as_ref(), state);
         self.stage_control(slot, Kind::Truncate, offset, body, Waits::Token(token));
+    }
+
+    /// Gives up all that a log has: it begins anew at `offset`, at or above its start, where its leader's
+    /// log begins. Only when [`Engine::can_truncate`] says that it may. `state` is the partition core's as it
+    /// is after that: a start gives it back.
+    ///
+    /// One entry of the journal says it, so a crash finds the log as it was or empty. Its files go as
+    /// those of a truncation do: when a checkpoint that was begun later is durable.
+    pub fn restart_at(&mut self, slot: Slot, offset: i64, state: &[u8], token: u64) {
+        let log = self.log_mut(slot);
+        let (tp, id) = (log.tp, log.id);
+        let gone = log.restart(offset);
+        self.logs.uncount_pending(gone.freed);
+        self.reads.forget(slot);
+        let when = When::AfterCheckpoints(self.placement.checkpoints_until_covered(), i64::MIN);
+        self.removals.add(id, tp, &gone.gone, when);
+        let body = block::truncate_body(tp, offset, None, state);
+        self.stage_control(slot, Kind::Restart, offset, body, Waits::Token(token));
     }
 
     /// Figures for `/metrics`.

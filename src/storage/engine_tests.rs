@@ -15,10 +15,10 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-struct Dir(PathBuf);
+pub(super) struct Dir(PathBuf);
 
 impl Dir {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/engine-tests").join(name);
         let _ = std::fs::remove_dir_all(&root);
         std::fs::create_dir_all(&root).expect("a test directory");
@@ -32,23 +32,23 @@ impl Drop for Dir {
     }
 }
 
-struct Broker {
+pub(super) struct Broker {
     disk: Disk,
     identity: Identity,
-    engines: Vec<Engine>,
+    pub engines: Vec<Engine>,
     report: Report,
-    events: Vec<Event>,
-    now_ms: i64,
+    pub events: Vec<Event>,
+    pub now_ms: i64,
 }
 
-const TOPIC: TopicId = TopicId([7; 16]);
+pub(super) const TOPIC: TopicId = TopicId([7; 16]);
 
-fn config() -> LogConfig {
+pub(super) fn config() -> LogConfig {
     LogConfig { file_delete_delay_ms: 0, segment_bytes: 256 << 10, ..LogConfig::none() }
 }
 
 impl Broker {
-    fn open(dir: &Dir, shards: u16) -> Self {
+    pub(super) fn open(dir: &Dir, shards: u16) -> Self {
         let budget = Budget::new(256 << 20);
         let disk = Disk::Real(RealDisk::new(&dir.0, budget.clone()).expect("a directory"));
         let expected = Expected { cluster_id: None, node_id: 1, random: [5; 32] };
@@ -78,7 +78,7 @@ impl Broker {
         broker
     }
 
-    fn slot(&mut self, partition: i32) -> (usize, Slot) {
+    pub(super) fn slot(&mut self, partition: i32) -> (usize, Slot) {
         let tp = TopicPartition { topic: TOPIC, partition };
         let shard = tp.shard(self.engines.len());
         let engine = &mut self.engines[shard];
@@ -87,7 +87,7 @@ impl Broker {
     }
 
     /// Carries out what the engines ask for until they ask for nothing.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         loop {
             let mut idle = true;
             for engine in &mut self.engines {
@@ -117,7 +117,7 @@ impl Broker {
     }
 
     /// Carries out what the engine asks for until that read has ended.
-    fn wait_for(&mut self, shard: usize, ticket: Ticket) -> Result<(), ReadError> {
+    pub(super) fn wait_for(&mut self, shard: usize, ticket: Ticket) -> Result<(), ReadError> {
         let engine = &mut self.engines[shard];
         loop {
             let filled = self
@@ -140,7 +140,7 @@ impl Broker {
         }
     }
 
-    fn append(&mut self, partition: i32, value: &[u8], token: u64) -> i64 {
+    pub(super) fn append(&mut self, partition: i32, value: &[u8], token: u64) -> i64 {
         let (shard, slot) = self.slot(partition);
         let mut builder = BatchBuilder::new(Compression::None);
         builder.push(5, None, Some(value), &[]);
@@ -159,7 +159,7 @@ impl Broker {
         base_offset
     }
 
-    fn read_all(&mut self, partition: i32) -> Vec<Vec<u8>> {
+    pub(super) fn read_all(&mut self, partition: i32) -> Vec<Vec<u8>> {
         let (shard, slot) = self.slot(partition);
         let offsets = self.engines[shard].offsets(slot);
         let (mut at, mut found) = (offsets.start, Vec::new());
@@ -190,7 +190,7 @@ impl Broker {
     }
 }
 
-fn value(partition: i32, i: usize, len: usize) -> Vec<u8> {
+pub(super) fn value(partition: i32, i: usize, len: usize) -> Vec<u8> {
     let mut value = format!("{partition}/{i}/").into_bytes();
     value.resize(len.max(value.len()), b'.');
     value

@@ -43,6 +43,66 @@ pub enum ReadError {
     Storage(String),
 }
 
+/// How a log ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// Offset after the last record that was handed in.
+    pub end: i64,
+    /// Epoch of that record; -1 where that is not known, as after a start.
+    pub epoch: i32,
+    /// Header checksum of the last frame; 0 where nothing is chained to it. `None` while what was appended
+    /// last is in no frame yet.
+    pub checksum: Option<u32>,
+}
+
+/// What is known of the frame that ends at an offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameCheck {
+    /// Its header checksum.
+    Is(u32),
+    /// None ends there.
+    Absent,
+    /// Nothing without a read of the disk, or nothing at all: it was made by compaction.
+    Unknown,
+}
+
+/// Why a leader's frame was not taken over. Nothing has changed then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameRefused {
+    /// It is of another partition.
+    #[error("a frame of {0:?}")]
+    OtherLog(TopicPartition),
+    /// It does not begin where the log ends.
+    #[error("the frame begins at offset {base}, the log ends at {end}")]
+    NotNext {
+        /// Offset of its first record.
+        base: i64,
+        /// The log's end.
+        end: i64,
+    },
+    /// It does not follow the frame that the log ends with.
+    #[error(
+        "the frame follows one with checksum {previous:#010x}, the log's last has {tail:#010x}"
+    )]
+    Chain {
+        /// The checksum that it names.
+        previous: u32,
+        /// That of the log's last frame.
+        tail: u32,
+    },
+    /// It is older than what the log ends with.
+    #[error("the frame is of epoch {epoch}, the log ends in epoch {last}")]
+    OlderEpoch {
+        /// Its epoch.
+        epoch: i32,
+        /// That of the log's last record.
+        last: i32,
+    },
+    /// What the log has appended itself is in no frame yet: after the next turn it is.
+    #[error("the end of the log is in no frame yet")]
+    Unsettled,
+}
+
 /// Whoever knows the states of logs: their partitions' cores. A checkpoint holds each log's state of
 /// one moment, which may be written over many.
 ///
@@ -125,6 +185,12 @@ pub enum Event {
         slot: Slot,
         /// The first offset that can be read.
         offset: i64,
+    },
+    /// A log that somebody waits for may be truncated now: see
+    /// [`Engine::await_truncation`](super::engine::Engine::await_truncation).
+    Truncatable {
+        /// The log.
+        slot: Slot,
     },
     /// A log cannot be compacted until the next start.
     Uncleanable {

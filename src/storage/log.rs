@@ -3,6 +3,8 @@
 use super::direct::Direct;
 use super::format::frame::FrameHeader;
 use super::format::segment::{Cut, Segment};
+use super::format::whole_frame::Frame;
+use super::interface::{FrameRefused, Tail};
 use crate::types::{TopicConfig, TopicPartition};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -193,8 +195,19 @@ pub struct Log {
     pub acked: i64,
     /// Offset after the last record that was handed in.
     pub end: i64,
-    /// Header checksum of the last frame; 0 starts a new chain.
+    /// Header checksum of the last frame that was made; 0 starts a new chain.
     pub last_checksum: u32,
+    /// Offset after its last record.
+    pub(super) made_end: i64,
+    /// Offset after the last record of the last frame that a leader's was taken over from, and what is
+    /// chained to that.
+    pub(super) taken_over: (i64, u32),
+    /// Epoch of the last record that was handed in; -1 where it is not known.
+    pub last_epoch: i32,
+    /// Its frames are given out, for followers.
+    pub replicated: bool,
+    /// Somebody waits until it may be truncated.
+    pub(super) awaited: bool,
     /// Frames not yet in a segment, in offset order.
     pub pending: VecDeque<Pending>,
     /// Bytes of them.
@@ -245,6 +258,11 @@ impl Log {
             acked: 0,
             end: 0,
             last_checksum: 0,
+            made_end: 0,
+            taken_over: (-1, 0),
+            last_epoch: -1,
+            replicated: false,
+            awaited: false,
             pending: VecDeque::new(),
             pending_bytes: 0,
             last_append: 0,
@@ -310,7 +328,7 @@ impl Log {
         while covered == 0 && self.pending.front().is_some_and(|p| p.last < self.durable_start) {
             let gone = self.pending.pop_front().expect("there is a front");
             self.pending_bytes -= gone.frame.len();
-            self.placed_checksum = gone.header().header_checksum();
+            self.placed_checksum = gone.header().chain_checksum();
             self.placed_end = gone.last + 1;
         }
         // A segment reaches up to the next one's base, so that one below a gap goes too.
@@ -392,6 +410,51 @@ impl Log {
     /// Whether a job of placement, or a run in flight, holds on to its segments.
     pub fn is_held(&self) -> bool {
         self.busy || !self.direct.is_empty()
+    }
+
+    /// A frame was made for the next block.
+    pub(super) fn made(&mut self, header: &FrameHeader) {
+        self.last_checksum = header.chain_checksum();
+        self.made_end = header.last_offset() + 1;
+    }
+
+    /// How it ends.
+    pub fn tail(&self) -> Tail {
+        let (end, epoch) = (self.end, self.last_epoch);
+        let checksum = match self.taken_over {
+            _ if self.made_end == end => Some(self.last_checksum),
+            (taken_over, checksum) if taken_over == end => Some(checksum),
+            _ => None,
+        };
+        Tail { end, epoch, checksum }
+    }
+
+    /// Takes in a leader's frame, if that continues it.
+    pub(super) fn take_over(&mut self, frame: &Frame) -> Result<(), FrameRefused> {
+        let header = frame.header();
+        if frame.tp() != self.tp {
+            return Err(FrameRefused::OtherLog(frame.tp()));
+        }
+        // A batch that reaches back is left of one whose beginning lies below the log start.
+        let first = frame.batches().next().map_or(0, |batch| batch.base_offset);
+        let reaches_back = first < self.end && self.start < self.end;
+        if header.base_offset() != self.end || reaches_back {
+            let base = header.base_offset().min(first);
+            return Err(FrameRefused::NotNext { base, end: self.end });
+        }
+        if header.leader_epoch() < self.last_epoch {
+            let (epoch, last) = (header.leader_epoch(), self.last_epoch);
+            return Err(FrameRefused::OlderEpoch { epoch, last });
+        }
+        let Some(tail) = self.tail().checksum else { return Err(FrameRefused::Unsettled) };
+        let previous = header.previous_checksum();
+        if previous != 0 && tail != 0 && previous != tail {
+            return Err(FrameRefused::Chain { previous, tail });
+        }
+        self.end = frame.next_offset();
+        self.last_epoch = header.leader_epoch();
+        self.taken_over = (self.end, header.chain_checksum());
+        Ok(())
     }
 
     /// Offset after the last record that is in a segment or on its way there past the journal.
@@ -481,11 +544,30 @@ impl Log {
             }
         }
         self.last_checksum =
-            self.pending.back().map_or(self.placed_checksum, |p| p.header().header_checksum());
+            self.pending.back().map_or(self.placed_checksum, |p| p.header().chain_checksum());
+        self.last_epoch = self.pending.back().map_or(-1, |p| p.header().leader_epoch());
+        self.made_end = offset;
         self.cleaned_end = self.cleaned_end.min(offset);
         self.end = offset;
         self.acked = self.acked.min(offset);
         Truncated { freed, gone, cut }
+    }
+
+    /// Gives up all that it has: it begins anew at `offset`, at or above its start.
+    pub(super) fn restart(&mut self, offset: i64) -> Truncated {
+        assert!(self.can_truncate() && offset >= self.start);
+        self.direct.truncated(i64::MIN);
+        self.truncating += 1;
+        self.cutting = None;
+        let freed = self.pending_bytes;
+        self.pending = VecDeque::new();
+        self.pending_bytes = 0;
+        let gone = std::mem::take(&mut self.segments);
+        (self.start, self.acked, self.end) = (offset, offset, offset);
+        (self.placed_end, self.placed_checksum) = (offset, 0);
+        (self.made_end, self.last_checksum, self.last_epoch) = (offset, 0, -1);
+        self.cleaned_end = self.cleaned_end.min(offset);
+        Truncated { freed, gone, cut: None }
     }
 
     /// Takes in that a truncation is durable.

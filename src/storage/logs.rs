@@ -161,7 +161,7 @@ impl Logs {
         log.pending.drain(..run.covers);
         log.pending_bytes -= run.covers_bytes;
         log.placed_end = run.run.next;
-        log.placed_checksum = run.run.checksum;
+        log.placed_checksum = run.chain;
         let segment = log.segments.iter_mut().rfind(|s| s.meta.generation == run.run.generation);
         segment.expect("segments with runs in flight stay").grow(&run.grown);
         self.pending_bytes -= run.covers_bytes as u64;

@@ -72,3 +72,5 @@ pub mod space;
 
 #[cfg(test)]
 mod engine_tests;
+#[cfg(test)]
+mod frame_tests;

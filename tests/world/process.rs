@@ -212,7 +212,8 @@ pub fn open(
     let mut brokers = Vec::new();
     let admission = Admission::default();
     for (id, engine) in engines.into_iter().enumerate() {
-        let logs = Logs::open(engine, &image, id, sizes.shards).expect("logs that recovery made");
+        let logs =
+            Logs::open(engine, &image, (id, sizes.shards), 1).expect("logs that recovery made");
         let parts = Parts {
             id,
             shards: sizes.shards,

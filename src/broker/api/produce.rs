@@ -40,6 +40,7 @@ struct Outcome {
 #[derive(Debug, Default)]
 pub struct Plan {
     acks: i16,
+    timeout_ms: i32,
     topics: Vec<Topic>,
     outcomes: Vec<Outcome>,
 }
@@ -161,6 +162,7 @@ pub fn plan(
 ) -> Result<(Plan, Batches), WireError> {
     let request = decode(body, |r| ProduceRequest::decode(r, version))?;
     let mut planner = Planner::new(body, (version, request.acks), image, settings);
+    planner.plan.timeout_ms = request.timeout_ms;
     for data in &request.topic_data {
         let topic = planner.topic(data);
         for part in &data.partition_data {
@@ -189,6 +191,7 @@ pub async fn plan_in_parts(
         decode_in_parts(body, async |r| ProduceRequest::decode_in_parts(r, version, read).await)
             .await?;
     let mut planner = Planner::new(body, (version, request.acks), image, settings);
+    planner.plan.timeout_ms = request.timeout_ms;
     for data in &request.topic_data {
         let topic = planner.topic(data);
         for part in &data.partition_data {
@@ -224,7 +227,7 @@ impl<'a> Planner<'a> {
         image: &'a Image,
         settings: ProduceSettings,
     ) -> Self {
-        let plan = Plan { acks, topics: Vec::new(), outcomes: Vec::new() };
+        let plan = Plan { acks, timeout_ms: 0, topics: Vec::new(), outcomes: Vec::new() };
         let (at_once, batches) = (settings.at_once, Batches::default());
         Self { body, version, image, settings, at_once, plan, batches }
     }
@@ -315,6 +318,12 @@ fn min_isr(topic: &controller::Topic, state: &controller::Partition) -> usize {
 }
 
 impl Plan {
+    /// Its batches are to be committed within this time, ms (`acks=all`); `None` where the leader's own disk is
+    /// enough.
+    pub fn commit_within_ms(&self) -> Option<i64> {
+        (self.acks == -1).then_some(i64::from(self.timeout_ms.max(0)))
+    }
+
     /// The client waits for an answer.
     pub fn wants_answer(&self) -> bool {
         self.acks != 0

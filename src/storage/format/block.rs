@@ -55,7 +55,7 @@ pub struct EntryHeader {
 pub const ENTRY: usize = size_of::<EntryHeader>();
 const _: () = assert!(ENTRY == 24);
 
-/// Body of `Placed`, `Truncate`, `LogStart` and `Drop`.
+/// Body of `Placed`, `Truncate`, `LogStart`, `Drop` and `Restart`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct ControlBody {
@@ -82,7 +82,7 @@ pub struct PlacedBody {
 pub const PLACED: usize = CONTROL + size_of::<PlacedBody>();
 const _: () = assert!(PLACED == 80);
 
-/// What follows the [`ControlBody`] of a `Truncate`; the state of the partition's core comes behind
+/// What follows the [`ControlBody`] of a `Truncate` or a `Restart`; the state of the partition's core comes behind
 /// it.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -133,6 +133,8 @@ pub enum Kind {
     LogStart,
     /// The whole log is gone.
     Drop,
+    /// All that the log had is gone, and it begins anew at this offset.
+    Restart,
 }
 
 impl Kind {
@@ -143,13 +145,14 @@ impl Kind {
             Self::Truncate => 3,
             Self::LogStart => 4,
             Self::Drop => 6,
+            Self::Restart => 7,
         }
     }
 
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Append, Self::Placed, Self::Truncate, Self::LogStart, Self::Drop]
-            .into_iter()
-            .find(|k| k.code() == code)
+        let all =
+            [Self::Append, Self::Placed, Self::Truncate, Self::LogStart, Self::Drop, Self::Restart];
+        all.into_iter().find(|k| k.code() == code)
     }
 }
 
@@ -414,7 +417,7 @@ pub struct Entry {
     pub copied: bool,
     /// Of which log.
     pub tp: TopicPartition,
-    /// Of `Truncate` and `LogStart`; offset of the first record of `Append` and `Placed`.
+    /// Of `Truncate`, `LogStart` and `Restart`; offset of the first record of `Append` and `Placed`.
     pub offset: i64,
     /// Where the body starts in the block.
     pub at: usize,

@@ -67,6 +67,15 @@ pub enum FrameError {
     /// The payload's checksum does not hold.
     #[error("the frame's payload does not match its checksum")]
     Payload,
+    /// The payload is not as long as the header says.
+    #[error("the frame's payload has {payload} bytes, its header says otherwise")]
+    Length {
+        /// Bytes that came.
+        payload: usize,
+    },
+    /// The checksums hold, but the content contradicts itself.
+    #[error("the frame contradicts itself: {0}")]
+    Batches(&'static str),
     /// Written by a newer version of Klamm.
     #[error("frame version {0} is newer than this program")]
     Version(u16),
@@ -159,7 +168,7 @@ impl FrameHeader {
         let header = Self::read(bytes)?;
         let needed = header.frame_len();
         let payload = bytes.get(HEADER..needed).ok_or(FrameError::Short { needed })?;
-        if crc32c::crc32c(payload) != header.payload_checksum.get() {
+        if !header.covers(payload) {
             return Err(FrameError::Payload);
         }
         Ok((header, payload))
@@ -206,6 +215,15 @@ impl FrameHeader {
     /// Names this frame in the chain.
     pub fn header_checksum(&self) -> u32 {
         self.header_checksum.get()
+    }
+    /// What the next frame names as the one before it. Nothing is chained to a frame that compaction
+    /// made, since what comes behind it is as old as what it was made of.
+    pub fn chain_checksum(&self) -> u32 {
+        if self.is_compacted() { 0 } else { self.header_checksum() }
+    }
+    /// Whether this is its payload, by the checksum.
+    pub fn covers(&self, payload: &[u8]) -> bool {
+        crc32c::crc32c(payload) == self.payload_checksum.get()
     }
     /// Whether compaction made it.
     pub fn is_compacted(&self) -> bool {

@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod frame;
 pub mod index;
 pub mod segment;
+pub mod whole_frame;
 
 #[cfg(test)]
 mod layout_tests;

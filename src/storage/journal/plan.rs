@@ -142,6 +142,19 @@ impl BlockPlan {
         true
     }
 
+    /// Adds a leader's frame of `len` bytes, which stays as it is: the caller closes the log's open one.
+    /// False: the block is full.
+    pub fn add_frame(&mut self, slot: Slot, len: usize, max_block: usize) -> bool {
+        if !self.fits(1, len, max_block) {
+            return false;
+        }
+        let item = self.next.len();
+        self.longest = self.longest.max(len);
+        let (frame_len, slot) = (len, Some(slot));
+        self.push(PlanEntry { first: item, last: item, frame_len, leader_epoch: 0, slot }, len);
+        true
+    }
+
     /// Makes room for a frame that is copied forward, behind everything else.
     pub fn add_copy(&mut self, frame: &Bytes) {
         self.copies += 1;

@@ -11,6 +11,7 @@ use crate::storage::format::block::{self, Journal, Kind, Place, Run};
 use crate::storage::format::block_writer::{BlockWriter, FrameWriter};
 use crate::storage::format::frame::{FrameFields, FrameHeader};
 use crate::storage::format::segment::{Grown, padded};
+use crate::storage::format::whole_frame::Frame;
 use crate::storage::interface::{Append, EngineOptions, Moments, Slot};
 use crate::storage::journal;
 use crate::storage::log::{Log, Pending};
@@ -30,7 +31,27 @@ const COPIES_SHARE: usize = 8;
 #[derive(Debug)]
 enum Staged {
     Append { slot: Slot, append: Append },
+    Frame(Box<StagedFrame>),
     Control { slot: Slot, tp: TopicPartition, kind: Kind, offset: i64, body: Vec<u8>, waits: Waits },
+}
+
+/// A leader's frame.
+#[derive(Debug)]
+struct StagedFrame {
+    slot: Slot,
+    frame: Frame,
+    token: u64,
+}
+
+/// A frame of a block that is being laid out.
+struct Laid {
+    slot: Slot,
+    /// Where it starts in the block.
+    at: usize,
+    header: FrameHeader,
+    is_copy: bool,
+    /// It is for followers, too.
+    ships: bool,
 }
 
 /// Staged items with their tickets.
@@ -115,6 +136,8 @@ pub(in crate::storage) struct JournalWriter {
     direct_bytes: usize,
     staged: VecDeque<(u64, Staged)>,
     staged_bytes: usize,
+    /// Frames of replicated logs that were made and not taken yet.
+    made: Vec<(Slot, Frame)>,
     /// Logs that want a new segment for runs.
     want_segment: Vec<Slot>,
     /// Frames to copy forward: log and base offset.
@@ -157,6 +180,7 @@ impl JournalWriter {
             budget: options.budget.clone(),
             max_block: options.max_block,
             direct_bytes: options.direct_bytes,
+            made: Vec::new(),
             want_segment: Vec::new(),
             staged: VecDeque::new(),
             staged_bytes: 0,
@@ -197,6 +221,17 @@ impl JournalWriter {
     pub fn stage_append(&mut self, slot: Slot, append: Append) {
         self.staged_bytes += append.batch.len();
         self.stage(Staged::Append { slot, append });
+    }
+
+    /// Takes a leader's frame for the next block.
+    pub fn stage_frame(&mut self, slot: Slot, frame: Frame, token: u64) {
+        self.staged_bytes += frame.payload().len();
+        self.stage(Staged::Frame(Box::new(StagedFrame { slot, frame, token })));
+    }
+
+    /// Frames of replicated logs that were made since the last call, each log's in its order.
+    pub fn take_frames(&mut self) -> Vec<(Slot, Frame)> {
+        std::mem::take(&mut self.made)
     }
 
     /// Takes a control entry for the next block.
@@ -287,6 +322,10 @@ impl JournalWriter {
                 Staged::Append { slot, append } => {
                     let log = logs.log_mut(*slot);
                     plan.add_append(*slot, append, &mut log.open_frame, self.max_block)
+                }
+                Staged::Frame(staged) => {
+                    logs.log_mut(staged.slot).open_frame = 0;
+                    plan.add_frame(staged.slot, staged.frame.len(), self.max_block)
                 }
                 Staged::Control { slot, body, .. } => {
                     if let Some(log) = logs.get_mut(*slot) {
@@ -421,24 +460,24 @@ impl JournalWriter {
         self.last_planned = ticket;
         let mut acks = Acks { ticket, moments: self.moments(), ..Acks::default() };
         let mut out = BlockWriter::new(turn.plan.entries(), len, &self.budget);
-        let mut frames: Vec<(Slot, usize, FrameHeader, bool)> = Vec::new();
+        let mut frames: Vec<Laid> = Vec::new();
         let mut made: Vec<MadeRun> = Vec::new();
         let sequence = self.files.next_sequence();
         for entry in turn.plan.iter() {
             let lsn = turn.items[entry.first].0;
             match &turn.items[entry.first].1 {
-                Staged::Append { slot, .. } => {
-                    let planned = runs.runs.get(slot).map_or(&[][..], |planned| planned);
-                    let log = logs.log_mut(*slot);
+                Staged::Append { .. } | Staged::Frame(_) => {
+                    let slot = entry.slot.expect("it is a log's");
+                    let planned = runs.runs.get(&slot).map_or(&[][..], |planned| planned);
+                    let log = logs.log_mut(slot);
                     // All of a log's runs are made at its first entry.
-                    if !planned.is_empty() && made.iter().all(|run| run.slot != *slot) {
+                    if !planned.is_empty() && made.iter().all(|run| run.slot != slot) {
                         for run in log.direct.take_unsaid() {
                             out.control(lsn, Kind::Placed, &block::placed_body(log.tp, &run));
                         }
                         let mut covered = log.direct.covered().0;
                         for planned in planned {
-                            let run =
-                                self.make_run(turn, (*slot, log), covered, planned, &mut acks);
+                            let run = self.make_run(turn, (slot, log), covered, planned, &mut acks);
                             covered += planned.pending;
                             out.control(lsn, Kind::Placed, &block::placed_body(log.tp, &run.run));
                             made.push(run);
@@ -446,9 +485,10 @@ impl JournalWriter {
                     }
                     if !planned.iter().any(PlannedRun::is_new) {
                         let (at, header) =
-                            self.make_frame(turn, log, entry, out.bodies(), &mut acks);
+                            self.lay_frame(turn, log, entry, out.bodies(), &mut acks);
                         out.frame_made(lsn, &header);
-                        frames.push((*slot, at, header, false));
+                        let ships = log.replicated;
+                        frames.push(Laid { slot, at, header, is_copy: false, ships });
                     }
                 }
                 Staged::Control { slot, tp, kind, offset, body, waits } => {
@@ -464,14 +504,17 @@ impl JournalWriter {
             self.last_ticket += 1;
             let at = out.frame(self.last_ticket, &header, frame, block::COPIED);
             self.counters.copied_bytes += header.frame_len() as u64;
-            frames.push((slot, at, header, true));
+            frames.push(Laid { slot, at, header, is_copy: true, ships: false });
         }
         let bytes = self.seal_block(out);
-        for (slot, at, header, copied) in frames {
+        for Laid { slot, at, header, is_copy, ships } in frames {
             let frame = bytes.slice(at..at + header.frame_len());
             let (base, last) = (header.base_offset(), header.last_offset());
+            if ships {
+                self.made.push((slot, Frame::of(header, &frame)));
+            }
             let pending = Pending { frame, sequence, base, last };
-            if copied {
+            if is_copy {
                 let log = logs.log_mut(slot);
                 let i = log.pending.binary_search_by_key(&base, |p| p.base);
                 log.pending[i.expect("planned in this turn")] = pending;
@@ -480,6 +523,44 @@ impl JournalWriter {
             }
         }
         (bytes, acks, made)
+    }
+
+    /// Lays the frame of an entry behind what is in `out`; where it starts there, and its header.
+    #[inline]
+    fn lay_frame(
+        &mut self,
+        turn: Turn<'_>,
+        log: &mut Log,
+        entry: &PlanEntry,
+        out: &mut Filling,
+        acks: &mut Acks,
+    ) -> (usize, FrameHeader) {
+        match &turn.items[entry.first].1 {
+            Staged::Frame(staged) => self.take_over_frame(turn, log, staged, out, acks),
+            _ => self.make_frame(turn, log, entry, out, acks),
+        }
+    }
+
+    /// Lays a leader's frame behind what is in `out`, as it is.
+    fn take_over_frame(
+        &mut self,
+        turn: Turn<'_>,
+        log: &mut Log,
+        StagedFrame { slot, frame, token }: &StagedFrame,
+        out: &mut Filling,
+        acks: &mut Acks,
+    ) -> (usize, FrameHeader) {
+        let at = out.len();
+        out.push(frame.header_bytes());
+        out.push(frame.payload());
+        self.staged_bytes -= frame.payload().len();
+        self.counters.appended_bytes += frame.payload().len() as u64;
+        log.made(frame.header());
+        log.last_append = turn.now_ms;
+        let relaxed = log.config.relaxed();
+        acks.given.push(Given::Append { token: *token, relaxed });
+        acks.ends.push((*slot, frame.next_offset(), relaxed));
+        (at, *frame.header())
     }
 
     /// Makes the frame of an entry behind what is in `out`; where it starts there, and its header.
@@ -508,6 +589,7 @@ impl JournalWriter {
         let at = frame.at();
         for item in turn.plan.batches(entry) {
             let append = append_of(turn.items, item);
+            assert_eq!(append.leader_epoch, fields.leader_epoch, "a frame lies in one epoch");
             let batch = frame.batch(&append.batch);
             crate::wire::records::set_offset_and_epoch(
                 batch,
@@ -525,7 +607,7 @@ impl JournalWriter {
             acks.given.push(Given::Append { token: append.token, relaxed });
         }
         let header = frame.end(&fields);
-        log.last_checksum = header.header_checksum();
+        log.made(&header);
         log.last_append = turn.now_ms;
         let slot = entry.slot.expect("it is a log's");
         acks.ends.push((slot, fields.last_offset + 1, relaxed));
@@ -543,7 +625,7 @@ impl JournalWriter {
     ) -> MadeRun {
         let mut out = Filling::new(padded(planned.bytes), &self.budget);
         let mut headers = Vec::with_capacity(planned.pending + planned.entries.len());
-        let mut covers_bytes = 0;
+        let (mut covers_bytes, mut new) = (0, Vec::new());
         for pending in log.pending.iter().skip(covered).take(planned.pending) {
             out.push(&pending.frame);
             covers_bytes += pending.frame.len();
@@ -551,10 +633,18 @@ impl JournalWriter {
         }
         for index in &planned.entries {
             let entry = turn.plan.entry(*index);
-            headers.push(self.make_frame(turn, log, entry, &mut out, acks).1);
+            let (at, header) = self.lay_frame(turn, log, entry, &mut out, acks);
+            headers.push(header);
+            if log.replicated {
+                new.push((at, header));
+            }
         }
         debug_assert_eq!(out.len(), planned.bytes);
         let data = out.finish().freeze();
+        for (at, header) in new {
+            let frame = Frame::of(header, &data.slice(at..at + header.frame_len()));
+            self.made.push((slot, frame));
+        }
         let (segment, _) = log.open_end().expect("it has space in the open segment");
         let grown = Grown::of(headers.iter().copied(), data.len() as u64);
         let run = Run {
@@ -568,7 +658,9 @@ impl JournalWriter {
         };
         let path = segment.path(log.tp);
         self.counters.direct_bytes += data.len() as u64;
-        log.direct.push(run, grown, data.clone(), (planned.pending, covers_bytes));
+        let covers = (planned.pending, covers_bytes);
+        let chain = headers.last().map_or(0, FrameHeader::chain_checksum);
+        log.direct.push((run, chain), grown, data.clone(), covers);
         MadeRun { slot, path, run, data }
     }
 
@@ -746,7 +838,7 @@ impl JournalWriter {
 fn append_of(items: &Items, item: usize) -> &Append {
     match &items[item].1 {
         Staged::Append { append, .. } => append,
-        Staged::Control { .. } => unreachable!("a frame gathers appends"),
+        _ => unreachable!("a frame gathers appends"),
     }
 }
 

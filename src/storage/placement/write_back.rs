@@ -379,11 +379,13 @@ impl WriteBack {
             }
             planned.applied = true;
             let log = around.logs.log_mut(planned.slot);
-            let mut checksum = log.placed_checksum;
+            let (mut checksum, mut chain) = (0, log.placed_checksum);
             let frames = log.pending.drain(..planned.frames).map(|pending| pending.header());
-            let frames = frames.inspect(|header| checksum = header.header_checksum());
+            let frames = frames.inspect(|header| {
+                (checksum, chain) = (header.header_checksum(), header.chain_checksum());
+            });
             let grown = Grown::of(frames, padded(planned.bytes) as u64);
-            log.placed_checksum = checksum;
+            log.placed_checksum = chain;
             log.pending_bytes -= planned.bytes;
             log.placed_end = grown.next;
             let segment = log.segments.iter_mut().rfind(|s| s.meta.base == planned.segment);
@@ -396,7 +398,7 @@ impl WriteBack {
                 generation: segment.meta.generation,
                 position: planned.position,
                 length: planned.bytes,
-                checksum: log.placed_checksum,
+                checksum,
             });
             around.logs.uncount_pending(planned.bytes);
             let data = planned.data.take().expect("a written chunk has its bytes");

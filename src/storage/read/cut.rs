@@ -27,6 +27,10 @@ impl Reads {
         offset: i64,
     ) -> Result<Option<Ticket>, ReadError> {
         let log = logs.log(slot);
+        let at = log.pending.partition_point(|p| p.last < offset);
+        if log.pending.get(at).is_some_and(|p| p.base < offset) {
+            return Err(ReadError::Storage(format!("no frame ends before offset {offset}")));
+        }
         let within = |s: &crate::storage::format::segment::Segment| {
             s.meta.base < offset && offset < s.meta.next
         };
@@ -86,7 +90,7 @@ impl Reads {
                 }
                 cut.length = align_up(skew + from) as u64;
                 cut.last_append = header.append_time();
-                cut.checksum = header.header_checksum();
+                cut.checksum = header.chain_checksum();
             }
             if next <= at || next > offset {
                 let why = format!("no frame ends before offset {offset}");

@@ -5,7 +5,7 @@
 //! `span` says what one read brings, `flights` which are under way and who waits, `ahead` how far is
 //! read ahead of readers that go on where they were, `cache` what stays in memory. It knows the logs,
 //! whose pending frames and indexes it reads, and nothing of how they came there. `cut` finds what a
-//! truncation has to know of the segment that it falls into.
+//! truncation has to know of the segment that it falls into. `frames` reads for followers.
 //!
 //! *What must not happen*: that a read which ends after its log was cut, dropped or moved on brings back
 //! what is gone. Whatever changes a log says so (`Reads::forget`, `Reads::forget_from`): reads that
@@ -15,6 +15,7 @@ mod ahead;
 pub mod cache;
 mod cut;
 mod flights;
+mod frames;
 mod ghosts;
 mod span;
 
@@ -32,6 +33,7 @@ use ahead::{Ahead, Limits};
 use bytes::Bytes;
 use cache::{Cache, Chunk};
 use flights::{Flight, Flights, What};
+pub use frames::ReadFrames;
 use span::Span;
 use std::collections::BTreeMap;
 use std::io;

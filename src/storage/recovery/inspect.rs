@@ -194,6 +194,14 @@ fn shard_overview(disk: &Disk, which: Journal, to: &mut Overview) -> Result<(), 
                         last.sealed = true;
                     }
                 }
+                (block::Kind::Restart, _) => {
+                    log.start = log.start.max(entry.offset);
+                    frames.clear();
+                    if is_new {
+                        log.segments.clear();
+                        (log.placed_end, log.end) = (entry.offset, entry.offset);
+                    }
+                }
                 (block::Kind::Drop, _) if is_new => {
                     *log = empty(entry.tp, which.shard);
                     frames.clear();

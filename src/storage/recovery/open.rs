@@ -28,6 +28,7 @@ use crate::storage::engine::{Engine, EngineOptions};
 use crate::storage::format::block::{self, Journal, Place};
 use crate::storage::format::block_writer::BlockWriter;
 use crate::storage::format::checkpoint::{self, Checkpoint, Head, LogRecord};
+use crate::storage::format::frame;
 use crate::storage::format::segment;
 use crate::storage::journal;
 use crate::storage::log::{Log, LogConfig, Pending};
@@ -334,11 +335,14 @@ fn join(
 ) -> Result<Recovered, OpenError> {
     let tp = record.tp;
     record.start = record.start.max(journaled.start);
-    for Truncation { offset, cut, state } in journaled.truncations {
+    for Truncation { offset, cut, state, restarts } in journaled.truncations {
         record.state_end = offset;
         record.state = state.to_vec();
         record.cleaned_end = record.cleaned_end.min(offset);
-        if offset < record.placed_end {
+        if restarts {
+            record.segments.clear();
+            (record.placed_end, record.placed_checksum) = (offset, 0);
+        } else if offset < record.placed_end {
             record.placed_end = offset;
             record.placed_checksum = 0;
             record.segments.retain(|(meta, _)| meta.base < offset);
@@ -373,16 +377,13 @@ fn join(
             )));
         }
         end = header.last_offset() + 1;
-        checksum = header.header_checksum();
+        checksum = header.chain_checksum();
     }
     // By batch, not by frame: a frame gathers what was handed in before and after the checkpoint's
     // state was taken.
-    let journaled = frames
-        .iter()
-        .flat_map(|f| batches(&f.bytes[crate::storage::format::frame::HEADER..]))
-        .map(|(header, _)| header);
+    let journaled = frames.iter().flat_map(headers_of);
     let mut headers = in_order(placed.into_iter(), journaled)
-        .filter(|header| header.base_offset >= record.state_end)
+        .filter(|header| header.next_offset() > record.state_end)
         .peekable();
     if headers.peek().is_some() || !record.state.is_empty() {
         let folded = fold(&record.state, record.start, record.state_end, &mut headers);
@@ -401,7 +402,7 @@ fn join(
     let keep = frames.partition_point(|f| f.header.last_offset() < record.start);
     if let Some(last) = keep.checked_sub(1).and_then(|i| frames.get(i)) {
         record.placed_end = last.header.last_offset() + 1;
-        record.placed_checksum = last.header.header_checksum();
+        record.placed_checksum = last.header.chain_checksum();
     }
     frames.drain(..keep);
     record.segments.retain(|(meta, _)| meta.next > record.start || meta.awaits_its_first());
@@ -414,6 +415,32 @@ fn join(
     }
     record.state_end = end.max(record.start);
     Ok(Recovered { record, frames })
+}
+
+/// The headers of a frame's batches. What compaction has left out behind the last of them is a batch of
+/// no records: the state goes as far as the frame does.
+fn headers_of(found: &Found) -> impl Iterator<Item = BatchHeader> + '_ {
+    let last_offset = found.header.last_offset();
+    let mut rest = batches(&found.bytes[frame::HEADER..]).map(|(header, _)| header);
+    let mut last: Option<BatchHeader> = None;
+    std::iter::from_fn(move || {
+        if let Some(header) = rest.next() {
+            last = Some(header);
+            return Some(header);
+        }
+        let before = last.filter(|it| it.last_offset() < last_offset)?;
+        let base_offset = before.next_offset();
+        let delta = (last_offset - base_offset).min(i64::from(i32::MAX));
+        let empty = BatchHeader {
+            base_offset,
+            last_offset_delta: delta as i32,
+            producer_id: -1,
+            record_count: 0,
+            ..before
+        };
+        last = Some(empty);
+        last
+    })
 }
 
 /// Batches of both in the order of their offsets; one that is in both comes once.
@@ -577,8 +604,10 @@ fn log_of(recovered: Recovered, longer: &Lengths) -> Log {
     log.placed_end = record.placed_end;
     log.placed_checksum = record.placed_checksum;
     log.cleaned_end = record.cleaned_end;
-    log.last_checksum =
-        frames.last().map_or(record.placed_checksum, |f| f.header.header_checksum());
+    let last = frames.last().map(|found| &found.header);
+    log.last_checksum = last.map_or(record.placed_checksum, |it| it.chain_checksum());
+    log.last_epoch = last.map_or(-1, |it| it.leader_epoch());
+    log.made_end = record.state_end;
     log.state = record.state;
     for described in &record.segments {
         let mut segment = checkpoint::segment_of(described);

@@ -38,6 +38,8 @@ pub struct Truncation {
     pub cut: Option<Cut>,
     /// State of the partition's core after it.
     pub state: Bytes,
+    /// Everything below went, too: the log begins anew there.
+    pub restarts: bool,
 }
 
 /// What the journal says of one log.
@@ -47,7 +49,7 @@ pub struct Journaled {
     pub frames: BTreeMap<i64, Found>,
     /// Live runs by the offset of their first record.
     pub runs: BTreeMap<i64, LiveRun>,
-    /// Largest `LogStart`.
+    /// Largest `LogStart` or `Restart`.
     pub start: i64,
     /// Those that the checkpoint does not include, in their order.
     pub truncations: Vec<Truncation>,
@@ -126,7 +128,25 @@ impl Replayed {
                         let body = bytes.slice(entry.at..entry.at + entry.len);
                         let (cut, state) = block::truncation(&body);
                         let state = body.slice(body.len() - state..);
-                        log.truncations.push(Truncation { offset: entry.offset, cut, state });
+                        let offset = entry.offset;
+                        log.truncations.push(Truncation { offset, cut, state, restarts: false });
+                    }
+                }
+                (Kind::Restart, _) => {
+                    log.frames.clear();
+                    log.runs.clear();
+                    log.start = log.start.max(entry.offset);
+                    if entry.lsn > applied.to(entry.tp) {
+                        let body = bytes.slice(entry.at..entry.at + entry.len);
+                        let (_, state) = block::truncation(&body);
+                        let state = body.slice(body.len() - state..);
+                        let offset = entry.offset;
+                        log.truncations.push(Truncation {
+                            offset,
+                            cut: None,
+                            state,
+                            restarts: true,
+                        });
                     }
                 }
                 (Kind::LogStart, _) => log.start = log.start.max(entry.offset),

@@ -103,11 +103,11 @@ pub fn place(
         segment.grow(&Grown::of(headers.iter().map(|(_, header)| *header), bytes_in_file));
         segment.meta.sealed |= upto < run.next;
         record.placed_end = last.last_offset() + 1;
-        record.placed_checksum = last.header_checksum();
+        record.placed_checksum = last.chain_checksum();
         for (at, header) in &headers {
             let frame = &bytes[*at..at + header.frame_len()];
             let batches = batches(&frame[frame::HEADER..]).map(|(batch, _)| batch);
-            found.extend(batches.filter(|batch| batch.base_offset >= record.state_end));
+            found.extend(batches.filter(|batch| batch.next_offset() > record.state_end));
         }
     }
     if let Some(segment) = open {

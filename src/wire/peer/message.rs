@@ -44,6 +44,8 @@ pub struct Register {
     pub peer: (String, u16),
     /// Its rack, if it has one.
     pub rack: Option<String>,
+    /// How many shards it has.
+    pub shards: u16,
 }
 
 /// One life of a broker.

@@ -13,6 +13,7 @@ fn all() -> Vec<PeerMessage> {
         kafka: ("here".into(), 9092),
         peer: ("there".into(), 9292),
         rack: Some("r".into()),
+        shards: 7,
     };
     let member = Member { node: 3, incarnation: u64::MAX };
     let change = IsrChange { tp: tp(4), leader_epoch: 5, partition_epoch: 6, isr: vec![member] };

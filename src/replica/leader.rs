@@ -1,0 +1,306 @@
+//! What a leader knows of its followers, and the in-sync replicas (ISR).
+//!
+//! The high watermark is the least durable end of every replica that may be in the ISR: of the one that is
+//! committed and of every one that was proposed and may be committed yet. It moves only while the
+//! *committed* one is as large as `min.insync.replicas` demands. So whoever the controller takes for
+//! in sync, whatever it has decided and the leader has not heard of, has everything below the watermark.
+//!
+//! A proposal whose outcome is not known stays one that may be committed, until the partition's epoch is
+//! newer: then no older proposal can be committed any more.
+
+use crate::types::ErrorCode;
+
+/// A proposal that nobody has answered is sent again after so long, ms.
+const ANSWER_MS: i64 = 1_000;
+/// After one that was refused the next one waits for so long, ms.
+const PAUSE_MS: i64 = 200;
+
+/// That a replica leads, as the metadata say it.
+#[derive(Clone, Copy, Debug)]
+pub struct Leading<'a> {
+    /// This node.
+    pub node: i32,
+    /// The leader epoch.
+    pub epoch: i32,
+    /// The partition epoch: it is raised by every change of leader and ISR.
+    pub partition_epoch: i32,
+    /// All replicas.
+    pub replicas: &'a [i32],
+    /// Those in sync.
+    pub isr: &'a [i32],
+    /// `min.insync.replicas`.
+    pub min_insync: usize,
+    /// The time, ms of the monotonic clock.
+    pub now_ms: i64,
+}
+
+/// How far a follower says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowerEnd {
+    /// Which node.
+    pub node: i32,
+    /// Of its process: each start registers a larger one.
+    pub incarnation: i64,
+    /// The leader epoch in which it follows.
+    pub leader_epoch: i32,
+    /// Offset after its last record that survives a power cut.
+    pub end: i64,
+}
+
+/// A change of the ISR, to be proposed to the controller (`AlterPartition`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IsrChange {
+    /// The partition epoch that it is to follow: the controller refuses it where there is a newer one.
+    pub partition_epoch: i32,
+    /// The leader's epoch.
+    pub leader_epoch: i32,
+    /// The new ISR: nodes with their incarnations, -1 where a member was not heard in this epoch, and
+    /// of the leader itself. The controller refuses one that is not registered. It is to raise the
+    /// partition epoch even where it has this ISR already: that says that no older proposal comes.
+    pub isr: Vec<(i32, i64)>,
+}
+
+/// Another replica.
+#[derive(Clone, Debug)]
+struct Follower {
+    node: i32,
+    /// -1 before it was heard in this epoch.
+    incarnation: i64,
+    end: i64,
+    /// When it was at the log's end for the last time, ms.
+    caught_up_ms: i64,
+    /// The log's end when it was last heard, and when that was: it was at the log's end then, once it
+    /// reaches that.
+    mark: (i64, i64),
+    /// It is not to join before this time, ms: the controller would not have it.
+    not_before_ms: i64,
+}
+
+impl Follower {
+    fn new(node: i32, now_ms: i64) -> Self {
+        Self {
+            node,
+            incarnation: -1,
+            end: -1,
+            caught_up_ms: now_ms,
+            mark: (i64::MAX, now_ms),
+            not_before_ms: i64::MIN,
+        }
+    }
+
+    fn is_heard(&self) -> bool {
+        self.incarnation >= 0
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Proposal {
+    /// Nodes with their incarnations: who joined the proposal is not who has started anew since.
+    isr: Vec<(i32, i64)>,
+    sent_ms: i64,
+    /// It was sent more than once: one of them may be under way, whatever is answered to another.
+    again: bool,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Leader {
+    node: i32,
+    partition_epoch: i32,
+    min_insync: usize,
+    followers: Vec<Follower>,
+    isr: Vec<i32>,
+    proposal: Option<Proposal>,
+    /// Nodes of earlier proposals of this partition epoch that may be committed yet.
+    perhaps: Vec<i32>,
+    /// Nothing is proposed before this time, ms.
+    not_before_ms: i64,
+}
+
+impl Leader {
+    pub fn new(to: &Leading<'_>) -> Self {
+        let others = to.replicas.iter().filter(|node| **node != to.node);
+        Self {
+            node: to.node,
+            partition_epoch: to.partition_epoch,
+            min_insync: to.min_insync,
+            followers: others.map(|node| Follower::new(*node, to.now_ms)).collect(),
+            isr: to.isr.to_vec(),
+            proposal: None,
+            perhaps: Vec::new(),
+            not_before_ms: i64::MIN,
+        }
+    }
+
+    /// Takes over what the metadata say of the same leader epoch.
+    pub fn update(&mut self, to: &Leading<'_>) {
+        self.min_insync = to.min_insync;
+        self.followers.retain(|it| to.replicas.contains(&it.node));
+        for node in to.replicas.iter().filter(|node| **node != self.node) {
+            if self.follower(*node).is_none() {
+                self.followers.push(Follower::new(*node, to.now_ms));
+            }
+        }
+        self.committed(to.partition_epoch, to.isr);
+    }
+
+    /// The controller has committed this ISR.
+    pub fn committed(&mut self, partition_epoch: i32, isr: &[i32]) {
+        if partition_epoch > self.partition_epoch {
+            self.partition_epoch = partition_epoch;
+            self.isr = isr.to_vec();
+            (self.proposal, self.perhaps) = (None, Vec::new());
+        }
+    }
+
+    fn follower(&self, node: i32) -> Option<&Follower> {
+        self.followers.iter().find(|it| it.node == node)
+    }
+
+    /// A follower has what the leader has, from where it was up to `told.end`: it subscribes. False where
+    /// that is of no use: it is not a replica, or this was said before it started anew.
+    pub fn subscribed(&mut self, told: &FollowerEnd, log_end: i64, now_ms: i64) -> bool {
+        let Some(it) = self.followers.iter_mut().find(|it| it.node == told.node) else {
+            return false;
+        };
+        if told.incarnation < it.incarnation || told.end > log_end {
+            return false;
+        }
+        if told.incarnation > it.incarnation {
+            (it.incarnation, it.end) = (told.incarnation, told.end);
+            (it.mark, it.not_before_ms) = ((i64::MAX, now_ms), i64::MIN);
+        }
+        self.durable(told, log_end, now_ms)
+    }
+
+    /// A follower that has subscribed is durable up to there.
+    pub fn durable(&mut self, told: &FollowerEnd, log_end: i64, now_ms: i64) -> bool {
+        let of = |it: &&mut Follower| it.node == told.node && it.incarnation == told.incarnation;
+        let Some(it) = self.followers.iter_mut().find(of) else { return false };
+        if told.end > log_end {
+            return false;
+        }
+        it.end = it.end.max(told.end);
+        if it.end >= log_end {
+            it.caught_up_ms = now_ms;
+        } else if it.end >= it.mark.0 {
+            it.caught_up_ms = it.caught_up_ms.max(it.mark.1);
+        }
+        if it.end >= it.mark.0 || it.mark.0 == i64::MAX {
+            it.mark = (log_end, now_ms);
+        }
+        true
+    }
+
+    /// The log goes on behind `end`: who is there is caught up until now.
+    pub fn appends(&mut self, end: i64, now_ms: i64) {
+        for it in self.followers.iter_mut().filter(|it| it.end == end) {
+            it.caught_up_ms = it.caught_up_ms.max(now_ms);
+        }
+    }
+
+    /// How far every replica is that may be in sync; `None` while too few are.
+    pub fn committed_end(&self, durable_end: i64) -> Option<i64> {
+        if self.lacks_replicas() {
+            return None;
+        }
+        let proposed = self.proposal.iter().flat_map(|it| it.isr.iter().map(|it| &it.0));
+        let all = self.isr.iter().chain(&self.perhaps).chain(proposed);
+        let end_of = |node: &i32| match *node {
+            node if node == self.node => durable_end,
+            node => self.follower(node).map_or(-1, |it| it.end),
+        };
+        Some(all.map(end_of).fold(durable_end, i64::min))
+    }
+
+    /// Whether fewer are in sync than `min.insync.replicas` demands.
+    pub fn lacks_replicas(&self) -> bool {
+        self.isr.len() < self.min_insync.min(self.followers.len() + 1)
+    }
+
+    /// The committed ISR.
+    pub fn isr(&self) -> &[i32] {
+        &self.isr
+    }
+
+    fn lags(&self, node: i32, log_end: i64, now_ms: i64, lag_max_ms: i64) -> bool {
+        let lags = |it: &Follower| {
+            (!it.is_heard() || it.end < log_end)
+                && now_ms.saturating_sub(it.caught_up_ms) >= lag_max_ms
+        };
+        node != self.node && self.follower(node).is_none_or(lags)
+    }
+
+    /// The change of the ISR to be proposed now, if any. `joins` is how far a replica must be to join.
+    pub fn isr_change(
+        &mut self,
+        (log_end, joins): (i64, i64),
+        leader_epoch: i32,
+        now_ms: i64,
+        lag_max_ms: i64,
+    ) -> Option<IsrChange> {
+        if now_ms < self.not_before_ms {
+            return None;
+        }
+        match &mut self.proposal {
+            Some(it) if now_ms.saturating_sub(it.sent_ms) < ANSWER_MS => return None,
+            Some(it) => (it.sent_ms, it.again) = (now_ms, true),
+            None => {
+                let mut isr = self.isr.clone();
+                isr.retain(|node| !self.lags(*node, log_end, now_ms, lag_max_ms));
+                let may_join = |it: &&Follower| {
+                    !self.isr.contains(&it.node)
+                        && it.is_heard()
+                        && it.end >= joins
+                        && now_ms >= it.not_before_ms
+                };
+                isr.extend(self.followers.iter().filter(may_join).map(|it| it.node));
+                if isr == self.isr && self.perhaps.is_empty() {
+                    return None;
+                }
+                let incarnation = |node| self.follower(node).map_or(-1, |it| it.incarnation);
+                let isr = isr.into_iter().map(|node| (node, incarnation(node))).collect();
+                self.proposal = Some(Proposal { isr, sent_ms: now_ms, again: false });
+            }
+        }
+        let isr = self.proposal.as_ref()?.isr.clone();
+        Some(IsrChange { partition_epoch: self.partition_epoch, leader_epoch, isr })
+    }
+
+    /// The controller does not commit this.
+    pub fn refused(&mut self, change: &IsrChange, error: ErrorCode, now_ms: i64) {
+        let is_it = |it: &mut Proposal| it.isr == change.isr;
+        if change.partition_epoch != self.partition_epoch {
+            return;
+        }
+        let Some(proposal) = self.proposal.take_if(is_it) else { return };
+        self.not_before_ms = now_ms + PAUSE_MS;
+        let nodes = proposal.isr.iter().map(|it| it.0);
+        let joins: Vec<i32> = nodes.filter(|node| !self.isr.contains(node)).collect();
+        for it in self.followers.iter_mut().filter(|it| joins.contains(&it.node)) {
+            it.not_before_ms = now_ms + ANSWER_MS;
+        }
+        // Every other error may come of a first attempt that was taken.
+        if error != ErrorCode::INELIGIBLE_REPLICA || proposal.again {
+            self.perhaps.extend(joins);
+        }
+    }
+
+    /// When [`Leader::isr_change`] may have something to propose, if nothing else happens, ms.
+    pub fn deadline_ms(&self, log_end: i64, joins: i64, lag_max_ms: i64) -> Option<i64> {
+        if let Some(proposal) = &self.proposal {
+            return Some(self.not_before_ms.max(proposal.sent_ms + ANSWER_MS));
+        }
+        let lag = |it: &Follower| {
+            if !self.isr.contains(&it.node) {
+                let joins = it.is_heard() && it.end >= joins;
+                return joins.then_some(it.not_before_ms);
+            }
+            let behind = !it.is_heard() || it.end < log_end;
+            behind.then(|| it.caught_up_ms.saturating_add(lag_max_ms))
+        };
+        let first = self.followers.iter().filter_map(lag).min();
+        let first = if self.perhaps.is_empty() { first } else { Some(i64::MIN) };
+        first.map(|at| at.max(self.not_before_ms))
+    }
+}

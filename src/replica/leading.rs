@@ -1,0 +1,158 @@
+//! What a replica does that leads.
+
+use super::leader::{FollowerEnd, IsrChange, Leader, Leading};
+use super::partition::{Partition, Role};
+use crate::types::ErrorCode;
+
+/// Where a follower is to go on: the answer to its subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Common {
+    /// Where it is: its log up to there is the leader's.
+    GoOn,
+    /// Its epoch ends here, or the largest below it that the leader has: it is to cut what is its own
+    /// ([`Partition::diverges`]), and to ask again (KIP-101, KIP-279).
+    TruncateTo {
+        /// The epoch.
+        epoch: i32,
+        /// Offset after its last record.
+        end: i64,
+    },
+    /// It ends below where the leader's log starts, or nothing of what it has can be compared: it is to
+    /// begin anew there.
+    BehindLogStart(i64),
+}
+
+impl Partition {
+    /// Names this replica leader, from the log end on where the epoch is newer; takes over what changed
+    /// where it leads in that epoch already. Whether the watermark moved. An older epoch changes nothing.
+    pub fn lead(&mut self, to: &Leading<'_>) -> bool {
+        let is_newer = self.begin_epoch(to.epoch);
+        if !is_newer && (to.epoch != self.leader_epoch || !self.leads()) {
+            return false;
+        }
+        if to.replicas.iter().all(|node| *node == to.node) {
+            return self.be_alone();
+        }
+        match &mut self.role {
+            Role::Leads(leader) if !is_newer => leader.update(to),
+            role => *role = Role::Leads(Box::new(Leader::new(to))),
+        }
+        self.advance()
+    }
+
+    /// The controller has committed this ISR, in this epoch of its leader. Whether the watermark moved.
+    pub fn isr_committed(&mut self, partition_epoch: i32, isr: &[i32]) -> bool {
+        if let Role::Leads(leader) = &mut self.role {
+            leader.committed(partition_epoch, isr);
+        }
+        self.advance()
+    }
+
+    fn advance(&mut self) -> bool {
+        match &self.role {
+            Role::Leads(leader) => match leader.committed_end(self.durable_end) {
+                Some(end) => self.raise_watermark(end),
+                None => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Where a follower is to go on whose log ends at `end`, with a record of `epoch`; -1 where it has none.
+    /// The least that can be told: with each answer but [`Common::GoOn`] the follower's last epoch, or its
+    /// end in that, is smaller than before, so there are no more of them than two for each epoch.
+    pub fn find_common(&self, epoch: i32, end: i64) -> Common {
+        if end < self.log_start {
+            return Common::BehindLogStart(self.log_start);
+        }
+        if epoch < 0 && end <= self.log_end {
+            return Common::GoOn;
+        }
+        match self.epochs.floor(epoch, self.log_end) {
+            (Some(floor), to) if floor == epoch && end <= to => Common::GoOn,
+            // All that is known is newer.
+            (None, to) if end <= to => Common::GoOn,
+            (None, _) => Common::BehindLogStart(self.log_start),
+            (Some(epoch), end) => Common::TruncateTo { epoch, end },
+        }
+    }
+
+    /// A follower goes on from `told.end`, up to which its log is this one by [`Partition::find_common`], and
+    /// is durable. Whether the watermark moved. What was said in another epoch, or before the follower started anew, counts for nothing.
+    pub fn subscribed(&mut self, told: &FollowerEnd, now_ms: i64) -> bool {
+        let (epoch, log_end) = (self.leader_epoch, self.log_end);
+        let heard = match &mut self.role {
+            Role::Leads(leader) if told.leader_epoch == epoch => {
+                leader.subscribed(told, log_end, now_ms)
+            }
+            _ => false,
+        };
+        heard && self.advance()
+    }
+
+    /// A follower that has subscribed says that it is durable up to `told.end`. Whether the watermark moved.
+    /// As with [`Partition::subscribed`], and what comes late does no harm.
+    pub fn durable_at(&mut self, told: &FollowerEnd, now_ms: i64) -> bool {
+        let (epoch, log_end) = (self.leader_epoch, self.log_end);
+        let heard = match &mut self.role {
+            Role::Leads(leader) if told.leader_epoch == epoch => {
+                leader.durable(told, log_end, now_ms)
+            }
+            _ => false,
+        };
+        heard && self.advance()
+    }
+
+    /// What is to be proposed to the controller now, if anything: without members that have not been at
+    /// the log's end for `lag_max_ms` (`replica.lag.time.max.ms`), with followers that have reached the
+    /// watermark and the start of this epoch. One proposal is under way at a time; what nobody has answered is
+    /// given again. From now on it may be committed.
+    pub fn isr_change(&mut self, now_ms: i64, lag_max_ms: i64) -> Option<IsrChange> {
+        let ends = (self.log_end, self.high_watermark.max(self.epoch_start));
+        let Role::Leads(leader) = &mut self.role else { return None };
+        leader.isr_change(ends, self.leader_epoch, now_ms, lag_max_ms)
+    }
+
+    /// The controller refuses what [`Partition::isr_change`] gave. `INELIGIBLE_REPLICA` says that it was not
+    /// committed; any other error may come of an attempt that was made before.
+    pub fn isr_refused(&mut self, change: &IsrChange, error: ErrorCode, now_ms: i64) {
+        if let Role::Leads(leader) = &mut self.role
+            && change.leader_epoch == self.leader_epoch
+        {
+            leader.refused(change, error, now_ms);
+        }
+        self.advance();
+    }
+
+    /// When [`Partition::isr_change`] is to be asked, if nothing happens before, ms; `None`: not at all.
+    pub fn isr_deadline_ms(&self, lag_max_ms: i64) -> Option<i64> {
+        let Role::Leads(leader) = &self.role else { return None };
+        let joins = self.high_watermark.max(self.epoch_start);
+        leader.deadline_ms(self.log_end, joins, lag_max_ms)
+    }
+
+    /// The committed ISR; none where it does not lead, or is the only replica.
+    pub fn isr(&self) -> &[i32] {
+        match &self.role {
+            Role::Leads(leader) => leader.isr(),
+            _ => &[],
+        }
+    }
+
+    /// Whether batches with `acks=all` are to be refused: the committed ISR is smaller than
+    /// `min.insync.replicas`.
+    pub fn not_enough_replicas(&self) -> bool {
+        matches!(&self.role, Role::Leads(leader) if leader.lacks_replicas())
+    }
+
+    /// Whether it leads, and has other replicas.
+    pub fn is_followed(&self) -> bool {
+        matches!(self.role, Role::Leads(_))
+    }
+
+    /// Whether the high watermark has reached the start of this leader's epoch. Before that records may be
+    /// committed beyond it, and "latest" is `OFFSET_NOT_AVAILABLE` (KIP-207).
+    pub fn latest_is_known(&self) -> bool {
+        self.high_watermark >= self.epoch_start
+    }
+}

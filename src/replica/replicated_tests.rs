@@ -1,0 +1,317 @@
+//! Leaders and followers, case by case; `tests/replicas` has their histories.
+
+use super::*;
+use crate::types::{ErrorCode, Now};
+use crate::wire::records::BatchHeader;
+
+const LAG_MS: i64 = 100;
+
+fn batch(records: i32, producer_id: i64, base_sequence: i32) -> BatchHeader {
+    BatchHeader {
+        base_offset: 0,
+        batch_length: 100,
+        partition_leader_epoch: -1,
+        magic: 2,
+        crc: 0,
+        attributes: 0,
+        last_offset_delta: records - 1,
+        base_timestamp: 0,
+        max_timestamp: 7,
+        producer_id,
+        producer_epoch: 0,
+        base_sequence,
+        record_count: records,
+    }
+}
+
+fn memory() -> ProducerMemory {
+    ProducerMemory::new(usize::MAX)
+}
+
+/// Appends to a leader; the batch as it is in the log.
+fn append(p: &mut Partition, now_ms: i64, batch: BatchHeader) -> BatchHeader {
+    match p.append(Now::at(now_ms), &batch, &mut memory()) {
+        Ok(AppendOutcome::Accept { base_offset, .. }) => {
+            BatchHeader { base_offset, partition_leader_epoch: p.leader_epoch(), ..batch }
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn leading<'a>(epoch: i32, partition_epoch: i32, isr: &'a [i32]) -> Leading<'a> {
+    let replicas = &[1, 2, 3];
+    Leading { node: 1, epoch, partition_epoch, replicas, isr, min_insync: 2, now_ms: 0 }
+}
+
+fn leader(isr: &[i32]) -> Partition {
+    let mut p = Partition::new(-1);
+    assert!(!p.lead(&leading(5, 10, isr)));
+    p
+}
+
+fn at(node: i32, incarnation: i64, end: i64) -> FollowerEnd {
+    FollowerEnd { node, incarnation, leader_epoch: 5, end }
+}
+
+fn change(partition_epoch: i32, isr: &[(i32, i64)]) -> IsrChange {
+    IsrChange { partition_epoch, leader_epoch: 5, isr: isr.to_vec() }
+}
+
+#[test]
+fn the_watermark_is_the_least_durable_end_of_those_in_sync() {
+    let mut p = leader(&[1, 2, 3]);
+    append(&mut p, 0, batch(10, -1, -1));
+    assert!(!p.durable(10), "nobody else has it");
+    assert!(!p.subscribed(&at(2, 7, 0), 1) && !p.durable_at(&at(2, 7, 8), 1));
+    assert!(!p.subscribed(&at(3, 9, 4), 1) || p.high_watermark() == 4);
+    assert_eq!(p.high_watermark(), 4);
+    assert!(p.durable_at(&at(3, 9, 10), 1));
+    assert_eq!((p.high_watermark(), p.latest_is_known()), (8, true));
+    // What is of another time counts for nothing.
+    assert!(!p.durable_at(&at(2, 6, 10), 1), "an earlier process");
+    assert!(!p.durable_at(&FollowerEnd { leader_epoch: 4, ..at(2, 7, 10) }, 1));
+    assert!(!p.durable_at(&at(4, 1, 10), 1), "no replica");
+    assert!(!p.durable_at(&at(2, 7, 11), 1), "more than there is");
+    assert!(!p.durable_at(&at(2, 7, 5), 1), "late");
+    assert_eq!(p.high_watermark(), 8);
+    // It comes back with an empty disk: the watermark stays, and does not move on.
+    assert!(!p.subscribed(&at(2, 8, 0), 1));
+    append(&mut p, 1, batch(1, -1, -1));
+    assert!(!p.durable(11) && !p.durable_at(&at(3, 9, 11), 1) && !p.durable_at(&at(2, 7, 11), 1));
+    assert_eq!(p.high_watermark(), 8);
+}
+
+#[test]
+fn a_replica_that_lags_leaves_when_that_is_committed() {
+    let mut p = leader(&[1, 2, 3]);
+    p.subscribed(&at(2, 7, 0), 0);
+    p.subscribed(&at(3, 9, 0), 0);
+    append(&mut p, 50, batch(1, -1, -1));
+    p.durable(1);
+    assert_eq!(p.isr_deadline_ms(LAG_MS), Some(150), "they were there until it was appended");
+    assert_eq!(p.isr_change(149, LAG_MS), None);
+    p.durable_at(&at(3, 9, 1), 149);
+    let proposed = p.isr_change(150, LAG_MS).expect("2 lags");
+    assert_eq!(proposed, change(10, &[(1, -1), (3, 9)]));
+    assert_eq!((p.isr_change(151, LAG_MS), p.high_watermark()), (None, 0), "not committed");
+    assert_eq!(p.isr_change(1_150, LAG_MS), Some(proposed), "nobody has answered");
+    assert!(!p.isr_committed(10, &[1]), "an image that it has");
+    assert!(p.isr_committed(11, &[1, 3]));
+    assert_eq!((p.high_watermark(), p.not_enough_replicas()), (1, false));
+    // Too few: nothing is committed any more.
+    append(&mut p, 1_200, batch(1, -1, -1));
+    p.durable(2);
+    assert_eq!(p.isr_change(1_300, LAG_MS), Some(change(11, &[(1, -1)])));
+    p.isr_committed(12, &[1]);
+    assert_eq!((p.high_watermark(), p.not_enough_replicas()), (1, true));
+}
+
+#[test]
+fn a_replica_that_is_always_a_little_behind_stays() {
+    let mut p = leader(&[1, 2]);
+    p.subscribed(&at(2, 7, 0), 0);
+    for i in 0..100 {
+        append(&mut p, 10 * i, batch(1, -1, -1));
+        p.durable(i + 1);
+        // What was appended before the last.
+        p.durable_at(&at(2, 7, i), 10 * i + 5);
+        assert_eq!(p.isr_change(10 * i + 9, LAG_MS), None, "{i}");
+    }
+}
+
+#[test]
+fn a_replica_joins_when_it_has_what_is_committed_and_what_was_there_before_the_epoch() {
+    let mut p = Partition::new(-1);
+    p.lead(&leading(4, 9, &[1, 2]));
+    append(&mut p, 0, batch(10, -1, -1));
+    p.durable(10);
+    p.lead(&leading(5, 10, &[1, 2]));
+    assert!(!p.latest_is_known());
+    p.subscribed(&at(3, 9, 9), 0);
+    assert_eq!(p.isr_change(1, LAG_MS), None, "9 is above the watermark, and of an epoch before");
+    p.durable_at(&at(3, 9, 10), 1);
+    assert_eq!(p.isr_deadline_ms(LAG_MS).map(|at| at <= 1), Some(true));
+    let proposed = p.isr_change(1, LAG_MS).expect("it has all");
+    assert_eq!(proposed, change(10, &[(1, -1), (2, -1), (3, 9)]));
+    // From now on it may be in sync.
+    append(&mut p, 1, batch(5, -1, -1));
+    p.durable(15);
+    p.subscribed(&at(2, 7, 15), 1);
+    assert_eq!(p.high_watermark(), 10);
+    // It starts anew, with nothing: the proposal is of what it was.
+    p.subscribed(&at(3, 11, 0), 2);
+    assert_eq!(p.isr_change(1_001, LAG_MS), Some(proposed.clone()));
+    // Its outcome is not known, and it holds up the watermark until it will never be.
+    p.isr_refused(&proposed, ErrorCode::INELIGIBLE_REPLICA, 1_002);
+    p.durable_at(&at(2, 7, 15), 1_002);
+    assert_eq!((p.high_watermark(), p.isr_change(1_003, LAG_MS)), (10, None));
+    let void = p.isr_change(1_300, i64::MAX).expect("the epoch is to be raised");
+    assert_eq!(void, change(10, &[(1, -1), (2, 7)]));
+    assert!(p.isr_committed(11, &[1, 2]));
+    assert_eq!(p.high_watermark(), 15);
+}
+
+#[test]
+fn a_refusal_of_the_only_attempt_is_the_end_of_it() {
+    let mut p = leader(&[1, 2]);
+    p.subscribed(&at(2, 7, 0), 0);
+    p.subscribed(&at(3, 9, 0), 0);
+    let proposed = p.isr_change(0, LAG_MS).expect("3 joins");
+    append(&mut p, 0, batch(1, -1, -1));
+    p.durable(1);
+    p.durable_at(&at(2, 7, 1), 0);
+    assert_eq!(p.high_watermark(), 0);
+    p.isr_refused(&change(9, &[]), ErrorCode::INELIGIBLE_REPLICA, 1);
+    assert_eq!(p.high_watermark(), 0, "that was another one");
+    p.isr_refused(&proposed, ErrorCode::INELIGIBLE_REPLICA, 1);
+    assert_eq!(p.high_watermark(), 1);
+    p.durable_at(&at(3, 9, 1), 1);
+    assert_eq!(p.isr_change(500, LAG_MS), None, "the controller would not have it");
+    assert!(p.isr_change(1_001, LAG_MS).is_some());
+}
+
+/// Two logs that went different ways in many epochs come together, with as many questions as there
+/// are epochs.
+#[test]
+fn a_follower_cuts_what_its_leader_does_not_have() {
+    let mut leader = Partition::new(-1);
+    let mut follower = Partition::new(-1);
+    let mut common = Vec::new();
+    for epoch in 1..20 {
+        // Every third epoch is of both, and then each has some of its own.
+        let leads = |p: &mut Partition, epoch| p.lead(&Leading { epoch, ..leading(0, 0, &[1]) });
+        match epoch % 3 {
+            0 if epoch < 6 => {
+                leads(&mut leader, epoch);
+                let next = batch(2, 8, leader.log_end() as i32);
+                let batch = append(&mut leader, 0, next);
+                common.push(batch);
+                follower.follow(epoch, 1, false);
+                follower.take_frame(0, [batch].into_iter(), leader.log_end(), &mut memory());
+            }
+            1 if epoch > 6 => {
+                leads(&mut leader, epoch);
+                let next = batch(3, 9, leader.log_end() as i32);
+                append(&mut leader, 0, next);
+            }
+            2 if epoch > 6 => {
+                leads(&mut follower, epoch);
+                let next = batch(4, 9, follower.log_end() as i32);
+                append(&mut follower, 0, next);
+            }
+            _ => {}
+        }
+    }
+    let end = common.last().expect("some").next_offset();
+    leader.lead(&Leading { epoch: 30, ..leading(0, 0, &[1]) });
+    follower.follow(30, 1, false);
+    assert!(follower.log_end() > end && leader.log_end() > end);
+    let mut asked = 0;
+    loop {
+        asked += 1;
+        assert!(asked < 20, "it comes to no end");
+        match leader.find_common(follower.last_epoch(), follower.log_end()) {
+            Common::GoOn => break,
+            Common::BehindLogStart(_) => unreachable!("nothing was deleted"),
+            Common::TruncateTo { epoch, end } => {
+                let to = follower.diverges(epoch, end).expect("nothing is committed");
+                assert!(to < follower.log_end());
+                let mut memory = memory();
+                memory.hold(follower.producers().len());
+                follower.truncate(to, &mut memory).expect("nothing is committed");
+            }
+        }
+    }
+    assert_eq!(follower.log_end(), end);
+    assert_eq!(follower.producers().last_offset(9), None, "it never was");
+    assert_eq!(follower.producers().last_offset(8), Some(end - 1));
+    assert_eq!(follower.last_epoch(), 3);
+}
+
+#[test]
+fn what_is_committed_is_never_cut() {
+    let mut p = Partition::new(-1);
+    p.follow(3, 2, false);
+    let of =
+        |base_offset| BatchHeader { base_offset, partition_leader_epoch: 3, ..batch(10, -1, -1) };
+    assert!(!p.watermark(3, 10), "it has not joined");
+    p.joins(3);
+    p.take_frame(0, [of(0), of(10)].into_iter(), 20, &mut memory());
+    assert!(!p.watermark(3, 15), "nothing is durable");
+    assert!(!p.watermark(2, 20), "of an earlier leader");
+    assert!(p.durable(20) && p.high_watermark() == 15);
+    p.follow(4, 3, false);
+    assert!(!p.watermark(4, 20) && !p.watermark(3, 20) && p.high_watermark() == 15);
+    assert_eq!(p.diverges(3, 18), Ok(18));
+    let refused = BelowWatermark { to: 14, high_watermark: 15 };
+    assert_eq!((p.diverges(3, 14), p.truncate(14, &mut memory())), (Err(refused), Err(refused)));
+    let to = 14;
+    assert_eq!(p.restart_at(to, &mut memory()), Err(refused));
+    assert_eq!((p.log_end(), p.follows_start(40), p.follows_start(0)), (20, Some(15), None));
+    // Unless the metadata say that it is lost.
+    p.follow(5, 3, true);
+    assert_eq!(p.diverges(3, 10), Ok(10));
+    p.truncate(10, &mut memory()).expect("an unclean election");
+    assert_eq!((p.log_end(), p.high_watermark(), p.last_epoch()), (10, 10, 3));
+}
+
+/// What a producer's last batches were is known after a truncation, though more of them were cut than are
+/// remembered, in several of its epochs; after a restart too.
+#[test]
+fn a_truncation_gives_the_producers_back_as_they_were() {
+    let mut p = leader(&[1, 2]);
+    let mut memory = memory();
+    let mut before = None;
+    for i in 0..30_i32 {
+        if i == 12 {
+            before = Some((p.log_end(), Partition::restore(&p.snapshot(), 0, p.log_end(), 99)));
+        }
+        let epoch = (i / 10) as i16;
+        let batch = BatchHeader { producer_epoch: epoch, ..batch(1, i64::from(i % 2), i % 10 / 2) };
+        p.append(Now::at(0), &batch, &mut memory).unwrap_or_else(|why| panic!("{i}: {why:?}"));
+    }
+    p.append(Now::at(0), &batch(1, 77, 0), &mut memory).expect("a new producer");
+    let (to, expected) = before.expect("it was noted");
+    let expected = expected.expect("its own").snapshot();
+    p.durable(p.log_end());
+    let end = p.log_end();
+    for (mut p, mut memory) in [
+        (p.clone(), memory),
+        (Partition::restore(&p.snapshot(), 0, end, -1).expect("its own"), {
+            let mut memory = ProducerMemory::new(usize::MAX);
+            memory.hold(3);
+            memory
+        }),
+    ] {
+        assert_eq!((p.high_watermark(), p.producers().len()), (0, 3));
+        p.follow(6, 2, false);
+        p.truncate(to, &mut memory).expect("nothing is committed");
+        assert_eq!(memory.used(), 2 * ProducerMemory::PRODUCER_BYTES);
+        let now = Partition::restore(&p.snapshot(), 0, to, 99).expect("its own").snapshot();
+        assert_eq!(now, expected);
+    }
+}
+
+#[test]
+fn what_a_snapshot_knows_of_the_watermark_is_kept() {
+    let mut p = leader(&[1, 2]);
+    let first = append(&mut p, 0, batch(10, 5, 0));
+    p.durable(10);
+    p.subscribed(&at(2, 7, 6), 0);
+    assert_eq!(p.high_watermark(), 6);
+    let snapshot = p.snapshot();
+    let next = BatchHeader { base_offset: 10, ..first };
+    let folded = fold(&snapshot, 0, 10, &mut [next].into_iter()).expect("its own");
+    let mut restored = Partition::restore(&folded, 0, 20, -1).expect("its own");
+    assert_eq!((restored.high_watermark(), restored.durable_end()), (6, 20));
+    assert!(!restored.lead(&leading(6, 11, &[1, 2])) && restored.high_watermark() == 6);
+    assert!(!restored.latest_is_known());
+    // With no other replica all of it is committed.
+    let alone = Leading { replicas: &[1], ..leading(7, 12, &[1]) };
+    assert!(restored.lead(&alone) && restored.high_watermark() == 20);
+    assert!(restored.latest_is_known() && restored.isr().is_empty());
+    for cut in 0..folded.len() {
+        let damaged = Partition::restore(&folded[..cut], 0, 0, -1);
+        assert!(cut == 0 || damaged.is_err(), "{cut} bytes");
+    }
+}

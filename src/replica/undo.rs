@@ -1,0 +1,78 @@
+//! What batches above the watermark have changed among the producers, so that a truncation can take it
+//! back: what a producer's table forgets with each new batch is known nowhere else but in the log.
+//!
+//! Only of a partition with several replicas: what is durable on the only one is never cut.
+
+use super::producer::{BatchMeta, Producer};
+use std::collections::VecDeque;
+
+/// How it was before a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    /// The producer was not known.
+    Absent,
+    /// It was in the same epoch; the batch that had no more room.
+    Known(Option<BatchMeta>),
+    /// It was in another epoch.
+    Other(Box<Producer>),
+}
+
+/// One batch's change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    /// Offset of the batch's last record.
+    pub last_offset: i64,
+    /// The producer.
+    pub id: i64,
+    pub before: Before,
+}
+
+/// Changes in the order of the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Undo {
+    /// Most partitions have none most of the time.
+    changes: Option<Box<VecDeque<Change>>>,
+}
+
+impl Undo {
+    pub fn from_changes(changes: VecDeque<Change>) -> Self {
+        Self { changes: (!changes.is_empty()).then(|| Box::new(changes)) }
+    }
+
+    pub fn len(&self) -> usize {
+        self.changes.as_ref().map_or(0, |changes| changes.len())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().flat_map(|changes| changes.iter())
+    }
+
+    pub fn push(&mut self, change: Change) {
+        self.changes.get_or_insert_default().push_back(change);
+    }
+
+    /// Forgets the oldest, so that no more are left than `most`.
+    pub fn limit(&mut self, most: usize) {
+        if let Some(changes) = &mut self.changes {
+            changes.drain(..changes.len().saturating_sub(most));
+        }
+    }
+
+    /// What lies below `offset` stays as it is.
+    pub fn settle(&mut self, offset: i64) {
+        let Some(changes) = &mut self.changes else { return };
+        while changes.front().is_some_and(|change| change.last_offset < offset) {
+            changes.pop_front();
+        }
+        if changes.is_empty() {
+            self.changes = None;
+        }
+    }
+
+    /// The newest change, if it is of a batch that reaches `end` or beyond.
+    pub fn pop_from(&mut self, end: i64) -> Option<Change> {
+        let changes = self.changes.as_mut()?;
+        changes.back().filter(|change| change.last_offset >= end)?;
+        changes.pop_back()
+    }
+}
