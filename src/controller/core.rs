@@ -1,6 +1,7 @@
 //! The controller: one member of the metadata quorum, and the image that its log makes.
 
 use super::codec;
+use super::describe::QuorumState;
 use super::due_snapshot::{DueSnapshot, EncodedSnapshot};
 use super::elections;
 use super::image::Image;
@@ -154,6 +155,11 @@ impl Controller {
     /// Who belongs to the quorum.
     pub fn members(&self) -> Members {
         self.quorum.members()
+    }
+
+    /// What is known of the members of the quorum, where this node leads it.
+    pub fn describe_quorum(&self) -> Option<QuorumState> {
+        self.quorum.describe()
     }
 
     /// The metadata as they will be when everything proposed is durable. Requests are checked against
