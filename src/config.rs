@@ -5,6 +5,7 @@
 //! (exit 2), anything else wrong configuration (exit 78).
 
 mod check;
+mod cluster;
 pub mod machine;
 mod sources;
 mod values;
@@ -22,6 +23,8 @@ use std::path::PathBuf;
 
 /// Kafka's port, and the default of `--listen`.
 pub const DEFAULT_PORT: u16 = 9092;
+/// The port that brokers connect to each other on, where `--voters` names none.
+pub const DEFAULT_PEER_PORT: u16 = 9292;
 /// The default of `--data`, below the working directory.
 pub const DEFAULT_DATA: &str = "./klamm-data";
 /// Without `--memory` the budget is this fraction (1 / n) of the smaller of cgroup limit and RAM;
@@ -54,6 +57,10 @@ pub struct BrokerSettings {
     pub admin_listen: Option<SocketAddr>,
     /// Node id, at least 0.
     pub node_id: i32,
+    /// Nodes of the cluster that vote, with host and port for brokers; empty: this node is alone.
+    pub voters: BTreeMap<i32, (String, u16)>,
+    /// Where to listen for other brokers; `None` where this node is alone.
+    pub peer_listen: Option<SocketAddr>,
     /// The cluster that the data directory must belong to; `None` takes what it says, or a new one.
     pub cluster_id: Option<String>,
     /// Broker properties by Kafka's names, such as `num.partitions`; checked.
@@ -132,6 +139,16 @@ pub struct Flags {
     /// Node id [default: 1]
     #[arg(long, value_name = "ID")]
     pub node_id: Option<String>,
+    /// Nodes that form the cluster, this one among them, with where brokers connect to:
+    /// 1@host:9292,2@host:9292,3@host:9292 [default: this node alone]
+    #[arg(long, value_name = "ID@HOST:PORT,…")]
+    pub voters: Option<String>,
+    /// Address for other brokers [default: that of this node in --voters]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub peer_listen: Option<String>,
+    /// Rack, zone or room of this node: replicas are spread over them
+    #[arg(long, value_name = "NAME")]
+    pub rack: Option<String>,
     /// Cluster id that the data directory must have [default: its own, or a new one]
     #[arg(long, value_name = "ID")]
     pub cluster_id: Option<String>,

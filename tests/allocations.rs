@@ -115,7 +115,7 @@ fn a_request_takes_the_same_few_allocations_whatever_its_size() {
     image.apply(&Record::TopicCreated {
         id: TopicId([7; 16]),
         name: "t".into(),
-        partitions: vec![NewPartition { replicas }],
+        partitions: vec![NewPartition::new(replicas)],
         settings: Vec::new(),
     });
     let of = |bytes: usize| {

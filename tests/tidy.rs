@@ -86,6 +86,7 @@ const GENERATED: &[&str] = &[
     "src/wire/kafka/",
     "src/storage/format/generated/",
     "src/controller/generated/",
+    "src/wire/peer/generated/",
     "tests/codec/dispatch.rs",
 ];
 

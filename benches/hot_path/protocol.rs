@@ -34,7 +34,7 @@ fn image(partitions: usize) -> Image {
     image.apply(&Record::TopicCreated {
         id: TopicId([7; 16]),
         name: TOPIC.into(),
-        partitions: vec![NewPartition { replicas }; partitions],
+        partitions: vec![NewPartition::new(replicas); partitions],
         settings: Vec::new(),
     });
     image

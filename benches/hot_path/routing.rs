@@ -4,7 +4,7 @@ use crate::{Case, batch};
 use klamm::broker::api::data::{AppendRequest, Appended};
 use klamm::broker::by_owner;
 use klamm::broker::calls::{AppendBatches, AppendReply, CallRequest, Message, Reply, Trace};
-use klamm::shard::router::{self, Bell, Ends, Inbox, Way};
+use klamm::shard::router::{self, Bell, Ends, Inbox, Letter, Way};
 use klamm::types::{ErrorCode, TopicId, TopicPartition};
 use klamm::wire::records::BatchHeader;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -69,22 +69,27 @@ impl Side {
 
     fn ask(&self, append: &AppendRequest) {
         let append = AppendBatches { batches: vec![append.clone()], routed: 0 };
-        self.way.send(Message::Request { number: 7, request: CallRequest::AppendBatches(append) });
+        let request = CallRequest::AppendBatches(append);
+        self.way.send(Letter::Message(Message::Request { number: 7, request }));
     }
 
-    fn answer(&self, message: Message) {
-        let Message::Request { number, request: CallRequest::AppendBatches(append) } = message
+    fn answer(&self, letter: Letter) {
+        let Letter::Message(Message::Request {
+            number,
+            request: CallRequest::AppendBatches(append),
+        }) = letter
         else {
             panic!("not what was asked");
         };
         let appended = |it: &AppendRequest| Appended::failed(it.index, ErrorCode::NONE);
         let results = append.batches.iter().map(appended).collect();
         let reply = AppendReply { results, trace: Trace::default() };
-        self.way.send(Message::Reply { number, reply: Reply::AppendBatches(reply) });
+        let reply = Reply::AppendBatches(reply);
+        self.way.send(Letter::Message(Message::Reply { number, reply }));
     }
 
     /// Sleeps until there is a message.
-    fn wait(&self) -> Message {
+    fn wait(&self) -> Letter {
         loop {
             self.bell.lie_down();
             if let Some(message) = self.from.take() {

@@ -1,5 +1,6 @@
 //! A request that has begun, and how it may end.
 
+use super::calls::Unchanged;
 use super::connection::ConnectionId;
 use crate::broker::api::Response;
 use crate::wire::WireError;
@@ -17,6 +18,17 @@ pub enum Unanswered {
     Malformed(WireError),
     /// A shard that was asked has given up, by a bug.
     GivenUp,
+    /// Nobody leads the metadata quorum.
+    NoController,
+}
+
+impl From<Unchanged> for Unanswered {
+    fn from(why: Unchanged) -> Self {
+        match why {
+            Unchanged::Malformed(e) => Self::Malformed(e),
+            Unchanged::NoController => Self::NoController,
+        }
+    }
 }
 
 impl From<WireError> for Unanswered {

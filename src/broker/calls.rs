@@ -136,8 +136,18 @@ pub struct ChangeMetadata {
 /// To shard 0: create these topics with the defaults. Answered when every shard knows them.
 pub struct AutoCreate(pub Vec<String>);
 
-/// To shard 0: producer ids that nobody else gets; the first, and how many.
+/// To shard 0: producer ids that nobody else gets; the first, and how many. `None` where no controller gives
+/// any now.
 pub struct TakeProducerIds;
+
+/// Why metadata were not changed as a client asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unchanged {
+    /// The request cannot be read.
+    Malformed(WireError),
+    /// Nobody leads the quorum.
+    NoController,
+}
 
 /// Asks the group coordinator of this partition of `__consumer_offsets`.
 pub struct AskGroup(pub TopicPartition, pub group::GroupRequest);
@@ -221,9 +231,9 @@ calls! {
     Sizes => Vec<LogSize>;
     Figures => Box<ShardFigures>;
     ApplyImage => ();
-    ChangeMetadata => Result<Body, WireError>;
+    ChangeMetadata => Result<Body, Unchanged>;
     AutoCreate => ();
-    TakeProducerIds => (i64, i32);
+    TakeProducerIds => Option<(i64, i32)>;
     AskGroup => group::GroupResponse;
     ListGroups => Result<Vec<group::Listed>, ErrorCode>;
     CountGroups => Vec<GroupFigures>;

@@ -35,7 +35,7 @@ pub(super) fn image(partitions: usize, settings: &[(&str, &str)]) -> Image {
     image.apply(&Record::TopicCreated {
         id: TOPIC,
         name: "t".into(),
-        partitions: vec![NewPartition { replicas }; partitions],
+        partitions: vec![NewPartition::new(replicas); partitions],
         settings: settings.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
     });
     image

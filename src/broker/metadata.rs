@@ -1,17 +1,21 @@
 //! The controller on shard 0: carries out its writes, and tells all shards what they made.
 
-use super::calls::{ApplyImage, AutoCreate, ChangeMetadata, ShardId, TakeProducerIds};
+use super::calls::{ApplyImage, AutoCreate, ChangeMetadata, ShardId, TakeProducerIds, Unchanged};
 use super::metadata_owner::MetadataOwner;
 use super::reply_to::ReplyTo;
 use super::state::State;
 use super::tasks::yield_now;
 use super::work;
+use crate::broker::api::Body;
 use crate::broker::api::create_topics::auto_create;
 use crate::broker::api::execute::execute;
 use crate::broker::api::metadata_change::Handled;
-use crate::controller::{Image, Record};
+use crate::broker::api::table;
+use crate::controller::{Decision, Image, Record};
 use crate::storage::device::io::Op;
 use crate::types::{TopicId, exit};
+use crate::wire::WireError;
+use crate::wire::peer::{Call, Outcome};
 use std::rc::Rc;
 
 /// Producer ids that a shard takes at once.
@@ -20,6 +24,17 @@ const PRODUCER_IDS: i32 = 1000;
 const PROPOSED: u64 = work::PIECE;
 /// So many entries are on their way to the disk at most: a write holds no more.
 const IN_FLIGHT: usize = 8;
+
+/// A request that changes metadata waits for a controller for so long, ms.
+const PATIENCE_MS: i64 = 30_000;
+/// A question to a controller is asked again after this time, ms.
+const RETRY_MS: i64 = 50;
+/// A controller on another node answers within this time, ms, or is asked again.
+const ANSWER_MS: i64 = 30_000;
+
+/// This node does not lead the quorum, or does not any more: what was proposed may take effect or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotController;
 
 /// What a change costs, in steps of work: the topic is made anew, and found by its name and by its id.
 fn steps_of(record: &Record) -> u64 {
@@ -40,7 +55,7 @@ fn copied(op: &Op) -> u64 {
 }
 
 impl State {
-    fn metadata(&self) -> &MetadataOwner {
+    pub(super) fn metadata(&self) -> &MetadataOwner {
         self.metadata.as_ref().expect("only shard 0 is asked")
     }
 
@@ -64,20 +79,28 @@ impl State {
         let ChangeMetadata { api, version, body } = call;
         let state = self.clone();
         self.start(async move {
-            let pause = &async || state.pause().await;
-            let new_id = &mut || state.new_topic_id();
-            let turn = state.metadata().turn.enter().await;
-            let draft = state.draft();
-            let handled = execute(&draft, api, version, &body, new_id, pause).await;
-            drop(draft);
-            match handled {
-                Ok(Handled { response, records }) => {
-                    let index = state.propose(records).await;
-                    drop(turn);
+            let patience = state.monotonic_ms() + PATIENCE_MS;
+            loop {
+                let call = Call::ChangeMetadata { api: api.key().0, version, body: body.clone() };
+                let changed = match state.at_controller(call).await {
+                    None => match state.change_here(api, version, &body).await {
+                        Ok((index, result)) => Some((index, result.map_err(Unchanged::Malformed))),
+                        Err(NotController) => None,
+                    },
+                    Some(Outcome::MetadataChanged { index, body }) => {
+                        let body = body.ok_or(Unchanged::Malformed(WireError::TooShort));
+                        Some((index, body.map(Body::received)))
+                    }
+                    Some(_) => None,
+                };
+                if let Some((index, result)) = changed {
                     state.applied(index).await;
-                    to.reply(Ok(response));
+                    return to.reply(result);
                 }
-                Err(e) => to.reply(Err(e)),
+                if state.monotonic_ms() >= patience {
+                    return to.reply(Err(Unchanged::NoController));
+                }
+                state.sleep(RETRY_MS).await;
             }
         });
     }
@@ -90,15 +113,15 @@ impl State {
     ) {
         let state = self.clone();
         self.start(async move {
-            let pause = &async || state.pause().await;
-            let new_id = &mut || state.new_topic_id();
-            let turn = state.metadata().turn.enter().await;
-            let draft = state.draft();
-            let records = auto_create(&call.0, &draft, new_id, pause).await;
-            drop(draft);
-            let index = state.propose(records).await;
-            drop(turn);
-            state.applied(index).await;
+            let index = match state.at_controller(Call::AutoCreate(call.0.clone())).await {
+                None => state.create_here(&call.0).await.ok(),
+                Some(Outcome::MetadataChanged { index, .. }) => Some(index),
+                Some(_) => None,
+            };
+            // Without a controller nothing is created: the client asks again.
+            if let Some(index) = index {
+                state.applied(index).await;
+            }
             to.reply(());
         });
     }
@@ -111,15 +134,105 @@ impl State {
     ) {
         let state = self.clone();
         self.start(async move {
-            let metadata = state.metadata();
-            let turn = metadata.turn.enter().await;
-            let take = || metadata.controller.borrow_mut().take_producer_ids(PRODUCER_IDS);
-            let block = state.vital(take);
-            drop(turn);
-            metadata.kick();
-            state.applied(block.index).await;
-            to.reply((block.first, block.count));
+            let ids = match state.at_controller(Call::TakeProducerIds).await {
+                None => state.take_ids_here().await.ok(),
+                Some(Outcome::ProducerIds { first, count }) => Some((first, count)),
+                Some(_) => None,
+            };
+            to.reply(ids);
         });
+    }
+
+    /// Asks the node that leads the quorum. `None` where that is this node: what is asked is carried out
+    /// here. [`Outcome::NotController`] where nobody leads, or no answer came.
+    async fn at_controller(self: &Rc<Self>, call: Call) -> Option<Outcome> {
+        let (leads, leader) = {
+            let controller = self.metadata().controller.borrow();
+            (controller.leads(), controller.leader())
+        };
+        if leads {
+            return None;
+        }
+        Some(self.ask_node(leader, call, ANSWER_MS).await.unwrap_or(Outcome::NotController))
+    }
+
+    /// Carries out a request that changes metadata: the index from which on they have the change, and the
+    /// answer.
+    pub(super) async fn change_here(
+        self: &Rc<Self>,
+        api: table::Controller,
+        version: i16,
+        body: &[u8],
+    ) -> Result<(u64, Result<Body, WireError>), NotController> {
+        let pause = &async || self.pause().await;
+        let new_id = &mut || self.new_topic_id();
+        let turn = self.metadata().turn.enter().await;
+        let term = self.leading()?;
+        let draft = self.draft();
+        let handled = execute(&draft, api, version, body, new_id, pause).await;
+        drop(draft);
+        match handled {
+            Ok(Handled { response, records }) => {
+                let index = self.propose(term, records).await?;
+                drop(turn);
+                self.decided(term, index).await?;
+                Ok((index, Ok(response)))
+            }
+            Err(e) => Ok((0, Err(e))),
+        }
+    }
+
+    /// Creates topics with the defaults; the index from which on they are there.
+    pub(super) async fn create_here(
+        self: &Rc<Self>,
+        names: &[String],
+    ) -> Result<u64, NotController> {
+        let pause = &async || self.pause().await;
+        let new_id = &mut || self.new_topic_id();
+        let turn = self.metadata().turn.enter().await;
+        let term = self.leading()?;
+        let draft = self.draft();
+        let records = auto_create(names, &draft, new_id, pause).await;
+        drop(draft);
+        let index = self.propose(term, records).await?;
+        drop(turn);
+        self.decided(term, index).await?;
+        Ok(index)
+    }
+
+    /// Takes producer ids: the first, and how many.
+    pub(super) async fn take_ids_here(self: &Rc<Self>) -> Result<(i64, i32), NotController> {
+        let metadata = self.metadata();
+        let turn = metadata.turn.enter().await;
+        let term = self.leading()?;
+        let take = || metadata.controller.borrow_mut().take_producer_ids(PRODUCER_IDS);
+        let block = self.vital(take);
+        drop(turn);
+        self.quorum_moved();
+        self.decided(term, block.index).await?;
+        Ok((block.first, block.count))
+    }
+
+    /// The term that this node leads the quorum in.
+    pub(super) fn leading(&self) -> Result<u64, NotController> {
+        self.metadata().controller.borrow().leading_term().ok_or(NotController)
+    }
+
+    /// Proposes what a look at the draft decides, and waits until it has taken effect: the index from which on it
+    /// has, and what else the look gave. One at a time.
+    pub(super) async fn decide<T>(
+        self: &Rc<Self>,
+        look: impl AsyncFnOnce(&Image) -> (Decision, T),
+    ) -> Result<(u64, T), NotController> {
+        let turn = self.metadata().turn.enter().await;
+        let term = self.leading()?;
+        let draft = self.draft();
+        let (decision, result) = look(&draft).await;
+        drop(draft);
+        let index = self.propose(term, decision.records).await?;
+        drop(turn);
+        self.decided(term, index).await?;
+        Ok((index, result))
     }
 
     /// The metadata with everything that was proposed.
@@ -131,13 +244,21 @@ impl State {
     /// are written. All of them have taken effect when an image has the index that this gives, and all that
     /// was proposed before: where there are no changes, because they are on their way by somebody else, too.
     /// A crash may leave the first of them; each is whole.
-    async fn propose(self: &Rc<Self>, records: Vec<Record>) -> u64 {
+    async fn propose(
+        self: &Rc<Self>,
+        term: u64,
+        records: Vec<Record>,
+    ) -> Result<u64, NotController> {
         let metadata = self.metadata();
         let pause = &async || self.pause().await;
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() {
-            let room = || metadata.controller.borrow().in_flight() < IN_FLIGHT;
+            let room = || {
+                metadata.leads.get() != Some(term)
+                    || metadata.controller.borrow().in_flight() < IN_FLIGHT
+            };
             metadata.changed.until(room).await;
+            self.still_leads(term)?;
             let (mut made, mut piece, mut steps) = (self.draft(), Vec::new(), 0);
             while steps < PROPOSED
                 && let Some(record) = records.next()
@@ -148,19 +269,36 @@ impl State {
                 steps += cost;
                 piece.push(record);
             }
+            // Another may have been elected while the piece was made.
+            self.still_leads(term)?;
             self.vital(|| metadata.controller.borrow_mut().propose_made(&piece, made));
-            metadata.kick();
+            self.quorum_moved();
             // Its bytes, too, are made of the records.
             self.work.add(steps);
             self.pause().await;
         }
-        metadata.controller.borrow().draft().index
+        self.still_leads(term)?;
+        let index = metadata.controller.borrow().draft().index;
+        Ok(index)
+    }
+
+    fn still_leads(&self, term: u64) -> Result<(), NotController> {
+        if self.leading()? == term { Ok(()) } else { Err(NotController) }
     }
 
     /// Waits until every shard has applied the metadata up to this index.
-    async fn applied(&self, index: u64) {
+    pub(super) async fn applied(&self, index: u64) {
         let metadata = self.metadata();
         metadata.changed.until(|| metadata.applied.get() >= index).await;
+    }
+
+    /// As [`applied`](Self::applied), of what was proposed in this term: where it has ended, it may be
+    /// something else that stands there.
+    async fn decided(&self, term: u64, index: u64) -> Result<(), NotController> {
+        let metadata = self.metadata();
+        let over = || metadata.leads.get() != Some(term);
+        metadata.changed.until(|| over() || metadata.applied.get() >= index).await;
+        if over() { Err(NotController) } else { Ok(()) }
     }
 
     /// A shard holds nothing of a deleted topic any more.
@@ -180,7 +318,10 @@ impl State {
         let _turn = metadata.turn.enter().await;
         metadata.forgetting.set(false);
         let gone = metadata.controller.borrow_mut().take_gone();
-        self.propose(gone).await;
+        // Whoever leads instead hears of them from its own shards.
+        if let Ok(term) = self.leading() {
+            let _ = self.propose(term, gone).await;
+        }
     }
 
     /// Carries out what the controller wants written, for ever. It ends with the process: metadata
@@ -196,20 +337,24 @@ impl State {
                     None => None,
                 };
                 let ready = || metadata.controller.borrow_mut().ready_with(snapshot);
-                let Some(persist) = self.vital(ready) else { break };
-                self.work.add(persist.ops.iter().map(copied).sum());
-                for op in persist.ops {
-                    if let Err(e) = self.run_op(op).await {
-                        self.fatal(exit::IO, format!("cannot write the metadata: {e}"));
-                        return;
+                let persist = self.vital(ready);
+                let wrote = persist.is_some();
+                if let Some(persist) = persist {
+                    self.work.add(persist.ops.iter().map(copied).sum());
+                    for op in persist.ops {
+                        if let Err(e) = self.run_op(op).await {
+                            self.fatal(exit::IO, format!("cannot write the metadata: {e}"));
+                            return;
+                        }
                     }
+                    self.vital(|| metadata.controller.borrow_mut().persisted(persist.ticket));
+                    self.quorum_moved();
                 }
-                let ticket = persist.ticket;
-                let image = self.vital(|| {
-                    let mut controller = metadata.controller.borrow_mut();
-                    controller.persisted(ticket);
-                    controller.take_image()
-                });
+                // What others have written may have decided something, too.
+                let image = metadata.controller.borrow_mut().take_image();
+                if !wrote && image.is_none() {
+                    break;
+                }
                 if let Some(image) = image {
                     let calls: Vec<_> = (0..self.shards)
                         .map(|it| self.call(it, ApplyImage(image.clone())))

@@ -1,20 +1,26 @@
 //! What shard 0 holds as the owner of the metadata: the controller, and how far all shards have come.
 
 use super::wait::{Condition, Gate};
-use crate::controller::Controller;
+use crate::controller::{Controller, Sessions};
 use std::cell::{Cell, RefCell};
 
 /// See the module.
 pub struct MetadataOwner {
     /// The controller.
     pub controller: RefCell<Controller>,
+    /// Which brokers were heard, while this node leads.
+    pub sessions: RefCell<Sessions>,
     /// Whoever proposes something holds it from the look at the draft on: one at a time.
     pub turn: Gate,
     /// Somebody is about to propose that topics whose data is gone are forgotten.
     pub forgetting: Cell<bool>,
     /// Every shard has applied the metadata up to this index.
     pub applied: Cell<u64>,
-    /// Wakes those that wait for `applied`.
+    /// The term in which this node leads the quorum, as it was told last.
+    pub leads: Cell<Option<u64>>,
+    /// The node that leads the quorum, as it was told last; -1 for none.
+    pub leader: Cell<i32>,
+    /// Wakes those that wait for `applied` or `leads`.
     pub changed: Condition,
     /// The controller may have something to write.
     pub dirty: Cell<bool>,
@@ -25,8 +31,14 @@ pub struct MetadataOwner {
 impl MetadataOwner {
     /// The controller, whose metadata every shard begins with.
     pub fn new(controller: Controller) -> Self {
+        let configs = controller.image().broker_configs.clone();
+        let timeout_ms = configs.number("broker.session.timeout.ms").unwrap_or(3_000);
         let applied = Cell::new(controller.image().index);
+        let (leads, leader) = (controller.leading_term(), controller.leader());
         Self {
+            sessions: RefCell::new(Sessions::new(timeout_ms.unsigned_abs())),
+            leads: Cell::new(leads),
+            leader: Cell::new(leader),
             controller: RefCell::new(controller),
             turn: Gate::default(),
             forgetting: Cell::new(false),

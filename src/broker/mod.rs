@@ -33,6 +33,7 @@
 //! (exit 70): they may disagree then, and the next start reads what is on disk.
 
 pub mod api;
+mod asks;
 mod begun;
 pub mod calls;
 mod charges;
@@ -40,6 +41,7 @@ mod charges;
 mod charges_tests;
 mod clock;
 pub mod connection;
+mod controller_calls;
 mod coordinators;
 mod deferred;
 mod dispatch;
@@ -60,24 +62,30 @@ mod large_group_tests;
 #[cfg(test)]
 mod large_request_tests;
 mod line_pause;
+pub mod links;
 mod logs;
 #[cfg(test)]
 mod logs_tests;
 #[cfg(test)]
 mod many_topics_tests;
+mod membership;
 mod metadata;
 mod metadata_owner;
+mod node;
 mod offsets;
 mod output;
 mod owners;
 #[cfg(test)]
 mod panic_tests;
 mod parts;
+mod peers;
 mod produce;
+mod quorum;
 mod read_errors;
 mod reading;
 mod reply_to;
 mod requests;
+mod standing;
 mod state;
 mod tasks;
 #[cfg(test)]
@@ -93,17 +101,22 @@ mod work_tests;
 use crate::controller::Image;
 use crate::storage::device::io::Completion;
 use crate::types::Now;
+use crate::wire::peer::Preamble;
 pub use calls::{Close, CountGroups, Drain, Figures, Message, ShardId};
 pub use clock::Clock;
 pub use connection::{Admission, ConnectionId, ReadInto, Refused};
 pub use dispatch::Serve;
 pub use figures::{GroupFigures, OffsetFigures, Readings, ShardFigures};
+pub use links::LinkId;
 pub use logs::Logs;
+pub use node::{Address, Node};
 pub use output::{Output, Outputs};
 pub use owners::by_owner;
 pub use parts::{Bounds, Parts};
+pub use peers::PeerInput;
 pub use state::Phase;
 use state::State;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -150,6 +163,8 @@ pub enum Input {
     },
     /// What the runtime counts.
     Readings(Readings),
+    /// Something happened on a link to another broker.
+    Peer(LinkId, PeerInput),
 }
 
 /// See the module.
@@ -164,6 +179,10 @@ impl Broker {
         state.work.forget();
         state.start(state.clone().run_groups());
         state.start(state.clone().run_metadata());
+        state.start(state.clone().run_quorum());
+        state.start(state.clone().run_membership());
+        state.start(state.clone().run_controller());
+        state.run();
         Self(state)
     }
 
@@ -197,6 +216,9 @@ impl Broker {
                 state.space(free, total, pending_elsewhere);
             }
             Input::Readings(readings) => state.take_readings(readings),
+            Input::Peer(link, input) => {
+                state.contain(|| state.peer_input(link, input));
+            }
         }
         state.run();
         state.held_since(begun);
@@ -233,6 +255,40 @@ impl Broker {
     pub fn sent(&mut self, now: Now, connection: ConnectionId, bytes: usize) -> bool {
         self.0.enter(now);
         let more = self.0.sent(connection, bytes);
+        self.0.run();
+        more
+    }
+
+    // ---- Links to other brokers ----
+
+    /// Another broker has connected, and its preamble is for this shard; `None` where it is turned away.
+    pub fn accept_peer(&mut self, now: Now, peer: &str, preamble: Preamble) -> Option<LinkId> {
+        self.0.links.borrow_mut().accepted(now.monotonic_ms, peer, preamble)
+    }
+
+    /// Gives the room for a link's next bytes to `read`, which says how many it has put there, for
+    /// [`PeerInput::Received`]. Nothing where nothing is to be read any more.
+    pub fn peer_buffer<T>(
+        &mut self,
+        link: LinkId,
+        read: impl FnOnce(&mut [MaybeUninit<u8>]) -> T,
+    ) -> Option<T> {
+        self.0.links.borrow_mut().buffer(link).map(read)
+    }
+
+    /// Gives what is to be sent on a link to `send`, in order, for one vectored send.
+    pub fn peer_outgoing<T>(
+        &mut self,
+        link: LinkId,
+        send: impl FnOnce(&mut dyn Iterator<Item = &[u8]>) -> T,
+    ) -> T {
+        send(&mut self.0.links.borrow().outgoing(link))
+    }
+
+    /// So many bytes of it have left; 0 where no more leaves now. True where there is more.
+    pub fn peer_sent(&mut self, now: Now, link: LinkId, bytes: usize) -> bool {
+        self.0.enter(now);
+        let more = self.0.links.borrow_mut().sent(now.monotonic_ms, link, bytes);
         self.0.run();
         more
     }

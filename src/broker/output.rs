@@ -2,6 +2,7 @@
 
 use super::calls::{Message, ShardId};
 use super::connection::{Admitted, ConnectionId};
+use super::links::LinkId;
 use crate::storage::device::io::Submission;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -29,6 +30,19 @@ pub enum Output {
         /// To be dropped after the socket.
         admitted: Admitted,
     },
+    /// Connect to another broker, and hand in [`Input::Peer`](super::Input::Peer).
+    Dial {
+        /// What the connection is called.
+        link: LinkId,
+        /// Where to.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+    /// Send what is [outgoing to a peer](super::Broker::peer_outgoing), before long.
+    FlushPeer(LinkId),
+    /// A link has ended: close its socket.
+    ClosePeer(LinkId),
     /// Look at the disk's space now, and hand it in as [`Input::Space`](super::Input::Space).
     LookAtSpace,
     /// Give the reserve file this many bytes.

@@ -4,6 +4,7 @@ use super::calls::ShardId;
 use super::clock::Clock;
 use super::connection::{Admission, ConnectionSettings, Limits};
 use super::logs::Logs;
+use super::node::Node;
 use crate::controller::{Controller, Image};
 use crate::storage::buffer::Budget;
 use crate::types::{BrokerConfigs, ip_limits};
@@ -37,6 +38,8 @@ pub struct Parts {
     pub bounds: Bounds,
     /// Produce requests that take this long are logged, ns.
     pub slow_ns: u64,
+    /// This broker in its cluster.
+    pub node: Arc<Node>,
 }
 
 /// What connections are bounded by besides settings.

@@ -233,6 +233,9 @@ impl State {
                 Ok(Err(Unanswered::GivenUp)) => {
                     state.give_up(begun, "a bug in answering its request");
                 }
+                Ok(Err(Unanswered::NoController)) => {
+                    state.refuse(begun, "no controller leads the cluster");
+                }
                 Ok(Err(Unanswered::Malformed(e))) => {
                     state.refuse(begun, &format!("a request that cannot be read: {e}"));
                 }
@@ -281,8 +284,8 @@ impl State {
             }
             match self.call(0, TakeProducerIds).await {
                 // Another request may have brought a block meanwhile: what is left of it is given up.
-                Some((first, count)) => self.producer_ids.set((first, count)),
-                None => return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+                Some(Some((first, count))) => self.producer_ids.set((first, count)),
+                Some(None) | None => return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Shared by the broker and its tasks, all on one thread: nothing is borrowed across an await.
 
+use super::asks::Asks;
 use super::begun::Begun;
 use super::calls::{
     AppendBatches, ApplyImage, Figures, FindEnds, FindEpochEnds, ShardId, Sizes, Then, Trace, Trim,
@@ -12,12 +13,15 @@ use super::connection::{ConnectionEvent, ConnectionId, Connections, Line, Traced
 use super::coordinators::Coordinators;
 use super::figures::{Readings, ShardFigures};
 use super::fills::Fills;
+use super::links::{Links, Me};
 use super::logs::{Change, Logs, Outbox, changes};
 use super::metadata_owner::MetadataOwner;
+use super::node::Node;
 use super::output::{Output, Outputs};
 use super::parts::{Bounds, Parts};
 use super::read_errors::ReadErrors;
 use super::reply_to::ReplyTo;
+use super::standing::Standing;
 use super::tasks::{Step, Tasks, yield_now};
 use super::timers::Timers;
 use super::wait::{Condition, Gate, Sender, oneshot};
@@ -37,7 +41,7 @@ use crate::types::{Now, Rng, exit};
 use crate::wire::api_keys::ApiKey;
 use bytes::Bytes;
 use slab::Slab;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
@@ -124,6 +128,16 @@ pub struct State {
     charges: [Charge; 3],
     /// The controller, on shard 0.
     pub(super) metadata: Option<MetadataOwner>,
+    /// This broker in its cluster.
+    pub(super) node: Arc<Node>,
+    /// How it stands with the controller.
+    pub(super) standing: Standing,
+    /// Connections to other brokers.
+    pub(super) links: RefCell<Links>,
+    /// What other nodes' controllers were asked.
+    pub(super) asks: RefCell<Asks>,
+    /// Wakes who waits for another leader of the quorum, or a link to it.
+    pub(super) changed_quorum: Condition,
     /// Producer ids taken from the controller: the next, and how many are left.
     pub(super) producer_ids: Cell<(i64, i32)>,
     pub(super) traffic: RefCell<Traffic>,
@@ -171,7 +185,14 @@ impl Drop for Vital<'_> {
 impl State {
     pub(super) fn new(parts: Parts, now: Now) -> Rc<Self> {
         let Parts { id, shards, strict, data, image, logs, budget, .. } = parts;
-        let Parts { controller, seed, clock, admission, bounds, slow_ns, .. } = parts;
+        let Parts { controller, seed, clock, admission, bounds, slow_ns, node, .. } = parts;
+        let me = Me {
+            cluster_id: image.cluster_id.to_string(),
+            node: image.node_id,
+            incarnation: node.incarnation,
+            shards: shards as u16,
+            shard: id as u16,
+        };
         let charge = |share| Charge::new(&budget, budget.limit() / shards / share);
         let charges = [PRODUCERS_SHARE, GROUPS_SHARE, SESSIONS_SHARE].map(charge);
         let mut random = Rng::new(seed);
@@ -211,6 +232,11 @@ impl State {
             slow: Cell::new((0, 0)),
             waits: Waits::default(),
             metadata: controller.map(MetadataOwner::new),
+            standing: Standing::default(),
+            links: RefCell::new(Links::new(me)),
+            node,
+            asks: RefCell::default(),
+            changed_quorum: Condition::default(),
             producer_ids: Cell::new((0, 0)),
             traffic: RefCell::default(),
             readings: Cell::default(),
@@ -286,12 +312,17 @@ impl State {
     pub(super) fn next_deadline(&self) -> i64 {
         let timers = self.timers.next_deadline().unwrap_or(i64::MAX);
         let connections = self.connections.borrow().next_deadline().unwrap_or(i64::MAX);
-        timers.min(connections).min(self.next_tick_ms.get())
+        let links = self.links.borrow().next_deadline().unwrap_or(i64::MAX);
+        timers.min(connections).min(links).min(self.next_tick_ms.get())
     }
 
     /// Once a second: retention, expiry, a look at the disk's space.
     pub(super) fn tick(self: &Rc<Self>) {
         let now = self.now();
+        let due = self.links.borrow().next_deadline();
+        if due.is_some_and(|at| at <= now.monotonic_ms) {
+            self.links.borrow_mut().timeout(now.monotonic_ms);
+        }
         let mut connections = self.connections.borrow_mut();
         if connections.next_deadline().is_some_and(|at| at <= now.monotonic_ms) {
             connections.timeout(now.monotonic_ms);
@@ -535,6 +566,11 @@ impl State {
     /// The metadata as this shard has applied it.
     pub(super) fn image(&self) -> Arc<Image> {
         self.image.borrow().clone()
+    }
+
+    /// As [`image`](Self::image), for a look.
+    pub(super) fn image_now(&self) -> Ref<'_, Arc<Image>> {
+        self.image.borrow()
     }
 
     /// Takes over the metadata that the broker begins with, at once: nobody is served yet.
@@ -833,6 +869,7 @@ impl State {
                 ConnectionEvent::Line(line) => tell(&line),
             }
         }
+        self.take_link_events();
     }
 
     /// The kernel has taken so many bytes of what is to be sent. True where there is more.

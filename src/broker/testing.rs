@@ -35,7 +35,7 @@ pub(super) fn image_with_groups(partitions: usize) -> Image {
     image.apply(&Record::TopicCreated {
         id: GROUPS.topic,
         name: GROUP_STATE.into(),
-        partitions: vec![NewPartition { replicas: [1].into() }],
+        partitions: vec![NewPartition::new([1])],
         settings: Vec::new(),
     });
     image.index = 1;
@@ -65,6 +65,7 @@ pub(super) fn parts(disk: &Disk, image: &Image, budget: Arc<Budget>) -> Parts {
         admission: Admission::default(),
         bounds: Bounds { request_bytes: 1 << 20, connections: 10 },
         slow_ns: u64::MAX,
+        node: Arc::default(),
     }
 }
 
@@ -102,7 +103,11 @@ impl Rig {
             node_id: 1,
             host: "localhost".to_owned(),
             port: 9092,
+            peer_host: String::new(),
+            peer_port: 0,
             rack: None,
+            incarnation: 1,
+            directory: 0,
             fixed: Arc::default(),
             shards: 1,
             voters: BTreeSet::new(),

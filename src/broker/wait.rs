@@ -79,6 +79,12 @@ impl Condition {
         }
     }
 
+    /// Waits for the next [`notify`](Self::notify); or for less, where the task is woken by something else.
+    pub async fn until_notified(&self) {
+        let mut is_later = false;
+        self.until(|| std::mem::replace(&mut is_later, true)).await;
+    }
+
     /// Waits until `holds`; it is checked at once and after each [`notify`](Self::notify).
     pub async fn until(&self, mut holds: impl FnMut() -> bool) {
         poll_fn(|cx| {

@@ -51,7 +51,7 @@ fn images() -> (Image, Image) {
     with.apply(&Record::TopicCreated {
         id: GONE,
         name: "gone".into(),
-        partitions: vec![NewPartition { replicas: [1].into() }],
+        partitions: vec![NewPartition::new([1])],
         settings: Vec::new(),
     });
     let mut without = with.clone();
@@ -162,7 +162,7 @@ fn answers_with_many_entries_are_made_in_parts() {
         image.apply(&Record::TopicCreated {
             id: TopicId(id),
             name: format!("many-{topic}"),
-            partitions: vec![NewPartition { replicas: [1].into() }],
+            partitions: vec![NewPartition::new([1])],
             settings: Vec::new(),
         });
     }

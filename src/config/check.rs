@@ -1,5 +1,6 @@
 //! Turning written settings into checked ones, with their defaults.
 
+use super::cluster::{self, Cluster};
 use super::sources::{Values, Written};
 use super::values::{host_port, show_size, size};
 use super::{
@@ -119,6 +120,8 @@ pub(super) fn check(
         }
         None => None,
     };
+    let Cluster { voters, peer_listen, cluster_id } =
+        cluster::check(values, &mut broker, node_id, cluster_id)?;
     let lock_memory = get("lock-memory").map(boolean).transpose()?.unwrap_or(false);
     let slow_request_ms = match get("slow-request-ms") {
         Some(w) => Some(number(w, 0, u64::from(u32::MAX), "the time")?).filter(|ms| *ms > 0),
@@ -163,6 +166,8 @@ pub(super) fn check(
         memory,
         admin_listen,
         node_id,
+        voters,
+        peer_listen,
         cluster_id,
         broker,
         journal_bytes,

@@ -5,7 +5,7 @@ use crate::types::exit;
 use std::collections::BTreeMap;
 
 /// Key in the file; the flag is `--key`, the variable `KLAMM_KEY` with `_` for `-`.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 18] = [
     "data",
     "listen",
     "advertise",
@@ -15,6 +15,9 @@ const KEYS: [&str; 15] = [
     "journal",
     "node-id",
     "cluster-id",
+    "voters",
+    "peer-listen",
+    "rack",
     "strict",
     "slow-request-ms",
     "lock-memory",
@@ -163,6 +166,9 @@ pub(super) fn from_flags(
         ("journal", &flags.journal),
         ("node-id", &flags.node_id),
         ("cluster-id", &flags.cluster_id),
+        ("voters", &flags.voters),
+        ("peer-listen", &flags.peer_listen),
+        ("rack", &flags.rack),
         ("strict", &strict),
         ("lock-memory", &lock_memory),
         ("slow-request-ms", &flags.slow_request_ms),

@@ -188,3 +188,45 @@ fn sizes_and_hosts() {
         assert!(host_port(text, 1).is_err(), "{text}");
     }
 }
+
+#[test]
+fn nodes_that_are_told_the_same_make_one_cluster() {
+    let voters = "1@10.0.0.1, 2@10.0.0.2:9000,3@host";
+    let of = |node: &str| {
+        let flags = Flags { voters: some(voters), node_id: some(node), ..Flags::default() };
+        settings(&flags, &[], None)
+    };
+    let (one, two, three) = (of("1"), of("2"), of("3"));
+    assert_eq!(one.voters[&1], ("10.0.0.1".to_owned(), 9292));
+    assert_eq!(one.voters[&2], ("10.0.0.2".to_owned(), 9000));
+    assert_eq!(one.peer_listen, Some("10.0.0.1:9292".parse().expect("an address")));
+    assert_eq!(three.peer_listen, Some("0.0.0.0:9292".parse().expect("an address")));
+    assert!(one.cluster_id.is_some() && one.cluster_id == two.cluster_id);
+    let others = Flags { voters: some("1@10.0.0.1,2@10.0.0.3:9000"), ..Flags::default() };
+    assert_ne!(settings(&others, &[], None).cluster_id, one.cluster_id);
+    // Kafka's name for it, and ids that are given.
+    let file = "cluster-id = 'mine'\n[broker]\n'controller.quorum.voters' = '1@a:1,2@b:2'\n";
+    let s = settings(&Flags { rack: some("r"), ..Flags::default() }, &[], Some(file));
+    assert_eq!((s.voters.len(), s.cluster_id.as_deref()), (2, Some("mine")));
+    assert_eq!(s.broker["broker.rack"], "r");
+    // Alone, nothing listens for others.
+    assert_eq!(settings(&Flags::default(), &[], None).peer_listen, None);
+}
+
+#[test]
+fn voters_that_make_no_cluster_are_refused() {
+    for (voters, why) in [
+        ("2@a:1,3@b:1", "this node, 1, is not among them"),
+        ("1@a:1,1@b:1", "node 1 is there twice"),
+        ("1@a:1,2@a:1", "two nodes have this address"),
+        ("1@a:0", "need to know the port"),
+        ("a:1", "write each node as ID@HOST:PORT"),
+        ("-1@a:1", "write each node as ID@HOST:PORT"),
+        ("", "write each node as ID@HOST:PORT"),
+    ] {
+        let e = flag_error(&Flags { voters: some(voters), ..Flags::default() });
+        assert!(e.contains(why), "{e}");
+    }
+    let alone = Flags { peer_listen: some("0.0.0.0:9292"), ..Flags::default() };
+    assert!(flag_error(&alone).contains("without --voters"));
+}

@@ -3,9 +3,11 @@
 //! Everything that is read is verified first. What verifies may still be nonsense to this version,
 //! such as a record of a kind that it does not know: that is an error, and never skipped.
 
+use super::broker::{Broker, Registration};
 use super::generated::metadata::klamm::metadata as fb;
-use super::image::{Broker, Image, Partition};
-use super::record::{ConfigChanges, NewPartition, Record};
+use super::image::Image;
+use super::partition::Partition;
+use super::record::{ConfigChanges, NewPartition, PartitionChange, Record};
 use crate::types::TopicId;
 use flatbuffers::{
     FlatBufferBuilder, Follow, ForwardsUOffset, Vector, Verifiable, VerifierOptions, WIPOffset,
@@ -15,11 +17,11 @@ use protobuf::Message as _;
 use raft::eraftpb::{
     ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState, Entry, EntryType, HardState,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 type Builder<'a> = FlatBufferBuilder<'a>;
-type Settable<'a> = Vector<'a, ForwardsUOffset<fb::Setting<'a>>>;
+type Settable<'a> = Tables<'a, fb::Setting<'a>>;
 
 /// Bytes that passed their checksum and are not what this version can read.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,14 @@ fn from_id(id: &fb::Id) -> TopicId {
     TopicId((u128::from(id.high()) << 64 | u128::from(id.low())).to_be_bytes())
 }
 
+fn to_directory(id: u128) -> fb::Id {
+    to_id(TopicId(id.to_be_bytes()))
+}
+
+fn from_directory(id: &fb::Id) -> u128 {
+    u128::from_be_bytes(from_id(id).0)
+}
+
 fn put_settings<'a, 'n>(
     b: &mut Builder<'a>,
     settings: impl Iterator<Item = (&'n str, Option<&'n str>)>,
@@ -93,63 +103,118 @@ fn get_values(settings: Option<Settable<'_>>) -> impl Iterator<Item = (String, S
         .filter_map(|it| Some((it.name().to_owned(), it.value()?.to_owned())))
 }
 
-type Partitions<'a> = Vector<'a, ForwardsUOffset<fb::Partition<'a>>>;
+type Tables<'a, T> = Vector<'a, ForwardsUOffset<T>>;
 
-/// Partitions by number. Those that are equal to the one before share its table: in most topics all are.
-fn put_alike<'a, T: PartialEq>(
+/// What stands at each place. Equal ones share a table: in most topics many are.
+fn put_alike<'a, 't, T: Ord + 't, F>(
     b: &mut Builder<'a>,
-    partitions: &[T],
-    put: impl Fn(&mut Builder<'a>, &T) -> WIPOffset<fb::Partition<'a>>,
-) -> WIPOffset<Partitions<'a>> {
-    let mut offsets: Vec<WIPOffset<fb::Partition<'a>>> = Vec::with_capacity(partitions.len());
-    let mut last = None;
-    for it in partitions {
-        let offset = match last {
-            Some((same, offset)) if same == it => offset,
-            _ => put(b, it),
-        };
-        last = Some((it, offset));
-        offsets.push(offset);
+    all: impl ExactSizeIterator<Item = &'t T>,
+    put: impl Fn(&mut Builder<'a>, &T) -> WIPOffset<F>,
+) -> WIPOffset<Tables<'a, F>> {
+    let mut offsets = Vec::with_capacity(all.len());
+    let mut known = BTreeMap::new();
+    for it in all {
+        offsets.push(*known.entry(it).or_insert_with(|| put(b, it)));
     }
     b.create_vector(&offsets)
+}
+
+type Ids<'a> = WIPOffset<Vector<'a, i32>>;
+
+/// Absent where it is empty.
+fn put_some<'a>(b: &mut Builder<'a>, brokers: &[i32]) -> Option<Ids<'a>> {
+    (!brokers.is_empty()).then(|| b.create_vector(brokers))
 }
 
 fn put_partition<'a>(b: &mut Builder<'a>, it: &Partition) -> WIPOffset<fb::Partition<'a>> {
     let replicas = Some(b.create_vector(&it.replicas));
     // Most of the time all replicas are in sync, and two fields may share one vector.
     let isr = if it.isr == it.replicas { replicas } else { Some(b.create_vector(&it.isr)) };
-    let (leader, leader_epoch, partition_epoch) = (it.leader, it.leader_epoch, it.partition_epoch);
-    fb::Partition::create(
-        b,
-        &fb::PartitionArgs { leader, leader_epoch, partition_epoch, replicas, isr },
-    )
-}
-
-fn put_new_partition<'a>(b: &mut Builder<'a>, it: &NewPartition) -> WIPOffset<fb::Partition<'a>> {
-    let replicas = Some(b.create_vector(&it.replicas));
-    let leader = it.replicas.first().copied().unwrap_or(-1);
-    let args = fb::PartitionArgs { leader, replicas, isr: replicas, ..Default::default() };
+    let args = fb::PartitionArgs {
+        leader: it.leader,
+        leader_epoch: it.leader_epoch,
+        partition_epoch: it.partition_epoch,
+        replicas,
+        isr,
+        elr: put_some(b, &it.elr),
+        adding: put_some(b, &it.adding),
+        removing: put_some(b, &it.removing),
+    };
     fb::Partition::create(b, &args)
 }
 
-/// Shares one allocation among equal lists of brokers that follow each other.
+fn put_new_partition<'a>(b: &mut Builder<'a>, it: &NewPartition) -> WIPOffset<fb::Partition<'a>> {
+    put_partition(b, &Partition::new(it))
+}
+
+fn put_change<'a>(b: &mut Builder<'a>, it: &PartitionChange) -> WIPOffset<fb::PartitionChange<'a>> {
+    let mut put = |it: &Option<Arc<[i32]>>| it.as_ref().map(|it| b.create_vector(it));
+    let args = fb::PartitionChangeArgs {
+        leader: it.leader.unwrap_or(STAYS),
+        isr: put(&it.isr),
+        elr: put(&it.elr),
+        replicas: put(&it.replicas),
+        adding: put(&it.adding),
+        removing: put(&it.removing),
+    };
+    fb::PartitionChange::create(b, &args)
+}
+
+/// Stands for a leader that stays.
+const STAYS: i32 = -2;
+
+/// Shares one allocation among equal lists of brokers.
 #[derive(Default)]
-struct Interned(Option<Arc<[i32]>>);
+struct Interned(BTreeSet<Arc<[i32]>>);
 
 impl Interned {
     fn get(&mut self, brokers: Vector<'_, i32>) -> Arc<[i32]> {
-        match &self.0 {
-            Some(last) if brokers.iter().eq(last.iter().copied()) => last.clone(),
-            _ => self.0.insert(brokers.iter().collect()).clone(),
+        let brokers: Vec<i32> = brokers.iter().collect();
+        if let Some(known) = self.0.get(&*brokers) {
+            return known.clone();
+        }
+        let brokers: Arc<[i32]> = brokers.into();
+        self.0.insert(brokers.clone());
+        brokers
+    }
+
+    fn get_some(&mut self, brokers: Option<Vector<'_, i32>>) -> Arc<[i32]> {
+        brokers.map(|it| self.get(it)).unwrap_or_default()
+    }
+
+    fn get_partition(&mut self, it: &fb::Partition<'_>) -> Partition {
+        Partition {
+            leader: it.leader(),
+            leader_epoch: it.leader_epoch(),
+            partition_epoch: it.partition_epoch(),
+            replicas: self.get(it.replicas()),
+            isr: self.get(it.isr()),
+            elr: self.get_some(it.elr()),
+            adding: self.get_some(it.adding()),
+            removing: self.get_some(it.removing()),
+        }
+    }
+
+    fn get_change(&mut self, it: &fb::PartitionChange<'_>) -> PartitionChange {
+        let mut get = |it: Option<Vector<'_, i32>>| it.map(|it| self.get(it));
+        PartitionChange {
+            leader: Some(it.leader()).filter(|leader| *leader != STAYS),
+            isr: get(it.isr()),
+            elr: get(it.elr()),
+            replicas: get(it.replicas()),
+            adding: get(it.adding()),
+            removing: get(it.removing()),
         }
     }
 }
 
-fn get_new_partitions(
-    partitions: Vector<'_, ForwardsUOffset<fb::Partition<'_>>>,
-) -> Vec<NewPartition> {
+fn get_new_partitions(partitions: Tables<'_, fb::Partition<'_>>) -> Vec<NewPartition> {
     let mut interned = Interned::default();
-    partitions.iter().map(|it| NewPartition { replicas: interned.get(it.replicas()) }).collect()
+    let mut get = |it: fb::Partition<'_>| NewPartition {
+        replicas: interned.get(it.replicas()),
+        isr: interned.get(it.isr()),
+    };
+    partitions.iter().map(&mut get).collect()
 }
 
 /// The data of one Raft entry.
@@ -177,7 +242,7 @@ fn put_body(
         Record::TopicCreated { id, name, partitions, settings } => {
             let id = to_id(*id);
             let name = b.create_string(name);
-            let partitions = put_alike(b, partitions, put_new_partition);
+            let partitions = put_alike(b, partitions.iter(), put_new_partition);
             let settings = put_settings(b, values(settings.iter().map(|(k, v)| (k, v))));
             let args = fb::TopicCreatedArgs {
                 id: Some(&id),
@@ -197,7 +262,7 @@ fn put_body(
         }
         Record::PartitionsAdded { id, partitions } => {
             let id = to_id(*id);
-            let partitions = Some(put_alike(b, partitions, put_new_partition));
+            let partitions = Some(put_alike(b, partitions.iter(), put_new_partition));
             let args = fb::PartitionsAddedArgs { id: Some(&id), partitions };
             let body = fb::PartitionsAdded::create(b, &args).as_union_value();
             (fb::RecordBody::PartitionsAdded, body)
@@ -225,6 +290,69 @@ fn put_body(
             let body = fb::ProducerIdsTaken::create(b, &args).as_union_value();
             (fb::RecordBody::ProducerIdsTaken, body)
         }
+        Record::BrokerRegistered(it) => {
+            (fb::RecordBody::BrokerRegistered, put_registration(b, it).as_union_value())
+        }
+        Record::BrokerFenced { broker } => {
+            let args = fb::BrokerFencedArgs { broker: *broker };
+            (fb::RecordBody::BrokerFenced, fb::BrokerFenced::create(b, &args).as_union_value())
+        }
+        Record::BrokerUnfenced { broker } => {
+            let args = fb::BrokerUnfencedArgs { broker: *broker };
+            (fb::RecordBody::BrokerUnfenced, fb::BrokerUnfenced::create(b, &args).as_union_value())
+        }
+        Record::BrokerShuttingDown { broker } => {
+            let args = fb::BrokerShuttingDownArgs { broker: *broker };
+            let body = fb::BrokerShuttingDown::create(b, &args).as_union_value();
+            (fb::RecordBody::BrokerShuttingDown, body)
+        }
+        Record::BrokerUnregistered { broker } => {
+            let args = fb::BrokerUnregisteredArgs { broker: *broker };
+            let body = fb::BrokerUnregistered::create(b, &args).as_union_value();
+            (fb::RecordBody::BrokerUnregistered, body)
+        }
+        Record::PartitionsChanged { id, changes } => {
+            let numbers: Vec<i32> = changes.iter().map(|it| it.0).collect();
+            let args = fb::PartitionsChangedArgs {
+                id: Some(&to_id(*id)),
+                partitions: Some(b.create_vector(&numbers)),
+                changes: Some(put_alike(b, changes.iter().map(|it| &it.1), put_change)),
+            };
+            let body = fb::PartitionsChanged::create(b, &args).as_union_value();
+            (fb::RecordBody::PartitionsChanged, body)
+        }
+    }
+}
+
+fn put_registration<'a>(
+    b: &mut Builder<'a>,
+    it: &Registration,
+) -> WIPOffset<fb::BrokerRegistered<'a>> {
+    let args = fb::BrokerRegisteredArgs {
+        broker: it.id,
+        incarnation: it.incarnation,
+        directory: Some(&to_directory(it.directory)),
+        host: Some(b.create_string(&it.host)),
+        port: it.port,
+        peer_host: Some(b.create_string(&it.peer_host)),
+        peer_port: it.peer_port,
+        rack: it.rack.as_ref().map(|it| b.create_string(it)),
+        shards: it.shards,
+    };
+    fb::BrokerRegistered::create(b, &args)
+}
+
+fn get_registration(it: &fb::BrokerRegistered<'_>) -> Registration {
+    Registration {
+        id: it.broker(),
+        incarnation: it.incarnation(),
+        directory: from_directory(it.directory()),
+        host: it.host().to_owned(),
+        port: it.port(),
+        peer_host: it.peer_host().to_owned(),
+        peer_port: it.peer_port(),
+        rack: it.rack().map(str::to_owned),
+        shards: it.shards(),
     }
 }
 
@@ -280,6 +408,36 @@ fn get_body(record: &fb::Record<'_>) -> Result<Record, CodecError> {
         fb::RecordBody::ProducerIdsTaken => {
             let it = record.body_as_producer_ids_taken().ok_or_else(unknown)?;
             Record::ProducerIdsTaken { count: it.count() }
+        }
+        fb::RecordBody::BrokerRegistered => {
+            let it = record.body_as_broker_registered().ok_or_else(unknown)?;
+            Record::BrokerRegistered(get_registration(&it))
+        }
+        fb::RecordBody::BrokerFenced => {
+            let it = record.body_as_broker_fenced().ok_or_else(unknown)?;
+            Record::BrokerFenced { broker: it.broker() }
+        }
+        fb::RecordBody::BrokerUnfenced => {
+            let it = record.body_as_broker_unfenced().ok_or_else(unknown)?;
+            Record::BrokerUnfenced { broker: it.broker() }
+        }
+        fb::RecordBody::BrokerShuttingDown => {
+            let it = record.body_as_broker_shutting_down().ok_or_else(unknown)?;
+            Record::BrokerShuttingDown { broker: it.broker() }
+        }
+        fb::RecordBody::BrokerUnregistered => {
+            let it = record.body_as_broker_unregistered().ok_or_else(unknown)?;
+            Record::BrokerUnregistered { broker: it.broker() }
+        }
+        fb::RecordBody::PartitionsChanged => {
+            let it = record.body_as_partitions_changed().ok_or_else(unknown)?;
+            let (numbers, mut interned) = (it.partitions(), Interned::default());
+            if numbers.len() != it.changes().len() {
+                return Err(CodecError::Nonsense("changes of other partitions than are named"));
+            }
+            let changes = it.changes().iter().map(|it| interned.get_change(&it));
+            let changes = numbers.iter().zip(changes).collect();
+            Record::PartitionsChanged { id: from_id(it.id()), changes }
         }
         _ => return Err(unknown()),
     })
@@ -414,7 +572,7 @@ pub async fn encode_snapshot(
     let b = &mut builder;
     let mut topics = Vec::with_capacity(image.topics.len());
     for topic in image.topics.values() {
-        let partitions = put_alike(b, &topic.partitions, put_partition);
+        let partitions = put_alike(b, topic.partitions.iter(), put_partition);
         let settings =
             (!topic.overrides.is_empty()).then(|| put_settings(b, values(&*topic.overrides)));
         let args = fb::TopicStateArgs {
@@ -430,9 +588,19 @@ pub async fn encode_snapshot(
         .brokers
         .values()
         .map(|it| {
-            let host = Some(b.create_string(&it.host));
-            let rack = it.rack.as_ref().map(|it| b.create_string(it));
-            let args = fb::BrokerStateArgs { broker: it.id, host, port: it.port, rack };
+            let args = fb::BrokerStateArgs {
+                broker: it.id,
+                host: Some(b.create_string(&it.host)),
+                port: it.port,
+                rack: it.rack.as_ref().map(|it| b.create_string(it)),
+                incarnation: it.incarnation,
+                directory: Some(&to_directory(it.directory)),
+                peer_host: Some(b.create_string(&it.peer_host)),
+                peer_port: it.peer_port,
+                shards: it.shards,
+                fenced: it.fenced,
+                shutting_down: it.shutting_down,
+            };
             fb::BrokerState::create(b, &args)
         })
         .collect();
@@ -501,9 +669,20 @@ pub fn decode_snapshot(
     image.index = snapshot.index();
     image.next_producer_id = snapshot.next_producer_id();
     for it in snapshot.brokers() {
-        let (id, host, port) = (it.broker(), it.host().to_owned(), it.port());
-        let broker = Broker { id, host, port, rack: it.rack().map(str::to_owned) };
-        image.brokers.insert(id, Arc::new(broker));
+        let broker = Broker {
+            id: it.broker(),
+            incarnation: it.incarnation(),
+            directory: it.directory().map(from_directory).unwrap_or_default(),
+            host: it.host().to_owned(),
+            port: it.port(),
+            peer_host: it.peer_host().unwrap_or(it.host()).to_owned(),
+            peer_port: it.peer_port(),
+            rack: it.rack().map(str::to_owned),
+            shards: it.shards(),
+            fenced: it.fenced(),
+            shutting_down: it.shutting_down(),
+        };
+        image.brokers.insert(broker.id, Arc::new(broker));
     }
     for it in snapshot.settings() {
         let broker = (it.broker() >= 0).then_some(it.broker());
@@ -513,17 +692,8 @@ pub fn decode_snapshot(
     image.settings_changed();
     let mut interned = Interned::default();
     for topic in snapshot.topics() {
-        let partitions = topic
-            .partitions()
-            .iter()
-            .map(|it| Partition {
-                leader: it.leader(),
-                leader_epoch: it.leader_epoch(),
-                partition_epoch: it.partition_epoch(),
-                replicas: interned.get(it.replicas()),
-                isr: interned.get(it.isr()),
-            })
-            .collect();
+        let partitions = topic.partitions();
+        let partitions = partitions.iter().map(|it| interned.get_partition(&it)).collect();
         let overrides = get_values(topic.settings()).collect();
         image.insert_topic(from_id(topic.id()), topic.name().into(), partitions, overrides);
     }

@@ -2,6 +2,7 @@
 
 use super::codec;
 use super::due_snapshot::{DueSnapshot, EncodedSnapshot};
+use super::elections;
 use super::image::Image;
 use super::members::Members;
 use super::message::Message;
@@ -90,11 +91,20 @@ impl Controller {
         Ok(())
     }
 
-    /// Registers this node with the controller, which it is itself.
+    /// Registers this node with the controller, which it is itself. It has the metadata, and leads at once what it led.
     fn register(&mut self) {
-        let it = &self.options;
-        let (broker, host, port) = (it.node_id, it.host.clone(), it.port);
-        self.propose(&[Record::BrokerStarted { broker, host, port, rack: it.rack.clone() }]);
+        let it = self.options.registration();
+        let (broker, known) = (it.id, self.draft().broker(it.id));
+        // What a broker without others led goes on; only its epochs rise.
+        let stays = known.is_none_or(|old| old.directory == 0 || old.directory == it.directory);
+        if stays {
+            self.propose(&[Record::BrokerRegistered(it), Record::BrokerUnfenced { broker }]);
+        } else {
+            let decision = block_on(elections::on_register(self.draft(), &it, &async || {}));
+            decision.records.chunks(1).for_each(|it| _ = self.propose(it));
+        }
+        let decision = block_on(elections::on_unfence(self.draft(), broker, &async || {}));
+        decision.records.chunks(1).for_each(|it| _ = self.propose(it));
     }
 
     /// The metadata as far as they are durable.
@@ -110,6 +120,16 @@ impl Controller {
     /// Whether this node leads the quorum, and has everything that was proposed before.
     pub fn leads(&self) -> bool {
         self.leads.is_some()
+    }
+
+    /// The term in which this node [leads](Self::leads).
+    pub fn leading_term(&self) -> Option<u64> {
+        self.leads
+    }
+
+    /// The node that leads the quorum as far as this one knows; -1 for none.
+    pub fn leader(&self) -> i32 {
+        self.quorum.leader()
     }
 
     /// Raft's term.

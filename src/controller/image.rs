@@ -1,53 +1,15 @@
 //! The metadata at one point of the log.
 
-use super::record::{ConfigChanges, NewPartition, Record};
+use super::broker::{Broker, Registration};
+use super::partition::Partition;
+use super::record::{ConfigChanges, PartitionChange, Record};
 use crate::types::{BrokerConfigs, TopicConfig, TopicId};
 use imbl::ordmap::DiffItem;
 use imbl::ordset::DiffItem as SetDiffItem;
 use imbl::{OrdMap, OrdSet};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
-
-/// One broker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broker {
-    /// Its node id.
-    pub id: i32,
-    /// Host that clients connect to.
-    pub host: String,
-    /// Port that clients connect to.
-    pub port: u16,
-    /// Rack, if it has one.
-    pub rack: Option<String>,
-}
-
-/// Leadership and replicas of one partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Partition {
-    /// Node id of the leader, -1 for none.
-    pub leader: i32,
-    /// Rises whenever the leader changes or starts anew.
-    pub leader_epoch: i32,
-    /// Rises with every change of this partition.
-    pub partition_epoch: i32,
-    /// Brokers that hold it, the preferred leader first.
-    pub replicas: Arc<[i32]>,
-    /// The brokers that are in sync (ISR).
-    pub isr: Arc<[i32]>,
-}
-
-impl Partition {
-    fn new(from: &NewPartition) -> Self {
-        Self {
-            leader: from.replicas.first().copied().unwrap_or(-1),
-            leader_epoch: 0,
-            partition_epoch: 0,
-            replicas: from.replicas.clone(),
-            isr: from.replicas.clone(),
-        }
-    }
-}
 
 /// One topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +61,8 @@ pub struct Image {
     pub(super) ids: OrdMap<TopicId, Arc<Topic>>,
     /// Names that contain `.` or `_`, by the name with `_` in place of `.`: such names collide in metrics.
     pub(super) collisions: OrdMap<String, Arc<str>>,
+    /// For each broker, the topics of which it holds a replica.
+    held: OrdMap<i32, OrdSet<TopicId>>,
     /// Deleted topics whose data is not gone yet.
     pub(super) deleting: OrdSet<TopicId>,
     /// The effective configuration of a topic without settings of its own.
@@ -122,6 +86,7 @@ impl Image {
             topics: OrdMap::new(),
             ids: OrdMap::new(),
             collisions: OrdMap::new(),
+            held: OrdMap::new(),
             deleting: OrdSet::new(),
         }
     }
@@ -186,6 +151,27 @@ impl Image {
         self.brokers.get(&id)
     }
 
+    /// Whether this broker may be made a leader, and join those in sync.
+    pub fn is_alive(&self, broker: i32) -> bool {
+        self.brokers.get(&broker).is_some_and(|it| it.is_alive())
+    }
+
+    /// The brokers that may be made leaders, by node id.
+    pub fn alive(&self) -> impl Iterator<Item = &Arc<Broker>> {
+        self.brokers.values().filter(|it| it.is_alive())
+    }
+
+    /// Whether this broker is registered and not fenced: it may still lead, also while it shuts down.
+    pub fn is_unfenced(&self, broker: i32) -> bool {
+        self.brokers.get(&broker).is_some_and(|it| !it.fenced)
+    }
+
+    /// The topics of which this broker holds a replica, by id. The cost is that of these.
+    pub fn topics_of(&self, broker: i32) -> impl Iterator<Item = &Arc<Topic>> {
+        let ids = self.held.get(&broker).into_iter().flatten();
+        ids.filter_map(|id| self.ids.get(id))
+    }
+
     /// Dynamic settings of one broker, or of all where `broker` is `None`.
     pub fn dynamic_settings(&self, broker: Option<i32>) -> BTreeMap<String, String> {
         self.settings.get(&broker).map(|it| (**it).clone()).unwrap_or_default()
@@ -236,15 +222,21 @@ impl Image {
                 if has_collision_chars(&topic.name) {
                     self.collisions.remove(&topic.name.replace('.', "_"));
                 }
+                self.release(*id, &holders(&topic.partitions));
                 self.deleting.insert(*id);
             }
             Record::TopicForgotten { id } => {
                 self.deleting.remove(id);
             }
-            Record::PartitionsAdded { id, partitions } => self.change_topic(*id, |topic| {
-                let added = partitions.iter().map(Partition::new);
-                topic.partitions = topic.partitions.iter().cloned().chain(added).collect();
-            }),
+            Record::PartitionsAdded { id, partitions } => {
+                let added: Vec<_> = partitions.iter().map(Partition::new).collect();
+                if self.ids.contains_key(id) {
+                    self.hold(*id, &holders(&added));
+                }
+                self.change_topic(*id, |topic| {
+                    topic.partitions = topic.partitions.iter().cloned().chain(added).collect();
+                });
+            }
             Record::TopicConfigSet { id, settings } => {
                 let (brokers, plain) = (self.broker_configs.clone(), self.plain.clone());
                 self.change_topic(*id, |topic| {
@@ -261,11 +253,33 @@ impl Image {
                 }
             }
             Record::BrokerStarted { broker, host, port, rack } => {
-                let started =
-                    Broker { id: *broker, host: host.clone(), port: *port, rack: rack.clone() };
+                let started = Registration {
+                    id: *broker,
+                    host: host.clone(),
+                    port: *port,
+                    peer_host: host.clone(),
+                    rack: rack.clone(),
+                    ..Registration::default()
+                };
+                let started = Broker { fenced: false, ..Broker::new(&started) };
                 self.brokers.insert(*broker, Arc::new(started));
                 self.raise_epochs(*broker);
             }
+            Record::BrokerRegistered(it) => {
+                self.brokers.insert(it.id, Arc::new(Broker::new(it)));
+                self.raise_epochs(it.id);
+            }
+            Record::BrokerFenced { broker } => self.change_broker(*broker, |it| it.fenced = true),
+            Record::BrokerUnfenced { broker } => {
+                self.change_broker(*broker, |it| it.fenced = false);
+            }
+            Record::BrokerShuttingDown { broker } => {
+                self.change_broker(*broker, |it| it.shutting_down = true);
+            }
+            Record::BrokerUnregistered { broker } => {
+                self.brokers.remove(broker);
+            }
+            Record::PartitionsChanged { id, changes } => self.change_partitions(*id, changes),
             Record::ProducerIdsTaken { count } => self.next_producer_id += i64::from(*count),
         }
     }
@@ -284,8 +298,53 @@ impl Image {
         if has_collision_chars(&name) {
             self.collisions.insert(name.replace('.', "_"), name.clone());
         }
+        self.hold(id, &holders(&topic.partitions));
         self.topics.insert(name, topic.clone());
         self.ids.insert(id, topic);
+    }
+
+    /// These brokers hold replicas of a topic.
+    fn hold(&mut self, id: TopicId, brokers: &BTreeSet<i32>) {
+        for broker in brokers {
+            let mut topics = self.held.get(broker).cloned().unwrap_or_default();
+            topics.insert(id);
+            self.held.insert(*broker, topics);
+        }
+    }
+
+    /// These brokers hold no replica of a topic any more.
+    fn release(&mut self, id: TopicId, brokers: &BTreeSet<i32>) {
+        for broker in brokers {
+            let Some(mut topics) = self.held.remove(broker) else { continue };
+            topics.remove(&id);
+            if !topics.is_empty() {
+                self.held.insert(*broker, topics);
+            }
+        }
+    }
+
+    fn change_broker(&mut self, id: i32, change: impl FnOnce(&mut Broker)) {
+        let Some(old) = self.brokers.get(&id) else { return };
+        let mut broker = Broker::clone(old);
+        change(&mut broker);
+        self.brokers.insert(id, Arc::new(broker));
+    }
+
+    fn change_partitions(&mut self, id: TopicId, changes: &[(i32, PartitionChange)]) {
+        let Some(before) = self.ids.get(&id).map(|it| it.partitions.clone()) else { return };
+        let mut partitions = before.to_vec();
+        for (index, change) in changes {
+            let at = usize::try_from(*index).ok().and_then(|it| partitions.get_mut(it));
+            if let Some(partition) = at {
+                partition.apply(change);
+            }
+        }
+        if changes.iter().any(|(_, it)| it.replicas.is_some()) {
+            let (before, after) = (holders(&before), holders(&partitions));
+            self.hold(id, &(&after - &before));
+            self.release(id, &(&before - &after));
+        }
+        self.change_topic(id, |topic| topic.partitions = partitions.into());
     }
 
     /// Changes dynamic settings of brokers. Whether topics have others by that: then all of them are to be
@@ -331,7 +390,8 @@ impl Image {
 
     fn raise_epochs(&mut self, broker: i32) {
         let led = |topic: &Arc<Topic>| topic.partitions.iter().any(|it| it.leader == broker);
-        let ids: Vec<TopicId> = self.ids.values().filter(|it| led(it)).map(|it| it.id).collect();
+        let ids: Vec<TopicId> =
+            self.topics_of(broker).filter(|it| led(it)).map(|it| it.id).collect();
         for id in ids {
             self.change_topic(id, |topic| {
                 topic.partitions = topic
@@ -368,16 +428,32 @@ impl Image {
             assert!(!self.deleting.contains(&topic.id), "a topic is not deleted and alive");
             assert!(!topic.partitions.is_empty(), "a topic has partitions");
             assert!(self.collides_with(name).is_none_or(|it| it == name));
-            for partition in &*topic.partitions {
-                assert!(partition.leader == -1 || partition.isr.contains(&partition.leader));
-                assert!(partition.isr.iter().all(|id| partition.replicas.contains(id)));
+            topic.partitions.iter().for_each(Partition::invariants);
+            for broker in holders(&topic.partitions) {
+                assert!(self.held.get(&broker).is_some_and(|it| it.contains(&topic.id)));
             }
         }
+        let held: usize = self.held.values().map(OrdSet::len).sum();
+        let holders = self.ids.values().map(|it| holders(&it.partitions).len()).sum::<usize>();
+        assert_eq!(held, holders, "nobody holds what is not there");
         assert_eq!(
             self.collisions.len(),
             self.topics.keys().filter(|name| has_collision_chars(name)).count()
         );
     }
+}
+
+/// The brokers that hold replicas of these partitions.
+fn holders(partitions: &[Partition]) -> BTreeSet<i32> {
+    let mut found = BTreeSet::new();
+    let mut last: &[i32] = &[];
+    for it in partitions {
+        if !std::ptr::eq(last, &*it.replicas) {
+            last = &it.replicas;
+            found.extend(last);
+        }
+    }
+    found
 }
 
 /// Topics on which nothing was set share one configuration.

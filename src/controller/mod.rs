@@ -8,6 +8,8 @@
 //! A node that alone votes needs nobody else, and a broker is one so far: what several say to each other
 //! (`poll_message`, `step`) nothing carries yet. `tests/quorum` runs several.
 
+mod broker;
+mod changes;
 mod codec;
 #[allow(warnings, clippy::all, clippy::pedantic)]
 #[rustfmt::skip]
@@ -18,24 +20,42 @@ mod core;
 #[cfg(test)]
 mod crash_tests;
 mod due_snapshot;
+mod elections;
+#[cfg(test)]
+mod elections_tests;
 mod image;
+mod isr;
 mod log;
 mod look;
 mod members;
 mod message;
 mod open;
+mod partition;
+mod partition_change;
+mod placement;
 mod quorum;
 mod record;
+mod sessions;
 mod store;
 #[cfg(test)]
 mod tests;
 
+pub use self::broker::{Broker, Registration};
 pub use self::core::{Controller, ProducerIdBlock};
+pub use changes::Decision;
 pub use due_snapshot::{DueSnapshot, EncodedSnapshot};
-pub use image::{Broker, Image, Partition, Topic, TopicChange};
+pub use elections::{
+    Election, all_partitions, elect_leaders, imbalanced, on_fence, on_lead, on_register,
+    on_shutdown, on_unfence, on_unregister,
+};
+pub use image::{Image, Topic, TopicChange};
+pub use isr::{IsrChange, IsrRequest, IsrState, alter_isr};
 pub use look::look;
 pub use members::Members;
 pub use message::Message;
 pub use open::{LOG_BYTES_MAX, MetaError, OpenOptions};
+pub use partition::Partition;
+pub use placement::{PlacementError, place};
 pub use quorum::{MembersError, Persist, StepError, Ticket};
-pub use record::{NewPartition, Record};
+pub use record::{NewPartition, PartitionChange, Record};
+pub use sessions::{Heartbeat, HeartbeatReply, Propose, Sessions};

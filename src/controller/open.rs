@@ -1,5 +1,6 @@
 //! Reading the metadata log, or beginning one. Blocks: nothing is served yet.
 
+use super::broker::Registration;
 use super::codec::{self, CodecError, SnapshotState};
 use super::image::Image;
 use super::log;
@@ -66,8 +67,16 @@ pub struct OpenOptions {
     pub host: String,
     /// Port that clients connect to.
     pub port: u16,
+    /// Host that other brokers connect to.
+    pub peer_host: String,
+    /// Port that other brokers connect to; 0 for a broker without others.
+    pub peer_port: u16,
     /// This node's rack, if it has one.
     pub rack: Option<String>,
+    /// A number that this start of the process has drawn.
+    pub incarnation: u64,
+    /// The id of the data directory; 0 where it is not known.
+    pub directory: u128,
     /// Broker settings from the configuration file. `node.id`, `broker.id` and
     /// `advertised.listeners` are added to them.
     pub fixed: Arc<BTreeMap<String, String>>,
@@ -83,6 +92,21 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
+    /// What this node says of itself when it registers.
+    pub fn registration(&self) -> Registration {
+        Registration {
+            id: self.node_id,
+            incarnation: self.incarnation,
+            directory: self.directory,
+            host: self.host.clone(),
+            port: self.port,
+            peer_host: self.peer_host.clone(),
+            peer_port: self.peer_port,
+            rack: self.rack.clone(),
+            shards: self.shards.try_into().unwrap_or(u16::MAX),
+        }
+    }
+
     /// Who votes when the cluster begins.
     fn members(&self) -> Members {
         let alone = BTreeSet::from([self.node_id]);

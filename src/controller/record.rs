@@ -1,16 +1,44 @@
 //! Changes to the metadata.
 
+use super::broker::Registration;
 use crate::types::TopicId;
 use std::sync::Arc;
 
 /// Settings to set, or to remove where there is no value.
 pub type ConfigChanges = Vec<(String, Option<String>)>;
 
-/// A partition that comes into being, led by the first of its replicas.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A partition that comes into being, led by the first of those in sync.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NewPartition {
-    /// Brokers that hold it, the preferred leader first. All of them are in sync at the start.
+    /// Brokers that hold it, the preferred leader first.
     pub replicas: Arc<[i32]>,
+    /// Those of them that are in sync at the start, in the same order.
+    pub isr: Arc<[i32]>,
+}
+
+impl NewPartition {
+    /// One whose replicas are all there.
+    pub fn new(replicas: impl Into<Arc<[i32]>>) -> Self {
+        let replicas = replicas.into();
+        Self { isr: replicas.clone(), replicas }
+    }
+}
+
+/// What changes of a partition; what is absent stays. Its partition epoch rises by one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PartitionChange {
+    /// The leader, -1 for none. The leader epoch rises by one, also where the leader is the one of before.
+    pub leader: Option<i32>,
+    /// Those in sync.
+    pub isr: Option<Arc<[i32]>>,
+    /// Eligible leader replicas.
+    pub elr: Option<Arc<[i32]>>,
+    /// All replicas.
+    pub replicas: Option<Arc<[i32]>>,
+    /// Those that a reassignment adds.
+    pub adding: Option<Arc<[i32]>>,
+    /// Those that it removes.
+    pub removing: Option<Arc<[i32]>>,
 }
 
 /// One change to the metadata. Applying one is total: a record that refers to what is not there
@@ -60,8 +88,8 @@ pub enum Record {
         /// The changes.
         settings: ConfigChanges,
     },
-    /// A broker registers, and the leader epoch of each partition that it leads rises by one: what
-    /// it had shipped and not synced before is never mistaken for what it writes from now on.
+    /// A broker registers and is not fenced, and the leader epoch of each partition that it leads rises by one. Of a
+    /// version that knew one broker.
     BrokerStarted {
         /// Its node id.
         broker: i32,
@@ -76,5 +104,35 @@ pub enum Record {
     ProducerIdsTaken {
         /// How many.
         count: i32,
+    },
+    /// A process of a broker registers. It begins fenced. The leader epoch of each partition that the broker leads
+    /// rises by one: what it had shipped and not synced before is never mistaken for what it writes from now on.
+    BrokerRegistered(Registration),
+    /// A broker is not to lead, nor to be in sync.
+    BrokerFenced {
+        /// Its node id.
+        broker: i32,
+    },
+    /// A broker may lead again.
+    BrokerUnfenced {
+        /// Its node id.
+        broker: i32,
+    },
+    /// A broker is about to stop.
+    BrokerShuttingDown {
+        /// Its node id.
+        broker: i32,
+    },
+    /// A broker will not come back.
+    BrokerUnregistered {
+        /// Its node id.
+        broker: i32,
+    },
+    /// Partitions of a topic change.
+    PartitionsChanged {
+        /// Which topic.
+        id: TopicId,
+        /// The changes, each with the number of its partition.
+        changes: Vec<(i32, PartitionChange)>,
     },
 }

@@ -1,10 +1,12 @@
 //! The controller against a naive model, over restarts.
 
+use super::broker::{Broker, Registration};
+use super::codec::{SnapshotState, decode_snapshot, encode_snapshot};
 use super::codec::{decode_batch, encode_batch};
 use super::core::Controller;
 use super::image::Image;
 use super::open::{MetaError, OpenOptions};
-use super::record::{NewPartition, Record};
+use super::record::{NewPartition, PartitionChange, Record};
 use crate::storage::buffer::Budget;
 use crate::storage::device::disk::{Disk, RealDisk};
 use crate::types::TopicId;
@@ -48,7 +50,11 @@ pub(super) fn options() -> OpenOptions {
         node_id: 1,
         host: "localhost".into(),
         port: 9092,
+        peer_host: String::new(),
+        peer_port: 0,
         rack: None,
+        incarnation: 1,
+        directory: 0,
         fixed: Arc::default(),
         shards: 2,
         voters: BTreeSet::new(),
@@ -66,7 +72,7 @@ pub(super) fn id(number: u8) -> TopicId {
 }
 
 pub(super) fn partitions(count: usize) -> Vec<NewPartition> {
-    vec![NewPartition { replicas: Arc::new([1]) }; count]
+    vec![NewPartition::new([1]); count]
 }
 
 pub(super) fn topic(number: u8, count: usize) -> Record {
@@ -159,7 +165,19 @@ impl Model {
                 }
             }
             Record::BrokerConfigSet { settings, .. } => merge(&mut self.broker, settings),
-            Record::BrokerStarted { .. } => {
+            Record::PartitionsChanged { id, changes } => {
+                let Some(topic) = self.by_id(*id) else { return };
+                for (at, _) in changes.iter().filter(|it| it.1.leader.is_some()) {
+                    if let Some(epoch) = topic.epochs.get_mut(*at as usize) {
+                        *epoch += 1;
+                    }
+                }
+            }
+            Record::BrokerFenced { .. }
+            | Record::BrokerUnfenced { .. }
+            | Record::BrokerShuttingDown { .. }
+            | Record::BrokerUnregistered { .. } => {}
+            Record::BrokerStarted { .. } | Record::BrokerRegistered(_) => {
                 for epoch in self.topics.values_mut().flat_map(|it| &mut it.epochs) {
                     *epoch += 1;
                 }
@@ -195,6 +213,19 @@ fn record() -> impl Strategy<Value = Record> {
             Record::BrokerConfigSet { broker: Some(1), settings }
         }),
         1 => (1..2000).prop_map(|count| Record::ProducerIdsTaken { count }),
+        2 => (0..12u8, prop::collection::vec((-1..6, any::<bool>()), 0..4)).prop_map(|(n, changes)| {
+            let change = |leads: bool| PartitionChange {
+                leader: leads.then_some(1),
+                isr: (!leads).then(|| [1].into()),
+                ..PartitionChange::default()
+            };
+            let changes = changes.into_iter().map(|(at, leads)| (at, change(leads))).collect();
+            Record::PartitionsChanged { id: id(n), changes }
+        }),
+        1 => (2..4, any::<bool>()).prop_map(|(broker, fenced)| match fenced {
+            true => Record::BrokerFenced { broker },
+            false => Record::BrokerUnfenced { broker },
+        }),
     ]
 }
 
@@ -258,11 +289,135 @@ proptest! {
         let _ = decode_batch(&bytes);
         let _ = super::codec::decode_write(&bytes);
         let _ = super::codec::decode_snapshot(&bytes, 1, Arc::default());
-        bytes = encode_batch(&[topic(1, 3), started()]);
+        bytes = encode_batch(&[vec![topic(1, 3), started()], rich_records()].concat());
         let at = at % bytes.len();
         bytes[at] = to;
         let _ = decode_batch(&bytes);
     }
+}
+
+fn registration(id: i32) -> Registration {
+    Registration {
+        id,
+        incarnation: u64::MAX - 1,
+        directory: 1 << 100 | 7,
+        host: "clients".into(),
+        port: 9092,
+        peer_host: "peers".into(),
+        peer_port: 9292,
+        rack: Some("rack".into()),
+        shards: 8,
+    }
+}
+
+fn rich_records() -> Vec<Record> {
+    let replicas: Arc<[i32]> = [1, 2, 3].into();
+    let partition = NewPartition { replicas, isr: [2, 3].into() };
+    let change = PartitionChange {
+        leader: Some(3),
+        isr: Some([3].into()),
+        elr: Some([2].into()),
+        replicas: Some([1, 2, 3, 4].into()),
+        adding: Some([4].into()),
+        removing: Some([1].into()),
+    };
+    let gone = PartitionChange { leader: Some(-1), isr: Some([].into()), ..Default::default() };
+    let partitions = vec![partition.clone(), NewPartition::new([1]), partition];
+    vec![
+        Record::BrokerRegistered(registration(2)),
+        Record::BrokerRegistered(Registration { id: 3, rack: None, ..registration(2) }),
+        Record::BrokerRegistered(Registration { id: 4, ..Registration::default() }),
+        Record::BrokerUnfenced { broker: 2 },
+        Record::BrokerShuttingDown { broker: 2 },
+        Record::BrokerUnfenced { broker: 3 },
+        Record::BrokerUnfenced { broker: 4 },
+        Record::BrokerFenced { broker: 4 },
+        Record::BrokerRegistered(Registration { id: 5, ..registration(5) }),
+        Record::BrokerUnregistered { broker: 5 },
+        Record::TopicCreated { id: id(1), name: "t".into(), partitions, settings: vec![] },
+        Record::PartitionsChanged {
+            id: id(1),
+            changes: vec![(0, change.clone()), (1, gone), (2, change)],
+        },
+        Record::PartitionsChanged { id: id(1), changes: vec![] },
+    ]
+}
+
+#[test]
+fn what_is_known_of_brokers_and_replicas_reads_as_written() {
+    let records = rich_records();
+    assert_eq!(decode_batch(&encode_batch(&records)).unwrap(), records);
+    let mut image = Image::new("cluster", 1, Arc::default());
+    for it in &records {
+        image.apply(it);
+        image.invariants();
+    }
+    let expected = Broker { shutting_down: true, fenced: false, ..Broker::new(&registration(2)) };
+    assert_eq!(**image.broker(2).unwrap(), expected);
+    let names = |broker| image.topics_of(broker).count();
+    assert_eq!([1, 2, 3, 4, 5].map(names), [1, 1, 1, 1, 0]);
+    assert_eq!(image.alive().map(|it| it.id).collect::<Vec<_>>(), [3]);
+    let state = SnapshotState {
+        term: 1,
+        hard_state: raft::eraftpb::HardState::default(),
+        members: raft::eraftpb::ConfState::from((vec![2], vec![])),
+        log: 1,
+        node: 2,
+    };
+    let bytes = futures_lite::future::block_on(encode_snapshot(&image, &state, &async || {}));
+    assert_eq!(decode_snapshot(&bytes, 1, Arc::default()).unwrap(), (image, state));
+}
+
+#[test]
+fn a_broker_holds_topics_as_long_as_it_has_a_replica_of_them() {
+    let mut image = Image::new("cluster", 1, Arc::default());
+    let mut run = |records: &[Record]| {
+        for it in records {
+            image.apply(it);
+            image.invariants();
+        }
+        [1, 2, 3].map(|broker| image.topics_of(broker).count())
+    };
+    let named = |n, replicas: &[i32]| Record::TopicCreated {
+        id: id(n),
+        name: format!("t{n}"),
+        partitions: vec![NewPartition::new(replicas), NewPartition::new([1])],
+        settings: vec![],
+    };
+    assert_eq!(run(&[named(1, &[1, 2]), named(2, &[1])]), [2, 1, 0]);
+    let added = vec![NewPartition::new([3, 2])];
+    assert_eq!(run(&[Record::PartitionsAdded { id: id(2), partitions: added }]), [2, 2, 1]);
+    let moved = PartitionChange {
+        leader: Some(3),
+        replicas: Some([3].into()),
+        isr: Some([3].into()),
+        ..Default::default()
+    };
+    let changed = Record::PartitionsChanged { id: id(1), changes: vec![(0, moved.clone())] };
+    assert_eq!(run(&[changed]), [2, 1, 2]);
+    let changed = Record::PartitionsChanged { id: id(1), changes: vec![(1, moved)] };
+    assert_eq!(run(&[changed]), [1, 1, 2]);
+    assert_eq!(run(&[Record::TopicDeleted { id: id(2) }]), [0, 0, 1]);
+    assert_eq!(run(&[Record::TopicDeleted { id: id(1) }]), [0, 0, 0]);
+}
+
+/// A node that alone votes loses its data directory's name only with the directory; what it led has no leader then.
+#[test]
+fn a_start_with_another_directory_leads_nothing_that_was_written_to_the_one_before() {
+    let dir = Dir::new();
+    let disk = dir.disk();
+    let open = |directory, incarnation| {
+        let options = OpenOptions { directory, incarnation, ..options() };
+        Controller::open(&disk, &options).unwrap().0
+    };
+    commit(&mut open(7, 1), &disk, &[topic(1, 2)]);
+    let leaders = |controller: &Controller| {
+        let image = controller.image();
+        assert!(image.is_alive(1));
+        image.topic("topic-1").unwrap().partitions[1].leader
+    };
+    assert_eq!(leaders(&open(7, 2)), 1);
+    assert_eq!(leaders(&open(8, 3)), -1);
 }
 
 #[test]
@@ -329,7 +484,7 @@ fn producer_ids_are_never_given_twice() {
 #[test]
 fn settings_of_brokers_change_topics_only_where_they_are_about_them() {
     let mut image = Image::new("c", 1, Arc::default());
-    let partitions = vec![NewPartition { replicas: [1].into() }];
+    let partitions = vec![NewPartition::new([1])];
     image.apply(&Record::TopicCreated {
         id: id(1),
         name: "t".into(),

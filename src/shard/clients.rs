@@ -5,7 +5,7 @@
 
 use super::connection::{Attempt, Connection, Reading};
 use super::listener::Listener;
-use super::state::{FIRST_CONNECTION, LISTENER, Shard};
+use super::state::{LISTENER, Shard, Watched};
 use super::transport::Transport;
 use crate::broker::{ConnectionId, Input, Phase};
 use crate::storage::device::uring::Interest;
@@ -107,9 +107,7 @@ impl Shard {
 
     /// Has the ring tell when a connection is ready.
     fn watch(&self, connection: &Rc<Connection>, interest: Interest) {
-        let key = self.watched.borrow_mut().insert((connection.clone(), interest));
-        let event = connection.event();
-        self.ring.borrow_mut().watch(event, interest, FIRST_CONNECTION + key as u64);
+        self.watch_for(Watched::Client(connection.clone()), interest);
     }
 
     /// A connection is ready for what it was watched for.

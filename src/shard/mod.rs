@@ -17,6 +17,8 @@ mod limits;
 mod listener;
 mod memory;
 mod pace;
+mod peer_socket;
+mod peers;
 mod pulse;
 mod rounds;
 pub mod router;
@@ -88,6 +90,9 @@ struct Seed {
     slow_ns: u64,
     admission: Admission,
     connections_max: usize,
+    node: Arc<crate::broker::Node>,
+    /// On shard 0: where other brokers connect to.
+    peer_socket: Option<TcpListener>,
     beside: Option<Beside>,
 }
 
@@ -114,6 +119,7 @@ pub fn run(
     let Opened { common, image, controller, engines, sockets, address, identity, .. } = opened;
     let _claim = opened.claim;
     let mut controller = Some(controller);
+    let mut peer_socket = opened.peer_socket;
     let mut beside: Option<Beside> = Some(Box::new(beside));
     let mut threads = Vec::new();
     crate::memory::give_back();
@@ -137,6 +143,8 @@ pub fn run(
             slow_ns: settings.slow_request_ms.map_or(u64::MAX, |ms| ms.saturating_mul(1_000_000)),
             admission: admission.clone(),
             connections_max: opened.connections_max,
+            node: opened.node.clone(),
+            peer_socket: peer_socket.take(),
             beside: beside.take(),
         };
         let place = settings.cpus.get(id).map_or(Placement::Unbound, |cpu| Placement::Fixed(*cpu));
@@ -200,6 +208,7 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
         admission: seed.admission,
         bounds: Bounds { request_bytes: seed.request_bytes, connections: seed.connections_max },
         slow_ns: seed.slow_ns,
+        node: seed.node,
     };
     let broker = Broker::new(parts, common.now());
     crate::memory::give_back();
@@ -209,6 +218,9 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
         fatal(&format!("cannot listen on {address}: {e}"));
     }
     shard.listen(Listener::new(socket));
+    if let Some(socket) = seed.peer_socket {
+        shard.listen_for_peers(socket);
+    }
     Shard::spawn_vital("the shard", shard.clone().run());
     if id == 0 {
         let ms = begun.elapsed().as_millis() as u64;

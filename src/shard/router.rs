@@ -2,15 +2,36 @@
 
 pub use super::bell::Bell;
 use crate::broker::Message;
+use crate::wire::peer::Preamble;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// Messages of one pair of shards that may be under way; more wait at the sender.
 const CHANNEL_DEPTH: usize = 4096;
+
+/// A connection of another broker, for the shard that it means.
+pub struct Handed {
+    /// The socket.
+    pub fd: OwnedFd,
+    /// Whose it is.
+    pub peer: SocketAddr,
+    /// What it said first.
+    pub preamble: Preamble,
+}
+
+/// What goes from one shard to another.
+pub enum Letter {
+    /// What brokers say to each other's shards.
+    Message(Message),
+    /// A connection.
+    Peer(Handed),
+}
 
 /// One shard's ends of the channels to and from all others.
 pub struct Ends {
@@ -44,11 +65,11 @@ pub fn mesh(shards: usize) -> io::Result<Vec<Ends>> {
 
 /// The way to one other shard.
 pub struct Way {
-    sender: Sender<Message>,
+    sender: Sender<Letter>,
     /// Of the other shard.
     bell: Arc<Bell>,
     counts: Arc<Counts>,
-    waiting: RefCell<VecDeque<Message>>,
+    waiting: RefCell<VecDeque<Letter>>,
 }
 
 /// Messages sent, and of those how many were taken. Both wrap.
@@ -60,7 +81,7 @@ struct Counts {
 
 impl Way {
     /// Sends; what does not fit goes later, in order.
-    pub fn send(&self, message: Message) {
+    pub fn send(&self, message: Letter) {
         let mut waiting = self.waiting.borrow_mut();
         if !waiting.is_empty() || !self.has_room() {
             waiting.push_back(message);
@@ -85,7 +106,7 @@ impl Way {
         sent.load(Ordering::Relaxed).wrapping_sub(taken.load(Ordering::Acquire)) < CHANNEL_DEPTH
     }
 
-    fn put(&self, message: Message) {
+    fn put(&self, message: Letter) {
         // Before it is sent: more are never taken than were sent.
         self.counts.sent.fetch_add(1, Ordering::Release);
         // An error means that the other shard has ended: nobody waits for an answer.
@@ -97,13 +118,13 @@ impl Way {
 
 /// What one other shard has sent.
 pub struct Inbox {
-    receiver: Receiver<Message>,
+    receiver: Receiver<Letter>,
     counts: Arc<Counts>,
 }
 
 impl Inbox {
     /// The oldest message, if there is one.
-    pub fn take(&self) -> Option<Message> {
+    pub fn take(&self) -> Option<Letter> {
         let message = self.receiver.try_recv().ok()?;
         self.counts.taken.fetch_add(1, Ordering::Release);
         Some(message)
@@ -120,14 +141,14 @@ mod tests {
     use super::*;
     use crate::broker::calls::{AppendReply, Reply, Trace};
 
-    fn message(number: u64) -> Message {
+    fn message(number: u64) -> Letter {
         let reply = AppendReply { results: Vec::new(), trace: Trace::default() };
-        Message::Reply { number, reply: Reply::AppendBatches(reply) }
+        Letter::Message(Message::Reply { number, reply: Reply::AppendBatches(reply) })
     }
 
-    fn number(message: &Message) -> u64 {
-        match message {
-            Message::Reply { number, .. } => *number,
+    fn number(letter: &Letter) -> u64 {
+        match letter {
+            Letter::Message(Message::Reply { number, .. }) => *number,
             _ => unreachable!("only replies were sent"),
         }
     }

@@ -34,6 +34,11 @@ impl Socket {
         })
     }
 
+    /// The descriptor, for another shard.
+    pub fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
     /// Ends both directions; it is ready from then on.
     pub fn shutdown(&self) {
         // An error means that it is over already.

@@ -4,6 +4,7 @@ use super::bind::{self, Claim};
 use super::pulse::Pulse;
 use super::state::{Common, Counters};
 use super::{ServeError, limits, memory};
+use crate::broker::Node;
 use crate::config::BrokerSettings;
 use crate::controller::{Controller, Image, LOG_BYTES_MAX, MetaError, OpenOptions as MetaOptions};
 use crate::replica;
@@ -13,7 +14,6 @@ use crate::storage::recovery::identity::{Expected, Identity};
 use crate::storage::recovery::{self, LastLife, OpenError, OpenOptions, StateError, TopicState};
 use crate::storage::space;
 use crate::types::exit;
-use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -42,6 +42,10 @@ pub struct Opened {
     pub request_bytes: usize,
     /// For the mark of a clean end.
     pub identity: Identity,
+    /// This broker in its cluster.
+    pub node: Arc<Node>,
+    /// Where other brokers connect to; it listens.
+    pub peer_socket: Option<TcpListener>,
 }
 
 fn refused(e: &OpenError) -> ServeError {
@@ -95,21 +99,40 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
     // Before the metadata is opened, which writes to it: a directory that is refused stays as it is.
     let last = read_last_life(&real, &identity)?;
     let address = sockets[0].local_addr().map_err(cannot_listen)?;
+    let peer_socket = match settings.peer_listen {
+        Some(at) => Some(listen_for_peers(at)?),
+        None => None,
+    };
     let (host, port) = settings.advertise.clone();
+    let port = if port == 0 { address.port() } else { port };
+    let rack = settings.broker.get("broker.rack").cloned();
+    let node = Arc::new(Node {
+        incarnation: uuid::Uuid::new_v4().as_u64_pair().0,
+        directory: u128::from_be_bytes(identity.directory_id),
+        kafka: (host.clone(), port),
+        peer: settings.voters.get(&settings.node_id).cloned(),
+        rack: rack.clone(),
+        voters: settings.voters.clone(),
+    });
     let mut fixed = settings.broker.clone();
     fixed.insert("listeners".to_owned(), format!("PLAINTEXT://{address}"));
     fixed.insert("log.dirs".to_owned(), settings.data.display().to_string());
+    let (peer_host, peer_port) = node.peer.clone().unwrap_or_else(|| (host.clone(), 0));
     let (controller, image) = Controller::open(
         &real,
         &MetaOptions {
             cluster_id: identity.cluster_id.clone(),
             node_id: settings.node_id,
+            peer_host,
+            peer_port,
             host,
-            port: if port == 0 { address.port() } else { port },
-            rack: settings.broker.get("broker.rack").cloned(),
+            port,
+            rack,
+            incarnation: node.incarnation,
+            directory: node.directory,
             fixed: Arc::new(fixed),
             shards,
-            voters: BTreeSet::new(),
+            voters: settings.voters.keys().copied().collect(),
             log_bytes_max: LOG_BYTES_MAX,
             seed: uuid::Uuid::new_v4().as_u64_pair().0,
         },
@@ -138,6 +161,20 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
         connections_max: (files - files / 4).saturating_sub(64) as usize,
         request_bytes: (memory::of_requests(settings.memory) / shards as u64) as usize,
         identity,
+        node,
+        peer_socket,
+    })
+}
+
+/// The socket that other brokers connect to. They wait until this one serves.
+fn listen_for_peers(at: SocketAddr) -> Result<TcpListener, ServeError> {
+    let listen = || {
+        let socket = bind::listen_alone(at)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    };
+    listen().map_err(|e: std::io::Error| {
+        ServeError::new(exit::SYSTEM, format!("cannot listen for brokers on {at}: {e}"))
     })
 }
 

@@ -4,12 +4,13 @@ use super::bell::Bell;
 use super::connection::Connection;
 use super::listener::Listener;
 use super::pace::{self, Next, Pace};
+use super::peer_socket::{Dialled, PeerSocket, Pending, Resolved};
 use super::pulse::Pulse;
 use super::rounds::Rounds;
-use super::router::{Ends, Inbox, Way};
+use super::router::{Ends, Inbox, Letter, Way};
 use super::writes::Writes;
 use crate::broker::wait::{Condition, Receiver};
-use crate::broker::{Broker, ConnectionId, Input, Output, Phase, Readings, Serve, ShardId};
+use crate::broker::{Broker, ConnectionId, Input, LinkId, Output, Phase, Readings, Serve, ShardId};
 use crate::storage::device::disk::RealDisk;
 use crate::storage::device::io::{Completion, Op, Submission};
 use crate::storage::device::uring::{Asker, Interest, Ring};
@@ -21,11 +22,12 @@ use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
-use std::os::fd::RawFd;
+use std::net::TcpListener;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 /// At the end, answers that clients do not take are waited for so long.
@@ -43,7 +45,31 @@ const LONG: Duration = Duration::from_millis(10);
 /// Keys of the ring that are no connection's.
 const BELL: u64 = 0;
 pub(super) const LISTENER: u64 = 1;
-pub(super) const FIRST_CONNECTION: u64 = 2;
+pub(super) const PEER_LISTENER: u64 = 2;
+pub(super) const FIRST_CONNECTION: u64 = 3;
+
+/// What the ring watches for a shard.
+pub(super) enum Watched {
+    /// A client's connection.
+    Client(Rc<Connection>),
+    /// A connection to or from another broker.
+    Peer(Rc<PeerSocket>),
+    /// One that is being connected.
+    Dialled(Rc<Dialled>),
+    /// One that has not said which shard it means.
+    Pending(Rc<Pending>),
+}
+
+impl Watched {
+    pub(super) fn event(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Client(it) => it.event(),
+            Self::Peer(it) => it.event(),
+            Self::Dialled(it) => it.event(),
+            Self::Pending(it) => it.event(),
+        }
+    }
+}
 
 /// Figures of the whole process.
 #[derive(Debug, Default)]
@@ -93,15 +119,27 @@ pub struct Shard {
     pub common: Arc<Common>,
     broker: RefCell<Broker>,
     pub(super) ring: RefCell<Ring>,
-    ways: Vec<Option<Way>>,
+    pub(super) ways: Vec<Option<Way>>,
     inboxes: Vec<Option<Inbox>>,
-    bell: Arc<Bell>,
+    pub(super) bell: Arc<Bell>,
     writes: RefCell<Writes>,
     carrying_out: Cell<bool>,
     /// Open connections.
     pub connections: RefCell<HashMap<ConnectionId, Rc<Connection>>>,
     /// Those that the ring watches, and for what.
-    pub(super) watched: RefCell<Slab<(Rc<Connection>, Interest)>>,
+    pub(super) watched: RefCell<Slab<(Watched, Interest)>>,
+    /// Connections to and from other brokers.
+    pub(super) peers: RefCell<HashMap<LinkId, Rc<PeerSocket>>>,
+    /// There may be something to read.
+    pub(super) peer_reads: RefCell<VecDeque<Rc<PeerSocket>>>,
+    /// They are to hear something.
+    pub(super) peer_flushes: RefCell<VecDeque<LinkId>>,
+    /// On shard 0: where other brokers connect to.
+    pub(super) peer_listener: RefCell<Option<TcpListener>>,
+    /// Those who have not said yet which shard they mean.
+    pub(super) pending_peers: RefCell<Vec<Rc<Pending>>>,
+    /// Names that were asked for.
+    pub(super) resolved: (mpsc::Sender<Resolved>, mpsc::Receiver<Resolved>),
     /// There may be something to read.
     pub(super) reads: RefCell<VecDeque<Rc<Connection>>>,
     /// Answers are ready.
@@ -189,6 +227,12 @@ impl Shard {
             carrying_out: Cell::new(false),
             connections: RefCell::default(),
             watched: RefCell::default(),
+            peers: RefCell::default(),
+            peer_reads: RefCell::default(),
+            peer_flushes: RefCell::default(),
+            peer_listener: RefCell::default(),
+            pending_peers: RefCell::default(),
+            resolved: mpsc::channel(),
             reads: RefCell::default(),
             flushes: RefCell::default(),
             rests: RefCell::default(),
@@ -263,7 +307,7 @@ impl Shard {
             match output {
                 Output::Message { to, message } => {
                     if let Some(way) = &self.ways[to] {
-                        way.send(message);
+                        way.send(Letter::Message(message));
                     }
                 }
                 Output::Disk(submission) => {
@@ -288,6 +332,9 @@ impl Shard {
                     }
                     self.changed.notify();
                 }
+                Output::Dial { link, host, port } => self.dial(link, &host, port),
+                Output::FlushPeer(link) => self.flush_peer_later(link),
+                Output::ClosePeer(link) => self.close_peer(link),
                 Output::LookAtSpace => self.look_at_space(),
                 Output::Reserve(bytes) => self.common.disk.set_reserve(RESERVE, bytes),
                 Output::Ended { files_left } => {
@@ -384,6 +431,7 @@ impl Shard {
         self.lists.borrow_mut().completed = completed;
         happened |= self.take_seen();
         happened |= self.step("messages of shards", || self.take_messages());
+        happened |= self.step("messages of brokers", || self.read_peers());
         happened |= self.step("requests of clients", || self.read_some(begun));
         let now_ms = self.common.now().monotonic_ms;
         if self.phase() != Phase::Serving {
@@ -405,6 +453,7 @@ impl Shard {
             self.step("the storage", || self.input(Input::Turn));
         }
         self.tick(now_ms);
+        self.step("messages to brokers", || self.flush_peers());
         self.step("answers", || self.flush_some());
         happened
     }
@@ -437,7 +486,9 @@ impl Shard {
                 || broker.has_work()
                 || !self.reads.borrow().is_empty()
                 || !self.flushes.borrow().is_empty()
-                || !self.rests.borrow().is_empty(),
+                || !self.rests.borrow().is_empty()
+                || !self.peer_reads.borrow().is_empty()
+                || !self.peer_flushes.borrow().is_empty(),
             others: self.pausing.get() > 0,
             backlog,
             look_out_until: self.writes.borrow().look_out_until(),
@@ -500,12 +551,19 @@ impl Shard {
                 BELL => {
                     self.bell.still();
                     self.ring.borrow_mut().watch(self.bell.event(), Interest::Read, BELL);
+                    self.take_resolved();
                 }
                 LISTENER => self.accept_ms.set(0),
+                PEER_LISTENER => self.accept_peers(),
                 key => {
                     let key = (key - FIRST_CONNECTION) as usize;
-                    let (connection, interest) = self.watched.borrow_mut().remove(key);
-                    self.ready(connection, interest);
+                    let (watched, interest) = self.watched.borrow_mut().remove(key);
+                    match watched {
+                        Watched::Client(connection) => self.ready(connection, interest),
+                        Watched::Peer(peer) => self.peer_ready(peer, interest),
+                        Watched::Dialled(dialled) => self.dialled(dialled),
+                        Watched::Pending(pending) => self.preamble(pending),
+                    }
                 }
             }
         }
@@ -518,9 +576,12 @@ impl Shard {
         for (from, inbox) in self.inboxes.iter().enumerate() {
             let Some(inbox) = inbox else { continue };
             for _ in 0..MESSAGES {
-                let Some(message) = inbox.take() else { break };
+                let Some(letter) = inbox.take() else { break };
                 any = true;
-                self.input(Input::Message { from, message });
+                match letter {
+                    Letter::Message(message) => self.input(Input::Message { from, message }),
+                    Letter::Peer(handed) => self.take_peer(handed),
+                }
             }
         }
         any

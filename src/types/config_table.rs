@@ -1,9 +1,8 @@
 //! Every topic configuration of Kafka 4.3, and the broker configurations that this broker reports.
 //!
-//! Names, types, bounds and defaults are those that Kafka 4.3.1 reports, with three exceptions.
+//! Names, types, bounds and defaults are those that Kafka 4.3.1 reports, with two exceptions:
 //! `flush.messages` and its broker synonym `log.flush.interval.messages` default to 1, which follows
-//! from syncing before each acknowledgement. `offsets.topic.replication.factor` defaults to 1 rather
-//! than 3: a broker alone could not create the topic, and no group would work.
+//! from syncing before each acknowledgement.
 
 use super::config_def::Support::{DefaultOnly, Derived, Honoured};
 use super::config_def::{ConfigDef, Kind, Rule, Support, Synonym};
@@ -156,7 +155,7 @@ pub static TOPIC_CONFIGS: &[ConfigDef] = &[
     topic("segment.ms", Kind::Long, "604800000", Rule::AtLeast(1), Honoured,
         &[same("log.roll.ms"), times("log.roll.hours", HOUR_MS)],
         "Age at which a new segment is begun, full or not."),
-    topic("unclean.leader.election.enable", Kind::Boolean, "false", Rule::Any, DefaultOnly,
+    topic("unclean.leader.election.enable", Kind::Boolean, "false", Rule::Any, Honoured,
         &[same("unclean.leader.election.enable")],
         "Whether a replica that is not in sync may lead, at the cost of records."),
 ];
@@ -169,10 +168,16 @@ pub static BROKER_CONFIGS: &[ConfigDef] = &[
         "Address that clients are told to connect to."),
     broker("auto.create.topics.enable", Kind::Boolean, Some("true"), Rule::Any, Honoured, false,
         "Whether asking for the metadata of an unknown topic creates it."),
+    broker("auto.leader.rebalance.enable", Kind::Boolean, Some("true"), Rule::Any, Honoured, false,
+        "Whether preferred leaders lead again by themselves."),
+    broker("broker.heartbeat.interval.ms", Kind::Int, Some("500"), Rule::AtLeast(10), Honoured, false,
+        "Time between two heartbeats of a broker."),
     broker("broker.id", Kind::Int, Some("-1"), Rule::Any, Derived, false,
         "Same as node.id."),
     broker("broker.rack", Kind::String, None, Rule::Any, Honoured, false,
         "Rack of this broker."),
+    broker("broker.session.timeout.ms", Kind::Int, Some("3000"), Rule::AtLeast(100), Honoured, false,
+        "Time after which a broker that is not heard is fenced."),
     broker("compression.gzip.level", Kind::Int, Some("-1"), Rule::GzipLevel, DefaultOnly, true,
         "Default of compression.gzip.level of topics."),
     broker("compression.lz4.level", Kind::Int, Some("9"), Rule::Between(1, 17), DefaultOnly, true,
@@ -184,7 +189,7 @@ pub static BROKER_CONFIGS: &[ConfigDef] = &[
         "Default of compression.zstd.level of topics."),
     broker("connections.max.idle.ms", Kind::Long, Some("600000"), Rule::Any, Honoured, false,
         "Time after which an idle connection is closed."),
-    broker("default.replication.factor", Kind::Int, Some("1"), Rule::AtLeast(1), DefaultOnly, false,
+    broker("default.replication.factor", Kind::Int, Some("1"), Rule::AtLeast(1), Honoured, false,
         "Replicas of a topic that does not say."),
     broker("delete.topic.enable", Kind::Boolean, Some("true"), Rule::Any, Honoured, false,
         "Whether topics can be deleted."),
@@ -198,6 +203,9 @@ pub static BROKER_CONFIGS: &[ConfigDef] = &[
         "Most members of one group."),
     broker("group.min.session.timeout.ms", Kind::Int, Some("6000"), Rule::Any, Honoured, false,
         "Shortest session timeout that a group's member may ask for."),
+    broker("leader.imbalance.check.interval.seconds", Kind::Long, Some("300"), Rule::AtLeast(1),
+        Honoured, false,
+        "Time between two looks for partitions whose preferred leader does not lead."),
     broker("listeners", Kind::List, Some("PLAINTEXT://:9092"), Rule::Any, Derived, false,
         "Addresses that the broker listens on."),
     broker("log.cleaner.delete.retention.ms", Kind::Long, Some("86400000"), Rule::AtLeast(0),
@@ -303,19 +311,21 @@ pub static BROKER_CONFIGS: &[ConfigDef] = &[
     broker("offsets.topic.num.partitions", Kind::Int, Some("50"), Rule::AtLeast(1), Honoured,
         false,
         "Partitions of __consumer_offsets when it is created."),
-    broker("offsets.topic.replication.factor", Kind::Int, Some("1"), Rule::AtLeast(1), Honoured,
+    broker("offsets.topic.replication.factor", Kind::Int, Some("3"), Rule::AtLeast(1), Honoured,
         false,
-        "Replicas of __consumer_offsets when it is created."),
+        "Replicas of __consumer_offsets when it is created; as many as there are brokers where there are fewer."),
     broker("offsets.topic.segment.bytes", Kind::Int, Some("104857600"), Rule::AtLeast(1), Honoured,
         false,
         "segment.bytes of __consumer_offsets when it is created."),
     broker("producer.id.expiration.ms", Kind::Int, Some("86400000"), Rule::AtLeast(1), Honoured,
         true,
         "Time after which the state of a silent idempotent producer is forgotten."),
+    broker("replica.lag.time.max.ms", Kind::Long, Some("30000"), Rule::AtLeast(100), Honoured, false,
+        "Time after which a replica that has not caught up is not in sync any more."),
     broker("socket.request.max.bytes", Kind::Int, Some("104857600"), Rule::AtLeast(1), Honoured,
         false,
         "Largest request."),
-    broker("unclean.leader.election.enable", Kind::Boolean, Some("false"), Rule::Any, DefaultOnly,
+    broker("unclean.leader.election.enable", Kind::Boolean, Some("false"), Rule::Any, Honoured,
         true,
         "Default of unclean.leader.election.enable of topics."),
 ];

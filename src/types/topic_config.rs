@@ -49,6 +49,8 @@ pub struct TopicConfig {
     pub timestamp_after_max_ms: i64,
     /// `min.insync.replicas`.
     pub min_insync_replicas: i32,
+    /// `unclean.leader.election.enable`: where nobody has everything, anybody may lead.
+    pub unclean_leader_election: bool,
 }
 
 impl Default for TopicConfig {
@@ -187,6 +189,7 @@ impl TopicConfig {
             timestamp_before_max_ms: number("message.timestamp.before.max.ms"),
             timestamp_after_max_ms: number("message.timestamp.after.max.ms"),
             min_insync_replicas: number("min.insync.replicas") as i32,
+            unclean_leader_election: text("unclean.leader.election.enable") == "true",
         }
     }
 
@@ -470,7 +473,6 @@ mod tests {
             ("remote.storage.enable", "true"),
             ("leader.replication.throttled.replicas", "*"),
             ("follower.replication.throttled.replicas", "0:1"),
-            ("unclean.leader.election.enable", "true"),
         ] {
             assert!(refusal(name, value).contains("supports only the default"), "{name}={value}");
         }
@@ -638,9 +640,8 @@ mod tests {
             "Unknown broker config name: zookeeper.connect"
         );
         assert!(check("num.partitions", "0").unwrap_err().contains("at least 1"));
-        assert!(
-            check("default.replication.factor", "3").unwrap_err().contains("only the default: 1")
-        );
+        check("default.replication.factor", "3").unwrap();
+        assert!(check("log.preallocate", "true").unwrap_err().contains("only the default: false"));
         assert!(check("node.id", "1").is_err());
     }
 }

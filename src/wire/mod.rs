@@ -3,6 +3,7 @@
 pub mod api_keys;
 pub mod header;
 pub mod kafka;
+pub mod peer;
 pub mod primitives;
 pub mod records;
 pub mod tally;

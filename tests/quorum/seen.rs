@@ -4,7 +4,6 @@ use crate::node::{Node, Proposed};
 use klamm::controller::{Image, NewPartition, Record};
 use klamm::types::TopicId;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What an image shows that is the same for every member: topics, by name, and the next producer id.
 type Shown = (Vec<(String, TopicId)>, i64);
@@ -47,7 +46,7 @@ pub fn topic(number: u32, long: bool) -> Record {
     Record::TopicCreated {
         id: topic_id(number),
         name: format!("topic-{number}"),
-        partitions: vec![NewPartition { replicas: Arc::new([1]) }],
+        partitions: vec![NewPartition::new([1])],
         settings: vec![("nonsense".to_owned(), value)],
     }
 }

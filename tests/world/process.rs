@@ -166,7 +166,11 @@ pub fn open(
             node_id: 1,
             host: "sim".to_owned(),
             port: 9092,
+            peer_host: String::new(),
+            peer_port: 0,
             rack: None,
+            incarnation: 1,
+            directory: u128::from_be_bytes(identity.directory_id),
             fixed: Arc::new(settings.clone()),
             shards: sizes.shards,
             voters: BTreeSet::new(),
@@ -223,6 +227,7 @@ pub fn open(
             admission: admission.clone(),
             bounds: Bounds { request_bytes: 64 << 20, connections: 1000 },
             slow_ns: u64::MAX,
+            node: Arc::default(),
         };
         brokers.push(Broker::new(parts, now));
     }
@@ -297,6 +302,9 @@ impl Process {
                     if !it.left {
                         self.refused.push(at);
                     }
+                }
+                Output::Dial { .. } | Output::FlushPeer(_) | Output::ClosePeer(_) => {
+                    unreachable!("this node is alone")
                 }
                 Output::LookAtSpace => {
                     let Volume { total, others, reserve } = self.volume.get();

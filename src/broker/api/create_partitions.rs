@@ -94,7 +94,7 @@ async fn plan(
     }
     let factor = found.partitions[0].replicas.len();
     let partitions = match &topic.assignments {
-        None => place(image, added, factor)?,
+        None => place(image, found.id, &found.partitions, added, factor, pause).await?,
         Some(assignments) if assignments.len() != added => {
             let message = format!(
                 "Attempted to add {added} additional partition(s), but only {} assignment(s) were \
@@ -105,9 +105,9 @@ async fn plan(
         }
         Some(assignments) => {
             let mut partitions = Vec::with_capacity(added);
-            for it in assignments {
-                let factor = Some(factor);
-                partitions.push(check_assignment(image, &it.broker_ids, factor, pause).await?);
+            for (it, index) in assignments.iter().zip(current as i32..) {
+                let (brokers, factor) = (&it.broker_ids, Some(factor));
+                partitions.push(check_assignment(image, index, brokers, factor, pause).await?);
             }
             partitions
         }
@@ -157,7 +157,7 @@ mod tests {
             let asked = || vec![add("exists", 4, None), add("dotted.name", 6, Some(&[&[1]]))];
             let (results, records) = run(asked(), false, version);
             assert!(results.iter().all(|it| it.1 == ErrorCode::NONE && it.2.is_empty()));
-            let one = NewPartition { replicas: [1].into() };
+            let one = NewPartition::new([1]);
             assert_eq!(
                 records,
                 [

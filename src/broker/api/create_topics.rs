@@ -191,8 +191,9 @@ async fn plan(
         pause().await;
     }
     check_topic(topic.name, &mut settings)?;
-    let partitions = partitions(topic, image, pause).await?;
-    Ok(Plan { id: new_id(), partitions, settings })
+    let id = new_id();
+    let partitions = partitions(topic, id, image, pause).await?;
+    Ok(Plan { id, partitions, settings })
 }
 
 fn check_new_name(name: &str, image: &Image, created: &BTreeSet<String>) -> Result<(), Failure> {
@@ -219,6 +220,7 @@ fn check_new_name(name: &str, image: &Image, created: &BTreeSet<String>) -> Resu
 
 async fn partitions(
     topic: &CreatableTopic<'_>,
+    id: TopicId,
     image: &Image,
     pause: &impl AsyncFn(),
 ) -> Result<Vec<NewPartition>, Failure> {
@@ -239,7 +241,7 @@ async fn partitions(
             -1 => image.broker_configs.number("default.replication.factor").unwrap_or(1) as usize,
             factor => factor as usize,
         };
-        return place(image, partition_count(topic, image), factor);
+        return place(image, id, &[], partition_count(topic, image), factor, pause).await;
     }
     let refuse = |what: &str| {
         let message =
@@ -262,7 +264,8 @@ async fn partitions(
                 format!("Found multiple manual partition assignments for partition {index}"),
             ));
         }
-        let partition = check_assignment(image, &assignment.broker_ids, expected, pause).await?;
+        let partition =
+            check_assignment(image, index, &assignment.broker_ids, expected, pause).await?;
         expected = Some(partition.replicas.len());
         assigned.insert(index, partition);
     }
@@ -336,11 +339,14 @@ async fn group_state(
         _ => None,
     });
     let segment_bytes = number("offsets.topic.segment.bytes", least.unwrap_or(1)).to_string();
+    // A cluster that grows raises it later.
+    let alive = image.alive().count().max(1) as i64;
+    let replicas = number("offsets.topic.replication.factor", 1).min(alive);
     let config = |name, value| CreatableTopicConfig { name, value: Some(value) };
     let topic = CreatableTopic {
         name: GROUP_STATE,
         num_partitions: number("offsets.topic.num.partitions", 1) as i32,
-        replication_factor: number("offsets.topic.replication.factor", 1) as i16,
+        replication_factor: replicas as i16,
         configs: vec![
             config("cleanup.policy", "compact"),
             config("compression.type", "producer"),
@@ -665,8 +671,19 @@ mod tests {
             panic!("{records:?}")
         };
         assert_eq!((partitions.len(), settings[2].1.as_str()), (7, "1048576"));
-        let three = with(&[("offsets.topic.replication.factor", "3")]);
-        assert_eq!(auto_create(&names[..1], &three, &mut ids()), []);
+        // As many replicas as there are brokers, and no more than are asked for.
+        for (asked, brokers, expected) in [("3", 1, 1), ("3", 2, 2), ("3", 5, 3), ("2", 3, 2)] {
+            let mut image = with(&[("offsets.topic.replication.factor", asked)]);
+            for broker in 2..=brokers {
+                let (host, rack) = ("host".into(), None);
+                image.apply(&Record::BrokerStarted { broker, host, port: 9092, rack });
+            }
+            let records = auto_create(&names[..1], &image, &mut ids());
+            let Record::TopicCreated { partitions, .. } = &records[0] else {
+                panic!("{records:?}")
+            };
+            assert!(partitions.iter().all(|it| it.replicas.len() == expected), "{partitions:?}");
+        }
     }
 
     #[test]

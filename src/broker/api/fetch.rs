@@ -527,7 +527,7 @@ mod tests {
     fn image() -> Image {
         let mut image = Image::new("c", 1, Arc::default());
         let replicas: Arc<[i32]> = [1].into();
-        let partition = crate::controller::NewPartition { replicas };
+        let partition = crate::controller::NewPartition::new(replicas);
         image.apply(&crate::controller::Record::TopicCreated {
             id: TopicId([7; 16]),
             name: "t".into(),

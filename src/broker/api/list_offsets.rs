@@ -146,7 +146,7 @@ mod tests {
         image.apply(&Record::TopicCreated {
             id: TopicId([7; 16]),
             name: "t".into(),
-            partitions: vec![NewPartition { replicas }; 3],
+            partitions: vec![NewPartition::new(replicas); 3],
             settings: Vec::new(),
         });
         let ask = |partition_index, timestamp| ListOffsetsPartition {

@@ -4,11 +4,10 @@
 //! resource or setting that they look at.
 
 use super::Body;
-use crate::controller::{Image, NewPartition, Record};
-use crate::types::ErrorCode;
+use crate::controller::{self, Image, NewPartition, Partition, Record};
+use crate::types::{ErrorCode, TopicId};
 use crate::wire::primitives::{WireError, Writer};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// Most partitions that one request may create.
 pub const PARTITIONS_MAX: usize = 10_000;
@@ -56,33 +55,28 @@ impl Handled {
     }
 }
 
-/// Where new partitions of a topic with this many replicas go.
-pub(super) fn place(
+/// Where `count` more partitions of the topic with this id go, beside those that it has. Pauses after each.
+pub(super) async fn place(
     image: &Image,
-    partitions: usize,
-    replication_factor: usize,
+    id: TopicId,
+    existing: &[Partition],
+    count: usize,
+    factor: usize,
+    pause: &impl AsyncFn(),
 ) -> Result<Vec<NewPartition>, Failure> {
-    let brokers = image.brokers().len();
-    if replication_factor > brokers {
-        return Err(Failure::new(
-            ErrorCode::INVALID_REPLICATION_FACTOR,
-            format!(
-                "Unable to replicate the partition {replication_factor} time(s): The target \
-                 replication factor of {replication_factor} cannot be reached because only \
-                 {brokers} broker(s) are registered."
-            ),
-        ));
-    }
-    // One node holds everything; the placement over several comes with them.
-    let replicas: Arc<[i32]> = Arc::new([image.node_id]);
-    Ok(vec![NewPartition { replicas }; partitions])
+    let seed = id.0.iter().fold(0u64, |seed, byte| seed.rotate_left(8) ^ u64::from(*byte));
+    controller::place(image, existing, count, factor, seed, pause)
+        .await
+        .map_err(|e| Failure::new(ErrorCode::INVALID_REPLICATION_FACTOR, e.to_string()))
 }
 
-/// Checks replicas that a client assigned by hand, as many as `expected` if that is known.
+/// Checks replicas that a client assigned by hand to the partition with this number, as many as `expected` if that is
+/// known. Those that are not alive begin out of sync; one must be.
 ///
 /// Pauses after each of them.
 pub(super) async fn check_assignment(
     image: &Image,
+    index: i32,
     brokers: &[i32],
     expected: Option<usize>,
     pause: &impl AsyncFn(),
@@ -116,7 +110,15 @@ pub(super) async fn check_assignment(
             brokers.len()
         ));
     }
-    Ok(NewPartition { replicas: brokers.into() })
+    let isr: Vec<i32> = brokers.iter().copied().filter(|it| image.is_alive(*it)).collect();
+    if isr.is_empty() {
+        let message = format!(
+            "All brokers specified in the manual partition assignment for partition {index} are \
+             fenced or in controlled shutdown."
+        );
+        return Err(Failure::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
+    }
+    Ok(NewPartition { replicas: brokers.into(), isr: isr.into() })
 }
 
 /// How often each key comes; what a request names twice is refused once. Pauses after each.

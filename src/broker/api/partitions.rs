@@ -60,7 +60,7 @@ mod tests {
     fn finds_partitions_that_this_broker_leads() {
         let mut image = Image::new("c", 1, Arc::default());
         let id = TopicId([7; 16]);
-        let partitions = [1, 2].map(|it| NewPartition { replicas: [it].into() }).to_vec();
+        let partitions = [1, 2].map(|it| NewPartition::new([it])).to_vec();
         let name = "t".into();
         image.apply(&Record::TopicCreated { id, name, partitions, settings: Vec::new() });
         let found = |name, partition| led(&image, image.topic(name), partition);

@@ -468,7 +468,7 @@ mod tests {
         image.apply(&crate::controller::Record::TopicCreated {
             id: TopicId([7; 16]),
             name: "t".into(),
-            partitions: vec![crate::controller::NewPartition { replicas }],
+            partitions: vec![crate::controller::NewPartition::new(replicas)],
             settings: Vec::new(),
         });
         image
@@ -519,7 +519,7 @@ mod tests {
         image.apply(&crate::controller::Record::TopicCreated {
             id: TopicId([8; 16]),
             name: "__consumer_offsets".into(),
-            partitions: vec![crate::controller::NewPartition { replicas }],
+            partitions: vec![crate::controller::NewPartition::new(replicas)],
             settings: Vec::new(),
         });
         let settings = ProduceSettings { now_ms: 5, strict: false, at_once: AtOnce::ALL };

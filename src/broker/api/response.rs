@@ -53,6 +53,13 @@ impl Body {
     }
 }
 
+impl Body {
+    /// One that another node has made. Which errors it has is counted there.
+    pub fn received(bytes: Bytes) -> Self {
+        Self { bytes: bytes.into(), errors: Tally::default() }
+    }
+}
+
 impl From<Writer> for Body {
     fn from(written: Writer) -> Self {
         let (bytes, errors) = written.into_parts();

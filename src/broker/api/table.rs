@@ -169,6 +169,14 @@ const PLACES: [u8; TABLE[TABLE.len() - 1].key.0 as usize + 1] = {
     places
 };
 
+impl Controller {
+    /// The key of its API.
+    pub fn key(self) -> ApiKey {
+        let api = TABLE.iter().find(|it| it.handler == Handler::Controller(self));
+        api.expect("in the table").key
+    }
+}
+
 impl Api {
     /// The API with this key, if it is served.
     pub fn find(key: ApiKey) -> Option<&'static Self> {

@@ -1,7 +1,7 @@
 //! What the tests of the handlers share.
 
 use super::Response;
-use crate::controller::{Image, NewPartition, Record};
+use crate::controller::{Image, NewPartition, Record, Registration};
 use crate::types::TopicId;
 use crate::wire::api_keys::ApiKey;
 use crate::wire::header::{RequestHeader, decode_response};
@@ -21,7 +21,7 @@ pub fn image() -> Image {
     let fixed = BTreeMap::from([("num.partitions".to_owned(), "3".to_owned())]);
     let mut image = Image::new("cluster", 1, Arc::new(fixed));
     image.controller_id = 1;
-    let partitions = |count| vec![NewPartition { replicas: Arc::new([1]) }; count];
+    let partitions = |count| vec![NewPartition::new([1]); count];
     for record in [
         Record::BrokerStarted { broker: 1, host: "host".into(), port: 9092, rack: None },
         Record::TopicCreated {
@@ -39,6 +39,32 @@ pub fn image() -> Image {
     ] {
         image.apply(&record);
     }
+    image
+}
+
+/// As [`image`], with nodes 1 to `count`, of incarnation 1 and all alive, and the topic `three` (id 3), whose two
+/// partitions nodes 1, 2 and 3 hold.
+pub fn cluster(count: i32) -> Image {
+    let mut image = image();
+    for id in 1..=count {
+        let (host, peer_host) = (format!("host-{id}"), format!("peer-{id}"));
+        let (incarnation, port) = (1, 9092);
+        image.apply(&Record::BrokerRegistered(Registration {
+            id,
+            incarnation,
+            host,
+            port,
+            peer_host,
+            ..Registration::default()
+        }));
+        image.apply(&Record::BrokerUnfenced { broker: id });
+    }
+    image.apply(&Record::TopicCreated {
+        id: id(3),
+        name: "three".into(),
+        partitions: vec![NewPartition::new([1, 2, 3]); 2],
+        settings: Vec::new(),
+    });
     image
 }
 

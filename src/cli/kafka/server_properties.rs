@@ -384,10 +384,9 @@ mod tests {
         assert!(wrong("process.roles=controller").contains("broker,controller"));
         assert!(wrong("num.partitions=0").contains("num.partitions"));
         assert!(wrong("klamm.sards=1").contains("klamm.shards"));
-        let m = meaning("default.replication.factor=3\nlog.preallocate=true\nbroker.id=-1");
+        let m = meaning("log.preallocate=true\nbroker.id=-1");
         assert_eq!(m.flags.node_id, None);
         let notices = m.notices.join("\n");
-        assert!(notices.contains("default.replication.factor=3 is not used"), "{notices}");
         assert!(notices.contains("log.preallocate=true is not used"), "{notices}");
         assert!(m.flags.overrides.is_empty(), "{:?}", m.flags.overrides);
         assert_eq!(meaning("klamm.shards=2").flags.shards.as_deref(), Some("2"));

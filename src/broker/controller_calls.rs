@@ -1,0 +1,300 @@
+//! What the controller is asked by other nodes, and by its own.
+
+use super::metadata::NotController;
+use super::state::State;
+use crate::broker::api::table::{Api, Handler};
+use crate::controller::{
+    self, Decision, Heartbeat, Image, IsrChange, IsrRequest, Members, Propose, Registration,
+};
+use crate::types::ErrorCode;
+use crate::wire::api_keys::ApiKey;
+use crate::wire::peer::{self, Call, Member, Outcome, Register};
+use bytes::Bytes;
+use std::rc::Rc;
+
+/// The controller looks for brokers that are silent so often, ms.
+const LOOK_MS: i64 = 100;
+/// Partitions that preferred leaders take back in one go.
+const BALANCED_AT_ONCE: usize = 1_000;
+
+impl State {
+    /// Carries out what a node asks. The answer is given when what it says has taken effect.
+    pub(super) async fn carry_out(self: &Rc<Self>, asker: Member, call: Call) -> Outcome {
+        self.try_to_carry_out(asker, call).await.unwrap_or(Outcome::NotController)
+    }
+
+    async fn try_to_carry_out(
+        self: &Rc<Self>,
+        asker: Member,
+        call: Call,
+    ) -> Result<Outcome, NotController> {
+        self.leading()?;
+        let now = self.session_ms();
+        self.metadata().sessions.borrow_mut().heard(now, asker.node, asker.incarnation);
+        match call {
+            Call::Register(it) => self.register(asker, it).await,
+            Call::Heartbeat { applied, wants_shutdown } => {
+                self.heartbeat(asker, applied, wants_shutdown).await
+            }
+            Call::AlterIsr(changes) => self.alter_isr(asker, changes).await,
+            Call::ChangeMetadata { api, version, body } => {
+                let served = Api::find(ApiKey(api)).filter(|it| it.serves(version));
+                let Some(Handler::Controller(api)) = served.map(|it| it.handler) else {
+                    return Ok(Outcome::MetadataChanged { index: 0, body: None });
+                };
+                let (index, result) = self.change_here(api, version, &body).await?;
+                let body = result.ok().map(|body| Bytes::copy_from_slice(&body));
+                Ok(Outcome::MetadataChanged { index, body })
+            }
+            Call::AutoCreate(names) => {
+                let index = self.create_here(&names).await?;
+                Ok(Outcome::MetadataChanged { index, body: Some(Bytes::new()) })
+            }
+            Call::TakeProducerIds => {
+                let (first, count) = self.take_ids_here().await?;
+                Ok(Outcome::ProducerIds { first, count })
+            }
+        }
+    }
+
+    /// The time of sessions, ms.
+    fn session_ms(&self) -> u64 {
+        u64::try_from(self.monotonic_ms()).unwrap_or(0)
+    }
+
+    async fn register(
+        self: &Rc<Self>,
+        asker: Member,
+        it: Register,
+    ) -> Result<Outcome, NotController> {
+        let metadata = self.metadata();
+        let registration = Registration {
+            id: asker.node,
+            incarnation: asker.incarnation,
+            directory: it.directory,
+            host: it.kafka.0,
+            port: it.kafka.1,
+            peer_host: it.peer.0,
+            peer_port: it.peer.1,
+            rack: it.rack,
+            shards: it.shards,
+        };
+        let pause = &async || self.pause().await;
+        let cluster_id = self.image_now().cluster_id.clone();
+        let (index, result) = self
+            .decide(async |draft| {
+                let now = self.session_ms();
+                let sessions = metadata.sessions.borrow();
+                let may = sessions.may_register(now, draft, &cluster_id, &registration);
+                drop(sessions);
+                if let Err(error) = may {
+                    return (Decision::default(), Err(error));
+                }
+                (controller::on_register(draft, &registration, pause).await, Ok(()))
+            })
+            .await?;
+        let error = result.err().unwrap_or(ErrorCode::NONE);
+        if error.is_err() {
+            let message = error.to_string();
+            return Ok(standing(error, Some(message), true, false));
+        }
+        tracing::info!(broker = asker.node, "a broker has registered");
+        let now = self.session_ms();
+        let mut sessions = metadata.sessions.borrow_mut();
+        sessions.registered(now, asker.node, asker.incarnation, index);
+        drop(sessions);
+        self.take_in(asker.node);
+        Ok(standing(ErrorCode::NONE, None, true, false))
+    }
+
+    /// A broker that does not belong to the quorum becomes a learner: it gets the metadata by that.
+    fn take_in(self: &Rc<Self>, node: i32) {
+        let metadata = self.metadata();
+        let members = metadata.controller.borrow().members();
+        if members.nodes().contains(&node) {
+            return;
+        }
+        let mut learners = members.learners;
+        learners.insert(node);
+        let to = Members { learners, voters: members.voters };
+        // One change at a time: the next look finds those for which it was too early.
+        let _ = self.vital(|| metadata.controller.borrow_mut().change_members(&to));
+        self.quorum_moved();
+    }
+
+    async fn heartbeat(
+        self: &Rc<Self>,
+        asker: Member,
+        applied: u64,
+        wants_shutdown: bool,
+    ) -> Result<Outcome, NotController> {
+        let metadata = self.metadata();
+        let heartbeat = Heartbeat {
+            broker: asker.node,
+            incarnation: asker.incarnation,
+            applied,
+            wants_fence: false,
+            wants_shutdown,
+        };
+        let (reply, propose) = {
+            let draft = metadata.controller.borrow().draft().clone();
+            let now = self.session_ms();
+            metadata.sessions.borrow_mut().heartbeat(now, &draft, &heartbeat)
+        };
+        let mut fenced = reply.fenced;
+        if let Some(propose) = propose {
+            let pause = &async || self.pause().await;
+            let broker = asker.node;
+            let (what, (index, ())) = match propose {
+                Propose::Unfence => {
+                    let decided = self
+                        .decide(async |draft| {
+                            (controller::on_unfence(draft, broker, pause).await, ())
+                        })
+                        .await?;
+                    fenced = false;
+                    ("a broker is let in", decided)
+                }
+                Propose::Fence => {
+                    let decided = self
+                        .decide(async |draft| {
+                            (controller::on_fence(draft, broker, pause).await, ())
+                        })
+                        .await?;
+                    fenced = true;
+                    ("a broker that stops is fenced", decided)
+                }
+                Propose::ShutDown => {
+                    let decided = self
+                        .decide(async |draft| {
+                            (controller::on_shutdown(draft, broker, pause).await, ())
+                        })
+                        .await?;
+                    ("a broker hands over what it leads", decided)
+                }
+            };
+            tracing::info!(broker, "{what}");
+            if propose == Propose::ShutDown {
+                metadata.sessions.borrow_mut().shutdown_begun(broker, index);
+            }
+        }
+        Ok(standing(reply.error, None, fenced, reply.may_shut_down))
+    }
+
+    async fn alter_isr(
+        self: &Rc<Self>,
+        asker: Member,
+        changes: Vec<peer::IsrChange>,
+    ) -> Result<Outcome, NotController> {
+        let partition = |it: peer::IsrChange| IsrChange {
+            topic: it.tp.topic,
+            partition: it.tp.partition,
+            leader_epoch: it.leader_epoch,
+            partition_epoch: it.partition_epoch,
+            isr: it.isr.iter().map(|it| (it.node, it.incarnation)).collect(),
+        };
+        let partitions = changes.into_iter().map(partition).collect();
+        let request = IsrRequest { broker: asker.node, incarnation: asker.incarnation, partitions };
+        let pause = &async || self.pause().await;
+        let decided =
+            self.decide(async |draft| controller::alter_isr(draft, &request, pause).await).await?;
+        let errors = decided.1.into_iter().map(|it| it.err().unwrap_or(ErrorCode::NONE));
+        Ok(Outcome::IsrAltered(errors.collect()))
+    }
+
+    // ---- What the controller does of itself ----
+
+    /// Fences brokers that are silent, and finishes what a controller before has left half done, for ever.
+    pub(super) async fn run_controller(self: Rc<Self>) {
+        let Some(metadata) = self.metadata.as_ref().filter(|_| self.node.peer.is_some()) else {
+            return;
+        };
+        let (mut led, mut balanced_ms) = (None, 0);
+        loop {
+            metadata.changed.until(|| metadata.leads.get().is_some()).await;
+            let term = metadata.leads.get();
+            if led != term {
+                led = term;
+                balanced_ms = self.monotonic_ms();
+                let draft = metadata.controller.borrow().draft().clone();
+                metadata.sessions.borrow_mut().lead(self.session_ms(), &draft);
+                let pause = &async || self.pause().await;
+                let finished =
+                    self.decide(async |draft| (controller::on_lead(draft, pause).await, ())).await;
+                if finished.is_err() {
+                    led = None;
+                }
+            }
+            // Leadership that is lost meanwhile is noticed at the next turn of the loop.
+            let _ = self.look_after_brokers(&mut balanced_ms).await;
+            self.sleep(LOOK_MS).await;
+        }
+    }
+
+    async fn look_after_brokers(
+        self: &Rc<Self>,
+        balanced_ms: &mut i64,
+    ) -> Result<(), NotController> {
+        let metadata = self.metadata();
+        let draft = metadata.controller.borrow().draft().clone();
+        let silent = metadata.sessions.borrow().expired(self.session_ms(), &draft);
+        for broker in silent {
+            self.fence(broker, "it was not heard for broker.session.timeout.ms").await?;
+        }
+        if let Some(node) = self.stranger(&draft) {
+            self.take_in(node);
+        }
+        let every =
+            self.image_now().broker_configs.number("leader.imbalance.check.interval.seconds");
+        let every = every.unwrap_or(300).saturating_mul(1_000);
+        let wanted = self.image_now().broker_configs.is_on("auto.leader.rebalance.enable");
+        if wanted && self.monotonic_ms() - *balanced_ms >= every {
+            *balanced_ms = self.monotonic_ms();
+            let pause = &async || self.pause().await;
+            let (_, moved) = self
+                .decide(async |draft| {
+                    let decision = controller::imbalanced(draft, BALANCED_AT_ONCE, pause).await;
+                    let led = decision.led;
+                    (decision, led)
+                })
+                .await?;
+            if moved > 0 {
+                tracing::info!(partitions = moved, "preferred leaders lead again");
+            }
+        }
+        Ok(())
+    }
+
+    /// A broker that has registered and does not belong to the quorum.
+    fn stranger(&self, image: &Image) -> Option<i32> {
+        let members = self.metadata().controller.borrow().members().nodes();
+        image.brokers().map(|it| it.id).find(|id| !members.contains(id))
+    }
+
+    /// Fences a broker: it leads nothing, and is in sync for nothing that somebody else is in sync for.
+    pub(super) async fn fence(
+        self: &Rc<Self>,
+        broker: i32,
+        why: &'static str,
+    ) -> Result<(), NotController> {
+        let pause = &async || self.pause().await;
+        let (_, (led, leaderless, unclean)) = self
+            .decide(async |draft| {
+                let it = controller::on_fence(draft, broker, pause).await;
+                let counts = (it.led, it.leaderless, it.unclean);
+                (it, counts)
+            })
+            .await?;
+        tracing::warn!(broker, led, leaderless, unclean, "a broker is fenced: {why}");
+        Ok(())
+    }
+}
+
+fn standing(
+    error: ErrorCode,
+    message: Option<String>,
+    fenced: bool,
+    may_shut_down: bool,
+) -> Outcome {
+    Outcome::Standing { error, message, fenced, may_shut_down }
+}

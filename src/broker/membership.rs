@@ -1,0 +1,113 @@
+//! This broker as the controller knows it: it registers, and says again and again that it is there.
+
+use super::state::{Phase, State};
+use crate::types::ErrorCode;
+use crate::wire::peer::{Call, Member, Outcome, Register};
+use futures_lite::FutureExt;
+use std::rc::Rc;
+
+/// A controller is asked again after this time where it gave no answer, ms.
+const RETRY_MS: i64 = 100;
+/// A registration is answered within this time, ms, or tried again: leaders of many partitions may change by it.
+const REGISTER_MS: i64 = 10_000;
+
+impl State {
+    /// Who this broker is to the controller.
+    pub(super) fn this_member(&self) -> Member {
+        Member { node: self.node_id(), incarnation: self.node.incarnation }
+    }
+
+    /// Registers, and sends heartbeats, for ever.
+    pub(super) async fn run_membership(self: Rc<Self>) {
+        let Some(metadata) = self.metadata.as_ref().filter(|_| self.node.peer.is_some()) else {
+            return;
+        };
+        let mut told = None;
+        loop {
+            let interval = self.interval_ms();
+            let registered = self.standing.registered.get();
+            let wants_shutdown = self.phase.get() != Phase::Serving;
+            let (call, patience) = if registered {
+                let applied = metadata.applied.get();
+                (Call::Heartbeat { applied, wants_shutdown }, 2 * interval)
+            } else {
+                (Call::Register(self.registration()), REGISTER_MS)
+            };
+            let pause = match self.ask_controller(call, patience).await {
+                Some(Outcome::Standing { error, message, fenced, may_shut_down }) => {
+                    self.stands(error, message, fenced, may_shut_down, &mut told);
+                    // What was asked last is asked soon again where the answer leads on.
+                    if !registered || (fenced && !wants_shutdown) { RETRY_MS } else { interval }
+                }
+                _ => RETRY_MS,
+            };
+            let changed = self.changed_quorum.until_notified();
+            self.sleep(pause).or(changed).await;
+        }
+    }
+
+    fn registration(&self) -> Register {
+        Register {
+            directory: self.node.directory,
+            kafka: self.node.kafka.clone(),
+            peer: self.node.peer.clone().unwrap_or_default(),
+            rack: self.node.rack.clone(),
+            shards: self.shards as u16,
+        }
+    }
+
+    fn interval_ms(&self) -> i64 {
+        let image = self.image_now();
+        image.broker_configs.number("broker.heartbeat.interval.ms").unwrap_or(500).max(10)
+    }
+
+    /// Takes in what the controller says of this broker.
+    fn stands(
+        &self,
+        error: ErrorCode,
+        message: Option<String>,
+        fenced: bool,
+        may_end: bool,
+        told: &mut Option<ErrorCode>,
+    ) {
+        let standing = &self.standing;
+        if error.is_err() {
+            // Another start of this node has registered, or nobody knows this one.
+            standing.registered.set(false);
+            if told.replace(error) != Some(error) {
+                let why = message.unwrap_or_else(|| error.to_string());
+                tracing::warn!("the controller does not take this broker: {why}");
+            }
+            return;
+        }
+        *told = None;
+        if !standing.registered.replace(true) {
+            tracing::info!("the controller has registered this broker");
+        }
+        if standing.fenced.replace(fenced) != fenced {
+            if fenced {
+                tracing::warn!("the controller has fenced this broker: it leads nothing");
+            } else {
+                tracing::info!("the controller has let this broker in");
+            }
+        }
+        if may_end && !standing.may_end.replace(true) {
+            self.changed.notify();
+        }
+    }
+
+    /// Asks whoever leads the quorum, this node or another. `None` where nobody does, or no answer came: then
+    /// it may have been carried out or not.
+    pub(super) async fn ask_controller(
+        self: &Rc<Self>,
+        call: Call,
+        patience_ms: i64,
+    ) -> Option<Outcome> {
+        let metadata = self.metadata();
+        if metadata.controller.borrow().leads() {
+            return Some(self.carry_out(self.this_member(), call).await);
+        }
+        let leader = metadata.leader.get();
+        self.ask_node(leader, call, patience_ms).await
+    }
+}

@@ -1,0 +1,20 @@
+//! How this broker stands with the controller.
+
+use std::cell::Cell;
+
+/// On shard 0.
+pub struct Standing {
+    /// The controller has registered this start of the broker.
+    pub registered: Cell<bool>,
+    /// It is fenced, as far as it has heard.
+    pub fenced: Cell<bool>,
+    /// The controller says that it may end.
+    pub may_end: Cell<bool>,
+}
+
+impl Default for Standing {
+    /// Nobody knows it yet.
+    fn default() -> Self {
+        Self { registered: Cell::new(false), fenced: Cell::new(true), may_end: Cell::new(false) }
+    }
+}

@@ -1,0 +1,199 @@
+//! What becomes of one partition: the rules that ISR, eligible leaders, reassignment and election follow, as
+//! Kafka's `PartitionChangeBuilder` has them (KIP-966, KIP-455).
+
+use super::image::{Image, Topic};
+use super::partition::Partition;
+use super::record::PartitionChange;
+use std::sync::Arc;
+
+/// A change, and what it means.
+pub(super) struct Change {
+    pub change: PartitionChange,
+    /// The leader before.
+    pub led_by: i32,
+    /// The new leader was not in sync.
+    pub unclean: bool,
+}
+
+/// Who is to lead where several can.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// Who leads goes on.
+    Keep,
+    /// The preferred leader takes over.
+    Preferred,
+}
+
+/// Builds the change of one partition. `image` says who is alive.
+pub(super) struct Builder<'a> {
+    image: &'a Image,
+    partition: &'a Partition,
+    min_isr: usize,
+    rule: Rule,
+    unclean: bool,
+    /// Its log is gone, and with it what it was in sync for.
+    lost: Option<i32>,
+    replicas: Vec<i32>,
+    isr: Vec<i32>,
+    adding: Vec<i32>,
+    removing: Vec<i32>,
+}
+
+impl<'a> Builder<'a> {
+    pub fn new(image: &'a Image, topic: &Topic, partition: &'a Partition) -> Self {
+        Self {
+            image,
+            partition,
+            min_isr: usize::try_from(topic.config.min_insync_replicas).unwrap_or(1),
+            rule: Rule::Keep,
+            unclean: topic.config.unclean_leader_election,
+            lost: None,
+            replicas: partition.replicas.to_vec(),
+            isr: partition.isr.to_vec(),
+            adding: partition.adding.to_vec(),
+            removing: partition.removing.to_vec(),
+        }
+    }
+
+    /// This broker is not in sync any more.
+    pub fn leave(mut self, broker: i32) -> Self {
+        self.isr.retain(|it| *it != broker);
+        self
+    }
+
+    /// Nor are those that are fenced or not registered.
+    pub fn leave_fenced(mut self) -> Self {
+        self.isr.retain(|it| self.image.is_unfenced(*it));
+        self
+    }
+
+    /// This broker has lost its log.
+    pub fn lose(mut self, broker: i32) -> Self {
+        self.lost = Some(broker);
+        self.leave(broker)
+    }
+
+    /// These are in sync.
+    pub fn set_isr(mut self, isr: Vec<i32>) -> Self {
+        self.isr = isr;
+        self
+    }
+
+    /// Replicas as a reassignment wants them. Those that are no replicas any more are not in sync either.
+    pub fn reassign(mut self, replicas: Vec<i32>, adding: Vec<i32>, removing: Vec<i32>) -> Self {
+        self.isr.retain(|it| replicas.contains(it));
+        (self.replicas, self.adding, self.removing) = (replicas, adding, removing);
+        self
+    }
+
+    /// The preferred leader is to lead, if it is in sync.
+    pub fn prefer(mut self) -> Self {
+        self.rule = Rule::Preferred;
+        self
+    }
+
+    /// Where nobody has everything, anybody may lead.
+    pub fn unclean(mut self) -> Self {
+        self.unclean = true;
+        self
+    }
+
+    /// The change; `None` where there is none.
+    pub fn build(mut self) -> Option<Change> {
+        self.complete_reassignment();
+        let mut elr = self.eligible();
+        let (leader, unclean) = self.elect(&elr);
+        if leader != -1 && !self.isr.contains(&leader) {
+            if unclean {
+                // Whatever the others have may be more than the new leader, or other than it.
+                self.isr.clear();
+                elr.clear();
+            }
+            self.isr.push(leader);
+            elr.retain(|it| *it != leader);
+        }
+        if self.is_enough(self.isr.len()) {
+            elr.clear();
+        }
+        self.sort();
+        let before = self.partition;
+        let change = |now: Vec<i32>, before: &[i32]| (*now != *before).then(|| Arc::from(now));
+        // A replica that goes must not go on with what it was told in this epoch.
+        let someone_goes = before.replicas.iter().any(|it| !self.replicas.contains(it));
+        let change = PartitionChange {
+            leader: (leader != before.leader || someone_goes).then_some(leader),
+            isr: change(self.isr, &before.isr),
+            elr: change(elr, &before.elr),
+            replicas: change(self.replicas, &before.replicas),
+            adding: change(self.adding, &before.adding),
+            removing: change(self.removing, &before.removing),
+        };
+        let led_by = before.leader;
+        (change != PartitionChange::default()).then_some(Change { change, led_by, unclean })
+    }
+
+    /// In the order of the replicas.
+    fn sort(&mut self) {
+        let place = |it: &i32| self.replicas.iter().position(|other| other == it);
+        self.isr.sort_by_key(place);
+    }
+
+    /// Whether so many in sync are as many as are asked for.
+    fn is_enough(&self, count: usize) -> bool {
+        count >= self.min_isr.min(self.replicas.len())
+    }
+
+    /// Ends a reassignment when all that it adds are in sync, and somebody who stays is. It does not take a partition
+    /// below `min.insync.replicas` that is not below it already.
+    fn complete_reassignment(&mut self) {
+        if self.adding.is_empty() && self.removing.is_empty() {
+            return;
+        }
+        let stays = |it: &i32| !self.removing.contains(it);
+        let isr: Vec<i32> = self.isr.iter().copied().filter(stays).collect();
+        let replicas: Vec<i32> = self.replicas.iter().copied().filter(stays).collect();
+        let enough = isr.len() >= self.min_isr.min(replicas.len());
+        let added = self.adding.iter().all(|it| isr.contains(it));
+        if added && !isr.is_empty() && (enough || !self.is_enough(self.isr.len())) {
+            (self.replicas, self.isr) = (replicas, isr);
+            self.adding.clear();
+            self.removing.clear();
+        }
+    }
+
+    /// Who may lead besides those in sync: whoever was in sync or eligible before, as long as fewer than
+    /// `min.insync.replicas` are in sync.
+    fn eligible(&self) -> Vec<i32> {
+        if self.is_enough(self.isr.len()) {
+            return Vec::new();
+        }
+        let before = |it: &&i32| self.partition.isr.contains(it) || self.partition.elr.contains(it);
+        let now = |it: &&i32| !self.isr.contains(it) && self.lost != Some(**it);
+        self.replicas.iter().filter(before).filter(now).copied().collect()
+    }
+
+    /// The leader, and whether it may lack records.
+    fn elect(&self, elr: &[i32]) -> (i32, bool) {
+        let in_sync = |it: i32| self.isr.contains(&it) && self.image.is_alive(it);
+        let preferred = self.replicas.first().copied().filter(|it| in_sync(*it));
+        let current = Some(self.partition.leader).filter(|it| in_sync(*it));
+        let first = match self.rule {
+            Rule::Preferred => preferred.or(current),
+            Rule::Keep => current,
+        };
+        let any = |may: &dyn Fn(i32) -> bool| self.replicas.iter().copied().find(|it| may(*it));
+        let eligible = |it: i32| elr.contains(&it) && self.image.is_alive(it);
+        if let Some(leader) = first.or_else(|| any(&in_sync)).or_else(|| any(&eligible)) {
+            return (leader, false);
+        }
+        // One that shuts down leads until it is gone, where nobody else can.
+        let stays = |it: &i32| self.isr.contains(it) && self.image.is_unfenced(*it);
+        if let Some(leader) = Some(self.partition.leader).filter(stays) {
+            return (leader, false);
+        }
+        match any(&|it| self.image.is_alive(it)).filter(|_| self.unclean) {
+            Some(leader) => (leader, true),
+            None => (-1, false),
+        }
+    }
+}

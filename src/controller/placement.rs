@@ -1,0 +1,259 @@
+//! Which brokers hold new partitions, as Kafka's `StripedReplicaPlacer` has it in spirit.
+//!
+//! Each replica goes to another rack as long as there are some, and there to the broker that has least of the topic:
+//! the first replica, which leads, to the one that leads least of it. So leaders and replicas are spread evenly.
+//! Brokers that are not alive get replicas only where the others do not suffice, and never lead. A seed
+//! orders those that are equal: small topics would all begin at the same broker otherwise.
+
+use super::broker::Broker;
+use super::image::Image;
+use super::partition::Partition;
+use super::record::NewPartition;
+use crate::types::rng::Rng;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Why partitions cannot be placed, in Kafka's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlacementError {
+    /// There are fewer brokers than replicas.
+    #[error(
+        "Unable to replicate the partition {factor} time(s): The target replication factor of \
+         {factor} cannot be reached because only {brokers} broker(s) are registered."
+    )]
+    TooFewBrokers {
+        /// Replicas that are wanted.
+        factor: usize,
+        /// Brokers that there are.
+        brokers: usize,
+    },
+    /// Nobody could lead.
+    #[error(
+        "Unable to replicate the partition {factor} time(s): All brokers are currently fenced."
+    )]
+    AllFenced {
+        /// Replicas that are wanted.
+        factor: usize,
+    },
+}
+
+/// A broker, and what it has of the topic at hand.
+struct Load<'a> {
+    id: i32,
+    rack: Option<&'a str>,
+    alive: bool,
+    leads: usize,
+    holds: usize,
+}
+
+/// The brokers of an image, in an order that a seed says.
+struct Loads<'a> {
+    brokers: Vec<Load<'a>>,
+    places: BTreeMap<i32, usize>,
+}
+
+impl<'a> Loads<'a> {
+    fn new(image: &'a Image, seed: u64) -> Self {
+        let load = |it: &'a Arc<Broker>| Load {
+            id: it.id,
+            rack: it.rack.as_deref(),
+            alive: it.is_alive(),
+            leads: 0,
+            holds: 0,
+        };
+        let mut brokers: Vec<Load<'a>> = image.brokers().map(load).collect();
+        let mut rng = Rng::new(seed);
+        for at in (1..brokers.len()).rev() {
+            brokers.swap(at, rng.index(at + 1));
+        }
+        let places = brokers.iter().enumerate().map(|(at, it)| (it.id, at)).collect();
+        Self { brokers, places }
+    }
+
+    fn count(&mut self, replicas: &[i32]) {
+        for (nth, id) in replicas.iter().enumerate() {
+            if let Some(at) = self.places.get(id) {
+                self.brokers[*at].holds += 1;
+                self.brokers[*at].leads += usize::from(nth == 0);
+            }
+        }
+    }
+
+    /// The replicas of the partition with this number.
+    fn choose(&self, number: usize, factor: usize) -> Vec<i32> {
+        let mut replicas: Vec<i32> = Vec::with_capacity(factor);
+        let mut racks: Vec<Option<&str>> = Vec::with_capacity(factor);
+        while replicas.len() < factor {
+            let first = replicas.is_empty();
+            let key = |(at, it): &(usize, &Load<'_>)| {
+                let in_rack = racks.iter().filter(|rack| **rack == it.rack).count();
+                let leads = if first { it.leads } else { 0 };
+                // What is equal takes turns.
+                let turn =
+                    (at + self.brokers.len() - number % self.brokers.len()) % self.brokers.len();
+                (!it.alive, leads, in_rack, it.holds, turn)
+            };
+            let brokers = self.brokers.iter().enumerate();
+            let free = brokers.filter(|(_, it)| !replicas.contains(&it.id));
+            let Some((_, found)) = free.min_by_key(key) else { break };
+            replicas.push(found.id);
+            racks.push(found.rack);
+        }
+        replicas
+    }
+}
+
+/// Places so many more partitions of a topic, with so many replicas each, beside those that it has. Pauses after each.
+pub async fn place(
+    image: &Image,
+    existing: &[Partition],
+    count: usize,
+    factor: usize,
+    seed: u64,
+    pause: &impl AsyncFn(),
+) -> Result<Vec<NewPartition>, PlacementError> {
+    let brokers = image.brokers().len();
+    if factor > brokers {
+        return Err(PlacementError::TooFewBrokers { factor, brokers });
+    }
+    if image.alive().next().is_none() {
+        return Err(PlacementError::AllFenced { factor });
+    }
+    let mut loads = Loads::new(image, seed);
+    for it in existing {
+        loads.count(&it.replicas);
+    }
+    let mut lists = BTreeSet::new();
+    let mut placed = Vec::with_capacity(count);
+    for number in existing.len()..existing.len() + count {
+        let replicas = loads.choose(number, factor);
+        loads.count(&replicas);
+        let isr = replicas.iter().copied().filter(|it| image.is_alive(*it)).collect();
+        let replicas = shared(&mut lists, replicas);
+        placed.push(NewPartition { isr: shared(&mut lists, isr), replicas });
+        pause().await;
+    }
+    Ok(placed)
+}
+
+/// Equal lists share an allocation: there are few that differ.
+fn shared(lists: &mut BTreeSet<Arc<[i32]>>, list: Vec<i32>) -> Arc<[i32]> {
+    if let Some(known) = lists.get(&*list) {
+        return known.clone();
+    }
+    let list: Arc<[i32]> = list.into();
+    lists.insert(list.clone());
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::{Record, Registration};
+    use futures_lite::future::block_on;
+
+    fn image(brokers: &[(i32, &str, bool)]) -> Image {
+        let mut image = Image::new("cluster", 0, Arc::default());
+        for (id, rack, alive) in brokers {
+            let rack = (!rack.is_empty()).then(|| (*rack).to_owned());
+            let it = Registration { id: *id, rack, ..Registration::default() };
+            image.apply(&Record::BrokerRegistered(it));
+            if *alive {
+                image.apply(&Record::BrokerUnfenced { broker: *id });
+            }
+        }
+        image
+    }
+
+    fn run(image: &Image, count: usize, factor: usize, seed: u64) -> Vec<NewPartition> {
+        block_on(place(image, &[], count, factor, seed, &async || {})).unwrap()
+    }
+
+    /// For each broker how much it leads, and how much it holds.
+    fn loads(placed: &[NewPartition]) -> BTreeMap<i32, (usize, usize)> {
+        let mut loads: BTreeMap<i32, (usize, usize)> = BTreeMap::new();
+        for it in placed {
+            loads.entry(it.replicas[0]).or_default().0 += 1;
+            for id in &*it.replicas {
+                loads.entry(*id).or_default().1 += 1;
+            }
+        }
+        loads
+    }
+
+    #[test]
+    fn leaders_and_replicas_are_spread_evenly_and_over_racks() {
+        for racks in 1..=4 {
+            for a_rack in 1..=4 {
+                let names = ["", "b", "c", "d"];
+                let count = (racks * a_rack) as i32;
+                let brokers: Vec<_> =
+                    (0..count).map(|id| (id, names[id as usize % racks], true)).collect();
+                let image = image(&brokers);
+                for factor in 1..=3.min(count as usize) {
+                    let each = 5;
+                    let placed = run(&image, each * count as usize, factor, 7);
+                    for (leads, holds) in loads(&placed).values() {
+                        assert_eq!(*leads, each, "{racks} racks of {a_rack}, factor {factor}");
+                        assert!(holds.abs_diff(each * factor) <= 1, "{holds} of {placed:?}");
+                    }
+                    for it in &placed {
+                        let nodes: BTreeSet<i32> = it.replicas.iter().copied().collect();
+                        assert_eq!(nodes.len(), factor);
+                        let of = |id: &i32| *id as usize % racks;
+                        let spread: BTreeSet<usize> = it.replicas.iter().map(of).collect();
+                        assert_eq!(spread.len(), factor.min(racks), "{it:?}");
+                        assert_eq!(it.isr, it.replicas);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_not_alive_comes_last_and_is_not_in_sync() {
+        let image = image(&[(1, "", true), (2, "", false), (3, "", true), (4, "", true)]);
+        assert!(run(&image, 12, 3, 1).iter().all(|it| !it.replicas.contains(&2)));
+        for it in run(&image, 12, 4, 1) {
+            assert_eq!((it.replicas[3], it.isr.len()), (2, 3));
+            assert_eq!(*it.isr, it.replicas[..3]);
+        }
+    }
+
+    #[test]
+    fn partitions_that_are_added_go_where_the_topic_has_least() {
+        let image = image(&[(1, "", true), (2, "", true), (3, "", true)]);
+        let old = NewPartition::new([1, 2]);
+        let existing = vec![Partition::new(&old); 2];
+        let added = block_on(place(&image, &existing, 4, 2, 3, &async || {})).unwrap();
+        let all: Vec<_> = added.into_iter().chain([old.clone(), old]).collect();
+        let even = |it: &(usize, usize)| it.0 == 2 && it.1.abs_diff(4) <= 1;
+        assert!(loads(&all).values().all(even), "{all:?}");
+    }
+
+    #[test]
+    fn a_seed_decides_and_seeds_differ() {
+        let image = image(&[(1, "", true), (2, "", true), (3, "", true), (4, "", true)]);
+        assert_eq!(run(&image, 9, 2, 5), run(&image, 9, 2, 5));
+        let first = |seed| run(&image, 1, 1, seed)[0].replicas[0];
+        let seen: BTreeSet<i32> = (0..50).map(first).collect();
+        assert_eq!(seen.len(), 4);
+    }
+
+    #[test]
+    fn what_cannot_be_placed_is_said_in_kafkas_words() {
+        let one = image(&[(1, "", true)]);
+        let fail = |image, factor| {
+            block_on(place(image, &[], 1, factor, 1, &async || {})).unwrap_err().to_string()
+        };
+        assert_eq!(
+            fail(&one, 3),
+            "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot \
+             be reached because only 1 broker(s) are registered."
+        );
+        assert_eq!(
+            fail(&image(&[(1, "", false)]), 1),
+            "Unable to replicate the partition 1 time(s): All brokers are currently fenced."
+        );
+    }
+}
