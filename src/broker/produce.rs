@@ -23,8 +23,8 @@ use std::rc::Rc;
 const AT_ONCE: AtOnce = AtOnce { bytes: 2 << 20, decompressed: 256 << 10 };
 /// Appends that are handed to an owner in one go; those of a request with more take several steps.
 const APPENDS_AT_ONCE: usize = work::PIECE as usize;
-/// A request that names more partitions is read and answered in parts.
-const PARTITIONS_AT_ONCE: usize = work::INPUT as usize;
+/// A request that names more topics and partitions is read and answered in parts.
+const ENTRIES_AT_ONCE: usize = work::INPUT as usize;
 /// Bytes that are decompressed in one step of that task, or what costs as much.
 const CHECK_STEP: usize = 64 << 10;
 
@@ -54,7 +54,7 @@ pub fn begin(
     let turn = begun.received.max(state.mark());
     let settings =
         ProduceSettings { now_ms: state.wall_ms(), strict: state.strict, at_once: AT_ONCE };
-    if produce::names_more_than(PARTITIONS_AT_ONCE, body, header.version) {
+    if produce::names_more_than(ENTRIES_AT_ONCE, body, header.version) {
         begin_in_parts(state, begun, header, body.clone(), turn, settings);
         return Ok(());
     }
@@ -90,7 +90,7 @@ pub fn begin(
     Ok(())
 }
 
-/// Begins a request of very many partitions: it is read and its batches are checked in parts, and nothing
+/// Begins a request of very many topics or partitions: it is read and its batches are checked in parts, and nothing
 /// behind it on its connection begins before its appends are handed over.
 fn begin_in_parts(
     state: &Rc<State>,
@@ -296,7 +296,7 @@ impl Producing {
             }
             return;
         }
-        if plan.partitions() <= PARTITIONS_AT_ONCE {
+        if plan.entries() <= ENTRIES_AT_ONCE {
             return self.answer(state, plan.response(&self.header, &state.image()));
         }
         drop(plan);

@@ -109,32 +109,30 @@ fn append(index: u32, tp: TopicPartition, batch: Bytes, validated: Validated) ->
     AppendRequest { index, tp, batch, header }
 }
 
-/// Whether a request is so long that it may name more than so many partitions, and does.
-pub fn names_more_than(partitions: usize, body: &[u8], version: i16) -> bool {
-    body.len() / PARTITION_BYTES_MIN > partitions
-        && count_partitions(body, version, partitions).is_ok_and(|it| it > partitions)
+/// Whether a request is so long that it may name more than so many topics and partitions, and does.
+pub fn names_more_than(entries: usize, body: &[u8], version: i16) -> bool {
+    body.len() / TopicProduceData::MIN_BYTES > entries
+        && count_entries(body, version, entries).is_ok_and(|it| it > entries)
 }
 
-/// The bytes that a partition takes at least: its number, no records.
-const PARTITION_BYTES_MIN: usize = 5;
-
-/// Counts partitions until there are more than `enough`.
-fn count_partitions(body: &[u8], version: i16, enough: usize) -> Result<usize, WireError> {
+/// Counts topics and partitions until there are more than `enough`. What a large request usually is costs
+/// little: the partitions of the last topic are not gone through.
+fn count_entries(body: &[u8], version: i16, enough: usize) -> Result<usize, WireError> {
     let flexible = version >= 9;
     let mut r = Reader::new(body);
     r.nullable_string(flexible)?;
     let (_acks, _timeout_ms) = (r.i16()?, r.i32()?);
-    let topics = r.array_len(flexible, 1)?.unwrap_or(0);
-    let mut count = 0;
-    for _ in 0..topics {
+    let topics = r.array_len(flexible, TopicProduceData::MIN_BYTES)?.unwrap_or(0);
+    let mut count = topics;
+    for left in (0..topics).rev() {
         if version >= 13 {
             r.uuid()?;
         } else {
             r.string(flexible)?;
         }
-        let partitions = r.array_len(flexible, PARTITION_BYTES_MIN)?.unwrap_or(0);
+        let partitions = r.array_len(flexible, PartitionProduceData::MIN_BYTES)?.unwrap_or(0);
         count += partitions;
-        if count > enough {
+        if count > enough || left == 0 {
             break;
         }
         for _ in 0..partitions {
@@ -163,6 +161,7 @@ pub fn plan(
     let mut planner = Planner::new(body, (version, request.acks), image, settings);
     for data in &request.topic_data {
         let topic = planner.topic(data);
+        planner.reserve(data.partition_data.len());
         for part in &data.partition_data {
             planner.partition(topic, part);
         }
@@ -174,7 +173,7 @@ pub fn plan(
     Ok((plan, batches))
 }
 
-/// The same for one of very many partitions: pauses after each one, and tells how much of its batch
+/// The same for one of very many topics or partitions: pauses after each one, and tells how much of its batch
 /// was checked. What may be checked in one go is for each of them.
 pub async fn plan_in_parts(
     body: &Bytes,
@@ -191,6 +190,7 @@ pub async fn plan_in_parts(
     let mut planner = Planner::new(body, (version, request.acks), image, settings);
     for data in &request.topic_data {
         let topic = planner.topic(data);
+        pause(nothing).await;
         for part in &data.partition_data {
             planner.at_once = settings.at_once;
             planner.partition(topic, part);
@@ -242,6 +242,12 @@ impl<'a> Planner<'a> {
             partitions: data.partition_data.len(),
         });
         topic
+    }
+
+    /// So many partitions follow, most of which are to be appended to.
+    fn reserve(&mut self, partitions: usize) {
+        self.plan.outcomes.reserve(partitions);
+        self.batches.appends.reserve(partitions);
     }
 
     /// The next partition of the topic.
@@ -339,9 +345,9 @@ impl Plan {
         self.outcomes.iter().map(|it| it.result.error).find(|error| error.is_err())
     }
 
-    /// For how many partitions it is.
-    pub fn partitions(&self) -> usize {
-        self.outcomes.len()
+    /// How many topics and partitions it names.
+    pub fn entries(&self) -> usize {
+        self.topics.len() + self.outcomes.len()
     }
 
     /// The answer.
@@ -364,7 +370,7 @@ impl Plan {
         Response::new(header, |w| body.encode(w, version))
     }
 
-    /// The same; pauses after each partition.
+    /// The same; pauses after each topic and each partition.
     pub async fn response_in_parts(
         &self,
         header: &RequestHeader<'_>,
@@ -384,6 +390,7 @@ impl Plan {
                 pause().await;
             }
             responses.push(topic.response(version, partitions));
+            pause().await;
         }
         let body = answer(responses, moved, image);
         Response::in_parts(header, async |w| body.encode_in_parts(w, version, pause).await).await
@@ -392,6 +399,7 @@ impl Plan {
 
 impl Topic {
     /// What the client is told of a partition; `moved` where that is that it has another leader.
+    #[inline]
     fn answer<'a>(
         &self,
         it: &'a Outcome,
@@ -569,7 +577,7 @@ mod tests {
     }
 
     #[test]
-    fn partitions_are_counted_as_far_as_need_be() {
+    fn topics_and_partitions_are_counted_as_far_as_need_be() {
         for version in 3..=13 {
             let topics = || {
                 ["a", "b"].map(|name| {
@@ -582,14 +590,17 @@ mod tests {
                 })
             };
             let body = request(version, -1, topics().into());
-            for enough in 0..8 {
+            for enough in 0..10 {
                 assert!(names_more_than(enough, &body, version), "{enough}, version {version}");
             }
-            assert!(!names_more_than(8, &body, version), "version {version}");
+            assert!(!names_more_than(10, &body, version), "version {version}");
             // What cannot be read is refused by whoever reads it.
             for cut in 0..body.len() {
-                names_more_than(8, &body[..cut], version);
+                names_more_than(10, &body[..cut], version);
             }
+            let nothing = TopicProduceData::default();
+            let body = request(version, -1, vec![nothing; 9]);
+            assert!(names_more_than(8, &body, version) && !names_more_than(9, &body, version));
         }
     }
 
