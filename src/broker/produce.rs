@@ -10,9 +10,8 @@ use crate::broker::api::Response;
 use crate::broker::api::data::AppendRequest;
 use crate::broker::api::produce::{self, Batches, Plan, ProduceSettings, Unchecked};
 use crate::metrics::{RequestStage, Stages};
-use crate::types::ErrorCode;
 use crate::wire::WireError;
-use crate::wire::records::{AtOnce, LargeBatch, Validated};
+use crate::wire::records::{AtOnce, LargeBatch, Refusal, Validated};
 use bytes::Bytes;
 use futures_lite::FutureExt;
 use std::cell::{Cell, RefCell};
@@ -157,7 +156,7 @@ async fn check(state: &State, plan: &mut Plan, batches: Batches) -> Vec<AppendRe
         drop(pass);
         match checked {
             Ok(validated) => appends.push(batch.accept(validated)),
-            Err((error, text)) => plan.refuse(&batch, error, text),
+            Err(refusal) => plan.refuse(&batch, refusal),
         }
         state.pause().await;
     }
@@ -165,7 +164,7 @@ async fn check(state: &State, plan: &mut Plan, batches: Batches) -> Vec<AppendRe
     appends
 }
 
-async fn check_one(state: &State, batch: &Unchecked) -> Result<Validated, (ErrorCode, String)> {
+async fn check_one(state: &State, batch: &Unchecked) -> Result<Validated, Refusal> {
     let mut large = LargeBatch::new(&batch.batch, &batch.limits, batch.rest)?;
     loop {
         let checked = large.step(CHECK_STEP)?;

@@ -9,11 +9,12 @@ use crate::types::{ErrorCode, TopicId, TopicPartition};
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use crate::wire::kafka::produce_response::{
-    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
+    ProduceResponse, TopicProduceResponse,
 };
 use crate::wire::records::{
-    AtOnce, BatchHeader, Checked, Compression, Limits, Rest, Rewrite, Validated, set_max_timestamp,
-    validate_at_once,
+    AtOnce, BatchHeader, Checked, Compression, Limits, RECORDS_LISTED_MAX, Refusal, Rest, Rewrite,
+    Validated, set_max_timestamp, validate_at_once,
 };
 use crate::wire::{Reader, WireError};
 use bytes::{Bytes, BytesMut};
@@ -33,7 +34,8 @@ struct Topic {
 struct Outcome {
     partition: i32,
     result: Appended,
-    message: Option<String>,
+    /// Why its batch is refused, where more is to be said than the error code.
+    refusal: Option<Box<Refusal>>,
 }
 
 /// A Produce request that is under way.
@@ -42,6 +44,8 @@ pub struct Plan {
     acks: i16,
     topics: Vec<Topic>,
     outcomes: Vec<Outcome>,
+    /// Records that are listed in refusals.
+    listed: usize,
 }
 
 /// What a broker's settings and the clock say.
@@ -224,7 +228,7 @@ impl<'a> Planner<'a> {
         image: &'a Image,
         settings: ProduceSettings,
     ) -> Self {
-        let plan = Plan { acks, topics: Vec::new(), outcomes: Vec::new() };
+        let plan = Plan { acks, ..Plan::default() };
         let (at_once, batches) = (settings.at_once, Batches::default());
         Self { body, version, image, settings, at_once, plan, batches }
     }
@@ -260,36 +264,31 @@ impl<'a> Planner<'a> {
         let Self { body, version, image, settings, .. } = *self;
         let acks = self.plan.acks;
         let index = self.plan.outcomes.len() as u32;
-        let mut message = None;
-        let mut refuse = |error: ErrorCode, text: Option<String>| {
-            message = text;
-            error
-        };
+        let mut refusal = None;
         let error = 'found: {
             if !matches!(acks, -1..=1) {
-                break 'found refuse(ErrorCode::INVALID_REQUIRED_ACKS, None);
+                break 'found ErrorCode::INVALID_REQUIRED_ACKS;
             }
             let Some(topic) = topic else {
                 let by_id = version >= 13;
                 let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-                break 'found refuse(
-                    if by_id { ErrorCode::UNKNOWN_TOPIC_ID } else { unknown },
-                    None,
-                );
+                break 'found if by_id { ErrorCode::UNKNOWN_TOPIC_ID } else { unknown };
             };
             let at = usize::try_from(part.index).ok();
             let Some(state) = at.and_then(|i| topic.partitions.get(i)) else {
-                break 'found refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None);
+                break 'found ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
             };
             if is_internal(&topic.name) {
                 let text = format!("Cannot append to internal topic {}", topic.name);
-                break 'found refuse(ErrorCode::INVALID_TOPIC_EXCEPTION, Some(text));
+                let error = ErrorCode::INVALID_TOPIC_EXCEPTION;
+                refusal = Some(Refusal::new(error, text));
+                break 'found error;
             }
             if state.leader != image.node_id {
-                break 'found refuse(ErrorCode::NOT_LEADER_OR_FOLLOWER, None);
+                break 'found ErrorCode::NOT_LEADER_OR_FOLLOWER;
             }
             if acks == -1 && state.isr.len() < min_isr(topic, state) {
-                break 'found refuse(ErrorCode::NOT_ENOUGH_REPLICAS, None);
+                break 'found ErrorCode::NOT_ENOUGH_REPLICAS;
             }
             let batch = part.records.unwrap_or_default();
             let mut limits = Limits::new(&topic.config, version, settings.now_ms);
@@ -304,12 +303,17 @@ impl<'a> Planner<'a> {
                     let batch = body.slice_ref(batch);
                     self.batches.unchecked.push(Unchecked { index, tp, batch, limits, rest });
                 }
-                Err((error, text)) => break 'found refuse(error, Some(text)),
+                Err(found) => {
+                    let error = found.error;
+                    refusal = Some(found);
+                    break 'found error;
+                }
             }
             ErrorCode::NONE
         };
         let result = Appended::failed(index, error);
-        self.plan.outcomes.push(Outcome { partition: part.index, result, message });
+        let refusal = refusal.map(|it| self.plan.told(it));
+        self.plan.outcomes.push(Outcome { partition: part.index, result, refusal });
     }
 }
 
@@ -327,10 +331,19 @@ impl Plan {
     }
 
     /// Enters that a batch was found to be one that may not be appended.
-    pub fn refuse(&mut self, batch: &Unchecked, error: ErrorCode, message: String) {
+    pub fn refuse(&mut self, batch: &Unchecked, refusal: Refusal) {
+        let result = Appended::failed(batch.index, refusal.error);
+        let refusal = Some(self.told(refusal));
         let outcome = &mut self.outcomes[batch.index as usize];
-        outcome.result = Appended::failed(batch.index, error);
-        outcome.message = Some(message);
+        (outcome.result, outcome.refusal) = (result, refusal);
+    }
+
+    /// A refusal as the client is told of it: all refusals of a request list no more records than one may.
+    #[cold]
+    fn told(&mut self, mut refusal: Refusal) -> Box<Refusal> {
+        refusal.records.truncate(RECORDS_LISTED_MAX - self.listed);
+        self.listed += refusal.records.len();
+        Box::new(refusal)
     }
 
     /// Enters what the owner of a partition said.
@@ -417,13 +430,15 @@ impl Topic {
                 *moved = true;
             }
         }
+        let refusal = it.refusal.as_deref();
         PartitionProduceResponse {
             index: it.partition,
             error_code: result.error.0,
             base_offset: result.base_offset,
             log_append_time_ms: result.log_append_time_ms,
             log_start_offset: result.log_start_offset,
-            error_message: it.message.as_deref(),
+            record_errors: refusal.map_or_else(Vec::new, record_errors),
+            error_message: refusal.map(|it| it.message.as_str()),
             current_leader: leader,
             ..PartitionProduceResponse::default()
         }
@@ -440,6 +455,16 @@ impl Topic {
             partition_responses,
         }
     }
+}
+
+/// The records that a batch was refused for (KIP-467).
+#[cold]
+fn record_errors(refusal: &Refusal) -> Vec<BatchIndexAndErrorMessage<'_>> {
+    let told = refusal.records.iter().map(|it| BatchIndexAndErrorMessage {
+        batch_index: it.index,
+        batch_index_error_message: Some(&it.message),
+    });
+    told.collect()
 }
 
 fn answer<'a>(
@@ -563,6 +588,54 @@ mod tests {
                 assert_eq!(batches.appends.len(), 1, "any other topic does");
             }
         }
+    }
+
+    #[test]
+    fn records_that_a_batch_is_refused_for_are_told() {
+        let mut image = image();
+        let policy = ("cleanup.policy".into(), Some("compact".into()));
+        let id = TopicId([7; 16]);
+        image.apply(&crate::controller::Record::TopicConfigSet { id, settings: vec![policy] });
+        let batch = |keys: &[bool]| {
+            let mut builder = crate::wire::records::BatchBuilder::new(Compression::None);
+            for it in keys {
+                builder.push(5, it.then_some(b"k"), Some(b"v"), &[]);
+            }
+            builder.build()
+        };
+        let (some, many) = (batch(&[true, false, true, false]), batch(&[false; 700]));
+        let settings = ProduceSettings { now_ms: 5, strict: false, at_once: AtOnce::ALL };
+        let listed = |batches: &[&[u8]], version: i16| -> Vec<Vec<i32>> {
+            let mut partition_data = Vec::new();
+            for it in batches {
+                partition_data.push(PartitionProduceData { index: 0, records: Some(it) });
+            }
+            let body =
+                request(version, -1, vec![TopicProduceData { partition_data, ..topic("t", 0) }]);
+            let (plan, _) = plan(&body, version, &image, settings).unwrap();
+            let (api_key, correlation_id) = (ApiKey::PRODUCE, 3);
+            let header = RequestHeader { api_key, version, correlation_id, client_id: None };
+            let response = plan.response(&header, &image).unwrap();
+            let mut r = Reader::new(&response.head[4..]);
+            crate::wire::header::decode_response(ApiKey::PRODUCE, version, &mut r).unwrap();
+            let response = ProduceResponse::decode(&mut r, version).unwrap();
+            let partitions = &response.responses[0].partition_responses;
+            for record in partitions.iter().flat_map(|it| &it.record_errors) {
+                let start = format!("Record {} has no key", record.batch_index);
+                assert!(record.batch_index_error_message.unwrap().starts_with(&start));
+            }
+            let indexes = |it: &PartitionProduceResponse<'_>| -> Vec<i32> {
+                assert_eq!(it.error_code, ErrorCode::INVALID_RECORD.0);
+                it.record_errors.iter().map(|it| it.batch_index).collect()
+            };
+            partitions.iter().map(indexes).collect()
+        };
+        assert_eq!(listed(&[&some], 7), [[0; 0]], "no place for them");
+        for version in 8..=12 {
+            assert_eq!(listed(&[&some], version), [[1, 3]]);
+        }
+        let told: Vec<usize> = listed(&[&many, &many, &some], 9).iter().map(Vec::len).collect();
+        assert_eq!(told, [700, RECORDS_LISTED_MAX - 700, 0], "so many in all");
     }
 
     #[test]
