@@ -238,11 +238,13 @@ pub(super) fn log_config(topic: &Topic) -> LogConfig {
 }
 
 impl Logs {
-    /// The partitions that `engine` recovered. What each is, leader or follower, the first image says that is
-    /// taken over. `incarnation` is that of this start of the broker, which leads only when it has registered.
+    /// The partitions that `engine` recovered, all of them: a checkpoint has the states of those that are here.
+    /// `topics` are all that the metadata log knows, also what is not known to be committed yet. What each partition
+    /// is, leader or follower, the first image says that is taken over. `incarnation` is that of this start of the
+    /// broker, which leads only when it has registered.
     pub fn open(
         mut engine: Engine,
-        image: &Image,
+        topics: &Image,
         (shard, shards): (usize, usize),
         incarnation: u64,
     ) -> Result<Self, String> {
@@ -250,10 +252,7 @@ impl Logs {
         // All that were there go on, whatever the limit is now.
         let mut producers = ProducerMemory::new(usize::MAX);
         for (slot, tp) in engine.logs() {
-            let Some(topic) = image.topic_by_id(tp.topic) else { continue };
-            if topic.partitions.get(tp.partition as usize).is_none() {
-                continue;
-            }
+            let Some(topic) = topics.topic_by_id(tp.topic) else { continue };
             let part = restore(&mut engine, slot, tp, topic)?;
             producers.hold(part.core.producers().len());
             place(&mut parts, slot, part);

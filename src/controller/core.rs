@@ -113,12 +113,16 @@ impl Controller {
         self.image.clone()
     }
 
-    /// The metadata with everything that the log has, committed or not: what had taken effect before a start is
-    /// among it, and may not be known to be committed yet.
-    pub fn with_whole_log(&self) -> Image {
+    /// The metadata with every topic that the log has ever made, committed or not, and none that it deletes: what had
+    /// taken effect before a start is among it, and may not be known to be committed yet.
+    pub fn with_every_topic(&self) -> Image {
         let mut made = (*self.image).clone();
         for entry in self.quorum.entries_after(self.image.index) {
-            apply(&mut made, &entry);
+            for record in records_of(&entry) {
+                if !matches!(record, Record::TopicDeleted { .. }) {
+                    made.apply(&record);
+                }
+            }
         }
         made
     }
@@ -348,10 +352,14 @@ impl Controller {
 
 /// What an entry makes of an image.
 pub(super) fn apply(image: &mut Image, entry: &Entry) {
-    if entry.get_entry_type() == EntryType::EntryNormal && !entry.data.is_empty() {
-        // What cannot be read was refused where it came from: the disk, or another member.
-        let records = codec::decode_batch(&entry.data).expect("a batch that was checked");
-        records.iter().for_each(|it| image.apply(it));
-    }
+    records_of(entry).iter().for_each(|it| image.apply(it));
     image.index = entry.index;
+}
+
+fn records_of(entry: &Entry) -> Vec<Record> {
+    if entry.get_entry_type() != EntryType::EntryNormal || entry.data.is_empty() {
+        return Vec::new();
+    }
+    // What cannot be read was refused where it came from: the disk, or another member.
+    codec::decode_batch(&entry.data).expect("a batch that was checked")
 }

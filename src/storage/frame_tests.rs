@@ -277,6 +277,57 @@ fn a_follower_catches_up_with_a_compacted_log() {
     }
 }
 
+/// A follower knows of its leader's epochs by their batches: so the first of each is left, however little
+/// there is in it.
+#[test]
+fn epochs_begin_where_they_did_after_compaction() {
+    let dir = Dir::new("compacted-epochs");
+    let mut broker = Broker::open(&dir, 1);
+    let (_, slot) = broker.slot(0);
+    let compaction = Compaction {
+        min_cleanable_ratio: 0.0,
+        min_lag_ms: 0,
+        max_lag_ms: i64::MAX,
+        delete_retention_ms: 0,
+    };
+    let config = LogConfig { compaction: Some(compaction), segment_bytes: 64 << 10, ..config() };
+    broker.engines[0].configure(slot, &config);
+    for round in 0..2 {
+        let end = broker.engines[0].offsets(slot).end;
+        for offset in end..end + 200 {
+            let mut builder = BatchBuilder::new(Compression::None);
+            builder.push(offset, Some(&[offset as u8 % 10]), Some(&[7; 1900]), &[]);
+            let append = Append {
+                base_offset: offset,
+                last_offset: offset,
+                leader_epoch: 3 + offset as i32 / 25,
+                max_timestamp: offset,
+                log_append_time: None,
+                batch: builder.build().into(),
+                token: 1,
+            };
+            broker.engines[0].append(slot, append);
+            broker.settle();
+        }
+        for _ in 0..100 {
+            broker.now_ms += 31_000;
+            broker.engines[0].tick(broker.now_ms);
+            broker.settle();
+        }
+        let cleaned = broker.engines[0].cleaned_end(slot);
+        assert!(cleaned > end + 100, "round {round}: {cleaned}");
+        let frames = frames(&mut broker, slot, 0, 1 << 20);
+        let batches: Vec<BatchHeader> =
+            frames.iter().flat_map(|frame| frame.batches().collect::<Vec<_>>()).collect();
+        assert!((batches.len() as i64) < end + 200 - cleaned / 2, "{}", batches.len());
+        for epoch in 0..(end + 200) / 25 {
+            let of = |batch: &&BatchHeader| batch.partition_leader_epoch == 3 + epoch as i32;
+            let first = batches.iter().find(of).expect("one at least");
+            assert_eq!(first.base_offset, 25 * epoch, "round {round}");
+        }
+    }
+}
+
 #[test]
 fn a_log_begins_anew_where_its_leaders_begins() {
     let (leads, follows) = (Dir::new("anew-leads"), Dir::new("anew-follows"));

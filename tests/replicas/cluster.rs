@@ -73,6 +73,8 @@ struct Pipe {
     to: i32,
     messages: VecDeque<Message>,
     is_broken: bool,
+    /// Nothing of it arrives before, ms.
+    held_ms: i64,
 }
 
 /// A message between a leader and the controller.
@@ -169,6 +171,9 @@ impl Cluster {
                 let id = self.any();
                 if self.node(id).is_up && self.rng.chance(70) {
                     self.crash(id);
+                    if self.rng.chance(30) {
+                        self.start(id);
+                    }
                 }
             }
             90..=91 => {
@@ -202,7 +207,7 @@ impl Cluster {
                     self.node(id).take_checkpoint();
                 }
             }
-            96 => self.now_ms += self.rng.below(300) as i64,
+            96 => self.now_ms += [50, 150, 1_100][self.rng.index(3)],
             97 if self.deletes => self.delete(),
             _ => {
                 let id = self.any();
@@ -230,6 +235,10 @@ impl Cluster {
 
     fn crash(&mut self, id: i32) {
         self.seen.crashes += 1;
+        if self.rng.chance(40) {
+            // The last that it said is on its way.
+            self.sync(id, true);
+        }
         self.node(id).crash();
         let intact = |node: i32| !self.nodes[node as usize - 1].is_wiped;
         if self.rng.chance(25) && self.controller.may_wipe(id, intact) {
@@ -240,8 +249,9 @@ impl Cluster {
         }
         // What it has sent may still arrive, and what was sent to it does not.
         self.pipes.retain(|pipe| pipe.to != id);
+        let held_ms = self.held_ms();
         for pipe in self.pipes.iter_mut().filter(|pipe| pipe.from == id) {
-            pipe.is_broken = true;
+            (pipe.is_broken, pipe.held_ms) = (true, held_ms);
         }
     }
 
@@ -364,7 +374,8 @@ impl Cluster {
         let connection = self.next_connection;
         for (from, to) in [(from, to), (to, from)] {
             let messages = VecDeque::new();
-            self.pipes.push(Pipe { connection, from, to, messages, is_broken: false });
+            let (is_broken, held_ms) = (false, 0);
+            self.pipes.push(Pipe { connection, from, to, messages, is_broken, held_ms });
         }
         connection
     }
@@ -381,19 +392,27 @@ impl Cluster {
             return;
         }
         let at = self.rng.index(self.pipes.len());
-        let connection = self.pipes[at].connection;
+        let (connection, held_ms) = (self.pipes[at].connection, self.held_ms());
         for pipe in self.pipes.iter_mut().filter(|it| it.connection == connection) {
             pipe.is_broken = true;
             let left = self.rng.index(pipe.messages.len() + 1);
             pipe.messages.truncate(left);
+            pipe.held_ms = held_ms;
         }
+    }
+
+    /// Until when what is under way is held up on a connection that broke, ms.
+    fn held_ms(&mut self) -> i64 {
+        let most = [1, 300, 3_000][self.rng.index(3)];
+        self.now_ms + self.rng.below(most) as i64
     }
 
     /// One message arrives: the first of some connection.
     fn deliver(&mut self) {
         self.pipes.retain(|it| !(it.is_broken && it.messages.is_empty()));
+        let arrives = |pipe: &Pipe| !pipe.messages.is_empty() && pipe.held_ms <= self.now_ms;
         let full: Vec<usize> =
-            (0..self.pipes.len()).filter(|at| !self.pipes[*at].messages.is_empty()).collect();
+            (0..self.pipes.len()).filter(|at| arrives(&self.pipes[*at])).collect();
         if full.is_empty() {
             return;
         }
@@ -423,6 +442,9 @@ impl Cluster {
                     node.streams.push((from, connection, told.end));
                     node.core.subscribed(&told, now_ms);
                 }
+                let watermark = node.core.high_watermark();
+                let start = node.core.log_start();
+                self.send(to, connection, Message::Watermark { epoch, watermark, start });
                 self.send(to, connection, Message::Answer(epoch, common));
                 self.watermark_moved(to);
             }
@@ -777,7 +799,7 @@ impl Cluster {
             }
             self.controller.unfence(id, &mut self.rng);
         }
-        self.pipes.iter_mut().for_each(|it| it.is_broken = true);
+        self.pipes.iter_mut().for_each(|it| (it.is_broken, it.held_ms) = (true, 0));
         for round in 0.. {
             assert!(round < 200, "never at rest: {:?}\n{}", self.controller.image(), self.shown());
             self.now_ms += 50;

@@ -19,7 +19,7 @@ use std::panic::catch_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 5_000;
 const THREADS: usize = 2;
 
 fn variable(name: &str) -> Option<u64> {

@@ -19,17 +19,31 @@ pub struct Batch {
     pub now_ms: i64,
 }
 
+impl Batch {
+    /// What stands for all that was before a log began anew.
+    fn before(offset: i64) -> Self {
+        let (base, last, bytes) = (offset - 1, offset - 1, Bytes::new());
+        Self { base, last, max_timestamp: -1, bytes, digest: 0, now_ms: i64::MIN }
+    }
+}
+
 /// What was asked of a log, in order.
 #[derive(Clone, Debug)]
 pub enum Change {
     Append(Rc<Batch>),
+    /// A leader's frame, all of it or nothing.
+    Frame(Vec<Rc<Batch>>),
     Truncate(i64),
+    /// All that it had is gone, and it begins anew there.
+    Restart(i64),
 }
 
 impl Change {
     fn apply(&self, batches: &mut Vec<Rc<Batch>>) {
         match self {
             Self::Append(batch) => batches.push(batch.clone()),
+            Self::Frame(more) => batches.extend(more.iter().cloned()),
+            Self::Restart(offset) => *batches = vec![Rc::new(Batch::before(*offset))],
             Self::Truncate(offset) => batches.retain(|b| b.base < *offset),
         }
     }
@@ -69,7 +83,8 @@ impl State {
 
     fn of(batches: &[Rc<Batch>]) -> Self {
         let mut state = Self::default();
-        batches.iter().for_each(|b| state.add(b.digest));
+        let there = batches.iter().filter(|b| !b.bytes.is_empty());
+        there.for_each(|b| state.add(b.digest));
         state
     }
 }
@@ -86,6 +101,8 @@ pub struct LogModel {
     pub tp: TopicPartition,
     pub config: LogConfig,
     pub epoch: i32,
+    /// Some of what it has comes as frames of a leader.
+    pub follows: bool,
     /// Each batch has an epoch of its own, so each has its own frame, and any may be cut off.
     pub own_frames: bool,
     /// What is acknowledged, and durable unless the log is relaxed.
@@ -119,6 +136,7 @@ impl LogModel {
             config,
             epoch: 1,
             own_frames,
+            follows: false,
             settled: Vec::new(),
             later: VecDeque::new(),
             current: Vec::new(),
@@ -144,7 +162,8 @@ impl LogModel {
         change.apply(&mut self.current);
         match &change {
             Change::Append(batch) => self.state.add(batch.digest),
-            Change::Truncate(_) => self.state = State::of(&self.current),
+            Change::Frame(batches) => batches.iter().for_each(|b| self.state.add(b.digest)),
+            Change::Truncate(_) | Change::Restart(_) => self.state = State::of(&self.current),
         }
         self.later.push_back((token, change));
     }
@@ -157,6 +176,9 @@ impl LogModel {
         }
         let (first, change) = self.later.pop_front().expect("a token that nobody waits for");
         assert_eq!(first, token, "{:?}: acknowledged out of order", self.tp);
+        if let Change::Restart(offset) = &change {
+            self.start = self.start.max(*offset);
+        }
         change.apply(&mut self.settled);
     }
 

@@ -3,7 +3,8 @@
 use crate::compacted;
 use crate::model::{Batch, Drop};
 use crate::world::World;
-use klamm::storage::read::{Read, ReadError};
+use klamm::storage::format::whole_frame::Frame;
+use klamm::storage::read::{Read, ReadError, ReadFrames};
 use klamm::types::TopicPartition;
 use klamm::wire::records::batches;
 use std::rc::Rc;
@@ -114,6 +115,9 @@ pub fn some(world: &mut World) {
         return by_time(world, tp);
     }
     let max_bytes = [1, 5000, 100_000, 4 << 20][world.rng.index(4)];
+    if world.rng.chance(25) {
+        return frames(world, tp, from, max_bytes);
+    }
     let at_least_one = world.rng.chance(70);
     let Some(found) = read(world, tp, from, upto, max_bytes, at_least_one) else { return };
     // What is read ahead begins.
@@ -134,6 +138,53 @@ pub fn some(world: &mut World) {
         let next = log.current.get(after).map_or(log.end(), |b| b.base);
         world.readers.insert(tp, next);
     }
+}
+
+/// Frames from there on, as a follower gets them: up to the end of what was made, durable or not.
+fn frames(world: &mut World, tp: TopicPartition, from: i64, max_bytes: usize) {
+    let (shard, slot) = world.find(tp).expect("an open log");
+    for _ in 0..40 {
+        let (frames, next) = match world.engines[shard].read_frames(slot, from, i64::MAX, max_bytes)
+        {
+            Ok(ReadFrames::Wait(ticket)) => {
+                let Some(result) = world.wait_for(shard, ticket) else { return };
+                if let Err(error) = result {
+                    assert!(world.faulty, "{tp:?} from {from}: {error}");
+                    return;
+                }
+                continue;
+            }
+            Ok(ReadFrames::Ready { frames, next }) => (frames, next),
+            Err(error) => {
+                assert!(world.faulty && error != ReadError::OutOfRange, "{tp:?}: {error}");
+                return;
+            }
+        };
+        let (mut at, mut found) = (from, Vec::new());
+        for frame in &frames {
+            assert_eq!((frame.tp(), frame.base_offset()), (tp, at), "they follow each other");
+            at = frame.next_offset();
+            let read = Frame::read(frame.header_bytes(), frame.payload().clone());
+            read.unwrap_or_else(|why| panic!("{tp:?} from {from}: {why}"));
+            for (header, batch) in batches(frame.payload()) {
+                found.push((header.base_offset, batch.to_vec()));
+            }
+        }
+        assert_eq!(at, next);
+        assert!(!frames.is_empty() || from >= world.engines[shard].offsets(slot).durable_end);
+        let bytes: usize = frames.iter().skip(1).map(|frame| frame.len()).sum();
+        assert!(bytes <= max_bytes);
+        let log = &world.model.logs[&tp];
+        let checked = if log.is_compacted() {
+            compacted::are_known(&found, &log.current)
+        } else {
+            matches(&found, &log.current, from)
+        };
+        checked.unwrap_or_else(|why| panic!("{tp:?} from {from}: {why}"));
+        world.pump(shard);
+        return;
+    }
+    panic!("{tp:?}: a read of frames from {from} does not end");
 }
 
 /// Looks for a time: reading on from the hint must find the first record.

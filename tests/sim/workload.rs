@@ -43,6 +43,8 @@ struct Mix {
     bulk: bool,
     /// Most logs are compacted, and there is time for it.
     compacts: bool,
+    /// Logs follow a leader's, some of the time.
+    follows: bool,
 }
 
 fn random_sizes(world: &mut World, mix: &Mix) -> Sizes {
@@ -101,7 +103,10 @@ fn create_some(world: &mut World, mix: &Mix) {
     for partition in 0..world.rng.between(1, 4) as i32 {
         let config = random_config(world, mix);
         let own_frames = mix.truncates && !config.relaxed() && world.rng.chance(50);
-        world.create(TopicPartition { topic, partition }, config, own_frames);
+        let tp = TopicPartition { topic, partition };
+        world.create(tp, config, own_frames);
+        let follows = mix.follows && world.rng.chance(60);
+        world.model.logs.get_mut(&tp).expect("just created").follows = follows;
     }
 }
 
@@ -127,8 +132,14 @@ fn append_some(world: &mut World, mix: &Mix) {
             26..=70 if mix.bulk => world.rng.between(1000, 12 << 10),
             _ => world.rng.between(100, 1500),
         };
-        let records = world.rng.between(1, 5);
-        world.append(tp, records, bytes as usize);
+        let log = &world.model.logs[&tp];
+        if log.follows {
+            let count = if log.own_frames { 1 } else { world.rng.between(1, 4) };
+            world.append_frame(tp, count, bytes as usize);
+        } else {
+            let records = world.rng.between(1, 5);
+            world.append(tp, records, bytes as usize);
+        }
     }
 }
 
@@ -165,7 +176,7 @@ fn step(world: &mut World, mix: &Mix) {
             let offset = if most { offsets.durable_end } else { offsets.start + some };
             world.set_log_start(tp, offset);
         }
-        89..=91 if mix.truncates => {
+        89..=90 if mix.truncates => {
             let Some(tp) = some.filter(|tp| world.model.logs[tp].own_frames) else { return };
             let Some((shard, slot)) = world.find(tp) else { return };
             let start = world.engines[shard].offsets(slot).start;
@@ -179,6 +190,19 @@ fn step(world: &mut World, mix: &Mix) {
             if !cuts.is_empty() {
                 let cut = cuts[world.rng.index(cuts.len())];
                 world.truncate(tp, cut);
+            }
+        }
+        91 if mix.follows => {
+            let log = some.map(|tp| &world.model.logs[&tp]);
+            let Some(log) = log.filter(|log| log.follows && !log.is_compacted()) else { return };
+            let (tp, relaxed) = (log.tp, log.config.relaxed());
+            let Some((shard, slot)) = world.find(tp).filter(|_| !relaxed) else { return };
+            let offsets = world.engines[shard].offsets(slot);
+            let room = (offsets.end - offsets.start + 20) as u64;
+            let offset = offsets.start + world.rng.below(room) as i64;
+            // As one that leads again, and appends itself.
+            if offset > 0 && !world.restart_at(tp, offset) {
+                world.model.logs.get_mut(&tp).expect("a live log").follows = false;
             }
         }
         92 => {
@@ -223,6 +247,7 @@ pub fn run(world: &mut World, seed: u64, meddling: Meddling) -> Outcome {
         pushy: seed % 7 == 3,
         bulk: seed % 2 == 0,
         compacts: seed % 5 == 2,
+        follows: seed % 4 == 1,
     };
     let faulty = !meddling.calm && seed % 8 == 7;
     world.faulty = faulty || meddling.fail_at.is_some();

@@ -9,6 +9,8 @@ use klamm::storage::device::disk::Disk;
 use klamm::storage::device::io::{Completion, Op, Submission};
 use klamm::storage::device::sim_disk::{OpKind, Rng, SimDisk};
 use klamm::storage::engine::{Append, Engine, Event, Slot, States};
+use klamm::storage::format::frame::{FrameFields, FrameHeader};
+use klamm::storage::format::whole_frame::Frame;
 use klamm::storage::log::LogConfig;
 use klamm::storage::read::{ReadError, Ticket};
 use klamm::storage::recovery::identity::{Expected, Identity};
@@ -20,6 +22,7 @@ use klamm::wire::records::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
+use zerocopy::IntoBytes;
 
 /// The memory of all runs: what one leaves in it, the next one finds there.
 static ARENA: LazyLock<Arc<Arena>> =
@@ -383,6 +386,79 @@ impl World {
         self.append_batch(tp, builder.build(), records);
     }
 
+    /// Appends a frame as a leader has made it, of so many batches.
+    pub fn append_frame(&mut self, tp: TopicPartition, count: u64, bytes: usize) {
+        let (shard, slot) = self.find(tp).expect("an open log");
+        let Some(previous_checksum) = self.engines[shard].tail(slot).checksum else {
+            // The end of the log is in no frame yet.
+            return self.append(tp, 1, bytes);
+        };
+        let log = self.model.logs.get_mut(&tp).expect("a live log");
+        log.epoch += i32::from(log.own_frames);
+        let (epoch, first, is_compacted) = (log.epoch, log.end(), log.is_compacted());
+        let (mut end, mut payload, mut batches) = (first, Vec::new(), Vec::new());
+        for _ in 0..count {
+            let records = self.rng.between(1, 4);
+            let each = bytes / (records * count) as usize;
+            let mut batch = if is_compacted {
+                compacted::batch(&mut self.rng, self.now_ms, records, each)
+            } else {
+                let mut builder = BatchBuilder::new(Compression::None);
+                for _ in 0..records {
+                    let mut value = self.rng.bits().to_le_bytes().to_vec();
+                    value.resize(each.max(8), end as u8 | 1);
+                    builder.push(self.now_ms, None, Some(&value), &[]);
+                }
+                builder.build()
+            };
+            set_offset_and_epoch(&mut batch, end, epoch);
+            let header = BatchHeader::parse(&batch).expect("a batch of our own");
+            payload.extend_from_slice(&batch);
+            batches.push(Rc::new(Batch {
+                base: end,
+                last: header.last_offset(),
+                max_timestamp: header.max_timestamp,
+                bytes: batch.into(),
+                digest: digest(&header),
+                now_ms: self.now_ms,
+            }));
+            end = header.next_offset();
+        }
+        let fields = FrameFields {
+            tp,
+            leader_epoch: epoch,
+            base_offset: first,
+            last_offset: end - 1,
+            max_timestamp: batches.iter().map(|b| b.max_timestamp).max().expect("one at least"),
+            append_time: self.now_ms,
+            batch_count: count as u32,
+            previous_checksum,
+        };
+        let header = FrameHeader::seal(&fields, &payload);
+        let frame = Frame::read(header.as_bytes(), payload.into()).expect("it is sound");
+        let token = self.model.token(Asked::Change(tp));
+        let log = self.model.logs.get_mut(&tp).expect("a live log");
+        log.ask(token, Change::Frame(batches));
+        let taken = self.engines[shard].append_frame(slot, frame, token);
+        taken.unwrap_or_else(|why| panic!("{tp:?}: {why}"));
+    }
+
+    /// Lets a log begin anew, if the engine would take it now.
+    pub fn restart_at(&mut self, tp: TopicPartition, offset: i64) -> bool {
+        let (shard, slot) = self.find(tp).expect("an open log");
+        if !self.engines[shard].can_truncate(slot) {
+            return false;
+        }
+        let token = self.model.token(Asked::Change(tp));
+        let log = self.model.logs.get_mut(&tp).expect("a live log");
+        log.ask(token, Change::Restart(offset));
+        log.start_asked = log.start_asked.max(offset);
+        log.epoch += 1;
+        let state = log.state.encode();
+        self.engines[shard].restart_at(slot, offset, &state, token);
+        true
+    }
+
     fn append_batch(&mut self, tp: TopicPartition, batch: Vec<u8>, records: u64) {
         let (shard, slot) = self.find(tp).expect("an open log");
         let log = self.model.logs.get_mut(&tp).expect("a live log");
@@ -490,7 +566,8 @@ impl World {
     pub fn pass_time(&mut self, ms: i64) {
         self.now_ms += ms;
         for log in self.model.logs.values_mut().filter(|log| log.is_compacted()) {
-            let cut = log.later.iter().any(|(_, change)| matches!(change, Change::Truncate(_)));
+            let cuts = |change: &Change| matches!(change, Change::Truncate(_) | Change::Restart(_));
+            let cut = log.later.iter().any(|(_, change)| cuts(change));
             if self.rng.chance(60) && !cut {
                 log.stable = log.stable.max(end_of(&log.settled));
             }

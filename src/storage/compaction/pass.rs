@@ -101,6 +101,8 @@ pub(super) struct Pass {
     output: Option<Output>,
     /// The last batch that was read of those, if nothing is left of it.
     last_gone: Option<BatchHeader>,
+    /// Leader epoch of the batch before.
+    epoch: Option<i32>,
     /// Keys of the rest had no room.
     cut_short: bool,
     /// Bytes that were read.
@@ -126,6 +128,7 @@ impl Pass {
             first: 0,
             output: None,
             last_gone: None,
+            epoch: None,
             cut_short: false,
             read_bytes: 0,
             task,
@@ -258,6 +261,7 @@ impl Pass {
                     Cleaned::Left(batch) => self.keep(&batch, generation),
                     Cleaned::Emptied => self.emptied(&header, states, generation),
                 }
+                self.epoch = Some(header.partition_leader_epoch);
             }
             return Ok(None);
         }
@@ -269,6 +273,7 @@ impl Pass {
                 *budget = budget.saturating_sub(PASSED_COST);
                 if self.rules.passes_over(&header) {
                     self.keep(&batch, generation);
+                    self.epoch = Some(header.partition_leader_epoch);
                 } else {
                     let work = Cleaning::new(header, batch);
                     *cleaning = Some(work.map_err(|e| unreadable(&header, &e))?);
@@ -293,7 +298,8 @@ impl Pass {
         output.push(&header, batch, append_time);
     }
 
-    /// No record is left of a batch.
+    /// No record is left of a batch. The last one of a producer stays, and the first one of an epoch: it
+    /// says where that begins to whoever has nothing but the log (KIP-101).
     fn emptied(
         &mut self,
         header: &BatchHeader,
@@ -301,7 +307,8 @@ impl Pass {
         generation: &mut dyn FnMut() -> u64,
     ) {
         let (slot, id, last) = (self.task.slot, header.producer_id, header.last_offset());
-        if header.has_producer_id() && states.is_last_of_producer(slot, id, last) {
+        let begins = self.epoch != Some(header.partition_leader_epoch);
+        if begins || header.has_producer_id() && states.is_last_of_producer(slot, id, last) {
             self.keep(&empty_batch(header), generation);
         } else {
             self.last_gone = Some(*header);
