@@ -50,7 +50,8 @@ impl Reader {
 
     pub fn act(&mut self, cx: &mut Cx<'_>, node: i32, session: &mut Session) {
         for partition in 0..cx.partitions {
-            if cx.leaders.get(&partition) != Some(&node) || session.asked.len() > 4 {
+            let Some((leader, epoch)) = cx.leaders.get(&partition).copied() else { continue };
+            if leader != node || session.asked.len() > 4 {
                 continue;
             }
             let it = self.partitions.entry(partition).or_default();
@@ -67,6 +68,7 @@ impl Reader {
                     let wanted = ListOffsetsPartition {
                         partition_index: partition,
                         timestamp: -1,
+                        current_leader_epoch: epoch,
                         ..ListOffsetsPartition::default()
                     };
                     let request = ListOffsetsRequest {
@@ -82,6 +84,7 @@ impl Reader {
             let wanted = FetchPartition {
                 partition,
                 fetch_offset: it.next,
+                current_leader_epoch: epoch,
                 partition_max_bytes: 1 << cx.rng.between(8, 18),
                 ..FetchPartition::default()
             };
@@ -114,6 +117,8 @@ impl Reader {
                     ErrorCode::NONE => {}
                     ErrorCode::NOT_LEADER_OR_FOLLOWER
                     | ErrorCode::OFFSET_NOT_AVAILABLE
+                    | ErrorCode::FENCED_LEADER_EPOCH
+                    | ErrorCode::UNKNOWN_LEADER_EPOCH
                     | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => *cx.stale = true,
                     error => panic!("partition {partition}: latest: {error}"),
                 }
@@ -135,6 +140,8 @@ impl Reader {
                     | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
                     | ErrorCode::UNKNOWN_TOPIC_ID
                     | ErrorCode::OFFSET_NOT_AVAILABLE
+                    | ErrorCode::FENCED_LEADER_EPOCH
+                    | ErrorCode::UNKNOWN_LEADER_EPOCH
                     | ErrorCode::KAFKA_STORAGE_ERROR => {
                         it.not_before_ms = cx.now_ms + 50;
                         *cx.stale = true;
