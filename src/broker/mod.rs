@@ -112,7 +112,7 @@ pub use dispatch::Serve;
 pub use figures::{GroupFigures, OffsetFigures, Readings, ShardFigures};
 pub use links::LinkId;
 pub use logs::Logs;
-pub use node::{Address, Node};
+pub use node::{Address, Node, WINDOW};
 pub use output::{Output, Outputs};
 pub use owners::by_owner;
 pub use parts::{Bounds, Parts};

@@ -172,7 +172,7 @@ impl Cluster {
         self.calm = true;
         self.net.heal();
         for at in 0..self.nodes.len() {
-            self.nodes[at].frozen_until_ms = 0;
+            (self.nodes[at].frozen_until_ms, self.nodes[at].stalled_until_ms) = (0, 0);
             if self.nodes[at].life.is_none() {
                 self.start(at);
             }
@@ -292,7 +292,11 @@ impl Cluster {
                 self.heal_ms = self.now_ms + self.rng.between(100, 9_000) as i64;
                 self.note(|| format!("---- node {id} is cut off, one way: {one_way}"));
             }
-            23..=28 => self.net.break_one(&mut self.rng),
+            23..=34 => self.net.break_one(&mut self.rng),
+            35..=60 => {
+                let ms = [5, 20, 100, 1_000][self.rng.index(4)];
+                self.nodes[at].stalled_until_ms = self.now_ms + ms;
+            }
             _ => {}
         }
         for at in 0..self.nodes.len() {

@@ -22,6 +22,8 @@ struct Partition {
     /// In the calm: where the partition ends.
     latest: Option<i64>,
     asked_latest: bool,
+    /// How far it had read when it asked.
+    asked_at: i64,
     /// It was read from its start to its end in the calm.
     whole: bool,
     /// It was begun anew in the calm.
@@ -80,6 +82,21 @@ impl Reader {
                 }
                 continue;
             }
+            if !cx.quiet && !it.asked_latest && cx.rng.chance(10) {
+                (it.asked_latest, it.asked_at) = (true, it.next);
+                let wanted = ListOffsetsPartition {
+                    partition_index: partition,
+                    timestamp: -1,
+                    current_leader_epoch: epoch,
+                    ..ListOffsetsPartition::default()
+                };
+                let request = ListOffsetsRequest {
+                    replica_id: -1,
+                    topics: vec![ListOffsetsTopic { name: cx.topic, partitions: vec![wanted] }],
+                    ..ListOffsetsRequest::default()
+                };
+                session.send(&request, Asked::Latest(partition));
+            }
             it.in_flight = true;
             let wanted = FetchPartition {
                 partition,
@@ -114,7 +131,14 @@ impl Reader {
                 it.asked_latest = false;
                 match ErrorCode(answer.error_code) {
                     ErrorCode::NONE if cx.quiet => it.latest = Some(answer.offset),
-                    ErrorCode::NONE => {}
+                    // The leader of this epoch knows of all that was read in it, and before.
+                    ErrorCode::NONE => {
+                        let (latest, read) = (answer.offset, it.asked_at);
+                        assert!(
+                            latest >= read,
+                            "partition {partition}: latest {latest}, {read} was read"
+                        );
+                    }
                     ErrorCode::NOT_LEADER_OR_FOLLOWER
                     | ErrorCode::OFFSET_NOT_AVAILABLE
                     | ErrorCode::FENCED_LEADER_EPOCH
