@@ -222,6 +222,10 @@ impl Generator<'_> {
         versions: Versions,
         (top, parts): (bool, Parts),
     ) {
+        // Two fields may be of one struct.
+        if [" {", "<'a> {"].iter().any(|it| out.contains(&format!("pub struct {name}{it}"))) {
+            return;
+        }
         let lifetime = if borrows(fields) { "<'a>" } else { "" };
         let derived = fields.iter().all(default_is_derived);
         let derives = if derived { ", Default" } else { "" };
@@ -442,7 +446,7 @@ impl Generator<'_> {
             .iter()
             .filter(|f| f.tag.is_none() && f.versions.contains(version))
             .map(|f| match &f.kind {
-                Kind::Int16 => 2,
+                Kind::Int16 | Kind::Uint16 => 2,
                 Kind::Int32 => 4,
                 Kind::Int64 => 8,
                 Kind::Uuid => 16,
@@ -486,6 +490,7 @@ fn rust_type(f: &Field) -> String {
             Kind::Bool => "bool".to_owned(),
             Kind::Int8 => "i8".to_owned(),
             Kind::Int16 => "i16".to_owned(),
+            Kind::Uint16 => "u16".to_owned(),
             Kind::Int32 => "i32".to_owned(),
             Kind::Int64 => "i64".to_owned(),
             Kind::Uuid => "TopicId".to_owned(),
@@ -532,7 +537,9 @@ fn default(f: &Field) -> String {
     let plain = match (&f.kind, &f.default) {
         (_, Some(default)) => default.clone(),
         (Kind::Bool, None) => "false".to_owned(),
-        (Kind::Int8 | Kind::Int16 | Kind::Int32 | Kind::Int64, None) => "0".to_owned(),
+        (Kind::Int8 | Kind::Int16 | Kind::Uint16 | Kind::Int32 | Kind::Int64, None) => {
+            "0".to_owned()
+        }
         (Kind::Uuid, None) => "TopicId::ZERO".to_owned(),
         (Kind::String, None) => "\"\"".to_owned(),
         (Kind::Bytes | Kind::Records, None) => "&[]".to_owned(),
@@ -560,7 +567,7 @@ fn is_default(f: &Field) -> String {
 fn least_bytes(element: &Kind) -> String {
     match element {
         Kind::Bool | Kind::Int8 => "1".to_owned(),
-        Kind::Int16 => "2".to_owned(),
+        Kind::Int16 | Kind::Uint16 => "2".to_owned(),
         Kind::Int32 => "4".to_owned(),
         Kind::Int64 => "8".to_owned(),
         Kind::Uuid => "16".to_owned(),
@@ -597,6 +604,7 @@ fn read(f: &Field, kind: &Kind, nullable: Option<Versions>) -> String {
         Kind::Bool => "r.bool()".to_owned(),
         Kind::Int8 => "r.i8()".to_owned(),
         Kind::Int16 => "r.i16()".to_owned(),
+        Kind::Uint16 => "r.u16()".to_owned(),
         Kind::Int32 => "r.i32()".to_owned(),
         Kind::Int64 => "r.i64()".to_owned(),
         Kind::Uuid => "r.uuid()".to_owned(),
@@ -654,6 +662,7 @@ fn write_field(f: &Field) -> String {
         Kind::Int8 => format!("w.i8({name});"),
         Kind::Int16 if f.name == "ErrorCode" => format!("w.error_code({name});"),
         Kind::Int16 => format!("w.i16({name});"),
+        Kind::Uint16 => format!("w.u16({name});"),
         Kind::Int32 => format!("w.i32({name});"),
         Kind::Int64 => format!("w.i64({name});"),
         Kind::Uuid => format!("w.uuid({name});"),
@@ -685,6 +694,7 @@ fn write_element(element: &Kind) -> (String, bool) {
         Kind::Bool => plain("bool"),
         Kind::Int8 => plain("i8"),
         Kind::Int16 => plain("i16"),
+        Kind::Uint16 => plain("u16"),
         Kind::Int32 => plain("i32"),
         Kind::Int64 => plain("i64"),
         Kind::Uuid => plain("uuid"),

@@ -68,7 +68,8 @@ impl Side {
     }
 
     fn ask(&self, append: &AppendRequest) {
-        let append = AppendBatches { batches: vec![append.clone()], routed: 0 };
+        let append =
+            AppendBatches { batches: vec![append.clone()], routed: 0, committed_by_ms: None };
         let request = CallRequest::AppendBatches(append);
         self.way.send(Letter::Message(Message::Request { number: 7, request }));
     }

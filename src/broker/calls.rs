@@ -16,6 +16,7 @@ use crate::group;
 use crate::storage::engine::Moments;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
 use crate::wire::WireError;
+use crate::wire::peer::IsrChange;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -43,6 +44,9 @@ pub struct AppendBatches {
     pub batches: Vec<AppendRequest>,
     /// When they were sent on their way, in ticks.
     pub routed: u64,
+    /// They are answered when they are committed (`acks=all`), or refused at this time, ms; `None`: when they
+    /// are durable here.
+    pub committed_by_ms: Option<i64>,
 }
 
 /// How the batches of an [`AppendBatches`] ended, in no particular order.
@@ -149,6 +153,9 @@ pub enum Unchanged {
     NoController,
 }
 
+/// To shard 0: have the controller change who is in sync. By change, Kafka's code; `None` where no answer came.
+pub struct ProposeIsr(pub Vec<IsrChange>);
+
 /// Asks the group coordinator of this partition of `__consumer_offsets`.
 pub struct AskGroup(pub TopicPartition, pub group::GroupRequest);
 
@@ -234,6 +241,7 @@ calls! {
     ChangeMetadata => Result<Body, Unchanged>;
     AutoCreate => ();
     TakeProducerIds => Option<(i64, i32)>;
+    ProposeIsr => Option<Vec<ErrorCode>>;
     AskGroup => group::GroupResponse;
     ListGroups => Result<Vec<group::Listed>, ErrorCode>;
     CountGroups => Vec<GroupFigures>;

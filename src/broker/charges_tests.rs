@@ -24,7 +24,9 @@ impl Rig {
         let batch = Bytes::from(builder.build());
         let header = BatchHeader::parse(&batch).unwrap();
         let append = AppendRequest { index: 0, tp: T, batch, header };
-        self.call(AppendBatches { batches: vec![append], routed: 0 }).results[0].error
+        self.call(AppendBatches { batches: vec![append], routed: 0, committed_by_ms: None }).results
+            [0]
+        .error
     }
 }
 

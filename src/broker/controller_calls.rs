@@ -224,6 +224,7 @@ impl State {
                 if finished.is_err() {
                     led = None;
                 }
+                self.clone().forget_topics().await;
             }
             // Leadership that is lost meanwhile is noticed at the next turn of the loop.
             let _ = self.look_after_brokers(&mut balanced_ms).await;

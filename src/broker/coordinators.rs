@@ -26,6 +26,8 @@ pub struct PendingRequest {
 pub struct Coordinators {
     /// The coordinators with their logs.
     pub logs: RefCell<BTreeMap<TopicPartition, GroupLog>>,
+    /// The epoch in which each one's partition is led.
+    pub epochs: RefCell<BTreeMap<TopicPartition, i32>>,
     /// Requests that they have taken.
     pub waiting: RefCell<HashMap<Ticket, PendingRequest>>,
     /// The ticket of the next request.
@@ -86,6 +88,7 @@ impl Coordinators {
         let load_bytes = configs.number("offsets.load.buffer.size").unwrap_or(5 << 20);
         Self {
             logs: RefCell::default(),
+            epochs: RefCell::default(),
             waiting: RefCell::default(),
             next_ticket: Cell::new(1),
             actions: RefCell::default(),
@@ -119,6 +122,7 @@ impl Coordinators {
         let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
         drop(waiting);
         self.logs.borrow_mut().clear();
+        self.epochs.borrow_mut().clear();
     }
 
     /// When the time of one of them comes, by the monotonic clock, ms.

@@ -3,7 +3,7 @@
 use super::calls::{
     AppendBatches, ApplyImage, AskGroup, AutoCreate, Call, CallRequest, ChangeMetadata, Close,
     CountGroups, Drain, FetchInSession, Figures, FindEnds, FindEpochEnds, FindOffsets, ListGroups,
-    Message, Notice, Read, ReadEnough, ShardId, Sizes, TakeProducerIds, Then, Trim,
+    Message, Notice, ProposeIsr, Read, ReadEnough, ShardId, Sizes, TakeProducerIds, Then, Trim,
 };
 use super::output::Output;
 use super::reply_to::ReplyTo;
@@ -56,6 +56,7 @@ served_by! {
     ChangeMetadata => State::serve_change_metadata;
     AutoCreate => State::serve_auto_create;
     TakeProducerIds => State::serve_take_producer_ids;
+    ProposeIsr => State::serve_propose_isr;
     AskGroup => State::serve_ask_group;
     ListGroups => State::serve_list_groups;
     CountGroups => State::serve_count_groups;

@@ -17,6 +17,7 @@ use crate::wire::records::{
 };
 use bytes::Bytes;
 use futures_lite::FutureExt;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
@@ -24,6 +25,8 @@ use std::rc::Rc;
 const RECORD_OVERHEAD: usize = 32;
 /// Of more records, the batches are made in parts.
 const RECORDS_AT_ONCE: usize = 2_048;
+/// What is not known to be committed yet is waited for so long, ms, again and again.
+const COMMITTED_MS: i64 = 10;
 /// After an error a log is loaded again; the pause doubles from here, ms.
 const RELOAD_MS: i64 = 1000;
 /// The longest pause, ms.
@@ -96,29 +99,30 @@ impl State {
         }
     }
 
-    /// Coordinators follow the partitions of their topic.
+    /// Coordinators follow the partitions of their topic: there is one where such a partition is led, made anew
+    /// from its log for each epoch.
     pub(super) fn apply_group_topic(self: &Rc<Self>, image: &Image) {
         let topic = image.topic(GROUP_STATE);
-        let gone: Vec<TopicPartition> = {
-            let mut logs = self.groups.logs.borrow_mut();
-            let gone: Vec<_> = logs
-                .keys()
-                .copied()
-                .filter(|tp| topic.is_none_or(|it| it.id != tp.topic))
-                .collect();
-            for tp in &gone {
-                logs.remove(tp);
-            }
-            gone
+        let led: BTreeMap<TopicPartition, i32> = {
+            let logs = self.logs.borrow();
+            let partitions =
+                topic.iter().flat_map(|it| (0..it.partitions.len()).map(|n| (it.id, n)));
+            let tps = partitions.map(|(topic, n)| TopicPartition { topic, partition: n as i32 });
+            let led = tps.filter_map(|tp| {
+                let (_, core) = logs.core(tp)?;
+                core.leads().then(|| (tp, core.leader_epoch()))
+            });
+            led.collect()
         };
-        for tp in gone {
-            self.refuse_groups(|it| it.tp == tp);
+        let before = std::mem::replace(&mut *self.groups.epochs.borrow_mut(), led.clone());
+        for (tp, epoch) in &before {
+            if led.get(tp) != Some(epoch) {
+                self.groups.logs.borrow_mut().remove(tp);
+                self.refuse_groups(|it| it.tp == *tp);
+            }
         }
-        let Some(topic) = topic else { return };
-        for (partition, state) in (0..).zip(topic.partitions.iter()) {
-            let tp = TopicPartition { topic: topic.id, partition };
-            let mine = tp.shard(self.shards) == self.id && state.leader == image.node_id;
-            if mine && !self.groups.logs.borrow().contains_key(&tp) {
+        for (tp, epoch) in led {
+            if before.get(&tp) != Some(&epoch) {
                 self.open_group_log(tp);
             }
         }
@@ -157,7 +161,9 @@ impl State {
         let made = log.first_append();
         self.groups.logs.borrow_mut().insert(tp, log);
         let empty = self.read_logs(|logs| {
-            logs.core(tp).is_some_and(|(_, core)| core.log_end() == core.log_start())
+            logs.core(tp).is_some_and(|(_, core)| {
+                core.log_end() == core.log_start() && core.latest_is_known()
+            })
         });
         if empty {
             while self.start_groups(tp, made) > 0 {}
@@ -222,8 +228,25 @@ impl State {
     }
 
     async fn load_records(self: &Rc<Self>, tp: TopicPartition, made: u64) -> Result<u64, String> {
-        let start = self.read_logs(|logs| logs.core(tp).map(|(_, core)| core.log_start()));
-        let start = start.ok_or("there is no such partition")?;
+        // What was committed before this epoch is what groups have: it is all there when the watermark has come to
+        // where the epoch begins.
+        let look = || {
+            let is_current = |log: &GroupLog| log.first_append() == made;
+            let is_current = self.groups.logs.borrow().get(&tp).is_some_and(is_current);
+            let core = self
+                .logs
+                .borrow()
+                .core(tp)
+                .map(|(_, core)| (core.log_start(), core.latest_is_known()));
+            core.filter(|_| is_current)
+        };
+        let start = loop {
+            match look() {
+                Some((start, true)) => break start,
+                Some((_, false)) => self.sleep(COMMITTED_MS).await,
+                None => return Ok(0),
+            }
+        };
         let (mut offset, mut count) = (start, 0);
         loop {
             let max_bytes = self.groups.load_bytes;
@@ -481,7 +504,12 @@ impl State {
             batch,
             header,
         });
-        let call = AppendBatches { batches: batches.collect(), routed: self.mark() };
+        // It takes effect when it is committed, however long that takes.
+        let call = AppendBatches {
+            batches: batches.collect(),
+            routed: self.mark(),
+            committed_by_ms: Some(i64::MAX),
+        };
         let state = self.clone();
         self.ask(self.id, call, move |reply| {
             let Some(reply) = reply else { return };

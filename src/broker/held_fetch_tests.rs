@@ -43,7 +43,11 @@ fn append(rig: &mut Rig, bytes: usize) {
     let batch = batch(bytes);
     let header = BatchHeader::parse(&batch).unwrap();
     let append = AppendRequest { index: 0, tp: T, batch, header };
-    let reply = rig.call(super::calls::AppendBatches { batches: vec![append], routed: 0 });
+    let reply = rig.call(super::calls::AppendBatches {
+        batches: vec![append],
+        routed: 0,
+        committed_by_ms: None,
+    });
     assert_eq!(reply.results[0].error, ErrorCode::NONE);
 }
 

@@ -313,6 +313,33 @@ fn very_many_small_batches_are_appended_in_parts() {
     assert_eq!(offsets, [0, 1]);
 }
 
+#[test]
+fn very_many_topics_without_partitions_are_read_and_answered_in_parts() {
+    let mut rig = rig();
+    let connection = rig.connect();
+    let topics = PARTITIONS as usize;
+    let topic = TopicProduceData { name: "t", ..TopicProduceData::default() };
+    let request = ProduceRequest {
+        transactional_id: None,
+        acks: -1,
+        timeout_ms: 1_000,
+        topic_data: vec![topic; topics],
+    };
+    let before = rig.inputs;
+    let answered = rig.ask(
+        connection,
+        (ApiKey::PRODUCE, 9),
+        |w| request.encode(w, 9),
+        |r| Ok(ProduceResponse::decode(r, 9)?.responses.len()),
+    );
+    assert_eq!(answered, topics);
+    let inputs = rig.inputs - before;
+    assert!(rig.broker.steps_most() <= work::BOUND);
+    // They are read and looked up, their answers made and written.
+    let parts = 4 * topics / (work::INPUT + work::PIECE) as usize;
+    assert!(inputs >= parts, "{inputs} inputs");
+}
+
 /// A fetch notes that it waits for many partitions in parts: what is appended between two of them wakes
 /// it, whatever the partition.
 #[test]

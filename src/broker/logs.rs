@@ -10,6 +10,7 @@ use crate::broker::api::data::{
 };
 use crate::broker::api::delete_records::new_start;
 use crate::broker::deferred::{self, DeferredAppends};
+use crate::broker::links::Target;
 use crate::controller::{Image, Topic, TopicChange};
 use crate::replica::{AppendOutcome, Partition, ProducerMemory, Producers};
 use crate::storage::engine::{Append, Engine, Event, Moments, Slot, States};
@@ -18,7 +19,7 @@ use crate::storage::read::{Read, ReadError, Ticket};
 use crate::types::topic_name::is_internal;
 use crate::types::{ErrorCode, Now, Table, TopicConfig, TopicId, TopicPartition};
 use slab::Slab;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 /// What is to be told when the borrow of [`Logs`] is over.
@@ -32,13 +33,52 @@ pub struct Outbox {
     pub notices: Vec<(ShardId, Notice)>,
     /// Reads of the disk that have ended.
     pub filled: Vec<(Ticket, Result<(), ReadError>)>,
+    /// What partitions of this shard are from now on.
+    pub roles: Vec<RoleChange>,
+    /// Partitions that are followed, and how far they are durable.
+    pub durable: Vec<(TopicPartition, i64)>,
+    /// Logs whose high watermark has moved, or their start.
+    pub moved: Vec<Slot>,
+    /// Logs that may be truncated now.
+    pub truncatable: Vec<TopicPartition>,
+    /// Logs that were truncated, durably.
+    pub cut: Vec<TopicPartition>,
     /// The process must end: why.
     pub fatal: Option<String>,
 }
 
-/// Steps of work that it takes to open a log, and to drop one.
-const OPENED: u64 = 4;
-const DROPPED: u64 = 4;
+/// What a partition is to this shard from now on.
+#[derive(Clone, Copy, Debug)]
+pub enum RoleChange {
+    /// It is led here, in this epoch.
+    Leads {
+        /// Which partition.
+        tp: TopicPartition,
+        /// Its log.
+        slot: Slot,
+        /// In which epoch.
+        epoch: i32,
+    },
+    /// It is led there.
+    Follows {
+        /// Which partition.
+        tp: TopicPartition,
+        /// Its log.
+        slot: Slot,
+        /// The leader's shard; `None` where nobody leads, or the leader is not known.
+        target: Option<Target>,
+        /// In which epoch.
+        epoch: i32,
+    },
+    /// It is not here any more.
+    Gone {
+        /// Which partition.
+        tp: TopicPartition,
+        /// Its log.
+        slot: Slot,
+    },
+}
+
 /// So many producers of partitions that are gone are freed in one go.
 const FREED_A_STEP: usize = work::PIECE as usize;
 /// So many batches that had to wait are appended in one go, and those of one call more.
@@ -46,17 +86,30 @@ const RETRIED_A_STEP: usize = work::INPUT as usize;
 /// So many logs are asked for their size in one go.
 const SIZES_A_STEP: usize = work::PIECE as usize;
 
-/// One partition that this shard leads.
-struct Part {
-    core: Partition,
-    config: Arc<TopicConfig>,
+/// One partition of which this shard has a replica.
+pub(super) struct Part {
+    pub(super) core: Partition,
+    pub(super) config: Arc<TopicConfig>,
     /// Appends that are not durable yet: the end of each, and its bytes.
-    unacked: VecDeque<(i64, u32)>,
+    pub(super) unacked: VecDeque<(i64, u32)>,
     /// Keys of [`Logs::waiters`].
-    waiters: Vec<usize>,
+    pub(super) waiters: Vec<usize>,
+    /// Appends that are answered when they are committed, in order.
+    pub(super) awaiting: VecDeque<Awaiting>,
     /// Appends that were sent before and whose original is not durable yet: its last offset, and
-    /// the key in [`Logs::tasks`].
-    duplicates: Vec<(i64, usize)>,
+    /// the key in [`Logs::tasks`]; or not committed, where they are answered then.
+    pub(super) duplicates: Vec<(i64, usize, bool)>,
+}
+
+/// An append that is answered when it is committed.
+pub(super) struct Awaiting {
+    /// Offset after its last record.
+    pub(super) end: i64,
+    /// The key in [`Logs::tasks`], and the place in its results.
+    pub(super) key: usize,
+    pub(super) at: usize,
+    /// It is refused at this time, ms.
+    pub(super) until_ms: i64,
 }
 
 /// What the engine's tokens stand for.
@@ -85,6 +138,10 @@ pub enum Task {
     },
     /// A log to drop.
     Drop,
+    /// A log that was truncated.
+    Cut(TopicPartition),
+    /// A log whose start follows that of its leader.
+    Start(Slot, i64),
 }
 
 struct Waiter {
@@ -149,8 +206,8 @@ pub enum Progress {
 pub struct Logs {
     /// The engine.
     pub engine: Engine,
-    parts: Table<Part>,
-    tasks: Slab<Task>,
+    pub(super) parts: Table<Part>,
+    pub(super) tasks: Slab<Task>,
     waiters: Slab<Waiter>,
     waiter_keys: HashMap<(usize, u64), usize>,
     /// Keys of waiters that are over, and that partitions still have.
@@ -158,46 +215,47 @@ pub struct Logs {
     /// Appends for which there is no room now, in order.
     deferred: DeferredAppends,
     /// Deleted topics, and how many of their logs are not gone yet.
-    dropping: HashMap<TopicId, usize>,
+    pub(super) dropping: HashMap<TopicId, usize>,
     /// What idempotent producers take.
-    producers: ProducerMemory,
+    pub(super) producers: ProducerMemory,
     /// Where the look for silent producers goes on: the partition's place, and the producer's id.
     next_producer: (usize, i64),
     /// Producers of partitions that are gone, until they are freed.
-    left_behind: Vec<Producers>,
-    shard: usize,
-    shards: usize,
+    pub(super) left_behind: Vec<Producers>,
+    pub(super) shard: usize,
+    pub(super) shards: usize,
+    /// This start of the broker.
+    pub(super) incarnation: u64,
+    /// By a time, ms: logs of which an append is refused then that is not committed.
+    pub(super) deadlines: BTreeMap<i64, BTreeSet<Slot>>,
 }
 
 /// The log of an internal topic is its coordinator's, who rewrites it: see [`group_log`](super::group_log).
-fn log_config(topic: &Topic) -> LogConfig {
+pub(super) fn log_config(topic: &Topic) -> LogConfig {
     let mut config = LogConfig::from(&*topic.config);
     config.compaction = config.compaction.filter(|_| !is_internal(&topic.name));
     config
 }
 
 impl Logs {
-    /// The partitions that `engine` recovered, led as `image` says.
+    /// The partitions that `engine` recovered, all of them: a checkpoint has the states of those that are here.
+    /// `topics` are all that the metadata log knows, also what is not known to be committed yet. What each partition
+    /// is, leader or follower, the first image says that is taken over. `incarnation` is that of this start of the
+    /// broker, which leads only when it has registered.
     pub fn open(
         mut engine: Engine,
-        image: &Image,
-        shard: usize,
-        shards: usize,
+        topics: &Image,
+        (shard, shards): (usize, usize),
+        incarnation: u64,
     ) -> Result<Self, String> {
         let mut parts = Table::default();
         // All that were there go on, whatever the limit is now.
         let mut producers = ProducerMemory::new(usize::MAX);
         for (slot, tp) in engine.logs() {
-            let Some(topic) = image.topic_by_id(tp.topic) else { continue };
-            let Some(state) = topic.partitions.get(tp.partition as usize) else { continue };
-            let snapshot = engine.recovered_state(slot);
-            let offsets = engine.offsets(slot);
-            let core =
-                Partition::restore(&snapshot, offsets.start, offsets.end, state.leader_epoch)
-                    .map_err(|e| format!("{}-{}: {e}", topic.name, tp.partition))?;
-            producers.hold(core.producers().len());
-            engine.configure(slot, &log_config(topic));
-            place(&mut parts, slot, Part::new(core, topic));
+            let Some(topic) = topics.topic_by_id(tp.topic) else { continue };
+            let part = restore(&mut engine, slot, tp, topic)?;
+            producers.hold(part.core.producers().len());
+            place(&mut parts, slot, part);
         }
         Ok(Self {
             engine,
@@ -213,6 +271,8 @@ impl Logs {
             left_behind: Vec::new(),
             shard,
             shards,
+            incarnation,
+            deadlines: BTreeMap::new(),
         })
     }
 
@@ -222,12 +282,12 @@ impl Logs {
         &mut self,
         change: &Change<'_>,
         image: &Image,
-        now_ms: i64,
+        now: Now,
         out: &mut Outbox,
     ) -> u64 {
         match *change {
             Change::There(topic, partition) => {
-                return self.open_partition(topic, partition, image, now_ms);
+                return self.open_partition(topic, partition, image, now, out);
             }
             Change::Gone(tp) => return self.drop_partition(tp, out),
             Change::Going(id) => *self.dropping.entry(id).or_default() += 1,
@@ -236,58 +296,6 @@ impl Logs {
             Change::Deleting(id) => out.notices.push((0, Notice::Dropped(id))),
         }
         1
-    }
-
-    /// Opens a partition that is new here, or takes over its settings; the steps that it took.
-    fn open_partition(
-        &mut self,
-        topic: &Arc<Topic>,
-        partition: i32,
-        image: &Image,
-        now_ms: i64,
-    ) -> u64 {
-        let tp = TopicPartition { topic: topic.id, partition };
-        let state = &topic.partitions[partition as usize];
-        if tp.shard(self.shards) != self.shard || state.leader != image.node_id {
-            return 1;
-        }
-        match self.find(tp) {
-            None => {
-                let config = log_config(topic);
-                let slot = self.engine.create(tp, &config, now_ms);
-                let core = Partition::new(state.leader_epoch);
-                place(&mut self.parts, slot, Part::new(core, topic));
-                OPENED
-            }
-            Some(slot) => {
-                self.engine.configure(slot, &log_config(topic));
-                self.part(slot).config = topic.config.clone();
-                1
-            }
-        }
-    }
-
-    /// Drops a partition of a deleted topic; the steps that it took.
-    fn drop_partition(&mut self, tp: TopicPartition, out: &mut Outbox) -> u64 {
-        let Some(slot) = self.find(tp) else { return 1 };
-        let token = self.tasks.insert(Task::Drop) as u64;
-        self.engine.drop_log(slot, token);
-        *self.dropping.entry(tp.topic).or_default() += 1;
-        let part = self.parts.take(slot.index()).expect("found");
-        self.producers.give(part.core.producers().len());
-        let producers = part.core.into_producers();
-        if !producers.is_empty() {
-            self.left_behind.push(producers);
-        }
-        let steps = DROPPED + (part.waiters.len() + part.duplicates.len()) as u64;
-        // They ask again, and hear that the topic is gone.
-        for key in part.waiters {
-            self.fire(key, out);
-        }
-        for (_, key) in part.duplicates {
-            self.appended(key, out);
-        }
-        steps
     }
 
     /// One thing less is left of a deleted topic. It is among the deleted ones until every shard has
@@ -302,12 +310,12 @@ impl Logs {
         }
     }
 
-    fn find(&self, tp: TopicPartition) -> Option<Slot> {
+    pub(super) fn find(&self, tp: TopicPartition) -> Option<Slot> {
         let slot = self.engine.find(tp)?;
         self.parts.get(slot.index()).map(|_| slot)
     }
 
-    fn part(&mut self, slot: Slot) -> &mut Part {
+    pub(super) fn part(&mut self, slot: Slot) -> &mut Part {
         self.parts.get_mut(slot.index()).expect("an open partition")
     }
 
@@ -360,7 +368,7 @@ impl Logs {
 
     fn append_now(
         &mut self,
-        AppendBatches { batches, routed }: AppendBatches,
+        AppendBatches { batches, routed, committed_by_ms }: AppendBatches,
         arrived: u64,
         reply: ReplyTo<AppendBatches>,
         now: Now,
@@ -370,24 +378,36 @@ impl Logs {
         let trace = Trace { routed, arrived, moments: Moments::default() };
         // One more is left until all are started.
         let key = self.tasks.insert(Task::Append { left: 1, results, trace, reply });
-        for batch in batches {
-            let (result, waits) = self.append_one(batch, key, now);
+        for (at, batch) in batches.into_iter().enumerate() {
+            let (result, waits) = self.append_one(batch, (key, at), committed_by_ms, now);
             let Task::Append { left, results, .. } = &mut self.tasks[key] else {
                 unreachable!("just inserted")
             };
             results.push(result);
-            *left += usize::from(waits);
+            *left += waits;
         }
         self.appended(key, out);
     }
 
-    /// What to answer when it is durable, and whether that is still to come.
-    fn append_one(&mut self, append: AppendRequest, key: usize, now: Now) -> (Appended, bool) {
+    /// What to answer, and for how many things that waits: that it is durable, that it is committed.
+    fn append_one(
+        &mut self,
+        append: AppendRequest,
+        (key, at): (usize, usize),
+        committed_by_ms: Option<i64>,
+        now: Now,
+    ) -> (Appended, usize) {
         let AppendRequest { index, tp, batch, header } = append;
         let Some(slot) = self.find(tp) else {
-            return (Appended::failed(index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION), false);
+            return (Appended::failed(index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION), 0);
         };
         let part = self.parts.get_mut(slot.index()).expect("found");
+        if !part.core.leads() {
+            return (Appended::failed(index, ErrorCode::NOT_LEADER_OR_FOLLOWER), 0);
+        }
+        if committed_by_ms.is_some() && part.core.not_enough_replicas() {
+            return (Appended::failed(index, ErrorCode::NOT_ENOUGH_REPLICAS), 0);
+        }
         let answer = |base_offset, log_append_time_ms, log_start_offset| Appended {
             index,
             error: ErrorCode::NONE,
@@ -396,18 +416,33 @@ impl Logs {
             log_start_offset,
         };
         let start = part.core.log_start();
+        // The only replica has committed what is durable.
+        let committed_by_ms = committed_by_ms.filter(|_| part.core.is_followed());
         match part.core.append(now, &header, &mut self.producers) {
-            Err(error) => (Appended::failed(index, error), false),
+            Err(error) => (Appended::failed(index, error), 0),
             Ok(AppendOutcome::Duplicate { base_offset, last_offset, log_append_time_ms }) => {
                 let time = if part.config.log_append_time { log_append_time_ms } else { -1 };
-                let waits = last_offset >= part.core.durable_end();
+                let committed = committed_by_ms.is_some();
+                let end =
+                    if committed { part.core.high_watermark() } else { part.core.durable_end() };
+                let waits = last_offset >= end;
                 if waits {
-                    part.duplicates.push((last_offset, key));
+                    part.duplicates.push((last_offset, key, committed));
                 }
-                (answer(base_offset, time, start), waits)
+                (answer(base_offset, time, start), usize::from(waits))
             }
             Ok(AppendOutcome::Accept { base_offset, last_offset, log_append_time_ms }) => {
                 part.unacked.push_back((last_offset + 1, batch.len() as u32));
+                let mut waits = 1;
+                if let Some(until_ms) = committed_by_ms {
+                    waits += 1;
+                    if until_ms < i64::MAX {
+                        // Those of one second together.
+                        let second = (until_ms / 1_000 + 1) * 1_000;
+                        self.deadlines.entry(second).or_default().insert(slot);
+                    }
+                    part.awaiting.push_back(Awaiting { end: last_offset + 1, key, at, until_ms });
+                }
                 self.engine.append(
                     slot,
                     Append {
@@ -420,13 +455,13 @@ impl Logs {
                         token: key as u64,
                     },
                 );
-                (answer(base_offset, log_append_time_ms.unwrap_or(-1), start), true)
+                (answer(base_offset, log_append_time_ms.unwrap_or(-1), start), waits)
             }
         }
     }
 
     /// One of the appends of a request is durable, or failed.
-    fn appended(&mut self, key: usize, out: &mut Outbox) {
+    pub(super) fn appended(&mut self, key: usize, out: &mut Outbox) {
         let Some(Task::Append { left, .. }) = self.tasks.get_mut(key) else { return };
         *left -= 1;
         if *left == 0
@@ -449,6 +484,9 @@ impl Logs {
             let mut started = None;
             match self.find(it.tp) {
                 None => result.error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                Some(slot) if !self.part(slot).core.leads() => {
+                    result.error = ErrorCode::NOT_LEADER_OR_FOLLOWER;
+                }
                 Some(slot) => {
                     let core = &self.part(slot).core;
                     match new_start(it.offset, core.log_start(), core.high_watermark()) {
@@ -488,6 +526,7 @@ impl Logs {
                     for (slot, offset) in slots {
                         if let Some(part) = self.parts.get_mut(slot.index()) {
                             part.core.advance_log_start(offset);
+                            out.moved.push(slot);
                         }
                     }
                     out.trimmed.push((reply, results));
@@ -495,6 +534,17 @@ impl Logs {
             }
             Some(Task::Drop) => {
                 self.tasks.remove(key);
+            }
+            Some(Task::Cut(tp)) => {
+                out.cut.push(*tp);
+                self.tasks.remove(key);
+            }
+            Some(Task::Start(slot, offset)) => {
+                let (slot, offset) = (*slot, *offset);
+                self.tasks.remove(key);
+                if let Some(part) = self.parts.get_mut(slot.index()) {
+                    part.core.advance_log_start(offset);
+                }
             }
             None => {}
         }
@@ -518,13 +568,14 @@ impl Logs {
             Event::LogStart { slot, offset } => {
                 if let Some(part) = self.parts.get_mut(slot.index()) {
                     part.core.advance_log_start(offset);
+                    out.moved.push(slot);
                 }
             }
+            Event::Truncatable { slot } => out.truncatable.extend(self.engine.name(slot)),
             Event::Dropped { tp } => self.one_dropped(tp.topic, out),
             Event::Uncleanable { tp, message } => {
                 tracing::error!(topic = %tp.topic, partition = tp.partition, "cannot compact: {message}");
             }
-            Event::Truncatable { .. } => {}
             Event::Filled { ticket, result } => out.filled.push((ticket, result)),
             Event::Fatal { message } => out.fatal = Some(message),
         }
@@ -533,6 +584,25 @@ impl Logs {
     fn durable(&mut self, slot: Slot, end: i64, out: &mut Outbox) {
         let Some(part) = self.parts.get_mut(slot.index()) else { return };
         let moved = part.core.durable(end);
+        if !part.core.leads() {
+            out.durable.extend(self.engine.name(slot).map(|tp| (tp, end)));
+        }
+        let part = self.parts.get_mut(slot.index()).expect("just seen");
+        let durable = part.core.durable_end();
+        let of = |it: &mut (i64, usize, bool)| !it.2 && it.0 < durable;
+        let originals: Vec<usize> = part.duplicates.extract_if(.., of).map(|it| it.1).collect();
+        if moved {
+            self.watermark_moved(slot, out);
+        }
+        for key in originals {
+            self.appended(key, out);
+        }
+    }
+
+    /// Whoever waits for a partition's high watermark is told that it has moved.
+    pub(super) fn watermark_moved(&mut self, slot: Slot, out: &mut Outbox) {
+        let Some(part) = self.parts.get_mut(slot.index()) else { return };
+        let end = part.core.high_watermark();
         let mut bytes = 0;
         while let Some(&(at, len)) = part.unacked.front()
             && at <= end
@@ -543,10 +613,19 @@ impl Logs {
         if part.unacked.is_empty() && part.unacked.capacity() > 16 {
             part.unacked = VecDeque::new();
         }
-        let durable = part.core.durable_end();
-        let originals: Vec<usize> =
-            part.duplicates.extract_if(.., |(last, _)| *last < durable).map(|it| it.1).collect();
-        if moved && !part.waiters.is_empty() {
+        let mut done = Vec::new();
+        while let Some(first) = part.awaiting.front()
+            && first.end <= end
+        {
+            done.push(first.key);
+            part.awaiting.pop_front();
+        }
+        if part.core.is_followed() {
+            let of = |it: &mut (i64, usize, bool)| it.2 && it.0 < end;
+            done.extend(part.duplicates.extract_if(.., of).map(|it| it.1));
+            out.moved.push(slot);
+        }
+        if !part.waiters.is_empty() {
             for key in part.waiters.clone() {
                 let waiter = &mut self.waiters[key];
                 if waiter.is_over {
@@ -558,13 +637,13 @@ impl Logs {
                 }
             }
         }
-        for key in originals {
+        for key in done {
             self.appended(key, out);
         }
     }
 
     /// Tells a waiter, and forgets it.
-    fn fire(&mut self, key: usize, out: &mut Outbox) {
+    pub(super) fn fire(&mut self, key: usize, out: &mut Outbox) {
         if let Some((shard, id)) = self.end_wait(key) {
             out.notices.push((shard, Notice::Advanced(id)));
         }
@@ -656,6 +735,9 @@ impl Logs {
             return failed(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         };
         let core = &self.part(slot).core;
+        if !core.leads() {
+            return failed(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        }
         let epoch = core.leader_epoch();
         let (high_watermark, last_stable, log_start) =
             (core.high_watermark(), core.last_stable(), core.log_start());
@@ -711,6 +793,7 @@ impl Logs {
         let core = &self.part(slot).core;
         match core.check_fetch_epoch(it.current_leader_epoch) {
             Err(error) => answer(error, (-1, -1)),
+            Ok(()) if !core.leads() => answer(ErrorCode::NOT_LEADER_OR_FOLLOWER, (-1, -1)),
             Ok(()) => answer(ErrorCode::NONE, core.end_offset_for_epoch(it.epoch)),
         }
     }
@@ -848,18 +931,34 @@ impl States for Cores<'_> {
 }
 
 impl Part {
-    fn new(core: Partition, topic: &Topic) -> Self {
+    pub(super) fn new(core: Partition, topic: &Topic) -> Self {
         Self {
             core,
             config: topic.config.clone(),
             unacked: VecDeque::new(),
             waiters: Vec::new(),
+            awaiting: VecDeque::new(),
             duplicates: Vec::new(),
         }
     }
 }
 
-fn place(parts: &mut Table<Part>, slot: Slot, part: Part) {
+/// The partition of a log that recovery found.
+pub(super) fn restore(
+    engine: &mut Engine,
+    slot: Slot,
+    tp: TopicPartition,
+    topic: &Topic,
+) -> Result<Part, String> {
+    let snapshot = engine.recovered_state(slot);
+    let offsets = engine.offsets(slot);
+    let core = Partition::restore(&snapshot, offsets.start, offsets.end, -1)
+        .map_err(|e| format!("{}-{}: {e}", topic.name, tp.partition))?;
+    engine.configure(slot, &log_config(topic));
+    Ok(Part::new(core, topic))
+}
+
+pub(super) fn place(parts: &mut Table<Part>, slot: Slot, part: Part) {
     let before = parts.insert(slot.index(), part);
     debug_assert!(before.is_none(), "a slot holds one partition");
 }

@@ -68,11 +68,11 @@ impl Rig {
     fn new(partitions: usize, settings: &[(&str, &str)]) -> Self {
         let disk = Disk::Sim(SimDisk::new(1));
         let image = image(partitions, settings);
-        let mut logs = Logs::open(open_engine(&disk, &[]), &image, 0, 1).unwrap();
+        let mut logs = Logs::open(open_engine(&disk, &[]), &image, (0, 1), 1).unwrap();
         let before = Image::new("c", 1, Arc::default());
         let mut out = Outbox::default();
         for it in changes(&before, &image) {
-            logs.change(&it, &image, 1_000, &mut out);
+            logs.change(&it, &image, Now::at(1_000), &mut out);
         }
         Self { disk, logs, replies: Replies::default(), now_ms: 1_000 }
     }
@@ -93,7 +93,7 @@ impl Rig {
         let batch = bytes::Bytes::from(builder.build());
         let header = BatchHeader::parse(&batch).unwrap();
         let append = AppendRequest { index: 0, tp: tp(partition), batch, header };
-        let call = AppendBatches { batches: vec![append], routed: 0 };
+        let call = AppendBatches { batches: vec![append], routed: 0, committed_by_ms: None };
         let mut out = Outbox::default();
         let reply = self.reply();
         self.logs.append(call, 0, reply, Now::at(self.now_ms), &mut out);
@@ -169,7 +169,7 @@ fn a_partition_that_cannot_be_restored_is_damage() {
     let mut rig = Rig::new(1, &[]);
     rig.append(0, batch(10));
     drop(rig.logs);
-    let opened = Logs::open(open_engine(&rig.disk, b"not a snapshot"), &image, 0, 1);
+    let opened = Logs::open(open_engine(&rig.disk, b"not a snapshot"), &image, (0, 1), 1);
     let Err(message) = opened else { panic!("it was taken for a snapshot") };
     assert!(message.starts_with("t-0: "), "{message}");
 }

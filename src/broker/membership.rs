@@ -1,5 +1,7 @@
 //! This broker as the controller knows it: it registers, and says again and again that it is there.
 
+use super::calls::{ProposeIsr, ShardId};
+use super::reply_to::ReplyTo;
 use super::state::{Phase, State};
 use crate::types::ErrorCode;
 use crate::wire::peer::{Call, Member, Outcome, Register};
@@ -94,6 +96,22 @@ impl State {
         if may_end && !standing.may_end.replace(true) {
             self.changed.notify();
         }
+    }
+
+    pub(super) fn serve_propose_isr(
+        self: &Rc<Self>,
+        call: ProposeIsr,
+        _: ShardId,
+        to: ReplyTo<ProposeIsr>,
+    ) {
+        let state = self.clone();
+        self.start(async move {
+            let answer = state.ask_controller(Call::AlterIsr(call.0), REGISTER_MS).await;
+            to.reply(match answer {
+                Some(Outcome::IsrAltered(errors)) => Some(errors),
+                _ => None,
+            });
+        });
     }
 
     /// Asks whoever leads the quorum, this node or another. `None` where nobody does, or no answer came: then

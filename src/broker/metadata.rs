@@ -2,16 +2,18 @@
 
 use super::calls::{ApplyImage, AutoCreate, ChangeMetadata, ShardId, TakeProducerIds, Unchanged};
 use super::metadata_owner::MetadataOwner;
+use super::quorum::TICK_MS;
 use super::reply_to::ReplyTo;
 use super::state::State;
 use super::tasks::yield_now;
 use super::work;
 use crate::broker::api::Body;
 use crate::broker::api::create_topics::auto_create;
+use crate::broker::api::describe_quorum::QuorumView;
 use crate::broker::api::execute::execute;
 use crate::broker::api::metadata_change::Handled;
 use crate::broker::api::table;
-use crate::controller::{Decision, Image, Record};
+use crate::controller::{Decision, Image, Members, Record};
 use crate::storage::device::io::Op;
 use crate::types::{TopicId, exit};
 use crate::wire::WireError;
@@ -169,17 +171,49 @@ impl State {
         let turn = self.metadata().turn.enter().await;
         let term = self.leading()?;
         let draft = self.draft();
-        let handled = execute(&draft, api, version, body, new_id, pause).await;
+        let quorum = self.quorum_view();
+        let handled = execute(&draft, &quorum, api, version, body, new_id, pause).await;
         drop(draft);
         match handled {
-            Ok(Handled { response, records }) => {
+            Ok(Handled { response, records, members }) => {
                 let index = self.propose(term, records).await?;
+                if let Some(members) = &members {
+                    self.begin_members(term, members)?;
+                }
                 drop(turn);
                 self.decided(term, index).await?;
+                if let Some(members) = members {
+                    self.members_are(term, &members).await?;
+                }
                 Ok((index, Ok(response)))
             }
             Err(e) => Ok((0, Err(e))),
         }
+    }
+
+    /// The quorum as this node sees it, for those who ask how it is.
+    fn quorum_view(&self) -> QuorumView {
+        let state = self.metadata().controller.borrow().describe_quorum();
+        QuorumView { state, now_ms: self.wall_ms(), tick_ms: TICK_MS }
+    }
+
+    /// Begins to have others belong to the quorum.
+    fn begin_members(self: &Rc<Self>, term: u64, to: &Members) -> Result<(), NotController> {
+        self.still_leads(term)?;
+        let metadata = self.metadata();
+        let begun = self.vital(|| metadata.controller.borrow_mut().change_members(to));
+        self.quorum_moved();
+        // What could stand against it was looked at before.
+        begun.map_err(|_| NotController)
+    }
+
+    /// Waits until these belong to the quorum.
+    async fn members_are(&self, term: u64, to: &Members) -> Result<(), NotController> {
+        let metadata = self.metadata();
+        let over = || metadata.leads.get() != Some(term);
+        let done = || over() || metadata.controller.borrow().members() == *to;
+        metadata.changed.until(done).await;
+        if over() { Err(NotController) } else { Ok(()) }
     }
 
     /// Creates topics with the defaults; the index from which on they are there.
@@ -312,14 +346,14 @@ impl State {
     }
 
     /// Proposes that topics whose data is gone are forgotten: many come at once.
-    async fn forget_topics(self: Rc<Self>) {
+    pub(super) async fn forget_topics(self: Rc<Self>) {
         let metadata = self.metadata();
         yield_now().await;
         let _turn = metadata.turn.enter().await;
         metadata.forgetting.set(false);
-        let gone = metadata.controller.borrow_mut().take_gone();
-        // Whoever leads instead hears of them from its own shards.
+        // A node that does not lead keeps them for when it does.
         if let Ok(term) = self.leading() {
+            let gone = metadata.controller.borrow_mut().take_gone();
             let _ = self.propose(term, gone).await;
         }
     }

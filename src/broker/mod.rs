@@ -44,6 +44,7 @@ pub mod connection;
 mod controller_calls;
 mod coordinators;
 mod deferred;
+mod disk_space;
 mod dispatch;
 mod drain;
 mod fetch;
@@ -63,6 +64,7 @@ mod large_group_tests;
 mod large_request_tests;
 mod line_pause;
 pub mod links;
+mod log_roles;
 mod logs;
 #[cfg(test)]
 mod logs_tests;
@@ -83,6 +85,7 @@ mod produce;
 mod quorum;
 mod read_errors;
 mod reading;
+mod replication;
 mod reply_to;
 mod requests;
 mod standing;
@@ -182,6 +185,8 @@ impl Broker {
         state.start(state.clone().run_quorum());
         state.start(state.clone().run_membership());
         state.start(state.clone().run_controller());
+        state.start(state.clone().run_streams());
+        state.start(state.clone().run_isr());
         state.run();
         Self(state)
     }

@@ -72,6 +72,13 @@ async fn find(state: &Rc<State>, query: &OffsetQuery) -> OffsetAnswer {
             return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         };
         core.check_fetch_epoch(query.current_leader_epoch)?;
+        if !core.leads() {
+            return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        }
+        // Records may be committed beyond what a new leader knows of: "latest" must not fall (KIP-207).
+        if query.timestamp == LATEST && !core.latest_is_known() {
+            return Err(ErrorCode::OFFSET_NOT_AVAILABLE);
+        }
         let upto = if query.committed { core.last_stable() } else { core.high_watermark() };
         let start = core.log_start();
         let earliest_epoch = core.epoch_for_offset(start).unwrap_or(-1);

@@ -68,7 +68,11 @@ fn a_panic_in_a_change_ends_the_process() {
 #[test]
 fn a_call_that_is_given_up_is_answered() {
     let state = state();
-    let call = CallRequest::AppendBatches(AppendBatches { batches: Vec::new(), routed: 0 });
+    let call = CallRequest::AppendBatches(AppendBatches {
+        batches: Vec::new(),
+        routed: 0,
+        committed_by_ms: None,
+    });
     state.message(3, Message::Request { number: 9, request: call });
     let answers = |state: &State| {
         std::iter::from_fn(|| state.outputs.pop()).find_map(|it| match it {

@@ -48,7 +48,7 @@ impl State {
                 }
                 LinkEvent::Flush(link) => self.outputs.push(Output::FlushPeer(link)),
                 LinkEvent::Close(link) => self.outputs.push(Output::ClosePeer(link)),
-                LinkEvent::Up(_, peer) => self.peer_up(&peer),
+                LinkEvent::Up(link, peer) => self.peer_up(link, &peer),
                 LinkEvent::Down(link, peer) => self.peer_down(link, &peer),
                 LinkEvent::Unreachable { node, refused } => self.peer_unreachable(node, refused),
                 LinkEvent::Message(link, message) => self.peer_message(link, message),
@@ -57,17 +57,24 @@ impl State {
         }
     }
 
-    fn peer_up(self: &Rc<Self>, peer: &Peer) {
-        if peer.lane == Lane::Control && peer.dialled {
-            tracing::info!(node = peer.node, "connected to a node of the cluster");
-            self.changed_quorum.notify();
+    fn peer_up(self: &Rc<Self>, link: LinkId, peer: &Peer) {
+        match (peer.lane, peer.dialled) {
+            (Lane::Control, true) => {
+                tracing::info!(node = peer.node, "connected to a node of the cluster");
+                self.changed_quorum.notify();
+            }
+            (Lane::Control, false) => {}
+            (Lane::Data, true) => self.leader_up(link),
+            (Lane::Data, false) => self.feeds_up(link),
         }
     }
 
     fn peer_down(self: &Rc<Self>, link: LinkId, peer: &Peer) {
         self.asks.borrow_mut().link_ended(link);
-        if peer.lane == Lane::Control {
-            self.quorum_lost_touch(peer.node);
+        match (peer.lane, peer.dialled) {
+            (Lane::Control, _) => self.quorum_lost_touch(peer.node),
+            (Lane::Data, true) => self.leader_down(link, peer),
+            (Lane::Data, false) => self.feeds.borrow_mut().down(link),
         }
     }
 
@@ -91,11 +98,49 @@ impl State {
                 self.asks.borrow_mut().answered(link, number, outcome);
                 Ok(())
             }
+            (Lane::Data, message) if peer.dialled => self.leader_says(link, &peer, message),
+            (Lane::Data, message) => self.follower_says(link, &peer, message),
             _ => Err("it says what nobody says here".to_owned()),
         };
         if let Err(why) = refused {
             self.links.borrow_mut().refuse(self.monotonic_ms(), link, &why);
         }
+    }
+
+    /// What a leader's shard says.
+    fn leader_says(
+        self: &Rc<Self>,
+        link: LinkId,
+        peer: &Peer,
+        message: PeerMessage,
+    ) -> Result<(), String> {
+        match message {
+            PeerMessage::Subscribed(started) => self.peer_subscribed(peer, &started),
+            PeerMessage::Frames(frames, payload) => {
+                return self.peer_frames(link, peer, &frames, payload);
+            }
+            PeerMessage::Watermarks(marks) => self.peer_watermarks(peer, &marks),
+            PeerMessage::Stop(stops) => self.peer_stops(peer, &stops),
+            _ => return Err("it says what no leader says".to_owned()),
+        }
+        Ok(())
+    }
+
+    /// What a follower's shard says.
+    fn follower_says(
+        self: &Rc<Self>,
+        link: LinkId,
+        peer: &Peer,
+        message: PeerMessage,
+    ) -> Result<(), String> {
+        match message {
+            PeerMessage::Subscribe(streams) => self.peer_subscribes(link, peer, streams),
+            PeerMessage::Durable(ends) => self.peer_durable(link, peer, &ends),
+            PeerMessage::Credit(bytes) => self.peer_grants(link, bytes),
+            PeerMessage::Stop(stops) => self.peer_unsubscribes(link, &stops),
+            _ => return Err("it says what no follower says".to_owned()),
+        }
+        Ok(())
     }
 
     fn peer_asks(self: &Rc<Self>, link: LinkId, peer: &Peer, number: u64, call: Call) {

@@ -10,9 +10,8 @@ use crate::broker::api::Response;
 use crate::broker::api::data::AppendRequest;
 use crate::broker::api::produce::{self, Batches, Plan, ProduceSettings, Unchecked};
 use crate::metrics::{RequestStage, Stages};
-use crate::types::ErrorCode;
 use crate::wire::WireError;
-use crate::wire::records::{AtOnce, LargeBatch, Validated};
+use crate::wire::records::{AtOnce, LargeBatch, Refusal, Validated};
 use bytes::Bytes;
 use futures_lite::FutureExt;
 use std::cell::{Cell, RefCell};
@@ -23,8 +22,8 @@ use std::rc::Rc;
 const AT_ONCE: AtOnce = AtOnce { bytes: 2 << 20, decompressed: 256 << 10 };
 /// Appends that are handed to an owner in one go; those of a request with more take several steps.
 const APPENDS_AT_ONCE: usize = work::PIECE as usize;
-/// A request that names more partitions is read and answered in parts.
-const PARTITIONS_AT_ONCE: usize = work::INPUT as usize;
+/// A request that names more topics and partitions is read and answered in parts.
+const ENTRIES_AT_ONCE: usize = work::INPUT as usize;
 /// Bytes that are decompressed in one step of that task, or what costs as much.
 const CHECK_STEP: usize = 64 << 10;
 
@@ -54,7 +53,7 @@ pub fn begin(
     let turn = begun.received.max(state.mark());
     let settings =
         ProduceSettings { now_ms: state.wall_ms(), strict: state.strict, at_once: AT_ONCE };
-    if produce::names_more_than(PARTITIONS_AT_ONCE, body, header.version) {
+    if produce::names_more_than(ENTRIES_AT_ONCE, body, header.version) {
         begin_in_parts(state, begun, header, body.clone(), turn, settings);
         return Ok(());
     }
@@ -90,7 +89,7 @@ pub fn begin(
     Ok(())
 }
 
-/// Begins a request of very many partitions: it is read and its batches are checked in parts, and nothing
+/// Begins a request of very many topics or partitions: it is read and its batches are checked in parts, and nothing
 /// behind it on its connection begins before its appends are handed over.
 fn begin_in_parts(
     state: &Rc<State>,
@@ -157,7 +156,7 @@ async fn check(state: &State, plan: &mut Plan, batches: Batches) -> Vec<AppendRe
         drop(pass);
         match checked {
             Ok(validated) => appends.push(batch.accept(validated)),
-            Err((error, text)) => plan.refuse(&batch, error, text),
+            Err(refusal) => plan.refuse(&batch, refusal),
         }
         state.pause().await;
     }
@@ -165,7 +164,7 @@ async fn check(state: &State, plan: &mut Plan, batches: Batches) -> Vec<AppendRe
     appends
 }
 
-async fn check_one(state: &State, batch: &Unchecked) -> Result<Validated, (ErrorCode, String)> {
+async fn check_one(state: &State, batch: &Unchecked) -> Result<Validated, Refusal> {
     let mut large = LargeBatch::new(&batch.batch, &batch.limits, batch.rest)?;
     loop {
         let checked = large.step(CHECK_STEP)?;
@@ -194,6 +193,8 @@ struct Handed {
     producing: Rc<Producing>,
     groups: Vec<(ShardId, Vec<AppendRequest>)>,
     routed: u64,
+    /// See [`AppendBatches`].
+    committed_by_ms: Option<i64>,
 }
 
 impl Handed {
@@ -207,6 +208,7 @@ impl Handed {
         let parts: usize =
             groups.iter().map(|(_, batches)| batches.len().div_ceil(APPENDS_AT_ONCE)).sum();
         let routed = state.ticks();
+        let committed_by_ms = plan.commit_within_ms().map(|it| state.monotonic_ms() + it);
         let mut stages = Stages::default();
         stages.set(RequestStage::Receive, state.ns(begun.received, turn));
         stages.set(RequestStage::Decode, state.ns(turn, routed));
@@ -219,7 +221,7 @@ impl Handed {
             stages: Cell::new(stages),
             synced: Cell::new(0),
         });
-        Self { producing, groups, routed }
+        Self { producing, groups, routed, committed_by_ms }
     }
 
     fn at_once(mut self, state: &Rc<State>) {
@@ -249,7 +251,9 @@ impl Handed {
 
     fn hand_over(&self, state: &Rc<State>, owner: ShardId, batches: Vec<AppendRequest>) {
         let (producing, state_2) = (self.producing.clone(), state.clone());
-        state.ask(owner, AppendBatches { batches, routed: self.routed }, move |reply| {
+        let Self { routed, committed_by_ms, .. } = *self;
+        let call = AppendBatches { batches, routed, committed_by_ms };
+        state.ask(owner, call, move |reply| {
             producing.heard(&state_2, reply);
             producing.one_less(&state_2);
         });
@@ -296,7 +300,7 @@ impl Producing {
             }
             return;
         }
-        if plan.partitions() <= PARTITIONS_AT_ONCE {
+        if plan.entries() <= ENTRIES_AT_ONCE {
             return self.answer(state, plan.response(&self.header, &state.image()));
         }
         drop(plan);

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// A tick of the quorum, ms: one that has heard no leader for 10 to 20 of them stands for election.
-const TICK_MS: i64 = 100;
+pub(super) const TICK_MS: i64 = 100;
 
 impl State {
     /// Lets time pass for the quorum, for ever. A node that is alone has nothing to wait for.

@@ -20,6 +20,9 @@ use super::node::Node;
 use super::output::{Output, Outputs};
 use super::parts::{Bounds, Parts};
 use super::read_errors::ReadErrors;
+use super::replication::feeds::Feeds;
+use super::replication::logs::Cut;
+use super::replication::streams::Streams;
 use super::reply_to::ReplyTo;
 use super::standing::Standing;
 use super::tasks::{Step, Tasks, yield_now};
@@ -29,20 +32,18 @@ use super::waits::Waits;
 use super::work::{self, Work};
 use crate::broker::api::Response;
 use crate::broker::api::data::TrimRequest;
-use crate::broker::api::describe_log_dirs::Volume;
 use crate::broker::api::fetch_session::Sessions;
 use crate::controller::Image;
 use crate::metrics::{RequestStage, SAMPLED, Stages, Traffic};
 use crate::storage::buffer::Budget;
 use crate::storage::device::io::{Completion, Op, Submission};
 use crate::storage::engine::Moments;
-use crate::storage::space::{Space, judge};
-use crate::types::{Now, Rng, exit};
+use crate::types::{Now, Rng, TopicPartition, exit};
 use crate::wire::api_keys::ApiKey;
 use bytes::Bytes;
 use slab::Slab;
 use std::cell::{Cell, Ref, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -95,7 +96,7 @@ pub struct State {
     /// Walk compressed batches record by record.
     pub(super) strict: bool,
     /// The data directory, as it is shown to clients.
-    data: String,
+    pub(super) data: String,
     now: Cell<Now>,
     clock: Clock,
     /// What [`State::ticks`] gave last.
@@ -134,6 +135,18 @@ pub struct State {
     pub(super) standing: Standing,
     /// Connections to other brokers.
     pub(super) links: RefCell<Links>,
+    /// What is followed.
+    pub(super) streams: RefCell<Streams>,
+    /// Logs that are to be cut to what their leaders have.
+    pub(super) cuts: RefCell<BTreeMap<TopicPartition, Cut>>,
+    /// Wakes who keeps streams going.
+    pub(super) changed_streams: Condition,
+    /// Who follows what is led here.
+    pub(super) feeds: RefCell<Feeds>,
+    /// Partitions of which a replica may join those in sync.
+    pub(super) isr_due: RefCell<BTreeSet<TopicPartition>>,
+    /// Wakes who proposes them.
+    pub(super) changed_isr: Condition,
     /// What other nodes' controllers were asked.
     pub(super) asks: RefCell<Asks>,
     /// Wakes who waits for another leader of the quorum, or a link to it.
@@ -141,7 +154,7 @@ pub struct State {
     /// Producer ids taken from the controller: the next, and how many are left.
     pub(super) producer_ids: Cell<(i64, i32)>,
     pub(super) traffic: RefCell<Traffic>,
-    readings: Cell<Readings>,
+    pub(super) readings: Cell<Readings>,
     panics: Cell<u64>,
     tasks: Tasks,
     pub(super) timers: Timers,
@@ -158,8 +171,8 @@ pub struct State {
     /// Wakes those that wait for the phase, or for requests to end.
     pub(super) changed: Condition,
     /// The disk was full at the last look.
-    told_full: Cell<bool>,
-    space: Cell<Option<(u64, u64)>>,
+    pub(super) told_full: Cell<bool>,
+    pub(super) space: Cell<Option<(u64, u64)>>,
     next_tick_ms: Cell<i64>,
     /// Batches of new producers that were refused until the last look.
     told_refused: Cell<u64>,
@@ -235,6 +248,12 @@ impl State {
             standing: Standing::default(),
             links: RefCell::new(Links::new(me)),
             node,
+            streams: RefCell::default(),
+            cuts: RefCell::default(),
+            changed_streams: Condition::default(),
+            feeds: RefCell::default(),
+            isr_due: RefCell::default(),
+            changed_isr: Condition::default(),
             asks: RefCell::default(),
             changed_quorum: Condition::default(),
             producer_ids: Cell::new((0, 0)),
@@ -340,11 +359,14 @@ impl State {
         self.outputs.push(Output::LookAtSpace);
         let expiration = self.image.borrow().broker_configs.number("producer.id.expiration.ms");
         let expiration = expiration.unwrap_or(86_400_000);
+        let mut out = Outbox::default();
         let (refused, bytes) = self.change_logs(|logs| {
+            logs.refuse_late(now.monotonic_ms, &mut out);
             logs.engine.tick(now.wall_ms);
             logs.expire_producers(now.monotonic_ms, expiration, EXPIRY_LOOKS);
             (logs.producers().refused(), logs.producers().used())
         });
+        self.send_out(out);
         if refused > self.told_refused.replace(refused) {
             tracing::warn!(
                 shard = self.id,
@@ -482,6 +504,12 @@ impl State {
             self.outputs.push(Output::Disk(submission));
         }
         self.send_out(out);
+        if self.node.peer.is_some() {
+            // Followers get what was made while it is being written here.
+            self.feed_frames();
+            self.flush_feeds();
+            self.grant();
+        }
         self.note_progress();
     }
 
@@ -522,7 +550,8 @@ impl State {
     }
 
     pub(super) fn send_out(self: &Rc<Self>, out: Outbox) {
-        let Outbox { appended, trimmed, notices, filled, fatal } = out;
+        let Outbox { appended, trimmed, notices, filled, fatal, roles, .. } = out;
+        let Outbox { durable, moved, truncatable, cut, .. } = out;
         if let Some(message) = fatal {
             self.fatal(exit::IO, message);
         }
@@ -546,6 +575,15 @@ impl State {
         }
         for (ticket, result) in filled {
             self.filled(ticket, result);
+        }
+        if !(roles.is_empty() && durable.is_empty() && moved.is_empty()) {
+            self.replicate(roles, durable, moved);
+        }
+        for tp in truncatable {
+            self.go_on_cutting(tp);
+        }
+        for tp in cut {
+            self.cut_ended(tp);
         }
     }
 
@@ -589,6 +627,7 @@ impl State {
             self.pause().await;
         }
         self.show(before, image);
+        self.changed_streams.notify();
         self.apply_groups(before, image).await;
         self.kick();
     }
@@ -599,7 +638,7 @@ impl State {
         changes: &mut dyn Iterator<Item = Change<'_>>,
         image: &Image,
     ) -> bool {
-        let (now, mut out, mut steps) = (self.wall_ms(), Outbox::default(), 0);
+        let (now, mut out, mut steps) = (self.now(), Outbox::default(), 0);
         let more = self.change_logs(|logs| {
             while steps < CHANGES {
                 let Some(change) = changes.next() else { return false };
@@ -933,43 +972,5 @@ impl State {
         if self.phase.get() != Phase::Serving {
             self.changed.notify();
         }
-    }
-
-    // ---- Space ----
-
-    /// The disk's space is known: free, and in all, and what is pending in other shards, bytes.
-    pub(super) fn space(&self, free: u64, total: u64, pending_elsewhere: u64) {
-        self.space.set(Some((free, total)));
-        let was = self.told_full.get();
-        let pending = self.pending() + pending_elsewhere;
-        let verdict = judge(Space { free, total, pending, journal_growth: 0 }, was);
-        if self.id == 0 {
-            self.outputs.push(Output::Reserve(verdict.reserve));
-        }
-        if verdict.full && !was {
-            tracing::error!(shard = self.id, "the disk is full: produce requests are refused");
-        }
-        self.told_full.set(verdict.full);
-        // Shards look at different times, and none knows what another has taken since.
-        let share = verdict.allowance / (2 * self.shards as u64);
-        self.change_logs(|logs| logs.engine.set_disk_full(verdict.full, share));
-        self.kick();
-    }
-
-    /// Bytes that are to be placed on the disk yet.
-    pub(super) fn pending(&self) -> u64 {
-        let stats = self.logs.borrow().engine.stats();
-        let growth = stats.journal_limit.saturating_sub(stats.journal_size);
-        stats.pending_bytes + stats.staged_bytes + growth
-    }
-
-    /// The data directory and its volume.
-    pub(super) fn volume(&self) -> Volume {
-        let (usable, total) = self.space.get().unwrap_or_default();
-        Volume { path: self.data.clone(), total, usable }
-    }
-
-    pub(super) fn take_readings(&self, readings: Readings) {
-        self.readings.set(readings);
     }
 }

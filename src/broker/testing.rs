@@ -50,7 +50,7 @@ pub(super) fn parts(disk: &Disk, image: &Image, budget: Arc<Budget>) -> Parts {
         folded.map_err(|e| StateError::Damaged(e.to_string()))
     };
     let engine = open_engine_with(disk, fold);
-    let logs = Logs::open(engine, &image, 0, 1).expect("what it has written");
+    let logs = Logs::open(engine, &image, (0, 1), 1).expect("what it has written");
     Parts {
         id: 0,
         shards: 1,

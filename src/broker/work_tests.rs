@@ -129,7 +129,7 @@ fn many_producers_of_one_log_are_captured_in_parts() {
             let header = BatchHeader::parse(&batch).unwrap();
             AppendRequest { index: 0, tp: T, batch, header }
         });
-        rig.call(AppendBatches { batches: batches.collect(), routed: 0 })
+        rig.call(AppendBatches { batches: batches.collect(), routed: 0, committed_by_ms: None })
     };
     for part in 0..PRODUCERS / 500 {
         append(&mut rig, part * 500..(part + 1) * 500);

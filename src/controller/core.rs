@@ -1,6 +1,7 @@
 //! The controller: one member of the metadata quorum, and the image that its log makes.
 
 use super::codec;
+use super::describe::QuorumState;
 use super::due_snapshot::{DueSnapshot, EncodedSnapshot};
 use super::elections;
 use super::image::Image;
@@ -112,6 +113,20 @@ impl Controller {
         self.image.clone()
     }
 
+    /// The metadata with every topic that the log has ever made, committed or not, and none that it deletes: what had
+    /// taken effect before a start is among it, and may not be known to be committed yet.
+    pub fn with_every_topic(&self) -> Image {
+        let mut made = (*self.image).clone();
+        for entry in self.quorum.entries_after(self.image.index) {
+            for record in records_of(&entry) {
+                if !matches!(record, Record::TopicDeleted { .. }) {
+                    made.apply(&record);
+                }
+            }
+        }
+        made
+    }
+
     /// The image, where it was changed since this was asked last.
     pub fn take_image(&mut self) -> Option<Arc<Image>> {
         std::mem::take(&mut self.changed).then(|| self.image())
@@ -140,6 +155,11 @@ impl Controller {
     /// Who belongs to the quorum.
     pub fn members(&self) -> Members {
         self.quorum.members()
+    }
+
+    /// What is known of the members of the quorum, where this node leads it.
+    pub fn describe_quorum(&self) -> Option<QuorumState> {
+        self.quorum.describe()
     }
 
     /// The metadata as they will be when everything proposed is durable. Requests are checked against
@@ -332,10 +352,14 @@ impl Controller {
 
 /// What an entry makes of an image.
 pub(super) fn apply(image: &mut Image, entry: &Entry) {
-    if entry.get_entry_type() == EntryType::EntryNormal && !entry.data.is_empty() {
-        // What cannot be read was refused where it came from: the disk, or another member.
-        let records = codec::decode_batch(&entry.data).expect("a batch that was checked");
-        records.iter().for_each(|it| image.apply(it));
-    }
+    records_of(entry).iter().for_each(|it| image.apply(it));
     image.index = entry.index;
+}
+
+fn records_of(entry: &Entry) -> Vec<Record> {
+    if entry.get_entry_type() != EntryType::EntryNormal || entry.data.is_empty() {
+        return Vec::new();
+    }
+    // What cannot be read was refused where it came from: the disk, or another member.
+    codec::decode_batch(&entry.data).expect("a batch that was checked")
 }

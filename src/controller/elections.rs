@@ -12,7 +12,7 @@ use super::image::{Image, Topic};
 use super::partition::Partition;
 use super::partition_change::Builder;
 use super::record::Record;
-use crate::types::ErrorCode;
+use crate::types::{ErrorCode, TopicId};
 
 /// Which election an operator asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +179,23 @@ pub async fn imbalanced(image: &Image, most: usize, pause: &impl AsyncFn()) -> D
             if count == most {
                 return changes.finish();
             }
+        }
+    }
+    changes.finish()
+}
+
+/// The settings of a topic have changed, in `image` already: eligible leaders may not be needed any more, where
+/// `min.insync.replicas` was lowered, and a partition may have a leader, where unclean elections are allowed now.
+pub async fn on_settings(image: &Image, id: TopicId, pause: &impl AsyncFn()) -> Decision {
+    let mut changes = Changes::default();
+    let Some(topic) = image.topic_by_id(id) else { return changes.finish() };
+    for (partition, index) in topic.partitions.iter().zip(0..) {
+        pause().await;
+        if partition.leader != -1 && partition.elr.is_empty() {
+            continue;
+        }
+        if let Some(change) = Builder::new(image, topic, partition).build() {
+            changes.add(topic, index, change);
         }
     }
     changes.finish()

@@ -217,6 +217,39 @@ fn unclean_elections_happen_where_the_topic_allows_them() {
     }
 }
 
+#[test]
+fn settings_of_a_topic_take_effect_on_its_partitions() {
+    let mut image = image(3);
+    create(&mut image, vec![NewPartition::new([0, 1, 2])], &[("min.insync.replicas", "2")]);
+    for broker in [2, 1] {
+        let decision = block_on(on_fence(&image, broker, &no_pause));
+        apply(&mut image, &decision);
+    }
+    assert_eq!((&*partition(&image).isr, &*partition(&image).elr), (&[0][..], &[1][..]));
+    let set = |name: &str, value: &str| Record::TopicConfigSet {
+        id: TOPIC,
+        settings: vec![(name.to_owned(), Some(value.to_owned()))],
+    };
+    assert_eq!(block_on(on_settings(&image, TOPIC, &no_pause)), Decision::default());
+    let mut fewer = image.clone();
+    fewer.apply(&set("min.insync.replicas", "1"));
+    let decision = block_on(on_settings(&fewer, TOPIC, &no_pause));
+    apply(&mut fewer, &decision);
+    assert_eq!((partition(&fewer).leader, partition(&fewer).elr.len()), (0, 0));
+    // The watermark may advance again, and who was eligible may not lead any more.
+    assert_eq!(partition(&fewer).min_in_sync(1), 1);
+
+    let decision = block_on(on_fence(&image, 0, &no_pause));
+    apply(&mut image, &decision);
+    let decision = block_on(on_unfence(&image, 2, &no_pause));
+    apply(&mut image, &decision);
+    assert_eq!(partition(&image).leader, -1);
+    image.apply(&set("unclean.leader.election.enable", "true"));
+    let decision = block_on(on_settings(&image, TOPIC, &no_pause));
+    apply(&mut image, &decision);
+    assert_eq!((partition(&image).leader, decision.unclean), (2, 1));
+}
+
 fn ask(image: &Image, broker: i32, isr: &[i32]) -> IsrRequest {
     let it = partition(image);
     let incarnation = |id| image.broker(id).map_or(0, |it| it.incarnation);
@@ -418,7 +451,8 @@ impl History {
                 assert_eq!(new.leader, old.leader, "one leader an epoch");
                 continue;
             }
-            if new.leader != -1 {
+            // A process that has not registered yet does not lead what the one before it would.
+            if self.runs(new.leader) {
                 self.elected += 1;
                 let end = self.ends.get(&(at, new.leader)).copied().unwrap_or(0);
                 assert!(end >= self.committed[at], "{old:?} {new:?}: a leader lacks records");
@@ -455,7 +489,7 @@ fn in_random_histories_no_leader_lacks_what_was_committed() {
         (elected, offline, committed) = (elected + led, offline + gone, committed + more);
     }
     assert!(
-        elected > 10_000 && offline > 10_000 && committed > 50_000,
+        elected > 5_000 && offline > 10_000 && committed > 50_000,
         "vacuous: {elected} {offline} {committed}"
     );
 }

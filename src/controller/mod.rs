@@ -19,6 +19,7 @@ mod generated {
 mod core;
 #[cfg(test)]
 mod crash_tests;
+mod describe;
 mod due_snapshot;
 mod elections;
 #[cfg(test)]
@@ -34,6 +35,7 @@ mod partition;
 mod partition_change;
 mod placement;
 mod quorum;
+mod reassignment;
 mod record;
 mod sessions;
 mod store;
@@ -43,10 +45,11 @@ mod tests;
 pub use self::broker::{Broker, Registration};
 pub use self::core::{Controller, ProducerIdBlock};
 pub use changes::Decision;
+pub use describe::{QuorumState, ReplicaState};
 pub use due_snapshot::{DueSnapshot, EncodedSnapshot};
 pub use elections::{
     Election, all_partitions, elect_leaders, imbalanced, on_fence, on_lead, on_register,
-    on_shutdown, on_unfence, on_unregister,
+    on_settings, on_shutdown, on_unfence, on_unregister,
 };
 pub use image::{Image, Topic, TopicChange};
 pub use isr::{IsrChange, IsrRequest, IsrState, alter_isr};
@@ -57,5 +60,6 @@ pub use open::{LOG_BYTES_MAX, MetaError, OpenOptions};
 pub use partition::Partition;
 pub use placement::{PlacementError, place};
 pub use quorum::{MembersError, Persist, StepError, Ticket};
+pub use reassignment::{Reassignment, reassign};
 pub use record::{NewPartition, PartitionChange, Record};
 pub use sessions::{Heartbeat, HeartbeatReply, Propose, Sessions};

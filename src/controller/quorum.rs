@@ -14,6 +14,7 @@
 //! simulation replays: each change of term or role is given a new one.
 
 use super::codec::{self, SnapshotState};
+use super::describe::{Hearing, QuorumState, ReplicaState};
 use super::due_snapshot::{DueSnapshot, EncodedSnapshot};
 use super::image::Image;
 use super::log;
@@ -143,6 +144,7 @@ pub struct Quorum {
     /// whose sync failed, leaves what can be read and what no later sync brings to the medium. So nothing is
     /// appended to it; all of it is written anew, to new files.
     replace_log: bool,
+    hearing: Hearing,
     budget: Arc<Budget>,
 }
 
@@ -178,6 +180,7 @@ impl Quorum {
             place,
             snapshot,
             replace_log: true,
+            hearing: Hearing::default(),
             budget: Budget::new(usize::MAX),
         };
         quorum.settle();
@@ -225,6 +228,31 @@ impl Quorum {
             .expect("a leader has what did not take effect")
     }
 
+    /// What a leader knows of the members; `None` where this one does not lead.
+    pub fn describe(&self) -> Option<QuorumState> {
+        if !self.is_leader() {
+            return None;
+        }
+        let raft = &self.node.raft;
+        let replica = |node: &i32| {
+            let id = raft_id(*node);
+            let last = raft.prs().get(id).map_or(0, |it| it.matched);
+            let (heard, caught_up) =
+                if id == raft.id { (Some(0), Some(0)) } else { self.hearing.of(id) };
+            ReplicaState { node: *node, last, heard, caught_up }
+        };
+        let members = self.members();
+        let state = self.node.store().members();
+        Some(QuorumState {
+            leader: self.leader(),
+            term: self.term(),
+            committed: raft.raft_log.committed,
+            voters: members.voters.iter().map(replica).collect(),
+            learners: members.learners.iter().map(replica).collect(),
+            changing: raft.has_pending_conf() || !state.voters_outgoing.is_empty(),
+        })
+    }
+
     /// Stands for election now.
     pub fn campaign(&mut self) {
         // It fails only where a change of the membership has yet to take effect; then time will do it.
@@ -234,6 +262,7 @@ impl Quorum {
 
     /// Time passes.
     pub fn tick(&mut self) {
+        self.hearing.tick();
         if !self.installs() {
             self.node.tick();
             self.settle();
@@ -265,9 +294,20 @@ impl Quorum {
         if message.get_msg_type() == MessageType::MsgTimeoutNow && self.installs() {
             return Ok(());
         }
+        let from = message.from;
+        let is_answer = matches!(
+            message.get_msg_type(),
+            MessageType::MsgAppendResponse | MessageType::MsgHeartbeatResponse
+        );
         // What Raft refuses here are answers of nodes that do not belong to the quorum any more.
         let _ = self.node.step(message);
         self.settle();
+        if is_answer
+            && self.is_leader()
+            && let Some(progress) = self.node.raft.prs().get(from)
+        {
+            self.hearing.answered(from, progress.matched, last);
+        }
         Ok(())
     }
 
@@ -464,6 +504,7 @@ impl Quorum {
         let stance = (self.node.raft.term, self.node.raft.state);
         if stance != self.stance {
             self.stance = stance;
+            self.hearing.forget();
             self.election_ticks = draw(&mut self.rng);
         }
         self.node.raft.set_randomized_election_timeout(self.election_ticks);

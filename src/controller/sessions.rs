@@ -220,3 +220,138 @@ impl Sessions {
         there.map(|(_, it)| it.applied).all(|applied| applied >= index)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::Record;
+    use std::sync::Arc;
+
+    const TIMEOUT: u64 = 3_000;
+
+    fn registration(id: i32, incarnation: u64, directory: u128) -> Registration {
+        Registration { id, incarnation, directory, ..Registration::default() }
+    }
+
+    /// Brokers 1 to `count` of incarnation 7, which are not fenced; 20 entries.
+    fn image(count: i32) -> Image {
+        let mut image = Image::new("cluster", 1, Arc::default());
+        for broker in 1..=count {
+            image.apply(&Record::BrokerRegistered(registration(broker, 7, broker as u128)));
+            image.apply(&Record::BrokerUnfenced { broker });
+        }
+        image.index = 20;
+        image
+    }
+
+    fn beat(broker: i32, applied: u64) -> Heartbeat {
+        Heartbeat { broker, incarnation: 7, applied, ..Heartbeat::default() }
+    }
+
+    #[test]
+    fn a_broker_that_a_new_controller_never_hears_expires_too() {
+        let (mut sessions, image) = (Sessions::new(TIMEOUT), image(3));
+        assert_eq!(sessions.next_deadline(&image), None);
+        sessions.lead(1_000, &image);
+        assert_eq!(sessions.next_deadline(&image), Some(4_000));
+        sessions.heard(2_000, 1, 7);
+        sessions.heard(2_000, 2, 6);
+        sessions.heard(500, 1, 7);
+        assert!(sessions.expired(3_999, &image).is_empty());
+        assert_eq!(sessions.expired(4_000, &image), [2, 3], "what another process said is nothing");
+        let mut image = image;
+        image.apply(&Record::BrokerFenced { broker: 2 });
+        assert_eq!(sessions.expired(4_000, &image), [3], "until it is fenced");
+        image.apply(&Record::BrokerFenced { broker: 3 });
+        assert_eq!(sessions.next_deadline(&image), Some(5_000));
+        // A new leader begins anew.
+        sessions.lead(9_000, &image);
+        assert!(sessions.expired(11_999, &image).is_empty());
+        assert_eq!(sessions.expired(12_000, &image), [1]);
+    }
+
+    #[test]
+    fn one_process_of_a_broker_is_registered() {
+        let mut image = image(2);
+        let mut sessions = Sessions::new(TIMEOUT);
+        sessions.lead(0, &image);
+        let may = |sessions: &Sessions, now, image: &Image, cluster, it: &Registration| {
+            sessions.may_register(now, image, cluster, it).err()
+        };
+        let here = "cluster";
+        let other = Some(ErrorCode::INCONSISTENT_CLUSTER_ID);
+        assert_eq!(may(&sessions, 0, &image, "other", &registration(3, 1, 1)), other);
+        assert_eq!(may(&sessions, 0, &image, here, &registration(3, 1, 1)), None);
+        let duplicate = Some(ErrorCode::DUPLICATE_BROKER_REGISTRATION);
+        let elsewhere = registration(1, 8, 99);
+        assert_eq!(may(&sessions, TIMEOUT - 1, &image, here, &elsewhere), duplicate);
+        assert_eq!(may(&sessions, TIMEOUT, &image, here, &elsewhere), None, "it is silent");
+        // Who has the directory has proved that the process of before is gone.
+        assert_eq!(may(&sessions, 0, &image, here, &registration(1, 8, 1)), None);
+        let unknown = registration(1, 8, 0);
+        assert_eq!(may(&sessions, 0, &image, here, &unknown), duplicate);
+        assert_eq!(may(&sessions, 0, &image, here, &registration(1, 7, 99)), None, "the same");
+        image.apply(&Record::BrokerFenced { broker: 1 });
+        assert_eq!(may(&sessions, 0, &image, here, &elsewhere), None);
+    }
+
+    #[test]
+    fn a_broker_is_let_in_when_it_has_its_own_registration() {
+        let (mut sessions, mut image) = (Sessions::new(TIMEOUT), image(1));
+        sessions.lead(0, &image);
+        image.apply(&Record::BrokerRegistered(registration(2, 7, 2)));
+        image.index = 30;
+        sessions.registered(10, 2, 7, 30);
+        let (reply, propose) = sessions.heartbeat(20, &image, &beat(2, 29));
+        assert_eq!((reply.caught_up, reply.fenced, propose), (false, true, None));
+        // The log grows; what is asked of it does not (KAFKA-13955).
+        image.index = 99;
+        sessions.registered(30, 2, 7, 99);
+        let (reply, propose) = sessions.heartbeat(40, &image, &beat(2, 30));
+        assert_eq!((reply.caught_up, propose), (true, Some(Propose::Unfence)));
+        image.apply(&Record::BrokerUnfenced { broker: 2 });
+        let (reply, propose) = sessions.heartbeat(50, &image, &beat(2, 0));
+        assert_eq!((reply.error, reply.fenced, propose), (ErrorCode::NONE, false, None));
+        let unwell = Heartbeat { wants_fence: true, ..beat(2, 99) };
+        assert_eq!(sessions.heartbeat(60, &image, &unwell).1, Some(Propose::Fence));
+        image.apply(&Record::BrokerFenced { broker: 2 });
+        assert_eq!(sessions.heartbeat(70, &image, &unwell).1, None);
+    }
+
+    #[test]
+    fn a_process_that_is_not_registered_is_told_so() {
+        let (mut sessions, image) = (Sessions::new(TIMEOUT), image(1));
+        sessions.lead(0, &image);
+        let (reply, propose) = sessions.heartbeat(1_000, &image, &beat(9, 0));
+        assert_eq!((reply.error, propose), (ErrorCode::BROKER_ID_NOT_REGISTERED, None));
+        let old = Heartbeat { incarnation: 6, ..beat(1, 99) };
+        let (reply, propose) = sessions.heartbeat(1_000, &image, &old);
+        assert_eq!((reply.error, propose), (ErrorCode::STALE_BROKER_EPOCH, None));
+        assert_eq!(sessions.expired(TIMEOUT, &image), [1], "it says nothing of the process of now");
+    }
+
+    #[test]
+    fn a_broker_ends_when_the_others_know_that_it_leads_nothing() {
+        let (mut sessions, mut image) = (Sessions::new(TIMEOUT), image(3));
+        sessions.lead(0, &image);
+        for broker in 1..=3 {
+            sessions.heartbeat(0, &image, &beat(broker, 20));
+        }
+        let stops = Heartbeat { wants_shutdown: true, ..beat(1, 25) };
+        assert_eq!(sessions.heartbeat(1, &image, &stops).1, Some(Propose::ShutDown));
+        image.apply(&Record::BrokerShuttingDown { broker: 1 });
+        image.index = 25;
+        sessions.shutdown_begun(1, 25);
+        assert_eq!(sessions.heartbeat(2, &image, &stops).1, None, "the others do not know");
+        sessions.heartbeat(3, &image, &beat(2, 25));
+        let (reply, propose) = sessions.heartbeat(4, &image, &stops);
+        assert_eq!((reply.may_shut_down, propose), (false, None));
+        // The third is silent for too long.
+        sessions.heartbeat(TIMEOUT - 1, &image, &beat(2, 26));
+        let (reply, propose) = sessions.heartbeat(TIMEOUT, &image, &stops);
+        assert_eq!((reply.may_shut_down, propose), (false, Some(Propose::Fence)));
+        image.apply(&Record::BrokerFenced { broker: 1 });
+        let (reply, propose) = sessions.heartbeat(TIMEOUT + 1, &image, &stops);
+        assert_eq!((reply.may_shut_down, propose), (true, None));
+    }
+}

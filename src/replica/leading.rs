@@ -145,6 +145,11 @@ impl Partition {
         matches!(&self.role, Role::Leads(leader) if leader.lacks_replicas())
     }
 
+    /// Whether it leads, and has other replicas.
+    pub fn is_followed(&self) -> bool {
+        matches!(self.role, Role::Leads(_))
+    }
+
     /// Whether the high watermark has reached the start of this leader's epoch. Before that records may be
     /// committed beyond it, and "latest" is `OFFSET_NOT_AVAILABLE` (KIP-207).
     pub fn latest_is_known(&self) -> bool {

@@ -79,6 +79,8 @@ struct Seed {
     id: usize,
     common: Arc<Common>,
     image: Arc<crate::controller::Image>,
+    /// With all that the metadata log has.
+    whole: Arc<crate::controller::Image>,
     engine: Engine,
     controller: Option<crate::controller::Controller>,
     socket: TcpListener,
@@ -118,6 +120,7 @@ pub fn run(
     let opened = start::open(&settings)?;
     let Opened { common, image, controller, engines, sockets, address, identity, .. } = opened;
     let _claim = opened.claim;
+    let whole = Arc::new(controller.with_every_topic());
     let mut controller = Some(controller);
     let mut peer_socket = opened.peer_socket;
     let mut beside: Option<Beside> = Some(Box::new(beside));
@@ -132,6 +135,7 @@ pub fn run(
             id,
             common: common.clone(),
             image: image.clone(),
+            whole: whole.clone(),
             engine,
             controller: controller.take(),
             socket,
@@ -179,17 +183,17 @@ pub fn run(
 fn open_logs(
     engine: Engine,
     image: &crate::controller::Image,
-    id: usize,
-    shards: usize,
+    (id, shards): (usize, usize),
+    incarnation: u64,
 ) -> Result<Logs, ServeError> {
-    Logs::open(engine, image, id, shards)
+    Logs::open(engine, image, (id, shards), incarnation)
         .map_err(|e| ServeError::new(exit::DAMAGED, format!("the data is damaged: {e}")))
 }
 
 /// One shard's thread, from its first task to its last.
 async fn serve(seed: Seed, begun: std::time::Instant) {
     let Seed { id, common, image, engine, controller, socket, address, .. } = seed;
-    let logs = open_logs(engine, &image, id, common.shards)
+    let logs = open_logs(engine, &seed.whole, (id, common.shards), seed.node.incarnation)
         .unwrap_or_else(|e| end_process(e.exit_code, &e.message));
     let budget = common.disk.budget().on_shard(id);
     let ring = Ring::new(common.disk.root(), seed.descriptors, budget.clone())

@@ -138,7 +138,7 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
         },
     )
     .map_err(|e| meta_refused(&e))?;
-    let engines = begin_life(settings, last, &disk, &identity, &image)?;
+    let engines = begin_life(settings, last, &disk, &identity, &controller)?;
     let common = Arc::new(Common {
         shards,
         disk,
@@ -193,15 +193,17 @@ fn begin_life(
     last: LastLife,
     disk: &RealDisk,
     identity: &Identity,
-    image: &Image,
+    controller: &Controller,
 ) -> Result<Vec<Engine>, ServeError> {
+    // A follower of the metadata quorum knows of less than it had applied before, until it hears from a leader.
+    let (image, whole) = (controller.image(), controller.with_every_topic());
     let (free, total) = disk.space().map_err(|e| ServeError::new(exit::IO, e.to_string()))?;
     let journal = settings
         .journal_bytes
         .unwrap_or_else(|| ((1u64 << 30) * settings.shards as u64).min(total / 20).min(free / 2));
     let options = OpenOptions::usual(settings.shards as u16, disk.budget().clone(), journal);
     let topic_state = |id| {
-        if image.topic_by_id(id).is_some() {
+        if whole.topic_by_id(id).is_some() {
             TopicState::Live
         } else if image.is_deleting(id) {
             TopicState::Deleting

@@ -133,6 +133,11 @@ impl Engine {
         self.insert(log)
     }
 
+    /// Whose log it is; `None` where it is gone.
+    pub fn name(&self, slot: Slot) -> Option<TopicPartition> {
+        self.logs.get(slot).filter(|log| !log.dropped).map(|log| log.tp)
+    }
+
     /// The log of a partition, unless it was dropped.
     pub fn find(&self, tp: TopicPartition) -> Option<Slot> {
         self.logs.find(tp)

@@ -125,6 +125,12 @@ impl<'a> Reader<'a> {
         self.fixed().map(i16::from_be_bytes)
     }
 
+    /// UINT16.
+    #[inline]
+    pub fn u16(&mut self) -> Result<u16> {
+        self.fixed().map(u16::from_be_bytes)
+    }
+
     /// INT32.
     #[inline]
     pub fn i32(&mut self) -> Result<i32> {
@@ -384,6 +390,11 @@ impl Writer {
 
     /// INT16.
     pub fn i16(&mut self, value: i16) {
+        self.raw(&value.to_be_bytes());
+    }
+
+    /// UINT16.
+    pub fn u16(&mut self, value: u16) {
         self.raw(&value.to_be_bytes());
     }
 

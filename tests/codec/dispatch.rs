@@ -74,16 +74,34 @@ pub fn round_trip(
         (37, false) => round_trip!(create_partitions_response, CreatePartitionsResponse),
         (42, true) => round_trip!(delete_groups_request, DeleteGroupsRequest),
         (42, false) => round_trip!(delete_groups_response, DeleteGroupsResponse),
+        (43, true) => round_trip!(elect_leaders_request, ElectLeadersRequest),
+        (43, false) => round_trip!(elect_leaders_response, ElectLeadersResponse),
         (44, true) => {
             round_trip!(incremental_alter_configs_request, IncrementalAlterConfigsRequest)
         }
         (44, false) => {
             round_trip!(incremental_alter_configs_response, IncrementalAlterConfigsResponse)
         }
+        (45, true) => {
+            round_trip!(alter_partition_reassignments_request, AlterPartitionReassignmentsRequest)
+        }
+        (45, false) => {
+            round_trip!(alter_partition_reassignments_response, AlterPartitionReassignmentsResponse)
+        }
+        (46, true) => {
+            round_trip!(list_partition_reassignments_request, ListPartitionReassignmentsRequest)
+        }
+        (46, false) => {
+            round_trip!(list_partition_reassignments_response, ListPartitionReassignmentsResponse)
+        }
         (47, true) => round_trip!(offset_delete_request, OffsetDeleteRequest),
         (47, false) => round_trip!(offset_delete_response, OffsetDeleteResponse),
+        (55, true) => round_trip!(describe_quorum_request, DescribeQuorumRequest),
+        (55, false) => round_trip!(describe_quorum_response, DescribeQuorumResponse),
         (60, true) => round_trip!(describe_cluster_request, DescribeClusterRequest),
         (60, false) => round_trip!(describe_cluster_response, DescribeClusterResponse),
+        (64, true) => round_trip!(unregister_broker_request, UnregisterBrokerRequest),
+        (64, false) => round_trip!(unregister_broker_response, UnregisterBrokerResponse),
         (74, true) => round_trip!(list_config_resources_request, ListConfigResourcesRequest),
         (74, false) => round_trip!(list_config_resources_response, ListConfigResourcesResponse),
         (75, true) => {
@@ -92,6 +110,10 @@ pub fn round_trip(
         (75, false) => {
             round_trip!(describe_topic_partitions_response, DescribeTopicPartitionsResponse)
         }
+        (80, true) => round_trip!(add_raft_voter_request, AddRaftVoterRequest),
+        (80, false) => round_trip!(add_raft_voter_response, AddRaftVoterResponse),
+        (81, true) => round_trip!(remove_raft_voter_request, RemoveRaftVoterRequest),
+        (81, false) => round_trip!(remove_raft_voter_response, RemoveRaftVoterResponse),
         _ => panic!("no API {key}"),
     }
 }
@@ -152,16 +174,38 @@ pub fn decode(key: i16, request: bool, version: i16, bytes: &[u8]) -> Result<(),
         (37, false) => decode!(create_partitions_response, CreatePartitionsResponse),
         (42, true) => decode!(delete_groups_request, DeleteGroupsRequest),
         (42, false) => decode!(delete_groups_response, DeleteGroupsResponse),
+        (43, true) => decode!(elect_leaders_request, ElectLeadersRequest),
+        (43, false) => decode!(elect_leaders_response, ElectLeadersResponse),
         (44, true) => decode!(incremental_alter_configs_request, IncrementalAlterConfigsRequest),
         (44, false) => decode!(incremental_alter_configs_response, IncrementalAlterConfigsResponse),
+        (45, true) => {
+            decode!(alter_partition_reassignments_request, AlterPartitionReassignmentsRequest)
+        }
+        (45, false) => {
+            decode!(alter_partition_reassignments_response, AlterPartitionReassignmentsResponse)
+        }
+        (46, true) => {
+            decode!(list_partition_reassignments_request, ListPartitionReassignmentsRequest)
+        }
+        (46, false) => {
+            decode!(list_partition_reassignments_response, ListPartitionReassignmentsResponse)
+        }
         (47, true) => decode!(offset_delete_request, OffsetDeleteRequest),
         (47, false) => decode!(offset_delete_response, OffsetDeleteResponse),
+        (55, true) => decode!(describe_quorum_request, DescribeQuorumRequest),
+        (55, false) => decode!(describe_quorum_response, DescribeQuorumResponse),
         (60, true) => decode!(describe_cluster_request, DescribeClusterRequest),
         (60, false) => decode!(describe_cluster_response, DescribeClusterResponse),
+        (64, true) => decode!(unregister_broker_request, UnregisterBrokerRequest),
+        (64, false) => decode!(unregister_broker_response, UnregisterBrokerResponse),
         (74, true) => decode!(list_config_resources_request, ListConfigResourcesRequest),
         (74, false) => decode!(list_config_resources_response, ListConfigResourcesResponse),
         (75, true) => decode!(describe_topic_partitions_request, DescribeTopicPartitionsRequest),
         (75, false) => decode!(describe_topic_partitions_response, DescribeTopicPartitionsResponse),
+        (80, true) => decode!(add_raft_voter_request, AddRaftVoterRequest),
+        (80, false) => decode!(add_raft_voter_response, AddRaftVoterResponse),
+        (81, true) => decode!(remove_raft_voter_request, RemoveRaftVoterRequest),
+        (81, false) => decode!(remove_raft_voter_response, RemoveRaftVoterResponse),
         _ => panic!("no API {key}"),
     }
 }
@@ -319,17 +363,41 @@ pub fn in_parts(
         (42, false) => {
             written!(delete_groups_response, DeleteGroupsResponse);
         }
+        (43, true) => {
+            read!(elect_leaders_request, ElectLeadersRequest);
+        }
+        (43, false) => {
+            written!(elect_leaders_response, ElectLeadersResponse);
+        }
         (44, true) => {
             read!(incremental_alter_configs_request, IncrementalAlterConfigsRequest);
         }
         (44, false) => {
             written!(incremental_alter_configs_response, IncrementalAlterConfigsResponse);
         }
+        (45, true) => {
+            read!(alter_partition_reassignments_request, AlterPartitionReassignmentsRequest);
+        }
+        (45, false) => {
+            written!(alter_partition_reassignments_response, AlterPartitionReassignmentsResponse);
+        }
+        (46, true) => {
+            read!(list_partition_reassignments_request, ListPartitionReassignmentsRequest);
+        }
+        (46, false) => {
+            written!(list_partition_reassignments_response, ListPartitionReassignmentsResponse);
+        }
         (47, true) => {
             read!(offset_delete_request, OffsetDeleteRequest);
         }
         (47, false) => {
             written!(offset_delete_response, OffsetDeleteResponse);
+        }
+        (55, true) => {
+            read!(describe_quorum_request, DescribeQuorumRequest);
+        }
+        (55, false) => {
+            written!(describe_quorum_response, DescribeQuorumResponse);
         }
         (60, false) => {
             written!(describe_cluster_response, DescribeClusterResponse);
@@ -345,6 +413,9 @@ pub fn in_parts(
         }
         (75, false) => {
             written!(describe_topic_partitions_response, DescribeTopicPartitionsResponse);
+        }
+        (80, true) => {
+            read!(add_raft_voter_request, AddRaftVoterRequest);
         }
         _ => return Ok(None),
     }

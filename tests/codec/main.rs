@@ -121,7 +121,7 @@ fn agrees_with_kafka_protocol_on_every_message_and_version_that_it_knows() {
     let all = 2 * u64::from(messages.sum::<i16>().unsigned_abs());
     let known = compared / SAMPLES;
     println!("the oracle knows {known} of {all} versions of messages");
-    assert!(known + 7 >= all, "the oracle knows {known} of {all} versions of messages");
+    assert!(known + 9 >= all, "the oracle knows {known} of {all} versions of messages");
 }
 
 #[test]

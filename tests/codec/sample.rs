@@ -58,6 +58,7 @@ impl<'a> Sampler<'a> {
             Kind::Bool => Tree::word(self.rng.one_in(2)),
             Kind::Int8 => Tree::word(self.number() as i8),
             Kind::Int16 => Tree::word(self.number() as i16),
+            Kind::Uint16 => Tree::word(self.number() as u16),
             Kind::Int32 => Tree::word(self.number() as i32),
             Kind::Int64 => Tree::word(self.number()),
             Kind::Uuid => Tree::uuid([self.rng.bits(), self.rng.bits()].map(u64::to_be_bytes)),
@@ -143,6 +144,7 @@ impl<'a> Sampler<'a> {
         match (kind, value) {
             (Kind::Bool, value) => out.push(u8::from(value.number::<bool>())),
             (Kind::Int8, value) => out.extend(value.number::<i8>().to_be_bytes()),
+            (Kind::Uint16, value) => out.extend(value.number::<u16>().to_be_bytes()),
             (Kind::Int16, value) => out.extend(value.number::<i16>().to_be_bytes()),
             (Kind::Int32, value) => out.extend(value.number::<i32>().to_be_bytes()),
             (Kind::Int64, value) => out.extend(value.number::<i64>().to_be_bytes()),

@@ -1,5 +1,6 @@
 //! Members, the network between them, and what goes wrong.
 
+use crate::brokers::Brokers;
 use crate::node::{Node, Proposed};
 use crate::seen::{Seen, has, topic};
 use klamm::controller::{Members, Message};
@@ -33,6 +34,7 @@ pub struct Cluster {
     cut: BTreeSet<(usize, usize)>,
     rough: bool,
     next: u32,
+    pub brokers: Brokers,
     pub seen: Seen,
 }
 
@@ -47,6 +49,7 @@ impl Cluster {
             Node::new(id, disk, rng.between(TICK_MS * 4 / 5, TICK_MS * 6 / 5))
         };
         let nodes = (0..count).map(&mut node).collect();
+        let brokers = Brokers::new(count as usize, &mut rng);
         Self {
             rng,
             now: 0,
@@ -56,6 +59,7 @@ impl Cluster {
             cut: BTreeSet::new(),
             rough: true,
             next: 0,
+            brokers,
             seen: Seen::default(),
         }
     }
@@ -99,6 +103,7 @@ impl Cluster {
             if self.nodes[at].controller.is_none() {
                 self.nodes[at].start(&self.voters, seed);
                 self.disconnect(at);
+                self.brokers.started(at, &mut self.rng, self.rough);
             }
             let node = &mut self.nodes[at];
             if let Some(controller) = &mut node.controller
@@ -113,6 +118,10 @@ impl Cluster {
             let next = self.now + self.rng.below(3) + stall;
             self.nodes[at].write(self.now, next);
             self.seen.look(&mut self.nodes[at]);
+            let cut = &self.cut;
+            let reaches = |from: usize, to: usize| !cut.contains(&(from, to));
+            let (nodes, conditions) = (&mut self.nodes, (self.rough, &reaches as &_));
+            self.brokers.step(at, self.now, nodes, &mut self.rng, conditions);
         }
     }
 

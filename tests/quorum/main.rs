@@ -2,11 +2,13 @@
 //! members that stop, lose power or a disk, and a quorum whose members change. One seed decides it all.
 //!
 //! Held at every step: a term has one leader; images of the same index are the same everywhere; what was
-//! acknowledged is in every later image, and known to every later leader. Held at the end, when nothing
+//! acknowledged is in every later image, and known to every later leader. What is held of brokers and their partitions
+//! stands in `brokers`. Held at the end, when nothing
 //! fails any more: within a bounded time one member leads, takes what is proposed, and all have come as far.
 //!
 //! `KLAMM_QUORUM_SEEDS=n` runs that many, `KLAMM_QUORUM_FROM=s` starts there.
 
+mod brokers;
 mod cluster;
 mod node;
 mod seen;
@@ -28,6 +30,7 @@ fn variable(name: &str) -> Option<u64> {
 fn run(seed: u64) -> Seen {
     let mut cluster = Cluster::new(seed);
     cluster.run();
+    cluster.seen.brokers = cluster.brokers.seen;
     cluster.seen
 }
 
@@ -36,7 +39,7 @@ fn nothing_that_a_quorum_has_acknowledged_is_lost_and_it_comes_to_rest() {
     let from = variable("KLAMM_QUORUM_FROM").unwrap_or(0);
     let count = variable("KLAMM_QUORUM_SEEDS").unwrap_or(SEEDS);
     let next = AtomicU64::new(from);
-    let (failing, totals) = (Mutex::new(Vec::new()), Mutex::new([0; 5]));
+    let (failing, totals) = (Mutex::new(Vec::new()), Mutex::new([0; 9]));
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -47,8 +50,18 @@ fn nothing_that_a_quorum_has_acknowledged_is_lost_and_it_comes_to_rest() {
                 Err(_) => failing.lock().unwrap().push(seed),
                 Ok(it) => {
                     let acknowledged = it.acknowledged.len();
-                    let of_run =
-                        [acknowledged, it.leaders.len(), it.snapshots, it.changes, it.lost];
+                    let brokers = &it.brokers;
+                    let of_run = [
+                        acknowledged,
+                        it.leaders.len(),
+                        it.snapshots,
+                        it.changes,
+                        it.lost,
+                        brokers.elections,
+                        brokers.fences,
+                        brokers.committed(),
+                        brokers.wiped,
+                    ];
                     let mut totals = totals.lock().unwrap();
                     *totals = std::array::from_fn(|at| totals[at] + of_run[at]);
                 }
@@ -61,10 +74,11 @@ fn nothing_that_a_quorum_has_acknowledged_is_lost_and_it_comes_to_rest() {
     let shown: Vec<String> = failing.iter().take(20).map(u64::to_string).collect();
     assert!(failing.is_empty(), "failing seeds: {}", shown.join(" "));
     let totals = totals.into_inner().unwrap();
-    let [acknowledged, elections, snapshots, changes, lost] = totals;
+    let [acknowledged, elections, snapshots, changes, lost, led, fences, committed, wiped] = totals;
     println!(
         "{acknowledged} acknowledged, {elections} elections, {snapshots} snapshots, \
-         {changes} changes of members, {lost} messages lost"
+         {changes} changes of members, {lost} messages lost; {led} partitions led, \
+         {fences} brokers fenced, {wiped} wiped, {committed} records committed"
     );
     let happened = totals.iter().all(|it| *it as u64 >= count);
     assert!(happened, "runs in which nothing happens show nothing");

@@ -1,5 +1,6 @@
 //! What was seen of all members together, and what must hold of it.
 
+use crate::brokers::Histories;
 use crate::node::{Node, Proposed};
 use klamm::controller::{Image, NewPartition, Record};
 use klamm::types::TopicId;
@@ -32,6 +33,8 @@ pub struct Seen {
     pub changes: usize,
     /// Messages that were lost.
     pub lost: usize,
+    /// What became of partitions.
+    pub brokers: Histories,
 }
 
 fn topic_id(number: u32) -> TopicId {

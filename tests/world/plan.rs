@@ -63,6 +63,16 @@ impl Plan {
             }
             _ => settings.push(("retention.ms", "-1".to_owned())),
         }
+        if self.seed % 4 == 1 && it.retention_ms.is_none() && !it.retention_bytes {
+            it.compacted = true;
+            it.tombstones_stay = rng.chance(50);
+            let retention_ms = if it.tombstones_stay { 86_400_000 } else { 0 };
+            settings.retain(|it| it.0 != "segment.ms");
+            settings.push(("segment.ms", rng.between(100, 1000).to_string()));
+            settings.push(("cleanup.policy", "compact".to_owned()));
+            settings.push(("min.cleanable.dirty.ratio", "0".to_owned()));
+            settings.push(("delete.retention.ms", retention_ms.to_string()));
+        }
         if rng.chance(25) {
             it.stamps_rise = self.steady_clock;
             settings.push(("message.timestamp.type", "LogAppendTime".to_owned()));

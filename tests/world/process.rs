@@ -189,6 +189,7 @@ pub fn open(
         logs_a_step: sizes.logs_a_step,
         piece_bytes: sizes.max_block,
         max_block: sizes.max_block,
+        compaction_bytes: (512 << 10) * sizes.shards,
         ..OpenOptions::usual(
             sizes.shards as u16,
             budget.clone(),
@@ -212,7 +213,8 @@ pub fn open(
     let mut brokers = Vec::new();
     let admission = Admission::default();
     for (id, engine) in engines.into_iter().enumerate() {
-        let logs = Logs::open(engine, &image, id, sizes.shards).expect("logs that recovery made");
+        let logs =
+            Logs::open(engine, &image, (id, sizes.shards), 1).expect("logs that recovery made");
         let parts = Parts {
             id,
             shards: sizes.shards,
@@ -536,6 +538,16 @@ impl Process {
             closed += figures.map_or(0, |it| it.connections.closed_for_memory);
         }
         closed
+    }
+
+    /// Passes of compaction in this life.
+    pub fn compactions(&mut self, now: Now) -> u64 {
+        let mut passes = 0;
+        for shard in 0..self.shards() {
+            let figures = block_on(self.brokers[shard].call(now, shard, Figures));
+            passes += figures.map_or(0, |it| it.engine.compaction_passes);
+        }
+        passes
     }
 
     /// Panics that the brokers have caught: none is expected.

@@ -225,6 +225,7 @@ impl World {
         let now = self.now;
         let panics = self.process().panics(now);
         assert_eq!(panics, 0, "panics were caught");
+        self.facts.counts.compactions += self.process().compactions(now);
         let marked = self.process().mark_clean();
         self.note(4, || format!("---- ended: {marked:?}"));
         if marked.is_err() {

@@ -1,7 +1,7 @@
 //! What configurations belong to, and how they change.
 
 use super::metadata_change::{Failure, count};
-use crate::controller::{Image, Record};
+use crate::controller::{Image, Record, on_settings};
 use crate::types::config_def::{Kind, split_list};
 use crate::types::config_table::{broker_config, topic_config};
 use crate::types::topic_name::{check_topic_name, is_internal};
@@ -107,7 +107,26 @@ pub async fn alter_all(
     if validate_only {
         records.clear();
     }
+    let mut following = Vec::new();
+    for record in &records {
+        following.extend(what_follows(image, record, pause).await);
+    }
+    records.extend(following);
     (results, records)
+}
+
+/// What settings of a topic have to do with who leads its partitions.
+async fn what_follows(image: &Image, record: &Record, pause: &impl AsyncFn()) -> Vec<Record> {
+    let elects =
+        |name: &str| name == "min.insync.replicas" || name == "unclean.leader.election.enable";
+    match record {
+        Record::TopicConfigSet { id, settings } if settings.iter().any(|it| elects(&it.0)) => {
+            let mut after = image.clone();
+            after.apply(record);
+            on_settings(&after, *id, pause).await.records
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The record that changes the settings of a resource; `None` if nothing changes. `replace` removes

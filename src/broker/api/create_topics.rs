@@ -75,7 +75,7 @@ pub async fn handle(
         }
     }
     w.raw(&tail);
-    Ok(Handled { response: w.into(), records })
+    Ok(Handled::new(w.into(), records))
 }
 
 /// Writes what has become of one topic.

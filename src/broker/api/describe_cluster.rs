@@ -35,12 +35,13 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<Body, WireErro
 }
 
 fn describe<'a>(request: &DescribeClusterRequest, image: &'a Image) -> DescribeClusterResponse<'a> {
-    let brokers = image.brokers().map(|it| DescribeClusterBroker {
+    let shown = image.brokers().filter(|it| request.include_fenced_brokers || !it.fenced);
+    let brokers = shown.map(|it| DescribeClusterBroker {
         broker_id: it.id,
         host: &it.host,
         port: it.port.into(),
         rack: it.rack.as_deref(),
-        is_fenced: false,
+        is_fenced: it.fenced,
     });
     let include = request.include_cluster_authorized_operations;
     DescribeClusterResponse {
@@ -59,7 +60,30 @@ fn describe<'a>(request: &DescribeClusterRequest, image: &'a Image) -> DescribeC
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::api::testing::{decode, encode, image};
+    use crate::broker::api::testing::{cluster, decode, encode, image};
+    use crate::controller::Record;
+
+    #[test]
+    fn fenced_brokers_are_shown_to_who_asks_for_them() {
+        let mut image = cluster(3);
+        image.apply(&Record::BrokerFenced { broker: 2 });
+        for (version, include, expected) in [
+            (0, false, vec![(1, false), (3, false)]),
+            (2, false, vec![(1, false), (3, false)]),
+            (2, true, vec![(1, false), (2, true), (3, false)]),
+        ] {
+            let request = DescribeClusterRequest {
+                include_fenced_brokers: include,
+                ..DescribeClusterRequest::default()
+            };
+            let body = encode(|w| request.encode(w, version));
+            let body = handle(&body, version, &image).unwrap();
+            let response = decode(&body, |r| DescribeClusterResponse::decode(r, version));
+            let shown: Vec<_> =
+                response.brokers.iter().map(|it| (it.broker_id, it.is_fenced)).collect();
+            assert_eq!(shown, expected);
+        }
+    }
 
     #[test]
     fn describes_brokers_only() {

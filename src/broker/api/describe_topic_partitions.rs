@@ -2,7 +2,7 @@
 
 use super::Body;
 use super::decode_in_parts;
-use super::metadata::leader_error;
+use super::metadata::{leader, leader_error, offline};
 use super::metadata_change::TOPIC_OPERATIONS;
 use crate::controller::{Image, Partition};
 use crate::types::ErrorCode;
@@ -102,26 +102,43 @@ fn partition(
     index: i32,
     image: &Image,
 ) -> answer::DescribeTopicPartitionsResponsePartition {
-    let offline = it.replicas.iter().copied().filter(|id| image.broker(*id).is_none());
     answer::DescribeTopicPartitionsResponsePartition {
         error_code: leader_error(it, image).0,
         partition_index: index,
-        leader_id: it.leader,
+        leader_id: leader(it, image),
         leader_epoch: it.leader_epoch,
         replica_nodes: it.replicas.to_vec(),
         isr_nodes: it.isr.to_vec(),
-        eligible_leader_replicas: Some(Vec::new()),
+        eligible_leader_replicas: Some(it.elr.to_vec()),
         last_known_elr: Some(Vec::new()),
-        offline_replicas: offline.collect(),
+        offline_replicas: offline(it, image),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::api::testing::{decode, encode, image};
+    use crate::broker::api::testing::{cluster, decode, encode, id, image};
+    use crate::controller::{PartitionChange, Record};
     use crate::wire::kafka::describe_topic_partitions_request::TopicRequest;
     use futures_lite::future::block_on;
+
+    #[test]
+    fn who_may_lead_is_shown() {
+        let mut image = cluster(3);
+        let change = PartitionChange {
+            leader: Some(-1),
+            isr: Some([].into()),
+            elr: Some([2].into()),
+            ..PartitionChange::default()
+        };
+        image.apply(&Record::PartitionsChanged { id: id(3), changes: vec![(0, change)] });
+        image.apply(&Record::BrokerFenced { broker: 2 });
+        let it = partition(&image.topic("three").unwrap().partitions[0], 0, &image);
+        assert_eq!((it.error_code, it.leader_id), (ErrorCode::LEADER_NOT_AVAILABLE.0, -1));
+        assert_eq!((it.leader_epoch, it.isr_nodes), (1, vec![]));
+        assert_eq!((it.eligible_leader_replicas, it.offline_replicas), (Some(vec![2]), vec![2]));
+    }
 
     type Page = (Vec<(String, ErrorCode, Vec<i32>)>, Option<(String, i32)>);
 

@@ -4,20 +4,23 @@
 //! controller's draft, so that two requests that follow each other quickly see each other; the response
 //! leaves when every shard has applied the change, so that the next request on any connection sees it.
 
+use super::describe_quorum::QuorumView;
 use super::metadata_change::Handled;
 use super::{
-    alter_configs, create_partitions, create_topics, delete_topics, incremental_alter_configs,
-    table,
+    add_raft_voter, alter_configs, alter_partition_reassignments, create_partitions, create_topics,
+    delete_topics, describe_quorum, elect_leaders, incremental_alter_configs,
+    list_partition_reassignments, remove_raft_voter, table, unregister_broker,
 };
 use crate::controller::Image;
 use crate::types::TopicId;
 use crate::wire::primitives::WireError;
 
-/// Carries out a request that changes metadata, of which `draft` is the last: the records are to be
+/// Carries out a request that changes metadata, of which `draft` is the last, or the quorum: the records are to be
 /// proposed before the next request is carried out. `new_id` gives ids that were never given before. An
 /// error is the client's: its request cannot be read. Pauses as the handlers do.
 pub async fn execute(
     draft: &Image,
+    quorum: &QuorumView,
     api: table::Controller,
     version: i16,
     body: &[u8],
@@ -35,6 +38,25 @@ pub async fn execute(
         table::Controller::AlterConfigs => alter_configs::handle(body, version, draft, pause).await,
         table::Controller::IncrementalAlterConfigs => {
             incremental_alter_configs::handle(body, version, draft, pause).await
+        }
+        table::Controller::ElectLeaders => elect_leaders::handle(body, version, draft, pause).await,
+        table::Controller::AlterPartitionReassignments => {
+            alter_partition_reassignments::handle(body, version, draft, pause).await
+        }
+        table::Controller::ListPartitionReassignments => {
+            let answer = list_partition_reassignments::handle(body, version, draft, pause).await?;
+            Ok(Handled::new(answer, Vec::new()))
+        }
+        table::Controller::DescribeQuorum => {
+            let answer = describe_quorum::handle(body, version, draft, quorum)?;
+            Ok(Handled::new(answer, Vec::new()))
+        }
+        table::Controller::UnregisterBroker => {
+            unregister_broker::handle(body, version, draft, pause).await
+        }
+        table::Controller::AddRaftVoter => add_raft_voter::handle(body, version, draft, quorum),
+        table::Controller::RemoveRaftVoter => {
+            remove_raft_voter::handle(body, version, draft, quorum)
         }
     }
 }
@@ -69,8 +91,9 @@ mod tests {
         new_id: &mut dyn FnMut() -> TopicId,
     ) -> Result<Outcome, WireError> {
         let draft = controller.draft();
-        let handled = execute(draft, api, version, body, new_id, &async || {});
-        let Handled { response, records } = block_on(handled)?;
+        let quorum = &QuorumView::default();
+        let handled = execute(draft, quorum, api, version, body, new_id, &async || {});
+        let Handled { response, records, .. } = block_on(handled)?;
         let wait_for = (!records.is_empty()).then(|| controller.propose(&records));
         Ok(Outcome { response, wait_for })
     }

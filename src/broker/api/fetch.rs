@@ -205,12 +205,7 @@ impl Plan {
         image: &Image,
         now_ms: i64,
     ) -> Result<Response, WireError> {
-        let mut all: Vec<ReadResult> =
-            (0..self.refused.len()).map(|i| self.without_result(i)).collect();
-        for result in results {
-            let index = result.index as usize;
-            all[index] = result;
-        }
+        let mut all = self.all(results);
         let mut room = Room::new(self.max_bytes);
         all.iter_mut().for_each(|it| room.limit(it));
         let (session_id, told) = if self.error.is_err() {
@@ -289,6 +284,20 @@ impl Plan {
         Ok(layout.finish())
     }
 
+    /// The results of all partitions, in their order.
+    fn all(&self, results: Vec<ReadResult>) -> Vec<ReadResult> {
+        let is_whole = results.len() == self.refused.len();
+        if is_whole && results.iter().zip(0..).all(|(it, index)| it.index == index) {
+            return results;
+        }
+        let mut all: Vec<_> = (0..self.refused.len()).map(|i| self.without_result(i)).collect();
+        for result in results {
+            let index = result.index as usize;
+            all[index] = result;
+        }
+        all
+    }
+
     /// What a partition's answer is unless it has a result.
     fn without_result(&self, i: usize) -> ReadResult {
         let (refused, lost) = (self.refused[i], ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
@@ -296,6 +305,7 @@ impl Plan {
     }
 }
 
+#[inline]
 fn answer(it: &ReadResult) -> PartitionAnswer {
     PartitionAnswer {
         error: it.error,
@@ -317,6 +327,7 @@ impl Room {
         Self { max_bytes, total: 0 }
     }
 
+    #[inline]
     fn limit(&mut self, result: &mut ReadResult) {
         if result.bytes > 0 && self.total > 0 && self.total + result.bytes > self.max_bytes {
             result.slices.clear();
@@ -331,6 +342,7 @@ type Run<'a> = Vec<(&'a Wanted, ReadResult)>;
 
 /// One entry per run of the same topic: the order of partitions stays what the client asked for, or
 /// what the session made of it.
+#[inline]
 fn enter<'a>(runs: &mut Vec<Run<'a>>, wanted: &'a Wanted, result: ReadResult) {
     match runs.last_mut() {
         Some(run) if run[0].0.topic == wanted.topic => run.push((wanted, result)),
@@ -437,6 +449,7 @@ impl Layout {
     }
 
     /// Whether the client is told of another leader.
+    #[inline]
     fn partition(
         &mut self,
         version: i16,

@@ -80,7 +80,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<CoordinatorAns
 fn coordinator_of<'a>(group_id: &str, image: &'a Image) -> Option<&'a Broker> {
     let partition = partition_of(group_id, image)?.partition;
     let partitions = &image.topic(GROUP_STATE)?.partitions;
-    image.broker(partitions.get(partition as usize)?.leader).map(|it| &**it)
+    image.broker(partitions.get(partition as usize)?.leader).map(|it| &**it).filter(|it| !it.fenced)
 }
 
 fn found<'a>(key: &'a str, result: Result<&'a Broker, ErrorCode>) -> Coordinator<'a> {

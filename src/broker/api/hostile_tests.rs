@@ -1,13 +1,15 @@
 //! Random and damaged requests to every handler of metadata: none panics, and every answer that is
 //! given can be read in its version.
 
+use super::describe_quorum::QuorumView;
 use super::testing::{encode, image};
 use super::{
-    Body, alter_configs, create_partitions, create_topics, delete_topics, describe_cluster,
-    describe_configs, describe_topic_partitions, incremental_alter_configs, list_config_resources,
-    metadata,
+    Body, add_raft_voter, alter_configs, alter_partition_reassignments, create_partitions,
+    create_topics, delete_topics, describe_cluster, describe_configs, describe_quorum,
+    describe_topic_partitions, elect_leaders, incremental_alter_configs, list_config_resources,
+    list_partition_reassignments, metadata, remove_raft_voter, unregister_broker,
 };
-use crate::controller::Image;
+use crate::controller::{Image, QuorumState};
 use crate::types::TopicId;
 use crate::wire::api_keys::ApiKey;
 use crate::wire::kafka as k;
@@ -16,7 +18,7 @@ use futures_lite::future::block_on;
 use proptest::prelude::*;
 
 /// Every API here, with its versions.
-const APIS: [(ApiKey, i16, i16); 10] = [
+const APIS: [(ApiKey, i16, i16); 17] = [
     (ApiKey::METADATA, 0, 13),
     (ApiKey::CREATE_TOPICS, 2, 7),
     (ApiKey::DELETE_TOPICS, 1, 6),
@@ -27,6 +29,13 @@ const APIS: [(ApiKey, i16, i16); 10] = [
     (ApiKey::DESCRIBE_CLUSTER, 0, 2),
     (ApiKey::LIST_CONFIG_RESOURCES, 0, 1),
     (ApiKey::DESCRIBE_TOPIC_PARTITIONS, 0, 0),
+    (ApiKey::ELECT_LEADERS, 0, 2),
+    (ApiKey::ALTER_PARTITION_REASSIGNMENTS, 0, 1),
+    (ApiKey::LIST_PARTITION_REASSIGNMENTS, 0, 0),
+    (ApiKey::DESCRIBE_QUORUM, 0, 2),
+    (ApiKey::UNREGISTER_BROKER, 0, 0),
+    (ApiKey::ADD_RAFT_VOTER, 0, 1),
+    (ApiKey::REMOVE_RAFT_VOTER, 0, 0),
 ];
 
 fn answer(key: ApiKey, version: i16, body: &[u8]) -> Result<Body, WireError> {
@@ -61,6 +70,25 @@ async fn answer_in_parts(
         ApiKey::DELETE_TOPICS => delete_topics::handle(body, version, image, pause).await,
         ApiKey::ALTER_CONFIGS => alter_configs::handle(body, version, image, pause).await,
         ApiKey::CREATE_PARTITIONS => create_partitions::handle(body, version, image, pause).await,
+        ApiKey::LIST_PARTITION_REASSIGNMENTS => {
+            return list_partition_reassignments::handle(body, version, image, pause).await;
+        }
+        ApiKey::DESCRIBE_QUORUM => {
+            let state = Some(QuorumState::default());
+            let quorum = QuorumView { state, ..QuorumView::default() };
+            return describe_quorum::handle(body, version, image, &quorum);
+        }
+        ApiKey::ELECT_LEADERS => elect_leaders::handle(body, version, image, pause).await,
+        ApiKey::ALTER_PARTITION_REASSIGNMENTS => {
+            alter_partition_reassignments::handle(body, version, image, pause).await
+        }
+        ApiKey::UNREGISTER_BROKER => unregister_broker::handle(body, version, image, pause).await,
+        ApiKey::ADD_RAFT_VOTER => {
+            add_raft_voter::handle(body, version, image, &QuorumView::default())
+        }
+        ApiKey::REMOVE_RAFT_VOTER => {
+            remove_raft_voter::handle(body, version, image, &QuorumView::default())
+        }
         _ => incremental_alter_configs::handle(body, version, image, pause).await,
     };
     handled.map(|it| it.response)
@@ -104,6 +132,33 @@ fn read(key: ApiKey, version: i16, answer: &[u8]) {
         ApiKey::LIST_CONFIG_RESOURCES => {
             use k::list_config_resources_response::ListConfigResourcesResponse;
             ListConfigResourcesResponse::decode(r, version).map(drop)
+        }
+        ApiKey::ELECT_LEADERS => {
+            k::elect_leaders_response::ElectLeadersResponse::decode(r, version).map(drop)
+        }
+        ApiKey::ALTER_PARTITION_REASSIGNMENTS => {
+            k::alter_partition_reassignments_response::AlterPartitionReassignmentsResponse::decode(
+                r, version,
+            )
+            .map(drop)
+        }
+        ApiKey::LIST_PARTITION_REASSIGNMENTS => {
+            k::list_partition_reassignments_response::ListPartitionReassignmentsResponse::decode(
+                r, version,
+            )
+            .map(drop)
+        }
+        ApiKey::DESCRIBE_QUORUM => {
+            k::describe_quorum_response::DescribeQuorumResponse::decode(r, version).map(drop)
+        }
+        ApiKey::UNREGISTER_BROKER => {
+            k::unregister_broker_response::UnregisterBrokerResponse::decode(r, version).map(drop)
+        }
+        ApiKey::ADD_RAFT_VOTER => {
+            k::add_raft_voter_response::AddRaftVoterResponse::decode(r, version).map(drop)
+        }
+        ApiKey::REMOVE_RAFT_VOTER => {
+            k::remove_raft_voter_response::RemoveRaftVoterResponse::decode(r, version).map(drop)
         }
         _ => {
             use k::describe_topic_partitions_response::DescribeTopicPartitionsResponse;

@@ -141,7 +141,8 @@ pub async fn handle(
 }
 
 fn brokers(image: &Image) -> Vec<MetadataResponseBroker<'_>> {
-    let brokers = image.brokers().map(|it| MetadataResponseBroker {
+    let there = image.brokers().filter(|it| !it.fenced);
+    let brokers = there.map(|it| MetadataResponseBroker {
         node_id: it.id,
         host: &it.host,
         port: it.port.into(),
@@ -177,7 +178,7 @@ async fn put_topic(
     let behind = 4 * usize::from(version >= 8) + usize::from(flexible);
     let tail = w.open_array(topic.partitions.len(), flexible, behind)?;
     for (it, index) in topic.partitions.iter().zip(0..) {
-        partition(it, index, image).encode(w, version)?;
+        partition(it, index, version, image).encode(w, version)?;
         pause().await;
     }
     w.raw(&tail);
@@ -217,35 +218,78 @@ async fn refuse<'a>(
     Body::in_parts(async |w| response.encode_in_parts(w, version, pause).await).await
 }
 
-fn partition(it: &Partition, index: i32, image: &Image) -> MetadataResponsePartition {
-    let offline = it.replicas.iter().copied().filter(|id| image.broker(*id).is_none());
-    MetadataResponsePartition {
-        error_code: leader_error(it, image).0,
-        partition_index: index,
-        leader_id: it.leader,
-        leader_epoch: it.leader_epoch,
-        replica_nodes: it.replicas.to_vec(),
-        isr_nodes: it.isr.to_vec(),
-        offline_replicas: offline.collect(),
+/// The first version shows only brokers that are there, and says where some are not.
+fn partition(it: &Partition, index: i32, version: i16, image: &Image) -> MetadataResponsePartition {
+    let there = |all: &[i32]| -> Vec<i32> {
+        all.iter().copied().filter(|id| version > 0 || image.is_unfenced(*id)).collect()
+    };
+    let mut error = leader_error(it, image);
+    let (replica_nodes, isr_nodes) = (there(&it.replicas), there(&it.isr));
+    if error == ErrorCode::NONE && replica_nodes.len() < it.replicas.len() {
+        error = ErrorCode::REPLICA_NOT_AVAILABLE;
     }
+    MetadataResponsePartition {
+        error_code: error.0,
+        partition_index: index,
+        leader_id: leader(it, image),
+        leader_epoch: it.leader_epoch,
+        replica_nodes,
+        isr_nodes,
+        offline_replicas: offline(it, image),
+    }
+}
+
+/// The leader, as far as it is there.
+pub(super) fn leader(it: &Partition, image: &Image) -> i32 {
+    if image.is_unfenced(it.leader) { it.leader } else { -1 }
+}
+
+/// Replicas on brokers that are not there.
+pub(super) fn offline(it: &Partition, image: &Image) -> Vec<i32> {
+    it.replicas.iter().copied().filter(|id| !image.is_unfenced(*id)).collect()
 }
 
 /// What stands against asking a partition's leader.
 pub(super) fn leader_error(it: &Partition, image: &Image) -> ErrorCode {
-    if image.broker(it.leader).is_some() {
-        ErrorCode::NONE
-    } else {
-        ErrorCode::LEADER_NOT_AVAILABLE
-    }
+    if image.is_unfenced(it.leader) { ErrorCode::NONE } else { ErrorCode::LEADER_NOT_AVAILABLE }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::api::testing::{decode, encode, id, image};
+    use crate::broker::api::testing::{cluster, decode, encode, id, image};
+    use crate::controller::Record;
     use futures_lite::future::block_on;
     use std::collections::BTreeMap;
     use std::sync::Arc;
+
+    #[test]
+    fn who_is_fenced_is_not_there() {
+        let mut image = cluster(3);
+        image.apply(&Record::BrokerFenced { broker: 2 });
+        let ask = |image: &Image, version: i16| {
+            let request =
+                MetadataRequest { topics: Some(vec![named("three")]), ..Default::default() };
+            let body = encode(|w| request.encode(w, version));
+            let response = answer(&body, version, image).response;
+            let response = decode(&response, |r| MetadataResponse::decode(r, version));
+            let brokers: Vec<i32> = response.brokers.iter().map(|it| it.node_id).collect();
+            (brokers, response.topics[0].partitions[0].clone())
+        };
+        let (brokers, it) = ask(&image, 0);
+        assert_eq!(brokers, [1, 3]);
+        assert_eq!(it.error_code, ErrorCode::REPLICA_NOT_AVAILABLE.0);
+        assert_eq!((it.leader_id, it.replica_nodes, it.isr_nodes), (1, vec![1, 3], vec![1, 3]));
+        let (brokers, it) = ask(&image, 13);
+        assert_eq!((brokers, it.error_code), (vec![1, 3], 0));
+        assert_eq!((it.replica_nodes, it.offline_replicas), (vec![1, 2, 3], vec![2]));
+
+        image.apply(&Record::BrokerShuttingDown { broker: 3 });
+        assert_eq!(ask(&image, 13).0, [1, 3], "it serves until it is gone");
+        image.apply(&Record::BrokerFenced { broker: 1 });
+        let (_, it) = ask(&image, 13);
+        assert_eq!((it.error_code, it.leader_id), (ErrorCode::LEADER_NOT_AVAILABLE.0, -1));
+    }
 
     fn named(name: &str) -> MetadataRequestTopic<'_> {
         MetadataRequestTopic { name: Some(name), ..MetadataRequestTopic::default() }

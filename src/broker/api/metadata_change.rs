@@ -4,7 +4,7 @@
 //! resource or setting that they look at.
 
 use super::Body;
-use crate::controller::{self, Image, NewPartition, Partition, Record};
+use crate::controller::{self, Image, Members, NewPartition, Partition, Record};
 use crate::types::{ErrorCode, TopicId};
 use crate::wire::primitives::{WireError, Writer};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,15 +43,22 @@ pub struct Handled {
     pub response: Body,
     /// To be proposed in this order. Each may take effect without those that follow.
     pub records: Vec<Record>,
+    /// Who is to belong to the metadata quorum, where that is to change.
+    pub members: Option<Members>,
 }
 
 impl Handled {
+    /// The response, and the records.
+    pub(super) fn new(response: Body, records: Vec<Record>) -> Self {
+        Self { response, records, members: None }
+    }
+
     /// The records, and the response that `encode` writes, in parts.
     pub(super) async fn in_parts(
         records: Vec<Record>,
         encode: impl AsyncFnOnce(&mut Writer) -> Result<(), WireError>,
     ) -> Result<Self, WireError> {
-        Ok(Self { response: Body::in_parts(encode).await?, records })
+        Ok(Self::new(Body::in_parts(encode).await?, records))
     }
 }
 

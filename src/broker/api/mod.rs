@@ -2,7 +2,9 @@
 //! its body, its version and the state that it is about. What must be asked of the shard that owns a
 //! partition is in [`data`]; who asks it, and waits, is `requests` of the broker.
 
+pub mod add_raft_voter;
 pub mod alter_configs;
+pub mod alter_partition_reassignments;
 pub mod api_versions;
 pub mod config_resource;
 pub mod create_partitions;
@@ -15,7 +17,9 @@ pub mod describe_cluster;
 pub mod describe_configs;
 pub mod describe_groups;
 pub mod describe_log_dirs;
+pub mod describe_quorum;
 pub mod describe_topic_partitions;
+pub mod elect_leaders;
 pub mod execute;
 pub mod fetch;
 pub mod fetch_session;
@@ -28,6 +32,7 @@ pub mod leave_group;
 pub mod list_config_resources;
 pub mod list_groups;
 pub mod list_offsets;
+pub mod list_partition_reassignments;
 pub mod metadata;
 pub mod metadata_change;
 pub mod offset_commit;
@@ -36,10 +41,12 @@ pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod partitions;
 pub mod produce;
+pub mod remove_raft_voter;
 pub mod request;
 pub mod response;
 pub mod sync_group;
 pub mod table;
+pub mod unregister_broker;
 
 #[cfg(test)]
 mod hostile_tests;

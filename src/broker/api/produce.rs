@@ -9,11 +9,12 @@ use crate::types::{ErrorCode, TopicId, TopicPartition};
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use crate::wire::kafka::produce_response::{
-    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
+    ProduceResponse, TopicProduceResponse,
 };
 use crate::wire::records::{
-    AtOnce, BatchHeader, Checked, Compression, Limits, Rest, Rewrite, Validated, set_max_timestamp,
-    validate_at_once,
+    AtOnce, BatchHeader, Checked, Compression, Limits, RECORDS_LISTED_MAX, Refusal, Rest, Rewrite,
+    Validated, set_max_timestamp, validate_at_once,
 };
 use crate::wire::{Reader, WireError};
 use bytes::{Bytes, BytesMut};
@@ -33,15 +34,19 @@ struct Topic {
 struct Outcome {
     partition: i32,
     result: Appended,
-    message: Option<String>,
+    /// Why its batch is refused, where more is to be said than the error code.
+    refusal: Option<Box<Refusal>>,
 }
 
 /// A Produce request that is under way.
 #[derive(Debug, Default)]
 pub struct Plan {
     acks: i16,
+    timeout_ms: i32,
     topics: Vec<Topic>,
     outcomes: Vec<Outcome>,
+    /// Records that are listed in refusals.
+    listed: usize,
 }
 
 /// What a broker's settings and the clock say.
@@ -109,32 +114,30 @@ fn append(index: u32, tp: TopicPartition, batch: Bytes, validated: Validated) ->
     AppendRequest { index, tp, batch, header }
 }
 
-/// Whether a request is so long that it may name more than so many partitions, and does.
-pub fn names_more_than(partitions: usize, body: &[u8], version: i16) -> bool {
-    body.len() / PARTITION_BYTES_MIN > partitions
-        && count_partitions(body, version, partitions).is_ok_and(|it| it > partitions)
+/// Whether a request is so long that it may name more than so many topics and partitions, and does.
+pub fn names_more_than(entries: usize, body: &[u8], version: i16) -> bool {
+    body.len() / TopicProduceData::MIN_BYTES > entries
+        && count_entries(body, version, entries).is_ok_and(|it| it > entries)
 }
 
-/// The bytes that a partition takes at least: its number, no records.
-const PARTITION_BYTES_MIN: usize = 5;
-
-/// Counts partitions until there are more than `enough`.
-fn count_partitions(body: &[u8], version: i16, enough: usize) -> Result<usize, WireError> {
+/// Counts topics and partitions until there are more than `enough`. What a large request usually is costs
+/// little: the partitions of the last topic are not gone through.
+fn count_entries(body: &[u8], version: i16, enough: usize) -> Result<usize, WireError> {
     let flexible = version >= 9;
     let mut r = Reader::new(body);
     r.nullable_string(flexible)?;
     let (_acks, _timeout_ms) = (r.i16()?, r.i32()?);
-    let topics = r.array_len(flexible, 1)?.unwrap_or(0);
-    let mut count = 0;
-    for _ in 0..topics {
+    let topics = r.array_len(flexible, TopicProduceData::MIN_BYTES)?.unwrap_or(0);
+    let mut count = topics;
+    for left in (0..topics).rev() {
         if version >= 13 {
             r.uuid()?;
         } else {
             r.string(flexible)?;
         }
-        let partitions = r.array_len(flexible, PARTITION_BYTES_MIN)?.unwrap_or(0);
+        let partitions = r.array_len(flexible, PartitionProduceData::MIN_BYTES)?.unwrap_or(0);
         count += partitions;
-        if count > enough {
+        if count > enough || left == 0 {
             break;
         }
         for _ in 0..partitions {
@@ -161,8 +164,10 @@ pub fn plan(
 ) -> Result<(Plan, Batches), WireError> {
     let request = decode(body, |r| ProduceRequest::decode(r, version))?;
     let mut planner = Planner::new(body, (version, request.acks), image, settings);
+    planner.plan.timeout_ms = request.timeout_ms;
     for data in &request.topic_data {
         let topic = planner.topic(data);
+        planner.reserve(data.partition_data.len());
         for part in &data.partition_data {
             planner.partition(topic, part);
         }
@@ -174,7 +179,7 @@ pub fn plan(
     Ok((plan, batches))
 }
 
-/// The same for one of very many partitions: pauses after each one, and tells how much of its batch
+/// The same for one of very many topics or partitions: pauses after each one, and tells how much of its batch
 /// was checked. What may be checked in one go is for each of them.
 pub async fn plan_in_parts(
     body: &Bytes,
@@ -189,8 +194,10 @@ pub async fn plan_in_parts(
         decode_in_parts(body, async |r| ProduceRequest::decode_in_parts(r, version, read).await)
             .await?;
     let mut planner = Planner::new(body, (version, request.acks), image, settings);
+    planner.plan.timeout_ms = request.timeout_ms;
     for data in &request.topic_data {
         let topic = planner.topic(data);
+        pause(nothing).await;
         for part in &data.partition_data {
             planner.at_once = settings.at_once;
             planner.partition(topic, part);
@@ -224,7 +231,7 @@ impl<'a> Planner<'a> {
         image: &'a Image,
         settings: ProduceSettings,
     ) -> Self {
-        let plan = Plan { acks, topics: Vec::new(), outcomes: Vec::new() };
+        let plan = Plan { acks, ..Plan::default() };
         let (at_once, batches) = (settings.at_once, Batches::default());
         Self { body, version, image, settings, at_once, plan, batches }
     }
@@ -244,6 +251,12 @@ impl<'a> Planner<'a> {
         topic
     }
 
+    /// So many partitions follow, most of which are to be appended to.
+    fn reserve(&mut self, partitions: usize) {
+        self.plan.outcomes.reserve(partitions);
+        self.batches.appends.reserve(partitions);
+    }
+
     /// The next partition of the topic.
     #[inline]
     fn partition(
@@ -254,36 +267,31 @@ impl<'a> Planner<'a> {
         let Self { body, version, image, settings, .. } = *self;
         let acks = self.plan.acks;
         let index = self.plan.outcomes.len() as u32;
-        let mut message = None;
-        let mut refuse = |error: ErrorCode, text: Option<String>| {
-            message = text;
-            error
-        };
+        let mut refusal = None;
         let error = 'found: {
             if !matches!(acks, -1..=1) {
-                break 'found refuse(ErrorCode::INVALID_REQUIRED_ACKS, None);
+                break 'found ErrorCode::INVALID_REQUIRED_ACKS;
             }
             let Some(topic) = topic else {
                 let by_id = version >= 13;
                 let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-                break 'found refuse(
-                    if by_id { ErrorCode::UNKNOWN_TOPIC_ID } else { unknown },
-                    None,
-                );
+                break 'found if by_id { ErrorCode::UNKNOWN_TOPIC_ID } else { unknown };
             };
             let at = usize::try_from(part.index).ok();
             let Some(state) = at.and_then(|i| topic.partitions.get(i)) else {
-                break 'found refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None);
+                break 'found ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
             };
             if is_internal(&topic.name) {
                 let text = format!("Cannot append to internal topic {}", topic.name);
-                break 'found refuse(ErrorCode::INVALID_TOPIC_EXCEPTION, Some(text));
+                let error = ErrorCode::INVALID_TOPIC_EXCEPTION;
+                refusal = Some(Refusal::new(error, text));
+                break 'found error;
             }
             if state.leader != image.node_id {
-                break 'found refuse(ErrorCode::NOT_LEADER_OR_FOLLOWER, None);
+                break 'found ErrorCode::NOT_LEADER_OR_FOLLOWER;
             }
             if acks == -1 && state.isr.len() < min_isr(topic, state) {
-                break 'found refuse(ErrorCode::NOT_ENOUGH_REPLICAS, None);
+                break 'found ErrorCode::NOT_ENOUGH_REPLICAS;
             }
             let batch = part.records.unwrap_or_default();
             let mut limits = Limits::new(&topic.config, version, settings.now_ms);
@@ -298,12 +306,17 @@ impl<'a> Planner<'a> {
                     let batch = body.slice_ref(batch);
                     self.batches.unchecked.push(Unchecked { index, tp, batch, limits, rest });
                 }
-                Err((error, text)) => break 'found refuse(error, Some(text)),
+                Err(found) => {
+                    let error = found.error;
+                    refusal = Some(found);
+                    break 'found error;
+                }
             }
             ErrorCode::NONE
         };
         let result = Appended::failed(index, error);
-        self.plan.outcomes.push(Outcome { partition: part.index, result, message });
+        let refusal = refusal.map(|it| self.plan.told(it));
+        self.plan.outcomes.push(Outcome { partition: part.index, result, refusal });
     }
 }
 
@@ -315,16 +328,31 @@ fn min_isr(topic: &controller::Topic, state: &controller::Partition) -> usize {
 }
 
 impl Plan {
+    /// Its batches are to be committed within this time, ms (`acks=all`); `None` where the leader's own disk is
+    /// enough.
+    pub fn commit_within_ms(&self) -> Option<i64> {
+        (self.acks == -1).then_some(i64::from(self.timeout_ms.max(0)))
+    }
+
     /// The client waits for an answer.
     pub fn wants_answer(&self) -> bool {
         self.acks != 0
     }
 
     /// Enters that a batch was found to be one that may not be appended.
-    pub fn refuse(&mut self, batch: &Unchecked, error: ErrorCode, message: String) {
+    pub fn refuse(&mut self, batch: &Unchecked, refusal: Refusal) {
+        let result = Appended::failed(batch.index, refusal.error);
+        let refusal = Some(self.told(refusal));
         let outcome = &mut self.outcomes[batch.index as usize];
-        outcome.result = Appended::failed(batch.index, error);
-        outcome.message = Some(message);
+        (outcome.result, outcome.refusal) = (result, refusal);
+    }
+
+    /// A refusal as the client is told of it: all refusals of a request list no more records than one may.
+    #[cold]
+    fn told(&mut self, mut refusal: Refusal) -> Box<Refusal> {
+        refusal.records.truncate(RECORDS_LISTED_MAX - self.listed);
+        self.listed += refusal.records.len();
+        Box::new(refusal)
     }
 
     /// Enters what the owner of a partition said.
@@ -339,9 +367,9 @@ impl Plan {
         self.outcomes.iter().map(|it| it.result.error).find(|error| error.is_err())
     }
 
-    /// For how many partitions it is.
-    pub fn partitions(&self) -> usize {
-        self.outcomes.len()
+    /// How many topics and partitions it names.
+    pub fn entries(&self) -> usize {
+        self.topics.len() + self.outcomes.len()
     }
 
     /// The answer.
@@ -364,7 +392,7 @@ impl Plan {
         Response::new(header, |w| body.encode(w, version))
     }
 
-    /// The same; pauses after each partition.
+    /// The same; pauses after each topic and each partition.
     pub async fn response_in_parts(
         &self,
         header: &RequestHeader<'_>,
@@ -384,6 +412,7 @@ impl Plan {
                 pause().await;
             }
             responses.push(topic.response(version, partitions));
+            pause().await;
         }
         let body = answer(responses, moved, image);
         Response::in_parts(header, async |w| body.encode_in_parts(w, version, pause).await).await
@@ -392,6 +421,7 @@ impl Plan {
 
 impl Topic {
     /// What the client is told of a partition; `moved` where that is that it has another leader.
+    #[inline]
     fn answer<'a>(
         &self,
         it: &'a Outcome,
@@ -409,13 +439,15 @@ impl Topic {
                 *moved = true;
             }
         }
+        let refusal = it.refusal.as_deref();
         PartitionProduceResponse {
             index: it.partition,
             error_code: result.error.0,
             base_offset: result.base_offset,
             log_append_time_ms: result.log_append_time_ms,
             log_start_offset: result.log_start_offset,
-            error_message: it.message.as_deref(),
+            record_errors: refusal.map_or_else(Vec::new, record_errors),
+            error_message: refusal.map(|it| it.message.as_str()),
             current_leader: leader,
             ..PartitionProduceResponse::default()
         }
@@ -432,6 +464,16 @@ impl Topic {
             partition_responses,
         }
     }
+}
+
+/// The records that a batch was refused for (KIP-467).
+#[cold]
+fn record_errors(refusal: &Refusal) -> Vec<BatchIndexAndErrorMessage<'_>> {
+    let told = refusal.records.iter().map(|it| BatchIndexAndErrorMessage {
+        batch_index: it.index,
+        batch_index_error_message: Some(&it.message),
+    });
+    told.collect()
 }
 
 fn answer<'a>(
@@ -558,6 +600,54 @@ mod tests {
     }
 
     #[test]
+    fn records_that_a_batch_is_refused_for_are_told() {
+        let mut image = image();
+        let policy = ("cleanup.policy".into(), Some("compact".into()));
+        let id = TopicId([7; 16]);
+        image.apply(&crate::controller::Record::TopicConfigSet { id, settings: vec![policy] });
+        let batch = |keys: &[bool]| {
+            let mut builder = crate::wire::records::BatchBuilder::new(Compression::None);
+            for it in keys {
+                builder.push(5, it.then_some(b"k"), Some(b"v"), &[]);
+            }
+            builder.build()
+        };
+        let (some, many) = (batch(&[true, false, true, false]), batch(&[false; 700]));
+        let settings = ProduceSettings { now_ms: 5, strict: false, at_once: AtOnce::ALL };
+        let listed = |batches: &[&[u8]], version: i16| -> Vec<Vec<i32>> {
+            let mut partition_data = Vec::new();
+            for it in batches {
+                partition_data.push(PartitionProduceData { index: 0, records: Some(it) });
+            }
+            let body =
+                request(version, -1, vec![TopicProduceData { partition_data, ..topic("t", 0) }]);
+            let (plan, _) = plan(&body, version, &image, settings).unwrap();
+            let (api_key, correlation_id) = (ApiKey::PRODUCE, 3);
+            let header = RequestHeader { api_key, version, correlation_id, client_id: None };
+            let response = plan.response(&header, &image).unwrap();
+            let mut r = Reader::new(&response.head[4..]);
+            crate::wire::header::decode_response(ApiKey::PRODUCE, version, &mut r).unwrap();
+            let response = ProduceResponse::decode(&mut r, version).unwrap();
+            let partitions = &response.responses[0].partition_responses;
+            for record in partitions.iter().flat_map(|it| &it.record_errors) {
+                let start = format!("Record {} has no key", record.batch_index);
+                assert!(record.batch_index_error_message.unwrap().starts_with(&start));
+            }
+            let indexes = |it: &PartitionProduceResponse<'_>| -> Vec<i32> {
+                assert_eq!(it.error_code, ErrorCode::INVALID_RECORD.0);
+                it.record_errors.iter().map(|it| it.batch_index).collect()
+            };
+            partitions.iter().map(indexes).collect()
+        };
+        assert_eq!(listed(&[&some], 7), [[0; 0]], "no place for them");
+        for version in 8..=12 {
+            assert_eq!(listed(&[&some], version), [[1, 3]]);
+        }
+        let told: Vec<usize> = listed(&[&many, &many, &some], 9).iter().map(Vec::len).collect();
+        assert_eq!(told, [700, RECORDS_LISTED_MAX - 700, 0], "so many in all");
+    }
+
+    #[test]
     fn no_more_replicas_are_wanted_in_sync_than_there_are() {
         let mut image = image();
         let setting = ("min.insync.replicas".into(), Some("3".into()));
@@ -569,7 +659,7 @@ mod tests {
     }
 
     #[test]
-    fn partitions_are_counted_as_far_as_need_be() {
+    fn topics_and_partitions_are_counted_as_far_as_need_be() {
         for version in 3..=13 {
             let topics = || {
                 ["a", "b"].map(|name| {
@@ -582,14 +672,17 @@ mod tests {
                 })
             };
             let body = request(version, -1, topics().into());
-            for enough in 0..8 {
+            for enough in 0..10 {
                 assert!(names_more_than(enough, &body, version), "{enough}, version {version}");
             }
-            assert!(!names_more_than(8, &body, version), "version {version}");
+            assert!(!names_more_than(10, &body, version), "version {version}");
             // What cannot be read is refused by whoever reads it.
             for cut in 0..body.len() {
-                names_more_than(8, &body[..cut], version);
+                names_more_than(10, &body[..cut], version);
             }
+            let nothing = TopicProduceData::default();
+            let body = request(version, -1, vec![nothing; 9]);
+            assert!(names_more_than(8, &body, version) && !names_more_than(9, &body, version));
         }
     }
 

@@ -109,10 +109,24 @@ pub enum Controller {
     AlterConfigs,
     /// `IncrementalAlterConfigs`.
     IncrementalAlterConfigs,
+    /// `ElectLeaders`.
+    ElectLeaders,
+    /// `AlterPartitionReassignments`.
+    AlterPartitionReassignments,
+    /// `ListPartitionReassignments`: it changes nothing, and sees what was changed before.
+    ListPartitionReassignments,
+    /// `DescribeQuorum`: only who leads knows how far the others have come.
+    DescribeQuorum,
+    /// `UnregisterBroker`.
+    UnregisterBroker,
+    /// `AddRaftVoter`.
+    AddRaftVoter,
+    /// `RemoveRaftVoter`.
+    RemoveRaftVoter,
 }
 
 /// By key.
-pub const TABLE: [Api; 29] = [
+pub const TABLE: [Api; 36] = [
     // Versions 0 to 2 are advertised, and refused: librdkafka turns compression off where they are
     // missing (KAFKA-18659).
     Api { served_from: 3, ..api(ApiKey::PRODUCE, 0, 13, Handler::Produce) },
@@ -140,16 +154,33 @@ pub const TABLE: [Api; 29] = [
     api(ApiKey::DESCRIBE_LOG_DIRS, 1, 5, Handler::DescribeLogDirs),
     api(ApiKey::CREATE_PARTITIONS, 0, 3, Handler::Controller(Controller::CreatePartitions)),
     api(ApiKey::DELETE_GROUPS, 0, 2, Handler::Groups(Groups::DeleteGroups)),
+    api(ApiKey::ELECT_LEADERS, 0, 2, Handler::Controller(Controller::ElectLeaders)),
     api(
         ApiKey::INCREMENTAL_ALTER_CONFIGS,
         0,
         1,
         Handler::Controller(Controller::IncrementalAlterConfigs),
     ),
+    api(
+        ApiKey::ALTER_PARTITION_REASSIGNMENTS,
+        0,
+        1,
+        Handler::Controller(Controller::AlterPartitionReassignments),
+    ),
+    api(
+        ApiKey::LIST_PARTITION_REASSIGNMENTS,
+        0,
+        0,
+        Handler::Controller(Controller::ListPartitionReassignments),
+    ),
     api(ApiKey::OFFSET_DELETE, 0, 0, Handler::Groups(Groups::OffsetDelete)),
+    api(ApiKey::DESCRIBE_QUORUM, 0, 2, Handler::Controller(Controller::DescribeQuorum)),
     api(ApiKey::DESCRIBE_CLUSTER, 0, 2, Handler::Local(Local::DescribeCluster)),
+    api(ApiKey::UNREGISTER_BROKER, 0, 0, Handler::Controller(Controller::UnregisterBroker)),
     api(ApiKey::LIST_CONFIG_RESOURCES, 0, 1, Handler::Local(Local::ListConfigResources)),
     api(ApiKey::DESCRIBE_TOPIC_PARTITIONS, 0, 0, Handler::Local(Local::DescribeTopicPartitions)),
+    api(ApiKey::ADD_RAFT_VOTER, 0, 1, Handler::Controller(Controller::AddRaftVoter)),
+    api(ApiKey::REMOVE_RAFT_VOTER, 0, 0, Handler::Controller(Controller::RemoveRaftVoter)),
 ];
 
 const fn api(key: ApiKey, min: i16, max: i16, handler: Handler) -> Api {

@@ -1,16 +1,19 @@
 //! Every API of the table: its requests are read to their end, and by one rule.
 
+use super::describe_quorum::QuorumView;
 use super::fetch_session::Sessions;
 use super::join_group::Caller;
 use super::table::{Api, Controller, Groups, Handler, Local, Owners, TABLE};
 use super::testing::{encode, ids, image};
 use super::{
-    alter_configs, api_versions, create_partitions, create_topics, delete_groups, delete_records,
-    delete_topics, describe_cluster, describe_configs, describe_groups, describe_log_dirs,
-    describe_topic_partitions, fetch, find_coordinator, heartbeat, incremental_alter_configs,
-    init_producer_id, join_group, leave_group, list_config_resources, list_groups, list_offsets,
-    metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce,
-    sync_group,
+    add_raft_voter, alter_configs, alter_partition_reassignments, api_versions, create_partitions,
+    create_topics, delete_groups, delete_records, delete_topics, describe_cluster,
+    describe_configs, describe_groups, describe_log_dirs, describe_quorum,
+    describe_topic_partitions, elect_leaders, fetch, find_coordinator, heartbeat,
+    incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources,
+    list_groups, list_offsets, list_partition_reassignments, metadata, offset_commit,
+    offset_delete, offset_fetch, offset_for_leader_epoch, produce, remove_raft_voter, sync_group,
+    unregister_broker,
 };
 use crate::controller::Image;
 use crate::wire::api_keys::ApiKey;
@@ -97,6 +100,29 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
         Handler::Controller(Controller::IncrementalAlterConfigs) => {
             block_on(incremental_alter_configs::handle(body, version, image, &async || {}))
                 .map(drop)
+        }
+        Handler::Controller(Controller::ElectLeaders) => {
+            block_on(elect_leaders::handle(body, version, image, &async || {})).map(drop)
+        }
+        Handler::Controller(Controller::AlterPartitionReassignments) => {
+            block_on(alter_partition_reassignments::handle(body, version, image, &async || {}))
+                .map(drop)
+        }
+        Handler::Controller(Controller::ListPartitionReassignments) => {
+            block_on(list_partition_reassignments::handle(body, version, image, &async || {}))
+                .map(drop)
+        }
+        Handler::Controller(Controller::DescribeQuorum) => {
+            describe_quorum::handle(body, version, image, &QuorumView::default()).map(drop)
+        }
+        Handler::Controller(Controller::UnregisterBroker) => {
+            block_on(unregister_broker::handle(body, version, image, &async || {})).map(drop)
+        }
+        Handler::Controller(Controller::AddRaftVoter) => {
+            add_raft_voter::handle(body, version, image, &QuorumView::default()).map(drop)
+        }
+        Handler::Controller(Controller::RemoveRaftVoter) => {
+            remove_raft_voter::handle(body, version, image, &QuorumView::default()).map(drop)
         }
         Handler::Groups(Groups::OffsetDelete) => {
             block_on(offset_delete::plan(body, version, image, &async || {})).map(drop)
@@ -191,6 +217,29 @@ fn smallest(api: &Api, version: i16) -> Vec<u8> {
         Handler::Controller(Controller::IncrementalAlterConfigs) => encode(|w| {
             k::incremental_alter_configs_request::IncrementalAlterConfigsRequest::default()
                 .encode(w, version)
+        }),
+        Handler::Controller(Controller::ElectLeaders) => {
+            encode(|w| k::elect_leaders_request::ElectLeadersRequest::default().encode(w, version))
+        }
+        Handler::Controller(Controller::AlterPartitionReassignments) => encode(|w| {
+            k::alter_partition_reassignments_request::AlterPartitionReassignmentsRequest::default()
+                .encode(w, version)
+        }),
+        Handler::Controller(Controller::ListPartitionReassignments) => encode(|w| {
+            k::list_partition_reassignments_request::ListPartitionReassignmentsRequest::default()
+                .encode(w, version)
+        }),
+        Handler::Controller(Controller::DescribeQuorum) => encode(|w| {
+            k::describe_quorum_request::DescribeQuorumRequest::default().encode(w, version)
+        }),
+        Handler::Controller(Controller::UnregisterBroker) => encode(|w| {
+            k::unregister_broker_request::UnregisterBrokerRequest::default().encode(w, version)
+        }),
+        Handler::Controller(Controller::AddRaftVoter) => {
+            encode(|w| k::add_raft_voter_request::AddRaftVoterRequest::default().encode(w, version))
+        }
+        Handler::Controller(Controller::RemoveRaftVoter) => encode(|w| {
+            k::remove_raft_voter_request::RemoveRaftVoterRequest::default().encode(w, version)
         }),
         Handler::Groups(Groups::OffsetDelete) => {
             encode(|w| k::offset_delete_request::OffsetDeleteRequest::default().encode(w, version))

@@ -1,7 +1,7 @@
 //! One link.
 
 use super::{LinkId, Peer, Target};
-use crate::wire::peer::{Assembler, Lane, PeerMessage, encode};
+use crate::wire::peer::{Assembler, Lane, PeerMessage, encode, encode_table};
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 
@@ -73,6 +73,16 @@ impl Link {
         let (table, payload) = encode(message);
         let was_empty = self.push(table);
         self.push(payload);
+        was_empty
+    }
+
+    /// As [`push`](Self::push), with the payload in parts.
+    pub fn say_parts(&mut self, message: &PeerMessage, parts: Vec<Bytes>) -> bool {
+        let bytes = parts.iter().map(Bytes::len).sum();
+        let was_empty = self.push(encode_table(message, bytes));
+        for part in parts {
+            self.push(part);
+        }
         was_empty
     }
 

@@ -125,6 +125,21 @@ impl Links {
         }
     }
 
+    /// Sends a message with its payload in parts, which are not copied.
+    pub fn send_parts(
+        &mut self,
+        now_ms: i64,
+        id: LinkId,
+        message: &PeerMessage,
+        parts: Vec<Bytes>,
+    ) {
+        let Some(link) = self.get(id).filter(|it| it.peer().is_some()) else { return };
+        if link.say_parts(message, parts) {
+            link.deadline_ms = now_ms + STALL_MS;
+            self.events.push_back(LinkEvent::Flush(id));
+        }
+    }
+
     /// Bytes that wait to be sent on this link.
     pub fn unsent(&self, id: LinkId) -> usize {
         self.all.get(id.index as usize).filter(|it| it.id == id).map_or(0, Link::unsent)

@@ -5,8 +5,12 @@
 
 use super::api_keys::{Api, ApiKey};
 
+pub mod add_raft_voter_request;
+pub mod add_raft_voter_response;
 pub mod alter_configs_request;
 pub mod alter_configs_response;
+pub mod alter_partition_reassignments_request;
+pub mod alter_partition_reassignments_response;
 pub mod api_versions_request;
 pub mod api_versions_response;
 pub mod create_partitions_request;
@@ -27,8 +31,12 @@ pub mod describe_groups_request;
 pub mod describe_groups_response;
 pub mod describe_log_dirs_request;
 pub mod describe_log_dirs_response;
+pub mod describe_quorum_request;
+pub mod describe_quorum_response;
 pub mod describe_topic_partitions_request;
 pub mod describe_topic_partitions_response;
+pub mod elect_leaders_request;
+pub mod elect_leaders_response;
 pub mod fetch_request;
 pub mod fetch_response;
 pub mod find_coordinator_request;
@@ -49,6 +57,8 @@ pub mod list_groups_request;
 pub mod list_groups_response;
 pub mod list_offsets_request;
 pub mod list_offsets_response;
+pub mod list_partition_reassignments_request;
+pub mod list_partition_reassignments_response;
 pub mod metadata_request;
 pub mod metadata_response;
 pub mod offset_commit_request;
@@ -61,8 +71,12 @@ pub mod offset_for_leader_epoch_request;
 pub mod offset_for_leader_epoch_response;
 pub mod produce_request;
 pub mod produce_response;
+pub mod remove_raft_voter_request;
+pub mod remove_raft_voter_response;
 pub mod sync_group_request;
 pub mod sync_group_response;
+pub mod unregister_broker_request;
+pub mod unregister_broker_response;
 
 impl ApiKey {
     /// `Produce`.
@@ -113,16 +127,30 @@ impl ApiKey {
     pub const CREATE_PARTITIONS: Self = Self(37);
     /// `DeleteGroups`.
     pub const DELETE_GROUPS: Self = Self(42);
+    /// `ElectLeaders`.
+    pub const ELECT_LEADERS: Self = Self(43);
     /// `IncrementalAlterConfigs`.
     pub const INCREMENTAL_ALTER_CONFIGS: Self = Self(44);
+    /// `AlterPartitionReassignments`.
+    pub const ALTER_PARTITION_REASSIGNMENTS: Self = Self(45);
+    /// `ListPartitionReassignments`.
+    pub const LIST_PARTITION_REASSIGNMENTS: Self = Self(46);
     /// `OffsetDelete`.
     pub const OFFSET_DELETE: Self = Self(47);
+    /// `DescribeQuorum`.
+    pub const DESCRIBE_QUORUM: Self = Self(55);
     /// `DescribeCluster`.
     pub const DESCRIBE_CLUSTER: Self = Self(60);
+    /// `UnregisterBroker`.
+    pub const UNREGISTER_BROKER: Self = Self(64);
     /// `ListConfigResources`.
     pub const LIST_CONFIG_RESOURCES: Self = Self(74);
     /// `DescribeTopicPartitions`.
     pub const DESCRIBE_TOPIC_PARTITIONS: Self = Self(75);
+    /// `AddRaftVoter`.
+    pub const ADD_RAFT_VOTER: Self = Self(80);
+    /// `RemoveRaftVoter`.
+    pub const REMOVE_RAFT_VOTER: Self = Self(81);
 }
 
 /// All APIs of the table, by key.
@@ -151,9 +179,16 @@ pub const APIS: &[Api] = &[
     Api { key: ApiKey(35), name: "DescribeLogDirs", min: 1, max: 5, flexible_from: 2 },
     Api { key: ApiKey(37), name: "CreatePartitions", min: 0, max: 3, flexible_from: 2 },
     Api { key: ApiKey(42), name: "DeleteGroups", min: 0, max: 2, flexible_from: 2 },
+    Api { key: ApiKey(43), name: "ElectLeaders", min: 0, max: 2, flexible_from: 2 },
     Api { key: ApiKey(44), name: "IncrementalAlterConfigs", min: 0, max: 1, flexible_from: 1 },
+    Api { key: ApiKey(45), name: "AlterPartitionReassignments", min: 0, max: 1, flexible_from: 0 },
+    Api { key: ApiKey(46), name: "ListPartitionReassignments", min: 0, max: 0, flexible_from: 0 },
     Api { key: ApiKey(47), name: "OffsetDelete", min: 0, max: 0, flexible_from: i16::MAX },
+    Api { key: ApiKey(55), name: "DescribeQuorum", min: 0, max: 2, flexible_from: 0 },
     Api { key: ApiKey(60), name: "DescribeCluster", min: 0, max: 2, flexible_from: 0 },
+    Api { key: ApiKey(64), name: "UnregisterBroker", min: 0, max: 0, flexible_from: 0 },
     Api { key: ApiKey(74), name: "ListConfigResources", min: 0, max: 1, flexible_from: 0 },
     Api { key: ApiKey(75), name: "DescribeTopicPartitions", min: 0, max: 0, flexible_from: 0 },
+    Api { key: ApiKey(80), name: "AddRaftVoter", min: 0, max: 1, flexible_from: 0 },
+    Api { key: ApiKey(81), name: "RemoveRaftVoter", min: 0, max: 0, flexible_from: 0 },
 ];

@@ -35,11 +35,6 @@ fn from_id(id: &fb::Id, partition: i32) -> Result<TopicPartition, PeerError> {
 
 /// As it goes out: the header with the table, and the payload.
 pub fn encode(message: &PeerMessage) -> (Bytes, Bytes) {
-    let mut b = Builder::new();
-    let (body_type, body) = put(&mut b, message);
-    let args = fb::MessageArgs { body_type, body: Some(body) };
-    let message_offset = fb::Message::create(&mut b, &args);
-    b.finish_minimal(message_offset);
     let payload = match message {
         PeerMessage::Quorum(bytes) | PeerMessage::Frames(_, bytes) => bytes.clone(),
         PeerMessage::Ask { call: Call::ChangeMetadata { body, .. }, .. } => body.clone(),
@@ -48,11 +43,21 @@ pub fn encode(message: &PeerMessage) -> (Bytes, Bytes) {
         } => body.clone(),
         _ => Bytes::new(),
     };
+    (encode_table(message, payload.len()), payload)
+}
+
+/// The header with the table of a message whose payload has so many bytes, and comes from elsewhere.
+pub fn encode_table(message: &PeerMessage, payload: usize) -> Bytes {
+    let mut b = Builder::new();
+    let (body_type, body) = put(&mut b, message);
+    let args = fb::MessageArgs { body_type, body: Some(body) };
+    let message = fb::Message::create(&mut b, &args);
+    b.finish_minimal(message);
     let table = b.finished_data();
     let mut out = Vec::with_capacity(super::framing::HEADER + table.len());
-    out.extend_from_slice(&header(table, payload.len()));
+    out.extend_from_slice(&header(table, payload));
     out.extend_from_slice(table);
-    (out.into(), payload)
+    out.into()
 }
 
 fn put(b: &mut Builder, message: &PeerMessage) -> Body {

@@ -18,7 +18,7 @@ mod message;
 mod tests;
 
 pub use assembler::Assembler;
-pub use codec::{decode, encode};
+pub use codec::{decode, encode, encode_table};
 pub use error::PeerError;
 pub use framing::{Lane, PREAMBLE, Preamble};
 pub use message::{

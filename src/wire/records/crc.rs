@@ -33,6 +33,7 @@ const fn multiply(a: u32, mut b: u32) -> u32 {
 }
 
 /// CRC-32C of `data`.
+#[inline]
 pub fn crc32c(data: &[u8]) -> u32 {
     crc32c::crc32c(data)
 }

@@ -122,6 +122,7 @@ impl BatchHeader {
     ///
     /// # Errors
     /// [`RecordError::Truncated`], [`RecordError::Length`], [`RecordError::Magic`].
+    #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
         let short = |needed| RecordError::Truncated { needed, available: bytes.len() };
         // The length and the magic byte decide before the rest is there: a batch of an older
@@ -182,6 +183,7 @@ impl BatchHeader {
     ///
     /// # Errors
     /// [`RecordError::Crc`], or [`RecordError::Truncated`] where `bytes` are not that batch.
+    #[inline]
     pub fn check_crc(&self, bytes: &[u8]) -> Result<(), RecordError> {
         let total = self.total_len();
         let covered = bytes

@@ -37,6 +37,6 @@ pub use read::{
 pub use rewrite::{set_log_append_time, set_max_timestamp, set_offset_and_epoch};
 pub use search::{Progress, TimeSearch, TimedOffset, Wanted};
 pub use validate::{
-    AtOnce, Checked, DECOMPRESSED_BYTES_MAX, LargeBatch, Limits, Rest, Rewrite, Validated,
-    validate_at_once, validate_produce,
+    AtOnce, Checked, DECOMPRESSED_BYTES_MAX, LargeBatch, Limits, RECORDS_LISTED_MAX, Refusal,
+    RefusedRecord, Rest, Rewrite, Validated, validate_at_once, validate_produce,
 };

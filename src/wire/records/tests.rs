@@ -81,7 +81,7 @@ fn with_header(batch: &[u8], change: impl FnOnce(&mut BatchHeader)) -> Vec<u8> {
 }
 
 fn code(batch: &[u8], limits: &Limits) -> ErrorCode {
-    validate_produce(batch, limits).map_or_else(|(code, _)| code, |_| ErrorCode::NONE)
+    validate_produce(batch, limits).map_or_else(|refusal| refusal.error, |_| ErrorCode::NONE)
 }
 
 fn made_record() -> impl Strategy<Value = Made> {
@@ -568,11 +568,7 @@ fn large_batches_are_validated_in_steps() {
 }
 
 /// Steps of 64 KiB, until it is known; how many.
-fn in_steps(
-    batch: &[u8],
-    limits: &Limits,
-    rest: Rest,
-) -> (Result<Validated, (ErrorCode, String)>, usize) {
+fn in_steps(batch: &[u8], limits: &Limits, rest: Rest) -> (Result<Validated, Refusal>, usize) {
     let mut it = match LargeBatch::new(batch, limits, rest) {
         Ok(it) => it,
         Err(refusal) => return (Err(refusal), 0),
@@ -627,4 +623,41 @@ fn large_plain_batches_are_validated_in_steps() {
         assert_eq!(result, validate_produce(&batch, &limits));
         assert!(steps >= steps_min, "{steps} steps");
     }
+}
+
+/// What is wrong with records is told of each of them, and ends nothing.
+#[test]
+fn records_that_may_not_be_appended_are_listed() {
+    let limits = Limits { compacted: true, ..limits() };
+    let late = NOW + limits.timestamp_after_max_ms + 1;
+    let (key, none): (Option<&[u8]>, _) = (Some(b"key"), None);
+    for compression in Compression::ALL {
+        let refusal = |records: &[(Option<&[u8]>, i64)]| {
+            let mut builder = BatchBuilder::new(compression);
+            for (key, time) in records {
+                builder.push(*time, *key, Some(b"v"), &[]);
+            }
+            let batch = builder.build();
+            let refusal = validate_produce(&batch, &limits).unwrap_err();
+            assert_eq!(in_steps(&batch, &limits, Rest::Checksum).0, Err(refusal.clone()));
+            let listed: Vec<_> = refusal.records.iter().map(|it| it.index).collect();
+            (refusal, listed)
+        };
+        let (keyless, listed) = refusal(&[(key, NOW), (none, NOW), (key, NOW), (none, -1)]);
+        assert_eq!((keyless.error, &listed[..]), (ErrorCode::INVALID_RECORD, &[1, 3][..]));
+        assert_eq!(keyless.message, keyless.records[0].message);
+        assert!(keyless.records[1].message.starts_with("Record 3 has no key"));
+        // A timestamp counts more.
+        let (untimely, listed) = refusal(&[(none, NOW), (key, NOW), (key, late), (none, late)]);
+        assert_eq!((untimely.error, &listed[..]), (ErrorCode::INVALID_TIMESTAMP, &[0, 2, 3][..]));
+        assert!(untimely.records[0].message.starts_with("Record 0 has no key"));
+        assert_eq!(untimely.message, untimely.records[1].message);
+        assert!(untimely.message.starts_with(&format!("Timestamp {late} ")));
+        let (_, listed) = refusal(&[(none, NOW); RECORDS_LISTED_MAX + 200]);
+        assert!(listed.into_iter().eq(0..RECORDS_LISTED_MAX as i32));
+    }
+    let mut flipped = simple(Compression::None, 2);
+    *flipped.last_mut().unwrap() ^= 1;
+    let flipped = validate_produce(&flipped, &limits).unwrap_err();
+    assert_eq!((flipped.error, flipped.records), (ErrorCode::CORRUPT_MESSAGE, vec![]));
 }

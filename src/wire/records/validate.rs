@@ -99,10 +99,39 @@ impl Validated {
     }
 }
 
-type Refusal = (ErrorCode, String);
+/// Why a batch may not be appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The error code for the partition's response.
+    pub error: ErrorCode,
+    /// One sentence for its error message.
+    pub message: String,
+    /// Which of its records may not be appended (KIP-467), in their order, where the others may be; the
+    /// first [`RECORDS_LISTED_MAX`] of them.
+    pub records: Vec<RefusedRecord>,
+}
+
+/// A record because of which its batch is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRecord {
+    /// Its place in the batch.
+    pub index: i32,
+    /// One sentence.
+    pub message: String,
+}
+
+/// So many records of a batch are listed: what is kept of a request, and its answer, stay small.
+pub const RECORDS_LISTED_MAX: usize = 1_000;
+
+impl Refusal {
+    /// One that is not for some of its records.
+    pub fn new(error: ErrorCode, message: impl Into<String>) -> Self {
+        Self { error, message: message.into(), records: Vec::new() }
+    }
+}
 
 fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Result<T, Refusal> {
-    Err((code, message.into()))
+    Err(Refusal::new(code, message))
 }
 
 /// What a batch costs besides its bytes: as much as so many bytes more.
@@ -143,7 +172,7 @@ pub enum Rest {
 /// Checks the records of one partition of a Produce request: exactly one batch.
 ///
 /// # Errors
-/// The error code for the partition's response, and one sentence for its error message.
+/// For the partition's response.
 pub fn validate_produce(batch: &[u8], limits: &Limits) -> Result<Validated, Refusal> {
     match validate_at_once(batch, limits, &mut { AtOnce::ALL })? {
         Checked::Valid(validated) => Ok(validated),
@@ -273,7 +302,7 @@ fn read<'a>(header: &BatchHeader, batch: &'a [u8], limits: &Limits) -> Result<Do
 }
 
 fn corrupt(error: &RecordError) -> Refusal {
-    (ErrorCode::CORRUPT_MESSAGE, error.to_string())
+    Refusal::new(ErrorCode::CORRUPT_MESSAGE, error.to_string())
 }
 
 /// As [`accept`], of a batch whose records need not be looked at.
@@ -285,7 +314,7 @@ fn accept_unread(header: BatchHeader, limits: &Limits) -> Result<Validated, Refu
 }
 
 fn unreadable(error: &RecordError) -> Refusal {
-    (error.code(), format!("{error}."))
+    Refusal::new(error.code(), format!("{error}."))
 }
 
 /// The last of it, when the records are as they should be. `max_timestamp` is theirs, where it was
@@ -374,7 +403,7 @@ fn check_shape(batch: &[u8], limits: &Limits) -> Result<BatchHeader, Refusal> {
 /// Checks the header by itself, of a batch whose checksum is right; whether its records are to be
 /// looked at too.
 fn check_header(header: &BatchHeader, limits: &Limits) -> Result<bool, Refusal> {
-    let compression = header.compression().map_err(|e| (e.code(), e.to_string()))?;
+    let compression = header.compression().map_err(|e| Refusal::new(e.code(), e.to_string()))?;
     if header.last_offset_delta < 0 {
         return refuse(
             ErrorCode::INVALID_RECORD,
@@ -418,70 +447,80 @@ fn check_header(header: &BatchHeader, limits: &Limits) -> Result<bool, Refusal> 
 
 /// What a walk over the records has seen.
 struct Records {
-    expected: i32,
+    seen: i32,
     /// -1 where none has one.
     max_timestamp: i64,
-    refusal: Option<Refusal>,
+    refusal: Option<Box<Refusal>>,
 }
 
 impl Records {
     fn new() -> Self {
-        Self { expected: 0, max_timestamp: -1, refusal: None }
+        Self { seen: 0, max_timestamp: -1, refusal: None }
     }
 
-    /// Looks at the next record; breaks where it may not be.
+    /// Looks at the next record. What is wrong with one ends nothing: all of them are told.
     #[inline]
     fn check(&mut self, header: &BatchHeader, limits: &Limits, record: Walked) -> ControlFlow<()> {
-        let expected = self.expected;
         let timestamp = header.base_timestamp.wrapping_add(record.timestamp_delta);
-        let result = if record.offset_delta != expected {
-            refuse(
-                ErrorCode::INVALID_RECORD,
-                format!("Record {expected} has the offset delta {}.", record.offset_delta),
-            )
-        } else if limits.compacted && !record.has_key {
-            refuse(
-                ErrorCode::INVALID_RECORD,
-                format!("Record {expected} has no key, and the topic is compacted."),
-            )
-        } else if limits.log_append_time {
-            Ok(())
-        } else {
-            check_timestamp(timestamp, limits)
-        };
-        self.expected += 1;
+        if record.offset_delta != self.seen
+            || (limits.compacted && !record.has_key)
+            || !(limits.log_append_time || is_timely(timestamp, limits))
+        {
+            self.refuse(limits, &record, timestamp);
+        }
+        self.seen += 1;
         self.max_timestamp = self.max_timestamp.max(timestamp);
-        match result {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(e) => {
-                self.refusal = Some(e);
-                ControlFlow::Break(())
-            }
+        ControlFlow::Continue(())
+    }
+
+    #[cold]
+    fn refuse(&mut self, limits: &Limits, record: &Walked, timestamp: i64) {
+        let index = self.seen;
+        let (error, message) = if record.offset_delta != index {
+            let message = format!("Record {index} has the offset delta {}.", record.offset_delta);
+            (ErrorCode::INVALID_RECORD, message)
+        } else if limits.compacted && !record.has_key {
+            let message = format!("Record {index} has no key, and the topic is compacted.");
+            (ErrorCode::INVALID_RECORD, message)
+        } else {
+            (ErrorCode::INVALID_TIMESTAMP, untimely(timestamp, limits))
+        };
+        // A wrong timestamp is what the whole batch is refused for, as in Kafka; otherwise what came first.
+        let first = || Box::new(Refusal::new(error, message.clone()));
+        let refusal = self.refusal.get_or_insert_with(first);
+        if error == ErrorCode::INVALID_TIMESTAMP && refusal.error != error {
+            refusal.error = error;
+            refusal.message.clone_from(&message);
+        }
+        if refusal.records.len() < RECORDS_LISTED_MAX {
+            refusal.records.push(RefusedRecord { index, message });
         }
     }
 
     /// The largest timestamp, where the records may be appended.
     fn max_timestamp(&mut self) -> Result<i64, Refusal> {
-        self.refusal.take().map_or(Ok(self.max_timestamp), Err)
+        self.refusal.take().map_or(Ok(self.max_timestamp), |it| Err(*it))
     }
 }
 
 fn check_timestamp(timestamp: i64, limits: &Limits) -> Result<(), Refusal> {
-    if timestamp == -1 {
+    if is_timely(timestamp, limits) {
         return Ok(());
     }
-    let age = limits.now_ms.saturating_sub(timestamp);
-    if age > limits.timestamp_before_max_ms
-        || timestamp.saturating_sub(limits.now_ms) > limits.timestamp_after_max_ms
-    {
-        return refuse(
-            ErrorCode::INVALID_TIMESTAMP,
-            format!(
-                "Timestamp {timestamp} is not within [{}, {}].",
-                limits.now_ms.saturating_sub(limits.timestamp_before_max_ms),
-                limits.now_ms.saturating_add(limits.timestamp_after_max_ms)
-            ),
-        );
-    }
-    Ok(())
+    refuse(ErrorCode::INVALID_TIMESTAMP, untimely(timestamp, limits))
+}
+
+/// Whether it is as close to the broker's time as it must be, or none.
+fn is_timely(timestamp: i64, limits: &Limits) -> bool {
+    timestamp == -1
+        || (limits.now_ms.saturating_sub(timestamp) <= limits.timestamp_before_max_ms
+            && timestamp.saturating_sub(limits.now_ms) <= limits.timestamp_after_max_ms)
+}
+
+fn untimely(timestamp: i64, limits: &Limits) -> String {
+    format!(
+        "Timestamp {timestamp} is not within [{}, {}].",
+        limits.now_ms.saturating_sub(limits.timestamp_before_max_ms),
+        limits.now_ms.saturating_add(limits.timestamp_after_max_ms)
+    )
 }

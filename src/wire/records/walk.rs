@@ -313,6 +313,7 @@ pub(super) enum Source<'a> {
 ///
 /// # Errors
 /// The batch is cut off; its compression does not exist or its compressed bytes are damaged.
+#[inline]
 pub(super) fn open<'a>(
     header: &BatchHeader,
     batch: &'a [u8],

@@ -71,6 +71,9 @@ pub struct Counts {
     /// Logs of which time has taken all.
     pub aged: u64,
     pub by_time: u64,
+    /// Passes of compaction, and records that readers missed after them.
+    pub compactions: u64,
+    pub compacted: u64,
     pub epochs: u64,
     pub outputs_max: u64,
     /// Steps of the seed that took most.
@@ -86,7 +89,7 @@ impl Counts {
         sum!(lives requests answers lost operations faults power_cuts crashes clean_ends fatal refused
             acknowledged read retries begun_anew full storage_errors sessions incremental long_polls
             moved_sessions deletes topics recreated rebalances replaced fenced commits commits_fetched clock_jumps stalls
-            retained aged by_time epochs);
+            retained aged by_time compactions compacted epochs);
         self.outputs_max = self.outputs_max.max(other.outputs_max);
         self.steps_max = self.steps_max.max(other.steps_max);
     }
@@ -112,6 +115,8 @@ impl Counts {
             ("records that retention took", self.retained),
             ("logs of which time has taken all", self.aged),
             ("searches by time", self.by_time),
+            ("passes of compaction", self.compactions),
+            ("records that compaction took", self.compacted),
             ("ends of epochs", self.epochs),
             ("rebalances", self.rebalances),
             ("static members that came back", self.replaced),

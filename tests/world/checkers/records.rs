@@ -1,9 +1,10 @@
 //! Records: what was acknowledged or read is there, at its offset, once and in its producer's order,
 //! after any crash, until it is deleted; nothing is read that was not written; ends and starts of logs
-//! only go up.
+//! only go up. Of a compacted log, whoever reads it to its end has seen the last record of each key.
 
 use super::topics::LogKey;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Who wrote a record, where, and its number among those of its source. A source is what keeps an
 /// order: a producer id, or one connection of a producer without.
@@ -21,6 +22,16 @@ impl Uid {
             | (self.topic as u64) << 32
             | (self.partition as u64) << 24
             | u64::from(self.number)
+    }
+
+    /// Its key, where its topic is compacted: few, so that most records are replaced.
+    pub fn key(self) -> u32 {
+        self.number % 5
+    }
+
+    /// Whether it takes its key away, where its topic is compacted.
+    pub fn is_tombstone(self) -> bool {
+        self.number % 7 == 3
     }
 
     pub fn decode(bits: u64) -> Self {
@@ -46,6 +57,10 @@ impl Floor {
         self.start = self.start.max(other.start);
     }
 }
+
+/// What a reader of a compacted log has passed without seeing it: by key, the last offset that had a
+/// record of it. A later one of that key is owed to the reader, before the end.
+pub type Owed = BTreeMap<u32, i64>;
 
 #[derive(Default)]
 pub struct Log {
@@ -130,6 +145,45 @@ impl Records {
         let used = self.used.get(&(source, topic, partition)).copied().unwrap_or(0);
         assert!(number < used, "{key:?}: offset {offset} has what nobody wrote: {uid:x}");
         self.log(key).learn(key, offset, uid, Some(timestamp));
+    }
+
+    /// A reader of a compacted log has found no records there; how many were known.
+    pub fn passed(&self, key: LogKey, gone: Range<i64>, stay: bool, owed: &mut Owed) -> u64 {
+        let Some(log) = self.logs.get(&key) else { return 0 };
+        let mut count = 0;
+        for (offset, (uid, _)) in log.known.range(gone) {
+            let uid = Uid::decode(*uid);
+            // With a tombstone that has gone in its time goes all that was before it.
+            if uid.is_tombstone() && !stay {
+                owed.remove(&uid.key());
+            } else {
+                owed.insert(uid.key(), *offset);
+            }
+            count += 1;
+        }
+        count
+    }
+
+    /// A reader has come to the end of a compacted log: what was owed to it, it has seen, or a tombstone of
+    /// that key has come and gone of which nobody knows the offset.
+    pub fn settled(&self, key: LogKey, stay: bool, owed: &Owed) {
+        for (of, offset) in owed {
+            let unknown = |source: &u32, used: u32| {
+                let known = self.logs.get(&key).and_then(|it| it.by_source.get(source));
+                (0..used).any(|number| {
+                    let (topic, partition) = (key.topic, key.partition);
+                    let uid = Uid { source: *source, topic, partition, number };
+                    let is_known = known.is_some_and(|it| it.contains_key(&number));
+                    uid.key() == *of && uid.is_tombstone() && !is_known
+                })
+            };
+            let mut used =
+                self.used.iter().filter(|(it, _)| (it.1, it.2) == (key.topic, key.partition));
+            assert!(
+                !stay && used.any(|((source, ..), used)| unknown(source, *used)),
+                "{key:?}: the record of key {of} at {offset} is gone, and none came after it"
+            );
+        }
     }
 
     /// An answer says that the log ends there, for readers. It was asked when it reached `floor`.

@@ -50,6 +50,10 @@ pub struct Topic {
     pub retention_ms: Option<i64>,
     /// Size may remove anything.
     pub retention_bytes: bool,
+    /// Of each key the last record stays; records have keys.
+    pub compacted: bool,
+    /// Tombstones stay for longer than any run lasts.
+    pub tombstones_stay: bool,
     /// The broker stamps its records, by a clock that is never set.
     pub stamps_rise: bool,
     /// Ids of incarnations that are gone.
@@ -74,6 +78,8 @@ impl Topics {
             settings: BTreeMap::new(),
             retention_ms: None,
             retention_bytes: false,
+            compacted: false,
+            tombstones_stay: false,
             stamps_rise: false,
             gone: Vec::new(),
         });

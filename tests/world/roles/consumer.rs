@@ -1,26 +1,26 @@
 //! Consumers that read all there is, with fetch sessions or without, and check each record.
 
-use super::producer::value_of;
+use super::producer::{key_of, value_of};
 use super::{
     EARLIEST, LATEST, MAX_TIMESTAMP, epoch_end_found, find_epoch_end, list_offsets, offset_listed,
     some_log, start_is,
 };
 use crate::checkers::Facts;
-use crate::checkers::records::Floor;
+use crate::checkers::records::{Floor, Owed, Uid};
 use crate::checkers::topics::{LogKey, Stamp};
 use crate::client::{Asked, Cx, Link, Patience, Role, Wanted};
 use klamm::client::Reply;
 use klamm::types::ErrorCode;
 use klamm::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic, ForgottenTopic};
 use klamm::wire::kafka::fetch_response::PartitionData;
-use klamm::wire::records::{DECOMPRESSED_BYTES_MAX, batches, records};
+use klamm::wire::records::{DECOMPRESSED_BYTES_MAX, Record, batches, records};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// After so long, a fetch that waits must have heard of a record, ms.
 const FORGOTTEN_MS: i64 = 2000;
 
 /// Where it reads one log.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Position {
     stamp: Stamp,
     /// The next offset; none where the start is not known yet.
@@ -28,6 +28,8 @@ struct Position {
     asking: bool,
     /// The base offset of the batch that it has read last, and its bytes.
     last: Option<(i64, usize)>,
+    /// What it has not seen of a compacted log.
+    owed: Owed,
 }
 
 /// A fetch session as the client remembers it.
@@ -83,6 +85,7 @@ impl Consumer {
                 offset: None,
                 asking: false,
                 last: None,
+                owed: Owed::new(),
             });
         }
     }
@@ -323,6 +326,8 @@ impl Consumer {
         cx.facts.records.end_is(key, data.high_watermark, floor);
         start_is(cx, key, data.log_start_offset, Floor { end: 0, ..floor });
         link.raise(key, Floor { end: data.high_watermark, start: 0 });
+        let topic = &cx.facts.topics.0[key.topic];
+        let (compacted, stay) = (topic.compacted, topic.tombstones_stay);
         let mut next = wanted.offset;
         for (header, batch) in batches(data.records.unwrap_or_default()) {
             for record in &records(batch, DECOMPRESSED_BYTES_MAX).expect("a batch that was checked")
@@ -332,13 +337,27 @@ impl Consumer {
                 if record.offset < wanted.offset {
                     continue;
                 }
+                if compacted && record.offset > next {
+                    let gone = next..record.offset;
+                    let passed = cx.facts.records.passed(key, gone, stay, &mut position.owed);
+                    cx.facts.counts.compacted += passed;
+                    next = record.offset;
+                }
                 assert_eq!(record.offset, next, "{key:?}: a gap, read from {}", wanted.offset);
                 next += 1;
-                let value = record.value.expect("a value");
-                let uid = u64::from_be_bytes(value[..8].try_into().expect("an identity"));
-                assert!(value == value_of(uid, value.len() - 8), "{key:?}: {next}: other bytes");
+                let uid = if compacted { keyed(&record) } else { plain(&record) };
+                if compacted {
+                    position.owed.remove(&Uid::decode(uid).key());
+                }
                 cx.facts.records.read(key, record.offset, uid, record.timestamp);
                 cx.facts.counts.read += 1;
+            }
+            // A batch covers what is gone behind its last record.
+            let gone = next..header.next_offset();
+            if compacted && !gone.is_empty() {
+                next = gone.end;
+                let passed = cx.facts.records.passed(key, gone, stay, &mut position.owed);
+                cx.facts.counts.compacted += passed;
             }
             position.last = Some((header.base_offset, batch.len()));
             let epoch = header.partition_leader_epoch;
@@ -354,7 +373,31 @@ impl Consumer {
             data.high_watermark
         );
         position.offset = Some(next);
+        if compacted && next == data.high_watermark {
+            cx.facts.records.settled(key, stay, &position.owed);
+        }
     }
+}
+
+/// The identity of a record as producers make it.
+fn plain(record: &Record<'_>) -> u64 {
+    let value = record.value.expect("a value");
+    let uid = u64::from_be_bytes(value[..8].try_into().expect("an identity"));
+    assert!(value == value_of(uid, value.len() - 8), "{}: other bytes", record.offset);
+    uid
+}
+
+/// That of a record as they make it for a compacted topic.
+fn keyed(record: &Record<'_>) -> u64 {
+    let (name, uid) = record.headers.clone().next().expect("a header");
+    assert_eq!(name, b"uid");
+    let uid = u64::from_be_bytes(uid.expect("an identity").try_into().expect("an identity"));
+    assert_eq!(record.key, Some(&key_of(uid)[..]), "{}: another key", record.offset);
+    match record.value {
+        None => assert!(Uid::decode(uid).is_tombstone(), "{}: no value", record.offset),
+        Some(_) => assert_eq!(plain(record), uid, "{}: another value", record.offset),
+    }
+    uid
 }
 
 /// What was asked of a partition.
@@ -389,7 +432,9 @@ fn check_patience(cx: &Cx<'_>, parts: &[Wanted], patience: Patience, reply: &Rep
         let Some(wanted) = wanted_of(cx.facts, parts, topic, data.partition_index) else {
             continue;
         };
-        if !cx.facts.topics.holds(wanted.stamp) {
+        // Where compaction has taken what came before, the first batch may be a larger one than it was.
+        let compacted = cx.facts.topics.0[wanted.key.topic].compacted;
+        if compacted || !cx.facts.topics.holds(wanted.stamp) {
             continue;
         }
         for (header, batch) in batches(data.records.unwrap_or_default()) {
@@ -474,7 +519,9 @@ impl Role for Consumer {
                 }
                 if let Some(it) = self.positions.get_mut(key) {
                     it.asking = false;
-                    it.offset = it.offset.or(offset);
+                    if it.offset.is_none() {
+                        (it.offset, it.owed) = (offset, Owed::new());
+                    }
                 }
             }
             _ => unreachable!("a consumer asks nothing else"),

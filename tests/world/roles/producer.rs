@@ -2,7 +2,7 @@
 
 use super::{LATEST, list_offsets, offset_listed, some_log};
 use crate::checkers::Facts;
-use crate::checkers::records::Floor;
+use crate::checkers::records::{Floor, Uid};
 use crate::checkers::topics::{LogKey, Stamp};
 use crate::client::{Asked, Cx, Link, Role, Sending};
 use klamm::client::Reply;
@@ -53,6 +53,11 @@ pub fn value_of(uid: u64, len: usize) -> Vec<u8> {
     value
 }
 
+/// The key of a record of a compacted topic.
+pub fn key_of(uid: u64) -> [u8; 4] {
+    Uid::decode(uid).key().to_be_bytes()
+}
+
 impl Producer {
     pub fn new(number: usize, idempotent: bool, acks: i16) -> Self {
         Self {
@@ -67,7 +72,7 @@ impl Producer {
         }
     }
 
-    fn build(&self, cx: &mut Cx<'_>, uids: &[u64], sequence: i32) -> Vec<u8> {
+    fn build(&self, cx: &mut Cx<'_>, topic: usize, uids: &[u64], sequence: i32) -> Vec<u8> {
         let kinds = [Compression::None, Compression::Lz4, Compression::Zstd];
         let kind = if cx.rng.chance(70) { Compression::None } else { kinds[cx.rng.index(3)] };
         let mut builder = BatchBuilder::new(kind);
@@ -82,7 +87,14 @@ impl Producer {
         let timed = !cx.rng.chance(3);
         for uid in uids {
             let time = if timed { cx.now.wall_ms - cx.rng.below(50) as i64 } else { -1 };
-            builder.push(time, None, Some(&value_of(*uid, len as usize)), &[]);
+            let value = value_of(*uid, len as usize);
+            if cx.facts.topics.0[topic].compacted {
+                let value = (!Uid::decode(*uid).is_tombstone()).then_some(&value[..]);
+                let identity = uid.to_be_bytes();
+                builder.push(time, Some(&key_of(*uid)), value, &[("uid", Some(&identity))]);
+            } else {
+                builder.push(time, None, Some(&value), &[]);
+            }
         }
         builder.build()
     }
@@ -150,7 +162,7 @@ impl Producer {
             let sequence = it.next_sequence;
             let count = cx.rng.between(1, 6) as u32;
             let uids = cx.facts.records.make(self.source, key.topic, key.partition, count);
-            let bytes = self.build(cx, &uids, sequence);
+            let bytes = self.build(cx, key.topic, &uids, sequence);
             let floor = cx.facts.records.floor(key);
             let it = self.partitions.get_mut(&key).expect("it was just made");
             it.next_sequence += count as i32;

@@ -1,0 +1,275 @@
+//! What a shard feeds to its followers, link by link. Pure.
+
+use crate::broker::links::LinkId;
+use crate::storage::engine::Slot;
+use crate::storage::format::whole_frame::Frame;
+use crate::types::TopicPartition;
+use crate::wire::peer::{FrameOf, StreamStop, Watermark};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Bytes that a follower grants at once. Frames that are pushed wait in memory until they have left; what is more than
+/// this is read again later.
+pub const WINDOW: u64 = 8 << 20;
+
+/// One follower's stream of one partition.
+#[derive(Clone, Copy, Debug)]
+pub struct Feed {
+    /// Which partition.
+    pub tp: TopicPartition,
+    /// Its log.
+    pub slot: Slot,
+    /// The epoch that it is led in.
+    pub epoch: i32,
+    /// The number of the follower's incarnation: a later one has a larger one.
+    pub ordinal: i64,
+    /// The offset that is sent next.
+    pub next: i64,
+    /// It is at the end of what turns have made, and gets what they make.
+    pub is_live: bool,
+    /// What the follower was told last: high watermark, log start.
+    pub told: (i64, i64),
+}
+
+/// One follower's shard.
+#[derive(Debug)]
+pub struct LinkFeeds {
+    /// Bytes that may be sent. A frame may exceed it.
+    credit: i64,
+    feeds: BTreeMap<u32, Feed>,
+    /// Streams that are not live.
+    behind: BTreeSet<u32>,
+    /// The stream behind which the next look begins.
+    last: u32,
+    /// Frames of live streams that are to be sent.
+    frames: Vec<(FrameOf, Bytes, Bytes)>,
+    /// Streams whose follower was told of another watermark.
+    marks: BTreeSet<u32>,
+    /// A task sends what is behind.
+    pub catches_up: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Feeds {
+    links: HashMap<LinkId, LinkFeeds>,
+    /// By log, who gets its frames.
+    by_slot: HashMap<Slot, Vec<(LinkId, u32)>>,
+    /// Incarnations, by the order in which they were seen.
+    incarnations: Vec<(i32, u64)>,
+}
+
+impl Feeds {
+    /// The number of this incarnation of a node, which is registered now.
+    pub fn ordinal(&mut self, node: i32, incarnation: u64) -> i64 {
+        let last = self.incarnations.iter().rposition(|(at, _)| *at == node);
+        if let Some(at) = last.filter(|at| self.incarnations[*at].1 == incarnation) {
+            return at as i64;
+        }
+        self.incarnations.push((node, incarnation));
+        self.incarnations.len() as i64 - 1
+    }
+
+    /// The incarnation of this number.
+    pub fn incarnation(&self, ordinal: i64) -> Option<u64> {
+        let at = usize::try_from(ordinal).ok()?;
+        self.incarnations.get(at).map(|it| it.1)
+    }
+
+    /// A follower's shard has dialled.
+    pub fn up(&mut self, link: LinkId) {
+        let feeds = LinkFeeds {
+            credit: 0,
+            feeds: BTreeMap::new(),
+            behind: BTreeSet::new(),
+            last: 0,
+            frames: Vec::new(),
+            marks: BTreeSet::new(),
+            catches_up: false,
+        };
+        self.links.insert(link, feeds);
+    }
+
+    /// A link has ended; the logs that nobody on it gets frames of any more.
+    pub fn down(&mut self, link: LinkId) {
+        let Some(feeds) = self.links.remove(&link) else { return };
+        for (stream, feed) in feeds.feeds {
+            self.take_from_slot(feed.slot, link, stream);
+        }
+    }
+
+    /// A follower's shard.
+    pub fn link(&mut self, link: LinkId) -> Option<&mut LinkFeeds> {
+        self.links.get_mut(&link)
+    }
+
+    /// A stream begins. One that was there under its name, or for its partition, is over.
+    pub fn begin(&mut self, link: LinkId, stream: u32, feed: Feed) {
+        let Some(it) = self.links.get_mut(&link) else { return };
+        let same = |(name, other): &(&u32, &Feed)| **name == stream || other.tp == feed.tp;
+        let old: Vec<u32> = it.feeds.iter().filter(same).map(|(name, _)| *name).collect();
+        for old in old {
+            self.end(link, old);
+        }
+        let Some(it) = self.links.get_mut(&link) else { return };
+        it.feeds.insert(stream, feed);
+        it.behind.insert(stream);
+        self.by_slot.entry(feed.slot).or_default().push((link, stream));
+    }
+
+    /// A stream is over.
+    pub fn end(&mut self, link: LinkId, stream: u32) {
+        let Some(it) = self.links.get_mut(&link) else { return };
+        it.behind.remove(&stream);
+        it.marks.remove(&stream);
+        it.frames.retain(|(of, ..)| of.stream != stream);
+        if let Some(feed) = it.feeds.remove(&stream) {
+            self.take_from_slot(feed.slot, link, stream);
+        }
+    }
+
+    fn take_from_slot(&mut self, slot: Slot, link: LinkId, stream: u32) {
+        if let Some(all) = self.by_slot.get_mut(&slot) {
+            all.retain(|it| *it != (link, stream));
+            if all.is_empty() {
+                self.by_slot.remove(&slot);
+            }
+        }
+    }
+
+    /// A log is not led any more, or not in this epoch: its streams are over. Who is to hear of it.
+    pub fn end_log(&mut self, slot: Slot, epoch: i32) -> Vec<(LinkId, StreamStop)> {
+        let all = self.by_slot.get(&slot).cloned().unwrap_or_default();
+        let mut stops = Vec::new();
+        for (link, stream) in all {
+            let feed = self.links.get(&link).and_then(|it| it.feeds.get(&stream));
+            if feed.is_some_and(|it| it.epoch != epoch) {
+                self.end(link, stream);
+                let error = crate::types::ErrorCode::NOT_LEADER_OR_FOLLOWER;
+                stops.push((link, StreamStop { stream, error }));
+            }
+        }
+        stops
+    }
+
+    /// A turn has made a frame: it goes to those that are live, as far as they have granted bytes.
+    pub fn made(&mut self, slot: Slot, frame: &Frame, (high_watermark, log_start): (i64, i64)) {
+        let Some(all) = self.by_slot.get(&slot) else { return };
+        for (link, stream) in all {
+            let Some(it) = self.links.get_mut(link) else { continue };
+            let Some(feed) = it.feeds.get_mut(stream).filter(|it| it.is_live) else { continue };
+            if it.credit <= 0 || feed.next != frame.base_offset() {
+                feed.is_live = false;
+                it.behind.insert(*stream);
+                continue;
+            }
+            it.push(*stream, frame, high_watermark, log_start);
+        }
+    }
+
+    /// The watermark of a log, or its start, has moved: followers are to hear of it.
+    pub fn moved(&mut self, slot: Slot) -> bool {
+        let Some(all) = self.by_slot.get(&slot) else { return false };
+        for (link, stream) in all {
+            if let Some(it) = self.links.get_mut(link) {
+                it.marks.insert(*stream);
+            }
+        }
+        true
+    }
+
+    /// Links on which something is to be sent.
+    pub fn waiting(&self) -> Vec<LinkId> {
+        let waits = |it: &LinkFeeds| !it.frames.is_empty() || !it.marks.is_empty();
+        let mut all: Vec<LinkId> =
+            self.links.iter().filter(|(_, it)| waits(it)).map(|(link, _)| *link).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Links with streams that are behind, for which bytes are granted, and which no task serves yet.
+    pub fn lagging(&self) -> Vec<LinkId> {
+        let lags = |it: &LinkFeeds| !it.behind.is_empty() && it.credit > 0 && !it.catches_up;
+        let mut all: Vec<LinkId> =
+            self.links.iter().filter(|(_, it)| lags(it)).map(|(link, _)| *link).collect();
+        all.sort_unstable();
+        all
+    }
+}
+
+impl LinkFeeds {
+    /// The follower grants more bytes.
+    pub fn grant(&mut self, bytes: u64) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.credit = self.credit.saturating_add(bytes).min(4 * WINDOW as i64);
+    }
+
+    /// Bytes that may be sent.
+    pub fn credit(&self) -> usize {
+        usize::try_from(self.credit).unwrap_or(0)
+    }
+
+    /// A stream.
+    pub fn feed(&self, stream: u32) -> Option<&Feed> {
+        self.feeds.get(&stream)
+    }
+
+    /// Whether a stream is there, and goes on from here.
+    pub fn is_at(&self, stream: u32, next: i64) -> bool {
+        self.feeds.get(&stream).is_some_and(|it| it.next == next && !it.is_live)
+    }
+
+    /// The next stream that is behind, each in its turn.
+    pub fn next_behind(&mut self) -> Option<(u32, Feed)> {
+        let after = self.behind.range(self.last.saturating_add(1)..).next();
+        let stream = *after.or_else(|| self.behind.first())?;
+        self.last = stream;
+        Some((stream, self.feeds[&stream]))
+    }
+
+    /// A frame that was read, or made, is to be sent.
+    pub fn push(&mut self, stream: u32, frame: &Frame, high_watermark: i64, log_start: i64) {
+        let Some(feed) = self.feeds.get_mut(&stream) else { return };
+        feed.next = frame.next_offset();
+        feed.told = (high_watermark, log_start);
+        let length = frame.len() as u32;
+        self.credit -= i64::from(length);
+        self.marks.remove(&stream);
+        let of = FrameOf { stream, length, high_watermark, log_start };
+        let header = Bytes::copy_from_slice(frame.header_bytes());
+        self.frames.push((of, header, frame.payload().clone()));
+    }
+
+    /// A stream has got all that turns have made.
+    pub fn is_at_end(&mut self, stream: u32) {
+        self.behind.remove(&stream);
+        if let Some(feed) = self.feeds.get_mut(&stream) {
+            feed.is_live = true;
+        }
+    }
+
+    /// The frames that are to be sent, with their bytes in order.
+    pub fn take_frames(&mut self) -> (Vec<FrameOf>, Vec<Bytes>) {
+        let mut parts = Vec::with_capacity(2 * self.frames.len());
+        let mut of = Vec::with_capacity(self.frames.len());
+        for (it, header, payload) in self.frames.drain(..) {
+            of.push(it);
+            parts.extend([header, payload]);
+        }
+        (of, parts)
+    }
+
+    /// Streams whose follower is to hear of another watermark than it was told, of these logs.
+    pub fn take_marks(&mut self, of: impl Fn(Slot) -> Option<(i64, i64)>) -> Vec<Watermark> {
+        let mut marks = Vec::new();
+        for stream in std::mem::take(&mut self.marks) {
+            let Some(feed) = self.feeds.get_mut(&stream) else { continue };
+            let Some((high_watermark, log_start)) = of(feed.slot) else { continue };
+            if feed.told != (high_watermark, log_start) {
+                feed.told = (high_watermark, log_start);
+                marks.push(Watermark { stream, high_watermark, log_start });
+            }
+        }
+        marks
+    }
+}

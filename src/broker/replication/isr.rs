@@ -1,0 +1,132 @@
+//! Who is in sync: proposals to the controller.
+
+use crate::broker::calls::ProposeIsr;
+use crate::broker::state::State;
+use crate::replica;
+use crate::types::{ErrorCode, TopicPartition};
+use crate::wire::peer::{IsrChange, Member};
+use futures_lite::FutureExt;
+use std::rc::Rc;
+
+/// All partitions that are led are looked at so often, ms: for members that lag.
+const SWEEP_MS: i64 = 1_000;
+/// Lines about those that took effect.
+const LINES: usize = 8;
+/// Proposals that go together.
+const AT_ONCE: usize = 1_000;
+
+impl State {
+    /// Something has happened by which a replica of this partition may join, soon.
+    pub(in crate::broker) fn look_at_isr(&self, tp: TopicPartition) {
+        self.isr_due.borrow_mut().insert(tp);
+        self.changed_isr.notify();
+    }
+
+    /// Proposes changes of the ISR of what this shard leads, for ever.
+    pub(in crate::broker) async fn run_isr(self: Rc<Self>) {
+        if self.node.peer.is_none() {
+            return;
+        }
+        let mut swept_ms = self.monotonic_ms();
+        loop {
+            let wait = self.timers.sleep_until(swept_ms + SWEEP_MS);
+            let due = self.changed_isr.until(|| !self.isr_due.borrow().is_empty());
+            due.or(wait).await;
+            if self.monotonic_ms() >= swept_ms + SWEEP_MS {
+                swept_ms = self.monotonic_ms();
+                self.sweep().await;
+            }
+            let mut due: Vec<TopicPartition> =
+                std::mem::take(&mut *self.isr_due.borrow_mut()).into_iter().collect();
+            while !due.is_empty() {
+                let rest = due.split_off(due.len().min(AT_ONCE));
+                self.propose_isr(std::mem::replace(&mut due, rest)).await;
+            }
+        }
+    }
+
+    /// Notes what may have something to propose, of all that is led here.
+    async fn sweep(self: &Rc<Self>) {
+        let lag = self.lag_ms();
+        let mut place = 0;
+        loop {
+            let (next, looks) = {
+                let logs = self.logs.borrow();
+                logs.due_isr(place, self.monotonic_ms(), lag, &mut self.isr_due.borrow_mut())
+            };
+            self.work.add(looks);
+            match next {
+                Some(next) => place = next,
+                None => return,
+            }
+            self.pause().await;
+        }
+    }
+
+    fn lag_ms(&self) -> i64 {
+        self.image_now().broker_configs.number("replica.lag.time.max.ms").unwrap_or(30_000)
+    }
+
+    async fn propose_isr(self: &Rc<Self>, due: Vec<TopicPartition>) {
+        let (now, lag) = (self.monotonic_ms(), self.lag_ms());
+        let mut proposed = Vec::new();
+        for tp in due {
+            let change = self.change_logs(|logs| logs.core_mut(tp)?.isr_change(now, lag));
+            if let Some(change) = change {
+                let asked = self.named(tp, &change);
+                proposed.push((tp, change, asked));
+            }
+            self.pause().await;
+        }
+        if proposed.is_empty() {
+            return;
+        }
+        let asked = proposed.iter().map(|it| it.2.clone()).collect();
+        // Without an answer a proposal may be committed: it is made again after some time.
+        let Some(Some(errors)) = self.call(0, ProposeIsr(asked)).await else { return };
+        let now = self.monotonic_ms();
+        let mut altered = 0;
+        for ((tp, change, asked), error) in proposed.iter().zip(errors) {
+            let isr: Vec<i32> = asked.isr.iter().map(|it| it.node).collect();
+            if error.is_err() && error != ErrorCode::NOT_CONTROLLER {
+                tracing::debug!(topic = %tp.topic, partition = tp.partition, ?isr, %error, "the ISR stays");
+                self.change_logs(|logs| {
+                    if let Some(core) = logs.core_mut(*tp) {
+                        core.isr_refused(change, error, now);
+                    }
+                });
+            } else if !error.is_err() {
+                altered += 1;
+                if altered <= LINES {
+                    let name = self.image_now().topic_by_id(tp.topic).map(|it| it.name.clone());
+                    let topic = name.unwrap_or_default();
+                    tracing::info!(%topic, partition = tp.partition, ?isr, "another ISR");
+                }
+            }
+        }
+        if altered > LINES {
+            tracing::info!(more = altered - LINES, "other partitions have another ISR, too");
+        }
+    }
+
+    /// A change with the incarnations as they are registered.
+    fn named(&self, tp: TopicPartition, change: &replica::IsrChange) -> IsrChange {
+        let (image, feeds) = (self.image(), self.feeds.borrow());
+        let member = |(node, ordinal): &(i32, i64)| {
+            // One that was not heard in this epoch is in sync already: nothing new is said of it.
+            let registered = || image.broker(*node).map(|it| it.incarnation);
+            let incarnation = if *node == image.node_id {
+                Some(self.node.incarnation)
+            } else {
+                feeds.incarnation(*ordinal).or_else(registered)
+            };
+            Member { node: *node, incarnation: incarnation.unwrap_or(0) }
+        };
+        IsrChange {
+            tp,
+            leader_epoch: change.leader_epoch,
+            partition_epoch: change.partition_epoch,
+            isr: change.isr.iter().map(member).collect(),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `DescribeQuorumRequest`.
+// @generated from schemas/kafka by tests/generate.rs: do not edit.
+
+use crate::wire::api_keys::ApiKey;
+use crate::wire::primitives::{Reader, WireError, Writer, check_version};
+
+/// In versions 0 to 2.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct DescribeQuorumRequest<'a> {
+    /// In every version.
+    pub topics: Vec<TopicData<'a>>,
+}
+
+impl<'a> DescribeQuorumRequest<'a> {
+    /// The API key.
+    pub const KEY: ApiKey = ApiKey::DESCRIBE_QUORUM;
+    /// The first version.
+    pub const MIN_VERSION: i16 = 0;
+    /// The last version.
+    pub const MAX_VERSION: i16 = 2;
+
+    /// Reads one.
+    pub fn decode(r: &mut Reader<'a>, version: i16) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = true;
+        let topics = r.array(flexible, TopicData::MIN_BYTES, |r| TopicData::decode(r, version))?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { topics })
+    }
+
+    /// Writes it; fails when a field is set that this version has no place for.
+    pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = true;
+        w.array(&self.topics, flexible, |w, x| x.encode(w, version))?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = true;
+        let topics = match r.open_array(flexible, TopicData::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(TopicData::decode_in_parts(r, version, pause).await?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { topics })
+    }
+}
+
+/// In versions 0 to 2.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct TopicData<'a> {
+    /// In every version.
+    pub topic_name: &'a str,
+    /// In every version.
+    pub partitions: Vec<PartitionData>,
+}
+
+impl<'a> TopicData<'a> {
+    /// The least bytes that one takes, in any version.
+    pub const MIN_BYTES: usize = 3;
+
+    /// Reads one.
+    pub fn decode(r: &mut Reader<'a>, version: i16) -> Result<Self, WireError> {
+        let flexible = true;
+        let topic_name = r.string(flexible)?;
+        let partitions =
+            r.array(flexible, PartitionData::MIN_BYTES, |r| PartitionData::decode(r, version))?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { topic_name, partitions })
+    }
+
+    /// Writes it; fails when a field is set that this version has no place for.
+    pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
+        let flexible = true;
+        w.string(self.topic_name, flexible)?;
+        w.array(&self.partitions, flexible, |w, x| x.encode(w, version))?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = true;
+        let topic_name = r.string(flexible)?;
+        let partitions = match r.open_array(flexible, PartitionData::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(PartitionData::decode(r, version)?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { topic_name, partitions })
+    }
+}
+
+/// In versions 0 to 2.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct PartitionData {
+    /// In every version.
+    pub partition_index: i32,
+}
+
+impl PartitionData {
+    /// The least bytes that one takes, in any version.
+    pub const MIN_BYTES: usize = 5;
+
+    /// Reads one.
+    pub fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, WireError> {
+        let flexible = true;
+        let partition_index = r.i32()?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { partition_index })
+    }
+
+    /// Writes it; fails when a field is set that this version has no place for.
+    pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
+        let flexible = true;
+        w.i32(self.partition_index);
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! `ListPartitionReassignmentsRequest`.
+// @generated from schemas/kafka by tests/generate.rs: do not edit.
+
+use crate::wire::api_keys::ApiKey;
+use crate::wire::primitives::{Reader, WireError, Writer, check_version};
+
+/// In versions 0 to 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListPartitionReassignmentsRequest<'a> {
+    /// In every version, default 60000.
+    pub timeout_ms: i32,
+    /// In every version, default null.
+    pub topics: Option<Vec<ListPartitionReassignmentsTopics<'a>>>,
+}
+
+impl Default for ListPartitionReassignmentsRequest<'_> {
+    fn default() -> Self {
+        Self { timeout_ms: 60000, topics: None }
+    }
+}
+
+impl<'a> ListPartitionReassignmentsRequest<'a> {
+    /// The API key.
+    pub const KEY: ApiKey = ApiKey::LIST_PARTITION_REASSIGNMENTS;
+    /// The first version.
+    pub const MIN_VERSION: i16 = 0;
+    /// The last version.
+    pub const MAX_VERSION: i16 = 0;
+
+    /// Reads one.
+    pub fn decode(r: &mut Reader<'a>, version: i16) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = true;
+        let timeout_ms = r.i32()?;
+        let topics =
+            r.nullable_array(flexible, ListPartitionReassignmentsTopics::MIN_BYTES, |r| {
+                ListPartitionReassignmentsTopics::decode(r, version)
+            })?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { timeout_ms, topics })
+    }
+
+    /// Writes it; fails when a field is set that this version has no place for.
+    pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = true;
+        w.i32(self.timeout_ms);
+        w.nullable_array(self.topics.as_deref(), flexible, |w, x| x.encode(w, version))?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        check_version(version, Self::MIN_VERSION, Self::MAX_VERSION)?;
+        let flexible = true;
+        let timeout_ms = r.i32()?;
+        let topics = match r.open_array(flexible, ListPartitionReassignmentsTopics::MIN_BYTES)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(
+                        ListPartitionReassignmentsTopics::decode_in_parts(r, version, pause)
+                            .await?,
+                    );
+                    pause().await;
+                }
+                Some(values)
+            }
+        };
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { timeout_ms, topics })
+    }
+}
+
+/// In versions 0 to 0.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct ListPartitionReassignmentsTopics<'a> {
+    /// In every version.
+    pub name: &'a str,
+    /// In every version.
+    pub partition_indexes: Vec<i32>,
+}
+
+impl<'a> ListPartitionReassignmentsTopics<'a> {
+    /// The least bytes that one takes, in any version.
+    pub const MIN_BYTES: usize = 3;
+
+    /// Reads one.
+    pub fn decode(r: &mut Reader<'a>, version: i16) -> Result<Self, WireError> {
+        let flexible = true;
+        let name = r.string(flexible)?;
+        let partition_indexes = r.array(flexible, 4, |r| r.i32())?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { name, partition_indexes })
+    }
+
+    /// Writes it; fails when a field is set that this version has no place for.
+    pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
+        let flexible = true;
+        w.string(self.name, flexible)?;
+        w.array(&self.partition_indexes, flexible, |w, x| {
+            w.i32(*x);
+            Ok(())
+        })?;
+        if flexible {
+            w.varint(0);
+        }
+        Ok(())
+    }
+
+    /// Reads one as [`decode`](Self::decode) does; pauses after each element.
+    pub async fn decode_in_parts(
+        r: &mut Reader<'a>,
+        version: i16,
+        pause: &impl AsyncFn(),
+    ) -> Result<Self, WireError> {
+        let flexible = true;
+        let name = r.string(flexible)?;
+        let partition_indexes = match r.open_array(flexible, 4)? {
+            None => None,
+            Some((count, mut values)) => {
+                for _ in 0..count {
+                    values.push(r.i32()?);
+                    pause().await;
+                }
+                Some(values)
+            }
+        }
+        .ok_or(WireError::Null)?;
+        if flexible {
+            r.skip_tagged_fields()?;
+        }
+        Ok(Self { name, partition_indexes })
+    }
+}

@@ -1,0 +1,496 @@
+//! One node: its disk, which outlives its processes, and the process that runs, if one does.
+
+use crate::network::{Ends, Network};
+use bytes::{Buf, Bytes, BytesMut};
+use klamm::broker::{
+    Admission, Bounds, Broker, Clock, ConnectionId, Input, LinkId, Logs, Message, Node as Member,
+    Output, Parts, PeerInput,
+};
+use klamm::controller::{Controller, LOG_BYTES_MAX, OpenOptions as MetaOptions};
+use klamm::replica;
+use klamm::storage::arena::Arena;
+use klamm::storage::buffer::Budget;
+use klamm::storage::device::disk::Disk;
+use klamm::storage::device::io::{Completion, Op, Submission};
+use klamm::storage::device::sim_disk::{OpKind, Rng, SimDisk};
+use klamm::storage::recovery::identity::{Expected, Identity};
+use klamm::storage::recovery::{self, LastLife, OpenOptions, StateError, TopicState};
+use klamm::types::Now;
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::{Arc, LazyLock};
+
+/// The memory of all runs: what one leaves in it, the next one finds there.
+static ARENA: LazyLock<Arc<Arena>> =
+    LazyLock::new(|| Arena::reserve(1 << 30, 3).expect("address space"));
+
+const ID_BITS: u32 = 48;
+const OWN_OP: u64 = 1 << 63;
+const MEMORY: usize = 32 << 20;
+const DISK: u64 = 1 << 30;
+
+/// A client's connection.
+pub struct Socket {
+    pub client: usize,
+    id: ConnectionId,
+    pub to_broker: BytesMut,
+    pub to_client: BytesMut,
+    may_read: bool,
+    flush: bool,
+}
+
+/// A client's connection to a node: its shard, and a number that no other has.
+pub type At = (usize, u64);
+
+/// See the module.
+pub struct Node {
+    pub id: i32,
+    pub disk: SimDisk,
+    pub life: Option<Life>,
+    /// It stands still until then, ms.
+    pub frozen_until_ms: i64,
+    /// The disk fails nothing, and is slow until then.
+    pub starts: u64,
+}
+
+/// A process.
+pub struct Life {
+    pub brokers: Vec<Broker>,
+    ways: BTreeMap<(usize, usize), VecDeque<Message>>,
+    sockets: BTreeMap<At, Socket>,
+    numbers: BTreeMap<(usize, ConnectionId), u64>,
+    next_socket: u64,
+    disk: SimDisk,
+    clock: Rc<Cell<u64>>,
+    pub fatal: Option<String>,
+    /// Connections that the broker has closed, with their clients.
+    pub closed: Vec<(At, usize)>,
+}
+
+/// What may happen next at a node.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    Deliver(usize, usize),
+    Complete,
+    Turn(usize),
+    Continue(usize),
+    Timeout(usize),
+    Read(At),
+    Send(At),
+}
+
+pub fn name_of(id: i32) -> String {
+    format!("node{id}")
+}
+
+pub fn id_of(host: &str) -> i32 {
+    host.strip_prefix("node").and_then(|it| it.parse().ok()).expect("the name of a node")
+}
+
+impl Node {
+    pub fn new(id: i32, seed: u64) -> Self {
+        Self { id, disk: SimDisk::new(seed), life: None, frozen_until_ms: 0, starts: 0 }
+    }
+
+    /// Opens everything, as `shard::start` does.
+    pub fn start(
+        &mut self,
+        nodes: i32,
+        settings: &BTreeMap<String, String>,
+        now: Now,
+        rng: &mut Rng,
+        net: &mut Network,
+    ) -> Result<(), String> {
+        self.starts += 1;
+        let shards = rng.between(1, 2) as usize;
+        let budget = Budget::of_arena(MEMORY, ARENA.clone());
+        self.disk.charge_reads_to(budget.clone());
+        let sim = Disk::Sim(self.disk.clone());
+        let mut random = [self.id as u8; 32];
+        random[..8].copy_from_slice(&rng.bits().to_le_bytes());
+        let cluster_id = Some("sim".to_owned());
+        let expected = Expected { cluster_id, node_id: self.id, random };
+        let identity = Identity::open(&sim, &expected).map_err(|e| e.to_string())?;
+        let fold: recovery::Fold<'_> = &|state, start, end, batches| {
+            replica::fold(state, start, end, batches)
+                .map_err(|e| StateError::Damaged(e.to_string()))
+        };
+        let last = LastLife::read(&sim, &identity, fold).map_err(|e| e.to_string())?;
+        let incarnation = rng.bits();
+        let directory = u128::from_be_bytes(identity.directory_id);
+        let host = name_of(self.id);
+        let (controller, image) = Controller::open(
+            &sim,
+            &MetaOptions {
+                cluster_id: identity.cluster_id.clone(),
+                node_id: self.id,
+                host: host.clone(),
+                port: 9092,
+                peer_host: host.clone(),
+                peer_port: 9292,
+                rack: None,
+                incarnation,
+                directory,
+                fixed: Arc::new(settings.clone()),
+                shards,
+                voters: (1..=nodes).collect(),
+                // Some replace their log often.
+                log_bytes_max: if rng.chance(50) { 32 << 10 } else { LOG_BYTES_MAX },
+                seed: rng.bits(),
+            },
+        )
+        .map_err(|e| e.to_string())?;
+        let small = 4 << 10 << rng.below(3);
+        let options = OpenOptions {
+            cache_bytes: 4 << 20,
+            small_bytes: small,
+            max_block: (32 << 10) << rng.below(3),
+            idle_ms: 10 << rng.below(8),
+            ..OpenOptions::usual(shards as u16, budget.clone(), (512 << 10) * shards as u64)
+        };
+        let whole = controller.with_every_topic();
+        let topic_state = |id| {
+            if whole.topic_by_id(id).is_some() {
+                TopicState::Live
+            } else if image.is_deleting(id) {
+                TopicState::Deleting
+            } else {
+                TopicState::Unknown
+            }
+        };
+        let (engines, report) = recovery::begin(last, &sim, &identity, &options, &topic_state)
+            .map_err(|e| e.to_string())?;
+        assert!(report.orphans.is_empty(), "data without metadata: {:?}", report.orphans);
+        let clock = Rc::new(Cell::new(now.monotonic_ms as u64 * 1_000_000));
+        let voters = (1..=nodes).map(|id| (id, (name_of(id), 9292))).collect();
+        let member = Arc::new(Member {
+            incarnation,
+            directory,
+            kafka: (host.clone(), 9092),
+            peer: Some((host, 9292)),
+            rack: None,
+            voters,
+        });
+        let (mut controller, mut brokers) = (Some(controller), Vec::new());
+        let admission = Admission::default();
+        for (id, engine) in engines.into_iter().enumerate() {
+            let logs = Logs::open(engine, &whole, (id, shards), incarnation)
+                .expect("logs that recovery made");
+            let parts = Parts {
+                id,
+                shards,
+                strict: false,
+                data: "/sim".to_owned(),
+                image: image.clone(),
+                logs,
+                budget: budget.clone(),
+                controller: controller.take(),
+                seed: rng.bits(),
+                clock: Clock::Virtual(clock.clone()),
+                admission: admission.clone(),
+                bounds: Bounds { request_bytes: 16 << 20, connections: 1_000 },
+                slow_ns: u64::MAX,
+                node: member.clone(),
+            };
+            brokers.push(Broker::new(parts, now));
+        }
+        let pairs = (0..shards).flat_map(|from| (0..shards).map(move |to| (from, to)));
+        self.life = Some(Life {
+            brokers,
+            ways: pairs.filter(|(from, to)| from != to).map(|it| (it, VecDeque::new())).collect(),
+            sockets: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            next_socket: 0,
+            disk: self.disk.clone(),
+            clock,
+            fatal: None,
+            closed: Vec::new(),
+        });
+        net.started(self.id);
+        for shard in 0..shards {
+            self.carry_out(shard, now, net);
+        }
+        Ok(())
+    }
+
+    /// The process ends in the middle of whatever goes on; clients whose connections end with it.
+    pub fn crash(&mut self, power: bool, net: &mut Network) -> Vec<usize> {
+        net.ended(self.id);
+        let life = self.life.take();
+        let clients = life.iter().flat_map(|it| it.sockets.values().map(|it| it.client)).collect();
+        drop(life);
+        if power {
+            self.disk.power_cut();
+        } else {
+            self.disk.process_crash();
+        }
+        self.disk.restart();
+        self.frozen_until_ms = 0;
+        clients
+    }
+
+    fn handle(&mut self, shard: usize, now: Now, input: Input, net: &mut Network) {
+        let Some(life) = &mut self.life else { return };
+        let _span = tracing::info_span!("node", id = self.id).entered();
+        life.clock.set(life.clock.get() + 1_000);
+        life.brokers[shard].handle(now, input);
+        self.carry_out(shard, now, net);
+    }
+
+    fn carry_out(&mut self, shard: usize, now: Now, net: &mut Network) {
+        let Some(life) = &mut self.life else { return };
+        while let Some(output) = life.brokers[shard].poll() {
+            match output {
+                Output::Message { to, message } => {
+                    life.ways.get_mut(&(shard, to)).expect("a way").push_back(message);
+                }
+                Output::Disk(submission) => life.submit(shard, submission),
+                Output::Resume(connection) => {
+                    if let Some(it) = life.named(shard, connection) {
+                        it.may_read = true;
+                    }
+                }
+                Output::Flush(connection) => {
+                    if let Some(it) = life.named(shard, connection) {
+                        it.flush = true;
+                    }
+                }
+                Output::Closed { connection, admitted } => {
+                    drop(admitted);
+                    let number = life.numbers.remove(&(shard, connection)).expect("closed once");
+                    let at = (shard, number);
+                    if let Some(it) = life.sockets.remove(&at) {
+                        life.closed.push((at, it.client));
+                    }
+                }
+                Output::Dial { link, host, .. } => net.dial((self.id, shard, link), id_of(&host)),
+                Output::FlushPeer(link) => net.flush((self.id, shard, link)),
+                Output::ClosePeer(link) => net.close((self.id, shard, link)),
+                Output::LookAtSpace => {
+                    let free = DISK - self.disk.used().min(DISK);
+                    let input = Input::Space { free, total: DISK, pending_elsewhere: 0 };
+                    life.brokers[shard].handle(now, input);
+                }
+                Output::Reserve(_) | Output::Ended { .. } => {}
+                Output::Fatal { message, .. } => {
+                    life.fatal.get_or_insert(message);
+                }
+            }
+        }
+    }
+
+    /// What may happen next.
+    pub fn events(&self, now: Now, out: &mut Vec<Event>) {
+        let Some(life) = self.life.as_ref().filter(|_| self.frozen_until_ms <= now.monotonic_ms)
+        else {
+            return;
+        };
+        for ((from, to), way) in &life.ways {
+            if !way.is_empty() {
+                out.push(Event::Deliver(*from, *to));
+            }
+        }
+        if self.disk.in_flight() > 0 {
+            out.push(Event::Complete);
+        }
+        for (shard, broker) in life.brokers.iter().enumerate() {
+            if broker.wants_turn() {
+                out.push(Event::Turn(shard));
+            }
+            if broker.has_work() {
+                out.push(Event::Continue(shard));
+            }
+            if broker.next_deadline() <= now.monotonic_ms {
+                out.push(Event::Timeout(shard));
+            }
+        }
+        for (at, it) in &life.sockets {
+            if it.may_read && !it.to_broker.is_empty() {
+                out.push(Event::Read(*at));
+            }
+            if it.flush {
+                out.push(Event::Send(*at));
+            }
+        }
+    }
+
+    /// When something is due at this node, ms.
+    pub fn next_deadline(&self) -> i64 {
+        let of = |life: &Life| life.brokers.iter().map(Broker::next_deadline).min();
+        let due = self.life.as_ref().and_then(of).unwrap_or(i64::MAX);
+        due.max(self.frozen_until_ms)
+    }
+
+    /// Lets it happen.
+    pub fn run(&mut self, event: Event, now: Now, rng: &mut Rng, net: &mut Network) {
+        let Some(life) = &mut self.life else { return };
+        match event {
+            Event::Deliver(from, to) => {
+                let message = life.ways.get_mut(&(from, to)).and_then(VecDeque::pop_front);
+                if let Some(message) = message {
+                    self.handle(to, now, Input::Message { from, message }, net);
+                }
+            }
+            Event::Complete => {
+                let Some(done) = self.disk.complete_one(rng, |_: OpKind| true) else { return };
+                let shard = ((done.id & !OWN_OP) >> ID_BITS) as usize;
+                let id = done.id & (OWN_OP | ((1 << ID_BITS) - 1));
+                let input = Input::Completed(Completion { id, result: done.result });
+                self.handle(shard, now, input, net);
+            }
+            Event::Turn(shard) => self.handle(shard, now, Input::Turn, net),
+            Event::Continue(shard) => self.handle(shard, now, Input::Continue, net),
+            Event::Timeout(shard) => self.handle(shard, now, Input::Timeout, net),
+            Event::Read(at) => {
+                let it = life.sockets.get_mut(&at).expect("a socket that has something");
+                let connection = it.id;
+                let read =
+                    life.brokers[at.0].buffer(connection, |into| into.put(&it.to_broker[..]));
+                match read {
+                    None => {
+                        it.may_read = false;
+                        self.handle(at.0, now, Input::Continue, net);
+                    }
+                    Some(bytes) => {
+                        it.to_broker.advance(bytes);
+                        self.handle(at.0, now, Input::Received { connection, bytes }, net);
+                    }
+                }
+            }
+            Event::Send(at) => {
+                let it = life.sockets.get_mut(&at).expect("a socket that has something");
+                let connection = it.id;
+                let taken: Vec<u8> = life.brokers[at.0]
+                    .outgoing(connection, |parts| parts.flat_map(<[u8]>::to_vec).collect());
+                it.to_client.extend_from_slice(&taken);
+                it.flush = life.brokers[at.0].sent(now, connection, taken.len());
+                self.carry_out(at.0, now, net);
+            }
+        }
+    }
+
+    // ---- Clients ----
+
+    pub fn connect(&mut self, client: usize, now: Now, rng: &mut Rng) -> Option<At> {
+        let life = self.life.as_mut()?;
+        let shard = rng.index(life.brokers.len());
+        let peer = SocketAddr::from(([10, 0, 0, 1], 1024 + client as u16));
+        let id = life.brokers[shard].accept(now, peer).ok()?;
+        life.next_socket += 1;
+        let at = (shard, life.next_socket);
+        life.numbers.insert((shard, id), at.1);
+        let socket = Socket {
+            client,
+            id,
+            to_broker: BytesMut::new(),
+            to_client: BytesMut::new(),
+            may_read: true,
+            flush: false,
+        };
+        life.sockets.insert(at, socket);
+        Some(at)
+    }
+
+    pub fn socket(&mut self, at: At) -> Option<&mut Socket> {
+        self.life.as_mut()?.sockets.get_mut(&at)
+    }
+
+    /// A client leaves.
+    pub fn leave(&mut self, at: At, now: Now, net: &mut Network) {
+        let Some(life) = &mut self.life else { return };
+        if let Some(it) = life.sockets.get(&at) {
+            let input = Input::Failed(it.id);
+            self.handle(at.0, now, input, net);
+        }
+    }
+
+    // ---- Peers ----
+
+    /// What a peer is to hear: up to so many bytes of it.
+    pub fn peer_outgoing(
+        &mut self,
+        (_, shard, link): Ends,
+        most: usize,
+        now: Now,
+        net: &mut Network,
+    ) -> (Vec<u8>, bool) {
+        let Some(life) = &mut self.life else { return (Vec::new(), false) };
+        let taken: Vec<u8> = life.brokers[shard]
+            .peer_outgoing(link, |parts| parts.flat_map(<[u8]>::to_vec).take(most).collect());
+        let more = life.brokers[shard].peer_sent(now, link, taken.len());
+        self.carry_out(shard, now, net);
+        (taken, more)
+    }
+
+    /// A peer has sent these.
+    pub fn peer_received(
+        &mut self,
+        (_, shard, link): Ends,
+        bytes: &[u8],
+        now: Now,
+        net: &mut Network,
+    ) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let Some(life) = &mut self.life else { return };
+            let put = life.brokers[shard].peer_buffer(link, |into| {
+                let n = into.len().min(rest.len());
+                for (to, from) in into.iter_mut().zip(&rest[..n]) {
+                    to.write(*from);
+                }
+                n
+            });
+            let Some(n) = put else { return };
+            rest = &rest[n..];
+            self.handle(shard, now, Input::Peer(link, PeerInput::Received(n)), net);
+        }
+    }
+
+    /// Something has happened to a link.
+    pub fn peer_input(&mut self, ends: Ends, input: PeerInput, now: Now, net: &mut Network) {
+        self.handle(ends.1, now, Input::Peer(ends.2, input), net);
+    }
+
+    /// A peer has dialled.
+    pub fn accept_peer(
+        &mut self,
+        preamble: klamm::wire::peer::Preamble,
+        now: Now,
+        net: &mut Network,
+    ) -> Option<(usize, LinkId)> {
+        let life = self.life.as_mut()?;
+        let shard = usize::from(preamble.shard);
+        let link = life.brokers.get_mut(shard)?.accept_peer(now, "peer", preamble)?;
+        self.carry_out(shard, now, net);
+        Some((shard, link))
+    }
+}
+
+impl Life {
+    fn named(&mut self, shard: usize, connection: ConnectionId) -> Option<&mut Socket> {
+        let number = self.numbers.get(&(shard, connection))?;
+        self.sockets.get_mut(&(shard, *number))
+    }
+
+    fn submit(&self, shard: usize, Submission { id, op }: Submission) {
+        let tag = |id: u64| (shard as u64) << ID_BITS | id;
+        let op = match op {
+            Op::WriteSync { path, pos, data, sync_id, apart } => {
+                Op::WriteSync { path, pos, data, sync_id: tag(sync_id), apart }
+            }
+            other => other,
+        };
+        self.disk.submit(Submission { id: tag(id), op });
+    }
+}
+
+/// The next whole frame of what a client has received, without the length before it.
+pub fn take_frame(bytes: &mut BytesMut) -> Option<Bytes> {
+    let len = u32::from_be_bytes(*bytes.first_chunk()?) as usize;
+    (bytes.len() >= len + 4).then(|| {
+        bytes.advance(4);
+        bytes.split_to(len).freeze()
+    })
+}
