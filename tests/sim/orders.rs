@@ -114,6 +114,42 @@ fn files_of_what_is_cut_off_stay_until_a_checkpoint_forgets_them() {
 }
 
 #[test]
+fn a_log_that_begins_anew_is_as_it_was_or_empty() {
+    for seed in 0..40 {
+        let mut world = world(seed, 64 << 10);
+        for _ in 0..100 {
+            append(&mut world, 1, 3000);
+        }
+        assert!(world.stop());
+        world.open(1, 0);
+        let before = files(&world);
+        assert!(!before.is_empty(), "some of it is in segments");
+        // Within what it has, or beyond.
+        let offset = if seed % 2 == 0 { 60 } else { 500 };
+        assert!(world.restart_at(TP, offset));
+        // That is not durable, or it is and no checkpoint knows of it, or all is at rest.
+        let waits = [journal::DIR, checkpoint::DIR, ""][seed as usize / 2 % 3];
+        if waits.is_empty() {
+            for _ in 0..30 {
+                append(&mut world, 1, 3000);
+                world.pass_time(100);
+            }
+            assert!(files(&world).iter().all(|file| !before.contains(file)), "its files went");
+        } else {
+            for _ in 0..3 {
+                world.settle_elsewhere(waits);
+                world.pass_time(1000);
+            }
+        }
+        world.crash(if seed % 5 == 0 { Crash::Process } else { Crash::Power });
+        world.open(1 + (seed % 2) as u16, seed % 3);
+        append(&mut world, 1, 100);
+        world.crash(Crash::Power);
+        world.open(1, 0);
+    }
+}
+
+#[test]
 fn a_log_that_comes_back_under_its_id_is_another_one() {
     for seed in 0..60 {
         let mut world = world(seed, 64 << 10);
