@@ -105,7 +105,7 @@ use crate::controller::Image;
 use crate::storage::device::io::Completion;
 use crate::types::Now;
 use crate::wire::peer::Preamble;
-pub use calls::{Close, CountGroups, Drain, Figures, Message, ShardId};
+pub use calls::{Close, CountGroups, Drain, Figures, HandOver, Message, ShardId};
 pub use clock::Clock;
 pub use connection::{Admission, ConnectionId, ReadInto, Refused};
 pub use dispatch::Serve;
