@@ -83,10 +83,10 @@ impl State {
         let cluster_id = self.image_now().cluster_id.clone();
         let (index, result) = self
             .decide(async |draft| {
-                let now = self.session_ms();
-                let sessions = metadata.sessions.borrow();
-                let may = sessions.may_register(now, draft, &cluster_id, &registration);
-                drop(sessions);
+                let may = {
+                    let (now, sessions) = (self.session_ms(), metadata.sessions.borrow());
+                    sessions.may_register(now, draft, &cluster_id, &registration)
+                };
                 if let Err(error) = may {
                     return (Decision::default(), Err(error));
                 }

@@ -47,6 +47,7 @@ struct Klamm {
 }
 
 #[derive(Subcommand, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 enum Command {
     /// Run a broker
     Serve(serve::Serve),

@@ -120,7 +120,7 @@ pub(super) fn check(
         }
         None => None,
     };
-    let Cluster { voters, peer_listen, cluster_id } =
+    let Cluster { voters, peer_listen, id: cluster_id } =
         cluster::check(values, &mut broker, node_id, cluster_id)?;
     let lock_memory = get("lock-memory").map(boolean).transpose()?.unwrap_or(false);
     let slow_request_ms = match get("slow-request-ms") {

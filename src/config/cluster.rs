@@ -15,7 +15,7 @@ const PROPERTY: &str = "controller.quorum.voters";
 pub(super) struct Cluster {
     pub voters: BTreeMap<i32, (String, u16)>,
     pub peer_listen: Option<SocketAddr>,
-    pub cluster_id: Option<String>,
+    pub id: Option<String>,
 }
 
 /// Reads who forms the cluster; takes the properties that say it out of `broker`. Without voters the node is
@@ -33,18 +33,17 @@ pub(super) fn check(
         broker.insert("broker.rack".to_owned(), rack.text.clone());
     }
     let property = broker.remove(PROPERTY);
-    let (text, error): (&str, Box<dyn Fn(&str) -> ConfigError>) =
-        match (values.get("voters"), &property) {
-            (Some(written), _) => (&written.text, Box::new(|why| written.error(why))),
-            (None, Some(text)) => (text, Box::new(|why| config_error(PROPERTY, text, why))),
-            (None, None) => {
-                if let Some(written) = values.get("peer-listen") {
-                    return Err(written.error("without --voters there are no other brokers"));
-                }
-                let voters = BTreeMap::new();
-                return Ok(Cluster { voters, peer_listen: None, cluster_id });
-            }
-        };
+    let written = values.get("voters");
+    let Some(text) = written.map(|it| &it.text).or(property.as_ref()) else {
+        if let Some(written) = values.get("peer-listen") {
+            return Err(written.error("without --voters there are no other brokers"));
+        }
+        return Ok(Cluster { voters: BTreeMap::new(), peer_listen: None, id: cluster_id });
+    };
+    let error = |why: &str| match written {
+        Some(written) => written.error(why),
+        None => config_error(PROPERTY, text, why),
+    };
     let voters = voters(text).map_err(|why| error(&why))?;
     let Some((host, port)) = voters.get(&node_id) else {
         return Err(error(&format!(
@@ -57,7 +56,7 @@ pub(super) fn check(
     };
     // Nodes that are told the same make the same id of it, so that nobody has to give them one.
     let cluster_id = cluster_id.or_else(|| Some(derived_id(&voters)));
-    Ok(Cluster { voters, peer_listen: Some(peer_listen), cluster_id })
+    Ok(Cluster { voters, peer_listen: Some(peer_listen), id: cluster_id })
 }
 
 fn config_error(property: &str, text: &str, why: &str) -> ConfigError {

@@ -27,7 +27,7 @@ pub struct Decision {
 pub(super) struct Changes {
     decision: Decision,
     id: Option<TopicId>,
-    changes: Vec<(i32, PartitionChange)>,
+    gathered: Vec<(i32, PartitionChange)>,
 }
 
 impl Changes {
@@ -37,21 +37,21 @@ impl Changes {
     }
 
     pub(super) fn add(&mut self, topic: &Topic, partition: i32, change: Change) {
-        if self.id != Some(topic.id) || self.changes.len() == CHANGES_MAX {
+        if self.id != Some(topic.id) || self.gathered.len() == CHANGES_MAX {
             self.end();
             self.id = Some(topic.id);
         }
-        if let Some(leader) = change.change.leader.filter(|it| *it != change.led_by) {
+        if let Some(leader) = change.fields.leader.filter(|it| *it != change.led_by) {
             self.decision.led += usize::from(leader != -1);
             self.decision.leaderless += usize::from(leader == -1);
         }
         self.decision.unclean += usize::from(change.unclean);
-        self.changes.push((partition, change.change));
+        self.gathered.push((partition, change.fields));
     }
 
     fn end(&mut self) {
         if let Some(id) = self.id.take() {
-            let changes = std::mem::take(&mut self.changes);
+            let changes = std::mem::take(&mut self.gathered);
             self.decision.records.push(Record::PartitionsChanged { id, changes });
         }
     }

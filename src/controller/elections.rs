@@ -10,9 +10,11 @@ use super::broker::Registration;
 use super::changes::{Changes, Decision};
 use super::image::{Image, Topic};
 use super::partition::Partition;
-use super::partition_change::Builder;
+use super::partition_change::{Builder, Change};
 use super::record::Record;
 use crate::types::{ErrorCode, TopicId};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// Which election an operator asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +58,7 @@ async fn change_all(
                 Event::Lost => builder.lose(broker).build(),
                 Event::ShutsDown if partition.leader == -1 => None,
                 Event::ShutsDown => {
-                    builder.leave(broker).build().filter(|it| it.change.leader != Some(-1))
+                    builder.leave(broker).build().filter(|it| it.fields.leader != Some(-1))
                 }
                 Event::Returns if image.is_unfenced(partition.leader) => None,
                 Event::Returns => builder.build(),
@@ -202,7 +204,10 @@ pub async fn on_settings(image: &Image, id: TopicId, pause: &impl AsyncFn()) -> 
 }
 
 /// Why there is no election: Kafka's code, and words of its own where it has some.
-pub type ElectionResult = Result<(), (ErrorCode, String)>;
+pub type ElectionResult = Result<(), Refusal>;
+
+/// Kafka's code, and words.
+pub type Refusal = (ErrorCode, Cow<'static, str>);
 
 /// Has leaders of these partitions elected; with each the result. `asked` is in any order; who comes twice is told
 /// that the election is not needed.
@@ -213,12 +218,12 @@ pub async fn elect_leaders(
     pause: &impl AsyncFn(),
 ) -> (Decision, Vec<ElectionResult>) {
     let (mut changes, mut results) = (Changes::default(), Vec::new());
-    let mut done = std::collections::BTreeSet::new();
+    let mut done = BTreeSet::new();
     for (name, index) in asked {
         pause().await;
         let result = find(image, name, index).and_then(|(topic, partition)| {
             if !done.insert((topic.id, index)) {
-                return Err(not_needed(election));
+                return Err(not_needed());
             }
             let change = elect(image, election, topic, partition)?;
             changes.add(topic, index, change);
@@ -229,15 +234,10 @@ pub async fn elect_leaders(
     (changes.finish(), results)
 }
 
-/// All partitions that there are, for [`elect_leaders`].
-pub fn all_partitions(image: &Image) -> impl Iterator<Item = (&str, i32)> {
-    image.topics().flat_map(|topic| (0..topic.partitions.len() as i32).map(|it| (&*topic.name, it)))
-}
-
 type Found<'a> = (&'a Topic, &'a Partition);
 
-fn find<'a>(image: &'a Image, name: &str, index: i32) -> Result<Found<'a>, (ErrorCode, String)> {
-    let unknown = |what: String| (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, what);
+fn find<'a>(image: &'a Image, name: &str, index: i32) -> Result<Found<'a>, Refusal> {
+    let unknown = |what: String| (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, what.into());
     let topic = image.topic(name).ok_or_else(|| unknown(format!("No such topic as {name}")))?;
     let partition = usize::try_from(index).ok().and_then(|it| topic.partitions.get(it));
     let partition =
@@ -245,12 +245,9 @@ fn find<'a>(image: &'a Image, name: &str, index: i32) -> Result<Found<'a>, (Erro
     Ok((topic, partition))
 }
 
-fn not_needed(election: Election) -> (ErrorCode, String) {
-    let message = match election {
-        Election::Preferred => "Leader election not needed for topic partition.",
-        Election::Unclean => "Leader election not needed for topic partition.",
-    };
-    (ErrorCode::ELECTION_NOT_NEEDED, message.to_owned())
+fn not_needed() -> Refusal {
+    let message = "Leader election not needed for topic partition.";
+    (ErrorCode::ELECTION_NOT_NEEDED, message.into())
 }
 
 fn elect(
@@ -258,24 +255,24 @@ fn elect(
     election: Election,
     topic: &Topic,
     partition: &Partition,
-) -> Result<super::partition_change::Change, (ErrorCode, String)> {
+) -> Result<Change, Refusal> {
     let needed = match election {
         Election::Preferred => partition.replicas.first() != Some(&partition.leader),
         Election::Unclean => partition.leader == -1,
     };
     if !needed {
-        return Err(not_needed(election));
+        return Err(not_needed());
     }
     let builder = Builder::new(image, topic, partition);
     let change = match election {
         Election::Preferred => builder.prefer().build(),
         Election::Unclean => builder.unclean().build(),
     };
-    change.filter(|it| it.change.leader.is_some()).ok_or_else(|| {
+    change.filter(|it| it.fields.leader.is_some()).ok_or_else(|| {
         let code = match election {
             Election::Preferred => ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE,
             Election::Unclean => ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE,
         };
-        (code, code.message().to_owned())
+        (code, code.message().into())
     })
 }

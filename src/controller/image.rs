@@ -448,7 +448,7 @@ fn holders(partitions: &[Partition]) -> BTreeSet<i32> {
     let mut found = BTreeSet::new();
     let mut last: &[i32] = &[];
     for it in partitions {
-        if !std::ptr::eq(last, &*it.replicas) {
+        if !std::ptr::eq(last, &raw const *it.replicas) {
             last = &it.replicas;
             found.extend(last);
         }

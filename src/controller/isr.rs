@@ -77,7 +77,7 @@ pub async fn alter_isr(
             let change = plan(image, topic, partition, &it.isr);
             let mut after = partition.clone();
             if let Some(change) = change {
-                after.apply(&change.change);
+                after.apply(&change.fields);
                 changes.add(topic, it.partition, change);
             }
             if after.leader != partition.leader {

@@ -6,8 +6,11 @@
 //! who vote has them on disk, this node among them or not. So nothing that could be lost can be seen.
 //!
 //! A node that alone votes needs nobody else. What several say to each other (`poll_message`, `step`) the broker
-//! carries; `tests/quorum` runs them without one. What whoever leads decides are pure functions of the image:
-//! `elections`, `isr`, `placement`; `sessions` knows who was heard.
+//! carries.
+//!
+//! Which changes are to be made when brokers come and go, and what operators and leaders of partitions ask for, are
+//! functions of the image that has everything proposed: `elections`, `isr`, `reassignment`, `placement`.
+//! [`Sessions`] says which broker was heard when. `tests/quorum` runs several controllers with all of that.
 
 mod broker;
 mod changes;
@@ -49,8 +52,8 @@ pub use changes::Decision;
 pub use describe::{QuorumState, ReplicaState};
 pub use due_snapshot::{DueSnapshot, EncodedSnapshot};
 pub use elections::{
-    Election, all_partitions, elect_leaders, imbalanced, on_fence, on_lead, on_register,
-    on_settings, on_shutdown, on_unfence, on_unregister,
+    Election, Refusal, elect_leaders, imbalanced, on_fence, on_lead, on_register, on_settings,
+    on_shutdown, on_unfence, on_unregister,
 };
 pub use image::{Image, Topic, TopicChange};
 pub use isr::{IsrChange, IsrRequest, IsrState, alter_isr};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// A change, and what it means.
 pub(super) struct Change {
-    pub change: PartitionChange,
+    pub fields: PartitionChange,
     /// The leader before.
     pub led_by: i32,
     /// The new leader was not in sync.
@@ -124,7 +124,7 @@ impl<'a> Builder<'a> {
         let change = |now: Vec<i32>, before: &[i32]| (*now != *before).then(|| Arc::from(now));
         // A replica that goes must not go on with what it was told in this epoch.
         let someone_goes = before.replicas.iter().any(|it| !self.replicas.contains(it));
-        let change = PartitionChange {
+        let fields = PartitionChange {
             leader: (leader != before.leader || someone_goes).then_some(leader),
             isr: if self.by_leader {
                 Some(Arc::from(self.isr))
@@ -137,7 +137,7 @@ impl<'a> Builder<'a> {
             removing: change(self.removing, &before.removing),
         };
         let led_by = before.leader;
-        (change != PartitionChange::default()).then_some(Change { change, led_by, unclean })
+        (fields != PartitionChange::default()).then_some(Change { fields, led_by, unclean })
     }
 
     /// In the order of the replicas.

@@ -1,6 +1,7 @@
 //! Reassigning replicas (KIP-455): to others, or back. It ends when those that are added are in sync.
 
 use super::changes::{Changes, Decision};
+use super::elections::Refusal;
 use super::image::{Image, Topic};
 use super::partition::Partition;
 use super::partition_change::{Builder, Change};
@@ -18,16 +19,13 @@ pub struct Reassignment<'a> {
     pub replicas: Option<&'a [i32]>,
 }
 
-/// Kafka's code and words.
-type Refused = (ErrorCode, String);
-
 /// Begins or cancels reassignments. The records, and a result for each that is asked for. Pauses after each.
 pub async fn reassign(
     image: &Image,
     asked: impl Iterator<Item = Reassignment<'_>>,
     allow_factor_change: bool,
     pause: &impl AsyncFn(),
-) -> (Decision, Vec<Result<(), Refused>>) {
+) -> (Decision, Vec<Result<(), Refusal>>) {
     let (mut changes, mut results) = (Changes::default(), Vec::new());
     let mut seen = BTreeSet::new();
     for it in asked {
@@ -35,7 +33,7 @@ pub async fn reassign(
         let result = find(image, &it).and_then(|(topic, partition)| {
             if !seen.insert((topic.id, it.partition)) {
                 let message = "A partition is reassigned once in a request.";
-                return Err((ErrorCode::INVALID_REQUEST, message.to_owned()));
+                return Err((ErrorCode::INVALID_REQUEST, message.into()));
             }
             let change = match it.replicas {
                 Some(target) => begin(image, topic, partition, target, allow_factor_change)?,
@@ -54,8 +52,8 @@ pub async fn reassign(
 fn find<'a>(
     image: &'a Image,
     it: &Reassignment<'_>,
-) -> Result<(&'a Topic, &'a Partition), Refused> {
-    let unknown = |what: String| (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, what);
+) -> Result<(&'a Topic, &'a Partition), Refusal> {
+    let unknown = |what: String| (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, what.into());
     let name = it.topic;
     let topic = image
         .topic(name)
@@ -66,10 +64,10 @@ fn find<'a>(
     Ok((topic, partition))
 }
 
-fn check(image: &Image, target: &[i32]) -> Result<(), Refused> {
+fn check(image: &Image, target: &[i32]) -> Result<(), Refusal> {
     let refuse = |why: String| {
         let message = format!("The manual partition assignment includes {why}");
-        Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, message))
+        Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, message.into()))
     };
     if target.is_empty() {
         return refuse("an empty replica list.".to_owned());
@@ -97,7 +95,7 @@ fn begin(
     partition: &Partition,
     target: &[i32],
     allow_factor_change: bool,
-) -> Result<Option<Change>, Refused> {
+) -> Result<Option<Change>, Refusal> {
     check(image, target)?;
     // What an earlier reassignment adds was not there before it.
     let original = without(&partition.replicas, &partition.adding);
@@ -107,7 +105,7 @@ fn begin(
             "The replication factor is changed from {factor} to {}, which the request does not allow.",
             target.len()
         );
-        return Err((ErrorCode::INVALID_REPLICATION_FACTOR, message));
+        return Err((ErrorCode::INVALID_REPLICATION_FACTOR, message.into()));
     }
     let mut removing = without(&original, target);
     let given_up = without(&without(&partition.replicas, &original), target);
@@ -126,21 +124,21 @@ fn cancel(
     topic: &Topic,
     partition: &Partition,
     index: i32,
-) -> Result<Option<Change>, Refused> {
+) -> Result<Option<Change>, Refusal> {
     if !partition.is_reassigned() {
         let code = ErrorCode::NO_REASSIGNMENT_IN_PROGRESS;
-        return Err((code, "No partition reassignment is in progress.".to_owned()));
+        return Err((code, "No partition reassignment is in progress.".into()));
     }
     let original = without(&partition.replicas, &partition.adding);
     let change =
         Builder::new(image, topic, partition).reassign(original, Vec::new(), Vec::new()).build();
-    if change.as_ref().is_some_and(|it| partition.leader != -1 && it.change.leader == Some(-1)) {
+    if change.as_ref().is_some_and(|it| partition.leader != -1 && it.fields.leader == Some(-1)) {
         let message = format!(
             "Unable to revert partition assignment for {}:{index} because it would require an \
              unclean leader election.",
             topic.name
         );
-        return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
+        return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, message.into()));
     }
     Ok(change)
 }

@@ -93,7 +93,7 @@ impl Shard {
     fn connect(self: &Rc<Self>, link: LinkId, address: SocketAddr) {
         match connect(address) {
             Ok(fd) => {
-                self.watch_for(Watched::Dialled(Rc::new(Dialled { link, fd })), Interest::Write)
+                self.watch_for(Watched::Dialled(Rc::new(Dialled { link, fd })), Interest::Write);
             }
             Err(e) => self.peer_input(link, PeerInput::Failed { refused: is_refusal(&e) }),
         }

@@ -26,6 +26,7 @@ pub struct Handed {
 }
 
 /// What goes from one shard to another.
+#[expect(clippy::large_enum_variant, reason = "nearly all are messages")]
 pub enum Letter {
     /// What brokers say to each other's shards.
     Message(Message),

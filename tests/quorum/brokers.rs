@@ -3,7 +3,7 @@
 //! leader did not begin with.
 //!
 //! Held at every step: an epoch of a partition has one leader; epochs never fall; who is in sync is a replica; who
-//! begins to lead has everything that was committed, as its epoch's followers then have.
+//! begins to lead has everything that was committed. Held at the end: whatever can have a leader has one.
 
 use crate::node::Node;
 use futures_lite::future::block_on;
@@ -80,6 +80,16 @@ pub struct Brokers {
     /// As the leaders of partitions read them, whose own settings may ask for less.
     min_of_leaders: usize,
     pub seen: Histories,
+}
+
+/// Nothing is left half done: whatever can have a leader has one.
+pub fn check_settled(image: &Image) {
+    for it in partitions(image) {
+        let mut candidates = it.isr.iter().chain(&*it.elr).filter(|id| image.is_alive(**id));
+        assert!(it.leader != -1 || candidates.next().is_none(), "nobody leads {it:?}");
+        assert!(it.leader == -1 || image.is_unfenced(it.leader), "{it:?} is led by nobody");
+        assert!(it.isr.iter().all(|id| image.is_unfenced(*id)), "{it:?}");
+    }
 }
 
 fn partitions(image: &Image) -> &[Partition] {
@@ -316,7 +326,11 @@ impl Brokers {
             } else if it.leader != -1 {
                 let leader = it.leader as usize;
                 let meets = reaches(at, leader) && reaches(leader, at);
-                if meets && nodes[leader].away_until <= now && rng.one_in(3) {
+                // A process takes its time until it follows.
+                let heard = self.replicas[leader][number].heard.get(&(at as i32));
+                let known = heard.is_some_and(|it| it.0 == self.incarnations[at]);
+                let each = if known { 3 } else { 50 };
+                if meets && nodes[leader].away_until <= now && rng.one_in(each) {
                     self.follow(at, leader, number, it.leader_epoch, rng);
                 }
             }

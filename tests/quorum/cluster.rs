@@ -1,6 +1,6 @@
 //! Members, the network between them, and what goes wrong.
 
-use crate::brokers::Brokers;
+use crate::brokers::{Brokers, check_settled};
 use crate::node::{Node, Proposed};
 use crate::seen::{Seen, has, topic};
 use klamm::controller::{Members, Message};
@@ -86,7 +86,12 @@ impl Cluster {
             match last {
                 // Whoever had taken it does not lead any more.
                 None => last = self.propose(),
-                Some(number) if self.seen.is_acknowledged(number) && self.agrees() => break,
+                Some(number) if self.seen.is_acknowledged(number) && self.agrees() => {
+                    let now = self.now;
+                    let leader = self.nodes.iter_mut().find_map(|it| it.leader(now));
+                    check_settled(&leader.expect("all agree with it").image());
+                    break;
+                }
                 Some(_) => {}
             }
         }

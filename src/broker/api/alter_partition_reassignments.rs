@@ -1,7 +1,7 @@
 //! `AlterPartitionReassignments`: has partitions held by other brokers, or cancels that (KIP-455).
 
 use super::decode_in_parts;
-use super::metadata_change::{Failure, Handled, code_and_message};
+use super::metadata_change::{Handled, code_and_words};
 use crate::controller::{Image, Reassignment, reassign};
 use crate::types::ErrorCode;
 use crate::wire::kafka::alter_partition_reassignments_request::AlterPartitionReassignmentsRequest;
@@ -30,18 +30,12 @@ pub async fn handle(
     });
     let (decision, results) =
         reassign(image, asked, request.allow_replication_factor_change, pause).await;
-    let mut results =
-        results.into_iter().map(|it| it.map_err(|(code, message)| Failure { code, message }));
-    let results: Vec<Vec<Result<(), Failure>>> = request
-        .topics
-        .iter()
-        .map(|topic| results.by_ref().take(topic.partitions.len()).collect())
-        .collect();
+    let mut left = results.iter();
     let mut responses = Vec::with_capacity(request.topics.len());
-    for (topic, results) in request.topics.iter().zip(&results) {
-        let mut partitions = Vec::with_capacity(results.len());
-        for (it, result) in topic.partitions.iter().zip(results) {
-            let (error_code, error_message) = code_and_message(result);
+    for topic in &request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for (it, result) in topic.partitions.iter().zip(left.by_ref()) {
+            let (error_code, error_message) = code_and_words(result);
             let partition_index = it.partition_index;
             partitions.push(ReassignablePartitionResponse {
                 partition_index,

@@ -1,7 +1,7 @@
 //! `ElectLeaders`: has preferred leaders lead, or anybody where nobody does (KIP-460).
 
 use super::decode_in_parts;
-use super::metadata_change::{Failure, Handled, code_and_message};
+use super::metadata_change::{Handled, code_and_words};
 use crate::controller::{Election, Image, elect_leaders};
 use crate::types::ErrorCode;
 use crate::wire::kafka::elect_leaders_request::{ElectLeadersRequest, TopicPartitions};
@@ -40,18 +40,15 @@ pub async fn handle(
     } else {
         let message = format!("Value {} must be one of 0, 1", request.election_type);
         let count = asked.iter().map(|it| it.partitions.len()).sum();
-        (Vec::new(), vec![Err((ErrorCode::INVALID_REQUEST, message)); count])
+        (Vec::new(), vec![Err((ErrorCode::INVALID_REQUEST, message.into())); count])
     };
-    let mut results =
-        results.into_iter().map(|it| it.map_err(|(code, message)| Failure { code, message }));
-    let results: Vec<Vec<_>> =
-        asked.iter().map(|it| results.by_ref().take(it.partitions.len()).collect()).collect();
+    let mut left = results.iter();
     let mut shown = Vec::with_capacity(asked.len());
-    for (it, results) in asked.iter().zip(&results) {
+    for it in &asked {
         let mut partition_result = Vec::new();
-        for (partition_id, result) in it.partitions.iter().zip(results) {
+        for (partition_id, result) in it.partitions.iter().zip(left.by_ref()) {
             pause().await;
-            let (error_code, error_message) = code_and_message(result);
+            let (error_code, error_message) = code_and_words(result);
             if all && error_code == ErrorCode::ELECTION_NOT_NEEDED.0 {
                 continue;
             }

@@ -4,7 +4,7 @@
 //! resource or setting that they look at.
 
 use super::Body;
-use crate::controller::{self, Image, Members, NewPartition, Partition, Record};
+use crate::controller::{self, Image, Members, NewPartition, Partition, Record, Refusal};
 use crate::types::{ErrorCode, TopicId};
 use crate::wire::primitives::{WireError, Writer};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,14 @@ pub fn code_and_message<T>(result: &Result<T, Failure>) -> (i16, Option<&str>) {
     match result {
         Ok(_) => (ErrorCode::NONE.0, None),
         Err(Failure { code, message }) => (code.0, Some(&**message).filter(|it| !it.is_empty())),
+    }
+}
+
+/// As [`code_and_message`], of what the controller refuses.
+pub(super) fn code_and_words(result: &Result<(), Refusal>) -> (i16, Option<&str>) {
+    match result {
+        Ok(()) => (ErrorCode::NONE.0, None),
+        Err((code, words)) => (code.0, Some(&**words)),
     }
 }
 
