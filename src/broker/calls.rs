@@ -177,6 +177,9 @@ pub struct FetchInSession {
     pub body: Bytes,
 }
 
+/// Hand over to other nodes what this one leads, before it ends. To shard 0.
+pub struct HandOver;
+
 /// Finish the requests that are under way, and take no more.
 pub struct Drain;
 
@@ -247,6 +250,7 @@ calls! {
     CountGroups => Vec<GroupFigures>;
     FindEnds => Vec<Option<i64>>;
     FetchInSession => Result<Response, WireError>;
+    HandOver => ();
     Drain => ();
     Close => ();
 }

@@ -2,8 +2,9 @@
 
 use super::calls::{
     AppendBatches, ApplyImage, AskGroup, AutoCreate, Call, CallRequest, ChangeMetadata, Close,
-    CountGroups, Drain, FetchInSession, Figures, FindEnds, FindEpochEnds, FindOffsets, ListGroups,
-    Message, Notice, ProposeIsr, Read, ReadEnough, ShardId, Sizes, TakeProducerIds, Then, Trim,
+    CountGroups, Drain, FetchInSession, Figures, FindEnds, FindEpochEnds, FindOffsets, HandOver,
+    ListGroups, Message, Notice, ProposeIsr, Read, ReadEnough, ShardId, Sizes, TakeProducerIds,
+    Then, Trim,
 };
 use super::output::Output;
 use super::reply_to::ReplyTo;
@@ -62,6 +63,7 @@ served_by! {
     CountGroups => State::serve_count_groups;
     FindEnds => State::serve_find_ends;
     FetchInSession => State::serve_fetch_in_session;
+    HandOver => State::serve_hand_over;
     Drain => State::serve_drain;
     Close => State::serve_close;
 }

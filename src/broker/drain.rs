@@ -1,6 +1,6 @@
-//! The way out: every request under way is answered, then everything is written back.
+//! The way out: other nodes lead what this one led, every request under way is answered, then everything is written back.
 
-use super::calls::{Close, Drain, ShardId};
+use super::calls::{Close, Drain, HandOver, ShardId};
 use super::output::Output;
 use super::reply_to::ReplyTo;
 use super::state::{Phase, State};
@@ -10,7 +10,42 @@ use std::rc::Rc;
 /// A request that is not answered does not hold up the end for longer, ms.
 const PATIENCE_MS: i64 = 10_000;
 
+/// The cluster has so long to find other leaders, ms.
+const HAND_OVER_MS: i64 = 10_000;
+/// A cluster that has no controller for so long will not find any, ms: perhaps all of its nodes end.
+const NO_CONTROLLER_MS: i64 = 3_000;
+
 impl State {
+    /// The controller lets others lead first, so that clients find them when this node ends.
+    pub(super) fn serve_hand_over(self: &Rc<Self>, _: HandOver, _: ShardId, to: ReplyTo<HandOver>) {
+        let state = self.clone();
+        self.start(async move {
+            let standing = &state.standing;
+            if state.node.peer.is_some() && standing.registered.get() {
+                standing.leaving.set(true);
+                state.changed_quorum.notify();
+                let may_end = state.changed.until(|| standing.may_end.get());
+                let too_long = state.sleep(HAND_OVER_MS);
+                may_end.or(too_long).or(state.controller_is_gone()).await;
+                if !standing.may_end.get() {
+                    tracing::warn!("ends although it may still lead partitions");
+                }
+            }
+            to.reply(());
+        });
+    }
+
+    /// Waits until there was no controller for a while.
+    async fn controller_is_gone(&self) {
+        let mut since = self.monotonic_ms();
+        while self.monotonic_ms() - since < NO_CONTROLLER_MS {
+            if self.metadata().leader.get() >= 0 {
+                since = self.monotonic_ms();
+            }
+            self.sleep(100).await;
+        }
+    }
+
     pub(super) fn serve_drain(self: &Rc<Self>, _: Drain, _: ShardId, to: ReplyTo<Drain>) {
         self.phase.set(Phase::Draining);
         let now = self.monotonic_ms();

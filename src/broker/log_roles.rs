@@ -1,7 +1,7 @@
 //! What each partition is to this broker, as the metadata say: led here, followed, or not here.
 
 use super::links::Target;
-use super::logs::{Logs, Outbox, Part, RoleChange, Task, log_config, place, restore};
+use super::logs::{Logs, Outbox, Part, RoleChange, Task, committed, log_config, place, restore};
 use crate::controller::{self, Image, Topic};
 use crate::replica::{Leading, Partition};
 use crate::storage::engine::Slot;
@@ -105,6 +105,7 @@ impl Logs {
                 now_ms: now.monotonic_ms,
             };
             let moved = part.core.lead(&leading);
+            self.engine.set_committed(slot, committed(&part.core));
             self.engine.set_replicated(slot, state.replicas.len() > 1);
             if before != (true, epoch) {
                 out.roles.push(RoleChange::Leads { tp, slot, epoch });
@@ -119,6 +120,7 @@ impl Logs {
         // A leader that this broker was before it started anew is nobody.
         let leader = if state.leader == image.node_id { -1 } else { state.leader };
         part.core.follow(epoch, leader, unclean);
+        self.engine.set_committed(slot, committed(&part.core));
         if led {
             self.engine.set_replicated(slot, false);
             self.refuse_awaiting(slot, ErrorCode::NOT_LEADER_OR_FOLLOWER, out);

@@ -603,6 +603,7 @@ impl Logs {
     pub(super) fn watermark_moved(&mut self, slot: Slot, out: &mut Outbox) {
         let Some(part) = self.parts.get_mut(slot.index()) else { return };
         let end = part.core.high_watermark();
+        self.engine.set_committed(slot, committed(&part.core));
         let mut bytes = 0;
         while let Some(&(at, len)) = part.unacked.front()
             && at <= end
@@ -943,6 +944,11 @@ impl Part {
     }
 }
 
+/// How far retention may go: the only replica has committed what is durable.
+pub(super) fn committed(core: &Partition) -> i64 {
+    if core.leads() && !core.is_followed() { i64::MAX } else { core.high_watermark() }
+}
+
 /// The partition of a log that recovery found.
 pub(super) fn restore(
     engine: &mut Engine,
@@ -955,6 +961,7 @@ pub(super) fn restore(
     let core = Partition::restore(&snapshot, offsets.start, offsets.end, -1)
         .map_err(|e| format!("{}-{}: {e}", topic.name, tp.partition))?;
     engine.configure(slot, &log_config(topic));
+    engine.set_committed(slot, committed(&core));
     Ok(Part::new(core, topic))
 }
 

@@ -2,7 +2,7 @@
 
 use super::calls::{ProposeIsr, ShardId};
 use super::reply_to::ReplyTo;
-use super::state::{Phase, State};
+use super::state::State;
 use crate::types::ErrorCode;
 use crate::wire::peer::{Call, Member, Outcome, Register};
 use futures_lite::FutureExt;
@@ -10,6 +10,8 @@ use std::rc::Rc;
 
 /// A controller is asked again after this time where it gave no answer, ms.
 const RETRY_MS: i64 = 100;
+/// A broker that wants to end asks again after this time, ms.
+const LEAVING_MS: i64 = 20;
 /// A registration is answered within this time, ms, or tried again: leaders of many partitions may change by it.
 const REGISTER_MS: i64 = 10_000;
 
@@ -28,7 +30,7 @@ impl State {
         loop {
             let interval = self.interval_ms();
             let registered = self.standing.registered.get();
-            let wants_shutdown = self.phase.get() != Phase::Serving;
+            let wants_shutdown = self.standing.leaving.get();
             let (call, patience) = if registered {
                 let applied = metadata.applied.get();
                 (Call::Heartbeat { applied, wants_shutdown }, 2 * interval)
@@ -39,7 +41,11 @@ impl State {
                 Some(Outcome::Standing { error, message, fenced, may_shut_down }) => {
                     self.stands(error, message, fenced, may_shut_down, &mut told);
                     // What was asked last is asked soon again where the answer leads on.
-                    if !registered || (fenced && !wants_shutdown) { RETRY_MS } else { interval }
+                    match wants_shutdown {
+                        true => LEAVING_MS,
+                        false if !registered || fenced => RETRY_MS,
+                        false => interval,
+                    }
                 }
                 _ => RETRY_MS,
             };

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 /// A host and a port that somebody connects to.
 pub type Address = (String, u16);
 
+/// Bytes of frames that a follower grants a leader's shard at once, usually. Frames that are pushed wait in memory until
+/// they have left; what is more than this is read again later.
+pub const WINDOW: u64 = 8 << 20;
+
 /// See the module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Node {
     /// A random number of this start.
     pub incarnation: u64,
@@ -20,4 +24,21 @@ pub struct Node {
     pub rack: Option<String>,
     /// Nodes that vote when the cluster begins, with where brokers connect to. Empty: this node alone.
     pub voters: BTreeMap<i32, Address>,
+    /// Bytes of frames that this broker grants each leader's shard at once: [`WINDOW`].
+    pub window: u64,
+}
+
+impl Default for Node {
+    /// One that is alone.
+    fn default() -> Self {
+        Self {
+            incarnation: 0,
+            directory: 0,
+            kafka: Address::default(),
+            peer: None,
+            rack: None,
+            voters: BTreeMap::new(),
+            window: WINDOW,
+        }
+    }
 }

@@ -8,6 +8,8 @@ pub struct Standing {
     pub registered: Cell<bool>,
     /// It is fenced, as far as it has heard.
     pub fenced: Cell<bool>,
+    /// It wants to end: others are to lead what it leads.
+    pub leaving: Cell<bool>,
     /// The controller says that it may end.
     pub may_end: Cell<bool>,
 }
@@ -15,6 +17,11 @@ pub struct Standing {
 impl Default for Standing {
     /// Nobody knows it yet.
     fn default() -> Self {
-        Self { registered: Cell::new(false), fenced: Cell::new(true), may_end: Cell::new(false) }
+        Self {
+            registered: Cell::new(false),
+            fenced: Cell::new(true),
+            leaving: Cell::new(false),
+            may_end: Cell::new(false),
+        }
     }
 }

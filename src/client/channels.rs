@@ -106,6 +106,23 @@ impl Channels {
         self.lanes.remove(&lane);
     }
 
+    /// How long the oldest request of each lane is without an answer.
+    pub fn silence(&self) -> impl Iterator<Item = (Lane, Duration)> {
+        let now = Instant::now();
+        self.lanes.iter().filter_map(move |(lane, channel)| {
+            let (_, sent, _) = channel.waiting.front()?;
+            Some((*lane, now.saturating_duration_since(*sent)))
+        })
+    }
+
+    /// Gives a connection up: its requests get no answer, which is an event.
+    pub fn give_up(&mut self, lane: Lane, events: &mut Vec<LaneEvent>) {
+        let Some(channel) = self.lanes.remove(&lane) else { return };
+        let error = channel.broken("another broker does its work now");
+        let tags = channel.waiting.into_iter().map(|(tag, ..)| tag).collect();
+        events.push(LaneEvent::Lost { lane, tags, error });
+    }
+
     /// The version that an `R` is sent in.
     ///
     /// # Errors

@@ -27,14 +27,28 @@ pub struct Cluster {
     metadata: Metadata,
     /// By node id; -1 is the one that was found by its bootstrap address.
     connections: BTreeMap<i32, Transport>,
-    connect_timeout: Duration,
+    /// Which of the addresses is tried next, where any broker will do.
+    next: usize,
+    /// How long a broker has for metadata while another could be asked instead.
+    patience: Duration,
     timeout: Duration,
     start: Instant,
 }
 
+/// The time for a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// The time for a connection to one of several brokers.
+const CONNECT_TO_ONE_OF_MANY: Duration = Duration::from_secs(2);
+/// The shortest time that a broker has for metadata, where there are several. It doubles with each that
+/// does not answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 impl Cluster {
-    /// How long an operation is tried before its last error is shown, in milliseconds.
-    pub const PATIENCE_MS: i64 = 10_000;
+    /// How long an operation is tried before its last error is shown, in milliseconds:
+    /// `default.api.timeout.ms`.
+    pub const PATIENCE_MS: i64 = 60_000;
+    /// How long a new topic may be without a leader, ms.
+    const NEW_TOPIC_MS: i64 = 5_000;
 
     /// Connects to the first of `bootstrap`, `host:port` separated by commas, that answers.
     pub fn connect(bootstrap: &str) -> Result<Self, ClientError> {
@@ -62,7 +76,8 @@ impl Cluster {
             bootstrap: addresses,
             metadata: Metadata::default(),
             connections: BTreeMap::new(),
-            connect_timeout: Duration::from_secs(5),
+            next: 0,
+            patience: PATIENCE,
             // Longer than what any request lets the broker take.
             timeout: Duration::from_secs(40),
             start: Instant::now(),
@@ -112,12 +127,22 @@ impl Cluster {
         });
         let request =
             Ask { topics, allow_auto_topic_creation: auto_create, ..MetadataRequest::default() };
-        let result = self.any().and_then(|(_, connection)| connection.call(&request));
-        if result.is_err() {
-            self.connections.clear();
+        let patience = if self.addresses().len() > 1 { self.patience } else { self.timeout };
+        let result = self.any().and_then(|(_, it)| it.call_within(&request, patience));
+        match result {
+            Ok(reply) => {
+                self.patience = PATIENCE;
+                self.metadata.update(&reply.read::<Ask<'_>>()?);
+                Ok(())
+            }
+            Err(e) => {
+                // Another broker is asked next.
+                self.connections.clear();
+                self.next = self.next.wrapping_add(1);
+                self.patience = (self.patience * 2).min(self.timeout);
+                Err(e)
+            }
         }
-        self.metadata.update(&result?.read::<Ask<'_>>()?);
-        Ok(())
     }
 
     /// Notes the address of a broker that an answer other than Metadata named, such as FindCoordinator's.
@@ -137,7 +162,7 @@ impl Cluster {
     /// Makes sure that every partition of a topic has a leader, waiting for it a while: a new topic
     /// takes a moment. Without `auto_create`, a topic that does not exist is an error at once.
     pub fn find_topic(&mut self, name: &str, auto_create: bool) -> Result<(), ClientError> {
-        let mut retry = Retry::new(self.now_ms(), Self::PATIENCE_MS / 2);
+        let mut retry = Retry::new(self.now_ms(), Self::NEW_TOPIC_MS);
         loop {
             self.refresh(Some(&[name]), auto_create)?;
             let found = self.metadata.topic(name).and_then(|topic| {
@@ -188,6 +213,27 @@ impl Cluster {
         let result = connection.call(request);
         if result.is_err() {
             self.forget(id);
+            self.next = self.next.wrapping_add(1);
+        }
+        result
+    }
+
+    /// As [`Cluster::try_call`] for what a broker answers at once: one that does not, among several, is asked
+    /// again later, with more time.
+    pub fn try_call_soon<R: ApiRequest>(
+        &mut self,
+        to: To,
+        request: &R,
+    ) -> Result<Reply, ClientError> {
+        let patience = if self.addresses().len() > 1 { self.patience } else { self.timeout };
+        let (id, connection) = self.connection(to)?;
+        let result = connection.call_within(request, patience);
+        if result.is_ok() {
+            self.patience = PATIENCE;
+        } else {
+            self.forget(id);
+            self.next = self.next.wrapping_add(1);
+            self.patience = (self.patience * 2).min(self.timeout);
         }
         result
     }
@@ -225,7 +271,8 @@ impl Cluster {
             ClientError::Unreachable { address: format!("broker {id}"), why }
         })?;
         let port = u16::try_from(broker.port).unwrap_or(0);
-        Transport::connect(&broker.host, port, &self.client_id, self.connect_timeout, self.timeout)
+        let connect = self.connect_timeout();
+        Transport::connect_to_broker(&broker.host, port, &self.client_id, connect, self.timeout)
             .map_err(|e| match e {
                 ClientError::Unreachable { address, why } => ClientError::Unreachable {
                     address: format!("{address}, where broker {id} says it is"),
@@ -240,26 +287,47 @@ impl Cluster {
         self.connections.remove(&id);
     }
 
-    /// Any connection; opens one, to a bootstrap address, if there is none.
+    /// Where brokers may be: as the caller says, then as the cluster says.
+    fn addresses(&self) -> Vec<Place> {
+        let told = self.bootstrap.iter().map(|(host, port)| (-1, host.clone(), *port));
+        let known = self.metadata.brokers.iter().filter_map(|(id, broker)| {
+            let port = u16::try_from(broker.port).ok()?;
+            let told = self.bootstrap.iter().any(|(h, p)| *h == broker.host && *p == port);
+            (!told).then(|| (*id, broker.host.clone(), port))
+        });
+        told.chain(known).collect()
+    }
+
+    fn connect_timeout(&self) -> Duration {
+        if self.addresses().len() > 1 { CONNECT_TO_ONE_OF_MANY } else { CONNECT }
+    }
+
+    fn dial(&self, host: &str, port: u16) -> Result<Transport, ClientError> {
+        let connect = self.connect_timeout();
+        if self.metadata.brokers.is_empty() {
+            Transport::connect(host, port, &self.client_id, connect, self.timeout)
+        } else {
+            Transport::connect_to_broker(host, port, &self.client_id, connect, self.timeout)
+        }
+    }
+
+    /// Any connection; opens one if there is none.
     fn any(&mut self) -> Result<(i32, &mut Transport), ClientError> {
         if self.connections.is_empty() {
-            let mut last = None;
-            for (host, port) in &self.bootstrap {
-                match Transport::connect(
-                    host,
-                    *port,
-                    &self.client_id,
-                    self.connect_timeout,
-                    self.timeout,
-                ) {
+            let addresses = self.addresses();
+            let mut first = None;
+            for _ in 0..addresses.len() {
+                let (id, host, port) = &addresses[self.next % addresses.len()];
+                match self.dial(host, *port) {
                     Ok(connection) => {
-                        self.connections.insert(-1, connection);
+                        self.connections.insert(*id, connection);
                         break;
                     }
-                    Err(e) => last = last.or(Some(e)),
+                    Err(e) => first = first.or(Some(e)),
                 }
+                self.next = self.next.wrapping_add(1);
             }
-            if let (true, Some(e)) = (self.connections.is_empty(), last) {
+            if let (true, Some(e)) = (self.connections.is_empty(), first) {
                 return Err(e);
             }
         }
@@ -267,6 +335,9 @@ impl Cluster {
         Ok((*id, connection))
     }
 }
+
+/// Where a broker may be: its node id, -1 where it is not known, host and port.
+type Place = (i32, String, u16);
 
 fn sleep_ms(ms: i64) {
     std::thread::sleep(Duration::from_millis(ms.max(0) as u64));

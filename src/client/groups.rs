@@ -93,7 +93,7 @@ pub fn find_coordinator_once(cluster: &mut Cluster, group: &str) -> Result<i32, 
     } else {
         Find { key: group, ..Find::default() }
     };
-    let reply = cluster.try_call(To::Any, &request)?;
+    let reply = cluster.try_call_soon(To::Any, &request)?;
     let response = reply.read::<Find<'_>>()?;
     let what = || format!("the coordinator of group '{group}'");
     check_code(response.error_code, what, response.error_message)?;
@@ -232,7 +232,7 @@ fn fetch_offsets_at(
         });
         Fetch { group_id: group, topics, require_stable, ..Fetch::default() }
     };
-    let reply = cluster.try_call(To::Node(node), &request)?;
+    let reply = cluster.try_call_soon(To::Node(node), &request)?;
     let response = reply.read::<Fetch<'_>>()?;
     let what = || format!("the offsets of group '{group}'");
     check_code(response.error_code, what, None)?;

@@ -53,7 +53,7 @@ pub fn list_once(
             topics: vec![ListOffsetsTopic { name: topic, partitions }],
             ..ListOffsetsRequest::default()
         };
-        let offsets = cluster.try_call(To::Node(leader), &request)?;
+        let offsets = cluster.try_call_soon(To::Node(leader), &request)?;
         let response = offsets.read::<ListOffsetsRequest<'_>>()?;
         for p in response.topics.iter().flat_map(|t| &t.partitions) {
             let what = || format!("offsets of partition {} of '{topic}'", p.partition_index);

@@ -26,12 +26,7 @@ impl Transport {
         connect: Duration,
         timeout: Duration,
     ) -> Result<Self, ClientError> {
-        let address =
-            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        let stream = open(host, port, connect)
-            .map_err(|e| ClientError::Unreachable { address: address.clone(), why: plain(&e) })?;
-        let mut this = Self { stream, address, timeout, protocol: Protocol::new(client_id) };
-        this.say_hello().map_err(|e| match e {
+        Self::connect_to_broker(host, port, client_id, connect, timeout).map_err(|e| match e {
             // A peer that hangs up at the first Kafka request speaks something else, as does one
             // that waits for more.
             ClientError::Broken { address, .. } => ClientError::NotKafka {
@@ -42,17 +37,33 @@ impl Transport {
                 ClientError::NotKafka { address, why: "it does not answer" }
             }
             ClientError::OutOfOrder { .. } | ClientError::BadResponse { .. } => {
-                let address = this.address.clone();
+                let address = address_of(host, port);
                 ClientError::NotKafka { address, why: "its answer makes no sense" }
             }
             other => other,
-        })?;
+        })
+    }
+
+    /// As [`Transport::connect`], where a broker is known to be: one that does not answer, or hangs up, is
+    /// on its way down.
+    pub fn connect_to_broker(
+        host: &str,
+        port: u16,
+        client_id: &str,
+        connect: Duration,
+        timeout: Duration,
+    ) -> Result<Self, ClientError> {
+        let address = address_of(host, port);
+        let stream = open(host, port, connect)
+            .map_err(|e| ClientError::Unreachable { address: address.clone(), why: plain(&e) })?;
+        let mut this = Self { stream, address, timeout, protocol: Protocol::new(client_id) };
+        this.say_hello(connect)?;
         Ok(this)
     }
 
-    fn say_hello(&mut self) -> Result<(), ClientError> {
+    fn say_hello(&mut self, patience: Duration) -> Result<(), ClientError> {
         let timeout = self.timeout;
-        self.timeout = timeout.min(Duration::from_secs(5));
+        self.timeout = timeout.min(patience);
         self.set_timeouts()?;
         let mut frame = Some(self.protocol.hello()?);
         while let Some(bytes) = frame.take() {
@@ -74,6 +85,21 @@ impl Transport {
     pub fn call<R: ApiRequest>(&mut self, request: &R) -> Result<Reply, ClientError> {
         self.send(request)?;
         self.receive()
+    }
+
+    /// As [`Transport::call`], but that the answer has less time.
+    pub fn call_within<R: ApiRequest>(
+        &mut self,
+        request: &R,
+        patience: Duration,
+    ) -> Result<Reply, ClientError> {
+        let timeout = self.timeout;
+        self.timeout = patience.min(timeout);
+        self.set_timeouts()?;
+        let reply = self.call(request);
+        self.timeout = timeout;
+        self.set_timeouts()?;
+        reply
     }
 
     /// Sends a request; [`Transport::receive`] gets its answer.
@@ -137,6 +163,10 @@ impl Transport {
             _ => ClientError::Broken { address, why: plain(e) },
         }
     }
+}
+
+fn address_of(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 fn open(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {

@@ -322,8 +322,9 @@ fn an_isr_is_altered_by_its_leader_with_replicas_that_may_join() {
     assert_eq!(&*result.unwrap().isr, &[0, 2]);
     apply(&mut image, &expand);
     assert!(partition(&image).elr.is_empty(), "enough are in sync");
-    let (none, result) = run(&image, &ask(&image, 0, &[0, 2]));
-    assert_eq!((none, result.unwrap().partition_epoch), (Decision::default(), 2));
+    // The same again raises the epoch: what was asked for before that cannot take effect any more.
+    let (_, result) = run(&image, &ask(&image, 0, &[0, 2]));
+    assert_eq!(result.map(|it| (it.isr.to_vec(), it.partition_epoch)), Ok((vec![0, 2], 3)));
 }
 
 /// Brokers, what their logs hold, and what a client was told: a number of records for each partition.

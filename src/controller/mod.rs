@@ -5,8 +5,9 @@
 //! writes that make them durable, and `take_image` the [`Image`] that they make: once a majority of those
 //! who vote has them on disk, this node among them or not. So nothing that could be lost can be seen.
 //!
-//! A node that alone votes needs nobody else, and a broker is one so far: what several say to each other
-//! (`poll_message`, `step`) nothing carries yet. `tests/quorum` runs several.
+//! A node that alone votes needs nobody else. What several say to each other (`poll_message`, `step`) the broker
+//! carries; `tests/quorum` runs them without one. What whoever leads decides are pure functions of the image:
+//! `elections`, `isr`, `placement`; `sessions` knows who was heard.
 
 mod broker;
 mod changes;

@@ -33,6 +33,8 @@ pub(super) struct Builder<'a> {
     unclean: bool,
     /// Its log is gone, and with it what it was in sync for.
     lost: Option<i32>,
+    /// The leader has said who is in sync.
+    by_leader: bool,
     replicas: Vec<i32>,
     isr: Vec<i32>,
     adding: Vec<i32>,
@@ -48,6 +50,7 @@ impl<'a> Builder<'a> {
             rule: Rule::Keep,
             unclean: topic.config.unclean_leader_election,
             lost: None,
+            by_leader: false,
             replicas: partition.replicas.to_vec(),
             isr: partition.isr.to_vec(),
             adding: partition.adding.to_vec(),
@@ -73,9 +76,10 @@ impl<'a> Builder<'a> {
         self.leave(broker)
     }
 
-    /// These are in sync.
+    /// These are in sync, as the leader says. Also where they were before, the partition's epoch rises: then the leader
+    /// knows that nothing it has proposed earlier can take effect any more.
     pub fn set_isr(mut self, isr: Vec<i32>) -> Self {
-        self.isr = isr;
+        (self.isr, self.by_leader) = (isr, true);
         self
     }
 
@@ -122,7 +126,11 @@ impl<'a> Builder<'a> {
         let someone_goes = before.replicas.iter().any(|it| !self.replicas.contains(it));
         let change = PartitionChange {
             leader: (leader != before.leader || someone_goes).then_some(leader),
-            isr: change(self.isr, &before.isr),
+            isr: if self.by_leader {
+                Some(Arc::from(self.isr))
+            } else {
+                change(self.isr, &before.isr)
+            },
             elr: change(elr, &before.elr),
             replicas: change(self.replicas, &before.replicas),
             adding: change(self.adding, &before.adding),

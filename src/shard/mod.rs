@@ -30,7 +30,7 @@ mod transport;
 mod view;
 mod writes;
 
-use crate::broker::{Admission, Bounds, Broker, Clock, Close, Drain, Logs, Parts};
+use crate::broker::{Admission, Bounds, Broker, Clock, Close, Drain, HandOver, Logs, Parts};
 use crate::config::BrokerSettings;
 use crate::storage::device::disk::Disk;
 use crate::storage::device::uring::Ring;
@@ -250,6 +250,7 @@ async fn wait_for_the_end(shard: &Rc<Shard>) {
     let received = signals.recv().await;
     tracing::info!(signal = received.unwrap_or(0), "finishing what is under way");
     let down = async {
+        shard.call(0, HandOver).await;
         let all = 0..shard.common.shards;
         let calls: Vec<_> = all.clone().map(|it| shard.call(it, Drain)).collect();
         for call in calls {

@@ -4,7 +4,7 @@ use super::bind::{self, Claim};
 use super::pulse::Pulse;
 use super::state::{Common, Counters};
 use super::{ServeError, limits, memory};
-use crate::broker::Node;
+use crate::broker::{Node, WINDOW};
 use crate::config::BrokerSettings;
 use crate::controller::{Controller, Image, LOG_BYTES_MAX, MetaError, OpenOptions as MetaOptions};
 use crate::replica;
@@ -113,6 +113,7 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
         peer: settings.voters.get(&settings.node_id).cloned(),
         rack: rack.clone(),
         voters: settings.voters.clone(),
+        window: WINDOW,
     });
     let mut fixed = settings.broker.clone();
     fixed.insert("listeners".to_owned(), format!("PLAINTEXT://{address}"));

@@ -209,6 +209,12 @@ impl Engine {
         self.log_mut(slot).replicated = replicated;
     }
 
+    /// Retention deletes nothing of a log from this offset on, since it is not known to be committed. Without others
+    /// all is that is durable.
+    pub fn set_committed(&mut self, slot: Slot, offset: i64) {
+        self.log_mut(slot).committed = offset;
+    }
+
     /// The frames of replicated logs that turns have made since the last call, each log's in its order,
     /// before their write has completed. Their payloads are slices of what is written, and keep its memory.
     pub fn take_frames(&mut self) -> Vec<(Slot, Frame)> {

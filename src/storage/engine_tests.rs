@@ -400,6 +400,29 @@ fn large_turns_go_once_into_files_that_were_written_before_and_come_back() {
 }
 
 #[test]
+fn retention_leaves_what_is_not_committed() {
+    let dir = Dir::new("uncommitted");
+    let mut broker = Broker::open(&dir, 1);
+    let (shard, slot) = broker.slot(0);
+    let config = LogConfig { segment_bytes: 1 << 20, retention_bytes: 1 << 20, ..config() };
+    broker.engines[shard].configure(slot, &config);
+    let start = |broker: &mut Broker, committed, from: usize| {
+        broker.engines[shard].set_committed(slot, committed);
+        for i in from..from + 40 {
+            broker.append(0, &value(0, i, 200_000), i as u64);
+            broker.settle();
+        }
+        broker.now_ms += 1000;
+        let now_ms = broker.now_ms;
+        broker.engines[shard].tick(now_ms);
+        broker.settle();
+        broker.engines[shard].offsets(slot).start
+    };
+    assert_eq!(start(&mut broker, 7, 0), 7, "of 40 batches it keeps about 5");
+    assert!(start(&mut broker, i64::MAX, 40) > 60);
+}
+
+#[test]
 fn the_cache_gives_way_in_the_turn_that_memory_is_short_in() {
     let dir = Dir::new("short");
     let mut broker = Broker::open(&dir, 1);

@@ -206,6 +206,8 @@ pub struct Log {
     pub last_epoch: i32,
     /// Its frames are given out, for followers.
     pub replicated: bool,
+    /// Retention takes nothing from here on: not every replica may have it.
+    pub committed: i64,
     /// Somebody waits until it may be truncated.
     pub(super) awaited: bool,
     /// Frames not yet in a segment, in offset order.
@@ -262,6 +264,7 @@ impl Log {
             taken_over: (-1, 0),
             last_epoch: -1,
             replicated: false,
+            committed: i64::MAX,
             awaited: false,
             pending: VecDeque::new(),
             pending_bytes: 0,
@@ -367,7 +370,7 @@ impl Log {
             over = over.saturating_sub(meta.length);
             start = meta.next;
         }
-        let start = start.min(self.acked);
+        let start = start.min(self.acked).min(self.committed);
         (start > self.start).then_some(start)
     }
 

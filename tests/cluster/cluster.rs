@@ -32,7 +32,8 @@ pub struct Cx<'a> {
     pub topic: &'a str,
     pub topic_id: TopicId,
     pub partitions: i32,
-    pub leaders: &'a BTreeMap<i32, i32>,
+    /// By partition: the leader, and its epoch.
+    pub leaders: &'a BTreeMap<i32, (i32, i32)>,
     /// Nothing new is begun.
     pub calm: bool,
     /// Nothing fails any more, and all producers are done.
@@ -50,7 +51,8 @@ enum Role {
 struct Client {
     role: Role,
     sessions: BTreeMap<i32, Session>,
-    leaders: BTreeMap<i32, i32>,
+    /// By partition: the leader, and its epoch. Who is behind says what was; it is not believed (KIP-320).
+    leaders: BTreeMap<i32, (i32, i32)>,
     stale: bool,
     asked_ms: i64,
     next_ms: i64,
@@ -170,7 +172,7 @@ impl Cluster {
         self.calm = true;
         self.net.heal();
         for at in 0..self.nodes.len() {
-            self.nodes[at].frozen_until_ms = 0;
+            (self.nodes[at].frozen_until_ms, self.nodes[at].stalled_until_ms) = (0, 0);
             if self.nodes[at].life.is_none() {
                 self.start(at);
             }
@@ -290,7 +292,11 @@ impl Cluster {
                 self.heal_ms = self.now_ms + self.rng.between(100, 9_000) as i64;
                 self.note(|| format!("---- node {id} is cut off, one way: {one_way}"));
             }
-            23..=28 => self.net.break_one(&mut self.rng),
+            23..=34 => self.net.break_one(&mut self.rng),
+            35..=60 => {
+                let ms = [5, 20, 100, 1_000][self.rng.index(4)];
+                self.nodes[at].stalled_until_ms = self.now_ms + ms;
+            }
             _ => {}
         }
         for at in 0..self.nodes.len() {
@@ -618,15 +624,18 @@ impl Cluster {
         let Some(topic) = response.topics.first().filter(|it| it.error_code == 0) else { return };
         self.topic_id = topic.topic_id;
         let it = &mut self.clients[client];
-        it.leaders.clear();
         for partition in &topic.partitions {
             let (number, leader) = (partition.partition_index, partition.leader_id);
-            it.leaders.insert(number, leader);
+            let known = it.leaders.entry(number).or_insert((-1, -1));
+            if partition.leader_epoch < known.1 {
+                continue;
+            }
+            *known = (leader, partition.leader_epoch);
             let isr = partition.isr_nodes.len();
             let before = self.seen.insert(number, (leader, isr));
             self.history.counts.leaders += u64::from(before.is_some_and(|it| it.0 != leader));
         }
-        it.stale = it.leaders.values().any(|it| *it < 0);
+        it.stale = it.leaders.values().any(|it| it.0 < 0);
     }
 }
 

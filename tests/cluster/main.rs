@@ -25,7 +25,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Seeds in the test command.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 800;
 const THREADS: usize = 2;
 
 fn variable(name: &str) -> Option<u64> {

@@ -51,7 +51,8 @@ pub struct Node {
     pub life: Option<Life>,
     /// It stands still until then, ms.
     pub frozen_until_ms: i64,
-    /// The disk fails nothing, and is slow until then.
+    /// Its disk completes nothing until then, ms.
+    pub stalled_until_ms: i64,
     pub starts: u64,
 }
 
@@ -91,7 +92,14 @@ pub fn id_of(host: &str) -> i32 {
 
 impl Node {
     pub fn new(id: i32, seed: u64) -> Self {
-        Self { id, disk: SimDisk::new(seed), life: None, frozen_until_ms: 0, starts: 0 }
+        Self {
+            id,
+            disk: SimDisk::new(seed),
+            life: None,
+            frozen_until_ms: 0,
+            stalled_until_ms: 0,
+            starts: 0,
+        }
     }
 
     /// Opens everything, as `shard::start` does.
@@ -172,6 +180,7 @@ impl Node {
             peer: Some((host, 9292)),
             rack: None,
             voters,
+            window: (1 << 10) << (2 * rng.below(6)),
         });
         let (mut controller, mut brokers) = (Some(controller), Vec::new());
         let admission = Admission::default();
@@ -227,7 +236,7 @@ impl Node {
             self.disk.process_crash();
         }
         self.disk.restart();
-        self.frozen_until_ms = 0;
+        (self.frozen_until_ms, self.stalled_until_ms) = (0, 0);
         clients
     }
 
@@ -292,7 +301,7 @@ impl Node {
                 out.push(Event::Deliver(*from, *to));
             }
         }
-        if self.disk.in_flight() > 0 {
+        if self.disk.in_flight() > 0 && self.stalled_until_ms <= now.monotonic_ms {
             out.push(Event::Complete);
         }
         for (shard, broker) in life.brokers.iter().enumerate() {
@@ -320,7 +329,9 @@ impl Node {
     pub fn next_deadline(&self) -> i64 {
         let of = |life: &Life| life.brokers.iter().map(Broker::next_deadline).min();
         let due = self.life.as_ref().and_then(of).unwrap_or(i64::MAX);
-        due.max(self.frozen_until_ms)
+        let stalled = self.disk.in_flight() > 0 && self.stalled_until_ms > 0;
+        let disk = if stalled { self.stalled_until_ms } else { i64::MAX };
+        due.min(disk).max(self.frozen_until_ms)
     }
 
     /// Lets it happen.

@@ -61,7 +61,7 @@ impl Producer {
             return;
         };
         for partition in 0..cx.partitions {
-            if cx.leaders.get(&partition) != Some(&node) || session.asked.len() > 4 {
+            if cx.leaders.get(&partition).map(|it| it.0) != Some(node) || session.asked.len() > 4 {
                 continue;
             }
             let it = self.partitions.entry(partition).or_default();

@@ -22,6 +22,8 @@ struct Partition {
     /// In the calm: where the partition ends.
     latest: Option<i64>,
     asked_latest: bool,
+    /// How far it had read when it asked.
+    asked_at: i64,
     /// It was read from its start to its end in the calm.
     whole: bool,
     /// It was begun anew in the calm.
@@ -50,7 +52,8 @@ impl Reader {
 
     pub fn act(&mut self, cx: &mut Cx<'_>, node: i32, session: &mut Session) {
         for partition in 0..cx.partitions {
-            if cx.leaders.get(&partition) != Some(&node) || session.asked.len() > 4 {
+            let Some((leader, epoch)) = cx.leaders.get(&partition).copied() else { continue };
+            if leader != node || session.asked.len() > 4 {
                 continue;
             }
             let it = self.partitions.entry(partition).or_default();
@@ -67,6 +70,7 @@ impl Reader {
                     let wanted = ListOffsetsPartition {
                         partition_index: partition,
                         timestamp: -1,
+                        current_leader_epoch: epoch,
                         ..ListOffsetsPartition::default()
                     };
                     let request = ListOffsetsRequest {
@@ -78,10 +82,26 @@ impl Reader {
                 }
                 continue;
             }
+            if !cx.quiet && !it.asked_latest && cx.rng.chance(10) {
+                (it.asked_latest, it.asked_at) = (true, it.next);
+                let wanted = ListOffsetsPartition {
+                    partition_index: partition,
+                    timestamp: -1,
+                    current_leader_epoch: epoch,
+                    ..ListOffsetsPartition::default()
+                };
+                let request = ListOffsetsRequest {
+                    replica_id: -1,
+                    topics: vec![ListOffsetsTopic { name: cx.topic, partitions: vec![wanted] }],
+                    ..ListOffsetsRequest::default()
+                };
+                session.send(&request, Asked::Latest(partition));
+            }
             it.in_flight = true;
             let wanted = FetchPartition {
                 partition,
                 fetch_offset: it.next,
+                current_leader_epoch: epoch,
                 partition_max_bytes: 1 << cx.rng.between(8, 18),
                 ..FetchPartition::default()
             };
@@ -111,9 +131,18 @@ impl Reader {
                 it.asked_latest = false;
                 match ErrorCode(answer.error_code) {
                     ErrorCode::NONE if cx.quiet => it.latest = Some(answer.offset),
-                    ErrorCode::NONE => {}
+                    // The leader of this epoch knows of all that was read in it, and before.
+                    ErrorCode::NONE => {
+                        let (latest, read) = (answer.offset, it.asked_at);
+                        assert!(
+                            latest >= read,
+                            "partition {partition}: latest {latest}, {read} was read"
+                        );
+                    }
                     ErrorCode::NOT_LEADER_OR_FOLLOWER
                     | ErrorCode::OFFSET_NOT_AVAILABLE
+                    | ErrorCode::FENCED_LEADER_EPOCH
+                    | ErrorCode::UNKNOWN_LEADER_EPOCH
                     | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => *cx.stale = true,
                     error => panic!("partition {partition}: latest: {error}"),
                 }
@@ -135,6 +164,8 @@ impl Reader {
                     | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
                     | ErrorCode::UNKNOWN_TOPIC_ID
                     | ErrorCode::OFFSET_NOT_AVAILABLE
+                    | ErrorCode::FENCED_LEADER_EPOCH
+                    | ErrorCode::UNKNOWN_LEADER_EPOCH
                     | ErrorCode::KAFKA_STORAGE_ERROR => {
                         it.not_before_ms = cx.now_ms + 50;
                         *cx.stale = true;

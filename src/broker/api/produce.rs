@@ -315,7 +315,7 @@ impl<'a> Planner<'a> {
             ErrorCode::NONE
         };
         let result = Appended::failed(index, error);
-        let refusal = refusal.map(|it| self.plan.told(it));
+        let refusal = refusal.map(|it| Box::new(self.plan.told(it)));
         self.plan.outcomes.push(Outcome { partition: part.index, result, refusal });
     }
 }
@@ -342,17 +342,17 @@ impl Plan {
     /// Enters that a batch was found to be one that may not be appended.
     pub fn refuse(&mut self, batch: &Unchecked, refusal: Refusal) {
         let result = Appended::failed(batch.index, refusal.error);
-        let refusal = Some(self.told(refusal));
+        let refusal = Some(Box::new(self.told(refusal)));
         let outcome = &mut self.outcomes[batch.index as usize];
         (outcome.result, outcome.refusal) = (result, refusal);
     }
 
     /// A refusal as the client is told of it: all refusals of a request list no more records than one may.
     #[cold]
-    fn told(&mut self, mut refusal: Refusal) -> Box<Refusal> {
+    fn told(&mut self, mut refusal: Refusal) -> Refusal {
         refusal.records.truncate(RECORDS_LISTED_MAX - self.listed);
         self.listed += refusal.records.len();
-        Box::new(refusal)
+        refusal
     }
 
     /// Enters what the owner of a partition said.
@@ -449,7 +449,6 @@ impl Topic {
             record_errors: refusal.map_or_else(Vec::new, record_errors),
             error_message: refusal.map(|it| it.message.as_str()),
             current_leader: leader,
-            ..PartitionProduceResponse::default()
         }
     }
 

@@ -8,9 +8,8 @@ use crate::wire::peer::{FrameOf, StreamStop, Watermark};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Bytes that a follower grants at once. Frames that are pushed wait in memory until they have left; what is more than
-/// this is read again later.
-pub const WINDOW: u64 = 8 << 20;
+/// Bytes that a follower may have granted and not used, at most.
+const CREDIT_MAX: i64 = 64 << 20;
 
 /// One follower's stream of one partition.
 #[derive(Clone, Copy, Debug)]
@@ -201,7 +200,7 @@ impl LinkFeeds {
     /// The follower grants more bytes.
     pub fn grant(&mut self, bytes: u64) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.credit = self.credit.saturating_add(bytes).min(4 * WINDOW as i64);
+        self.credit = self.credit.saturating_add(bytes).min(CREDIT_MAX);
     }
 
     /// Bytes that may be sent.

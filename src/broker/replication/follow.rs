@@ -1,6 +1,5 @@
 //! What a shard does to follow leaders on other nodes.
 
-use super::feeds::WINDOW;
 use super::logs::{Cut, CutStep};
 use super::streams::Stage;
 use crate::broker::links::{LinkId, Peer, Target};
@@ -121,7 +120,7 @@ impl State {
     /// A leader's shard was dialled.
     pub(in crate::broker) fn leader_up(&self, link: LinkId) {
         let now = self.monotonic_ms();
-        self.links.borrow_mut().send(now, link, &PeerMessage::Credit(WINDOW));
+        self.links.borrow_mut().send(now, link, &PeerMessage::Credit(self.node.window));
         self.changed_streams.notify();
     }
 

@@ -275,6 +275,7 @@ impl Logs {
         if let Err(e) = core.truncate(to, producers) {
             return CutStep::Refused(e.to_string());
         }
+        engine.set_committed(slot, core.high_watermark());
         let token = tasks.insert(Task::Cut(tp)) as u64;
         engine.truncate(slot, to, &core.snapshot(), token);
         CutStep::Begun { from, to }

@@ -82,6 +82,8 @@ pub struct Consumer {
     ready: VecDeque<(Lane, u64, Reply)>,
     notices: VecDeque<Notice>,
     next_metadata_ms: i64,
+    /// When the cluster was asked last.
+    asked_ms: i64,
     next_commit_ms: i64,
     /// The time before which no Fetch is sent, after an error.
     fetch_not_before_ms: i64,
@@ -102,6 +104,8 @@ const fn tag(kind: u64, value: u64) -> u64 {
 
 /// Time between two requests for metadata while something is missing, ms.
 const SOON_MS: i64 = 250;
+/// A broker that has not answered for so long may not be what it was, ms: the cluster is asked.
+const SILENCE_MS: i64 = 1_000;
 
 impl Consumer {
     /// A consumer without partitions.
@@ -117,6 +121,7 @@ impl Consumer {
             ready: VecDeque::new(),
             notices: VecDeque::new(),
             next_metadata_ms: 0,
+            asked_ms: 0,
             next_commit_ms: 0,
             fetch_not_before_ms: 0,
             commit_in_flight: false,
@@ -237,10 +242,16 @@ impl Consumer {
     fn drive(&mut self) -> Result<i64, ClientError> {
         self.take_events()?;
         let now = self.cluster.now_ms();
+        if self.silent().next().is_some() {
+            self.next_metadata_ms = self.next_metadata_ms.min(self.asked_ms + SILENCE_MS);
+        }
         if now >= self.next_metadata_ms {
             self.refresh()?;
         }
         let mut next = self.next_metadata_ms.min(self.drive_group()?);
+        if self.channels.silence().next().is_some() {
+            next = next.min(now + SILENCE_MS);
+        }
         self.find_positions()?;
         let commits = self.settings.group.is_some() && self.settings.auto_commit;
         if commits && self.group.as_ref().is_none_or(Membership::is_stable) {
@@ -268,6 +279,32 @@ impl Consumer {
         Ok(())
     }
 
+    /// Connections to brokers that are silent for longer than a Fetch may wait.
+    fn silent(&self) -> impl Iterator<Item = Lane> {
+        let usual = SILENCE_MS + i64::from(self.settings.fetch_max_wait_ms.max(0));
+        self.channels
+            .silence()
+            .filter(move |(_, it)| it.as_millis() as i64 >= usual)
+            .map(|(lane, _)| lane)
+    }
+
+    /// Does not wait for the answers of a silent broker that leads nothing any more, or that the cluster
+    /// does not list: a coordinator may be silent for long while the group rebalances.
+    fn give_up_the_silent(&mut self) {
+        let metadata = self.cluster.metadata();
+        let (leaders, _) = self.fetcher.leaders(metadata);
+        let over: Vec<Lane> = self
+            .silent()
+            .filter(|lane| match lane {
+                Lane::Data(node) => !leaders.contains(node),
+                Lane::Group(node) => !metadata.brokers.contains_key(node),
+            })
+            .collect();
+        for lane in over {
+            self.channels.give_up(lane, &mut self.events);
+        }
+    }
+
     fn refresh(&mut self) -> Result<(), ClientError> {
         self.next_metadata_ms = self.cluster.now_ms() + self.settings.metadata_max_age_ms;
         let create = self.settings.auto_create_topics;
@@ -288,10 +325,12 @@ impl Consumer {
                 self.cluster.refresh_once(Some(&all), create)
             }
         };
+        self.asked_ms = self.cluster.now_ms();
         if let Err(e) = result {
             self.next_metadata_ms = self.cluster.now_ms() + SOON_MS;
             return self.passes(e);
         }
+        self.give_up_the_silent();
         let metadata = self.cluster.metadata();
         let mut missing = false;
         match &self.topics {

@@ -4,11 +4,16 @@
 //! again leaves before any later one. With an idempotent producer each has its sequence number from
 //! the first attempt on, so the broker recognizes what it has already; several may be in flight. After
 //! a failure the partition goes on one batch at a time until what failed is confirmed.
+//!
+//! A batch that was given up may leave a gap in the numbers: nothing new follows it under the same epoch. The
+//! producer takes the next epoch, and the partition's numbers begin anew, as soon as what was sent has been
+//! answered (KIP-360). What was sent before keeps its number until the broker says that it does not follow:
+//! it may have arrived.
 
 use super::settings::ProducerSettings;
 use crate::client::ClientError;
 use crate::types::ErrorCode;
-use crate::wire::records::{BatchBuilder, BatchHeader};
+use crate::wire::records::{BatchBuilder, BatchHeader, Compression};
 use std::collections::VecDeque;
 
 /// Records of one batch that were sent with the same tag: the tag, and how many.
@@ -61,6 +66,12 @@ struct Queue {
     waiting: VecDeque<Batch>,
     in_flight: u32,
     next_sequence: i32,
+    /// The producer id and epoch that the numbers belong to.
+    numbered_as: Option<(i64, i16)>,
+    /// A batch was given up that may have a number: no new batch follows under this epoch.
+    has_gap: bool,
+    /// The broker says that the first batch does not follow what it has: it gets another number.
+    renumbers: bool,
     /// First sequence numbers of what is in flight, ascending.
     sequences: VecDeque<i32>,
     /// A batch failed: batches go one at a time until one is confirmed.
@@ -133,6 +144,22 @@ impl Accumulator {
     /// The producer id and epoch of an idempotent producer, before its first batch is drained.
     pub fn set_producer(&mut self, id: i64, epoch: i16) {
         self.producer = Some((id, epoch));
+    }
+
+    /// Whether something is ready for a leader.
+    pub fn is_ready(&self, now_ms: i64, leads: impl Fn(&str, i32) -> bool) -> bool {
+        self.topics.iter().any(|topic| {
+            (0..).zip(&topic.queues).any(|(partition, queue)| {
+                self.may_leave(now_ms, queue).is_some() && leads(&topic.name, partition)
+            })
+        })
+    }
+
+    /// The first batch of a partition, where it may be sent now.
+    fn may_leave<'a>(&self, now_ms: i64, queue: &'a Queue) -> Option<&'a Batch> {
+        let blocked = queue.careful && queue.in_flight > 0;
+        let first = queue.waiting.front().filter(|_| !blocked)?;
+        (self.ready_at(queue, first) <= now_ms).then_some(first)
     }
 
     /// Whether batches can be drained as far as a producer id is needed.
@@ -273,14 +300,11 @@ impl Accumulator {
             for p in 0..partitions {
                 let p = (p + self.turn) % partitions;
                 let queue = &self.topics[t].queues[p];
-                let Some(first) = queue.waiting.front() else { continue };
-                let blocked = queue.careful && queue.in_flight > 0;
-                if blocked || self.ready_at(queue, first) > now_ms {
-                    continue;
-                }
+                let Some(first) = self.may_leave(now_ms, queue) else { continue };
                 let len = first.builder.len();
                 if (bytes > 0 && bytes + len > self.settings.request_bytes)
                     || !leads(&self.topics[t].name, p as i32)
+                    || !self.number(t, p)
                 {
                     continue;
                 }
@@ -291,6 +315,32 @@ impl Accumulator {
         drained
     }
 
+    /// Makes sure that the first batch of a partition has, or gets, a number that the broker takes. Not while
+    /// that depends on answers.
+    fn number(&mut self, t: usize, p: usize) -> bool {
+        let Some((id, epoch)) = self.producer else { return !self.settings.idempotent };
+        let queue = &mut self.topics[t].queues[p];
+        let is_new = queue.waiting.front().is_some_and(|first| first.attempts == 0);
+        let is_broken = queue.renumbers || (queue.has_gap && is_new);
+        let is_stale = queue.numbered_as != Some((id, epoch));
+        if !is_broken && !(is_stale && is_new) {
+            return true;
+        }
+        if queue.in_flight > 0 {
+            return false;
+        }
+        if is_broken && !is_stale {
+            let Some(next) = epoch.checked_add(1) else {
+                // Another id is needed.
+                self.producer = None;
+                return false;
+            };
+            self.producer = Some((id, next));
+        }
+        queue.begin_anew(self.producer);
+        true
+    }
+
     fn take(&mut self, t: usize, p: usize) -> Option<Batch> {
         let queue = &mut self.topics[t].queues[p];
         let mut batch = queue.waiting.pop_front()?;
@@ -299,14 +349,7 @@ impl Accumulator {
                 self.closed -= 1;
             }
             batch.closed = true;
-            if let Some((id, epoch)) = self.producer {
-                batch.sequence = queue.next_sequence;
-                let next = i64::from(batch.sequence) + i64::from(batch.builder.count());
-                // Numbers wrap within the positive range.
-                queue.next_sequence = (next & i64::from(i32::MAX)) as i32;
-                batch.builder = batch.builder.producer(id, epoch, batch.sequence);
-            }
-            batch.encoded = batch.builder.build();
+            queue.give_number(&mut batch);
         }
         batch.attempts += 1;
         queue.in_flight += 1;
@@ -343,12 +386,19 @@ impl Accumulator {
             Some(ErrorCode::DUPLICATE_SEQUENCE_NUMBER) => {
                 return Some(self.deliver(batch, Ok(-1)));
             }
-            // An earlier batch failed, this one was refused because of it.
-            Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER) if batch.sequence >= 0 => !is_first,
+            // An earlier batch failed, this one was refused because of it; or what was before it is not there,
+            // and will not be.
+            Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER | ErrorCode::UNKNOWN_PRODUCER_ID)
+                if batch.sequence >= 0 =>
+            {
+                queue.renumbers |= is_first;
+                true
+            }
             _ => error.is_retriable(),
         };
         let in_time = now_ms < batch.created_ms + self.settings.delivery_timeout_ms;
         if !passes || batch.attempts > self.settings.retries || !in_time {
+            queue.has_gap |= batch.sequence >= 0;
             return Some(self.deliver(batch, Err(error)));
         }
         queue.careful = true;
@@ -384,7 +434,9 @@ impl Accumulator {
             while queue.in_flight == 0
                 && queue.waiting.front().is_some_and(|b| now_ms >= b.created_ms + timeout)
             {
-                expired.extend(queue.waiting.pop_front());
+                let batch = queue.waiting.pop_front();
+                queue.has_gap |= batch.as_ref().is_some_and(|b| b.sequence >= 0);
+                expired.extend(batch);
             }
         }
         let mut deliveries = Vec::new();
@@ -401,6 +453,35 @@ impl Accumulator {
             deliveries.push(self.deliver(batch, Err(e)));
         }
         deliveries
+    }
+}
+
+impl Queue {
+    /// Nothing is in flight: numbers begin with 0 under another epoch, for what was sent before, too.
+    fn begin_anew(&mut self, producer: Option<(i64, i16)>) {
+        self.numbered_as = producer;
+        self.next_sequence = 0;
+        self.has_gap = false;
+        self.renumbers = false;
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for batch in waiting.iter_mut().filter(|b| b.attempts > 0) {
+            self.give_number(batch);
+        }
+        self.waiting = waiting;
+    }
+
+    /// The next number, where batches have any.
+    fn give_number(&mut self, batch: &mut Batch) {
+        if let Some((id, epoch)) = self.numbered_as {
+            batch.sequence = self.next_sequence;
+            let next = i64::from(batch.sequence) + i64::from(batch.builder.count());
+            // Numbers wrap within the positive range.
+            self.next_sequence = (next & i64::from(i32::MAX)) as i32;
+            let empty = BatchBuilder::new(Compression::None);
+            let builder = std::mem::replace(&mut batch.builder, empty);
+            batch.builder = builder.producer(id, epoch, batch.sequence);
+        }
+        batch.encoded = batch.builder.build();
     }
 }
 

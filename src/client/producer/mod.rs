@@ -34,11 +34,16 @@ pub struct Producer {
     deliveries: VecDeque<Delivery>,
     events: Vec<LaneEvent>,
     next_metadata_ms: i64,
-    not_before_ms: i64,
+    /// When the cluster was asked last.
+    asked_ms: i64,
+    /// Brokers that could not be reached, and when they are tried again.
+    unreachable: BTreeMap<i32, i64>,
 }
 
 /// Time between two requests for metadata while something is missing, ms.
 const SOON_MS: i64 = 100;
+/// A broker that has not answered for so long may not lead any more, ms: the cluster is asked.
+const SILENCE_MS: i64 = 1_000;
 /// Batches that are full before `send` writes by itself.
 const CLOSED_MAX: usize = 8;
 /// Unsent bytes on a lane above which no further batch is added.
@@ -58,7 +63,8 @@ impl Producer {
             deliveries: VecDeque::new(),
             events: Vec::new(),
             next_metadata_ms: i64::MAX,
-            not_before_ms: 0,
+            asked_ms: 0,
+            unreachable: BTreeMap::new(),
         }
     }
 
@@ -168,18 +174,25 @@ impl Producer {
         let now = self.cluster.now_ms();
         let expired = self.accumulator.expire(now);
         self.deliveries.extend(expired);
+        self.doubt_the_silent();
         if now >= self.next_metadata_ms {
             self.refresh();
         }
+        self.renew_id();
         self.send_ready();
         let now = self.cluster.now_ms();
-        let next = self.accumulator.next_ready_ms().max(self.not_before_ms);
+        let next = self.accumulator.next_ready_ms();
         let limit = timeout.as_millis().min(1 << 40) as i64;
         // What is ready already waits for room on its lane, so for an answer.
-        let wait = if next > now { (next - now).min(limit) } else { limit };
-        let wait = Duration::from_millis(
-            wait.min(self.next_metadata_ms.saturating_sub(now)).max(0) as u64,
-        );
+        let mut wait = if next > now { (next - now).min(limit) } else { limit };
+        wait = wait.min(self.next_metadata_ms.saturating_sub(now));
+        // Whoever was not there is tried again, whoever is silent is doubted.
+        let again = self.unreachable.values().filter(|at| **at > now).min();
+        wait = wait.min(again.map_or(i64::MAX, |at| at - now));
+        if self.channels.silence().next().is_some() {
+            wait = wait.min(SILENCE_MS);
+        }
+        let wait = Duration::from_millis(wait.max(0) as u64);
         let also_ready = self.channels.poll(wait, also, &mut self.events);
         self.take_events();
         self.send_ready();
@@ -208,7 +221,11 @@ impl Producer {
             (0..self.sticky.len()).map(|t| self.accumulator.topic_name(t)).collect();
         let result = self.cluster.refresh_once(Some(&names), false);
         let age = if result.is_ok() { self.settings.metadata_max_age_ms } else { SOON_MS.max(1) };
-        self.next_metadata_ms = self.cluster.now_ms() + age;
+        self.asked_ms = self.cluster.now_ms();
+        self.next_metadata_ms = self.asked_ms + age;
+        if result.is_ok() {
+            self.give_up_the_silent();
+        }
         for topic in 0..self.sticky.len() {
             let name = self.accumulator.topic_name(topic).to_owned();
             if let Ok(meta) = self.cluster.metadata().topic(&name) {
@@ -219,17 +236,57 @@ impl Producer {
         }
     }
 
-    fn send_ready(&mut self) {
-        let now = self.cluster.now_ms();
-        if now < self.not_before_ms || self.accumulator.next_ready_ms() > now {
-            return;
+    /// Asks for metadata where a broker is silent.
+    fn doubt_the_silent(&mut self) {
+        if self.channels.silence().any(|(_, it)| it.as_millis() as i64 >= SILENCE_MS) {
+            self.next_metadata_ms = self.next_metadata_ms.min(self.asked_ms + SILENCE_MS);
         }
+    }
+
+    /// Does not wait for the answers of a silent broker that leads nothing any more: what it was sent goes to
+    /// those that lead now.
+    fn give_up_the_silent(&mut self) {
+        let leaders = self.leaders();
+        let over: Vec<Lane> = self
+            .channels
+            .silence()
+            .filter(|(_, it)| it.as_millis() as i64 >= SILENCE_MS)
+            .map(|(lane, _)| lane)
+            .filter(|lane| !matches!(lane, Lane::Data(node) if leaders.contains(node)))
+            .collect();
+        for lane in over {
+            self.channels.give_up(lane, &mut self.events);
+        }
+        self.take_events();
+    }
+
+    /// An idempotent producer whose epochs are used up gets another id.
+    fn renew_id(&mut self) {
+        if !self.sticky.is_empty() && !self.accumulator.has_producer() {
+            // Without one, what waits expires in its time.
+            if let Ok((id, epoch)) = producer_id(&mut self.cluster) {
+                self.accumulator.set_producer(id, epoch);
+            }
+        }
+    }
+
+    /// Node ids of those that lead partitions of the topics.
+    fn leaders(&self) -> BTreeSet<i32> {
         let mut leaders = BTreeSet::new();
         for topic in 0..self.sticky.len() {
             if let Ok(meta) = self.cluster.metadata().topic(self.accumulator.topic_name(topic)) {
                 leaders.extend(meta.partitions.values().map(|p| p.leader).filter(|l| *l >= 0));
             }
         }
+        leaders
+    }
+
+    fn send_ready(&mut self) {
+        let now = self.cluster.now_ms();
+        if self.accumulator.next_ready_ms() > now {
+            return;
+        }
+        let leaders = self.leaders();
         if leaders.is_empty() {
             self.next_metadata_ms = self.next_metadata_ms.min(now + SOON_MS);
         }
@@ -239,29 +296,54 @@ impl Producer {
                 && self.channels.unsent(lane) < UNSENT_MAX
             {
                 let metadata = self.cluster.metadata();
+                let leads =
+                    |topic: &str, partition| metadata.leader(topic, partition).ok() == Some(leader);
+                if !self.accumulator.is_ready(now, leads) {
+                    break;
+                }
+                // A broker that is not there costs no attempt.
+                let opened = self.open(now, leader);
+                if opened.as_ref().is_err_and(ClientError::is_retriable) {
+                    break;
+                }
+                let metadata = self.cluster.metadata();
                 let batches = self.accumulator.drain(now, |topic, partition| {
                     metadata.leader(topic, partition).ok() == Some(leader)
                 });
-                if batches.is_empty() {
+                if let Err(e) = opened {
+                    self.complete(batches, |_| Err(e.clone()));
                     break;
                 }
-                if !self.send_batches(lane, batches) {
+                if batches.is_empty() || !self.send_batches(lane, batches) {
                     break;
                 }
             }
         }
     }
 
+    /// Makes sure that there is a connection to a leader.
+    fn open(&mut self, now: i64, leader: i32) -> Result<(), ClientError> {
+        let lane = Lane::Data(leader);
+        if self.channels.has(lane) {
+            return Ok(());
+        }
+        if self.unreachable.get(&leader).is_some_and(|until| now < *until) {
+            let (address, why) = (format!("broker {leader}"), "it was tried just now".to_owned());
+            return Err(ClientError::Unreachable { address, why });
+        }
+        let opened =
+            self.cluster.open(leader).and_then(|transport| self.channels.add(lane, transport));
+        match &opened {
+            Ok(()) => drop(self.unreachable.remove(&leader)),
+            Err(_) => self.trouble(leader),
+        }
+        opened
+    }
+
     fn send_batches(&mut self, lane: Lane, batches: Vec<Batch>) -> bool {
-        let Lane::Data(node) = lane else { return false };
-        let opened = if self.channels.has(lane) {
-            Ok(())
-        } else {
-            self.cluster.open(node).and_then(|transport| self.channels.add(lane, transport))
-        };
         let tag = self.next_tag;
         self.next_tag += 1;
-        let sent = opened.and_then(|()| {
+        let mut send = || {
             let mut topics: BTreeMap<usize, Vec<PartitionProduceData<'_>>> = BTreeMap::new();
             for batch in &batches {
                 let data =
@@ -286,7 +368,8 @@ impl Producer {
             }
             let patience = Duration::from_millis(self.settings.request_timeout_ms.max(0) as u64);
             self.channels.send(lane, tag, &request, patience)
-        });
+        };
+        let sent = send();
         match sent {
             Ok(()) if self.settings.acks == 0 => {
                 self.complete(batches, |_| Ok(-1));
@@ -298,18 +381,20 @@ impl Producer {
             }
             Err(e) => {
                 self.complete(batches, |_| Err(e.clone()));
-                self.trouble();
+                if let Lane::Data(node) = lane {
+                    self.trouble(node);
+                }
                 false
             }
         }
     }
 
-    /// Asks for new metadata soon, and does not send before that.
-    fn trouble(&mut self) {
+    /// A broker is not there, or not any more: asks for new metadata soon, and leaves it alone for a while.
+    fn trouble(&mut self, node: i32) {
         let now = self.cluster.now_ms();
-        self.not_before_ms = now + self.settings.retry_backoff_ms;
-        self.next_metadata_ms =
-            self.next_metadata_ms.min(now + SOON_MS.min(self.settings.retry_backoff_ms));
+        let backoff = self.settings.retry_backoff_ms;
+        self.unreachable.insert(node, now + backoff);
+        self.next_metadata_ms = self.next_metadata_ms.min(now + SOON_MS.min(backoff));
     }
 
     fn complete(
@@ -335,7 +420,7 @@ impl Producer {
                         let batches = self.requests.remove(&tag).unwrap_or_default();
                         self.complete(batches, |_| Err(error.clone()));
                     }
-                    self.trouble();
+                    self.trouble(node);
                 }
                 LaneEvent::Reply { tag, reply, .. } => {
                     let batches = self.requests.remove(&tag).unwrap_or_default();

@@ -653,7 +653,7 @@ fn records_that_may_not_be_appended_are_listed() {
         assert!(untimely.records[0].message.starts_with("Record 0 has no key"));
         assert_eq!(untimely.message, untimely.records[1].message);
         assert!(untimely.message.starts_with(&format!("Timestamp {late} ")));
-        let (_, listed) = refusal(&[(none, NOW); RECORDS_LISTED_MAX + 200]);
+        let (_, listed) = refusal(&vec![(none, NOW); RECORDS_LISTED_MAX + 200]);
         assert!(listed.into_iter().eq(0..RECORDS_LISTED_MAX as i32));
     }
     let mut flipped = simple(Compression::None, 2);

@@ -121,8 +121,8 @@ fn answers_that_end_a_batch() {
     assert_eq!(one(ErrorCode::DUPLICATE_SEQUENCE_NUMBER, 9, 1), Some(Ok(-1)), "it had arrived");
     let large = one(ErrorCode::MESSAGE_TOO_LARGE, 9, 1).expect("not sent again");
     assert!(large.is_err());
-    let first = one(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, 9, 1).expect("nothing was before it");
-    assert!(first.is_err());
+    assert_eq!(one(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, 9, 1), None, "under another epoch");
+    assert!(one(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, 9, 50).is_some(), "no time left");
     assert_eq!(one(ErrorCode::NOT_ENOUGH_REPLICAS, 9, 1), None);
     assert!(one(ErrorCode::NOT_ENOUGH_REPLICAS, 0, 1).is_some(), "no retries left");
     assert!(one(ErrorCode::NOT_ENOUGH_REPLICAS, 9, 50).is_some(), "no time left");
@@ -136,4 +136,88 @@ fn what_waits_too_long_expires() {
     let expired = a.expire(50);
     assert!(matches!(expired[0].result, Err(ClientError::Expired { count: 1, ms: 50, .. })));
     assert!(a.is_empty() && a.buffered() == 0);
+}
+
+fn epoch(batch: &Batch) -> i16 {
+    BatchHeader::parse(batch.bytes()).expect("a batch").producer_epoch
+}
+
+fn small() -> ProducerSettings {
+    ProducerSettings {
+        batch_bytes: 1,
+        linger_ms: 0,
+        retry_backoff_ms: 1,
+        delivery_timeout_ms: 50,
+        ..Default::default()
+    }
+}
+
+#[test]
+fn what_follows_a_batch_that_was_given_up_has_another_epoch_and_numbers_from_0() {
+    let mut a = accumulator(small());
+    put(&mut a, 0, 0, b"a", 0);
+    put(&mut a, 0, 0, b"b", 1);
+    put(&mut a, 0, 1, b"other", 2);
+    let mut sent = a.drain(0, all);
+    sent.extend(a.drain(0, all));
+    assert!(sent.len() == 3 && sent.iter().all(|b| epoch(b) == 1));
+    put(&mut a, 1, 0, b"c", 3);
+    let at = |sent: &mut Vec<Batch>, p: i32| {
+        let at = sent.iter().position(|b| b.partition == p).expect("it was sent");
+        sent.remove(at)
+    };
+    let first = at(&mut sent, 0);
+    let second = at(&mut sent, 0);
+    let refusal = Err(refused(ErrorCode::MESSAGE_TOO_LARGE));
+    assert!(a.completed(1, first, refusal.clone()).is_some_and(|d| d.result.is_err()));
+    assert!(a.drain(2, |_, p| p == 0).is_empty(), "until all that was sent is answered");
+    let out_of_order = Err(refused(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER));
+    assert_eq!(a.completed(2, second, out_of_order), None);
+    let second = a.drain(3, |_, p| p == 0).pop().expect("sent again");
+    assert_eq!((sequence(&second), epoch(&second)), (0, 2));
+    assert!(a.completed(3, second, Ok(0)).is_some_and(|d| d.tags == [(1, 1)]));
+    let third = a.drain(3, |_, p| p == 0).pop().expect("it follows");
+    assert_eq!((sequence(&third), epoch(&third)), (1, 2));
+    assert!(a.completed(3, third, Ok(1)).is_some_and(|d| d.result.is_ok()));
+    // The other partition takes the new epoch when nothing of the old one is under way.
+    put(&mut a, 3, 1, b"d", 4);
+    assert!(a.drain(3, |_, p| p == 1).is_empty());
+    let other = at(&mut sent, 1);
+    assert!(a.completed(3, other, Ok(0)).is_some_and(|d| d.result.is_ok()));
+    let other = a.drain(3, |_, p| p == 1).pop().expect("ready");
+    assert_eq!((sequence(&other), epoch(&other)), (0, 2));
+}
+
+#[test]
+fn what_was_sent_keeps_its_number_although_one_before_it_has_expired() {
+    let mut a = accumulator(small());
+    put(&mut a, 0, 0, b"a", 0);
+    let first = a.drain(0, all).pop().expect("ready");
+    put(&mut a, 40, 0, b"b", 1);
+    let second = a.drain(40, all).pop().expect("ready");
+    let lost = || Err(ClientError::Broken { address: String::new(), why: String::new() });
+    assert_eq!(a.completed(41, first, lost()), None);
+    assert_eq!(a.completed(41, second, lost()), None);
+    assert_eq!(a.expire(50).len(), 1, "it may have arrived");
+    put(&mut a, 50, 0, b"c", 2);
+    let second = a.drain(50, all).pop().expect("sent again");
+    assert_eq!((sequence(&second), epoch(&second)), (1, 1), "so this may have, too");
+    assert!(a.completed(51, second, Ok(1)).is_some_and(|d| d.result.is_ok()));
+    let third = a.drain(52, all).pop().expect("ready");
+    assert_eq!((sequence(&third), epoch(&third)), (0, 2));
+}
+
+#[test]
+fn epochs_that_are_used_up_need_another_id() {
+    let mut a = Accumulator::new(small());
+    a.topic("t", 1);
+    a.set_producer(9, i16::MAX);
+    put(&mut a, 0, 0, b"a", 0);
+    let first = a.drain(0, all).pop().expect("ready");
+    assert!(a.completed(0, first, Err(refused(ErrorCode::MESSAGE_TOO_LARGE))).is_some());
+    put(&mut a, 0, 0, b"b", 1);
+    assert!(a.drain(0, all).is_empty() && !a.has_producer());
+    a.set_producer(10, 0);
+    let second = a.drain(0, all).pop().expect("ready");
+    assert_eq!((sequence(&second), epoch(&second)), (0, 0));
 }
