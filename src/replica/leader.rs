@@ -10,7 +10,7 @@
 
 use crate::types::ErrorCode;
 
-/// A proposal that nobody has answered is sent again after so long, ms.
+/// For the answer to a proposal is waited so long, ms.
 const ANSWER_MS: i64 = 1_000;
 /// After one that was refused the next one waits for so long, ms.
 const PAUSE_MS: i64 = 200;
@@ -98,8 +98,6 @@ struct Proposal {
     /// Nodes with their incarnations: who joined the proposal is not who has started anew since.
     isr: Vec<(i32, i64)>,
     sent_ms: i64,
-    /// It was sent more than once: one of them may be under way, whatever is answered to another.
-    again: bool,
 }
 
 /// See the module.
@@ -242,28 +240,26 @@ impl Leader {
         if now_ms < self.not_before_ms {
             return None;
         }
-        match &mut self.proposal {
-            Some(it) if now_ms.saturating_sub(it.sent_ms) < ANSWER_MS => return None,
-            Some(it) => (it.sent_ms, it.again) = (now_ms, true),
-            None => {
-                let mut isr = self.isr.clone();
-                isr.retain(|node| !self.lags(*node, log_end, now_ms, lag_max_ms));
-                let may_join = |it: &&Follower| {
-                    !self.isr.contains(&it.node)
-                        && it.is_heard()
-                        && it.end >= joins
-                        && now_ms >= it.not_before_ms
-                };
-                isr.extend(self.followers.iter().filter(may_join).map(|it| it.node));
-                if isr == self.isr && self.perhaps.is_empty() {
-                    return None;
-                }
-                let incarnation = |node| self.follower(node).map_or(-1, |it| it.incarnation);
-                let isr = isr.into_iter().map(|node| (node, incarnation(node))).collect();
-                self.proposal = Some(Proposal { isr, sent_ms: now_ms, again: false });
-            }
+        let waits = |it: &Proposal| now_ms.saturating_sub(it.sent_ms) < ANSWER_MS;
+        if self.proposal.as_ref().is_some_and(waits) {
+            return None;
         }
-        let isr = self.proposal.as_ref()?.isr.clone();
+        if let Some(unanswered) = self.proposal.take() {
+            self.may_be_committed(&unanswered);
+        }
+        let mut isr = self.isr.clone();
+        isr.retain(|node| !self.lags(*node, log_end, now_ms, lag_max_ms));
+        let may_join = |it: &&Follower| {
+            let is_new = !self.isr.contains(&it.node) && it.is_heard();
+            is_new && it.end >= joins && now_ms >= it.not_before_ms
+        };
+        isr.extend(self.followers.iter().filter(may_join).map(|it| it.node));
+        if isr == self.isr && self.perhaps.is_empty() {
+            return None;
+        }
+        let incarnation = |node| self.follower(node).map_or(-1, |it| it.incarnation);
+        let isr: Vec<_> = isr.into_iter().map(|node| (node, incarnation(node))).collect();
+        self.proposal = Some(Proposal { isr: isr.clone(), sent_ms: now_ms });
         Some(IsrChange { partition_epoch: self.partition_epoch, leader_epoch, isr })
     }
 
@@ -275,14 +271,25 @@ impl Leader {
         }
         let Some(proposal) = self.proposal.take_if(is_it) else { return };
         self.not_before_ms = now_ms + PAUSE_MS;
-        let nodes = proposal.isr.iter().map(|it| it.0);
-        let joins: Vec<i32> = nodes.filter(|node| !self.isr.contains(node)).collect();
-        for it in self.followers.iter_mut().filter(|it| joins.contains(&it.node)) {
-            it.not_before_ms = now_ms + ANSWER_MS;
+        let joins = |node| proposal.isr.iter().any(|it| it.0 == node);
+        for it in self.followers.iter_mut() {
+            if joins(it.node) && !self.isr.contains(&it.node) {
+                it.not_before_ms = now_ms + ANSWER_MS;
+            }
         }
-        // Every other error may come of a first attempt that was taken.
-        if error != ErrorCode::INELIGIBLE_REPLICA || proposal.again {
-            self.perhaps.extend(joins);
+        // Every other error may come of its having been committed, by another way.
+        if error != ErrorCode::INELIGIBLE_REPLICA {
+            self.may_be_committed(&proposal);
+        }
+    }
+
+    /// What became of a proposal is not known: who joins by it may be in sync, until the partition's epoch is
+    /// newer.
+    fn may_be_committed(&mut self, proposal: &Proposal) {
+        for (node, _) in &proposal.isr {
+            if !self.isr.contains(node) && !self.perhaps.contains(node) {
+                self.perhaps.push(*node);
+            }
         }
     }
 

@@ -105,8 +105,8 @@ impl Partition {
 
     /// What is to be proposed to the controller now, if anything: without members that have not been at
     /// the log's end for `lag_max_ms` (`replica.lag.time.max.ms`), with followers that have reached the
-    /// watermark and the start of this epoch. One proposal is under way at a time; what nobody has answered is
-    /// given again. From now on it may be committed.
+    /// watermark and the start of this epoch. One proposal is under way at a time; where nobody has answered it,
+    /// another one is made. From now on it may be committed.
     pub fn isr_change(&mut self, now_ms: i64, lag_max_ms: i64) -> Option<IsrChange> {
         let ends = (self.log_end, self.high_watermark.max(self.epoch_start));
         let Role::Leads(leader) = &mut self.role else { return None };

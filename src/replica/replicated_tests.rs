@@ -38,7 +38,7 @@ fn append(p: &mut Partition, now_ms: i64, batch: BatchHeader) -> BatchHeader {
     }
 }
 
-fn leading<'a>(epoch: i32, partition_epoch: i32, isr: &'a [i32]) -> Leading<'a> {
+fn leading(epoch: i32, partition_epoch: i32, isr: &[i32]) -> Leading<'_> {
     let replicas = &[1, 2, 3];
     Leading { node: 1, epoch, partition_epoch, replicas, isr, min_insync: 2, now_ms: 0 }
 }
@@ -140,13 +140,19 @@ fn a_replica_joins_when_it_has_what_is_committed_and_what_was_there_before_the_e
     assert_eq!(p.high_watermark(), 10);
     // It starts anew, with nothing: the proposal is of what it was.
     p.subscribed(&at(3, 11, 0), 2);
-    assert_eq!(p.isr_change(1_001, LAG_MS), Some(proposed.clone()));
-    // Its outcome is not known, and it holds up the watermark until it will never be.
+    let void = change(10, &[(1, -1), (2, 7)]);
+    assert_eq!(p.isr_change(1_001, i64::MAX), Some(void.clone()), "the epoch is to be raised");
+    // What became of the first is not known, and it holds up the watermark until it will never be.
     p.isr_refused(&proposed, ErrorCode::INELIGIBLE_REPLICA, 1_002);
+    p.isr_refused(&void, ErrorCode::INELIGIBLE_REPLICA, 1_002);
     p.durable_at(&at(2, 7, 15), 1_002);
-    assert_eq!((p.high_watermark(), p.isr_change(1_003, LAG_MS)), (10, None));
-    let void = p.isr_change(1_300, i64::MAX).expect("the epoch is to be raised");
-    assert_eq!(void, change(10, &[(1, -1), (2, 7)]));
+    assert_eq!((p.high_watermark(), p.isr_change(1_003, i64::MAX)), (10, None));
+    // Whatever else is to be proposed goes before.
+    assert_eq!(p.isr_change(1_300, LAG_MS), Some(void.clone()));
+    append(&mut p, 1_400, batch(1, -1, -1));
+    let shrunk = p.isr_change(2_400, LAG_MS).expect("2 lags");
+    assert_eq!(shrunk, change(10, &[(1, -1)]));
+    p.isr_refused(&shrunk, ErrorCode::INVALID_UPDATE_VERSION, 2_401);
     assert!(p.isr_committed(11, &[1, 2]));
     assert_eq!(p.high_watermark(), 15);
 }

@@ -30,49 +30,45 @@ pub(super) struct Change {
 /// Changes in the order of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Undo {
-    /// Most partitions have none most of the time.
-    changes: Option<Box<VecDeque<Change>>>,
+    changes: VecDeque<Change>,
 }
 
 impl Undo {
     pub fn from_changes(changes: VecDeque<Change>) -> Self {
-        Self { changes: (!changes.is_empty()).then(|| Box::new(changes)) }
+        Self { changes }
     }
 
     pub fn len(&self) -> usize {
-        self.changes.as_ref().map_or(0, |changes| changes.len())
+        self.changes.len()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Change> {
-        self.changes.iter().flat_map(|changes| changes.iter())
+        self.changes.iter()
     }
 
     pub fn push(&mut self, change: Change) {
-        self.changes.get_or_insert_default().push_back(change);
+        self.changes.push_back(change);
     }
 
     /// Forgets the oldest, so that no more are left than `most`.
     pub fn limit(&mut self, most: usize) {
-        if let Some(changes) = &mut self.changes {
-            changes.drain(..changes.len().saturating_sub(most));
-        }
+        self.changes.drain(..self.changes.len().saturating_sub(most));
     }
 
     /// What lies below `offset` stays as it is.
     pub fn settle(&mut self, offset: i64) {
-        let Some(changes) = &mut self.changes else { return };
-        while changes.front().is_some_and(|change| change.last_offset < offset) {
-            changes.pop_front();
+        while self.changes.front().is_some_and(|change| change.last_offset < offset) {
+            self.changes.pop_front();
         }
-        if changes.is_empty() {
-            self.changes = None;
+        if self.changes.is_empty() {
+            // Most partitions have none most of the time.
+            self.changes = VecDeque::new();
         }
     }
 
     /// The newest change, if it is of a batch that reaches `end` or beyond.
     pub fn pop_from(&mut self, end: i64) -> Option<Change> {
-        let changes = self.changes.as_mut()?;
-        changes.back().filter(|change| change.last_offset >= end)?;
-        changes.pop_back()
+        self.changes.back().filter(|change| change.last_offset >= end)?;
+        self.changes.pop_back()
     }
 }

@@ -78,7 +78,7 @@ impl Frame {
     /// What of it reaches `from` or beyond, from there on: a frame of kind compacted, but for what
     /// begins there. `None` where nothing does. A batch that reaches from before `from` beyond it stays
     /// whole.
-    pub(in crate::storage) fn from_offset(&self, from: i64) -> Option<Self> {
+    pub(in crate::storage) fn cut_below(&self, from: i64) -> Option<Self> {
         let header = &self.header;
         if header.base_offset() == from {
             return Some(self.clone());
@@ -258,7 +258,7 @@ mod tests {
         for (from, count, newest) in
             [(5, 3, 14), (11, 3, 14), (13, 2, 14), (14, 1, 14), (16, 1, 14)]
         {
-            let part = frame.from_offset(from).expect("there is some");
+            let part = frame.cut_below(from).expect("there is some");
             let header = part.header();
             assert_eq!((header.base_offset(), header.last_offset()), (from, 19));
             assert_eq!((header.batch_count(), header.max_timestamp()), (count, newest));
@@ -266,7 +266,7 @@ mod tests {
             let read = Frame::read(part.header_bytes(), part.payload().clone());
             assert_eq!(read.expect("it is a frame").batches().count() as u32, count);
         }
-        assert_eq!(frame.from_offset(10).expect("all of it").header_bytes(), frame.header_bytes());
-        assert!(frame.from_offset(20).is_none());
+        assert_eq!(frame.cut_below(10).expect("all of it").header_bytes(), frame.header_bytes());
+        assert!(frame.cut_below(20).is_none());
     }
 }

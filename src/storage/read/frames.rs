@@ -27,7 +27,7 @@ pub enum ReadFrames {
 }
 
 /// Collects frames.
-struct Frames {
+struct Taken {
     frames: Vec<Frame>,
     /// Where the next one begins.
     next: i64,
@@ -36,7 +36,7 @@ struct Frames {
     full: bool,
 }
 
-impl Frames {
+impl Taken {
     /// Takes what is wanted of the frames that `bytes` begin with; padding is skipped. `position` is theirs
     /// in their segment.
     fn take_all(&mut self, bytes: &Bytes, position: u64) {
@@ -56,7 +56,7 @@ impl Frames {
             return;
         }
         let frame = Frame::of(*header, &bytes());
-        let Some(frame) = frame.from_offset(self.next) else { return };
+        let Some(frame) = frame.cut_below(self.next) else { return };
         self.left = self.left.saturating_sub(len);
         self.next = frame.next_offset();
         self.frames.push(frame);
@@ -96,7 +96,7 @@ impl Reads {
         }
         let placed_end = log.placed_end;
         let mut out =
-            Frames { frames: Vec::new(), next: from, upto, left: max_bytes, full: from >= upto };
+            Taken { frames: Vec::new(), next: from, upto, left: max_bytes, full: from >= upto };
         let mut at = from;
         while !out.full && at < placed_end {
             let Some(chunk) = self.chunk_with(slot, at) else {

@@ -28,7 +28,7 @@ use crate::storage::engine::{Engine, EngineOptions};
 use crate::storage::format::block::{self, Journal, Place};
 use crate::storage::format::block_writer::BlockWriter;
 use crate::storage::format::checkpoint::{self, Checkpoint, Head, LogRecord};
-use crate::storage::format::frame;
+use crate::storage::format::frame::{self, FrameHeader};
 use crate::storage::format::segment;
 use crate::storage::journal;
 use crate::storage::log::{Log, LogConfig, Pending};
@@ -605,8 +605,8 @@ fn log_of(recovered: Recovered, longer: &Lengths) -> Log {
     log.placed_checksum = record.placed_checksum;
     log.cleaned_end = record.cleaned_end;
     let last = frames.last().map(|found| &found.header);
-    log.last_checksum = last.map_or(record.placed_checksum, |it| it.chain_checksum());
-    log.last_epoch = last.map_or(-1, |it| it.leader_epoch());
+    log.last_checksum = last.map_or(record.placed_checksum, FrameHeader::chain_checksum);
+    log.last_epoch = last.map_or(-1, FrameHeader::leader_epoch);
     log.made_end = record.state_end;
     log.state = record.state;
     for described in &record.segments {
