@@ -398,7 +398,7 @@ impl History {
             6 | 7 => {
                 if self.rng.chance(20) {
                     self.ends.retain(|it, _| it.1 != broker);
-                    self.directories.insert(broker, self.incarnation as u128);
+                    self.directories.insert(broker, u128::from(self.incarnation));
                 }
                 self.running.insert(broker, self.incarnation);
                 let it = registration(broker, self.incarnation, self.directories[&broker]);

@@ -222,9 +222,10 @@ fn record() -> impl Strategy<Value = Record> {
             let changes = changes.into_iter().map(|(at, leads)| (at, change(leads))).collect();
             Record::PartitionsChanged { id: id(n), changes }
         }),
-        1 => (2..4, any::<bool>()).prop_map(|(broker, fenced)| match fenced {
-            true => Record::BrokerFenced { broker },
-            false => Record::BrokerUnfenced { broker },
+        1 => (2..4, any::<bool>()).prop_map(|(broker, fenced)| if fenced {
+            Record::BrokerFenced { broker }
+        } else {
+            Record::BrokerUnfenced { broker }
         }),
     ]
 }
@@ -407,7 +408,7 @@ fn a_start_with_another_directory_leads_nothing_that_was_written_to_the_one_befo
     let dir = Dir::new();
     let disk = dir.disk();
     let open = |directory, incarnation| {
-        let options = OpenOptions { directory, incarnation, ..options() };
+        let options = OpenOptions { incarnation, directory, ..options() };
         Controller::open(&disk, &options).unwrap().0
     };
     commit(&mut open(7, 1), &disk, &[topic(1, 2)]);

@@ -272,7 +272,7 @@ impl Leader {
         let Some(proposal) = self.proposal.take_if(is_it) else { return };
         self.not_before_ms = now_ms + PAUSE_MS;
         let joins = |node| proposal.isr.iter().any(|it| it.0 == node);
-        for it in self.followers.iter_mut() {
+        for it in &mut self.followers {
             if joins(it.node) && !self.isr.contains(&it.node) {
                 it.not_before_ms = now_ms + ANSWER_MS;
             }

@@ -71,7 +71,6 @@ impl Reader {
                         partition_index: partition,
                         timestamp: -1,
                         current_leader_epoch: epoch,
-                        ..ListOffsetsPartition::default()
                     };
                     let request = ListOffsetsRequest {
                         replica_id: -1,
@@ -88,7 +87,6 @@ impl Reader {
                     partition_index: partition,
                     timestamp: -1,
                     current_leader_epoch: epoch,
-                    ..ListOffsetsPartition::default()
                 };
                 let request = ListOffsetsRequest {
                     replica_id: -1,
@@ -114,7 +112,6 @@ impl Reader {
                     topic: cx.topic,
                     topic_id: cx.topic_id,
                     partitions: vec![wanted],
-                    ..FetchTopic::default()
                 }],
                 ..FetchRequest::default()
             };

@@ -501,9 +501,8 @@ impl Cluster {
             }
             return;
         }
-        if node.core.check_frame_epoch(frame.epoch).is_err() {
-            panic!("node {to}: a frame of epoch {} in {epoch}", frame.epoch);
-        }
+        let fits = node.core.check_frame_epoch(frame.epoch).is_ok();
+        assert!(fits, "node {to}: a frame of epoch {} in {epoch}", frame.epoch);
         let (batches, next) = (frame.batches.iter().copied(), frame.next());
         node.core.take_frame(0, batches, next, &mut node.memory);
         node.append(frame);

@@ -172,7 +172,7 @@ fn frames(world: &mut World, tp: TopicPartition, from: i64, max_bytes: usize) {
         }
         assert_eq!(at, next);
         assert!(!frames.is_empty() || from >= world.engines[shard].offsets(slot).durable_end);
-        let bytes: usize = frames.iter().skip(1).map(|frame| frame.len()).sum();
+        let bytes: usize = frames.iter().skip(1).map(Frame::len).sum();
         assert!(bytes <= max_bytes);
         let log = &world.model.logs[&tp];
         let checked = if log.is_compacted() {

@@ -323,7 +323,7 @@ impl Accumulator {
         let is_new = queue.waiting.front().is_some_and(|first| first.attempts == 0);
         let is_broken = queue.renumbers || (queue.has_gap && is_new);
         let is_stale = queue.numbered_as != Some((id, epoch));
-        if !is_broken && !(is_stale && is_new) {
+        if !(is_broken || is_stale && is_new) {
             return true;
         }
         if queue.in_flight > 0 {

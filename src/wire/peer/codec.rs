@@ -36,11 +36,13 @@ fn from_id(id: &fb::Id, partition: i32) -> Result<TopicPartition, PeerError> {
 /// As it goes out: the header with the table, and the payload.
 pub fn encode(message: &PeerMessage) -> (Bytes, Bytes) {
     let payload = match message {
-        PeerMessage::Quorum(bytes) | PeerMessage::Frames(_, bytes) => bytes.clone(),
-        PeerMessage::Ask { call: Call::ChangeMetadata { body, .. }, .. } => body.clone(),
-        PeerMessage::Answer {
-            outcome: Outcome::MetadataChanged { body: Some(body), .. }, ..
-        } => body.clone(),
+        PeerMessage::Quorum(payload)
+        | PeerMessage::Frames(_, payload)
+        | PeerMessage::Ask { call: Call::ChangeMetadata { body: payload, .. }, .. }
+        | PeerMessage::Answer {
+            outcome: Outcome::MetadataChanged { body: Some(payload), .. },
+            ..
+        } => payload.clone(),
         _ => Bytes::new(),
     };
     (encode_table(message, payload.len()), payload)
