@@ -145,10 +145,17 @@ impl State {
         if let Some(propose) = propose {
             let pause = &async || self.pause().await;
             let broker = asker.node;
+            // When its turn comes, another process of the broker may have registered.
+            let holds = |draft: &Image| {
+                draft.broker(broker).is_some_and(|it| it.incarnation == asker.incarnation)
+            };
             let (what, (index, ())) = match propose {
                 Propose::Unfence => {
                     let decided = self
                         .decide(async |draft| {
+                            if !holds(draft) {
+                                return (Decision::default(), ());
+                            }
                             (controller::on_unfence(draft, broker, pause).await, ())
                         })
                         .await?;
@@ -158,6 +165,9 @@ impl State {
                 Propose::Fence => {
                     let decided = self
                         .decide(async |draft| {
+                            if !holds(draft) {
+                                return (Decision::default(), ());
+                            }
                             (controller::on_fence(draft, broker, pause).await, ())
                         })
                         .await?;
@@ -167,6 +177,9 @@ impl State {
                 Propose::ShutDown => {
                     let decided = self
                         .decide(async |draft| {
+                            if !holds(draft) {
+                                return (Decision::default(), ());
+                            }
                             (controller::on_shutdown(draft, broker, pause).await, ())
                         })
                         .await?;
@@ -240,7 +253,11 @@ impl State {
         let draft = metadata.controller.borrow().draft().clone();
         let silent = metadata.sessions.borrow().expired(self.session_ms(), &draft);
         for broker in silent {
-            self.fence(broker, "it was not heard for broker.session.timeout.ms").await?;
+            // It may have been heard while others were fenced.
+            let now = self.session_ms();
+            if metadata.sessions.borrow().expired(now, &draft).contains(&broker) {
+                self.fence(broker, "it was not heard for broker.session.timeout.ms").await?;
+            }
         }
         if let Some(node) = self.stranger(&draft) {
             self.take_in(node);
@@ -279,8 +296,14 @@ impl State {
         why: &'static str,
     ) -> Result<(), NotController> {
         let pause = &async || self.pause().await;
+        let process = |image: &Image| image.broker(broker).map(|it| it.incarnation);
+        let meant = process(self.metadata().controller.borrow().draft());
         let (_, (led, leaderless, unclean)) = self
             .decide(async |draft| {
+                // When its turn comes, another process of the broker may have registered.
+                if process(draft) != meant {
+                    return (Decision::default(), (0, 0, 0));
+                }
                 let it = controller::on_fence(draft, broker, pause).await;
                 let counts = (it.led, it.leaderless, it.unclean);
                 (it, counts)

@@ -101,7 +101,8 @@ impl Logs {
                 partition_epoch: state.partition_epoch,
                 replicas: &state.replicas,
                 isr: &state.isr,
-                min_insync: usize::try_from(topic.config.min_insync_replicas).unwrap_or(1),
+                min_insync: state
+                    .min_in_sync(usize::try_from(topic.config.min_insync_replicas).unwrap_or(1)),
                 now_ms: now.monotonic_ms,
             };
             let moved = part.core.lead(&leading);

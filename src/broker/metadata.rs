@@ -44,6 +44,8 @@ fn steps_of(record: &Record) -> u64 {
         Record::TopicCreated { partitions, .. } | Record::PartitionsAdded { partitions, .. } => {
             3 + work::copied(partitions.len())
         }
+        // The topic is made anew, whole, for each of them.
+        Record::PartitionsChanged { changes, .. } => 3 + work::copied(changes.len()),
         _ => 3,
     }
 }

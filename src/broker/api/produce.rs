@@ -323,8 +323,7 @@ impl<'a> Planner<'a> {
 /// Replicas that must be in sync for `acks=all`: `min.insync.replicas`, or all where there are fewer
 /// (`Partition.effectiveMinIsr` of Kafka 4.3).
 fn min_isr(topic: &controller::Topic, state: &controller::Partition) -> usize {
-    let min = usize::try_from(topic.config.min_insync_replicas).unwrap_or(0);
-    min.min(state.replicas.len())
+    state.min_in_sync(usize::try_from(topic.config.min_insync_replicas).unwrap_or(0))
 }
 
 impl Plan {
