@@ -1,0 +1,161 @@
+//! The three processes.
+
+use crate::network::Network;
+use crate::{PARTITIONS, TOPIC};
+use klamm::client::Cluster;
+use klamm::client::admin::{NewTopic, PartitionState};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::File;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+use support::{Scratch, free_port, klamm, wait_for};
+
+/// How long a cluster may take for what it does by itself.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Three brokers; what runs is ended when this is dropped.
+pub struct Nodes {
+    dir: Scratch,
+    /// Of each node: where it is, and its ports for clients and for brokers.
+    places: Vec<(String, u16, u16)>,
+    children: Vec<Option<Child>>,
+    /// Where they do not share the machine's network.
+    pub network: Option<Network>,
+    starts: u32,
+}
+
+impl Nodes {
+    /// Not started yet.
+    pub fn on_loopback() -> Self {
+        let places = (0..3).map(|_| ("127.0.0.1".to_owned(), free_port(), free_port()));
+        Self::new(places.collect(), None)
+    }
+
+    /// Each in a network namespace of its own.
+    pub fn on(network: Network) -> Self {
+        let places = (0..3).map(|it| (network.address(it), 9092, 9292)).collect();
+        Self::new(places, Some(network))
+    }
+
+    fn new(places: Vec<(String, u16, u16)>, network: Option<Network>) -> Self {
+        let children = places.iter().map(|_| None).collect();
+        Self { dir: Scratch::new("fire"), places, children, network, starts: 0 }
+    }
+
+    /// All addresses for clients.
+    pub fn bootstrap(&self) -> String {
+        let all: Vec<String> =
+            self.places.iter().map(|(host, port, _)| format!("{host}:{port}")).collect();
+        all.join(",")
+    }
+
+    /// Starts a node.
+    pub fn start(&mut self, node: usize) {
+        let voters: Vec<String> = (1..)
+            .zip(&self.places)
+            .map(|(id, (host, _, port))| format!("{id}@{host}:{port}"))
+            .collect();
+        let (host, port, _) = &self.places[node];
+        let mut command = match &self.network {
+            Some(network) => {
+                let mut command = support::command("ip");
+                command.args(["netns", "exec", &network.namespace(node)]).arg(klamm());
+                command
+            }
+            None => support::command(klamm()),
+        };
+        command.arg("serve").arg("--data").arg(self.dir.join(format!("data-{node}")));
+        command.args(["--node-id", &(node + 1).to_string(), "--voters", &voters.join(",")]);
+        command.args(["--listen", &format!("{host}:{port}"), "--shards", "1"]);
+        command.args(["--memory", "256MiB", "--journal", "64MiB"]);
+        self.starts += 1;
+        let log = self.dir.join(format!("node-{}-{}.log", node + 1, self.starts));
+        let out = File::create(log).expect("a log file");
+        command.stdin(Stdio::null()).stdout(out.try_clone().expect("the log")).stderr(out);
+        self.children[node] = Some(command.spawn().expect("the broker's process"));
+    }
+
+    /// Where their data and logs are.
+    pub fn directory(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// Sends a signal to a node.
+    pub fn signal(&self, node: usize, signal: Signal) {
+        let child = self.children[node].as_ref().expect("it runs");
+        kill_process(Pid::from_child(child), signal).expect("a process");
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self, node: usize) {
+        self.signal(node, Signal::KILL);
+        self.children[node].take().expect("it runs").wait().expect("its end");
+    }
+
+    /// SIGTERM; waits for the end, which is a clean one.
+    pub fn stop(&mut self, node: usize) {
+        self.signal(node, Signal::TERM);
+        let mut child = self.children[node].take().expect("it runs");
+        let status = child.wait().expect("its end");
+        assert!(status.success(), "node {} ended with {status}", node + 1);
+    }
+
+    /// Creates the topic, as soon as the three are one cluster.
+    pub fn create_topic(&self) {
+        let topic = NewTopic {
+            name: TOPIC.to_owned(),
+            partitions: Some(PARTITIONS),
+            replication_factor: Some(3),
+            configs: vec![("min.insync.replicas".to_owned(), "2".to_owned())],
+            ..NewTopic::default()
+        };
+        let created = wait_for(PATIENCE, || {
+            let mut cluster = Cluster::connect(&self.bootstrap()).ok()?;
+            cluster.refresh(Some(&[]), false).ok()?;
+            if cluster.metadata().brokers.len() < 3 {
+                return None;
+            }
+            cluster.create_topic(&topic).ok()
+        });
+        created.expect("a cluster with the topic");
+        self.wait_until_whole();
+    }
+
+    fn partitions(&self) -> Option<Vec<PartitionState>> {
+        let mut cluster = Cluster::connect(&self.bootstrap()).ok()?;
+        let mut topics = cluster.describe_topics(&[TOPIC.to_owned()]).ok()?;
+        Some(topics.pop()?.partitions)
+    }
+
+    /// The node that leads a partition now.
+    pub fn leader_of(&self, partition: i32) -> usize {
+        let found = wait_for(PATIENCE, || {
+            let leader = self.partitions()?.get(partition as usize)?.leader;
+            usize::try_from(leader - 1).ok()
+        });
+        found.expect("a leader")
+    }
+
+    /// Waits until each partition has a leader and three replicas in sync; how long that took.
+    pub fn wait_until_whole(&self) -> Duration {
+        let started = std::time::Instant::now();
+        let mut last = None;
+        let whole = wait_for(PATIENCE, || {
+            last = self.partitions();
+            let all = last.as_ref()?;
+            let is_whole = |it: &PartitionState| it.leader > 0 && it.isr.len() == 3;
+            (all.len() == PARTITIONS as usize && all.iter().all(is_whole)).then_some(())
+        });
+        assert!(whole.is_some(), "not whole: {last:#?}; logs in {}", self.dir.path().display());
+        started.elapsed()
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        for child in self.children.iter_mut().flatten() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Many rounds, each with one fault, and how long a client was without acknowledgements.
+
+use crate::load::Load;
+use crate::network::Network;
+use crate::nodes::Nodes;
+use klamm::types::Rng;
+use rustix::process::Signal;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What happens in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    /// SIGKILL of a leader; it is started again.
+    Kill,
+    /// SIGSTOP for so many milliseconds: less than a session.
+    Hiccup,
+    /// SIGSTOP for longer than a session.
+    Freeze,
+    /// A node and the two others do not hear each other; clients hear all.
+    Cut,
+    /// A node is not heard by the two others.
+    OneWay,
+    /// Nobody hears a node.
+    LinkDown,
+    /// One node after the other is stopped and started.
+    Roll,
+}
+
+impl Fault {
+    const ALL: [Self; 7] = [
+        Self::Kill,
+        Self::Hiccup,
+        Self::Freeze,
+        Self::Cut,
+        Self::OneWay,
+        Self::LinkDown,
+        Self::Roll,
+    ];
+
+    fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+}
+
+fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// `KLAMM_FIRE_ROUNDS`, `KLAMM_FIRE_SEED` and `KLAMM_FIRE_FAULTS` (names, with commas) say what is done.
+pub fn run() {
+    let count: usize = setting("KLAMM_FIRE_ROUNDS", 30);
+    let seed: u64 = setting("KLAMM_FIRE_SEED", 1);
+    let wanted: String = setting("KLAMM_FIRE_FAULTS", String::new());
+    let wanted: Vec<&str> = wanted.split(',').filter(|it| !it.is_empty()).collect();
+    let network = Network::make();
+    let has_network = network.is_some();
+    let possible =
+        |it: &Fault| has_network || !matches!(it, Fault::Cut | Fault::OneWay | Fault::LinkDown);
+    let faults: Vec<Fault> = Fault::ALL
+        .into_iter()
+        .filter(possible)
+        .filter(|it| wanted.is_empty() || wanted.contains(&it.name().as_str()))
+        .collect();
+    assert!(!faults.is_empty(), "no such fault");
+    let mut nodes = network.map_or_else(Nodes::on_loopback, Nodes::on);
+    println!("seed {seed}, logs in {}", nodes.directory().display());
+    (0..3).for_each(|it| nodes.start(it));
+    nodes.create_topic();
+    let load = Load::start(&nodes.bootstrap());
+    let mut rng = Rng::new(seed);
+    let mut gaps: BTreeMap<Fault, Vec<Duration>> = BTreeMap::new();
+    let mut anomalies = 0;
+    for round in 0..count {
+        load.wait_for_acknowledgements(200);
+        let fault = faults[rng.index(faults.len())];
+        let victim = nodes.leader_of(rng.index(6) as i32);
+        let wrong = load.wrong();
+        load.begin_round();
+        carry_out(&mut nodes, &load, &mut rng, fault, victim);
+        load.wait_for_acknowledgements(100);
+        let whole = nodes.wait_until_whole();
+        let gap = load.longest_gap();
+        let worse = load.wrong() - wrong;
+        anomalies += usize::from(worse > 0);
+        let (gap_ms, whole_ms) = (gap.as_millis(), whole.as_millis());
+        println!(
+            "{round:3} {fault:?} of node {}: {gap_ms} ms without, whole after {whole_ms} ms more, {worse} anomalies",
+            victim + 1
+        );
+        gaps.entry(fault).or_default().push(gap);
+    }
+    let history = load.end(Duration::from_mins(2));
+    nodes.wait_until_whole();
+    let faults = history.faults(&nodes.bootstrap());
+    for (fault, mut all) in gaps {
+        all.sort_unstable();
+        let at = |share: f64| all[((all.len() - 1) as f64 * share).round() as usize].as_millis();
+        println!(
+            "{fault:?}: {} rounds, without acknowledgements p50 {} ms, p99 {} ms, max {} ms",
+            all.len(),
+            at(0.5),
+            at(0.99),
+            at(1.0)
+        );
+    }
+    println!(
+        "{count} rounds, {anomalies} with an anomaly; {} acknowledged, {} given up, {} faults in the history",
+        history.acknowledged.len(),
+        history.failed,
+        faults.len()
+    );
+    assert!(faults.is_empty(), "{:#?}", &faults[..faults.len().min(20)]);
+}
+
+fn carry_out(nodes: &mut Nodes, load: &Load, rng: &mut Rng, fault: Fault, victim: usize) {
+    let others: Vec<usize> = (0..3).filter(|it| *it != victim).collect();
+    let sleep = |ms: u64| std::thread::sleep(Duration::from_millis(ms));
+    match fault {
+        Fault::Kill => {
+            nodes.kill(victim);
+            load.wait_for_acknowledgements(100);
+            nodes.start(victim);
+        }
+        Fault::Hiccup | Fault::Freeze => {
+            nodes.signal(victim, Signal::STOP);
+            sleep(if fault == Fault::Hiccup { 500 } else { 3_500 + rng.index(1_500) as u64 });
+            nodes.signal(victim, Signal::CONT);
+        }
+        Fault::Cut | Fault::OneWay => {
+            let ms = 1_000 + rng.index(5_000) as u64;
+            for cut in [true, false] {
+                let network = nodes.network.as_ref().expect("a network");
+                for other in &others {
+                    network.cut(victim, *other, cut);
+                    if fault == Fault::Cut {
+                        network.cut(*other, victim, cut);
+                    }
+                }
+                if cut {
+                    sleep(ms);
+                }
+            }
+        }
+        Fault::LinkDown => {
+            let network = nodes.network.as_ref().expect("a network");
+            network.set_link(victim, false);
+            sleep(1_000 + rng.index(5_000) as u64);
+            network.set_link(victim, true);
+        }
+        Fault::Roll => {
+            for node in 0..3 {
+                nodes.stop(node);
+                nodes.start(node);
+                nodes.wait_until_whole();
+            }
+        }
+    }
+}
