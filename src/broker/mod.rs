@@ -325,6 +325,13 @@ impl Broker {
         self.0.phase.get()
     }
 
+    /// Whether clients are to be sent here: not while it drains, nor, in a cluster, before the controller has let
+    /// this broker in. Of shard 0.
+    pub fn is_ready(&self) -> bool {
+        let alone = self.0.node.peer.is_none();
+        self.phase() == Phase::Serving && (alone || !self.0.standing.fenced.get())
+    }
+
     /// The metadata as this shard has applied it.
     pub fn image(&self) -> Arc<Image> {
         self.0.image()

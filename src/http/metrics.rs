@@ -334,6 +334,26 @@ impl Page {
             ),
             ("klamm_topics", "gauge", "Topics.", process.topics),
             ("klamm_partitions", "gauge", "Partitions.", process.partitions),
+            ("klamm_partitions_led", "gauge", "Partitions that this broker leads.", process.led),
+            (
+                "klamm_partitions_under_replicated",
+                "gauge",
+                "Partitions that this broker leads and that have a replica which is not in sync.",
+                process.under_replicated,
+            ),
+            (
+                "klamm_partitions_under_min_isr",
+                "gauge",
+                "Partitions that this broker leads and that have fewer replicas in sync than min.insync.replicas.",
+                process.under_min_isr,
+            ),
+            ("klamm_partitions_offline", "gauge", "Partitions that nobody leads.", process.offline),
+            (
+                "klamm_controller",
+                "gauge",
+                "1 where this broker leads the metadata quorum.",
+                u64::from(process.is_controller),
+            ),
         ];
         for (name, kind, help, value) in whole {
             out.head(name, kind, help);

@@ -19,4 +19,14 @@ pub struct ProcessFigures {
     pub topics: u64,
     /// Partitions.
     pub partitions: u64,
+    /// Those that this broker leads.
+    pub led: u64,
+    /// Of those that it leads, with a replica that is not in sync.
+    pub under_replicated: u64,
+    /// Of those that it leads, with fewer in sync than `min.insync.replicas`.
+    pub under_min_isr: u64,
+    /// Partitions that nobody leads.
+    pub offline: u64,
+    /// This broker leads the metadata quorum.
+    pub is_controller: bool,
 }

@@ -2,13 +2,13 @@
 
 use super::figures::ProcessFigures;
 use super::state::Shard;
-use crate::broker::{Broker, CountGroups, Figures, GroupFigures, Phase, ShardFigures};
+use crate::broker::{Broker, CountGroups, Figures, GroupFigures, ShardFigures};
 use crate::storage::arena::Arena;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-/// Topics that are counted in one go.
-const TOPICS_A_PIECE: usize = 1_000;
+/// Topics and partitions that are counted in one go.
+const LOOKS_A_PIECE: usize = 5_000;
 
 /// The running broker, seen from shard 0.
 pub struct View(Rc<Shard>);
@@ -18,9 +18,9 @@ impl View {
         Self(shard)
     }
 
-    /// Whether requests are served: not any more while the broker drains.
+    /// Whether clients are to be sent here: see [`Broker::is_ready`].
     pub fn ready(&self) -> bool {
-        self.0.phase() == Phase::Serving
+        self.0.look(Broker::is_ready)
     }
 
     /// Figures of the process. Pauses for others while it counts topics.
@@ -28,9 +28,22 @@ impl View {
         let (image, common) = (self.0.look(Broker::image), &self.0.common);
         let budget = common.disk.budget();
         let mut partitions = 0;
-        for (nth, topic) in image.topics().enumerate() {
+        let (mut led, mut under_replicated, mut under_min_isr, mut offline) = (0, 0, 0, 0);
+        let mut looks = 0;
+        for topic in image.topics() {
+            looks += 1 + topic.partitions.len();
             partitions += topic.partitions.len() as u64;
-            if nth % TOPICS_A_PIECE == TOPICS_A_PIECE - 1 {
+            let min = usize::try_from(topic.config.min_insync_replicas).unwrap_or(0);
+            for it in &*topic.partitions {
+                offline += u64::from(it.leader < 0);
+                if it.leader == image.node_id {
+                    led += 1;
+                    under_replicated += u64::from(it.isr.len() < it.replicas.len());
+                    under_min_isr += u64::from(it.isr.len() < it.min_in_sync(min));
+                }
+            }
+            if looks >= LOOKS_A_PIECE {
+                looks = 0;
                 self.0.a_pause().await;
             }
         }
@@ -42,6 +55,11 @@ impl View {
             arena: budget.arena().map(Arena::figures).unwrap_or_default(),
             topics: image.topics().len() as u64,
             partitions,
+            led,
+            under_replicated,
+            under_min_isr,
+            offline,
+            is_controller: image.controller_id == image.node_id,
         }
     }
 

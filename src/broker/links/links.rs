@@ -14,6 +14,8 @@ const HANDSHAKE_MS: i64 = 5_000;
 const STALL_MS: i64 = 10_000;
 /// A link that failed is dialled again after this time, ms; twice as long each time, up to the second.
 const RETRY_MS: (i64, i64) = (50, 800);
+/// Bytes of a greeting, at most: a stranger gets no memory for more.
+const GREETING_MAX: usize = 16 << 10;
 /// Strangers that have not said who they are yet: more are turned away.
 const STRANGERS: usize = 64;
 /// Bytes of messages to a peer that may wait: beyond it the peer does not read, and hears no more.
@@ -224,6 +226,11 @@ impl Links {
             let stage = link.stage;
             let message = match link.incoming.take() {
                 Ok(Some(message)) => message,
+                Ok(None)
+                    if !matches!(stage, Stage::Up(_)) && link.incoming.len() > GREETING_MAX =>
+                {
+                    return self.end(now_ms, id, Some("it does not say who it is"));
+                }
                 Ok(None) => return,
                 Err(e) => return self.end(now_ms, id, Some(&e.to_string())),
             };

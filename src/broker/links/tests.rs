@@ -142,6 +142,13 @@ fn strangers_are_few_and_have_little_time() {
     links.put(0, id, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     let ended = events(&mut links);
     assert!(matches!(ended[..], [LinkEvent::Close(it), ..] if it == id), "{ended:?}");
+    // So does a greeting without an end, before it takes memory.
+    let id = links.accepted(0, "peer", preamble).unwrap();
+    let (endless, _) = crate::wire::peer::encode(&PeerMessage::Refused("x".repeat(1 << 20)));
+    links.put(0, id, &endless[..10_000]);
+    assert!(events(&mut links).is_empty());
+    links.put(0, id, &endless[10_000..20_000]);
+    assert!(matches!(events(&mut links)[..], [LinkEvent::Close(it), ..] if it == id));
     // A message before Hello, too.
     let id = links.accepted(0, "peer", preamble).unwrap();
     let (table, _) = crate::wire::peer::encode(&PeerMessage::Credit(1));

@@ -44,9 +44,14 @@ impl Assembler {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Bytes that are in memory.
-    pub fn held(&self) -> usize {
-        self.bytes.capacity()
+    /// Bytes that have come and are in no message yet.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     /// The next message, if it is there whole. After an error nothing that follows can be read.
