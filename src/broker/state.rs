@@ -507,6 +507,8 @@ impl State {
         if self.node.peer.is_some() {
             // Followers get what was made while it is being written here.
             self.feed_frames();
+            // Who has fallen behind by that, and has granted bytes, will perhaps not grant any before it gets more.
+            self.catch_up();
             self.flush_feeds();
             self.grant();
         }

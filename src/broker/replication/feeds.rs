@@ -157,6 +157,10 @@ impl Feeds {
         for (link, stream) in all {
             let Some(it) = self.links.get_mut(link) else { continue };
             let Some(feed) = it.feeds.get_mut(stream).filter(|it| it.is_live) else { continue };
+            // It was read already, by what catches up.
+            if frame.next_offset() <= feed.next {
+                continue;
+            }
             if it.credit <= 0 || feed.next != frame.base_offset() {
                 feed.is_live = false;
                 it.behind.insert(*stream);
