@@ -66,6 +66,8 @@ impl State {
     pub(super) fn serve_close(self: &Rc<Self>, _: Close, _: ShardId, to: ReplyTo<Close>) {
         let now = self.wall_ms();
         self.phase.set(Phase::Closing);
+        // What others write would have to be written back here, too, without an end.
+        self.end_streams();
         self.change_logs(|logs| logs.engine.begin_shutdown(now));
         self.kick();
         let state = self.clone();

@@ -286,7 +286,7 @@ impl Page {
     fn figures(&self, out: &mut Text) {
         let process = &self.process;
         let panics = process.panics + self.shards.iter().map(|it| it.panics).sum::<u64>();
-        let whole: [(&str, &str, &str, u64); 12] = [
+        let whole: [(&str, &str, &str, u64); 17] = [
             (
                 "klamm_connections_accepted_total",
                 "counter",

@@ -357,10 +357,12 @@ impl Links {
         self.end(now_ms, id, Some(why));
     }
 
-    /// Ends all links, for the process ends.
-    pub fn end_all(&mut self, now_ms: i64) {
-        self.wanted.clear();
-        let all: Vec<LinkId> = self.all.iter().map(|(_, it)| it.id).collect();
+    /// Ends all links of this kind, for the process ends.
+    pub fn end_lane(&mut self, now_ms: i64, lane: Lane) {
+        self.wanted.retain(|target, _| target.lane != lane);
+        let ends = |it: &Link| it.lane == lane;
+        let all: Vec<LinkId> =
+            self.all.iter().filter(|(_, it)| ends(it)).map(|(_, it)| it.id).collect();
         for id in all {
             self.end(now_ms, id, None);
         }

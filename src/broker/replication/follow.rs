@@ -1,10 +1,10 @@
 //! What a shard does to follow leaders on other nodes.
 
 use super::logs::{Cut, CutStep};
-use super::streams::Stage;
+use super::streams::{Stage, Streams};
 use crate::broker::links::{LinkId, Peer, Target};
 use crate::broker::logs::Outbox;
-use crate::broker::state::State;
+use crate::broker::state::{Phase, State};
 use crate::broker::work;
 use crate::storage::format::frame::HEADER;
 use crate::storage::format::whole_frame::Frame;
@@ -28,9 +28,19 @@ const SETTLE_MS: i64 = 2;
 impl State {
     /// A partition is led elsewhere, in this epoch.
     pub(in crate::broker) fn follow(&self, tp: TopicPartition, target: Target, epoch: i32) {
-        if self.streams.borrow_mut().follow(tp, target, epoch) {
+        if self.phase.get() < Phase::Closing && self.streams.borrow_mut().follow(tp, target, epoch)
+        {
             self.changed_streams.notify();
         }
+    }
+
+    /// Follows nothing any more, and feeds nobody: the broker ends.
+    pub(in crate::broker) fn end_streams(self: &Rc<Self>) {
+        let now = self.monotonic_ms();
+        *self.streams.borrow_mut() = Streams::default();
+        self.cuts.borrow_mut().clear();
+        self.links.borrow_mut().end_lane(now, Lane::Data);
+        self.take_link_events();
     }
 
     /// A partition is not followed any more.

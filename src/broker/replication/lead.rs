@@ -3,7 +3,7 @@
 use super::feeds::Feed;
 use crate::broker::links::{LinkId, Peer};
 use crate::broker::logs::Outbox;
-use crate::broker::state::State;
+use crate::broker::state::{Phase, State};
 use crate::broker::work;
 use crate::replica::{Common, FollowerEnd};
 use crate::storage::read::{ReadError, ReadFrames};
@@ -51,6 +51,9 @@ impl State {
 
     fn begin_stream(self: &Rc<Self>, link: LinkId, peer: &Peer, it: &StreamStart) -> Start {
         let registered = self.image_now().broker(peer.node).map(|it| it.incarnation);
+        if self.phase.get() >= Phase::Closing {
+            return Start::Refused(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        }
         if registered != Some(peer.incarnation) {
             // This node may not have heard of it yet: it asks again.
             return Start::Refused(ErrorCode::STALE_BROKER_EPOCH);

@@ -10,12 +10,13 @@ use std::net::IpAddr;
 const DEFAULT_LOG_DIR: &str = "/tmp/kafka-logs";
 
 /// Properties that [`read`] takes a value from, besides those of the broker's configuration.
-const TAKEN: [&str; 14] = [
+const TAKEN: [&str; 15] = [
     "advertised.host.name",
     "advertised.listeners",
     "advertised.port",
     "broker.id",
     "controller.listener.names",
+    "controller.quorum.voters",
     "host.name",
     "listener.security.protocol.map",
     "listeners",
@@ -81,6 +82,9 @@ pub fn read(properties: &Properties, hosts: &impl Hosts) -> Result<Meaning, Stri
         ));
     }
     meaning.flags.node_id = node_id(get("node.id"), get("broker.id"))?;
+    // Of one that is its own quorum, as Kafka's example is, nothing follows.
+    let voters = get("controller.quorum.voters").filter(|list| items(list).count() > 1);
+    meaning.flags.voters = voters.map(str::to_owned);
     meaning.flags.data = Some(data_directory(get("log.dirs"), get("log.dir"))?);
     let listener = listener(properties, &get)?;
     let ip = match listener.host.as_str() {
@@ -385,7 +389,12 @@ mod tests {
         assert!(wrong("num.partitions=0").contains("num.partitions"));
         assert!(wrong("klamm.sards=1").contains("klamm.shards"));
         let m = meaning("log.preallocate=true\nbroker.id=-1");
-        assert_eq!(m.flags.node_id, None);
+        assert_eq!((m.flags.node_id, m.flags.voters), (None, None));
+        let m = meaning("node.id=1\ncontroller.quorum.voters=1@localhost:9093");
+        assert_eq!((m.flags.voters, &m.notices[..]), (None, &[][..]));
+        let m = meaning("node.id=1\ncontroller.quorum.voters=1@a:1,2@b:2");
+        assert_eq!(m.flags.voters.as_deref(), Some("1@a:1,2@b:2"));
+        let m = meaning("log.preallocate=true\nbroker.id=-1");
         let notices = m.notices.join("\n");
         assert!(notices.contains("log.preallocate=true is not used"), "{notices}");
         assert!(m.flags.overrides.is_empty(), "{:?}", m.flags.overrides);
