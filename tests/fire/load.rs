@@ -158,7 +158,10 @@ fn write(bootstrap: &str, shared: &Shared) -> History {
         if let Err(e) = producer.send(topic, Some(partition), &record) {
             shared.wrong(format!("send: {e}"));
         }
-        next = (next + EVERY).max(Instant::now() - Duration::from_secs(1));
+        // One that was held up does not make up for more than a second.
+        let behind =
+            Instant::now().saturating_duration_since(next).saturating_sub(Duration::from_secs(1));
+        next += EVERY + behind;
         loop {
             let left = next.saturating_duration_since(Instant::now());
             producer.poll(left, None);
