@@ -149,47 +149,34 @@ impl State {
             let holds = |draft: &Image| {
                 draft.broker(broker).is_some_and(|it| it.incarnation == asker.incarnation)
             };
-            let (what, (index, ())) = match propose {
+            let (index, ()) = self
+                .decide(async |draft| {
+                    if !holds(draft) {
+                        return (Decision::default(), ());
+                    }
+                    let decision = match propose {
+                        Propose::Unfence => controller::on_unfence(draft, broker, pause).await,
+                        Propose::Fence => controller::on_fence(draft, broker, pause).await,
+                        Propose::ShutDown => controller::on_shutdown(draft, broker, pause).await,
+                    };
+                    (decision, ())
+                })
+                .await?;
+            let what = match propose {
                 Propose::Unfence => {
-                    let decided = self
-                        .decide(async |draft| {
-                            if !holds(draft) {
-                                return (Decision::default(), ());
-                            }
-                            (controller::on_unfence(draft, broker, pause).await, ())
-                        })
-                        .await?;
                     fenced = false;
-                    ("a broker is let in", decided)
+                    "a broker is let in"
                 }
                 Propose::Fence => {
-                    let decided = self
-                        .decide(async |draft| {
-                            if !holds(draft) {
-                                return (Decision::default(), ());
-                            }
-                            (controller::on_fence(draft, broker, pause).await, ())
-                        })
-                        .await?;
                     fenced = true;
-                    ("a broker that stops is fenced", decided)
+                    "a broker that stops is fenced"
                 }
                 Propose::ShutDown => {
-                    let decided = self
-                        .decide(async |draft| {
-                            if !holds(draft) {
-                                return (Decision::default(), ());
-                            }
-                            (controller::on_shutdown(draft, broker, pause).await, ())
-                        })
-                        .await?;
-                    ("a broker hands over what it leads", decided)
+                    metadata.sessions.borrow_mut().shutdown_begun(broker, index);
+                    "a broker hands over what it leads"
                 }
             };
             tracing::info!(broker, "{what}");
-            if propose == Propose::ShutDown {
-                metadata.sessions.borrow_mut().shutdown_begun(broker, index);
-            }
         }
         Ok(standing(reply.error, None, fenced, reply.may_shut_down))
     }

@@ -31,7 +31,7 @@ impl Logs {
         let state = &topic.partitions[partition as usize];
         if !state.replicas.contains(&image.node_id) {
             // It was moved to other brokers: all of the new replicas are in sync.
-            return if self.find(tp).is_some() { self.give_up(tp, out) } else { 1 };
+            return self.give_up(tp, out);
         }
         let mut steps = 1;
         let slot = if let Some(slot) = self.find(tp) {

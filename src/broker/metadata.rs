@@ -225,14 +225,12 @@ impl State {
     ) -> Result<u64, NotController> {
         let pause = &async || self.pause().await;
         let new_id = &mut || self.new_topic_id();
-        let turn = self.metadata().turn.enter().await;
-        let term = self.leading()?;
-        let draft = self.draft();
-        let records = auto_create(names, &draft, new_id, pause).await;
-        drop(draft);
-        let index = self.propose(term, records).await?;
-        drop(turn);
-        self.decided(term, index).await?;
+        let (index, ()) = self
+            .decide(async |draft| {
+                let records = auto_create(names, draft, new_id, pause).await;
+                (Decision { records, ..Decision::default() }, ())
+            })
+            .await?;
         Ok(index)
     }
 

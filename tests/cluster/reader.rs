@@ -67,33 +67,13 @@ impl Reader {
             if cx.quiet && it.latest.is_none() {
                 if !it.asked_latest {
                     it.asked_latest = true;
-                    let wanted = ListOffsetsPartition {
-                        partition_index: partition,
-                        timestamp: -1,
-                        current_leader_epoch: epoch,
-                    };
-                    let request = ListOffsetsRequest {
-                        replica_id: -1,
-                        topics: vec![ListOffsetsTopic { name: cx.topic, partitions: vec![wanted] }],
-                        ..ListOffsetsRequest::default()
-                    };
-                    session.send(&request, Asked::Latest(partition));
+                    ask_latest(cx, session, partition, epoch);
                 }
                 continue;
             }
             if !cx.quiet && !it.asked_latest && cx.rng.chance(10) {
                 (it.asked_latest, it.asked_at) = (true, it.next);
-                let wanted = ListOffsetsPartition {
-                    partition_index: partition,
-                    timestamp: -1,
-                    current_leader_epoch: epoch,
-                };
-                let request = ListOffsetsRequest {
-                    replica_id: -1,
-                    topics: vec![ListOffsetsTopic { name: cx.topic, partitions: vec![wanted] }],
-                    ..ListOffsetsRequest::default()
-                };
-                session.send(&request, Asked::Latest(partition));
+                ask_latest(cx, session, partition, epoch);
             }
             it.in_flight = true;
             let wanted = FetchPartition {
@@ -219,4 +199,19 @@ impl Reader {
             _ => {}
         }
     }
+}
+
+/// Asks a leader up to where its partition may be read.
+fn ask_latest(cx: &Cx<'_>, session: &mut Session, partition: i32, epoch: i32) {
+    let wanted = ListOffsetsPartition {
+        partition_index: partition,
+        timestamp: -1,
+        current_leader_epoch: epoch,
+    };
+    let request = ListOffsetsRequest {
+        replica_id: -1,
+        topics: vec![ListOffsetsTopic { name: cx.topic, partitions: vec![wanted] }],
+        ..ListOffsetsRequest::default()
+    };
+    session.send(&request, Asked::Latest(partition));
 }

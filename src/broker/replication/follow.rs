@@ -1,7 +1,7 @@
 //! What a shard does to follow leaders on other nodes.
 
 use super::logs::{Cut, CutStep};
-use super::streams::{Stage, Streams};
+use super::streams::{Following, Stage, Streams};
 use crate::broker::links::{LinkId, Peer, Target};
 use crate::broker::logs::Outbox;
 use crate::broker::state::{Phase, State};
@@ -136,14 +136,27 @@ impl State {
 
     /// The link to a leader's shard has ended.
     pub(in crate::broker) fn leader_down(&self, link: LinkId, peer: &Peer) {
-        let target = Target { node: peer.node, lane: peer.lane, shard: peer.shard };
-        let ended = self.streams.borrow_mut().link_ended(target, link);
+        let ended = self.streams.borrow_mut().link_ended(Self::target_of(peer), link);
         self.work.add(ended as u64);
         self.changed_streams.notify();
     }
 
     fn target_of(peer: &Peer) -> Target {
         Target { node: peer.node, lane: peer.lane, shard: peer.shard }
+    }
+
+    /// The partition that a leader's stream is of, where it has come to this stage: what a leader says of
+    /// a stream before, of another's, or of one that has ended, is not listened to.
+    fn stream_of(
+        &self,
+        peer: &Peer,
+        stream: u32,
+        stage: Stage,
+    ) -> Option<(TopicPartition, Following)> {
+        let streams = self.streams.borrow();
+        let (tp, following) = streams.of_stream(stream)?;
+        let is_it = following.target == Self::target_of(peer) && following.stage == stage;
+        is_it.then_some((tp, *following))
     }
 
     /// A leader has answered.
@@ -155,13 +168,7 @@ impl State {
         let (now, mut out) = (self.monotonic_ms(), Outbox::default());
         for it in started {
             self.work.add(1);
-            let found = {
-                let streams = self.streams.borrow();
-                let found = streams.of_stream(it.stream);
-                found.map(|(tp, following)| (tp, *following)).filter(|(_, following)| {
-                    following.target == Self::target_of(peer) && following.stage == Stage::Asked
-                })
-            };
+            let found = self.stream_of(peer, it.stream, Stage::Asked);
             let Some((tp, following)) = found else { continue };
             match it.start {
                 Start::GoOn { high_watermark } => {
@@ -198,13 +205,7 @@ impl State {
         let mut result = Ok(());
         for of in frames {
             let mut bytes = payload.split_to(of.length as usize);
-            let found = {
-                let streams = self.streams.borrow();
-                let found = streams.of_stream(of.stream);
-                found.map(|(tp, following)| (tp, *following)).filter(|(_, following)| {
-                    following.target == Self::target_of(peer) && following.stage == Stage::Runs
-                })
-            };
+            let found = self.stream_of(peer, of.stream, Stage::Runs);
             let Some((tp, following)) = found else { continue };
             if bytes.len() < HEADER {
                 result = Err("a frame that is too short".to_owned());
@@ -242,13 +243,7 @@ impl State {
         let mut out = Outbox::default();
         for it in marks {
             self.work.add(1);
-            let found = {
-                let streams = self.streams.borrow();
-                let found = streams.of_stream(it.stream);
-                found.map(|(tp, following)| (tp, *following)).filter(|(_, following)| {
-                    following.target == Self::target_of(peer) && following.stage == Stage::Runs
-                })
-            };
+            let found = self.stream_of(peer, it.stream, Stage::Runs);
             if let Some((tp, following)) = found {
                 let marks = (it.high_watermark, it.log_start);
                 self.change_logs(|logs| logs.told(tp, following.epoch, marks, &mut out));
