@@ -1,6 +1,8 @@
 //! This broker as a node of its cluster.
 
+use super::replication::throttle::Throttles;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A host and a port that somebody connects to.
 pub type Address = (String, u16);
@@ -26,6 +28,8 @@ pub struct Node {
     pub voters: BTreeMap<i32, Address>,
     /// Bytes of frames that this broker grants each leader's shard at once: [`WINDOW`].
     pub window: u64,
+    /// What its shards have together of the limits for replication.
+    pub throttles: Arc<Throttles>,
 }
 
 impl Default for Node {
@@ -39,6 +43,7 @@ impl Default for Node {
             rack: None,
             voters: BTreeMap::new(),
             window: WINDOW,
+            throttles: Arc::default(),
         }
     }
 }

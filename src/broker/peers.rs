@@ -65,7 +65,7 @@ impl State {
             }
             (Lane::Control, false) => {}
             (Lane::Data, true) => self.leader_up(link),
-            (Lane::Data, false) => self.feeds_up(link),
+            (Lane::Data, false) => self.feeds_up(link, peer),
         }
     }
 

@@ -28,6 +28,7 @@ mod due_snapshot;
 mod elections;
 #[cfg(test)]
 mod elections_tests;
+pub mod features;
 mod image;
 mod isr;
 mod log;
@@ -45,6 +46,7 @@ mod sessions;
 mod store;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 pub use self::broker::{Broker, Registration};
 pub use self::core::{Controller, ProducerIdBlock};
@@ -62,7 +64,7 @@ pub use members::Members;
 pub use message::Message;
 pub use open::{LOG_BYTES_MAX, MetaError, OpenOptions};
 pub use partition::Partition;
-pub use placement::{PlacementError, place};
+pub use placement::{PlacementError, Placer};
 pub use quorum::{MembersError, Persist, StepError, Ticket};
 pub use reassignment::{Reassignment, reassign};
 pub use record::{NewPartition, PartitionChange, Record};

@@ -114,6 +114,7 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
         rack: rack.clone(),
         voters: settings.voters.clone(),
         window: WINDOW,
+        throttles: Arc::default(),
     });
     let mut fixed = settings.broker.clone();
     fixed.insert("listeners".to_owned(), format!("PLAINTEXT://{address}"));

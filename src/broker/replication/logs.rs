@@ -236,6 +236,7 @@ impl Logs {
         let part = parts.get_mut(slot.index()).expect("found");
         let headers = batches(&payload).map(|(header, _)| header);
         part.core.take_frame(now.monotonic_ms, headers, next, producers);
+        part.unacked.push_back((next, payload.len() as u32));
         self.told(tp, epoch, marks, out);
         Ok(())
     }
@@ -247,7 +248,10 @@ impl Logs {
             return CutStep::Waits;
         }
         let Self { engine, parts, producers, tasks, .. } = self;
-        let core = &mut parts.get_mut(slot.index()).expect("found").core;
+        let part = parts.get_mut(slot.index()).expect("found");
+        // What readers wait for is counted anew.
+        part.unacked.clear();
+        let core = &mut part.core;
         let from = core.log_end();
         let to = match cut {
             Cut::Restart { offset } if offset < core.log_start() => return CutStep::Nothing,

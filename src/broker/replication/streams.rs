@@ -13,6 +13,8 @@ pub enum Stage {
     Asked,
     /// Frames come.
     Runs,
+    /// The leader was told to stop, for a limit; frames that are on their way are taken. It is asked again at its time.
+    Pauses,
     /// The log is being cut, or begun anew; then the leader is asked again.
     Cutting,
 }
@@ -151,6 +153,14 @@ impl Streams {
         }
     }
 
+    /// The leader stops the stream, and is asked again, not before this time.
+    pub fn pause(&mut self, tp: TopicPartition, not_before_ms: i64) {
+        if let Some(it) = self.all.get_mut(&tp).filter(|it| it.stage == Stage::Runs) {
+            (it.stage, it.not_before_ms) = (Stage::Pauses, not_before_ms);
+            self.wanted.insert(tp);
+        }
+    }
+
     /// There is no link there any more: all streams are over. How many it were.
     pub fn link_ended(&mut self, target: Target, link: LinkId) -> usize {
         self.owed.remove(&link);
@@ -215,6 +225,23 @@ mod tests {
         assert!(streams.of_stream(again[0].1.stream).is_none());
         streams.forget(tp(0));
         assert!(!streams.needs(target(2)) && streams.next_ms().is_none());
+    }
+
+    #[test]
+    fn what_is_on_its_way_of_a_stream_that_pauses_is_taken() {
+        let mut streams = Streams::default();
+        streams.follow(tp(0), target(2), 5);
+        let stream = streams.take_wanted(0, 10, |_| true)[0].1.stream;
+        streams.pause(tp(0), 50);
+        assert_eq!(streams.get(tp(0)).map(|it| it.stage), Some(Stage::Asked), "it does not run");
+        streams.set(tp(0), Stage::Runs);
+        streams.pause(tp(0), 100);
+        assert_eq!(streams.of_stream(stream).map(|it| it.1.stage), Some(Stage::Pauses));
+        assert!(streams.take_wanted(99, 10, |_| true).is_empty());
+        assert_eq!(streams.next_ms(), Some(100));
+        let again = streams.take_wanted(100, 10, |_| true);
+        assert_ne!(again[0].1.stream, stream);
+        assert!(streams.of_stream(stream).is_none());
     }
 
     #[test]
