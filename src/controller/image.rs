@@ -4,7 +4,7 @@ use super::broker::{Broker, Registration};
 use super::features;
 use super::partition::Partition;
 use super::record::{ConfigChanges, PartitionChange, Record};
-use super::weights::Weights;
+use super::weights::{Planned, Weights};
 use crate::types::{BrokerConfigs, TopicConfig, TopicId};
 use imbl::ordmap::DiffItem;
 use imbl::ordset::DiffItem as SetDiffItem;
@@ -329,8 +329,14 @@ impl Image {
     }
 
     /// What each shard of a broker has to do: see [`Weights`].
+    #[cfg(test)]
     pub(super) fn weights_of(&self, broker: i32) -> &[u32] {
         self.weights.of(broker)
+    }
+
+    /// The same of all brokers, to be added to.
+    pub(super) fn planned(&self) -> Planned {
+        Planned::new(self.brokers.keys().map(|id| (*id, self.weights.of(*id))))
     }
 
     /// These brokers hold replicas of a topic.

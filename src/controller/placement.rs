@@ -53,13 +53,14 @@ struct Load<'a> {
 }
 
 /// The brokers of an image, in an order that a seed says.
-struct Loads<'a> {
+pub(super) struct Loads<'a> {
+    topic: TopicId,
     brokers: Vec<Load<'a>>,
     places: BTreeMap<i32, usize>,
 }
 
 impl<'a> Loads<'a> {
-    fn new(image: &'a Image, seed: u64) -> Self {
+    pub fn new(image: &'a Image, topic: TopicId, seed: u64) -> Self {
         let load = |it: &'a Arc<Broker>| Load {
             id: it.id,
             rack: it.rack.as_deref(),
@@ -74,10 +75,16 @@ impl<'a> Loads<'a> {
             brokers.swap(at, rng.index(at + 1));
         }
         let places = brokers.iter().enumerate().map(|(at, it)| (it.id, at)).collect();
-        Self { brokers, places }
+        Self { topic, brokers, places }
     }
 
-    fn count(&mut self, tp: TopicPartition, replicas: &[i32]) {
+    fn tp(&self, number: usize) -> TopicPartition {
+        TopicPartition { topic: self.topic, partition: number as i32 }
+    }
+
+    /// The partition with this number is on these brokers.
+    pub fn count(&mut self, number: usize, replicas: &[i32]) {
+        let tp = self.tp(number);
         for (nth, id) in replicas.iter().enumerate() {
             if let Some(at) = self.places.get(id) {
                 let broker = &mut self.brokers[*at];
@@ -89,17 +96,40 @@ impl<'a> Loads<'a> {
         }
     }
 
-    /// The replicas of a partition. Pauses while it looks through the brokers.
-    async fn choose(
+    /// Takes back what was [counted](Self::count).
+    pub fn forget(&mut self, number: usize, replicas: &[i32]) {
+        let tp = self.tp(number);
+        for (nth, id) in replicas.iter().enumerate() {
+            if let Some(at) = self.places.get(id) {
+                let broker = &mut self.brokers[*at];
+                broker.holds -= 1;
+                broker.leads -= usize::from(nth == 0);
+                let shard = tp.shard(broker.by_shard.len());
+                broker.by_shard[shard] -= 1;
+            }
+        }
+    }
+
+    /// Which of these brokers leads least, of those that are alive; the first of those that are equal.
+    pub fn leads_least(&self, replicas: &[i32]) -> Option<usize> {
+        let load = |id: &i32| self.places.get(id).map(|at| &self.brokers[*at]);
+        let alive = replicas.iter().enumerate().filter_map(|(at, id)| Some((at, load(id)?)));
+        alive.filter(|it| it.1.alive).min_by_key(|it| it.1.leads).map(|it| it.0)
+    }
+
+    /// These replicas of the partition with this number, and others until there are enough. Pauses while it looks through
+    /// the brokers.
+    pub async fn extend(
         &self,
-        tp: TopicPartition,
+        mut replicas: Vec<i32>,
+        number: usize,
         factor: usize,
         planned: &Planned,
         pause: &impl AsyncFn(),
     ) -> Vec<i32> {
-        let number = tp.partition as usize;
-        let mut replicas: Vec<i32> = Vec::with_capacity(factor);
-        let mut racks: Vec<Option<&str>> = Vec::with_capacity(factor);
+        let tp = self.tp(number);
+        let rack_of = |id: &i32| self.places.get(id).and_then(|at| self.brokers[*at].rack);
+        let mut racks: Vec<Option<&str>> = replicas.iter().map(rack_of).collect();
         while replicas.len() < factor {
             let first = replicas.is_empty();
             let key = |(at, it): &(usize, &Load<'_>)| {
@@ -137,8 +167,7 @@ pub struct Placer<'a> {
 impl<'a> Placer<'a> {
     /// One that begins with what is there.
     pub fn new(image: &'a Image) -> Self {
-        let brokers = image.brokers().map(|it| (it.id, image.weights_of(it.id)));
-        Self { image, planned: Planned::new(brokers) }
+        Self { image, planned: image.planned() }
     }
 
     /// Places so many more partitions of a topic, with so many replicas each, beside those that it has. Pauses after
@@ -159,18 +188,18 @@ impl<'a> Placer<'a> {
         if image.alive().next().is_none() {
             return Err(PlacementError::AllFenced { factor });
         }
-        let tp = |number: usize| TopicPartition { topic, partition: number as i32 };
         let seed = topic.0.iter().fold(0u64, |it, byte| it.rotate_left(8) ^ u64::from(*byte));
-        let mut loads = Loads::new(image, seed);
+        let mut loads = Loads::new(image, topic, seed);
         for (number, it) in existing.iter().enumerate() {
-            loads.count(tp(number), &it.replicas);
+            loads.count(number, &it.replicas);
         }
         let mut lists = BTreeSet::new();
         let mut placed = Vec::with_capacity(count);
         for number in existing.len()..existing.len() + count {
-            let replicas = loads.choose(tp(number), factor, &self.planned, pause).await;
-            loads.count(tp(number), &replicas);
-            self.planned.add(tp(number), &replicas);
+            let replicas = Vec::with_capacity(factor);
+            let replicas = loads.extend(replicas, number, factor, &self.planned, pause).await;
+            loads.count(number, &replicas);
+            self.planned.add(loads.tp(number), &replicas);
             let isr = replicas.iter().copied().filter(|it| image.is_alive(*it)).collect();
             let replicas = shared(&mut lists, replicas);
             placed.push(NewPartition { isr: shared(&mut lists, isr), replicas });

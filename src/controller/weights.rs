@@ -104,14 +104,25 @@ impl Planned {
         shards.and_then(|it| it.get(tp.shard(it.len()))).copied().unwrap_or(0)
     }
 
-    /// These hold this partition from now on.
+    /// These hold this partition from now on, the first of them as its preferred leader.
     pub fn add(&mut self, tp: TopicPartition, replicas: &[i32]) {
         for (place, broker) in replicas.iter().enumerate() {
-            let Some(shards) = self.0.get_mut(broker) else { continue };
-            let at = tp.shard(shards.len());
-            if let Some(shard) = shards.get_mut(at) {
-                *shard += weight(place);
-            }
+            self.add_one(tp, *broker, weight(place));
+        }
+    }
+
+    /// These hold it, too.
+    pub fn add_followers(&mut self, tp: TopicPartition, replicas: &[i32]) {
+        for broker in replicas {
+            self.add_one(tp, *broker, weight(1));
+        }
+    }
+
+    fn add_one(&mut self, tp: TopicPartition, broker: i32, weight: u32) {
+        let Some(shards) = self.0.get_mut(&broker) else { return };
+        let at = tp.shard(shards.len());
+        if let Some(shard) = shards.get_mut(at) {
+            *shard += weight;
         }
     }
 }

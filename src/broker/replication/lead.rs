@@ -291,11 +291,14 @@ impl State {
 
     /// A stream goes on later: those that are held look again all together.
     fn hold_feed(self: &Rc<Self>, link: LinkId, stream: u32, wait_ms: i64) {
-        let mut feeds = self.feeds.borrow_mut();
-        if let Some(it) = feeds.link(link) {
-            it.hold(stream);
-        }
-        if !std::mem::replace(&mut feeds.holds, true) {
+        let holds = {
+            let mut feeds = self.feeds.borrow_mut();
+            if let Some(it) = feeds.link(link) {
+                it.hold(stream);
+            }
+            std::mem::replace(&mut feeds.holds, true)
+        };
+        if !holds {
             let state = self.clone();
             self.start(async move {
                 state.sleep(wait_ms.clamp(HELD_MIN_MS, HELD_MAX_MS)).await;

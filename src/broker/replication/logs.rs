@@ -234,9 +234,9 @@ impl Logs {
         self.engine.append_frame(slot, frame, u64::MAX).map_err(|e| e.to_string())?;
         let Self { parts, producers, .. } = self;
         let part = parts.get_mut(slot.index()).expect("found");
+        part.unacked.push_back((next, payload.len() as u32));
         let headers = batches(&payload).map(|(header, _)| header);
         part.core.take_frame(now.monotonic_ms, headers, next, producers);
-        part.unacked.push_back((next, payload.len() as u32));
         self.told(tp, epoch, marks, out);
         Ok(())
     }

@@ -5,7 +5,6 @@ use crate::storage::align::align_up;
 use crate::storage::format::frame::FrameHeader;
 use crate::storage::format::whole_frame::Frame;
 use crate::storage::interface::Slot;
-use crate::storage::log::Log;
 use crate::storage::logs::Logs;
 use bytes::Bytes;
 
