@@ -82,7 +82,7 @@ impl State {
         let pause = &async || self.pause().await;
         let cluster_id = self.image_now().cluster_id.clone();
         let (index, result) = self
-            .decide(async |draft| {
+            .decide("registered", async |draft| {
                 let may = {
                     let (now, sessions) = (self.session_ms(), metadata.sessions.borrow());
                     sessions.may_register(now, draft, &cluster_id, &registration)
@@ -149,8 +149,13 @@ impl State {
             let holds = |draft: &Image| {
                 draft.broker(broker).is_some_and(|it| it.incarnation == asker.incarnation)
             };
+            let why = match propose {
+                Propose::Unfence => "let_in",
+                Propose::Fence => "stopped",
+                Propose::ShutDown => "stops",
+            };
             let (index, ()) = self
-                .decide(async |draft| {
+                .decide(why, async |draft| {
                     if !holds(draft) {
                         return (Decision::default(), ());
                     }
@@ -197,7 +202,7 @@ impl State {
         let request = IsrRequest { broker: asker.node, incarnation: asker.incarnation, partitions };
         let pause = &async || self.pause().await;
         let decided =
-            self.decide(async |draft| controller::alter_isr(draft, &request, pause).await).await?;
+            self.decide("isr", async |draft| controller::alter_isr(draft, &request, pause).await).await?;
         let errors = decided.1.into_iter().map(|it| it.err().unwrap_or(ErrorCode::NONE));
         Ok(Outcome::IsrAltered(errors.collect()))
     }
@@ -220,7 +225,7 @@ impl State {
                 metadata.sessions.borrow_mut().lead(self.session_ms(), &draft);
                 let pause = &async || self.pause().await;
                 let finished =
-                    self.decide(async |draft| (controller::on_lead(draft, pause).await, ())).await;
+                    self.decide("left_over", async |draft| (controller::on_lead(draft, pause).await, ())).await;
                 if finished.is_err() {
                     led = None;
                 }
@@ -257,7 +262,7 @@ impl State {
             *balanced_ms = self.monotonic_ms();
             let pause = &async || self.pause().await;
             let (_, moved) = self
-                .decide(async |draft| {
+                .decide("preferred", async |draft| {
                     let decision = controller::imbalanced(draft, BALANCED_AT_ONCE, pause).await;
                     let led = decision.led;
                     (decision, led)
@@ -286,7 +291,7 @@ impl State {
         let process = |image: &Image| image.broker(broker).map(|it| it.incarnation);
         let meant = process(self.metadata().controller.borrow().draft());
         let (_, (led, leaderless, unclean)) = self
-            .decide(async |draft| {
+            .decide("fenced", async |draft| {
                 // When its turn comes, another process of the broker may have registered.
                 if process(draft) != meant {
                     return (Decision::default(), (0, 0, 0));
@@ -296,6 +301,7 @@ impl State {
                 (it, counts)
             })
             .await?;
+        self.metadata().figures.borrow_mut().fenced += 1;
         tracing::warn!(broker, led, leaderless, unclean, "a broker is fenced: {why}");
         Ok(())
     }
