@@ -157,6 +157,11 @@ impl Controller {
         self.quorum.is_joining()
     }
 
+    /// Index of the last entry of the log that a majority has.
+    pub fn committed(&self) -> u64 {
+        self.quorum.committed()
+    }
+
     /// Who belongs to the quorum.
     pub fn members(&self) -> Members {
         self.quorum.members()
@@ -212,6 +217,11 @@ impl Controller {
         let result = self.quorum.change_members(to);
         self.follow();
         result
+    }
+
+    /// The voter that could lead next, where this node leads.
+    pub fn successor(&self) -> Option<i32> {
+        self.quorum.successor()
     }
 
     /// Hands over to this voter, once it has everything. Others may lead instead.

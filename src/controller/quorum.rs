@@ -216,6 +216,11 @@ impl Quorum {
         node_id(self.node.raft.leader_id)
     }
 
+    /// Index of the last entry that a majority has, as far as this member knows.
+    pub fn committed(&self) -> u64 {
+        self.node.raft.raft_log.committed
+    }
+
     /// Index of the last entry of the log, durable or not.
     pub fn last_index(&self) -> u64 {
         self.node.raft.raft_log.last_index()
@@ -389,6 +394,20 @@ impl Quorum {
         self.node.propose_conf_change(Vec::new(), change).expect("a leader takes what is proposed");
         self.settle();
         Ok(())
+    }
+
+    /// The voter that could lead next, where this member leads: the one that was heard lately and has most of the log.
+    pub fn successor(&self) -> Option<i32> {
+        if !self.is_leader() {
+            return None;
+        }
+        let raft = &self.node.raft;
+        let others = self.members().voters.into_iter().filter(|it| raft_id(*it) != raft.id);
+        let ready = others.filter_map(|node| {
+            let progress = raft.prs().get(raft_id(node)).filter(|it| it.recent_active)?;
+            Some((progress.matched, node))
+        });
+        ready.max().map(|(_, node)| node)
     }
 
     /// Hands over to this voter, once it has everything. Others may lead instead.

@@ -211,6 +211,19 @@ impl Leader {
         Some(all.map(end_of).fold(durable_end, i64::min))
     }
 
+    /// Of each follower: its node, the records that it lacks, and for how long it was not at the log's end, ms.
+    pub fn lag_of_each(
+        &self,
+        (log_start, log_end): (i64, i64),
+        now_ms: i64,
+    ) -> impl Iterator<Item = (i32, i64, i64)> {
+        self.followers.iter().map(move |it| {
+            let records = log_end - it.end.max(log_start);
+            let ms = if records > 0 { now_ms.saturating_sub(it.caught_up_ms).max(0) } else { 0 };
+            (it.node, records, ms)
+        })
+    }
+
     /// Whether fewer are in sync than `min.insync.replicas` demands.
     pub fn lacks_replicas(&self) -> bool {
         self.isr.len() < self.min_insync.min(self.followers.len() + 1)

@@ -139,6 +139,17 @@ impl Partition {
         }
     }
 
+    /// Of each follower: its node, the records that it lacks, and for how long it was not at the log's end, ms. Of none
+    /// where it does not lead.
+    pub fn lag_of_each(&self, now_ms: i64) -> impl Iterator<Item = (i32, i64, i64)> {
+        let leader = match &self.role {
+            Role::Leads(leader) => Some(leader),
+            _ => None,
+        };
+        let ends = (self.log_start, self.log_end);
+        leader.into_iter().flat_map(move |it| it.lag_of_each(ends, now_ms))
+    }
+
     /// Whether batches with `acks=all` are to be refused: the committed ISR is smaller than
     /// `min.insync.replicas`.
     pub fn not_enough_replicas(&self) -> bool {

@@ -17,7 +17,7 @@ use klamm::storage::recovery::identity::{Expected, Identity};
 use klamm::storage::recovery::{self, LastLife, OpenOptions, StateError, TopicState};
 use klamm::types::Now;
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
@@ -66,6 +66,8 @@ pub struct Life {
     disk: SimDisk,
     clock: Rc<Cell<u64>>,
     pub fatal: Option<String>,
+    /// Shards at which clients may connect.
+    let_in: BTreeSet<usize>,
     /// Connections that the broker has closed, with their clients.
     pub closed: Vec<(At, usize)>,
 }
@@ -217,6 +219,7 @@ impl Node {
             disk: self.disk.clone(),
             clock,
             fatal: None,
+            let_in: BTreeSet::new(),
             closed: Vec::new(),
         });
         net.started(self.id);
@@ -283,6 +286,9 @@ impl Node {
                     let free = DISK - self.disk.used().min(DISK);
                     let input = Input::Space { free, total: DISK, pending_elsewhere: 0 };
                     life.brokers[shard].handle(now, input);
+                }
+                Output::LetIn => {
+                    life.let_in.insert(shard);
                 }
                 Output::Reserve(_) | Output::Ended { .. } => {}
                 Output::Fatal { message, .. } => {
@@ -389,6 +395,9 @@ impl Node {
     pub fn connect(&mut self, client: usize, now: Now, rng: &mut Rng) -> Option<At> {
         let life = self.life.as_mut()?;
         let shard = rng.index(life.brokers.len());
+        if !life.let_in.contains(&shard) {
+            return None;
+        }
         let peer = SocketAddr::from(([10, 0, 0, 1], 1024 + client as u16));
         let id = life.brokers[shard].accept(now, peer).ok()?;
         life.next_socket += 1;
