@@ -14,6 +14,8 @@ pub struct MetadataOwner {
     pub turn: Gate,
     /// Somebody is about to propose that topics whose data is gone are forgotten.
     pub forgetting: Cell<bool>,
+    /// The members of the quorum stay as they are for a moment.
+    pub members_held: Cell<bool>,
     /// Every shard has applied the metadata up to this index.
     pub applied: Cell<u64>,
     /// The term in which this node leads the quorum, as it was told last.
@@ -42,6 +44,7 @@ impl MetadataOwner {
             controller: RefCell::new(controller),
             turn: Gate::default(),
             forgetting: Cell::new(false),
+            members_held: Cell::new(false),
             applied,
             changed: Condition::default(),
             dirty: Cell::new(true),

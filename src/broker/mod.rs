@@ -70,6 +70,7 @@ mod logs;
 mod logs_tests;
 #[cfg(test)]
 mod many_topics_tests;
+mod members;
 mod membership;
 mod metadata;
 mod metadata_owner;
@@ -328,8 +329,7 @@ impl Broker {
     /// Whether clients are to be sent here: not while it drains, nor, in a cluster, before the controller has let
     /// this broker in. Of shard 0.
     pub fn is_ready(&self) -> bool {
-        let alone = self.0.node.peer.is_none();
-        self.phase() == Phase::Serving && (alone || !self.0.standing.fenced.get())
+        self.phase() == Phase::Serving && !self.0.standing.fenced.get()
     }
 
     /// The metadata as this shard has applied it.

@@ -12,6 +12,15 @@ pub struct Standing {
     pub leaving: Cell<bool>,
     /// The controller says that it may end.
     pub may_end: Cell<bool>,
+    /// The node that was asked last while no controller was known.
+    pub asked: Cell<i32>,
+}
+
+impl Standing {
+    /// Of a node that is its own controller, which has registered it at the start.
+    pub fn of_its_own() -> Self {
+        Self { registered: Cell::new(true), fenced: Cell::new(false), ..Self::default() }
+    }
 }
 
 impl Default for Standing {
@@ -22,6 +31,7 @@ impl Default for Standing {
             fenced: Cell::new(true),
             leaving: Cell::new(false),
             may_end: Cell::new(false),
+            asked: Cell::new(-1),
         }
     }
 }

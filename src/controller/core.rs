@@ -154,6 +154,11 @@ impl Controller {
         self.quorum.term()
     }
 
+    /// Whether this node [joins](OpenOptions::joins) a cluster, and does not know yet who belongs to it.
+    pub fn is_joining(&self) -> bool {
+        self.quorum.is_joining()
+    }
+
     /// Who belongs to the quorum.
     pub fn members(&self) -> Members {
         self.quorum.members()

@@ -177,6 +177,7 @@ impl Node {
                 fixed: Arc::new(settings.clone()),
                 shards,
                 voters: (1..=voters).collect(),
+                joins: self.id > voters,
                 // Some replace their log often.
                 log_bytes_max: if rng.chance(50) { 32 << 10 } else { LOG_BYTES_MAX },
                 seed: rng.bits(),
@@ -205,14 +206,15 @@ impl Node {
             .map_err(|e| e.to_string())?;
         assert!(report.orphans.is_empty(), "data without metadata: {:?}", report.orphans);
         let clock = Rc::new(Cell::new(now.monotonic_ms as u64 * 1_000_000));
-        let voters = (1..=voters).map(|id| (id, (name_of(id), 9292))).collect();
+        let known = (1..=voters).map(|id| (id, (name_of(id), 9292))).collect();
         let member = Arc::new(Member {
             incarnation,
             directory,
             kafka: (host.clone(), 9092),
             peer: Some((host, 9292)),
             rack: None,
-            voters,
+            known,
+            secret: None,
             window: (1 << 10) << (2 * rng.below(6)),
         });
         let (mut controller, mut brokers) = (Some(controller), Vec::new());
