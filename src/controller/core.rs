@@ -65,6 +65,8 @@ impl Controller {
             dropped: BTreeMap::new(),
             gone: Vec::new(),
         };
+        // What was read takes effect first: the snapshot that replaces it names the members of the image's own entry.
+        controller.follow();
         if alone {
             controller.quorum.campaign();
             controller.follow();

@@ -430,6 +430,7 @@ impl Quorum {
     /// where another member is too far behind for it. `image` is what everything [polled](Self::poll) has
     /// made.
     pub fn due_snapshot(&self, image: &Arc<Image>) -> Option<DueSnapshot> {
+        assert!(self.decided.is_empty(), "the members would be those of a later entry");
         let store = self.node.store();
         let due = |log, node| {
             let state = self.state(image.index, store.members().clone(), log, node)?;
