@@ -90,7 +90,7 @@ impl State {
         let directory = registration.directory;
         let mut before = None;
         let (index, result) = self
-            .decide(async |draft| {
+            .decide("registered", async |draft| {
                 before = draft.broker(registration.id).map(|it| it.directory);
                 let may = {
                     let (now, sessions) = (self.session_ms(), metadata.sessions.borrow());
@@ -148,8 +148,13 @@ impl State {
             let holds = |draft: &Image| {
                 draft.broker(broker).is_some_and(|it| it.incarnation == asker.incarnation)
             };
+            let why = match propose {
+                Propose::Unfence => "let_in",
+                Propose::Fence => "stopped",
+                Propose::ShutDown => "stops",
+            };
             let (index, ()) = self
-                .decide(async |draft| {
+                .decide(why, async |draft| {
                     if !holds(draft) {
                         return (Decision::default(), ());
                     }
@@ -196,8 +201,9 @@ impl State {
         let partitions = changes.into_iter().map(partition).collect();
         let request = IsrRequest { broker: asker.node, incarnation: asker.incarnation, partitions };
         let pause = &async || self.pause().await;
-        let decided =
-            self.decide(async |draft| controller::alter_isr(draft, &request, pause).await).await?;
+        let decided = self
+            .decide("isr", async |draft| controller::alter_isr(draft, &request, pause).await)
+            .await?;
         let errors = decided.1.into_iter().map(|it| it.err().unwrap_or(ErrorCode::NONE));
         Ok(Outcome::IsrAltered(errors.collect()))
     }
@@ -224,8 +230,11 @@ impl State {
                 let draft = metadata.controller.borrow().draft().clone();
                 metadata.sessions.borrow_mut().lead(self.session_ms(), &draft);
                 let pause = &async || self.pause().await;
-                let finished =
-                    self.decide(async |draft| (controller::on_lead(draft, pause).await, ())).await;
+                let finished = self
+                    .decide("left_over", async |draft| {
+                        (controller::on_lead(draft, pause).await, ())
+                    })
+                    .await;
                 if finished.is_err() {
                     led = None;
                 }
@@ -267,7 +276,7 @@ impl State {
             let unsettled = metadata.sessions.borrow().unsettled(self.session_ms(), settled_ms);
             let most = BALANCED_AT_ONCE;
             let (_, moved) = self
-                .decide(async |draft| {
+                .decide("preferred", async |draft| {
                     let decision = controller::imbalanced(draft, &unsettled, most, pause).await;
                     let led = decision.led;
                     (decision, led)
@@ -290,7 +299,7 @@ impl State {
         let process = |image: &Image| image.broker(broker).map(|it| it.incarnation);
         let meant = process(self.metadata().controller.borrow().draft());
         let (_, (led, leaderless, unclean)) = self
-            .decide(async |draft| {
+            .decide("fenced", async |draft| {
                 // When its turn comes, another process of the broker may have registered.
                 if process(draft) != meant {
                     return (Decision::default(), (0, 0, 0));
@@ -300,6 +309,7 @@ impl State {
                 (it, counts)
             })
             .await?;
+        self.metadata().figures.borrow_mut().fenced += 1;
         tracing::warn!(broker, led, leaderless, unclean, "a broker is fenced: {why}");
         Ok(())
     }

@@ -188,30 +188,8 @@ fn check_downgrade(from: i16, to: i16, how: UpgradeType) -> Result<(), (ErrorCod
              information."
         }
     };
-    let words = format!(
-        "Unsupported metadata.version downgrade from {} to {}. {why}",
-        metadata_version(from),
-        metadata_version(to)
-    );
+    let words = format!("Unsupported metadata.version downgrade from {from} to {to}. {why}");
     Err((ErrorCode::INVALID_UPDATE_VERSION, words))
-}
-
-/// The name that Kafka has for a level of `metadata.version`.
-fn metadata_version(level: i16) -> String {
-    let (major, minor, first) = match level {
-        30.. => (4, 3, 30),
-        28.. => (4, 2, 28),
-        26.. => (4, 1, 26),
-        22.. => (4, 0, 22),
-        21 => (3, 9, 21),
-        20 => (3, 8, 20),
-        15.. => (3, 7, 15),
-        12.. => (3, 6, 12),
-        9.. => (3, 5, 9),
-        8 => (3, 4, 8),
-        _ => (3, 3, 4),
-    };
-    format!("{major}.{minor}-IV{}", level - first)
 }
 
 #[cfg(test)]
@@ -281,8 +259,8 @@ mod tests {
         let words = refused(&image, METADATA_VERSION, 29, SafeDowngrade);
         assert_eq!(
             words,
-            "Unsupported metadata.version downgrade from 4.3-IV0 to 4.2-IV1. Refusing to perform \
-             the requested downgrade because it might delete metadata information."
+            "Unsupported metadata.version downgrade from 30 to 29. Refusing to perform the requested \
+             downgrade because it might delete metadata information."
         );
         let words = refused(&image, METADATA_VERSION, 7, UnsafeDowngrade);
         assert!(words.ends_with("downgrade is not supported in this version."), "{words}");

@@ -52,9 +52,10 @@ fn start(dir: &DataDir) -> Vec<Option<Broker>> {
         let args = [&args[..], &["--override", selector]].concat();
         let (data, logs) = (dir.join(format!("data-{id}")), dir.join(format!("logs-{id}")));
         std::fs::create_dir_all(&logs).expect("a directory for logs");
-        Some(Broker::spawn(&data, &logs, *port, &args))
+        Broker::spawn(&data, &logs, *port, &args)
     };
-    (1..).zip(&ports).map(one).collect()
+    let all: Vec<Broker> = (1..).zip(&ports).map(one).collect();
+    all.into_iter().map(|it| Some(it.ready())).collect()
 }
 
 fn config(brokers: &[Option<Broker>]) -> ClientConfig {
@@ -98,11 +99,13 @@ fn read(consumer: &BaseConsumer<ReadFrom>, from: i64, to: i64) {
 fn a_consumer_reads_from_its_rack_and_goes_on_when_that_is_gone() {
     let dir = DataDir::new("follower-reads");
     let mut brokers = start(&dir);
-    let admin: AdminClient<DefaultClientContext> = config(&brokers).create().expect("an admin");
+    // A client that has seen a cluster without a controller does not look for one for long: each attempt is a new one.
+    let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));
     let created = wait_for(PATIENCE, || {
         let replicas: &[&[i32]] = &[&[LEADER, 2, 3]];
         let topic = NewTopic::new(TOPIC, 1, TopicReplication::Variable(replicas));
-        let results = block_on(admin.create_topics([&topic], &AdminOptions::new())).ok()?;
+        let admin: AdminClient<DefaultClientContext> = config(&brokers).create().expect("an admin");
+        let results = block_on(admin.create_topics([&topic], &options)).ok()?;
         results[0].is_ok().then_some(())
     });
     assert!(created.is_some(), "no cluster of three");
