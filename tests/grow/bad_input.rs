@@ -34,9 +34,16 @@ fn who_cannot_join_is_told_why_and_leaves_no_trace() {
     // Nobody listens there, and somebody who is no broker.
     let nobody = format!("127.0.0.1:{}", support::free_port());
     refused(&brokers, 1, &["--join", &nobody], UNAVAILABLE, "no broker of a cluster answers");
-    refused(&brokers, 1, &["--join", &brokers.bootstrap_of(0)], UNAVAILABLE, "no port for brokers");
+    refused(
+        &brokers,
+        1,
+        &["--join", &brokers.bootstrap_of(0)],
+        UNAVAILABLE,
+        "perhaps it is no port for brokers",
+    );
     assert!(!data.join("meta.properties").exists(), "an empty directory stays empty");
-    let of_peers = brokers.log(0).lines().filter(|it| it.contains("port for brokers")).count();
+    let of_peers =
+        brokers.log(0).lines().filter(|it| it.contains("this is the one for clients")).count();
     assert!(of_peers > 0, "{}", brokers.log(0));
 
     // A broker that has joined, and its directory under other names.
