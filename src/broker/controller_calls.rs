@@ -86,7 +86,7 @@ impl State {
         let directory = registration.directory;
         let mut before = None;
         let (index, result) = self
-            .decide(async |draft| {
+            .decide("registered", async |draft| {
                 before = draft.broker(registration.id).map(|it| it.directory);
                 let may = {
                     let (now, sessions) = (self.session_ms(), metadata.sessions.borrow());
@@ -142,8 +142,13 @@ impl State {
             let holds = |draft: &Image| {
                 draft.broker(broker).is_some_and(|it| it.incarnation == asker.incarnation)
             };
+            let why = match propose {
+                Propose::Unfence => "let_in",
+                Propose::Fence => "stopped",
+                Propose::ShutDown => "stops",
+            };
             let (index, ()) = self
-                .decide(async |draft| {
+                .decide(why, async |draft| {
                     if !holds(draft) {
                         return (Decision::default(), ());
                     }
@@ -189,8 +194,9 @@ impl State {
         let partitions = changes.into_iter().map(partition).collect();
         let request = IsrRequest { broker: asker.node, incarnation: asker.incarnation, partitions };
         let pause = &async || self.pause().await;
-        let decided =
-            self.decide(async |draft| controller::alter_isr(draft, &request, pause).await).await?;
+        let decided = self
+            .decide("isr", async |draft| controller::alter_isr(draft, &request, pause).await)
+            .await?;
         let errors = decided.1.into_iter().map(|it| it.err().unwrap_or(ErrorCode::NONE));
         Ok(Outcome::IsrAltered(errors.collect()))
     }
@@ -217,8 +223,11 @@ impl State {
                 let draft = metadata.controller.borrow().draft().clone();
                 metadata.sessions.borrow_mut().lead(self.session_ms(), &draft);
                 let pause = &async || self.pause().await;
-                let finished =
-                    self.decide(async |draft| (controller::on_lead(draft, pause).await, ())).await;
+                let finished = self
+                    .decide("left_over", async |draft| {
+                        (controller::on_lead(draft, pause).await, ())
+                    })
+                    .await;
                 if finished.is_err() {
                     led = None;
                 }
@@ -257,7 +266,7 @@ impl State {
             *balanced_ms = self.monotonic_ms();
             let pause = &async || self.pause().await;
             let (_, moved) = self
-                .decide(async |draft| {
+                .decide("preferred", async |draft| {
                     let decision = controller::imbalanced(draft, BALANCED_AT_ONCE, pause).await;
                     let led = decision.led;
                     (decision, led)
@@ -280,7 +289,7 @@ impl State {
         let process = |image: &Image| image.broker(broker).map(|it| it.incarnation);
         let meant = process(self.metadata().controller.borrow().draft());
         let (_, (led, leaderless, unclean)) = self
-            .decide(async |draft| {
+            .decide("fenced", async |draft| {
                 // When its turn comes, another process of the broker may have registered.
                 if process(draft) != meant {
                     return (Decision::default(), (0, 0, 0));
@@ -290,6 +299,7 @@ impl State {
                 (it, counts)
             })
             .await?;
+        self.metadata().figures.borrow_mut().fenced += 1;
         tracing::warn!(broker, led, leaderless, unclean, "a broker is fenced: {why}");
         Ok(())
     }

@@ -95,7 +95,7 @@ impl State {
         }
         drop(draft);
         let (_, changed) = self
-            .decide(async |draft| {
+            .decide("raised", async |draft| {
                 let decision = controller::raise_internal(draft, seed, pause).await;
                 let changed = !decision.records.is_empty();
                 (decision, changed)

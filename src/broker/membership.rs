@@ -55,6 +55,13 @@ impl State {
         }
     }
 
+    /// Whether the controller has let this broker in, as far as it has heard within a session.
+    pub(super) fn is_let_in(&self) -> bool {
+        let session = self.image_now().broker_configs.number("broker.session.timeout.ms");
+        let silent_ms = self.monotonic_ms() - self.standing.heard_ms.get();
+        !self.standing.fenced.get() && silent_ms <= session.unwrap_or(3_000)
+    }
+
     fn registration(&self) -> Register {
         Register {
             directory: self.node.directory,
@@ -80,6 +87,7 @@ impl State {
         told: &mut Option<ErrorCode>,
     ) {
         let standing = &self.standing;
+        standing.heard_ms.set(self.monotonic_ms());
         if error.is_err() {
             // Another start of this node has registered, or nobody knows this one.
             standing.registered.set(false);

@@ -65,7 +65,7 @@ impl State {
                 self.changed_quorum.notify();
             }
             (Lane::Control, false) => {}
-            (Lane::Data, true) => self.leader_up(link),
+            (Lane::Data, true) => self.leader_up(link, peer),
             (Lane::Data, false) => self.feeds_up(link),
         }
     }

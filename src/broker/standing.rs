@@ -8,6 +8,8 @@ pub struct Standing {
     pub registered: Cell<bool>,
     /// It is fenced, as far as it has heard.
     pub fenced: Cell<bool>,
+    /// When the controller was heard last, ms.
+    pub heard_ms: Cell<i64>,
     /// It wants to end: others are to lead what it leads.
     pub leaving: Cell<bool>,
     /// The controller says that it may end.
@@ -29,6 +31,7 @@ impl Default for Standing {
         Self {
             registered: Cell::new(false),
             fenced: Cell::new(true),
+            heard_ms: Cell::new(0),
             leaving: Cell::new(false),
             may_end: Cell::new(false),
             asked: Cell::new(-1),

@@ -216,6 +216,11 @@ impl Quorum {
         node_id(self.node.raft.leader_id)
     }
 
+    /// Index of the last entry that a majority has, as far as this member knows.
+    pub fn committed(&self) -> u64 {
+        self.node.raft.raft_log.committed
+    }
+
     /// Index of the last entry of the log, durable or not.
     pub fn last_index(&self) -> u64 {
         self.node.raft.raft_log.last_index()
@@ -393,6 +398,20 @@ impl Quorum {
         Ok(())
     }
 
+    /// The voter that could lead next, where this member leads: the one that was heard lately and has most of the log.
+    pub fn successor(&self) -> Option<i32> {
+        if !self.is_leader() {
+            return None;
+        }
+        let raft = &self.node.raft;
+        let others = self.members().voters.into_iter().filter(|it| raft_id(*it) != raft.id);
+        let ready = others.filter_map(|node| {
+            let progress = raft.prs().get(raft_id(node)).filter(|it| it.recent_active)?;
+            Some((progress.matched, node))
+        });
+        ready.max().map(|(_, node)| node)
+    }
+
     /// Hands over to this voter, once it has everything. Others may lead instead.
     pub fn hand_over(&mut self, to: i32) {
         self.node.transfer_leader(raft_id(to));
@@ -413,6 +432,7 @@ impl Quorum {
     /// where another member is too far behind for it. `image` is what everything [polled](Self::poll) has
     /// made.
     pub fn due_snapshot(&self, image: &Arc<Image>) -> Option<DueSnapshot> {
+        assert!(self.decided.is_empty(), "the members would be those of a later entry");
         let store = self.node.store();
         let due = |log, node| {
             let state = self.state(image.index, store.members().clone(), log, node)?;

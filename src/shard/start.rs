@@ -15,11 +15,12 @@ use crate::storage::recovery::{self, LastLife, OpenError, OpenOptions, StateErro
 use crate::storage::space;
 use crate::types::exit;
 use crate::wire::peer::Secret;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Instant;
 
 /// Everything that shards are made of.
 pub struct Opened {
@@ -33,8 +34,6 @@ pub struct Opened {
     pub engines: Vec<Engine>,
     /// Each shard's socket.
     pub sockets: Vec<TcpListener>,
-    /// Where they listen.
-    pub address: SocketAddr,
     /// Keeps other brokers from there until the process ends.
     pub claim: Claim,
     /// Files that each shard may hold open.
@@ -72,7 +71,7 @@ fn meta_refused(e: &MetaError) -> ServeError {
 }
 
 /// Opens everything.
-pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
+pub fn open(settings: &BrokerSettings, begun: Instant) -> Result<Opened, ServeError> {
     let shards = settings.shards;
     limits::check_io_uring()?;
     let files = limits::raise(shards)?;
@@ -160,7 +159,7 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
         disk,
         counters: Counters::default(),
         pulses: (0..shards).map(|_| Pulse::default()).collect(),
-        begun: std::time::Instant::now(),
+        begun,
         pending: (0..shards).map(|_| AtomicU64::new(0)).collect(),
         files_left: AtomicBool::new(false),
     });
@@ -170,7 +169,6 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
         controller,
         engines,
         sockets,
-        address,
         claim,
         descriptors: (files / 4 / shards as u64).clamp(16, 2048) as usize,
         // A quarter is for the shards' files, some are for everything else.

@@ -325,6 +325,7 @@ impl Process {
                     self.volume.set(volume);
                     self.disk.set_capacity(volume.total.saturating_sub(volume.others + bytes));
                 }
+                Output::LetIn => {}
                 Output::Ended { files_left } => self.files_left |= files_left,
                 Output::Fatal { exit_code, message } => {
                     assert_ne!(exit_code, 70, "{message}");

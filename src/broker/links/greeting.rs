@@ -61,6 +61,7 @@ impl Links {
         link.push(Bytes::copy_from_slice(&preamble));
         link.say(&PeerMessage::Hello(hello.clone()));
         link.greeting = Some(Box::new((hello, None)));
+        self.look_at(now_ms + HANDSHAKE_MS);
         self.events.push_back(LinkEvent::Flush(id));
     }
 
@@ -145,8 +146,10 @@ impl Links {
         link.say(&PeerMessage::Welcome(Welcome { version, incarnation, shards, proof }));
         link.stage = Stage::Up(peer);
         link.deadline_ms = now_ms + STALL_MS;
+        self.look_at(now_ms + STALL_MS);
         self.events.push_back(LinkEvent::Flush(id));
         self.events.push_back(LinkEvent::Up(id, peer));
+        self.is_there(now_ms, peer.node);
         // A peer has one link for one purpose: what it had before is over, whether that was heard or not.
         let same = |it: &Link| {
             it.id != id
@@ -185,6 +188,7 @@ impl Links {
         let Some(link) = self.get(id) else { return };
         link.stage = Stage::Refusing;
         link.deadline_ms = now_ms + HANDSHAKE_MS;
+        self.look_at(now_ms + HANDSHAKE_MS);
         self.events.push_back(LinkEvent::Flush(id));
     }
 
@@ -218,6 +222,8 @@ impl Links {
         link.stage = Stage::Up(peer);
         link.greeting = None;
         link.deadline_ms = if link.unsent() > 0 { now_ms + STALL_MS } else { i64::MAX };
+        let deadline_ms = link.deadline_ms;
+        self.look_at(deadline_ms);
         if let Some(wanted) = self.wanted.get_mut(&target) {
             wanted.backoff_ms = RETRY_MS.0;
             wanted.told = None;

@@ -5,7 +5,7 @@ use super::{LinkEvent, LinkId, Me, Peer, Target};
 use crate::wire::peer::{Lane, PeerMessage, Preamble};
 use bytes::Bytes;
 use slab::Slab;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::mem::MaybeUninit;
 
 /// A link must be up after this time, ms.
@@ -14,6 +14,8 @@ pub(super) const HANDSHAKE_MS: i64 = 5_000;
 pub(super) const STALL_MS: i64 = 10_000;
 /// A link that failed is dialled again after this time, ms; twice as long each time, up to the second.
 pub(super) const RETRY_MS: (i64, i64) = (50, 800);
+/// Ends that are due are looked for no more often than this, ms: a look goes over all links.
+const LOOK_MS: i64 = 100;
 /// Bytes of a greeting, at most: a stranger gets no memory for more.
 const GREETING_MAX: usize = 16 << 10;
 /// Strangers that have not said who they are yet: more are turned away.
@@ -37,6 +39,10 @@ pub struct Links {
     pub(super) all: Slab<Link>,
     lives: u32,
     pub(super) wanted: BTreeMap<Target, Wanted>,
+    /// Targets without a link, by when they are dialled, ms.
+    due: BTreeSet<(i64, Target)>,
+    /// No link is to end before this time, ms: the least of their deadlines, or earlier.
+    look_at_ms: i64,
     pub(super) events: VecDeque<LinkEvent>,
     /// What the log was told of strangers, and when, ms.
     told: HashMap<String, i64>,
@@ -54,6 +60,8 @@ impl Links {
             all: Slab::new(),
             lives: 0,
             wanted: BTreeMap::new(),
+            due: BTreeSet::new(),
+            look_at_ms: i64::MAX,
             events: VecDeque::new(),
             told: HashMap::new(),
             refused: 0,
@@ -70,7 +78,13 @@ impl Links {
         self.all.get_mut(id.index as usize).filter(|it| it.id == id)
     }
 
+    /// A link ends at this time, ms, where nothing else comes.
+    pub(super) fn look_at(&mut self, deadline_ms: i64) {
+        self.look_at_ms = self.look_at_ms.min(deadline_ms);
+    }
+
     fn insert(&mut self, lane: Lane, address: String, stage: Stage, deadline_ms: i64) -> LinkId {
+        self.look_at(deadline_ms);
         self.lives = self.lives.wrapping_add(1);
         let entry = self.all.vacant_entry();
         let id = LinkId { index: entry.key() as u32, life: self.lives };
@@ -92,14 +106,32 @@ impl Links {
         });
         if wanted.host != host || wanted.port != port {
             (wanted.host, wanted.port) = (host.to_owned(), port);
+            self.due.remove(&(wanted.retry_at_ms, target));
             wanted.retry_at_ms = now_ms;
         }
-        self.dial_due(now_ms);
+        if wanted.link.is_none() && wanted.retry_at_ms <= now_ms {
+            self.dial(now_ms, target);
+        }
+    }
+
+    /// A node was heard: where it is to be reached, it is tried at once.
+    pub(super) fn is_there(&mut self, now_ms: i64, node: i32) {
+        let first = Target { node, lane: Lane::Control, shard: 0 };
+        let of_node = self.wanted.range(first..).take_while(|(it, _)| it.node == node);
+        let waiting: Vec<Target> =
+            of_node.filter(|(_, it)| it.link.is_none()).map(|(target, _)| *target).collect();
+        for target in waiting {
+            if let Some(wanted) = self.wanted.get_mut(&target) {
+                wanted.backoff_ms = RETRY_MS.0;
+            }
+            self.dial(now_ms, target);
+        }
     }
 
     /// Nobody needs a link to there any more.
     pub fn leave(&mut self, now_ms: i64, target: Target) {
         let Some(wanted) = self.wanted.remove(&target) else { return };
+        self.due.remove(&(wanted.retry_at_ms, target));
         if let Some(link) = wanted.link {
             self.end(now_ms, link, None);
         }
@@ -134,6 +166,7 @@ impl Links {
         }
         if link.say(message) {
             link.deadline_ms = now_ms + STALL_MS;
+            self.look_at(now_ms + STALL_MS);
             self.events.push_back(LinkEvent::Flush(id));
         }
     }
@@ -149,6 +182,7 @@ impl Links {
         let Some(link) = self.get(id).filter(|it| it.peer().is_some()) else { return };
         if link.say_parts(message, parts) {
             link.deadline_ms = now_ms + STALL_MS;
+            self.look_at(now_ms + STALL_MS);
             self.events.push_back(LinkEvent::Flush(id));
         }
     }
@@ -258,7 +292,9 @@ impl Links {
         if n > 0 && link.peer().is_some() {
             link.deadline_ms = if more { now_ms + STALL_MS } else { i64::MAX };
         }
-        if !more && link.stage == Stage::Refusing {
+        let (deadline_ms, is_over) = (link.deadline_ms, !more && link.stage == Stage::Refusing);
+        self.look_at(deadline_ms);
+        if is_over {
             self.end(now_ms, id, None);
         }
         more
@@ -272,6 +308,7 @@ impl Links {
     /// Ends all links of this kind, for the process ends.
     pub fn end_lane(&mut self, now_ms: i64, lane: Lane) {
         self.wanted.retain(|target, _| target.lane != lane);
+        self.due.retain(|(_, target)| target.lane != lane);
         let ends = |it: &Link| it.lane == lane;
         let all: Vec<LinkId> =
             self.all.iter().filter(|(_, it)| ends(it)).map(|(_, it)| it.id).collect();
@@ -292,6 +329,7 @@ impl Links {
         if let Some((target, wanted)) = wanted {
             wanted.link = None;
             wanted.retry_at_ms = now_ms + wanted.backoff_ms;
+            self.due.insert((wanted.retry_at_ms, target));
             wanted.backoff_ms = (2 * wanted.backoff_ms).min(RETRY_MS.1);
             // While it stays so, it is said once.
             if let Some(why) = why
@@ -316,29 +354,38 @@ impl Links {
     }
 
     fn dial_due(&mut self, now_ms: i64) {
-        let due = |it: &Wanted| it.link.is_none() && it.retry_at_ms <= now_ms;
-        let targets: Vec<Target> =
-            self.wanted.iter().filter(|(_, it)| due(it)).map(|(target, _)| *target).collect();
-        for target in targets {
-            let wanted = &self.wanted[&target];
-            let (host, port) = (wanted.host.clone(), wanted.port);
-            let address = format!("{host}:{port}");
-            let id = self.insert(target.lane, address, Stage::Dialling, now_ms + HANDSHAKE_MS);
-            self.all[id.index as usize].target = Some(target);
-            self.wanted.get_mut(&target).expect("it is wanted").link = Some(id);
-            self.events.push_back(LinkEvent::Dial { link: id, host, port });
+        while let Some((_, target)) = self.due.first().copied().filter(|(at, _)| *at <= now_ms) {
+            self.dial(now_ms, target);
         }
+    }
+
+    fn dial(&mut self, now_ms: i64, target: Target) {
+        let Some(wanted) = self.wanted.get(&target) else { return };
+        self.due.remove(&(wanted.retry_at_ms, target));
+        let (host, port) = (wanted.host.clone(), wanted.port);
+        let address = format!("{host}:{port}");
+        let id = self.insert(target.lane, address, Stage::Dialling, now_ms + HANDSHAKE_MS);
+        self.all[id.index as usize].target = Some(target);
+        self.wanted.get_mut(&target).expect("it is wanted").link = Some(id);
+        self.events.push_back(LinkEvent::Dial { link: id, host, port });
     }
 
     /// When [`timeout`](Self::timeout) has something to do, ms.
     pub fn next_deadline(&self) -> Option<i64> {
-        let stalls = self.all.iter().map(|(_, it)| it.deadline_ms);
-        let retries = self.wanted.values().filter(|it| it.link.is_none()).map(|it| it.retry_at_ms);
-        stalls.chain(retries).min().filter(|it| *it < i64::MAX)
+        let retry = self.due.first().map_or(i64::MAX, |it| it.0);
+        Some(retry.min(self.look_at_ms)).filter(|it| *it < i64::MAX)
     }
 
     /// Time has passed.
     pub fn timeout(&mut self, now_ms: i64) {
+        if self.look_at_ms <= now_ms {
+            self.end_late(now_ms);
+        }
+        self.dial_due(now_ms);
+    }
+
+    /// Ends links that did not get on in time.
+    fn end_late(&mut self, now_ms: i64) {
         let over: Vec<(LinkId, Option<Target>)> = self
             .all
             .iter()
@@ -352,7 +399,8 @@ impl Links {
             }
             self.end(now_ms, id, Some("it does not answer in time"));
         }
-        self.dial_due(now_ms);
+        let next = self.all.iter().map(|(_, it)| it.deadline_ms).min().unwrap_or(i64::MAX);
+        self.look_at_ms = next.max(now_ms + LOOK_MS);
     }
 
     /// What is to be done next.

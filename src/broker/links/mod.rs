@@ -28,6 +28,7 @@ use crate::wire::peer::{Lane, Member, PeerMessage, Secret};
 
 /// One link of a shard. Never used for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(test, derive(Default))]
 pub struct LinkId {
     index: u32,
     life: u32,
