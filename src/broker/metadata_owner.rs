@@ -23,6 +23,8 @@ pub struct MetadataOwner {
     pub leads: Cell<Option<u64>>,
     /// The node that leads the quorum, as it was told last; -1 for none.
     pub leader: Cell<i32>,
+    /// The other node that led the quorum last, and when it was heard, ms.
+    pub led_before: Cell<Option<(i32, i64)>>,
     /// Wakes those that wait for `applied` or `leads`.
     pub changed: Condition,
     /// The controller may have something to write.
@@ -45,6 +47,7 @@ impl MetadataOwner {
             controller: RefCell::new(controller),
             turn: Gate::default(),
             figures: RefCell::default(),
+            led_before: Cell::new(None),
             forgetting: Cell::new(false),
             applied,
             changed: Condition::default(),

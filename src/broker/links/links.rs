@@ -29,6 +29,8 @@ struct Wanted {
     link: Option<LinkId>,
     retry_at_ms: i64,
     backoff_ms: i64,
+    /// Nobody listened there when it was dialled last.
+    refused: bool,
     /// What the log was told last of why it is not up.
     told: Option<String>,
 }
@@ -91,6 +93,7 @@ impl Links {
             link: None,
             retry_at_ms: now_ms,
             backoff_ms: RETRY_MS.0,
+            refused: false,
             told: None,
         });
         if wanted.host != host || wanted.port != port {
@@ -130,6 +133,12 @@ impl Links {
     pub fn link_to(&self, target: Target) -> Option<LinkId> {
         let id = self.wanted.get(&target)?.link?;
         self.all[id.index as usize].peer().map(|_| id)
+    }
+
+    /// Whether nobody listened where this node is reached for the quorum, when it was tried last.
+    pub fn is_refused_by(&self, node: i32) -> bool {
+        let target = Target { node, lane: Lane::Control, shard: 0 };
+        self.wanted.get(&target).is_some_and(|it| it.refused)
     }
 
     /// The targets that are wanted.
@@ -227,6 +236,9 @@ impl Links {
             (false, None) => "the connection is broken",
         };
         if let Some(target) = dialled {
+            if let Some(wanted) = self.wanted.get_mut(&target) {
+                wanted.refused = refused;
+            }
             self.events.push_back(LinkEvent::Unreachable { node: target.node, refused });
         }
         self.end(now_ms, id, Some(why));
@@ -368,7 +380,7 @@ impl Links {
         self.look_at(deadline_ms);
         if let Some(wanted) = self.wanted.get_mut(&target) {
             wanted.backoff_ms = RETRY_MS.0;
-            wanted.told = None;
+            (wanted.refused, wanted.told) = (false, None);
         }
         self.events.push_back(LinkEvent::Up(id, peer));
     }
