@@ -23,7 +23,7 @@ impl State {
         let state = self.clone();
         self.start(async move {
             let standing = &state.standing;
-            if state.node.peer.is_some() && standing.registered.get() {
+            if state.node.peer.is_some() && standing.registered.get() && !state.is_alone() {
                 standing.leaving.set(true);
                 state.changed_quorum.notify();
                 let may_end = state.changed.until(|| standing.may_end.get());

@@ -28,6 +28,7 @@ impl State {
         };
         let mut told = None;
         loop {
+            self.has_company().await;
             let interval = self.interval_ms();
             let registered = self.standing.registered.get();
             let wants_shutdown = self.standing.leaving.get();
@@ -139,7 +140,10 @@ impl State {
         if metadata.controller.borrow().leads() {
             return Some(self.carry_out(self.this_member(), call).await);
         }
-        let leader = metadata.leader.get();
+        let leader = match metadata.leader.get() {
+            -1 => self.next_to_ask(),
+            leader => leader,
+        };
         self.ask_node(leader, call, patience_ms).await
     }
 }

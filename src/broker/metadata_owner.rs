@@ -15,6 +15,8 @@ pub struct MetadataOwner {
     pub turn: Gate,
     /// Somebody is about to propose that topics whose data is gone are forgotten.
     pub forgetting: Cell<bool>,
+    /// The members of the quorum stay as they are for a moment.
+    pub members_held: Cell<bool>,
     /// What was decided while this node led: of the rest nothing is kept here.
     pub figures: RefCell<ControllerFigures>,
     /// Every shard has applied the metadata up to this index.
@@ -49,6 +51,7 @@ impl MetadataOwner {
             figures: RefCell::default(),
             led_before: Cell::new(None),
             forgetting: Cell::new(false),
+            members_held: Cell::new(false),
             applied,
             changed: Condition::default(),
             dirty: Cell::new(true),

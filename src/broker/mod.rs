@@ -71,6 +71,7 @@ mod logs;
 mod logs_tests;
 #[cfg(test)]
 mod many_topics_tests;
+mod members;
 mod membership;
 mod metadata;
 mod metadata_owner;
@@ -332,7 +333,7 @@ impl Broker {
     /// Whether clients are to be sent here: not while it drains, nor, in a cluster, before the controller has let
     /// this broker in, nor when no controller was heard for a session. Of shard 0.
     pub fn is_ready(&self) -> bool {
-        self.phase() == Phase::Serving && (self.0.node.peer.is_none() || self.0.is_let_in())
+        self.phase() == Phase::Serving && (self.0.is_alone() || self.0.is_let_in())
     }
 
     /// Whether whoever connects before [`Output::LetIn`] is to wait for it, and not to be refused: where nothing is

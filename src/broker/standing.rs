@@ -14,6 +14,15 @@ pub struct Standing {
     pub leaving: Cell<bool>,
     /// The controller says that it may end.
     pub may_end: Cell<bool>,
+    /// The node that was asked last while no controller was known.
+    pub asked: Cell<i32>,
+}
+
+impl Standing {
+    /// Of a node that is its own controller, which has registered it at the start.
+    pub fn of_its_own() -> Self {
+        Self { registered: Cell::new(true), fenced: Cell::new(false), ..Self::default() }
+    }
 }
 
 impl Default for Standing {
@@ -25,6 +34,7 @@ impl Default for Standing {
             heard_ms: Cell::new(0),
             leaving: Cell::new(false),
             may_end: Cell::new(false),
+            asked: Cell::new(-1),
         }
     }
 }

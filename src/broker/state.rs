@@ -211,7 +211,10 @@ impl State {
             incarnation: node.incarnation,
             shards: shards as u16,
             shard: id as u16,
+            secret: node.secret.clone(),
+            seed,
         };
+        let leads = controller.as_ref().is_some_and(crate::controller::Controller::leads);
         let charge = |share| Charge::new(&budget, budget.limit() / shards / share);
         let charges = [PRODUCERS_SHARE, GROUPS_SHARE, SESSIONS_SHARE].map(charge);
         let mut random = Rng::new(seed);
@@ -253,7 +256,7 @@ impl State {
             slow: Cell::new((0, 0)),
             waits: Waits::default(),
             metadata: controller.map(MetadataOwner::new),
-            standing: Standing::default(),
+            standing: if leads { Standing::of_its_own() } else { Standing::default() },
             lets_in: Cell::new(false),
             lets_in_by_ms: now.monotonic_ms + super::images::LET_IN_MS,
             links: RefCell::new(Links::new(me)),

@@ -65,6 +65,8 @@ impl Controller {
             dropped: BTreeMap::new(),
             gone: Vec::new(),
         };
+        // What was read takes effect first: the snapshot that replaces it names the members of the image's own entry.
+        controller.follow();
         if alone {
             controller.quorum.campaign();
             controller.follow();
@@ -150,6 +152,11 @@ impl Controller {
     /// Raft's term.
     pub fn term(&self) -> u64 {
         self.quorum.term()
+    }
+
+    /// Whether this node [joins](OpenOptions::joins) a cluster, and does not know yet who belongs to it.
+    pub fn is_joining(&self) -> bool {
+        self.quorum.is_joining()
     }
 
     /// Index of the last entry of the log that a majority has.

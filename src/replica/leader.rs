@@ -155,6 +155,11 @@ impl Leader {
         self.followers.iter().find(|it| it.node == node)
     }
 
+    /// Whether this node is a replica besides the leader, as far as the metadata have come here.
+    pub fn has_follower(&self, node: i32) -> bool {
+        self.follower(node).is_some()
+    }
+
     /// A follower has what the leader has, from where it was up to `told.end`: it subscribes. False where
     /// that is of no use: it is not a replica, or this was said before it started anew.
     pub fn subscribed(&mut self, told: &FollowerEnd, log_end: i64, now_ms: i64) -> bool {

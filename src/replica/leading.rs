@@ -77,6 +77,12 @@ impl Partition {
         }
     }
 
+    /// Whether this replica leads, and this node is another one of its partition, as far as the metadata have come here.
+    /// What one that is not says of itself is not noted, so it must not begin to follow.
+    pub fn is_followed_by(&self, node: i32) -> bool {
+        matches!(&self.role, Role::Leads(leader) if leader.has_follower(node))
+    }
+
     /// A follower goes on from `told.end`, up to which its log is this one by [`Partition::find_common`], and
     /// is durable. Whether the watermark moved. What was said in another epoch, or before the follower started anew, counts for nothing.
     pub fn subscribed(&mut self, told: &FollowerEnd, now_ms: i64) -> bool {

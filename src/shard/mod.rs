@@ -13,6 +13,7 @@ mod clients;
 mod connection;
 mod figures;
 mod interrupt;
+mod join;
 mod limits;
 mod listener;
 mod memory;

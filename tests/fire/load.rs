@@ -62,7 +62,8 @@ impl Load {
     pub fn start(bootstrap: &str) -> Self {
         let shared = Arc::new(Shared::default());
         let now = Instant::now();
-        let gaps = (0..PARTITIONS).map(|_| Gaps { last: now, longest: Duration::ZERO, ended_ms: 0 });
+        let gaps =
+            (0..PARTITIONS).map(|_| Gaps { last: now, longest: Duration::ZERO, ended_ms: 0 });
         *shared.gaps.lock().expect("no panic") = gaps.collect();
         let spawn = |name: &str, work: fn(&str, &Shared)| {
             let (bootstrap, shared) = (bootstrap.to_owned(), shared.clone());
@@ -103,7 +104,8 @@ impl Load {
     /// The longest time that any partition was without acknowledgements in this round, and which, and when it ended.
     pub fn longest_gap(&self) -> (Duration, String) {
         let gaps = self.shared.gaps.lock().expect("no panic");
-        let longest = (0..).zip(gaps.iter()).max_by_key(|(_, it)| it.longest.max(it.last.elapsed()));
+        let longest =
+            (0..).zip(gaps.iter()).max_by_key(|(_, it)| it.longest.max(it.last.elapsed()));
         let (partition, it) = longest.expect("there are partitions");
         let day_ms = it.ended_ms % 86_400_000;
         let (minutes, ms) = (day_ms / 60_000, day_ms % 60_000);

@@ -174,6 +174,7 @@ pub fn open(
             fixed: Arc::new(settings.clone()),
             shards: sizes.shards,
             voters: BTreeSet::new(),
+            joins: false,
             log_bytes_max: LOG_BYTES_MAX,
             seed: 1,
         },

@@ -116,6 +116,10 @@ impl State {
             if !core.leads() {
                 return Start::Refused(ErrorCode::NOT_LEADER_OR_FOLLOWER);
             }
+            if !core.is_followed_by(peer.node) {
+                // The metadata that make it a replica have not come here yet: it asks again.
+                return Start::Refused(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+            }
             match core.find_common(it.last_epoch, it.end) {
                 Common::TruncateTo { epoch, end } => Start::TruncateTo { epoch, offset: end },
                 Common::BehindLogStart(start) => Start::RestartAt(start),

@@ -235,7 +235,9 @@ impl Streams {
             let there = self.by_target.get(&target).map(|it| &it.all);
             let next = there.and_then(|all| match after {
                 None => all.first().copied(),
-                Some(after) => all.range((Bound::Excluded(after), Bound::Unbounded)).next().copied(),
+                Some(after) => {
+                    all.range((Bound::Excluded(after), Bound::Unbounded)).next().copied()
+                }
             });
             let Some(tp) = next else {
                 self.ended.remove(&target);
@@ -357,9 +359,11 @@ mod tests {
         assert_eq!((streams.end_some(100), streams.end_some(100)), (6, 0));
         let rest: Vec<_> = asked(&mut streams, 0).iter().map(|it| it.0.partition).collect();
         assert_eq!(rest, [5, 6, 7, 8, 9], "the fourth has its time");
-        assert!(before.iter().all(|(tp, it)| {
-            tp.partition == 4 || streams.of_stream(it.stream).is_none()
-        }));
+        assert!(
+            before
+                .iter()
+                .all(|(tp, it)| { tp.partition == 4 || streams.of_stream(it.stream).is_none() })
+        );
         assert_eq!(asked(&mut streams, 500).len(), 1);
     }
 }

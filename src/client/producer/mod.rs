@@ -436,11 +436,7 @@ impl Producer {
         }
     }
 
-    fn produced(
-        &mut self,
-        batches: Vec<Batch>,
-        response: &ProduceResponse<'_>,
-    ) {
+    fn produced(&mut self, batches: Vec<Batch>, response: &ProduceResponse<'_>) {
         let mut results: BTreeMap<(&str, i32), Result<i64, ClientError>> = BTreeMap::new();
         let (mut stale, mut moved) = (false, BTreeSet::new());
         for topic in &response.responses {
@@ -487,9 +483,10 @@ impl Producer {
         if p.error_code != ErrorCode::NOT_LEADER_OR_FOLLOWER.0 {
             return false;
         }
-        let endpoints = response.node_endpoints.iter().map(|it| {
-            (it.node_id, BrokerInfo { host: it.host.to_owned(), port: it.port })
-        });
+        let endpoints = response
+            .node_endpoints
+            .iter()
+            .map(|it| (it.node_id, BrokerInfo { host: it.host.to_owned(), port: it.port }));
         let leader = (p.current_leader.leader_id, p.current_leader.leader_epoch);
         self.cluster.metadata_mut().leader_is(topic, p.index, leader, endpoints)
     }
