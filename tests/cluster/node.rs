@@ -218,6 +218,7 @@ impl Node {
             known,
             secret: None,
             window: (1 << 10) << (2 * rng.below(6)),
+            throttles: Arc::default(),
         });
         let (mut controller, mut brokers) = (Some(controller), Vec::new());
         let admission = Admission::default();
