@@ -1,8 +1,10 @@
 //! Many rounds, each with one fault, and how long a client was without acknowledgements.
 
 use crate::load::Load;
+use crate::moves;
 use crate::network::Network;
 use crate::nodes::Nodes;
+use crate::{PARTITIONS, TOPIC};
 use klamm::types::Rng;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
@@ -25,6 +27,8 @@ enum Fault {
     LinkDown,
     /// One node after the other is stopped and started.
     Roll,
+    /// The leader of one partition after the other is moved, 20 times: counted is the longest time of each move.
+    Move,
     /// The file system of a node loses power: its process ends, and is started on what has reached the medium.
     PowerCut,
     /// The file system of a node is full for a while.
@@ -32,7 +36,7 @@ enum Fault {
 }
 
 impl Fault {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Kill,
         Self::Hiccup,
         Self::Freeze,
@@ -40,6 +44,7 @@ impl Fault {
         Self::OneWay,
         Self::LinkDown,
         Self::Roll,
+        Self::Move,
         Self::PowerCut,
         Self::DiskFull,
     ];
@@ -91,11 +96,21 @@ pub fn run() {
         let victim = nodes.leader_of(rng.index(6) as i32);
         let wrong = load.wrong();
         load.begin_round();
+        let leaders = nodes.leaders();
+        if fault == Fault::Move {
+            let took = (0..MOVES).map(|_| move_one(&nodes, &load, &mut rng)).collect::<Vec<_>>();
+            gaps.entry(fault).or_default().extend(took);
+            continue;
+        }
         carry_out(&mut nodes, &load, &mut rng, fault, victim);
         load.wait_for_acknowledgements(100);
         let whole = nodes.wait_until_whole();
         let (gap, ended) = load.longest_gap();
-        let worse = load.wrong() - wrong;
+        let mut worse = load.wrong() - wrong;
+        if fault == Fault::Hiccup && nodes.leaders() != leaders {
+            println!("a hiccup has moved leaders: {leaders:?} {:?}", nodes.leaders());
+            worse += 1;
+        }
         anomalies += usize::from(worse > 0);
         let (gap_ms, whole_ms) = (gap.as_millis(), whole.as_millis());
         println!(
@@ -125,6 +140,24 @@ pub fn run() {
         faults.len()
     );
     assert!(faults.is_empty(), "{:#?}", &faults[..faults.len().min(20)]);
+}
+
+/// Moves in one round.
+const MOVES: usize = 20;
+
+/// Has another replica lead a partition; the longest time without acknowledgements meanwhile.
+fn move_one(nodes: &Nodes, load: &Load, rng: &mut Rng) -> Duration {
+    let partition = rng.index(PARTITIONS as usize);
+    let (leader, mut replicas) = nodes.leaders().swap_remove(partition);
+    let at = replicas.iter().position(|it| *it == leader).expect("a leader is a replica");
+    replicas.rotate_left((at + 1) % 3);
+    let asked = nodes.address(rng.index(3));
+    moves::reorder(&asked, TOPIC, &[(partition as i32, replicas)]);
+    load.wait_for_acknowledgements(50);
+    load.begin_round();
+    moves::elect_preferred(&asked, TOPIC, &[partition as i32]);
+    load.wait_for_acknowledgements(100);
+    load.longest_gap().0
 }
 
 fn carry_out(nodes: &mut Nodes, load: &Load, rng: &mut Rng, fault: Fault, victim: usize) {
@@ -162,6 +195,7 @@ fn carry_out(nodes: &mut Nodes, load: &Load, rng: &mut Rng, fault: Fault, victim
             sleep(1_000 + rng.index(5_000) as u64);
             network.set_link(victim, true);
         }
+        Fault::Move => unreachable!("it is not a fault"),
         Fault::PowerCut => {
             nodes.volume(victim).cut_power();
             nodes.wait_for_the_end(victim);
