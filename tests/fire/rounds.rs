@@ -27,6 +27,8 @@ enum Fault {
     LinkDown,
     /// One node after the other is stopped and started.
     Roll,
+    /// Nothing, 20 times: what the machine costs by itself.
+    Calm,
     /// The leader of one partition after the other is moved, 20 times: counted is the longest time of each move.
     Move,
     /// The file system of a node loses power: its process ends, and is started on what has reached the medium.
@@ -36,7 +38,7 @@ enum Fault {
 }
 
 impl Fault {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Kill,
         Self::Hiccup,
         Self::Freeze,
@@ -44,6 +46,7 @@ impl Fault {
         Self::OneWay,
         Self::LinkDown,
         Self::Roll,
+        Self::Calm,
         Self::Move,
         Self::PowerCut,
         Self::DiskFull,
@@ -97,9 +100,10 @@ pub fn run() {
         let wrong = load.wrong();
         load.begin_round();
         let leaders = nodes.leaders();
-        if fault == Fault::Move {
-            let took = (0..MOVES).map(|_| move_one(&nodes, &load, &mut rng)).collect::<Vec<_>>();
-            gaps.entry(fault).or_default().extend(took);
+        if matches!(fault, Fault::Move | Fault::Calm) {
+            let moves = fault == Fault::Move;
+            let took = (0..MOVES).map(|_| move_one(&nodes, &load, &mut rng, moves));
+            gaps.entry(fault).or_default().extend(took.collect::<Vec<_>>());
             continue;
         }
         carry_out(&mut nodes, &load, &mut rng, fault, victim);
@@ -145,8 +149,8 @@ pub fn run() {
 /// Moves in one round.
 const MOVES: usize = 20;
 
-/// Has another replica lead a partition; the longest time without acknowledgements meanwhile.
-fn move_one(nodes: &Nodes, load: &Load, rng: &mut Rng) -> Duration {
+/// Has another replica lead a partition, or not; the longest time without acknowledgements meanwhile.
+fn move_one(nodes: &Nodes, load: &Load, rng: &mut Rng, moves: bool) -> Duration {
     let partition = rng.index(PARTITIONS as usize);
     let (leader, mut replicas) = nodes.leaders().swap_remove(partition);
     let at = replicas.iter().position(|it| *it == leader).expect("a leader is a replica");
@@ -155,9 +159,18 @@ fn move_one(nodes: &Nodes, load: &Load, rng: &mut Rng) -> Duration {
     moves::reorder(&asked, TOPIC, &[(partition as i32, replicas)]);
     load.wait_for_acknowledgements(50);
     load.begin_round();
-    moves::elect_preferred(&asked, TOPIC, &[partition as i32]);
+    let took = if moves {
+        moves::elect_preferred(&asked, TOPIC, &[partition as i32])
+    } else {
+        Duration::ZERO
+    };
     load.wait_for_acknowledgements(100);
-    load.longest_gap().0
+    let (gap, ended) = load.longest_gap();
+    if moves {
+        let (took, gap) = (took.as_millis(), gap.as_millis());
+        println!("    partition {partition} from node {leader}: elected in {took} ms, {gap} ms without until {ended}");
+    }
+    gap
 }
 
 fn carry_out(nodes: &mut Nodes, load: &Load, rng: &mut Rng, fault: Fault, victim: usize) {
@@ -195,7 +208,7 @@ fn carry_out(nodes: &mut Nodes, load: &Load, rng: &mut Rng, fault: Fault, victim
             sleep(1_000 + rng.index(5_000) as u64);
             network.set_link(victim, true);
         }
-        Fault::Move => unreachable!("it is not a fault"),
+        Fault::Move | Fault::Calm => unreachable!("they are not faults"),
         Fault::PowerCut => {
             nodes.volume(victim).cut_power();
             nodes.wait_for_the_end(victim);
