@@ -331,7 +331,9 @@ impl Role for Admin {
         if let Some((id, step)) = cx.facts.replaced {
             let adds = step == Replacing::Joins;
             self.next_ms = cx.now_ms + 300;
-            if step != Replacing::Voteless {
+            // It gets a vote when it is there again, with its new directory.
+            let there = cx.facts.directories.contains_key(&id);
+            if step == Replacing::Votes || adds && there {
                 Self::ask_for_vote(cx, session, id, adds);
                 self.doing = Some(Doing::Replace { adds });
             }

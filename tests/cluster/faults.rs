@@ -95,6 +95,7 @@ impl Cluster {
             let at = id as usize - 1;
             self.nodes[at].lose_disk(self.disk_seed);
             self.starts.insert(at, self.now_ms + self.down_ms[at]);
+            self.facts.directories.remove(&id);
             self.facts.counts.lost_disks += 1;
         }
         for at in 0..self.nodes.len() {
