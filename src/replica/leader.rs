@@ -216,6 +216,11 @@ impl Leader {
         self.isr.len() < self.min_insync.min(self.followers.len() + 1)
     }
 
+    /// Whether a node is one of the other replicas.
+    pub fn has_follower(&self, node: i32) -> bool {
+        self.follower(node).is_some()
+    }
+
     /// The committed ISR.
     pub fn isr(&self) -> &[i32] {
         &self.isr

@@ -131,6 +131,11 @@ impl Partition {
         leader.deadline_ms(self.log_end, joins, lag_max_ms)
     }
 
+    /// Whether a node is known here as one of the other replicas.
+    pub fn is_followed_by(&self, node: i32) -> bool {
+        matches!(&self.role, Role::Leads(leader) if leader.has_follower(node))
+    }
+
     /// The committed ISR; none where it does not lead, or is the only replica.
     pub fn isr(&self) -> &[i32] {
         match &self.role {

@@ -70,6 +70,11 @@ impl State {
             if !core.leads() {
                 return Start::Refused(ErrorCode::NOT_LEADER_OR_FOLLOWER);
             }
+            if !core.is_followed_by(peer.node) {
+                // It may have heard before this shard that it is to hold the partition. What it says now would be
+                // forgotten, and it would never be in sync: it asks again.
+                return Start::Refused(ErrorCode::REPLICA_NOT_AVAILABLE);
+            }
             match core.find_common(it.last_epoch, it.end) {
                 Common::TruncateTo { epoch, end } => Start::TruncateTo { epoch, offset: end },
                 Common::BehindLogStart(start) => Start::RestartAt(start),
