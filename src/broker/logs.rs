@@ -603,7 +603,10 @@ impl Logs {
     pub(super) fn watermark_moved(&mut self, slot: Slot, out: &mut Outbox) {
         let Some(part) = self.parts.get_mut(slot.index()) else { return };
         let end = part.core.high_watermark();
-        self.engine.set_committed(slot, committed(&part.core));
+        // Where this is the only replica, retention goes by what is durable: see `committed`.
+        if part.core.is_followed() || !part.core.leads() {
+            self.engine.set_committed(slot, end);
+        }
         let mut bytes = 0;
         while let Some(&(at, len)) = part.unacked.front()
             && at <= end

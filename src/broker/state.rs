@@ -11,7 +11,7 @@ use super::charges::Charge;
 use super::clock::Clock;
 use super::connection::{ConnectionEvent, ConnectionId, Connections, Line, Traced, Why};
 use super::coordinators::Coordinators;
-use super::figures::{Readings, ShardFigures};
+use super::figures::{ControllerFigures, Readings, ReplicationFigures, ShardFigures};
 use super::fills::Fills;
 use super::links::{Links, Me};
 use super::logs::{Change, Logs, Outbox, changes};
@@ -72,6 +72,9 @@ const BUDGET_SHARE_SPARE: usize = 32;
 const CHANGES: u64 = 64;
 /// Partitions of which records are deleted in one go.
 const TRIMS: usize = work::PIECE as usize;
+/// A broker that hears no controller for so long after its start lets clients in all the same, ms: they are told what
+/// it knows, which may be old, and it leads nothing. Kafka's broker would not answer at all.
+const LET_IN_MS: i64 = 10_000;
 /// Steps of tasks in the course of one input; the rest follows with
 /// [`Input::Continue`](super::Input::Continue).
 const STEPS_MAX: usize = 256;
@@ -103,6 +106,10 @@ pub struct State {
     mark: Cell<u64>,
     pub(super) random: RefCell<Rng>,
     image: RefCell<Arc<Image>>,
+    /// The metadata that are being taken over.
+    coming: RefCell<Option<Arc<Image>>>,
+    /// Wakes who waits for newer metadata on this shard.
+    pub(super) changed_image: Condition,
     pub(super) logs: RefCell<Logs>,
     pub(super) budget: Arc<Budget>,
     /// There is something for the engine's next turn.
@@ -133,6 +140,9 @@ pub struct State {
     pub(super) node: Arc<Node>,
     /// How it stands with the controller.
     pub(super) standing: Standing,
+    /// Clients may connect; until when that waits for the controller, ms.
+    lets_in: Cell<bool>,
+    lets_in_by_ms: i64,
     /// Connections to other brokers.
     pub(super) links: RefCell<Links>,
     /// What is followed.
@@ -155,6 +165,7 @@ pub struct State {
     pub(super) producer_ids: Cell<(i64, i32)>,
     pub(super) traffic: RefCell<Traffic>,
     pub(super) readings: Cell<Readings>,
+    pub(super) replication: RefCell<ReplicationFigures>,
     panics: Cell<u64>,
     tasks: Tasks,
     pub(super) timers: Timers,
@@ -205,7 +216,10 @@ impl State {
             incarnation: node.incarnation,
             shards: shards as u16,
             shard: id as u16,
+            secret: node.secret.clone(),
+            seed,
         };
+        let leads = controller.as_ref().is_some_and(crate::controller::Controller::leads);
         let charge = |share| Charge::new(&budget, budget.limit() / shards / share);
         let charges = [PRODUCERS_SHARE, GROUPS_SHARE, SESSIONS_SHARE].map(charge);
         let mut random = Rng::new(seed);
@@ -230,6 +244,8 @@ impl State {
             sessions: RefCell::new(Sessions::new(per_shard.max(1), id, shards, random.bits())),
             random: RefCell::new(random),
             image: RefCell::new(image),
+            coming: RefCell::default(),
+            changed_image: Condition::default(),
             logs: RefCell::new(logs),
             budget,
             dirty: Cell::new(true),
@@ -245,7 +261,9 @@ impl State {
             slow: Cell::new((0, 0)),
             waits: Waits::default(),
             metadata: controller.map(MetadataOwner::new),
-            standing: Standing::default(),
+            standing: if leads { Standing::of_its_own() } else { Standing::default() },
+            lets_in: Cell::new(false),
+            lets_in_by_ms: now.monotonic_ms + LET_IN_MS,
             links: RefCell::new(Links::new(me)),
             node,
             streams: RefCell::default(),
@@ -259,6 +277,7 @@ impl State {
             producer_ids: Cell::new((0, 0)),
             traffic: RefCell::default(),
             readings: Cell::default(),
+            replication: RefCell::default(),
             panics: Cell::new(0),
             tasks: Tasks::default(),
             timers,
@@ -356,6 +375,7 @@ impl State {
         }
         drop(connections);
         self.next_tick_ms.set(now.monotonic_ms + 1000);
+        self.let_clients_in_late();
         self.outputs.push(Output::LookAtSpace);
         let expiration = self.image.borrow().broker_configs.number("producer.id.expiration.ms");
         let expiration = expiration.unwrap_or(86_400_000);
@@ -622,6 +642,11 @@ impl State {
         self.image.borrow().clone()
     }
 
+    /// The newest metadata that this shard has heard of: who is refused because another leads is told who (KIP-951).
+    pub(super) fn newest_image(&self) -> Arc<Image> {
+        self.coming.borrow().clone().unwrap_or_else(|| self.image())
+    }
+
     /// As [`image`](Self::image), for a look.
     pub(super) fn image_now(&self) -> Ref<'_, Arc<Image>> {
         self.image.borrow()
@@ -643,7 +668,6 @@ impl State {
             self.pause().await;
         }
         self.show(before, image);
-        self.changed_streams.notify();
         self.apply_groups(before, image).await;
         self.kick();
     }
@@ -671,11 +695,40 @@ impl State {
     /// From now on, requests see this metadata.
     fn show(self: &Rc<Self>, before: &Image, image: &Arc<Image>) {
         *self.image.borrow_mut() = image.clone();
+        self.coming.take();
+        self.changed_image.notify();
+        self.let_clients_in(image);
+        if !image.has_brokers_of(before) {
+            // Leaders may be elsewhere than they were.
+            self.streams.borrow_mut().look_for_targets();
+            self.changed_streams.notify();
+        }
         if !Arc::ptr_eq(&before.broker_configs, &image.broker_configs) {
             let settings = self.bounds.settings(&image.broker_configs);
             self.connections.borrow_mut().configure(settings);
         }
         self.apply_group_topic(image);
+    }
+
+    /// Clients may connect, once: when these metadata have everything that was committed when this process registered.
+    /// What a start reads of its own log may be old, and clients would be sent to brokers that lead no more.
+    fn let_clients_in(&self, image: &Image) {
+        let registered = image.broker(image.node_id).map(|it| it.incarnation);
+        let is_caught_up = self.node.peer.is_none() || registered == Some(self.node.incarnation);
+        if is_caught_up && !self.lets_in.replace(true) {
+            self.outputs.push(Output::LetIn);
+        }
+    }
+
+    /// Lets clients in although no controller was heard: see [`LET_IN_MS`].
+    fn let_clients_in_late(&self) {
+        if self.monotonic_ms() >= self.lets_in_by_ms && !self.lets_in.replace(true) {
+            tracing::warn!(
+                shard = self.id,
+                "no controller was heard: clients are told what was known before"
+            );
+            self.outputs.push(Output::LetIn);
+        }
     }
 
     // ---- Calls ----
@@ -790,6 +843,7 @@ impl State {
         to: ReplyTo<ApplyImage>,
     ) {
         let (before, state) = (self.image(), self.clone());
+        *self.coming.borrow_mut() = Some(call.0.clone());
         self.start(async move {
             state.apply(&before, &call.0).await;
             to.reply(());
@@ -814,6 +868,13 @@ impl State {
             steps: self.work.total(),
             steps_most: self.work.most(),
             traffic: self.traffic.borrow().clone(),
+            replication: self.replication.borrow().clone(),
+            controller: self.metadata.as_ref().map(|it| ControllerFigures {
+                term: it.controller.borrow().term(),
+                committed: it.controller.borrow().committed(),
+                applied: it.applied.get(),
+                ..it.figures.borrow().clone()
+            }),
         }
     }
 
