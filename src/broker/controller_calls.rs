@@ -220,8 +220,7 @@ impl State {
             if led != term {
                 led = term;
                 balanced_ms = self.monotonic_ms();
-                let draft = metadata.controller.borrow().draft().clone();
-                metadata.sessions.borrow_mut().lead(self.session_ms(), &draft);
+                self.begin_sessions();
                 let pause = &async || self.pause().await;
                 let finished = self
                     .decide("left_over", async |draft| {
@@ -231,6 +230,7 @@ impl State {
                 if finished.is_err() {
                     led = None;
                 }
+                self.fence_the_gone().await;
                 self.clone().forget_topics().await;
             }
             // Leadership that is lost meanwhile is noticed at the next turn of the loop.
@@ -240,6 +240,30 @@ impl State {
                 let _ = self.raise_internal_topics().await;
             }
             self.sleep(LOOK_MS).await;
+        }
+    }
+
+    /// Each broker has a session from now on; of who led before it has begun.
+    fn begin_sessions(&self) {
+        let (metadata, now) = (self.metadata(), self.session_ms());
+        let draft = metadata.controller.borrow().draft().clone();
+        let mut sessions = metadata.sessions.borrow_mut();
+        sessions.lead(now, &draft);
+        if let Some((node, heard_ms)) = metadata.led_before.take() {
+            sessions.led_before(now, node, u64::try_from(heard_ms).unwrap_or(0));
+        }
+    }
+
+    /// Fences brokers that this node knows to be gone since before it led.
+    async fn fence_the_gone(self: &Rc<Self>) {
+        let draft = self.metadata().controller.borrow().draft().clone();
+        let gone: Vec<i32> = {
+            let links = self.links.borrow();
+            let unfenced = draft.brokers().filter(|it| !it.fenced);
+            unfenced.map(|it| it.id).filter(|id| links.is_refused_by(*id)).collect()
+        };
+        for node in gone {
+            let _ = self.fence(node, "nobody listens where it listened").await;
         }
     }
 

@@ -58,6 +58,7 @@ mod group_requests;
 mod groups;
 #[cfg(test)]
 mod held_fetch_tests;
+mod images;
 #[cfg(test)]
 mod large_group_tests;
 #[cfg(test)]

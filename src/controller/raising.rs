@@ -65,7 +65,6 @@ mod tests {
     use crate::types::TopicId;
     use crate::types::topic_name::GROUP_STATE;
     use futures_lite::future::block_on;
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     /// Brokers 1 to 4, of which the first `alive` are; 25 partitions of the groups' state and of another topic, all on
@@ -83,7 +82,7 @@ mod tests {
                 id: TopicId([id; 16]),
                 name: name.to_owned(),
                 partitions: vec![NewPartition::new([1]); 25],
-                settings: BTreeMap::default(),
+                settings: Vec::new(),
             });
         }
         image
@@ -140,7 +139,7 @@ mod tests {
         }
         let topic = image.topic(GROUP_STATE).unwrap();
         let (mut leads, mut holds) = ([0; 5], [0; 5]);
-        for it in &topic.partitions {
+        for it in topic.partitions.iter() {
             assert!(it.replicas.len() == 3 && !it.is_reassigned(), "{it:?}");
             leads[it.replicas[0] as usize] += 1;
             it.replicas.iter().for_each(|id| holds[*id as usize] += 1);
@@ -158,7 +157,7 @@ mod tests {
         assert_eq!(two.topic(GROUP_STATE).unwrap().partitions[0].replicas.len(), 2);
         let mut one = image(4);
         let one_each = ("offsets.topic.replication.factor".to_owned(), "1".to_owned());
-        one.broker_configs.fixed = Arc::new([one_each].into());
+        Arc::make_mut(&mut one.broker_configs).fixed = Arc::new([one_each].into());
         assert_eq!(raise(&one), Decision::default());
     }
 }

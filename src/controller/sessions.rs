@@ -8,6 +8,9 @@ use super::image::Image;
 use crate::types::ErrorCode;
 use std::collections::BTreeMap;
 
+/// A broker that led the quorum turns to the next controller within this time, ms.
+const TURN_MS: u64 = 1_000;
+
 /// A broker says that it is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heartbeat {
@@ -85,6 +88,15 @@ impl Sessions {
             (broker.id, session)
         };
         self.brokers = image.brokers().map(begin).collect();
+    }
+
+    /// The node that led before was heard at this time for the last time, which counts against its session: it was
+    /// silent for the time of an election already. What is left of the session is long enough to turn to this controller.
+    pub fn led_before(&mut self, now_ms: u64, broker: i32, heard_ms: u64) {
+        let least = now_ms.saturating_sub(self.timeout_ms.saturating_sub(TURN_MS));
+        if let Some(session) = self.brokers.get_mut(&broker) {
+            session.heard_ms = session.heard_ms.min(heard_ms.max(least));
+        }
     }
 
     /// Whether a process may register: then it is decided with [`on_register`](super::on_register), and
@@ -268,6 +280,23 @@ mod tests {
         sessions.lead(9_000, &image);
         assert!(sessions.expired(11_999, &image).is_empty());
         assert_eq!(sessions.expired(12_000, &image), [1]);
+    }
+
+    #[test]
+    fn the_silence_of_who_led_before_counts() {
+        let (mut sessions, image) = (Sessions::new(TIMEOUT), image(3));
+        sessions.lead(10_000, &image);
+        sessions.led_before(10_000, 2, 8_500);
+        sessions.led_before(10_000, 9, 8_500);
+        assert_eq!(sessions.next_deadline(&image), Some(11_500));
+        assert_eq!(sessions.expired(11_500, &image), [2]);
+        // However long the election took, it has time to say that it is there.
+        sessions.lead(20_000, &image);
+        sessions.led_before(20_000, 2, 1_000);
+        assert!(sessions.expired(20_999, &image).is_empty());
+        assert_eq!(sessions.expired(21_000, &image), [2]);
+        sessions.heard(21_000, 2, 7);
+        assert!(sessions.expired(22_999, &image).is_empty());
     }
 
     #[test]

@@ -284,7 +284,7 @@ mod tests {
 
     /// What is asked for now.
     fn asked(streams: &mut Streams, now_ms: i64) -> Vec<(TopicPartition, Following)> {
-        let (taken, more) = streams.take_wanted(now_ms, 10);
+        let (taken, more) = streams.take_wanted(now_ms, 100);
         assert!(!more && streams.askable.is_empty());
         taken
     }
