@@ -375,7 +375,7 @@ impl Logs {
         out: &mut Outbox,
     ) {
         let results = Vec::with_capacity(batches.len());
-        let trace = Trace { routed, arrived, moments: Moments::default() };
+        let trace = Trace { routed, arrived, ..Trace::default() };
         // One more is left until all are started.
         let key = self.tasks.insert(Task::Append { left: 1, results, trace, reply });
         for (at, batch) in batches.into_iter().enumerate() {
@@ -618,13 +618,14 @@ impl Logs {
             part.unacked = VecDeque::new();
         }
         let mut done = Vec::new();
+        let followed = part.core.is_followed();
         while let Some(first) = part.awaiting.front()
             && first.end <= end
         {
             done.push(first.key);
             part.awaiting.pop_front();
         }
-        if part.core.is_followed() {
+        if followed {
             let of = |it: &mut (i64, usize, bool)| it.2 && it.0 < end;
             done.extend(part.duplicates.extract_if(.., of).map(|it| it.1));
             out.moved.push(slot);
@@ -642,6 +643,9 @@ impl Logs {
             }
         }
         for key in done {
+            if followed && let Some(Task::Append { trace, .. }) = self.tasks.get_mut(key) {
+                trace.replicated = true;
+            }
             self.appended(key, out);
         }
     }

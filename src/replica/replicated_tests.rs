@@ -82,6 +82,19 @@ fn the_watermark_is_the_least_durable_end_of_those_in_sync() {
 }
 
 #[test]
+fn a_node_is_known_as_a_replica_when_the_metadata_say_so() {
+    let mut p = leader(&[1, 2, 3]);
+    assert!(p.is_followed_by(2) && !p.is_followed_by(1) && !p.is_followed_by(4));
+    // What it says before would be forgotten.
+    p.subscribed(&at(4, 1, 0), 1);
+    p.lead(&Leading { replicas: &[1, 2, 3, 4], ..leading(5, 11, &[1, 2, 3]) });
+    assert!(p.is_followed_by(4));
+    assert_eq!(p.isr_change(2, LAG_MS), None, "it was not heard since");
+    p.subscribed(&at(4, 1, 0), 3);
+    assert_eq!(p.isr_change(4, LAG_MS).map(|it| it.isr.len()), Some(4));
+}
+
+#[test]
 fn a_replica_that_lags_leaves_when_that_is_committed() {
     let mut p = leader(&[1, 2, 3]);
     p.subscribed(&at(2, 7, 0), 0);

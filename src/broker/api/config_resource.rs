@@ -69,6 +69,7 @@ fn altered_broker(name: &str, image: &Image) -> Result<Option<i32>, Failure> {
     let id: i32 = name
         .parse()
         .map_err(|_| invalid(format!("Node id must be an integer, but it is: {name}")))?;
+    // The broker that is asked hands this to the controller, which changes the settings of any.
     if id != image.node_id && image.broker(id).is_none() {
         let own = image.node_id;
         return Err(invalid(format!("Unexpected broker id, expected {own}, but received {name}")));
@@ -306,7 +307,7 @@ fn difference(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::api::testing::{id, image};
+    use crate::broker::api::testing::{cluster, id, image};
     use futures_lite::future::block_on;
 
     fn alter(
@@ -449,6 +450,11 @@ mod tests {
             assert_eq!(set(name, "log.retention.ms", "7000"), Ok(Some(expected)));
         }
         assert_eq!(alter(BROKER, "1", &[("num.partitions", Delete)], false, &image), Ok(None));
+        // The controller changes the settings of other brokers.
+        let settings = vec![("log.retention.ms".to_owned(), Some("5".to_owned()))];
+        let expected = Record::BrokerConfigSet { broker: Some(3), settings };
+        let changes = [("log.retention.ms", Set("5"))];
+        assert_eq!(alter(BROKER, "3", &changes, false, &cluster(3)), Ok(Some(expected)));
         for (name, key, value, code, words) in [
             (
                 "1",
