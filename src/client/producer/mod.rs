@@ -431,11 +431,11 @@ impl Producer {
                     }
                     self.trouble(node);
                 }
-                LaneEvent::Reply { tag, reply, .. } => {
+                LaneEvent::Reply { lane, tag, reply } => {
                     let batches = self.requests.remove(&tag).unwrap_or_default();
                     match reply.read::<ProduceRequest<'_>>() {
                         Err(e) => self.complete(batches, |_| Err(e.clone())),
-                        Ok(response) => self.produced(batches, &response),
+                        Ok(response) => self.produced(lane, batches, &response),
                     }
                     self.channels.recycle(reply);
                 }
@@ -443,7 +443,7 @@ impl Producer {
         }
     }
 
-    fn produced(&mut self, batches: Vec<Batch>, response: &ProduceResponse<'_>) {
+    fn produced(&mut self, from: Lane, batches: Vec<Batch>, response: &ProduceResponse<'_>) {
         let mut results: BTreeMap<(&str, i32), Result<i64, ClientError>> = BTreeMap::new();
         let (mut stale, mut moved) = (false, BTreeMap::new());
         for topic in &response.responses {
@@ -451,7 +451,7 @@ impl Producer {
                 let what = || format!("partition {} of topic '{}'", p.index, topic.name);
                 let result =
                     check_code(p.error_code, what, p.error_message).map(|()| p.base_offset);
-                if self.leader_moved(topic.name, p, response) {
+                if self.leader_moved(from, topic.name, p, response) {
                     moved.insert((topic.name, p.index), 0);
                 } else if let Some(wait_ms) = self.leader_is_behind(topic.name, p) {
                     moved.insert((topic.name, p.index), wait_ms);
@@ -483,9 +483,11 @@ impl Producer {
 }
 
 impl Producer {
-    /// Whether an answer names another leader of its partition than was known.
+    /// Whether an answer says that its partition is led elsewhere, and it is known where: by this answer, or by one before
+    /// to what was sent together.
     fn leader_moved(
         &mut self,
+        from: Lane,
         topic: &str,
         p: &PartitionProduceResponse<'_>,
         response: &ProduceResponse<'_>,
@@ -498,11 +500,12 @@ impl Producer {
             .iter()
             .map(|it| (it.node_id, BrokerInfo { host: it.host.to_owned(), port: it.port }));
         let leader = (p.current_leader.leader_id, p.current_leader.leader_epoch);
-        let moved = self.cluster.metadata_mut().leader_is(topic, p.index, leader, endpoints);
-        if moved {
+        if self.cluster.metadata_mut().leader_is(topic, p.index, leader, endpoints) {
             self.behind.remove(&(topic.to_owned(), p.index));
+            return true;
         }
-        moved
+        let known = self.cluster.metadata().leader(topic, p.index);
+        known.is_ok_and(|leader| from != Lane::Data(leader))
     }
 
     /// Whoever leads by what is known may not have heard of it yet: it names an older epoch. How long to wait for that,
