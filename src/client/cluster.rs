@@ -292,6 +292,16 @@ impl Cluster {
         self.connections.remove(&id);
     }
 
+    /// Whoever was asked for metadata may be cut off from the others: another broker is asked next time, where there is one.
+    pub fn turn_to_another(&mut self) {
+        if self.addresses().len() > 1
+            && let Some(id) = self.connections.keys().next().copied()
+        {
+            self.forget(id);
+            self.next = self.next.wrapping_add(1);
+        }
+    }
+
     /// Where brokers may be: as the caller says, then as the cluster says.
     fn addresses(&self) -> Vec<Place> {
         let told = self.bootstrap.iter().map(|(host, port)| (-1, host.clone(), *port));

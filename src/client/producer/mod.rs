@@ -248,7 +248,7 @@ impl Producer {
     /// Asks for metadata where a broker is silent.
     fn doubt_the_silent(&mut self) {
         if self.channels.silence().any(|(_, it)| it.as_millis() as i64 >= SILENCE_MS) {
-            self.next_metadata_ms = self.next_metadata_ms.min(self.asked_ms + SILENCE_MS);
+            self.next_metadata_ms = self.next_metadata_ms.min(self.asked_ms + SILENCE_MS / 2);
         }
     }
 
@@ -267,6 +267,10 @@ impl Producer {
             self.channels.give_up(lane, &mut self.events);
         }
         self.take_events();
+        // Whoever says that it still leads may be that broker itself, cut off from all others.
+        if self.channels.silence().any(|(_, it)| it.as_millis() as i64 >= SILENCE_MS) {
+            self.cluster.turn_to_another();
+        }
     }
 
     /// An idempotent producer whose epochs are used up gets another id.
