@@ -313,9 +313,11 @@ impl Quorum {
                     self.sendable.push_back(wish_for_snapshot(&message));
                     return Ok(());
                 }
+                // Who asks for a vote says by that who votes: it may have been given one, and be needed.
+                MessageType::MsgRequestVote | MessageType::MsgRequestPreVote => {}
                 MessageType::MsgAppend | MessageType::MsgSnapshot => {}
                 MessageType::MsgHeartbeat if message.commit <= last => {}
-                // It has no vote, and has promised nothing.
+                // It does not lead, and has promised nothing of its log.
                 _ => return Ok(()),
             }
         }
