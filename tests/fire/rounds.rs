@@ -224,6 +224,8 @@ fn carry_out(nodes: &mut Nodes, load: &Load, rng: &mut Rng, fault: Fault, victim
             nodes.volume(victim).fill();
             sleep(1_000 + rng.index(4_000) as u64);
             nodes.volume(victim).release();
+            // Where its journal has yet to grow, there is nothing that it could go on with.
+            nodes.restart_if_ended(victim);
         }
         Fault::Roll => {
             for node in 0..3 {

@@ -228,6 +228,14 @@ impl Producer {
     fn refresh(&mut self) {
         let names: Vec<&str> =
             (0..self.sticky.len()).map(|t| self.accumulator.topic_name(t)).collect();
+        // Who is silent may say that it still leads, cut off from all others.
+        let silent = self.channels.silence().filter(|(_, it)| it.as_millis() as i64 >= SILENCE_MS);
+        let silent: BTreeSet<i32> = silent
+            .filter_map(|(lane, _)| if let Lane::Data(node) = lane { Some(node) } else { None })
+            .collect();
+        if !silent.is_empty() {
+            self.cluster.ask_others_than(&silent);
+        }
         let result = self.cluster.refresh_once(Some(&names), false);
         let age = if result.is_ok() { self.settings.metadata_max_age_ms } else { SOON_MS.max(1) };
         self.asked_ms = self.cluster.now_ms();
@@ -267,10 +275,6 @@ impl Producer {
             self.channels.give_up(lane, &mut self.events);
         }
         self.take_events();
-        // Whoever says that it still leads may be that broker itself, cut off from all others.
-        if self.channels.silence().any(|(_, it)| it.as_millis() as i64 >= SILENCE_MS) {
-            self.cluster.turn_to_another();
-        }
     }
 
     /// An idempotent producer whose epochs are used up gets another id.
