@@ -572,12 +572,23 @@ impl State {
         if let Some(message) = fatal {
             self.fatal(exit::IO, message);
         }
-        for (number, (to, reply)) in appended.into_iter().enumerate() {
+        let mut committed = 0;
+        for (number, (to, mut reply)) in appended.into_iter().enumerate() {
+            if reply.trace.replicated {
+                // All of them were waited for by one event: one look at the clock does.
+                if committed == 0 {
+                    committed = self.clock_ticks();
+                }
+                reply.trace.committed = committed;
+            }
             if reply.trace.moments.synced > 0 && number.is_multiple_of(SAMPLED) {
                 let mut stages = Stages::default();
                 self.trace(&reply.trace, &mut stages);
                 let mut traffic = self.traffic.borrow_mut();
                 traffic.stages(&[RequestStage::Turn, RequestStage::Journal], &stages);
+                if reply.trace.replicated {
+                    traffic.stages(&[RequestStage::Replicate], &stages);
+                }
                 if stages.get(RequestStage::Sync) > 0 {
                     traffic.stages(&[RequestStage::Write, RequestStage::Sync], &stages);
                 }
@@ -613,6 +624,9 @@ impl State {
         if written < synced {
             stages.set(RequestStage::Write, self.ns(built, written));
             stages.set(RequestStage::Sync, self.ns(written, synced));
+        }
+        if trace.replicated {
+            stages.set(RequestStage::Replicate, self.ns(synced, trace.committed));
         }
     }
 
