@@ -111,9 +111,7 @@ impl State {
         }
         tracing::info!(broker = asker.node, "a broker has registered");
         let now = self.session_ms();
-        let mut sessions = metadata.sessions.borrow_mut();
-        sessions.registered(now, asker.node, asker.incarnation, index);
-        drop(sessions);
+        metadata.sessions.borrow_mut().registered(now, asker.node, asker.incarnation, index);
         if before.is_some_and(|it| it != 0 && it != directory) {
             self.forget_learner(asker.node).await;
         }
