@@ -90,7 +90,7 @@ const SIZES_A_STEP: usize = work::PIECE as usize;
 pub(super) struct Part {
     pub(super) core: Partition,
     pub(super) config: Arc<TopicConfig>,
-    /// Appends that are not durable yet: the end of each, and its bytes.
+    /// Appends, and frames of a leader, that are not committed yet: the end of each, and its bytes.
     pub(super) unacked: VecDeque<(i64, u32)>,
     /// Keys of [`Logs::waiters`].
     pub(super) waiters: Vec<usize>,
@@ -743,7 +743,7 @@ impl Logs {
             return failed(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         };
         let core = &self.part(slot).core;
-        if !core.leads() {
+        if !core.leads() && !(it.from_followers && core.leader().is_some()) {
             return failed(ErrorCode::NOT_LEADER_OR_FOLLOWER);
         }
         let epoch = core.leader_epoch();
@@ -757,6 +757,8 @@ impl Logs {
                 last_stable,
                 log_start,
                 leader_epoch: epoch,
+                preferred: -1,
+                is_ahead: false,
                 slices,
                 bytes,
                 counted,
@@ -765,11 +767,23 @@ impl Logs {
         if let Err(error) = core.check_fetch_epoch(it.current_leader_epoch) {
             return failed(error);
         }
-        if it.offset < log_start || it.offset > core.log_end() {
+        // What a follower does not have yet may exist all the same.
+        let is_ahead = it.offset > core.log_end();
+        if it.offset < log_start || is_ahead && core.leads() {
             // Kafka tells nothing else with this error but the log start.
             let mut refused = ReadResult::failed(it.index, ErrorCode::OFFSET_OUT_OF_RANGE);
             refused.log_start = log_start;
             return Progress::Done(refused);
+        }
+        if is_ahead {
+            let failed = ReadResult::failed(it.index, ErrorCode::NONE);
+            let ends = ReadResult { high_watermark, last_stable, log_start, ..failed };
+            return Progress::Done(ReadResult { is_ahead, ..ends });
+        }
+        if let Some(preferred) = core.read_replica(&it.nearer, it.offset) {
+            let failed = ReadResult::failed(it.index, ErrorCode::NONE);
+            let ends = ReadResult { high_watermark, last_stable, log_start, ..failed };
+            return Progress::Done(ReadResult { preferred, ..ends });
         }
         let upto = if it.committed { last_stable } else { high_watermark };
         let max_bytes = it.max_bytes.min(room);

@@ -753,6 +753,7 @@ impl State {
             steps: self.work.total(),
             steps_most: self.work.most(),
             traffic: self.traffic.borrow().clone(),
+            peers_refused: self.links.borrow().refused(),
             replication: self.replication.borrow().clone(),
             controller: self.metadata.as_ref().map(|it| ControllerFigures {
                 term: it.controller.borrow().term(),

@@ -5,6 +5,7 @@ use super::changes::Decision;
 use super::image::{Image, Topic};
 use super::placement::Loads;
 use super::reassignment::{self, Reassignment};
+use crate::types::TopicPartition;
 use crate::types::topic_name::INTERNAL;
 
 /// So many partitions are raised at a time: what they have is copied while clients are served.
@@ -43,16 +44,21 @@ async fn raise<'a>(
         return;
     }
     let under_way = topic.partitions.iter().filter(|it| it.is_reassigned()).count();
-    let mut loads = Loads::new(image, seed);
-    topic.partitions.iter().for_each(|it| loads.count(&it.replicas));
+    let (mut loads, mut planned) = (Loads::new(image, topic.id, seed), image.planned());
+    for (number, it) in topic.partitions.iter().enumerate() {
+        loads.count(number, &it.replicas);
+    }
     let due = topic.partitions.iter().enumerate().filter(|(_, it)| lacks(it));
     for (number, it) in due.take(AT_ONCE.saturating_sub(under_way)) {
-        loads.forget(&it.replicas);
-        let mut replicas = loads.extend(it.replicas.to_vec(), number, target);
+        loads.forget(number, &it.replicas);
+        let before = it.replicas.to_vec();
+        let mut replicas = loads.extend(before, number, target, &planned, pause).await;
+        let added = &replicas[it.replicas.len()..];
+        planned.add_followers(TopicPartition { topic: topic.id, partition: number as i32 }, added);
         if let Some(at) = loads.leads_least(&replicas) {
             replicas[..=at].rotate_right(1);
         }
-        loads.count(&replicas);
+        loads.count(number, &replicas);
         into.push((&topic.name, number as i32, replicas));
         pause().await;
     }

@@ -6,7 +6,7 @@
 use super::broker::Registration;
 use super::image::Image;
 use crate::types::ErrorCode;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A broker that led the quorum turns to the next controller within this time, ms.
 const TURN_MS: u64 = 1_000;
@@ -54,6 +54,8 @@ pub enum Propose {
 struct Session {
     incarnation: u64,
     heard_ms: u64,
+    /// When it was let in, or this controller began.
+    let_in_ms: u64,
     applied: u64,
     /// It may be unfenced when it has applied the metadata this far: its own registration.
     unfence_at: u64,
@@ -81,6 +83,7 @@ impl Sessions {
             let session = Session {
                 incarnation: broker.incarnation,
                 heard_ms: now_ms,
+                let_in_ms: now_ms,
                 applied: 0,
                 unfence_at: image.index,
                 end_at: broker.shutting_down.then_some(image.index),
@@ -129,8 +132,14 @@ impl Sessions {
         if self.brokers.get(&broker).is_some_and(|it| it.incarnation == incarnation) {
             return self.heard(now_ms, broker, incarnation);
         }
-        let session =
-            Session { incarnation, heard_ms: now_ms, applied: 0, unfence_at: index, end_at: None };
+        let session = Session {
+            incarnation,
+            heard_ms: now_ms,
+            let_in_ms: now_ms,
+            applied: 0,
+            unfence_at: index,
+            end_at: None,
+        };
         self.brokers.insert(broker, session);
     }
 
@@ -139,6 +148,19 @@ impl Sessions {
         if let Some(session) = self.brokers.get_mut(&broker) {
             session.end_at = Some(index);
         }
+    }
+
+    /// A broker was unfenced.
+    pub fn let_in(&mut self, now_ms: u64, broker: i32) {
+        if let Some(session) = self.brokers.get_mut(&broker) {
+            session.let_in_ms = now_ms;
+        }
+    }
+
+    /// Brokers that were let in less than so long ago.
+    pub fn unsettled(&self, now_ms: u64, settled_ms: u64) -> BTreeSet<i32> {
+        let is_new = |it: &Session| now_ms.saturating_sub(it.let_in_ms) < settled_ms;
+        self.brokers.iter().filter(|it| is_new(it.1)).map(|it| *it.0).collect()
     }
 
     /// A broker will not come back.
@@ -195,6 +217,7 @@ impl Sessions {
         let fresh = Session {
             incarnation: it.incarnation,
             heard_ms: now_ms,
+            let_in_ms: now_ms,
             applied: 0,
             unfence_at: image.index,
             end_at: None,

@@ -30,6 +30,7 @@
 //! | `journal_*`, `segment_*`, `checkpoint_*`, `rounds_total` | `shard` | storage: see the help texts |
 //! | `compaction_*`, `uncleanable_partitions` | `shard` | compacted topics: see the help texts |
 //! | `partitions_led`, `partitions_under_replicated`, `partitions_under_min_isr`, `partitions_offline`, `controller` | | the cluster as this broker sees it: see the help texts |
+//! | `peers_refused_total` | `shard` | brokers that were refused on the port for brokers, and that have refused this one: of another cluster, or without its secret |
 //! | `isr_shrinks_total`, `isr_expands_total`, `truncations_total`, `truncated_offsets_total` | `shard` | of partitions that are led here; of those that are followed |
 //! | `replica_lag_records`, `replica_lag_bytes`, `replica_lag_seconds` | `shard`, `node` | how far a node that follows what is led here is behind, in the partition where that is most; as of the last second |
 //! | `raft_term`, `raft_committed_index`, `raft_applied_index` | | the metadata quorum as this node knows it |
@@ -54,6 +55,12 @@ const SHARD: &[ShardFigure] = &[
     ("klamm_requests_in_memory_bytes", "gauge", "Bytes of requests in memory.", |s| {
         s.connections.request_bytes
     }),
+    (
+        "klamm_peers_refused_total",
+        "counter",
+        "Brokers that were refused on the port for brokers, and that have refused this one.",
+        |s| s.peers_refused,
+    ),
     ("klamm_disk_full", "gauge", "1 while appends are refused for want of space.", |s| {
         u64::from(s.disk_full)
     }),

@@ -60,7 +60,8 @@ pub fn unsupported(resource_type: i8) -> Failure {
     invalid(format!("Unsupported resource type: {name}"))
 }
 
-/// The broker whose settings change, `None` for all.
+/// The broker whose settings change, `None` for all. Clients send what is for one broker to that one; here, at the
+/// controller, it may be any that has registered.
 fn altered_broker(name: &str, image: &Image) -> Result<Option<i32>, Failure> {
     if name.is_empty() {
         return Ok(None);
@@ -338,6 +339,17 @@ mod tests {
     ) -> (ErrorCode, String) {
         let failure = alter(resource_type, name, changes, false, &image()).unwrap_err();
         (failure.code, failure.message)
+    }
+
+    /// The controller is not the broker that it is asked to change.
+    #[test]
+    fn a_controller_changes_any_broker() {
+        let image = crate::broker::api::testing::cluster(3);
+        let changes = [("leader.replication.throttled.rate", Change::Set("5000"))];
+        let record = alter(BROKER, "3", &changes, false, &image).unwrap();
+        let settings = vec![("leader.replication.throttled.rate".into(), Some("5000".into()))];
+        assert_eq!(record, Some(Record::BrokerConfigSet { broker: Some(3), settings }));
+        assert!(alter(BROKER, "4", &changes, false, &image).is_err());
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub mod response;
 pub mod sync_group;
 pub mod table;
 pub mod unregister_broker;
+pub mod update_features;
 
 #[cfg(test)]
 mod hostile_tests;

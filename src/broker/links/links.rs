@@ -163,6 +163,7 @@ impl Links {
     }
 
     /// Links that are up.
+    #[cfg(test)]
     pub fn up(&self) -> usize {
         self.all.iter().filter(|(_, it)| it.peer().is_some()).count()
     }
