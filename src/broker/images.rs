@@ -117,7 +117,10 @@ impl State {
     /// Lets clients in although no controller was heard: see [`LET_IN_MS`].
     pub(super) fn let_clients_in_late(&self) {
         if self.monotonic_ms() >= self.lets_in_by_ms && !self.lets_in.replace(true) {
-            tracing::warn!(shard = self.id, "no controller was heard: clients are told what was known before");
+            tracing::warn!(
+                shard = self.id,
+                "no controller was heard: clients are told what was known before"
+            );
             self.outputs.push(Output::LetIn);
         }
     }

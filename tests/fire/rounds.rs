@@ -168,7 +168,9 @@ fn move_one(nodes: &Nodes, load: &Load, rng: &mut Rng, moves: bool) -> Duration 
     let (gap, ended) = load.longest_gap();
     if moves {
         let (took, gap) = (took.as_millis(), gap.as_millis());
-        println!("    partition {partition} from node {leader}: elected in {took} ms, {gap} ms without until {ended}");
+        println!(
+            "    partition {partition} from node {leader}: elected in {took} ms, {gap} ms without until {ended}"
+        );
     }
     gap
 }
