@@ -472,6 +472,7 @@ proptest! {
             producer_epoch,
             base_sequence: sequence,
             record_count: count,
+            marker: None,
         };
         exercise::check(&seal(&header, &records));
     }
