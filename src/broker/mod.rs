@@ -56,14 +56,17 @@ mod group_log;
 mod group_log_tests;
 mod group_requests;
 mod groups;
+mod held_appends;
 #[cfg(test)]
 mod held_fetch_tests;
+mod image_changes;
 #[cfg(test)]
 mod large_group_tests;
 #[cfg(test)]
 mod large_request_tests;
 mod line_pause;
 pub mod links;
+mod log_loading;
 mod log_roles;
 mod logs;
 #[cfg(test)]
@@ -94,6 +97,11 @@ mod tasks;
 #[cfg(test)]
 mod testing;
 mod timers;
+mod transaction_coordinators;
+mod transaction_markers;
+mod transaction_requests;
+mod transaction_verification;
+mod transactions;
 pub mod wait;
 mod waiting;
 mod waits;
@@ -181,6 +189,7 @@ impl Broker {
         state.apply_at_start(&image);
         state.work.forget();
         state.start(state.clone().run_groups());
+        state.start(state.clone().run_transactions());
         state.start(state.clone().run_metadata());
         state.start(state.clone().run_quorum());
         state.start(state.clone().run_membership());

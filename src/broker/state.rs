@@ -13,8 +13,9 @@ use super::connection::{ConnectionEvent, ConnectionId, Connections, Line, Traced
 use super::coordinators::Coordinators;
 use super::figures::{Readings, ShardFigures};
 use super::fills::Fills;
+use super::image_changes::{Change, changes};
 use super::links::{Links, Me};
-use super::logs::{Change, Logs, Outbox, changes};
+use super::logs::{Logs, Outbox};
 use super::metadata_owner::MetadataOwner;
 use super::node::Node;
 use super::output::{Output, Outputs};
@@ -27,6 +28,7 @@ use super::reply_to::ReplyTo;
 use super::standing::Standing;
 use super::tasks::{Step, Tasks, yield_now};
 use super::timers::Timers;
+use super::transaction_coordinators::TransactionCoordinators;
 use super::wait::{Condition, Gate, Sender, oneshot};
 use super::waits::Waits;
 use super::work::{self, Work};
@@ -124,6 +126,7 @@ pub struct State {
     slow: Cell<(i64, u32)>,
     pub(super) waits: Waits,
     pub(super) groups: Coordinators,
+    pub(super) transactions: TransactionCoordinators,
     pub(super) sessions: RefCell<Sessions>,
     /// Memory of idempotent producers, of groups, and of fetch sessions.
     charges: [Charge; 3],
@@ -226,6 +229,7 @@ impl State {
             clock,
             mark: Cell::new(0),
             groups: Coordinators::new(&image.broker_configs, hash_seed),
+            transactions: TransactionCoordinators::new(&image.broker_configs, hash_seed),
             charges,
             sessions: RefCell::new(Sessions::new(per_shard.max(1), id, shards, random.bits())),
             random: RefCell::new(random),
@@ -444,6 +448,7 @@ impl State {
         let tasks = self.logs.borrow_mut().take_tasks();
         drop(tasks);
         self.groups.clear();
+        self.transactions.clear();
         while self.outputs.pop().is_some() {}
     }
 
@@ -553,7 +558,7 @@ impl State {
 
     pub(super) fn send_out(self: &Rc<Self>, out: Outbox) {
         let Outbox { appended, trimmed, notices, filled, fatal, roles, .. } = out;
-        let Outbox { durable, moved, truncatable, cut, .. } = out;
+        let Outbox { durable, moved, truncatable, cut, verifications, .. } = out;
         if let Some(message) = fatal {
             self.fatal(exit::IO, message);
         }
@@ -586,6 +591,9 @@ impl State {
         }
         for tp in cut {
             self.cut_ended(tp);
+        }
+        for it in verifications {
+            self.verify(it);
         }
     }
 
@@ -662,6 +670,7 @@ impl State {
             self.connections.borrow_mut().configure(settings);
         }
         self.apply_group_topic(image);
+        self.apply_transaction_topic(image);
     }
 
     // ---- Calls ----
@@ -872,6 +881,7 @@ impl State {
         producers.set(logs.producers().used());
         logs.limit_producers(producers.share());
         memory.set_limit(groups.set(memory.used()));
+        self.transactions.memory.set_limit(producers.share());
         let mut all = self.sessions.borrow_mut();
         let limit = sessions.set(all.bytes());
         all.set_bytes_max(limit);

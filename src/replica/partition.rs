@@ -414,6 +414,11 @@ impl Partition {
         unstable.map_or(self.high_watermark, |it| it.max(self.log_start).min(self.high_watermark))
     }
 
+    /// Whether anything is known of transactions: some may end, or have ended not long ago.
+    pub fn has_transactions(&self) -> bool {
+        self.producers.is_transactional()
+    }
+
     /// Whether a producer has a transaction open here, in this epoch.
     pub fn is_in_transaction(&self, producer_id: i64, epoch: i16) -> bool {
         self.producers.is_open(producer_id, epoch)

@@ -325,7 +325,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, SnapshotError> {
         let count = cursor.count(DECIDED_LEN)?;
         decided = (0..count).map(|_| cursor.decided(log_end)).collect::<Result<_, _>>()?;
     }
-    let len_min = if cursor.transactional { PRODUCER_LEN_MIN - BATCH_LEN } else { PRODUCER_LEN_MIN };
+    let len_min =
+        if cursor.transactional { PRODUCER_LEN_MIN - BATCH_LEN } else { PRODUCER_LEN_MIN };
     let count = cursor.count(len_min)?;
     let mut read: Vec<Producer> =
         (0..count).map(|_| cursor.producer(log_end)).collect::<Result<_, _>>()?;

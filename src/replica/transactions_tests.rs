@@ -55,12 +55,19 @@ fn readers_of_committed_records_stop_at_the_first_open_transaction() {
     // The marker is not committed: nobody may know yet how it ends.
     assert_eq!((p.high_watermark(), p.last_stable()), (5, 1));
     durable(&mut p);
-    assert_eq!((p.high_watermark(), p.last_stable()), (6, 3), "the record after the last stable one");
+    assert_eq!(
+        (p.high_watermark(), p.last_stable()),
+        (6, 3),
+        "the record after the last stable one"
+    );
     assert!(end(&mut p, &marker(2, 0, false, 3), false).unwrap());
     durable(&mut p);
     assert_eq!((p.high_watermark(), p.last_stable()), (7, 7));
     let aborted = p.aborted_in(0, 7);
-    assert_eq!(aborted.iter().map(|it| (it.producer_id, it.first, it.last)).collect::<Vec<_>>(), [(2, 3, 6)]);
+    assert_eq!(
+        aborted.iter().map(|it| (it.producer_id, it.first, it.last)).collect::<Vec<_>>(),
+        [(2, 3, 6)]
+    );
     assert!(p.aborted_in(0, 3).is_empty() && p.aborted_in(7, 9).is_empty());
     assert_eq!(p.aborted_in(6, 7), aborted);
 }
@@ -75,7 +82,8 @@ fn aborted_transactions_come_by_their_first_offset() {
         end(&mut p, &marker(producer, 0, commits, 0), false).unwrap();
     }
     durable(&mut p);
-    let firsts = |from, upto| p.aborted_in(from, upto).iter().map(|it| it.first).collect::<Vec<_>>();
+    let firsts =
+        |from, upto| p.aborted_in(from, upto).iter().map(|it| it.first).collect::<Vec<_>>();
     assert_eq!(firsts(0, 6), [0, 2]);
     assert_eq!(firsts(4, 6), [0]);
     // The one that ends later began before: whoever reads so far has to know of both.
@@ -265,7 +273,12 @@ fn a_replica_knows_of_transactions_what_its_log_says() {
                         epoch += 1;
                         p.follow(epoch, 2, false);
                         p.joins(epoch);
-                        p.truncate(to, &mut { let mut m = memory(); m.hold(9); m }).unwrap();
+                        p.truncate(to, &mut {
+                            let mut m = memory();
+                            m.hold(9);
+                            m
+                        })
+                        .unwrap();
                         log.retain(|it| it.base_offset < to);
                         if saved.1 > log.len() {
                             saved = (p.snapshot(), log.len(), p.log_start());

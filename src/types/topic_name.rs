@@ -4,10 +4,13 @@
 pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 
 /// Topics that hold the state of the broker's coordinators.
-const INTERNAL: [&str; 3] = [GROUP_STATE, "__transaction_state", "__share_group_state"];
+const INTERNAL: [&str; 3] = [GROUP_STATE, TRANSACTION_STATE, "__share_group_state"];
 
 /// The topic that holds the state of consumer groups.
 pub const GROUP_STATE: &str = "__consumer_offsets";
+
+/// The topic that holds the state of transactions.
+pub const TRANSACTION_STATE: &str = "__transaction_state";
 
 /// Kafka's own log of metadata, whose name is not free.
 pub const CLUSTER_METADATA: &str = "__cluster_metadata";
