@@ -23,8 +23,11 @@ use std::path::PathBuf;
 
 /// Kafka's port, and the default of `--listen`.
 pub const DEFAULT_PORT: u16 = 9092;
-/// The port that brokers connect to each other on, where `--voters` names none.
+/// The port that brokers connect to each other on, where `--voters` or `--join` name none.
 pub const DEFAULT_PEER_PORT: u16 = 9292;
+/// Where no port for brokers is given, it is so many above the one for clients: 9292 beside 9092. So brokers on one
+/// machine need to be told one port each.
+pub const PEER_PORT_OFFSET: u16 = DEFAULT_PEER_PORT - DEFAULT_PORT;
 /// The default of `--data`, below the working directory.
 pub const DEFAULT_DATA: &str = "./klamm-data";
 /// Without `--memory` the budget is this fraction (1 / n) of the smaller of cgroup limit and RAM;
@@ -57,10 +60,15 @@ pub struct BrokerSettings {
     pub admin_listen: Option<SocketAddr>,
     /// Node id, at least 0.
     pub node_id: i32,
-    /// Nodes of the cluster that vote, with host and port for brokers; empty: this node is alone.
+    /// Nodes of the cluster that vote when it begins, with host and port for brokers; empty: this node alone, or that of
+    /// a cluster that it joins.
     pub voters: BTreeMap<i32, (String, u16)>,
-    /// Where to listen for other brokers; `None` where this node is alone.
-    pub peer_listen: Option<SocketAddr>,
+    /// Brokers of a running cluster, any of which a node with an empty directory asks; empty: it joins none.
+    pub join: Vec<(String, u16)>,
+    /// Where to listen for other brokers, if at all.
+    pub peer_listen: Option<PeerListen>,
+    /// The secret of the cluster's brokers.
+    pub peer_secret_file: Option<PathBuf>,
     /// The cluster that the data directory must belong to; `None` takes what it says, or a new one.
     pub cluster_id: Option<String>,
     /// Broker properties by Kafka's names, such as `num.partitions`; checked.
@@ -77,6 +85,17 @@ pub struct BrokerSettings {
     pub log_format: LogFormat,
     /// What to log, in `tracing`'s filter syntax.
     pub log_filter: String,
+}
+
+/// Where a broker listens for others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerListen {
+    /// Address and port; port 0 takes a free one.
+    pub at: SocketAddr,
+    /// Host and port that they are told; port 0: the one that is listened on.
+    pub advertise: (String, u16),
+    /// Nobody has asked for it: a node that is alone goes without where the address is taken.
+    pub is_default: bool,
 }
 
 /// How log lines look.
@@ -143,9 +162,20 @@ pub struct Flags {
     /// 1@host:9292,2@host:9292,3@host:9292 [default: this node alone]
     #[arg(long, value_name = "ID@HOST:PORT,…")]
     pub voters: Option<String>,
-    /// Address for other brokers [default: that of this node in --voters]
+    /// Brokers of a running cluster, any of which takes this one in: host:9292,… A directory that
+    /// belongs to the cluster already needs none
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub join: Option<String>,
+    /// Address for other brokers, or none [default: that of this node in --voters; else the port of
+    /// --listen + 200, on loopback only unless --join or a secret is given]
     #[arg(long, value_name = "ADDR:PORT")]
     pub peer_listen: Option<String>,
+    /// What other brokers are told to connect to [default: the address of --peer-listen]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub peer_advertise: Option<String>,
+    /// File with a secret of at least 16 bytes that all brokers of the cluster know: others are refused
+    #[arg(long, value_name = "FILE")]
+    pub peer_secret_file: Option<String>,
     /// Rack, zone or room of this node: replicas are spread over them
     #[arg(long, value_name = "NAME")]
     pub rack: Option<String>,

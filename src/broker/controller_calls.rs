@@ -4,7 +4,7 @@ use super::metadata::NotController;
 use super::state::State;
 use crate::broker::api::table::{Api, Handler};
 use crate::controller::{
-    self, Decision, Heartbeat, Image, IsrChange, IsrRequest, Members, Propose, Registration,
+    self, Decision, Heartbeat, Image, IsrChange, IsrRequest, Propose, Registration,
 };
 use crate::types::ErrorCode;
 use crate::wire::api_keys::ApiKey;
@@ -14,6 +14,8 @@ use std::rc::Rc;
 
 /// The controller looks for brokers that are silent so often, ms.
 const LOOK_MS: i64 = 100;
+/// It looks so often whether internal topics may have more replicas, ms.
+const RAISE_MS: i64 = 1_000;
 /// Partitions that preferred leaders take back in one go.
 const BALANCED_AT_ONCE: usize = 1_000;
 
@@ -90,8 +92,11 @@ impl State {
         };
         let pause = &async || self.pause().await;
         let cluster_id = self.image_now().cluster_id.clone();
+        let directory = registration.directory;
+        let mut before = None;
         let (index, result) = self
-            .decide(async |draft| {
+            .decide("registered", async |draft| {
+                before = draft.broker(registration.id).map(|it| it.directory);
                 let may = {
                     let (now, sessions) = (self.session_ms(), metadata.sessions.borrow());
                     sessions.may_register(now, draft, &cluster_id, &registration)
@@ -112,23 +117,11 @@ impl State {
         let mut sessions = metadata.sessions.borrow_mut();
         sessions.registered(now, asker.node, asker.incarnation, index);
         drop(sessions);
-        self.take_in(asker.node);
-        Ok(standing(ErrorCode::NONE, None, true, false))
-    }
-
-    /// A broker that does not belong to the quorum becomes a learner: it gets the metadata by that.
-    fn take_in(self: &Rc<Self>, node: i32) {
-        let metadata = self.metadata();
-        let members = metadata.controller.borrow().members();
-        if members.nodes().contains(&node) {
-            return;
+        if before.is_some_and(|it| it != 0 && it != directory) {
+            self.forget_learner(asker.node).await;
         }
-        let mut learners = members.learners;
-        learners.insert(node);
-        let to = Members { learners, voters: members.voters };
-        // One change at a time: the next look finds those for which it was too early.
-        let _ = self.vital(|| metadata.controller.borrow_mut().change_members(&to));
-        self.quorum_moved();
+        self.tend_members();
+        Ok(standing(ErrorCode::NONE, None, true, false))
     }
 
     async fn heartbeat(
@@ -158,8 +151,13 @@ impl State {
             let holds = |draft: &Image| {
                 draft.broker(broker).is_some_and(|it| it.incarnation == asker.incarnation)
             };
+            let why = match propose {
+                Propose::Unfence => "let_in",
+                Propose::Fence => "stopped",
+                Propose::ShutDown => "stops",
+            };
             let (index, ()) = self
-                .decide(async |draft| {
+                .decide(why, async |draft| {
                     if !holds(draft) {
                         return (Decision::default(), ());
                     }
@@ -205,8 +203,9 @@ impl State {
         let partitions = changes.into_iter().map(partition).collect();
         let request = IsrRequest { broker: asker.node, incarnation: asker.incarnation, partitions };
         let pause = &async || self.pause().await;
-        let decided =
-            self.decide(async |draft| controller::alter_isr(draft, &request, pause).await).await?;
+        let decided = self
+            .decide("isr", async |draft| controller::alter_isr(draft, &request, pause).await)
+            .await?;
         let errors = decided.1.into_iter().map(|it| it.err().unwrap_or(ErrorCode::NONE));
         Ok(Outcome::IsrAltered(errors.collect()))
     }
@@ -218,9 +217,14 @@ impl State {
         let Some(metadata) = self.metadata.as_ref().filter(|_| self.node.peer.is_some()) else {
             return;
         };
-        let (mut led, mut balanced_ms) = (None, 0);
+        let (mut led, mut balanced_ms, mut raised_ms) = (None, 0, 0);
         loop {
             metadata.changed.until(|| metadata.leads.get().is_some()).await;
+            if self.is_alone() {
+                // Nobody was heard, and nobody is missed.
+                self.has_company().await;
+                led = None;
+            }
             let term = metadata.leads.get();
             if led != term {
                 led = term;
@@ -228,8 +232,11 @@ impl State {
                 let draft = metadata.controller.borrow().draft().clone();
                 metadata.sessions.borrow_mut().lead(self.session_ms(), &draft);
                 let pause = &async || self.pause().await;
-                let finished =
-                    self.decide(async |draft| (controller::on_lead(draft, pause).await, ())).await;
+                let finished = self
+                    .decide("left_over", async |draft| {
+                        (controller::on_lead(draft, pause).await, ())
+                    })
+                    .await;
                 if finished.is_err() {
                     led = None;
                 }
@@ -237,6 +244,10 @@ impl State {
             }
             // Leadership that is lost meanwhile is noticed at the next turn of the loop.
             let _ = self.look_after_brokers(&mut balanced_ms).await;
+            if self.monotonic_ms() - raised_ms >= RAISE_MS {
+                raised_ms = self.monotonic_ms();
+                let _ = self.raise_internal_topics().await;
+            }
             self.sleep(LOOK_MS).await;
         }
     }
@@ -255,9 +266,7 @@ impl State {
                 self.fence(broker, "it was not heard for broker.session.timeout.ms").await?;
             }
         }
-        if let Some(node) = self.stranger(&draft) {
-            self.take_in(node);
-        }
+        self.tend_members();
         let every =
             self.image_now().broker_configs.number("leader.imbalance.check.interval.seconds");
         let every = every.unwrap_or(300).saturating_mul(1_000);
@@ -266,7 +275,7 @@ impl State {
             *balanced_ms = self.monotonic_ms();
             let pause = &async || self.pause().await;
             let (_, moved) = self
-                .decide(async |draft| {
+                .decide("preferred", async |draft| {
                     let decision = controller::imbalanced(draft, BALANCED_AT_ONCE, pause).await;
                     let led = decision.led;
                     (decision, led)
@@ -279,12 +288,6 @@ impl State {
         Ok(())
     }
 
-    /// A broker that has registered and does not belong to the quorum.
-    fn stranger(&self, image: &Image) -> Option<i32> {
-        let members = self.metadata().controller.borrow().members().nodes();
-        image.brokers().map(|it| it.id).find(|id| !members.contains(id))
-    }
-
     /// Fences a broker: it leads nothing, and is in sync for nothing that somebody else is in sync for.
     pub(super) async fn fence(
         self: &Rc<Self>,
@@ -295,7 +298,7 @@ impl State {
         let process = |image: &Image| image.broker(broker).map(|it| it.incarnation);
         let meant = process(self.metadata().controller.borrow().draft());
         let (_, (led, leaderless, unclean)) = self
-            .decide(async |draft| {
+            .decide("fenced", async |draft| {
                 // When its turn comes, another process of the broker may have registered.
                 if process(draft) != meant {
                     return (Decision::default(), (0, 0, 0));
@@ -305,6 +308,7 @@ impl State {
                 (it, counts)
             })
             .await?;
+        self.metadata().figures.borrow_mut().fenced += 1;
         tracing::warn!(broker, led, leaderless, unclean, "a broker is fenced: {why}");
         Ok(())
     }

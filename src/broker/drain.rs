@@ -12,6 +12,8 @@ const PATIENCE_MS: i64 = 10_000;
 
 /// The cluster has so long to find other leaders, ms.
 const HAND_OVER_MS: i64 = 10_000;
+/// Another node has so long to take over the quorum, ms: an election would not take longer.
+const QUORUM_MS: i64 = 1_000;
 /// A cluster that has no controller for so long will not find any, ms: perhaps all of its nodes end.
 const NO_CONTROLLER_MS: i64 = 3_000;
 
@@ -21,7 +23,7 @@ impl State {
         let state = self.clone();
         self.start(async move {
             let standing = &state.standing;
-            if state.node.peer.is_some() && standing.registered.get() {
+            if state.node.peer.is_some() && standing.registered.get() && !state.is_alone() {
                 standing.leaving.set(true);
                 state.changed_quorum.notify();
                 let may_end = state.changed.until(|| standing.may_end.get());
@@ -30,9 +32,28 @@ impl State {
                 if !standing.may_end.get() {
                     tracing::warn!("ends although it may still lead partitions");
                 }
+                state.hand_over_quorum().await;
             }
             to.reply(());
         });
+    }
+
+    /// Has another node lead the quorum, where this one does: nobody has to miss it for the time of an election first.
+    async fn hand_over_quorum(self: &Rc<Self>) {
+        let metadata = self.metadata();
+        let successor = metadata.controller.borrow().successor();
+        let Some(successor) = successor else { return };
+        self.vital(|| metadata.controller.borrow_mut().hand_over(successor));
+        self.quorum_moved();
+        let me = self.node_id();
+        let led = self.changed_quorum.until(|| ![me, -1].contains(&metadata.leader.get()));
+        led.or(self.sleep(QUORUM_MS)).await;
+        let leader = metadata.leader.get();
+        if leader == me {
+            tracing::warn!(successor, "ends although it leads the quorum");
+        } else {
+            tracing::info!(controller = leader, "another node leads the quorum");
+        }
     }
 
     /// Waits until there was no controller for a while.

@@ -178,7 +178,7 @@ async fn run(
         }
     };
     drop(wait);
-    let (image, now_ms) = (state.image(), state.monotonic_ms());
+    let (image, now_ms) = (state.newest_image(), state.monotonic_ms());
     if plan.partitions() > MANY {
         let (sessions, pause) = (&state.sessions, &async || state.pause().await);
         return plan.response_in_parts(&header, results, sessions, &image, now_ms, pause).await;

@@ -4,6 +4,7 @@ use super::connection::Stats;
 use crate::metrics::Traffic;
 use crate::storage::engine::EngineStats;
 use crate::types::TopicId;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What the runtime counts for its shard.
@@ -52,6 +53,66 @@ pub struct ShardFigures {
     pub steps_most: u64,
     /// What it has received and answered.
     pub traffic: Traffic,
+    /// What it leads and follows.
+    pub replication: ReplicationFigures,
+    /// The metadata quorum and its controller, on shard 0.
+    pub controller: Option<ControllerFigures>,
+}
+
+/// How far a follower is behind, in the partition where that is most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplicaLag {
+    /// Records.
+    pub records: u64,
+    /// Bytes: so many records, as large as those of the log are on average.
+    pub bytes: u64,
+    /// Since it was at the log's end, ms.
+    pub ms: u64,
+}
+
+impl ReplicaLag {
+    /// The larger of both.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            records: self.records.max(other.records),
+            bytes: self.bytes.max(other.bytes),
+            ms: self.ms.max(other.ms),
+        }
+    }
+}
+
+/// What a shard says of what it leads and follows.
+#[derive(Clone, Debug, Default)]
+pub struct ReplicationFigures {
+    /// ISRs that have become smaller, as this leader wished.
+    pub isr_shrinks: u64,
+    /// ISRs that have become larger.
+    pub isr_expands: u64,
+    /// Logs that were cut to what their leaders have.
+    pub truncations: u64,
+    /// Offsets that were cut off.
+    pub truncated_offsets: u64,
+    /// By node that follows, as of the last look at all partitions.
+    pub lag: BTreeMap<i32, ReplicaLag>,
+}
+
+/// What a node says of the metadata quorum; what was decided, since its start while it led.
+#[derive(Clone, Debug, Default)]
+pub struct ControllerFigures {
+    /// Raft's term.
+    pub term: u64,
+    /// The last entry that a majority has.
+    pub committed: u64,
+    /// The last entry that every shard has applied.
+    pub applied: u64,
+    /// Leaders that were elected, by reason.
+    pub elections: BTreeMap<&'static str, u64>,
+    /// Those of them that were not in sync.
+    pub unclean: u64,
+    /// Partitions that have lost their leader, and had nobody else.
+    pub leaderless: u64,
+    /// Brokers that were fenced, since nobody heard them.
+    pub fenced: u64,
 }
 
 /// What one group says of itself.

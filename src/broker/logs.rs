@@ -2,6 +2,7 @@
 //! what. Synchronous: what is to be told to others comes out as [`Outbox`].
 
 use super::calls::{AppendBatches, AppendReply, Notice, ShardId, Trace, Trim};
+use super::core_states::Cores;
 use super::image_changes::Change;
 use super::reply_to::ReplyTo;
 use super::work;
@@ -15,7 +16,7 @@ use crate::broker::held_appends::{HeldAppend, HeldAppends, Verification};
 use crate::broker::links::Target;
 use crate::controller::{Image, Topic};
 use crate::replica::{AppendOutcome, Partition, ProducerMemory, Producers};
-use crate::storage::engine::{Append, Engine, Event, Moments, Slot, States};
+use crate::storage::engine::{Append, Engine, Event, Moments, Slot};
 use crate::storage::log::LogConfig;
 use crate::storage::read::{Read, ReadError, Ticket};
 use crate::types::topic_name::GROUP_STATE;
@@ -602,7 +603,10 @@ impl Logs {
     pub(super) fn watermark_moved(&mut self, slot: Slot, out: &mut Outbox) {
         let Some(part) = self.parts.get_mut(slot.index()) else { return };
         let end = part.core.high_watermark();
-        self.engine.set_committed(slot, committed(&part.core));
+        // Where this is the only replica, retention goes by what is durable: see `committed`.
+        if part.core.is_followed() || !part.core.leads() {
+            self.engine.set_committed(slot, end);
+        }
         let stable = part.core.last_stable();
         let before = std::mem::replace(&mut part.stable, stable);
         // Where a transaction ends, much may become readable that was appended long before.
@@ -910,41 +914,6 @@ impl Logs {
     /// Nothing is under way for anybody.
     pub fn is_quiet(&self) -> bool {
         self.tasks.is_empty() && self.deferred.is_empty()
-    }
-}
-
-/// The cores of partitions, for a checkpoint.
-struct Cores<'a> {
-    parts: &'a mut Table<Part>,
-    /// Bytes of their states.
-    taken: usize,
-}
-
-impl States for Cores<'_> {
-    fn begin(&mut self, slot: Slot, out: &mut Vec<u8>) -> bool {
-        let before = out.len();
-        // A log whose topic has gone has no partition.
-        let part = self.parts.get_mut(slot.index());
-        let is_last = part.is_none_or(|part| part.core.begin_snapshot(out));
-        self.taken += out.len() - before;
-        is_last
-    }
-
-    fn go_on(&mut self, slot: Slot, out: &mut Vec<u8>) -> bool {
-        let before = out.len();
-        let part = self.parts.get_mut(slot.index()).expect("it goes with its log");
-        let is_last = part.core.go_on_with_snapshot(out);
-        self.taken += out.len() - before;
-        is_last
-    }
-
-    fn stable(&mut self, slot: Slot) -> i64 {
-        self.parts.get(slot.index()).map_or(0, |part| part.core.last_stable())
-    }
-
-    fn is_last_of_producer(&mut self, slot: Slot, producer_id: i64, last_offset: i64) -> bool {
-        let part = self.parts.get(slot.index());
-        part.is_some_and(|part| part.core.producers().last_offset(producer_id) == Some(last_offset))
     }
 }
 

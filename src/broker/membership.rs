@@ -28,6 +28,7 @@ impl State {
         };
         let mut told = None;
         loop {
+            self.has_company().await;
             let interval = self.interval_ms();
             let registered = self.standing.registered.get();
             let wants_shutdown = self.standing.leaving.get();
@@ -52,6 +53,13 @@ impl State {
             let changed = self.changed_quorum.until_notified();
             self.sleep(pause).or(changed).await;
         }
+    }
+
+    /// Whether the controller has let this broker in, as far as it has heard within a session.
+    pub(super) fn is_let_in(&self) -> bool {
+        let session = self.image_now().broker_configs.number("broker.session.timeout.ms");
+        let silent_ms = self.monotonic_ms() - self.standing.heard_ms.get();
+        !self.standing.fenced.get() && silent_ms <= session.unwrap_or(3_000)
     }
 
     fn registration(&self) -> Register {
@@ -79,6 +87,7 @@ impl State {
         told: &mut Option<ErrorCode>,
     ) {
         let standing = &self.standing;
+        standing.heard_ms.set(self.monotonic_ms());
         if error.is_err() {
             // Another start of this node has registered, or nobody knows this one.
             standing.registered.set(false);
@@ -131,7 +140,10 @@ impl State {
         if metadata.controller.borrow().leads() {
             return Some(self.carry_out(self.this_member(), call).await);
         }
-        let leader = metadata.leader.get();
+        let leader = match metadata.leader.get() {
+            -1 => self.next_to_ask(),
+            leader => leader,
+        };
         self.ask_node(leader, call, patience_ms).await
     }
 }

@@ -50,6 +50,22 @@ fn steps_of(record: &Record) -> u64 {
     }
 }
 
+/// Partitions that get a leader by a change.
+fn elected_by(record: &Record) -> usize {
+    let Record::PartitionsChanged { changes, .. } = record else { return 0 };
+    changes.iter().filter(|(_, it)| it.leader.is_some_and(|leader| leader >= 0)).count()
+}
+
+/// Why a request has leaders elected.
+fn reason_of(api: table::Controller) -> &'static str {
+    match api {
+        table::Controller::ElectLeaders => "asked_for",
+        table::Controller::AlterPartitionReassignments => "reassigned",
+        table::Controller::UnregisterBroker => "unregistered",
+        _ => "settings",
+    }
+}
+
 /// Bytes that were copied for an operation, in steps of work: the log's, the frame's, and its checksum.
 fn copied(op: &Op) -> u64 {
     match op {
@@ -178,7 +194,7 @@ impl State {
         drop(draft);
         match handled {
             Ok(Handled { response, records, members }) => {
-                let index = self.propose(term, records).await?;
+                let index = self.propose(term, reason_of(api), records).await?;
                 if let Some(members) = &members {
                     self.begin_members(term, members)?;
                 }
@@ -226,7 +242,7 @@ impl State {
         let pause = &async || self.pause().await;
         let new_id = &mut || self.new_topic_id();
         let (index, ()) = self
-            .decide(async |draft| {
+            .decide("created", async |draft| {
                 let records = auto_create(names, draft, new_id, pause).await;
                 (Decision { records, ..Decision::default() }, ())
             })
@@ -253,9 +269,10 @@ impl State {
     }
 
     /// Proposes what a look at the draft decides, and waits until it has taken effect: the index from which on it
-    /// has, and what else the look gave. One at a time.
+    /// has, and what else the look gave. One at a time. `why` is a word for leaders that are elected by it.
     pub(super) async fn decide<T>(
         self: &Rc<Self>,
+        why: &'static str,
         look: impl AsyncFnOnce(&Image) -> (Decision, T),
     ) -> Result<(u64, T), NotController> {
         let turn = self.metadata().turn.enter().await;
@@ -263,7 +280,9 @@ impl State {
         let draft = self.draft();
         let (decision, result) = look(&draft).await;
         drop(draft);
-        let index = self.propose(term, decision.records).await?;
+        self.metadata().figures.borrow_mut().unclean += decision.unclean as u64;
+        self.metadata().figures.borrow_mut().leaderless += decision.leaderless as u64;
+        let index = self.propose(term, why, decision.records).await?;
         drop(turn);
         self.decided(term, index).await?;
         Ok((index, result))
@@ -281,9 +300,15 @@ impl State {
     async fn propose(
         self: &Rc<Self>,
         term: u64,
+        why: &'static str,
         records: Vec<Record>,
     ) -> Result<u64, NotController> {
         let metadata = self.metadata();
+        let elected: usize = records.iter().map(elected_by).sum();
+        if elected > 0 {
+            *metadata.figures.borrow_mut().elections.entry(why).or_default() += elected as u64;
+            tracing::info!(reason = why, partitions = elected, "other brokers lead");
+        }
         let pause = &async || self.pause().await;
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() {
@@ -354,7 +379,7 @@ impl State {
         // A node that does not lead keeps them for when it does.
         if let Ok(term) = self.leading() {
             let gone = metadata.controller.borrow_mut().take_gone();
-            let _ = self.propose(term, gone).await;
+            let _ = self.propose(term, "forgotten", gone).await;
         }
     }
 

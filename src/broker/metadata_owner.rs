@@ -1,5 +1,6 @@
 //! What shard 0 holds as the owner of the metadata: the controller, and how far all shards have come.
 
+use super::figures::ControllerFigures;
 use super::wait::{Condition, Gate};
 use crate::controller::{Controller, Sessions};
 use std::cell::{Cell, RefCell};
@@ -14,6 +15,10 @@ pub struct MetadataOwner {
     pub turn: Gate,
     /// Somebody is about to propose that topics whose data is gone are forgotten.
     pub forgetting: Cell<bool>,
+    /// The members of the quorum stay as they are for a moment.
+    pub members_held: Cell<bool>,
+    /// What was decided while this node led: of the rest nothing is kept here.
+    pub figures: RefCell<ControllerFigures>,
     /// Every shard has applied the metadata up to this index.
     pub applied: Cell<u64>,
     /// The term in which this node leads the quorum, as it was told last.
@@ -41,7 +46,9 @@ impl MetadataOwner {
             leader: Cell::new(leader),
             controller: RefCell::new(controller),
             turn: Gate::default(),
+            figures: RefCell::default(),
             forgetting: Cell::new(false),
+            members_held: Cell::new(false),
             applied,
             changed: Condition::default(),
             dirty: Cell::new(true),

@@ -43,7 +43,9 @@ mod clock;
 pub mod connection;
 mod controller_calls;
 mod coordinators;
+mod core_states;
 mod deferred;
+mod delivery;
 mod disk_space;
 mod dispatch;
 mod drain;
@@ -73,6 +75,7 @@ mod logs;
 mod logs_tests;
 #[cfg(test)]
 mod many_topics_tests;
+mod members;
 mod membership;
 mod metadata;
 mod metadata_owner;
@@ -117,7 +120,10 @@ pub use calls::{Close, CountGroups, Drain, Figures, HandOver, Message, ShardId};
 pub use clock::Clock;
 pub use connection::{Admission, ConnectionId, ReadInto, Refused};
 pub use dispatch::Serve;
-pub use figures::{GroupFigures, OffsetFigures, Readings, ShardFigures};
+pub use figures::{
+    ControllerFigures, GroupFigures, OffsetFigures, Readings, ReplicaLag, ReplicationFigures,
+    ShardFigures,
+};
 pub use links::LinkId;
 pub use logs::Logs;
 pub use node::{Address, Node, WINDOW};
@@ -335,10 +341,15 @@ impl Broker {
     }
 
     /// Whether clients are to be sent here: not while it drains, nor, in a cluster, before the controller has let
-    /// this broker in. Of shard 0.
+    /// this broker in, nor when no controller was heard for a session. Of shard 0.
     pub fn is_ready(&self) -> bool {
-        let alone = self.0.node.peer.is_none();
-        self.phase() == Phase::Serving && (alone || !self.0.standing.fenced.get())
+        self.phase() == Phase::Serving && (self.0.is_alone() || self.0.is_let_in())
+    }
+
+    /// Whether whoever connects before [`Output::LetIn`] is to wait for it, and not to be refused: where nothing is
+    /// known of a cluster, this may be the first of its brokers to start, and there is none to turn to.
+    pub fn lets_wait(&self) -> bool {
+        self.0.image_now().brokers().len() == 0
     }
 
     /// The metadata as this shard has applied it.

@@ -1,5 +1,6 @@
 //! This broker as a node of its cluster.
 
+use crate::wire::peer::Secret;
 use std::collections::BTreeMap;
 
 /// A host and a port that somebody connects to.
@@ -18,12 +19,15 @@ pub struct Node {
     pub directory: u128,
     /// Where clients connect to.
     pub kafka: Address,
-    /// Where other brokers connect to; `None` where there are none.
+    /// Where other brokers connect to; `None` where none can.
     pub peer: Option<Address>,
     /// Its rack, if it has one.
     pub rack: Option<String>,
-    /// Nodes that vote when the cluster begins, with where brokers connect to. Empty: this node alone.
-    pub voters: BTreeMap<i32, Address>,
+    /// Where brokers connect to nodes that were known at the start: those that vote when the cluster begins, or brokers of
+    /// the cluster that this one joins.
+    pub known: BTreeMap<i32, Address>,
+    /// The secret of the cluster's brokers, where there is one.
+    pub secret: Option<Secret>,
     /// Bytes of frames that this broker grants each leader's shard at once: [`WINDOW`].
     pub window: u64,
 }
@@ -37,7 +41,8 @@ impl Default for Node {
             kafka: Address::default(),
             peer: None,
             rack: None,
-            voters: BTreeMap::new(),
+            known: BTreeMap::new(),
+            secret: None,
             window: WINDOW,
         }
     }

@@ -43,6 +43,8 @@ pub enum Output {
     FlushPeer(LinkId),
     /// A link has ended: close its socket.
     ClosePeer(LinkId),
+    /// Clients may connect from now on: once, when the broker begins to serve them.
+    LetIn,
     /// Look at the disk's space now, and hand it in as [`Input::Space`](super::Input::Space).
     LookAtSpace,
     /// Give the reserve file this many bytes.

@@ -53,6 +53,7 @@ impl State {
                 }
                 LinkEvent::Flush(link) => self.outputs.push(Output::FlushPeer(link)),
                 LinkEvent::Close(link) => self.outputs.push(Output::ClosePeer(link)),
+                LinkEvent::Joins(link) => self.peer_joins(link),
                 LinkEvent::Up(link, peer) => self.peer_up(link, &peer),
                 LinkEvent::Down(link, peer) => self.peer_down(link, &peer),
                 LinkEvent::Unreachable { node, refused } => self.peer_unreachable(node, refused),
@@ -69,7 +70,7 @@ impl State {
                 self.changed_quorum.notify();
             }
             (Lane::Control, false) => {}
-            (Lane::Data, true) => self.leader_up(link),
+            (Lane::Data, true) => self.leader_up(link, peer),
             (Lane::Data, false) => self.feeds_up(link),
         }
     }

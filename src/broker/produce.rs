@@ -301,12 +301,12 @@ impl Producing {
             return;
         }
         if plan.entries() <= ENTRIES_AT_ONCE {
-            return self.answer(state, plan.response(&self.header, &state.image()));
+            return self.answer(state, plan.response(&self.header, &state.newest_image()));
         }
         drop(plan);
         let (producing, state_2) = (self.clone(), state.clone());
         let write = async move {
-            let (image, pause) = (state_2.image(), &async || state_2.pause().await);
+            let (image, pause) = (state_2.newest_image(), &async || state_2.pause().await);
             // Nobody else enters anything any more.
             let plan = producing.plan.take();
             let response = plan.response_in_parts(&producing.header, &image, pause).await;

@@ -13,13 +13,14 @@ use std::rc::Rc;
 pub(super) const TICK_MS: i64 = 100;
 
 impl State {
-    /// Lets time pass for the quorum, for ever. A node that is alone has nothing to wait for.
+    /// Lets time pass for the quorum, for ever. A node that is alone has nothing to wait for but company.
     pub(super) async fn run_quorum(self: Rc<Self>) {
         let Some(metadata) = &self.metadata else { return };
         if self.node.peer.is_none() {
             return;
         }
         loop {
+            self.has_company().await;
             self.reach_members();
             self.vital(|| metadata.controller.borrow_mut().tick());
             self.quorum_moved();
@@ -30,7 +31,11 @@ impl State {
     /// Keeps links up to all members of the quorum.
     fn reach_members(&self) {
         let Some(metadata) = &self.metadata else { return };
-        let members = metadata.controller.borrow().members().nodes();
+        let mut members = metadata.controller.borrow().members().nodes();
+        if members.is_empty() {
+            // It joins: any of them may know who leads.
+            members.extend(self.node.known.keys());
+        }
         let now = self.monotonic_ms();
         let mut links = self.links.borrow_mut();
         let target = |node| Target { node, lane: Lane::Control, shard: 0 };
@@ -53,7 +58,7 @@ impl State {
         let image = self.image_now();
         let registered = image.broker(node).filter(|it| it.peer_port != 0);
         let registered = registered.map(|it| (it.peer_host.clone(), it.peer_port));
-        registered.or_else(|| self.node.voters.get(&node).cloned())
+        registered.or_else(|| self.node.known.get(&node).cloned())
     }
 
     pub(super) fn node_id(&self) -> i32 {
@@ -119,6 +124,11 @@ impl State {
         let message = Message::decode(bytes).map_err(|e| e.to_string())?;
         if message.from() != peer.node || message.to() != self.node_id() {
             return Err("it speaks for another node".to_owned());
+        }
+        let joins = metadata.controller.borrow().is_joining();
+        if joins && !self.standing.registered.get() {
+            // Meant for an earlier directory of this node, whose progress its registration ends.
+            return Ok(());
         }
         let result = self.vital(|| metadata.controller.borrow_mut().step(message));
         if let Err(e) = result {

@@ -8,10 +8,21 @@ pub struct Standing {
     pub registered: Cell<bool>,
     /// It is fenced, as far as it has heard.
     pub fenced: Cell<bool>,
+    /// When the controller was heard last, ms.
+    pub heard_ms: Cell<i64>,
     /// It wants to end: others are to lead what it leads.
     pub leaving: Cell<bool>,
     /// The controller says that it may end.
     pub may_end: Cell<bool>,
+    /// The node that was asked last while no controller was known.
+    pub asked: Cell<i32>,
+}
+
+impl Standing {
+    /// Of a node that is its own controller, which has registered it at the start.
+    pub fn of_its_own() -> Self {
+        Self { registered: Cell::new(true), fenced: Cell::new(false), ..Self::default() }
+    }
 }
 
 impl Default for Standing {
@@ -20,8 +31,10 @@ impl Default for Standing {
         Self {
             registered: Cell::new(false),
             fenced: Cell::new(true),
+            heard_ms: Cell::new(0),
             leaving: Cell::new(false),
             may_end: Cell::new(false),
+            asked: Cell::new(-1),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::charges::Charge;
 use super::clock::Clock;
 use super::connection::{ConnectionEvent, ConnectionId, Connections, Line, Traced, Why};
 use super::coordinators::Coordinators;
-use super::figures::{Readings, ShardFigures};
+use super::figures::{ControllerFigures, Readings, ReplicationFigures, ShardFigures};
 use super::fills::Fills;
 use super::image_changes::{Change, changes};
 use super::links::{Links, Me};
@@ -41,14 +41,12 @@ use crate::storage::buffer::Budget;
 use crate::storage::device::io::{Completion, Op, Submission};
 use crate::storage::engine::Moments;
 use crate::types::{Now, Rng, TopicPartition, exit};
-use crate::wire::api_keys::ApiKey;
 use bytes::Bytes;
 use slab::Slab;
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -66,14 +64,15 @@ const PRODUCERS_SHARE: usize = 16;
 const GROUPS_SHARE: usize = 8;
 /// Fetch sessions may take this part of the memory of storage.
 const SESSIONS_SHARE: usize = 32;
-/// Lines about slow requests in a second.
-const SLOW_LINES: u32 = 10;
 /// One part in so many of the memory budget is to be left.
 const BUDGET_SHARE_SPARE: usize = 32;
 /// Steps of work in which metadata is taken over in one go.
 const CHANGES: u64 = 64;
 /// Partitions of which records are deleted in one go.
 const TRIMS: usize = work::PIECE as usize;
+/// A broker that hears no controller for so long after its start lets clients in all the same, ms: they are told what
+/// it knows, which may be old, and it leads nothing. Kafka's broker would not answer at all.
+const LET_IN_MS: i64 = 10_000;
 /// Steps of tasks in the course of one input; the rest follows with
 /// [`Input::Continue`](super::Input::Continue).
 const STEPS_MAX: usize = 256;
@@ -105,6 +104,10 @@ pub struct State {
     mark: Cell<u64>,
     pub(super) random: RefCell<Rng>,
     image: RefCell<Arc<Image>>,
+    /// The metadata that are being taken over.
+    coming: RefCell<Option<Arc<Image>>>,
+    /// Wakes who waits for newer metadata on this shard.
+    pub(super) changed_image: Condition,
     pub(super) logs: RefCell<Logs>,
     pub(super) budget: Arc<Budget>,
     /// There is something for the engine's next turn.
@@ -121,9 +124,9 @@ pub struct State {
     /// What connections are bounded by besides settings.
     bounds: Bounds,
     /// Produce requests that take this long are logged, ns.
-    slow_ns: u64,
+    pub(super) slow_ns: u64,
     /// The second that slow requests are logged in, and how many were.
-    slow: Cell<(i64, u32)>,
+    pub(super) slow: Cell<(i64, u32)>,
     pub(super) waits: Waits,
     pub(super) groups: Coordinators,
     pub(super) transactions: TransactionCoordinators,
@@ -136,6 +139,9 @@ pub struct State {
     pub(super) node: Arc<Node>,
     /// How it stands with the controller.
     pub(super) standing: Standing,
+    /// Clients may connect; until when that waits for the controller, ms.
+    lets_in: Cell<bool>,
+    lets_in_by_ms: i64,
     /// Connections to other brokers.
     pub(super) links: RefCell<Links>,
     /// What is followed.
@@ -158,6 +164,7 @@ pub struct State {
     pub(super) producer_ids: Cell<(i64, i32)>,
     pub(super) traffic: RefCell<Traffic>,
     pub(super) readings: Cell<Readings>,
+    pub(super) replication: RefCell<ReplicationFigures>,
     panics: Cell<u64>,
     tasks: Tasks,
     pub(super) timers: Timers,
@@ -208,7 +215,10 @@ impl State {
             incarnation: node.incarnation,
             shards: shards as u16,
             shard: id as u16,
+            secret: node.secret.clone(),
+            seed,
         };
+        let leads = controller.as_ref().is_some_and(crate::controller::Controller::leads);
         let charge = |share| Charge::new(&budget, budget.limit() / shards / share);
         let charges = [PRODUCERS_SHARE, GROUPS_SHARE, SESSIONS_SHARE].map(charge);
         let mut random = Rng::new(seed);
@@ -234,6 +244,8 @@ impl State {
             sessions: RefCell::new(Sessions::new(per_shard.max(1), id, shards, random.bits())),
             random: RefCell::new(random),
             image: RefCell::new(image),
+            coming: RefCell::default(),
+            changed_image: Condition::default(),
             logs: RefCell::new(logs),
             budget,
             dirty: Cell::new(true),
@@ -249,7 +261,9 @@ impl State {
             slow: Cell::new((0, 0)),
             waits: Waits::default(),
             metadata: controller.map(MetadataOwner::new),
-            standing: Standing::default(),
+            standing: if leads { Standing::of_its_own() } else { Standing::default() },
+            lets_in: Cell::new(false),
+            lets_in_by_ms: now.monotonic_ms + LET_IN_MS,
             links: RefCell::new(Links::new(me)),
             node,
             streams: RefCell::default(),
@@ -263,6 +277,7 @@ impl State {
             producer_ids: Cell::new((0, 0)),
             traffic: RefCell::default(),
             readings: Cell::default(),
+            replication: RefCell::default(),
             panics: Cell::new(0),
             tasks: Tasks::default(),
             timers,
@@ -360,6 +375,7 @@ impl State {
         }
         drop(connections);
         self.next_tick_ms.set(now.monotonic_ms + 1000);
+        self.let_clients_in_late();
         self.outputs.push(Output::LookAtSpace);
         let expiration = self.image.borrow().broker_configs.number("producer.id.expiration.ms");
         let expiration = expiration.unwrap_or(86_400_000);
@@ -616,6 +632,11 @@ impl State {
         self.image.borrow().clone()
     }
 
+    /// The newest metadata that this shard has heard of: who is refused because another leads is told who (KIP-951).
+    pub(super) fn newest_image(&self) -> Arc<Image> {
+        self.coming.borrow().clone().unwrap_or_else(|| self.image())
+    }
+
     /// As [`image`](Self::image), for a look.
     pub(super) fn image_now(&self) -> Ref<'_, Arc<Image>> {
         self.image.borrow()
@@ -637,7 +658,6 @@ impl State {
             self.pause().await;
         }
         self.show(before, image);
-        self.changed_streams.notify();
         self.apply_groups(before, image).await;
         self.kick();
     }
@@ -665,12 +685,41 @@ impl State {
     /// From now on, requests see this metadata.
     fn show(self: &Rc<Self>, before: &Image, image: &Arc<Image>) {
         *self.image.borrow_mut() = image.clone();
+        self.coming.take();
+        self.changed_image.notify();
+        self.let_clients_in(image);
+        if !image.has_brokers_of(before) {
+            // Leaders may be elsewhere than they were.
+            self.streams.borrow_mut().look_for_targets();
+            self.changed_streams.notify();
+        }
         if !Arc::ptr_eq(&before.broker_configs, &image.broker_configs) {
             let settings = self.bounds.settings(&image.broker_configs);
             self.connections.borrow_mut().configure(settings);
         }
         self.apply_group_topic(image);
         self.apply_transaction_topic(image);
+    }
+
+    /// Clients may connect, once: when these metadata have everything that was committed when this process registered.
+    /// What a start reads of its own log may be old, and clients would be sent to brokers that lead no more.
+    fn let_clients_in(&self, image: &Image) {
+        let registered = image.broker(image.node_id).map(|it| it.incarnation);
+        let is_caught_up = self.node.peer.is_none() || registered == Some(self.node.incarnation);
+        if is_caught_up && !self.lets_in.replace(true) {
+            self.outputs.push(Output::LetIn);
+        }
+    }
+
+    /// Lets clients in although no controller was heard: see [`LET_IN_MS`].
+    fn let_clients_in_late(&self) {
+        if self.monotonic_ms() >= self.lets_in_by_ms && !self.lets_in.replace(true) {
+            tracing::warn!(
+                shard = self.id,
+                "no controller was heard: clients are told what was known before"
+            );
+            self.outputs.push(Output::LetIn);
+        }
     }
 
     // ---- Calls ----
@@ -785,6 +834,7 @@ impl State {
         to: ReplyTo<ApplyImage>,
     ) {
         let (before, state) = (self.image(), self.clone());
+        *self.coming.borrow_mut() = Some(call.0.clone());
         self.start(async move {
             state.apply(&before, &call.0).await;
             to.reply(());
@@ -809,6 +859,13 @@ impl State {
             steps: self.work.total(),
             steps_most: self.work.most(),
             traffic: self.traffic.borrow().clone(),
+            replication: self.replication.borrow().clone(),
+            controller: self.metadata.as_ref().map(|it| ControllerFigures {
+                term: it.controller.borrow().term(),
+                committed: it.controller.borrow().committed(),
+                applied: it.applied.get(),
+                ..it.figures.borrow().clone()
+            }),
         }
     }
 
@@ -921,57 +978,6 @@ impl State {
             }
         }
         self.take_link_events();
-    }
-
-    /// The kernel has taken so many bytes of what is to be sent. True where there is more.
-    pub(super) fn sent(&self, connection: ConnectionId, bytes: usize) -> bool {
-        let mut connections = self.connections.borrow_mut();
-        let more = connections.sent(self.monotonic_ms(), connection, bytes);
-        let mut next = connections.next_delivered(connection);
-        if next.is_none() {
-            return more;
-        }
-        let now = self.ticks();
-        let mut traffic = self.traffic.borrow_mut();
-        let mut number = 0;
-        while let Some(it) = next {
-            let ns = self.ns(it.asked.received, now);
-            traffic.response(it.asked.api, it.bytes, ns, &it.errors);
-            if let Some(Traced { mut stages, queued }) = it.traced {
-                stages.set(RequestStage::Send, self.ns(queued, now));
-                if usize::is_multiple_of(number, SAMPLED) {
-                    traffic.stages(
-                        &[
-                            RequestStage::Receive,
-                            RequestStage::Decode,
-                            RequestStage::Route,
-                            RequestStage::Reply,
-                            RequestStage::Send,
-                        ],
-                        &stages,
-                    );
-                }
-                number += 1;
-                if ns >= self.slow_ns {
-                    traffic.slow += 1;
-                    self.tell_slow(connections.peer(connection), it.asked.api, ns, &stages);
-                }
-            }
-            next = connections.next_delivered(connection);
-        }
-        more
-    }
-
-    /// Logs a slow request: a few of them each second, so that a slow disk is not kept busy with it.
-    fn tell_slow(&self, peer: Option<SocketAddr>, api: ApiKey, ns: u64, stages: &Stages) {
-        let second = self.monotonic_ms() / 1000;
-        let (since, told) = self.slow.get();
-        let told = if since == second { told } else { 0 };
-        self.slow.set((second, told + 1));
-        if told < SLOW_LINES {
-            let peer = peer.map(tracing::field::display);
-            tracing::warn!(shard = self.id, peer, %api, ms = ns / 1_000_000, "slow, µs: {stages}");
-        }
     }
 
     fn request_ended(&self) {

@@ -111,6 +111,7 @@ impl Rig {
             fixed: Arc::default(),
             shards: 1,
             voters: BTreeSet::new(),
+            joins: false,
             log_bytes_max: LOG_BYTES_MAX,
             seed: 1,
         };

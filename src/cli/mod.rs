@@ -18,6 +18,7 @@ mod names;
 mod offsets;
 mod output;
 mod produce;
+mod recover_quorum;
 mod serve;
 mod signal;
 mod top;
@@ -65,6 +66,8 @@ enum Command {
     Bench(bench::Bench),
     /// Look into a data directory, of a broker that runs or does not
     Log(log::Log),
+    /// Make a cluster work again whose metadata quorum is lost for good, from one node that is left
+    RecoverQuorum(recover_quorum::RecoverQuorum),
     /// Watch a running broker: rates, latency by stage, shards
     Top(top::Top),
     /// Make links named after Kafka's tools: kafka-topics, kafka-topics.sh, …
@@ -115,6 +118,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Consume(command) => consume::run(&command),
             Command::Bench(command) => bench::run(&command),
             Command::Log(command) => log::run(&command),
+            Command::RecoverQuorum(command) => recover_quorum::run(&command),
             Command::Top(command) => top::run(&command),
             Command::Config(command) => config::run(&command),
             Command::InstallTools(command) => install::run(&command),

@@ -91,6 +91,11 @@ impl Cluster {
         &self.metadata
     }
 
+    /// The same, for what answers say beside.
+    pub fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
+
     /// Milliseconds since this client began.
     pub fn now_ms(&self) -> i64 {
         self.start.elapsed().as_millis() as i64

@@ -82,6 +82,27 @@ impl Metadata {
         }
     }
 
+    /// A broker that does not lead a partition has said who does (KIP-951); `endpoints` has where that is. Whether
+    /// that is news: another leader, of a later epoch than was known.
+    pub fn leader_is(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        (leader, epoch): (i32, i32),
+        endpoints: impl Iterator<Item = (i32, BrokerInfo)>,
+    ) -> bool {
+        let known = self.topics.get_mut(topic).and_then(|it| it.partitions.get_mut(&partition));
+        let Some(known) = known.filter(|it| leader >= 0 && epoch > it.leader_epoch) else {
+            return false;
+        };
+        self.brokers.extend(endpoints.filter(|(id, _)| *id == leader));
+        if !self.brokers.contains_key(&leader) {
+            return false;
+        }
+        (known.leader, known.leader_epoch) = (leader, epoch);
+        true
+    }
+
     /// What is known of a topic.
     ///
     /// # Errors
@@ -176,6 +197,24 @@ mod tests {
         assert!(matches!(m.leader("t", 1), Err(ClientError::NoLeader { .. })));
         assert!(matches!(m.leader("t", 2), Err(ClientError::UnknownPartition { last: 1, .. })));
         assert_eq!(m.brokers[&3].port, 9);
+    }
+
+    #[test]
+    fn whoever_led_says_who_leads_now() {
+        let mut m = Metadata::default();
+        let at = |id: i32| [(id, BrokerInfo { host: "new".to_owned(), port: 5 })].into_iter();
+        assert!(!m.leader_is("t", 0, (4, 6), at(4)), "nothing is known of the topic");
+        m.update(&response(1, ErrorCode::NONE, &[(3, 5)]));
+        assert!(!m.leader_is("t", 0, (4, 5), at(4)), "that is not news");
+        assert!(!m.leader_is("t", 0, (-1, 6), at(4)), "nobody leads");
+        assert!(!m.leader_is("t", 0, (4, 6), at(7)), "nobody knows where that is");
+        assert_eq!(m.leader("t", 0), Ok(3));
+        assert!(m.leader_is("t", 0, (4, 6), at(4)));
+        assert_eq!((m.leader("t", 0), m.brokers[&4].port), (Ok(4), 5));
+        // Of a broker that is known the address may be left out, and who is behind does not bring the old one back.
+        assert!(m.leader_is("t", 0, (3, 7), std::iter::empty()));
+        m.update(&response(1, ErrorCode::NONE, &[(4, 6)]));
+        assert_eq!(m.leader("t", 0), Ok(3));
     }
 
     #[test]

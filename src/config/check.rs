@@ -1,6 +1,6 @@
 //! Turning written settings into checked ones, with their defaults.
 
-use super::cluster::{self, Cluster};
+use super::cluster::{self, Cluster, Near};
 use super::sources::{Values, Written};
 use super::values::{host_port, show_size, size};
 use super::{
@@ -120,8 +120,9 @@ pub(super) fn check(
         }
         None => None,
     };
-    let Cluster { voters, peer_listen, id: cluster_id } =
-        cluster::check(values, &mut broker, node_id, cluster_id)?;
+    let near = Near { node_id, listen, advertise: &advertise.0 };
+    let Cluster { voters, join, peer_listen, peer_secret_file, id: cluster_id } =
+        cluster::check(values, &mut broker, near, cluster_id)?;
     let lock_memory = get("lock-memory").map(boolean).transpose()?.unwrap_or(false);
     let slow_request_ms = match get("slow-request-ms") {
         Some(w) => Some(number(w, 0, u64::from(u32::MAX), "the time")?).filter(|ms| *ms > 0),
@@ -167,7 +168,9 @@ pub(super) fn check(
         admin_listen,
         node_id,
         voters,
+        join,
         peer_listen,
+        peer_secret_file,
         cluster_id,
         broker,
         journal_bytes,

@@ -5,7 +5,7 @@ use crate::types::exit;
 use std::collections::BTreeMap;
 
 /// Key in the file; the flag is `--key`, the variable `KLAMM_KEY` with `_` for `-`.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 21] = [
     "data",
     "listen",
     "advertise",
@@ -16,7 +16,10 @@ const KEYS: [&str; 18] = [
     "node-id",
     "cluster-id",
     "voters",
+    "join",
     "peer-listen",
+    "peer-advertise",
+    "peer-secret-file",
     "rack",
     "strict",
     "slow-request-ms",
@@ -167,7 +170,10 @@ pub(super) fn from_flags(
         ("node-id", &flags.node_id),
         ("cluster-id", &flags.cluster_id),
         ("voters", &flags.voters),
+        ("join", &flags.join),
         ("peer-listen", &flags.peer_listen),
+        ("peer-advertise", &flags.peer_advertise),
+        ("peer-secret-file", &flags.peer_secret_file),
         ("rack", &flags.rack),
         ("strict", &strict),
         ("lock-memory", &lock_memory),

@@ -199,8 +199,10 @@ fn nodes_that_are_told_the_same_make_one_cluster() {
     let (one, two, three) = (of("1"), of("2"), of("3"));
     assert_eq!(one.voters[&1], ("10.0.0.1".to_owned(), 9292));
     assert_eq!(one.voters[&2], ("10.0.0.2".to_owned(), 9000));
-    assert_eq!(one.peer_listen, Some("10.0.0.1:9292".parse().expect("an address")));
-    assert_eq!(three.peer_listen, Some("0.0.0.0:9292".parse().expect("an address")));
+    let peer = |s: &BrokerSettings| s.peer_listen.clone().expect("it listens");
+    assert_eq!(peer(&one).at, "10.0.0.1:9292".parse().expect("an address"));
+    assert_eq!(peer(&three).at, "0.0.0.0:9292".parse().expect("an address"));
+    assert_eq!(peer(&three).advertise, ("host".to_owned(), 9292));
     assert!(one.cluster_id.is_some() && one.cluster_id == two.cluster_id);
     let others = Flags { voters: some("1@10.0.0.1,2@10.0.0.3:9000"), ..Flags::default() };
     assert_ne!(settings(&others, &[], None).cluster_id, one.cluster_id);
@@ -209,8 +211,54 @@ fn nodes_that_are_told_the_same_make_one_cluster() {
     let s = settings(&Flags { rack: some("r"), ..Flags::default() }, &[], Some(file));
     assert_eq!((s.voters.len(), s.cluster_id.as_deref()), (2, Some("mine")));
     assert_eq!(s.broker["broker.rack"], "r");
-    // Alone, nothing listens for others.
-    assert_eq!(settings(&Flags::default(), &[], None).peer_listen, None);
+}
+
+#[test]
+fn a_node_that_is_alone_listens_for_others_on_its_own_machine() {
+    let peer = |flags: &Flags, env: &[(&str, &str)]| {
+        let it = settings(flags, env, None).peer_listen?;
+        Some((it.at.to_string(), format!("{}:{}", it.advertise.0, it.advertise.1), it.is_default))
+    };
+    let at = |at: &str, told: &str, default| Some((at.to_owned(), told.to_owned(), default));
+    let loopback = at("127.0.0.1:9292", "127.0.0.1:9292", true);
+    assert_eq!(peer(&Flags::default(), &[]), loopback);
+    let wide = Flags {
+        listen: some("0.0.0.0:9092"),
+        advertise: some("kafka.example.org:9092"),
+        ..Flags::default()
+    };
+    assert_eq!(peer(&wide, &[]), loopback, "nobody has asked for a port that others reach");
+    let known = at("0.0.0.0:9292", "kafka.example.org:9292", true);
+    assert_eq!(peer(&wide, &[("KLAMM_PEER_SECRET_FILE", "/secret")]), known);
+    assert_eq!(peer(&wide, &[("KLAMM_JOIN", "a,b:1")]), known);
+    let chosen =
+        Flags { peer_listen: some("0.0.0.0:7"), peer_advertise: some("pod-1"), ..Flags::default() };
+    assert_eq!(peer(&chosen, &[]), at("0.0.0.0:7", "pod-1:7", false));
+    assert_eq!(peer(&Flags { peer_listen: some("none"), ..Flags::default() }, &[]), None);
+    let high = Flags { listen: some("127.0.0.1:65500"), ..Flags::default() };
+    assert_eq!(peer(&high, &[]), None);
+}
+
+#[test]
+fn a_node_joins_by_addresses_of_any_brokers() {
+    let flags = Flags { join: some("a, b:7"), ..Flags::default() };
+    let expected = [("a".to_owned(), 9292), ("b".to_owned(), 7)];
+    let s = settings(&flags, &[], None);
+    assert_eq!((&s.join[..], s.cluster_id.as_deref()), (&expected[..], None));
+    let file = "[broker]\n'controller.quorum.bootstrap.servers' = 'a,b:7'\n";
+    assert_eq!(settings(&Flags::default(), &[], Some(file)).join, expected);
+    assert_eq!(settings(&Flags::default(), &[], Some("join = 'a,b:7'\n")).join, expected);
+    for (flags, why) in [
+        (Flags { join: some(""), ..Flags::default() }, "write each broker as HOST:PORT"),
+        (Flags { join: some("a:0"), ..Flags::default() }, "a port is needed"),
+        (Flags { voters: some("1@a:1"), ..flags.clone() }, "is not told them"),
+        (Flags { peer_listen: some("none"), ..flags.clone() }, "need a port"),
+        (Flags { peer_advertise: some("0.0.0.0"), ..flags.clone() }, "brokers cannot connect"),
+        (Flags { peer_secret_file: some(""), ..flags }, "name a file"),
+    ] {
+        let e = flag_error(&flags);
+        assert!(e.contains(why), "{e}");
+    }
 }
 
 #[test]
@@ -227,6 +275,4 @@ fn voters_that_make_no_cluster_are_refused() {
         let e = flag_error(&Flags { voters: some(voters), ..Flags::default() });
         assert!(e.contains(why), "{e}");
     }
-    let alone = Flags { peer_listen: some("0.0.0.0:9292"), ..Flags::default() };
-    assert!(flag_error(&alone).contains("without --voters"));
 }

@@ -65,6 +65,8 @@ impl Controller {
             dropped: BTreeMap::new(),
             gone: Vec::new(),
         };
+        // What was read takes effect first: the snapshot that replaces it names the members of the image's own entry.
+        controller.follow();
         if alone {
             controller.quorum.campaign();
             controller.follow();
@@ -152,6 +154,16 @@ impl Controller {
         self.quorum.term()
     }
 
+    /// Whether this node [joins](OpenOptions::joins) a cluster, and does not know yet who belongs to it.
+    pub fn is_joining(&self) -> bool {
+        self.quorum.is_joining()
+    }
+
+    /// Index of the last entry of the log that a majority has.
+    pub fn committed(&self) -> u64 {
+        self.quorum.committed()
+    }
+
     /// Who belongs to the quorum.
     pub fn members(&self) -> Members {
         self.quorum.members()
@@ -207,6 +219,11 @@ impl Controller {
         let result = self.quorum.change_members(to);
         self.follow();
         result
+    }
+
+    /// The voter that could lead next, where this node leads.
+    pub fn successor(&self) -> Option<i32> {
+        self.quorum.successor()
     }
 
     /// Hands over to this voter, once it has everything. Others may lead instead.

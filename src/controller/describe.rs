@@ -1,6 +1,10 @@
 //! What the leader of the quorum knows of its members.
 
+use super::members::Members;
 use std::collections::BTreeMap;
+
+/// Who has had everything in so many ticks may be given a vote.
+const CAUGHT_UP_TICKS: u64 = 50;
 
 /// The quorum, as its leader sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +23,14 @@ pub struct QuorumState {
     pub changing: bool,
 }
 
+impl QuorumState {
+    /// Who belongs to it.
+    pub fn members(&self) -> Members {
+        let nodes = |all: &[ReplicaState]| all.iter().map(|it| it.node).collect();
+        Members { voters: nodes(&self.voters), learners: nodes(&self.learners) }
+    }
+}
+
 /// One member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplicaState {
@@ -30,6 +42,14 @@ pub struct ReplicaState {
     pub heard: Option<u64>,
     /// When it last had everything that the leader had, in ticks before now.
     pub caught_up: Option<u64>,
+}
+
+impl ReplicaState {
+    /// Whether it has had everything lately: one that is not there, or lacks much, would hold up what a majority has to
+    /// decide.
+    pub fn is_caught_up(&self) -> bool {
+        self.caught_up.is_some_and(|ago| ago <= CAUGHT_UP_TICKS)
+    }
 }
 
 /// What one has answered in the present term.

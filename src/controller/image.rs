@@ -146,6 +146,11 @@ impl Image {
         self.brokers.values()
     }
 
+    /// Whether nothing has changed of any broker since an earlier image. Costs nothing; `false` says nothing.
+    pub fn has_brokers_of(&self, before: &Self) -> bool {
+        self.brokers.ptr_eq(&before.brokers)
+    }
+
     /// The broker with this node id.
     pub fn broker(&self, id: i32) -> Option<&Arc<Broker>> {
         self.brokers.get(&id)

@@ -85,6 +85,9 @@ pub struct OpenOptions {
     /// Nodes that vote when the cluster begins, by node id; none is this node alone. A directory that is
     /// there already knows better.
     pub voters: BTreeSet<i32>,
+    /// The cluster runs, and this node begins with nothing: it waits until whoever leads takes it in. A directory that is
+    /// there already knows better.
+    pub joins: bool,
     /// A log file that is longer than this is replaced by a snapshot, bytes.
     pub log_bytes_max: u64,
     /// What random choices come from: when this node stands for election.
@@ -107,8 +110,11 @@ impl OpenOptions {
         }
     }
 
-    /// Who votes when the cluster begins.
+    /// Who votes when the cluster begins; nobody, where others know.
     fn members(&self) -> Members {
+        if self.joins {
+            return Members::default();
+        }
         let alone = BTreeSet::from([self.node_id]);
         let voters = if self.voters.is_empty() { alone } else { self.voters.clone() };
         Members { voters, learners: BTreeSet::new() }

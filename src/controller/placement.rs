@@ -47,13 +47,13 @@ struct Load<'a> {
 }
 
 /// The brokers of an image, in an order that a seed says.
-struct Loads<'a> {
+pub(super) struct Loads<'a> {
     brokers: Vec<Load<'a>>,
     places: BTreeMap<i32, usize>,
 }
 
 impl<'a> Loads<'a> {
-    fn new(image: &'a Image, seed: u64) -> Self {
+    pub fn new(image: &'a Image, seed: u64) -> Self {
         let load = |it: &'a Arc<Broker>| Load {
             id: it.id,
             rack: it.rack.as_deref(),
@@ -70,7 +70,7 @@ impl<'a> Loads<'a> {
         Self { brokers, places }
     }
 
-    fn count(&mut self, replicas: &[i32]) {
+    pub fn count(&mut self, replicas: &[i32]) {
         for (nth, id) in replicas.iter().enumerate() {
             if let Some(at) = self.places.get(id) {
                 self.brokers[*at].holds += 1;
@@ -79,10 +79,32 @@ impl<'a> Loads<'a> {
         }
     }
 
+    /// Takes back what was [counted](Self::count).
+    pub fn forget(&mut self, replicas: &[i32]) {
+        for (nth, id) in replicas.iter().enumerate() {
+            if let Some(at) = self.places.get(id) {
+                self.brokers[*at].holds -= 1;
+                self.brokers[*at].leads -= usize::from(nth == 0);
+            }
+        }
+    }
+
+    /// Which of these brokers leads least, of those that are alive; the first of those that are equal.
+    pub fn leads_least(&self, replicas: &[i32]) -> Option<usize> {
+        let load = |id: &i32| self.places.get(id).map(|at| &self.brokers[*at]);
+        let alive = replicas.iter().enumerate().filter_map(|(at, id)| Some((at, load(id)?)));
+        alive.filter(|it| it.1.alive).min_by_key(|it| it.1.leads).map(|it| it.0)
+    }
+
     /// The replicas of the partition with this number.
     fn choose(&self, number: usize, factor: usize) -> Vec<i32> {
-        let mut replicas: Vec<i32> = Vec::with_capacity(factor);
-        let mut racks: Vec<Option<&str>> = Vec::with_capacity(factor);
+        self.extend(Vec::with_capacity(factor), number, factor)
+    }
+
+    /// These replicas of the partition with this number, and others until there are enough.
+    pub fn extend(&self, mut replicas: Vec<i32>, number: usize, factor: usize) -> Vec<i32> {
+        let rack_of = |id: &i32| self.places.get(id).and_then(|at| self.brokers[*at].rack);
+        let mut racks: Vec<Option<&str>> = replicas.iter().map(rack_of).collect();
         while replicas.len() < factor {
             let first = replicas.is_empty();
             let key = |(at, it): &(usize, &Load<'_>)| {

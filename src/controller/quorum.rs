@@ -25,7 +25,7 @@ use crate::storage::buffer::Budget;
 use crate::storage::device::io::Op;
 use crate::types::rng::Rng;
 use raft::eraftpb::{self, Entry, EntryType, MessageType, Snapshot};
-use raft::{Config, RawNode, SnapshotStatus, StateRole};
+use raft::{Config, ProgressState, RawNode, SnapshotStatus, StateRole};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -187,6 +187,11 @@ impl Quorum {
         Ok(quorum)
     }
 
+    /// Whether this member [joins](super::OpenOptions::joins): who belongs to the quorum it learns by a snapshot.
+    pub fn is_joining(&self) -> bool {
+        self.node.store().members().voters.is_empty()
+    }
+
     /// Number of the log file that is appended to.
     pub fn file(&self) -> u64 {
         self.place.file
@@ -211,9 +216,19 @@ impl Quorum {
         node_id(self.node.raft.leader_id)
     }
 
+    /// Index of the last entry that a majority has, as far as this member knows.
+    pub fn committed(&self) -> u64 {
+        self.node.raft.raft_log.committed
+    }
+
     /// Index of the last entry of the log, durable or not.
     pub fn last_index(&self) -> u64 {
         self.node.raft.raft_log.last_index()
+    }
+
+    /// The term of an entry that is there, or of the last one that was forgotten.
+    pub fn term_of(&self, index: u64) -> Option<u64> {
+        self.node.store().term_of(index)
     }
 
     /// Who belongs to the quorum, as of the last entry that took effect.
@@ -283,6 +298,18 @@ impl Quorum {
             return Err(StepError::NotForUs(node_id(message.to)));
         }
         let last = raft.raft_log.last_index();
+        if self.is_joining() {
+            match message.get_msg_type() {
+                MessageType::MsgAppend if message.index == 0 => {
+                    self.sendable.push_back(wish_for_snapshot(&message));
+                    return Ok(());
+                }
+                MessageType::MsgAppend | MessageType::MsgSnapshot => {}
+                MessageType::MsgHeartbeat if message.commit <= last => {}
+                // It has no vote, and has promised nothing.
+                _ => return Ok(()),
+            }
+        }
         let beats = message.get_msg_type() == MessageType::MsgHeartbeat;
         if beats && message.term >= raft.term && message.commit > last {
             return Err(StepError::Lost { promised: message.commit, last });
@@ -299,6 +326,17 @@ impl Quorum {
             message.get_msg_type(),
             MessageType::MsgAppendResponse | MessageType::MsgHeartbeatResponse
         );
+        if answers
+            && self.is_leader()
+            && self.node.raft.prs().get(from).is_some_and(|it| {
+                it.state == ProgressState::Snapshot
+                    && it.pending_request_snapshot != raft::INVALID_INDEX
+                    && it.pending_snapshot <= message.index
+            })
+        {
+            // Raft's crate sends one that was wished for again and again until it is told that it has come.
+            self.node.report_snapshot(from, SnapshotStatus::Finish);
+        }
         // What Raft refuses here are answers of nodes that do not belong to the quorum any more.
         let _ = self.node.step(message);
         self.settle();
@@ -358,6 +396,20 @@ impl Quorum {
         Ok(())
     }
 
+    /// The voter that could lead next, where this member leads: the one that was heard lately and has most of the log.
+    pub fn successor(&self) -> Option<i32> {
+        if !self.is_leader() {
+            return None;
+        }
+        let raft = &self.node.raft;
+        let others = self.members().voters.into_iter().filter(|it| raft_id(*it) != raft.id);
+        let ready = others.filter_map(|node| {
+            let progress = raft.prs().get(raft_id(node)).filter(|it| it.recent_active)?;
+            Some((progress.matched, node))
+        });
+        ready.max().map(|(_, node)| node)
+    }
+
     /// Hands over to this voter, once it has everything. Others may lead instead.
     pub fn hand_over(&mut self, to: i32) {
         self.node.transfer_leader(raft_id(to));
@@ -378,6 +430,7 @@ impl Quorum {
     /// where another member is too far behind for it. `image` is what everything [polled](Self::poll) has
     /// made.
     pub fn due_snapshot(&self, image: &Arc<Image>) -> Option<DueSnapshot> {
+        assert!(self.decided.is_empty(), "the members would be those of a later entry");
         let store = self.node.store();
         let due = |log, node| {
             let state = self.state(image.index, store.members().clone(), log, node)?;
@@ -565,6 +618,21 @@ impl Quorum {
         self.node.advance_apply_to(last);
         self.decided.push_back(Decided::Entries(committed));
     }
+}
+
+/// The answer to entries from the first on of a member that joins: who belonged to the quorum before them is in none
+/// of them, but in a snapshot.
+fn wish_for_snapshot(append: &eraftpb::Message) -> eraftpb::Message {
+    let mut wish = eraftpb::Message {
+        to: append.from,
+        from: append.to,
+        term: append.term,
+        reject: true,
+        request_snapshot: 1,
+        ..eraftpb::Message::default()
+    };
+    wish.set_msg_type(MessageType::MsgAppendResponse);
+    wish
 }
 
 /// Those that go to others. See [`Message::is_sent`].

@@ -58,6 +58,7 @@ pub(super) fn options() -> OpenOptions {
         fixed: Arc::default(),
         shards: 2,
         voters: BTreeSet::new(),
+        joins: false,
         log_bytes_max: crate::controller::LOG_BYTES_MAX,
         seed: 1,
     }

@@ -29,20 +29,23 @@
 //! | `arena_outside_bytes`, `arena_outside_total` | | buffers that found no room there |
 //! | `journal_*`, `segment_*`, `checkpoint_*`, `rounds_total` | `shard` | storage: see the help texts |
 //! | `compaction_*`, `uncleanable_partitions` | `shard` | compacted topics: see the help texts |
+//! | `partitions_led`, `partitions_under_replicated`, `partitions_under_min_isr`, `partitions_offline`, `controller` | | the cluster as this broker sees it: see the help texts |
+//! | `isr_shrinks_total`, `isr_expands_total`, `truncations_total`, `truncated_offsets_total` | `shard` | of partitions that are led here; of those that are followed |
+//! | `replica_lag_records`, `replica_lag_bytes`, `replica_lag_seconds` | `shard`, `node` | how far a node that follows what is led here is behind, in the partition where that is most; as of the last second |
+//! | `raft_term`, `raft_committed_index`, `raft_applied_index` | | the metadata quorum as this node knows it |
+//! | `leader_elections_total` | `reason` | leaders that this node has had elected as the controller: a broker was `fenced`, has `registered` anew, `stops`, has `stopped` or was `let_in`; `preferred`, `asked_for`, `reassigned`, `unregistered`, `settings`; `left_over` by the controller before |
+//! | `unclean_leader_elections_total`, `leaders_lost_total`, `brokers_fenced_total` | | the same of leaders that were not in sync, of partitions that have lost theirs, and of brokers that nobody heard |
 //! | `topics`, `partitions`, `logs` | (`logs`: `shard`) | how many |
 
+use super::cluster;
+use super::text::Text;
 use crate::broker::{GroupFigures, OffsetFigures, ShardFigures};
-use crate::metrics::{RequestStage, Times, Traffic};
+use crate::metrics::{RequestStage, Traffic};
 use crate::shard::{ProcessFigures, View};
 use crate::types::ErrorCode;
-use std::fmt::Write;
 
 /// Media type of the response.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// Upper bounds of the buckets, in the units of a decade: from a microsecond to 70 s.
-const STEPS: [u64; 6] = [10, 15, 20, 30, 50, 70];
-const DECADES: u32 = 8;
 
 type ShardFigure = (&'static str, &'static str, &'static str, fn(&ShardFigures) -> u64);
 
@@ -370,6 +373,7 @@ impl Page {
         for (shard, figures) in self.shards.iter().enumerate() {
             out.line(name, &[("shard", &shard.to_string())], figures.readings.cpu_ns as f64 / 1e9);
         }
+        cluster::figures(out, &self.shards);
         apis(out, &self.traffic);
     }
 
@@ -534,63 +538,11 @@ fn apis(out: &mut Text, all: &Traffic) {
     }
 }
 
-/// The answer as it grows.
-#[derive(Default)]
-struct Text {
-    text: String,
-    lines: usize,
-}
-
-impl Text {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
-        self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
-    }
-
-    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        self.lines += 1;
-        self.text.push_str(name);
-        for (at, (label, text)) in labels.iter().enumerate() {
-            let before = if at == 0 { '{' } else { ',' };
-            let text = escape(text);
-            self.write(format_args!("{before}{label}=\"{text}\""));
-        }
-        let close = if labels.is_empty() { "" } else { "}" };
-        self.write(format_args!("{close} {value}\n"));
-    }
-
-    fn histogram(&mut self, name: &str, labels: &[(&str, &str)], times: &Times) {
-        let mut bounds = Vec::new();
-        for decade in 0..DECADES {
-            bounds.extend(STEPS.map(|step| step * 100 * 10u64.pow(decade)));
-        }
-        let bucket = format!("{name}_bucket");
-        for (bound, count) in bounds.iter().zip(times.cumulative(&bounds)) {
-            let le = (*bound as f64 / 1e9).to_string();
-            self.line(&bucket, &[labels, &[("le", &le)]].concat(), count);
-        }
-        self.line(&bucket, &[labels, &[("le", "+Inf")]].concat(), times.count());
-        self.line(&format!("{name}_sum"), labels, times.sum_ns() as f64 / 1e9);
-        self.line(&format!("{name}_count"), labels, times.count());
-    }
-
-    fn write(&mut self, text: std::fmt::Arguments<'_>) {
-        self.text.write_fmt(text).expect("writing to a String cannot fail");
-    }
-}
-
-/// A label's value: `\`, `"` and line ends are escaped.
-fn escape(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.contains(['\\', '"', '\n']) {
-        text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").into()
-    } else {
-        text.into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::broker::connection::Stats;
+    use crate::broker::{ControllerFigures, ReplicaLag};
     use crate::types::TopicId;
     use crate::wire::Tally;
     use crate::wire::api_keys::ApiKey;
@@ -618,6 +570,13 @@ mod tests {
             members: 3,
             offsets: vec![offset],
         };
+        let lag = ReplicaLag { records: 4, bytes: 500, ms: 1_500 };
+        shard.replication.lag.insert(3, lag);
+        shard.controller = Some(ControllerFigures {
+            term: 9,
+            elections: [("fenced", 6)].into(),
+            ..ControllerFigures::default()
+        });
         let shards = vec![shard, ShardFigures::default()];
         let page = Page::new(ProcessFigures::default(), shards, vec![group]);
         let text: String = page.collect();
@@ -631,6 +590,10 @@ mod tests {
             "klamm_request_duration_seconds_sum{api=\"Produce\"} 0.00004\n",
             "klamm_group_members{group=\"g\\\"1\",state=\"Stable\"} 3\n",
             "klamm_group_lag_records{group=\"g\\\"1\",topic=\"t\",partition=\"2\"} 7\n",
+            "klamm_replica_lag_seconds{shard=\"0\",node=\"3\"} 1.5\n",
+            "klamm_isr_shrinks_total{shard=\"1\"} 0\n",
+            "klamm_raft_term 9\n",
+            "klamm_leader_elections_total{reason=\"fenced\"} 6\n",
             "klamm_produce_stage_seconds_count{shard=\"1\",stage=\"sync\"} 0\n",
         ] {
             assert!(text.contains(expected), "{expected} is not in\n{text}");

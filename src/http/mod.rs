@@ -6,10 +6,12 @@
 //! `stream` gives hyper the runtime's sockets.
 
 mod body;
+mod cluster;
 pub mod metrics;
 mod patience;
 mod remains;
 mod stream;
+mod text;
 
 use crate::shard::View;
 use body::Pieces;

@@ -155,6 +155,11 @@ impl Leader {
         self.followers.iter().find(|it| it.node == node)
     }
 
+    /// Whether this node is a replica besides the leader, as far as the metadata have come here.
+    pub fn has_follower(&self, node: i32) -> bool {
+        self.follower(node).is_some()
+    }
+
     /// A follower has what the leader has, from where it was up to `told.end`: it subscribes. False where
     /// that is of no use: it is not a replica, or this was said before it started anew.
     pub fn subscribed(&mut self, told: &FollowerEnd, log_end: i64, now_ms: i64) -> bool {
@@ -209,6 +214,19 @@ impl Leader {
             node => self.follower(node).map_or(-1, |it| it.end),
         };
         Some(all.map(end_of).fold(durable_end, i64::min))
+    }
+
+    /// Of each follower: its node, the records that it lacks, and for how long it was not at the log's end, ms.
+    pub fn lag_of_each(
+        &self,
+        (log_start, log_end): (i64, i64),
+        now_ms: i64,
+    ) -> impl Iterator<Item = (i32, i64, i64)> {
+        self.followers.iter().map(move |it| {
+            let records = log_end - it.end.max(log_start);
+            let ms = if records > 0 { now_ms.saturating_sub(it.caught_up_ms).max(0) } else { 0 };
+            (it.node, records, ms)
+        })
     }
 
     /// Whether fewer are in sync than `min.insync.replicas` demands.

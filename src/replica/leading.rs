@@ -77,6 +77,12 @@ impl Partition {
         }
     }
 
+    /// Whether this replica leads, and this node is another one of its partition, as far as the metadata have come here.
+    /// What one that is not says of itself is not noted, so it must not begin to follow.
+    pub fn is_followed_by(&self, node: i32) -> bool {
+        matches!(&self.role, Role::Leads(leader) if leader.has_follower(node))
+    }
+
     /// A follower goes on from `told.end`, up to which its log is this one by [`Partition::find_common`], and
     /// is durable. Whether the watermark moved. What was said in another epoch, or before the follower started anew, counts for nothing.
     pub fn subscribed(&mut self, told: &FollowerEnd, now_ms: i64) -> bool {
@@ -137,6 +143,17 @@ impl Partition {
             Role::Leads(leader) => leader.isr(),
             _ => &[],
         }
+    }
+
+    /// Of each follower: its node, the records that it lacks, and for how long it was not at the log's end, ms. Of none
+    /// where it does not lead.
+    pub fn lag_of_each(&self, now_ms: i64) -> impl Iterator<Item = (i32, i64, i64)> {
+        let leader = match &self.role {
+            Role::Leads(leader) => Some(leader),
+            _ => None,
+        };
+        let ends = (self.log_start, self.log_end);
+        leader.into_iter().flat_map(move |it| it.lag_of_each(ends, now_ms))
     }
 
     /// Whether batches with `acks=all` are to be refused: the committed ISR is smaller than

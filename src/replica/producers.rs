@@ -390,6 +390,12 @@ impl Producers {
         self.slots[at].producer.batches().last().map(|batch| batch.last_offset)
     }
 
+    /// Whether this producer is known, in this epoch, and none of its batches.
+    pub fn is_known_by_marker(&self, id: i64, epoch: i16) -> bool {
+        let producer = self.find(id).map(|at| &self.slots[at].producer);
+        producer.is_ok_and(|it| it.batches().is_empty() && it.epoch == epoch)
+    }
+
     /// Whether this producer is known.
     pub(super) fn contains(&self, id: i64) -> bool {
         self.find(id).is_ok()

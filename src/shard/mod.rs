@@ -13,6 +13,7 @@ mod clients;
 mod connection;
 mod figures;
 mod interrupt;
+mod join;
 mod limits;
 mod listener;
 mod memory;
@@ -41,11 +42,10 @@ pub use bind::listen_alone;
 pub use figures::ProcessFigures;
 use futures_lite::FutureExt;
 use glommio::Placement;
-use listener::Listener;
 use router::Ends;
 use start::Opened;
 use state::{Common, Shard, end_process, fatal};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -84,7 +84,6 @@ struct Seed {
     engine: Engine,
     controller: Option<crate::controller::Controller>,
     socket: TcpListener,
-    address: SocketAddr,
     ends: Ends,
     descriptors: usize,
     request_bytes: usize,
@@ -117,8 +116,8 @@ pub fn run(
 ) -> Result<(), ServeError> {
     let begun = std::time::Instant::now();
     block_signals()?;
-    let opened = start::open(&settings)?;
-    let Opened { common, image, controller, engines, sockets, address, identity, .. } = opened;
+    let opened = start::open(&settings, begun)?;
+    let Opened { common, image, controller, engines, sockets, identity, .. } = opened;
     let _claim = opened.claim;
     let whole = Arc::new(controller.with_every_topic());
     let mut controller = Some(controller);
@@ -139,7 +138,6 @@ pub fn run(
             engine,
             controller: controller.take(),
             socket,
-            address,
             ends,
             descriptors: opened.descriptors,
             request_bytes: opened.request_bytes,
@@ -156,7 +154,7 @@ pub fn run(
             let executor = runtime::executor(place, &format!("klamm-{id}")).map_err(|e| {
                 ServeError::new(exit::SYSTEM, format!("cannot start shard {id}: {e}"))
             })?;
-            executor.run(serve(seed, begun));
+            executor.run(serve(seed));
             Ok(())
         };
         let thread = std::thread::Builder::new()
@@ -191,8 +189,8 @@ fn open_logs(
 }
 
 /// One shard's thread, from its first task to its last.
-async fn serve(seed: Seed, begun: std::time::Instant) {
-    let Seed { id, common, image, engine, controller, socket, address, .. } = seed;
+async fn serve(seed: Seed) {
+    let Seed { id, common, image, engine, controller, socket, .. } = seed;
     let logs = open_logs(engine, &seed.whole, (id, common.shards), seed.node.incarnation)
         .unwrap_or_else(|e| end_process(e.exit_code, &e.message));
     let budget = common.disk.budget().on_shard(id);
@@ -218,17 +216,12 @@ async fn serve(seed: Seed, begun: std::time::Instant) {
     crate::memory::give_back();
     let shard = Shard::new(id, common, broker, ring, seed.ends);
     shard.common.pulses[id].begin(shard.event());
-    if let Err(e) = bind::listen(&socket) {
-        fatal(&format!("cannot listen on {address}: {e}"));
-    }
-    shard.listen(Listener::new(socket));
+    shard.listen_when_let_in(socket);
     if let Some(socket) = seed.peer_socket {
         shard.listen_for_peers(socket);
     }
     Shard::spawn_vital("the shard", shard.clone().run());
     if id == 0 {
-        let ms = begun.elapsed().as_millis() as u64;
-        tracing::info!(%address, shards = shard.common.shards, ms, "serving");
         if let Some(beside) = seed.beside {
             beside(View::new(shard.clone()));
         }

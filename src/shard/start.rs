@@ -3,9 +3,9 @@
 use super::bind::{self, Claim};
 use super::pulse::Pulse;
 use super::state::{Common, Counters};
-use super::{ServeError, limits, memory};
+use super::{ServeError, join, limits, memory};
 use crate::broker::{Node, WINDOW};
-use crate::config::BrokerSettings;
+use crate::config::{BrokerSettings, PeerListen};
 use crate::controller::{Controller, Image, LOG_BYTES_MAX, MetaError, OpenOptions as MetaOptions};
 use crate::replica;
 use crate::storage::device::disk::{Disk, RealDisk};
@@ -14,9 +14,13 @@ use crate::storage::recovery::identity::{Expected, Identity};
 use crate::storage::recovery::{self, LastLife, OpenError, OpenOptions, StateError, TopicState};
 use crate::storage::space;
 use crate::types::exit;
-use std::net::{SocketAddr, TcpListener};
+use crate::wire::peer::Secret;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Instant;
 
 /// Everything that shards are made of.
 pub struct Opened {
@@ -30,8 +34,6 @@ pub struct Opened {
     pub engines: Vec<Engine>,
     /// Each shard's socket.
     pub sockets: Vec<TcpListener>,
-    /// Where they listen.
-    pub address: SocketAddr,
     /// Keeps other brokers from there until the process ends.
     pub claim: Claim,
     /// Files that each shard may hold open.
@@ -69,7 +71,7 @@ fn meta_refused(e: &MetaError) -> ServeError {
 }
 
 /// Opens everything.
-pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
+pub fn open(settings: &BrokerSettings, begun: Instant) -> Result<Opened, ServeError> {
     let shards = settings.shards;
     limits::check_io_uring()?;
     let files = limits::raise(shards)?;
@@ -89,8 +91,12 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
     let mut random = [0; 32];
     random[..16].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
     random[16..].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
-    let expected =
-        Expected { cluster_id: settings.cluster_id.clone(), node_id: settings.node_id, random };
+    let secret = settings.peer_secret_file.as_deref().map(read_secret).transpose()?;
+    let found = Identity::read(&real).map_err(|e| refused(&e))?;
+    let joined = join::ask(settings, secret.as_ref(), found.as_ref())?;
+    let joins = found.is_none() && joined.cluster_id.is_some();
+    let cluster_id = settings.cluster_id.clone().or(joined.cluster_id);
+    let expected = Expected { cluster_id, node_id: settings.node_id, random };
     let identity = Identity::open(&real, &expected).map_err(|e| refused(&e))?;
     let cannot_listen = |e: std::io::Error| {
         ServeError::new(exit::SYSTEM, format!("cannot listen on {}: {e}", settings.listen))
@@ -99,10 +105,7 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
     // Before the metadata is opened, which writes to it: a directory that is refused stays as it is.
     let last = read_last_life(&real, &identity)?;
     let address = sockets[0].local_addr().map_err(cannot_listen)?;
-    let peer_socket = match settings.peer_listen {
-        Some(at) => Some(listen_for_peers(at)?),
-        None => None,
-    };
+    let (peer_socket, peer) = listen_for_peers(settings.peer_listen.as_ref())?;
     let (host, port) = settings.advertise.clone();
     let port = if port == 0 { address.port() } else { port };
     let rack = settings.broker.get("broker.rack").cloned();
@@ -110,9 +113,10 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
         incarnation: uuid::Uuid::new_v4().as_u64_pair().0,
         directory: u128::from_be_bytes(identity.directory_id),
         kafka: (host.clone(), port),
-        peer: settings.voters.get(&settings.node_id).cloned(),
+        peer,
         rack: rack.clone(),
-        voters: settings.voters.clone(),
+        known: if settings.voters.is_empty() { joined.known } else { settings.voters.clone() },
+        secret,
         window: WINDOW,
     });
     let mut fixed = settings.broker.clone();
@@ -134,18 +138,28 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
             fixed: Arc::new(fixed),
             shards,
             voters: settings.voters.keys().copied().collect(),
+            joins,
             log_bytes_max: LOG_BYTES_MAX,
             seed: uuid::Uuid::new_v4().as_u64_pair().0,
         },
     )
     .map_err(|e| meta_refused(&e))?;
+    if controller.is_joining() && node.known.is_empty() {
+        let message = "this node has not come to know its cluster yet: say with --join where it is";
+        return Err(ServeError::new(exit::CONFIG, message));
+    }
+    let others = controller.members().nodes().iter().any(|it| *it != settings.node_id);
+    if peer_socket.is_none() && (others || controller.is_joining()) {
+        let message = "the other brokers of the cluster need a port of this one: --peer-listen";
+        return Err(ServeError::new(exit::CONFIG, message));
+    }
     let engines = begin_life(settings, last, &disk, &identity, &controller)?;
     let common = Arc::new(Common {
         shards,
         disk,
         counters: Counters::default(),
         pulses: (0..shards).map(|_| Pulse::default()).collect(),
-        begun: std::time::Instant::now(),
+        begun,
         pending: (0..shards).map(|_| AtomicU64::new(0)).collect(),
         files_left: AtomicBool::new(false),
     });
@@ -155,7 +169,6 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
         controller,
         engines,
         sockets,
-        address,
         claim,
         descriptors: (files / 4 / shards as u64).clamp(16, 2048) as usize,
         // A quarter is for the shards' files, some are for everything else.
@@ -167,16 +180,50 @@ pub fn open(settings: &BrokerSettings) -> Result<Opened, ServeError> {
     })
 }
 
-/// The socket that other brokers connect to. They wait until this one serves.
-fn listen_for_peers(at: SocketAddr) -> Result<TcpListener, ServeError> {
+/// The socket that other brokers connect to, and what they are told to connect to. They wait until this broker serves.
+fn listen_for_peers(
+    wanted: Option<&PeerListen>,
+) -> Result<(Option<TcpListener>, Option<(String, u16)>), ServeError> {
+    let Some(PeerListen { at, advertise, is_default }) = wanted else { return Ok((None, None)) };
     let listen = || {
-        let socket = bind::listen_alone(at)?;
+        let socket = bind::listen_alone(*at)?;
         socket.set_nonblocking(true)?;
-        Ok(socket)
+        let port = socket.local_addr()?.port();
+        Ok((socket, port))
     };
-    listen().map_err(|e: std::io::Error| {
-        ServeError::new(exit::SYSTEM, format!("cannot listen for brokers on {at}: {e}"))
-    })
+    match listen() {
+        Ok((socket, port)) => {
+            let told = if advertise.1 == 0 { port } else { advertise.1 };
+            Ok((Some(socket), Some((advertise.0.clone(), told))))
+        }
+        Err(e) if *is_default => {
+            let e: std::io::Error = e;
+            tracing::warn!(
+                "no other broker can join this one: cannot listen for brokers on {at}: {e}; choose with --peer-listen"
+            );
+            Ok((None, None))
+        }
+        Err(e) => {
+            Err(ServeError::new(exit::SYSTEM, format!("cannot listen for brokers on {at}: {e}")))
+        }
+    }
+}
+
+fn read_secret(path: &Path) -> Result<Secret, ServeError> {
+    let fail = |why: String| {
+        ServeError::new(exit::CONFIG, format!("--peer-secret-file {}: {why}", path.display()))
+    };
+    let text = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
+    let secret = Secret::read(&text).map_err(fail)?;
+    let mode = std::fs::metadata(path).map_or(0, |it| it.permissions().mode());
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            "--peer-secret-file {}: others may read it (mode {:o})",
+            path.display(),
+            mode & 0o777
+        );
+    }
+    Ok(secret)
 }
 
 fn read_last_life(disk: &Disk, identity: &Identity) -> Result<LastLife, ServeError> {

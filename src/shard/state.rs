@@ -1,6 +1,7 @@
 //! One shard's thread: its broker, and what carries out what the broker asks for. Decides nothing.
 
 use super::bell::Bell;
+use super::bind;
 use super::connection::Connection;
 use super::listener::Listener;
 use super::pace::{self, Next, Pace};
@@ -149,6 +150,8 @@ pub struct Shard {
     /// Lists that a turn fills and empties, kept for the next one.
     pub(super) lists: RefCell<Lists>,
     pub(super) listener: RefCell<Option<Listener>>,
+    /// Where clients will connect, until they may.
+    doors: RefCell<Option<TcpListener>>,
     /// Accepting goes on at this time, ms; somebody waits where that is over.
     pub(super) accept_ms: Cell<i64>,
     /// The next tick, ms.
@@ -201,6 +204,13 @@ fn within(patience: Duration, what: impl FnOnce() + Send + 'static) -> bool {
     done.is_ok() && rx.recv_timeout(patience).is_ok()
 }
 
+fn begin_to_listen(socket: &TcpListener) {
+    if let Err(e) = bind::listen(socket) {
+        let address = socket.local_addr().map_or_else(|_| String::new(), |it| it.to_string());
+        fatal(&format!("cannot listen on {address}: {e}"));
+    }
+}
+
 async fn patience() {
     glommio::timer::sleep(PATIENCE).await;
 }
@@ -238,6 +248,7 @@ impl Shard {
             rests: RefCell::default(),
             lists: RefCell::default(),
             listener: RefCell::default(),
+            doors: RefCell::default(),
             accept_ms: Cell::new(i64::MAX),
             tick_ms: Cell::new(0),
             alarm_ms: Cell::new(i64::MAX),
@@ -252,8 +263,27 @@ impl Shard {
         shard
     }
 
-    /// Accepts clients from here on, until the shard drains.
-    pub fn listen(&self, listener: Listener) {
+    /// Accepts clients here as soon as the broker lets them in, until the shard drains.
+    pub fn listen_when_let_in(self: &Rc<Self>, socket: TcpListener) {
+        if self.look(Broker::lets_wait) {
+            begin_to_listen(&socket);
+        }
+        *self.doors.borrow_mut() = Some(socket);
+        self.carry_out();
+    }
+
+    fn let_in(&self) {
+        let Some(socket) = self.doors.take() else { return };
+        if self.phase() != Phase::Serving {
+            return;
+        }
+        begin_to_listen(&socket);
+        if self.id == 0 {
+            let address = socket.local_addr().ok().map(tracing::field::display);
+            let ms = self.common.begun.elapsed().as_millis() as u64;
+            tracing::info!(address, shards = self.common.shards, ms, "serving");
+        }
+        let listener = Listener::new(socket);
         self.ring.borrow_mut().watch(listener.event(), Interest::Read, LISTENER);
         *self.listener.borrow_mut() = Some(listener);
     }
@@ -335,6 +365,7 @@ impl Shard {
                 Output::Dial { link, host, port } => self.dial(link, &host, port),
                 Output::FlushPeer(link) => self.flush_peer_later(link),
                 Output::ClosePeer(link) => self.close_peer(link),
+                Output::LetIn => self.let_in(),
                 Output::LookAtSpace => self.look_at_space(),
                 Output::Reserve(bytes) => self.common.disk.set_reserve(RESERVE, bytes),
                 Output::Ended { files_left } => {

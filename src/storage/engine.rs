@@ -16,6 +16,7 @@ use super::format::frame::{self, MAX_FRAME};
 use super::format::segment::Segment;
 use super::format::whole_frame::Frame;
 pub use super::interface::{
+    AbortedSpan,
     Append, EngineOptions, EngineStats, Event, FrameCheck, FrameRefused, Moments, Slot, States,
     Tail,
 };

@@ -189,6 +189,8 @@ pub static BROKER_CONFIGS: &[ConfigDef] = &[
         "Default of compression.zstd.level of topics."),
     broker("connections.max.idle.ms", Kind::Long, Some("600000"), Rule::Any, Honoured, false,
         "Time after which an idle connection is closed."),
+    broker("controller.quorum.auto.join.enable", Kind::Boolean, Some("true"), Rule::Any, Honoured, false,
+        "Whether the two brokers that join the only one get a vote in the metadata quorum by themselves."),
     broker("default.replication.factor", Kind::Int, Some("1"), Rule::AtLeast(1), Honoured, false,
         "Replicas of a topic that does not say."),
     broker("delete.topic.enable", Kind::Boolean, Some("true"), Rule::Any, Honoured, false,

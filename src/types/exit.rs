@@ -8,6 +8,8 @@ pub const FAILED: i32 = 1;
 pub const USAGE: i32 = 2;
 /// The data is damaged (`EX_DATAERR`).
 pub const DAMAGED: i32 = 65;
+/// The cluster that is to be joined cannot be reached (`EX_UNAVAILABLE`).
+pub const UNAVAILABLE: i32 = 69;
 /// A bug (`EX_SOFTWARE`).
 pub const BUG: i32 = 70;
 /// The operating system refused something (`EX_OSERR`).

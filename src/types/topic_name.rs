@@ -3,8 +3,12 @@
 /// Longest name of a topic, in bytes.
 pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 
-/// Topics that hold the state of the broker's coordinators.
-const INTERNAL: [&str; 3] = [GROUP_STATE, TRANSACTION_STATE, "__share_group_state"];
+/// Topics that hold the state of the broker's coordinators, each with the setting that says how many replicas it has.
+pub const INTERNAL: [(&str, &str); 3] = [
+    (GROUP_STATE, "offsets.topic.replication.factor"),
+    (TRANSACTION_STATE, "transaction.state.log.replication.factor"),
+    ("__share_group_state", "share.coordinator.state.topic.replication.factor"),
+];
 
 /// The topic that holds the state of consumer groups.
 pub const GROUP_STATE: &str = "__consumer_offsets";
@@ -39,7 +43,7 @@ pub fn check_topic_name(name: &str) -> Result<(), String> {
 
 /// Whether a topic holds the state of a coordinator.
 pub fn is_internal(name: &str) -> bool {
-    INTERNAL.contains(&name)
+    INTERNAL.iter().any(|it| it.0 == name)
 }
 
 #[cfg(test)]

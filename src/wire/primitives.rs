@@ -414,11 +414,21 @@ impl Writer {
     }
 
     /// `UNSIGNED_VARINT`.
+    #[inline]
     pub fn varint(&mut self, value: u32) {
+        if value < 0x80 {
+            self.raw(&[value as u8]);
+        } else {
+            self.long_varint(value);
+        }
+    }
+
+    fn long_varint(&mut self, value: u32) {
         let (bytes, len) = varint_bytes(value);
         self.raw(&bytes[..len]);
     }
 
+    #[inline]
     fn length(&mut self, len: Option<usize>, flexible: bool, short: bool) -> Result<()> {
         let too_long = |_| WireError::TooLong;
         if flexible {

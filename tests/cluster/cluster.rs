@@ -1,62 +1,35 @@
 //! Nodes, the network, clients and the clock: what happens next is chosen by the seed.
 
-use crate::history::History;
+use crate::admin::Admin;
+use crate::checkers::Counts;
+use crate::checkers::images::Images;
+use crate::checkers::log::Log;
+use crate::checkers::offsets::Offsets;
+use crate::checkers::topics::Topics;
+use crate::client::{Client, Cx, Facts, Role, Seen, TOPIC};
+use crate::member::Member;
 use crate::network::{self, Network};
 use crate::node::{self, Node, take_frame};
+use crate::plan::{Plan, Planned};
 use crate::producer::Producer;
 use crate::reader::Reader;
 use crate::session::{Asked, Session};
 use klamm::broker::PeerInput;
 use klamm::client::Reply;
 use klamm::storage::device::sim_disk::Rng;
-use klamm::types::{ErrorCode, Now, TopicId};
-use klamm::wire::kafka::create_topics_request::{
-    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
-};
+use klamm::types::{Now, TopicId};
 use klamm::wire::kafka::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use klamm::wire::peer::{PREAMBLE, Preamble};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-const TOPIC: &str = "t";
+/// The wall clock when the monotonic one is 0, ms.
+const WALL_MS: i64 = 1_700_000_000_000;
 /// When nothing fails any more, everything is at rest after so much time at most, ms.
 const PATIENCE_MS: i64 = 60_000;
 /// Steps of one seed, at most: whoever goes on for ever shows up here.
-const STEPS_MAX: u64 = 3_000_000;
-
-/// What a client sees.
-pub struct Cx<'a> {
-    pub rng: &'a mut Rng,
-    pub now_ms: i64,
-    pub history: &'a mut History,
-    pub producer_ids: &'a mut BTreeSet<i64>,
-    pub topic: &'a str,
-    pub topic_id: TopicId,
-    pub partitions: i32,
-    /// By partition: the leader, and its epoch.
-    pub leaders: &'a BTreeMap<i32, (i32, i32)>,
-    /// Nothing new is begun.
-    pub calm: bool,
-    /// Nothing fails any more, and all producers are done.
-    pub quiet: bool,
-    /// The leaders may be others.
-    pub stale: &'a mut bool,
-}
-
-enum Role {
-    Admin,
-    Producer(Producer),
-    Reader(Reader),
-}
-
-struct Client {
-    role: Role,
-    sessions: BTreeMap<i32, Session>,
-    /// By partition: the leader, and its epoch. Who is behind says what was; it is not believed (KIP-320).
-    leaders: BTreeMap<i32, (i32, i32)>,
-    stale: bool,
-    asked_ms: i64,
-    next_ms: i64,
-}
+const STEPS_MAX: u64 = 6_000_000;
+/// Nodes of a cluster, at most.
+pub const NODES_MAX: usize = 8;
 
 #[derive(Clone, Copy, Debug)]
 enum Event {
@@ -68,69 +41,97 @@ enum Event {
 
 /// See the module.
 pub struct Cluster {
-    rng: Rng,
-    nodes: Vec<Node>,
-    net: Network,
-    clients: Vec<Client>,
-    pub history: History,
-    settings: BTreeMap<String, String>,
-    now_ms: i64,
-    partitions: i32,
-    replicas: i16,
-    min_insync: i32,
-    created: bool,
-    topic_id: TopicId,
-    producer_ids: BTreeSet<i64>,
-    calm: bool,
-    quiet: bool,
-    /// What metadata said last: leader, ISR by partition; the controller.
-    seen: BTreeMap<i32, (i32, usize)>,
+    pub(super) rng: Rng,
+    pub(super) nodes: Vec<Node>,
+    pub(super) net: Network,
+    pub(super) clients: Vec<Client>,
+    pub facts: Facts,
+    pub(super) settings: BTreeMap<String, String>,
+    pub(super) now_ms: i64,
+    /// When the topic was there, ms.
+    pub(super) begun_ms: i64,
+    /// What fails yet.
+    pub(super) faults: VecDeque<Planned>,
     controller: i32,
     /// Node, when it is to start.
-    starts: BTreeMap<usize, i64>,
-    heal_ms: i64,
+    pub(super) starts: BTreeMap<usize, i64>,
+    pub(super) heal_ms: i64,
+    /// By node: when its disk has space again.
+    pub(super) fills: [i64; NODES_MAX],
+    /// By node: how long it is gone when its disk has failed, and when it was stopped.
+    pub(super) down_ms: [i64; NODES_MAX],
+    pub(super) stopped: [i64; NODES_MAX],
+    /// By node: operations of its disk that had failed when its process began.
+    pub(super) faults_hit: [u64; NODES_MAX],
+    /// By node: the index of the image that was looked at.
+    looked: [u64; NODES_MAX],
     steps: u64,
     trace: u64,
     told: bool,
 }
 
 impl Cluster {
-    pub fn new(seed: u64, told: bool) -> Self {
+    /// Of the plan's faults only those in `keep`, by their place in it, where it is given.
+    pub fn new(seed: u64, keep: Option<&BTreeSet<usize>>, told: bool) -> Self {
+        let plan = Plan::of(seed);
         let mut rng = Rng::new(seed);
-        let count = if rng.chance(80) { 3 } else { 5 };
-        let nodes: Vec<Node> = (1..=count).map(|id| Node::new(id, rng.bits())).collect();
-        let mut clients = vec![Role::Admin];
-        let producers = rng.between(1, 3) as u32;
-        clients.extend((0..producers).map(|it| Role::Producer(Producer::new(it))));
-        clients.push(Role::Reader(Reader::default()));
-        let lag = [500, 3_000, 30_000][rng.index(3)];
+        let mut nodes: Vec<Node> = (1..=plan.nodes).map(|id| Node::new(id, rng.bits())).collect();
+        for (node, skew) in nodes.iter_mut().zip(&plan.skews) {
+            node.skew_ms = *skew;
+        }
+        let mut roles: Vec<Box<dyn Role>> = vec![Box::new(Admin::default())];
+        roles.extend((0..plan.producers).map(|it| Box::new(Producer::new(it)) as Box<dyn Role>));
+        roles.extend((0..plan.members).map(|it| Box::new(Member::new(it)) as Box<dyn Role>));
+        roles.push(Box::new(Reader::default()));
         let settings = [
-            ("replica.lag.time.max.ms", lag.to_string()),
+            ("replica.lag.time.max.ms", plan.lag_ms.to_string()),
             ("log.dirs", "/sim".to_owned()),
             ("listeners", "PLAINTEXT://sim:9092".to_owned()),
             ("connections.max.idle.ms", "-1".to_owned()),
+            ("offsets.topic.num.partitions", "2".to_owned()),
+            ("group.initial.rebalance.delay.ms", "50".to_owned()),
+            ("log.retention.check.interval.ms", "500".to_owned()),
         ];
-        let replicas = rng.between(2, 3) as i16;
+        let numbered = plan.faults.iter().enumerate();
+        let kept = numbered.filter(|(at, _)| keep.is_none_or(|it| it.contains(at)));
+        let faults = kept.map(|it| it.1.clone()).collect();
+        let facts = Facts {
+            counts: Counts::default(),
+            log: Log::new(plan.retention_ms),
+            offsets: Offsets::default(),
+            images: Images::default(),
+            topics: Topics::default(),
+            producer_ids: BTreeSet::new(),
+            topic_id: TopicId::ZERO,
+            created: false,
+            partitions: plan.partitions,
+            seen: BTreeMap::new(),
+            directories: BTreeMap::new(),
+            calm: false,
+            quiet: false,
+            pass: 0,
+            rotate: false,
+            shares: BTreeMap::new(),
+            plan,
+        };
         Self {
-            partitions: rng.between(1, 4) as i32,
-            replicas,
-            min_insync: rng.between(1, replicas as u64) as i32,
             rng,
             nodes,
             net: Network::default(),
-            clients: clients.into_iter().map(Client::new).collect(),
-            history: History::default(),
+            clients: roles.into_iter().map(Client::new).collect(),
+            facts,
             settings: settings.map(|(name, value)| (name.to_owned(), value)).into(),
             now_ms: 1,
-            created: false,
-            topic_id: TopicId::ZERO,
-            producer_ids: BTreeSet::new(),
-            calm: false,
-            quiet: false,
-            seen: BTreeMap::new(),
+            begun_ms: 0,
+            faults,
             controller: -1,
             starts: BTreeMap::new(),
             heal_ms: 0,
+            fills: [0; NODES_MAX],
+            down_ms: [0; NODES_MAX],
+            stopped: [0; NODES_MAX],
+            faults_hit: [0; NODES_MAX],
+            looked: [0; NODES_MAX],
             steps: 0,
             trace: 0,
             told,
@@ -142,23 +143,27 @@ impl Cluster {
         self.nodes.iter().fold(self.trace, |hash, it| hash.rotate_left(7) ^ it.disk.trace_hash())
     }
 
-    fn note(&mut self, line: impl FnOnce() -> String) {
+    pub(super) fn note(&self, line: impl FnOnce() -> String) {
         if self.told {
             println!("{} {}", self.now_ms, line());
         }
     }
 
-    fn now(&self) -> Now {
-        Now { wall_ms: 1_700_000_000_000 + self.now_ms, monotonic_ms: self.now_ms }
+    /// The time at a node.
+    pub(super) fn now_of(&self, at: usize) -> Now {
+        let wall_ms = WALL_MS + self.now_ms + self.nodes[at].skew_ms;
+        Now { wall_ms, monotonic_ms: self.now_ms }
     }
 
     /// A whole run.
     pub fn run(&mut self) {
+        self.note(|| format!("{:#?}", self.facts.plan));
         for at in 0..self.nodes.len() {
             self.start(at);
         }
-        self.until(PATIENCE_MS, "a topic", |it| it.created);
-        let until = self.now_ms + self.rng.between(5_000, 30_000) as i64;
+        self.until(PATIENCE_MS, "a topic", |it| it.facts.created);
+        self.begun_ms = self.now_ms;
+        let until = self.now_ms + self.facts.plan.rough_ms;
         while self.now_ms < until {
             self.meddle();
             self.step();
@@ -169,35 +174,49 @@ impl Cluster {
     /// Everything comes to rest when nothing fails any more.
     fn settle(&mut self) {
         self.note(|| "---- calm".to_owned());
-        self.calm = true;
-        self.net.heal();
-        for at in 0..self.nodes.len() {
-            (self.nodes[at].frozen_until_ms, self.nodes[at].stalled_until_ms) = (0, 0);
-            if self.nodes[at].life.is_none() {
-                self.start(at);
+        self.facts.calm = true;
+        self.heal();
+        let begun = self.now_ms;
+        let all_done = |it: &Self| it.clients.iter().all(|client| client.role.is_done(&it.facts));
+        let reader = self.clients.len() - 1;
+        self.until(PATIENCE_MS, "all clients answered", |it| {
+            it.clients[..reader].iter().all(|client| client.role.is_done(&it.facts))
+        });
+        (self.facts.quiet, self.facts.pass) = (true, 1);
+        self.until(PATIENCE_MS, "all read, all replicas in sync", |it| {
+            all_done(it) && it.facts.is_whole()
+        });
+        self.facts.counts.settle_ms_max = (self.now_ms - begun) as u64;
+        if self.facts.plan.rolls {
+            self.roll();
+        }
+        if self.facts.plan.rotates {
+            for _ in 1..self.facts.plan.replicas {
+                self.facts.rotate = true;
+                self.until(PATIENCE_MS, "other leaders", |it| !it.facts.rotate);
+                self.facts.pass += 1;
+                self.until(PATIENCE_MS, "all read of other leaders", |it| {
+                    all_done(it) && it.facts.is_whole()
+                });
             }
         }
-        let begun = self.now_ms;
-        self.until(PATIENCE_MS, "all producers answered", |it| {
-            let done = |client: &Client| match &client.role {
-                Role::Producer(producer) => producer.is_done(),
-                _ => true,
-            };
-            it.clients.iter().all(done)
-        });
-        self.quiet = true;
-        self.until(PATIENCE_MS, "all read, all replicas in sync", |it| {
-            let read = it.clients.iter().all(|client| match &client.role {
-                Role::Reader(reader) => reader.is_done(it.partitions),
-                _ => true,
-            });
-            let whole =
-                it.seen.values().all(|(leader, isr)| *leader >= 0 && *isr == it.replicas as usize);
-            read && whole && it.seen.len() == it.partitions as usize
-        });
-        let took = (self.now_ms - begun) as u64;
-        self.history.counts.settle_ms_max = took;
-        self.history.counts.steps_max = self.steps;
+        self.facts.counts.steps_max = self.steps;
+        for at in 0..self.nodes.len() {
+            let now = self.now_of(at);
+            assert_eq!(self.nodes[at].panics(now), 0, "node {} has caught panics", at + 1);
+        }
+    }
+
+    /// Every node is stopped and started once, one after the other.
+    fn roll(&mut self) {
+        for at in 0..self.nodes.len() {
+            self.note(|| format!("---- node {} is stopped", at + 1));
+            let (now, stops) = (self.now_of(at), self.facts.counts.stops);
+            self.stopped[at] = 0;
+            self.nodes[at].begin_stop(now, &mut self.net);
+            self.until(PATIENCE_MS, "a stop", |it| it.facts.counts.stops > stops);
+            self.until(PATIENCE_MS, "all replicas in sync", |it| it.facts.is_whole());
+        }
     }
 
     /// Runs on, in whatever is the case now, until this holds.
@@ -205,105 +224,14 @@ impl Cluster {
         let until = self.now_ms + patience_ms;
         while !holds(self) {
             if self.now_ms >= until {
-                let waits: Vec<String> = self
-                    .clients
-                    .iter()
-                    .filter_map(|it| match &it.role {
-                        Role::Reader(reader) => Some(reader.waits()),
-                        _ => None,
-                    })
-                    .collect();
-                panic!("never {what}: {:?}, controller {}, {waits:?}", self.seen, self.controller);
+                let waiting = self.clients.iter().filter(|it| !it.role.is_done(&self.facts));
+                let waits: Vec<String> = waiting.map(|it| it.role.waits()).collect();
+                panic!(
+                    "never {what}: {:?}, controller {}, {waits:?}",
+                    self.facts.seen, self.controller
+                );
             }
             self.step();
-        }
-    }
-
-    // ---- Faults ----
-
-    fn start(&mut self, at: usize) {
-        self.starts.remove(&at);
-        let (now, nodes) = (self.now(), self.nodes.len() as i32);
-        let Self { rng, net, settings, .. } = self;
-        let result = self.nodes[at].start(nodes, settings, now, rng, net);
-        if let Err(e) = result {
-            panic!("node {} does not start: {e}", at + 1);
-        }
-        self.note(|| format!("---- node {} starts", at + 1));
-    }
-
-    fn crash(&mut self, at: usize, power: bool) {
-        self.note(|| format!("---- node {} ends, power: {power}", at + 1));
-        let id = self.nodes[at].id;
-        self.nodes[at].crash(power, &mut self.net);
-        for client in 0..self.clients.len() {
-            self.lose(client, id);
-        }
-        let counts = &mut self.history.counts;
-        *(if power { &mut counts.power_cuts } else { &mut counts.kills }) += 1;
-        let after = [0, 200, 1_000, 5_000, 9_000][self.rng.index(5)];
-        self.starts.insert(at, self.now_ms + after);
-    }
-
-    fn meddle(&mut self) {
-        let due: Vec<usize> =
-            self.starts.iter().filter(|(_, at)| **at <= self.now_ms).map(|it| *it.0).collect();
-        for at in due {
-            self.start(at);
-        }
-        if self.heal_ms > 0 && self.heal_ms <= self.now_ms {
-            self.heal_ms = 0;
-            self.net.heal();
-            self.note(|| "---- the network is whole".to_owned());
-        }
-        let at = self.rng.index(self.nodes.len());
-        match self.rng.below(60_000) {
-            0..=7 if self.nodes[at].life.is_some() => {
-                let power = self.rng.chance(50);
-                self.crash(at, power);
-            }
-            // The power of all is cut at once.
-            8 if self.rng.chance(30) => {
-                for at in 0..self.nodes.len() {
-                    if self.nodes[at].life.is_some() {
-                        self.crash(at, true);
-                    }
-                }
-            }
-            9..=14 => {
-                let ms = [50, 500, 2_000, 6_000][self.rng.index(4)];
-                self.nodes[at].frozen_until_ms = self.now_ms + ms;
-                self.history.counts.freezes += 1;
-                self.note(|| format!("---- node {} stands still for {ms} ms", at + 1));
-            }
-            15..=22 => {
-                let one_way = self.rng.chance(40);
-                let id = self.nodes[at].id;
-                for other in 1..=self.nodes.len() as i32 {
-                    if other == id || self.rng.chance(25) {
-                        continue;
-                    }
-                    self.net.cut(id, other);
-                    if !one_way {
-                        self.net.cut(other, id);
-                    }
-                }
-                self.history.counts.cuts += 1;
-                self.heal_ms = self.now_ms + self.rng.between(100, 9_000) as i64;
-                self.note(|| format!("---- node {id} is cut off, one way: {one_way}"));
-            }
-            23..=34 => self.net.break_one(&mut self.rng),
-            35..=60 => {
-                let ms = [5, 20, 100, 1_000][self.rng.index(4)];
-                self.nodes[at].stalled_until_ms = self.now_ms + ms;
-            }
-            _ => {}
-        }
-        for at in 0..self.nodes.len() {
-            let fatal = self.nodes[at].life.as_ref().and_then(|it| it.fatal.clone());
-            if let Some(why) = fatal {
-                panic!("node {} gives up: {why}", at + 1);
-            }
         }
     }
 
@@ -312,11 +240,11 @@ impl Cluster {
     fn step(&mut self) {
         self.steps += 1;
         assert!(self.steps < STEPS_MAX, "it goes on for ever");
-        let now = self.now();
+        self.look_after_nodes();
         let mut events = Vec::new();
         for (at, node) in self.nodes.iter().enumerate() {
             let mut of_node = Vec::new();
-            node.events(now, &mut of_node);
+            node.events(self.now_of(at), &mut of_node);
             events.extend(of_node.into_iter().map(|it| Event::Node(at, it)));
         }
         let mut of_net = Vec::new();
@@ -327,16 +255,10 @@ impl Cluster {
                 events.push(Event::Act(at));
             }
         }
-        for at in 0..self.clients.len() {
-            let ids: Vec<(i32, node::At)> =
-                self.clients[at].sessions.iter().map(|(id, it)| (*id, it.at)).collect();
-            for (id, socket) in ids {
-                let has = self.nodes[id as usize - 1].socket(socket).is_some_and(|it| {
-                    let len = it.to_client.first_chunk().map(|it| u32::from_be_bytes(*it) as usize);
-                    len.is_some_and(|len| it.to_client.len() >= len + 4)
-                });
-                if has {
-                    events.push(Event::Answer(at, id));
+        for (at, client) in self.clients.iter().enumerate() {
+            for (id, session) in &client.sessions {
+                if self.nodes[*id as usize - 1].has_answer(session.at) {
+                    events.push(Event::Answer(at, *id));
                 }
             }
         }
@@ -347,14 +269,26 @@ impl Cluster {
         self.trace = self.trace.rotate_left(5) ^ self.now_ms as u64 ^ events.len() as u64;
         match event {
             Event::Node(at, event) => {
+                let now = self.now_of(at);
                 let Self { rng, net, nodes, .. } = self;
                 nodes[at].run(event, now, rng, net);
+                self.look(at);
             }
             Event::Net(event) => self.run_net(event),
             Event::Act(client) => self.act(client),
             Event::Answer(client, node) => self.answer(client, node),
         }
         self.take_closed();
+    }
+
+    /// Looks at the metadata of a node, where they are others.
+    fn look(&mut self, at: usize) {
+        let Some(life) = &self.nodes[at].life else { return };
+        let image = life.brokers[0].image();
+        if self.looked[at] != image.index {
+            self.looked[at] = image.index;
+            self.facts.images.look(&image);
+        }
     }
 
     /// Time passes: to what is due next where nothing else is to be done.
@@ -367,17 +301,19 @@ impl Cluster {
         let clients = self.clients.iter().map(|it| it.next_ms).min().unwrap_or(i64::MAX);
         let starts = self.starts.values().copied().min().unwrap_or(i64::MAX);
         let heal = if self.heal_ms > 0 { self.heal_ms } else { i64::MAX };
-        let next = nodes.min(clients).min(starts).min(heal).min(self.net.next_deadline());
+        let fault = self.faults.front().map_or(i64::MAX, |it| it.at_ms + self.begun_ms);
+        let next = nodes.min(clients).min(starts).min(heal).min(fault);
+        let next = next.min(self.net.next_deadline());
         self.now_ms = next.clamp(self.now_ms + 1, self.now_ms + 500);
     }
 
     fn run_net(&mut self, event: network::Event) {
-        let now = self.now();
         match event {
             network::Event::Connect(id) => {
                 let Some(wire) = self.net.wires.get_mut(&id) else { return };
                 let (dialler, to) = (wire.dialler, wire.to);
                 let alive = self.net.is_alive(to);
+                let now = self.now_of(dialler.0 as usize - 1);
                 let node = &mut self.nodes[dialler.0 as usize - 1];
                 if alive {
                     self.net.wires.get_mut(&id).expect("just seen").connected = true;
@@ -397,6 +333,7 @@ impl Cluster {
                 } else {
                     usize::MAX
                 };
+                let now = self.now_of(end.0 as usize - 1);
                 let node = &mut self.nodes[end.0 as usize - 1];
                 if node.frozen_until_ms > self.now_ms {
                     return;
@@ -413,6 +350,7 @@ impl Cluster {
                 let wire = &self.net.wires[&id];
                 let end = if side == 0 { Some(wire.dialler) } else { wire.taker };
                 if let Some(end) = end {
+                    let now = self.now_of(end.0 as usize - 1);
                     let node = &mut self.nodes[end.0 as usize - 1];
                     let input = PeerInput::Failed { refused: false };
                     node.peer_input(end, input, now, &mut self.net);
@@ -422,9 +360,10 @@ impl Cluster {
     }
 
     fn arrive(&mut self, id: u64, side: usize) {
-        let now = self.now();
         let wire = self.net.wires.get_mut(&id).expect("just seen");
         let node_id = if side == 0 { wire.dialler.0 } else { wire.to };
+        let wall_ms = WALL_MS + self.now_ms + self.nodes[node_id as usize - 1].skew_ms;
+        let now = Now { wall_ms, monotonic_ms: self.now_ms };
         let node = &mut self.nodes[node_id as usize - 1];
         if node.frozen_until_ms > self.now_ms {
             return;
@@ -467,9 +406,11 @@ impl Cluster {
 
     fn take_closed(&mut self) {
         for at in 0..self.nodes.len() {
-            let closed = self.nodes[at].life.as_mut().map(|it| std::mem::take(&mut it.closed));
-            let id = self.nodes[at].id;
-            for (socket, client) in closed.into_iter().flatten() {
+            let Some(life) = self.nodes[at].life.as_mut().filter(|it| !it.closed.is_empty()) else {
+                continue;
+            };
+            let (closed, id) = (std::mem::take(&mut life.closed), self.nodes[at].id);
+            for (socket, client) in closed {
                 if self.clients[client].sessions.get(&id).is_some_and(|it| it.at == socket) {
                     self.lose(client, id);
                 }
@@ -478,46 +419,53 @@ impl Cluster {
     }
 
     /// A session is gone.
-    fn lose(&mut self, client: usize, node: i32) {
+    pub(super) fn lose(&mut self, client: usize, node: i32) {
         let now = self.now_ms;
         let it = &mut self.clients[client];
         let Some(session) = it.sessions.remove(&node) else { return };
         it.stale = true;
-        for asked in session.asked {
-            match &mut it.role {
-                Role::Producer(producer) => producer.lost(&asked, now),
-                Role::Reader(reader) => reader.lost(&asked, now),
-                Role::Admin => {}
-            }
-        }
+        session.asked.iter().for_each(|asked| it.role.lost(node, asked, now));
+    }
+
+    /// Lets a client play its part.
+    fn play(
+        &mut self,
+        client: usize,
+        part: impl FnOnce(&mut dyn Role, &mut Cx<'_>, &mut BTreeMap<i32, Session>),
+    ) {
+        let Self { rng, facts, clients, now_ms, .. } = self;
+        let Client { role, sessions, leaders, stale, .. } = &mut clients[client];
+        let (now_ms, wall_ms) = (*now_ms, WALL_MS + *now_ms);
+        let mut cx = Cx { rng, now_ms, wall_ms, facts, leaders, stale };
+        part(role.as_mut(), &mut cx, sessions);
     }
 
     fn act(&mut self, client: usize) {
-        let now = self.now();
         let pause = self.rng.between(2, 40) as i64;
         self.clients[client].next_ms = self.now_ms + pause;
         // Now and then a client gives a session up.
         let sessions: Vec<i32> = self.clients[client].sessions.keys().copied().collect();
-        if !self.calm && !sessions.is_empty() && self.rng.chance(1) {
+        if !self.facts.calm && !sessions.is_empty() && self.rng.chance(1) {
             let node = sessions[self.rng.index(sessions.len())];
             let at = self.clients[client].sessions[&node].at;
+            let now = self.now_of(node as usize - 1);
             self.nodes[node as usize - 1].leave(at, now, &mut self.net);
             self.lose(client, node);
         }
         let to = self.rng.index(self.nodes.len());
-        let id = self.nodes[to].id;
+        let (id, now) = (self.nodes[to].id, self.now_of(to));
         if !self.clients[client].sessions.contains_key(&id)
             && let Some(at) = self.nodes[to].connect(client, now, &mut self.rng)
         {
             self.clients[client].sessions.insert(id, Session::new(at));
         }
-        let Self { rng, history, producer_ids, clients, .. } = self;
-        let it = &mut clients[client];
-        let ids: Vec<i32> = it.sessions.keys().copied().collect();
+        let ids: Vec<i32> = self.clients[client].sessions.keys().copied().collect();
         for id in ids {
+            let it = &mut self.clients[client];
             let session = it.sessions.get_mut(&id).expect("just seen");
             if session.ready {
-                if (it.stale || rng.chance(3)) && it.asked_ms + 100 <= self.now_ms && self.created {
+                let due = it.asked_ms + 100 <= self.now_ms && self.facts.created;
+                if due && (it.stale || self.rng.chance(3)) {
                     it.asked_ms = self.now_ms;
                     it.stale = false;
                     let topic = MetadataRequestTopic { name: Some(TOPIC), ..Default::default() };
@@ -527,46 +475,11 @@ impl Cluster {
                         Asked::Metadata,
                     );
                 }
-                let mut cx = Cx {
-                    rng,
-                    now_ms: self.now_ms,
-                    history,
-                    producer_ids,
-                    topic: TOPIC,
-                    topic_id: self.topic_id,
-                    partitions: self.partitions,
-                    leaders: &it.leaders,
-                    calm: self.calm,
-                    quiet: self.quiet,
-                    stale: &mut it.stale,
-                };
-                match &mut it.role {
-                    Role::Admin if !self.created && it.asked_ms + 500 <= self.now_ms => {
-                        it.asked_ms = self.now_ms;
-                        let value = self.min_insync.to_string();
-                        let config = CreatableTopicConfig {
-                            name: "min.insync.replicas",
-                            value: Some(&value),
-                        };
-                        let topic = CreatableTopic {
-                            name: TOPIC,
-                            num_partitions: self.partitions,
-                            replication_factor: self.replicas,
-                            configs: vec![config],
-                            ..CreatableTopic::default()
-                        };
-                        let request = CreateTopicsRequest {
-                            topics: vec![topic],
-                            timeout_ms: 10_000,
-                            ..CreateTopicsRequest::default()
-                        };
-                        session.send(&request, Asked::CreateTopic);
-                    }
-                    Role::Admin => {}
-                    Role::Producer(producer) => producer.act(&mut cx, id, session),
-                    Role::Reader(reader) => reader.act(&mut cx, id, session),
-                }
+                self.play(client, |role, cx, sessions| {
+                    role.act(cx, id, sessions.get_mut(&id).expect("just seen"));
+                });
             }
+            let session = self.clients[client].sessions.get_mut(&id).expect("just seen");
             let (at, out) = (session.at, std::mem::take(&mut session.out));
             if let Some(socket) = self.nodes[id as usize - 1].socket(at) {
                 for frame in out {
@@ -581,48 +494,22 @@ impl Cluster {
         let Some(socket) = self.nodes[node as usize - 1].socket(session.at) else { return };
         let Some(frame) = take_frame(&mut socket.to_client) else { return };
         let Some((asked, reply)) = session.receive(&frame) else { return };
-        match asked {
-            Asked::Metadata => self.learn(client, &reply),
-            Asked::CreateTopic => {
-                let response = reply.read::<CreateTopicsRequest<'_>>().expect("an answer");
-                let error = ErrorCode(response.topics[0].error_code);
-                // The brokers may not have registered yet.
-                self.created |= matches!(error, ErrorCode::NONE | ErrorCode::TOPIC_ALREADY_EXISTS);
-            }
-            asked => {
-                let Self { rng, history, producer_ids, clients, .. } = self;
-                let it = &mut clients[client];
-                let mut cx = Cx {
-                    rng,
-                    now_ms: self.now_ms,
-                    history,
-                    producer_ids,
-                    topic: TOPIC,
-                    topic_id: self.topic_id,
-                    partitions: self.partitions,
-                    leaders: &it.leaders,
-                    calm: self.calm,
-                    quiet: self.quiet,
-                    stale: &mut it.stale,
-                };
-                match &mut it.role {
-                    Role::Producer(producer) => producer.answered(&mut cx, &asked, &reply),
-                    Role::Reader(reader) => reader.answered(&mut cx, &asked, &reply),
-                    Role::Admin => {}
-                }
-            }
+        if let Asked::Metadata = asked {
+            return self.learn(client, &reply);
         }
+        self.play(client, |role, cx, _| role.answered(cx, node, &asked, &reply));
     }
 
     /// Metadata have come.
     fn learn(&mut self, client: usize, reply: &Reply) {
         let response = reply.read::<MetadataRequest<'_>>().expect("an answer");
+        let counts = &mut self.facts.counts;
         if response.controller_id >= 0 && response.controller_id != self.controller {
-            self.history.counts.controllers += u64::from(self.controller >= 0);
+            counts.controllers += u64::from(self.controller >= 0);
             self.controller = response.controller_id;
         }
         let Some(topic) = response.topics.first().filter(|it| it.error_code == 0) else { return };
-        self.topic_id = topic.topic_id;
+        self.facts.topic_id = topic.topic_id;
         let it = &mut self.clients[client];
         for partition in &topic.partitions {
             let (number, leader) = (partition.partition_index, partition.leader_id);
@@ -631,23 +518,19 @@ impl Cluster {
                 continue;
             }
             *known = (leader, partition.leader_epoch);
-            let isr = partition.isr_nodes.len();
-            let before = self.seen.insert(number, (leader, isr));
-            self.history.counts.leaders += u64::from(before.is_some_and(|it| it.0 != leader));
+            let now = Seen {
+                leader,
+                epoch: partition.leader_epoch,
+                replicas: partition.replica_nodes.clone(),
+                isr: partition.isr_nodes.clone(),
+            };
+            let before = self.facts.seen.get(&number);
+            if before.is_some_and(|it| it.epoch > now.epoch) {
+                continue;
+            }
+            counts.leaders += u64::from(before.is_some_and(|it| it.leader != leader));
+            self.facts.seen.insert(number, now);
         }
         it.stale = it.leaders.values().any(|it| it.0 < 0);
-    }
-}
-
-impl Client {
-    fn new(role: Role) -> Self {
-        Self {
-            role,
-            sessions: BTreeMap::new(),
-            leaders: BTreeMap::new(),
-            stale: true,
-            asked_ms: -1_000,
-            next_ms: 0,
-        }
     }
 }

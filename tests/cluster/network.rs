@@ -61,7 +61,7 @@ impl Network {
     /// A process has ended, and its sockets with it.
     pub fn ended(&mut self, node: i32) {
         self.alive.remove(&node);
-        for (id, wire) in &mut self.wires {
+        for wire in self.wires.values_mut() {
             let ends = [Some(wire.dialler), wire.taker];
             for (side, end) in ends.iter().enumerate() {
                 if end.is_some_and(|it| it.0 == node) || (side == 1 && wire.to == node) {
@@ -72,7 +72,6 @@ impl Network {
                     }
                 }
             }
-            let _ = id;
         }
         self.bury();
     }
@@ -136,10 +135,6 @@ impl Network {
 
     pub fn heal(&mut self) {
         self.cuts.clear();
-    }
-
-    fn is_cut(&self, from: i32, to: i32) -> bool {
-        self.cuts.contains(&(from, to))
     }
 
     pub fn is_alive(&self, node: i32) -> bool {
@@ -207,7 +202,6 @@ impl Network {
                 wire.stuck_ms = Some(now_ms);
             }
         }
-        let _ = Self::is_cut;
     }
 
     /// When somebody notices that bytes do not arrive, ms.

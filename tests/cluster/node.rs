@@ -2,9 +2,11 @@
 
 use crate::network::{Ends, Network};
 use bytes::{Buf, Bytes, BytesMut};
+use futures_lite::future::{block_on, poll_once};
+use klamm::broker::wait::Receiver;
 use klamm::broker::{
-    Admission, Bounds, Broker, Clock, ConnectionId, Input, LinkId, Logs, Message, Node as Member,
-    Output, Parts, PeerInput,
+    Admission, Bounds, Broker, Clock, Close, ConnectionId, Drain, Figures, HandOver, Input, LinkId,
+    Logs, Message, Node as Member, Output, Parts, PeerInput, Phase,
 };
 use klamm::controller::{Controller, LOG_BYTES_MAX, OpenOptions as MetaOptions};
 use klamm::replica;
@@ -14,10 +16,10 @@ use klamm::storage::device::disk::Disk;
 use klamm::storage::device::io::{Completion, Op, Submission};
 use klamm::storage::device::sim_disk::{OpKind, Rng, SimDisk};
 use klamm::storage::recovery::identity::{Expected, Identity};
-use klamm::storage::recovery::{self, LastLife, OpenOptions, StateError, TopicState};
+use klamm::storage::recovery::{self, LastLife, OpenOptions, StateError, TopicState, mark_clean};
 use klamm::types::Now;
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
@@ -29,7 +31,8 @@ static ARENA: LazyLock<Arc<Arena>> =
 const ID_BITS: u32 = 48;
 const OWN_OP: u64 = 1 << 63;
 const MEMORY: usize = 32 << 20;
-const DISK: u64 = 1 << 30;
+/// Bytes of a disk.
+pub const DISK: u64 = 1 << 30;
 
 /// A client's connection.
 pub struct Socket {
@@ -53,7 +56,22 @@ pub struct Node {
     pub frozen_until_ms: i64,
     /// Its disk completes nothing until then, ms.
     pub stalled_until_ms: i64,
-    pub starts: u64,
+    /// Bytes that its disk has.
+    capacity: u64,
+    /// Its disk has failed or was full since its process has begun: that may end it.
+    pub suspect: bool,
+    /// How far its wall clock is off, ms.
+    pub skew_ms: i64,
+    /// The id of its data directory.
+    pub directory: u128,
+}
+
+/// How far the end of a process is that was asked to end.
+enum Going {
+    No,
+    HandingOver(Receiver<()>),
+    Draining(Vec<Receiver<()>>),
+    Closing(Vec<Receiver<()>>),
 }
 
 /// A process.
@@ -65,7 +83,13 @@ pub struct Life {
     next_socket: u64,
     disk: SimDisk,
     clock: Rc<Cell<u64>>,
-    pub fatal: Option<String>,
+    /// Shards at which clients may connect.
+    let_in: BTreeSet<usize>,
+    pub fatal: Option<(i32, String)>,
+    going: Going,
+    identity: Identity,
+    /// It could not remove all files that nothing needs.
+    files_left: bool,
     /// Connections that the broker has closed, with their clients.
     pub closed: Vec<(At, usize)>,
 }
@@ -98,21 +122,31 @@ impl Node {
             life: None,
             frozen_until_ms: 0,
             stalled_until_ms: 0,
-            starts: 0,
+            capacity: DISK,
+            suspect: false,
+            skew_ms: 0,
+            directory: 0,
         }
     }
 
-    /// Opens everything, as `shard::start` does.
+    /// The disk has so many bytes free, or all that it ever had.
+    pub fn set_free(&mut self, free: Option<u64>) {
+        self.capacity = free.map_or(DISK, |it| (self.disk.used() + it).min(DISK));
+        self.disk.set_capacity(self.capacity);
+        self.suspect |= free.is_some();
+    }
+
+    /// Opens everything, as `shard::start` does. Of the nodes up to `voters` the quorum consists when it begins.
     pub fn start(
         &mut self,
-        nodes: i32,
+        (voters, shards_max): (i32, u64),
         settings: &BTreeMap<String, String>,
         now: Now,
         rng: &mut Rng,
         net: &mut Network,
     ) -> Result<(), String> {
-        self.starts += 1;
-        let shards = rng.between(1, 2) as usize;
+        self.suspect = self.capacity < DISK;
+        let shards = rng.between(1, shards_max) as usize;
         let budget = Budget::of_arena(MEMORY, ARENA.clone());
         self.disk.charge_reads_to(budget.clone());
         let sim = Disk::Sim(self.disk.clone());
@@ -128,6 +162,7 @@ impl Node {
         let last = LastLife::read(&sim, &identity, fold).map_err(|e| e.to_string())?;
         let incarnation = rng.bits();
         let directory = u128::from_be_bytes(identity.directory_id);
+        self.directory = directory;
         let host = name_of(self.id);
         let (controller, image) = Controller::open(
             &sim,
@@ -143,7 +178,8 @@ impl Node {
                 directory,
                 fixed: Arc::new(settings.clone()),
                 shards,
-                voters: (1..=nodes).collect(),
+                voters: (1..=voters).collect(),
+                joins: self.id > voters,
                 // Some replace their log often.
                 log_bytes_max: if rng.chance(50) { 32 << 10 } else { LOG_BYTES_MAX },
                 seed: rng.bits(),
@@ -172,14 +208,15 @@ impl Node {
             .map_err(|e| e.to_string())?;
         assert!(report.orphans.is_empty(), "data without metadata: {:?}", report.orphans);
         let clock = Rc::new(Cell::new(now.monotonic_ms as u64 * 1_000_000));
-        let voters = (1..=nodes).map(|id| (id, (name_of(id), 9292))).collect();
+        let known = (1..=voters).map(|id| (id, (name_of(id), 9292))).collect();
         let member = Arc::new(Member {
             incarnation,
             directory,
             kafka: (host.clone(), 9092),
             peer: Some((host, 9292)),
             rack: None,
-            voters,
+            known,
+            secret: None,
             window: (1 << 10) << (2 * rng.below(6)),
         });
         let (mut controller, mut brokers) = (Some(controller), Vec::new());
@@ -215,6 +252,10 @@ impl Node {
             disk: self.disk.clone(),
             clock,
             fatal: None,
+            let_in: BTreeSet::new(),
+            going: Going::No,
+            identity,
+            files_left: false,
             closed: Vec::new(),
         });
         net.started(self.id);
@@ -278,13 +319,17 @@ impl Node {
                 Output::FlushPeer(link) => net.flush((self.id, shard, link)),
                 Output::ClosePeer(link) => net.close((self.id, shard, link)),
                 Output::LookAtSpace => {
-                    let free = DISK - self.disk.used().min(DISK);
+                    let free = self.capacity - self.disk.used().min(self.capacity);
                     let input = Input::Space { free, total: DISK, pending_elsewhere: 0 };
                     life.brokers[shard].handle(now, input);
                 }
-                Output::Reserve(_) | Output::Ended { .. } => {}
-                Output::Fatal { message, .. } => {
-                    life.fatal.get_or_insert(message);
+                Output::LetIn => {
+                    life.let_in.insert(shard);
+                }
+                Output::Reserve(_) => {}
+                Output::Ended { files_left } => life.files_left |= files_left,
+                Output::Fatal { exit_code, message } => {
+                    life.fatal.get_or_insert((exit_code, message));
                 }
             }
         }
@@ -382,11 +427,82 @@ impl Node {
         }
     }
 
+    // ---- The end ----
+
+    /// Begins the clean end, as a signal does. False where it has begun already.
+    pub fn begin_stop(&mut self, now: Now, net: &mut Network) -> bool {
+        let Some(life) = self.life.as_mut().filter(|it| matches!(it.going, Going::No)) else {
+            return false;
+        };
+        life.going = Going::HandingOver(life.brokers[0].call(now, 0, HandOver));
+        self.carry_out(0, now, net);
+        true
+    }
+
+    /// Goes on with the clean end; true when the process has ended.
+    pub fn advance_stop(&mut self, now: Now, net: &mut Network) -> bool {
+        let Some(life) = &mut self.life else { return false };
+        let shards = 0..life.brokers.len();
+        let ended = |call: &mut Receiver<()>| block_on(poll_once(call)).is_some();
+        let all_ended = |calls: &mut Vec<Receiver<()>>| {
+            calls.retain_mut(|it| !ended(it));
+            calls.is_empty()
+        };
+        match &mut life.going {
+            Going::No => return false,
+            Going::HandingOver(call) => {
+                if ended(call) {
+                    let calls = shards.map(|it| life.brokers[0].call(now, it, Drain)).collect();
+                    life.going = Going::Draining(calls);
+                    self.carry_out(0, now, net);
+                }
+                return false;
+            }
+            Going::Draining(calls) => {
+                if all_ended(calls) {
+                    let calls = shards.map(|it| life.brokers[0].call(now, it, Close)).collect();
+                    life.going = Going::Closing(calls);
+                    self.carry_out(0, now, net);
+                }
+                return false;
+            }
+            Going::Closing(calls) => {
+                let all = all_ended(calls);
+                if !all || !life.brokers.iter().all(|it| it.phase() == Phase::Closed) {
+                    return false;
+                }
+            }
+        }
+        // Where that fails, the next start takes this for a crash.
+        let _ = mark_clean(&Disk::Sim(self.disk.clone()), &life.identity, life.files_left);
+        self.crash(false, net);
+        true
+    }
+
+    /// Whether it is on its way out.
+    pub fn is_going(&self) -> bool {
+        self.life.as_ref().is_some_and(|it| !matches!(it.going, Going::No))
+    }
+
+    /// Panics that the brokers have caught: none is expected.
+    pub fn panics(&mut self, now: Now) -> u64 {
+        let Some(life) = &mut self.life else { return 0 };
+        let mut panics = 0;
+        for (shard, broker) in life.brokers.iter_mut().enumerate() {
+            let figures = block_on(broker.call(now, shard, Figures));
+            panics += figures.map_or(1, |it| it.panics);
+        }
+        panics
+    }
+
     // ---- Clients ----
 
     pub fn connect(&mut self, client: usize, now: Now, rng: &mut Rng) -> Option<At> {
         let life = self.life.as_mut()?;
         let shard = rng.index(life.brokers.len());
+        if !life.let_in.contains(&shard) {
+            return None;
+        }
         let peer = SocketAddr::from(([10, 0, 0, 1], 1024 + client as u16));
         let id = life.brokers[shard].accept(now, peer).ok()?;
         life.next_socket += 1;
@@ -406,6 +522,15 @@ impl Node {
 
     pub fn socket(&mut self, at: At) -> Option<&mut Socket> {
         self.life.as_mut()?.sockets.get_mut(&at)
+    }
+
+    /// Whether a whole answer is there for a client.
+    pub fn has_answer(&self, at: At) -> bool {
+        let socket = self.life.as_ref().and_then(|it| it.sockets.get(&at));
+        socket.is_some_and(|it| {
+            let len = it.to_client.first_chunk().map(|it| u32::from_be_bytes(*it) as usize);
+            len.is_some_and(|len| it.to_client.len() >= len + 4)
+        })
     }
 
     /// A client leaves.

@@ -1,8 +1,8 @@
 //! Producers with idempotence and `acks=all`: a batch is sent again until it is acknowledged, and the next one of
 //! its partition only then.
 
-use crate::cluster::Cx;
-use crate::history::Value;
+use crate::checkers::log::Value;
+use crate::client::{Cx, Facts, Role, TOPIC, is_elsewhere};
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
 use klamm::types::ErrorCode;
@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 struct Batch {
     bytes: Vec<u8>,
     values: Vec<Value>,
+    stamp_ms: i64,
     in_flight: bool,
     tries: u32,
 }
@@ -38,16 +39,22 @@ impl Producer {
     pub fn new(number: u32) -> Self {
         Self { number, id: None, asking: false, partitions: BTreeMap::new() }
     }
+}
 
-    /// Nothing of it is under way.
-    pub fn is_done(&self) -> bool {
+impl Role for Producer {
+    fn is_done(&self, _: &Facts) -> bool {
         self.partitions.values().all(|it| it.batch.is_none())
     }
 
-    /// Sends what it wants to send on this session with `node`.
-    pub fn act(&mut self, cx: &mut Cx<'_>, node: i32, session: &mut Session) {
+    fn waits(&self) -> String {
+        let open = self.partitions.iter().filter(|(_, it)| it.batch.is_some());
+        let partitions: Vec<i32> = open.map(|it| *it.0).collect();
+        format!("producer {} for {partitions:?}", self.number)
+    }
+
+    fn act(&mut self, cx: &mut Cx<'_>, node: i32, session: &mut Session) {
         let Some(id) = self.id else {
-            if !self.asking {
+            if !self.asking && !cx.facts.calm {
                 self.asking = true;
                 let request = InitProducerIdRequest {
                     transactional_id: None,
@@ -60,12 +67,13 @@ impl Producer {
             }
             return;
         };
-        for partition in 0..cx.partitions {
-            if cx.leaders.get(&partition).map(|it| it.0) != Some(node) || session.asked.len() > 4 {
+        for (partition, (leader, _)) in cx.leaders {
+            let partition = *partition;
+            if *leader != node || session.asked.len() > 4 {
                 continue;
             }
             let it = self.partitions.entry(partition).or_default();
-            if it.batch.is_none() && !cx.calm && cx.rng.chance(40) {
+            if it.batch.is_none() && !cx.facts.calm && cx.rng.chance(40) {
                 let count = cx.rng.between(1, 5) as u32;
                 let values: Vec<Value> = (0..count)
                     .map(|n| Value { partition, producer: self.number, number: it.next_number + n })
@@ -76,12 +84,12 @@ impl Producer {
                 for value in &values {
                     let mut bytes = value.encode();
                     bytes.resize(bytes.len() + padding, 7);
-                    builder.push(1_700_000_000_000, None, Some(&bytes), &[]);
+                    builder.push(cx.wall_ms, None, Some(&bytes), &[]);
                 }
                 it.next_sequence += count as i32;
                 it.next_number += count;
-                let bytes = builder.build();
-                it.batch = Some(Batch { bytes, values, in_flight: false, tries: 0 });
+                let (bytes, stamp_ms) = (builder.build(), cx.wall_ms);
+                it.batch = Some(Batch { bytes, values, stamp_ms, in_flight: false, tries: 0 });
             }
             let due = it.not_before_ms <= cx.now_ms;
             let Some(batch) = it.batch.as_mut().filter(|it| !it.in_flight && due) else { continue };
@@ -97,7 +105,7 @@ impl Producer {
             );
             batch.tries += 1;
             if batch.tries > 1 {
-                cx.history.counts.retries += 1;
+                cx.facts.counts.retries += 1;
             }
             let data = PartitionProduceData { index: partition, records: Some(&batch.bytes) };
             let request = ProduceRequest {
@@ -105,7 +113,7 @@ impl Producer {
                 acks: -1,
                 timeout_ms: 5_000,
                 topic_data: vec![TopicProduceData {
-                    name: cx.topic,
+                    name: TOPIC,
                     partition_data: vec![data],
                     ..TopicProduceData::default()
                 }],
@@ -114,15 +122,15 @@ impl Producer {
         }
     }
 
-    /// An answer has come.
-    pub fn answered(&mut self, cx: &mut Cx<'_>, asked: &Asked, reply: &Reply) {
+    fn answered(&mut self, cx: &mut Cx<'_>, _: i32, asked: &Asked, reply: &Reply) {
         match asked {
             Asked::ProducerId => {
                 self.asking = false;
                 let response = reply.read::<InitProducerIdRequest<'_>>().expect("an answer");
                 if response.error_code == 0 {
                     let id = response.producer_id;
-                    assert!(cx.producer_ids.insert(id), "producer id {id} is given out twice");
+                    let new = cx.facts.producer_ids.insert(id);
+                    assert!(new, "producer id {id} is given out twice");
                     self.id = Some(id);
                 }
             }
@@ -135,20 +143,19 @@ impl Producer {
                 tracing::debug!(now = cx.now_ms, partition, producer = self.number, ?first, %error, at = answer.base_offset, "produced");
                 if error == ErrorCode::NONE {
                     let batch = it.batch.take().expect("it was sent");
-                    cx.history.acknowledged(answer.base_offset, &batch.values);
+                    let Facts { log, counts, .. } = cx.facts;
+                    log.acknowledged(answer.base_offset, &batch.values, batch.stamp_ms, counts);
                     return;
                 }
-                let retriable = matches!(
-                    error,
-                    ErrorCode::NOT_LEADER_OR_FOLLOWER
-                        | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
-                        | ErrorCode::NOT_ENOUGH_REPLICAS
-                        | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
-                        | ErrorCode::REQUEST_TIMED_OUT
-                        | ErrorCode::KAFKA_STORAGE_ERROR
-                );
+                let retriable = is_elsewhere(error)
+                    || matches!(
+                        error,
+                        ErrorCode::NOT_ENOUGH_REPLICAS
+                            | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
+                            | ErrorCode::REQUEST_TIMED_OUT
+                    );
                 assert!(retriable, "producer {} at {partition}: {error}", self.number);
-                cx.history.counts.refused += 1;
+                cx.facts.counts.refused += 1;
                 it.batch.as_mut().expect("it was sent").in_flight = false;
                 it.not_before_ms = cx.now_ms + 50;
                 *cx.stale = true;
@@ -157,8 +164,7 @@ impl Producer {
         }
     }
 
-    /// The answer will not come.
-    pub fn lost(&mut self, asked: &Asked, now_ms: i64) {
+    fn lost(&mut self, _: i32, asked: &Asked, now_ms: i64) {
         match asked {
             Asked::ProducerId => self.asking = false,
             Asked::Produce(partition) => {

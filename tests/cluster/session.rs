@@ -10,7 +10,6 @@ use std::collections::VecDeque;
 pub enum Asked {
     Hello,
     Metadata,
-    CreateTopic,
     ProducerId,
     /// To one partition.
     Produce(i32),
@@ -18,6 +17,16 @@ pub enum Asked {
     Fetch(i32, i64),
     /// The latest offset of one partition.
     Latest(i32),
+    /// An administrator's.
+    Admin,
+    FindCoordinator,
+    Join,
+    Sync,
+    Heartbeat,
+    /// Of one partition, this number.
+    Commit(i32, i64),
+    /// Of one partition, which had this number at least.
+    Committed(i32, i64),
 }
 
 /// See the module.

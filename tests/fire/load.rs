@@ -25,6 +25,8 @@ const EVERY: Duration = Duration::from_millis(2);
 struct Gaps {
     last: Instant,
     longest: Duration,
+    /// When that one ended, by the clock of the nodes' logs, ms.
+    ended_ms: i64,
 }
 
 #[derive(Default)]
@@ -60,7 +62,8 @@ impl Load {
     pub fn start(bootstrap: &str) -> Self {
         let shared = Arc::new(Shared::default());
         let now = Instant::now();
-        let gaps = (0..PARTITIONS).map(|_| Gaps { last: now, longest: Duration::ZERO });
+        let gaps =
+            (0..PARTITIONS).map(|_| Gaps { last: now, longest: Duration::ZERO, ended_ms: 0 });
         *shared.gaps.lock().expect("no panic") = gaps.collect();
         let spawn = |name: &str, work: fn(&str, &Shared)| {
             let (bootstrap, shared) = (bootstrap.to_owned(), shared.clone());
@@ -98,10 +101,17 @@ impl Load {
         }
     }
 
-    /// The longest time that any partition was without acknowledgements in this round.
-    pub fn longest_gap(&self) -> Duration {
+    /// The longest time that any partition was without acknowledgements in this round, and which, and when it ended.
+    pub fn longest_gap(&self) -> (Duration, String) {
         let gaps = self.shared.gaps.lock().expect("no panic");
-        gaps.iter().map(|it| it.longest.max(it.last.elapsed())).max().unwrap_or_default()
+        let longest =
+            (0..).zip(gaps.iter()).max_by_key(|(_, it)| it.longest.max(it.last.elapsed()));
+        let (partition, it) = longest.expect("there are partitions");
+        let day_ms = it.ended_ms % 86_400_000;
+        let (minutes, ms) = (day_ms / 60_000, day_ms % 60_000);
+        let (hour, minute, second) = (minutes / 60, minutes % 60, ms as f64 / 1_000.0);
+        let ended = format!("{hour:02}:{minute:02}:{second:06.3} in partition {partition}");
+        (it.longest.max(it.last.elapsed()), ended)
     }
 
     /// What went wrong so far.
@@ -183,7 +193,10 @@ fn take_deliveries(producer: &mut Producer, history: &mut History, shared: &Shar
                 let now = Instant::now();
                 let mut gaps = shared.gaps.lock().expect("no panic");
                 let gap = &mut gaps[delivery.partition as usize];
-                gap.longest = gap.longest.max(now.saturating_duration_since(gap.last));
+                let since = now.saturating_duration_since(gap.last);
+                if since > gap.longest {
+                    (gap.longest, gap.ended_ms) = (since, support::now_ms());
+                }
                 gap.last = now;
                 drop(gaps);
                 let mut offset = base;

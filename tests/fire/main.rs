@@ -3,6 +3,7 @@
 //! The test below is short. `tests/fire/run` has many rounds, with a network of its own, and measures how long
 //! a client is without acknowledgements.
 
+mod disk;
 mod history;
 mod load;
 mod network;

@@ -1,5 +1,6 @@
 //! The three processes.
 
+use crate::disk::Volume;
 use crate::network::Network;
 use crate::{PARTITIONS, TOPIC};
 use klamm::client::Cluster;
@@ -15,6 +16,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Three brokers; what runs is ended when this is dropped.
 pub struct Nodes {
+    /// Dropped before the directory that they are mounted in.
+    volumes: Vec<Volume>,
     dir: Scratch,
     /// Of each node: where it is, and its ports for clients and for brokers.
     places: Vec<(String, u16, u16)>,
@@ -39,7 +42,27 @@ impl Nodes {
 
     fn new(places: Vec<(String, u16, u16)>, network: Option<Network>) -> Self {
         let children = places.iter().map(|_| None).collect();
-        Self { dir: Scratch::new("fire"), places, children, network, starts: 0 }
+        let dir = Scratch::new("fire");
+        Self { volumes: Vec::new(), dir, places, children, network, starts: 0 }
+    }
+
+    /// Gives each a file system of its own, where that is allowed; before the first start.
+    pub fn mount(&mut self) -> bool {
+        let made = (0..3).map(|it| Volume::make(self.dir.path(), &format!("volume-{it}")));
+        self.volumes = made.collect::<Option<Vec<_>>>().unwrap_or_default();
+        !self.volumes.is_empty()
+    }
+
+    /// The file system of a node.
+    pub fn volume(&self, node: usize) -> &Volume {
+        &self.volumes[node]
+    }
+
+    fn data(&self, node: usize) -> std::path::PathBuf {
+        match self.volumes.get(node) {
+            Some(volume) => volume.path().join("data"),
+            None => self.dir.join(format!("data-{node}")),
+        }
     }
 
     /// All addresses for clients.
@@ -64,7 +87,7 @@ impl Nodes {
             }
             None => support::command(klamm()),
         };
-        command.arg("serve").arg("--data").arg(self.dir.join(format!("data-{node}")));
+        command.arg("serve").arg("--data").arg(self.data(node));
         command.args(["--node-id", &(node + 1).to_string(), "--voters", &voters.join(",")]);
         command.args(["--listen", &format!("{host}:{port}"), "--shards", "1"]);
         command.args(["--memory", "256MiB", "--journal", "64MiB"]);
@@ -90,6 +113,15 @@ impl Nodes {
     pub fn kill(&mut self, node: usize) {
         self.signal(node, Signal::KILL);
         self.children[node].take().expect("it runs").wait().expect("its end");
+    }
+
+    /// Waits until a node has ended by itself, and demands that it does not say that all was well.
+    pub fn wait_for_the_end(&mut self, node: usize) {
+        let mut child = self.children[node].take().expect("it runs");
+        let ended = wait_for(PATIENCE, || child.try_wait().ok().flatten());
+        let _ = child.kill();
+        let status = ended.unwrap_or_else(|| panic!("node {} goes on without a disk", node + 1));
+        assert!(!status.success(), "node {} ended with {status}", node + 1);
     }
 
     /// SIGTERM; waits for the end, which is a clean one.

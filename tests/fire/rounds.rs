@@ -25,10 +25,14 @@ enum Fault {
     LinkDown,
     /// One node after the other is stopped and started.
     Roll,
+    /// The file system of a node loses power: its process ends, and is started on what has reached the medium.
+    PowerCut,
+    /// The file system of a node is full for a while.
+    DiskFull,
 }
 
 impl Fault {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Kill,
         Self::Hiccup,
         Self::Freeze,
@@ -36,10 +40,20 @@ impl Fault {
         Self::OneWay,
         Self::LinkDown,
         Self::Roll,
+        Self::PowerCut,
+        Self::DiskFull,
     ];
 
     fn name(self) -> String {
         format!("{self:?}").to_lowercase()
+    }
+
+    fn needs_network(self) -> bool {
+        matches!(self, Self::Cut | Self::OneWay | Self::LinkDown)
+    }
+
+    fn needs_volume(self) -> bool {
+        matches!(self, Self::PowerCut | Self::DiskFull)
     }
 }
 
@@ -53,17 +67,17 @@ pub fn run() {
     let seed: u64 = setting("KLAMM_FIRE_SEED", 1);
     let wanted: String = setting("KLAMM_FIRE_FAULTS", String::new());
     let wanted: Vec<&str> = wanted.split(',').filter(|it| !it.is_empty()).collect();
-    let network = Network::make();
-    let has_network = network.is_some();
-    let possible =
-        |it: &Fault| has_network || !matches!(it, Fault::Cut | Fault::OneWay | Fault::LinkDown);
-    let faults: Vec<Fault> = Fault::ALL
-        .into_iter()
-        .filter(possible)
-        .filter(|it| wanted.is_empty() || wanted.contains(&it.name().as_str()))
-        .collect();
-    assert!(!faults.is_empty(), "no such fault");
+    let asked = |it: &Fault| wanted.is_empty() || wanted.contains(&it.name().as_str());
+    let mut faults: Vec<Fault> = Fault::ALL.into_iter().filter(asked).collect();
+    let network = if faults.iter().any(|it| it.needs_network()) { Network::make() } else { None };
     let mut nodes = network.map_or_else(Nodes::on_loopback, Nodes::on);
+    if nodes.network.is_none() {
+        faults.retain(|it| !it.needs_network());
+    }
+    if !faults.iter().any(|it| it.needs_volume()) || !nodes.mount() {
+        faults.retain(|it| !it.needs_volume());
+    }
+    assert!(!faults.is_empty(), "no such fault, or not allowed here");
     println!("seed {seed}, logs in {}", nodes.directory().display());
     (0..3).for_each(|it| nodes.start(it));
     nodes.create_topic();
@@ -80,12 +94,12 @@ pub fn run() {
         carry_out(&mut nodes, &load, &mut rng, fault, victim);
         load.wait_for_acknowledgements(100);
         let whole = nodes.wait_until_whole();
-        let gap = load.longest_gap();
+        let (gap, ended) = load.longest_gap();
         let worse = load.wrong() - wrong;
         anomalies += usize::from(worse > 0);
         let (gap_ms, whole_ms) = (gap.as_millis(), whole.as_millis());
         println!(
-            "{round:3} {fault:?} of node {}: {gap_ms} ms without, whole after {whole_ms} ms more, {worse} anomalies",
+            "{round:3} {fault:?} of node {}: {gap_ms} ms without until {ended}, whole after {whole_ms} ms more, {worse} anomalies",
             victim + 1
         );
         gaps.entry(fault).or_default().push(gap);
@@ -147,6 +161,18 @@ fn carry_out(nodes: &mut Nodes, load: &Load, rng: &mut Rng, fault: Fault, victim
             network.set_link(victim, false);
             sleep(1_000 + rng.index(5_000) as u64);
             network.set_link(victim, true);
+        }
+        Fault::PowerCut => {
+            nodes.volume(victim).cut_power();
+            nodes.wait_for_the_end(victim);
+            load.wait_for_acknowledgements(100);
+            nodes.volume(victim).mount_again();
+            nodes.start(victim);
+        }
+        Fault::DiskFull => {
+            nodes.volume(victim).fill();
+            sleep(1_000 + rng.index(4_000) as u64);
+            nodes.volume(victim).release();
         }
         Fault::Roll => {
             for node in 0..3 {

@@ -3,7 +3,7 @@
 //! leader did not begin with.
 //!
 //! Held at every step: an epoch of a partition has one leader; epochs never fall; who is in sync is a replica; who
-//! begins to lead has everything that was committed. Held at the end: whatever can have a leader has one.
+//! begins to lead has everything that was committed in epochs before its own. Held at the end: whatever can have a leader has one.
 
 use crate::node::Node;
 use futures_lite::future::block_on;
@@ -31,8 +31,8 @@ pub struct Histories {
     leaders: BTreeMap<(usize, i32), i32>,
     /// Partitions as an image of some index has them.
     images: BTreeMap<u64, Vec<Partition>>,
-    /// Records that were committed, by partition.
-    committed: [u64; PARTITIONS],
+    /// Records that were committed, by partition and the leader epoch that committed the last of them.
+    committed: [BTreeMap<i32, u64>; PARTITIONS],
     pub elections: usize,
     pub fences: usize,
     /// Data directories that were lost.
@@ -41,7 +41,8 @@ pub struct Histories {
 
 impl Histories {
     pub fn committed(&self) -> usize {
-        self.committed.iter().sum::<u64>() as usize
+        let most = |it: &BTreeMap<i32, u64>| it.values().copied().max().unwrap_or(0) as usize;
+        self.committed.iter().map(most).sum()
     }
 }
 
@@ -293,7 +294,9 @@ impl Brokers {
                     continue;
                 }
                 let has = self.replicas[it.leader as usize][number].end;
-                let committed = self.seen.committed[number];
+                // A later leader may have committed more before anybody has looked at this image.
+                let before = self.seen.committed[number].range(..it.leader_epoch);
+                let committed = before.map(|it| *it.1).max().unwrap_or(0);
                 assert!(has >= committed, "{it:?} has {has} of {committed} records");
             }
         }
@@ -386,7 +389,7 @@ impl Brokers {
         if it.isr.len() >= it.min_in_sync(self.min_of_leaders) {
             watermark = watermark.max(all_have);
             self.replicas[at][number].watermark = watermark;
-            let committed = &mut self.seen.committed[number];
+            let committed = self.seen.committed[number].entry(it.leader_epoch).or_insert(0);
             *committed = watermark.max(*committed);
         }
         if !rng.one_in(40) {

@@ -74,6 +74,7 @@ impl Node {
             fixed: Arc::default(),
             shards: 1,
             voters: voters.clone(),
+            joins: !voters.contains(&self.id),
             log_bytes_max: LOG_BYTES,
             seed,
         };

@@ -15,19 +15,13 @@ mod workload;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use support::Seeds;
 use workload::{Meddling, Outcome};
 use world::World;
 
-fn variable(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
-}
-
 fn run(seed: u64, meddling: Meddling) -> Outcome {
     let mut world = World::new(seed);
-    if variable("KLAMM_SIM_SEED").is_some() {
+    if Seeds::only("SIM").is_some() {
         world.disk.keep_log();
     }
     let result = catch_unwind(AssertUnwindSafe(|| workload::run(&mut world, seed, meddling)));
@@ -42,53 +36,20 @@ fn run(seed: u64, meddling: Meddling) -> Outcome {
 
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_invented() {
-    if let Some(seed) = variable("KLAMM_SIM_SEED") {
+    if let Some(seed) = Seeds::only("SIM") {
         println!("{:?}", run(seed, Meddling::default()));
         return;
     }
-    let seeds = variable("KLAMM_SIM_SEEDS").unwrap_or(2000);
-    let from = variable("KLAMM_SIM_FROM").unwrap_or(0);
-    let threads = variable("KLAMM_SIM_THREADS")
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u64));
-    let next = AtomicU64::new(from);
-    let failures = Mutex::new(Vec::new());
-    let totals = Mutex::new((0, 0, 0, 0, 0, 0, 0));
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    let enough = failures.lock().expect("no panic holds it").len() >= 10;
-                    if seed >= from + seeds || enough {
-                        break;
-                    }
-                    match catch_unwind(AssertUnwindSafe(|| run(seed, Meddling::default()))) {
-                        Ok(o) => {
-                            let mut totals = totals.lock().expect("no panic holds it");
-                            totals.0 += o.ops;
-                            totals.1 += o.faults;
-                            totals.2 += o.appended;
-                            totals.3 += o.rounds;
-                            totals.4 += u64::from(o.direct > 0);
-                            totals.5 += o.direct;
-                            totals.6 += o.passes;
-                        }
-                        Err(_) => {
-                            eprintln!("seed {seed} failed: KLAMM_SIM_SEED={seed} replays it");
-                            failures.lock().expect("no panic holds it").push(seed);
-                        }
-                    }
-                }
-            });
-        }
-    });
-    let (ops, faults, asked, rounds, recycled, direct, passes) =
-        *totals.lock().expect("no panic holds it");
+    let all = Seeds::of("SIM", 2000);
+    let seeds = all.count;
+    let done = all.all(|seed| run(seed, Meddling::default()));
+    let sum = |of: fn(&Outcome) -> u64| done.iter().map(of).sum::<u64>();
+    let (ops, faults, asked) = (sum(|it| it.ops), sum(|it| it.faults), sum(|it| it.appended));
+    let (rounds, direct, passes) = (sum(|it| it.rounds), sum(|it| it.direct), sum(|it| it.passes));
+    let recycled = sum(|it| u64::from(it.direct > 0));
     println!("{seeds} seeds, {asked} requests, {ops} operations, {rounds} rounds, {faults} faults");
     println!("{recycled} seeds with recycled files, {direct} bytes past the journal");
     println!("{passes} passes of compaction");
-    let failures = failures.into_inner().expect("no panic holds it");
-    assert!(failures.is_empty(), "failing seeds: {failures:?}");
     // What hardly happens is hardly tested.
     assert!(seeds < 1000 || recycled > seeds / 10, "{recycled} seeds used a file again");
     assert!(seeds < 1000 || passes > seeds / 2, "{passes} passes of compaction");

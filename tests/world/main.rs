@@ -15,17 +15,11 @@ mod world;
 use checkers::Counts;
 use klamm::storage::device::sim_disk::{Fault, OpKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use support::Seeds;
 use world::World;
 
 /// Seeds in the test command.
 const SEEDS: u64 = 600;
-
-fn variable(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
-}
 
 fn set_fault(world: &mut World) {
     let others = [None, Some(OpKind::Write), Some(OpKind::Sync), Some(OpKind::SyncDir)];
@@ -42,7 +36,7 @@ fn set_fault(world: &mut World) {
 
 /// Runs a seed to its end, which is where it panics if the broker did wrong.
 fn run(seed: u64) -> (u64, Counts) {
-    let mut world = World::new(seed, variable("KLAMM_WORLD_SEED").is_some());
+    let mut world = World::new(seed, Seeds::only("WORLD").is_some());
     for _ in 0..world.plan.lives {
         let cuts = if world.rng.chance(30) { world.rng.between(1, 3) } else { 0 };
         world.open(cuts);
@@ -88,42 +82,15 @@ fn run(seed: u64) -> (u64, Counts) {
 
 #[test]
 fn a_broker_keeps_its_promises() {
-    if let Some(seed) = variable("KLAMM_WORLD_SEED") {
+    if let Some(seed) = Seeds::only("WORLD") {
         println!("{:#?}", run(seed));
         return;
     }
-    let seeds = variable("KLAMM_WORLD_SEEDS").unwrap_or(SEEDS);
-    let from = variable("KLAMM_WORLD_FROM").unwrap_or(0);
-    let threads = variable("KLAMM_WORLD_THREADS")
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u64));
-    let next = AtomicU64::new(from);
-    let failures = Mutex::new(Vec::new());
-    let totals = Mutex::new(Counts::default());
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    let enough = failures.lock().expect("no panic holds it").len() >= 10;
-                    if seed >= from + seeds || enough {
-                        break;
-                    }
-                    match catch_unwind(AssertUnwindSafe(|| run(seed))) {
-                        Ok((_, counts)) => totals.lock().expect("no panic holds it").add(&counts),
-                        Err(_) => {
-                            eprintln!("seed {seed} failed: KLAMM_WORLD_SEED={seed} replays it");
-                            failures.lock().expect("no panic holds it").push(seed);
-                        }
-                    }
-                }
-            });
-        }
-    });
-    let totals = totals.into_inner().expect("no panic holds it");
-    println!("{seeds} seeds: {totals:#?}");
-    let failures = failures.into_inner().expect("no panic holds it");
-    assert!(failures.is_empty(), "failing seeds: {failures:?}");
-    if seeds >= SEEDS {
+    let seeds = Seeds::of("WORLD", SEEDS);
+    let mut totals = Counts::default();
+    seeds.all(|seed| run(seed).1).iter().for_each(|it| totals.add(it));
+    println!("{} seeds: {totals:#?}", seeds.count);
+    if seeds.count >= SEEDS {
         totals.check();
     }
 }

@@ -174,6 +174,7 @@ pub fn open(
             fixed: Arc::new(settings.clone()),
             shards: sizes.shards,
             voters: BTreeSet::new(),
+            joins: false,
             log_bytes_max: LOG_BYTES_MAX,
             seed: 1,
         },
@@ -324,6 +325,7 @@ impl Process {
                     self.volume.set(volume);
                     self.disk.set_capacity(volume.total.saturating_sub(volume.others + bytes));
                 }
+                Output::LetIn => {}
                 Output::Ended { files_left } => self.files_left |= files_left,
                 Output::Fatal { exit_code, message } => {
                     assert_ne!(exit_code, 70, "{message}");

@@ -4,15 +4,11 @@ use super::decode;
 use super::describe_quorum::QuorumView;
 use super::metadata_change::{Failure, Handled, code_and_message};
 use super::response::Body;
-use crate::controller::{Image, Members, QuorumState, ReplicaState};
+use crate::controller::{Image, QuorumState};
 use crate::types::{ErrorCode, TopicId};
 use crate::wire::kafka::add_raft_voter_request::AddRaftVoterRequest;
 use crate::wire::kafka::add_raft_voter_response::AddRaftVoterResponse;
 use crate::wire::primitives::WireError;
-use std::collections::BTreeSet;
-
-/// Who has had everything in so many ticks may be given a vote.
-const CAUGHT_UP_TICKS: u64 = 50;
 
 /// Answers a request, in any version. The answer is for when the change has taken effect.
 pub fn handle(
@@ -28,7 +24,7 @@ pub fn handle(
             let message = "Add voter request didn't include the voter's directory id.";
             return Err(Failure::new(ErrorCode::INVALID_REQUEST, message));
         }
-        let mut to = members(state);
+        let mut to = state.members();
         if to.voters.contains(&id) {
             let message = format!("The voter id for {id} is already part of the set of voters.");
             return Err(Failure::new(ErrorCode::DUPLICATE_VOTER, message));
@@ -37,11 +33,7 @@ pub fn handle(
             let message = format!("No broker {id} with directory {directory} is registered.");
             return Err(Failure::new(ErrorCode::INVALID_VOTER_KEY, message));
         }
-        // One that is not there, or lacks much, would hold up what a majority has to decide.
-        let follows = |it: &ReplicaState| {
-            it.node == id && it.caught_up.is_some_and(|ago| ago <= CAUGHT_UP_TICKS)
-        };
-        if !state.learners.iter().any(follows) {
+        if !state.learners.iter().any(|it| it.node == id && it.is_caught_up()) {
             let message = format!("Node {id} did not catch up with the leader in time.");
             return Err(Failure::new(ErrorCode::REQUEST_TIMED_OUT, message));
         }
@@ -74,12 +66,4 @@ pub(super) fn leading<'a>(
         return Err(Failure::new(ErrorCode::REQUEST_TIMED_OUT, message));
     }
     Ok(state)
-}
-
-/// Who belongs to it now.
-pub(super) fn members(state: &QuorumState) -> Members {
-    let nodes = |replicas: &[ReplicaState]| -> BTreeSet<i32> {
-        replicas.iter().map(|it| it.node).collect()
-    };
-    Members { voters: nodes(&state.voters), learners: nodes(&state.learners) }
 }

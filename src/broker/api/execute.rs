@@ -122,6 +122,7 @@ mod tests {
             fixed: Arc::default(),
             shards: 1,
             voters: BTreeSet::new(),
+            joins: false,
             log_bytes_max: crate::controller::LOG_BYTES_MAX,
             seed: 1,
         };

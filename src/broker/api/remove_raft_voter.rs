@@ -1,6 +1,6 @@
 //! `RemoveRaftVoter`: a node loses its vote in the metadata quorum (KIP-853).
 
-use super::add_raft_voter::{leading, members};
+use super::add_raft_voter::leading;
 use super::decode;
 use super::describe_quorum::QuorumView;
 use super::metadata_change::{Failure, Handled, code_and_message};
@@ -22,7 +22,7 @@ pub fn handle(
     let request = decode(body, |r| RemoveRaftVoterRequest::decode(r, version))?;
     let result = leading(quorum, request.cluster_id, image).and_then(|state| {
         let (id, directory) = (request.voter_id, request.voter_directory_id);
-        let mut to = members(state);
+        let mut to = state.members();
         // A directory that is not known, or was not asked for, is any.
         let other = |known: [u8; 16]| {
             let known = TopicId(known);

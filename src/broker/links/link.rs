@@ -1,7 +1,7 @@
 //! One link.
 
 use super::{LinkId, Peer, Target};
-use crate::wire::peer::{Assembler, Lane, PeerMessage, encode, encode_table};
+use crate::wire::peer::{Assembler, Hello, Lane, Nonce, PeerMessage, Proof, encode, encode_table};
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 
@@ -14,9 +14,13 @@ pub(super) enum Stage {
     Greeting,
     /// Hello is waited for.
     Awaiting,
+    /// It was asked to prove that it knows the secret.
+    Challenged,
+    /// It wants to join, and is to be told of the cluster, with this proof.
+    Introducing(Option<Proof>),
     /// Both sides know each other.
     Up(Peer),
-    /// It ends when what is outgoing has left: the other side was refused.
+    /// It ends when what is outgoing has left: the other side was refused, or was told of the cluster.
     Refusing,
 }
 
@@ -29,6 +33,8 @@ pub(super) struct Link {
     /// The other end's address, for lines.
     pub address: String,
     pub stage: Stage,
+    /// Until it is up: the Hello that was sent or has come, and the nonce of the Challenge to it.
+    pub greeting: Option<Box<(Hello, Option<Nonce>)>>,
     pub incoming: Assembler,
     outgoing: VecDeque<Bytes>,
     unsent: usize,
@@ -44,6 +50,7 @@ impl Link {
             lane,
             address,
             stage,
+            greeting: None,
             incoming: Assembler::default(),
             outgoing: VecDeque::new(),
             unsent: 0,

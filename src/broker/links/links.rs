@@ -2,18 +2,20 @@
 
 use super::link::{Link, Stage};
 use super::{LinkEvent, LinkId, Me, Peer, Target};
-use crate::wire::peer::{Hello, Lane, PeerMessage, Preamble, VERSIONS, Welcome};
+use crate::wire::peer::{Lane, PeerMessage, Preamble};
 use bytes::Bytes;
 use slab::Slab;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::mem::MaybeUninit;
 
 /// A link must be up after this time, ms.
-const HANDSHAKE_MS: i64 = 5_000;
+pub(super) const HANDSHAKE_MS: i64 = 5_000;
 /// What is outgoing must get on within this time, ms.
-const STALL_MS: i64 = 10_000;
+pub(super) const STALL_MS: i64 = 10_000;
 /// A link that failed is dialled again after this time, ms; twice as long each time, up to the second.
-const RETRY_MS: (i64, i64) = (50, 800);
+pub(super) const RETRY_MS: (i64, i64) = (50, 800);
+/// Ends that are due are looked for no more often than this, ms: a look goes over all links.
+const LOOK_MS: i64 = 100;
 /// Bytes of a greeting, at most: a stranger gets no memory for more.
 const GREETING_MAX: usize = 16 << 10;
 /// Strangers that have not said who they are yet: more are turned away.
@@ -21,25 +23,33 @@ const STRANGERS: usize = 64;
 /// Bytes of messages to a peer that may wait: beyond it the peer does not read, and hears no more.
 const UNSENT_MAX: usize = 256 << 20;
 
-struct Wanted {
+pub(super) struct Wanted {
     host: String,
     port: u16,
     link: Option<LinkId>,
     retry_at_ms: i64,
-    backoff_ms: i64,
+    pub backoff_ms: i64,
     /// What the log was told last of why it is not up.
-    told: Option<String>,
+    pub told: Option<String>,
 }
 
 /// See [the module](super).
 pub struct Links {
-    me: Me,
-    all: Slab<Link>,
+    pub(super) me: Me,
+    pub(super) all: Slab<Link>,
     lives: u32,
-    wanted: BTreeMap<Target, Wanted>,
-    events: VecDeque<LinkEvent>,
+    pub(super) wanted: BTreeMap<Target, Wanted>,
+    /// Targets without a link, by when they are dialled, ms.
+    due: BTreeSet<(i64, Target)>,
+    /// No link is to end before this time, ms: the least of their deadlines, or earlier.
+    look_at_ms: i64,
+    pub(super) events: VecDeque<LinkEvent>,
     /// What the log was told of strangers, and when, ms.
     told: HashMap<String, i64>,
+    /// Peers that this node has refused, or that have refused it.
+    pub(super) refused: u64,
+    /// Nonces that were said.
+    pub(super) nonces: u64,
 }
 
 impl Links {
@@ -50,16 +60,31 @@ impl Links {
             all: Slab::new(),
             lives: 0,
             wanted: BTreeMap::new(),
+            due: BTreeSet::new(),
+            look_at_ms: i64::MAX,
             events: VecDeque::new(),
             told: HashMap::new(),
+            refused: 0,
+            nonces: 0,
         }
     }
 
-    fn get(&mut self, id: LinkId) -> Option<&mut Link> {
+    /// Peers that this node has refused, and that have refused it, since the start.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    pub(super) fn get(&mut self, id: LinkId) -> Option<&mut Link> {
         self.all.get_mut(id.index as usize).filter(|it| it.id == id)
     }
 
+    /// A link ends at this time, ms, where nothing else comes.
+    pub(super) fn look_at(&mut self, deadline_ms: i64) {
+        self.look_at_ms = self.look_at_ms.min(deadline_ms);
+    }
+
     fn insert(&mut self, lane: Lane, address: String, stage: Stage, deadline_ms: i64) -> LinkId {
+        self.look_at(deadline_ms);
         self.lives = self.lives.wrapping_add(1);
         let entry = self.all.vacant_entry();
         let id = LinkId { index: entry.key() as u32, life: self.lives };
@@ -81,14 +106,32 @@ impl Links {
         });
         if wanted.host != host || wanted.port != port {
             (wanted.host, wanted.port) = (host.to_owned(), port);
+            self.due.remove(&(wanted.retry_at_ms, target));
             wanted.retry_at_ms = now_ms;
         }
-        self.dial_due(now_ms);
+        if wanted.link.is_none() && wanted.retry_at_ms <= now_ms {
+            self.dial(now_ms, target);
+        }
+    }
+
+    /// A node was heard: where it is to be reached, it is tried at once.
+    pub(super) fn is_there(&mut self, now_ms: i64, node: i32) {
+        let first = Target { node, lane: Lane::Control, shard: 0 };
+        let of_node = self.wanted.range(first..).take_while(|(it, _)| it.node == node);
+        let waiting: Vec<Target> =
+            of_node.filter(|(_, it)| it.link.is_none()).map(|(target, _)| *target).collect();
+        for target in waiting {
+            if let Some(wanted) = self.wanted.get_mut(&target) {
+                wanted.backoff_ms = RETRY_MS.0;
+            }
+            self.dial(now_ms, target);
+        }
     }
 
     /// Nobody needs a link to there any more.
     pub fn leave(&mut self, now_ms: i64, target: Target) {
         let Some(wanted) = self.wanted.remove(&target) else { return };
+        self.due.remove(&(wanted.retry_at_ms, target));
         if let Some(link) = wanted.link {
             self.end(now_ms, link, None);
         }
@@ -123,6 +166,7 @@ impl Links {
         }
         if link.say(message) {
             link.deadline_ms = now_ms + STALL_MS;
+            self.look_at(now_ms + STALL_MS);
             self.events.push_back(LinkEvent::Flush(id));
         }
     }
@@ -138,6 +182,7 @@ impl Links {
         let Some(link) = self.get(id).filter(|it| it.peer().is_some()) else { return };
         if link.say_parts(message, parts) {
             link.deadline_ms = now_ms + STALL_MS;
+            self.look_at(now_ms + STALL_MS);
             self.events.push_back(LinkEvent::Flush(id));
         }
     }
@@ -151,35 +196,14 @@ impl Links {
 
     /// Somebody has dialled, and has said this. `None` where too many have whom nobody knows.
     pub fn accepted(&mut self, now_ms: i64, peer: &str, preamble: Preamble) -> Option<LinkId> {
-        let strangers = self.all.iter().filter(|(_, it)| it.stage == Stage::Awaiting).count();
+        let is_stranger = |it: &Link| matches!(it.stage, Stage::Awaiting | Stage::Challenged);
+        let strangers = self.all.iter().filter(|(_, it)| is_stranger(it)).count();
         if strangers >= STRANGERS {
             self.tell(now_ms, format!("{peer}: too many peers that have not said who they are"));
             return None;
         }
         let deadline = now_ms + HANDSHAKE_MS;
         Some(self.insert(preamble.lane, peer.to_owned(), Stage::Awaiting, deadline))
-    }
-
-    /// A link that was to be dialled is connected.
-    pub fn connected(&mut self, now_ms: i64, id: LinkId) {
-        let me = self.me.clone();
-        let Some(link) = self.get(id).filter(|it| it.stage == Stage::Dialling) else { return };
-        let target = link.target.expect("it was dialled");
-        let hello = PeerMessage::Hello(Hello {
-            versions: (*VERSIONS.start(), *VERSIONS.end()),
-            cluster_id: me.cluster_id,
-            node: me.node,
-            incarnation: me.incarnation,
-            shards: me.shards,
-            shard: me.shard,
-            to: target.node,
-        });
-        let preamble = Preamble { shard: target.shard, lane: target.lane }.encode();
-        link.stage = Stage::Greeting;
-        link.deadline_ms = now_ms + HANDSHAKE_MS;
-        link.push(Bytes::copy_from_slice(&preamble));
-        link.say(&hello);
-        self.events.push_back(LinkEvent::Flush(id));
     }
 
     /// A link has failed, or could not be connected: `refused`, because nobody listens there.
@@ -235,9 +259,12 @@ impl Links {
                 Err(e) => return self.end(now_ms, id, Some(&e.to_string())),
             };
             match (stage, message) {
-                (Stage::Awaiting, PeerMessage::Hello(hello)) => self.greeted(now_ms, id, &hello),
+                (Stage::Awaiting, PeerMessage::Hello(hello)) => self.greeted(now_ms, id, hello),
+                (Stage::Challenged, PeerMessage::Proof(it)) => self.proved(now_ms, id, &it),
+                (Stage::Greeting, PeerMessage::Challenge(it)) => self.challenged(now_ms, id, it),
                 (Stage::Greeting, PeerMessage::Welcome(it)) => self.welcomed(now_ms, id, it),
                 (Stage::Greeting, PeerMessage::Refused(why)) => {
+                    self.refused += 1;
                     return self.end(now_ms, id, Some(&format!("it refuses this node: {why}")));
                 }
                 (Stage::Up(_), PeerMessage::Hello(_) | PeerMessage::Welcome(_)) => {
@@ -250,87 +277,6 @@ impl Links {
                 _ => return self.end(now_ms, id, Some("it does not say who it is")),
             }
         }
-    }
-
-    /// Whoever has dialled says who it is.
-    fn greeted(&mut self, now_ms: i64, id: LinkId, hello: &Hello) {
-        let me = self.me.clone();
-        let version = hello.versions.1.min(*VERSIONS.end());
-        let refusal = if version < hello.versions.0.max(*VERSIONS.start()) {
-            let (from, to) = hello.versions;
-            Some(format!(
-                "it speaks versions {from} to {to} of the protocol between brokers, and this node {} to {}",
-                VERSIONS.start(),
-                VERSIONS.end()
-            ))
-        } else if hello.cluster_id != me.cluster_id {
-            Some(format!("it is of cluster {}, not of {}", hello.cluster_id, me.cluster_id))
-        } else if hello.to != me.node {
-            Some(format!("it means node {}, and this is node {}", hello.to, me.node))
-        } else if hello.node == me.node {
-            Some(format!("it says that it is node {}, which is this node", me.node))
-        } else if hello.node < 0 || hello.shard >= hello.shards {
-            Some("it has no node id, or no such shard".to_owned())
-        } else {
-            None
-        };
-        let Some(link) = self.get(id) else { return };
-        if let Some(why) = refusal {
-            link.say(&PeerMessage::Refused(why.clone()));
-            link.stage = Stage::Refusing;
-            link.deadline_ms = now_ms + HANDSHAKE_MS;
-            let line = format!("peer {} is refused: {why}", link.address);
-            self.events.push_back(LinkEvent::Flush(id));
-            return self.tell(now_ms, line);
-        }
-        let peer = Peer {
-            node: hello.node,
-            incarnation: hello.incarnation,
-            shards: hello.shards,
-            shard: hello.shard,
-            lane: link.lane,
-            dialled: false,
-        };
-        let (incarnation, shards) = (me.incarnation, me.shards);
-        link.say(&PeerMessage::Welcome(Welcome { version, incarnation, shards }));
-        link.stage = Stage::Up(peer);
-        link.deadline_ms = now_ms + STALL_MS;
-        self.events.push_back(LinkEvent::Flush(id));
-        self.events.push_back(LinkEvent::Up(id, peer));
-        // A peer has one link for one purpose: what it had before is over, whether that was heard or not.
-        let same = |it: &Link| {
-            it.id != id
-                && it.peer().is_some_and(|at| {
-                    !at.dialled
-                        && (at.node, at.lane, at.shard) == (peer.node, peer.lane, peer.shard)
-                })
-        };
-        let old: Vec<LinkId> =
-            self.all.iter().filter(|(_, it)| same(it)).map(|(_, it)| it.id).collect();
-        for old in old {
-            self.end(now_ms, old, None);
-        }
-    }
-
-    /// Whoever was dialled takes the link.
-    fn welcomed(&mut self, now_ms: i64, id: LinkId, welcome: Welcome) {
-        let Some(link) = self.get(id) else { return };
-        let Some(target) = link.target else { return };
-        let peer = Peer {
-            node: target.node,
-            incarnation: welcome.incarnation,
-            shards: welcome.shards,
-            shard: target.shard,
-            lane: target.lane,
-            dialled: true,
-        };
-        link.stage = Stage::Up(peer);
-        link.deadline_ms = if link.unsent() > 0 { now_ms + STALL_MS } else { i64::MAX };
-        if let Some(wanted) = self.wanted.get_mut(&target) {
-            wanted.backoff_ms = RETRY_MS.0;
-            wanted.told = None;
-        }
-        self.events.push_back(LinkEvent::Up(id, peer));
     }
 
     /// What is to be sent on a link, in order.
@@ -346,7 +292,9 @@ impl Links {
         if n > 0 && link.peer().is_some() {
             link.deadline_ms = if more { now_ms + STALL_MS } else { i64::MAX };
         }
-        if !more && link.stage == Stage::Refusing {
+        let (deadline_ms, is_over) = (link.deadline_ms, !more && link.stage == Stage::Refusing);
+        self.look_at(deadline_ms);
+        if is_over {
             self.end(now_ms, id, None);
         }
         more
@@ -360,6 +308,7 @@ impl Links {
     /// Ends all links of this kind, for the process ends.
     pub fn end_lane(&mut self, now_ms: i64, lane: Lane) {
         self.wanted.retain(|target, _| target.lane != lane);
+        self.due.retain(|(_, target)| target.lane != lane);
         let ends = |it: &Link| it.lane == lane;
         let all: Vec<LinkId> =
             self.all.iter().filter(|(_, it)| ends(it)).map(|(_, it)| it.id).collect();
@@ -368,7 +317,7 @@ impl Links {
         }
     }
 
-    fn end(&mut self, now_ms: i64, id: LinkId, why: Option<&str>) {
+    pub(super) fn end(&mut self, now_ms: i64, id: LinkId, why: Option<&str>) {
         let Some(link) = self.get(id) else { return };
         let (target, peer, address) = (link.target, link.peer(), link.address.clone());
         self.all.remove(id.index as usize);
@@ -380,6 +329,7 @@ impl Links {
         if let Some((target, wanted)) = wanted {
             wanted.link = None;
             wanted.retry_at_ms = now_ms + wanted.backoff_ms;
+            self.due.insert((wanted.retry_at_ms, target));
             wanted.backoff_ms = (2 * wanted.backoff_ms).min(RETRY_MS.1);
             // While it stays so, it is said once.
             if let Some(why) = why
@@ -396,7 +346,7 @@ impl Links {
     }
 
     /// A line of each kind in ten seconds.
-    fn tell(&mut self, now_ms: i64, line: String) {
+    pub(super) fn tell(&mut self, now_ms: i64, line: String) {
         self.told.retain(|_, at| now_ms.saturating_sub(*at) < 10_000);
         if self.told.len() < 100 && self.told.insert(line.clone(), now_ms).is_none() {
             self.events.push_back(LinkEvent::Line(line));
@@ -404,29 +354,38 @@ impl Links {
     }
 
     fn dial_due(&mut self, now_ms: i64) {
-        let due = |it: &Wanted| it.link.is_none() && it.retry_at_ms <= now_ms;
-        let targets: Vec<Target> =
-            self.wanted.iter().filter(|(_, it)| due(it)).map(|(target, _)| *target).collect();
-        for target in targets {
-            let wanted = &self.wanted[&target];
-            let (host, port) = (wanted.host.clone(), wanted.port);
-            let address = format!("{host}:{port}");
-            let id = self.insert(target.lane, address, Stage::Dialling, now_ms + HANDSHAKE_MS);
-            self.all[id.index as usize].target = Some(target);
-            self.wanted.get_mut(&target).expect("it is wanted").link = Some(id);
-            self.events.push_back(LinkEvent::Dial { link: id, host, port });
+        while let Some((_, target)) = self.due.first().copied().filter(|(at, _)| *at <= now_ms) {
+            self.dial(now_ms, target);
         }
+    }
+
+    fn dial(&mut self, now_ms: i64, target: Target) {
+        let Some(wanted) = self.wanted.get(&target) else { return };
+        self.due.remove(&(wanted.retry_at_ms, target));
+        let (host, port) = (wanted.host.clone(), wanted.port);
+        let address = format!("{host}:{port}");
+        let id = self.insert(target.lane, address, Stage::Dialling, now_ms + HANDSHAKE_MS);
+        self.all[id.index as usize].target = Some(target);
+        self.wanted.get_mut(&target).expect("it is wanted").link = Some(id);
+        self.events.push_back(LinkEvent::Dial { link: id, host, port });
     }
 
     /// When [`timeout`](Self::timeout) has something to do, ms.
     pub fn next_deadline(&self) -> Option<i64> {
-        let stalls = self.all.iter().map(|(_, it)| it.deadline_ms);
-        let retries = self.wanted.values().filter(|it| it.link.is_none()).map(|it| it.retry_at_ms);
-        stalls.chain(retries).min().filter(|it| *it < i64::MAX)
+        let retry = self.due.first().map_or(i64::MAX, |it| it.0);
+        Some(retry.min(self.look_at_ms)).filter(|it| *it < i64::MAX)
     }
 
     /// Time has passed.
     pub fn timeout(&mut self, now_ms: i64) {
+        if self.look_at_ms <= now_ms {
+            self.end_late(now_ms);
+        }
+        self.dial_due(now_ms);
+    }
+
+    /// Ends links that did not get on in time.
+    fn end_late(&mut self, now_ms: i64) {
         let over: Vec<(LinkId, Option<Target>)> = self
             .all
             .iter()
@@ -440,7 +399,8 @@ impl Links {
             }
             self.end(now_ms, id, Some("it does not answer in time"));
         }
-        self.dial_due(now_ms);
+        let next = self.all.iter().map(|(_, it)| it.deadline_ms).min().unwrap_or(i64::MAX);
+        self.look_at_ms = next.max(now_ms + LOOK_MS);
     }
 
     /// What is to be done next.

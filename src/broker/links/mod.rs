@@ -4,7 +4,8 @@
 //! A *link* is one connection. Who dials keeps it up: [`Links::reach`] names a [`Target`], a shard of
 //! another node and what the link is for, which is dialled until [`Links::leave`]; the other side takes what
 //! comes. A link is *up* when both sides have said who they are and that they mean each other: the
-//! same cluster, a common version, the node that was dialled.
+//! same cluster, a common version, the node that was dialled, and the secret, where there is one. Who does not know
+//! the cluster yet is told of it, and its link ends ([`LinkEvent::Joins`]).
 //!
 //! *What happens* is told: [`connected`](Links::connected) or [`failed`](Links::failed) after
 //! [`LinkEvent::Dial`]; [`accepted`](Links::accepted); [`buffer`](Links::buffer), then
@@ -14,6 +15,7 @@
 //!
 //! Messages of one link keep their order. When it ends, nobody knows what of the last ones came.
 
+mod greeting;
 mod link;
 #[expect(clippy::module_inception, reason = "the noun of the folder")]
 mod links;
@@ -22,10 +24,11 @@ mod tests;
 
 pub use links::Links;
 
-use crate::wire::peer::{Lane, Member, PeerMessage};
+use crate::wire::peer::{Lane, Member, PeerMessage, Secret};
 
 /// One link of a shard. Never used for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(test, derive(Default))]
 pub struct LinkId {
     index: u32,
     life: u32,
@@ -79,6 +82,10 @@ pub struct Me {
     pub shards: u16,
     /// This shard.
     pub shard: u16,
+    /// What whoever belongs to the cluster knows.
+    pub secret: Option<Secret>,
+    /// What nonces are made of: no other start has it.
+    pub seed: u64,
 }
 
 /// What the driver is to do.
@@ -97,6 +104,8 @@ pub enum LinkEvent {
     Flush(LinkId),
     /// The link has ended: close its socket.
     Close(LinkId),
+    /// Somebody wants to join: for [`Links::introduce`].
+    Joins(LinkId),
     /// Both sides know each other.
     Up(LinkId, Peer),
     /// One that was up has ended.

@@ -1,5 +1,7 @@
 use super::*;
-use crate::wire::peer::{PREAMBLE, Preamble};
+use crate::wire::peer::{
+    Assembler, ClusterMap, Hello, Introduction, PREAMBLE, Preamble, Side, Welcome,
+};
 
 fn me(node: i32, cluster: &str) -> Me {
     Me {
@@ -8,6 +10,8 @@ fn me(node: i32, cluster: &str) -> Me {
         incarnation: 100 + node as u64,
         shards: 2,
         shard: (node % 2) as u16,
+        secret: None,
+        seed: node as u64,
     }
 }
 
@@ -30,6 +34,16 @@ impl Pair {
         dials.reach(0, TARGET, "host", 9292);
         let takes = Links::new(me(node, other));
         Self { dials, takes, ids: None, first: Vec::new(), now: 0 }
+    }
+
+    fn with_secrets(dials: Option<&str>, takes: Option<&str>) -> Self {
+        let secret = |text: Option<&str>| text.map(|it| Secret::read(it.as_bytes()).unwrap());
+        let mut pair = Self::new("c", "c", 2);
+        pair.dials = Links::new(Me { secret: secret(dials), ..me(1, "c") });
+        pair.dials.reach(0, TARGET, "host", 9292);
+        // The shard that is dialled.
+        pair.takes = Links::new(Me { secret: secret(takes), shard: 0, ..me(2, "c") });
+        pair
     }
 
     fn up() -> Self {
@@ -127,6 +141,100 @@ fn who_does_not_belong_here_is_refused_with_a_reason() {
 }
 
 #[test]
+fn a_secret_is_proven_by_both_or_refused_on_both_sides() {
+    const SECRET: Option<&str> = Some("a secret of the cluster");
+    let mut pair = Pair::with_secrets(SECRET, SECRET);
+    pair.connect();
+    let (dials, takes) = pair.exchange();
+    assert!(matches!(dials[..], [LinkEvent::Up(_, it)] if it.node == 2), "{dials:?}");
+    assert!(matches!(takes[..], [LinkEvent::Up(_, it)] if it.node == 1), "{takes:?}");
+    assert_eq!((pair.dials.refused(), pair.takes.refused()), (0, 0));
+    let other = Some("a secret of some other cluster");
+    for (dials, takes, reason) in [
+        (SECRET, other, "its secret is another"),
+        (None, SECRET, "it has no secret, and this node has one"),
+        (SECRET, None, "it has a secret, and this node has none"),
+    ] {
+        let mut pair = Pair::with_secrets(dials, takes);
+        pair.connect();
+        let (dials, takes) = pair.exchange();
+        let lines = |events: &[LinkEvent]| -> Vec<String> {
+            let line = |it: &LinkEvent| match it {
+                LinkEvent::Line(line) => Some(line.clone()),
+                _ => None,
+            };
+            events.iter().filter_map(line).collect()
+        };
+        for lines in [lines(&dials), lines(&takes)] {
+            assert!(lines.len() == 1 && lines[0].contains(reason), "{lines:?}");
+        }
+        assert!(!dials.iter().chain(&takes).any(|it| matches!(it, LinkEvent::Up(..))));
+        assert_eq!((pair.dials.refused(), pair.takes.refused()), (1, 1));
+    }
+    // Who takes it, and only says that it knows the secret, is given up.
+    let mut pair = Pair::with_secrets(SECRET, None);
+    let Some(LinkEvent::Dial { link, .. }) = pair.dials.poll() else { panic!("no dial") };
+    pair.dials.connected(0, link);
+    for proof in [None, Some([7; 32])] {
+        let welcome = Welcome { version: 1, incarnation: 5, shards: 1, proof };
+        let (table, _) = crate::wire::peer::encode(&PeerMessage::Welcome(welcome));
+        pair.dials.put(0, link, &table);
+    }
+    let seen = events(&mut pair.dials);
+    assert!(matches!(&seen[..], [LinkEvent::Close(_), LinkEvent::Line(_)]), "{seen:?}");
+    assert_eq!(pair.dials.refused(), 1);
+}
+
+#[test]
+fn who_joins_is_told_of_the_cluster_when_it_has_proven_the_secret() {
+    let secret = Secret::read(b"a secret of the cluster").unwrap();
+    let preamble = Preamble { shard: 0, lane: Lane::Control };
+    let hello = |nonce| Hello {
+        versions: (1, 1),
+        cluster_id: String::new(),
+        node: 2,
+        incarnation: 9,
+        shards: 1,
+        shard: 0,
+        to: Hello::ANYBODY,
+        nonce,
+    };
+    let map =
+        ClusterMap { cluster_id: "c".into(), voters: vec![2], brokers: Vec::new(), proof: None };
+    let say = |links: &mut Links, id, message: &PeerMessage| {
+        links.put(0, id, &crate::wire::peer::encode(message).0);
+    };
+    let answer = |links: &mut Links, id| {
+        let bytes: Vec<u8> = links.outgoing(id).flatten().copied().collect();
+        let mut assembler = Assembler::default();
+        assembler.put(&bytes);
+        links.sent(0, id, bytes.len());
+        assembler.take().unwrap().expect("an answer")
+    };
+    // A node of the same id is not disturbed by it, nor counted as up.
+    let mut links = Links::new(Me { shard: 0, ..me(2, "c") });
+    let id = links.accepted(0, "peer", preamble).unwrap();
+    say(&mut links, id, &PeerMessage::Hello(hello(None)));
+    assert!(matches!(events(&mut links)[..], [LinkEvent::Joins(it)] if it == id));
+    links.introduce(0, id, map.clone());
+    assert_eq!(answer(&mut links, id), PeerMessage::Cluster(map.clone()));
+    assert!(matches!(events(&mut links)[..], [LinkEvent::Close(_)]));
+    // With a secret.
+    let mut links = Links::new(Me { shard: 0, secret: Some(secret.clone()), ..me(2, "c") });
+    let id = links.accepted(0, "peer", preamble).unwrap();
+    let hello = hello(Some([1; 32]));
+    say(&mut links, id, &PeerMessage::Hello(hello.clone()));
+    assert!(events(&mut links).is_empty(), "nothing is said before");
+    let PeerMessage::Challenge(challenge) = answer(&mut links, id) else { panic!("no challenge") };
+    let it = Introduction { hello: &hello, meant: (Lane::Control, 0), challenge: &challenge };
+    say(&mut links, id, &PeerMessage::Proof(secret.prove(Side::Dials, it)));
+    assert!(matches!(events(&mut links)[..], [LinkEvent::Joins(it)] if it == id));
+    links.introduce(0, id, map);
+    let PeerMessage::Cluster(map) = answer(&mut links, id) else { panic!("no map") };
+    assert!(secret.verify(Side::Takes, it, &map.proof.expect("a proof")));
+}
+
+#[test]
 fn strangers_are_few_and_have_little_time() {
     let mut links = Links::new(me(2, "c"));
     let preamble = Preamble { shard: 0, lane: Lane::Data };
@@ -183,15 +291,39 @@ fn a_link_that_fails_is_dialled_again_later_each_time() {
 }
 
 #[test]
+fn who_has_dialled_is_dialled_at_once() {
+    let mut links = Links::new(me(2, "c"));
+    let target = Target { node: 1, lane: Lane::Data, shard: 1 };
+    for target in [target, Target { shard: 0, ..target }, Target { node: 3, ..target }] {
+        links.reach(0, target, "host", 9292);
+    }
+    for event in events(&mut links) {
+        if let LinkEvent::Dial { link, .. } = event {
+            links.failed(0, link, true);
+        }
+    }
+    events(&mut links);
+    let mut pair = Pair { takes: links, ..Pair::new("c", "c", 2) };
+    pair.connect();
+    let (_, takes) = pair.exchange();
+    let dials = takes.iter().filter(|it| matches!(it, LinkEvent::Dial { .. })).count();
+    assert_eq!(dials, 2, "two shards of node 1: {takes:?}");
+    assert_eq!(pair.takes.next_deadline(), Some(50), "node 3 has to wait");
+}
+
+#[test]
 fn a_peer_that_does_not_read_is_given_up() {
     let mut pair = Pair::up();
     let (a, _) = pair.ids.unwrap();
     pair.dials.send(1_000, a, &PeerMessage::Credit(1));
-    let deadline = pair.dials.next_deadline().unwrap();
-    pair.dials.timeout(deadline - 1);
-    assert_eq!(pair.dials.up(), 1);
-    pair.dials.timeout(deadline);
-    assert_eq!(pair.dials.up(), 0);
+    let mut ended_ms = 0;
+    while pair.dials.up() > 0 {
+        let next = pair.dials.next_deadline().unwrap();
+        assert!(next > ended_ms, "it wakes for nothing");
+        ended_ms = next;
+        pair.dials.timeout(ended_ms);
+    }
+    assert_eq!(ended_ms, 11_000);
     let down = events(&mut pair.dials);
     assert!(down.iter().any(|it| matches!(it, LinkEvent::Down(id, _) if *id == a)), "{down:?}");
 }

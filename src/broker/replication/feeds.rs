@@ -36,6 +36,8 @@ pub struct LinkFeeds {
     /// Bytes that may be sent. A frame may exceed it.
     credit: i64,
     feeds: BTreeMap<u32, Feed>,
+    /// The stream of each partition.
+    by_partition: HashMap<TopicPartition, u32>,
     /// Streams that are not live.
     behind: BTreeSet<u32>,
     /// The stream behind which the next look begins.
@@ -52,7 +54,7 @@ pub struct LinkFeeds {
 #[derive(Debug, Default)]
 pub struct Feeds {
     links: HashMap<LinkId, LinkFeeds>,
-    /// By log, who gets its frames.
+    /// By log, who gets its frames; some of the links may have ended.
     by_slot: HashMap<Slot, Vec<(LinkId, u32)>>,
     /// Incarnations, by the order in which they were seen.
     incarnations: Vec<(i32, u64)>,
@@ -80,6 +82,7 @@ impl Feeds {
         let feeds = LinkFeeds {
             credit: 0,
             feeds: BTreeMap::new(),
+            by_partition: HashMap::new(),
             behind: BTreeSet::new(),
             last: 0,
             frames: Vec::new(),
@@ -89,12 +92,9 @@ impl Feeds {
         self.links.insert(link, feeds);
     }
 
-    /// A link has ended; the logs that nobody on it gets frames of any more.
+    /// A link has ended. What logs know of its streams goes when somebody else follows them, or when they end.
     pub fn down(&mut self, link: LinkId) {
-        let Some(feeds) = self.links.remove(&link) else { return };
-        for (stream, feed) in feeds.feeds {
-            self.take_from_slot(feed.slot, link, stream);
-        }
+        self.links.remove(&link);
     }
 
     /// A follower's shard.
@@ -105,15 +105,17 @@ impl Feeds {
     /// A stream begins. One that was there under its name, or for its partition, is over.
     pub fn begin(&mut self, link: LinkId, stream: u32, feed: Feed) {
         let Some(it) = self.links.get_mut(&link) else { return };
-        let same = |(name, other): &(&u32, &Feed)| **name == stream || other.tp == feed.tp;
-        let old: Vec<u32> = it.feeds.iter().filter(same).map(|(name, _)| *name).collect();
-        for old in old {
+        let before = it.by_partition.get(&feed.tp).copied();
+        for old in before.into_iter().chain([stream]) {
             self.end(link, old);
         }
         let Some(it) = self.links.get_mut(&link) else { return };
         it.feeds.insert(stream, feed);
+        it.by_partition.insert(feed.tp, stream);
         it.behind.insert(stream);
-        self.by_slot.entry(feed.slot).or_default().push((link, stream));
+        let of_slot = self.by_slot.entry(feed.slot).or_default();
+        of_slot.retain(|(link, _)| self.links.contains_key(link));
+        of_slot.push((link, stream));
     }
 
     /// A stream is over.
@@ -123,6 +125,7 @@ impl Feeds {
         it.marks.remove(&stream);
         it.frames.retain(|(of, ..)| of.stream != stream);
         if let Some(feed) = it.feeds.remove(&stream) {
+            it.by_partition.remove(&feed.tp);
             self.take_from_slot(feed.slot, link, stream);
         }
     }
@@ -138,7 +141,11 @@ impl Feeds {
 
     /// A log is not led any more, or not in this epoch: its streams are over. Who is to hear of it.
     pub fn end_log(&mut self, slot: Slot, epoch: i32) -> Vec<(LinkId, StreamStop)> {
-        let all = self.by_slot.get(&slot).cloned().unwrap_or_default();
+        let mut all = self.by_slot.get(&slot).cloned().unwrap_or_default();
+        all.retain(|(link, _)| self.links.contains_key(link));
+        if all.is_empty() {
+            self.by_slot.remove(&slot);
+        }
         let mut stops = Vec::new();
         for (link, stream) in all {
             let feed = self.links.get(&link).and_then(|it| it.feeds.get(&stream));

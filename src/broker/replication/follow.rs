@@ -64,17 +64,23 @@ impl State {
         }
         loop {
             self.reach_leaders();
-            while self.ask_leaders() {
+            while self.end_lost_streams() || self.ask_leaders() {
                 self.pause().await;
             }
             let next = self.streams.borrow().next_ms().unwrap_or(i64::MAX);
-            let wait = self.timers.sleep_until(next.max(self.monotonic_ms() + 1));
-            self.changed_streams.until_notified().or(wait).await;
+            let changed = self.changed_streams.until(|| {
+                let streams = self.streams.borrow();
+                streams.has_work() || streams.next_ms().is_some_and(|at| at < next)
+            });
+            changed.or(self.timers.sleep_until(next)).await;
         }
     }
 
-    /// Keeps links up to where something is followed.
+    /// Keeps links up to where something is followed, where that is elsewhere than before.
     fn reach_leaders(&self) {
+        if !self.streams.borrow_mut().takes_look() {
+            return;
+        }
         let now = self.monotonic_ms();
         let targets: Vec<Target> = self.streams.borrow().targets().collect();
         for target in targets {
@@ -91,15 +97,17 @@ impl State {
         }
     }
 
+    /// Ends some of the streams of links that have ended; whether there may be more.
+    fn end_lost_streams(&self) -> bool {
+        let ended = self.streams.borrow_mut().end_some(AT_ONCE);
+        self.work.add(ended as u64);
+        ended > 0
+    }
+
     /// Asks for some of what is to be asked for; whether there may be more.
     fn ask_leaders(&self) -> bool {
         let now = self.monotonic_ms();
-        let taken = {
-            let links = self.links.borrow();
-            let has_link = |target| links.link_to(target).is_some();
-            self.streams.borrow_mut().take_wanted(now, AT_ONCE, has_link)
-        };
-        let more = taken.len() == AT_ONCE;
+        let (taken, more) = self.streams.borrow_mut().take_wanted(now, AT_ONCE);
         let mut by_target: BTreeMap<Target, Vec<StreamStart>> = BTreeMap::new();
         for (tp, following) in taken {
             self.work.add(1);
@@ -128,16 +136,16 @@ impl State {
     }
 
     /// A leader's shard was dialled.
-    pub(in crate::broker) fn leader_up(&self, link: LinkId) {
+    pub(in crate::broker) fn leader_up(&self, link: LinkId, peer: &Peer) {
         let now = self.monotonic_ms();
         self.links.borrow_mut().send(now, link, &PeerMessage::Credit(self.node.window));
+        self.streams.borrow_mut().link_up(Self::target_of(peer));
         self.changed_streams.notify();
     }
 
     /// The link to a leader's shard has ended.
     pub(in crate::broker) fn leader_down(&self, link: LinkId, peer: &Peer) {
-        let ended = self.streams.borrow_mut().link_ended(Self::target_of(peer), link);
-        self.work.add(ended as u64);
+        self.streams.borrow_mut().link_ended(Self::target_of(peer), link);
         self.changed_streams.notify();
     }
 
@@ -166,10 +174,17 @@ impl State {
         started: &[StreamStarted],
     ) {
         let (now, mut out) = (self.monotonic_ms(), Outbox::default());
+        let mut unwanted = Vec::new();
         for it in started {
             self.work.add(1);
             let found = self.stream_of(peer, it.stream, Stage::Asked);
-            let Some((tp, following)) = found else { continue };
+            let Some((tp, following)) = found else {
+                // Nobody waits for it any more: its frames would be sent for nothing.
+                if matches!(it.start, Start::GoOn { .. }) {
+                    unwanted.push(StreamStop { stream: it.stream, error: ErrorCode::NONE });
+                }
+                continue;
+            };
             match it.start {
                 Start::GoOn { high_watermark } => {
                     self.streams.borrow_mut().set(tp, Stage::Runs);
@@ -187,6 +202,10 @@ impl State {
                     self.changed_streams.notify();
                 }
             }
+        }
+        let link = self.links.borrow().link_to(Self::target_of(peer));
+        if let Some(link) = link.filter(|_| !unwanted.is_empty()) {
+            self.links.borrow_mut().send(now, link, &PeerMessage::Stop(unwanted));
         }
         self.send_out(out);
     }
@@ -327,13 +346,14 @@ impl State {
             }
             CutStep::Begun { from, to } => {
                 self.cuts.borrow_mut().remove(&tp);
-                tracing::info!(
-                    topic = %tp.topic,
-                    partition = tp.partition,
-                    from,
-                    to,
-                    "the log is cut to what its leader has"
-                );
+                let mut figures = self.replication.borrow_mut();
+                figures.truncations += 1;
+                figures.truncated_offsets += u64::try_from(from - to).unwrap_or(0);
+                let why = match cut {
+                    Cut::To { .. } => "the log is cut to what its leader has",
+                    Cut::Restart { .. } => "the log begins anew where its leader's starts",
+                };
+                tracing::info!(topic = %tp.topic, partition = tp.partition, from, to, "{why}");
             }
             CutStep::Nothing => self.cut_ended(tp),
             CutStep::Refused(why) => {

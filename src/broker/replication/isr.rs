@@ -6,6 +6,7 @@ use crate::replica;
 use crate::types::{ErrorCode, TopicPartition};
 use crate::wire::peer::{IsrChange, Member};
 use futures_lite::FutureExt;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// All partitions that are led are looked at so often, ms: for members that lag.
@@ -14,6 +15,11 @@ const SWEEP_MS: i64 = 1_000;
 const LINES: usize = 8;
 /// Proposals that go together.
 const AT_ONCE: usize = 1_000;
+
+/// Whether somebody of these is not among those.
+fn gone(these: &[i32], those: &[i32]) -> bool {
+    these.iter().any(|it| !those.contains(it))
+}
 
 impl State {
     /// Something has happened by which a replica of this partition may join, soon.
@@ -34,7 +40,10 @@ impl State {
             due.or(wait).await;
             if self.monotonic_ms() >= swept_ms + SWEEP_MS {
                 swept_ms = self.monotonic_ms();
-                self.sweep().await;
+                // Nobody lags where nobody else is.
+                if self.image_now().brokers().len() > 1 {
+                    self.sweep().await;
+                }
             }
             let mut due: Vec<TopicPartition> =
                 std::mem::take(&mut *self.isr_due.borrow_mut()).into_iter().collect();
@@ -48,19 +57,17 @@ impl State {
     /// Notes what may have something to propose, of all that is led here.
     async fn sweep(self: &Rc<Self>) {
         let lag = self.lag_ms();
-        let mut place = 0;
-        loop {
+        let (mut place, mut lags) = (Some(0), BTreeMap::new());
+        while let Some(from) = place {
             let (next, looks) = {
-                let logs = self.logs.borrow();
-                logs.due_isr(place, self.monotonic_ms(), lag, &mut self.isr_due.borrow_mut())
+                let (logs, mut due) = (self.logs.borrow(), self.isr_due.borrow_mut());
+                logs.due_isr(from, self.monotonic_ms(), lag, &mut due, &mut lags)
             };
             self.work.add(looks);
-            match next {
-                Some(next) => place = next,
-                None => return,
-            }
+            place = next;
             self.pause().await;
         }
+        self.replication.borrow_mut().lag = lags;
     }
 
     fn lag_ms(&self) -> i64 {
@@ -71,22 +78,26 @@ impl State {
         let (now, lag) = (self.monotonic_ms(), self.lag_ms());
         let mut proposed = Vec::new();
         for tp in due {
-            let change = self.change_logs(|logs| logs.core_mut(tp)?.isr_change(now, lag));
-            if let Some(change) = change {
+            let change = self.change_logs(|logs| {
+                let core = logs.core_mut(tp)?;
+                let change = core.isr_change(now, lag)?;
+                Some((change, core.isr().to_vec()))
+            });
+            if let Some((change, before)) = change {
                 let asked = self.named(tp, &change);
-                proposed.push((tp, change, asked));
+                proposed.push((tp, change, before, asked));
             }
             self.pause().await;
         }
         if proposed.is_empty() {
             return;
         }
-        let asked = proposed.iter().map(|it| it.2.clone()).collect();
+        let asked = proposed.iter().map(|it| it.3.clone()).collect();
         // Without an answer a proposal may be committed: it is made again after some time.
         let Some(Some(errors)) = self.call(0, ProposeIsr(asked)).await else { return };
         let now = self.monotonic_ms();
         let mut altered = 0;
-        for ((tp, change, asked), error) in proposed.iter().zip(errors) {
+        for ((tp, change, before, asked), error) in proposed.iter().zip(errors) {
             let isr: Vec<i32> = asked.isr.iter().map(|it| it.node).collect();
             if error.is_err() && error != ErrorCode::NOT_CONTROLLER {
                 tracing::debug!(topic = %tp.topic, partition = tp.partition, ?isr, %error, "the ISR stays");
@@ -97,10 +108,21 @@ impl State {
                 });
             } else if !error.is_err() {
                 altered += 1;
+                let (shrinks, expands) = (gone(before, &isr), gone(&isr, before));
+                let mut figures = self.replication.borrow_mut();
+                figures.isr_shrinks += u64::from(shrinks);
+                figures.isr_expands += u64::from(expands);
                 if altered <= LINES {
                     let name = self.image_now().topic_by_id(tp.topic).map(|it| it.name.clone());
                     let topic = name.unwrap_or_default();
-                    tracing::info!(%topic, partition = tp.partition, ?isr, "another ISR");
+                    let why = match (shrinks, expands) {
+                        (true, false) => "a replica was behind for replica.lag.time.max.ms",
+                        (false, true) => "a replica has caught up",
+                        (true, true) => "a replica has caught up, and another was behind",
+                        (false, false) => "it was not known what had been committed",
+                    };
+                    let partition = tp.partition;
+                    tracing::info!(%topic, partition, ?before, ?isr, "another ISR: {why}");
                 }
             }
         }

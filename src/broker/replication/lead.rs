@@ -10,10 +10,13 @@ use crate::storage::read::{ReadError, ReadFrames};
 use crate::types::ErrorCode;
 use crate::wire::peer::{DurableEnd, PeerMessage, Start, StreamStart, StreamStarted, StreamStop};
 use bytes::Bytes;
+use futures_lite::FutureExt;
 use std::rc::Rc;
 
 /// Streams that begin with one answer.
 const AT_ONCE: usize = 1_000;
+/// A subscription waits for so long, ms, for this shard to hear that it leads: followers often hear it first.
+const HOLD_MS: i64 = 200;
 /// Bytes of frames that are read for one follower before others have a turn.
 const READ_BYTES: usize = 1 << 20;
 /// Bytes of frames in one message, unless the first is longer.
@@ -33,20 +36,63 @@ impl State {
         streams: Vec<StreamStart>,
     ) {
         let (state, peer) = (self.clone(), *peer);
+        let until = self.monotonic_ms() + HOLD_MS;
         self.start(async move {
-            for part in streams.chunks(AT_ONCE) {
-                let mut started = Vec::with_capacity(part.len());
-                for it in part {
-                    let start = state.begin_stream(link, &peer, it);
-                    started.push(StreamStarted { stream: it.stream, start });
-                    state.pause().await;
+            let mut streams = streams;
+            while !streams.is_empty() {
+                let seen = state.image_now().index;
+                streams = state.begin_streams(link, &peer, &streams, until).await;
+                if !streams.is_empty() {
+                    let newer = state.changed_image.until(|| state.image_now().index != seen);
+                    newer.or(state.timers.sleep_until(until)).await;
                 }
-                let message = PeerMessage::Subscribed(started);
-                state.links.borrow_mut().send(state.monotonic_ms(), link, &message);
-                state.catch_up();
-                state.kick();
             }
         });
+    }
+
+    /// Begins those that can begin, and refuses those that cannot; the others, of which this shard may hear in a
+    /// moment that it leads them. None after `until`, ms.
+    async fn begin_streams(
+        self: &Rc<Self>,
+        link: LinkId,
+        peer: &Peer,
+        streams: &[StreamStart],
+        until: i64,
+    ) -> Vec<StreamStart> {
+        let mut held = Vec::new();
+        for part in streams.chunks(AT_ONCE) {
+            let mut started = Vec::with_capacity(part.len());
+            for it in part {
+                if self.links.borrow().peer(link).is_none() {
+                    return Vec::new();
+                }
+                if self.monotonic_ms() < until && self.may_lead_soon(peer, it) {
+                    held.push(*it);
+                } else {
+                    let start = self.begin_stream(link, peer, it);
+                    started.push(StreamStarted { stream: it.stream, start });
+                }
+                self.pause().await;
+            }
+            if !started.is_empty() {
+                let message = PeerMessage::Subscribed(started);
+                self.links.borrow_mut().send(self.monotonic_ms(), link, &message);
+                self.catch_up();
+                self.kick();
+            }
+        }
+        held
+    }
+
+    /// Whether a follower has newer metadata than this shard: of the partition, of its leader, or of the follower itself.
+    fn may_lead_soon(&self, peer: &Peer, it: &StreamStart) -> bool {
+        if self.phase.get() >= Phase::Closing {
+            return false;
+        }
+        let registered = self.image_now().broker(peer.node).map(|it| it.incarnation);
+        let logs = self.logs.borrow();
+        let Some((_, core)) = logs.core(it.tp) else { return true };
+        core.leader_epoch() < it.leader_epoch || registered != Some(peer.incarnation)
     }
 
     fn begin_stream(self: &Rc<Self>, link: LinkId, peer: &Peer, it: &StreamStart) -> Start {
@@ -68,6 +114,10 @@ impl State {
                 return Start::Refused(error);
             }
             if !core.leads() {
+                return Start::Refused(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+            }
+            if !core.is_followed_by(peer.node) {
+                // The metadata that make it a replica have not come here yet: it asks again.
                 return Start::Refused(ErrorCode::NOT_LEADER_OR_FOLLOWER);
             }
             match core.find_common(it.last_epoch, it.end) {

@@ -1,6 +1,7 @@
 //! What replication does to the logs of a shard.
 
 use crate::broker::api::data::Appended;
+use crate::broker::figures::ReplicaLag;
 use crate::broker::logs::{Awaiting, Logs, Outbox, Task};
 use crate::replica::{FollowerEnd, Partition};
 use crate::storage::engine::Slot;
@@ -8,7 +9,7 @@ use crate::storage::format::whole_frame::Frame;
 use crate::storage::read::Ticket;
 use crate::types::{ErrorCode, Now, TopicPartition};
 use crate::wire::records::batches;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many partitions are looked at in one go.
 const LOOKS: usize = 512;
@@ -96,21 +97,31 @@ impl Logs {
         joins
     }
 
-    /// Adds to `due` what may have an ISR to propose, of some partitions from this place on. The place to go on from,
-    /// if there are more, and the looks that it took.
+    /// Adds to `due` what may have an ISR to propose, and to `lags` how far followers are behind, of some partitions
+    /// from this place on. The place to go on from, if there are more, and the looks that it took.
     pub fn due_isr(
         &self,
         place: usize,
         now_ms: i64,
         lag_max_ms: i64,
         due: &mut BTreeSet<TopicPartition>,
+        lags: &mut BTreeMap<i32, ReplicaLag>,
     ) -> (Option<usize>, u64) {
         let end = (place + LOOKS).min(self.parts.len());
         for at in place..end {
             let Some(part) = self.parts.get(at) else { continue };
             let deadline = part.core.isr_deadline_ms(lag_max_ms);
+            let slot = Slot::from_index(at as u32);
             if deadline.is_some_and(|it| it <= now_ms) {
-                due.extend(self.engine.name(Slot::from_index(at as u32)));
+                due.extend(self.engine.name(slot));
+            }
+            for (node, records, ms) in part.core.lag_of_each(now_ms) {
+                let [records, ms] = [records, ms].map(|it| u64::try_from(it).unwrap_or(0));
+                let all = (part.core.log_end() - part.core.log_start()).max(1) as u64;
+                let log = if records > 0 { self.engine.offsets(slot).bytes } else { 0 };
+                let bytes = (u128::from(log) * u128::from(records) / u128::from(all)) as u64;
+                let lag = lags.entry(node).or_default();
+                *lag = lag.or(ReplicaLag { records, bytes, ms });
             }
         }
         ((end < self.parts.len()).then_some(end), (end - place) as u64)

@@ -10,12 +10,13 @@ use std::net::IpAddr;
 const DEFAULT_LOG_DIR: &str = "/tmp/kafka-logs";
 
 /// Properties that [`read`] takes a value from, besides those of the broker's configuration.
-const TAKEN: [&str; 15] = [
+const TAKEN: [&str; 16] = [
     "advertised.host.name",
     "advertised.listeners",
     "advertised.port",
     "broker.id",
     "controller.listener.names",
+    "controller.quorum.bootstrap.servers",
     "controller.quorum.voters",
     "host.name",
     "listener.security.protocol.map",
@@ -29,13 +30,17 @@ const TAKEN: [&str; 15] = [
 ];
 
 /// Settings of `klamm serve` that Kafka has no name for, as `klamm.NAME`.
-const OWN: [&str; 10] = [
+const OWN: [&str; 14] = [
     "shards",
     "memory",
     "lock-memory",
     "journal",
     "admin-listen",
     "cluster-id",
+    "join",
+    "peer-listen",
+    "peer-advertise",
+    "peer-secret-file",
     "strict",
     "slow-request-ms",
     "log-format",
@@ -85,6 +90,23 @@ pub fn read(properties: &Properties, hosts: &impl Hosts) -> Result<Meaning, Stri
     // Of one that is its own quorum, as Kafka's example is, nothing follows.
     let voters = get("controller.quorum.voters").filter(|list| items(list).count() > 1);
     meaning.flags.voters = voters.map(str::to_owned);
+    if meaning.flags.voters.is_none()
+        && let Some(list) = get("controller.quorum.bootstrap.servers")
+    {
+        let others = others(list, &get, hosts)?;
+        meaning.flags.join = (!others.is_empty()).then(|| others.join(","));
+        if meaning.flags.join.is_some()
+            && let Some(own) = controller_listener(&get)?
+        {
+            let ip = match own.host.as_str() {
+                "" => "0.0.0.0".parse().ok(),
+                host => host.parse().ok().or_else(|| hosts.resolve(host)),
+            };
+            let ip: IpAddr =
+                ip.ok_or_else(|| format!("listeners: the host {} has no address", own.host))?;
+            meaning.flags.peer_listen = Some(join(&ip.to_string(), own.port));
+        }
+    }
     meaning.flags.data = Some(data_directory(get("log.dirs"), get("log.dir"))?);
     let listener = listener(properties, &get)?;
     let ip = match listener.host.as_str() {
@@ -228,6 +250,37 @@ fn listeners<'a>(property: &str, list: &'a str) -> Result<Vec<Listener<'a>>, Str
         .collect()
 }
 
+/// The controller's listener, where the file names one: brokers connect to it here.
+fn controller_listener<'a>(
+    get: &impl Fn(&str) -> Option<&'a str>,
+) -> Result<Option<Listener<'a>>, String> {
+    let Some(name) = items(get("controller.listener.names").unwrap_or("")).next() else {
+        return Ok(None);
+    };
+    let all = get("listeners").map(|list| listeners("listeners", list)).transpose()?;
+    Ok(all.into_iter().flatten().find(|it| it.name == name))
+}
+
+/// Those who know the cluster besides this node itself: of one that only knows itself, as in Kafka's example, there is
+/// nothing to join.
+fn others<'a>(
+    list: &'a str,
+    get: &impl Fn(&str) -> Option<&'a str>,
+    hosts: &impl Hosts,
+) -> Result<Vec<&'a str>, String> {
+    let own = controller_listener(get)?;
+    let advertised = get("advertised.listeners").unwrap_or("");
+    let told = listeners("advertised.listeners", advertised)?;
+    let name = hosts.own_name();
+    let is_own = |item: &&str| {
+        let Ok((host, port)) = host_port(item, 0) else { return false };
+        let Some(own) = own.as_ref().filter(|own| own.port == port) else { return false };
+        let known = [own.host.as_str(), "localhost", "127.0.0.1", "::1", &name];
+        known.contains(&host.as_str()) || told.iter().any(|it| it.host == host)
+    };
+    Ok(items(list).filter(|item| !is_own(item)).collect())
+}
+
 /// What clients are told: `advertised.listeners`, or the listener's host, or this machine's name.
 fn advertised<'a>(
     get: &impl Fn(&str) -> Option<&'a str>,
@@ -272,6 +325,10 @@ fn set_own(flags: &mut Flags, name: &str, value: &str) -> Result<(), String> {
         "journal" => flags.journal = value,
         "admin-listen" => flags.admin_listen = value,
         "cluster-id" => flags.cluster_id = value,
+        "join" => flags.join = value,
+        "peer-listen" => flags.peer_listen = value,
+        "peer-advertise" => flags.peer_advertise = value,
+        "peer-secret-file" => flags.peer_secret_file = value,
         "slow-request-ms" => flags.slow_request_ms = value,
         "log-format" => flags.log_format = value,
         "log" => flags.log = value,
@@ -356,6 +413,7 @@ mod tests {
         );
         assert_eq!(m.flags.listen.as_deref(), Some("0.0.0.0:9092"));
         assert_eq!(m.flags.advertise.as_deref(), Some("localhost:9092"));
+        assert_eq!((m.flags.join, m.flags.peer_listen), (None, None), "it knows only itself");
         assert_eq!(m.flags.data.as_deref(), Some("/tmp/kraft-combined-logs"));
         assert!(m.notices.iter().all(|n| !n.contains("listeners")), "{:?}", m.notices);
     }
@@ -394,6 +452,12 @@ mod tests {
         assert_eq!((m.flags.voters, &m.notices[..]), (None, &[][..]));
         let m = meaning("node.id=1\ncontroller.quorum.voters=1@a:1,2@b:2");
         assert_eq!(m.flags.voters.as_deref(), Some("1@a:1,2@b:2"));
+        let m = meaning(
+            "node.id=2\ncontroller.quorum.bootstrap.servers=a:9093,localhost:9093,b:9094\n\
+             listeners=PLAINTEXT://:9092,CONTROLLER://here:9093\ncontroller.listener.names=CONTROLLER",
+        );
+        assert_eq!(m.flags.join.as_deref(), Some("a:9093,b:9094"), "it does not join itself");
+        assert_eq!(m.flags.peer_listen.as_deref(), Some("10.0.0.1:9093"));
         let m = meaning("log.preallocate=true\nbroker.id=-1");
         let notices = m.notices.join("\n");
         assert!(notices.contains("log.preallocate=true is not used"), "{notices}");

@@ -412,6 +412,15 @@ impl Accumulator {
         None
     }
 
+    /// What a partition sends again goes at once: it goes to another broker than before.
+    pub fn hurry(&mut self, topic: &str, partition: i32) {
+        let topic = self.topics.iter_mut().find(|it| it.name == topic);
+        let queue = usize::try_from(partition).ok().zip(topic);
+        if let Some(queue) = queue.and_then(|(at, topic)| topic.queues.get_mut(at)) {
+            queue.not_before_ms = 0;
+        }
+    }
+
     fn deliver(&mut self, batch: Batch, result: Result<i64, ClientError>) -> Delivery {
         let bytes = batch.builder.len() - BatchHeader::LEN;
         self.buffered -= bytes;

@@ -13,9 +13,11 @@ pub use settings::ProducerSettings;
 pub use sticky::Sticky;
 
 use super::channels::{Channels, Lane, LaneEvent};
-use super::{ClientError, Cluster, To, check_code};
+use super::{BrokerInfo, ClientError, Cluster, To, check_code};
+use crate::types::ErrorCode;
 use crate::wire::kafka::init_producer_id_request::InitProducerIdRequest;
 use crate::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use crate::wire::kafka::produce_response::{PartitionProduceResponse, ProduceResponse};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -434,19 +436,19 @@ impl Producer {
         }
     }
 
-    fn produced(
-        &mut self,
-        batches: Vec<Batch>,
-        response: &crate::wire::kafka::produce_response::ProduceResponse<'_>,
-    ) {
+    fn produced(&mut self, batches: Vec<Batch>, response: &ProduceResponse<'_>) {
         let mut results: BTreeMap<(&str, i32), Result<i64, ClientError>> = BTreeMap::new();
-        let mut stale = false;
+        let (mut stale, mut moved) = (false, BTreeSet::new());
         for topic in &response.responses {
             for p in &topic.partition_responses {
                 let what = || format!("partition {} of topic '{}'", p.index, topic.name);
                 let result =
                     check_code(p.error_code, what, p.error_message).map(|()| p.base_offset);
-                stale |= result.as_ref().is_err_and(ClientError::is_retriable);
+                if self.leader_moved(topic.name, p, response) {
+                    moved.insert((topic.name, p.index));
+                } else {
+                    stale |= result.as_ref().is_err_and(ClientError::is_retriable);
+                }
                 results.insert((topic.name, p.index), result);
             }
         }
@@ -459,10 +461,34 @@ impl Producer {
                 Err(ClientError::NoLeader { topic, partition })
             })
         });
+        // The next attempt goes to another broker: there is nothing to wait for.
+        for (name, partition) in moved {
+            self.accumulator.hurry(name, partition);
+        }
         if stale {
             let soon = self.cluster.now_ms() + SOON_MS.min(self.settings.retry_backoff_ms);
             self.next_metadata_ms = self.next_metadata_ms.min(soon);
         }
+    }
+}
+
+impl Producer {
+    /// Whether an answer names another leader of its partition than was known.
+    fn leader_moved(
+        &mut self,
+        topic: &str,
+        p: &PartitionProduceResponse<'_>,
+        response: &ProduceResponse<'_>,
+    ) -> bool {
+        if p.error_code != ErrorCode::NOT_LEADER_OR_FOLLOWER.0 {
+            return false;
+        }
+        let endpoints = response
+            .node_endpoints
+            .iter()
+            .map(|it| (it.node_id, BrokerInfo { host: it.host.to_owned(), port: it.port }));
+        let leader = (p.current_leader.leader_id, p.current_leader.leader_epoch);
+        self.cluster.metadata_mut().leader_is(topic, p.index, leader, endpoints)
     }
 }
 

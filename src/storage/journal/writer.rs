@@ -46,12 +46,22 @@ struct StagedFrame {
 /// A frame of a block that is being laid out.
 struct Laid {
     slot: Slot,
-    /// Where it starts in the block.
+    /// Where it starts in the block, and its length.
     at: usize,
-    header: FrameHeader,
+    len: usize,
+    base: i64,
+    last: i64,
     is_copy: bool,
-    /// It is for followers, too.
+    /// For followers, too.
     ships: bool,
+}
+
+impl Laid {
+    #[inline]
+    fn new(slot: Slot, at: usize, header: &FrameHeader) -> Self {
+        let (base, last) = (header.base_offset(), header.last_offset());
+        Self { slot, at, len: header.frame_len(), base, last, is_copy: false, ships: false }
+    }
 }
 
 /// Staged items with their tickets.
@@ -458,9 +468,12 @@ impl JournalWriter {
         // A block of copies alone says nothing new of what was staged.
         let ticket = turn.items.last().map_or(self.last_planned, |i| i.0);
         self.last_planned = ticket;
+        let entries = turn.plan.entries();
         let mut acks = Acks { ticket, moments: self.moments(), ..Acks::default() };
-        let mut out = BlockWriter::new(turn.plan.entries(), len, &self.budget);
-        let mut frames: Vec<Laid> = Vec::new();
+        acks.given.reserve(turn.items.len());
+        acks.ends.reserve(entries);
+        let mut out = BlockWriter::new(entries, len, &self.budget);
+        let mut frames: Vec<Laid> = Vec::with_capacity(entries);
         let mut made: Vec<MadeRun> = Vec::new();
         let sequence = self.files.next_sequence();
         for entry in turn.plan.iter() {
@@ -488,7 +501,7 @@ impl JournalWriter {
                             self.lay_frame(turn, log, entry, out.bodies(), &mut acks);
                         out.frame_made(lsn, &header);
                         let ships = log.replicated;
-                        frames.push(Laid { slot, at, header, is_copy: false, ships });
+                        frames.push(Laid { ships, ..Laid::new(slot, at, &header) });
                     }
                 }
                 Staged::Control { slot, tp, kind, offset, body, waits } => {
@@ -504,13 +517,13 @@ impl JournalWriter {
             self.last_ticket += 1;
             let at = out.frame(self.last_ticket, &header, frame, block::COPIED);
             self.counters.copied_bytes += header.frame_len() as u64;
-            frames.push(Laid { slot, at, header, is_copy: true, ships: false });
+            frames.push(Laid { is_copy: true, ..Laid::new(slot, at, &header) });
         }
         let bytes = self.seal_block(out);
-        for Laid { slot, at, header, is_copy, ships } in frames {
-            let frame = bytes.slice(at..at + header.frame_len());
-            let (base, last) = (header.base_offset(), header.last_offset());
+        for Laid { slot, at, len, base, last, is_copy, ships } in frames {
+            let frame = bytes.slice(at..at + len);
             if ships {
+                let header = FrameHeader::view(&frame).expect("it was laid there");
                 self.made.push((slot, Frame::of(header, &frame)));
             }
             let pending = Pending { frame, sequence, base, last };

@@ -235,7 +235,7 @@ impl<'a> AddPartitionsToTxnTransaction<'a> {
     }
 }
 
-/// In versions 4 to 5.
+/// In versions 0 to 5.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct AddPartitionsToTxnTopic<'a> {
     /// In every version.
@@ -250,7 +250,7 @@ impl<'a> AddPartitionsToTxnTopic<'a> {
 
     /// Reads one.
     pub fn decode(r: &mut Reader<'a>, version: i16) -> Result<Self, WireError> {
-        let flexible = true;
+        let flexible = version >= 3;
         let name = r.string(flexible)?;
         let partitions = r.array(flexible, 4, |r| r.i32())?;
         if flexible {
@@ -261,7 +261,7 @@ impl<'a> AddPartitionsToTxnTopic<'a> {
 
     /// Writes it; fails when a field is set that this version has no place for.
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
-        let flexible = true;
+        let flexible = version >= 3;
         w.string(self.name, flexible)?;
         w.array(&self.partitions, flexible, |w, x| {
             w.i32(*x);
@@ -279,7 +279,7 @@ impl<'a> AddPartitionsToTxnTopic<'a> {
         version: i16,
         pause: &impl AsyncFn(),
     ) -> Result<Self, WireError> {
-        let flexible = true;
+        let flexible = version >= 3;
         let name = r.string(flexible)?;
         let partitions = match r.open_array(flexible, 4)? {
             None => None,

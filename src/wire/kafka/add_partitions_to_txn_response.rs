@@ -185,7 +185,7 @@ impl<'a> AddPartitionsToTxnResult<'a> {
     }
 }
 
-/// In versions 4 to 5.
+/// In versions 0 to 5.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct AddPartitionsToTxnTopicResult<'a> {
     /// In every version.
@@ -200,7 +200,7 @@ impl<'a> AddPartitionsToTxnTopicResult<'a> {
 
     /// Reads one.
     pub fn decode(r: &mut Reader<'a>, version: i16) -> Result<Self, WireError> {
-        let flexible = true;
+        let flexible = version >= 3;
         let name = r.string(flexible)?;
         let results_by_partition =
             r.array(flexible, AddPartitionsToTxnPartitionResult::MIN_BYTES, |r| {
@@ -214,7 +214,7 @@ impl<'a> AddPartitionsToTxnTopicResult<'a> {
 
     /// Writes it; fails when a field is set that this version has no place for.
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
-        let flexible = true;
+        let flexible = version >= 3;
         w.string(self.name, flexible)?;
         w.array(&self.results_by_partition, flexible, |w, x| x.encode(w, version))?;
         if flexible {
@@ -230,7 +230,7 @@ impl<'a> AddPartitionsToTxnTopicResult<'a> {
         version: i16,
         pause: &impl AsyncFn(),
     ) -> Result<(), WireError> {
-        let flexible = true;
+        let flexible = version >= 3;
         w.string(self.name, flexible)?;
         let values = Some(&self.results_by_partition[..]);
         w.array_len(values.map(<[_]>::len), flexible)?;
@@ -245,7 +245,7 @@ impl<'a> AddPartitionsToTxnTopicResult<'a> {
     }
 }
 
-/// In versions 4 to 5.
+/// In versions 0 to 5.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct AddPartitionsToTxnPartitionResult {
     /// In every version.
@@ -256,11 +256,11 @@ pub struct AddPartitionsToTxnPartitionResult {
 
 impl AddPartitionsToTxnPartitionResult {
     /// The least bytes that one takes, in any version.
-    pub const MIN_BYTES: usize = 7;
+    pub const MIN_BYTES: usize = 6;
 
     /// Reads one.
     pub fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, WireError> {
-        let flexible = true;
+        let flexible = version >= 3;
         let partition_index = r.i32()?;
         let partition_error_code = r.i16()?;
         if flexible {
@@ -271,7 +271,7 @@ impl AddPartitionsToTxnPartitionResult {
 
     /// Writes it; fails when a field is set that this version has no place for.
     pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
-        let flexible = true;
+        let flexible = version >= 3;
         w.i32(self.partition_index);
         w.i16(self.partition_error_code);
         if flexible {

@@ -4,8 +4,8 @@ use super::error::PeerError;
 use super::framing::header;
 use super::generated::peer::klamm::peer as fb;
 use super::message::{
-    Call, DurableEnd, FrameOf, Hello, IsrChange, Member, Outcome, PeerMessage, Register, Start,
-    StreamStart, StreamStarted, StreamStop, Watermark, Welcome,
+    Call, ClusterMap, ClusterNode, DurableEnd, FrameOf, Hello, IsrChange, Member, Outcome,
+    PeerMessage, Register, Start, StreamStart, StreamStarted, StreamStop, Watermark, Welcome,
 };
 use crate::types::{ErrorCode, TopicId, TopicPartition};
 use bytes::Bytes;
@@ -65,6 +65,7 @@ pub fn encode_table(message: &PeerMessage, payload: usize) -> Bytes {
 fn put(b: &mut Builder, message: &PeerMessage) -> Body {
     match message {
         PeerMessage::Hello(it) => {
+            let nonce = it.nonce.map(|it| b.create_vector(&it));
             let args = fb::HelloArgs {
                 version_min: it.versions.0,
                 version_max: it.versions.1,
@@ -74,12 +75,14 @@ fn put(b: &mut Builder, message: &PeerMessage) -> Body {
                 shards: it.shards,
                 shard: it.shard,
                 to: it.to,
+                nonce,
             };
             (fb::Body::Hello, fb::Hello::create(b, &args).as_union_value())
         }
         PeerMessage::Welcome(it) => {
-            let Welcome { version, incarnation, shards } = *it;
-            let args = fb::WelcomeArgs { version, incarnation, shards };
+            let Welcome { version, incarnation, shards, proof } = *it;
+            let mac = proof.map(|it| b.create_vector(&it));
+            let args = fb::WelcomeArgs { version, incarnation, shards, mac };
             (fb::Body::Welcome, fb::Welcome::create(b, &args).as_union_value())
         }
         PeerMessage::Refused(reason) => {
@@ -145,7 +148,37 @@ fn put(b: &mut Builder, message: &PeerMessage) -> Body {
             let args = fb::StopArgs { streams: Some(b.create_vector(&all)) };
             (fb::Body::Stop, fb::Stop::create(b, &args).as_union_value())
         }
+        PeerMessage::Challenge(nonce) => {
+            let args = fb::ChallengeArgs { nonce: Some(b.create_vector(nonce)) };
+            (fb::Body::Challenge, fb::Challenge::create(b, &args).as_union_value())
+        }
+        PeerMessage::Proof(mac) => {
+            let args = fb::ProofArgs { mac: Some(b.create_vector(mac)) };
+            (fb::Body::Proof, fb::Proof::create(b, &args).as_union_value())
+        }
+        PeerMessage::Cluster(it) => put_cluster(b, it),
     }
+}
+
+fn put_cluster(b: &mut Builder, it: &ClusterMap) -> Body {
+    let mut one = |it: &ClusterNode| {
+        let args = fb::ClusterNodeArgs {
+            node: it.node,
+            directory: Some(&id_of(it.directory)),
+            host: Some(b.create_string(&it.peer.0)),
+            port: it.peer.1,
+            fenced: it.fenced,
+        };
+        fb::ClusterNode::create(b, &args)
+    };
+    let brokers: Vec<_> = it.brokers.iter().map(&mut one).collect();
+    let args = fb::ClusterArgs {
+        cluster_id: Some(b.create_string(&it.cluster_id)),
+        voters: Some(b.create_vector(&it.voters)),
+        brokers: Some(b.create_vector(&brokers)),
+        mac: it.proof.map(|it| b.create_vector(&it)),
+    };
+    (fb::Body::Cluster, fb::Cluster::create(b, &args).as_union_value())
 }
 
 fn put_started(it: &StreamStarted) -> fb::StreamStarted {
@@ -257,12 +290,14 @@ pub fn decode(table: &[u8], payload: Bytes) -> Result<PeerMessage, PeerError> {
                 shards: it.shards(),
                 shard: it.shard(),
                 to: it.to(),
+                nonce: it.nonce().map(|it| array(it.bytes())).transpose()?,
             })
         }
         fb::Body::Welcome => {
             let it = message.body_as_welcome().ok_or(unknown)?;
             let (version, incarnation, shards) = (it.version(), it.incarnation(), it.shards());
-            PeerMessage::Welcome(Welcome { version, incarnation, shards })
+            let proof = it.mac().map(|it| array(it.bytes())).transpose()?;
+            PeerMessage::Welcome(Welcome { version, incarnation, shards, proof })
         }
         fb::Body::Refused => {
             let it = message.body_as_refused().ok_or(unknown)?;
@@ -319,8 +354,36 @@ pub fn decode(table: &[u8], payload: Bytes) -> Result<PeerMessage, PeerError> {
             };
             PeerMessage::Stop(it.streams().iter().map(one).collect())
         }
+        fb::Body::Challenge => {
+            let it = message.body_as_challenge().ok_or(unknown)?;
+            PeerMessage::Challenge(array(it.nonce().bytes())?)
+        }
+        fb::Body::Proof => {
+            let it = message.body_as_proof().ok_or(unknown)?;
+            PeerMessage::Proof(array(it.mac().bytes())?)
+        }
+        fb::Body::Cluster => get_cluster(&message.body_as_cluster().ok_or(unknown)?)?,
         _ => return Err(unknown),
     })
+}
+
+fn array(bytes: &[u8]) -> Result<[u8; 32], PeerError> {
+    bytes.try_into().map_err(|_| PeerError::Nonsense("a nonce or a proof of another length"))
+}
+
+fn get_cluster(it: &fb::Cluster<'_>) -> Result<PeerMessage, PeerError> {
+    let one = |it: fb::ClusterNode<'_>| ClusterNode {
+        node: it.node(),
+        directory: bits_of(it.directory()),
+        peer: (it.host().to_owned(), it.port()),
+        fenced: it.fenced(),
+    };
+    Ok(PeerMessage::Cluster(ClusterMap {
+        cluster_id: it.cluster_id().to_owned(),
+        voters: it.voters().iter().collect(),
+        brokers: it.brokers().iter().map(one).collect(),
+        proof: it.mac().map(|it| array(it.bytes())).transpose()?,
+    }))
 }
 
 fn get_frames(it: &fb::Frames<'_>, payload: Bytes) -> Result<PeerMessage, PeerError> {

@@ -3,6 +3,13 @@
 use crate::types::{ErrorCode, TopicPartition};
 use bytes::Bytes;
 
+/// Bytes of a nonce.
+pub const NONCE: usize = 32;
+/// Bytes that are never said twice.
+pub type Nonce = [u8; NONCE];
+/// What proves that somebody knows the secret.
+pub type Proof = [u8; 32];
+
 /// The first message of who dials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
@@ -18,8 +25,15 @@ pub struct Hello {
     pub shards: u16,
     /// The one that dials.
     pub shard: u16,
-    /// The node that it means.
+    /// The node that it means; [`Hello::ANYBODY`] of who wants to join.
     pub to: i32,
+    /// Of who has a secret.
+    pub nonce: Option<Nonce>,
+}
+
+impl Hello {
+    /// Whoever it is: of who does not know the cluster yet, and is told [`PeerMessage::Cluster`].
+    pub const ANYBODY: i32 = -1;
 }
 
 /// The answer of who takes it.
@@ -31,6 +45,34 @@ pub struct Welcome {
     pub incarnation: u64,
     /// As in [`Hello`].
     pub shards: u16,
+    /// It knows the secret, where there is one.
+    pub proof: Option<Proof>,
+}
+
+/// One broker, for who joins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterNode {
+    /// Node id.
+    pub node: i32,
+    /// The id of its data directory.
+    pub directory: u128,
+    /// Host and port that brokers connect to; port 0 where that is not known.
+    pub peer: (String, u16),
+    /// It was not heard lately.
+    pub fenced: bool,
+}
+
+/// What who joins is told of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterMap {
+    /// Its id.
+    pub cluster_id: String,
+    /// Nodes that vote.
+    pub voters: Vec<i32>,
+    /// Brokers that have registered, and voters whose address is known.
+    pub brokers: Vec<ClusterNode>,
+    /// Whoever says it knows the secret, where there is one.
+    pub proof: Option<Proof>,
 }
 
 /// A broker registers with the controller.
@@ -259,4 +301,10 @@ pub enum PeerMessage {
     Credit(u64),
     /// Streams end.
     Stop(Vec<StreamStop>),
+    /// Whoever was dialled wants a proof.
+    Challenge(Nonce),
+    /// Who has dialled knows the secret.
+    Proof(Proof),
+    /// The answer to who joins.
+    Cluster(ClusterMap),
 }

@@ -14,6 +14,7 @@ mod generated {
     pub mod peer;
 }
 mod message;
+mod secret;
 #[cfg(test)]
 mod tests;
 
@@ -22,9 +23,11 @@ pub use codec::{decode, encode, encode_table};
 pub use error::PeerError;
 pub use framing::{Lane, PREAMBLE, Preamble};
 pub use message::{
-    Call, DurableEnd, FrameOf, Hello, IsrChange, Member, Outcome, PeerMessage, Register, Start,
-    StreamStart, StreamStarted, StreamStop, Watermark, Welcome,
+    Call, ClusterMap, ClusterNode, DurableEnd, FrameOf, Hello, IsrChange, Member, Nonce, Outcome,
+    PeerMessage, Proof, Register, Start, StreamStart, StreamStarted, StreamStop, Watermark,
+    Welcome,
 };
+pub use secret::{Introduction, Secret, Side};
 
 /// The versions of the protocol that this program knows.
 pub const VERSIONS: std::ops::RangeInclusive<u16> = 1..=1;

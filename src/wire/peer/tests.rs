@@ -21,6 +21,8 @@ fn all() -> Vec<PeerMessage> {
     let ask = |call| PeerMessage::Ask { number: 8, call };
     let answer = |outcome| PeerMessage::Answer { number: 9, outcome };
     let start = |start| StreamStarted { stream: 2, start };
+    let welcome =
+        |proof| PeerMessage::Welcome(Welcome { version: 1, incarnation: 78, shards: 2, proof });
     let frame = |length| FrameOf { stream: 1, length, high_watermark: 10, log_start: 2 };
     vec![
         PeerMessage::Hello(Hello {
@@ -31,8 +33,33 @@ fn all() -> Vec<PeerMessage> {
             shards: 4,
             shard: 3,
             to: 2,
+            nonce: None,
         }),
-        PeerMessage::Welcome(Welcome { version: 1, incarnation: 78, shards: 2 }),
+        PeerMessage::Hello(Hello {
+            versions: (1, 1),
+            cluster_id: String::new(),
+            node: 1,
+            incarnation: 77,
+            shards: 1,
+            shard: 0,
+            to: Hello::ANYBODY,
+            nonce: Some([5; 32]),
+        }),
+        PeerMessage::Challenge([6; 32]),
+        PeerMessage::Proof([7; 32]),
+        PeerMessage::Cluster(ClusterMap {
+            cluster_id: "c".into(),
+            voters: vec![1, 3],
+            brokers: vec![ClusterNode {
+                node: 1,
+                directory: 1 << 90,
+                peer: ("there".into(), 9292),
+                fenced: true,
+            }],
+            proof: Some([9; 32]),
+        }),
+        welcome(None),
+        welcome(Some([8; 32])),
         PeerMessage::Refused("no".into()),
         PeerMessage::Quorum(body.clone()),
         ask(Call::Register(register)),

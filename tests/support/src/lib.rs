@@ -1,5 +1,5 @@
 //! What Klamm's tests share: the binary, directories, ports, a broker's process, programs that run to
-//! their end or until they are interrupted, waiting with a deadline, counted allocations, and the table of
+//! their end or until they are interrupted, waiting with a deadline, counted allocations, seeds of simulators, and the table of
 //! Kafka's messages.
 //!
 //! It knows nothing of the crate `klamm`: what it starts is the program.
@@ -13,6 +13,7 @@ pub mod port;
 pub mod program;
 pub mod schema;
 pub mod scratch;
+pub mod seeds;
 
 pub use binary::klamm;
 pub use broker::Broker;
@@ -20,6 +21,7 @@ pub use clock::{now_ms, wait_for};
 pub use port::free_port;
 pub use program::{Ended, Running, run};
 pub use scratch::Scratch;
+pub use seeds::Seeds;
 
 use std::fs;
 use std::process::Command;

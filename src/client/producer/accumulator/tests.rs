@@ -105,6 +105,21 @@ fn failed_batches_are_sent_again_first_and_alone() {
 }
 
 #[test]
+fn what_goes_to_another_leader_does_not_wait() {
+    let mut a =
+        accumulator(ProducerSettings { batch_bytes: 1, linger_ms: 0, ..Default::default() });
+    put(&mut a, 0, 0, b"x", 0);
+    let sent = a.drain(0, all).pop().expect("it is ready");
+    assert!(a.completed(5, sent, Err(refused(ErrorCode::NOT_LEADER_OR_FOLLOWER))).is_none());
+    assert_eq!(a.next_ready_ms(), 105);
+    a.hurry("t", 1);
+    a.hurry("other", 0);
+    assert!(a.drain(5, all).is_empty());
+    a.hurry("t", 0);
+    assert_eq!(a.drain(5, all).iter().map(sequence).collect::<Vec<_>>(), [0]);
+}
+
+#[test]
 fn answers_that_end_a_batch() {
     let one = |code: ErrorCode, retries: u32, now: i64| {
         let settings = ProducerSettings {

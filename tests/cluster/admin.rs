@@ -1,0 +1,439 @@
+//! An administrator: makes the topic that all use, and then what the plan lets it do, one request at a time.
+
+use crate::client::{Cx, Facts, Role, TOPIC};
+use crate::requests::{AddVoter, Elect, Reassign, RemoveVoter};
+use crate::session::{Asked, Session};
+use klamm::client::Reply;
+use klamm::types::{ErrorCode, TopicId};
+use klamm::wire::kafka::add_raft_voter_request::{AddRaftVoterRequest, Listener};
+use klamm::wire::kafka::alter_partition_reassignments_request::{
+    AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignableTopic,
+};
+use klamm::wire::kafka::create_partitions_request::{
+    CreatePartitionsRequest, CreatePartitionsTopic,
+};
+use klamm::wire::kafka::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
+use klamm::wire::kafka::delete_records_request::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
+};
+use klamm::wire::kafka::delete_topics_request::DeleteTopicsRequest;
+use klamm::wire::kafka::elect_leaders_request::{ElectLeadersRequest, TopicPartitions};
+use klamm::wire::kafka::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+};
+use klamm::wire::kafka::metadata_request::MetadataRequest;
+use klamm::wire::kafka::remove_raft_voter_request::RemoveRaftVoterRequest;
+use std::collections::BTreeMap;
+
+/// A topic, as a config resource.
+const TOPIC_RESOURCE: i8 = 2;
+const TIMEOUT_MS: i32 = 5_000;
+const PARTITIONS_MAX: i32 = 6;
+/// Topics that come and go.
+const OTHERS: [&str; 3] = ["x-0", "x-1", "x-2"];
+
+#[derive(Clone, Debug)]
+enum Doing {
+    Create,
+    CreateOther(&'static str),
+    DeleteOther(&'static str),
+    Grow(i32),
+    Reassign {
+        cancels: bool,
+    },
+    Elect,
+    Set,
+    DeleteRecords,
+    Vote {
+        adds: bool,
+    },
+    /// The replicas of each partition in another order, and then an election of the first ones.
+    Rotate,
+    List,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Admin {
+    doing: Option<Doing>,
+    next_ms: i64,
+    /// Where every partition is to be led: its replicas.
+    targets: BTreeMap<i32, Vec<i32>>,
+    rotated: bool,
+    listed: bool,
+}
+
+fn reassignment<'a>(
+    partitions: impl IntoIterator<Item = (i32, Option<Vec<i32>>)>,
+) -> AlterPartitionReassignmentsRequest<'a> {
+    let partition = |(partition_index, replicas)| ReassignablePartition {
+        partition_index,
+        replicas,
+        ..ReassignablePartition::default()
+    };
+    AlterPartitionReassignmentsRequest {
+        timeout_ms: TIMEOUT_MS,
+        topics: vec![ReassignableTopic {
+            name: TOPIC,
+            partitions: partitions.into_iter().map(partition).collect(),
+            ..ReassignableTopic::default()
+        }],
+        ..AlterPartitionReassignmentsRequest::default()
+    }
+}
+
+fn election<'a>(partitions: Vec<i32>) -> ElectLeadersRequest<'a> {
+    ElectLeadersRequest {
+        election_type: 0,
+        topic_partitions: Some(vec![TopicPartitions {
+            topic: TOPIC,
+            partitions,
+            ..TopicPartitions::default()
+        }]),
+        timeout_ms: TIMEOUT_MS,
+        ..ElectLeadersRequest::default()
+    }
+}
+
+impl Admin {
+    fn create(cx: &Cx<'_>, session: &mut Session) -> Doing {
+        let plan = &cx.facts.plan;
+        let mut settings = vec![("min.insync.replicas", plan.min_insync.to_string())];
+        if let Some(ms) = plan.retention_ms {
+            settings.extend([("retention.ms", ms.to_string()), ("segment.ms", "1000".to_owned())]);
+        }
+        let configs =
+            settings.iter().map(|(name, value)| CreatableTopicConfig { name, value: Some(value) });
+        let topic = CreatableTopic {
+            name: TOPIC,
+            num_partitions: plan.partitions,
+            replication_factor: plan.replicas,
+            configs: configs.collect(),
+            ..CreatableTopic::default()
+        };
+        let request = CreateTopicsRequest {
+            topics: vec![topic],
+            timeout_ms: 10_000,
+            ..CreateTopicsRequest::default()
+        };
+        session.send(&request, Asked::Admin);
+        Doing::Create
+    }
+
+    fn some_topic(cx: &mut Cx<'_>, session: &mut Session) -> Doing {
+        let name = OTHERS[cx.rng.index(OTHERS.len())];
+        cx.facts.topics.asked(name);
+        if cx.rng.chance(60) {
+            let topic = CreatableTopic {
+                name,
+                num_partitions: cx.rng.between(1, 3) as i32,
+                replication_factor: cx.rng.between(1, 3) as i16,
+                ..CreatableTopic::default()
+            };
+            let request = CreateTopicsRequest {
+                topics: vec![topic],
+                timeout_ms: TIMEOUT_MS,
+                ..CreateTopicsRequest::default()
+            };
+            session.send(&request, Asked::Admin);
+            return Doing::CreateOther(name);
+        }
+        let request = DeleteTopicsRequest {
+            topic_names: vec![name],
+            timeout_ms: TIMEOUT_MS,
+            ..DeleteTopicsRequest::default()
+        };
+        session.send(&request, Asked::Admin);
+        Doing::DeleteOther(name)
+    }
+
+    fn grow(cx: &Cx<'_>, session: &mut Session) -> Option<Doing> {
+        let count = cx.leaders.len() as i32 + 1;
+        if count > PARTITIONS_MAX {
+            return None;
+        }
+        let topic =
+            CreatePartitionsTopic { name: TOPIC, count, ..CreatePartitionsTopic::default() };
+        let request = CreatePartitionsRequest {
+            topics: vec![topic],
+            timeout_ms: TIMEOUT_MS,
+            ..CreatePartitionsRequest::default()
+        };
+        session.send(&request, Asked::Admin);
+        Some(Doing::Grow(count))
+    }
+
+    fn reassign(cx: &mut Cx<'_>, session: &mut Session) -> Option<Doing> {
+        let count = cx.leaders.len();
+        if count == 0 {
+            return None;
+        }
+        let partition = cx.rng.index(count) as i32;
+        let cancels = cx.rng.chance(30);
+        let mut nodes: Vec<i32> = (1..=cx.facts.plan.nodes).collect();
+        let replicas = (0..cx.facts.plan.replicas)
+            .map(|_| {
+                let at = cx.rng.index(nodes.len());
+                nodes.swap_remove(at)
+            })
+            .collect();
+        let request = reassignment([(partition, (!cancels).then_some(replicas))]);
+        session.send(&Reassign(request), Asked::Admin);
+        Some(Doing::Reassign { cancels })
+    }
+
+    fn elect_or_set(cx: &mut Cx<'_>, session: &mut Session) -> Doing {
+        if cx.rng.chance(50) {
+            let partitions = cx.leaders.keys().copied().collect();
+            session.send(&Elect(election(partitions)), Asked::Admin);
+            return Doing::Elect;
+        }
+        let (name, value) = match cx.rng.below(3) {
+            0 => ("min.insync.replicas", cx.rng.between(1, cx.facts.plan.replicas as u64)),
+            1 => ("segment.ms", cx.rng.between(200, 60_000)),
+            _ => ("max.message.bytes", cx.rng.between(1 << 20, 4 << 20)),
+        };
+        let value = value.to_string();
+        let config = AlterableConfig { name, value: Some(&value), ..AlterableConfig::default() };
+        let resource = AlterConfigsResource {
+            resource_type: TOPIC_RESOURCE,
+            resource_name: TOPIC,
+            configs: vec![config],
+            ..AlterConfigsResource::default()
+        };
+        let request = IncrementalAlterConfigsRequest {
+            resources: vec![resource],
+            ..IncrementalAlterConfigsRequest::default()
+        };
+        session.send(&request, Asked::Admin);
+        Doing::Set
+    }
+
+    fn delete_records(cx: &mut Cx<'_>, node: i32, session: &mut Session) -> Option<Doing> {
+        let led: Vec<i32> = cx.leaders.iter().filter(|it| it.1.0 == node).map(|it| *it.0).collect();
+        if led.is_empty() {
+            return None;
+        }
+        let partition = led[cx.rng.index(led.len())];
+        let offset = cx.rng.below(cx.facts.log.end(partition) as u64 + 1) as i64;
+        cx.facts.log.deleting(partition, offset);
+        let request = DeleteRecordsRequest {
+            topics: vec![DeleteRecordsTopic {
+                name: TOPIC,
+                partitions: vec![DeleteRecordsPartition {
+                    partition_index: partition,
+                    offset,
+                    ..DeleteRecordsPartition::default()
+                }],
+                ..DeleteRecordsTopic::default()
+            }],
+            timeout_ms: TIMEOUT_MS,
+            ..DeleteRecordsRequest::default()
+        };
+        session.send(&request, Asked::Admin);
+        Some(Doing::DeleteRecords)
+    }
+
+    fn vote(cx: &mut Cx<'_>, session: &mut Session) -> Option<Doing> {
+        let voter_id = cx.rng.between(1, cx.facts.plan.nodes as u64) as i32;
+        let directory = cx.facts.directories.get(&voter_id)?;
+        let voter_directory_id = TopicId(directory.to_be_bytes());
+        let adds = cx.rng.chance(50);
+        if !adds {
+            let request = RemoveRaftVoterRequest {
+                voter_id,
+                voter_directory_id,
+                ..RemoveRaftVoterRequest::default()
+            };
+            session.send(&RemoveVoter(request), Asked::Admin);
+        } else {
+            let host = crate::node::name_of(voter_id);
+            let listener =
+                Listener { name: "CONTROLLER", host: &host, port: 9292, ..Listener::default() };
+            let request = AddRaftVoterRequest {
+                timeout_ms: TIMEOUT_MS,
+                voter_id,
+                voter_directory_id,
+                listeners: vec![listener],
+                ack_when_committed: true,
+                ..AddRaftVoterRequest::default()
+            };
+            session.send(&AddVoter(request), Asked::Admin);
+        }
+        Some(Doing::Vote { adds })
+    }
+
+    /// Has another replica of each partition lead: first it becomes the preferred one.
+    fn rotate(&mut self, cx: &mut Cx<'_>, session: &mut Session) -> Option<Doing> {
+        let leads = |(partition, replicas): (&i32, &Vec<i32>)| {
+            cx.facts.seen.get(partition).is_some_and(|it| it.leader == replicas[0])
+        };
+        if self.rotated && self.targets.iter().all(leads) {
+            (self.rotated, cx.facts.rotate) = (false, false);
+            self.targets.clear();
+            cx.facts.counts.rotations += 1;
+            return None;
+        }
+        if self.rotated {
+            session.send(&Elect(election(self.targets.keys().copied().collect())), Asked::Admin);
+            return Some(Doing::Elect);
+        }
+        if self.targets.is_empty() {
+            for (partition, it) in &cx.facts.seen {
+                let mut replicas = it.replicas.clone();
+                replicas.rotate_left(1);
+                self.targets.insert(*partition, replicas);
+            }
+        }
+        let wanted = self.targets.iter().map(|(partition, it)| (*partition, Some(it.clone())));
+        session.send(&Reassign(reassignment(wanted)), Asked::Admin);
+        Some(Doing::Rotate)
+    }
+}
+
+impl Role for Admin {
+    fn is_done(&self, facts: &Facts) -> bool {
+        self.doing.is_none() && (!facts.quiet || self.listed) && !facts.rotate
+    }
+
+    fn waits(&self) -> String {
+        format!("admin {:?}, targets {:?}", self.doing, self.targets)
+    }
+
+    fn act(&mut self, cx: &mut Cx<'_>, node: i32, session: &mut Session) {
+        if self.doing.is_some() || self.next_ms > cx.now_ms {
+            return;
+        }
+        self.next_ms = cx.now_ms + cx.rng.between(100, 1_500) as i64;
+        if !cx.facts.created {
+            self.doing = Some(Self::create(cx, session));
+            return;
+        }
+        if cx.facts.quiet {
+            self.next_ms = cx.now_ms + 200;
+            if cx.facts.rotate {
+                self.doing = self.rotate(cx, session);
+            } else if !self.listed {
+                session.send(
+                    &MetadataRequest { topics: None, ..MetadataRequest::default() },
+                    Asked::Admin,
+                );
+                self.doing = Some(Doing::List);
+            }
+            return;
+        }
+        if cx.facts.calm {
+            return;
+        }
+        let may = cx.facts.plan.admin;
+        let doing = match cx.rng.below(6) {
+            0 if may.topics => Some(Self::some_topic(cx, session)),
+            1 if may.grows => Self::grow(cx, session),
+            2 if may.reassigns => Self::reassign(cx, session),
+            3 if may.elects => Some(Self::elect_or_set(cx, session)),
+            4 if may.deletes => Self::delete_records(cx, node, session),
+            5 if may.votes => Self::vote(cx, session),
+            _ => None,
+        };
+        self.doing = doing;
+    }
+
+    fn answered(&mut self, cx: &mut Cx<'_>, _: i32, _: &Asked, reply: &Reply) {
+        let Some(doing) = self.doing.take() else { return };
+        let Facts { counts, topics, .. } = &mut *cx.facts;
+        let add = |count: &mut u64, error: ErrorCode| *count += u64::from(!error.is_err());
+        let error = match doing {
+            Doing::Create | Doing::CreateOther(_) => {
+                let response = reply.read::<CreateTopicsRequest<'_>>().expect("an answer");
+                let error = ErrorCode(response.topics[0].error_code);
+                let there = matches!(error, ErrorCode::NONE | ErrorCode::TOPIC_ALREADY_EXISTS);
+                if let Doing::CreateOther(name) = doing {
+                    add(&mut counts.topics, error);
+                    if there {
+                        topics.answered(name, true);
+                    }
+                } else {
+                    // The brokers may not have registered yet.
+                    cx.facts.created |= there;
+                }
+                error
+            }
+            Doing::DeleteOther(name) => {
+                let response = reply.read::<DeleteTopicsRequest<'_>>().expect("an answer");
+                let error = ErrorCode(response.responses[0].error_code);
+                if matches!(error, ErrorCode::NONE | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) {
+                    topics.answered(name, false);
+                }
+                error
+            }
+            Doing::Grow(count) => {
+                let response = reply.read::<CreatePartitionsRequest<'_>>().expect("an answer");
+                let error = ErrorCode(response.results[0].error_code);
+                add(&mut counts.partitions_added, error);
+                if !error.is_err() {
+                    cx.facts.partitions = count.max(cx.facts.partitions);
+                }
+                error
+            }
+            Doing::Reassign { .. } | Doing::Rotate => {
+                let response = reply.read::<Reassign<'_>>().expect("an answer");
+                let mut error = ErrorCode(response.error_code);
+                let all = response.responses.iter().flat_map(|it| &it.partitions);
+                let refused = all.map(|it| ErrorCode(it.error_code)).find(|it| it.is_err());
+                error = refused.unwrap_or(error);
+                match doing {
+                    Doing::Rotate => self.rotated = !error.is_err(),
+                    Doing::Reassign { cancels: true } => add(&mut counts.cancelled, error),
+                    _ => add(&mut counts.reassigned, error),
+                }
+                error
+            }
+            Doing::Elect => {
+                let response = reply.read::<Elect<'_>>().expect("an answer");
+                let error = ErrorCode(response.error_code);
+                add(&mut counts.elections, error);
+                error
+            }
+            Doing::Set => {
+                let response = reply.read::<IncrementalAlterConfigsRequest<'_>>();
+                let error = ErrorCode(response.expect("an answer").responses[0].error_code);
+                add(&mut counts.settings, error);
+                error
+            }
+            Doing::DeleteRecords => {
+                let response = reply.read::<DeleteRecordsRequest<'_>>().expect("an answer");
+                let error = ErrorCode(response.topics[0].partitions[0].error_code);
+                add(&mut counts.records_deleted, error);
+                error
+            }
+            Doing::Vote { adds } => {
+                let error = if adds {
+                    reply.read::<AddVoter<'_>>().expect("an answer").error_code
+                } else {
+                    reply.read::<RemoveVoter<'_>>().expect("an answer").error_code
+                };
+                add(&mut counts.votes, ErrorCode(error));
+                ErrorCode(error)
+            }
+            Doing::List => {
+                let response = reply.read::<MetadataRequest<'_>>().expect("an answer");
+                let names = response.topics.iter().filter_map(|it| it.name);
+                let names = names.map(ToOwned::to_owned).collect();
+                cx.facts.topics.all(&names);
+                self.listed = true;
+                ErrorCode::NONE
+            }
+        };
+        assert_ne!(error, ErrorCode::UNKNOWN_SERVER_ERROR, "an administrator's {doing:?}");
+        tracing::debug!(now = cx.now_ms, ?doing, %error, "an administrator is answered");
+    }
+
+    fn lost(&mut self, _: i32, asked: &Asked, _: i64) {
+        if let Asked::Admin = asked {
+            // It may take effect yet.
+            self.doing = None;
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What a seed makes of a run before it begins: how large the cluster is, what its clients do, and what fails when. A
+//! failure stands for itself, so that a run can be repeated without some of them.
+
+use klamm::storage::device::sim_disk::{OpKind, Rng};
+use std::collections::BTreeSet;
+
+/// The wall clocks of nodes are off by this at most, ms.
+const SKEW_MS: u64 = 5_000;
+
+/// Something that fails, with all that is chosen of it.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// A process is killed, or its machine loses power; it starts again after a while.
+    End { node: usize, power: bool, down_ms: i64 },
+    /// All machines lose power at once.
+    EndAll { down_ms: i64 },
+    /// A process stands still.
+    Freeze { node: usize, ms: i64 },
+    /// A node is cut off from these, one way or both.
+    Cut { node: usize, others: BTreeSet<i32>, one_way: bool, ms: i64 },
+    /// A connection between two nodes breaks.
+    Break { draw: u64 },
+    /// A disk completes nothing.
+    Stall { node: usize, ms: i64 },
+    /// Operations of a disk fail, once or from now on: the process ends, and starts again after a while.
+    FailDisk { node: usize, kind: OpKind, skip: u64, sticky: bool, down_ms: i64 },
+    /// A disk has so few bytes free for a while.
+    FillDisk { node: usize, free: u64, ms: i64 },
+    /// The wall clock of a node jumps.
+    Jump { node: usize, ms: i64 },
+    /// A node ends as on SIGTERM, and starts again after a while.
+    Stop { node: usize, down_ms: i64 },
+}
+
+/// A fault, and when, in ms after the topic was there.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    pub at_ms: i64,
+    pub fault: Fault,
+}
+
+/// What an administrator may do besides the topic that all use.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Admin {
+    /// Topics come and go.
+    pub topics: bool,
+    /// The topic gets more partitions.
+    pub grows: bool,
+    /// Replicas move, some on their way back before they are there.
+    pub reassigns: bool,
+    /// Preferred leaders are elected, and settings changed.
+    pub elects: bool,
+    /// Records are deleted.
+    pub deletes: bool,
+    /// Nodes get a vote and lose it.
+    pub votes: bool,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub nodes: i32,
+    /// Of these, how many vote at the start.
+    pub voters: i32,
+    pub shards_max: u64,
+    pub partitions: i32,
+    pub replicas: i16,
+    pub min_insync: i32,
+    pub lag_ms: i64,
+    pub producers: u32,
+    pub members: u32,
+    /// Records go after so many ms.
+    pub retention_ms: Option<i64>,
+    pub admin: Admin,
+    /// By node: how far its wall clock is off at the start, ms.
+    pub skews: Vec<i64>,
+    /// How long things fail, ms.
+    pub rough_ms: i64,
+    pub faults: Vec<Planned>,
+    /// At the end every replica leads once, and what it has is read.
+    pub rotates: bool,
+    /// At the end every node is stopped and started once.
+    pub rolls: bool,
+}
+
+/// How often something happens: one of its kind in so many ms, on average, where a run has it.
+const KINDS: [i64; 10] = [4_000, 60_000, 5_000, 3_000, 2_500, 1_500, 9_000, 9_000, 6_000, 7_000];
+
+impl Plan {
+    pub fn of(seed: u64) -> Self {
+        let mut rng = Rng::new(seed ^ 0x9e37_79b9_7f4a_7c15);
+        let rng = &mut rng;
+        let nodes = if rng.chance(80) { 3 } else { 5 };
+        let voters = if nodes == 5 && rng.chance(50) { 3 } else { nodes };
+        let replicas = rng.between(2, 3) as i16;
+        let rough_ms = rng.between(5_000, 25_000) as i64;
+        let mut plan = Self {
+            nodes,
+            voters,
+            shards_max: rng.between(1, 3),
+            partitions: rng.between(1, 4) as i32,
+            replicas,
+            min_insync: rng.between(1, replicas as u64) as i32,
+            lag_ms: [500, 3_000, 30_000][rng.index(3)],
+            producers: rng.between(1, 3) as u32,
+            members: rng.below(4) as u32,
+            retention_ms: rng.chance(15).then(|| rng.between(2_000, 8_000) as i64),
+            admin: Admin {
+                topics: rng.chance(30),
+                grows: rng.chance(15),
+                reassigns: rng.chance(35),
+                elects: rng.chance(35),
+                deletes: rng.chance(20),
+                votes: rng.chance(25),
+            },
+            skews: vec![0; nodes as usize],
+            rough_ms,
+            faults: Vec::new(),
+            rotates: rng.chance(30),
+            rolls: rng.chance(15),
+        };
+        // Whose clock is wrong takes records before their time.
+        let clocks = plan.retention_ms.is_none() && rng.chance(40);
+        if clocks {
+            let skew = |_: &i64| rng.below(2 * SKEW_MS) as i64 - SKEW_MS as i64;
+            plan.skews = plan.skews.iter().map(skew).collect();
+        }
+        // Some runs have all kinds of faults, some few, and some none.
+        let has: Vec<bool> = (0..KINDS.len()).map(|_| rng.chance(50)).collect();
+        for (kind, every) in KINDS.iter().enumerate() {
+            if !has[kind] || kind == 8 && !clocks {
+                continue;
+            }
+            let mut at_ms = 0;
+            loop {
+                at_ms += rng.between(1, 2 * *every as u64) as i64;
+                if at_ms >= rough_ms {
+                    break;
+                }
+                plan.faults.push(Planned { at_ms, fault: fault(kind, nodes, rng) });
+            }
+        }
+        plan.faults.sort_by_key(|it| it.at_ms);
+        plan
+    }
+}
+
+fn fault(kind: usize, nodes: i32, rng: &mut Rng) -> Fault {
+    let node = rng.index(nodes as usize);
+    let down_ms = [0, 200, 1_000, 5_000, 9_000][rng.index(5)];
+    match kind {
+        0 => Fault::End { node, power: rng.chance(50), down_ms },
+        1 => Fault::EndAll { down_ms },
+        2 => Fault::Freeze { node, ms: [50, 500, 2_000, 6_000][rng.index(4)] },
+        3 => {
+            let id = node as i32 + 1;
+            let others = (1..=nodes).filter(|it| *it != id && !rng.chance(25)).collect();
+            let ms = rng.between(100, 9_000) as i64;
+            Fault::Cut { node, others, one_way: rng.chance(40), ms }
+        }
+        4 => Fault::Break { draw: rng.bits() },
+        5 => Fault::Stall { node, ms: [5, 20, 100, 1_000][rng.index(4)] },
+        6 => {
+            let kind = [OpKind::Write, OpKind::Sync, OpKind::SyncDir][rng.index(3)];
+            let skip = rng.below(if kind == OpKind::Write { 60 } else { 8 });
+            Fault::FailDisk { node, kind, skip, sticky: rng.chance(30), down_ms }
+        }
+        7 => Fault::FillDisk { node, free: rng.below(3 << 20), ms: rng.between(200, 5_000) as i64 },
+        8 => {
+            let far = [100, 10_000, 3_600_000, 86_400_000][rng.index(4)];
+            Fault::Jump { node, ms: if rng.chance(50) { far } else { -far } }
+        }
+        _ => Fault::Stop { node, down_ms },
+    }
+}
