@@ -90,6 +90,8 @@ pub enum RequestStage {
     Write,
     /// Syncing it: the other part.
     Sync,
+    /// From there until it is on the disks of all that are in sync. Only where an answer waits for them.
+    Replicate,
     /// From there until the answer stands in its connection's queue.
     Reply,
     /// Until the kernel has taken the answer; the answers before it in the same connection too.
@@ -98,7 +100,7 @@ pub enum RequestStage {
 
 impl RequestStage {
     /// All of them, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Receive,
         Self::Decode,
         Self::Route,
@@ -106,6 +108,7 @@ impl RequestStage {
         Self::Journal,
         Self::Write,
         Self::Sync,
+        Self::Replicate,
         Self::Reply,
         Self::Send,
     ];
@@ -120,6 +123,7 @@ impl RequestStage {
             Self::Journal => "journal",
             Self::Write => "write",
             Self::Sync => "sync",
+            Self::Replicate => "replicate",
             Self::Reply => "reply",
             Self::Send => "send",
         }
@@ -144,10 +148,12 @@ impl Stages {
 }
 
 impl std::fmt::Display for Stages {
-    /// In microseconds: `receive=3 decode=1 …`, without the parts of `journal` where they are not known.
+    /// In microseconds: `receive=3 decode=1 …`, without the parts of `journal` where they are not known, and without
+    /// `replicate` where nobody waited for replicas.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let known = |it: &RequestStage| {
-            !matches!(it, RequestStage::Write | RequestStage::Sync) || self.get(*it) > 0
+            let at_times = RequestStage::Write..=RequestStage::Replicate;
+            !at_times.contains(it) || self.get(*it) > 0
         };
         for (at, stage) in RequestStage::ALL.into_iter().filter(known).enumerate() {
             let space = if at == 0 { "" } else { " " };

@@ -69,6 +69,17 @@ pub struct Trace {
     pub arrived: u64,
     /// Its journal block.
     pub moments: Moments,
+    /// It waited for replicas.
+    pub replicated: bool,
+    /// They had it, for one that waited for them; otherwise zero.
+    pub committed: u64,
+}
+
+impl Trace {
+    /// When it was as durable as it was to be.
+    pub fn durable(&self) -> u64 {
+        self.moments.synced.max(self.committed)
+    }
 }
 
 /// A fetch that waits where there is less than it wants.

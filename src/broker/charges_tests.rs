@@ -99,14 +99,7 @@ fn a_shard_that_has_something_notes_who_waits_for_more_of_several() {
     for (alone, notices) in [(false, 1), (true, 0)] {
         let mut rig = rig();
         assert_eq!(rig.append(batch(1_000)), ErrorCode::NONE);
-        let read = ReadRequest {
-            index: 0,
-            tp: T,
-            offset: 0,
-            max_bytes: 1 << 20,
-            current_leader_epoch: -1,
-            committed: false,
-        };
+        let read = ReadRequest::of_leader(T, 0, 1 << 20);
         let waiter = Some(Waiter { id: 7, min_bytes: 100_000, alone });
         let request = CallRequest::Read(Read { reads: vec![read], max_bytes: 1 << 20, waiter });
         let message = Message::Request { number: 4, request };

@@ -4,7 +4,7 @@ use super::metadata::NotController;
 use super::state::State;
 use crate::broker::api::table::{Api, Handler};
 use crate::controller::{
-    self, Decision, Heartbeat, Image, IsrChange, IsrRequest, Propose, Registration,
+    self, Decision, Heartbeat, Image, IsrChange, IsrRequest, Propose, Registration, features,
 };
 use crate::types::ErrorCode;
 use crate::wire::api_keys::ApiKey;
@@ -14,6 +14,9 @@ use std::rc::Rc;
 
 /// The controller looks for brokers that are silent so often, ms.
 const LOOK_MS: i64 = 100;
+/// A broker that has come back leads nothing again by itself before this time, or that between two looks where it is
+/// shorter, ms.
+const SETTLED_MS: i64 = 60_000;
 /// It looks so often whether internal topics may have more replicas, ms.
 const RAISE_MS: i64 = 1_000;
 /// Partitions that preferred leaders take back in one go.
@@ -89,6 +92,7 @@ impl State {
             peer_port: it.peer.1,
             rack: it.rack,
             shards: it.shards,
+            features: it.features.unwrap_or_else(features::unsaid),
         };
         let pause = &async || self.pause().await;
         let cluster_id = self.image_now().cluster_id.clone();
@@ -101,15 +105,17 @@ impl State {
                     let (now, sessions) = (self.session_ms(), metadata.sessions.borrow());
                     sessions.may_register(now, draft, &cluster_id, &registration)
                 };
-                if let Err(error) = may {
-                    return (Decision::default(), Err(error));
+                let may = may.map_err(|it| (it, it.to_string())).and_then(|()| {
+                    let supports = features::check_registration(draft, &registration);
+                    supports.map_err(|why| (ErrorCode::UNSUPPORTED_VERSION, why))
+                });
+                if let Err(refusal) = may {
+                    return (Decision::default(), Err(refusal));
                 }
                 (controller::on_register(draft, &registration, pause).await, Ok(()))
             })
             .await?;
-        let error = result.err().unwrap_or(ErrorCode::NONE);
-        if error.is_err() {
-            let message = error.to_string();
+        if let Err((error, message)) = result {
             return Ok(standing(error, Some(message), true, false));
         }
         tracing::info!(broker = asker.node, "a broker has registered");
@@ -172,6 +178,7 @@ impl State {
             let what = match propose {
                 Propose::Unfence => {
                     fenced = false;
+                    metadata.sessions.borrow_mut().let_in(self.session_ms(), broker);
                     "a broker is let in"
                 }
                 Propose::Fence => {
@@ -229,8 +236,7 @@ impl State {
             if led != term {
                 led = term;
                 balanced_ms = self.monotonic_ms();
-                let draft = metadata.controller.borrow().draft().clone();
-                metadata.sessions.borrow_mut().lead(self.session_ms(), &draft);
+                self.begin_sessions();
                 let pause = &async || self.pause().await;
                 let finished = self
                     .decide("left_over", async |draft| {
@@ -240,6 +246,7 @@ impl State {
                 if finished.is_err() {
                     led = None;
                 }
+                self.fence_the_gone().await;
                 self.clone().forget_topics().await;
             }
             // Leadership that is lost meanwhile is noticed at the next turn of the loop.
@@ -249,6 +256,30 @@ impl State {
                 let _ = self.raise_internal_topics().await;
             }
             self.sleep(LOOK_MS).await;
+        }
+    }
+
+    /// Each broker has a session from now on; of who led before it has begun.
+    fn begin_sessions(&self) {
+        let (metadata, now) = (self.metadata(), self.session_ms());
+        let draft = metadata.controller.borrow().draft().clone();
+        let mut sessions = metadata.sessions.borrow_mut();
+        sessions.lead(now, &draft);
+        if let Some((node, heard_ms)) = metadata.led_before.take() {
+            sessions.led_before(now, node, u64::try_from(heard_ms).unwrap_or(0));
+        }
+    }
+
+    /// Fences brokers that this node knows to be gone since before it led.
+    async fn fence_the_gone(self: &Rc<Self>) {
+        let draft = self.metadata().controller.borrow().draft().clone();
+        let gone: Vec<i32> = {
+            let links = self.links.borrow();
+            let unfenced = draft.brokers().filter(|it| !it.fenced);
+            unfenced.map(|it| it.id).filter(|id| links.is_refused_by(*id)).collect()
+        };
+        for node in gone {
+            let _ = self.fence(node, "nobody listens where it listened").await;
         }
     }
 
@@ -274,9 +305,12 @@ impl State {
         if wanted && self.monotonic_ms() - *balanced_ms >= every {
             *balanced_ms = self.monotonic_ms();
             let pause = &async || self.pause().await;
+            let settled_ms = u64::try_from(every.min(SETTLED_MS)).unwrap_or(0);
+            let unsettled = metadata.sessions.borrow().unsettled(self.session_ms(), settled_ms);
+            let most = BALANCED_AT_ONCE;
             let (_, moved) = self
                 .decide("preferred", async |draft| {
-                    let decision = controller::imbalanced(draft, BALANCED_AT_ONCE, pause).await;
+                    let decision = controller::imbalanced(draft, &unsettled, most, pause).await;
                     let led = decision.led;
                     (decision, led)
                 })

@@ -53,6 +53,8 @@ pub struct ShardFigures {
     pub steps_most: u64,
     /// What it has received and answered.
     pub traffic: Traffic,
+    /// Brokers, or who says so, that were refused on the port for brokers, and that have refused this one.
+    pub peers_refused: u64,
     /// What it leads and follows.
     pub replication: ReplicationFigures,
     /// The metadata quorum and its controller, on shard 0.

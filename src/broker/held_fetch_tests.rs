@@ -22,14 +22,7 @@ const ASKER: ShardId = 3;
 const WAIT_MS: i32 = 5_000;
 
 fn read_enough(min_bytes: usize) -> CallRequest {
-    let read = ReadRequest {
-        index: 0,
-        tp: T,
-        offset: 0,
-        max_bytes: 1 << 20,
-        current_leader_epoch: -1,
-        committed: false,
-    };
+    let read = ReadRequest::of_leader(T, 0, 1 << 20);
     CallRequest::ReadEnough(ReadEnough { reads: vec![read], max_bytes: 1 << 20, min_bytes })
 }
 

@@ -47,14 +47,7 @@ impl State {
         };
         let (mut offset, mut count) = (start, 0);
         loop {
-            let read = ReadRequest {
-                index: 0,
-                tp,
-                offset,
-                max_bytes,
-                current_leader_epoch: -1,
-                committed: false,
-            };
+            let read = ReadRequest::of_leader(tp, offset, max_bytes);
             let result = self.read_one(&read, max_bytes, true).await;
             if result.error.is_err() {
                 return Err(result.error.to_string());

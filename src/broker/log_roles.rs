@@ -114,17 +114,24 @@ impl Logs {
             if moved {
                 self.watermark_moved(slot, out);
             }
+            if before.1 != epoch {
+                self.fire_all(slot, out);
+            }
             return;
         }
-        let led = part.core.leads();
-        let unclean = topic.config.unclean_leader_election;
+        let (led, epoch_before) = (part.core.leads(), part.core.leader_epoch());
+        let always = topic.config.unclean_leader_election;
+        let unclean_epoch = if always { i32::MAX } else { state.unclean_epoch };
         // A leader that this broker was before it started anew is nobody.
         let leader = if state.leader == image.node_id { -1 } else { state.leader };
-        part.core.follow(epoch, leader, unclean);
+        part.core.follow(epoch, leader, unclean_epoch);
         self.engine.set_committed(slot, committed(&part.core));
         if led {
             self.engine.set_replicated(slot, false);
             self.refuse_awaiting(slot, ErrorCode::NOT_LEADER_OR_FOLLOWER, out);
+        }
+        // Who waits here may have to go elsewhere.
+        if led || epoch_before != epoch {
             self.fire_all(slot, out);
         }
         let target = image.broker(leader).filter(|it| it.peer_port != 0).map(|it| Target {

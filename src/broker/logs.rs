@@ -97,7 +97,7 @@ pub(super) struct Part {
     pub(super) config: Arc<TopicConfig>,
     /// Where readers of committed records stopped when they were last told.
     stable: i64,
-    /// Appends that are not durable yet: the end of each, and its bytes.
+    /// Appends, and frames of a leader, that are not committed yet: the end of each, and its bytes.
     pub(super) unacked: VecDeque<(i64, u32)>,
     /// Keys of [`Logs::waiters`].
     pub(super) waiters: Vec<usize>,
@@ -347,7 +347,7 @@ impl Logs {
         out: &mut Outbox,
     ) {
         let results = Vec::with_capacity(batches.len());
-        let trace = Trace { routed, arrived, moments: Moments::default() };
+        let trace = Trace { routed, arrived, ..Trace::default() };
         // One more is left until all are started.
         let key = self.tasks.insert(Task::Append { left: 1, results, trace, reply });
         for (at, batch) in batches.into_iter().enumerate() {
@@ -622,13 +622,14 @@ impl Logs {
             part.unacked = VecDeque::new();
         }
         let mut done = Vec::new();
+        let followed = part.core.is_followed();
         while let Some(first) = part.awaiting.front()
             && first.end <= end
         {
             done.push(first.key);
             part.awaiting.pop_front();
         }
-        if part.core.is_followed() {
+        if followed {
             let of = |it: &mut (i64, usize, bool)| it.2 && it.0 < end;
             done.extend(part.duplicates.extract_if(.., of).map(|it| it.1));
             out.moved.push(slot);
@@ -647,6 +648,9 @@ impl Logs {
             }
         }
         for key in done {
+            if followed && let Some(Task::Append { trace, .. }) = self.tasks.get_mut(key) {
+                trace.replicated = true;
+            }
             self.appended(key, out);
         }
     }
@@ -752,7 +756,7 @@ impl Logs {
             return failed(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         };
         let core = &self.part(slot).core;
-        if !core.leads() {
+        if !core.leads() && !(it.from_followers && core.leader().is_some()) {
             return failed(ErrorCode::NOT_LEADER_OR_FOLLOWER);
         }
         let epoch = core.leader_epoch();
@@ -766,6 +770,8 @@ impl Logs {
                 last_stable,
                 log_start,
                 leader_epoch: epoch,
+                preferred: -1,
+                is_ahead: false,
                 slices,
                 bytes,
                 counted,
@@ -775,11 +781,23 @@ impl Logs {
         if let Err(error) = core.check_fetch_epoch(it.current_leader_epoch) {
             return failed(error);
         }
-        if it.offset < log_start || it.offset > core.log_end() {
+        // What a follower does not have yet may exist all the same.
+        let is_ahead = it.offset > core.log_end();
+        if it.offset < log_start || is_ahead && core.leads() {
             // Kafka tells nothing else with this error but the log start.
             let mut refused = ReadResult::failed(it.index, ErrorCode::OFFSET_OUT_OF_RANGE);
             refused.log_start = log_start;
             return Progress::Done(refused);
+        }
+        if is_ahead {
+            let failed = ReadResult::failed(it.index, ErrorCode::NONE);
+            let ends = ReadResult { high_watermark, last_stable, log_start, ..failed };
+            return Progress::Done(ReadResult { is_ahead, ..ends });
+        }
+        if let Some(preferred) = core.read_replica(&it.nearer, it.offset) {
+            let failed = ReadResult::failed(it.index, ErrorCode::NONE);
+            let ends = ReadResult { high_watermark, last_stable, log_start, ..failed };
+            return Progress::Done(ReadResult { preferred, ..ends });
         }
         let upto = if it.committed { last_stable } else { high_watermark };
         let max_bytes = it.max_bytes.min(room);

@@ -7,7 +7,7 @@ use super::reply_to::ReplyTo;
 use crate::broker::api::data::{AppendRequest, Appended, ReadRequest, ReadResult};
 use crate::broker::api::fetch;
 use crate::broker::api::fetch_session::Sessions;
-use crate::controller::{Image, NewPartition, Record};
+use crate::controller::{Image, NewPartition, PartitionChange, Record};
 use crate::replica::ProducerMemory;
 use crate::storage::buffer::Budget;
 use crate::storage::device::disk::Disk;
@@ -143,14 +143,7 @@ impl Rig {
     }
 
     fn read(&mut self, offset: i64, max_bytes: usize, room: usize) -> ReadResult {
-        let read = ReadRequest {
-            index: 0,
-            tp: tp(0),
-            offset,
-            max_bytes,
-            current_leader_epoch: -1,
-            committed: false,
-        };
+        let read = ReadRequest::of_leader(tp(0), offset, max_bytes);
         match self.logs.read(&read, room, true) {
             Progress::Done(result) => result,
             Progress::Wait(_) => unreachable!("nothing has left the memory"),
@@ -346,14 +339,7 @@ fn records_of(rig: &mut Rig) -> Vec<(i64, u8, u8)> {
     let (mut at, end) = (core.log_start(), core.high_watermark());
     let mut all = Vec::new();
     while at < end {
-        let read = ReadRequest {
-            index: 0,
-            tp: tp(0),
-            offset: at,
-            max_bytes: 1 << 20,
-            current_leader_epoch: -1,
-            committed: false,
-        };
+        let read = ReadRequest::of_leader(tp(0), at, 1 << 20);
         let result = loop {
             match rig.logs.read(&read, 1 << 20, true) {
                 Progress::Done(result) => break result,
@@ -426,4 +412,47 @@ fn a_compacted_partition_keeps_the_last_record_of_each_key_and_its_producers() {
     assert_eq!((empty.producer_id, empty.last_sequence(), empty.record_count), (6, 70, 0));
     assert_eq!(rig.append(0, batch_of(40)).error, ErrorCode::NONE);
     assert_eq!(records_of(&mut rig).len(), after.len() + 10);
+}
+
+/// A consumer reads from a follower what is known there to be committed; what a follower does not have yet it may wait
+/// for.
+#[test]
+fn a_follower_gives_what_is_committed() {
+    let mut rig = Rig::new(1, &[]);
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.push(7, None, Some(b"value"), &[]);
+    assert_eq!(rig.append(0, builder).error, ErrorCode::NONE);
+    let before = image(1, &[]);
+    let change = PartitionChange {
+        leader: Some(2),
+        isr: Some([2].into()),
+        replicas: Some([2, 1].into()),
+        ..PartitionChange::default()
+    };
+    let mut after = before.clone();
+    after.apply(&Record::PartitionsChanged { id: TOPIC, changes: vec![(0, change)] });
+    let mut out = Outbox::default();
+    for it in changes(&before, &after) {
+        rig.logs.change(&it, &after, Now::at(1_000), &mut out);
+    }
+    let mut read = |offset, current_leader_epoch, from_followers| {
+        let read = ReadRequest {
+            from_followers,
+            current_leader_epoch,
+            ..ReadRequest::of_leader(tp(0), offset, 1 << 20)
+        };
+        match rig.logs.read(&read, 1 << 20, true) {
+            Progress::Done(it) => (it.error, it.bytes > 0, it.is_ahead, it.high_watermark),
+            Progress::Wait(_) => unreachable!("nothing has left the memory"),
+        }
+    };
+    let refused = |error| (error, false, false, -1);
+    assert_eq!(read(0, 1, false), refused(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+    assert_eq!(read(0, 1, true), (ErrorCode::NONE, true, false, 1));
+    assert_eq!(read(0, -1, true), (ErrorCode::NONE, true, false, 1));
+    assert_eq!(read(0, 0, true), refused(ErrorCode::FENCED_LEADER_EPOCH));
+    assert_eq!(read(0, 2, true), refused(ErrorCode::UNKNOWN_LEADER_EPOCH));
+    assert_eq!(read(1, 1, true), (ErrorCode::NONE, false, false, 1));
+    assert_eq!(read(2, 1, true), (ErrorCode::NONE, false, true, 1));
+    assert_eq!(read(-1, 1, true), refused(ErrorCode::OFFSET_OUT_OF_RANGE));
 }

@@ -3,6 +3,7 @@
 use super::calls::{ProposeIsr, ShardId};
 use super::reply_to::ReplyTo;
 use super::state::State;
+use crate::controller::features;
 use crate::types::ErrorCode;
 use crate::wire::peer::{Call, Member, Outcome, Register};
 use futures_lite::FutureExt;
@@ -69,6 +70,7 @@ impl State {
             peer: self.node.peer.clone().unwrap_or_default(),
             rack: self.node.rack.clone(),
             shards: self.shards as u16,
+            features: Some(features::supported()),
         }
     }
 

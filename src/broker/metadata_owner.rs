@@ -25,6 +25,8 @@ pub struct MetadataOwner {
     pub leads: Cell<Option<u64>>,
     /// The node that leads the quorum, as it was told last; -1 for none.
     pub leader: Cell<i32>,
+    /// The other node that led the quorum last, and when it was heard, ms.
+    pub led_before: Cell<Option<(i32, i64)>>,
     /// Wakes those that wait for `applied` or `leads`.
     pub changed: Condition,
     /// The controller may have something to write.
@@ -47,6 +49,7 @@ impl MetadataOwner {
             controller: RefCell::new(controller),
             turn: Gate::default(),
             figures: RefCell::default(),
+            led_before: Cell::new(None),
             forgetting: Cell::new(false),
             members_held: Cell::new(false),
             applied,

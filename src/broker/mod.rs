@@ -62,6 +62,7 @@ mod held_appends;
 #[cfg(test)]
 mod held_fetch_tests;
 mod image_changes;
+mod images;
 #[cfg(test)]
 mod large_group_tests;
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! This broker as a node of its cluster.
 
+use super::replication::throttle::Throttles;
 use crate::wire::peer::Secret;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A host and a port that somebody connects to.
 pub type Address = (String, u16);
@@ -30,6 +32,8 @@ pub struct Node {
     pub secret: Option<Secret>,
     /// Bytes of frames that this broker grants each leader's shard at once: [`WINDOW`].
     pub window: u64,
+    /// What its shards have together of the limits for replication.
+    pub throttles: Arc<Throttles>,
 }
 
 impl Default for Node {
@@ -44,6 +48,7 @@ impl Default for Node {
             known: BTreeMap::new(),
             secret: None,
             window: WINDOW,
+            throttles: Arc::default(),
         }
     }
 }

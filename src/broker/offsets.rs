@@ -72,12 +72,16 @@ async fn find(state: &Rc<State>, query: &OffsetQuery) -> OffsetAnswer {
             return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         };
         core.check_fetch_epoch(query.current_leader_epoch)?;
-        if !core.leads() {
+        if !core.leads() && !(query.of_replica && core.leader().is_some()) {
             return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
         }
         // Records may be committed beyond what a new leader knows of: "latest" must not fall (KIP-207).
-        if query.timestamp == LATEST && !core.latest_is_known() {
+        if query.timestamp == LATEST && !query.of_replica && !core.latest_is_known() {
             return Err(ErrorCode::OFFSET_NOT_AVAILABLE);
+        }
+        if query.timestamp == LATEST && query.of_replica {
+            let end = core.log_end();
+            return Ok((slot, end, core.log_start(), -1, core.leader_epoch()));
         }
         let upto = if query.committed { core.last_stable() } else { core.high_watermark() };
         let start = core.log_start();
@@ -129,12 +133,9 @@ async fn scan(
     let start = from;
     while from < upto {
         let read = ReadRequest {
-            index: 0,
-            tp: query.tp,
-            offset: from,
-            max_bytes: STEP,
-            current_leader_epoch: -1,
             committed: query.committed,
+            from_followers: query.of_replica,
+            ..ReadRequest::of_leader(query.tp, from, STEP)
         };
         let result = state.read_one(&read, STEP, true).await;
         if result.error.is_err() {

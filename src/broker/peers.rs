@@ -71,7 +71,7 @@ impl State {
             }
             (Lane::Control, false) => {}
             (Lane::Data, true) => self.leader_up(link, peer),
-            (Lane::Data, false) => self.feeds_up(link),
+            (Lane::Data, false) => self.feeds_up(link, peer),
         }
     }
 

@@ -36,8 +36,8 @@ struct Producing {
     /// An owner has given up: there is no answer.
     given_up: Cell<bool>,
     stages: Cell<Stages>,
-    /// When the last of its appends was synced, in ticks.
-    synced: Cell<u64>,
+    /// When the last of its appends was as durable as it was to be, in ticks.
+    durable: Cell<u64>,
 }
 
 /// Begins a request: its appends stand in this shard's order, or in the queues to the others, when
@@ -219,7 +219,7 @@ impl Handed {
             begun,
             given_up: Cell::new(false),
             stages: Cell::new(stages),
-            synced: Cell::new(0),
+            durable: Cell::new(0),
         });
         Self { producing, groups, routed, committed_by_ms }
     }
@@ -272,8 +272,8 @@ impl Producing {
             plan.enter(it);
         }
         // The slowest of several owners is the one that was waited for.
-        if trace.moments.synced > self.synced.get() {
-            self.synced.set(trace.moments.synced);
+        if trace.durable() > self.durable.get() {
+            self.durable.set(trace.durable());
             let mut stages = self.stages.get();
             state.trace(&trace, &mut stages);
             self.stages.set(stages);
@@ -324,10 +324,10 @@ impl Producing {
     fn answer(&self, state: &State, response: Result<Response, WireError>) {
         match response {
             Ok(response) => {
-                let traced = (self.synced.get() > 0).then(|| {
+                let traced = (self.durable.get() > 0).then(|| {
                     let queued = state.mark();
                     let mut stages = self.stages.get();
-                    stages.set(RequestStage::Reply, state.ns(self.synced.get(), queued));
+                    stages.set(RequestStage::Reply, state.ns(self.durable.get(), queued));
                     Traced { stages, queued }
                 });
                 state.answer(self.begun, Some(response), traced);

@@ -102,10 +102,14 @@ impl State {
 
     /// A member cannot be dialled; `refused`: nobody listens there.
     pub(super) fn quorum_cannot_reach(self: &Rc<Self>, node: i32, refused: bool) {
-        if !refused || self.leading().is_err() {
+        if !refused {
             return;
         }
         // The kernel at the other end says that the process is gone: nobody needs to wait for the session's end.
+        if self.leading().is_err() {
+            self.vital(|| self.metadata().controller.borrow_mut().leader_is_gone(node));
+            return self.quorum_moved();
+        }
         let there = self.metadata().controller.borrow().draft().is_unfenced(node);
         if there {
             let state = self.clone();
@@ -134,6 +138,9 @@ impl State {
         if let Err(e) = result {
             // Entries that this node had promised to keep are gone: it must not vote, nor lead.
             self.fatal(exit::DAMAGED, format!("the metadata log: {e}"));
+        }
+        if metadata.controller.borrow().leader() == peer.node {
+            metadata.led_before.set(Some((peer.node, self.monotonic_ms())));
         }
         self.quorum_moved();
         Ok(())

@@ -193,7 +193,7 @@ impl State {
     ) -> bool {
         let Waiter { id, min_bytes, alone } = waiter;
         let total: usize = results.iter().map(|it| it.counted).sum();
-        if total >= min_bytes || results.iter().any(|it| it.error.is_err()) {
+        if total >= min_bytes || results.iter().any(ReadResult::is_final) {
             return false;
         }
         let need = if alone { min_bytes - total } else { 1 };

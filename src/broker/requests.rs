@@ -75,7 +75,9 @@ impl State {
         let image = self.image();
         let state = self.clone();
         match handler {
-            Handler::Local(Local::ApiVersions) => answer(api_versions::handle(&header, &body)?),
+            Handler::Local(Local::ApiVersions) => {
+                answer(api_versions::handle(&header, &body, &image)?)
+            }
             Handler::Produce => produce::begin(self, begun, header, &body),
             Handler::Fetch => fetch::begin(self, begun, header, body),
             Handler::Metadata => {

@@ -5,7 +5,7 @@
 use super::asks::Asks;
 use super::begun::Begun;
 use super::calls::{
-    AppendBatches, ApplyImage, Figures, FindEnds, FindEpochEnds, ShardId, Sizes, Then, Trace, Trim,
+    AppendBatches, Figures, FindEnds, FindEpochEnds, ShardId, Sizes, Then, Trace, Trim,
 };
 use super::charges::Charge;
 use super::clock::Clock;
@@ -13,7 +13,6 @@ use super::connection::{ConnectionEvent, ConnectionId, Connections, Line, Traced
 use super::coordinators::Coordinators;
 use super::figures::{ControllerFigures, Readings, ReplicationFigures, ShardFigures};
 use super::fills::Fills;
-use super::image_changes::{Change, changes};
 use super::links::{Links, Me};
 use super::logs::{Logs, Outbox};
 use super::metadata_owner::MetadataOwner;
@@ -43,7 +42,7 @@ use crate::storage::engine::Moments;
 use crate::types::{Now, Rng, TopicPartition, exit};
 use bytes::Bytes;
 use slab::Slab;
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::io;
@@ -66,13 +65,8 @@ const GROUPS_SHARE: usize = 8;
 const SESSIONS_SHARE: usize = 32;
 /// One part in so many of the memory budget is to be left.
 const BUDGET_SHARE_SPARE: usize = 32;
-/// Steps of work in which metadata is taken over in one go.
-const CHANGES: u64 = 64;
 /// Partitions of which records are deleted in one go.
 const TRIMS: usize = work::PIECE as usize;
-/// A broker that hears no controller for so long after its start lets clients in all the same, ms: they are told what
-/// it knows, which may be old, and it leads nothing. Kafka's broker would not answer at all.
-const LET_IN_MS: i64 = 10_000;
 /// Steps of tasks in the course of one input; the rest follows with
 /// [`Input::Continue`](super::Input::Continue).
 const STEPS_MAX: usize = 256;
@@ -103,9 +97,9 @@ pub struct State {
     /// What [`State::ticks`] gave last.
     mark: Cell<u64>,
     pub(super) random: RefCell<Rng>,
-    image: RefCell<Arc<Image>>,
+    pub(super) image: RefCell<Arc<Image>>,
     /// The metadata that are being taken over.
-    coming: RefCell<Option<Arc<Image>>>,
+    pub(super) coming: RefCell<Option<Arc<Image>>>,
     /// Wakes who waits for newer metadata on this shard.
     pub(super) changed_image: Condition,
     pub(super) logs: RefCell<Logs>,
@@ -122,7 +116,7 @@ pub struct State {
     pub(super) outputs: Outputs,
     pub(super) connections: RefCell<Connections>,
     /// What connections are bounded by besides settings.
-    bounds: Bounds,
+    pub(super) bounds: Bounds,
     /// Produce requests that take this long are logged, ns.
     pub(super) slow_ns: u64,
     /// The second that slow requests are logged in, and how many were.
@@ -140,8 +134,8 @@ pub struct State {
     /// How it stands with the controller.
     pub(super) standing: Standing,
     /// Clients may connect; until when that waits for the controller, ms.
-    lets_in: Cell<bool>,
-    lets_in_by_ms: i64,
+    pub(super) lets_in: Cell<bool>,
+    pub(super) lets_in_by_ms: i64,
     /// Connections to other brokers.
     pub(super) links: RefCell<Links>,
     /// What is followed.
@@ -263,7 +257,7 @@ impl State {
             metadata: controller.map(MetadataOwner::new),
             standing: if leads { Standing::of_its_own() } else { Standing::default() },
             lets_in: Cell::new(false),
-            lets_in_by_ms: now.monotonic_ms + LET_IN_MS,
+            lets_in_by_ms: now.monotonic_ms + super::images::LET_IN_MS,
             links: RefCell::new(Links::new(me)),
             node,
             streams: RefCell::default(),
@@ -578,12 +572,23 @@ impl State {
         if let Some(message) = fatal {
             self.fatal(exit::IO, message);
         }
-        for (number, (to, reply)) in appended.into_iter().enumerate() {
+        let mut committed = 0;
+        for (number, (to, mut reply)) in appended.into_iter().enumerate() {
+            if reply.trace.replicated {
+                // All of them were waited for by one event: one look at the clock does.
+                if committed == 0 {
+                    committed = self.clock_ticks();
+                }
+                reply.trace.committed = committed;
+            }
             if reply.trace.moments.synced > 0 && number.is_multiple_of(SAMPLED) {
                 let mut stages = Stages::default();
                 self.trace(&reply.trace, &mut stages);
                 let mut traffic = self.traffic.borrow_mut();
                 traffic.stages(&[RequestStage::Turn, RequestStage::Journal], &stages);
+                if reply.trace.replicated {
+                    traffic.stages(&[RequestStage::Replicate], &stages);
+                }
                 if stages.get(RequestStage::Sync) > 0 {
                     traffic.stages(&[RequestStage::Write, RequestStage::Sync], &stages);
                 }
@@ -623,102 +628,8 @@ impl State {
             stages.set(RequestStage::Write, self.ns(built, written));
             stages.set(RequestStage::Sync, self.ns(written, synced));
         }
-    }
-
-    // ---- Metadata ----
-
-    /// The metadata as this shard has applied it.
-    pub(super) fn image(&self) -> Arc<Image> {
-        self.image.borrow().clone()
-    }
-
-    /// The newest metadata that this shard has heard of: who is refused because another leads is told who (KIP-951).
-    pub(super) fn newest_image(&self) -> Arc<Image> {
-        self.coming.borrow().clone().unwrap_or_else(|| self.image())
-    }
-
-    /// As [`image`](Self::image), for a look.
-    pub(super) fn image_now(&self) -> Ref<'_, Arc<Image>> {
-        self.image.borrow()
-    }
-
-    /// Takes over the metadata that the broker begins with, at once: nobody is served yet.
-    pub(super) fn apply_at_start(self: &Rc<Self>, image: &Arc<Image>) {
-        let before = Image::new(&image.cluster_id, image.node_id, Arc::default());
-        let mut changes = changes(&before, image);
-        while self.apply_some(&mut changes, image) {}
-        self.show(&before, image);
-    }
-
-    /// Takes over metadata, a part at a time: opens what is new, drops what is gone, and then shows it
-    /// to requests. One at a time: the controller waits for the end before the next.
-    async fn apply(self: &Rc<Self>, before: &Arc<Image>, image: &Arc<Image>) {
-        let mut changes = changes(before, image);
-        while self.apply_some(&mut changes, image) {
-            self.pause().await;
-        }
-        self.show(before, image);
-        self.apply_groups(before, image).await;
-        self.kick();
-    }
-
-    /// Carries out some changes; whether there may be more.
-    fn apply_some(
-        self: &Rc<Self>,
-        changes: &mut dyn Iterator<Item = Change<'_>>,
-        image: &Image,
-    ) -> bool {
-        let (now, mut out, mut steps) = (self.now(), Outbox::default(), 0);
-        let more = self.change_logs(|logs| {
-            while steps < CHANGES {
-                let Some(change) = changes.next() else { return false };
-                steps += logs.change(&change, image, now, &mut out);
-            }
-            true
-        });
-        self.work.add(steps);
-        self.send_out(out);
-        self.kick();
-        more
-    }
-
-    /// From now on, requests see this metadata.
-    fn show(self: &Rc<Self>, before: &Image, image: &Arc<Image>) {
-        *self.image.borrow_mut() = image.clone();
-        self.coming.take();
-        self.changed_image.notify();
-        self.let_clients_in(image);
-        if !image.has_brokers_of(before) {
-            // Leaders may be elsewhere than they were.
-            self.streams.borrow_mut().look_for_targets();
-            self.changed_streams.notify();
-        }
-        if !Arc::ptr_eq(&before.broker_configs, &image.broker_configs) {
-            let settings = self.bounds.settings(&image.broker_configs);
-            self.connections.borrow_mut().configure(settings);
-        }
-        self.apply_group_topic(image);
-        self.apply_transaction_topic(image);
-    }
-
-    /// Clients may connect, once: when these metadata have everything that was committed when this process registered.
-    /// What a start reads of its own log may be old, and clients would be sent to brokers that lead no more.
-    fn let_clients_in(&self, image: &Image) {
-        let registered = image.broker(image.node_id).map(|it| it.incarnation);
-        let is_caught_up = self.node.peer.is_none() || registered == Some(self.node.incarnation);
-        if is_caught_up && !self.lets_in.replace(true) {
-            self.outputs.push(Output::LetIn);
-        }
-    }
-
-    /// Lets clients in although no controller was heard: see [`LET_IN_MS`].
-    fn let_clients_in_late(&self) {
-        if self.monotonic_ms() >= self.lets_in_by_ms && !self.lets_in.replace(true) {
-            tracing::warn!(
-                shard = self.id,
-                "no controller was heard: clients are told what was known before"
-            );
-            self.outputs.push(Output::LetIn);
+        if trace.replicated {
+            stages.set(RequestStage::Replicate, self.ns(synced, trace.committed));
         }
     }
 
@@ -827,20 +738,6 @@ impl State {
         to.reply(Box::new(self.figures()));
     }
 
-    pub(super) fn serve_apply_image(
-        self: &Rc<Self>,
-        call: ApplyImage,
-        _: ShardId,
-        to: ReplyTo<ApplyImage>,
-    ) {
-        let (before, state) = (self.image(), self.clone());
-        *self.coming.borrow_mut() = Some(call.0.clone());
-        self.start(async move {
-            state.apply(&before, &call.0).await;
-            to.reply(());
-        });
-    }
-
     fn figures(&self) -> ShardFigures {
         let logs = self.logs.borrow();
         let [producers, groups, sessions] = &self.charges;
@@ -859,6 +756,7 @@ impl State {
             steps: self.work.total(),
             steps_most: self.work.most(),
             traffic: self.traffic.borrow().clone(),
+            peers_refused: self.links.borrow().refused(),
             replication: self.replication.borrow().clone(),
             controller: self.metadata.as_ref().map(|it| ControllerFigures {
                 term: it.controller.borrow().term(),

@@ -4,7 +4,9 @@
 //! file or a pipe that cannot be reached or breaks, 78 (`EX_CONFIG`) wrong configuration or
 //! environment. Errors are one line on the standard error output, results go to the standard output.
 
+mod balance;
 mod bench;
+mod cluster;
 mod config;
 mod consume;
 mod error;
@@ -21,6 +23,7 @@ mod produce;
 mod recover_quorum;
 mod serve;
 mod signal;
+mod throttle;
 mod top;
 mod topic;
 mod tune;
@@ -60,6 +63,8 @@ enum Command {
     Produce(produce::Produce),
     /// Print the messages of a topic
     Consume(consume::Consume),
+    /// Brokers and the quorum: how they are, and moving partitions between them
+    Cluster(cluster::Command),
     /// Show, set and unset settings of topics and brokers
     Config(config::Config),
     /// Put load on a broker and measure it: Klamm, Apache Kafka, or any other
@@ -120,6 +125,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Log(command) => log::run(&command),
             Command::RecoverQuorum(command) => recover_quorum::run(&command),
             Command::Top(command) => top::run(&command),
+            Command::Cluster(command) => cluster::run(&command),
             Command::Config(command) => config::run(&command),
             Command::InstallTools(command) => install::run(&command),
             Command::Completions(command) => manual::completions(&command),

@@ -75,6 +75,24 @@ requests! {
         k::describe_log_dirs_response::DescribeLogDirsResponse<'r>, 1, 5;
     k::describe_topic_partitions_request::DescribeTopicPartitionsRequest<'_>,
         k::describe_topic_partitions_response::DescribeTopicPartitionsResponse<'r>, 0, 0;
+    k::describe_cluster_request::DescribeClusterRequest,
+        k::describe_cluster_response::DescribeClusterResponse<'r>, 0, 2;
+    k::unregister_broker_request::UnregisterBrokerRequest,
+        k::unregister_broker_response::UnregisterBrokerResponse<'r>, 0, 0;
+    k::describe_quorum_request::DescribeQuorumRequest<'_>,
+        k::describe_quorum_response::DescribeQuorumResponse<'r>, 0, 2;
+    k::add_raft_voter_request::AddRaftVoterRequest<'_>,
+        k::add_raft_voter_response::AddRaftVoterResponse<'r>, 0, 1;
+    k::remove_raft_voter_request::RemoveRaftVoterRequest<'_>,
+        k::remove_raft_voter_response::RemoveRaftVoterResponse<'r>, 0, 0;
+    k::elect_leaders_request::ElectLeadersRequest<'_>,
+        k::elect_leaders_response::ElectLeadersResponse<'r>, 0, 2;
+    k::alter_partition_reassignments_request::AlterPartitionReassignmentsRequest<'_>,
+        k::alter_partition_reassignments_response::AlterPartitionReassignmentsResponse<'r>, 0, 1;
+    k::list_partition_reassignments_request::ListPartitionReassignmentsRequest<'_>,
+        k::list_partition_reassignments_response::ListPartitionReassignmentsResponse<'r>, 0, 0;
+    k::update_features_request::UpdateFeaturesRequest<'_>,
+        k::update_features_response::UpdateFeaturesResponse<'r>, 0, 2;
     k::find_coordinator_request::FindCoordinatorRequest<'_>,
         k::find_coordinator_response::FindCoordinatorResponse<'r>, 0, 6;
     k::join_group_request::JoinGroupRequest<'_>,

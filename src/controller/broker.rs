@@ -1,5 +1,8 @@
 //! A broker as the metadata have it.
 
+use crate::types::FeatureRanges;
+use std::ops::Deref;
+
 /// What a broker says of itself when it registers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registration {
@@ -21,29 +24,15 @@ pub struct Registration {
     pub rack: Option<String>,
     /// Its shards; 0 where that is not known.
     pub shards: u16,
+    /// The levels of features that it supports.
+    pub features: FeatureRanges,
 }
 
 /// One broker that has registered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Broker {
-    /// Its node id.
-    pub id: i32,
-    /// The process that has registered last.
-    pub incarnation: u64,
-    /// The id of the data directory of that process; 0 where it is not known.
-    pub directory: u128,
-    /// Host that clients connect to.
-    pub host: String,
-    /// Port that clients connect to.
-    pub port: u16,
-    /// Host that other brokers connect to.
-    pub peer_host: String,
-    /// Port that other brokers connect to; 0 for a broker without others.
-    pub peer_port: u16,
-    /// Rack, if it has one.
-    pub rack: Option<String>,
-    /// Its shards; 0 where that is not known.
-    pub shards: u16,
+    /// What the process said that has registered last.
+    pub registration: Registration,
     /// It neither leads nor is in sync: it has not caught up with the metadata yet, or was not heard of for too
     /// long.
     pub fenced: bool,
@@ -53,24 +42,20 @@ pub struct Broker {
 
 impl Broker {
     /// One that begins fenced.
-    pub(super) fn new(it: &Registration) -> Self {
-        Self {
-            id: it.id,
-            incarnation: it.incarnation,
-            directory: it.directory,
-            host: it.host.clone(),
-            port: it.port,
-            peer_host: it.peer_host.clone(),
-            peer_port: it.peer_port,
-            rack: it.rack.clone(),
-            shards: it.shards,
-            fenced: true,
-            shutting_down: false,
-        }
+    pub(super) fn new(registration: Registration) -> Self {
+        Self { registration, fenced: true, shutting_down: false }
     }
 
     /// Whether it may be made a leader, and join those in sync.
     pub fn is_alive(&self) -> bool {
         !self.fenced && !self.shutting_down
+    }
+}
+
+impl Deref for Broker {
+    type Target = Registration;
+
+    fn deref(&self) -> &Registration {
+        &self.registration
     }
 }

@@ -4,11 +4,12 @@
 //! such as a record of a kind that it does not know: that is an error, and never skipped.
 
 use super::broker::{Broker, Registration};
+use super::features;
 use super::generated::metadata::klamm::metadata as fb;
 use super::image::Image;
 use super::partition::Partition;
 use super::record::{ConfigChanges, NewPartition, PartitionChange, Record};
-use crate::types::TopicId;
+use crate::types::{FeatureRange, FeatureRanges, TopicId};
 use flatbuffers::{
     FlatBufferBuilder, Follow, ForwardsUOffset, Vector, Verifiable, VerifierOptions, WIPOffset,
 };
@@ -139,6 +140,7 @@ fn put_partition<'a>(b: &mut Builder<'a>, it: &Partition) -> WIPOffset<fb::Parti
         elr: put_some(b, &it.elr),
         adding: put_some(b, &it.adding),
         removing: put_some(b, &it.removing),
+        unclean_epoch: it.unclean_epoch,
     };
     fb::Partition::create(b, &args)
 }
@@ -156,6 +158,7 @@ fn put_change<'a>(b: &mut Builder<'a>, it: &PartitionChange) -> WIPOffset<fb::Pa
         replicas: put(&it.replicas),
         adding: put(&it.adding),
         removing: put(&it.removing),
+        unclean: it.unclean,
     };
     fb::PartitionChange::create(b, &args)
 }
@@ -192,6 +195,7 @@ impl Interned {
             elr: self.get_some(it.elr()),
             adding: self.get_some(it.adding()),
             removing: self.get_some(it.removing()),
+            unclean_epoch: it.unclean_epoch(),
         }
     }
 
@@ -204,6 +208,7 @@ impl Interned {
             replicas: get(it.replicas()),
             adding: get(it.adding()),
             removing: get(it.removing()),
+            unclean: it.unclean(),
         }
     }
 }
@@ -321,7 +326,41 @@ fn put_body(
             let body = fb::PartitionsChanged::create(b, &args).as_union_value();
             (fb::RecordBody::PartitionsChanged, body)
         }
+        Record::FeatureLevelSet { name, level } => {
+            let body = put_level(b, name, *level).as_union_value();
+            (fb::RecordBody::FeatureLevelSet, body)
+        }
     }
+}
+
+fn put_level<'a>(
+    b: &mut Builder<'a>,
+    name: &str,
+    level: i16,
+) -> WIPOffset<fb::FeatureLevelSet<'a>> {
+    let name = Some(b.create_string(name));
+    fb::FeatureLevelSet::create(b, &fb::FeatureLevelSetArgs { name, level })
+}
+
+fn put_features<'a>(
+    b: &mut Builder<'a>,
+    ranges: &FeatureRanges,
+) -> WIPOffset<Tables<'a, fb::FeatureRange<'a>>> {
+    let all: Vec<_> = ranges
+        .iter()
+        .map(|(name, range)| {
+            let name = Some(b.create_string(name));
+            let args = fb::FeatureRangeArgs { name, min: range.min, max: range.max };
+            fb::FeatureRange::create(b, &args)
+        })
+        .collect();
+    b.create_vector(&all)
+}
+
+fn get_features(ranges: Option<Tables<'_, fb::FeatureRange<'_>>>) -> FeatureRanges {
+    let Some(ranges) = ranges else { return features::unsaid() };
+    let range = |it: &fb::FeatureRange<'_>| FeatureRange { min: it.min(), max: it.max() };
+    ranges.iter().map(|it| (it.name().to_owned(), range(&it))).collect()
 }
 
 fn put_registration<'a>(
@@ -338,6 +377,7 @@ fn put_registration<'a>(
         peer_port: it.peer_port,
         rack: it.rack.as_ref().map(|it| b.create_string(it)),
         shards: it.shards,
+        features: Some(put_features(b, &it.features)),
     };
     fb::BrokerRegistered::create(b, &args)
 }
@@ -353,6 +393,7 @@ fn get_registration(it: &fb::BrokerRegistered<'_>) -> Registration {
         peer_port: it.peer_port(),
         rack: it.rack().map(str::to_owned),
         shards: it.shards(),
+        features: get_features(it.features()),
     }
 }
 
@@ -438,6 +479,10 @@ fn get_body(record: &fb::Record<'_>) -> Result<Record, CodecError> {
             let changes = it.changes().iter().map(|it| interned.get_change(&it));
             let changes = numbers.iter().zip(changes).collect();
             Record::PartitionsChanged { id: from_id(it.id()), changes }
+        }
+        fb::RecordBody::FeatureLevelSet => {
+            let it = record.body_as_feature_level_set().ok_or_else(unknown)?;
+            Record::FeatureLevelSet { name: it.name().to_owned(), level: it.level() }
         }
         _ => return Err(unknown()),
     })
@@ -600,6 +645,7 @@ pub async fn encode_snapshot(
                 shards: it.shards,
                 fenced: it.fenced,
                 shutting_down: it.shutting_down,
+                features: Some(put_features(b, &it.features)),
             };
             fb::BrokerState::create(b, &args)
         })
@@ -613,6 +659,8 @@ pub async fn encode_snapshot(
             fb::BrokerSettings::create(b, &args)
         })
         .collect();
+    let levels = image.features.iter().map(|(name, level)| put_level(b, name, *level));
+    let levels: Vec<_> = levels.collect();
     let deleting: Vec<_> = image.deleting.iter().map(|id| to_id(*id)).collect();
     let hard_state = to_hard_state(&state.hard_state);
     let membership = put_membership(b, &state.members);
@@ -630,6 +678,7 @@ pub async fn encode_snapshot(
         deleting: Some(b.create_vector(&deleting)),
         membership,
         node: state.node,
+        features: (!levels.is_empty()).then(|| b.create_vector(&levels)),
     };
     let snapshot = fb::Snapshot::create(b, &args);
     b.finish_minimal(snapshot);
@@ -669,7 +718,7 @@ pub fn decode_snapshot(
     image.index = snapshot.index();
     image.next_producer_id = snapshot.next_producer_id();
     for it in snapshot.brokers() {
-        let broker = Broker {
+        let registration = Registration {
             id: it.broker(),
             incarnation: it.incarnation(),
             directory: it.directory().map(from_directory).unwrap_or_default(),
@@ -679,10 +728,11 @@ pub fn decode_snapshot(
             peer_port: it.peer_port(),
             rack: it.rack().map(str::to_owned),
             shards: it.shards(),
-            fenced: it.fenced(),
-            shutting_down: it.shutting_down(),
+            features: get_features(it.features()),
         };
-        image.brokers.insert(broker.id, Arc::new(broker));
+        let (fenced, shutting_down) = (it.fenced(), it.shutting_down());
+        let broker = Broker { registration, fenced, shutting_down };
+        image.insert_broker(broker);
     }
     for it in snapshot.settings() {
         let broker = (it.broker() >= 0).then_some(it.broker());
@@ -698,6 +748,8 @@ pub fn decode_snapshot(
         image.insert_topic(from_id(topic.id()), topic.name().into(), partitions, overrides);
     }
     image.deleting = snapshot.deleting().iter().map(from_id).collect();
+    let levels = snapshot.features().into_iter().flatten();
+    image.features = levels.map(|it| (it.name().to_owned(), it.level())).collect();
     let state = SnapshotState {
         term: snapshot.term(),
         hard_state: from_hard_state(snapshot.hard_state()),

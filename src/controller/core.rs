@@ -221,6 +221,13 @@ impl Controller {
         result
     }
 
+    /// The process of this member is gone, as the kernel of its machine says: where it leads, another election follows at
+    /// once.
+    pub fn leader_is_gone(&mut self, node: i32) {
+        self.quorum.leader_is_gone(node);
+        self.follow();
+    }
+
     /// The voter that could lead next, where this node leads.
     pub fn successor(&self) -> Option<i32> {
         self.quorum.successor()

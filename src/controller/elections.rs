@@ -162,19 +162,38 @@ pub async fn on_lead(image: &Image, pause: &impl AsyncFn()) -> Decision {
 /// Partitions, at most so many, that another broker leads than the preferred one, although that is in sync: with these
 /// changes it leads again. Also those whose eligible leaders are not needed any more, because
 /// `min.insync.replicas` was lowered.
-pub async fn imbalanced(image: &Image, most: usize, pause: &impl AsyncFn()) -> Decision {
+///
+/// A broker that has come back takes nothing while it is among the `unsettled`, or is still catching up with anything
+/// that it holds: its clients would wait behind that (KAFKA-20708).
+pub async fn imbalanced(
+    image: &Image,
+    unsettled: &BTreeSet<i32>,
+    most: usize,
+    pause: &impl AsyncFn(),
+) -> Decision {
     let (mut changes, mut count) = (Changes::default(), 0);
+    let mut waits = unsettled.clone();
+    for topic in image.topics() {
+        for partition in topic.partitions.iter().filter(|it| it.leader != -1) {
+            pause().await;
+            let behind = |it: &&i32| !partition.isr.contains(it) && !partition.adding.contains(it);
+            waits.extend(partition.replicas.iter().filter(behind));
+        }
+    }
     for topic in image.topics() {
         for (partition, index) in topic.partitions.iter().zip(0..) {
             pause().await;
             let preferred = partition.replicas.first().copied().unwrap_or(-1);
             let moves = partition.leader != preferred
                 && partition.isr.contains(&preferred)
-                && image.is_alive(preferred);
+                && image.is_alive(preferred)
+                && !waits.contains(&preferred);
             if partition.leader == -1 || !moves && partition.elr.is_empty() {
                 continue;
             }
-            if let Some(change) = Builder::new(image, topic, partition).prefer().build() {
+            let builder = Builder::new(image, topic, partition);
+            let builder = if moves { builder.prefer() } else { builder };
+            if let Some(change) = builder.build() {
                 changes.add(topic, index, change);
                 count += 1;
             }

@@ -6,7 +6,7 @@ use super::*;
 use crate::types::rng::Rng;
 use crate::types::{ErrorCode, TopicId};
 use futures_lite::future::block_on;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const TOPIC: TopicId = TopicId([7; 16]);
@@ -161,12 +161,39 @@ fn each_state_of_a_partition_is_left_as_the_rules_say() {
             let after = check(&after, &block_on(on_fence(&after, broker, &no_pause)), min, None);
             assert_ne!(partition(&after).leader, broker);
         }
-        let decision = block_on(imbalanced(image, 9, &no_pause));
+        let decision = block_on(imbalanced(image, &BTreeSet::new(), 9, &no_pause));
         let after = check(image, &decision, min, None);
         let it = partition(&after);
         assert!(it.leader == 0 || !it.isr.contains(&0) || !after.is_alive(0));
     });
     assert!(states > 200, "{states}");
+}
+
+#[test]
+fn who_has_come_back_leads_again_when_it_has_settled() {
+    let mut image = image(3);
+    create(&mut image, vec![NewPartition::new([0, 1, 2]), NewPartition::new([1, 0, 2])], &[]);
+    for decision in [
+        block_on(on_fence(&image, 0, &no_pause)),
+        Decision { records: vec![Record::BrokerUnfenced { broker: 0 }], ..Decision::default() },
+    ] {
+        apply(&mut image, &decision);
+    }
+    let led = |image: &Image, unsettled: &[i32]| {
+        let unsettled = unsettled.iter().copied().collect();
+        block_on(imbalanced(image, &unsettled, 9, &no_pause)).led
+    };
+    let joins = |image: &mut Image, partition: i32| {
+        let it = &image.topic("t").unwrap().partitions[partition as usize];
+        let isr = it.isr.iter().chain(&[0]).copied().collect();
+        let change = PartitionChange { isr: Some(isr), ..PartitionChange::default() };
+        image.apply(&Record::PartitionsChanged { id: TOPIC, changes: vec![(partition, change)] });
+    };
+    assert_eq!(led(&image, &[]), 0, "it is not in sync");
+    joins(&mut image, 0);
+    assert_eq!(led(&image, &[]), 0, "it is behind with the other partition");
+    joins(&mut image, 1);
+    assert_eq!((led(&image, &[0]), led(&image, &[1]), led(&image, &[])), (0, 1, 1));
 }
 
 #[test]
@@ -193,6 +220,8 @@ fn an_operator_may_have_somebody_lead_who_lacks_records() {
             assert_eq!((it.leader_epoch, decision.led), (before.leader_epoch + 1, 1));
             assert_eq!((&*it.isr, decision.unclean), (&[it.leader][..], usize::from(!clean)));
             assert!(clean || it.elr.is_empty());
+            let unclean_epoch = if clean { before.unclean_epoch } else { it.leader_epoch };
+            assert_eq!(it.unclean_epoch, unclean_epoch);
         } else {
             assert_eq!(it, before);
         }
@@ -352,7 +381,9 @@ impl History {
         let mut image = image(BROKERS);
         let min = rng.between(1, 3) as usize;
         let factor = rng.between(1, 3) as usize;
-        let partitions = block_on(place(&image, &[], 3, factor, seed, &no_pause)).unwrap();
+        let mut placer = Placer::new(&image);
+        let topic = TopicId(u128::from(seed).to_be_bytes());
+        let partitions = block_on(placer.place(topic, &[], 3, factor, &no_pause)).unwrap();
         create(&mut image, partitions, &[("min.insync.replicas", &min.to_string())]);
         Self {
             rng,
@@ -405,7 +436,7 @@ impl History {
                 block_on(on_register(&self.image, &it, &no_pause))
             }
             8 if self.rng.chance(20) => block_on(on_unregister(&self.image, broker, &no_pause)),
-            9 => block_on(imbalanced(&self.image, 2, &no_pause)),
+            9 => block_on(imbalanced(&self.image, &BTreeSet::new(), 2, &no_pause)),
             _ => self.alter(),
         }
     }

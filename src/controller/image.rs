@@ -1,8 +1,10 @@
 //! The metadata at one point of the log.
 
 use super::broker::{Broker, Registration};
+use super::features;
 use super::partition::Partition;
 use super::record::{ConfigChanges, PartitionChange, Record};
+use super::weights::{Planned, Weights};
 use crate::types::{BrokerConfigs, TopicConfig, TopicId};
 use imbl::ordmap::DiffItem;
 use imbl::ordset::DiffItem as SetDiffItem;
@@ -63,10 +65,14 @@ pub struct Image {
     pub(super) collisions: OrdMap<String, Arc<str>>,
     /// For each broker, the topics of which it holds a replica.
     held: OrdMap<i32, OrdSet<TopicId>>,
+    /// What the shards of brokers have to do.
+    weights: Weights,
     /// Deleted topics whose data is not gone yet.
     pub(super) deleting: OrdSet<TopicId>,
     /// The effective configuration of a topic without settings of its own.
     plain: Arc<TopicConfig>,
+    /// Levels of features that were set, by name.
+    pub(super) features: OrdMap<String, i16>,
 }
 
 impl Image {
@@ -87,7 +93,9 @@ impl Image {
             ids: OrdMap::new(),
             collisions: OrdMap::new(),
             held: OrdMap::new(),
+            weights: Weights::default(),
             deleting: OrdSet::new(),
+            features: OrdMap::new(),
         }
     }
 
@@ -228,6 +236,7 @@ impl Image {
                     self.collisions.remove(&topic.name.replace('.', "_"));
                 }
                 self.release(*id, &holders(&topic.partitions));
+                self.weights.take(*id, topic.partitions.iter().enumerate());
                 self.deleting.insert(*id);
             }
             Record::TopicForgotten { id } => {
@@ -235,7 +244,9 @@ impl Image {
             }
             Record::PartitionsAdded { id, partitions } => {
                 let added: Vec<_> = partitions.iter().map(Partition::new).collect();
-                if self.ids.contains_key(id) {
+                if let Some(topic) = self.ids.get(id) {
+                    let first = topic.partitions.len();
+                    self.weights.add(*id, (first..).zip(&added));
                     self.hold(*id, &holders(&added));
                 }
                 self.change_topic(*id, |topic| {
@@ -264,14 +275,14 @@ impl Image {
                     port: *port,
                     peer_host: host.clone(),
                     rack: rack.clone(),
+                    features: features::unsaid(),
                     ..Registration::default()
                 };
-                let started = Broker { fenced: false, ..Broker::new(&started) };
-                self.brokers.insert(*broker, Arc::new(started));
+                self.insert_broker(Broker { fenced: false, ..Broker::new(started) });
                 self.raise_epochs(*broker);
             }
             Record::BrokerRegistered(it) => {
-                self.brokers.insert(it.id, Arc::new(Broker::new(it)));
+                self.insert_broker(Broker::new(it.clone()));
                 self.raise_epochs(it.id);
             }
             Record::BrokerFenced { broker } => self.change_broker(*broker, |it| it.fenced = true),
@@ -283,8 +294,12 @@ impl Image {
             }
             Record::BrokerUnregistered { broker } => {
                 self.brokers.remove(broker);
+                self.weights.unregister(*broker);
             }
             Record::PartitionsChanged { id, changes } => self.change_partitions(*id, changes),
+            Record::FeatureLevelSet { name, level } => {
+                self.features.insert(name.clone(), *level);
+            }
             Record::ProducerIdsTaken { count } => self.next_producer_id += i64::from(*count),
         }
     }
@@ -304,8 +319,29 @@ impl Image {
             self.collisions.insert(name.replace('.', "_"), name.clone());
         }
         self.hold(id, &holders(&topic.partitions));
+        self.weights.add(id, topic.partitions.iter().enumerate());
         self.topics.insert(name, topic.clone());
         self.ids.insert(id, topic);
+    }
+
+    /// Adds a broker as a record or a snapshot has it, in place of the one of before.
+    pub(super) fn insert_broker(&mut self, broker: Broker) {
+        let (id, shards) = (broker.id, broker.shards);
+        self.brokers.insert(id, Arc::new(broker));
+        let mut weights = std::mem::take(&mut self.weights);
+        weights.register(id, shards, self.topics_of(id).map(|it| (it.id, &*it.partitions)));
+        self.weights = weights;
+    }
+
+    /// What each shard of a broker has to do: see [`Weights`].
+    #[cfg(test)]
+    pub(super) fn weights_of(&self, broker: i32) -> &[u32] {
+        self.weights.of(broker)
+    }
+
+    /// The same of all brokers, to be added to.
+    pub(super) fn planned(&self) -> Planned {
+        Planned::new(self.brokers.keys().map(|id| (*id, self.weights.of(*id))))
     }
 
     /// These brokers hold replicas of a topic.
@@ -338,13 +374,21 @@ impl Image {
     fn change_partitions(&mut self, id: TopicId, changes: &[(i32, PartitionChange)]) {
         let Some(before) = self.ids.get(&id).map(|it| it.partitions.clone()) else { return };
         let mut partitions = before.to_vec();
+        let moved = changes.iter().filter(|it| it.1.replicas.is_some());
+        let moved: BTreeSet<usize> = moved.filter_map(|it| usize::try_from(it.0).ok()).collect();
         for (index, change) in changes {
             let at = usize::try_from(*index).ok().and_then(|it| partitions.get_mut(it));
             if let Some(partition) = at {
                 partition.apply(change);
             }
         }
-        if changes.iter().any(|(_, it)| it.replicas.is_some()) {
+        if !moved.is_empty() {
+            let of = |all: &[Partition]| {
+                let known = moved.iter().filter_map(|at| Some((*at, all.get(*at)?.clone())));
+                known.collect::<Vec<_>>()
+            };
+            self.weights.take(id, of(&before).iter().map(|(at, it)| (*at, it)));
+            self.weights.add(id, of(&partitions).iter().map(|(at, it)| (*at, it)));
             let (before, after) = (holders(&before), holders(&partitions));
             self.hold(id, &(&after - &before));
             self.release(id, &(&before - &after));
@@ -438,6 +482,14 @@ impl Image {
                 assert!(self.held.get(&broker).is_some_and(|it| it.contains(&topic.id)));
             }
         }
+        let mut weights = Weights::default();
+        for it in self.brokers.values() {
+            weights.register(it.id, it.shards, std::iter::empty());
+        }
+        for topic in self.ids.values() {
+            weights.add(topic.id, topic.partitions.iter().enumerate());
+        }
+        assert_eq!(self.weights, weights, "what shards have to do is what partitions are there");
         let held: usize = self.held.values().map(OrdSet::len).sum();
         let holders = self.ids.values().map(|it| holders(&it.partitions).len()).sum::<usize>();
         assert_eq!(held, holders, "nobody holds what is not there");

@@ -121,7 +121,6 @@ mod tests {
     use crate::controller::{Controller, NewPartition, Record, Registration};
     use crate::storage::device::sim_disk::SimDisk;
     use crate::types::TopicId;
-    use std::collections::BTreeMap;
 
     fn member(id: i32) -> OpenOptions {
         OpenOptions { node_id: id, voters: BTreeSet::from([1, 2, 3]), directory: 7, ..options() }
@@ -166,7 +165,7 @@ mod tests {
             id: TopicId([4; 16]),
             name: "t".to_owned(),
             partitions,
-            settings: BTreeMap::default(),
+            settings: Vec::new(),
         }]);
         settle(&mut nodes);
         disks

@@ -28,6 +28,7 @@ mod due_snapshot;
 mod elections;
 #[cfg(test)]
 mod elections_tests;
+pub mod features;
 mod image;
 mod isr;
 mod log;
@@ -48,6 +49,7 @@ mod sessions;
 mod store;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 pub use self::broker::{Broker, Registration};
 pub use self::core::{Controller, ProducerIdBlock};
@@ -67,7 +69,7 @@ pub use membership::{VOTERS_WANTED, due_members};
 pub use message::Message;
 pub use open::{LOG_BYTES_MAX, MetaError, OpenOptions};
 pub use partition::Partition;
-pub use placement::{PlacementError, place};
+pub use placement::{PlacementError, Placer};
 pub use quorum::{MembersError, Persist, StepError, Ticket};
 pub use raising::raise_internal;
 pub use reassignment::{Reassignment, reassign};

@@ -2,6 +2,7 @@
 
 use super::broker::Registration;
 use super::codec::{self, CodecError, SnapshotState};
+use super::features;
 use super::image::Image;
 use super::log;
 use super::members::{Members, raft_id};
@@ -107,6 +108,7 @@ impl OpenOptions {
             peer_port: self.peer_port,
             rack: self.rack.clone(),
             shards: self.shards.try_into().unwrap_or(u16::MAX),
+            features: features::supported(),
         }
     }
 

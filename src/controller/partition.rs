@@ -23,6 +23,9 @@ pub struct Partition {
     pub adding: Arc<[i32]>,
     /// Replicas that go when it ends.
     pub removing: Arc<[i32]>,
+    /// The last leader epoch whose leader did not have all that was committed when it was elected; 0 for none. Replicas
+    /// with records of earlier epochs alone may have to give up some of them.
+    pub unclean_epoch: i32,
 }
 
 impl Partition {
@@ -51,6 +54,9 @@ impl Partition {
         if let Some(leader) = change.leader {
             self.leader = leader;
             self.leader_epoch += 1;
+            if change.unclean {
+                self.unclean_epoch = self.leader_epoch;
+            }
         }
         let set = |into: &mut Arc<[i32]>, from: &Option<Arc<[i32]>>| {
             if let Some(from) = from {

@@ -135,6 +135,7 @@ impl<'a> Builder<'a> {
             replicas: change(self.replicas, &before.replicas),
             adding: change(self.adding, &before.adding),
             removing: change(self.removing, &before.removing),
+            unclean,
         };
         let led_by = before.leader;
         (fields != PartitionChange::default()).then_some(Change { fields, led_by, unclean })

@@ -34,6 +34,11 @@ pub const ELECTION_TICKS: usize = 10;
 /// A leader says that it is there every so many ticks.
 const HEARTBEAT_TICKS: usize = 2;
 
+/// Elections that follow each other quickly where the leader is known to be gone.
+const HASTY: u32 = 5;
+/// The next of them comes after so many ticks, and up to twice as many.
+const HASTY_TICKS: usize = 2;
+
 /// The most that an entry takes in a write to the log beside its data, bytes.
 const ENTRY_OVERHEAD: usize = 64;
 
@@ -144,6 +149,9 @@ pub struct Quorum {
     /// whose sync failed, leaves what can be read and what no later sync brings to the medium. So nothing is
     /// appended to it; all of it is written anew, to new files.
     replace_log: bool,
+    /// The leader is [gone](Self::leader_is_gone), and nobody has taken its place: how many elections follow each other
+    /// quickly yet.
+    hasty: Option<u32>,
     hearing: Hearing,
     budget: Arc<Budget>,
 }
@@ -180,6 +188,7 @@ impl Quorum {
             place,
             snapshot,
             replace_log: true,
+            hasty: None,
             hearing: Hearing::default(),
             budget: Budget::new(usize::MAX),
         };
@@ -304,9 +313,11 @@ impl Quorum {
                     self.sendable.push_back(wish_for_snapshot(&message));
                     return Ok(());
                 }
+                // Who asks for a vote says by that who votes: it may have been given one, and be needed.
+                MessageType::MsgRequestVote | MessageType::MsgRequestPreVote => {}
                 MessageType::MsgAppend | MessageType::MsgSnapshot => {}
                 MessageType::MsgHeartbeat if message.commit <= last => {}
-                // It has no vote, and has promised nothing.
+                // It does not lead, and has promised nothing of its log.
                 _ => return Ok(()),
             }
         }
@@ -394,6 +405,28 @@ impl Quorum {
         self.node.propose_conf_change(Vec::new(), change).expect("a leader takes what is proposed");
         self.settle();
         Ok(())
+    }
+
+    /// The process of this member, which leads, is gone, as the kernel of its machine says: nobody waits for the time of an
+    /// election. The other voters stand for it one after the other; whoever still hears the leader does not vote for them
+    /// (pre-vote).
+    pub fn leader_is_gone(&mut self, node: i32) {
+        if self.is_leader() || self.leader() != node || self.installs() {
+            return;
+        }
+        let raft = &mut self.node.raft;
+        let (id, term) = (raft.id, raft.term);
+        raft.become_follower(term, raft::INVALID_ID);
+        self.hasty = Some(HASTY);
+        let mut others = self.members().voters.into_iter().filter(|it| *it != node);
+        match others.position(|it| raft_id(it) == id) {
+            None => {}
+            Some(0) => return self.campaign(),
+            Some(place) => {
+                self.node.raft.election_elapsed = self.election_ticks.saturating_sub(place);
+            }
+        }
+        self.settle();
     }
 
     /// The voter that could lead next, where this member leads: the one that was heard lately and has most of the log.
@@ -555,10 +588,21 @@ impl Quorum {
     fn settle(&mut self) {
         self.take_ready();
         let stance = (self.node.raft.term, self.node.raft.state);
+        let has_leader = self.node.raft.leader_id != raft::INVALID_ID;
         if stance != self.stance {
             self.stance = stance;
             self.hearing.forget();
             self.election_ticks = draw(&mut self.rng);
+            if let Some(left @ 1..) = &mut self.hasty
+                && !has_leader
+            {
+                *left -= 1;
+                let waits = HASTY_TICKS + self.rng.index(HASTY_TICKS);
+                self.node.raft.election_elapsed = self.election_ticks - waits;
+            }
+        }
+        if has_leader {
+            self.hasty = None;
         }
         self.node.raft.set_randomized_election_timeout(self.election_ticks);
     }

@@ -5,6 +5,7 @@ use super::changes::Decision;
 use super::image::{Image, Topic};
 use super::placement::Loads;
 use super::reassignment::{self, Reassignment};
+use crate::types::TopicPartition;
 use crate::types::topic_name::INTERNAL;
 
 /// So many partitions are raised at a time: what they have is copied while clients are served.
@@ -43,16 +44,21 @@ async fn raise<'a>(
         return;
     }
     let under_way = topic.partitions.iter().filter(|it| it.is_reassigned()).count();
-    let mut loads = Loads::new(image, seed);
-    topic.partitions.iter().for_each(|it| loads.count(&it.replicas));
+    let (mut loads, mut planned) = (Loads::new(image, topic.id, seed), image.planned());
+    for (number, it) in topic.partitions.iter().enumerate() {
+        loads.count(number, &it.replicas);
+    }
     let due = topic.partitions.iter().enumerate().filter(|(_, it)| lacks(it));
     for (number, it) in due.take(AT_ONCE.saturating_sub(under_way)) {
-        loads.forget(&it.replicas);
-        let mut replicas = loads.extend(it.replicas.to_vec(), number, target);
+        loads.forget(number, &it.replicas);
+        let before = it.replicas.to_vec();
+        let mut replicas = loads.extend(before, number, target, &planned, pause).await;
+        let added = &replicas[it.replicas.len()..];
+        planned.add_followers(TopicPartition { topic: topic.id, partition: number as i32 }, added);
         if let Some(at) = loads.leads_least(&replicas) {
             replicas[..=at].rotate_right(1);
         }
-        loads.count(&replicas);
+        loads.count(number, &replicas);
         into.push((&topic.name, number as i32, replicas));
         pause().await;
     }
@@ -65,7 +71,6 @@ mod tests {
     use crate::types::TopicId;
     use crate::types::topic_name::GROUP_STATE;
     use futures_lite::future::block_on;
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     /// Brokers 1 to 4, of which the first `alive` are; 25 partitions of the groups' state and of another topic, all on
@@ -83,7 +88,7 @@ mod tests {
                 id: TopicId([id; 16]),
                 name: name.to_owned(),
                 partitions: vec![NewPartition::new([1]); 25],
-                settings: BTreeMap::default(),
+                settings: Vec::new(),
             });
         }
         image
@@ -140,7 +145,7 @@ mod tests {
         }
         let topic = image.topic(GROUP_STATE).unwrap();
         let (mut leads, mut holds) = ([0; 5], [0; 5]);
-        for it in &topic.partitions {
+        for it in topic.partitions.iter() {
             assert!(it.replicas.len() == 3 && !it.is_reassigned(), "{it:?}");
             leads[it.replicas[0] as usize] += 1;
             it.replicas.iter().for_each(|id| holds[*id as usize] += 1);
@@ -158,7 +163,7 @@ mod tests {
         assert_eq!(two.topic(GROUP_STATE).unwrap().partitions[0].replicas.len(), 2);
         let mut one = image(4);
         let one_each = ("offsets.topic.replication.factor".to_owned(), "1".to_owned());
-        one.broker_configs.fixed = Arc::new([one_each].into());
+        Arc::make_mut(&mut one.broker_configs).fixed = Arc::new([one_each].into());
         assert_eq!(raise(&one), Decision::default());
     }
 }

@@ -39,6 +39,8 @@ pub struct PartitionChange {
     pub adding: Option<Arc<[i32]>>,
     /// Those that it removes.
     pub removing: Option<Arc<[i32]>>,
+    /// The new leader does not have all that was committed.
+    pub unclean: bool,
 }
 
 /// One change to the metadata. Applying one is total: a record that refers to what is not there
@@ -134,5 +136,12 @@ pub enum Record {
         id: TopicId,
         /// The changes, each with the number of its partition.
         changes: Vec<(i32, PartitionChange)>,
+    },
+    /// A feature has this level from now on.
+    FeatureLevelSet {
+        /// Its name.
+        name: String,
+        /// Its level; 0 is off.
+        level: i16,
     },
 }

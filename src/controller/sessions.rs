@@ -6,7 +6,10 @@
 use super::broker::Registration;
 use super::image::Image;
 use crate::types::ErrorCode;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A broker that led the quorum turns to the next controller within this time, ms.
+const TURN_MS: u64 = 1_000;
 
 /// A broker says that it is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub enum Propose {
 struct Session {
     incarnation: u64,
     heard_ms: u64,
+    /// When it was let in, or this controller began.
+    let_in_ms: u64,
     applied: u64,
     /// It may be unfenced when it has applied the metadata this far: its own registration.
     unfence_at: u64,
@@ -78,6 +83,7 @@ impl Sessions {
             let session = Session {
                 incarnation: broker.incarnation,
                 heard_ms: now_ms,
+                let_in_ms: now_ms,
                 applied: 0,
                 unfence_at: image.index,
                 end_at: broker.shutting_down.then_some(image.index),
@@ -85,6 +91,15 @@ impl Sessions {
             (broker.id, session)
         };
         self.brokers = image.brokers().map(begin).collect();
+    }
+
+    /// The node that led before was heard at this time for the last time, which counts against its session: it was
+    /// silent for the time of an election already. What is left of the session is long enough to turn to this controller.
+    pub fn led_before(&mut self, now_ms: u64, broker: i32, heard_ms: u64) {
+        let least = now_ms.saturating_sub(self.timeout_ms.saturating_sub(TURN_MS));
+        if let Some(session) = self.brokers.get_mut(&broker) {
+            session.heard_ms = session.heard_ms.min(heard_ms.max(least));
+        }
     }
 
     /// Whether a process may register: then it is decided with [`on_register`](super::on_register), and
@@ -117,8 +132,14 @@ impl Sessions {
         if self.brokers.get(&broker).is_some_and(|it| it.incarnation == incarnation) {
             return self.heard(now_ms, broker, incarnation);
         }
-        let session =
-            Session { incarnation, heard_ms: now_ms, applied: 0, unfence_at: index, end_at: None };
+        let session = Session {
+            incarnation,
+            heard_ms: now_ms,
+            let_in_ms: now_ms,
+            applied: 0,
+            unfence_at: index,
+            end_at: None,
+        };
         self.brokers.insert(broker, session);
     }
 
@@ -127,6 +148,19 @@ impl Sessions {
         if let Some(session) = self.brokers.get_mut(&broker) {
             session.end_at = Some(index);
         }
+    }
+
+    /// A broker was unfenced.
+    pub fn let_in(&mut self, now_ms: u64, broker: i32) {
+        if let Some(session) = self.brokers.get_mut(&broker) {
+            session.let_in_ms = now_ms;
+        }
+    }
+
+    /// Brokers that were let in less than so long ago.
+    pub fn unsettled(&self, now_ms: u64, settled_ms: u64) -> BTreeSet<i32> {
+        let is_new = |it: &Session| now_ms.saturating_sub(it.let_in_ms) < settled_ms;
+        self.brokers.iter().filter(|it| is_new(it.1)).map(|it| *it.0).collect()
     }
 
     /// A broker will not come back.
@@ -183,6 +217,7 @@ impl Sessions {
         let fresh = Session {
             incarnation: it.incarnation,
             heard_ms: now_ms,
+            let_in_ms: now_ms,
             applied: 0,
             unfence_at: image.index,
             end_at: None,
@@ -268,6 +303,23 @@ mod tests {
         sessions.lead(9_000, &image);
         assert!(sessions.expired(11_999, &image).is_empty());
         assert_eq!(sessions.expired(12_000, &image), [1]);
+    }
+
+    #[test]
+    fn the_silence_of_who_led_before_counts() {
+        let (mut sessions, image) = (Sessions::new(TIMEOUT), image(3));
+        sessions.lead(10_000, &image);
+        sessions.led_before(10_000, 2, 8_500);
+        sessions.led_before(10_000, 9, 8_500);
+        assert_eq!(sessions.next_deadline(&image), Some(11_500));
+        assert_eq!(sessions.expired(11_500, &image), [2]);
+        // However long the election took, it has time to say that it is there.
+        sessions.lead(20_000, &image);
+        sessions.led_before(20_000, 2, 1_000);
+        assert!(sessions.expired(20_999, &image).is_empty());
+        assert_eq!(sessions.expired(21_000, &image), [2]);
+        sessions.heard(21_000, 2, 7);
+        assert!(sessions.expired(22_999, &image).is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::broker::{Broker, Registration};
 use super::codec::{SnapshotState, decode_snapshot, encode_snapshot};
 use super::codec::{decode_batch, encode_batch};
 use super::core::Controller;
+use super::features;
 use super::image::Image;
 use super::open::{MetaError, OpenOptions};
 use super::record::{NewPartition, PartitionChange, Record};
@@ -177,7 +178,8 @@ impl Model {
             Record::BrokerFenced { .. }
             | Record::BrokerUnfenced { .. }
             | Record::BrokerShuttingDown { .. }
-            | Record::BrokerUnregistered { .. } => {}
+            | Record::BrokerUnregistered { .. }
+            | Record::FeatureLevelSet { .. } => {}
             Record::BrokerStarted { .. } | Record::BrokerRegistered(_) => {
                 for epoch in self.topics.values_mut().flat_map(|it| &mut it.epochs) {
                     *epoch += 1;
@@ -309,6 +311,7 @@ fn registration(id: i32) -> Registration {
         peer_port: 9292,
         rack: Some("rack".into()),
         shards: 8,
+        features: features::supported(),
     }
 }
 
@@ -322,6 +325,7 @@ fn rich_records() -> Vec<Record> {
         replicas: Some([1, 2, 3, 4].into()),
         adding: Some([4].into()),
         removing: Some([1].into()),
+        unclean: true,
     };
     let gone = PartitionChange { leader: Some(-1), isr: Some([].into()), ..Default::default() };
     let partitions = vec![partition.clone(), NewPartition::new([1]), partition];
@@ -342,6 +346,7 @@ fn rich_records() -> Vec<Record> {
             changes: vec![(0, change.clone()), (1, gone), (2, change)],
         },
         Record::PartitionsChanged { id: id(1), changes: vec![] },
+        Record::FeatureLevelSet { name: "group.version".into(), level: 1 },
     ]
 }
 
@@ -354,8 +359,10 @@ fn what_is_known_of_brokers_and_replicas_reads_as_written() {
         image.apply(it);
         image.invariants();
     }
-    let expected = Broker { shutting_down: true, fenced: false, ..Broker::new(&registration(2)) };
+    let expected = Broker { shutting_down: true, fenced: false, ..Broker::new(registration(2)) };
     assert_eq!(**image.broker(2).unwrap(), expected);
+    assert_eq!(image.topic("t").unwrap().partitions[2].unclean_epoch, 1);
+    assert_eq!(image.feature_level("group.version"), 1);
     let names = |broker| image.topics_of(broker).count();
     assert_eq!([1, 2, 3, 4, 5].map(names), [1, 1, 1, 1, 0]);
     assert_eq!(image.alive().map(|it| it.id).collect::<Vec<_>>(), [3]);

@@ -9,7 +9,7 @@
 //! | `requests_total`, `request_bytes_total`, `response_bytes_total` | `api` | requests understood; their bytes; bytes of the answers that were sent |
 //! | `request_duration_seconds` (histogram) | `api` | from the last byte of the request until the kernel has taken the answer; waiting that the client asked for (Fetch, JoinGroup) is part of it |
 //! | `errors_total` | `api`, `error` | error codes in answers, each as often as it stands there |
-//! | `produce_stage_seconds` (histogram) | `shard`, `stage` | where Produce requests spend their time (under load a sample of them): `receive` (waiting for those that came with it), `decode`, `route` (to the shard that owns the partition), `turn` (until a journal block takes it), `journal` (until that block is on the disk), `reply`, `send`; `write` and `sync` are parts of `journal`, of one block in 64. `turn` and these three are of the owning shard, the others of the connection's |
+//! | `produce_stage_seconds` (histogram) | `shard`, `stage` | where Produce requests spend their time (under load a sample of them): `receive` (waiting for those that came with it), `decode`, `route` (to the shard that owns the partition), `turn` (until a journal block takes it), `journal` (until that block is on the disk), `reply`, `send`; `write` and `sync` are parts of `journal`, of one block in 64; `replicate` (from there until all that are in sync have it on their disks) only of requests that wait for replicas. `turn` and these four are of the owning shard, the others of the connection's |
 //! | `group_members` | `group`, `state` | members of a consumer group |
 //! | `group_committed_offset`, `group_lag_records` | `group`, `topic`, `partition` | the next offset that the group will read; records from there to the high watermark (no line where the partition is gone) |
 //! | `slow_requests_total` | `shard` | Produce requests slower than `--slow-request-ms` |
@@ -30,6 +30,7 @@
 //! | `journal_*`, `segment_*`, `checkpoint_*`, `rounds_total` | `shard` | storage: see the help texts |
 //! | `compaction_*`, `uncleanable_partitions` | `shard` | compacted topics: see the help texts |
 //! | `partitions_led`, `partitions_under_replicated`, `partitions_under_min_isr`, `partitions_offline`, `controller` | | the cluster as this broker sees it: see the help texts |
+//! | `peers_refused_total` | `shard` | brokers that were refused on the port for brokers, and that have refused this one: of another cluster, or without its secret |
 //! | `isr_shrinks_total`, `isr_expands_total`, `truncations_total`, `truncated_offsets_total` | `shard` | of partitions that are led here; of those that are followed |
 //! | `replica_lag_records`, `replica_lag_bytes`, `replica_lag_seconds` | `shard`, `node` | how far a node that follows what is led here is behind, in the partition where that is most; as of the last second |
 //! | `raft_term`, `raft_committed_index`, `raft_applied_index` | | the metadata quorum as this node knows it |
@@ -54,6 +55,12 @@ const SHARD: &[ShardFigure] = &[
     ("klamm_requests_in_memory_bytes", "gauge", "Bytes of requests in memory.", |s| {
         s.connections.request_bytes
     }),
+    (
+        "klamm_peers_refused_total",
+        "counter",
+        "Brokers that were refused on the port for brokers, and that have refused this one.",
+        |s| s.peers_refused,
+    ),
     ("klamm_disk_full", "gauge", "1 while appends are refused for want of space.", |s| {
         u64::from(s.disk_full)
     }),

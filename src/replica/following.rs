@@ -17,11 +17,12 @@ pub struct BelowWatermark {
 }
 
 impl Partition {
-    /// Names another node leader. `is_unclean`: it was elected without having all that was committed
-    /// (`unclean.leader.election.enable`), so that may be cut. An older epoch changes nothing.
+    /// Names another node leader. `unclean_epoch` is the last epoch whose leader was elected without having all that
+    /// was committed (`unclean.leader.election.enable`, or an operator's wish): where the log has no record of it or of
+    /// a later one, what was committed may be cut. 0 is none, [`i32::MAX`] any. An older epoch changes nothing.
     ///
     /// The high watermark stays: what was committed is.
-    pub fn follow(&mut self, epoch: i32, leader: i32, is_unclean: bool) {
+    pub fn follow(&mut self, epoch: i32, leader: i32, unclean_epoch: i32) {
         if epoch < self.leader_epoch || (epoch == self.leader_epoch && self.leads()) {
             return;
         }
@@ -34,7 +35,7 @@ impl Partition {
             leader,
             told: before.map_or(-1, |it| it.told),
             is_joined: before.is_some_and(|it| it.is_joined),
-            is_unclean,
+            unclean_epoch,
         });
         // One that it led without a record is none of the log's.
         self.epochs.truncate_end(self.log_end);
@@ -89,8 +90,10 @@ impl Partition {
     }
 
     fn check_cut(&self, to: i64) -> Result<(), BelowWatermark> {
-        let is_unclean = matches!(&self.role, Role::Follows(following) if following.is_unclean);
-        if to < self.high_watermark && !is_unclean {
+        let last_epoch = self.last_epoch();
+        let may_be_lost =
+            matches!(&self.role, Role::Follows(following) if last_epoch < following.unclean_epoch);
+        if to < self.high_watermark && !may_be_lost {
             let high_watermark = self.high_watermark;
             return Err(BelowWatermark { to, high_watermark });
         }

@@ -239,6 +239,16 @@ impl Leader {
         &self.isr
     }
 
+    /// Of these followers, that are in sync and have all below `offset`, the one that is furthest; of several the one that
+    /// was caught up last.
+    pub fn furthest(&self, among: &[i32], offset: i64) -> Option<i32> {
+        let may = |it: &&Follower| {
+            among.contains(&it.node) && self.isr.contains(&it.node) && it.end >= offset
+        };
+        let found = self.followers.iter().filter(may);
+        found.max_by_key(|it| (it.end, it.caught_up_ms, it.node)).map(|it| it.node)
+    }
+
     fn lags(&self, node: i32, log_end: i64, now_ms: i64, lag_max_ms: i64) -> bool {
         let lags = |it: &Follower| {
             (!it.is_heard() || it.end < log_end)

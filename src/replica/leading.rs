@@ -40,14 +40,6 @@ impl Partition {
         self.advance()
     }
 
-    /// The controller has committed this ISR, in this epoch of its leader. Whether the watermark moved.
-    pub fn isr_committed(&mut self, partition_epoch: i32, isr: &[i32]) -> bool {
-        if let Role::Leads(leader) = &mut self.role {
-            leader.committed(partition_epoch, isr);
-        }
-        self.advance()
-    }
-
     fn advance(&mut self) -> bool {
         match &self.role {
             Role::Leads(leader) => match leader.committed_end(self.durable_end) {
@@ -142,6 +134,15 @@ impl Partition {
         match &self.role {
             Role::Leads(leader) => leader.isr(),
             _ => &[],
+        }
+    }
+
+    /// Of these followers the one that a consumer at `offset` is to read from: in sync, so that it does not fall behind,
+    /// and furthest of those that have the offset (KIP-392).
+    pub fn read_replica(&self, among: &[i32], offset: i64) -> Option<i32> {
+        match &self.role {
+            Role::Leads(leader) if !among.is_empty() => leader.furthest(among, offset),
+            _ => None,
         }
     }
 

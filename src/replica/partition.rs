@@ -64,8 +64,8 @@ pub(super) struct Following {
     pub told: i64,
     /// It has said that the log is its own up to here.
     pub is_joined: bool,
-    /// It was elected without having all that was committed.
-    pub is_unclean: bool,
+    /// The last epoch whose leader was elected without having all that was committed.
+    pub unclean_epoch: i32,
 }
 
 /// The state of one replica. `log_start ≤ last_stable ≤ high_watermark ≤ durable_end ≤ log_end`,

@@ -83,6 +83,19 @@ fn the_watermark_is_the_least_durable_end_of_those_in_sync() {
 }
 
 #[test]
+fn a_node_is_known_as_a_replica_when_the_metadata_say_so() {
+    let mut p = leader(&[1, 2, 3]);
+    assert!(p.is_followed_by(2) && !p.is_followed_by(1) && !p.is_followed_by(4));
+    // What it says before would be forgotten.
+    p.subscribed(&at(4, 1, 0), 1);
+    p.lead(&Leading { replicas: &[1, 2, 3, 4], ..leading(5, 11, &[1, 2, 3]) });
+    assert!(p.is_followed_by(4));
+    assert_eq!(p.isr_change(2, LAG_MS), None, "it was not heard since");
+    p.subscribed(&at(4, 1, 0), 3);
+    assert_eq!(p.isr_change(4, LAG_MS).map(|it| it.isr.len()), Some(4));
+}
+
+#[test]
 fn a_replica_that_lags_leaves_when_that_is_committed() {
     let mut p = leader(&[1, 2, 3]);
     p.subscribed(&at(2, 7, 0), 0);
@@ -96,14 +109,14 @@ fn a_replica_that_lags_leaves_when_that_is_committed() {
     assert_eq!(proposed, change(10, &[(1, -1), (3, 9)]));
     assert_eq!((p.isr_change(151, LAG_MS), p.high_watermark()), (None, 0), "not committed");
     assert_eq!(p.isr_change(1_150, LAG_MS), Some(proposed), "nobody has answered");
-    assert!(!p.isr_committed(10, &[1]), "an image that it has");
-    assert!(p.isr_committed(11, &[1, 3]));
+    assert!(!p.lead(&leading(5, 10, &[1])), "an image that it has");
+    assert!(p.lead(&leading(5, 11, &[1, 3])));
     assert_eq!((p.high_watermark(), p.not_enough_replicas()), (1, false));
     // Too few: nothing is committed any more.
     append(&mut p, 1_200, batch(1, -1, -1));
     p.durable(2);
     assert_eq!(p.isr_change(1_300, LAG_MS), Some(change(11, &[(1, -1)])));
-    p.isr_committed(12, &[1]);
+    p.lead(&leading(5, 12, &[1]));
     assert_eq!((p.high_watermark(), p.not_enough_replicas()), (1, true));
 }
 
@@ -154,7 +167,7 @@ fn a_replica_joins_when_it_has_what_is_committed_and_what_was_there_before_the_e
     let shrunk = p.isr_change(2_400, LAG_MS).expect("2 lags");
     assert_eq!(shrunk, change(10, &[(1, -1)]));
     p.isr_refused(&shrunk, ErrorCode::INVALID_UPDATE_VERSION, 2_401);
-    assert!(p.isr_committed(11, &[1, 2]));
+    assert!(p.lead(&leading(5, 11, &[1, 2])));
     assert_eq!(p.high_watermark(), 15);
 }
 
@@ -193,7 +206,7 @@ fn a_follower_cuts_what_its_leader_does_not_have() {
                 let next = batch(2, 8, leader.log_end() as i32);
                 let batch = append(&mut leader, 0, next);
                 common.push(batch);
-                follower.follow(epoch, 1, false);
+                follower.follow(epoch, 1, 0);
                 follower.take_frame(0, [batch].into_iter(), leader.log_end(), &mut memory());
             }
             1 if epoch > 6 => {
@@ -211,7 +224,7 @@ fn a_follower_cuts_what_its_leader_does_not_have() {
     }
     let end = common.last().expect("some").next_offset();
     leader.lead(&Leading { epoch: 30, ..leading(0, 0, &[1]) });
-    follower.follow(30, 1, false);
+    follower.follow(30, 1, 0);
     assert!(follower.log_end() > end && leader.log_end() > end);
     let mut asked = 0;
     loop {
@@ -238,7 +251,7 @@ fn a_follower_cuts_what_its_leader_does_not_have() {
 #[test]
 fn what_is_committed_is_never_cut() {
     let mut p = Partition::new(-1);
-    p.follow(3, 2, false);
+    p.follow(3, 2, 0);
     let of =
         |base_offset| BatchHeader { base_offset, partition_leader_epoch: 3, ..batch(10, -1, -1) };
     assert!(!p.watermark(3, 10), "it has not joined");
@@ -247,7 +260,7 @@ fn what_is_committed_is_never_cut() {
     assert!(!p.watermark(3, 15), "nothing is durable");
     assert!(!p.watermark(2, 20), "of an earlier leader");
     assert!(p.durable(20) && p.high_watermark() == 15);
-    p.follow(4, 3, false);
+    p.follow(4, 3, 0);
     assert!(!p.watermark(4, 20) && !p.watermark(3, 20) && p.high_watermark() == 15);
     assert_eq!(p.diverges(3, 18), Ok(18));
     let refused = BelowWatermark { to: 14, high_watermark: 15 };
@@ -255,11 +268,23 @@ fn what_is_committed_is_never_cut() {
     let to = 14;
     assert_eq!(p.restart_at(to, &mut memory()), Err(refused));
     assert_eq!((p.log_end(), p.follows_start(40), p.follows_start(0)), (20, Some(15), None));
-    // Unless the metadata say that it is lost.
-    p.follow(5, 3, true);
+    // Unless the metadata say that it is lost: in some epoch since, one led that did not have all.
+    p.follow(5, 3, 5);
     assert_eq!(p.diverges(3, 10), Ok(10));
     p.truncate(10, &mut memory()).expect("an unclean election");
     assert_eq!((p.log_end(), p.high_watermark(), p.last_epoch()), (10, 10, 3));
+    p.follow(7, 3, 5);
+    assert_eq!(p.diverges(3, 9), Ok(9), "it was away when that one led");
+    // What is committed since then stays.
+    p.joins(7);
+    let of_7 = BatchHeader { base_offset: 10, partition_leader_epoch: 7, ..batch(10, -1, -1) };
+    p.take_frame(0, std::iter::once(of_7), 20, &mut memory());
+    p.durable(20);
+    assert!(p.watermark(7, 20));
+    p.follow(8, 2, 5);
+    assert_eq!(p.diverges(7, 15), Err(BelowWatermark { to: 15, high_watermark: 20 }));
+    p.follow(9, 2, i32::MAX);
+    assert_eq!(p.diverges(7, 15), Ok(15), "the topic allows it at any time");
 }
 
 /// What a producer's last batches were is known after a truncation, though more of them were cut than are
@@ -291,7 +316,7 @@ fn a_truncation_gives_the_producers_back_as_they_were() {
         }),
     ] {
         assert_eq!((p.high_watermark(), p.producers().len()), (0, 3));
-        p.follow(6, 2, false);
+        p.follow(6, 2, 0);
         p.truncate(to, &mut memory).expect("nothing is committed");
         assert_eq!(memory.used(), 2 * ProducerMemory::PRODUCER_BYTES);
         let now = Partition::restore(&p.snapshot(), 0, to, 99).expect("its own").snapshot();
@@ -321,4 +346,21 @@ fn what_a_snapshot_knows_of_the_watermark_is_kept() {
         let damaged = Partition::restore(&folded[..cut], 0, 0, -1);
         assert!(cut == 0 || damaged.is_err(), "{cut} bytes");
     }
+}
+
+/// A consumer is sent to who is in sync and has what it asks for, the furthest of them.
+#[test]
+fn a_leader_names_the_replica_to_read_from() {
+    let mut p = leader(&[1, 2, 3]);
+    append(&mut p, 0, batch(10, -1, -1));
+    p.durable(10);
+    p.subscribed(&at(2, 7, 4), 1);
+    p.subscribed(&at(3, 9, 8), 1);
+    assert_eq!(p.read_replica(&[2, 3], 0), Some(3));
+    assert_eq!((p.read_replica(&[2], 4), p.read_replica(&[2], 5)), (Some(2), None));
+    assert_eq!((p.read_replica(&[], 0), p.read_replica(&[1, 4], 0)), (None, None));
+    p.lead(&leading(5, 11, &[1, 2]));
+    assert_eq!(p.read_replica(&[2, 3], 0), Some(2), "the other is not in sync");
+    p.follow(6, 2, 0);
+    assert_eq!(p.read_replica(&[2, 3], 0), None);
 }

@@ -118,6 +118,7 @@ pub fn open(settings: &BrokerSettings, begun: Instant) -> Result<Opened, ServeEr
         known: if settings.voters.is_empty() { joined.known } else { settings.voters.clone() },
         secret,
         window: WINDOW,
+        throttles: Arc::default(),
     });
     let mut fixed = settings.broker.clone();
     fixed.insert("listeners".to_owned(), format!("PLAINTEXT://{address}"));

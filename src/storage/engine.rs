@@ -16,8 +16,7 @@ use super::format::frame::{self, MAX_FRAME};
 use super::format::segment::Segment;
 use super::format::whole_frame::Frame;
 pub use super::interface::{
-    AbortedSpan,
-    Append, EngineOptions, EngineStats, Event, FrameCheck, FrameRefused, Moments, Slot, States,
+    AbortedSpan, Append, EngineOptions, EngineStats, Event, FrameRefused, Moments, Slot, States,
     Tail,
 };
 use super::journal;
@@ -225,11 +224,6 @@ impl Engine {
     /// How a log ends.
     pub fn tail(&self, slot: Slot) -> Tail {
         self.log(slot).tail()
-    }
-
-    /// The frame of a log that ends at this offset, as far as it is known without a read of the disk.
-    pub fn frame_check(&mut self, slot: Slot, end: i64) -> FrameCheck {
-        self.reads.frame_check(self.logs.log(slot), slot, end)
     }
 
     /// Whole frames from the one that holds `from` on, with base offsets below `upto`, up to `max_bytes`, and

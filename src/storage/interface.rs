@@ -55,17 +55,6 @@ pub struct Tail {
     pub checksum: Option<u32>,
 }
 
-/// What is known of the frame that ends at an offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FrameCheck {
-    /// Its header checksum.
-    Is(u32),
-    /// None ends there.
-    Absent,
-    /// Nothing without a read of the disk, or nothing at all: it was made by compaction.
-    Unknown,
-}
-
 /// Why a leader's frame was not taken over. Nothing has changed then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameRefused {

@@ -14,6 +14,10 @@ const MINUTE_MS: i64 = 60_000;
 const COMPRESSION: Rule =
     Rule::OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]);
 const CLEANUP: Rule = Rule::OneOf(&["compact", "delete"]);
+const SELECTOR: Rule = Rule::OneOf(&[
+    "org.apache.kafka.common.replica.LeaderSelector",
+    "org.apache.kafka.common.replica.RackAwareReplicaSelector",
+]);
 const TIMESTAMP_TYPE: Rule = Rule::OneOf(&["CreateTime", "LogAppendTime"]);
 
 const fn same(name: &'static str) -> Synonym {
@@ -58,6 +62,10 @@ pub fn broker_config(name: &str) -> Option<&'static ConfigDef> {
     BROKER_CONFIGS.binary_search_by(|def| def.name.cmp(name)).ok().map(|i| &BROKER_CONFIGS[i])
 }
 
+/// Broker configurations that are there only where somebody has set them, as Kafka shows its dynamic quotas.
+pub const QUOTAS: [&str; 2] =
+    ["follower.replication.throttled.rate", "leader.replication.throttled.rate"];
+
 /// All topic configurations, by name.
 #[rustfmt::skip]
 pub static TOPIC_CONFIGS: &[ConfigDef] = &[
@@ -89,14 +97,14 @@ pub static TOPIC_CONFIGS: &[ConfigDef] = &[
         &[same("log.flush.interval.ms"), same("log.flush.scheduler.interval.ms")],
         "Time after which the log is synced, where flush.messages lets records wait."),
     topic("follower.replication.throttled.replicas", Kind::List, "", Rule::ThrottledReplicas,
-        DefaultOnly, &[],
-        "Replicas whose followers are throttled."),
+        Honoured, &[],
+        "Replicas that are held to follower.replication.throttled.rate while they catch up: partition:broker, or *."),
     topic("index.interval.bytes", Kind::Int, "4096", Rule::AtLeast(0), Honoured,
         &[same("log.index.interval.bytes")],
         "Bytes of log between two entries of the offset index."),
     topic("leader.replication.throttled.replicas", Kind::List, "", Rule::ThrottledReplicas,
-        DefaultOnly, &[],
-        "Replicas whose leaders are throttled."),
+        Honoured, &[],
+        "Replicas that are held to leader.replication.throttled.rate for those who catch up: partition:broker, or *."),
     topic("local.retention.bytes", Kind::Long, "-2", Rule::AtLeast(-2), DefaultOnly,
         &[same("log.local.retention.bytes")],
         "Bytes kept locally of a tiered partition; -2 follows retention.bytes."),
@@ -197,6 +205,8 @@ pub static BROKER_CONFIGS: &[ConfigDef] = &[
         "Whether topics can be deleted."),
     broker("fetch.max.bytes", Kind::Int, Some("57671680"), Rule::AtLeast(1024), Honoured, false,
         "Most bytes that one fetch returns."),
+    broker("follower.replication.throttled.rate", Kind::Long, None, Rule::AtLeast(0), Honoured, true,
+        "Bytes a second that this broker takes for throttled replicas that are not in sync."),
     broker("group.initial.rebalance.delay.ms", Kind::Int, Some("3000"), Rule::Any, Honoured, false,
         "Time for which a group without members waits for more of them before it rebalances."),
     broker("group.max.session.timeout.ms", Kind::Int, Some("1800000"), Rule::Any, Honoured, false,
@@ -208,6 +218,8 @@ pub static BROKER_CONFIGS: &[ConfigDef] = &[
     broker("leader.imbalance.check.interval.seconds", Kind::Long, Some("300"), Rule::AtLeast(1),
         Honoured, false,
         "Time between two looks for partitions whose preferred leader does not lead."),
+    broker("leader.replication.throttled.rate", Kind::Long, None, Rule::AtLeast(0), Honoured, true,
+        "Bytes a second that this broker sends for throttled replicas to those that are not in sync."),
     broker("listeners", Kind::List, Some("PLAINTEXT://:9092"), Rule::Any, Derived, false,
         "Addresses that the broker listens on."),
     broker("log.cleaner.delete.retention.ms", Kind::Long, Some("86400000"), Rule::AtLeast(0),
@@ -324,6 +336,8 @@ pub static BROKER_CONFIGS: &[ConfigDef] = &[
         "Time after which the state of a silent idempotent producer is forgotten."),
     broker("replica.lag.time.max.ms", Kind::Long, Some("30000"), Rule::AtLeast(100), Honoured, false,
         "Time after which a replica that has not caught up is not in sync any more."),
+    broker("replica.selector.class", Kind::String, None, SELECTOR, Honoured, false,
+        "Who names replicas for consumers to read from: by rack, or always the leader."),
     broker("socket.request.max.bytes", Kind::Int, Some("104857600"), Rule::AtLeast(1), Honoured,
         false,
         "Largest request."),

@@ -2,6 +2,7 @@
 
 use super::config_def::{ConfigDef, Source, split_list};
 use super::config_table::{BROKER_CONFIGS, TOPIC_CONFIGS, broker_config, topic_config};
+use super::throttled_replicas::ThrottledReplicas;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,6 +52,10 @@ pub struct TopicConfig {
     pub min_insync_replicas: i32,
     /// `unclean.leader.election.enable`: where nobody has everything, anybody may lead.
     pub unclean_leader_election: bool,
+    /// `leader.replication.throttled.replicas`.
+    pub leader_throttled: ThrottledReplicas,
+    /// `follower.replication.throttled.replicas`.
+    pub follower_throttled: ThrottledReplicas,
 }
 
 impl Default for TopicConfig {
@@ -190,6 +195,10 @@ impl TopicConfig {
             timestamp_after_max_ms: number("message.timestamp.after.max.ms"),
             min_insync_replicas: number("min.insync.replicas") as i32,
             unclean_leader_election: text("unclean.leader.election.enable") == "true",
+            leader_throttled: ThrottledReplicas::of(&text("leader.replication.throttled.replicas")),
+            follower_throttled: ThrottledReplicas::of(&text(
+                "follower.replication.throttled.replicas",
+            )),
         }
     }
 
@@ -471,8 +480,6 @@ mod tests {
             ("compression.type", "zstd"),
             ("preallocate", "true"),
             ("remote.storage.enable", "true"),
-            ("leader.replication.throttled.replicas", "*"),
-            ("follower.replication.throttled.replicas", "0:1"),
         ] {
             assert!(refusal(name, value).contains("supports only the default"), "{name}={value}");
         }

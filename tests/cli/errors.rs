@@ -43,6 +43,13 @@ fn wrong_flags_say_what_to_do() {
     assert!(fails(2, &["consume", "a", "--offset", "soon"]).contains("earliest"));
     assert!(fails(2, &["consume", "a", "-f", "--offset", "1"]).contains("--offset"));
     assert!(fails(2, &["consume", "a", "--timeout=-1"]).contains("seconds"));
+    assert!(fails(2, &["cluster", "drain"]).contains("klamm cluster drain --help"));
+    assert!(fails(2, &["cluster", "drain", "x"]).contains("'x'"));
+    assert!(fails(2, &["cluster", "drain", "1", "--throttle", "fast"]).contains("--throttle"));
+    assert!(fails(2, &["cluster", "reassign", "--at-a-time", "0"]).contains("--at-a-time"));
+    assert!(fails(2, &["cluster", "join", "1", "--timeout=-1"]).contains("--timeout"));
+    assert!(fails(2, &["cluster", "remove", "1", "2"]).contains("'2'"));
+    assert!(fails(2, &["cluster", "status", "now"]).contains("'now'"));
 }
 
 #[test]
@@ -61,6 +68,12 @@ fn help_has_examples_and_goes_to_the_standard_output() {
         &["bench", "connections", "--help"],
         &["log", "--help"],
         &["config", "--help"],
+        &["cluster", "--help"],
+        &["cluster", "status", "--help"],
+        &["cluster", "reassign", "--help"],
+        &["cluster", "drain", "--help"],
+        &["cluster", "join", "--help"],
+        &["cluster", "remove", "--help"],
         &["config", "set", "--help"],
         &["install-tools", "--help"],
         &["completions", "--help"],

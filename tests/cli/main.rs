@@ -1,5 +1,6 @@
 //! The program as it is typed: `klamm` and its subcommands, and Kafka's tools by their names.
 
+mod cluster;
 mod errors;
 mod kafka_clients;
 mod kafka_tools;

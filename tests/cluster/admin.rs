@@ -1,6 +1,6 @@
 //! An administrator: makes the topic that all use, and then what the plan lets it do, one request at a time.
 
-use crate::client::{Cx, Facts, Role, TOPIC};
+use crate::client::{Cx, Facts, Replacing, Role, TOPIC};
 use crate::requests::{AddVoter, Elect, Reassign, RemoveVoter};
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
@@ -47,6 +47,10 @@ enum Doing {
     Set,
     DeleteRecords,
     Vote {
+        adds: bool,
+    },
+    /// For a node whose disk is lost.
+    Replace {
         adds: bool,
     },
     /// The replicas of each partition in another order, and then an election of the first ones.
@@ -191,7 +195,10 @@ impl Admin {
             return Doing::Elect;
         }
         let (name, value) = match cx.rng.below(3) {
-            0 => ("min.insync.replicas", cx.rng.between(1, cx.facts.plan.replicas as u64)),
+            0 => {
+                let least = if cx.facts.plan.replaces { 2 } else { 1 };
+                ("min.insync.replicas", cx.rng.between(least, cx.facts.plan.replicas as u64))
+            }
             1 => ("segment.ms", cx.rng.between(200, 60_000)),
             _ => ("max.message.bytes", cx.rng.between(1 << 20, 4 << 20)),
         };
@@ -236,13 +243,20 @@ impl Admin {
         Some(Doing::DeleteRecords)
     }
 
-    fn vote(cx: &mut Cx<'_>, session: &mut Session) -> Option<Doing> {
+    fn vote(cx: &mut Cx<'_>, session: &mut Session) -> Doing {
         let voter_id = cx.rng.between(1, cx.facts.plan.nodes as u64) as i32;
-        let directory = cx.facts.directories.get(&voter_id)?;
-        let voter_directory_id = TopicId(directory.to_be_bytes());
         let adds = cx.rng.chance(50);
+        Self::ask_for_vote(cx, session, voter_id, adds);
+        Doing::Vote { adds }
+    }
+
+    /// Has a node get a vote, or lose it.
+    fn ask_for_vote(cx: &Cx<'_>, session: &mut Session, voter_id: i32, adds: bool) {
+        let directory = cx.facts.directories.get(&voter_id).copied().unwrap_or(0);
+        let voter_directory_id = TopicId(directory.to_be_bytes());
         if !adds {
             let request = RemoveRaftVoterRequest {
+                cluster_id: None,
                 voter_id,
                 voter_directory_id,
                 ..RemoveRaftVoterRequest::default()
@@ -253,6 +267,7 @@ impl Admin {
             let listener =
                 Listener { name: "CONTROLLER", host: &host, port: 9292, ..Listener::default() };
             let request = AddRaftVoterRequest {
+                cluster_id: None,
                 timeout_ms: TIMEOUT_MS,
                 voter_id,
                 voter_directory_id,
@@ -262,7 +277,6 @@ impl Admin {
             };
             session.send(&AddVoter(request), Asked::Admin);
         }
-        Some(Doing::Vote { adds })
     }
 
     /// Has another replica of each partition lead: first it becomes the preferred one.
@@ -295,7 +309,10 @@ impl Admin {
 
 impl Role for Admin {
     fn is_done(&self, facts: &Facts) -> bool {
-        self.doing.is_none() && (!facts.quiet || self.listed) && !facts.rotate
+        self.doing.is_none()
+            && facts.replaced.is_none()
+            && (!facts.quiet || self.listed)
+            && !facts.rotate
     }
 
     fn waits(&self) -> String {
@@ -309,6 +326,17 @@ impl Role for Admin {
         self.next_ms = cx.now_ms + cx.rng.between(100, 1_500) as i64;
         if !cx.facts.created {
             self.doing = Some(Self::create(cx, session));
+            return;
+        }
+        if let Some((id, step)) = cx.facts.replaced {
+            let adds = step == Replacing::Joins;
+            self.next_ms = cx.now_ms + 300;
+            // It gets a vote when it is there again, with its new directory.
+            let there = cx.facts.directories.contains_key(&id);
+            if step == Replacing::Votes || adds && there {
+                Self::ask_for_vote(cx, session, id, adds);
+                self.doing = Some(Doing::Replace { adds });
+            }
             return;
         }
         if cx.facts.quiet {
@@ -334,7 +362,7 @@ impl Role for Admin {
             2 if may.reassigns => Self::reassign(cx, session),
             3 if may.elects => Some(Self::elect_or_set(cx, session)),
             4 if may.deletes => Self::delete_records(cx, node, session),
-            5 if may.votes => Self::vote(cx, session),
+            5 if may.votes => Some(Self::vote(cx, session)),
             _ => None,
         };
         self.doing = doing;
@@ -408,14 +436,23 @@ impl Role for Admin {
                 add(&mut counts.records_deleted, error);
                 error
             }
-            Doing::Vote { adds } => {
+            Doing::Vote { adds } | Doing::Replace { adds } => {
                 let error = if adds {
                     reply.read::<AddVoter<'_>>().expect("an answer").error_code
                 } else {
                     reply.read::<RemoveVoter<'_>>().expect("an answer").error_code
                 };
-                add(&mut counts.votes, ErrorCode(error));
-                ErrorCode(error)
+                let error = ErrorCode(error);
+                add(&mut counts.votes, error);
+                let done = matches!(
+                    error,
+                    ErrorCode::NONE | ErrorCode::VOTER_NOT_FOUND | ErrorCode::DUPLICATE_VOTER
+                );
+                if matches!(doing, Doing::Replace { .. }) && done {
+                    let next = (!adds).then_some(Replacing::Voteless);
+                    cx.facts.replaced = cx.facts.replaced.and_then(|(id, _)| Some((id, next?)));
+                }
+                error
             }
             Doing::List => {
                 let response = reply.read::<MetadataRequest<'_>>().expect("an answer");

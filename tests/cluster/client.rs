@@ -24,6 +24,17 @@ pub struct Seen {
     pub isr: Vec<i32>,
 }
 
+/// How far the return is of a node whose disk is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replacing {
+    /// Its vote is to be taken.
+    Votes,
+    /// It may start, with an empty disk.
+    Voteless,
+    /// It is to get a vote.
+    Joins,
+}
+
 /// What clients have in common: what they have been told, and what is to be done.
 pub struct Facts {
     pub plan: Plan,
@@ -49,6 +60,8 @@ pub struct Facts {
     pub pass: u32,
     /// Another replica of each partition is to lead.
     pub rotate: bool,
+    /// The node whose disk is lost, and how far its return is.
+    pub replaced: Option<(i32, Replacing)>,
     /// What members of the group have, by generation.
     pub shares: BTreeMap<u32, (i32, BTreeSet<i32>)>,
 }

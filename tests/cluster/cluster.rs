@@ -28,6 +28,8 @@ const WALL_MS: i64 = 1_700_000_000_000;
 const PATIENCE_MS: i64 = 60_000;
 /// Steps of one seed, at most: whoever goes on for ever shows up here.
 const STEPS_MAX: u64 = 6_000_000;
+/// Of so many events that may happen one does, and one more, before all are looked at again.
+const EVENTS_A_STEP: usize = 4;
 /// Nodes of a cluster, at most.
 pub const NODES_MAX: usize = 8;
 
@@ -61,6 +63,8 @@ pub struct Cluster {
     /// By node: how long it is gone when its disk has failed, and when it was stopped.
     pub(super) down_ms: [i64; NODES_MAX],
     pub(super) stopped: [i64; NODES_MAX],
+    /// Of the disk that comes in place of a lost one.
+    pub(super) disk_seed: u64,
     /// By node: operations of its disk that had failed when its process began.
     pub(super) faults_hit: [u64; NODES_MAX],
     /// By node: the index of the image that was looked at.
@@ -91,6 +95,8 @@ impl Cluster {
             ("offsets.topic.num.partitions", "2".to_owned()),
             ("group.initial.rebalance.delay.ms", "50".to_owned()),
             ("log.retention.check.interval.ms", "500".to_owned()),
+            // The group's offsets, too, are to outlive a disk.
+            ("min.insync.replicas", if plan.replaces { "2" } else { "1" }.to_owned()),
         ];
         let numbered = plan.faults.iter().enumerate();
         let kept = numbered.filter(|(at, _)| keep.is_none_or(|it| it.contains(at)));
@@ -111,6 +117,7 @@ impl Cluster {
             quiet: false,
             pass: 0,
             rotate: false,
+            replaced: None,
             shares: BTreeMap::new(),
             plan,
         };
@@ -130,6 +137,7 @@ impl Cluster {
             fills: [0; NODES_MAX],
             down_ms: [0; NODES_MAX],
             stopped: [0; NODES_MAX],
+            disk_seed: 0,
             faults_hit: [0; NODES_MAX],
             looked: [0; NODES_MAX],
             steps: 0,
@@ -265,8 +273,17 @@ impl Cluster {
         if events.is_empty() || self.rng.chance(1) {
             return self.advance(events.is_empty());
         }
-        let event = events[self.rng.index(events.len())];
         self.trace = self.trace.rotate_left(5) ^ self.now_ms as u64 ^ events.len() as u64;
+        // Looking at all costs more than letting one happen: some happen for one look.
+        for _ in 0..=events.len() / EVENTS_A_STEP {
+            let event = events.swap_remove(self.rng.index(events.len()));
+            self.happens(event);
+        }
+        self.take_closed();
+    }
+
+    /// Lets an event happen, unless what happened since the look has taken it away.
+    fn happens(&mut self, event: Event) {
         match event {
             Event::Node(at, event) => {
                 let now = self.now_of(at);
@@ -278,7 +295,6 @@ impl Cluster {
             Event::Act(client) => self.act(client),
             Event::Answer(client, node) => self.answer(client, node),
         }
-        self.take_closed();
     }
 
     /// Looks at the metadata of a node, where they are others.
@@ -310,7 +326,8 @@ impl Cluster {
     fn run_net(&mut self, event: network::Event) {
         match event {
             network::Event::Connect(id) => {
-                let Some(wire) = self.net.wires.get_mut(&id) else { return };
+                let waits = |it: &&mut network::Wire| !it.connected && !it.gone[0];
+                let Some(wire) = self.net.wires.get_mut(&id).filter(waits) else { return };
                 let (dialler, to) = (wire.dialler, wire.to);
                 let alive = self.net.is_alive(to);
                 let now = self.now_of(dialler.0 as usize - 1);
@@ -324,10 +341,8 @@ impl Cluster {
                 }
             }
             network::Event::Send(id, side) => {
-                let wire = &self.net.wires[&id];
-                let Some(end) = (if side == 0 { Some(wire.dialler) } else { wire.taker }) else {
-                    return;
-                };
+                let end = self.net.end(id, side);
+                let Some(end) = end.filter(|_| self.net.wires[&id].flush[side]) else { return };
                 let most = if self.rng.chance(30) {
                     self.rng.between(1, 3_000) as usize
                 } else {
@@ -347,9 +362,7 @@ impl Cluster {
             }
             network::Event::Arrive(id, side) => self.arrive(id, side),
             network::Event::Notice(id, side) => {
-                let wire = &self.net.wires[&id];
-                let end = if side == 0 { Some(wire.dialler) } else { wire.taker };
-                if let Some(end) = end {
+                if let Some(end) = self.net.end(id, side) {
                     let now = self.now_of(end.0 as usize - 1);
                     let node = &mut self.nodes[end.0 as usize - 1];
                     let input = PeerInput::Failed { refused: false };
@@ -360,7 +373,7 @@ impl Cluster {
     }
 
     fn arrive(&mut self, id: u64, side: usize) {
-        let wire = self.net.wires.get_mut(&id).expect("just seen");
+        let Some(wire) = self.net.wires.get_mut(&id).filter(|it| !it.gone[side]) else { return };
         let node_id = if side == 0 { wire.dialler.0 } else { wire.to };
         let wall_ms = WALL_MS + self.now_ms + self.nodes[node_id as usize - 1].skew_ms;
         let now = Now { wall_ms, monotonic_ms: self.now_ms };
@@ -369,6 +382,9 @@ impl Cluster {
             return;
         }
         let bytes = if side == 0 { &mut wire.back } else { &mut wire.forth };
+        if bytes.is_empty() {
+            return;
+        }
         if side == 1 && wire.taker.is_none() {
             if bytes.len() < PREAMBLE {
                 return;

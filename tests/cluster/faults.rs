@@ -1,5 +1,6 @@
 //! What fails, carried out.
 
+use crate::client::Replacing;
 use crate::cluster::{Cluster, NODES_MAX};
 use crate::plan::{Fault, Planned};
 use klamm::storage::device::sim_disk::{Fault as DiskFault, Rng};
@@ -54,10 +55,11 @@ impl Cluster {
         (self.heal_ms, self.fills) = (0, [0; NODES_MAX]);
         for at in 0..self.nodes.len() {
             let node = &mut self.nodes[at];
-            (node.frozen_until_ms, node.stalled_until_ms) = (0, 0);
+            (node.frozen_until_ms, node.stalled_until_ms, node.skew_ms) = (0, 0, 0);
             node.set_free(None);
             node.disk.set_fault(None);
-            if node.life.is_none() {
+            let id = node.id;
+            if node.life.is_none() && self.facts.replaced.is_none_or(|it| it.0 != id) {
                 self.start(at);
             }
         }
@@ -88,6 +90,14 @@ impl Cluster {
 
     /// What is due whether anything fails or not: starts, and processes that have ended by themselves.
     pub fn look_after_nodes(&mut self) {
+        if let Some((id, Replacing::Voteless)) = self.facts.replaced {
+            self.facts.replaced = Some((id, Replacing::Joins));
+            let at = id as usize - 1;
+            self.nodes[at].lose_disk(self.disk_seed);
+            self.starts.insert(at, self.now_ms + self.down_ms[at]);
+            self.facts.directories.remove(&id);
+            self.facts.counts.lost_disks += 1;
+        }
         for at in 0..self.nodes.len() {
             if self.starts.get(&at).is_some_and(|it| *it <= self.now_ms) {
                 self.start(at);
@@ -163,6 +173,12 @@ impl Cluster {
             Fault::Jump { node, ms } => {
                 counts.jumps += 1;
                 self.nodes[node].skew_ms += ms;
+            }
+            Fault::Replace { node, seed, down_ms } => {
+                self.crash(node, true, 0);
+                self.starts.remove(&node);
+                (self.disk_seed, self.down_ms[node]) = (seed, down_ms);
+                self.facts.replaced = Some((self.nodes[node].id, Replacing::Votes));
             }
             Fault::Stop { node, down_ms } => {
                 let now = self.now_of(node);

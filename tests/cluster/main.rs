@@ -17,10 +17,14 @@ mod admin;
 mod checkers;
 mod client;
 mod cluster;
+#[path = "../world/ending.rs"]
+mod ending;
 mod faults;
 mod member;
 mod network;
 mod node;
+#[path = "../world/operations.rs"]
+mod operations;
 mod plan;
 mod producer;
 mod reader;

@@ -137,6 +137,12 @@ impl Network {
         self.cuts.clear();
     }
 
+    /// This end of a connection, if both are there.
+    pub fn end(&self, id: u64, side: usize) -> Option<Ends> {
+        let wire = self.wires.get(&id).filter(|it| !it.gone[side])?;
+        if side == 0 { Some(wire.dialler) } else { wire.taker }
+    }
+
     pub fn is_alive(&self, node: i32) -> bool {
         self.alive.contains(&node)
     }

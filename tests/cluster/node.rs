@@ -1,20 +1,20 @@
 //! One node: its disk, which outlives its processes, and the process that runs, if one does.
 
+use crate::ending::Ending;
 use crate::network::{Ends, Network};
+use crate::operations;
 use bytes::{Buf, Bytes, BytesMut};
-use futures_lite::future::{block_on, poll_once};
-use klamm::broker::wait::Receiver;
+use futures_lite::future::block_on;
 use klamm::broker::{
-    Admission, Bounds, Broker, Clock, Close, ConnectionId, Drain, Figures, HandOver, Input, LinkId,
-    Logs, Message, Node as Member, Output, Parts, PeerInput, Phase,
+    Admission, Bounds, Broker, Clock, ConnectionId, Figures, Input, LinkId, Logs, Message,
+    Node as Member, Output, Parts, PeerInput,
 };
 use klamm::controller::{Controller, LOG_BYTES_MAX, OpenOptions as MetaOptions};
 use klamm::replica;
 use klamm::storage::arena::Arena;
 use klamm::storage::buffer::Budget;
 use klamm::storage::device::disk::Disk;
-use klamm::storage::device::io::{Completion, Op, Submission};
-use klamm::storage::device::sim_disk::{OpKind, Rng, SimDisk};
+use klamm::storage::device::sim_disk::{Rng, SimDisk};
 use klamm::storage::recovery::identity::{Expected, Identity};
 use klamm::storage::recovery::{self, LastLife, OpenOptions, StateError, TopicState, mark_clean};
 use klamm::types::Now;
@@ -28,8 +28,6 @@ use std::sync::{Arc, LazyLock};
 static ARENA: LazyLock<Arc<Arena>> =
     LazyLock::new(|| Arena::reserve(1 << 30, 3).expect("address space"));
 
-const ID_BITS: u32 = 48;
-const OWN_OP: u64 = 1 << 63;
 const MEMORY: usize = 32 << 20;
 /// Bytes of a disk.
 pub const DISK: u64 = 1 << 30;
@@ -64,14 +62,8 @@ pub struct Node {
     pub skew_ms: i64,
     /// The id of its data directory.
     pub directory: u128,
-}
-
-/// How far the end of a process is that was asked to end.
-enum Going {
-    No,
-    HandingOver(Receiver<()>),
-    Draining(Vec<Receiver<()>>),
-    Closing(Vec<Receiver<()>>),
+    /// Its first disk is lost: it joins with another one.
+    joins: bool,
 }
 
 /// A process.
@@ -86,7 +78,7 @@ pub struct Life {
     /// Shards at which clients may connect.
     let_in: BTreeSet<usize>,
     pub fatal: Option<(i32, String)>,
-    going: Going,
+    ending: Ending,
     identity: Identity,
     /// It could not remove all files that nothing needs.
     files_left: bool,
@@ -126,7 +118,14 @@ impl Node {
             suspect: false,
             skew_ms: 0,
             directory: 0,
+            joins: false,
         }
+    }
+
+    /// Its disk is lost, and an empty one is there.
+    pub fn lose_disk(&mut self, seed: u64) {
+        (self.disk, self.joins) = (SimDisk::new(seed), true);
+        self.set_free(None);
     }
 
     /// The disk has so many bytes free, or all that it ever had.
@@ -179,7 +178,7 @@ impl Node {
                 fixed: Arc::new(settings.clone()),
                 shards,
                 voters: (1..=voters).collect(),
-                joins: self.id > voters,
+                joins: self.joins || self.id > voters,
                 // Some replace their log often.
                 log_bytes_max: if rng.chance(50) { 32 << 10 } else { LOG_BYTES_MAX },
                 seed: rng.bits(),
@@ -208,7 +207,8 @@ impl Node {
             .map_err(|e| e.to_string())?;
         assert!(report.orphans.is_empty(), "data without metadata: {:?}", report.orphans);
         let clock = Rc::new(Cell::new(now.monotonic_ms as u64 * 1_000_000));
-        let known = (1..=voters).map(|id| (id, (name_of(id), 9292))).collect();
+        let known = (1..=voters).filter(|id| *id != self.id);
+        let known = known.map(|id| (id, (name_of(id), 9292))).collect();
         let member = Arc::new(Member {
             incarnation,
             directory,
@@ -218,6 +218,7 @@ impl Node {
             known,
             secret: None,
             window: (1 << 10) << (2 * rng.below(6)),
+            throttles: Arc::default(),
         });
         let (mut controller, mut brokers) = (Some(controller), Vec::new());
         let admission = Admission::default();
@@ -253,7 +254,7 @@ impl Node {
             clock,
             fatal: None,
             let_in: BTreeSet::new(),
-            going: Going::No,
+            ending: Ending::No,
             identity,
             files_left: false,
             closed: Vec::new(),
@@ -296,7 +297,7 @@ impl Node {
                 Output::Message { to, message } => {
                     life.ways.get_mut(&(shard, to)).expect("a way").push_back(message);
                 }
-                Output::Disk(submission) => life.submit(shard, submission),
+                Output::Disk(submission) => operations::submit(&life.disk, shard, submission),
                 Output::Resume(connection) => {
                     if let Some(it) = life.named(shard, connection) {
                         it.may_read = true;
@@ -390,17 +391,18 @@ impl Node {
                 }
             }
             Event::Complete => {
-                let Some(done) = self.disk.complete_one(rng, |_: OpKind| true) else { return };
-                let shard = ((done.id & !OWN_OP) >> ID_BITS) as usize;
-                let id = done.id & (OWN_OP | ((1 << ID_BITS) - 1));
-                let input = Input::Completed(Completion { id, result: done.result });
-                self.handle(shard, now, input, net);
+                if let Some((shard, done)) = operations::complete(&self.disk, rng, |_| true) {
+                    self.handle(shard, now, Input::Completed(done), net);
+                }
             }
             Event::Turn(shard) => self.handle(shard, now, Input::Turn, net),
             Event::Continue(shard) => self.handle(shard, now, Input::Continue, net),
             Event::Timeout(shard) => self.handle(shard, now, Input::Timeout, net),
             Event::Read(at) => {
-                let it = life.sockets.get_mut(&at).expect("a socket that has something");
+                let Some(it) = life.sockets.get_mut(&at).filter(|it| !it.to_broker.is_empty())
+                else {
+                    return;
+                };
                 let connection = it.id;
                 let read =
                     life.brokers[at.0].buffer(connection, |into| into.put(&it.to_broker[..]));
@@ -416,7 +418,7 @@ impl Node {
                 }
             }
             Event::Send(at) => {
-                let it = life.sockets.get_mut(&at).expect("a socket that has something");
+                let Some(it) = life.sockets.get_mut(&at).filter(|it| it.flush) else { return };
                 let connection = it.id;
                 let taken: Vec<u8> = life.brokers[at.0]
                     .outgoing(connection, |parts| parts.flat_map(<[u8]>::to_vec).collect());
@@ -430,48 +432,19 @@ impl Node {
     // ---- The end ----
 
     /// Begins the clean end, as a signal does. False where it has begun already.
-    pub fn begin_stop(&mut self, now: Now, net: &mut Network) -> bool {
-        let Some(life) = self.life.as_mut().filter(|it| matches!(it.going, Going::No)) else {
-            return false;
-        };
-        life.going = Going::HandingOver(life.brokers[0].call(now, 0, HandOver));
-        self.carry_out(0, now, net);
-        true
+    pub fn begin_stop(&mut self, now: Now, net: &mut Network) {
+        if let Some(life) = self.life.as_mut().filter(|it| matches!(it.ending, Ending::No)) {
+            life.ending.begin(&mut life.brokers, now);
+            self.carry_out(0, now, net);
+        }
     }
 
     /// Goes on with the clean end; true when the process has ended.
     pub fn advance_stop(&mut self, now: Now, net: &mut Network) -> bool {
         let Some(life) = &mut self.life else { return false };
-        let shards = 0..life.brokers.len();
-        let ended = |call: &mut Receiver<()>| block_on(poll_once(call)).is_some();
-        let all_ended = |calls: &mut Vec<Receiver<()>>| {
-            calls.retain_mut(|it| !ended(it));
-            calls.is_empty()
-        };
-        match &mut life.going {
-            Going::No => return false,
-            Going::HandingOver(call) => {
-                if ended(call) {
-                    let calls = shards.map(|it| life.brokers[0].call(now, it, Drain)).collect();
-                    life.going = Going::Draining(calls);
-                    self.carry_out(0, now, net);
-                }
-                return false;
-            }
-            Going::Draining(calls) => {
-                if all_ended(calls) {
-                    let calls = shards.map(|it| life.brokers[0].call(now, it, Close)).collect();
-                    life.going = Going::Closing(calls);
-                    self.carry_out(0, now, net);
-                }
-                return false;
-            }
-            Going::Closing(calls) => {
-                let all = all_ended(calls);
-                if !all || !life.brokers.iter().all(|it| it.phase() == Phase::Closed) {
-                    return false;
-                }
-            }
+        if !life.ending.advance(&mut life.brokers, now) {
+            self.carry_out(0, now, net);
+            return false;
         }
         // Where that fails, the next start takes this for a crash.
         let _ = mark_clean(&Disk::Sim(self.disk.clone()), &life.identity, life.files_left);
@@ -481,7 +454,7 @@ impl Node {
 
     /// Whether it is on its way out.
     pub fn is_going(&self) -> bool {
-        self.life.as_ref().is_some_and(|it| !matches!(it.going, Going::No))
+        self.life.as_ref().is_some_and(|it| !matches!(it.ending, Ending::No))
     }
 
     /// Panics that the brokers have caught: none is expected.
@@ -608,17 +581,6 @@ impl Life {
     fn named(&mut self, shard: usize, connection: ConnectionId) -> Option<&mut Socket> {
         let number = self.numbers.get(&(shard, connection))?;
         self.sockets.get_mut(&(shard, *number))
-    }
-
-    fn submit(&self, shard: usize, Submission { id, op }: Submission) {
-        let tag = |id: u64| (shard as u64) << ID_BITS | id;
-        let op = match op {
-            Op::WriteSync { path, pos, data, sync_id, apart } => {
-                Op::WriteSync { path, pos, data, sync_id: tag(sync_id), apart }
-            }
-            other => other,
-        };
-        self.disk.submit(Submission { id: tag(id), op });
     }
 }
 

@@ -30,6 +30,8 @@ pub enum Fault {
     Jump { node: usize, ms: i64 },
     /// A node ends as on SIGTERM, and starts again after a while.
     Stop { node: usize, down_ms: i64 },
+    /// A machine is lost with its disk: its vote is taken, it starts after a while with an empty disk, and joins anew.
+    Replace { node: usize, seed: u64, down_ms: i64 },
 }
 
 /// A fault, and when, in ms after the topic was there.
@@ -77,6 +79,8 @@ pub struct Plan {
     /// How long things fail, ms.
     pub rough_ms: i64,
     pub faults: Vec<Planned>,
+    /// A disk is lost, so that at least two must have what is acknowledged.
+    pub replaces: bool,
     /// At the end every replica leads once, and what it has is read.
     pub rotates: bool,
     /// At the end every node is stopped and started once.
@@ -116,6 +120,7 @@ impl Plan {
             skews: vec![0; nodes as usize],
             rough_ms,
             faults: Vec::new(),
+            replaces: false,
             rotates: rng.chance(30),
             rolls: rng.chance(15),
         };
@@ -139,6 +144,14 @@ impl Plan {
                 }
                 plan.faults.push(Planned { at_ms, fault: fault(kind, nodes, rng) });
             }
+        }
+        // Nobody but the lost disk may be alone with what was acknowledged.
+        if plan.min_insync >= 2 && rng.chance(40) {
+            let at_ms = rng.below(rough_ms as u64) as i64;
+            let (node, seed) = (rng.index(nodes as usize), rng.bits());
+            let fault = Fault::Replace { node, seed, down_ms: [0, 1_000, 5_000][rng.index(3)] };
+            plan.faults.push(Planned { at_ms, fault });
+            (plan.replaces, plan.admin.votes) = (true, false);
         }
         plan.faults.sort_by_key(|it| it.at_ms);
         plan

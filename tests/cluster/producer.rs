@@ -150,7 +150,9 @@ impl Role for Producer {
                 let retriable = is_elsewhere(error)
                     || matches!(
                         error,
-                        ErrorCode::NOT_ENOUGH_REPLICAS
+                        // A leader whose clock is wrong.
+                        ErrorCode::INVALID_TIMESTAMP
+                            | ErrorCode::NOT_ENOUGH_REPLICAS
                             | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
                             | ErrorCode::REQUEST_TIMED_OUT
                     );

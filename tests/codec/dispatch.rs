@@ -108,6 +108,8 @@ pub fn round_trip(
         (47, false) => round_trip!(offset_delete_response, OffsetDeleteResponse),
         (55, true) => round_trip!(describe_quorum_request, DescribeQuorumRequest),
         (55, false) => round_trip!(describe_quorum_response, DescribeQuorumResponse),
+        (57, true) => round_trip!(update_features_request, UpdateFeaturesRequest),
+        (57, false) => round_trip!(update_features_response, UpdateFeaturesResponse),
         (60, true) => round_trip!(describe_cluster_request, DescribeClusterRequest),
         (60, false) => round_trip!(describe_cluster_response, DescribeClusterResponse),
         (61, true) => round_trip!(describe_producers_request, DescribeProducersRequest),
@@ -220,6 +222,8 @@ pub fn decode(key: i16, request: bool, version: i16, bytes: &[u8]) -> Result<(),
         (47, false) => decode!(offset_delete_response, OffsetDeleteResponse),
         (55, true) => decode!(describe_quorum_request, DescribeQuorumRequest),
         (55, false) => decode!(describe_quorum_response, DescribeQuorumResponse),
+        (57, true) => decode!(update_features_request, UpdateFeaturesRequest),
+        (57, false) => decode!(update_features_response, UpdateFeaturesResponse),
         (60, true) => decode!(describe_cluster_request, DescribeClusterRequest),
         (60, false) => decode!(describe_cluster_response, DescribeClusterResponse),
         (61, true) => decode!(describe_producers_request, DescribeProducersRequest),
@@ -448,6 +452,12 @@ pub fn in_parts(
         }
         (55, false) => {
             written!(describe_quorum_response, DescribeQuorumResponse);
+        }
+        (57, true) => {
+            read!(update_features_request, UpdateFeaturesRequest);
+        }
+        (57, false) => {
+            written!(update_features_response, UpdateFeaturesResponse);
         }
         (60, false) => {
             written!(describe_cluster_response, DescribeClusterResponse);

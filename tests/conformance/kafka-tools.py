@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Compares Klamm's Kafka tools with those of Apache Kafka, command by command.
 
-Two brokers run side by side. Each command of the list below is run by Klamm's tool against the one
-and by Apache Kafka's own tool against the other; standard output, the messages on the standard error
-output and the exit code must be the same. What may differ is said where it is taken out: stack
-traces, the text of help, topic ids, paths, the order of lines.
+Two brokers run side by side, then two clusters of three. Each command of the lists below is run by
+Klamm's tool against the one and by Apache Kafka's own tool against the other; standard output, the
+messages on the standard error output and the exit code must be the same. What may differ is said where
+it is taken out: stack traces, the text of help, topic ids, paths, times, the order of lines.
 
   tests/conformance/kafka-tools.py [--klamm PROGRAM] [--libs DIR] [--only WORD] [--verbose]
+                                   [--brokers one|three|both]
 
 Needs Java 17 or later. Kafka's jars come from --libs or $KAFKA_LIBS, a directory of jars; without
 one, Maven brings org.apache.kafka:kafka_2.13 and kafka-tools 4.3.1 into target/kafka-libs.
@@ -35,6 +36,11 @@ CLASSES = {
     "kafka-log-dirs": "org.apache.kafka.tools.LogDirsCommand",
     "kafka-broker-api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
     "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
+    "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
+    "kafka-reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+    "kafka-metadata-quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
+    "kafka-cluster": "org.apache.kafka.tools.ClusterTool",
+    "kafka-features": "org.apache.kafka.tools.FeatureCommand",
 }
 
 # {b}: the broker; {address}: its address alone; {dir}: a directory with the files below. What follows
@@ -193,6 +199,148 @@ kafka-configs {b} --alter --topic foo --add-config-file {dir}/topic.properties -
 kafka-configs {b} --alter --topic foo --add-config 'ret ention=1'
 """
 
+# For three brokers, as above. A line that begins with ! is done to both clusters: stop or start a broker, or
+# wait until all replicas are in sync and nothing moves (settle).
+CLUSTER_COMMANDS = r"""
+kafka-topics {b} --create --topic foo --replica-assignment 1:2:3,2:3:1,3:1:2
+kafka-topics {b} --create --topic bar --replica-assignment 1:2,2:1 --config min.insync.replicas=2
+kafka-topics {b} --create --topic one --replica-assignment 3
+kafka-topics {b} --create --topic x --replication-factor 4
+kafka-topics {b} --create --topic x --replica-assignment 1:2,3
+kafka-topics {b} --create --topic x --replica-assignment 1:9
+!settle
+kafka-topics {b} --describe
+kafka-topics {b} --describe --under-replicated-partitions
+kafka-topics {b} --describe --at-min-isr-partitions
+kafka-broker-api-versions {b}
+kafka-log-dirs {b} --describe
+kafka-log-dirs {b} --describe --broker-list 1,3 --topic-list foo
+kafka-log-dirs {b} --describe --broker-list 1,9
+kafka-cluster
+kafka-cluster foo
+kafka-cluster --foo
+kafka-cluster cluster-id
+kafka-cluster cluster-id {b}
+kafka-cluster cluster-id -b {address}
+kafka-cluster cluster-id {b} extra
+kafka-cluster cluster-id {b} --command-config {dir}/client.properties
+kafka-cluster cluster-id {b} --config {dir}/client.properties
+kafka-cluster cluster-id {b} --bootstrap-controller {address}
+kafka-cluster cluster-id --boot {address}
+kafka-cluster list-endpoints {b}
+kafka-cluster list-endpoints {b} --include-fenced-brokers
+kafka-cluster unregister {b}
+kafka-cluster unregister {b} --id x
+kafka-cluster unregister {b} --id 9
+kafka-metadata-quorum
+kafka-metadata-quorum describe
+kafka-metadata-quorum {b}
+kafka-metadata-quorum {b} describe
+kafka-metadata-quorum {b} describe --status
+kafka-metadata-quorum {b} describe --replication
+kafka-metadata-quorum {b} describe --replication --human-readable
+kafka-metadata-quorum {b} describe --status --human-readable
+kafka-metadata-quorum {b} describe --status --replication
+kafka-metadata-quorum {b} add-controller
+kafka-metadata-quorum {b} --command-config {dir}/client.properties add-controller
+kafka-metadata-quorum {b} --command-config {dir}/broker.properties add-controller
+kafka-metadata-quorum {b} --command-config {dir}/nope.properties describe --status
+kafka-metadata-quorum {b} remove-controller
+kafka-metadata-quorum {b} remove-controller -i x -d AAAAAAAAAAAAAAAAAAAAAQ
+kafka-metadata-quorum {b} remove-controller -i -3 -d AAAAAAAAAAAAAAAAAAAAAQ
+kafka-metadata-quorum {b} remove-controller -i 3 -d zzz
+kafka-metadata-quorum {b} remove-controller -i 3 -d AAAAAAAAAAAAAAAAAAAAAQ --dry-run
+kafka-metadata-quorum {b} remove-controller -i 9 -d AAAAAAAAAAAAAAAAAAAAAQ
+kafka-features
+kafka-features describe
+kafka-features {b} describe
+kafka-features {b} describe --node-id 2
+kafka-features {b} foo
+kafka-features {b} upgrade
+kafka-features {b} upgrade --feature a
+kafka-features {b} upgrade --feature a=b
+kafka-features {b} upgrade --feature a=0
+kafka-features {b} upgrade --feature foo=1 --dry-run
+kafka-features {b} upgrade --feature metadata.version=99
+kafka-features {b} upgrade --release-version 9
+kafka-features {b} upgrade --release-version 4.3 --dry-run
+kafka-features {b} upgrade --metadata 4.3 --dry-run
+kafka-features {b} downgrade --feature metadata.version=7 --dry-run
+kafka-features {b} downgrade --feature metadata.version=7 --unsafe --dry-run
+kafka-features {b} disable --feature foo
+kafka-features {b} disable
+kafka-features version-mapping
+kafka-features version-mapping --release-version 3.9
+kafka-features version-mapping --release-version 9
+kafka-features feature-dependencies
+kafka-features feature-dependencies --feature metadata.version=25 --feature eligible.leader.replicas.version=1
+kafka-features feature-dependencies --feature group.version=9
+kafka-features feature-dependencies --feature foo=1
+kafka-leader-election
+kafka-leader-election {b}
+kafka-leader-election {b} --election-type foo --all-topic-partitions
+kafka-leader-election {b} --election-type preferred
+kafka-leader-election {b} --election-type preferred --topic foo
+kafka-leader-election {b} --election-type preferred --all-topic-partitions --partition 1
+kafka-leader-election {b} --election-type preferred --all-topic-partitions
+kafka-leader-election {b} --election-type preferred --topic foo --partition 0
+kafka-leader-election {b} --election-type unclean --topic foo --partition 1
+kafka-leader-election {b} --election-type preferred --topic foo --partition 9
+kafka-leader-election {b} --election-type preferred --topic nope --partition 0
+kafka-leader-election {b} --election-type PREFERRED --path-to-json-file {dir}/elect.json
+kafka-leader-election {b} --election-type preferred --path-to-json-file {dir}/elect-twice.json
+kafka-leader-election {b} --election-type preferred --path-to-json-file {dir}/empty.json
+kafka-reassign-partitions
+kafka-reassign-partitions --list
+kafka-reassign-partitions {b}
+kafka-reassign-partitions {b} --list
+kafka-reassign-partitions {b} --list --execute
+kafka-reassign-partitions {b} --list --throttle 5
+kafka-reassign-partitions {b} --execute
+kafka-reassign-partitions {b} --generate --topics-to-move-json-file {dir}/topics.json
+kafka-reassign-partitions {b} --generate --topics-to-move-json-file {dir}/topics.json --broker-list 1,1
+kafka-reassign-partitions {b} --generate --topics-to-move-json-file {dir}/topics.json --broker-list x
+kafka-reassign-partitions {b} --generate --topics-to-move-json-file {dir}/topics.json --broker-list 1,2
+kafka-reassign-partitions {b} --generate --topics-to-move-json-file {dir}/topics.json --broker-list 3,2,1
+kafka-reassign-partitions {b} --generate --topics-to-move-json-file {dir}/topics-twice.json --broker-list 1,2
+kafka-reassign-partitions {b} --generate --topics-to-move-json-file {dir}/topics-nope.json --broker-list 1,2
+kafka-reassign-partitions {b} --verify --reassignment-json-file {dir}/move.json --preserve-throttles
+kafka-reassign-partitions {b} --execute --reassignment-json-file {dir}/move-nobody.json
+kafka-reassign-partitions {b} --execute --reassignment-json-file {dir}/move-twice.json
+kafka-reassign-partitions {b} --execute --reassignment-json-file {dir}/move-same.json
+kafka-reassign-partitions {b} --execute --reassignment-json-file {dir}/move-stranger.json
+kafka-reassign-partitions {b} --execute --reassignment-json-file {dir}/move-nope.json
+kafka-reassign-partitions {b} --execute --reassignment-json-file {dir}/empty.json
+kafka-reassign-partitions {b} --execute --reassignment-json-file {dir}/move-factor.json --disallow-replication-factor-change
+kafka-reassign-partitions {b} --execute --reassignment-json-file {dir}/move.json
+!settle
+kafka-reassign-partitions {b} --verify --reassignment-json-file {dir}/move.json --preserve-throttles
+kafka-reassign-partitions {b} --verify --reassignment-json-file {dir}/move.json
+kafka-reassign-partitions {b} --cancel --reassignment-json-file {dir}/move.json --preserve-throttles
+kafka-reassign-partitions {b} --execute --reassignment-json-file {dir}/move-back.json --throttle 10000000
+!settle
+kafka-configs {b} --describe --topic bar
+kafka-reassign-partitions {b} --verify --reassignment-json-file {dir}/move-back.json
+kafka-configs {b} --describe --topic bar
+kafka-topics {b} --describe
+!stop 3
+kafka-topics {b} --describe
+kafka-topics {b} --describe --under-replicated-partitions
+kafka-topics {b} --describe --unavailable-partitions
+kafka-topics {b} --describe --at-min-isr-partitions
+kafka-topics {b} --describe --under-min-isr-partitions
+kafka-cluster list-endpoints {b}
+kafka-cluster list-endpoints {b} --include-fenced-brokers
+kafka-log-dirs {b} --describe
+kafka-reassign-partitions {b} --execute --reassignment-json-file {dir}/move-dead.json
+kafka-leader-election {b} --election-type preferred --topic foo --partition 2
+kafka-leader-election {b} --election-type unclean --topic one --partition 0
+!start 3
+!settle
+kafka-leader-election {b} --election-type preferred --all-topic-partitions
+kafka-topics {b} --describe
+"""
+
 FILES = {
     "client.properties": "request.timeout.ms=20000\n# a comment\nclient.id : me\n",
     "topic.properties": "retention.ms=77\nsegment.ms = 88\n",
@@ -204,6 +352,25 @@ FILES = {
     "no-offset.json": '{"partitions":[{"topic":"foo","partition":0}],"version":1}',
     "version.json": '{"partitions":[],"version":2}',
     "broken.json": "{",
+    "broker.properties": "node.id=3\nprocess.roles=broker\n",
+    "empty.json": "{}",
+    "elect.json": '{"partitions":[{"topic":"foo","partition":0},{"topic":"foo","partition":1}]}',
+    "elect-twice.json": '{"partitions":[{"topic":"foo","partition":0},{"topic":"foo","partition":0}]}',
+    "topics.json": '{"topics":[{"topic":"foo"}],"version":1}',
+    "topics-twice.json": '{"topics":[{"topic":"foo"},{"topic":"foo"}],"version":1}',
+    "topics-nope.json": '{"topics":[{"topic":"nope"}],"version":1}',
+    "move.json": '{"partitions":[{"topic":"bar","partition":0,"replicas":[1,3]},'
+    '{"topic":"bar","partition":1,"replicas":[3,1]}],"version":1}',
+    "move-back.json": '{"partitions":[{"topic":"bar","partition":0,"replicas":[1,2]},'
+    '{"topic":"bar","partition":1,"replicas":[2,1]}],"version":1}',
+    "move-nobody.json": '{"partitions":[{"topic":"bar","partition":0,"replicas":[]}]}',
+    "move-twice.json": '{"partitions":[{"topic":"bar","partition":0,"replicas":[1]},'
+    '{"topic":"bar","partition":0,"replicas":[2]}]}',
+    "move-same.json": '{"partitions":[{"topic":"bar","partition":0,"replicas":[1,1]}]}',
+    "move-stranger.json": '{"partitions":[{"topic":"bar","partition":0,"replicas":[1,9]}]}',
+    "move-nope.json": '{"partitions":[{"topic":"bar","partition":9,"replicas":[1,2]}]}',
+    "move-factor.json": '{"partitions":[{"topic":"bar","partition":0,"replicas":[1,2,3]}]}',
+    "move-dead.json": '{"partitions":[{"topic":"bar","partition":0,"replicas":[1,3]}]}',
 }
 
 
@@ -240,39 +407,126 @@ def libs(given):
     return directory
 
 
-class Broker:
-    """A broker of Klamm on a free port."""
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
-    def __init__(self, klamm, directory):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{s.getsockname()[1]}"
-        self.data = pathlib.Path(directory)
+
+def listening(port, process, log):
+    for _ in range(2400):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError:
+            if process.poll() is not None:
+                fail(f"the broker ended, see {log}")
+            time.sleep(0.05)
+    fail("the broker does not listen")
+
+
+class Broker:
+    """A broker of Klamm on a free port, or one node of several."""
+
+    def __init__(self, klamm, data, node=1, port=None, voters=None):
+        self.klamm, self.node, self.voters = klamm, node, voters
+        self.port = port or free_port()
+        self.data = pathlib.Path(data)
         self.log = open(self.data.with_suffix(".log"), "w")
-        arguments = ["--data", self.data, "--listen", self.address, "--shards", "1"]
+        self.process = None
+
+    def start(self):
+        arguments = ["--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--shards", "1"]
         arguments += ["--memory", "128MiB", "--journal", "16MiB"]
-        self.process = subprocess.Popen([klamm, "serve", *arguments], stderr=self.log)
-        host, port = self.address.split(":")
-        for _ in range(600):
-            try:
-                socket.create_connection((host, int(port))).close()
-                return
-            except OSError:
-                if self.process.poll() is not None:
-                    fail(f"the broker ended, see {self.log.name}")
-                time.sleep(0.05)
-        fail("the broker does not listen")
+        if self.voters:
+            arguments += ["--node-id", str(self.node), "--voters", self.voters]
+        self.process = subprocess.Popen([self.klamm, "serve", *arguments], stderr=self.log)
+        return self
 
     def stop(self):
         self.process.terminate()
         self.process.wait()
 
 
-def normal(text, broker):
+class Cluster:
+    """Brokers of Klamm that belong together."""
+
+    def __init__(self, klamm, directory, count):
+        self.klamm = klamm
+        ports = [free_port() for _ in range(count)]
+        voters = None
+        if count > 1:
+            voters = ",".join(f"{n}@127.0.0.1:{free_port()}" for n in range(1, count + 1))
+        self.data = pathlib.Path(directory)
+        self.data.mkdir()
+        self.brokers = [
+            Broker(klamm, self.data / str(n), n, port, voters).start() for n, port in enumerate(ports, 1)
+        ]
+        for it in self.brokers:
+            listening(it.port, it.process, it.log.name)
+        if count > 1:
+            self.wait("brokers", lambda: len(self.tool("kafka-cluster", "list-endpoints").splitlines()) == count + 1)
+
+    @property
+    def address(self):
+        return ",".join(f"127.0.0.1:{it.port}" for it in self.brokers)
+
+    def tool(self, name, *arguments):
+        command = [self.klamm, name, *arguments, "--bootstrap-server", self.address]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+
+    def wait(self, what, done):
+        for _ in range(600):
+            if done():
+                return
+            time.sleep(0.2)
+        fail(f"the cluster does not come to rest ({what}), see {self.data}")
+
+    def settle(self):
+        self.wait("reassignments", lambda: "No partition" in self.tool("kafka-reassign-partitions", "--list"))
+        lacking = ("kafka-topics", "--describe", "--under-replicated-partitions")
+        self.wait("replicas", lambda: not self.tool(*lacking).strip())
+
+    def do(self, what, *which):
+        """A line with ! in front."""
+        if what == "settle":
+            self.settle()
+            return
+        it = self.brokers[int(which[0]) - 1]
+        if what == "stop":
+            it.stop()
+            self.wait("the stop", lambda: len(self.tool("kafka-cluster", "list-endpoints").splitlines()) == 3)
+        else:
+            it.start()
+            self.wait("the start", lambda: len(self.tool("kafka-cluster", "list-endpoints").splitlines()) == 4)
+
+    def stop(self):
+        for it in self.brokers:
+            if it.process.poll() is None:
+                it.stop()
+
+
+def normal(text, cluster):
     """Without what differs from run to run."""
-    text = text.replace(broker.address, "ADDRESS").replace(str(broker.data), "DATA")
+    text = text.replace(cluster.address, "ADDRESSES")
+    for it in cluster.brokers:
+        text = text.replace(f"127.0.0.1:{it.port}", f"ADDRESS{it.node}").replace(str(it.data), f"DATA{it.node}")
+        text = re.sub(rf"\b{it.port}\b", f"PORT{it.node}", text)
     # Java prints a set of two, in the order of the day.
     text = text.replace("[[config], [bootstrap-server]]", "[[bootstrap-server], [config]]")
+    text = re.sub(r"(Cluster ID: |ClusterId: +)\S+", r"\1ID", text)
+    text = re.sub(r'("directoryId": |voter key \(|directory id )"?[\w-]{22}"?', r"\1ID", text)
+    # The quorum goes on while it is looked at, and another node may lead it. Lists of nodes stay.
+    if text.startswith("ClusterId:"):
+        text = re.sub(r"((?:LeaderId|LeaderEpoch|HighWatermark|MaxFollowerLag\w*): +)-?\d+", r"\1N", text)
+        text = re.sub(r"//\S+?:\d+", "//PEER", text)
+    if text.startswith("NodeId"):
+        rows = [line.split("\t") for line in text.splitlines()]
+        text = "\n".join("|".join([str(len(row)), row[-2].strip()]) for row in rows)
+    # argparse4j fills lines with blanks, and breaks the longer ones.
+    error = re.search(r"^usage:.*^(kafka-[\w-]+: +error: .*)", text, re.S | re.M)
+    if error:
+        text = " ".join(error[1].replace("--\n", "--").split()).replace("- ", "-")
     return re.sub(r"TopicId: \S{22}", "TopicId: ID", text)
 
 
@@ -280,6 +534,9 @@ def output(text, broker):
     """Lines of the standard output; the order is that of Java's hash tables, so it is sorted away,
     as is that of the partitions in the JSON of kafka-log-dirs."""
     lines = normal(text, broker).splitlines()
+    # A stack trace ends with a line of its own.
+    if any(line.startswith("Error: ") for line in lines):
+        lines = [line for line in lines if line]
     for i, line in enumerate(lines):
         # Sizes are those of two brokers; an error's text, where it is not the broker's, is Java's.
         line = re.sub(r'"size":\d+', '"size":N', line)
@@ -287,8 +544,18 @@ def output(text, broker):
         partitions = re.findall(r'\{"partition":.*?\}', line)
         for partition in partitions:
             line = line.replace(partition, "{}", 1)
-        lines[i] = line + "".join(sorted(partitions))
-    return sorted(lines)
+        line += "".join(sorted(partitions))
+        # Names of partitions and brokers come out of hash sets.
+        for before, names in re.findall(r"(for partitions |on brokers |on topics )(\S+(?:, \S+)*)", line):
+            line = line.replace(before + names, before + ",".join(sorted(names.replace(" ", "").split(","))))
+        if line.startswith("usage: "):
+            lines[i] = "usage"
+            return lines[: i + 1]
+        lines[i] = line
+    # A proposal is drawn by lot.
+    if "Proposed partition reassignment configuration" in lines:
+        lines = lines[: lines.index("Proposed partition reassignment configuration")]
+    return sorted(line for line in lines if not re.match(r"\tat |\t\.\.\. |Caused by: |(org|java)\.[\w.]+Exception", line))
 
 
 def messages(text, broker):
@@ -299,9 +566,9 @@ def messages(text, broker):
         line = line.removeprefix("java.util.concurrent.ExecutionException: ").rstrip()
         if line.startswith("Option  "):
             break
-        trace = line.startswith(("\tat ", "\t... ", "Caused by: "))
+        trace = line.startswith(("\tat ", "\t... ", "\tSuppressed: ", "Caused by: "))
         java = re.match(r"(java|joptsimple|com|org)\.[\w.$]+(Exception|Error)?: (.*)", line)
-        repeated = java and (java[3] in said or not line.startswith("org.apache.kafka.common.errors"))
+        repeated = java and (java[3] in said or line in said or not line.startswith("org.apache.kafka.common.errors"))
         if line and not trace and not repeated:
             said.append(line)
     return said
@@ -319,11 +586,51 @@ def run(command, broker, typed=""):
     ]
 
 
+def compare(options, klamm, java, directory, count, commands):
+    """Runs a list of commands against two clusters of so many brokers: how many, and how many differ."""
+    ours, theirs = (Cluster(klamm, directory / f"{name}-{count}", count) for name in ("ours", "theirs"))
+    different = total = 0
+    try:
+        for line in commands.strip().splitlines():
+            if line.startswith("!"):
+                for cluster in (ours, theirs):
+                    cluster.do(*line[1:].split())
+                continue
+            line, _, typed = line.partition(" << ")
+            typed = typed.encode().decode("unicode_escape")
+            words = {}
+            for cluster in (ours, theirs):
+                b = f"--bootstrap-server {cluster.address}"
+                text = line.replace("{b}", b).replace("{address}", cluster.address)
+                words[cluster] = shlex.split(text.replace("{dir}", str(directory)))
+            tool = words[ours][0]
+            # What changes something is needed by what follows.
+            if options.only not in line and not re.search("--create|--alter|--execute", line):
+                continue
+            total += 1
+            got = run([klamm, *words[ours]], ours, typed)
+            want = run([*java, CLASSES[tool], *words[theirs][1:]], theirs, typed)
+            if got != want:
+                different += 1
+                print(f"DIFFERS  {line}")
+                for change in difflib.unified_diff(want, got, "Kafka", "Klamm", lineterm="", n=1):
+                    print(f"    {change}", flush=True)
+            elif options.verbose:
+                print(f"same     {line}")
+                for said in got:
+                    print(f"    {said}")
+    finally:
+        ours.stop()
+        theirs.stop()
+    return total, different
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--klamm", default=ROOT / "target" / "debug" / "klamm", type=pathlib.Path)
     parser.add_argument("--libs", default=os.environ.get("KAFKA_LIBS"))
     parser.add_argument("--only", default="", help="only commands that contain this")
+    parser.add_argument("--brokers", default="both", choices=("one", "three", "both"), help="which of the lists")
     parser.add_argument("--verbose", action="store_true", help="show every command and its output")
     options = parser.parse_args()
     klamm = options.klamm.resolve()
@@ -337,36 +644,11 @@ def main():
         directory = pathlib.Path(directory)
         for name, text in FILES.items():
             (directory / name).write_text(text)
-        ours, theirs = (Broker(klamm, directory / name) for name in ("ours", "theirs"))
-        different = total = 0
-        try:
-            for line in COMMANDS.strip().splitlines():
-                line, _, typed = line.partition(" << ")
-                typed = typed.encode().decode("unicode_escape")
-                words = {}
-                for broker in (ours, theirs):
-                    b = f"--bootstrap-server {broker.address}"
-                    text = line.replace("{b}", b).replace("{address}", broker.address)
-                    words[broker] = shlex.split(text.replace("{dir}", str(directory)))
-                tool = words[ours][0]
-                # What changes something is needed by what follows.
-                if options.only not in line and not re.search("--create|--alter", line):
-                    continue
-                total += 1
-                got = run([klamm, *words[ours]], ours, typed)
-                want = run([*java, CLASSES[tool], *words[theirs][1:]], theirs, typed)
-                if got != want:
-                    different += 1
-                    print(f"DIFFERS  {line}")
-                    for change in difflib.unified_diff(want, got, "Kafka", "Klamm", lineterm="", n=1):
-                        print(f"    {change}")
-                elif options.verbose:
-                    print(f"same     {line}")
-                    for said in got:
-                        print(f"    {said}")
-        finally:
-            ours.stop()
-            theirs.stop()
+        total = different = 0
+        for name, count, commands in (("one", 1, COMMANDS), ("three", 3, CLUSTER_COMMANDS)):
+            if options.brokers in (name, "both"):
+                done = compare(options, klamm, java, directory, count, commands)
+                total, different = total + done[0], different + done[1]
     print(f"{total} commands, {total - different} the same, {different} different")
     sys.exit(1 if different else 0)
 

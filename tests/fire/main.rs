@@ -6,6 +6,7 @@
 mod disk;
 mod history;
 mod load;
+mod moves;
 mod network;
 mod nodes;
 mod rounds;

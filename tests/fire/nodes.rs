@@ -159,6 +159,18 @@ impl Nodes {
         Some(topics.pop()?.partitions)
     }
 
+    /// A broker that clients can ask.
+    pub fn address(&self, node: usize) -> String {
+        let (host, port, _) = &self.places[node];
+        format!("{host}:{port}")
+    }
+
+    /// Of each partition who leads it, and its replicas in their order.
+    pub fn leaders(&self) -> Vec<(i32, Vec<i32>)> {
+        let found = wait_for(PATIENCE, || self.partitions());
+        found.expect("a broker").into_iter().map(|it| (it.leader, it.replicas)).collect()
+    }
+
     /// The node that leads a partition now.
     pub fn leader_of(&self, partition: i32) -> usize {
         let found = wait_for(PATIENCE, || {

@@ -1,8 +1,10 @@
 //! Many rounds, each with one fault, and how long a client was without acknowledgements.
 
 use crate::load::Load;
+use crate::moves;
 use crate::network::Network;
 use crate::nodes::Nodes;
+use crate::{PARTITIONS, TOPIC};
 use klamm::types::Rng;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
@@ -25,6 +27,10 @@ enum Fault {
     LinkDown,
     /// One node after the other is stopped and started.
     Roll,
+    /// Nothing, 20 times: what the machine costs by itself.
+    Calm,
+    /// The leader of one partition after the other is moved, 20 times: counted is the longest time of each move.
+    Move,
     /// The file system of a node loses power: its process ends, and is started on what has reached the medium.
     PowerCut,
     /// The file system of a node is full for a while.
@@ -32,7 +38,7 @@ enum Fault {
 }
 
 impl Fault {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Kill,
         Self::Hiccup,
         Self::Freeze,
@@ -40,6 +46,8 @@ impl Fault {
         Self::OneWay,
         Self::LinkDown,
         Self::Roll,
+        Self::Calm,
+        Self::Move,
         Self::PowerCut,
         Self::DiskFull,
     ];
@@ -91,11 +99,22 @@ pub fn run() {
         let victim = nodes.leader_of(rng.index(6) as i32);
         let wrong = load.wrong();
         load.begin_round();
+        let leaders = nodes.leaders();
+        if matches!(fault, Fault::Move | Fault::Calm) {
+            let moves = fault == Fault::Move;
+            let took = (0..MOVES).map(|_| move_one(&nodes, &load, &mut rng, moves));
+            gaps.entry(fault).or_default().extend(took.collect::<Vec<_>>());
+            continue;
+        }
         carry_out(&mut nodes, &load, &mut rng, fault, victim);
         load.wait_for_acknowledgements(100);
         let whole = nodes.wait_until_whole();
         let (gap, ended) = load.longest_gap();
-        let worse = load.wrong() - wrong;
+        let mut worse = load.wrong() - wrong;
+        if fault == Fault::Hiccup && nodes.leaders() != leaders {
+            println!("a hiccup has moved leaders: {leaders:?} {:?}", nodes.leaders());
+            worse += 1;
+        }
         anomalies += usize::from(worse > 0);
         let (gap_ms, whole_ms) = (gap.as_millis(), whole.as_millis());
         println!(
@@ -125,6 +144,35 @@ pub fn run() {
         faults.len()
     );
     assert!(faults.is_empty(), "{:#?}", &faults[..faults.len().min(20)]);
+}
+
+/// Moves in one round.
+const MOVES: usize = 20;
+
+/// Has another replica lead a partition, or not; the longest time without acknowledgements meanwhile.
+fn move_one(nodes: &Nodes, load: &Load, rng: &mut Rng, moves: bool) -> Duration {
+    let partition = rng.index(PARTITIONS as usize);
+    let (leader, mut replicas) = nodes.leaders().swap_remove(partition);
+    let at = replicas.iter().position(|it| *it == leader).expect("a leader is a replica");
+    replicas.rotate_left((at + 1) % 3);
+    let asked = nodes.address(rng.index(3));
+    moves::reorder(&asked, TOPIC, &[(partition as i32, replicas)]);
+    load.wait_for_acknowledgements(50);
+    load.begin_round();
+    let took = if moves {
+        moves::elect_preferred(&asked, TOPIC, &[partition as i32])
+    } else {
+        Duration::ZERO
+    };
+    load.wait_for_acknowledgements(100);
+    let (gap, ended) = load.longest_gap();
+    if moves {
+        let (took, gap) = (took.as_millis(), gap.as_millis());
+        println!(
+            "    partition {partition} from node {leader}: elected in {took} ms, {gap} ms without until {ended}"
+        );
+    }
+    gap
 }
 
 fn carry_out(nodes: &mut Nodes, load: &Load, rng: &mut Rng, fault: Fault, victim: usize) {
@@ -162,6 +210,7 @@ fn carry_out(nodes: &mut Nodes, load: &Load, rng: &mut Rng, fault: Fault, victim
             sleep(1_000 + rng.index(5_000) as u64);
             network.set_link(victim, true);
         }
+        Fault::Move | Fault::Calm => unreachable!("they are not faults"),
         Fault::PowerCut => {
             nodes.volume(victim).cut_power();
             nodes.wait_for_the_end(victim);

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
-use support::{Broker, Scratch, free_port, wait_for};
+use support::{Broker, Scratch, free_port, klamm, wait_for};
 
 /// How long a cluster may take for what it does by itself.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -60,11 +60,42 @@ impl Brokers {
 
     /// Starts a broker, whose node id is one more than its place, and waits until it answers.
     pub fn start(&mut self, at: usize, args: &[&str]) {
-        let id = (at + 1).to_string();
-        let fixed = ["--node-id", &id, "--shards", "1", "--memory", "256MiB", "--journal", "64MiB"];
-        let args: Vec<&str> = fixed.iter().chain(args).copied().collect();
+        let args = with_defaults(at, args);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let broker = Broker::start_on(&self.data(at), self.dir.path(), self.ports[at], &args);
         self.running.insert(at, broker);
+    }
+
+    /// Starts a broker that ends by itself with this exit code; the line that says why.
+    pub fn refused(&self, at: usize, args: &[&str], code: i32) -> String {
+        let mut command = support::command(klamm());
+        command.arg("serve").arg("--data").arg(self.data(at));
+        command.args(["--listen", &format!("127.0.0.1:{}", self.ports[at])]);
+        let ended = support::program::ended(command.args(with_defaults(at, args)));
+        assert_eq!(ended.code, Some(code), "{args:?}: {ended:?}");
+        let line = ended.err.lines().find(|it| it.starts_with("klamm: "));
+        line.unwrap_or_else(|| panic!("no line: {ended:?}")).to_owned()
+    }
+
+    /// What a broker has said since its last start.
+    pub fn log(&self, at: usize) -> String {
+        self.running[&at].log()
+    }
+
+    /// Waits until a broker has said this.
+    pub fn wait_for_line(&self, at: usize, what: &str) {
+        let said = wait_for(PATIENCE, || self.log(at).contains(what).then_some(()));
+        assert!(said.is_some(), "no line with '{what}' in\n{}", self.log(at));
+    }
+
+    /// A path beside the data.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// The address of one broker for clients.
+    pub fn bootstrap_of(&self, at: usize) -> String {
+        format!("127.0.0.1:{}", self.ports[at])
     }
 
     /// SIGKILL.
@@ -132,15 +163,38 @@ impl Brokers {
         assert!(found.is_some(), "voters {:?}, not {expected:?}", self.voters());
     }
 
+    /// Reassigns the first partitions of the topic; a code for each.
+    pub fn try_reassign(&self, replicas: &[&[i32]]) -> Vec<i16> {
+        self.alter(&Reassign(replicas.iter().map(|it| Some(it.to_vec())).collect()))
+    }
+
     /// Reassigns the partitions of the topic.
     pub fn reassign(&self, replicas: &[[i32; 3]]) {
-        let request = Reassign(replicas.iter().map(|it| it.to_vec()).collect());
+        let codes = self.alter(&Reassign(replicas.iter().map(|it| Some(it.to_vec())).collect()));
+        assert!(codes.iter().all(|it| *it == 0), "{codes:?}");
+    }
+
+    /// Takes back what the first partition is reassigned to; its code.
+    pub fn cancel_reassignment(&self) -> Vec<i16> {
+        self.alter(&Reassign(vec![None]))
+    }
+
+    fn alter(&self, request: &Reassign) -> Vec<i16> {
         self.ask("reassign", |it| {
-            let reply = it.try_call(To::Any, &request)?;
-            let codes = reply.read::<Reassign>()?;
-            assert!(codes.iter().all(|it| *it == 0), "{codes:?}");
-            Ok(Some(()))
-        });
+            let reply = it.try_call(To::Any, request)?;
+            let (code, codes) = reply.read::<Reassign>()?;
+            assert_eq!(code, 0, "{codes:?}");
+            Ok(Some(codes))
+        })
+    }
+
+    /// The replicas of a partition of the topic, and its leader.
+    pub fn replicas_and_leader(&self, partition: usize) -> (Vec<i32>, i32) {
+        self.ask("describe", |it| {
+            let topics = it.describe_topics(&[TOPIC.to_owned()])?;
+            let it = &topics[0].partitions[partition];
+            Ok(Some((it.replicas.clone(), it.leader)))
+        })
     }
 
     /// Sets `min.insync.replicas` of the topic.
@@ -163,6 +217,16 @@ impl Brokers {
             Ok((whole && !all.is_empty()).then_some(()))
         });
     }
+}
+
+/// Arguments that every start has, unless they are given.
+fn with_defaults(at: usize, args: &[&str]) -> Vec<String> {
+    let id = (at + 1).to_string();
+    let defaults =
+        [("--node-id", &*id), ("--shards", "1"), ("--memory", "256MiB"), ("--journal", "64MiB")];
+    let missing = defaults.into_iter().filter(|it| !args.contains(&it.0));
+    let missing = missing.flat_map(|(flag, value)| [flag, value]);
+    missing.chain(args.iter().copied()).map(str::to_owned).collect()
 }
 
 /// The answer is who votes.
@@ -188,28 +252,27 @@ impl ApiRequest for Quorum {
     }
 }
 
-/// New replicas of each partition of the topic; the answer is a code for each.
-struct Reassign(Vec<Vec<i32>>);
+/// New replicas of the first partitions of the topic, none to cancel; the answer is a code, and one for each of them.
+struct Reassign(Vec<Option<Vec<i32>>>);
 
 impl ApiRequest for Reassign {
     const KEY: ApiKey = ApiKey::ALTER_PARTITION_REASSIGNMENTS;
     const MIN: i16 = 0;
     const MAX: i16 = 1;
-    type Response<'r> = Vec<i16>;
+    type Response<'r> = (i16, Vec<i16>);
 
     fn encode(&self, w: &mut Writer, version: i16) -> Result<(), WireError> {
-        let partition = |(partition_index, replicas): (i32, &Vec<i32>)| ReassignablePartition {
-            partition_index,
-            replicas: Some(replicas.clone()),
+        let partition = |(partition_index, replicas): (i32, &Option<Vec<i32>>)| {
+            ReassignablePartition { partition_index, replicas: replicas.clone() }
         };
         let partitions = (0..).zip(&self.0).map(partition).collect();
         let topics = vec![ReassignableTopic { name: TOPIC, partitions }];
         AlterPartitionReassignmentsRequest { topics, ..Default::default() }.encode(w, version)
     }
 
-    fn decode<'r>(r: &mut Reader<'r>, version: i16) -> Result<Vec<i16>, WireError> {
+    fn decode<'r>(r: &mut Reader<'r>, version: i16) -> Result<(i16, Vec<i16>), WireError> {
         let it = AlterPartitionReassignmentsResponse::decode(r, version)?;
         let partitions = it.responses.iter().flat_map(|it| &it.partitions);
-        Ok(std::iter::once(it.error_code).chain(partitions.map(|it| it.error_code)).collect())
+        Ok((it.error_code, partitions.map(|it| it.error_code).collect()))
     }
 }

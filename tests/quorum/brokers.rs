@@ -197,7 +197,7 @@ impl Brokers {
             self.seen.fences += 1;
         }
         if now.is_multiple_of(500) {
-            let decision = block_on(imbalanced(controller.draft(), 2, &no_pause));
+            let decision = block_on(imbalanced(controller.draft(), &BTreeSet::new(), 2, &no_pause));
             propose(controller, &decision);
         }
     }

@@ -612,7 +612,7 @@ impl Cluster {
                 self.check_leader(id);
             }
         } else if leader >= 0 {
-            node.core.follow(leader_epoch, leader, false);
+            node.core.follow(leader_epoch, leader, 0);
             if leader_epoch > before {
                 node.streams.clear();
                 node.subscribed = None;

@@ -6,6 +6,8 @@
 mod checkers;
 mod client;
 mod connection;
+mod ending;
+mod operations;
 mod plan;
 mod process;
 mod roles;

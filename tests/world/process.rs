@@ -1,19 +1,19 @@
 //! One life of a broker: its shards, the ways between them, and their disk.
 
 use crate::connection::Connection;
+use crate::ending::Ending;
+use crate::operations;
 use bytes::{Buf, Bytes};
-use futures_lite::future::{block_on, poll_once};
-use klamm::broker::wait::Receiver;
+use futures_lite::future::block_on;
 use klamm::broker::{
-    Admission, Bounds, Broker, Clock, Close, ConnectionId, Drain, Figures, Input, Logs, Message,
-    Output, Parts, Phase, work,
+    Admission, Bounds, Broker, Clock, ConnectionId, Figures, Input, Logs, Message, Output, Parts,
+    work,
 };
 use klamm::controller::{Controller, LOG_BYTES_MAX, OpenOptions as MetaOptions};
 use klamm::replica;
 use klamm::storage::arena::Arena;
 use klamm::storage::buffer::Budget;
 use klamm::storage::device::disk::Disk;
-use klamm::storage::device::io::{Completion, Op, Submission};
 use klamm::storage::device::sim_disk::{OpKind, Rng, SimDisk};
 use klamm::storage::recovery::identity::{Expected, Identity};
 use klamm::storage::recovery::{self, LastLife, OpenOptions, TopicState, mark_clean};
@@ -27,11 +27,6 @@ use std::sync::{Arc, LazyLock};
 /// The memory of all runs: what one leaves in it, the next one finds there.
 static ARENA: LazyLock<Arc<Arena>> =
     LazyLock::new(|| Arena::reserve(1 << 30, 3).expect("address space"));
-
-/// Bits of a submission's id that are the broker's own; above them is the shard, and the highest says
-/// who within the broker asked.
-const ID_BITS: u32 = 48;
-const OWN_OP: u64 = 1 << 63;
 
 /// A connection: its shard, and a number that no other has.
 pub type At = (usize, u64);
@@ -129,15 +124,7 @@ pub struct Process {
     files_left: bool,
     clock: Rc<Cell<u64>>,
     next_connection: u64,
-    going: Going,
-}
-
-/// How far the clean end is.
-enum Going {
-    No,
-    Draining(Vec<Receiver<()>>),
-    Closing(Vec<Receiver<()>>),
-    Gone,
+    ending: Ending,
 }
 
 /// Opens everything, as `shard::start` does.
@@ -255,7 +242,7 @@ pub fn open(
         files_left: false,
         clock,
         next_connection: 0,
-        going: Going::No,
+        ending: Ending::No,
     };
     for shard in 0..sizes.shards {
         process.carry_out(shard, now);
@@ -286,7 +273,7 @@ impl Process {
                     assert_ne!(to, shard, "a message to itself");
                     self.ways.get_mut(&(shard, to)).expect("a way").push_back(message);
                 }
-                Output::Disk(submission) => self.submit(shard, submission),
+                Output::Disk(submission) => operations::submit(&self.disk, shard, submission),
                 Output::Resume(connection) => {
                     if let Some(it) = self.named(shard, connection) {
                         it.may_read = true;
@@ -336,26 +323,11 @@ impl Process {
         self.outputs_max = self.outputs_max.max(count);
     }
 
-    fn submit(&self, shard: usize, Submission { id, op }: Submission) {
-        let tag = |id: u64| {
-            assert!((id & !OWN_OP) < 1 << ID_BITS, "ids of operations count from 0");
-            (shard as u64) << ID_BITS | id
-        };
-        let op = match op {
-            Op::WriteSync { path, pos, data, sync_id, apart } => {
-                Op::WriteSync { path, pos, data, sync_id: tag(sync_id), apart }
-            }
-            other => other,
-        };
-        self.disk.submit(Submission { id: tag(id), op });
-    }
-
     /// Completes one operation of the disk, of those that `may`.
     pub fn complete(&mut self, now: Now, rng: &mut Rng, may: impl Fn(OpKind) -> bool) {
-        let Some(done) = self.disk.complete_one(rng, may) else { return };
-        let shard = ((done.id & !OWN_OP) >> ID_BITS) as usize;
-        let id = done.id & (OWN_OP | ((1 << ID_BITS) - 1));
-        self.handle(shard, now, Input::Completed(Completion { id, result: done.result }));
+        if let Some((shard, done)) = operations::complete(&self.disk, rng, may) {
+            self.handle(shard, now, Input::Completed(done));
+        }
     }
 
     /// Delivers the oldest message of one way.
@@ -494,36 +466,15 @@ impl Process {
 
     /// Begins the clean end, as a signal does.
     pub fn begin_end(&mut self, now: Now) {
-        let calls = (0..self.shards()).map(|it| self.brokers[0].call(now, it, Drain)).collect();
-        self.going = Going::Draining(calls);
+        self.ending.begin(&mut self.brokers, now);
         self.carry_out(0, now);
     }
 
     /// Goes on with the clean end; true when everything is written back.
     pub fn advance_end(&mut self, now: Now) -> bool {
-        let all_done = |calls: &mut Vec<Receiver<()>>| {
-            calls.retain_mut(|call| block_on(poll_once(call)).is_none());
-            calls.is_empty()
-        };
-        match &mut self.going {
-            Going::No => false,
-            Going::Draining(calls) => {
-                if all_done(calls) {
-                    let calls =
-                        (0..self.shards()).map(|it| self.brokers[0].call(now, it, Close)).collect();
-                    self.going = Going::Closing(calls);
-                    self.carry_out(0, now);
-                }
-                false
-            }
-            Going::Closing(calls) => {
-                if all_done(calls) {
-                    self.going = Going::Gone;
-                }
-                false
-            }
-            Going::Gone => self.brokers.iter().all(|it| it.phase() == Phase::Closed),
-        }
+        let ended = self.ending.advance(&mut self.brokers, now);
+        self.carry_out(0, now);
+        ended
     }
 
     /// The last thing that a run writes.

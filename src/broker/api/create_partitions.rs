@@ -5,7 +5,7 @@ use super::decode_in_parts;
 use super::metadata_change::{
     Failure, Handled, PARTITIONS_MAX, check_assignment, code_and_message, count, place,
 };
-use crate::controller::{Image, NewPartition, Record};
+use crate::controller::{Image, NewPartition, Placer, Record};
 use crate::types::topic_name::{GROUP_STATE, TRANSACTION_STATE};
 use crate::types::{ErrorCode, TopicId};
 use crate::wire::kafka::create_partitions_request::{
@@ -29,7 +29,7 @@ pub async fn handle(
     });
     let request = read.await?;
     let mut counts = count(request.topics.iter().map(|topic| topic.name), pause).await;
-    let mut total = 0;
+    let (mut total, mut placer) = (0, Placer::new(image));
     let mut results = Vec::with_capacity(counts.len());
     let mut records = Vec::new();
     for topic in &request.topics {
@@ -39,7 +39,7 @@ pub async fn handle(
         let result = if count > 1 {
             Err(Failure::new(ErrorCode::INVALID_REQUEST, "Duplicate topic name."))
         } else {
-            plan(topic, image, &mut total, pause).await
+            plan(topic, image, &mut placer, &mut total, pause).await
         };
         results.push((
             topic.name,
@@ -64,6 +64,7 @@ pub async fn handle(
 async fn plan(
     topic: &CreatePartitionsTopic<'_>,
     image: &Image,
+    placer: &mut Placer<'_>,
     total: &mut usize,
     pause: &impl AsyncFn(),
 ) -> Result<(TopicId, Vec<NewPartition>), Failure> {
@@ -94,7 +95,7 @@ async fn plan(
     }
     let factor = found.partitions[0].replicas.len();
     let partitions = match &topic.assignments {
-        None => place(image, found.id, &found.partitions, added, factor, pause).await?,
+        None => place(placer, found.id, &found.partitions, added, factor, pause).await?,
         Some(assignments) if assignments.len() != added => {
             let message = format!(
                 "Attempted to add {added} additional partition(s), but only {} assignment(s) were \

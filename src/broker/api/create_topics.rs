@@ -5,7 +5,7 @@ use super::decode_in_parts;
 use super::metadata_change::{
     Failure, Handled, PARTITIONS_MAX, check_assignment, code_and_message, count, place,
 };
-use crate::controller::{Image, NewPartition, Record};
+use crate::controller::{Image, NewPartition, Placer, Record};
 use crate::types::config_def::Rule;
 use crate::types::config_table::{TOPIC_CONFIGS, topic_config};
 use crate::types::topic_name::{
@@ -55,7 +55,7 @@ pub async fn handle(
     let flexible = version >= SHOWS_CONFIGS_FROM;
     let tail = w.open_array(counts.len(), flexible, flexible.into())?;
     let mut shown = ShownConfigs::default();
-    let mut created = BTreeSet::new();
+    let (mut created, mut placer) = (BTreeSet::new(), Placer::new(image));
     let mut records = Vec::new();
     for topic in &request.topics {
         pause().await;
@@ -66,7 +66,7 @@ pub async fn handle(
         } else if total > PARTITIONS_MAX {
             Err(too_many())
         } else {
-            plan(topic, image, &created, new_id, pause).await
+            plan(topic, image, &created, &mut placer, new_id, pause).await
         };
         put_result(&mut w, version, topic.name, &result, &mut shown, image, pause).await?;
         let Ok(Plan { id, partitions, settings }) = result else { continue };
@@ -172,6 +172,7 @@ async fn plan(
     topic: &CreatableTopic<'_>,
     image: &Image,
     created: &BTreeSet<String>,
+    placer: &mut Placer<'_>,
     new_id: &mut dyn FnMut() -> TopicId,
     pause: &impl AsyncFn(),
 ) -> Result<Plan, Failure> {
@@ -194,7 +195,7 @@ async fn plan(
     }
     check_topic(topic.name, &mut settings)?;
     let id = new_id();
-    let partitions = partitions(topic, id, image, pause).await?;
+    let partitions = partitions(topic, id, image, placer, pause).await?;
     Ok(Plan { id, partitions, settings })
 }
 
@@ -224,6 +225,7 @@ async fn partitions(
     topic: &CreatableTopic<'_>,
     id: TopicId,
     image: &Image,
+    placer: &mut Placer<'_>,
     pause: &impl AsyncFn(),
 ) -> Result<Vec<NewPartition>, Failure> {
     if topic.assignments.is_empty() {
@@ -243,7 +245,7 @@ async fn partitions(
             -1 => image.broker_configs.number("default.replication.factor").unwrap_or(1) as usize,
             factor => factor as usize,
         };
-        return place(image, id, &[], partition_count(topic, image), factor, pause).await;
+        return place(placer, id, &[], partition_count(topic, image), factor, pause).await;
     }
     let refuse = |what: &str| {
         let message =
@@ -289,13 +291,13 @@ pub async fn auto_create(
     new_id: &mut dyn FnMut() -> TopicId,
     pause: &impl AsyncFn(),
 ) -> Vec<Record> {
-    let mut created = BTreeSet::new();
+    let (mut created, mut placer) = (BTreeSet::new(), Placer::new(image));
     let mut records = Vec::new();
     let mut total = 0;
     for name in names {
         pause().await;
         if let Some(of) = STATES.iter().find(|it| it.topic == name) {
-            match coordinators_state(of, image, new_id, pause).await {
+            match coordinators_state(of, image, &mut placer, new_id, pause).await {
                 Ok(record) if created.insert(name.clone()) => records.extend(record),
                 Ok(_) => {}
                 Err(why) => tracing::error!("cannot create {name}: {}", why.message),
@@ -312,7 +314,8 @@ pub async fn auto_create(
         if is_internal(name) || total > PARTITIONS_MAX {
             continue;
         }
-        let Ok(plan) = plan(&topic, image, &created, new_id, pause).await else { continue };
+        let plan = plan(&topic, image, &created, &mut placer, new_id, pause).await;
+        let Ok(plan) = plan else { continue };
         created.insert(name.replace('.', "_"));
         records.push(Record::TopicCreated {
             id: plan.id,
@@ -355,6 +358,7 @@ const STATES: [StateTopic; 2] = [
 async fn coordinators_state(
     of: &StateTopic,
     image: &Image,
+    placer: &mut Placer<'_>,
     new_id: &mut dyn FnMut() -> TopicId,
     pause: &impl AsyncFn(),
 ) -> Result<Option<Record>, Failure> {
@@ -392,7 +396,7 @@ async fn coordinators_state(
     if partition_count(&topic, image) > PARTITIONS_MAX {
         return Err(too_many());
     }
-    let plan = plan(&topic, image, &BTreeSet::new(), new_id, pause).await?;
+    let plan = plan(&topic, image, &BTreeSet::new(), placer, new_id, pause).await?;
     Ok(Some(Record::TopicCreated {
         id: plan.id,
         name: of.topic.to_owned(),

@@ -110,6 +110,27 @@ pub struct ReadRequest {
     pub current_leader_epoch: i32,
     /// Only what is stable (`read_committed`).
     pub committed: bool,
+    /// A replica that does not lead may answer, too (KIP-392).
+    pub from_followers: bool,
+    /// Nodes that the reader is nearer to than to the leader: where one of them is in sync and has what is wanted, the
+    /// leader names it and reads nothing.
+    pub nearer: Vec<i32>,
+}
+
+impl ReadRequest {
+    /// Reads from the leader, whatever its epoch, up to the high watermark.
+    pub fn of_leader(tp: TopicPartition, offset: i64, max_bytes: usize) -> Self {
+        Self {
+            index: 0,
+            tp,
+            offset,
+            max_bytes,
+            current_leader_epoch: -1,
+            committed: false,
+            from_followers: false,
+            nearer: Vec::new(),
+        }
+    }
 }
 
 /// What was read of one partition.
@@ -127,6 +148,10 @@ pub struct ReadResult {
     pub log_start: i64,
     /// The leader and its epoch, where the client's idea of them is wrong.
     pub leader_epoch: i32,
+    /// The node to read from instead, -1 for none.
+    pub preferred: i32,
+    /// The log of a follower ends before the offset: it may come.
+    pub is_ahead: bool,
     /// Whole batches.
     pub slices: Vec<Bytes>,
     /// Their bytes.
@@ -149,11 +174,19 @@ impl ReadResult {
             last_stable: -1,
             log_start: -1,
             leader_epoch: -1,
+            preferred: -1,
+            is_ahead: false,
             slices: Vec::new(),
             bytes: 0,
             counted: 0,
             aborted: Vec::new(),
         }
+    }
+
+    /// Whether the client is to be told of it at once, although there are no records: of an error, or of another node
+    /// to read from.
+    pub fn is_final(&self) -> bool {
+        self.error.is_err() || self.preferred >= 0
     }
 }
 
@@ -170,6 +203,8 @@ pub struct OffsetQuery {
     pub current_leader_epoch: i32,
     /// Nothing beyond the last stable offset (`read_committed`).
     pub committed: bool,
+    /// Of a debugging consumer (replica id -2): any replica answers, and its latest offset is the end of its log.
+    pub of_replica: bool,
 }
 
 /// An offset that was looked for.

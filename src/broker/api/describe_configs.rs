@@ -7,7 +7,7 @@ use super::metadata_change::Failure;
 use crate::controller::Image;
 use crate::types::ErrorCode;
 use crate::types::config_def::Source;
-use crate::types::config_table::{BROKER_CONFIGS, TOPIC_CONFIGS};
+use crate::types::config_table::{BROKER_CONFIGS, QUOTAS, TOPIC_CONFIGS};
 use crate::types::topic_config::{Described, describe_of_broker, describe_of_topic};
 use crate::types::topic_name::check_topic_name;
 use crate::wire::kafka::describe_configs_request::{
@@ -115,7 +115,9 @@ async fn describe(
             if !of_all {
                 check_broker_id(resource.resource_name, image)?;
             }
-            for def in BROKER_CONFIGS.iter().filter(|def| asked(def.name)) {
+            let there = |name| !QUOTAS.contains(&name) || of.set(name).is_some();
+            let shown = BROKER_CONFIGS.iter().filter(|def| asked(def.name) && there(def.name));
+            for def in shown {
                 let config = describe_of_broker(def, of);
                 configs.extend(if of_all { of_all_brokers(config) } else { Some(config) });
                 pause().await;

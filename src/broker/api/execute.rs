@@ -9,7 +9,7 @@ use super::metadata_change::Handled;
 use super::{
     add_raft_voter, alter_configs, alter_partition_reassignments, create_partitions, create_topics,
     delete_topics, describe_quorum, elect_leaders, incremental_alter_configs,
-    list_partition_reassignments, remove_raft_voter, table, unregister_broker,
+    list_partition_reassignments, remove_raft_voter, table, unregister_broker, update_features,
 };
 use crate::controller::Image;
 use crate::types::TopicId;
@@ -53,6 +53,9 @@ pub async fn execute(
         }
         table::Controller::UnregisterBroker => {
             unregister_broker::handle(body, version, draft, pause).await
+        }
+        table::Controller::UpdateFeatures => {
+            update_features::handle(body, version, draft, pause).await
         }
         table::Controller::AddRaftVoter => add_raft_voter::handle(body, version, draft, quorum),
         table::Controller::RemoveRaftVoter => {

@@ -7,16 +7,17 @@ use super::fetch_session::{
     Context, NO_SESSION, PartitionAnswer, Sessions, TopicKey, Wanted, begin_in_parts,
     finish_in_parts,
 };
-use super::partitions::led;
+use super::partitions::{held, led};
 use super::response::begin;
 use super::{decode, decode_in_parts};
-use crate::controller::Image;
+use crate::controller::{Image, Topic};
 use crate::types::{ErrorCode, TopicId, TopicPartition};
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::fetch_request::FetchRequest;
 use crate::wire::{WireError, Writer};
 use bytes::Bytes;
 use std::cell::RefCell;
+use std::sync::Arc;
 
 /// Slices shorter than this are copied into the answer's head: an entry of a vectored send costs
 /// more than the copy.
@@ -39,6 +40,10 @@ pub struct Plan {
     /// Why a partition is not read at all.
     refused: Vec<ErrorCode>,
     committed: bool,
+    /// A replica that does not lead may answer: from version 11 on (KIP-392).
+    from_followers: bool,
+    /// The client's rack, where that is to be looked at.
+    rack: String,
     /// An error for the whole answer.
     error: ErrorCode,
     /// What the client waits for, and at most wants; as far as the broker's setting allows.
@@ -76,10 +81,10 @@ pub fn plan(
     now_ms: i64,
 ) -> Result<Plan, WireError> {
     let request = decode(body, |r| FetchRequest::decode(r, version))?;
-    let mut plan = Plan::new(&request, limits);
+    let mut plan = Plan::new(&request, version, image, limits);
     match sessions.begin(&request, version, now_ms) {
         Ok((context, wanted)) => {
-            plan.refused = wanted.iter().map(|it| refusal(it, image)).collect();
+            plan.refused = wanted.iter().map(|it| plan.refusal(it, image)).collect();
             (plan.context, plan.wanted) = (context, wanted);
         }
         Err(error) => plan.error = error,
@@ -100,12 +105,12 @@ pub async fn plan_in_parts(
     let request =
         decode_in_parts(body, async |r| FetchRequest::decode_in_parts(r, version, pause).await)
             .await?;
-    let mut plan = Plan::new(&request, limits);
+    let mut plan = Plan::new(&request, version, image, limits);
     match begin_in_parts(sessions, &request, version, now_ms, pause).await {
         Ok((context, wanted)) => {
             plan.refused.reserve_exact(wanted.len());
             for it in &wanted {
-                plan.refused.push(refusal(it, image));
+                plan.refused.push(plan.refusal(it, image));
                 pause().await;
             }
             (plan.context, plan.wanted) = (context, wanted);
@@ -115,22 +120,41 @@ pub async fn plan_in_parts(
     Ok(plan)
 }
 
-fn refusal(wanted: &Wanted, image: &Image) -> ErrorCode {
-    let (topic, unknown) = match &wanted.topic {
-        TopicKey::Id(id) => (image.topic_by_id(*id), ErrorCode::UNKNOWN_TOPIC_ID),
-        TopicKey::Name(name) => (image.topic(name), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-    };
-    let Some(topic) = topic else { return unknown };
-    led(image, Some(topic), wanted.partition).err().unwrap_or(ErrorCode::NONE)
+fn topic_of<'a>(wanted: &Wanted, image: &'a Image) -> Option<&'a Arc<Topic>> {
+    match &wanted.topic {
+        TopicKey::Id(id) => image.topic_by_id(*id),
+        TopicKey::Name(name) => image.topic(name),
+    }
 }
 
+/// Replicas in this rack that may be named instead of the leader, which is this node; none where the leader itself is in
+/// the rack (`RackAwareReplicaSelector` of Kafka). Which of them is in sync and has what is wanted the leader knows.
+fn nearer(image: &Image, topic: &Topic, partition: i32, rack: &str) -> Vec<i32> {
+    let in_rack = |node: &i32| {
+        let broker = image.broker(*node).filter(|it| !it.fenced);
+        broker.is_some_and(|it| it.rack.as_deref() == Some(rack))
+    };
+    let state = usize::try_from(partition).ok().and_then(|it| topic.partitions.get(it));
+    match state.filter(|it| it.leader == image.node_id && !in_rack(&it.leader)) {
+        Some(state) => state.isr.iter().copied().filter(in_rack).collect(),
+        None => Vec::new(),
+    }
+}
+
+/// The selector of `replica.selector.class` that looks at racks.
+const RACK_AWARE: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+
 impl Plan {
-    fn new(request: &FetchRequest<'_>, limits: Limits) -> Self {
+    fn new(request: &FetchRequest<'_>, version: i16, image: &Image, limits: Limits) -> Self {
+        let selector = image.broker_configs.text("replica.selector.class");
+        let rack = if selector == Some(RACK_AWARE) { request.rack_id } else { "" };
         let mut plan = Self {
             context: Context::Sessionless,
             wanted: Vec::new(),
             refused: Vec::new(),
             committed: request.isolation_level == 1,
+            from_followers: version >= 11,
+            rack: rack.to_owned(),
             error: ErrorCode::NONE,
             asked: (
                 usize::try_from(request.min_bytes).unwrap_or(0),
@@ -143,6 +167,16 @@ impl Plan {
         };
         plan.grant(limits.memory);
         plan
+    }
+
+    fn refusal(&self, wanted: &Wanted, image: &Image) -> ErrorCode {
+        let unknown = match &wanted.topic {
+            TopicKey::Id(_) => ErrorCode::UNKNOWN_TOPIC_ID,
+            TopicKey::Name(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        };
+        let Some(topic) = topic_of(wanted, image) else { return unknown };
+        let find = if self.from_followers { held } else { led };
+        find(image, Some(topic), wanted.partition).err().unwrap_or(ErrorCode::NONE)
     }
 
     /// How many partitions it fetches.
@@ -175,9 +209,15 @@ impl Plan {
             TopicKey::Id(id) => *id,
             TopicKey::Name(name) => image.topic(name)?.id,
         };
+        let nearer = match topic_of(wanted, image).filter(|_| !self.rack.is_empty()) {
+            Some(topic) => nearer(image, topic, wanted.partition, &self.rack),
+            None => Vec::new(),
+        };
         Some(ReadRequest {
             index: i as u32,
             tp: TopicPartition { topic, partition: wanted.partition },
+            from_followers: self.from_followers,
+            nearer,
             offset: wanted.offset,
             max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0),
             current_leader_epoch: wanted.leader_epoch,
@@ -193,7 +233,7 @@ impl Plan {
             || self.max_wait_ms == 0
             || results.is_empty()
             || counted >= self.min_bytes
-            || results.iter().any(|it| it.error.is_err())
+            || results.iter().any(ReadResult::is_final)
     }
 
     /// The answer. `results` may lack partitions and have any order.
@@ -310,6 +350,7 @@ fn answer(it: &ReadResult) -> PartitionAnswer {
     PartitionAnswer {
         error: it.error,
         has_records: it.bytes > 0,
+        is_elsewhere: it.preferred >= 0,
         high_watermark: it.high_watermark,
         log_start: it.log_start,
     }
@@ -329,6 +370,10 @@ impl Room {
 
     #[inline]
     fn limit(&mut self, result: &mut ReadResult) {
+        // It was waited for: the leader knows whether it exists.
+        if result.is_ahead {
+            result.error = ErrorCode::OFFSET_NOT_AVAILABLE;
+        }
         if result.bytes > 0 && self.total > 0 && self.total + result.bytes > self.max_bytes {
             result.slices.clear();
             result.aborted.clear();
@@ -479,7 +524,7 @@ impl Layout {
             }
         }
         if version >= 11 {
-            w.i32(-1);
+            w.i32(result.preferred);
         }
         w.bytes_len(Some(result.bytes), flexible)?;
         for slice in result.slices {
@@ -536,6 +581,7 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::{NewPartition, Record, Registration};
     use crate::wire::Reader;
     use crate::wire::api_keys::ApiKey;
     use crate::wire::header::decode_response;
@@ -663,6 +709,88 @@ mod tests {
         // What a limit cut counts as the limit.
         let cut = ReadResult { counted: 10, ..result(6, ErrorCode::NONE) };
         assert!(plan.is_satisfied(&[cut]));
+    }
+
+    /// A cluster of three racks; node 1 leads partition 0, node 2 the other one.
+    fn racks(selector: bool) -> Image {
+        let settings =
+            selector.then(|| ("replica.selector.class".to_owned(), RACK_AWARE.to_owned()));
+        let mut image = Image::new("c", 1, Arc::new(settings.into_iter().collect()));
+        for id in 1..=3 {
+            let rack = Some(format!("r{id}"));
+            let it = Registration { id, rack, ..Registration::default() };
+            image.apply(&Record::BrokerRegistered(it));
+            image.apply(&Record::BrokerUnfenced { broker: id });
+        }
+        let partitions = vec![NewPartition::new([1, 2, 3]), NewPartition::new([2, 1])];
+        let (id, name) = (TopicId([7; 16]), "t".into());
+        image.apply(&Record::TopicCreated { id, name, partitions, settings: Vec::new() });
+        image
+    }
+
+    /// What is asked of the owners: whether followers may answer, and who is nearer.
+    fn asked(image: &Image, version: i16, rack_id: &str) -> Vec<(bool, Vec<i32>)> {
+        let partitions = [0, 1].map(|partition| FetchPartition { partition, ..Default::default() });
+        let topics =
+            vec![FetchTopic { topic: "t", partitions: partitions.into(), ..Default::default() }];
+        let request = FetchRequest { rack_id, topics, session_epoch: -1, ..Default::default() };
+        let mut w = Writer::new();
+        request.encode(&mut w, version).unwrap();
+        let mut sessions = Sessions::new(10, 0, 1, 5);
+        let plan = plan(w.as_slice(), version, &mut sessions, image, LIMITS, 0).unwrap();
+        plan.reads(image).into_iter().map(|it| (it.from_followers, it.nearer)).collect()
+    }
+
+    #[test]
+    fn consumers_are_sent_to_their_rack() {
+        let mut image = racks(true);
+        assert_eq!(asked(&image, 12, "r3"), [(true, vec![3]), (true, vec![])]);
+        assert_eq!(asked(&image, 12, "r1"), [(true, vec![]), (true, vec![])], "as the leader");
+        assert_eq!(asked(&image, 12, "r9"), [(true, vec![]), (true, vec![])]);
+        assert_eq!(asked(&image, 12, ""), [(true, vec![]), (true, vec![])]);
+        assert_eq!(asked(&image, 10, ""), [(false, vec![])], "only the leader, in old versions");
+        image.apply(&Record::BrokerFenced { broker: 3 });
+        assert_eq!(asked(&image, 12, "r3"), [(true, vec![]), (true, vec![])]);
+        assert_eq!(asked(&racks(false), 12, "r3"), [(true, vec![]), (true, vec![])]);
+    }
+
+    #[test]
+    fn another_node_to_read_from_is_told_at_once() {
+        let image = racks(true);
+        let mut sessions = Sessions::new(10, 0, 1, 5);
+        let mut w = Writer::new();
+        let partitions = vec![FetchPartition::default()];
+        let topics =
+            vec![FetchTopic { topic_id: TopicId([7; 16]), partitions, ..Default::default() }];
+        let (max_wait_ms, min_bytes) = (100, 1);
+        let request = FetchRequest {
+            max_wait_ms,
+            min_bytes,
+            max_bytes: 1_000,
+            session_epoch: -1,
+            rack_id: "r3",
+            topics,
+            ..Default::default()
+        };
+        request.encode(&mut w, 18).unwrap();
+        let plan = plan(w.as_slice(), 18, &mut sessions, &image, LIMITS, 0).unwrap();
+        let there = ReadResult { high_watermark: 9, ..ReadResult::failed(0, ErrorCode::NONE) };
+        let is_ahead = ReadResult { is_ahead: true, ..there.clone() };
+        assert!(!plan.is_satisfied(std::slice::from_ref(&is_ahead)), "it may come");
+        let elsewhere = ReadResult { preferred: 3, ..there };
+        assert!(plan.is_satisfied(std::slice::from_ref(&elsewhere)));
+        let header = crate::broker::api::testing::header(ApiKey::FETCH, 18);
+        let mut answer = |plan: Plan, result| {
+            let response = plan.response(&header, vec![result], &mut sessions, &image, 0).unwrap();
+            let mut r = Reader::new(&response.head[4..]);
+            decode_response(ApiKey::FETCH, 18, &mut r).unwrap();
+            let it = &FetchResponse::decode(&mut r, 18).unwrap().responses[0].partitions[0];
+            (ErrorCode(it.error_code), it.preferred_read_replica, it.high_watermark)
+        };
+        assert_eq!(answer(plan, elsewhere), (ErrorCode::NONE, 3, 9));
+        let mut sessions = Sessions::new(10, 0, 1, 5);
+        let plan = super::plan(w.as_slice(), 18, &mut sessions, &image, LIMITS, 0).unwrap();
+        assert_eq!(answer(plan, is_ahead), (ErrorCode::OFFSET_NOT_AVAILABLE, -1, 9));
     }
 
     #[test]

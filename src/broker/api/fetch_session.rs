@@ -91,6 +91,8 @@ pub struct PartitionAnswer {
     pub error: ErrorCode,
     /// It has records.
     pub has_records: bool,
+    /// It names another node to read from.
+    pub is_elsewhere: bool,
     /// Its high watermark.
     pub high_watermark: i64,
     /// Its log start.
@@ -485,7 +487,8 @@ impl Entry {
     /// Remembers what is told now; whether that is anything new.
     fn tell(&mut self, answer: &PartitionAnswer) -> bool {
         let now = Told { high_watermark: answer.high_watermark, log_start: answer.log_start };
-        let changed = answer.error.is_err() || answer.has_records || now != self.told;
+        let is_new = answer.error.is_err() || answer.has_records || answer.is_elsewhere;
+        let changed = is_new || now != self.told;
         // An error is told each time.
         self.told = if answer.error.is_err() { NOTHING } else { now };
         changed
@@ -590,6 +593,7 @@ mod tests {
     const QUIET: PartitionAnswer = PartitionAnswer {
         error: ErrorCode::NONE,
         has_records: false,
+        is_elsewhere: false,
         high_watermark: 5,
         log_start: 0,
     };
@@ -645,6 +649,7 @@ mod tests {
                     ErrorCode::NONE
                 },
                 has_records: random.one_in(3),
+                is_elsewhere: random.one_in(9),
                 high_watermark: random.index(3) as i64,
                 log_start: 0,
             };
@@ -704,6 +709,13 @@ mod tests {
         let (context, all) = sessions.begin(&request(id, 3, &[], &[]), 12, 0).unwrap();
         let (_, told) = sessions.finish(context, &all, &[QUIET; 3], 0);
         assert_eq!(told, [true, false, false]);
+        // Another node to read from is told each time.
+        for epoch in [4, 5] {
+            let (context, all) = sessions.begin(&request(id, epoch, &[], &[]), 12, 0).unwrap();
+            let elsewhere = PartitionAnswer { is_elsewhere: true, ..QUIET };
+            let (_, told) = sessions.finish(context, &all, &[QUIET, elsewhere, QUIET], 0);
+            assert_eq!(told, [false, true, false]);
+        }
     }
 
     #[test]

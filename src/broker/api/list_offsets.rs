@@ -3,7 +3,7 @@
 use super::Response;
 use super::data::{OffsetAnswer, OffsetQuery};
 use super::decode_in_parts;
-use super::partitions::{by_topic, led};
+use super::partitions::{by_topic, held, led};
 use crate::controller::Image;
 use crate::types::ErrorCode;
 use crate::wire::WireError;
@@ -26,6 +26,9 @@ pub const EARLIEST_LOCAL: i64 = -4;
 pub const LATEST_TIERED: i64 = -5;
 /// The start of what remote storage is to hold yet; from version 11 (KIP-1023). Here nothing.
 pub const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
+/// The replica id of a consumer that asks a replica for what it has itself, whoever leads.
+const DEBUGGING_CONSUMER: i32 = -2;
 
 /// The first version that knows a special timestamp; none yet knows those below the last.
 fn first_version(timestamp: i64) -> i16 {
@@ -71,11 +74,13 @@ pub async fn plan(
             pause().await;
         }
     }
+    let of_replica = request.replica_id == DEBUGGING_CONSUMER;
+    let find = if of_replica { held } else { led };
     for topic in &request.topics {
         let known = image.topic(topic.name);
         for it in &topic.partitions {
             let index = answers.len() as u32;
-            let error = match led(image, known, it.partition_index) {
+            let error = match find(image, known, it.partition_index) {
                 _ if twice.contains(&(topic.name, it.partition_index)) => {
                     ErrorCode::INVALID_REQUEST
                 }
@@ -87,6 +92,7 @@ pub async fn plan(
                         timestamp: it.timestamp,
                         current_leader_epoch: it.current_leader_epoch,
                         committed: request.isolation_level == 1,
+                        of_replica,
                     });
                     ErrorCode::NONE
                 }

@@ -4,7 +4,7 @@
 //! resource or setting that they look at.
 
 use super::Body;
-use crate::controller::{self, Image, Members, NewPartition, Partition, Record, Refusal};
+use crate::controller::{Image, Members, NewPartition, Partition, Placer, Record, Refusal};
 use crate::types::{ErrorCode, TopicId};
 use crate::wire::primitives::{WireError, Writer};
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,15 +72,15 @@ impl Handled {
 
 /// Where `count` more partitions of the topic with this id go, beside those that it has. Pauses after each.
 pub(super) async fn place(
-    image: &Image,
+    placer: &mut Placer<'_>,
     id: TopicId,
     existing: &[Partition],
     count: usize,
     factor: usize,
     pause: &impl AsyncFn(),
 ) -> Result<Vec<NewPartition>, Failure> {
-    let seed = id.0.iter().fold(0u64, |seed, byte| seed.rotate_left(8) ^ u64::from(*byte));
-    controller::place(image, existing, count, factor, seed, pause)
+    placer
+        .place(id, existing, count, factor, pause)
         .await
         .map_err(|e| Failure::new(ErrorCode::INVALID_REPLICATION_FACTOR, e.to_string()))
 }

@@ -54,6 +54,7 @@ pub mod sync_group;
 pub mod table;
 pub mod txn_offset_commit;
 pub mod unregister_broker;
+pub mod update_features;
 pub mod write_txn_markers;
 
 #[cfg(test)]

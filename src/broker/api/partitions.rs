@@ -24,6 +24,26 @@ pub fn led(
     }
 }
 
+/// A partition of a topic, if there is one of which this broker has a replica.
+///
+/// # Errors
+/// `UNKNOWN_TOPIC_OR_PARTITION`, `NOT_LEADER_OR_FOLLOWER`.
+pub fn held(
+    image: &Image,
+    topic: Option<&Arc<Topic>>,
+    partition: i32,
+) -> Result<TopicPartition, ErrorCode> {
+    match led(image, topic, partition) {
+        Err(ErrorCode::NOT_LEADER_OR_FOLLOWER) => {
+            let topic = topic.ok_or(ErrorCode::NOT_LEADER_OR_FOLLOWER)?;
+            let holds = topic.partitions[partition as usize].replicas.contains(&image.node_id);
+            let tp = TopicPartition { topic: topic.id, partition };
+            if holds { Ok(tp) } else { Err(ErrorCode::NOT_LEADER_OR_FOLLOWER) }
+        }
+        found => found,
+    }
+}
+
 /// Answers by topic and partition, as they were asked for. `answers` has one for each partition of the
 /// request, in its order. Pauses after each.
 pub async fn by_topic<'a, T, P: 'a, A, R, S>(
@@ -66,6 +86,7 @@ mod tests {
         let found = |name, partition| led(&image, image.topic(name), partition);
         assert_eq!(found("t", 0), Ok(TopicPartition { topic: id, partition: 0 }));
         assert_eq!(found("t", 1), Err(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+        assert_eq!(held(&image, image.topic("t"), 1), Err(ErrorCode::NOT_LEADER_OR_FOLLOWER));
         for (name, partition) in [("t", 2), ("t", -1), ("u", 0)] {
             assert_eq!(found(name, partition), Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
         }

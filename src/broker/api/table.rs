@@ -142,6 +142,8 @@ pub enum Controller {
     DescribeQuorum,
     /// `UnregisterBroker`.
     UnregisterBroker,
+    /// `UpdateFeatures`.
+    UpdateFeatures,
     /// `AddRaftVoter`.
     AddRaftVoter,
     /// `RemoveRaftVoter`.
@@ -149,7 +151,7 @@ pub enum Controller {
 }
 
 /// By key.
-pub const TABLE: [Api; 44] = [
+pub const TABLE: [Api; 45] = [
     // Versions 0 to 2 are advertised, and refused: librdkafka turns compression off where they are
     // missing (KAFKA-18659).
     Api { served_from: 3, ..api(ApiKey::PRODUCE, 0, 13, Handler::Produce) },
@@ -208,6 +210,7 @@ pub const TABLE: [Api; 44] = [
     ),
     api(ApiKey::OFFSET_DELETE, 0, 0, Handler::Groups(Groups::OffsetDelete)),
     api(ApiKey::DESCRIBE_QUORUM, 0, 2, Handler::Controller(Controller::DescribeQuorum)),
+    api(ApiKey::UPDATE_FEATURES, 0, 2, Handler::Controller(Controller::UpdateFeatures)),
     api(ApiKey::DESCRIBE_CLUSTER, 0, 2, Handler::Local(Local::DescribeCluster)),
     api(ApiKey::DESCRIBE_PRODUCERS, 0, 0, Handler::Transactions(Transactions::DescribeProducers)),
     api(ApiKey::UNREGISTER_BROKER, 0, 0, Handler::Controller(Controller::UnregisterBroker)),

@@ -17,7 +17,7 @@ use super::{
     incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources,
     list_groups, list_offsets, list_partition_reassignments, metadata, offset_commit,
     offset_delete, offset_fetch, offset_for_leader_epoch, produce, remove_raft_voter, sync_group,
-    unregister_broker,
+    unregister_broker, update_features,
 };
 use crate::controller::Image;
 use crate::wire::api_keys::ApiKey;
@@ -70,7 +70,7 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
         }
         Handler::Groups(Groups::DescribeGroups) => describe_groups::plan(body, version).map(drop),
         Handler::Groups(Groups::ListGroups) => list_groups::plan(body, version).map(drop),
-        Handler::Local(Local::ApiVersions) => api_versions::handle(&header, body).map(drop),
+        Handler::Local(Local::ApiVersions) => api_versions::handle(&header, body, image).map(drop),
         Handler::Controller(Controller::CreateTopics) => {
             let mut ids = ids();
             let handled = create_topics::handle(body, version, image, &mut ids, &async || {});
@@ -140,6 +140,9 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
         }
         Handler::Controller(Controller::DescribeQuorum) => {
             describe_quorum::handle(body, version, image, &QuorumView::default()).map(drop)
+        }
+        Handler::Controller(Controller::UpdateFeatures) => {
+            block_on(update_features::handle(body, version, image, &async || {})).map(drop)
         }
         Handler::Controller(Controller::UnregisterBroker) => {
             block_on(unregister_broker::handle(body, version, image, &async || {})).map(drop)
@@ -284,6 +287,9 @@ fn smallest(api: &Api, version: i16) -> Vec<u8> {
         }),
         Handler::Controller(Controller::DescribeQuorum) => encode(|w| {
             k::describe_quorum_request::DescribeQuorumRequest::default().encode(w, version)
+        }),
+        Handler::Controller(Controller::UpdateFeatures) => encode(|w| {
+            k::update_features_request::UpdateFeaturesRequest::default().encode(w, version)
         }),
         Handler::Controller(Controller::UnregisterBroker) => encode(|w| {
             k::unregister_broker_request::UnregisterBrokerRequest::default().encode(w, version)

@@ -16,6 +16,7 @@ use crate::broker::api::Response;
 use crate::storage::buffer::Budget;
 use crate::types::Principal;
 use crate::wire::api_keys::ApiKey;
+use crate::wire::peer;
 use futures_lite::future::block_on;
 use slab::Slab;
 use std::collections::VecDeque;
@@ -290,7 +291,12 @@ impl Connections {
         one.received = ticks;
         match one.incoming.front(limits) {
             Front::Bad { len, most } => {
-                let why = format!("a request of {len} bytes; at most {most} are accepted");
+                let why = if peer::is_preamble(len) {
+                    "a broker, which means a port for brokers: this is the one for clients"
+                        .to_owned()
+                } else {
+                    format!("a request of {len} bytes; at most {most} are accepted")
+                };
                 return self.refuse(now_ms, id, Why::Length, &why);
             }
             Front::Whole { .. } => {

@@ -226,7 +226,7 @@ impl Links {
         self.look_at(deadline_ms);
         if let Some(wanted) = self.wanted.get_mut(&target) {
             wanted.backoff_ms = RETRY_MS.0;
-            wanted.told = None;
+            (wanted.refused, wanted.told) = (false, None);
         }
         self.events.push_back(LinkEvent::Up(id, peer));
     }

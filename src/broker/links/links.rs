@@ -29,6 +29,8 @@ pub(super) struct Wanted {
     link: Option<LinkId>,
     retry_at_ms: i64,
     pub backoff_ms: i64,
+    /// Nobody listened there when it was dialled last.
+    pub refused: bool,
     /// What the log was told last of why it is not up.
     pub told: Option<String>,
 }
@@ -102,6 +104,7 @@ impl Links {
             link: None,
             retry_at_ms: now_ms,
             backoff_ms: RETRY_MS.0,
+            refused: false,
             told: None,
         });
         if wanted.host != host || wanted.port != port {
@@ -143,6 +146,12 @@ impl Links {
         self.all[id.index as usize].peer().map(|_| id)
     }
 
+    /// Whether nobody listened where this node is reached for the quorum, when it was tried last.
+    pub fn is_refused_by(&self, node: i32) -> bool {
+        let target = Target { node, lane: Lane::Control, shard: 0 };
+        self.wanted.get(&target).is_some_and(|it| it.refused)
+    }
+
     /// The targets that are wanted.
     pub fn targets(&self) -> impl Iterator<Item = Target> + '_ {
         self.wanted.keys().copied()
@@ -154,6 +163,7 @@ impl Links {
     }
 
     /// Links that are up.
+    #[cfg(test)]
     pub fn up(&self) -> usize {
         self.all.iter().filter(|(_, it)| it.peer().is_some()).count()
     }
@@ -216,6 +226,9 @@ impl Links {
             (false, None) => "the connection is broken",
         };
         if let Some(target) = dialled {
+            if let Some(wanted) = self.wanted.get_mut(&target) {
+                wanted.refused = refused;
+            }
             self.events.push_back(LinkEvent::Unreachable { node: target.node, refused });
         }
         self.end(now_ms, id, Some(why));

@@ -36,10 +36,14 @@ pub struct LinkFeeds {
     /// Bytes that may be sent. A frame may exceed it.
     credit: i64,
     feeds: BTreeMap<u32, Feed>,
+    /// The node that it is on.
+    node: i32,
     /// The stream of each partition.
     by_partition: HashMap<TopicPartition, u32>,
     /// Streams that are not live.
     behind: BTreeSet<u32>,
+    /// Streams that are not live, and are to wait for a limit.
+    held: BTreeSet<u32>,
     /// The stream behind which the next look begins.
     last: u32,
     /// Frames of live streams that are to be sent.
@@ -58,6 +62,8 @@ pub struct Feeds {
     by_slot: HashMap<Slot, Vec<(LinkId, u32)>>,
     /// Incarnations, by the order in which they were seen.
     incarnations: Vec<(i32, u64)>,
+    /// A task waits to [release](Self::release) those that are held.
+    pub holds: bool,
 }
 
 impl Feeds {
@@ -78,8 +84,10 @@ impl Feeds {
     }
 
     /// A follower's shard has dialled.
-    pub fn up(&mut self, link: LinkId) {
+    pub fn up(&mut self, link: LinkId, node: i32) {
         let feeds = LinkFeeds {
+            node,
+            held: BTreeSet::new(),
             credit: 0,
             feeds: BTreeMap::new(),
             by_partition: HashMap::new(),
@@ -122,6 +130,7 @@ impl Feeds {
     pub fn end(&mut self, link: LinkId, stream: u32) {
         let Some(it) = self.links.get_mut(&link) else { return };
         it.behind.remove(&stream);
+        it.held.remove(&stream);
         it.marks.remove(&stream);
         it.frames.retain(|(of, ..)| of.stream != stream);
         if let Some(feed) = it.feeds.remove(&stream) {
@@ -197,6 +206,13 @@ impl Feeds {
         all
     }
 
+    /// What was held may go on.
+    pub fn release(&mut self) {
+        for it in self.links.values_mut() {
+            it.behind.append(&mut it.held);
+        }
+    }
+
     /// Links with streams that are behind, for which bytes are granted, and which no task serves yet.
     pub fn lagging(&self) -> Vec<LinkId> {
         let lags = |it: &LinkFeeds| !it.behind.is_empty() && it.credit > 0 && !it.catches_up;
@@ -212,6 +228,18 @@ impl LinkFeeds {
     pub fn grant(&mut self, bytes: u64) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.credit = self.credit.saturating_add(bytes).min(CREDIT_MAX);
+    }
+
+    /// The node that the follower is on.
+    pub fn node(&self) -> i32 {
+        self.node
+    }
+
+    /// A stream that is behind waits until those that are held are [released](Feeds::release).
+    pub fn hold(&mut self, stream: u32) {
+        if self.behind.remove(&stream) {
+            self.held.insert(stream);
+        }
     }
 
     /// Bytes that may be sent.

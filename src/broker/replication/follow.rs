@@ -2,10 +2,12 @@
 
 use super::logs::{Cut, CutStep};
 use super::streams::{Following, Stage, Streams};
+use super::throttle;
 use crate::broker::links::{LinkId, Peer, Target};
 use crate::broker::logs::Outbox;
 use crate::broker::state::{Phase, State};
 use crate::broker::work;
+use crate::controller::Image;
 use crate::storage::format::frame::HEADER;
 use crate::storage::format::whole_frame::Frame;
 use crate::types::{ErrorCode, TopicPartition, exit};
@@ -22,6 +24,8 @@ use std::rc::Rc;
 const AT_ONCE: usize = 1_000;
 /// A leader that refuses a stream is asked again after this time, ms.
 const AGAIN_MS: i64 = 100;
+/// A stream that a limit has stopped is begun anew after this time at most, ms: the limit may be another one by then.
+const HELD_MAX_MS: i64 = 1_000;
 /// What is not durable yet is waited for so long, ms.
 const SETTLE_MS: i64 = 2;
 
@@ -109,8 +113,15 @@ impl State {
         let now = self.monotonic_ms();
         let (taken, more) = self.streams.borrow_mut().take_wanted(now, AT_ONCE);
         let mut by_target: BTreeMap<Target, Vec<StreamStart>> = BTreeMap::new();
+        let image = self.image();
+        let limit = throttle::follower_rate(&image.broker_configs);
+        let wait = limit.and_then(|rate| self.node.throttles.follower.wait_ms(rate, now));
         for (tp, following) in taken {
             self.work.add(1);
+            if let Some(wait) = wait.filter(|_| Self::is_limited(&image, tp)) {
+                self.streams.borrow_mut().want(tp, now + wait.min(HELD_MAX_MS));
+                continue;
+            }
             let logs = self.logs.borrow();
             let Some((_, core)) = logs.core(tp) else { continue };
             // A leader takes what it is told for durable.
@@ -159,12 +170,36 @@ impl State {
         &self,
         peer: &Peer,
         stream: u32,
-        stage: Stage,
+        stages: &[Stage],
     ) -> Option<(TopicPartition, Following)> {
         let streams = self.streams.borrow();
         let (tp, following) = streams.of_stream(stream)?;
-        let is_it = following.target == Self::target_of(peer) && following.stage == stage;
+        let is_it = following.target == Self::target_of(peer) && stages.contains(&following.stage);
         is_it.then_some((tp, *following))
+    }
+
+    /// Whether a partition is held to the limit of this follower: while it is not in sync.
+    fn is_limited(image: &Image, tp: TopicPartition) -> bool {
+        let (topic, at) = (image.topic_by_id(tp.topic), usize::try_from(tp.partition));
+        topic.zip(at.ok()).is_some_and(|(topic, at)| {
+            topic.config.follower_throttled.contains(tp.partition, image.node_id)
+                && topic.partitions.get(at).is_some_and(|it| !it.isr.contains(&image.node_id))
+        })
+    }
+
+    /// Stops streams for a limit, if it is exceeded by what came.
+    fn hold_streams(&self, link: LinkId, rate: i64, held: &BTreeMap<TopicPartition, u32>) {
+        let now = self.monotonic_ms();
+        let mut stops = Vec::new();
+        for (tp, stream) in held {
+            let Some(wait) = self.node.throttles.follower.wait_ms(rate, now) else { continue };
+            self.streams.borrow_mut().pause(*tp, now + wait.min(HELD_MAX_MS));
+            stops.push(StreamStop { stream: *stream, error: ErrorCode::NONE });
+        }
+        if !stops.is_empty() {
+            self.links.borrow_mut().send(now, link, &PeerMessage::Stop(stops));
+            self.changed_streams.notify();
+        }
     }
 
     /// A leader has answered.
@@ -177,7 +212,7 @@ impl State {
         let mut unwanted = Vec::new();
         for it in started {
             self.work.add(1);
-            let found = self.stream_of(peer, it.stream, Stage::Asked);
+            let found = self.stream_of(peer, it.stream, &[Stage::Asked]);
             let Some((tp, following)) = found else {
                 // Nobody waits for it any more: its frames would be sent for nothing.
                 if matches!(it.start, Start::GoOn { .. }) {
@@ -221,10 +256,12 @@ impl State {
         self.streams.borrow_mut().came(link, payload.len() as u64);
         self.work.add(work::bytes(payload.len()));
         let (now, mut out) = (self.now(), Outbox::default());
-        let mut result = Ok(());
+        let (mut result, mut held) = (Ok(()), BTreeMap::new());
+        let image = self.image();
+        let limit = throttle::follower_rate(&image.broker_configs);
         for of in frames {
             let mut bytes = payload.split_to(of.length as usize);
-            let found = self.stream_of(peer, of.stream, Stage::Runs);
+            let found = self.stream_of(peer, of.stream, &[Stage::Runs, Stage::Pauses]);
             let Some((tp, following)) = found else { continue };
             if bytes.len() < HEADER {
                 result = Err("a frame that is too short".to_owned());
@@ -238,6 +275,13 @@ impl State {
                     break;
                 }
             };
+            if let Some(rate) = limit.filter(|_| Self::is_limited(&image, tp)) {
+                let throttle = &self.node.throttles.follower;
+                throttle.take(of.length as usize, rate, now.monotonic_ms);
+                if following.stage == Stage::Runs {
+                    held.insert(tp, of.stream);
+                }
+            }
             let marks = (of.high_watermark, of.log_start);
             let taken = self.change_logs(|logs| {
                 logs.take_frame(tp, following.epoch, frame, marks, now, &mut out)
@@ -253,6 +297,9 @@ impl State {
             }
         }
         self.send_out(out);
+        if let Some(rate) = limit.filter(|_| !held.is_empty()) {
+            self.hold_streams(link, rate, &held);
+        }
         self.kick();
         result
     }
@@ -262,7 +309,7 @@ impl State {
         let mut out = Outbox::default();
         for it in marks {
             self.work.add(1);
-            let found = self.stream_of(peer, it.stream, Stage::Runs);
+            let found = self.stream_of(peer, it.stream, &[Stage::Runs]);
             if let Some((tp, following)) = found {
                 let marks = (it.high_watermark, it.log_start);
                 self.change_logs(|logs| logs.told(tp, following.epoch, marks, &mut out));

@@ -1,11 +1,12 @@
 //! What a shard does for the followers of what it leads.
 
 use super::feeds::Feed;
+use super::throttle;
 use crate::broker::links::{LinkId, Peer};
 use crate::broker::logs::Outbox;
 use crate::broker::state::{Phase, State};
 use crate::broker::work;
-use crate::replica::{Common, FollowerEnd};
+use crate::replica::{Common, FollowerEnd, Partition};
 use crate::storage::read::{ReadError, ReadFrames};
 use crate::types::ErrorCode;
 use crate::wire::peer::{DurableEnd, PeerMessage, Start, StreamStart, StreamStarted, StreamStop};
@@ -19,13 +20,16 @@ const AT_ONCE: usize = 1_000;
 const HOLD_MS: i64 = 200;
 /// Bytes of frames that are read for one follower before others have a turn.
 const READ_BYTES: usize = 1 << 20;
+/// What a limit holds is looked at again after this time at least, and at most: the limit may be another one by then, ms.
+const HELD_MIN_MS: i64 = 20;
+const HELD_MAX_MS: i64 = 1_000;
 /// Bytes of frames in one message, unless the first is longer.
 const MESSAGE_BYTES: usize = 512 << 10;
 
 impl State {
     /// A follower's shard has dialled.
-    pub(in crate::broker) fn feeds_up(&self, link: LinkId) {
-        self.feeds.borrow_mut().up(link);
+    pub(in crate::broker) fn feeds_up(&self, link: LinkId, peer: &Peer) {
+        self.feeds.borrow_mut().up(link, peer.node);
     }
 
     /// A follower wants these.
@@ -261,11 +265,20 @@ impl State {
     async fn catch_up_link(self: Rc<Self>, link: LinkId) {
         loop {
             let next = self.feeds.borrow_mut().link(link).and_then(|it| {
-                let credit = it.credit();
-                if credit > 0 { it.next_behind().map(|next| (next, credit)) } else { None }
+                let (credit, node) = (it.credit(), it.node());
+                if credit > 0 { it.next_behind().map(|next| (next, credit, node)) } else { None }
             });
-            let Some(((stream, feed), credit)) = next else { break };
+            let Some(((stream, feed), credit, node)) = next else { break };
+            let rate = self.leader_limit(&feed, node);
+            if let Some(rate) = rate
+                && let Some(wait) = self.node.throttles.leader.wait_ms(rate, self.monotonic_ms())
+            {
+                self.hold_feed(link, stream, wait);
+                self.pause().await;
+                continue;
+            }
             let most = credit.min(READ_BYTES);
+            let most = rate.and_then(|it| usize::try_from(it).ok()).map_or(most, |it| most.min(it));
             let read = self.read_logs(|logs| {
                 let read = logs.engine.read_frames(feed.slot, feed.next, i64::MAX, most);
                 (read, logs.ends(feed.slot))
@@ -279,9 +292,14 @@ impl State {
                         if frames.is_empty() {
                             it.is_at_end(stream);
                         }
+                        let mut sent = 0;
                         for frame in &frames {
                             self.work.add(work::bytes(frame.len()));
                             it.push(stream, frame, ends.0, ends.1);
+                            sent += frame.len();
+                        }
+                        if let Some(rate) = rate {
+                            self.node.throttles.leader.take(sent, rate, self.monotonic_ms());
                         }
                     }
                     None
@@ -307,6 +325,40 @@ impl State {
         }
         if let Some(it) = self.feeds.borrow_mut().link(link) {
             it.catches_up = false;
+        }
+    }
+
+    /// The rate that a stream which is behind is held to, bytes a second: while its follower is not in sync.
+    fn leader_limit(&self, feed: &Feed, follower: i32) -> Option<i64> {
+        let image = self.image();
+        let rate = throttle::leader_rate(&image.broker_configs)?;
+        let topic = image.topic_by_id(feed.tp.topic)?;
+        let is_held = topic.config.leader_throttled.contains(feed.tp.partition, image.node_id);
+        let in_sync = |core: &Partition| core.isr().contains(&follower);
+        let logs = self.logs.borrow();
+        (is_held && !logs.core(feed.tp).is_some_and(|it| in_sync(it.1))).then_some(rate)
+    }
+
+    /// A stream goes on later: those that are held look again all together.
+    fn hold_feed(self: &Rc<Self>, link: LinkId, stream: u32, wait_ms: i64) {
+        let holds = {
+            let mut feeds = self.feeds.borrow_mut();
+            if let Some(it) = feeds.link(link) {
+                it.hold(stream);
+            }
+            std::mem::replace(&mut feeds.holds, true)
+        };
+        if !holds {
+            let state = self.clone();
+            self.start(async move {
+                state.sleep(wait_ms.clamp(HELD_MIN_MS, HELD_MAX_MS)).await;
+                {
+                    let mut feeds = state.feeds.borrow_mut();
+                    feeds.holds = false;
+                    feeds.release();
+                }
+                state.catch_up();
+            });
         }
     }
 

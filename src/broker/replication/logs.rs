@@ -251,6 +251,7 @@ impl Logs {
         self.engine.append_frame(slot, frame, u64::MAX).map_err(|e| e.to_string())?;
         let Self { parts, producers, .. } = self;
         let part = parts.get_mut(slot.index()).expect("found");
+        part.unacked.push_back((next, payload.len() as u32));
         let headers = batches(&payload).map(|(header, _)| header);
         part.core.take_frame(now.monotonic_ms, headers, next, producers);
         self.told(tp, epoch, marks, out);
@@ -264,7 +265,10 @@ impl Logs {
             return CutStep::Waits;
         }
         let Self { engine, parts, producers, tasks, .. } = self;
-        let core = &mut parts.get_mut(slot.index()).expect("found").core;
+        let part = parts.get_mut(slot.index()).expect("found");
+        // What readers wait for is counted anew.
+        part.unacked.clear();
+        let core = &mut part.core;
         let from = core.log_end();
         let to = match cut {
             Cut::Restart { offset } if offset < core.log_start() => return CutStep::Nothing,

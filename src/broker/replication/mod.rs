@@ -9,6 +9,10 @@
 //!
 //! `isr` proposes to the controller who is in sync.
 //!
+//! Limits of a reassignment (KIP-73) hold back what catches up, and nothing of who is in sync: a leader does not read for
+//! such a follower while its own rate is used up; a follower stops the streams of what it is not in sync for, and
+//! begins them anew later (`throttle`).
+//!
 //! What is checked before anything is believed: a link is of a node's registered incarnation; a subscription names
 //! the epoch of its leader; frames and watermarks are taken only of a stream that the leader of the present epoch has
 //! begun.
@@ -20,3 +24,4 @@ mod isr;
 mod lead;
 pub mod logs;
 pub mod streams;
+pub mod throttle;

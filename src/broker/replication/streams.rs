@@ -14,6 +14,8 @@ pub enum Stage {
     Asked,
     /// Frames come.
     Runs,
+    /// The leader was told to stop, for a limit; frames that are on their way are taken. It is asked again at its time.
+    Pauses,
     /// The log is being cut, or begun anew; then the leader is asked again.
     Cutting,
 }
@@ -209,6 +211,15 @@ impl Streams {
         }
     }
 
+    /// The leader stops the stream, and is asked again at this time.
+    pub fn pause(&mut self, tp: TopicPartition, until_ms: i64) {
+        if let Some(it) = self.all.get_mut(&tp).filter(|it| it.stage == Stage::Runs) {
+            self.later.remove(&(it.not_before_ms, tp));
+            (it.stage, it.not_before_ms) = (Stage::Pauses, until_ms);
+            self.later.insert((until_ms, tp));
+        }
+    }
+
     /// There is a link there.
     pub fn link_up(&mut self, target: Target) {
         self.up.insert(target);
@@ -284,7 +295,7 @@ mod tests {
 
     /// What is asked for now.
     fn asked(streams: &mut Streams, now_ms: i64) -> Vec<(TopicPartition, Following)> {
-        let (taken, more) = streams.take_wanted(now_ms, 10);
+        let (taken, more) = streams.take_wanted(now_ms, 100);
         assert!(!more && streams.askable.is_empty());
         taken
     }
@@ -317,6 +328,24 @@ mod tests {
         // It is still there when something is followed there again.
         assert!(streams.follow(tp(1), target(2), 1));
         assert_eq!(asked(&mut streams, 0).len(), 1);
+    }
+
+    #[test]
+    fn what_is_on_its_way_of_a_stream_that_pauses_is_taken() {
+        let mut streams = Streams::default();
+        streams.follow(tp(0), target(2), 5);
+        streams.link_up(target(2));
+        let stream = asked(&mut streams, 0)[0].1.stream;
+        streams.pause(tp(0), 50);
+        assert_eq!(streams.get(tp(0)).map(|it| it.stage), Some(Stage::Asked), "it does not run");
+        streams.set(tp(0), Stage::Runs);
+        streams.pause(tp(0), 100);
+        assert_eq!(streams.of_stream(stream).map(|it| it.1.stage), Some(Stage::Pauses));
+        assert!(asked(&mut streams, 99).is_empty());
+        assert_eq!(streams.next_ms(), Some(100));
+        let again = asked(&mut streams, 100);
+        assert_ne!(again[0].1.stream, stream);
+        assert!(streams.of_stream(stream).is_none());
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub enum ToolError {
     Failed(String),
     /// As `Failed`, for what Kafka's tool says on the standard output.
     FailedOnOutput(String),
+    /// What was asked for is this text, such as help that is no error: to the standard output, exit code 0.
+    Help(String),
     /// Everything was printed already; this is the exit code.
     Exit(u8),
     /// The reader of the standard output has closed the pipe. That is no failure.
@@ -43,6 +45,10 @@ impl ToolError {
             Self::FailedOnOutput(text) => {
                 let _ = writeln!(out, "{text}");
                 1
+            }
+            Self::Help(text) => {
+                let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
+                0
             }
             Self::Exit(code) => *code,
             Self::ClosedPipe => 0,

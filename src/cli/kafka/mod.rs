@@ -8,8 +8,10 @@
 //! They parse by joptsimple's rules ([`options`]), not by clap's: `src/cli/DECISIONS.md` says why.
 
 mod address;
+mod arguments;
 mod broker_api_versions;
 mod client_settings;
+mod cluster;
 mod configs;
 mod console_consumer;
 mod console_producer;
@@ -17,14 +19,20 @@ mod consumer_groups;
 mod consumer_perf;
 mod delete_records;
 mod error;
+mod feature_levels;
+mod features;
 mod formatter;
 mod get_offsets;
 mod internal_records;
+mod leader_election;
 mod line_reader;
 mod log_dirs;
+mod metadata_quorum;
 mod options;
 mod producer_perf;
 mod properties;
+mod reassign_partitions;
+mod reassignment_file;
 mod server_properties;
 mod server_start;
 mod server_stop;
@@ -52,15 +60,20 @@ pub struct Tool {
 /// All tools, by name.
 pub static TOOLS: &[Tool] = &[
     Tool { name: "kafka-broker-api-versions", run: broker_api_versions::run },
+    Tool { name: "kafka-cluster", run: cluster::run },
     Tool { name: "kafka-configs", run: configs::run },
     Tool { name: "kafka-console-consumer", run: console_consumer::run },
     Tool { name: "kafka-console-producer", run: console_producer::run },
     Tool { name: "kafka-consumer-groups", run: consumer_groups::run },
     Tool { name: "kafka-consumer-perf-test", run: consumer_perf::run },
     Tool { name: "kafka-delete-records", run: delete_records::run },
+    Tool { name: "kafka-features", run: features::run },
     Tool { name: "kafka-get-offsets", run: get_offsets::run },
+    Tool { name: "kafka-leader-election", run: leader_election::run },
     Tool { name: "kafka-log-dirs", run: log_dirs::run },
+    Tool { name: "kafka-metadata-quorum", run: metadata_quorum::run },
     Tool { name: "kafka-producer-perf-test", run: producer_perf::run },
+    Tool { name: "kafka-reassign-partitions", run: reassign_partitions::run },
     Tool { name: "kafka-server-start", run: server_start::run },
     Tool { name: "kafka-server-stop", run: server_stop::run },
     Tool { name: "kafka-topic", run: topics::run },

@@ -264,6 +264,11 @@ impl Parsed {
         self.values.contains_key(self.option(name).name)
     }
 
+    /// The names of the options that are there.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.values.keys().copied()
+    }
+
     fn option(&self, name: &str) -> &'static Opt {
         self.options.find(name).expect("tools ask for their own options")
     }

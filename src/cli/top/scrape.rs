@@ -77,7 +77,13 @@ impl Scrape {
 
     /// The sum of a figure over everything that has these labels.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.matching(name, labels).map(|it| it.value).sum()
+        // Nothing is the sum of nothing, not minus nothing.
+        self.matching(name, labels).map(|it| it.value).sum::<f64>() + 0.0
+    }
+
+    /// The largest value of a figure; 0 where there is none.
+    pub fn most(&self, name: &str) -> f64 {
+        self.matching(name, &[]).map(|it| it.value).fold(0.0, f64::max)
     }
 
     /// The values of a label of a figure, numbers in their order.

@@ -5,8 +5,10 @@ use crate::metrics::RequestStage;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
-const STAGES: &str = "klamm_produce_stage_seconds";
-const APIS: &str = "klamm_request_duration_seconds";
+/// How long Produce requests spend in each stage.
+pub const STAGES: &str = "klamm_produce_stage_seconds";
+/// How long requests of each API take.
+pub const APIS: &str = "klamm_request_duration_seconds";
 
 /// The figures of one interval.
 pub struct View<'a> {
@@ -16,7 +18,7 @@ pub struct View<'a> {
 }
 
 /// Seconds as microseconds, or a dash.
-fn micros(seconds: Option<f64>) -> String {
+pub fn micros(seconds: Option<f64>) -> String {
     seconds.map_or_else(|| "-".into(), |it| format!("{:.0}", it * 1e6))
 }
 
@@ -39,12 +41,13 @@ impl<'a> View<'a> {
     }
 
     /// How fast a counter grew, a second. Never negative: a broker that started anew counts from 0.
-    fn rate(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub fn rate(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let grown = self.after.sum(name, labels) - self.before.sum(name, labels);
         (grown / self.seconds).max(0.0)
     }
 
-    fn interval(&self, name: &str, labels: &[(&str, &str)]) -> Interval {
+    /// What a histogram counted.
+    pub fn interval(&self, name: &str, labels: &[(&str, &str)]) -> Interval {
         Interval::new(self.before, self.after, name, labels)
     }
 

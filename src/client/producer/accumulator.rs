@@ -412,12 +412,13 @@ impl Accumulator {
         None
     }
 
-    /// What a partition sends again goes at once: it goes to another broker than before.
-    pub fn hurry(&mut self, topic: &str, partition: i32) {
+    /// What a partition sends again goes at this time, ms, and not after `retry.backoff.ms`: it goes to another broker
+    /// than before.
+    pub fn hurry(&mut self, topic: &str, partition: i32, at_ms: i64) {
         let topic = self.topics.iter_mut().find(|it| it.name == topic);
         let queue = usize::try_from(partition).ok().zip(topic);
         if let Some(queue) = queue.and_then(|(at, topic)| topic.queues.get_mut(at)) {
-            queue.not_before_ms = 0;
+            queue.not_before_ms = queue.not_before_ms.min(at_ms);
         }
     }
 

@@ -38,6 +38,8 @@ pub struct Producer {
     next_metadata_ms: i64,
     /// When the cluster was asked last.
     asked_ms: i64,
+    /// Partitions whose leader has not heard that it leads, and how often it was asked in spite of it.
+    behind: BTreeMap<(String, i32), u32>,
     /// Brokers that could not be reached, and when they are tried again.
     unreachable: BTreeMap<i32, i64>,
 }
@@ -46,6 +48,10 @@ pub struct Producer {
 const SOON_MS: i64 = 100;
 /// A broker that has not answered for so long may not lead any more, ms: the cluster is asked.
 const SILENCE_MS: i64 = 1_000;
+/// A leader that has not heard yet that it leads is asked again after this time, ms; then after twice as long, so many
+/// times.
+const BEHIND_MS: i64 = 5;
+const BEHIND_TIMES: u32 = 5;
 /// Batches that are full before `send` writes by itself.
 const CLOSED_MAX: usize = 8;
 /// Unsent bytes on a lane above which no further batch is added.
@@ -66,6 +72,7 @@ impl Producer {
             events: Vec::new(),
             next_metadata_ms: i64::MAX,
             asked_ms: 0,
+            behind: BTreeMap::new(),
             unreachable: BTreeMap::new(),
         }
     }
@@ -438,14 +445,16 @@ impl Producer {
 
     fn produced(&mut self, batches: Vec<Batch>, response: &ProduceResponse<'_>) {
         let mut results: BTreeMap<(&str, i32), Result<i64, ClientError>> = BTreeMap::new();
-        let (mut stale, mut moved) = (false, BTreeSet::new());
+        let (mut stale, mut moved) = (false, BTreeMap::new());
         for topic in &response.responses {
             for p in &topic.partition_responses {
                 let what = || format!("partition {} of topic '{}'", p.index, topic.name);
                 let result =
                     check_code(p.error_code, what, p.error_message).map(|()| p.base_offset);
                 if self.leader_moved(topic.name, p, response) {
-                    moved.insert((topic.name, p.index));
+                    moved.insert((topic.name, p.index), 0);
+                } else if let Some(wait_ms) = self.leader_is_behind(topic.name, p) {
+                    moved.insert((topic.name, p.index), wait_ms);
                 } else {
                     stale |= result.as_ref().is_err_and(ClientError::is_retriable);
                 }
@@ -461,9 +470,10 @@ impl Producer {
                 Err(ClientError::NoLeader { topic, partition })
             })
         });
-        // The next attempt goes to another broker: there is nothing to wait for.
-        for (name, partition) in moved {
-            self.accumulator.hurry(name, partition);
+        // The next attempt goes to another broker: there is nothing to wait for, but for that to know that it leads.
+        let now = self.cluster.now_ms();
+        for ((name, partition), wait_ms) in moved {
+            self.accumulator.hurry(name, partition, now + wait_ms);
         }
         if stale {
             let soon = self.cluster.now_ms() + SOON_MS.min(self.settings.retry_backoff_ms);
@@ -488,7 +498,27 @@ impl Producer {
             .iter()
             .map(|it| (it.node_id, BrokerInfo { host: it.host.to_owned(), port: it.port }));
         let leader = (p.current_leader.leader_id, p.current_leader.leader_epoch);
-        self.cluster.metadata_mut().leader_is(topic, p.index, leader, endpoints)
+        let moved = self.cluster.metadata_mut().leader_is(topic, p.index, leader, endpoints);
+        if moved {
+            self.behind.remove(&(topic.to_owned(), p.index));
+        }
+        moved
+    }
+
+    /// Whoever leads by what is known may not have heard of it yet: it names an older epoch. How long to wait for that,
+    /// ms; `None` where it is not so, or has not helped.
+    fn leader_is_behind(&mut self, topic: &str, p: &PartitionProduceResponse<'_>) -> Option<i64> {
+        let told = p.current_leader.leader_epoch;
+        let known = self.cluster.metadata().topic(topic).ok()?.partitions.get(&p.index)?;
+        let code = ErrorCode::NOT_LEADER_OR_FOLLOWER.0;
+        let key = (topic.to_owned(), p.index);
+        if p.error_code != code || told < 0 || told >= known.leader_epoch {
+            self.behind.remove(&key);
+            return None;
+        }
+        let times = self.behind.entry(key).or_default();
+        *times += 1;
+        (*times <= BEHIND_TIMES).then(|| BEHIND_MS << (*times - 1))
     }
 }
 

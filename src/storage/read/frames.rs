@@ -1,11 +1,10 @@
-//! Frames of a log, whole, for its followers; and what is known of one of them.
+//! Frames of a log, whole, for its followers.
 
 use super::{ReadError, Reads, Ticket};
 use crate::storage::align::align_up;
 use crate::storage::format::frame::FrameHeader;
 use crate::storage::format::whole_frame::Frame;
-use crate::storage::interface::{FrameCheck, Slot};
-use crate::storage::log::Log;
+use crate::storage::interface::Slot;
 use crate::storage::logs::Logs;
 use bytes::Bytes;
 
@@ -130,46 +129,5 @@ impl Reads {
             self.ahead.moved(slot, from, out.next);
         }
         Ok(ReadFrames::Ready { frames: out.frames, next: out.next })
-    }
-
-    /// See [`Engine::frame_check`](crate::storage::engine::Engine::frame_check).
-    pub fn frame_check(&mut self, log: &Log, slot: Slot, end: i64) -> FrameCheck {
-        let known = |checksum: u32| match checksum {
-            0 => FrameCheck::Unknown,
-            checksum => FrameCheck::Is(checksum),
-        };
-        let tail = log.tail();
-        if end == tail.end {
-            return tail.checksum.map_or(FrameCheck::Unknown, known);
-        }
-        if end > tail.end || end <= log.start {
-            return FrameCheck::Absent;
-        }
-        if end == log.placed_end {
-            return known(log.placed_checksum);
-        }
-        let mut found = None;
-        let mut see = |header: &FrameHeader| {
-            if (header.base_offset() + 1..=header.last_offset() + 1).contains(&end) {
-                let ends = header.last_offset() + 1 == end;
-                let check = if ends { known(header.chain_checksum()) } else { FrameCheck::Absent };
-                found = Some(check);
-            }
-        };
-        if end > log.placed_end {
-            log.pending.iter().for_each(|p| see(&p.header()));
-            for data in log.direct.data() {
-                walk(data, 0, |_, header| {
-                    see(&header);
-                    true
-                });
-            }
-        } else if let Some(chunk) = self.chunk_with(slot, end - 1) {
-            walk(&chunk.bytes, chunk.position, |_, header| {
-                see(&header);
-                true
-            });
-        }
-        found.unwrap_or(FrameCheck::Unknown)
     }
 }

@@ -91,6 +91,8 @@ pub mod txn_offset_commit_request;
 pub mod txn_offset_commit_response;
 pub mod unregister_broker_request;
 pub mod unregister_broker_response;
+pub mod update_features_request;
+pub mod update_features_response;
 pub mod write_txn_markers_request;
 pub mod write_txn_markers_response;
 
@@ -165,6 +167,8 @@ impl ApiKey {
     pub const OFFSET_DELETE: Self = Self(47);
     /// `DescribeQuorum`.
     pub const DESCRIBE_QUORUM: Self = Self(55);
+    /// `UpdateFeatures`.
+    pub const UPDATE_FEATURES: Self = Self(57);
     /// `DescribeCluster`.
     pub const DESCRIBE_CLUSTER: Self = Self(60);
     /// `DescribeProducers`.
@@ -222,6 +226,7 @@ pub const APIS: &[Api] = &[
     Api { key: ApiKey(46), name: "ListPartitionReassignments", min: 0, max: 0, flexible_from: 0 },
     Api { key: ApiKey(47), name: "OffsetDelete", min: 0, max: 0, flexible_from: i16::MAX },
     Api { key: ApiKey(55), name: "DescribeQuorum", min: 0, max: 2, flexible_from: 0 },
+    Api { key: ApiKey(57), name: "UpdateFeatures", min: 0, max: 2, flexible_from: 0 },
     Api { key: ApiKey(60), name: "DescribeCluster", min: 0, max: 2, flexible_from: 0 },
     Api { key: ApiKey(61), name: "DescribeProducers", min: 0, max: 0, flexible_from: 0 },
     Api { key: ApiKey(64), name: "UnregisterBroker", min: 0, max: 0, flexible_from: 0 },

@@ -7,9 +7,11 @@ use super::message::{
     Call, ClusterMap, ClusterNode, DurableEnd, FrameOf, Hello, IsrChange, Member, Outcome,
     PeerMessage, Register, Start, StreamStart, StreamStarted, StreamStop, Watermark, Welcome,
 };
-use crate::types::{ErrorCode, TopicId, TopicPartition};
+use crate::types::{ErrorCode, FeatureRange, FeatureRanges, TopicId, TopicPartition};
 use bytes::Bytes;
-use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, VerifierOptions, WIPOffset};
+use flatbuffers::{
+    FlatBufferBuilder, ForwardsUOffset, UnionWIPOffset, Vector, VerifierOptions, WIPOffset,
+};
 
 type Builder = FlatBufferBuilder<'static>;
 type Body = (fb::Body, WIPOffset<UnionWIPOffset>);
@@ -191,6 +193,21 @@ fn put_started(it: &StreamStarted) -> fb::StreamStarted {
     fb::StreamStarted::new(it.stream, epoch, offset, high_watermark, error, start)
 }
 
+fn put_features(
+    b: &mut Builder,
+    ranges: &FeatureRanges,
+) -> WIPOffset<Vector<'static, ForwardsUOffset<fb::FeatureRange<'static>>>> {
+    let all: Vec<_> = ranges
+        .iter()
+        .map(|(name, range)| {
+            let name = Some(b.create_string(name));
+            let args = fb::FeatureRangeArgs { name, min: range.min, max: range.max };
+            fb::FeatureRange::create(b, &args)
+        })
+        .collect();
+    b.create_vector(&all)
+}
+
 fn put_call(b: &mut Builder, call: &Call) -> (fb::Call, WIPOffset<UnionWIPOffset>) {
     match call {
         Call::Register(it) => {
@@ -202,6 +219,7 @@ fn put_call(b: &mut Builder, call: &Call) -> (fb::Call, WIPOffset<UnionWIPOffset
                 peer_port: it.peer.1,
                 rack: it.rack.as_ref().map(|rack| b.create_string(rack)),
                 shards: it.shards,
+                features: it.features.as_ref().map(|it| put_features(b, it)),
             };
             (fb::Call::Register, fb::Register::create(b, &args).as_union_value())
         }
@@ -423,6 +441,11 @@ fn get_call(ask: &fb::Ask<'_>, payload: Bytes) -> Result<Call, PeerError> {
                 peer: (it.peer_host().to_owned(), it.peer_port()),
                 rack: it.rack().map(str::to_owned),
                 shards: it.shards(),
+                features: it.features().map(|it| {
+                    let range =
+                        |it: &fb::FeatureRange<'_>| FeatureRange { min: it.min(), max: it.max() };
+                    it.iter().map(|it| (it.name().to_owned(), range(&it))).collect()
+                }),
             })
         }
         fb::Call::Heartbeat => {

@@ -15,6 +15,12 @@ pub const PREAMBLE: usize = 16;
 pub(super) const HEADER: usize = 16;
 const MAGIC: [u8; 4] = *b"KLPR";
 const LAYOUT: u16 = 1;
+
+/// Whether a request of Kafka's protocol that claims so many bytes is the preamble of a broker, which has taken the port for
+/// clients for that for brokers.
+pub fn is_preamble(kafka_length: i32) -> bool {
+    kafka_length == i32::from_be_bytes(MAGIC)
+}
 /// A table is no longer than this.
 const TABLE_MAX: usize = 16 << 20;
 /// A payload is no longer than this: one batch may be as long as the longest request.

@@ -1,6 +1,6 @@
 //! Messages between brokers as values. `schemas/peer.fbs` says what each is for.
 
-use crate::types::{ErrorCode, TopicPartition};
+use crate::types::{ErrorCode, FeatureRanges, TopicPartition};
 use bytes::Bytes;
 
 /// Bytes of a nonce.
@@ -88,6 +88,8 @@ pub struct Register {
     pub rack: Option<String>,
     /// How many shards it has.
     pub shards: u16,
+    /// The levels of features that it supports; `None` where it says nothing of them.
+    pub features: Option<FeatureRanges>,
 }
 
 /// One life of a broker.

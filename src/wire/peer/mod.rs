@@ -21,7 +21,7 @@ mod tests;
 pub use assembler::Assembler;
 pub use codec::{decode, encode, encode_table};
 pub use error::PeerError;
-pub use framing::{Lane, PREAMBLE, Preamble};
+pub use framing::{Lane, PREAMBLE, Preamble, is_preamble};
 pub use message::{
     Call, ClusterMap, ClusterNode, DurableEnd, FrameOf, Hello, IsrChange, Member, Nonce, Outcome,
     PeerMessage, Proof, Register, Start, StreamStart, StreamStarted, StreamStop, Watermark,

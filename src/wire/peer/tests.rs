@@ -1,6 +1,6 @@
 use super::*;
 use crate::types::rng::Rng;
-use crate::types::{ErrorCode, TopicId, TopicPartition};
+use crate::types::{ErrorCode, FeatureRange, TopicId, TopicPartition};
 use bytes::Bytes;
 
 fn tp(partition: i32) -> TopicPartition {
@@ -14,6 +14,7 @@ fn all() -> Vec<PeerMessage> {
         peer: ("there".into(), 9292),
         rack: Some("r".into()),
         shards: 7,
+        features: Some([("f".to_owned(), FeatureRange { min: 1, max: 7 })].into()),
     };
     let member = Member { node: 3, incarnation: u64::MAX };
     let change = IsrChange { tp: tp(4), leader_epoch: 5, partition_epoch: 6, isr: vec![member] };

@@ -19,6 +19,7 @@ pub struct Counts {
     pub freezes: u64,
     pub cuts: u64,
     pub failed_disks: u64,
+    pub lost_disks: u64,
     pub full_disks: u64,
     pub jumps: u64,
     pub stops: u64,
@@ -40,7 +41,7 @@ pub struct Counts {
 macro_rules! each {
     ($macro:ident) => {
         $macro!(acknowledged read retries refused commits rebalances kills power_cuts freezes cuts
-            failed_disks full_disks jumps stops leaders controllers topics partitions_added reassigned
+            failed_disks lost_disks full_disks jumps stops leaders controllers topics partitions_added reassigned
             cancelled elections settings records_deleted votes rotations)
     };
 }

@@ -112,11 +112,12 @@ fn what_goes_to_another_leader_does_not_wait() {
     let sent = a.drain(0, all).pop().expect("it is ready");
     assert!(a.completed(5, sent, Err(refused(ErrorCode::NOT_LEADER_OR_FOLLOWER))).is_none());
     assert_eq!(a.next_ready_ms(), 105);
-    a.hurry("t", 1);
-    a.hurry("other", 0);
+    a.hurry("t", 1, 5);
+    a.hurry("other", 0, 5);
     assert!(a.drain(5, all).is_empty());
-    a.hurry("t", 0);
-    assert_eq!(a.drain(5, all).iter().map(sequence).collect::<Vec<_>>(), [0]);
+    a.hurry("t", 0, 7);
+    assert!(a.drain(6, all).is_empty());
+    assert_eq!(a.drain(7, all).iter().map(sequence).collect::<Vec<_>>(), [0]);
 }
 
 #[test]
