@@ -342,12 +342,11 @@ impl Quorum {
         if answers
             && self.is_leader()
             && self.node.raft.prs().get(from).is_some_and(|it| {
-                it.state == ProgressState::Snapshot
-                    && it.pending_request_snapshot != raft::INVALID_INDEX
-                    && it.pending_snapshot <= message.index
+                it.state == ProgressState::Snapshot && it.pending_snapshot <= message.index
             })
         {
-            // Raft's crate sends one that was wished for again and again until it is told that it has come.
+            // Raft's crate sends one that was wished for again and again until it is told that it has come; and where the
+            // member had all of it, and had said so before it started anew, it waits for it without an end.
             self.node.report_snapshot(from, SnapshotStatus::Finish);
         }
         // What Raft refuses here are answers of nodes that do not belong to the quorum any more.
