@@ -314,8 +314,10 @@ impl Quorum {
                     return Ok(());
                 }
                 // Who asks for a vote says by that who votes: it may have been given one, and be needed.
-                MessageType::MsgRequestVote | MessageType::MsgRequestPreVote => {}
-                MessageType::MsgAppend | MessageType::MsgSnapshot => {}
+                MessageType::MsgRequestVote
+                | MessageType::MsgRequestPreVote
+                | MessageType::MsgAppend
+                | MessageType::MsgSnapshot => {}
                 MessageType::MsgHeartbeat if message.commit <= last => {}
                 // It does not lead, and has promised nothing of its log.
                 _ => return Ok(()),
