@@ -124,6 +124,15 @@ impl Nodes {
         assert!(!status.success(), "node {} ended with {status}", node + 1);
     }
 
+    /// Starts a node anew that has ended by itself, as whoever keeps it running would.
+    pub fn restart_if_ended(&mut self, node: usize) {
+        let child = self.children[node].as_mut().expect("it was started");
+        if let Some(status) = child.try_wait().expect("a child of ours") {
+            println!("    node {} has ended with {status}", node + 1);
+            self.start(node);
+        }
+    }
+
     /// SIGTERM; waits for the end, which is a clean one.
     pub fn stop(&mut self, node: usize) {
         self.signal(node, Signal::TERM);
