@@ -7,10 +7,9 @@ use super::calls::{
 };
 use super::reply_to::ReplyTo;
 use super::state::State;
-use super::transaction_verification::Understands;
 use super::work;
 use crate::broker::api::add_partitions_to_txn::{self, Added, Asked};
-use crate::broker::api::data::ProducersAnswer;
+use crate::broker::api::data::{ProducersAnswer, Understands};
 use crate::broker::api::find_coordinator::{partition_of, transaction_partition_of};
 use crate::broker::api::table::{Api, Handler, Transactions};
 use crate::broker::api::{
