@@ -81,8 +81,9 @@ impl Nodes {
         let (host, port, _) = &self.places[node];
         let mut command = match &self.network {
             Some(network) => {
-                let mut command = support::command("ip");
-                command.args(["netns", "exec", &network.namespace(node)]).arg(klamm());
+                // Not `ip netns exec`, which takes a copy of all mounts: a volume would stay mounted by that.
+                let mut command = support::command("nsenter");
+                command.arg(format!("--net=/run/netns/{}", network.namespace(node))).arg(klamm());
                 command
             }
             None => support::command(klamm()),
