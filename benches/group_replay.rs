@@ -38,7 +38,7 @@ fn records(groups: usize) -> Vec<Record> {
             let commit = Commit { group_id, topics: vec![topic], ..Commit::default() };
             coordinator.request(Now::at(NOW_MS), 1, GroupRequest::Commit(commit), &mut out);
             for effect in std::mem::take(&mut out) {
-                if let Effect::Append { write, records: new } = effect {
+                if let Effect::Append { write, records: new, .. } = effect {
                     records.extend(new);
                     coordinator.written(Now::at(NOW_MS), write, Ok(()), &mut out);
                 }

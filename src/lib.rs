@@ -23,6 +23,8 @@ pub mod shard;
 #[deny(clippy::disallowed_methods)]
 pub mod storage;
 #[deny(clippy::disallowed_methods)]
+pub mod transaction;
+#[deny(clippy::disallowed_methods)]
 pub mod types;
 #[deny(clippy::disallowed_methods)]
 pub mod wire;

@@ -185,6 +185,11 @@ fn has_arrays(fields: &[Field]) -> bool {
     fields.iter().any(|f| f.tag.is_none() && matches!(f.kind, Kind::Array(_)))
 }
 
+/// The least range that has both.
+fn union(a: Versions, b: Versions) -> Versions {
+    Versions { min: a.min.min(b.min), max: a.max.max(b.max) }
+}
+
 /// The code of one API's messages.
 struct Generator<'a> {
     api: &'a Api,
@@ -330,9 +335,28 @@ impl Generator<'_> {
         *out += "}\n\n";
         for f in fields {
             if let Some(name) = f.kind.struct_name() {
-                self.structs(out, name, &f.fields, f.versions, (false, parts));
+                let (fields, versions) = self.occurrences(name, f);
+                self.structs(out, name, &fields, versions, (false, parts));
             }
         }
+    }
+
+    /// The fields and versions of a struct, which several fields may be of, each in versions of its own.
+    fn occurrences(&self, name: &str, first: &Field) -> (Vec<Field>, Versions) {
+        let (mut fields, mut versions) = (first.fields.clone(), first.versions);
+        let mut rest: Vec<&Field> = self.api.messages.iter().flat_map(|it| &it.fields).collect();
+        while let Some(f) = rest.pop() {
+            rest.extend(&f.fields);
+            if f.kind.struct_name() != Some(name) || f.fields.len() != fields.len() {
+                continue;
+            }
+            versions = union(versions, f.versions);
+            for (known, other) in fields.iter_mut().zip(&f.fields) {
+                assert_eq!(known.name, other.name, "{name}");
+                known.versions = union(known.versions, other.versions);
+            }
+        }
+        (fields, versions)
     }
 
     fn decode(&self, fields: &[Field], versions: Versions, in_parts: bool) -> String {

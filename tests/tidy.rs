@@ -15,6 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["types"]),
     ("replica", &["wire::records", "types"]),
     ("group", &["wire::primitives", "types"]),
+    ("transaction", &["wire::primitives", "types"]),
     // The Raft log and its snapshot are operations on files as data.
     (
         "controller",
@@ -29,7 +30,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "broker",
-        &["metrics", "replica", "group", "controller", "storage", "wire", "types", "config"],
+        &[
+            "metrics",
+            "replica",
+            "group",
+            "transaction",
+            "controller",
+            "storage",
+            "wire",
+            "types",
+            "config",
+        ],
     ),
     ("metrics", &["wire"]),
     ("memory", &[]),
@@ -76,7 +87,8 @@ const RUNTIME: &[&str] = &[
 ];
 
 /// Folders whose code decides and does nothing else.
-const PURE: &[&str] = &["types", "wire", "replica", "group", "controller", "storage", "broker"];
+const PURE: &[&str] =
+    &["types", "wire", "replica", "group", "transaction", "controller", "storage", "broker"];
 
 /// Files inside pure folders that do the real I/O, and may say so with an `allow`.
 const IO_SIDE: &[&str] = &["src/storage/device/disk.rs", "src/storage/device/uring.rs"];

@@ -41,6 +41,7 @@ fn answers(
                 Effect::Append { write, .. } => {
                     coordinator.written(Now::at(*now_ms), write, Ok(()), &mut out);
                 }
+                Effect::End { .. } | Effect::Ended { .. } => {}
                 Effect::Reply { ticket, response } => {
                     answers[ticket as usize] = Some(response);
                     left -= 1;

@@ -13,12 +13,9 @@ use std::sync::Arc;
 
 fn append(partition: i32) -> AppendRequest {
     let batch = batch(1, 512);
-    AppendRequest {
-        index: partition as u32,
-        tp: TopicPartition { topic: TopicId([7; 16]), partition },
-        header: BatchHeader::parse(&batch).expect("a batch"),
-        batch,
-    }
+    let header = BatchHeader::parse(&batch).expect("a batch");
+    let tp = TopicPartition { topic: TopicId([7; 16]), partition };
+    AppendRequest::new(partition as u32, tp, batch, header)
 }
 
 struct Owners {

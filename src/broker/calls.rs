@@ -5,17 +5,20 @@
 //! it does only when a bug has ended its work on it. `dispatch` says which function serves each call.
 
 use super::figures::{GroupFigures, ShardFigures};
+use super::transaction_verification::Understands;
 use crate::broker::api::data::{
-    AppendRequest, Appended, EpochAnswer, EpochQuery, LogSize, OffsetAnswer, OffsetQuery,
-    ReadRequest, ReadResult, TrimRequest, Trimmed,
+    AppendRequest, Appended, EndMarker, EpochAnswer, EpochQuery, LogSize, OffsetAnswer,
+    OffsetQuery, ProducersAnswer, ReadRequest, ReadResult, TrimRequest, Trimmed,
 };
 use crate::broker::api::table::Controller;
 use crate::broker::api::{Body, Response};
 use crate::controller::Image;
 use crate::group;
 use crate::storage::engine::Moments;
+use crate::transaction;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
 use crate::wire::WireError;
+use crate::wire::api_keys::ApiKey;
 use crate::wire::peer::IsrChange;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -170,6 +173,45 @@ pub struct ProposeIsr(pub Vec<IsrChange>);
 /// Asks the group coordinator of this partition of `__consumer_offsets`.
 pub struct AskGroup(pub TopicPartition, pub group::GroupRequest);
 
+/// Has the group coordinator of this partition of `__consumer_offsets` take a commit that is part of a
+/// transaction.
+pub struct StageOffsets {
+    /// The coordinator's partition.
+    pub tp: TopicPartition,
+    /// The commit.
+    pub commit: group::Commit,
+    /// The transaction's id.
+    pub transactional_id: String,
+    /// What the client understands.
+    pub understands: Understands,
+}
+
+/// Asks the transaction coordinator of this partition of `__transaction_state`.
+pub struct AskTransaction(pub TopicPartition, pub transaction::Request);
+
+/// Lists the transactional ids of all coordinators; an error where one cannot tell.
+pub struct ListTransactions(pub transaction::List);
+
+/// Ends transactions in partitions of this shard. Answered when the markers are committed: index and error of
+/// each.
+pub struct WriteMarkers(pub Vec<EndMarker>);
+
+/// Who writes to these partitions, each with its place in the request.
+pub struct DescribeProducers(pub Vec<(u32, TopicPartition)>);
+
+/// To shard 0: have another broker serve a request in Kafka's format; the body of its answer. `None` where no
+/// answer came: it may have been carried out or not.
+pub struct AskPeer {
+    /// Which broker.
+    pub node: i32,
+    /// The API.
+    pub api: ApiKey,
+    /// Its version.
+    pub version: i16,
+    /// The request's body.
+    pub body: Bytes,
+}
+
 /// Lists the groups of all coordinators; an error where one cannot tell.
 pub struct ListGroups(pub group::List);
 
@@ -257,6 +299,12 @@ calls! {
     TakeProducerIds => Option<(i64, i32)>;
     ProposeIsr => Option<Vec<ErrorCode>>;
     AskGroup => group::GroupResponse;
+    StageOffsets => group::GroupResponse;
+    AskTransaction => transaction::Response;
+    ListTransactions => Result<Vec<transaction::Listed>, ErrorCode>;
+    WriteMarkers => Vec<(u32, ErrorCode)>;
+    DescribeProducers => Vec<ProducersAnswer>;
+    AskPeer => Option<Bytes>;
     ListGroups => Result<Vec<group::Listed>, ErrorCode>;
     CountGroups => Vec<GroupFigures>;
     FindEnds => Vec<Option<i64>>;

@@ -23,7 +23,7 @@ impl Rig {
     fn append(&mut self, builder: BatchBuilder) -> ErrorCode {
         let batch = Bytes::from(builder.build());
         let header = BatchHeader::parse(&batch).unwrap();
-        let append = AppendRequest { index: 0, tp: T, batch, header };
+        let append = AppendRequest::new(0, T, batch, header);
         self.call(AppendBatches { batches: vec![append], routed: 0, committed_by_ms: None }).results
             [0]
         .error

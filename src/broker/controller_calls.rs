@@ -25,6 +25,15 @@ const BALANCED_AT_ONCE: usize = 1_000;
 impl State {
     /// Carries out what a node asks. The answer is given when what it says has taken effect.
     pub(super) async fn carry_out(self: &Rc<Self>, asker: Member, call: Call) -> Outcome {
+        // A request of a coordinator for the leader of partitions, or the other way round: whoever is asked
+        // serves it.
+        if let Call::ChangeMetadata { api, version, body } = &call {
+            let served = Api::find(ApiKey(*api)).map(|it| it.handler);
+            if matches!(served, Some(Handler::Transactions(_))) {
+                let answer = self.transactions_for_peer(ApiKey(*api), *version, body.clone());
+                return Outcome::MetadataChanged { index: 0, body: answer.await };
+            }
+        }
         self.try_to_carry_out(asker, call).await.unwrap_or(Outcome::NotController)
     }
 
@@ -111,9 +120,7 @@ impl State {
         }
         tracing::info!(broker = asker.node, "a broker has registered");
         let now = self.session_ms();
-        let mut sessions = metadata.sessions.borrow_mut();
-        sessions.registered(now, asker.node, asker.incarnation, index);
-        drop(sessions);
+        metadata.sessions.borrow_mut().registered(now, asker.node, asker.incarnation, index);
         if before.is_some_and(|it| it != 0 && it != directory) {
             self.forget_learner(asker.node).await;
         }

@@ -6,7 +6,7 @@ use super::group_log::{Action, Bounds, GroupLog};
 use super::reply_to::ReplyTo;
 use super::wait::Condition;
 use crate::group::{self, CoordinatorSettings, GroupResponse, Ticket};
-use crate::types::{BrokerConfigs, TopicPartition};
+use crate::types::{BrokerConfigs, ErrorCode, TopicPartition};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -22,6 +22,9 @@ pub struct PendingRequest {
     pub refused: GroupResponse,
 }
 
+/// The coordinator's partition, and who is told how it went.
+pub type WaitingEnd = (TopicPartition, Box<dyn FnOnce(ErrorCode)>);
+
 /// See the module.
 pub struct Coordinators {
     /// The coordinators with their logs.
@@ -30,6 +33,8 @@ pub struct Coordinators {
     pub epochs: RefCell<BTreeMap<TopicPartition, i32>>,
     /// Requests that they have taken.
     pub waiting: RefCell<HashMap<Ticket, PendingRequest>>,
+    /// Who waits for the ends of transactions, by ticket.
+    pub ends: RefCell<BTreeMap<Ticket, WaitingEnd>>,
     /// The ticket of the next request.
     pub next_ticket: Cell<Ticket>,
     /// What they want, in order.
@@ -90,6 +95,7 @@ impl Coordinators {
             logs: RefCell::default(),
             epochs: RefCell::default(),
             waiting: RefCell::default(),
+            ends: RefCell::default(),
             next_ticket: Cell::new(1),
             actions: RefCell::default(),
             acting: Cell::new(false),
@@ -121,6 +127,7 @@ impl Coordinators {
     pub fn clear(&self) {
         let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
         drop(waiting);
+        self.ends.borrow_mut().clear();
         self.logs.borrow_mut().clear();
         self.epochs.borrow_mut().clear();
     }

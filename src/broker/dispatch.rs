@@ -1,10 +1,11 @@
 //! Brings calls to the shards that are asked, and what other shards ask to what serves it here.
 
 use super::calls::{
-    AppendBatches, ApplyImage, AskGroup, AutoCreate, Call, CallRequest, ChangeMetadata, Close,
-    CountGroups, Drain, FetchInSession, Figures, FindEnds, FindEpochEnds, FindOffsets, HandOver,
-    ListGroups, Message, Notice, ProposeIsr, Read, ReadEnough, ShardId, Sizes, TakeProducerIds,
-    Then, Trim,
+    AppendBatches, ApplyImage, AskGroup, AskPeer, AskTransaction, AutoCreate, Call, CallRequest,
+    ChangeMetadata, Close, CountGroups, DescribeProducers, Drain, FetchInSession, Figures,
+    FindEnds, FindEpochEnds, FindOffsets, HandOver, ListGroups, ListTransactions, Message, Notice,
+    ProposeIsr, Read, ReadEnough, ShardId, Sizes, StageOffsets, TakeProducerIds, Then, Trim,
+    WriteMarkers,
 };
 use super::output::Output;
 use super::reply_to::ReplyTo;
@@ -59,6 +60,12 @@ served_by! {
     TakeProducerIds => State::serve_take_producer_ids;
     ProposeIsr => State::serve_propose_isr;
     AskGroup => State::serve_ask_group;
+    StageOffsets => State::serve_stage_offsets;
+    AskTransaction => State::serve_ask_transaction;
+    ListTransactions => State::serve_list_transactions;
+    WriteMarkers => State::serve_write_markers;
+    DescribeProducers => State::serve_describe_producers;
+    AskPeer => State::serve_ask_peer;
     ListGroups => State::serve_list_groups;
     CountGroups => State::serve_count_groups;
     FindEnds => State::serve_find_ends;

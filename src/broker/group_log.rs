@@ -6,12 +6,14 @@
 //! appended, and when all of that is durable, the log's start moves to where the state begins. A
 //! write under way when the state is taken would be older in the log and newer in meaning, and a
 //! later load would lose it: hence the wait. Whatever stops in the middle, the log says the same:
-//! before the start moves, the old records are all there, and the state that follows repeats them.
+//! before the start moves, the old records are all there, and the state that follows repeats them. What open
+//! transactions have committed is part of the state, as part of the same transactions; markers wait like requests.
 
 use crate::controller::Image;
 use crate::group::{
     Coordinator, CoordinatorSettings, Effect, GoneTopic, GroupRequest, GroupResponse, Heartbeaten,
-    List, Listed, Memory, Record, RecordError, Start, StateCursor, Ticket,
+    List, Listed, Memory, Record, RecordError, Start, StateCursor, Ticket, TransactionEnd,
+    TransactionProducer,
 };
 use crate::types::{ErrorCode, Now, TopicId};
 use std::collections::{BTreeSet, VecDeque};
@@ -51,6 +53,22 @@ pub enum Action {
         append: u64,
         /// At least one.
         records: Vec<Record>,
+        /// They are part of a transaction of this producer.
+        producer: Option<TransactionProducer>,
+    },
+    /// Append the marker of a transaction, and call [`GroupLog::appended`].
+    AppendMarker {
+        /// Number of the append.
+        append: u64,
+        /// The marker.
+        end: TransactionEnd,
+    },
+    /// A marker is durable and has taken effect, or was refused.
+    Ended {
+        /// Whose: see [`TransactionEnd`].
+        ticket: Ticket,
+        /// How it went.
+        error: ErrorCode,
     },
     /// Delete all records below this offset, and call [`GroupLog::trimmed`].
     Trim {
@@ -95,6 +113,8 @@ enum Rewrite {
     Writing {
         /// What is not appended yet.
         rest: StateCursor,
+        /// The producer of whose open transaction what it has committed was appended last.
+        staged: Option<i64>,
         /// Offset of the first record of the state.
         first: Option<i64>,
         /// Bytes of what is durable.
@@ -130,6 +150,7 @@ struct Starting {
 enum Held {
     Request(Ticket, GroupRequest),
     TopicDeleted(GoneTopic),
+    End(TransactionEnd),
 }
 
 /// See the module.
@@ -193,6 +214,21 @@ impl GroupLog {
         timestamp_ms: i64,
     ) -> Result<(), RecordError> {
         self.core.begin_replay(key, value, timestamp_ms)
+    }
+
+    /// Takes one record of a batch that is part of a transaction of this producer.
+    pub fn load_staged(
+        &mut self,
+        producer: (i64, i16),
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) -> Result<(), RecordError> {
+        self.core.replay_staged(producer, key, value)
+    }
+
+    /// Takes the marker of a transaction.
+    pub fn load_end(&mut self, producer_id: i64, commits: bool) {
+        self.core.replay_end(producer_id, commits);
     }
 
     /// Goes on with the record that was loaded last, about so many members; of how many, 0 at its end.
@@ -291,6 +327,19 @@ impl GroupLog {
         } else {
             self.core.hold(&request, true);
             self.held.push_back(Held::Request(ticket, request));
+        }
+        self.advance(now, out);
+    }
+
+    /// A transaction ends that may have committed offsets here.
+    pub fn end_transaction(&mut self, now: Now, end: TransactionEnd, out: &mut Vec<Action>) {
+        if let Some(error) = self.refusal() {
+            return out.push(Action::Ended { ticket: end.ticket, error });
+        }
+        if self.is_serving() {
+            self.core.end_transaction(end, &mut self.effects);
+        } else {
+            self.held.push_back(Held::End(end));
         }
         self.advance(now, out);
     }
@@ -448,9 +497,14 @@ impl GroupLog {
                     Effect::Reply { ticket, response } => {
                         out.push(Action::Reply { ticket, response });
                     }
-                    Effect::Append { write, records } => {
-                        self.append(Purpose::Write(write), records, out);
+                    Effect::Append { write, records, producer } => {
+                        self.append(Purpose::Write(write), records, producer, out);
                     }
+                    Effect::End { write, end } => {
+                        let append = self.begin_append(Purpose::Write(write));
+                        out.push(Action::AppendMarker { append, end });
+                    }
+                    Effect::Ended { ticket, error } => out.push(Action::Ended { ticket, error }),
                 }
             }
             match &mut self.rewrite {
@@ -468,6 +522,9 @@ impl GroupLog {
                             let (all, effects) = (usize::MAX, &mut self.effects);
                             while self.core.topic_deleted_part(now, &mut gone, all, effects) > 0 {}
                         }
+                        Some(Held::End(end)) => {
+                            self.core.end_transaction(end, &mut self.effects);
+                        }
                         None if self.effects.is_empty() => return,
                         None => {}
                     }
@@ -477,9 +534,15 @@ impl GroupLog {
                         return;
                     }
                     let rest = StateCursor::default();
-                    self.rewrite = Rewrite::Writing { rest, first: None, bytes: 0, failed: false };
+                    self.rewrite = Rewrite::Writing {
+                        rest,
+                        staged: None,
+                        first: None,
+                        bytes: 0,
+                        failed: false,
+                    };
                 }
-                Rewrite::Writing { rest, first, bytes, failed } => {
+                Rewrite::Writing { rest, staged, first, bytes, failed } => {
                     if *failed {
                         if self.appends.is_empty() {
                             self.rewrite_from_ms = self
@@ -496,7 +559,10 @@ impl GroupLog {
                     }
                     let records = self.core.live_records(rest, self.bounds.chunk_bytes);
                     if !records.is_empty() {
-                        self.append(Purpose::State, records, out);
+                        self.append(Purpose::State, records, None, out);
+                    } else if let Some((producer, records)) = self.core.staged_records(*staged) {
+                        *staged = Some(producer.id);
+                        self.append(Purpose::State, records, Some(producer), out);
                     } else if self.appends.is_empty() {
                         // Without any state, nothing of the log is needed.
                         let (offset, bytes) = (first.unwrap_or(-1), *bytes);
@@ -512,10 +578,21 @@ impl GroupLog {
         }
     }
 
-    fn append(&mut self, purpose: Purpose, records: Vec<Record>, out: &mut Vec<Action>) {
+    fn begin_append(&mut self, purpose: Purpose) -> u64 {
         let number = self.next_append;
         self.next_append += 1;
         self.appends.push_back(PendingAppend { number, purpose, result: None });
-        out.push(Action::Append { append: number, records });
+        number
+    }
+
+    fn append(
+        &mut self,
+        purpose: Purpose,
+        records: Vec<Record>,
+        producer: Option<TransactionProducer>,
+        out: &mut Vec<Action>,
+    ) {
+        let append = self.begin_append(purpose);
+        out.push(Action::Append { append, records, producer });
     }
 }

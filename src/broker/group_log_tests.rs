@@ -90,7 +90,8 @@ impl World {
                         assert!(self.acknowledged.insert(key, offset) < Some(offset));
                     }
                 }
-                Action::Append { append, records } => {
+                Action::AppendMarker { .. } | Action::Ended { .. } => panic!("no transaction"),
+                Action::Append { append, records, .. } => {
                     if !fail {
                         self.records.extend(records.iter().cloned());
                     }

@@ -7,13 +7,16 @@ use super::group_log::{Action, GroupLog, Place};
 use super::reply_to::ReplyTo;
 use super::state::{Phase, State};
 use super::work;
-use crate::broker::api::data::{AppendRequest, ReadRequest, TrimRequest};
+use crate::broker::api::data::{AppendRequest, TrimRequest};
 use crate::controller::Image;
-use crate::group::{self, GoneTopic, GroupResponse, Record, RecordError, Ticket};
+use crate::group::{
+    self, GoneTopic, GroupResponse, Record, RecordError, Ticket, TransactionEnd,
+    TransactionProducer,
+};
 use crate::types::topic_name::GROUP_STATE;
 use crate::types::{ErrorCode, TopicPartition};
 use crate::wire::records::{
-    BatchBuilder, BatchHeader, Compression, DECOMPRESSED_BYTES_MAX, batches, records,
+    BatchBuilder, BatchHeader, Compression, DECOMPRESSED_BYTES_MAX, Marker, records,
 };
 use bytes::Bytes;
 use futures_lite::FutureExt;
@@ -25,25 +28,34 @@ use std::rc::Rc;
 const RECORD_OVERHEAD: usize = 32;
 /// Of more records, the batches are made in parts.
 const RECORDS_AT_ONCE: usize = 2_048;
-/// What is not known to be committed yet is waited for so long, ms, again and again.
-const COMMITTED_MS: i64 = 10;
 /// After an error a log is loaded again; the pause doubles from here, ms.
 const RELOAD_MS: i64 = 1000;
 /// The longest pause, ms.
 const RELOAD_MS_MAX: i64 = 60_000;
 
+/// A coordinator counts no sequence numbers: its batches are not sent again.
+fn builder(producer: Option<TransactionProducer>) -> BatchBuilder {
+    let builder = BatchBuilder::new(Compression::None);
+    match producer {
+        Some(it) => builder.producer(it.id, it.epoch, -1).transactional(),
+        None => builder,
+    }
+}
+
 /// Batches of records, none larger than `max_bytes`.
 struct Batches {
     max_bytes: usize,
     now_ms: i64,
+    /// They are part of a transaction.
+    producer: Option<TransactionProducer>,
     builder: BatchBuilder,
     whole: Vec<(Bytes, BatchHeader)>,
 }
 
 impl Batches {
-    fn new(max_bytes: usize, now_ms: i64) -> Self {
-        let builder = BatchBuilder::new(Compression::None);
-        Self { max_bytes, now_ms, builder, whole: Vec::new() }
+    fn new(max_bytes: usize, now_ms: i64, producer: Option<TransactionProducer>) -> Self {
+        let builder = builder(producer);
+        Self { max_bytes, now_ms, producer, builder, whole: Vec::new() }
     }
 
     /// Adds a record; the bytes of the batch that is whole then, if one is.
@@ -57,7 +69,7 @@ impl Batches {
     }
 
     fn end_batch(&mut self) -> Result<usize, ErrorCode> {
-        let whole = std::mem::replace(&mut self.builder, BatchBuilder::new(Compression::None));
+        let whole = std::mem::replace(&mut self.builder, builder(self.producer));
         if whole.is_empty() {
             return Ok(0);
         }
@@ -119,6 +131,7 @@ impl State {
             if led.get(tp) != Some(epoch) {
                 self.groups.logs.borrow_mut().remove(tp);
                 self.refuse_groups(|it| it.tp == *tp);
+                self.refuse_ends(*tp);
             }
         }
         for (tp, epoch) in led {
@@ -151,6 +164,7 @@ impl State {
         tracing::error!(partition = tp.partition, "a bug in a group coordinator: loading it again");
         self.open_group_log(tp);
         self.refuse_groups(|it| it.tp == tp);
+        self.refuse_ends(tp);
     }
 
     // ---- Loading ----
@@ -160,12 +174,7 @@ impl State {
         let log = self.groups.make_log();
         let made = log.first_append();
         self.groups.logs.borrow_mut().insert(tp, log);
-        let empty = self.read_logs(|logs| {
-            logs.core(tp).is_some_and(|(_, core)| {
-                core.log_end() == core.log_start() && core.latest_is_known()
-            })
-        });
-        if empty {
+        if self.is_empty_log(tp) {
             while self.start_groups(tp, made) > 0 {}
             return;
         }
@@ -228,47 +237,12 @@ impl State {
     }
 
     async fn load_records(self: &Rc<Self>, tp: TopicPartition, made: u64) -> Result<u64, String> {
-        // What was committed before this epoch is what groups have: it is all there when the watermark has come to
-        // where the epoch begins.
-        let look = || {
-            let is_current = |log: &GroupLog| log.first_append() == made;
-            let is_current = self.groups.logs.borrow().get(&tp).is_some_and(is_current);
-            let core = self
-                .logs
-                .borrow()
-                .core(tp)
-                .map(|(_, core)| (core.log_start(), core.latest_is_known()));
-            core.filter(|_| is_current)
+        let is_current = |log: &GroupLog| log.first_append() == made;
+        let wanted = || self.groups.logs.borrow().get(&tp).is_some_and(is_current);
+        let each = async |header: &BatchHeader, batch: &[u8], start| {
+            self.load_batch(tp, made, header, batch, start).await
         };
-        let start = loop {
-            match look() {
-                Some((start, true)) => break start,
-                Some((_, false)) => self.sleep(COMMITTED_MS).await,
-                None => return Ok(0),
-            }
-        };
-        let (mut offset, mut count) = (start, 0);
-        loop {
-            let max_bytes = self.groups.load_bytes;
-            let read = ReadRequest::of_leader(tp, offset, max_bytes);
-            let result = self.read_one(&read, max_bytes, true).await;
-            if result.error.is_err() {
-                return Err(result.error.to_string());
-            }
-            if result.slices.is_empty() {
-                return Ok(count);
-            }
-            let from = offset;
-            for slice in &result.slices {
-                for (header, batch) in batches(slice) {
-                    count += self.load_batch(tp, made, &header, batch, start).await?;
-                    offset = header.next_offset();
-                }
-            }
-            if offset == from {
-                return Err(format!("there is no whole batch at {offset}"));
-            }
-        }
+        self.read_whole_log(tp, self.groups.load_bytes, wanted, each).await
     }
 
     /// Loads the records of one batch from `start` on; how many.
@@ -289,18 +263,29 @@ impl State {
             Ok(())
         })
         .map_err(|e| e.to_string())?;
-        // A marker of a transaction says nothing of groups.
         if header.is_control() {
+            // One below the start ends what is not read here.
+            load(&mut |log| {
+                if let Some(marker) = header.marker {
+                    log.load_end(header.producer_id, marker.commits);
+                }
+                Ok(())
+            })
+            .map_err(|e| e.to_string())?;
             return Ok(0);
         }
+        let staged = (header.producer_id, header.producer_epoch);
         let mut count = 0;
         let all = records(batch, DECOMPRESSED_BYTES_MAX).map_err(|e| e.to_string())?;
         for record in &all {
             let record = record.map_err(|e| format!("a batch at {}: {e}", header.base_offset))?;
             if record.offset >= start {
                 let damaged = |e| format!("the record at offset {}: {e}", record.offset);
-                load(&mut |log| log.load(record.key, record.value, record.timestamp))
-                    .map_err(damaged)?;
+                load(&mut |log| match header.is_transactional() {
+                    true => log.load_staged(staged, record.key, record.value),
+                    false => log.load(record.key, record.value, record.timestamp),
+                })
+                .map_err(damaged)?;
                 self.work.add(work::bytes(record.value.map_or(0, <[u8]>::len)));
                 self.pause().await;
                 loop {
@@ -389,6 +374,16 @@ impl State {
         }
     }
 
+    /// There is no coordinator any more that would take in the ends of transactions: they are told again.
+    fn refuse_ends(&self, tp: TopicPartition) {
+        let mut ends = self.groups.ends.borrow_mut();
+        let refused: Vec<_> = ends.extract_if(.., |_, it| it.0 == tp).map(|it| it.1.1).collect();
+        drop(ends);
+        for then in refused {
+            then(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        }
+    }
+
     /// Carries out actions in order. What they lead to at once comes after them.
     fn act(self: &Rc<Self>, tp: TopicPartition, actions: Vec<Action>) {
         let groups = &self.groups;
@@ -407,7 +402,16 @@ impl State {
                         it.to.reply(response);
                     }
                 }
-                Action::Append { append, records } => self.append_group(tp, append, records),
+                Action::Append { append, records, producer } => {
+                    self.append_group(tp, append, records, producer);
+                }
+                Action::AppendMarker { append, end } => self.append_end(tp, append, &end),
+                Action::Ended { ticket, error } => {
+                    let waiting = groups.ends.borrow_mut().remove(&ticket);
+                    if let Some((_, then)) = waiting {
+                        then(error);
+                    }
+                }
                 Action::Trim { offset } => self.trim_group(tp, offset),
             }
         }
@@ -448,19 +452,27 @@ impl State {
     }
 
     /// Appends records: of very many, the batches are made some records at a time.
-    fn append_group(self: &Rc<Self>, tp: TopicPartition, append: u64, records: Vec<Record>) {
+    fn append_group(
+        self: &Rc<Self>,
+        tp: TopicPartition,
+        append: u64,
+        records: Vec<Record>,
+        producer: Option<TransactionProducer>,
+    ) {
         let image = self.image();
         let Some(topic) = image.topic_by_id(tp.topic) else {
             let error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
             return self.group_appended(tp, append, Err(error));
         };
-        let mut batches = Batches::new(topic.config.max_message_bytes as usize, self.wall_ms());
+        let max_bytes = topic.config.max_message_bytes as usize;
+        let mut batches = Batches::new(max_bytes, self.wall_ms(), producer);
+        let markers = producer.and_then(|it| it.markers);
         if records.len() <= RECORDS_AT_ONCE {
             let value = |it: &Record| it.value.as_ref().map_or(0, Vec::len);
             self.work.add(work::bytes(records.iter().map(value).sum()));
             let pushed = records.iter().try_for_each(|it| batches.push(it).map(drop));
             let batches = pushed.and_then(|()| batches.finish());
-            return self.append_batches(tp, append, batches);
+            return self.append_batches(tp, append, batches, (markers, false));
         }
         let state = self.clone();
         let made = async move {
@@ -476,8 +488,36 @@ impl State {
                 state.panicked();
                 Err(ErrorCode::UNKNOWN_SERVER_ERROR)
             });
-            state.append_batches(tp, append, made);
+            state.append_batches(tp, append, made, (markers, false));
         });
+    }
+
+    /// Appends the marker of a transaction.
+    fn append_end(self: &Rc<Self>, tp: TopicPartition, append: u64, end: &TransactionEnd) {
+        let TransactionEnd { commits, coordinator_epoch, own_epoch, .. } = *end;
+        let marker = Marker { commits, coordinator_epoch };
+        let batch = marker.batch(end.producer_id, end.producer_epoch, self.wall_ms());
+        let header = BatchHeader::parse(&batch).map_err(|_| ErrorCode::UNKNOWN_SERVER_ERROR);
+        let batches = header.map(|header| vec![(Bytes::from(batch), header)]);
+        self.append_batches(tp, append, batches, (None, own_epoch));
+    }
+
+    /// The coordinator of groups of this partition takes in that a transaction has ended; `then` hears how that
+    /// went.
+    pub(super) fn end_in_groups(
+        self: &Rc<Self>,
+        tp: TopicPartition,
+        end: TransactionEnd,
+        then: impl FnOnce(ErrorCode) + 'static,
+    ) {
+        if !self.groups.logs.borrow().contains_key(&tp) {
+            return then(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        }
+        let ticket = self.groups.next_ticket.get();
+        self.groups.next_ticket.set(ticket + 1);
+        self.groups.ends.borrow_mut().insert(ticket, (tp, Box::new(then)));
+        let end = TransactionEnd { ticket, ..end };
+        self.step(tp, |log, out| log.end_transaction(self.now(), end, out));
     }
 
     fn append_batches(
@@ -485,6 +525,7 @@ impl State {
         tp: TopicPartition,
         append: u64,
         batches: Result<Vec<(Bytes, BatchHeader)>, ErrorCode>,
+        (markers, own_epoch): (Option<u8>, bool),
     ) {
         let batches = match batches {
             Ok(batches) => batches,
@@ -492,10 +533,9 @@ impl State {
         };
         let bytes = batches.iter().map(|(batch, _)| batch.len() as u64).sum();
         let batches = (0..).zip(batches).map(|(index, (batch, header))| AppendRequest {
-            index,
-            tp,
-            batch,
-            header,
+            own_epoch,
+            markers,
+            ..AppendRequest::new(index, tp, batch, header)
         });
         // It takes effect when it is committed, however long that takes.
         let call = AppendBatches {

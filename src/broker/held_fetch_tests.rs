@@ -35,7 +35,7 @@ fn batch(bytes: usize) -> Bytes {
 fn append(rig: &mut Rig, bytes: usize) {
     let batch = batch(bytes);
     let header = BatchHeader::parse(&batch).unwrap();
-    let append = AppendRequest { index: 0, tp: T, batch, header };
+    let append = AppendRequest::new(0, T, batch, header);
     let reply = rig.call(super::calls::AppendBatches {
         batches: vec![append],
         routed: 0,

@@ -1,7 +1,8 @@
 //! The metadata of a shard: taken over a part at a time, and shown to requests when all of it is there.
 
 use super::calls::{ApplyImage, ShardId};
-use super::logs::{Change, Outbox, changes};
+use super::image_changes::{Change, changes};
+use super::logs::Outbox;
 use super::output::Output;
 use super::reply_to::ReplyTo;
 use super::state::State;
@@ -98,6 +99,7 @@ impl State {
             self.connections.borrow_mut().configure(settings);
         }
         self.apply_group_topic(image);
+        self.apply_transaction_topic(image);
     }
 
     /// Clients may connect, once: when these metadata have everything that was committed when this process registered.

@@ -2,6 +2,8 @@
 //! what. Synchronous: what is to be told to others comes out as [`Outbox`].
 
 use super::calls::{AppendBatches, AppendReply, Notice, ShardId, Trace, Trim};
+use super::core_states::Cores;
+use super::image_changes::Change;
 use super::reply_to::ReplyTo;
 use super::work;
 use crate::broker::api::data::{
@@ -10,13 +12,14 @@ use crate::broker::api::data::{
 };
 use crate::broker::api::delete_records::new_start;
 use crate::broker::deferred::{self, DeferredAppends};
+use crate::broker::held_appends::{HeldAppend, HeldAppends, Verification};
 use crate::broker::links::Target;
-use crate::controller::{Image, Topic, TopicChange};
+use crate::controller::{Image, Topic};
 use crate::replica::{AppendOutcome, Partition, ProducerMemory, Producers};
-use crate::storage::engine::{Append, Engine, Event, Moments, Slot, States};
+use crate::storage::engine::{Append, Engine, Event, Moments, Slot};
 use crate::storage::log::LogConfig;
 use crate::storage::read::{Read, ReadError, Ticket};
-use crate::types::topic_name::is_internal;
+use crate::types::topic_name::GROUP_STATE;
 use crate::types::{ErrorCode, Now, Table, TopicConfig, TopicId, TopicPartition};
 use slab::Slab;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -43,6 +46,8 @@ pub struct Outbox {
     pub truncatable: Vec<TopicPartition>,
     /// Logs that were truncated, durably.
     pub cut: Vec<TopicPartition>,
+    /// Coordinators that are to be asked before transactions begin in partitions.
+    pub verifications: Vec<Verification>,
     /// The process must end: why.
     pub fatal: Option<String>,
 }
@@ -90,6 +95,8 @@ const SIZES_A_STEP: usize = work::PIECE as usize;
 pub(super) struct Part {
     pub(super) core: Partition,
     pub(super) config: Arc<TopicConfig>,
+    /// Where readers of committed records stopped when they were last told.
+    stable: i64,
     /// Appends, and frames of a leader, that are not committed yet: the end of each, and its bytes.
     pub(super) unacked: VecDeque<(i64, u32)>,
     /// Keys of [`Logs::waiters`].
@@ -148,50 +155,12 @@ struct Waiter {
     shard: usize,
     id: u64,
     need: usize,
+    /// It waits for committed records.
+    committed: bool,
     /// Partitions that have it among their waiters.
     slots: Vec<Slot>,
     /// It does not wait any more, and is taken from its partitions some at a time.
     is_over: bool,
-}
-
-/// One step of taking over metadata.
-pub enum Change<'a> {
-    /// This partition is there, and new or not as it was.
-    There(&'a Arc<Topic>, i32),
-    /// A topic was deleted: its partitions follow.
-    Going(TopicId),
-    /// A partition of it.
-    Gone(TopicPartition),
-    /// They were all.
-    AllGone(TopicId),
-    /// A topic was deleted, and this shard may hold nothing of it.
-    Deleting(TopicId),
-}
-
-/// What is to be done to come from one image to a later one, partition by partition. The first image
-/// that is taken over comes after one of index 0.
-pub fn changes<'a>(before: &'a Image, image: &'a Image) -> impl Iterator<Item = Change<'a>> {
-    let of_topic = |change: TopicChange<'a>| {
-        let (there, gone) = match change {
-            TopicChange::There(topic) => (Some(topic), None),
-            TopicChange::Gone(topic) => (None, Some(topic)),
-        };
-        let numbers = |topic: &'a Arc<Topic>| 0..topic.partitions.len() as i32;
-        let there = there.into_iter();
-        let there = there.flat_map(move |it| numbers(it).map(move |n| Change::There(it, n)));
-        let gone = gone.into_iter().flat_map(move |it| {
-            let tp = |partition| TopicPartition { topic: it.id, partition };
-            // While they go, some may be gone already: the topic is not before it had all its turn.
-            let partitions = numbers(it).map(move |n| Change::Gone(tp(n)));
-            let (first, last) = (Change::Going(it.id), Change::AllGone(it.id));
-            std::iter::once(first).chain(partitions).chain(std::iter::once(last))
-        });
-        there.chain(gone)
-    };
-    // One that was there is among those that are gone.
-    let known = move |id: &TopicId| before.topic_by_id(*id).is_some();
-    let deleting = image.deleting_since(before).filter(move |id| !known(id));
-    image.changes_since(before).flat_map(of_topic).chain(deleting.map(Change::Deleting))
 }
 
 /// What is known of one read.
@@ -214,6 +183,8 @@ pub struct Logs {
     leaving: Vec<usize>,
     /// Appends for which there is no room now, in order.
     deferred: DeferredAppends,
+    /// Batches that begin a transaction, until its coordinator was asked.
+    pub(super) held: HeldAppends,
     /// Deleted topics, and how many of their logs are not gone yet.
     pub(super) dropping: HashMap<TopicId, usize>,
     /// What idempotent producers take.
@@ -230,10 +201,10 @@ pub struct Logs {
     pub(super) deadlines: BTreeMap<i64, BTreeSet<Slot>>,
 }
 
-/// The log of an internal topic is its coordinator's, who rewrites it: see [`group_log`](super::group_log).
+/// The log of groups is their coordinator's, who rewrites it: see [`group_log`](super::group_log).
 pub(super) fn log_config(topic: &Topic) -> LogConfig {
     let mut config = LogConfig::from(&*topic.config);
-    config.compaction = config.compaction.filter(|_| !is_internal(&topic.name));
+    config.compaction = config.compaction.filter(|_| *topic.name != *GROUP_STATE);
     config
 }
 
@@ -265,6 +236,7 @@ impl Logs {
             waiter_keys: HashMap::new(),
             leaving: Vec::new(),
             deferred: DeferredAppends::default(),
+            held: HeldAppends::default(),
             dropping: HashMap::new(),
             producers,
             next_producer: (0, 0),
@@ -379,7 +351,7 @@ impl Logs {
         // One more is left until all are started.
         let key = self.tasks.insert(Task::Append { left: 1, results, trace, reply });
         for (at, batch) in batches.into_iter().enumerate() {
-            let (result, waits) = self.append_one(batch, (key, at), committed_by_ms, now);
+            let (result, waits) = self.append_one(batch, (key, at), committed_by_ms, now, out);
             let Task::Append { left, results, .. } = &mut self.tasks[key] else {
                 unreachable!("just inserted")
             };
@@ -396,8 +368,9 @@ impl Logs {
         (key, at): (usize, usize),
         committed_by_ms: Option<i64>,
         now: Now,
+        out: &mut Outbox,
     ) -> (Appended, usize) {
-        let AppendRequest { index, tp, batch, header } = append;
+        let AppendRequest { index, tp, .. } = append;
         let Some(slot) = self.find(tp) else {
             return (Appended::failed(index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION), 0);
         };
@@ -407,6 +380,28 @@ impl Logs {
         }
         if committed_by_ms.is_some() && part.core.not_enough_replicas() {
             return (Appended::failed(index, ErrorCode::NOT_ENOUGH_REPLICAS), 0);
+        }
+        if append.transaction.is_some() && self.held.holds(&part.core, &append) {
+            let held = HeldAppend { append, key, at, committed_by_ms };
+            out.verifications.extend(self.held.push(&part.core, held));
+            return (Appended::failed(index, ErrorCode::NONE), 1);
+        }
+        self.append_verified(append, slot, (key, at), committed_by_ms, now)
+    }
+
+    /// As [`append_one`](Self::append_one), of a batch that may be appended to a partition that is led here.
+    pub(super) fn append_verified(
+        &mut self,
+        append: AppendRequest,
+        slot: Slot,
+        (key, at): (usize, usize),
+        committed_by_ms: Option<i64>,
+        now: Now,
+    ) -> (Appended, usize) {
+        let AppendRequest { index, batch, header, own_epoch, markers, .. } = append;
+        let part = self.parts.get_mut(slot.index()).expect("it was looked up");
+        if markers.is_some_and(|it| it != part.core.markers_of(header.producer_id)) {
+            return (Appended::failed(index, ErrorCode::INVALID_TXN_STATE), 0);
         }
         let answer = |base_offset, log_append_time_ms, log_start_offset| Appended {
             index,
@@ -418,7 +413,12 @@ impl Logs {
         let start = part.core.log_start();
         // The only replica has committed what is durable.
         let committed_by_ms = committed_by_ms.filter(|_| part.core.is_followed());
-        match part.core.append(now, &header, &mut self.producers) {
+        let memory = &mut self.producers;
+        let outcome = match header.marker {
+            None => part.core.append(now, &header, memory),
+            Some(marker) => part.core.append_marker(now, &header, marker, own_epoch, memory),
+        };
+        match outcome {
             Err(error) => (Appended::failed(index, error), 0),
             Ok(AppendOutcome::Duplicate { base_offset, last_offset, log_append_time_ms }) => {
                 let time = if part.config.log_append_time { log_append_time_ms } else { -1 };
@@ -607,6 +607,10 @@ impl Logs {
         if part.core.is_followed() || !part.core.leads() {
             self.engine.set_committed(slot, end);
         }
+        let stable = part.core.last_stable();
+        let before = std::mem::replace(&mut part.stable, stable);
+        // Where a transaction ends, much may become readable that was appended long before.
+        let (stays, jumps) = (stable == before, part.core.has_transactions());
         let mut bytes = 0;
         while let Some(&(at, len)) = part.unacked.front()
             && at <= end
@@ -633,10 +637,11 @@ impl Logs {
         if !part.waiters.is_empty() {
             for key in part.waiters.clone() {
                 let waiter = &mut self.waiters[key];
-                if waiter.is_over {
+                if waiter.is_over || (waiter.committed && stays) {
                     continue;
                 }
-                waiter.need = waiter.need.saturating_sub(bytes);
+                let all = waiter.committed && jumps;
+                waiter.need = if all { 0 } else { waiter.need.saturating_sub(bytes) };
                 if waiter.need == 0 {
                     self.fire(key, out);
                 }
@@ -699,7 +704,14 @@ impl Logs {
     /// Notes who waits for `need` more bytes of partitions that [`wait_on`](Self::wait_on) adds.
     pub fn begin_wait(&mut self, shard: usize, id: u64, need: usize, partitions: usize) -> usize {
         let slots = Vec::with_capacity(partitions);
-        let key = self.waiters.insert(Waiter { shard, id, need, slots, is_over: false });
+        let key = self.waiters.insert(Waiter {
+            shard,
+            id,
+            need,
+            committed: false,
+            slots,
+            is_over: false,
+        });
         self.waiter_keys.insert((shard, id), key);
         key
     }
@@ -719,6 +731,7 @@ impl Logs {
         let waiter = waiters.get_mut(key).filter(is_same)?;
         let Some(slot) = self.engine.find(tp) else { return Some(None) };
         let Some(part) = parts.get_mut(slot.index()) else { return Some(None) };
+        waiter.committed = committed;
         // A request may name a partition twice.
         if part.waiters.last() != Some(&key) {
             part.waiters.push(key);
@@ -743,13 +756,14 @@ impl Logs {
             return failed(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         };
         let core = &self.part(slot).core;
-        if !core.leads() && !(it.from_followers && core.leader().is_some()) {
+        let follows = it.from_followers && core.leader().is_some();
+        if !core.leads() && !follows {
             return failed(ErrorCode::NOT_LEADER_OR_FOLLOWER);
         }
         let epoch = core.leader_epoch();
         let (high_watermark, last_stable, log_start) =
             (core.high_watermark(), core.last_stable(), core.log_start());
-        let result = |slices, bytes, counted| {
+        let result = |slices, bytes, counted, aborted| {
             Progress::Done(ReadResult {
                 index: it.index,
                 error: ErrorCode::NONE,
@@ -762,6 +776,7 @@ impl Logs {
                 slices,
                 bytes,
                 counted,
+                aborted,
             })
         };
         if let Err(error) = core.check_fetch_epoch(it.current_leader_epoch) {
@@ -788,13 +803,17 @@ impl Logs {
         let upto = if it.committed { last_stable } else { high_watermark };
         let max_bytes = it.max_bytes.min(room);
         if it.offset >= upto || (max_bytes == 0 && !first) {
-            return result(Vec::new(), 0, 0);
+            return result(Vec::new(), 0, 0, Vec::new());
         }
         match self.engine.read(slot, it.offset, upto, max_bytes, first) {
             Ok(Read::Ready { slices, bytes, next }) => {
                 // Kafka cuts a batch to fill a limit exactly; whole batches fill it as far as they
                 // can. A client that waits for as much as the limit must not wait for the rest.
-                result(slices, bytes, if next < upto { bytes.max(max_bytes) } else { bytes })
+                let counted = if next < upto { bytes.max(max_bytes) } else { bytes };
+                let core = &self.part(slot).core;
+                let aborted =
+                    if it.committed { core.aborted_in(it.offset, next) } else { Vec::new() };
+                result(slices, bytes, counted, aborted)
             }
             Ok(Read::Wait(ticket)) => Progress::Wait(ticket),
             Err(ReadError::OutOfRange) => failed(ErrorCode::OFFSET_OUT_OF_RANGE),
@@ -917,46 +936,12 @@ impl Logs {
     }
 }
 
-/// The cores of partitions, for a checkpoint.
-struct Cores<'a> {
-    parts: &'a mut Table<Part>,
-    /// Bytes of their states.
-    taken: usize,
-}
-
-impl States for Cores<'_> {
-    fn begin(&mut self, slot: Slot, out: &mut Vec<u8>) -> bool {
-        let before = out.len();
-        // A log whose topic has gone has no partition.
-        let part = self.parts.get_mut(slot.index());
-        let is_last = part.is_none_or(|part| part.core.begin_snapshot(out));
-        self.taken += out.len() - before;
-        is_last
-    }
-
-    fn go_on(&mut self, slot: Slot, out: &mut Vec<u8>) -> bool {
-        let before = out.len();
-        let part = self.parts.get_mut(slot.index()).expect("it goes with its log");
-        let is_last = part.core.go_on_with_snapshot(out);
-        self.taken += out.len() - before;
-        is_last
-    }
-
-    fn stable(&mut self, slot: Slot) -> i64 {
-        self.parts.get(slot.index()).map_or(0, |part| part.core.last_stable())
-    }
-
-    fn is_last_of_producer(&mut self, slot: Slot, producer_id: i64, last_offset: i64) -> bool {
-        let part = self.parts.get(slot.index());
-        part.is_some_and(|part| part.core.producers().last_offset(producer_id) == Some(last_offset))
-    }
-}
-
 impl Part {
     pub(super) fn new(core: Partition, topic: &Topic) -> Self {
         Self {
             core,
             config: topic.config.clone(),
+            stable: 0,
             unacked: VecDeque::new(),
             waiters: Vec::new(),
             awaiting: VecDeque::new(),

@@ -1,7 +1,8 @@
 //! The partitions of a shard over a simulated disk.
 
 use super::calls::{AppendBatches, AppendReply};
-use super::logs::{Logs, Outbox, Progress, changes};
+use super::image_changes::changes;
+use super::logs::{Logs, Outbox, Progress};
 use super::reply_to::ReplyTo;
 use crate::broker::api::data::{AppendRequest, Appended, ReadRequest, ReadResult};
 use crate::broker::api::fetch;
@@ -92,7 +93,7 @@ impl Rig {
     fn begin(&mut self, partition: i32, builder: BatchBuilder) {
         let batch = bytes::Bytes::from(builder.build());
         let header = BatchHeader::parse(&batch).unwrap();
-        let append = AppendRequest { index: 0, tp: tp(partition), batch, header };
+        let append = AppendRequest::new(0, tp(partition), batch, header);
         let call = AppendBatches { batches: vec![append], routed: 0, committed_by_ms: None };
         let mut out = Outbox::default();
         let reply = self.reply();
@@ -436,8 +437,8 @@ fn a_follower_gives_what_is_committed() {
     }
     let mut read = |offset, current_leader_epoch, from_followers| {
         let read = ReadRequest {
-            from_followers,
             current_leader_epoch,
+            from_followers,
             ..ReadRequest::of_leader(tp(0), offset, 1 << 20)
         };
         match rig.logs.read(&read, 1 << 20, true) {

@@ -43,7 +43,9 @@ mod clock;
 pub mod connection;
 mod controller_calls;
 mod coordinators;
+mod core_states;
 mod deferred;
+mod delivery;
 mod disk_space;
 mod dispatch;
 mod drain;
@@ -56,8 +58,10 @@ mod group_log;
 mod group_log_tests;
 mod group_requests;
 mod groups;
+mod held_appends;
 #[cfg(test)]
 mod held_fetch_tests;
+mod image_changes;
 mod images;
 #[cfg(test)]
 mod large_group_tests;
@@ -65,6 +69,7 @@ mod large_group_tests;
 mod large_request_tests;
 mod line_pause;
 pub mod links;
+mod log_loading;
 mod log_roles;
 mod logs;
 #[cfg(test)]
@@ -96,6 +101,11 @@ mod tasks;
 #[cfg(test)]
 mod testing;
 mod timers;
+mod transaction_coordinators;
+mod transaction_markers;
+mod transaction_requests;
+mod transaction_verification;
+mod transactions;
 pub mod wait;
 mod waiting;
 mod waits;
@@ -186,6 +196,7 @@ impl Broker {
         state.apply_at_start(&image);
         state.work.forget();
         state.start(state.clone().run_groups());
+        state.start(state.clone().run_transactions());
         state.start(state.clone().run_metadata());
         state.start(state.clone().run_quorum());
         state.start(state.clone().run_membership());

@@ -1,11 +1,16 @@
 //! What other brokers say: from a link's bytes to what serves each message.
 
+use super::calls::{AskPeer, ShardId};
 use super::links::{LinkEvent, LinkId, Peer, Target};
 use super::output::Output;
+use super::reply_to::ReplyTo;
 use super::state::State;
 use crate::wire::peer::{Call, Lane, Outcome, PeerMessage};
 use futures_lite::FutureExt;
 use std::rc::Rc;
+
+/// Another broker that does not answer is waited for so long, ms.
+const PEER_PATIENCE_MS: i64 = 10_000;
 
 /// What happened on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +155,19 @@ impl State {
             let outcome = state.carry_out(asker, call).await;
             let answer = PeerMessage::Answer { number, outcome };
             state.links.borrow_mut().send(state.monotonic_ms(), link, &answer);
+        });
+    }
+
+    pub(super) fn serve_ask_peer(self: &Rc<Self>, call: AskPeer, _: ShardId, to: ReplyTo<AskPeer>) {
+        let AskPeer { node, api, version, body } = call;
+        let state = self.clone();
+        self.start(async move {
+            let call = Call::ChangeMetadata { api: api.0, version, body };
+            let outcome = state.ask_node(node, call, PEER_PATIENCE_MS).await;
+            to.reply(match outcome {
+                Some(Outcome::MetadataChanged { body, .. }) => body,
+                _ => None,
+            });
         });
     }
 

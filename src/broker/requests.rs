@@ -9,12 +9,12 @@ use super::dispatch::Serve;
 use super::owners::ByOwner;
 use super::state::State;
 use super::wait::Pass;
-use super::{fetch, group_requests, produce, work};
+use super::{fetch, group_requests, produce, transaction_requests, work};
 use crate::broker::api::table::{Api, Handler, Local, Owners};
 use crate::broker::api::{
     Body, Response, api_versions, delete_records, describe_cluster, describe_configs,
-    describe_log_dirs, describe_topic_partitions, init_producer_id, list_config_resources,
-    list_offsets, metadata, offset_for_leader_epoch,
+    describe_log_dirs, describe_topic_partitions, list_config_resources, list_offsets, metadata,
+    offset_for_leader_epoch,
 };
 use crate::types::{ErrorCode, TopicPartition};
 use crate::wire::header::{RequestHeader, decode_request};
@@ -141,13 +141,8 @@ impl State {
                 });
                 Ok(())
             }
-            Handler::InitProducerId => {
-                let error = init_producer_id::plan(&body, version)?;
-                self.respond(begun, async move {
-                    let id = if error.is_err() { Err(error) } else { state.producer_id().await };
-                    Ok(init_producer_id::response(&header, id)?)
-                });
-                Ok(())
+            Handler::Transactions(api) => {
+                transaction_requests::begin(self, begun, header, api, body)
             }
             Handler::DescribeLogDirs => {
                 self.respond(begun, async move {
@@ -257,7 +252,7 @@ impl State {
 
     /// Asks the owners of what is asked for, all at once; what they have answered, in no particular
     /// order. Nothing of an owner that has given up.
-    async fn ask_owners<Q, A, C: Serve<Reply = Vec<A>>>(
+    pub(super) async fn ask_owners<Q, A, C: Serve<Reply = Vec<A>>>(
         self: &Rc<Self>,
         queries: Vec<Q>,
         tp: impl Fn(&Q) -> TopicPartition,
@@ -277,7 +272,7 @@ impl State {
         answers
     }
 
-    async fn producer_id(self: &Rc<Self>) -> Result<i64, ErrorCode> {
+    pub(super) async fn producer_id(self: &Rc<Self>) -> Result<i64, ErrorCode> {
         loop {
             let (next, left) = self.producer_ids.get();
             if left > 0 {

@@ -27,6 +27,7 @@ use super::reply_to::ReplyTo;
 use super::standing::{LET_IN_MS, Standing};
 use super::tasks::{Step, Tasks, yield_now};
 use super::timers::Timers;
+use super::transaction_coordinators::TransactionCoordinators;
 use super::wait::{Condition, Gate, Sender, oneshot};
 use super::waits::Waits;
 use super::work::{self, Work};
@@ -39,14 +40,12 @@ use crate::storage::buffer::Budget;
 use crate::storage::device::io::{Completion, Op, Submission};
 use crate::storage::engine::Moments;
 use crate::types::{Now, Rng, TopicPartition, exit};
-use crate::wire::api_keys::ApiKey;
 use bytes::Bytes;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -64,8 +63,6 @@ const PRODUCERS_SHARE: usize = 16;
 const GROUPS_SHARE: usize = 8;
 /// Fetch sessions may take this part of the memory of storage.
 const SESSIONS_SHARE: usize = 32;
-/// Lines about slow requests in a second.
-const SLOW_LINES: u32 = 10;
 /// One part in so many of the memory budget is to be left.
 const BUDGET_SHARE_SPARE: usize = 32;
 /// Partitions of which records are deleted in one go.
@@ -121,11 +118,12 @@ pub struct State {
     /// What connections are bounded by besides settings.
     pub(super) bounds: Bounds,
     /// Produce requests that take this long are logged, ns.
-    slow_ns: u64,
+    pub(super) slow_ns: u64,
     /// The second that slow requests are logged in, and how many were.
-    slow: Cell<(i64, u32)>,
+    pub(super) slow: Cell<(i64, u32)>,
     pub(super) waits: Waits,
     pub(super) groups: Coordinators,
+    pub(super) transactions: TransactionCoordinators,
     pub(super) sessions: RefCell<Sessions>,
     /// Memory of idempotent producers, of groups, and of fetch sessions.
     charges: [Charge; 3],
@@ -235,6 +233,7 @@ impl State {
             clock,
             mark: Cell::new(0),
             groups: Coordinators::new(&image.broker_configs, hash_seed),
+            transactions: TransactionCoordinators::new(&image.broker_configs, hash_seed),
             charges,
             sessions: RefCell::new(Sessions::new(per_shard.max(1), id, shards, random.bits())),
             random: RefCell::new(random),
@@ -459,6 +458,7 @@ impl State {
         let tasks = self.logs.borrow_mut().take_tasks();
         drop(tasks);
         self.groups.clear();
+        self.transactions.clear();
         while self.outputs.pop().is_some() {}
     }
 
@@ -568,7 +568,7 @@ impl State {
 
     pub(super) fn send_out(self: &Rc<Self>, out: Outbox) {
         let Outbox { appended, trimmed, notices, filled, fatal, roles, .. } = out;
-        let Outbox { durable, moved, truncatable, cut, .. } = out;
+        let Outbox { durable, moved, truncatable, cut, verifications, .. } = out;
         if let Some(message) = fatal {
             self.fatal(exit::IO, message);
         }
@@ -612,6 +612,9 @@ impl State {
         }
         for tp in cut {
             self.cut_ended(tp);
+        }
+        for it in verifications {
+            self.verify(it);
         }
     }
 
@@ -833,6 +836,7 @@ impl State {
         producers.set(logs.producers().used());
         logs.limit_producers(producers.share());
         memory.set_limit(groups.set(memory.used()));
+        self.transactions.memory.set_limit(producers.share());
         let mut all = self.sessions.borrow_mut();
         let limit = sessions.set(all.bytes());
         all.set_bytes_max(limit);
@@ -872,57 +876,6 @@ impl State {
             }
         }
         self.take_link_events();
-    }
-
-    /// The kernel has taken so many bytes of what is to be sent. True where there is more.
-    pub(super) fn sent(&self, connection: ConnectionId, bytes: usize) -> bool {
-        let mut connections = self.connections.borrow_mut();
-        let more = connections.sent(self.monotonic_ms(), connection, bytes);
-        let mut next = connections.next_delivered(connection);
-        if next.is_none() {
-            return more;
-        }
-        let now = self.ticks();
-        let mut traffic = self.traffic.borrow_mut();
-        let mut number = 0;
-        while let Some(it) = next {
-            let ns = self.ns(it.asked.received, now);
-            traffic.response(it.asked.api, it.bytes, ns, &it.errors);
-            if let Some(Traced { mut stages, queued }) = it.traced {
-                stages.set(RequestStage::Send, self.ns(queued, now));
-                if usize::is_multiple_of(number, SAMPLED) {
-                    traffic.stages(
-                        &[
-                            RequestStage::Receive,
-                            RequestStage::Decode,
-                            RequestStage::Route,
-                            RequestStage::Reply,
-                            RequestStage::Send,
-                        ],
-                        &stages,
-                    );
-                }
-                number += 1;
-                if ns >= self.slow_ns {
-                    traffic.slow += 1;
-                    self.tell_slow(connections.peer(connection), it.asked.api, ns, &stages);
-                }
-            }
-            next = connections.next_delivered(connection);
-        }
-        more
-    }
-
-    /// Logs a slow request: a few of them each second, so that a slow disk is not kept busy with it.
-    fn tell_slow(&self, peer: Option<SocketAddr>, api: ApiKey, ns: u64, stages: &Stages) {
-        let second = self.monotonic_ms() / 1000;
-        let (since, told) = self.slow.get();
-        let told = if since == second { told } else { 0 };
-        self.slow.set((second, told + 1));
-        if told < SLOW_LINES {
-            let peer = peer.map(tracing::field::display);
-            tracing::warn!(shard = self.id, peer, %api, ms = ns / 1_000_000, "slow, µs: {stages}");
-        }
     }
 
     fn request_ended(&self) {

@@ -285,6 +285,7 @@ impl Rig {
                 topic_id: topic.1,
                 partitions: partitions.map(offset).collect(),
             }],
+            producer: None,
         });
         let GroupResponse::Commit(reply) = self.call(AskGroup(GROUPS, request)) else { panic!() };
         let errors = (0..count).map(|it| reply.error_of(0, it));

@@ -127,7 +127,7 @@ fn many_producers_of_one_log_are_captured_in_parts() {
             builder.push(7, None, None, &[]);
             let batch = Bytes::from(builder.build());
             let header = BatchHeader::parse(&batch).unwrap();
-            AppendRequest { index: 0, tp: T, batch, header }
+            AppendRequest::new(0, T, batch, header)
         });
         rig.call(AppendBatches { batches: batches.collect(), routed: 0, committed_by_ms: None })
     };

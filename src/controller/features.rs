@@ -164,7 +164,7 @@ pub fn update(
             );
         }
         std::cmp::Ordering::Less if name == METADATA_VERSION => {
-            check_downgrade(current, level, how)?
+            check_downgrade(current, level, how)?;
         }
         std::cmp::Ordering::Greater if how != UpgradeType::Upgrade => {
             return invalid("Can't downgrade to a newer version.");

@@ -42,6 +42,10 @@ impl Group {
         let mut commits = Vec::new();
         let mut next = Some((ticket, commit));
         while let Some((ticket, commit)) = next.take() {
+            if commit.producer.is_some() {
+                debug_assert!(commits.is_empty(), "it has a write of its own");
+                return self.commit_staged(cx, ticket, commit);
+            }
             match self.check_commit(&commit) {
                 Ok(()) => {
                     // A commit is as good as a heartbeat.
@@ -78,7 +82,7 @@ impl Group {
         let item = self.queue.pop_front()?;
         match item {
             Queued::GroupRequest(ticket, request) => match *request {
-                GroupRequest::Commit(commit) if !commit.is_long() => {
+                GroupRequest::Commit(commit) if !commit.is_long() && commit.producer.is_none() => {
                     return Some((ticket, commit));
                 }
                 other => self.queue.push_front(Queued::GroupRequest(ticket, Box::new(other))),
@@ -88,7 +92,10 @@ impl Group {
         None
     }
 
-    fn check_commit(&self, commit: &Commit) -> Result<(), ErrorCode> {
+    /// Whether a commit is of a member of this generation, or of nobody's who needs to be one. One that is part
+    /// of a transaction may come while assignments are made: it is of offsets that were read before.
+    pub(super) fn check_commit(&self, commit: &Commit) -> Result<(), ErrorCode> {
+        let is_staged = commit.producer.is_some();
         if self.is_vacant() && commit.generation_id >= 0 {
             return Err(if commit.knows_group_id_not_found {
                 ErrorCode::GROUP_ID_NOT_FOUND
@@ -104,12 +111,12 @@ impl Group {
             || !commit.member_id.is_empty()
             || commit.group_instance_id.is_some();
         if !takes_part {
-            return Err(ErrorCode::UNKNOWN_MEMBER_ID);
+            return if is_staged { Ok(()) } else { Err(ErrorCode::UNKNOWN_MEMBER_ID) };
         }
         self.members.check(&commit.member_id, commit.group_instance_id.as_deref())?;
         if commit.generation_id != self.generation_id {
             Err(ErrorCode::ILLEGAL_GENERATION)
-        } else if self.state == State::CompletingRebalance {
+        } else if self.state == State::CompletingRebalance && !is_staged {
             // It has joined, but does not know its assignment yet: the offset is of the last one.
             Err(ErrorCode::REBALANCE_IN_PROGRESS)
         } else {
@@ -134,12 +141,16 @@ impl Group {
 
     /// The offsets asked for. A group that does not exist has none.
     pub(super) fn fetch_offsets(&self, topics: &Topics, request: FetchOffsets) -> FetchedOffsets {
-        let (topics, next) = match request.topics {
+        let (found, next) = match request.topics {
             Some(wanted) => {
                 (wanted.into_iter().map(|it| self.fetch_topic(topics, it)).collect(), None)
             }
             None => self.fetch_some(topics, request.after),
         };
+        let mut topics: Vec<FetchedTopic> = found;
+        if request.require_stable && !self.staged.is_empty() {
+            self.hide_unstable(&mut topics);
+        }
         FetchedOffsets { error: ErrorCode::NONE, topics, next }
     }
 

@@ -5,6 +5,7 @@ use super::offsets::{Around, Topics};
 use super::pending::Writes;
 use super::response::GroupResponse;
 use crate::types::Now;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Broker configurations that groups depend on, and a seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct Cx<'a> {
     pub(super) live_bytes: &'a mut u64,
     pub(super) writes: &'a mut Writes,
     pub(super) out: &'a mut Vec<Effect>,
+    /// The groups of which each producer's open transaction has committed offsets.
+    pub(super) staging: &'a mut BTreeMap<i64, BTreeSet<usize>>,
     /// The group's place.
     pub(super) key: usize,
     /// Steps that may still be taken: members, offsets, requests. What there is more to do follows later.

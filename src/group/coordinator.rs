@@ -1,6 +1,6 @@
 //! All groups of one partition of `__consumer_offsets`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use slab::Slab;
@@ -89,20 +89,22 @@ const SWEEP_WAIT_MS: i64 = 1_000;
 #[derive(Debug)]
 pub struct Coordinator {
     settings: CoordinatorSettings,
-    topics: Topics,
+    pub(super) topics: Topics,
     /// In boxes: groups are large, and a slab that grows moves what it holds.
-    groups: Slab<Box<Group>>,
+    pub(super) groups: Slab<Box<Group>>,
     by_id: HashMap<Arc<str>, usize, Seeded>,
     /// When each group has something to do by time.
     schedule: BTreeSet<(i64, usize)>,
-    writes: Writes,
+    pub(super) writes: Writes,
+    /// The groups of which each producer's open transaction has committed offsets, by place.
+    pub(super) staging: BTreeMap<i64, BTreeSet<usize>>,
     /// A group whose record is not loaded to its end.
     loading: Option<(usize, Loading)>,
-    live_bytes: u64,
+    pub(super) live_bytes: u64,
     sweep: Sweep,
-    clock: RetentionClock,
+    pub(super) clock: RetentionClock,
     /// What the groups take.
-    groups_bytes: usize,
+    pub(super) groups_bytes: usize,
     /// What the owner holds for them.
     held_bytes: usize,
     /// What was told to `memory`.
@@ -110,7 +112,7 @@ pub struct Coordinator {
     memory: Memory,
     /// See [`AT_ONCE`].
     at_once: usize,
-    steps: u64,
+    pub(super) steps: u64,
 }
 
 /// How far a walk over all groups and their offsets has come.
@@ -189,6 +191,7 @@ impl Coordinator {
             by_id: HashMap::with_hasher(Seeded(settings.hash_seed)),
             schedule: BTreeSet::new(),
             writes: Writes::default(),
+            staging: BTreeMap::new(),
             loading: None,
             live_bytes: 0,
             sweep: Sweep { next_ms: None, next_key: 0, last: None, begun: false, until_ms: 0 },
@@ -233,7 +236,7 @@ impl Coordinator {
         groups + self.topics.counted_bytes() + self.held_bytes
     }
 
-    fn charge(&mut self) {
+    pub(super) fn charge(&mut self) {
         let bytes = self.memory_bytes();
         self.memory.change(self.charged, bytes);
         self.charged = bytes;
@@ -319,6 +322,7 @@ impl Coordinator {
                 if let Some(value) = value {
                     self.clock.saw(value.commit_timestamp_ms);
                     let offset = Offset::new(value, value.commit_timestamp_ms);
+                    group.staged.supersede(topic, partition);
                     group.offsets.insert(&mut around, topic, partition, offset);
                 } else if let Some(index) = around.topics.find(topic) {
                     group.offsets.remove(&mut around, index, partition);
@@ -425,7 +429,7 @@ impl Coordinator {
     }
 
     /// The place of a group, new or not.
-    fn place(&mut self, id: &str) -> usize {
+    pub(super) fn place(&mut self, id: &str) -> usize {
         if let Some(&key) = self.by_id.get(id) {
             return key;
         }
@@ -437,7 +441,7 @@ impl Coordinator {
         key
     }
 
-    fn drop_if_gone(&mut self, key: usize) {
+    pub(super) fn drop_if_gone(&mut self, key: usize) {
         let group = &self.groups[key];
         if group.is_gone() {
             debug_assert!(group.members.is_empty(), "members of a group that is gone");
@@ -467,6 +471,7 @@ impl Coordinator {
             topics: &mut self.topics,
             live_bytes: &mut self.live_bytes,
             writes: &mut self.writes,
+            staging: &mut self.staging,
             out,
             key,
             left: self.at_once,
@@ -570,6 +575,9 @@ impl Coordinator {
         result: Result<(), ErrorCode>,
         out: &mut Vec<Effect>,
     ) {
+        if let Some(end) = self.writes.take_end(write) {
+            return self.end_written(end, result, out);
+        }
         let Some(key) = self.writes.end(write) else {
             debug_assert!(false, "write {write} is answered, but was not asked for");
             return;

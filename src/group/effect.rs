@@ -2,6 +2,8 @@
 
 use super::records::Record;
 use super::response::GroupResponse;
+use super::staged::{TransactionEnd, TransactionProducer};
+use crate::types::ErrorCode;
 
 /// The owner's number for a request that waits for its answer.
 pub type Ticket = u64;
@@ -23,5 +25,21 @@ pub enum Effect {
         write: u64,
         /// What to append; at least one record.
         records: Vec<Record>,
+        /// They are part of a transaction of this producer.
+        producer: Option<TransactionProducer>,
+    },
+    /// Append the marker of a transaction, and call [`Coordinator::written`](super::Coordinator::written).
+    End {
+        /// Number to name the write by.
+        write: u64,
+        /// The marker.
+        end: TransactionEnd,
+    },
+    /// A marker is durable and has taken effect, or was refused.
+    Ended {
+        /// Whose: see [`TransactionEnd`].
+        ticket: Ticket,
+        /// How it went.
+        error: ErrorCode,
     },
 }

@@ -168,7 +168,8 @@ impl World {
     fn carry_out_these(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Append { write, records } => self.writes.push_back((write, records)),
+                Effect::End { .. } | Effect::Ended { .. } => panic!("no transaction"),
+                Effect::Append { write, records, .. } => self.writes.push_back((write, records)),
                 Effect::Reply { ticket, response } => {
                     let waiting = self.waiting.remove(&ticket);
                     let Some(waiting) = waiting else {

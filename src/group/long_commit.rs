@@ -50,6 +50,7 @@ impl Group {
                 for (topic, partition, offset) in offsets.by_ref().take(steps) {
                     taken += 1;
                     if *durable {
+                        self.staged.supersede(&topic, partition);
                         self.offsets.insert(&mut cx.of(&self.id), &topic, partition, offset);
                     }
                 }
@@ -75,7 +76,7 @@ impl Group {
                     cx.reply(commit.ticket, GroupResponse::Commit(commit.response));
                 } else {
                     self.pending = Some(Box::new(Pending::Commits(vec![commit])));
-                    cx.out.push(Effect::Append { write, records });
+                    cx.out.push(Effect::Append { write, records, producer: None });
                 }
             }
             Some(Pending::Entering { ticket, response, .. }) => {

@@ -1,4 +1,4 @@
-//! Classic consumer groups: membership, rebalances, committed offsets. Pure: no clock, no
+//! Classic consumer groups: membership, rebalances, committed offsets, also such of transactions. Pure: no clock, no
 //! randomness, no I/O.
 //!
 //! A [`Coordinator`] holds the groups of one partition of `__consumer_offsets`. Its owner calls
@@ -48,6 +48,10 @@ mod records;
 mod replacement;
 mod request;
 mod response;
+mod staged;
+mod staging;
+#[cfg(test)]
+mod staging_tests;
 mod state;
 mod subscription;
 mod sync;
@@ -81,3 +85,4 @@ pub use response::{
     FetchedOffset, FetchedOffsets, FetchedTopic, GroupResponse, Heartbeaten, JoinMember, Joined,
     Left, LeftMember, Listed, PartitionResult, Synced,
 };
+pub use staged::{TransactionEnd, TransactionProducer};

@@ -12,6 +12,7 @@ use super::queue::Queued;
 use super::records::Record;
 use super::replacement::Returning;
 use super::response::{Committed, GroupResponse, Left};
+use super::staged::TransactionEnd;
 use super::topic_index::TopicIndex;
 use super::walk::Walk;
 
@@ -23,6 +24,8 @@ pub struct Writes {
     pending: BTreeMap<u64, usize>,
     /// Those of long commits, and of walks over members, that the coordinator itself is to go on with.
     long: VecDeque<u64>,
+    /// Markers of transactions.
+    ends: BTreeMap<u64, TransactionEnd>,
 }
 
 impl Writes {
@@ -55,6 +58,18 @@ impl Writes {
         !self.long.is_empty()
     }
 
+    /// A new write of a marker.
+    pub fn begin_end(&mut self, end: TransactionEnd) -> u64 {
+        self.last += 1;
+        self.ends.insert(self.last, end);
+        self.last
+    }
+
+    /// A write of a marker is answered: which.
+    pub fn take_end(&mut self, write: u64) -> Option<TransactionEnd> {
+        self.ends.remove(&write)
+    }
+
     /// A write is answered. Gives its group.
     pub fn end(&mut self, write: u64) -> Option<usize> {
         self.pending.remove(&write)
@@ -67,7 +82,7 @@ impl Writes {
 
     /// All writes are answered.
     pub fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.ends.is_empty()
     }
 }
 
@@ -117,6 +132,8 @@ pub enum Pending {
     },
     /// Offset commits.
     Commits(Vec<PendingCommit>),
+    /// One of a transaction, by the producer's id and epoch.
+    Staged((i64, i16), PendingCommit),
     /// Offsets go, and perhaps the group.
     Removal {
         /// What is to be done next, before all that waits: the rest of the same removal.

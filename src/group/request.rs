@@ -4,6 +4,7 @@
 //! The coordinator keeps the [`Bytes`] that a join or a sync brings: they should not be slices of a
 //! larger buffer.
 
+use super::staged::TransactionProducer;
 use super::topic_index::TopicIndex;
 use bytes::Bytes;
 
@@ -155,6 +156,8 @@ pub struct Commit {
     pub knows_group_id_not_found: bool,
     /// The offsets.
     pub topics: Vec<CommitTopic>,
+    /// They are part of a transaction of this producer (`TxnOffsetCommit`).
+    pub producer: Option<TransactionProducer>,
 }
 
 impl Commit {
@@ -208,7 +211,7 @@ pub struct FetchOffsets {
     ///
     /// [`FetchedOffsets::next`]: super::FetchedOffsets::next
     pub after: Option<OffsetPlace>,
-    /// Offsets that a transaction may still change are an error. There are no such yet.
+    /// Offsets that a transaction may still change are an error.
     pub require_stable: bool,
 }
 
@@ -280,6 +283,7 @@ impl Default for Commit {
             retention_ms: -1,
             knows_group_id_not_found: false,
             topics: Vec::new(),
+            producer: None,
         }
     }
 }

@@ -25,6 +25,7 @@ use super::queue::{PendingJoiners, Queue, Queued};
 use super::records::Record;
 use super::request::GroupRequest;
 use super::response::GroupResponse;
+use super::staged::{StagedOffsets, TransactionProducer};
 use super::subscription::Subscription;
 use super::walk::Task;
 
@@ -83,6 +84,8 @@ pub struct Group {
     /// End of the join phase, or of the wait for `SyncGroup`.
     pub(super) phase_deadline_ms: Option<i64>,
     pub(super) offsets: Offsets,
+    /// What open transactions have committed.
+    pub(super) staged: StagedOffsets,
     /// Which topics the members want, for a look for expired offsets that is under way.
     pub(super) wanted: Option<Subscription>,
     /// The value of the group's last durable record. Not derived from the members: those of a
@@ -117,6 +120,7 @@ impl Group {
             initial: None,
             phase_deadline_ms: None,
             offsets: Offsets::default(),
+            staged: StagedOffsets::default(),
             wanted: None,
             durable: None,
             pending: None,
@@ -132,6 +136,7 @@ impl Group {
         self.state == State::Empty
             && self.durable.is_none()
             && self.offsets.is_empty()
+            && self.staged.is_empty()
             && self.pending_joiners.is_empty()
     }
 
@@ -146,6 +151,7 @@ impl Group {
             + self.members.bytes()
             + self.pending_joiners.bytes()
             + self.offsets.bytes()
+            + self.staged.bytes()
             + self.queue.bytes()
     }
 
@@ -156,6 +162,7 @@ impl Group {
             + self.members.counted_bytes()
             + self.pending_joiners.counted_bytes()
             + self.offsets.counted_bytes()
+            + self.staged.bytes()
             + self.queue.counted_bytes()
     }
 
@@ -183,13 +190,24 @@ impl Group {
 
     /// Appends records; the group does nothing else until they are durable.
     pub(super) fn write(&mut self, cx: &mut Cx<'_>, pending: Pending, records: Vec<Record>) {
+        self.write_as(cx, pending, records, None);
+    }
+
+    /// The same, as part of a producer's transaction.
+    pub(super) fn write_as(
+        &mut self,
+        cx: &mut Cx<'_>,
+        pending: Pending,
+        records: Vec<Record>,
+        producer: Option<TransactionProducer>,
+    ) {
         debug_assert!(self.pending.is_none(), "one write at a time");
         debug_assert!(!records.is_empty(), "a write of nothing");
         self.pending = Some(Box::new(pending));
         let value = |it: &Record| it.value.as_ref().map_or(0, Vec::len);
         self.pending_bytes = records.iter().map(|it| ENTRY + it.key.len() + value(it)).sum();
         let write = cx.writes.begin(cx.key);
-        cx.out.push(Effect::Append { write, records });
+        cx.out.push(Effect::Append { write, records, producer });
     }
 
     // Requests.

@@ -80,7 +80,8 @@ impl Bench {
                     let old = self.answers.insert(ticket, response);
                     assert!(old.is_none(), "ticket {ticket} is answered twice");
                 }
-                Effect::Append { write, records } => {
+                Effect::End { .. } | Effect::Ended { .. } => panic!("no transaction"),
+                Effect::Append { write, records, .. } => {
                     assert!(!records.is_empty());
                     self.writes.push_back((write, records));
                 }

@@ -32,7 +32,7 @@ pub fn write_error(error: ErrorCode) -> ErrorCode {
 }
 
 /// What clients are told of a commit that failed: one that is too large will not become smaller.
-fn commit_error(error: ErrorCode) -> ErrorCode {
+pub(super) fn commit_error(error: ErrorCode) -> ErrorCode {
     match write_error(error) {
         ErrorCode::UNKNOWN_SERVER_ERROR if error != ErrorCode::UNKNOWN_SERVER_ERROR => {
             ErrorCode::INVALID_COMMIT_OFFSET_SIZE
@@ -76,6 +76,9 @@ impl Group {
                 }
             },
             Some(Pending::Commits(commits)) => self.commits_written(cx, commits, result),
+            Some(Pending::Staged(producer, commit)) => {
+                self.staged_written(cx, producer, commit, result);
+            }
             Some(Pending::Removal { rest, offsets, group, reply }) => {
                 match (rest, result) {
                     (Some(rest), Ok(())) => self.queue.push_front(rest),
@@ -134,6 +137,7 @@ impl Group {
             match result {
                 Ok(()) => {
                     for (topic, partition, offset) in commit.offsets {
+                        self.staged.supersede(&topic, partition);
                         self.offsets.insert(&mut cx.of(&self.id), &topic, partition, offset);
                     }
                 }

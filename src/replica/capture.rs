@@ -1,7 +1,8 @@
 //! The producers of one moment, for a snapshot that is written in several steps.
 
 use super::producer::Producer;
-use std::collections::BTreeMap;
+use super::transactions::AbortedTransaction;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A snapshot of many producers in the making, some of them at a time. It holds all of them as they
 /// were when it was begun: what changes before its turn has come is noted here as it was.
@@ -16,6 +17,12 @@ pub(super) struct Capture {
     /// Producers that are not in it yet and have changed or gone since it was begun, by id, as they
     /// were; `None` for those that were not there.
     pub before: BTreeMap<i64, Option<Producer>>,
+    /// It has what is to be known of transactions.
+    pub transactional: bool,
+    /// Aborted transactions that are not in it yet; they come behind the producers.
+    pub aborted: VecDeque<AbortedTransaction>,
+    /// Their number is written.
+    pub counted: bool,
 }
 
 impl Capture {

@@ -119,6 +119,7 @@ impl Partition {
         self.take_back_from(to);
         // Where it was not noted what they changed, it is forgotten.
         self.producers.truncate_end(to);
+        self.producers.settle(self.high_watermark);
         memory.give(before - self.producers.len());
         self.invariants();
         Ok(())

@@ -16,7 +16,8 @@
 //!   from when it is proposed until it is known that it will never be committed.
 //! - What lies below a watermark is in the log of every leader to come, and is never cut.
 //!
-//! `epochs` are the leader epochs, `producers` the idempotent producers, of which `producer` is one; `undo`
+//! `epochs` are the leader epochs, `producers` the idempotent producers, of which `producer` is one, with
+//! their `transactions`; `undo`
 //! is what a truncation takes back of them. `snapshot` makes bytes of all; `capture` keeps the producers as
 //! they were while that takes long.
 
@@ -33,11 +34,15 @@ mod producers;
 #[cfg(test)]
 mod replicated_tests;
 mod snapshot;
+mod transactions;
+#[cfg(test)]
+mod transactions_tests;
 mod undo;
 
 pub use following::BelowWatermark;
 pub use leader::{FollowerEnd, IsrChange, Leading};
 pub use leading::Common;
 pub use partition::{AppendOutcome, Partition, fold};
-pub use producers::{ProducerMemory, Producers};
+pub use producers::{ActiveProducer, ProducerMemory, Producers};
 pub use snapshot::SnapshotError;
+pub use transactions::AbortedTransaction;

@@ -174,6 +174,7 @@ fn header(producer_id: i64, producer_epoch: i16, base_sequence: i32, count: i32)
         producer_epoch,
         base_sequence,
         record_count: count,
+        marker: None,
     }
 }
 

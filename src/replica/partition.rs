@@ -5,9 +5,10 @@ use super::leader::Leader;
 use super::producer;
 use super::producers::{ProducerMemory, Producers};
 use super::snapshot::{self, Decoded, Head, SnapshotError};
+use super::transactions::AbortedTransaction;
 use super::undo::Undo;
 use crate::types::{ErrorCode, Now};
-use crate::wire::records::BatchHeader;
+use crate::wire::records::{BatchHeader, Marker};
 
 /// A start that folds batches into a state knows of so many of them how to take them back.
 const UNDO_MAX: usize = 1_024;
@@ -142,7 +143,9 @@ impl Partition {
             partition.epochs.truncate_start(log_start);
             partition.take_back_from(log_end);
             partition.producers.truncate_end(log_end);
+            partition.producers.truncate_start(log_start);
             partition.undo.settle(partition.high_watermark);
+            partition.producers.settle(partition.high_watermark);
         }
         partition.lead_alone(leader_epoch);
         Ok(partition)
@@ -156,6 +159,7 @@ impl Partition {
         self.durable_end = self.log_end;
         if matches!(self.role, Role::Alone) {
             self.high_watermark = self.log_end;
+            self.producers.settle(self.high_watermark);
         }
         self.invariants();
     }
@@ -168,7 +172,8 @@ impl Partition {
         // What begins below the log's end is left of one that reaches beyond its start.
         let base_offset = batch.base_offset.max(self.log_end);
         self.epochs.assign(batch.partition_leader_epoch, base_offset);
-        if batch.has_producer_id() && !batch.is_control() {
+        // What a control batch says that is of no transaction concerns nobody here.
+        if batch.has_producer_id() && (!batch.is_control() || batch.marker.is_some()) {
             let undo = undo_of(&self.role, &mut self.undo);
             self.producers.record(now_ms, batch, batch.base_offset, undo);
         }
@@ -290,6 +295,51 @@ impl Partition {
         Ok(AppendOutcome::Accept { base_offset, last_offset, log_append_time_ms })
     }
 
+    /// Appends a marker that a coordinator sends. One that was here before is answered as a duplicate of what
+    /// the log ends with. `own_epoch`: each transaction of the producer has an epoch of its own, and its
+    /// marker a newer one (transaction.version 2).
+    ///
+    /// # Errors
+    /// `INVALID_PRODUCER_EPOCH` for an epoch older than the producer's, `TRANSACTION_COORDINATOR_FENCED` where
+    /// a later coordinator has ended a transaction of it, `KAFKA_STORAGE_ERROR` as in
+    /// [`Partition::append`]. Nothing has changed then.
+    pub fn append_marker(
+        &mut self,
+        now: Now,
+        batch: &BatchHeader,
+        marker: Marker,
+        own_epoch: bool,
+        memory: &mut ProducerMemory,
+    ) -> Result<AppendOutcome, ErrorCode> {
+        if !self.producers.check_marker(batch, marker, own_epoch)? {
+            let last_offset = self.log_end - 1;
+            return Ok(AppendOutcome::Duplicate {
+                base_offset: last_offset,
+                last_offset,
+                log_append_time_ms: batch.max_timestamp,
+            });
+        }
+        if !self.producers.contains(batch.producer_id) {
+            // Where there is no memory, the coordinator tries again.
+            if !memory.take_one() {
+                return Err(ErrorCode::KAFKA_STORAGE_ERROR);
+            }
+        }
+        let base_offset = self.log_end;
+        let undo = undo_of(&self.role, &mut self.undo);
+        self.producers.record(now.monotonic_ms, batch, base_offset, undo);
+        if let Role::Leads(leader) = &mut self.role {
+            leader.appends(base_offset, now.monotonic_ms);
+        }
+        self.log_end = base_offset + 1;
+        self.invariants();
+        Ok(AppendOutcome::Accept {
+            base_offset,
+            last_offset: base_offset,
+            log_append_time_ms: None,
+        })
+    }
+
     /// Storage says that everything below `end` is durable. Whether the high watermark moved.
     ///
     /// # Panics
@@ -312,6 +362,7 @@ impl Partition {
         if moved {
             self.high_watermark = end;
             self.undo.settle(end);
+            self.producers.settle(end);
         }
         self.invariants();
         moved
@@ -330,6 +381,7 @@ impl Partition {
         if offset > self.log_start {
             self.log_start = offset;
             self.epochs.truncate_start(offset);
+            self.producers.truncate_start(offset);
         }
         self.invariants();
     }
@@ -354,10 +406,43 @@ impl Partition {
         self.high_watermark
     }
 
-    /// Offset of the first record of the oldest open transaction, or the high watermark: where
-    /// `read_committed` stops. There are no transactions yet.
+    /// Where `read_committed` stops: offset of the first record of the oldest transaction that is open, or
+    /// whose marker is not committed; the high watermark where there is none below it. Of a transaction
+    /// whose records are deleted, the log's start.
     pub fn last_stable(&self) -> i64 {
-        self.high_watermark
+        let unstable = self.producers.first_unstable();
+        unstable.map_or(self.high_watermark, |it| it.max(self.log_start).min(self.high_watermark))
+    }
+
+    /// Whether anything is known of transactions: some may end, or have ended not long ago.
+    pub fn has_transactions(&self) -> bool {
+        self.producers.is_transactional()
+    }
+
+    /// Whether a producer has a transaction open here, in this epoch.
+    pub fn is_in_transaction(&self, producer_id: i64, epoch: i16) -> bool {
+        self.producers.is_open(producer_id, epoch)
+    }
+
+    /// Whether the producer has sent this batch before.
+    pub fn is_duplicate(&self, batch: &BatchHeader) -> bool {
+        matches!(self.producers.check(batch), Ok(Some(_)))
+    }
+
+    /// How many markers have come for a producer, modulo 256: none came in between where it is the same.
+    pub fn markers_of(&self, producer_id: i64) -> u8 {
+        self.producers.markers(producer_id)
+    }
+
+    /// The aborted transactions of which a reader of committed records sees something in `from..upto`, by
+    /// first offset.
+    pub fn aborted_in(&self, from: i64, upto: i64) -> Vec<AbortedTransaction> {
+        self.producers.aborted_in(from, upto)
+    }
+
+    /// Compaction has left nothing of these aborted transactions, by producer and marker.
+    pub fn forget_aborted(&mut self, gone: &[(i64, i64)]) {
+        self.producers.forget_aborted(gone);
     }
 
     /// Whether it leads.

@@ -1,4 +1,4 @@
-//! One idempotent producer of a partition: its epoch, and its last batches.
+//! One idempotent producer of a partition: its epoch, its last batches, and its transaction.
 
 /// Batches remembered for each producer: `max.in.flight.requests.per.connection` of an idempotent
 /// producer is at most 5, so nothing older can be a retry.
@@ -32,7 +32,8 @@ impl BatchMeta {
     }
 }
 
-/// What is known of one producer. All batches are of its current epoch.
+/// What is known of one producer. All batches are of its current epoch; there are none where a marker has
+/// begun the epoch, or nothing but markers came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Producer {
     pub id: i64,
@@ -40,12 +41,43 @@ pub(super) struct Producer {
     pub last_used_ms: i64,
     pub epoch: i16,
     len: u8,
+    /// Markers that have ended its transactions since this replica was opened, modulo 256: who has asked for
+    /// something in between sees that one came.
+    pub markers: u8,
+    /// Of the coordinator that has ended its last transaction; -1 for none.
+    pub coordinator_epoch: i32,
+    /// Offset of the first record of its open transaction; [`NO_TRANSACTION`].
+    pub transaction: i64,
     batches: [BatchMeta; BATCHES_MAX],
 }
 
+/// No transaction is open.
+pub(super) const NO_TRANSACTION: i64 = -1;
+
 impl Producer {
     pub fn new(id: i64, epoch: i16, last_used_ms: i64) -> Self {
-        Self { id, last_used_ms, epoch, len: 0, batches: [BatchMeta::default(); BATCHES_MAX] }
+        Self {
+            id,
+            last_used_ms,
+            epoch,
+            len: 0,
+            markers: 0,
+            coordinator_epoch: -1,
+            transaction: NO_TRANSACTION,
+            batches: [BatchMeta::default(); BATCHES_MAX],
+        }
+    }
+
+    /// It goes on in another epoch: nothing that it has sent before can be a retry.
+    pub fn begin_epoch(&mut self, epoch: i16) {
+        if self.epoch != epoch {
+            (self.epoch, self.len) = (epoch, 0);
+        }
+    }
+
+    /// Whether a transaction is open.
+    pub fn is_open(&self) -> bool {
+        self.transaction != NO_TRANSACTION
     }
 
     /// The batches, oldest first.
@@ -78,10 +110,14 @@ impl Producer {
         (usize::from(self.len) == BATCHES_MAX).then_some(self.batches[0])
     }
 
-    /// Forgets the batches whose last record is not before `end`; whether any is left.
+    /// Forgets the batches whose last record is not before `end`; whether anything is left.
     pub fn truncate(&mut self, end: i64) -> bool {
+        if self.len == 0 {
+            // Its epoch was begun by a marker, of which nobody knows where it is.
+            return true;
+        }
         let keep = self.batches().partition_point(|batch| batch.last_offset < end);
         self.len = keep as u8;
-        keep > 0
+        keep > 0 || self.is_open()
     }
 }

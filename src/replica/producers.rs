@@ -1,10 +1,11 @@
 //! Idempotent producers (KIP-98): what makes a retry a duplicate, and a gap an error.
 
 use super::capture::Capture;
-use super::producer::{BatchMeta, Producer, RECOVERED_MS};
+use super::producer::{BatchMeta, NO_TRANSACTION, Producer, RECOVERED_MS};
+use super::transactions::{AbortedTransaction, Decided, Transactions};
 use super::undo::{Before, Change, Undo};
 use crate::types::ErrorCode;
-use crate::wire::records::BatchHeader;
+use crate::wire::records::{BatchHeader, Marker};
 
 /// What the producers of a shard's partitions take in memory.
 ///
@@ -85,6 +86,27 @@ pub struct Producers {
     newest_ms: i64,
     /// A snapshot in the making, which is to know what changes.
     capture: Option<Box<Capture>>,
+    /// Most partitions know of none.
+    transactions: Option<Box<Transactions>>,
+    /// Something transactional has come, of which producers may know.
+    transactional: bool,
+}
+
+/// A producer, as `DescribeProducers` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActiveProducer {
+    /// Its id.
+    pub id: i64,
+    /// Its epoch.
+    pub epoch: i16,
+    /// Sequence number of its last record; -1 where it is not known.
+    pub last_sequence: i32,
+    /// Time of its last batch, ms; -1 where it is not known.
+    pub last_timestamp: i64,
+    /// Of the coordinator that has ended its last transaction; -1 for none.
+    pub coordinator_epoch: i32,
+    /// Offset of the first record of its open transaction; -1 for none.
+    pub transaction_start: i64,
 }
 
 impl Producers {
@@ -100,7 +122,10 @@ impl Producers {
 
     /// Memory behind this table, bytes.
     pub fn memory_bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot>() + self.slots.len() * size_of::<Producer>()
+        let transactions = self.transactions.as_ref().map_or(0, |it| it.memory_bytes());
+        self.slots.capacity() * size_of::<Slot>()
+            + self.slots.len() * size_of::<Producer>()
+            + transactions
     }
 
     /// When the one appended that did so last, ms of the monotonic clock.
@@ -127,11 +152,29 @@ impl Producers {
     /// for one to append. As `ProducerAppendInfo` and `ProducerStateEntry` of Kafka 4.3.
     ///
     /// # Errors
-    /// `INVALID_PRODUCER_EPOCH`, `OUT_OF_ORDER_SEQUENCE_NUMBER`.
+    /// `INVALID_PRODUCER_EPOCH`, `OUT_OF_ORDER_SEQUENCE_NUMBER`; `INVALID_TXN_STATE` for a batch without
+    /// a transaction of a producer that has one open.
     pub(super) fn check(&self, batch: &BatchHeader) -> Result<Option<BatchMeta>, ErrorCode> {
         // An unknown producer may begin anywhere: its state may have expired.
         let Ok(at) = self.find(batch.producer_id) else { return Ok(None) };
         let producer = &self.slots[at].producer;
+        if batch.base_sequence < 0 {
+            // Of a coordinator of this broker, which counts none.
+            let is_old = batch.producer_epoch < producer.epoch;
+            return if is_old { Err(ErrorCode::INVALID_PRODUCER_EPOCH) } else { Ok(None) };
+        }
+        let original = self.check_sequence(producer, batch)?;
+        if original.is_none() && producer.is_open() && !batch.is_transactional() {
+            return Err(ErrorCode::INVALID_TXN_STATE);
+        }
+        Ok(original)
+    }
+
+    fn check_sequence(
+        &self,
+        producer: &Producer,
+        batch: &BatchHeader,
+    ) -> Result<Option<BatchMeta>, ErrorCode> {
         if batch.producer_epoch == producer.epoch {
             let original = producer.batches().iter().rev().find(|known| {
                 known.base_sequence() == batch.base_sequence
@@ -157,6 +200,38 @@ impl Producers {
         }
     }
 
+    /// Checks a marker against what is known of its producer; whether there is anything to append. As
+    /// `ProducerAppendInfo.appendEndTxnMarker` of Kafka 4.3, but that a marker which has been here before, of a
+    /// producer that has begun nothing since, is a success: its answer was lost. Where each transaction has an
+    /// epoch of its own (`own_epoch`, transaction.version 2), that is seen by the epoch.
+    ///
+    /// # Errors
+    /// `INVALID_PRODUCER_EPOCH`, `TRANSACTION_COORDINATOR_FENCED`.
+    pub(super) fn check_marker(
+        &self,
+        batch: &BatchHeader,
+        marker: Marker,
+        own_epoch: bool,
+    ) -> Result<bool, ErrorCode> {
+        let Ok(at) = self.find(batch.producer_id) else { return Ok(true) };
+        let producer = &self.slots[at].producer;
+        if batch.producer_epoch < producer.epoch {
+            return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
+        }
+        if marker.coordinator_epoch < producer.coordinator_epoch {
+            return Err(ErrorCode::TRANSACTION_COORDINATOR_FENCED);
+        }
+        if batch.producer_epoch > producer.epoch {
+            return Ok(true);
+        }
+        if producer.is_open() {
+            // With an epoch of its own, it would end a later transaction.
+            return if own_epoch { Err(ErrorCode::INVALID_PRODUCER_EPOCH) } else { Ok(true) };
+        }
+        // A later coordinator is noted, so that an earlier one ends nothing any more.
+        Ok(!own_epoch && marker.coordinator_epoch > producer.coordinator_epoch)
+    }
+
     /// Notes a batch that was appended at `base_offset`, and in `undo` what that changes.
     pub(super) fn record(
         &mut self,
@@ -166,36 +241,140 @@ impl Producers {
         undo: Option<&mut Undo>,
     ) {
         let found = self.find(batch.producer_id);
+        let last_offset = base_offset + i64::from(batch.last_offset_delta);
+        let known = found.ok().map(|at| &self.slots[at].producer);
+        let is_open = known.is_some_and(|it| it.is_open());
+        let begins = batch.is_transactional() && !is_open && batch.marker.is_none();
         if let Some(undo) = undo {
-            let before = match found.ok().map(|at| &self.slots[at].producer) {
+            let same = !begins && batch.marker.is_none() && batch.base_sequence >= 0;
+            let before = match known {
                 None => Before::Absent,
-                Some(known) if known.epoch == batch.producer_epoch => {
+                Some(known) if known.epoch == batch.producer_epoch && same => {
                     Before::Known(known.goes_next())
                 }
                 Some(known) => Before::Other(known.clone()),
             };
-            let last_offset = base_offset + i64::from(batch.last_offset_delta);
             undo.push(Change { last_offset, id: batch.producer_id, before });
         }
         if let Some(capture) = &mut self.capture {
-            let before = found.ok().map(|at| &*self.slots[at].producer);
-            capture.changes(batch.producer_id, before);
+            capture.changes(batch.producer_id, known.map(|it| &**it));
         }
         self.newest_ms = self.newest_ms.max(now_ms);
         let at = found.unwrap_or_else(|_| {
             self.insert(Producer::new(batch.producer_id, batch.producer_epoch, now_ms))
         });
-        let slot = &mut self.slots[at];
-        if slot.producer.epoch != batch.producer_epoch {
-            *slot.producer = Producer::new(batch.producer_id, batch.producer_epoch, now_ms);
+        self.transactional |= batch.is_transactional();
+        let Self { slots, transactions, .. } = self;
+        let producer = &mut *slots[at].producer;
+        producer.last_used_ms = now_ms;
+        if let Some(marker) = batch.marker {
+            if is_open {
+                let decided = Decided {
+                    producer_id: producer.id,
+                    first: producer.transaction,
+                    marker: last_offset,
+                    producer_epoch: producer.epoch,
+                    coordinator_epoch: producer.coordinator_epoch,
+                };
+                transactions.get_or_insert_default().ends(decided, marker.commits);
+            }
+            producer.begin_epoch(batch.producer_epoch);
+            producer.coordinator_epoch = marker.coordinator_epoch;
+            producer.transaction = NO_TRANSACTION;
+            producer.markers = producer.markers.wrapping_add(1);
+            return;
         }
-        slot.producer.last_used_ms = now_ms;
-        slot.producer.push(BatchMeta {
-            last_offset: base_offset + i64::from(batch.last_offset_delta),
-            timestamp: batch.max_timestamp,
-            last_sequence: batch.last_sequence(),
-            offset_delta: batch.last_offset_delta,
-        });
+        producer.begin_epoch(batch.producer_epoch);
+        if begins {
+            producer.transaction = base_offset;
+            transactions.get_or_insert_default().begins(base_offset, producer.id);
+        }
+        if batch.base_sequence >= 0 {
+            producer.push(BatchMeta {
+                last_offset,
+                timestamp: batch.max_timestamp,
+                last_sequence: batch.last_sequence(),
+                offset_delta: batch.last_offset_delta,
+            });
+        }
+    }
+
+    /// Whether this producer has a transaction open, in this epoch.
+    pub(super) fn is_open(&self, id: i64, epoch: i16) -> bool {
+        let producer = self.find(id).map(|at| &self.slots[at].producer);
+        producer.is_ok_and(|it| it.is_open() && it.epoch == epoch)
+    }
+
+    /// Markers that have come for this producer, modulo 256.
+    pub(super) fn markers(&self, id: i64) -> u8 {
+        self.find(id).map_or(0, |at| self.slots[at].producer.markers)
+    }
+
+    /// Where the first transaction begins that is open, or whose marker is not committed.
+    pub(super) fn first_unstable(&self) -> Option<i64> {
+        self.transactions.as_ref()?.first_unstable()
+    }
+
+    /// Whether producers may know of transactions.
+    pub(super) fn is_transactional(&self) -> bool {
+        self.transactional
+    }
+
+    /// The transactions, where there is something to know.
+    pub(super) fn transactions(&self) -> Option<&Transactions> {
+        self.transactions.as_deref()
+    }
+
+    /// Everything below `watermark` is committed.
+    pub(super) fn settle(&mut self, watermark: i64) {
+        if let Some(it) = &mut self.transactions {
+            it.settle(watermark);
+            self.drop_empty();
+        }
+    }
+
+    /// The log begins at `offset`.
+    pub(super) fn truncate_start(&mut self, offset: i64) {
+        if let Some(it) = &mut self.transactions {
+            it.truncate_start(offset);
+            self.drop_empty();
+        }
+    }
+
+    /// Of these aborted transactions, by producer and marker, nothing is left in the log.
+    pub(super) fn forget_aborted(&mut self, gone: &[(i64, i64)]) {
+        if let Some(it) = &mut self.transactions {
+            it.forget(gone);
+            self.drop_empty();
+        }
+    }
+
+    fn drop_empty(&mut self) {
+        if self.transactions.as_ref().is_some_and(|it| it.is_empty()) {
+            self.transactions = None;
+        }
+    }
+
+    /// The producers behind this id, some of them.
+    pub fn active(&self, after: Option<i64>, most: usize) -> Vec<ActiveProducer> {
+        let from = after.map_or(i64::MIN, |id| id.saturating_add(1));
+        let shown = |it: &Producer| {
+            let last = it.batches().last();
+            ActiveProducer {
+                id: it.id,
+                epoch: it.epoch,
+                last_sequence: last.map_or(-1, |it| it.last_sequence),
+                last_timestamp: last.map_or(-1, |it| it.timestamp),
+                coordinator_epoch: it.coordinator_epoch,
+                transaction_start: it.transaction,
+            }
+        };
+        self.from(from).take(most).map(shown).collect()
+    }
+
+    /// Those aborted transactions of which a reader of `from..upto` sees something, by first offset.
+    pub fn aborted_in(&self, from: i64, upto: i64) -> Vec<AbortedTransaction> {
+        self.transactions.as_ref().map_or_else(Vec::new, |it| it.aborted_in(from, upto))
     }
 
     /// Puts a producer that is not there yet into its place.
@@ -209,6 +388,12 @@ impl Producers {
     pub fn last_offset(&self, id: i64) -> Option<i64> {
         let at = self.find(id).ok()?;
         self.slots[at].producer.batches().last().map(|batch| batch.last_offset)
+    }
+
+    /// Whether this producer is known, in this epoch, and none of its batches.
+    pub fn is_known_by_marker(&self, id: i64, epoch: i16) -> bool {
+        let producer = self.find(id).map(|at| &self.slots[at].producer);
+        producer.is_ok_and(|it| it.batches().is_empty() && it.epoch == epoch)
     }
 
     /// Whether this producer is known.
@@ -234,7 +419,8 @@ impl Producers {
             let recovered = was_ms <= RECOVERED_MS;
             let since_ms =
                 if recovered { now_ms.saturating_sub(RECOVERED_MS - was_ms) } else { was_ms };
-            let expires = now_ms.saturating_sub(since_ms) >= expiration_ms;
+            let expires =
+                now_ms.saturating_sub(since_ms) >= expiration_ms && !slot.producer.is_open();
             if let Some(capture) = capture.as_mut().filter(|_| recovered || expires) {
                 capture.changes(slot.id, Some(&slot.producer));
             }
@@ -245,6 +431,7 @@ impl Producers {
         self.slots.extract_if(first..end, expired).for_each(drop);
         if self.slots.is_empty() {
             self.slots = Vec::new();
+            self.transactional &= self.transactions.is_some();
         }
         next
     }
@@ -256,10 +443,27 @@ impl Producers {
         if let Some(capture) = &mut self.capture {
             capture.changes(change.id, Some(&self.slots[at].producer));
         }
+        let was = self.slots[at].producer.transaction;
+        let mut is = NO_TRANSACTION;
         match change.before {
             Before::Absent => drop(self.slots.remove(at)),
-            Before::Known(oldest) => self.slots[at].producer.pop(oldest),
-            Before::Other(producer) => self.slots[at].producer = producer,
+            Before::Known(oldest) => {
+                self.slots[at].producer.pop(oldest);
+                is = was;
+            }
+            Before::Other(producer) => {
+                is = producer.transaction;
+                self.slots[at].producer = producer;
+            }
+        }
+        if was != is {
+            let transactions = self.transactions.get_or_insert_default();
+            if was != NO_TRANSACTION {
+                transactions.is_not_open(was);
+            }
+            if is != NO_TRANSACTION {
+                transactions.begins(is, change.id);
+            }
         }
     }
 
@@ -270,13 +474,41 @@ impl Producers {
                 capture.changes(slot.id, Some(&slot.producer));
             }
         }
-        self.slots = Vec::new();
+        (self.slots, self.transactions, self.transactional) = (Vec::new(), None, false);
     }
 
-    /// The log ends at `end` now: batches past it, and producers with nothing left, go.
+    /// The log ends at `end` now: batches past it, and producers with nothing left, go; transactions
+    /// whose marker is past it are open again.
     pub(super) fn truncate_end(&mut self, end: i64) {
-        let capture = &mut self.capture;
-        self.slots.retain_mut(|slot| {
+        let Self { slots, capture, transactions, .. } = self;
+        if let Some(transactions) = transactions {
+            for it in transactions.truncate_end(end) {
+                let at = slots.binary_search_by_key(&it.producer_id, |slot| slot.id);
+                // One that was silent for so long that it was forgotten stays so, and its undo has done the rest
+                // for one whose undo was known.
+                let Some(slot) = at.ok().map(|at| &mut slots[at]) else { continue };
+                if slot.producer.is_open() {
+                    continue;
+                }
+                if let Some(capture) = capture {
+                    capture.changes(slot.id, Some(&slot.producer));
+                }
+                slot.producer.begin_epoch(it.producer_epoch);
+                slot.producer.coordinator_epoch = it.coordinator_epoch;
+                slot.producer.transaction = it.first;
+                transactions.begins(it.first, it.producer_id);
+            }
+        }
+        slots.retain_mut(|slot| {
+            if slot.producer.transaction >= end {
+                if let Some(capture) = capture {
+                    capture.changes(slot.id, Some(&slot.producer));
+                }
+                if let Some(transactions) = transactions {
+                    transactions.is_not_open(slot.producer.transaction);
+                }
+                slot.producer.transaction = NO_TRANSACTION;
+            }
             let newest = slot.producer.batches().last();
             if newest.is_some_and(|batch| batch.last_offset < end) {
                 return true;
@@ -286,6 +518,7 @@ impl Producers {
             }
             slot.producer.truncate(end)
         });
+        self.drop_empty();
     }
 
     /// Frees so many of those of a partition that is gone; whether there are more.
@@ -294,13 +527,23 @@ impl Producers {
         !self.slots.is_empty()
     }
 
-    /// Those of a snapshot, by id; `None` where one is there twice.
-    pub(super) fn restored(mut producers: Vec<Producer>) -> Option<Self> {
+    /// Those of a snapshot, by id; `None` where one is there twice. Which transactions are open the
+    /// producers say.
+    pub(super) fn restored(
+        mut producers: Vec<Producer>,
+        mut transactions: Transactions,
+        transactional: bool,
+    ) -> Option<Self> {
         producers.sort_unstable_by_key(|producer| producer.id);
         if producers.windows(2).any(|two| two[0].id == two[1].id) {
             return None;
         }
+        for it in producers.iter().filter(|it| it.is_open()) {
+            transactions.begins(it.transaction, it.id);
+        }
         let slot = |producer: Producer| Slot { id: producer.id, producer: Box::new(producer) };
-        Some(Self { slots: producers.into_iter().map(slot).collect(), ..Self::default() })
+        let transactions = (!transactions.is_empty()).then(|| Box::new(transactions));
+        let slots = producers.into_iter().map(slot).collect();
+        Some(Self { slots, transactions, transactional, ..Self::default() })
     }
 }

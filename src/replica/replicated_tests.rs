@@ -21,6 +21,7 @@ fn batch(records: i32, producer_id: i64, base_sequence: i32) -> BatchHeader {
         producer_epoch: 0,
         base_sequence,
         record_count: records,
+        marker: None,
     }
 }
 

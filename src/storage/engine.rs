@@ -16,7 +16,8 @@ use super::format::frame::{self, MAX_FRAME};
 use super::format::segment::Segment;
 use super::format::whole_frame::Frame;
 pub use super::interface::{
-    Append, EngineOptions, EngineStats, Event, FrameRefused, Moments, Slot, States, Tail,
+    AbortedSpan, Append, EngineOptions, EngineStats, Event, FrameRefused, Moments, Slot, States,
+    Tail,
 };
 use super::journal;
 pub use super::journal::writer::APART;

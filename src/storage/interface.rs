@@ -111,6 +111,34 @@ pub trait States {
 
     /// Whether a producer is known in that log, and its last batch ends at this offset.
     fn is_last_of_producer(&mut self, slot: Slot, producer_id: i64, last_offset: i64) -> bool;
+
+    /// Whether a producer is known in that log by nothing but a marker of this epoch.
+    fn is_known_by_marker(&mut self, slot: Slot, producer_id: i64, epoch: i16) -> bool {
+        let _ = (slot, producer_id, epoch);
+        false
+    }
+
+    /// The transactions that were aborted in that log.
+    fn aborted(&mut self, slot: Slot) -> Vec<AbortedSpan> {
+        let _ = slot;
+        Vec::new()
+    }
+
+    /// Of these aborted transactions, by producer and marker, nothing is left in that log.
+    fn forget_aborted(&mut self, slot: Slot, gone: &[(i64, i64)]) {
+        let _ = (slot, gone);
+    }
+}
+
+/// A transaction that was aborted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbortedSpan {
+    /// Whose.
+    pub producer_id: i64,
+    /// Offset of its first record.
+    pub first: i64,
+    /// Offset of its marker.
+    pub last: i64,
 }
 
 impl<F: FnMut(Slot) -> Vec<u8>> States for F {

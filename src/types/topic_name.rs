@@ -6,12 +6,15 @@ pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 /// Topics that hold the state of the broker's coordinators, each with the setting that says how many replicas it has.
 pub const INTERNAL: [(&str, &str); 3] = [
     (GROUP_STATE, "offsets.topic.replication.factor"),
-    ("__transaction_state", "transaction.state.log.replication.factor"),
+    (TRANSACTION_STATE, "transaction.state.log.replication.factor"),
     ("__share_group_state", "share.coordinator.state.topic.replication.factor"),
 ];
 
 /// The topic that holds the state of consumer groups.
 pub const GROUP_STATE: &str = "__consumer_offsets";
+
+/// The topic that holds the state of transactions.
+pub const TRANSACTION_STATE: &str = "__transaction_state";
 
 /// Kafka's own log of metadata, whose name is not free.
 pub const CLUSTER_METADATA: &str = "__cluster_metadata";

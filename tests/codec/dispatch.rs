@@ -64,6 +64,16 @@ pub fn round_trip(
         (22, false) => round_trip!(init_producer_id_response, InitProducerIdResponse),
         (23, true) => round_trip!(offset_for_leader_epoch_request, OffsetForLeaderEpochRequest),
         (23, false) => round_trip!(offset_for_leader_epoch_response, OffsetForLeaderEpochResponse),
+        (24, true) => round_trip!(add_partitions_to_txn_request, AddPartitionsToTxnRequest),
+        (24, false) => round_trip!(add_partitions_to_txn_response, AddPartitionsToTxnResponse),
+        (25, true) => round_trip!(add_offsets_to_txn_request, AddOffsetsToTxnRequest),
+        (25, false) => round_trip!(add_offsets_to_txn_response, AddOffsetsToTxnResponse),
+        (26, true) => round_trip!(end_txn_request, EndTxnRequest),
+        (26, false) => round_trip!(end_txn_response, EndTxnResponse),
+        (27, true) => round_trip!(write_txn_markers_request, WriteTxnMarkersRequest),
+        (27, false) => round_trip!(write_txn_markers_response, WriteTxnMarkersResponse),
+        (28, true) => round_trip!(txn_offset_commit_request, TxnOffsetCommitRequest),
+        (28, false) => round_trip!(txn_offset_commit_response, TxnOffsetCommitResponse),
         (32, true) => round_trip!(describe_configs_request, DescribeConfigsRequest),
         (32, false) => round_trip!(describe_configs_response, DescribeConfigsResponse),
         (33, true) => round_trip!(alter_configs_request, AlterConfigsRequest),
@@ -102,8 +112,14 @@ pub fn round_trip(
         (57, false) => round_trip!(update_features_response, UpdateFeaturesResponse),
         (60, true) => round_trip!(describe_cluster_request, DescribeClusterRequest),
         (60, false) => round_trip!(describe_cluster_response, DescribeClusterResponse),
+        (61, true) => round_trip!(describe_producers_request, DescribeProducersRequest),
+        (61, false) => round_trip!(describe_producers_response, DescribeProducersResponse),
         (64, true) => round_trip!(unregister_broker_request, UnregisterBrokerRequest),
         (64, false) => round_trip!(unregister_broker_response, UnregisterBrokerResponse),
+        (65, true) => round_trip!(describe_transactions_request, DescribeTransactionsRequest),
+        (65, false) => round_trip!(describe_transactions_response, DescribeTransactionsResponse),
+        (66, true) => round_trip!(list_transactions_request, ListTransactionsRequest),
+        (66, false) => round_trip!(list_transactions_response, ListTransactionsResponse),
         (74, true) => round_trip!(list_config_resources_request, ListConfigResourcesRequest),
         (74, false) => round_trip!(list_config_resources_response, ListConfigResourcesResponse),
         (75, true) => {
@@ -166,6 +182,16 @@ pub fn decode(key: i16, request: bool, version: i16, bytes: &[u8]) -> Result<(),
         (22, false) => decode!(init_producer_id_response, InitProducerIdResponse),
         (23, true) => decode!(offset_for_leader_epoch_request, OffsetForLeaderEpochRequest),
         (23, false) => decode!(offset_for_leader_epoch_response, OffsetForLeaderEpochResponse),
+        (24, true) => decode!(add_partitions_to_txn_request, AddPartitionsToTxnRequest),
+        (24, false) => decode!(add_partitions_to_txn_response, AddPartitionsToTxnResponse),
+        (25, true) => decode!(add_offsets_to_txn_request, AddOffsetsToTxnRequest),
+        (25, false) => decode!(add_offsets_to_txn_response, AddOffsetsToTxnResponse),
+        (26, true) => decode!(end_txn_request, EndTxnRequest),
+        (26, false) => decode!(end_txn_response, EndTxnResponse),
+        (27, true) => decode!(write_txn_markers_request, WriteTxnMarkersRequest),
+        (27, false) => decode!(write_txn_markers_response, WriteTxnMarkersResponse),
+        (28, true) => decode!(txn_offset_commit_request, TxnOffsetCommitRequest),
+        (28, false) => decode!(txn_offset_commit_response, TxnOffsetCommitResponse),
         (32, true) => decode!(describe_configs_request, DescribeConfigsRequest),
         (32, false) => decode!(describe_configs_response, DescribeConfigsResponse),
         (33, true) => decode!(alter_configs_request, AlterConfigsRequest),
@@ -200,8 +226,14 @@ pub fn decode(key: i16, request: bool, version: i16, bytes: &[u8]) -> Result<(),
         (57, false) => decode!(update_features_response, UpdateFeaturesResponse),
         (60, true) => decode!(describe_cluster_request, DescribeClusterRequest),
         (60, false) => decode!(describe_cluster_response, DescribeClusterResponse),
+        (61, true) => decode!(describe_producers_request, DescribeProducersRequest),
+        (61, false) => decode!(describe_producers_response, DescribeProducersResponse),
         (64, true) => decode!(unregister_broker_request, UnregisterBrokerRequest),
         (64, false) => decode!(unregister_broker_response, UnregisterBrokerResponse),
+        (65, true) => decode!(describe_transactions_request, DescribeTransactionsRequest),
+        (65, false) => decode!(describe_transactions_response, DescribeTransactionsResponse),
+        (66, true) => decode!(list_transactions_request, ListTransactionsRequest),
+        (66, false) => decode!(list_transactions_response, ListTransactionsResponse),
         (74, true) => decode!(list_config_resources_request, ListConfigResourcesRequest),
         (74, false) => decode!(list_config_resources_response, ListConfigResourcesResponse),
         (75, true) => decode!(describe_topic_partitions_request, DescribeTopicPartitionsRequest),
@@ -337,6 +369,24 @@ pub fn in_parts(
         (23, false) => {
             written!(offset_for_leader_epoch_response, OffsetForLeaderEpochResponse);
         }
+        (24, true) => {
+            read!(add_partitions_to_txn_request, AddPartitionsToTxnRequest);
+        }
+        (24, false) => {
+            written!(add_partitions_to_txn_response, AddPartitionsToTxnResponse);
+        }
+        (27, true) => {
+            read!(write_txn_markers_request, WriteTxnMarkersRequest);
+        }
+        (27, false) => {
+            written!(write_txn_markers_response, WriteTxnMarkersResponse);
+        }
+        (28, true) => {
+            read!(txn_offset_commit_request, TxnOffsetCommitRequest);
+        }
+        (28, false) => {
+            written!(txn_offset_commit_response, TxnOffsetCommitResponse);
+        }
         (32, true) => {
             read!(describe_configs_request, DescribeConfigsRequest);
         }
@@ -411,6 +461,24 @@ pub fn in_parts(
         }
         (60, false) => {
             written!(describe_cluster_response, DescribeClusterResponse);
+        }
+        (61, true) => {
+            read!(describe_producers_request, DescribeProducersRequest);
+        }
+        (61, false) => {
+            written!(describe_producers_response, DescribeProducersResponse);
+        }
+        (65, true) => {
+            read!(describe_transactions_request, DescribeTransactionsRequest);
+        }
+        (65, false) => {
+            written!(describe_transactions_response, DescribeTransactionsResponse);
+        }
+        (66, true) => {
+            read!(list_transactions_request, ListTransactionsRequest);
+        }
+        (66, false) => {
+            written!(list_transactions_response, ListTransactionsResponse);
         }
         (74, true) => {
             read!(list_config_resources_request, ListConfigResourcesRequest);

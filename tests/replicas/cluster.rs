@@ -284,6 +284,7 @@ impl Cluster {
                 producer_epoch: -1,
                 base_sequence: -1,
                 record_count: 0,
+                marker: None,
             };
             batch.record_count = batch.last_offset_delta + 1;
             if self.rng.chance(70) {

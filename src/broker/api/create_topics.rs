@@ -8,7 +8,9 @@ use super::metadata_change::{
 use crate::controller::{Image, NewPartition, Placer, Record};
 use crate::types::config_def::Rule;
 use crate::types::config_table::{TOPIC_CONFIGS, topic_config};
-use crate::types::topic_name::{CLUSTER_METADATA, GROUP_STATE, check_topic_name, is_internal};
+use crate::types::topic_name::{
+    CLUSTER_METADATA, GROUP_STATE, TRANSACTION_STATE, check_topic_name, is_internal,
+};
 use crate::types::{ErrorCode, TopicConfig, TopicId};
 use crate::wire::kafka::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
@@ -294,11 +296,11 @@ pub async fn auto_create(
     let mut total = 0;
     for name in names {
         pause().await;
-        if name == GROUP_STATE {
-            match group_state(image, &mut placer, new_id, pause).await {
+        if let Some(of) = STATES.iter().find(|it| it.topic == name) {
+            match coordinators_state(of, image, &mut placer, new_id, pause).await {
                 Ok(record) if created.insert(name.clone()) => records.extend(record),
                 Ok(_) => {}
-                Err(why) => tracing::error!("cannot create {GROUP_STATE}: {}", why.message),
+                Err(why) => tracing::error!("cannot create {name}: {}", why.message),
             }
             continue;
         }
@@ -325,15 +327,42 @@ pub async fn auto_create(
     records
 }
 
-/// The record that creates the topic of the groups' state as the broker's settings say, unless it is
+/// A topic of a coordinator's state, and the broker's settings of it.
+struct StateTopic {
+    topic: &'static str,
+    partitions: &'static str,
+    replicas: &'static str,
+    segment_bytes: &'static str,
+    min_isr: Option<&'static str>,
+}
+
+const STATES: [StateTopic; 2] = [
+    StateTopic {
+        topic: GROUP_STATE,
+        partitions: "offsets.topic.num.partitions",
+        replicas: "offsets.topic.replication.factor",
+        segment_bytes: "offsets.topic.segment.bytes",
+        min_isr: None,
+    },
+    StateTopic {
+        topic: TRANSACTION_STATE,
+        partitions: "transaction.state.log.num.partitions",
+        replicas: "transaction.state.log.replication.factor",
+        segment_bytes: "transaction.state.log.segment.bytes",
+        min_isr: Some("transaction.state.log.min.isr"),
+    },
+];
+
+/// The record that creates the topic of a coordinator's state as the broker's settings say, unless it is
 /// there; the failure is that of a CreateTopics request for it.
-async fn group_state(
+async fn coordinators_state(
+    of: &StateTopic,
     image: &Image,
     placer: &mut Placer<'_>,
     new_id: &mut dyn FnMut() -> TopicId,
     pause: &impl AsyncFn(),
 ) -> Result<Option<Record>, Failure> {
-    if image.topic(GROUP_STATE).is_some() {
+    if image.topic(of.topic).is_some() {
         return Ok(None);
     }
     let number = |name: &str, least: i64| image.broker_configs.number(name).unwrap_or(1).max(least);
@@ -342,20 +371,26 @@ async fn group_state(
         Rule::AtLeast(least) => Some(least),
         _ => None,
     });
-    let segment_bytes = number("offsets.topic.segment.bytes", least.unwrap_or(1)).to_string();
+    let segment_bytes = number(of.segment_bytes, least.unwrap_or(1)).to_string();
     // A cluster that grows raises it later.
     let alive = image.alive().count().max(1) as i64;
-    let replicas = number("offsets.topic.replication.factor", 1).min(alive);
+    let replicas = number(of.replicas, 1).min(alive);
     let config = |name, value| CreatableTopicConfig { name, value: Some(value) };
+    let min_isr = of.min_isr.map(|it| number(it, 1).to_string());
+    let mut configs = vec![
+        config("cleanup.policy", "compact"),
+        config("compression.type", "producer"),
+        config("segment.bytes", &segment_bytes),
+    ];
+    if let Some(min_isr) = &min_isr {
+        configs.push(config("min.insync.replicas", min_isr));
+        configs.push(config("unclean.leader.election.enable", "false"));
+    }
     let topic = CreatableTopic {
-        name: GROUP_STATE,
-        num_partitions: number("offsets.topic.num.partitions", 1) as i32,
+        name: of.topic,
+        num_partitions: number(of.partitions, 1) as i32,
         replication_factor: replicas as i16,
-        configs: vec![
-            config("cleanup.policy", "compact"),
-            config("compression.type", "producer"),
-            config("segment.bytes", &segment_bytes),
-        ],
+        configs,
         ..CreatableTopic::default()
     };
     if partition_count(&topic, image) > PARTITIONS_MAX {
@@ -364,7 +399,7 @@ async fn group_state(
     let plan = plan(&topic, image, &BTreeSet::new(), placer, new_id, pause).await?;
     Ok(Some(Record::TopicCreated {
         id: plan.id,
-        name: GROUP_STATE.to_owned(),
+        name: of.topic.to_owned(),
         partitions: plan.partitions,
         settings: plan.settings.into_iter().collect(),
     }))

@@ -1,8 +1,10 @@
 //! What handlers ask of the shard that owns a partition, and what it answers. All of it is `Send`.
 
+use crate::replica::{AbortedTransaction, ActiveProducer};
 use crate::types::{ErrorCode, TopicPartition};
-use crate::wire::records::BatchHeader;
+use crate::wire::records::{BatchHeader, Marker};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// A validated batch to append.
 #[derive(Clone, Debug)]
@@ -16,6 +18,59 @@ pub struct AppendRequest {
     /// Its header, with the timestamps that it is to be stored with. Where it has `LogAppendTime`,
     /// its owner gives it the time, with the offset.
     pub header: BatchHeader,
+    /// Of a client's batch that is part of a transaction: which. The owner asks the coordinator whether its
+    /// partition is part of it too, before it begins there.
+    pub transaction: Option<Arc<InTransaction>>,
+    /// Of a marker: each transaction of the producer has an epoch of its own.
+    pub own_epoch: bool,
+    /// Of a coordinator's batch that is part of a transaction: so many markers of its producer had come when it
+    /// was seen that the transaction is open; with another number, nothing is appended.
+    pub markers: Option<u8>,
+}
+
+impl AppendRequest {
+    /// A batch that is part of no transaction.
+    pub fn new(index: u32, tp: TopicPartition, batch: Bytes, header: BatchHeader) -> Self {
+        Self { index, tp, batch, header, transaction: None, own_epoch: false, markers: None }
+    }
+}
+
+/// The transaction that batches of a Produce request are part of.
+#[derive(Debug, PartialEq, Eq)]
+pub struct InTransaction {
+    /// The transactional id.
+    pub id: Box<str>,
+    /// Version of the Produce request: what the client understands, and whether the broker adds partitions for
+    /// it (KIP-890).
+    pub version: i16,
+}
+
+/// The end of a producer's transaction in one partition.
+#[derive(Clone, Copy, Debug)]
+pub struct EndMarker {
+    /// Where it stands in the request.
+    pub index: u32,
+    /// In which partition.
+    pub tp: TopicPartition,
+    /// Whose.
+    pub producer_id: i64,
+    /// Its epoch.
+    pub producer_epoch: i16,
+    /// How it ends.
+    pub marker: Marker,
+    /// Each transaction of the producer has an epoch of its own.
+    pub own_epoch: bool,
+}
+
+/// Producers of one partition.
+#[derive(Clone, Debug)]
+pub struct ProducersAnswer {
+    /// Where the partition stands in the request.
+    pub index: u32,
+    /// `NONE`, or why it is not told.
+    pub error: ErrorCode,
+    /// The producers.
+    pub producers: Vec<ActiveProducer>,
 }
 
 /// How an append ended. Given when it is durable.
@@ -104,6 +159,9 @@ pub struct ReadResult {
     /// The bytes that count towards `min.bytes`: theirs, or as many as the limit where that left out
     /// something that can be read.
     pub counted: usize,
+    /// For readers of committed records: the aborted transactions of which there is something in it, by first
+    /// offset.
+    pub aborted: Vec<AbortedTransaction>,
 }
 
 impl ReadResult {
@@ -121,6 +179,7 @@ impl ReadResult {
             slices: Vec::new(),
             bytes: 0,
             counted: 0,
+            aborted: Vec::new(),
         }
     }
 

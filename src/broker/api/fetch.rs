@@ -376,6 +376,7 @@ impl Room {
         }
         if result.bytes > 0 && self.total > 0 && self.total + result.bytes > self.max_bytes {
             result.slices.clear();
+            result.aborted.clear();
             result.bytes = 0;
         }
         self.total += result.bytes;
@@ -513,8 +514,15 @@ impl Layout {
         if version >= 5 {
             w.i64(result.log_start);
         }
-        // There are no transactions, so none was aborted; null says that it was not asked for.
-        w.array_len(committed.then_some(0), flexible)?;
+        // Null says that it was not asked for.
+        w.array_len(committed.then_some(result.aborted.len()), flexible)?;
+        for it in &result.aborted {
+            w.i64(it.producer_id);
+            w.i64(it.first);
+            if flexible {
+                w.varint(0);
+            }
+        }
         if version >= 11 {
             w.i32(result.preferred);
         }

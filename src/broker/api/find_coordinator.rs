@@ -1,9 +1,10 @@
-//! FindCoordinator (KIP-699 for several keys at once): which broker looks after a group.
+//! FindCoordinator (KIP-699 for several keys at once): which broker looks after a group, or a transactional
+//! id.
 
 use super::Body;
 use super::decode;
 use crate::controller::{Broker, Image};
-use crate::types::topic_name::GROUP_STATE;
+use crate::types::topic_name::{GROUP_STATE, TRANSACTION_STATE};
 use crate::types::{ErrorCode, TopicPartition};
 use crate::wire::WireError;
 use crate::wire::kafka::find_coordinator_request::FindCoordinatorRequest;
@@ -19,23 +20,32 @@ const TRANSACTION: i8 = 1;
 pub struct CoordinatorAnswer {
     /// Body of the response.
     pub response: Body,
-    /// The topic of the groups' state is needed and not there. As with
+    /// The topic of their state is needed and not there. As with
     /// [`metadata`](super::metadata::MetadataAnswer::create), the shard has it created and answers again.
     pub create: Option<&'static str>,
 }
 
 /// Where the state of a group is: its partition of `__consumer_offsets`, if the topic is there.
 pub fn partition_of(group_id: &str, image: &Image) -> Option<TopicPartition> {
-    let topic = image.topic(GROUP_STATE)?;
-    let partition = partition_among(group_id, topic.partitions.len());
+    partition_in(GROUP_STATE, group_id, image)
+}
+
+/// Where the state of a transactional id is: its partition of `__transaction_state`, if the topic is there.
+pub fn transaction_partition_of(transactional_id: &str, image: &Image) -> Option<TopicPartition> {
+    partition_in(TRANSACTION_STATE, transactional_id, image)
+}
+
+fn partition_in(topic: &str, key: &str, image: &Image) -> Option<TopicPartition> {
+    let topic = image.topic(topic)?;
+    let partition = partition_among(key, topic.partitions.len());
     Some(TopicPartition { topic: topic.id, partition })
 }
 
 /// Kafka's choice among so many partitions: the hash of Java's strings, and its absolute value,
 /// where that of the least number is 0.
-fn partition_among(group_id: &str, partitions: usize) -> i32 {
+fn partition_among(key: &str, partitions: usize) -> i32 {
     let hash = |hash: i32, unit: u16| hash.wrapping_mul(31).wrapping_add(unit.into());
-    let hash = group_id.encode_utf16().fold(0i32, hash);
+    let hash = key.encode_utf16().fold(0i32, hash);
     hash.checked_abs().unwrap_or(0) % (partitions.max(1) as i32)
 }
 
@@ -43,18 +53,19 @@ fn partition_among(group_id: &str, partitions: usize) -> i32 {
 pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<CoordinatorAnswer, WireError> {
     let request = decode(body, |r| FindCoordinatorRequest::decode(r, version))?;
     let mut create = None;
-    let mut find = |key: &str| match request.key_type {
-        GROUP => coordinator_of(key, image).ok_or_else(|| {
-            if image.topic(GROUP_STATE).is_none() {
-                create = Some(GROUP_STATE);
+    let mut find = |key: &str| {
+        let topic = match request.key_type {
+            GROUP => GROUP_STATE,
+            TRANSACTION => TRANSACTION_STATE,
+            // As a Kafka broker without share groups.
+            _ => return Err(ErrorCode::INVALID_REQUEST),
+        };
+        coordinator_of(topic, key, image).ok_or_else(|| {
+            if image.topic(topic).is_none() {
+                create = Some(topic);
             }
             ErrorCode::COORDINATOR_NOT_AVAILABLE
-        }),
-        // There is no transaction coordinator yet: an error that no client retries, as to
-        // InitProducerId.
-        TRANSACTION => Err(ErrorCode::UNSUPPORTED_VERSION),
-        // As a Kafka broker without share groups.
-        _ => Err(ErrorCode::INVALID_REQUEST),
+        })
     };
     let response = if version >= 4 {
         let each = request.coordinator_keys.iter();
@@ -77,9 +88,9 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<CoordinatorAns
     Ok(CoordinatorAnswer { response, create })
 }
 
-fn coordinator_of<'a>(group_id: &str, image: &'a Image) -> Option<&'a Broker> {
-    let partition = partition_of(group_id, image)?.partition;
-    let partitions = &image.topic(GROUP_STATE)?.partitions;
+fn coordinator_of<'a>(topic: &str, key: &str, image: &'a Image) -> Option<&'a Broker> {
+    let partition = partition_in(topic, key, image)?.partition;
+    let partitions = &image.topic(topic)?.partitions;
     image.broker(partitions.get(partition as usize)?.leader).map(|it| &**it).filter(|it| !it.fenced)
 }
 
@@ -180,12 +191,24 @@ mod tests {
     }
 
     #[test]
+    fn the_topic_of_transactions_is_created_when_it_is_needed() {
+        let request = FindCoordinatorRequest {
+            key_type: TRANSACTION,
+            coordinator_keys: vec!["a"],
+            ..Default::default()
+        };
+        let body = encode(|w| request.encode(w, 6));
+        let answer = handle(&body, 6, &with_topic()).unwrap();
+        assert_eq!(answer.create, Some(TRANSACTION_STATE));
+        let response = decode(&answer.response, |r| FindCoordinatorResponse::decode(r, 6));
+        let code = response.coordinators[0].error_code;
+        assert_eq!(code, ErrorCode::COORDINATOR_NOT_AVAILABLE.0);
+    }
+
+    #[test]
     fn other_coordinators_are_not_here() {
-        for (key_type, code) in [
-            (TRANSACTION, ErrorCode::UNSUPPORTED_VERSION),
-            (2, ErrorCode::INVALID_REQUEST),
-            (77, ErrorCode::INVALID_REQUEST),
-        ] {
+        for (key_type, code) in [(2, ErrorCode::INVALID_REQUEST), (77, ErrorCode::INVALID_REQUEST)]
+        {
             let request = FindCoordinatorRequest {
                 key_type,
                 coordinator_keys: vec!["a"],

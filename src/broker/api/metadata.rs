@@ -4,7 +4,7 @@ use super::Body;
 use super::metadata_change::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED, TOPIC_OPERATIONS};
 use super::request::decode_start_in_parts;
 use crate::controller::{Image, Partition, Topic};
-use crate::types::topic_name::{GROUP_STATE, check_topic_name, is_internal};
+use crate::types::topic_name::{GROUP_STATE, TRANSACTION_STATE, check_topic_name, is_internal};
 use crate::types::{ErrorCode, TopicId};
 use crate::wire::kafka::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use crate::wire::kafka::metadata_response::{
@@ -98,7 +98,8 @@ pub async fn handle(
                 } else if check_topic_name(name).is_err() {
                     fail(ErrorCode::INVALID_TOPIC_EXCEPTION)
                 } else {
-                    if may_create && (!is_internal(name) || name == GROUP_STATE) {
+                    let known = [GROUP_STATE, TRANSACTION_STATE].contains(&name);
+                    if may_create && (!is_internal(name) || known) {
                         create.push(name.to_owned());
                     }
                     fail(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
@@ -370,7 +371,7 @@ mod tests {
                     ("__consumer_offsets", ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
                 ]
             );
-            assert_eq!(answer.create, ["new", "__consumer_offsets"]);
+            assert_eq!(answer.create, ["new", "__transaction_state", "__consumer_offsets"]);
             if version >= 1 {
                 assert!(response.topics[3].is_internal);
             }

@@ -2,6 +2,8 @@
 //! its body, its version and the state that it is about. What must be asked of the shard that owns a
 //! partition is in [`data`]; who asks it, and waits, is `requests` of the broker.
 
+pub mod add_offsets_to_txn;
+pub mod add_partitions_to_txn;
 pub mod add_raft_voter;
 pub mod alter_configs;
 pub mod alter_partition_reassignments;
@@ -17,9 +19,12 @@ pub mod describe_cluster;
 pub mod describe_configs;
 pub mod describe_groups;
 pub mod describe_log_dirs;
+pub mod describe_producers;
 pub mod describe_quorum;
 pub mod describe_topic_partitions;
+pub mod describe_transactions;
 pub mod elect_leaders;
+pub mod end_txn;
 pub mod execute;
 pub mod fetch;
 pub mod fetch_session;
@@ -33,6 +38,7 @@ pub mod list_config_resources;
 pub mod list_groups;
 pub mod list_offsets;
 pub mod list_partition_reassignments;
+pub mod list_transactions;
 pub mod metadata;
 pub mod metadata_change;
 pub mod offset_commit;
@@ -46,8 +52,10 @@ pub mod request;
 pub mod response;
 pub mod sync_group;
 pub mod table;
+pub mod txn_offset_commit;
 pub mod unregister_broker;
 pub mod update_features;
+pub mod write_txn_markers;
 
 #[cfg(test)]
 mod hostile_tests;

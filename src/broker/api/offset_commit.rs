@@ -98,6 +98,7 @@ pub async fn plan(
         retention_ms: request.retention_time_ms,
         knows_group_id_not_found: version >= GROUP_ID_NOT_FOUND_FROM,
         topics: asked,
+        producer: None,
     });
     Ok(Plan { commit, topics })
 }

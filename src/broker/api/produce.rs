@@ -1,7 +1,7 @@
 //! Produce: what is asked for, what may be appended where, and the answer.
 
 use super::Response;
-use super::data::{AppendRequest, Appended};
+use super::data::{AppendRequest, Appended, InTransaction};
 use super::{decode, decode_in_parts};
 use crate::controller::{self, Image};
 use crate::types::topic_name::is_internal;
@@ -78,6 +78,7 @@ pub struct Batches {
 pub struct Unchecked {
     index: u32,
     tp: TopicPartition,
+    transaction: Option<Arc<InTransaction>>,
     /// The batch.
     pub batch: Bytes,
     /// What it is validated by.
@@ -95,12 +96,18 @@ impl Unchecked {
 
     /// It may be appended.
     pub fn accept(self, validated: Validated) -> AppendRequest {
-        append(self.index, self.tp, self.batch, validated)
+        append(self.index, self.tp, self.batch, validated, self.transaction)
     }
 }
 
 #[inline]
-fn append(index: u32, tp: TopicPartition, batch: Bytes, validated: Validated) -> AppendRequest {
+fn append(
+    index: u32,
+    tp: TopicPartition,
+    batch: Bytes,
+    validated: Validated,
+    transaction: Option<Arc<InTransaction>>,
+) -> AppendRequest {
     let header = validated.header;
     let batch = match validated.rewrite {
         Rewrite::None | Rewrite::LogAppendTime => batch,
@@ -111,7 +118,8 @@ fn append(index: u32, tp: TopicPartition, batch: Bytes, validated: Validated) ->
             copy.freeze()
         }
     };
-    AppendRequest { index, tp, batch, header }
+    let transaction = transaction.filter(|_| header.is_transactional());
+    AppendRequest { index, tp, batch, header, transaction, own_epoch: false, markers: None }
 }
 
 /// Whether a request is so long that it may name more than so many topics and partitions, and does.
@@ -163,8 +171,7 @@ pub fn plan(
     settings: ProduceSettings,
 ) -> Result<(Plan, Batches), WireError> {
     let request = decode(body, |r| ProduceRequest::decode(r, version))?;
-    let mut planner = Planner::new(body, (version, request.acks), image, settings);
-    planner.plan.timeout_ms = request.timeout_ms;
+    let mut planner = Planner::new(body, version, &request, image, settings);
     for data in &request.topic_data {
         let topic = planner.topic(data);
         planner.reserve(data.partition_data.len());
@@ -193,8 +200,7 @@ pub async fn plan_in_parts(
     let request =
         decode_in_parts(body, async |r| ProduceRequest::decode_in_parts(r, version, read).await)
             .await?;
-    let mut planner = Planner::new(body, (version, request.acks), image, settings);
-    planner.plan.timeout_ms = request.timeout_ms;
+    let mut planner = Planner::new(body, version, &request, image, settings);
     for data in &request.topic_data {
         let topic = planner.topic(data);
         pause(nothing).await;
@@ -222,18 +228,24 @@ struct Planner<'a> {
     at_once: AtOnce,
     plan: Plan,
     batches: Batches,
+    /// The transaction that its batches may be part of.
+    transaction: Option<Arc<InTransaction>>,
 }
 
 impl<'a> Planner<'a> {
     fn new(
         body: &'a Bytes,
-        (version, acks): (i16, i16),
+        version: i16,
+        request: &ProduceRequest<'_>,
         image: &'a Image,
         settings: ProduceSettings,
     ) -> Self {
-        let plan = Plan { acks, ..Plan::default() };
+        let (acks, timeout_ms) = (request.acks, request.timeout_ms);
+        let plan = Plan { acks, timeout_ms, ..Plan::default() };
         let (at_once, batches) = (settings.at_once, Batches::default());
-        Self { body, version, image, settings, at_once, plan, batches }
+        let id = request.transactional_id.filter(|it| !it.is_empty());
+        let transaction = id.map(|id| Arc::new(InTransaction { id: id.into(), version }));
+        Self { body, version, image, settings, at_once, plan, batches, transaction }
     }
 
     /// The next topic, whose partitions follow; `None` where it is not known.
@@ -297,14 +309,23 @@ impl<'a> Planner<'a> {
             let mut limits = Limits::new(&topic.config, version, settings.now_ms);
             limits.strict = settings.strict;
             let tp = TopicPartition { topic: topic.id, partition: part.index };
+            let transaction = self.transaction.clone();
             match validate_at_once(batch, &limits, &mut self.at_once) {
                 Ok(Checked::Valid(validated)) => {
+                    if validated.header.is_transactional() && transaction.is_none() {
+                        break 'found ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+                    }
                     let batch = body.slice_ref(batch);
-                    self.batches.appends.push(append(index, tp, batch, validated));
+                    self.batches.appends.push(append(index, tp, batch, validated, transaction));
                 }
                 Ok(Checked::UpTo(rest)) => {
+                    let is_part = |it: BatchHeader| it.is_transactional();
+                    if transaction.is_none() && BatchHeader::parse(batch).is_ok_and(is_part) {
+                        break 'found ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+                    }
                     let batch = body.slice_ref(batch);
-                    self.batches.unchecked.push(Unchecked { index, tp, batch, limits, rest });
+                    let it = Unchecked { index, tp, transaction, batch, limits, rest };
+                    self.batches.unchecked.push(it);
                 }
                 Err(found) => {
                     let error = found.error;

@@ -134,6 +134,15 @@ impl Response {
         self
     }
 
+    /// Its body alone, of the answer to a request with this header.
+    pub fn into_body(self, header: &RequestHeader<'_>) -> Bytes {
+        let head = self.head.slice(begin(header).len()..);
+        if self.rest.is_empty() {
+            return head;
+        }
+        std::iter::once(head).chain(self.rest).flatten().collect()
+    }
+
     /// Bytes of all parts.
     pub fn len(&self) -> usize {
         self.head.len() + self.rest.iter().map(Bytes::len).sum::<usize>()

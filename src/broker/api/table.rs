@@ -37,8 +37,8 @@ pub enum Handler {
     Groups(Groups),
     /// The controller carries it out; the answer leaves when all shards have applied the change.
     Controller(Controller),
-    /// The shard gives a producer id out of a block of the controller's.
-    InitProducerId,
+    /// The coordinators of transactions are asked, or the owners of partitions that they write to.
+    Transactions(Transactions),
     /// All shards are asked for the sizes of their logs.
     DescribeLogDirs,
 }
@@ -96,6 +96,29 @@ pub enum Groups {
     DeleteGroups,
 }
 
+/// APIs of transactions, and of producers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transactions {
+    /// `InitProducerId`. One without a transactional id gets an id out of a block of the controller's.
+    InitProducerId,
+    /// `AddPartitionsToTxn`.
+    AddPartitionsToTxn,
+    /// `AddOffsetsToTxn`.
+    AddOffsetsToTxn,
+    /// `EndTxn`.
+    EndTxn,
+    /// `WriteTxnMarkers`.
+    WriteTxnMarkers,
+    /// `TxnOffsetCommit`: the group's coordinator takes it.
+    TxnOffsetCommit,
+    /// `DescribeProducers`.
+    DescribeProducers,
+    /// `DescribeTransactions`.
+    DescribeTransactions,
+    /// `ListTransactions`.
+    ListTransactions,
+}
+
 /// APIs that change metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Controller {
@@ -128,7 +151,7 @@ pub enum Controller {
 }
 
 /// By key.
-pub const TABLE: [Api; 37] = [
+pub const TABLE: [Api; 45] = [
     // Versions 0 to 2 are advertised, and refused: librdkafka turns compression off where they are
     // missing (KAFKA-18659).
     Api { served_from: 3, ..api(ApiKey::PRODUCE, 0, 13, Handler::Produce) },
@@ -149,8 +172,18 @@ pub const TABLE: [Api; 37] = [
     api(ApiKey::DELETE_TOPICS, 1, 6, Handler::Controller(Controller::DeleteTopics)),
     api(ApiKey::DELETE_RECORDS, 0, 2, Handler::Owners(Owners::DeleteRecords)),
     // Version 6 is two-phase commit (KIP-939), which Kafka does not advertise either.
-    api(ApiKey::INIT_PRODUCER_ID, 0, 5, Handler::InitProducerId),
+    api(ApiKey::INIT_PRODUCER_ID, 0, 5, Handler::Transactions(Transactions::InitProducerId)),
     api(ApiKey::OFFSET_FOR_LEADER_EPOCH, 2, 4, Handler::Owners(Owners::OffsetForLeaderEpoch)),
+    api(
+        ApiKey::ADD_PARTITIONS_TO_TXN,
+        0,
+        5,
+        Handler::Transactions(Transactions::AddPartitionsToTxn),
+    ),
+    api(ApiKey::ADD_OFFSETS_TO_TXN, 0, 4, Handler::Transactions(Transactions::AddOffsetsToTxn)),
+    api(ApiKey::END_TXN, 0, 5, Handler::Transactions(Transactions::EndTxn)),
+    api(ApiKey::WRITE_TXN_MARKERS, 1, 2, Handler::Transactions(Transactions::WriteTxnMarkers)),
+    api(ApiKey::TXN_OFFSET_COMMIT, 0, 5, Handler::Transactions(Transactions::TxnOffsetCommit)),
     api(ApiKey::DESCRIBE_CONFIGS, 1, 4, Handler::Local(Local::DescribeConfigs)),
     api(ApiKey::ALTER_CONFIGS, 0, 2, Handler::Controller(Controller::AlterConfigs)),
     api(ApiKey::DESCRIBE_LOG_DIRS, 1, 5, Handler::DescribeLogDirs),
@@ -179,7 +212,15 @@ pub const TABLE: [Api; 37] = [
     api(ApiKey::DESCRIBE_QUORUM, 0, 2, Handler::Controller(Controller::DescribeQuorum)),
     api(ApiKey::UPDATE_FEATURES, 0, 2, Handler::Controller(Controller::UpdateFeatures)),
     api(ApiKey::DESCRIBE_CLUSTER, 0, 2, Handler::Local(Local::DescribeCluster)),
+    api(ApiKey::DESCRIBE_PRODUCERS, 0, 0, Handler::Transactions(Transactions::DescribeProducers)),
     api(ApiKey::UNREGISTER_BROKER, 0, 0, Handler::Controller(Controller::UnregisterBroker)),
+    api(
+        ApiKey::DESCRIBE_TRANSACTIONS,
+        0,
+        0,
+        Handler::Transactions(Transactions::DescribeTransactions),
+    ),
+    api(ApiKey::LIST_TRANSACTIONS, 0, 2, Handler::Transactions(Transactions::ListTransactions)),
     api(ApiKey::LIST_CONFIG_RESOURCES, 0, 1, Handler::Local(Local::ListConfigResources)),
     api(ApiKey::DESCRIBE_TOPIC_PARTITIONS, 0, 0, Handler::Local(Local::DescribeTopicPartitions)),
     api(ApiKey::ADD_RAFT_VOTER, 0, 1, Handler::Controller(Controller::AddRaftVoter)),

@@ -3,8 +3,12 @@
 use super::describe_quorum::QuorumView;
 use super::fetch_session::Sessions;
 use super::join_group::Caller;
-use super::table::{Api, Controller, Groups, Handler, Local, Owners, TABLE};
+use super::table::{Api, Controller, Groups, Handler, Local, Owners, TABLE, Transactions};
 use super::testing::{encode, ids, image};
+use super::{
+    add_offsets_to_txn, add_partitions_to_txn, describe_producers, describe_transactions, end_txn,
+    list_transactions, txn_offset_commit, write_txn_markers,
+};
 use super::{
     add_raft_voter, alter_configs, alter_partition_reassignments, api_versions, create_partitions,
     create_topics, delete_groups, delete_records, delete_topics, describe_cluster,
@@ -78,7 +82,29 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
         Handler::Owners(Owners::DeleteRecords) => {
             block_on(delete_records::plan(body, version, image, &async || {})).map(drop)
         }
-        Handler::InitProducerId => init_producer_id::plan(body, version).map(drop),
+        Handler::Transactions(api) => match api {
+            Transactions::InitProducerId => init_producer_id::plan(body, version).map(drop),
+            Transactions::AddPartitionsToTxn => {
+                block_on(add_partitions_to_txn::plan(body, version, image, &async || {})).map(drop)
+            }
+            Transactions::AddOffsetsToTxn => {
+                add_offsets_to_txn::plan(body, version, image).map(drop)
+            }
+            Transactions::EndTxn => end_txn::plan(body, version).map(drop),
+            Transactions::WriteTxnMarkers => {
+                block_on(write_txn_markers::plan(body, version, image, &async || {})).map(drop)
+            }
+            Transactions::TxnOffsetCommit => {
+                block_on(txn_offset_commit::plan(body, version, image, &async || {})).map(drop)
+            }
+            Transactions::DescribeProducers => {
+                block_on(describe_producers::plan(body, version, image, &async || {})).map(drop)
+            }
+            Transactions::DescribeTransactions => {
+                describe_transactions::plan(body, version).map(drop)
+            }
+            Transactions::ListTransactions => list_transactions::plan(body, version).map(drop),
+        },
         Handler::Owners(Owners::OffsetForLeaderEpoch) => {
             block_on(offset_for_leader_epoch::plan(body, version, image, &async || {})).map(drop)
         }
@@ -195,8 +221,35 @@ fn smallest(api: &Api, version: i16) -> Vec<u8> {
         Handler::Owners(Owners::DeleteRecords) => encode(|w| {
             k::delete_records_request::DeleteRecordsRequest::default().encode(w, version)
         }),
-        Handler::InitProducerId => encode(|w| {
-            k::init_producer_id_request::InitProducerIdRequest::default().encode(w, version)
+        Handler::Transactions(api) => encode(|w| match api {
+            Transactions::InitProducerId => {
+                k::init_producer_id_request::InitProducerIdRequest::default().encode(w, version)
+            }
+            Transactions::AddPartitionsToTxn => {
+                k::add_partitions_to_txn_request::AddPartitionsToTxnRequest::default()
+                    .encode(w, version)
+            }
+            Transactions::AddOffsetsToTxn => {
+                k::add_offsets_to_txn_request::AddOffsetsToTxnRequest::default().encode(w, version)
+            }
+            Transactions::EndTxn => k::end_txn_request::EndTxnRequest::default().encode(w, version),
+            Transactions::WriteTxnMarkers => {
+                k::write_txn_markers_request::WriteTxnMarkersRequest::default().encode(w, version)
+            }
+            Transactions::TxnOffsetCommit => {
+                k::txn_offset_commit_request::TxnOffsetCommitRequest::default().encode(w, version)
+            }
+            Transactions::DescribeProducers => {
+                k::describe_producers_request::DescribeProducersRequest::default()
+                    .encode(w, version)
+            }
+            Transactions::DescribeTransactions => {
+                k::describe_transactions_request::DescribeTransactionsRequest::default()
+                    .encode(w, version)
+            }
+            Transactions::ListTransactions => {
+                k::list_transactions_request::ListTransactionsRequest::default().encode(w, version)
+            }
         }),
         Handler::Owners(Owners::OffsetForLeaderEpoch) => encode(|w| {
             k::offset_for_leader_epoch_request::OffsetForLeaderEpochRequest::default()

@@ -154,6 +154,12 @@ impl Logs {
     ) {
         let Some(part) = self.parts.get_mut(slot.index()) else { return };
         part.unacked.clear();
+        if let Some(tp) = self.engine.name(slot) {
+            for it in self.held.take_all(tp) {
+                self.answer_held(&it, Appended::failed(it.append.index, error), 0, out);
+            }
+        }
+        let Some(part) = self.parts.get_mut(slot.index()) else { return };
         let awaiting = std::mem::take(&mut part.awaiting);
         let of = |it: &mut (i64, usize, bool)| it.2;
         let duplicates: Vec<usize> = part.duplicates.extract_if(.., of).map(|it| it.1).collect();

@@ -28,6 +28,7 @@ mod output;
 mod pass;
 mod rules;
 mod source;
+mod sweep;
 
 use super::buffer::Budget;
 use super::device::io::Op;
@@ -245,6 +246,7 @@ impl Compactions {
                 self.figures.written_bytes += pass.written_bytes();
                 match pass.replace(log) {
                     Some(gone) => {
+                        states.forget_aborted(slot, &pass.take_ended());
                         let below = gone.last().map_or(0, |segment| segment.meta.next);
                         effects.push(Effect::Replaced(slot, gone, below));
                     }
@@ -325,6 +327,7 @@ impl Compactions {
             segment_bytes: log.config.segment_bytes,
             index_interval_bytes: log.config.index_interval_bytes,
             map_bytes,
+            aborted: states.aborted(slot),
         };
         self.pass = Some(Pass::new(task, &self.budget));
     }

@@ -10,14 +10,15 @@ use super::offset_map::OffsetMap;
 use super::output::Output;
 use super::rules::Rules;
 use super::source::{Next, Reader, Source};
+use super::sweep::TransactionSweep;
 use crate::storage::buffer::Budget;
 use crate::storage::device::io::Op;
 use crate::storage::format::segment::Segment;
-use crate::storage::interface::{Slot, States};
+use crate::storage::interface::{AbortedSpan, Slot, States};
 use crate::storage::log::Log;
 use crate::types::TopicPartition;
 use crate::wire::records::{
-    BatchHeader, DECOMPRESSED_BYTES_MAX, RecordError, RecordScan, empty_batch,
+    BatchHeader, DECOMPRESSED_BYTES_MAX, RecordError, RecordScan, Rewriting, empty_batch,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub(super) struct Task {
     pub index_interval_bytes: u32,
     /// Bytes that the offsets of keys may take.
     pub map_bytes: usize,
+    /// Its aborted transactions.
+    pub aborted: Vec<AbortedSpan>,
 }
 
 /// What a pass wants.
@@ -93,6 +96,11 @@ pub(super) struct Pass {
     budget: Arc<Budget>,
     rules: Rules,
     phase: Phase,
+    /// The transactions of what is gone through.
+    sweep: TransactionSweep,
+    /// Aborted transactions, by producer and marker, of which nothing is in the segments that were made since the
+    /// last was put in its place.
+    ended: Vec<(i64, i64)>,
     reader: Reader,
     /// The segment that is read.
     source: usize,
@@ -124,6 +132,8 @@ impl Pass {
             budget: budget.clone(),
             rules,
             phase: Phase::Keys(None),
+            sweep: TransactionSweep::new(task.aborted.clone()),
+            ended: Vec::new(),
             source: 0,
             first: 0,
             output: None,
@@ -229,7 +239,11 @@ impl Pass {
             }
             Next::Batch(header, batch) => {
                 *budget = budget.saturating_sub(PASSED_COST);
-                if header.last_offset() >= first_dirty {
+                // What was aborted takes nobody's place, and no key is in a marker.
+                let has_keys = !header.is_control() && !self.sweep.is_aborted(&header);
+                if header.last_offset() >= first_dirty && !has_keys {
+                    self.rules.latest = header.last_offset();
+                } else if header.last_offset() >= first_dirty {
                     let scan = RecordScan::new(&batch, DECOMPRESSED_BYTES_MAX);
                     let scan = scan.map_err(|e| unreadable(&header, &e))?;
                     *keys = Some(KeysOf { header, scan, full: false });
@@ -241,6 +255,7 @@ impl Pass {
 
     fn begin_cleaning(&mut self) {
         self.phase = Phase::Cleans(None);
+        self.sweep = TransactionSweep::new(std::mem::take(&mut self.task.aborted));
         self.source = 0;
         self.reader.rewind();
     }
@@ -274,6 +289,12 @@ impl Pass {
                 if self.rules.passes_over(&header) {
                     self.keep(&batch, generation);
                     self.epoch = Some(header.partition_leader_epoch);
+                } else if header.is_control() {
+                    self.clean_marker(&header, &batch, states, generation)?;
+                    self.epoch = Some(header.partition_leader_epoch);
+                } else if self.sweep.is_aborted(&header) {
+                    self.emptied(&header, states, generation);
+                    self.epoch = Some(header.partition_leader_epoch);
                 } else {
                     let work = Cleaning::new(header, batch);
                     *cleaning = Some(work.map_err(|e| unreadable(&header, &e))?);
@@ -281,6 +302,47 @@ impl Pass {
             }
         }
         Ok(None)
+    }
+
+    /// A marker stays as long as something is left of what it ends, and `delete.retention.ms` longer: so whoever
+    /// has read some of that gets to know how it ended. The last of a producer that is known by nothing else
+    /// stays too: with it goes its epoch.
+    fn clean_marker(
+        &mut self,
+        header: &BatchHeader,
+        batch: &Bytes,
+        states: &mut dyn States,
+        generation: &mut dyn FnMut() -> u64,
+    ) -> Result<(), String> {
+        let (slot, id) = (self.task.slot, header.producer_id);
+        let Some(marker) = header.marker.filter(|_| self.sweep.ends_nothing(header)) else {
+            self.keep(batch, generation);
+            return Ok(());
+        };
+        let Some(horizon_ms) = header.delete_horizon_ms() else {
+            let at_ms = self.rules.now_ms.saturating_add(self.rules.delete_retention_ms);
+            let limit = DECOMPRESSED_BYTES_MAX;
+            let rewriting = Rewriting::new(batch, vec![true], Some(at_ms), limit);
+            let whole = rewriting.and_then(|mut it| it.step(&mut { usize::MAX }));
+            let whole = whole.map_err(|e| unreadable(header, &e))?;
+            self.keep(whole.as_deref().unwrap_or(batch), generation);
+            return Ok(());
+        };
+        let stays = states.is_known_by_marker(slot, id, header.producer_epoch);
+        if stays || self.rules.now_ms < horizon_ms {
+            self.keep(batch, generation);
+            return Ok(());
+        }
+        if !marker.commits {
+            self.ended.push((id, header.base_offset));
+        }
+        self.emptied(header, states, generation);
+        Ok(())
+    }
+
+    /// Aborted transactions of which nothing is left now that a segment was replaced.
+    pub fn take_ended(&mut self) -> Vec<(i64, i64)> {
+        std::mem::take(&mut self.ended)
     }
 
     /// A batch stays, or this is left of one.

@@ -9,8 +9,8 @@
 //! - The last batch of a producer that is still known stays, without records if need be: with it goes
 //!   the last sequence number. So does the last batch of all.
 //!
-//! Transactions are unknown to the broker, so there are no control batches and no aborted records. A
-//! control batch would stay as it is.
+//! Records of aborted transactions go, and markers of transactions as soon as nothing is left of these, at their
+//! delete horizon: see `sweep`.
 
 use super::offset_map::OffsetMap;
 use crate::wire::records::{BatchHeader, Seen};
@@ -78,7 +78,7 @@ impl Verdict {
 impl Rules {
     /// Whether a batch stays as it is, whatever is in it: behind what was looked at nothing is known.
     pub fn passes_over(&self, header: &BatchHeader) -> bool {
-        header.base_offset > self.latest || header.is_control()
+        header.base_offset > self.latest
     }
 
     /// Whether a record stays that is in a batch with this delete horizon.

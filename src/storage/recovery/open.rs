@@ -436,6 +436,7 @@ fn headers_of(found: &Found) -> impl Iterator<Item = BatchHeader> + '_ {
             last_offset_delta: delta as i32,
             producer_id: -1,
             record_count: 0,
+            marker: None,
             ..before
         };
         last = Some(empty);

@@ -5,6 +5,10 @@
 
 use super::api_keys::{Api, ApiKey};
 
+pub mod add_offsets_to_txn_request;
+pub mod add_offsets_to_txn_response;
+pub mod add_partitions_to_txn_request;
+pub mod add_partitions_to_txn_response;
 pub mod add_raft_voter_request;
 pub mod add_raft_voter_response;
 pub mod alter_configs_request;
@@ -31,12 +35,18 @@ pub mod describe_groups_request;
 pub mod describe_groups_response;
 pub mod describe_log_dirs_request;
 pub mod describe_log_dirs_response;
+pub mod describe_producers_request;
+pub mod describe_producers_response;
 pub mod describe_quorum_request;
 pub mod describe_quorum_response;
 pub mod describe_topic_partitions_request;
 pub mod describe_topic_partitions_response;
+pub mod describe_transactions_request;
+pub mod describe_transactions_response;
 pub mod elect_leaders_request;
 pub mod elect_leaders_response;
+pub mod end_txn_request;
+pub mod end_txn_response;
 pub mod fetch_request;
 pub mod fetch_response;
 pub mod find_coordinator_request;
@@ -59,6 +69,8 @@ pub mod list_offsets_request;
 pub mod list_offsets_response;
 pub mod list_partition_reassignments_request;
 pub mod list_partition_reassignments_response;
+pub mod list_transactions_request;
+pub mod list_transactions_response;
 pub mod metadata_request;
 pub mod metadata_response;
 pub mod offset_commit_request;
@@ -75,10 +87,14 @@ pub mod remove_raft_voter_request;
 pub mod remove_raft_voter_response;
 pub mod sync_group_request;
 pub mod sync_group_response;
+pub mod txn_offset_commit_request;
+pub mod txn_offset_commit_response;
 pub mod unregister_broker_request;
 pub mod unregister_broker_response;
 pub mod update_features_request;
 pub mod update_features_response;
+pub mod write_txn_markers_request;
+pub mod write_txn_markers_response;
 
 impl ApiKey {
     /// `Produce`.
@@ -119,6 +135,16 @@ impl ApiKey {
     pub const INIT_PRODUCER_ID: Self = Self(22);
     /// `OffsetForLeaderEpoch`.
     pub const OFFSET_FOR_LEADER_EPOCH: Self = Self(23);
+    /// `AddPartitionsToTxn`.
+    pub const ADD_PARTITIONS_TO_TXN: Self = Self(24);
+    /// `AddOffsetsToTxn`.
+    pub const ADD_OFFSETS_TO_TXN: Self = Self(25);
+    /// `EndTxn`.
+    pub const END_TXN: Self = Self(26);
+    /// `WriteTxnMarkers`.
+    pub const WRITE_TXN_MARKERS: Self = Self(27);
+    /// `TxnOffsetCommit`.
+    pub const TXN_OFFSET_COMMIT: Self = Self(28);
     /// `DescribeConfigs`.
     pub const DESCRIBE_CONFIGS: Self = Self(32);
     /// `AlterConfigs`.
@@ -145,8 +171,14 @@ impl ApiKey {
     pub const UPDATE_FEATURES: Self = Self(57);
     /// `DescribeCluster`.
     pub const DESCRIBE_CLUSTER: Self = Self(60);
+    /// `DescribeProducers`.
+    pub const DESCRIBE_PRODUCERS: Self = Self(61);
     /// `UnregisterBroker`.
     pub const UNREGISTER_BROKER: Self = Self(64);
+    /// `DescribeTransactions`.
+    pub const DESCRIBE_TRANSACTIONS: Self = Self(65);
+    /// `ListTransactions`.
+    pub const LIST_TRANSACTIONS: Self = Self(66);
     /// `ListConfigResources`.
     pub const LIST_CONFIG_RESOURCES: Self = Self(74);
     /// `DescribeTopicPartitions`.
@@ -178,6 +210,11 @@ pub const APIS: &[Api] = &[
     Api { key: ApiKey(21), name: "DeleteRecords", min: 0, max: 2, flexible_from: 2 },
     Api { key: ApiKey(22), name: "InitProducerId", min: 0, max: 5, flexible_from: 2 },
     Api { key: ApiKey(23), name: "OffsetForLeaderEpoch", min: 2, max: 4, flexible_from: 4 },
+    Api { key: ApiKey(24), name: "AddPartitionsToTxn", min: 0, max: 5, flexible_from: 3 },
+    Api { key: ApiKey(25), name: "AddOffsetsToTxn", min: 0, max: 4, flexible_from: 3 },
+    Api { key: ApiKey(26), name: "EndTxn", min: 0, max: 5, flexible_from: 3 },
+    Api { key: ApiKey(27), name: "WriteTxnMarkers", min: 1, max: 2, flexible_from: 1 },
+    Api { key: ApiKey(28), name: "TxnOffsetCommit", min: 0, max: 5, flexible_from: 3 },
     Api { key: ApiKey(32), name: "DescribeConfigs", min: 1, max: 4, flexible_from: 4 },
     Api { key: ApiKey(33), name: "AlterConfigs", min: 0, max: 2, flexible_from: 2 },
     Api { key: ApiKey(35), name: "DescribeLogDirs", min: 1, max: 5, flexible_from: 2 },
@@ -191,7 +228,10 @@ pub const APIS: &[Api] = &[
     Api { key: ApiKey(55), name: "DescribeQuorum", min: 0, max: 2, flexible_from: 0 },
     Api { key: ApiKey(57), name: "UpdateFeatures", min: 0, max: 2, flexible_from: 0 },
     Api { key: ApiKey(60), name: "DescribeCluster", min: 0, max: 2, flexible_from: 0 },
+    Api { key: ApiKey(61), name: "DescribeProducers", min: 0, max: 0, flexible_from: 0 },
     Api { key: ApiKey(64), name: "UnregisterBroker", min: 0, max: 0, flexible_from: 0 },
+    Api { key: ApiKey(65), name: "DescribeTransactions", min: 0, max: 0, flexible_from: 0 },
+    Api { key: ApiKey(66), name: "ListTransactions", min: 0, max: 2, flexible_from: 0 },
     Api { key: ApiKey(74), name: "ListConfigResources", min: 0, max: 1, flexible_from: 0 },
     Api { key: ApiKey(75), name: "DescribeTopicPartitions", min: 0, max: 0, flexible_from: 0 },
     Api { key: ApiKey(80), name: "AddRaftVoter", min: 0, max: 1, flexible_from: 0 },

@@ -151,6 +151,7 @@ impl BatchBuilder {
             producer_epoch: self.producer_epoch,
             base_sequence: self.base_sequence,
             record_count: self.count,
+            marker: None,
         };
         seal(&header, &records)
     }

@@ -5,6 +5,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::RecordError;
 use super::crc;
+use super::marker::Marker;
 
 /// The header as it lies in memory, on disk and on the wire.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy)]
@@ -32,7 +33,7 @@ const _: () = assert!(std::mem::offset_of!(RawHeader, attributes) == BatchHeader
 
 pub(super) const LOG_APPEND_TIME: i16 = 1 << 3;
 pub(super) const TRANSACTIONAL: i16 = 1 << 4;
-const CONTROL: i16 = 1 << 5;
+pub(super) const CONTROL: i16 = 1 << 5;
 pub(super) const DELETE_HORIZON: i16 = 1 << 6;
 
 /// How the records of a batch are compressed (the lowest three bits of its attributes).
@@ -103,6 +104,8 @@ pub struct BatchHeader {
     pub base_sequence: i32,
     /// Number of records.
     pub record_count: i32,
+    /// Of a control batch that ends a transaction: how. Not in the header, but in the batch's only record.
+    pub marker: Option<Marker>,
 }
 
 impl BatchHeader {
@@ -156,6 +159,11 @@ impl BatchHeader {
             producer_epoch: raw.producer_epoch.get(),
             base_sequence: raw.base_sequence.get(),
             record_count: raw.record_count.get(),
+            marker: if raw.attributes.get() & CONTROL == 0 {
+                None
+            } else {
+                Marker::read(&bytes[Self::LEN..total])
+            },
         })
     }
 

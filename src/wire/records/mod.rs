@@ -16,6 +16,7 @@ mod filter;
 mod header;
 mod input;
 mod key_hash;
+mod marker;
 mod read;
 mod rewrite;
 mod search;
@@ -31,6 +32,7 @@ pub use error::RecordError;
 pub use filter::{RecordScan, Rewriting, Seen, empty_batch};
 pub use header::{BatchHeader, Batches, Compression, batches};
 pub use key_hash::KeyHasher;
+pub use marker::Marker;
 pub use read::{
     Header, Headers, Record, RecordIter, Records, find_max_timestamp, find_timestamp, records,
 };

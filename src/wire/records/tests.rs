@@ -201,7 +201,7 @@ fn refuses_what_kafka_refuses() {
         ("both too large", |h| (h.record_count, h.last_offset_delta) = (4, 3), E::INVALID_RECORD),
         ("both too small", |h| (h.record_count, h.last_offset_delta) = (2, 1), E::INVALID_RECORD),
         ("control", |h| h.attributes |= 1 << 5, E::INVALID_RECORD),
-        ("transactional", |h| h.attributes |= 1 << 4, E::INVALID_TXN_STATE),
+        ("transactional of nobody", |h| h.attributes |= 1 << 4, E::INVALID_RECORD),
         ("log append time", |h| h.attributes |= 1 << 3, E::INVALID_TIMESTAMP),
         ("compression type 5", |h| h.attributes |= 5, E::UNSUPPORTED_COMPRESSION_TYPE),
         ("not gzip at all", |h| h.attributes |= 1, E::INVALID_RECORD),
@@ -472,6 +472,7 @@ proptest! {
             producer_epoch,
             base_sequence: sequence,
             record_count: count,
+            marker: None,
         };
         exercise::check(&seal(&header, &records));
     }

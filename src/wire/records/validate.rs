@@ -336,10 +336,10 @@ fn accept(
         header.attributes |= super::header::LOG_APPEND_TIME;
         header.max_timestamp = limits.now_ms;
     }
-    if header.is_transactional() {
+    if header.is_transactional() && !header.has_producer_id() {
         return refuse(
-            ErrorCode::INVALID_TXN_STATE,
-            "The producer has no transaction that this partition is part of.",
+            ErrorCode::INVALID_RECORD,
+            "A batch that is part of a transaction has a producer id.",
         );
     }
     Ok(Validated { header, rewrite })

@@ -1,0 +1,150 @@
+//! Batches that begin a transaction in their partition: held until the coordinator has said that the
+//! partition is part of the transaction, or has added it (KIP-890). So no batch that comes late begins one
+//! that nobody will ever end.
+//!
+//! What the coordinator says may be over when it arrives: where a marker of the producer has come meanwhile, it
+//! is asked again. Batches of one producer and partition stay in their order.
+
+use super::api::data::{AppendRequest, Appended, InTransaction};
+use super::logs::{Logs, Outbox, Task};
+use crate::replica::Partition;
+use crate::transaction::Producer;
+use crate::types::{ErrorCode, Now, TopicPartition};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// A batch that waits.
+pub struct HeldAppend {
+    /// What is to be appended.
+    pub append: AppendRequest,
+    /// The key in the logs' tasks, and the place in its results.
+    pub key: usize,
+    /// See `key`.
+    pub at: usize,
+    /// See [`AppendBatches`](super::calls::AppendBatches).
+    pub committed_by_ms: Option<i64>,
+}
+
+/// What a coordinator is to be asked.
+#[derive(Clone, Debug)]
+pub struct Verification {
+    /// The partition.
+    pub tp: TopicPartition,
+    /// Whose transaction.
+    pub producer: Producer,
+    /// Markers of the producer that had come by then.
+    pub markers: u8,
+    /// Which transaction.
+    pub transaction: Arc<InTransaction>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct HeldAppends {
+    queues: BTreeMap<(TopicPartition, i64), VecDeque<HeldAppend>>,
+}
+
+impl HeldAppends {
+    /// Whether a batch is to wait: it begins a transaction, or one of its producer waits already.
+    pub fn holds(&self, core: &Partition, append: &AppendRequest) -> bool {
+        let (id, epoch) = (append.header.producer_id, append.header.producer_epoch);
+        let waits = !self.queues.is_empty() && self.queues.contains_key(&(append.tp, id));
+        waits || !(core.is_in_transaction(id, epoch) || core.is_duplicate(&append.header))
+    }
+
+    /// Adds one; what is to be asked, where nothing is asked for that producer yet.
+    pub fn push(&mut self, core: &Partition, held: HeldAppend) -> Option<Verification> {
+        let verification = verification(core, &held.append);
+        let place = (held.append.tp, held.append.header.producer_id);
+        let queue = self.queues.entry(place).or_default();
+        queue.push_back(held);
+        verification.filter(|_| queue.len() == 1)
+    }
+
+    fn take(&mut self, tp: TopicPartition, producer_id: i64) -> VecDeque<HeldAppend> {
+        self.queues.remove(&(tp, producer_id)).unwrap_or_default()
+    }
+
+    /// Those of a partition, which go.
+    pub fn take_all(&mut self, tp: TopicPartition) -> Vec<HeldAppend> {
+        if self.queues.is_empty() {
+            return Vec::new();
+        }
+        let of = |place: &(TopicPartition, i64)| place.0 == tp;
+        let places: Vec<_> = self.queues.keys().filter(|it| of(it)).copied().collect();
+        places.into_iter().flat_map(|(tp, id)| self.take(tp, id)).collect()
+    }
+}
+
+fn verification(core: &Partition, append: &AppendRequest) -> Option<Verification> {
+    let header = &append.header;
+    Some(Verification {
+        tp: append.tp,
+        producer: Producer { id: header.producer_id, epoch: header.producer_epoch },
+        markers: core.markers_of(header.producer_id),
+        transaction: append.transaction.clone()?,
+    })
+}
+
+impl Logs {
+    /// The coordinator has answered: what waited is appended, or refused.
+    pub fn verified(&mut self, asked: &Verification, error: ErrorCode, now: Now, out: &mut Outbox) {
+        let Verification { tp, producer, .. } = asked;
+        let mut queue = self.held.take(*tp, producer.id);
+        while let Some(held) = queue.pop_front() {
+            let index = held.append.index;
+            let Some(slot) = self.find(*tp) else {
+                let gone = Appended::failed(index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+                self.answer_held(&held, gone, 0, out);
+                continue;
+            };
+            let core = &self.part(slot).core;
+            let is_open = core.is_in_transaction(producer.id, held.append.header.producer_epoch);
+            let is_meant = held.append.header.producer_epoch == producer.epoch;
+            if is_meant && error.is_err() {
+                self.answer_held(&held, Appended::failed(index, error), 0, out);
+                continue;
+            }
+            let is_fresh = asked.markers == core.markers_of(producer.id);
+            if !is_open && !(is_meant && is_fresh) {
+                // It is asked once more: a marker came, or this is of another epoch.
+                let again = verification(core, &held.append);
+                queue.push_front(held);
+                self.held.queues.insert((*tp, producer.id), queue);
+                out.verifications.extend(again);
+                return;
+            }
+            let HeldAppend { append, key, at, committed_by_ms } = held;
+            let (result, waits) =
+                self.append_verified(append, slot, (key, at), committed_by_ms, now);
+            self.answer_at((key, at), result, waits, out);
+        }
+    }
+
+    pub(super) fn answer_held(
+        &mut self,
+        held: &HeldAppend,
+        result: Appended,
+        waits: usize,
+        out: &mut Outbox,
+    ) {
+        self.answer_at((held.key, held.at), result, waits, out);
+    }
+
+    /// How it went with a batch that was held, and for how many things more its request waits.
+    fn answer_at(
+        &mut self,
+        (key, at): (usize, usize),
+        result: Appended,
+        waits: usize,
+        out: &mut Outbox,
+    ) {
+        if let Some(Task::Append { left, results, .. }) = self.tasks.get_mut(key)
+            && let Some(place) = results.get_mut(at)
+        {
+            *left += waits;
+            *place = result;
+        }
+        self.appended(key, out);
+    }
+}

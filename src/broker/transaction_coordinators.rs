@@ -1,0 +1,132 @@
+//! The transaction coordinators of one shard, one for each partition of `__transaction_state` that it owns,
+//! and who waits for them.
+
+use super::calls::AskTransaction;
+use super::reply_to::ReplyTo;
+use super::wait::Condition;
+use crate::transaction::{Coordinator, Effect, Memory, Settings, Ticket};
+use crate::types::{BrokerConfigs, ErrorCode, TopicPartition};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// How far a coordinator is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Its log is read.
+    Loading,
+    /// It answers.
+    Serving,
+    /// Its log cannot be read.
+    Broken,
+}
+
+/// A coordinator.
+pub struct Placed {
+    /// Itself.
+    pub core: Coordinator,
+    /// The epoch in which its partition is led: that of its markers.
+    pub epoch: i32,
+    /// Its own number: what one has under way may end when another has taken its place.
+    pub made: u64,
+    /// How far it is.
+    pub phase: Phase,
+}
+
+impl Placed {
+    /// The error of requests, unless it answers.
+    pub fn refusal(&self) -> Option<ErrorCode> {
+        match self.phase {
+            Phase::Loading => Some(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS),
+            Phase::Serving => None,
+            Phase::Broken => Some(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+        }
+    }
+}
+
+/// A request that waits for its answer: its coordinator's partition, and who asks.
+pub type Waiting = (TopicPartition, ReplyTo<AskTransaction>);
+
+/// See the module.
+pub struct TransactionCoordinators {
+    /// The coordinators.
+    pub all: RefCell<BTreeMap<TopicPartition, Placed>>,
+    /// The epoch in which each one's partition is led.
+    pub epochs: RefCell<BTreeMap<TopicPartition, i32>>,
+    /// Requests that they have taken.
+    pub waiting: RefCell<HashMap<Ticket, Waiting>>,
+    /// The ticket of the next request.
+    pub next_ticket: Cell<Ticket>,
+    /// What they want, in order: the partition, the coordinator's own number.
+    pub effects: RefCell<VecDeque<(TopicPartition, u64, Effect)>>,
+    /// `effects` are being carried out.
+    pub acting: Cell<bool>,
+    /// What the timer waits for.
+    pub armed_ms: Cell<i64>,
+    /// Wakes the timer, for an earlier time.
+    pub rearm: Condition,
+    /// Bytes of a log that are read at once when it is loaded.
+    pub load_bytes: usize,
+    /// What transactional ids take.
+    pub memory: Memory,
+    settings: Settings,
+    made: Cell<u64>,
+}
+
+impl TransactionCoordinators {
+    /// None yet.
+    pub fn new(configs: &BrokerConfigs, hash_seed: u64) -> Self {
+        let kafkas = Settings::default();
+        let number = |name: &str| configs.number(name);
+        let load_bytes = number("transaction.state.log.load.buffer.size").unwrap_or(5 << 20);
+        Self {
+            all: RefCell::default(),
+            epochs: RefCell::default(),
+            waiting: RefCell::default(),
+            next_ticket: Cell::new(1),
+            effects: RefCell::default(),
+            acting: Cell::new(false),
+            armed_ms: Cell::new(i64::MAX),
+            rearm: Condition::default(),
+            load_bytes: usize::try_from(load_bytes).unwrap_or(5 << 20),
+            memory: Memory::default(),
+            settings: Settings {
+                max_timeout_ms: number("transaction.max.timeout.ms")
+                    .map_or(kafkas.max_timeout_ms, |it| it as i32),
+                expiration_ms: number("transactional.id.expiration.ms")
+                    .unwrap_or(kafkas.expiration_ms),
+                hash_seed,
+                ..kafkas
+            },
+            made: Cell::new(0),
+        }
+    }
+
+    /// A coordinator that is to be loaded.
+    pub fn make(&self, epoch: i32) -> Placed {
+        let made = self.made.get() + 1;
+        self.made.set(made);
+        let core = self.core();
+        Placed { core, epoch, made, phase: Phase::Loading }
+    }
+
+    /// The same, from the beginning.
+    pub fn core(&self) -> Coordinator {
+        Coordinator::new(self.settings.clone(), self.memory.clone())
+    }
+
+    /// Forgets all who wait.
+    pub fn clear(&self) {
+        let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
+        drop(waiting);
+        self.effects.borrow_mut().clear();
+        self.all.borrow_mut().clear();
+        self.epochs.borrow_mut().clear();
+    }
+
+    /// When the time of one of them comes, by the monotonic clock, ms.
+    pub fn next_deadline(&self) -> Option<i64> {
+        let all = self.all.borrow();
+        let serving = all.values().filter(|it| it.phase == Phase::Serving);
+        serving.filter_map(|it| it.core.next_deadline()).min()
+    }
+}

@@ -1,0 +1,119 @@
+//! Offsets that open transactions have committed (KIP-98): they take effect when the transaction commits, and
+//! are forgotten when it aborts. Until then, who asks for stable offsets is told that there are such (KIP-447).
+
+use super::effect::Ticket;
+use super::memory::ENTRY;
+use super::offsets::Offset;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The producer of a transaction that commits offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TransactionProducer {
+    /// Its id.
+    pub id: i64,
+    /// Its epoch.
+    pub epoch: i16,
+    /// Markers of it that had come when its transaction was seen to be open, modulo 256: nothing is to be
+    /// appended where one came since.
+    pub markers: Option<u8>,
+}
+
+/// The end of a producer's transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionEnd {
+    /// The producer.
+    pub producer_id: i64,
+    /// The epoch of the marker.
+    pub producer_epoch: i16,
+    /// It commits, or aborts.
+    pub commits: bool,
+    /// Epoch of the coordinator.
+    pub coordinator_epoch: i32,
+    /// Each transaction of the producer has an epoch of its own.
+    pub own_epoch: bool,
+    /// The owner's number for who waits for it.
+    pub ticket: Ticket,
+}
+
+#[derive(Clone, Debug)]
+struct StagedOffset {
+    offset: Offset,
+    /// What was committed without a transaction since stays, as in Kafka: it is the newer.
+    superseded: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Staged {
+    epoch: i16,
+    /// By topic and partition.
+    offsets: BTreeMap<Arc<str>, BTreeMap<i32, StagedOffset>>,
+}
+
+/// The offsets of one group that open transactions have committed.
+#[derive(Clone, Debug, Default)]
+pub struct StagedOffsets {
+    producers: BTreeMap<i64, Staged>,
+}
+
+impl StagedOffsets {
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.producers.is_empty()
+    }
+
+    /// Memory that they take, bytes.
+    pub fn bytes(&self) -> usize {
+        let offset = ENTRY + size_of::<StagedOffset>() + 2 * ENTRY;
+        let of = |it: &Staged| it.offsets.values().map(BTreeMap::len).sum::<usize>();
+        self.producers.values().map(|it| ENTRY + of(it) * offset).sum()
+    }
+
+    /// A producer's transaction has committed an offset.
+    pub fn insert(&mut self, producer: (i64, i16), topic: &str, partition: i32, offset: Offset) {
+        let (id, epoch) = producer;
+        let new = Staged { epoch, offsets: BTreeMap::new() };
+        let staged = self.producers.entry(id).or_insert(new);
+        staged.epoch = epoch;
+        let of_topic = staged.offsets.entry(topic.into()).or_default();
+        of_topic.insert(partition, StagedOffset { offset, superseded: false });
+    }
+
+    /// An offset was committed without a transaction.
+    pub fn supersede(&mut self, topic: &str, partition: i32) {
+        for staged in self.producers.values_mut() {
+            let of_topic = staged.offsets.get_mut(topic);
+            if let Some(it) = of_topic.and_then(|it| it.get_mut(&partition)) {
+                it.superseded = true;
+            }
+        }
+    }
+
+    /// Whether a transaction may still change the offset of this partition.
+    pub fn is_unstable(&self, topic: &str, partition: i32) -> bool {
+        let of = |it: &Staged| it.offsets.get(topic).is_some_and(|it| it.contains_key(&partition));
+        self.producers.values().any(of)
+    }
+
+    /// A producer's transaction has ended: what is committed by that, if it commits.
+    pub fn end(&mut self, producer_id: i64) -> impl Iterator<Item = (Arc<str>, i32, Offset)> {
+        let staged = self.producers.remove(&producer_id).map(|it| it.offsets);
+        staged.into_iter().flatten().flat_map(|(topic, of_topic)| {
+            let counts = of_topic.into_iter().filter(|(_, it)| !it.superseded);
+            counts.map(move |(partition, it)| (topic.clone(), partition, it.offset))
+        })
+    }
+
+    /// Those of one producer that count, with its epoch.
+    pub fn of(
+        &self,
+        producer_id: i64,
+    ) -> Option<(i16, impl Iterator<Item = (&str, i32, &Offset)>)> {
+        let staged = self.producers.get(&producer_id)?;
+        let all = staged.offsets.iter().flat_map(|(topic, of_topic)| {
+            let counts = of_topic.iter().filter(|(_, it)| !it.superseded);
+            counts.map(move |(partition, it)| (&**topic, *partition, &it.offset))
+        });
+        Some((staged.epoch, all))
+    }
+}
