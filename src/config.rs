@@ -107,6 +107,19 @@ pub enum LogFormat {
     Json,
 }
 
+impl BrokerSettings {
+    /// Where a node listens for other brokers that belongs to a cluster with others, where that is another address than
+    /// that of one that is alone.
+    pub fn peer_listen_of_member(&self) -> Option<PeerListen> {
+        let alone = self.peer_listen.as_ref().filter(|it| it.is_default)?;
+        let at = SocketAddr::new(self.listen.ip(), alone.at.port());
+        let unspecified = at.ip().is_unspecified();
+        let host = if unspecified { self.advertise.0.clone() } else { at.ip().to_string() };
+        let advertise = (host, at.port());
+        (at != alone.at).then_some(PeerListen { at, advertise, is_default: true })
+    }
+}
+
 /// A setting that cannot be used; one line that says what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {

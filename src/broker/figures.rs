@@ -74,6 +74,7 @@ pub struct ReplicaLag {
 
 impl ReplicaLag {
     /// The larger of both.
+    #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
             records: self.records.max(other.records),

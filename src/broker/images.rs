@@ -13,10 +13,6 @@ use std::sync::Arc;
 
 /// Steps of work in which metadata is taken over in one go.
 const CHANGES: u64 = 64;
-/// A broker that hears no controller for so long after its start lets clients in all the same, ms: they are told what
-/// it knows, which may be old, and it leads nothing. Kafka's broker would not answer at all.
-pub(super) const LET_IN_MS: i64 = 10_000;
-
 impl State {
     pub(super) fn serve_apply_image(
         self: &Rc<Self>,
@@ -116,7 +112,7 @@ impl State {
         }
     }
 
-    /// Lets clients in although no controller was heard: see [`LET_IN_MS`].
+    /// Lets clients in although no controller was heard: see [`LET_IN_MS`](super::standing::LET_IN_MS).
     pub(super) fn let_clients_in_late(&self) {
         if self.monotonic_ms() >= self.lets_in_by_ms && !self.lets_in.replace(true) {
             tracing::warn!(

@@ -728,7 +728,8 @@ impl Logs {
             return failed(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         };
         let core = &self.part(slot).core;
-        if !core.leads() && !(it.from_followers && core.leader().is_some()) {
+        let follows = it.from_followers && core.leader().is_some();
+        if !core.leads() && !follows {
             return failed(ErrorCode::NOT_LEADER_OR_FOLLOWER);
         }
         let epoch = core.leader_epoch();

@@ -437,8 +437,8 @@ fn a_follower_gives_what_is_committed() {
     }
     let mut read = |offset, current_leader_epoch, from_followers| {
         let read = ReadRequest {
-            from_followers,
             current_leader_epoch,
+            from_followers,
             ..ReadRequest::of_leader(tp(0), offset, 1 << 20)
         };
         match rig.logs.read(&read, 1 << 20, true) {

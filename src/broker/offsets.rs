@@ -72,7 +72,8 @@ async fn find(state: &Rc<State>, query: &OffsetQuery) -> OffsetAnswer {
             return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         };
         core.check_fetch_epoch(query.current_leader_epoch)?;
-        if !core.leads() && !(query.of_replica && core.leader().is_some()) {
+        let follows = query.of_replica && core.leader().is_some();
+        if !core.leads() && !follows {
             return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
         }
         // Records may be committed beyond what a new leader knows of: "latest" must not fall (KIP-207).

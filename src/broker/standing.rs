@@ -2,6 +2,10 @@
 
 use std::cell::Cell;
 
+/// A broker that hears no controller for so long after its start lets clients in all the same, ms: they are told what
+/// it knows, which may be old, and it leads nothing. Kafka's broker would not answer at all.
+pub const LET_IN_MS: i64 = 10_000;
+
 /// On shard 0.
 pub struct Standing {
     /// The controller has registered this start of the broker.

@@ -24,7 +24,7 @@ use super::replication::feeds::Feeds;
 use super::replication::logs::Cut;
 use super::replication::streams::Streams;
 use super::reply_to::ReplyTo;
-use super::standing::Standing;
+use super::standing::{LET_IN_MS, Standing};
 use super::tasks::{Step, Tasks, yield_now};
 use super::timers::Timers;
 use super::transaction_coordinators::TransactionCoordinators;
@@ -257,7 +257,7 @@ impl State {
             metadata: controller.map(MetadataOwner::new),
             standing: if leads { Standing::of_its_own() } else { Standing::default() },
             lets_in: Cell::new(false),
-            lets_in_by_ms: now.monotonic_ms + super::images::LET_IN_MS,
+            lets_in_by_ms: now.monotonic_ms + LET_IN_MS,
             links: RefCell::new(Links::new(me)),
             node,
             streams: RefCell::default(),

@@ -21,6 +21,8 @@ Examples:
   klamm serve --data /srv/klamm --listen 0.0.0.0:9092 --advertise kafka.example.org:9092
   klamm serve --shards 4 --memory 8GiB --override num.partitions=4
   klamm serve --config klamm.toml
+  klamm serve --node-id 2 --listen 127.0.0.1:9093 --join 127.0.0.1:9292 --data ./klamm-data-2
+                                                         a second broker beside the first
 
 A file:
   data = \"/srv/klamm\"

@@ -4,7 +4,7 @@ use super::protocol::{ApiRequest, Reply};
 use super::{BrokerInfo, ClientError, Metadata, Retry, Transport};
 use crate::config::host_port;
 use crate::wire::kafka::metadata_request::{MetadataRequest, MetadataRequestTopic};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// Where a request goes.
@@ -290,6 +290,20 @@ impl Cluster {
     /// Drops the connection to a broker, after an error.
     pub fn forget(&mut self, id: i32) {
         self.connections.remove(&id);
+    }
+
+    /// These brokers do not answer, or are cut off from the others and do not know it: where there are others, they are
+    /// asked instead.
+    pub fn ask_others_than(&mut self, silent: &BTreeSet<i32>) {
+        let known = self.metadata.brokers.keys();
+        let others: Vec<i32> = known.copied().filter(|id| !silent.contains(id)).collect();
+        if others.is_empty() {
+            return;
+        }
+        self.connections.retain(|id, _| others.contains(id));
+        if self.connections.is_empty() {
+            let _ = others.iter().find(|id| self.node(**id).is_ok());
+        }
     }
 
     /// Where brokers may be: as the caller says, then as the cluster says.

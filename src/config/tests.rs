@@ -228,6 +228,13 @@ fn a_node_that_is_alone_listens_for_others_on_its_own_machine() {
         ..Flags::default()
     };
     assert_eq!(peer(&wide, &[]), loopback, "nobody has asked for a port that others reach");
+    let member = |flags: &Flags| {
+        let it = settings(flags, &[], None).peer_listen_of_member()?;
+        Some((it.at.to_string(), format!("{}:{}", it.advertise.0, it.advertise.1), it.is_default))
+    };
+    // When others belong to its cluster, somebody has.
+    assert_eq!(member(&wide), at("0.0.0.0:9292", "kafka.example.org:9292", true));
+    assert_eq!(member(&Flags::default()), None, "it is the same");
     let known = at("0.0.0.0:9292", "kafka.example.org:9292", true);
     assert_eq!(peer(&wide, &[("KLAMM_PEER_SECRET_FILE", "/secret")]), known);
     assert_eq!(peer(&wide, &[("KLAMM_JOIN", "a,b:1")]), known);

@@ -54,7 +54,8 @@ impl Controller {
     pub fn open(disk: &Disk, options: &OpenOptions) -> Result<(Self, Arc<Image>), MetaError> {
         let options = options.with_derived_settings();
         let (quorum, image) = open::load(disk, &options)?;
-        let alone = quorum.members().voters == BTreeSet::from([options.node_id]);
+        let only_us = BTreeSet::from([options.node_id]);
+        let alone = quorum.members().voters == only_us;
         let mut controller = Self {
             quorum,
             proposed: VecDeque::new(),
@@ -72,7 +73,8 @@ impl Controller {
             controller.follow();
         }
         controller.persist_all(disk)?;
-        if alone {
+        // What was not committed yet may have given others a vote: nothing is decided without them any more.
+        if alone && controller.members().voters == only_us {
             assert!(controller.leads(), "the only voter wins");
             controller.register();
             controller.persist_all(disk)?;

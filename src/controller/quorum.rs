@@ -314,8 +314,10 @@ impl Quorum {
                     return Ok(());
                 }
                 // Who asks for a vote says by that who votes: it may have been given one, and be needed.
-                MessageType::MsgRequestVote | MessageType::MsgRequestPreVote => {}
-                MessageType::MsgAppend | MessageType::MsgSnapshot => {}
+                MessageType::MsgRequestVote
+                | MessageType::MsgRequestPreVote
+                | MessageType::MsgAppend
+                | MessageType::MsgSnapshot => {}
                 MessageType::MsgHeartbeat if message.commit <= last => {}
                 // It does not lead, and has promised nothing of its log.
                 _ => return Ok(()),
@@ -340,12 +342,11 @@ impl Quorum {
         if answers
             && self.is_leader()
             && self.node.raft.prs().get(from).is_some_and(|it| {
-                it.state == ProgressState::Snapshot
-                    && it.pending_request_snapshot != raft::INVALID_INDEX
-                    && it.pending_snapshot <= message.index
+                it.state == ProgressState::Snapshot && it.pending_snapshot <= message.index
             })
         {
-            // Raft's crate sends one that was wished for again and again until it is told that it has come.
+            // Raft's crate sends one that was wished for again and again until it is told that it has come; and where the
+            // member had all of it, and had said so before it started anew, it waits for it without an end.
             self.node.report_snapshot(from, SnapshotStatus::Finish);
         }
         // What Raft refuses here are answers of nodes that do not belong to the quorum any more.

@@ -221,10 +221,10 @@ async fn serve(seed: Seed) {
         shard.listen_for_peers(socket);
     }
     Shard::spawn_vital("the shard", shard.clone().run());
-    if id == 0 {
-        if let Some(beside) = seed.beside {
-            beside(View::new(shard.clone()));
-        }
+    if id == 0
+        && let Some(beside) = seed.beside
+    {
+        beside(View::new(shard.clone()));
     }
     if id == 0 {
         wait_for_the_end(&shard).await;

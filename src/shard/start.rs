@@ -4,7 +4,7 @@ use super::bind::{self, Claim};
 use super::pulse::Pulse;
 use super::state::{Common, Counters};
 use super::{ServeError, join, limits, memory};
-use crate::broker::{Node, WINDOW};
+use crate::broker::{Address, Node, WINDOW};
 use crate::config::{BrokerSettings, PeerListen};
 use crate::controller::{Controller, Image, LOG_BYTES_MAX, MetaError, OpenOptions as MetaOptions};
 use crate::replica;
@@ -105,11 +105,11 @@ pub fn open(settings: &BrokerSettings, begun: Instant) -> Result<Opened, ServeEr
     // Before the metadata is opened, which writes to it: a directory that is refused stays as it is.
     let last = read_last_life(&real, &identity)?;
     let address = sockets[0].local_addr().map_err(cannot_listen)?;
-    let (peer_socket, peer) = listen_for_peers(settings.peer_listen.as_ref())?;
+    let (mut peer_socket, peer) = listen_for_peers(settings.peer_listen.as_ref())?;
     let (host, port) = settings.advertise.clone();
     let port = if port == 0 { address.port() } else { port };
     let rack = settings.broker.get("broker.rack").cloned();
-    let node = Arc::new(Node {
+    let mut node = Node {
         incarnation: uuid::Uuid::new_v4().as_u64_pair().0,
         directory: u128::from_be_bytes(identity.directory_id),
         kafka: (host.clone(), port),
@@ -119,7 +119,7 @@ pub fn open(settings: &BrokerSettings, begun: Instant) -> Result<Opened, ServeEr
         secret,
         window: WINDOW,
         throttles: Arc::default(),
-    });
+    };
     let mut fixed = settings.broker.clone();
     fixed.insert("listeners".to_owned(), format!("PLAINTEXT://{address}"));
     fixed.insert("log.dirs".to_owned(), settings.data.display().to_string());
@@ -150,6 +150,11 @@ pub fn open(settings: &BrokerSettings, begun: Instant) -> Result<Opened, ServeEr
         return Err(ServeError::new(exit::CONFIG, message));
     }
     let others = controller.members().nodes().iter().any(|it| *it != settings.node_id);
+    if let Some(wide) = settings.peer_listen_of_member().filter(|_| others) {
+        // It was alone when nobody had to reach it from elsewhere.
+        drop(peer_socket);
+        (peer_socket, node.peer) = listen_for_peers(Some(&wide))?;
+    }
     if peer_socket.is_none() && (others || controller.is_joining()) {
         let message = "the other brokers of the cluster need a port of this one: --peer-listen";
         return Err(ServeError::new(exit::CONFIG, message));
@@ -176,7 +181,7 @@ pub fn open(settings: &BrokerSettings, begun: Instant) -> Result<Opened, ServeEr
         connections_max: (files - files / 4).saturating_sub(64) as usize,
         request_bytes: (memory::of_requests(settings.memory) / shards as u64) as usize,
         identity,
-        node,
+        node: Arc::new(node),
         peer_socket,
     })
 }
@@ -184,7 +189,7 @@ pub fn open(settings: &BrokerSettings, begun: Instant) -> Result<Opened, ServeEr
 /// The socket that other brokers connect to, and what they are told to connect to. They wait until this broker serves.
 fn listen_for_peers(
     wanted: Option<&PeerListen>,
-) -> Result<(Option<TcpListener>, Option<(String, u16)>), ServeError> {
+) -> Result<(Option<TcpListener>, Option<Address>), ServeError> {
     let Some(PeerListen { at, advertise, is_default }) = wanted else { return Ok((None, None)) };
     let listen = || {
         let socket = bind::listen_alone(*at)?;

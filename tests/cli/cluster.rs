@@ -11,24 +11,27 @@ use support::{Broker, Scratch, broker_can_run, free_port, klamm, wait_for};
 /// How long a cluster may take for what it does by itself.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Brokers 1 to 3.
+/// Brokers 1 to 3, and room for one more.
 struct Three {
     home: Scratch,
     ports: Vec<u16>,
     admin: Vec<u16>,
+    /// Where the fourth one listens for brokers.
+    peer: u16,
     voters: String,
     brokers: Vec<Option<Broker>>,
 }
 
 impl Three {
     fn start(name: &str) -> Self {
-        let ports = (0..3).map(|_| free_port()).collect();
-        let admin = (0..3).map(|_| free_port()).collect();
+        let ports = (0..4).map(|_| free_port()).collect();
+        let admin = (0..4).map(|_| free_port()).collect();
         let voters: Vec<String> =
             (1..=3).map(|id| format!("{id}@127.0.0.1:{}", free_port())).collect();
         let home = Scratch::new(name);
-        let mut this =
-            Self { home, ports, admin, voters: voters.join(","), brokers: vec![None, None, None] };
+        let (peer, voters, brokers) =
+            (free_port(), voters.join(","), (0..4).map(|_| None).collect());
+        let mut this = Self { home, ports, admin, peer, voters, brokers };
         (1..=3).for_each(|id| this.spawn(id));
         this.brokers = this.brokers.into_iter().map(|it| it.map(Broker::ready)).collect();
         this.wait("three brokers", |it| it.status()["brokers"].as_array().map(Vec::len) == Some(3));
@@ -43,7 +46,12 @@ impl Three {
     fn spawn(&mut self, id: usize) {
         let node = id.to_string();
         let admin = format!("127.0.0.1:{}", self.admin[id - 1]);
-        let who = ["--node-id", &node, "--voters", &self.voters, "--admin-listen", &admin];
+        let first = self.voters.split(['@', ',']).nth(1).unwrap_or_default();
+        let peer = format!("127.0.0.1:{}", self.peer);
+        let founds = ["--voters", &self.voters];
+        let joins = ["--join", first, "--peer-listen", &peer];
+        let in_which = if id <= 3 { &founds[..] } else { &joins };
+        let who = [&["--node-id", &node, "--admin-listen", &admin], in_which].concat();
         let small = ["--shards", "1", "--memory", "64MiB", "--journal", "16MiB"];
         let few = ["--override", "offsets.topic.num.partitions=2"];
         let args = [&who[..], &small, &few].concat();
@@ -52,7 +60,7 @@ impl Three {
     }
 
     fn bootstrap(&self) -> String {
-        let all: Vec<String> = self.ports.iter().map(|it| format!("127.0.0.1:{it}")).collect();
+        let all: Vec<String> = self.ports[..3].iter().map(|it| format!("127.0.0.1:{it}")).collect();
         all.join(",")
     }
 
@@ -103,6 +111,13 @@ impl Three {
         found.and_then(|it| it[name].as_i64()).unwrap_or(-1)
     }
 
+    /// How many nodes of the quorum vote; one that leads does.
+    fn votes(&self) -> usize {
+        let status = self.status();
+        let members = status["quorum"]["members"].as_array();
+        members.map_or(0, |all| all.iter().filter(|it| it["role"] == "voter").count())
+    }
+
     /// How many Produce requests were counted that waited for replicas.
     fn replicated(&self) -> u64 {
         let count = |port: &u16| {
@@ -146,7 +161,7 @@ fn a_cluster_is_administered() {
     produce.args(["produce", "a", "--bootstrap", &three.bootstrap()]);
     ended_with_input(&mut produce, "one\ntwo\n").done();
     assert!(three.replicated() > 0);
-    let admin: Vec<String> = three.admin.iter().map(|it| format!("127.0.0.1:{it}")).collect();
+    let admin: Vec<String> = three.admin[..3].iter().map(|it| format!("127.0.0.1:{it}")).collect();
     let top = three.done(&format!(
         "top --json --count 1 --interval 0.1 --admin {},127.0.0.1:{}",
         admin.join(","),
@@ -205,15 +220,19 @@ fn a_cluster_is_administered() {
     three.fails("cluster join @ 9", "does not follow the quorum");
     assert_eq!(three.done("cluster join @ 1"), "node 1 votes already\n");
 
+    // Another one comes, and gets a vote.
+    three.spawn(4);
+    let fourth = three.brokers[3].take().expect("just started");
+    three.brokers[3] = Some(fourth.ready());
+    three.wait("four brokers", |it| it.votes() == 3 && it.of_broker(4, "holds") == 0);
+    assert_eq!(three.done("cluster join @ 4"), "node 4 votes now\n");
+    three.wait("four votes", |it| it.votes() == 4);
+
     // It leaves: its vote first, then, when it has stopped, the rest. Whoever leads the quorum stops before that.
     let leads = three.status()["quorum"]["leader"] == 3;
     if !leads {
         three.fails("cluster remove @ 3", "still runs");
-        three.wait("two votes", |it| {
-            let status = it.status();
-            let members = status["quorum"]["members"].as_array();
-            members.is_some_and(|all| all.iter().filter(|it| it["role"] == "voter").count() == 2)
-        });
+        three.wait("three votes", |it| it.votes() == 3);
     }
     three.brokers[2].take().expect("it runs").stop();
     three.wait("news of the stop", |it| {
@@ -222,5 +241,7 @@ fn a_cluster_is_administered() {
     });
     let out = three.done("cluster remove @ 3");
     assert!(out.contains("broker 3 does not belong to the cluster any more"), "{out}");
-    three.wait("two brokers", |it| it.status()["brokers"].as_array().map(Vec::len) == Some(2));
+    three.wait("three brokers", |it| it.status()["brokers"].as_array().map(Vec::len) == Some(3));
+    three.wait("a cluster that is well", |it| it.status()["healthy"] == true);
+    assert_eq!(three.votes(), 3);
 }

@@ -27,6 +27,9 @@ fn wrong_flags_say_what_to_do() {
     assert!(fails(2, &["serve", "--memory", "lots"]).contains("512MiB"));
     assert!(fails(2, &["serve", "--listen", "0.0.0.0:9092"]).contains("--advertise"));
     assert!(fails(2, &["serve", "--shards", "0"]).contains("whole number"));
+    assert!(fails(2, &["serve", "--join", "a", "--voters", "1@a:1"]).contains("--voters"));
+    assert!(fails(2, &["recover-quorum"]).contains("--data"));
+    assert!(fails(78, &["recover-quorum", "--data", "/nowhere"]).contains("no such directory"));
     assert!(fails(2, &["topic", "create", "a b"]).contains("topic name"));
     assert!(fails(2, &["topic", "create", "a", "--partitions", "0"]).contains("--partitions"));
     assert!(fails(2, &["topic", "alter", "a"]).contains("nothing to change"));
@@ -75,6 +78,7 @@ fn help_has_examples_and_goes_to_the_standard_output() {
         &["cluster", "join", "--help"],
         &["cluster", "remove", "--help"],
         &["config", "set", "--help"],
+        &["recover-quorum", "--help"],
         &["install-tools", "--help"],
         &["completions", "--help"],
         &["man", "--help"],

@@ -66,6 +66,8 @@ pub struct Admin {
     /// Where every partition is to be led: its replicas.
     targets: BTreeMap<i32, Vec<i32>>,
     rotated: bool,
+    /// A partition whose replicas may be moving.
+    moving: Option<i32>,
     listed: bool,
 }
 
@@ -158,8 +160,7 @@ impl Admin {
         if count > PARTITIONS_MAX {
             return None;
         }
-        let topic =
-            CreatePartitionsTopic { name: TOPIC, count, ..CreatePartitionsTopic::default() };
+        let topic = CreatePartitionsTopic { name: TOPIC, count, assignments: None };
         let request = CreatePartitionsRequest {
             topics: vec![topic],
             timeout_ms: TIMEOUT_MS,
@@ -169,13 +170,16 @@ impl Admin {
         Some(Doing::Grow(count))
     }
 
-    fn reassign(cx: &mut Cx<'_>, session: &mut Session) -> Option<Doing> {
+    fn reassign(&mut self, cx: &mut Cx<'_>, session: &mut Session) -> Option<Doing> {
         let count = cx.leaders.len();
         if count == 0 {
             return None;
         }
-        let partition = cx.rng.index(count) as i32;
-        let cancels = cx.rng.chance(30);
+        let moving = self.moving.take().filter(|_| cx.rng.chance(50));
+        let (partition, cancels) = match moving {
+            Some(partition) => (partition, true),
+            None => (cx.rng.index(count) as i32, false),
+        };
         let mut nodes: Vec<i32> = (1..=cx.facts.plan.nodes).collect();
         let replicas = (0..cx.facts.plan.replicas)
             .map(|_| {
@@ -185,6 +189,9 @@ impl Admin {
             .collect();
         let request = reassignment([(partition, (!cancels).then_some(replicas))]);
         session.send(&Reassign(request), Asked::Admin);
+        if !cancels {
+            self.moving = Some(partition);
+        }
         Some(Doing::Reassign { cancels })
     }
 
@@ -359,13 +366,18 @@ impl Role for Admin {
         let doing = match cx.rng.below(6) {
             0 if may.topics => Some(Self::some_topic(cx, session)),
             1 if may.grows => Self::grow(cx, session),
-            2 if may.reassigns => Self::reassign(cx, session),
+            // Before it is over it may be cancelled.
+            _ if self.moving.is_some() => self.reassign(cx, session),
+            2 if may.reassigns => self.reassign(cx, session),
             3 if may.elects => Some(Self::elect_or_set(cx, session)),
             4 if may.deletes => Self::delete_records(cx, node, session),
             5 if may.votes => Some(Self::vote(cx, session)),
             _ => None,
         };
         self.doing = doing;
+        if self.moving.is_some() {
+            self.next_ms = cx.now_ms + cx.rng.below(200) as i64;
+        }
     }
 
     fn answered(&mut self, cx: &mut Cx<'_>, _: i32, _: &Asked, reply: &Reply) {

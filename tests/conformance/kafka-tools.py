@@ -514,6 +514,7 @@ def normal(text, cluster):
         text = re.sub(rf"\b{it.port}\b", f"PORT{it.node}", text)
     # Java prints a set of two, in the order of the day.
     text = text.replace("[[config], [bootstrap-server]]", "[[bootstrap-server], [config]]")
+    text = re.sub(r"Local controller \d+", "Local controller N", text)
     text = re.sub(r"(Cluster ID: |ClusterId: +)\S+", r"\1ID", text)
     text = re.sub(r'("directoryId": |voter key \(|directory id )"?[\w-]{22}"?', r"\1ID", text)
     # The quorum goes on while it is looked at, and another node may lead it. Lists of nodes stay.

@@ -81,8 +81,9 @@ impl Nodes {
         let (host, port, _) = &self.places[node];
         let mut command = match &self.network {
             Some(network) => {
-                let mut command = support::command("ip");
-                command.args(["netns", "exec", &network.namespace(node)]).arg(klamm());
+                // Not `ip netns exec`, which takes a copy of all mounts: a volume would stay mounted by that.
+                let mut command = support::command("nsenter");
+                command.arg(format!("--net=/run/netns/{}", network.namespace(node))).arg(klamm());
                 command
             }
             None => support::command(klamm()),
@@ -124,6 +125,15 @@ impl Nodes {
         assert!(!status.success(), "node {} ended with {status}", node + 1);
     }
 
+    /// Starts a node anew that has ended by itself, as whoever keeps it running would.
+    pub fn restart_if_ended(&mut self, node: usize) {
+        let child = self.children[node].as_mut().expect("it was started");
+        if let Some(status) = child.try_wait().expect("a child of ours") {
+            println!("    node {} has ended with {status}", node + 1);
+            self.start(node);
+        }
+    }
+
     /// SIGTERM; waits for the end, which is a clean one.
     pub fn stop(&mut self, node: usize) {
         self.signal(node, Signal::TERM);
@@ -154,7 +164,11 @@ impl Nodes {
     }
 
     fn partitions(&self) -> Option<Vec<PartitionState>> {
-        let mut cluster = Cluster::connect(&self.bootstrap()).ok()?;
+        Self::partitions_by(&self.bootstrap())
+    }
+
+    fn partitions_by(bootstrap: &str) -> Option<Vec<PartitionState>> {
+        let mut cluster = Cluster::connect(bootstrap).ok()?;
         let mut topics = cluster.describe_topics(&[TOPIC.to_owned()]).ok()?;
         Some(topics.pop()?.partitions)
     }
@@ -185,10 +199,16 @@ impl Nodes {
         let started = std::time::Instant::now();
         let mut last = None;
         let whole = wait_for(PATIENCE, || {
-            last = self.partitions();
-            let all = last.as_ref()?;
-            let is_whole = |it: &PartitionState| it.leader > 0 && it.isr.len() == 3;
-            (all.len() == PARTITIONS as usize && all.iter().all(is_whole)).then_some(())
+            // Who was frozen may not have heard yet of what has happened meanwhile: all of them have to say so.
+            for node in 0..3 {
+                last = Self::partitions_by(&self.address(node));
+                let all = last.as_ref()?;
+                let is_whole = |it: &PartitionState| it.leader > 0 && it.isr.len() == 3;
+                if all.len() != PARTITIONS as usize || !all.iter().all(is_whole) {
+                    return None;
+                }
+            }
+            Some(())
         });
         assert!(whole.is_some(), "not whole: {last:#?}; logs in {}", self.dir.path().display());
         started.elapsed()

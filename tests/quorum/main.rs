@@ -71,6 +71,13 @@ fn seed_630_comes_to_rest() {
     run(630);
 }
 
+/// A member was sent a snapshot of what it had, and had acknowledged before it started anew: its answer was no news, and
+/// nothing more was sent.
+#[test]
+fn seed_10257_comes_to_rest() {
+    run(10_257);
+}
+
 /// An image was first looked at when the next leader had committed already: what a leader had to have at its election was
 /// taken from the time of the look.
 #[test]

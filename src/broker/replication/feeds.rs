@@ -110,10 +110,14 @@ impl Feeds {
         self.links.get_mut(&link)
     }
 
-    /// A stream begins. One that was there under its name, or for its partition, is over.
+    /// A stream begins. One that was there under its name, or for its partition, is over. Where a follower has asked twice,
+    /// what it asked first may come last, since subscriptions pause for others: it is not begun.
     pub fn begin(&mut self, link: LinkId, stream: u32, feed: Feed) {
         let Some(it) = self.links.get_mut(&link) else { return };
         let before = it.by_partition.get(&feed.tp).copied();
+        if before.is_some_and(|before| is_newer(before, stream)) {
+            return;
+        }
         for old in before.into_iter().chain([stream]) {
             self.end(link, old);
         }
@@ -223,6 +227,12 @@ impl Feeds {
     }
 }
 
+/// Whether a follower has asked for this stream after that one: it counts them, and begins with 0 again after the largest.
+fn is_newer(stream: u32, than: u32) -> bool {
+    let ahead = stream.wrapping_sub(than);
+    ahead != 0 && ahead < u32::MAX / 2
+}
+
 impl LinkFeeds {
     /// The follower grants more bytes.
     pub fn grant(&mut self, bytes: u64) {
@@ -309,5 +319,36 @@ impl LinkFeeds {
             }
         }
         marks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::TopicId;
+
+    fn feed(next: i64) -> Feed {
+        let tp = TopicPartition { topic: TopicId([1; 16]), partition: 0 };
+        let slot = Slot::from_index(0);
+        Feed { tp, slot, epoch: 1, ordinal: 0, next, is_live: false, told: (0, 0) }
+    }
+
+    #[test]
+    fn the_subscription_that_was_asked_for_last_stays_whichever_is_begun_last() {
+        let (mut feeds, link) = (Feeds::default(), LinkId::default());
+        feeds.up(link);
+        feeds.begin(link, 8, feed(20));
+        feeds.begin(link, 7, feed(10));
+        // The follower does not know the one that was asked for first any more.
+        feeds.end(link, 7);
+        let it = feeds.link(link).expect("it is up");
+        assert_eq!((it.feed(7).is_none(), it.feed(8).map(|it| it.next)), (true, Some(20)));
+        feeds.begin(link, 9, feed(30));
+        let it = feeds.link(link).expect("it is up");
+        assert_eq!((it.feed(8).is_none(), it.feed(9).map(|it| it.next)), (true, Some(30)));
+        assert!(is_newer(0, u32::MAX) && !is_newer(u32::MAX, 0) && !is_newer(3, 3));
+        // A link that has ended has none, and leaves nothing that is in the way.
+        feeds.down(link);
+        assert!(feeds.end_log(Slot::from_index(0), -1).is_empty());
     }
 }

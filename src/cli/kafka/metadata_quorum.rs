@@ -175,16 +175,16 @@ fn url(it: &Endpoint) -> String {
 /// `[{"id": 1, "directoryId": "…", "endpoints": ["CONTROLLER://localhost:9093"]}]`
 fn members(quorum: &Quorum, replicas: &[QuorumReplica]) -> String {
     let shown = replicas.iter().map(|it| {
-        let mut text = format!("{{\"id\": {}", it.id);
+        let mut parts = vec![format!("\"id\": {}", it.id)];
         if it.directory != TopicId::ZERO {
-            text += &format!(", \"directoryId\": \"{}\"", it.directory);
+            parts.push(format!("\"directoryId\": \"{}\"", it.directory));
         }
         let endpoints = quorum.endpoints.get(&it.id).map_or(&[][..], Vec::as_slice);
         if !endpoints.is_empty() {
             let urls: Vec<String> = endpoints.iter().map(|it| format!("\"{}\"", url(it))).collect();
-            text += &format!(", \"endpoints\": [{}]", urls.join(", "));
+            parts.push(format!("\"endpoints\": [{}]", urls.join(", ")));
         }
-        text + "}"
+        format!("{{{}}}", parts.join(", "))
     });
     format!("[{}]", shown.collect::<Vec<_>>().join(", "))
 }

@@ -274,8 +274,12 @@ fn others<'a>(
     let name = hosts.own_name();
     let is_own = |item: &&str| {
         let Ok((host, port)) = host_port(item, 0) else { return false };
-        let Some(own) = own.as_ref().filter(|own| own.port == port) else { return false };
-        let known = [own.host.as_str(), "localhost", "127.0.0.1", "::1", &name];
+        // A file that names no listener of the controller means this machine by this machine's names.
+        if own.as_ref().is_some_and(|own| own.port != port) {
+            return false;
+        }
+        let listens = own.as_ref().map_or("", |own| own.host.as_str());
+        let known = [listens, "localhost", "127.0.0.1", "::1", &name];
         known.contains(&host.as_str()) || told.iter().any(|it| it.host == host)
     };
     Ok(items(list).filter(|item| !is_own(item)).collect())
@@ -458,6 +462,8 @@ mod tests {
         );
         assert_eq!(m.flags.join.as_deref(), Some("a:9093,b:9094"), "it does not join itself");
         assert_eq!(m.flags.peer_listen.as_deref(), Some("10.0.0.1:9093"));
+        let m = meaning("node.id=2\ncontroller.quorum.bootstrap.servers=localhost:9093");
+        assert_eq!(m.flags.join, None);
         let m = meaning("log.preallocate=true\nbroker.id=-1");
         let notices = m.notices.join("\n");
         assert!(notices.contains("log.preallocate=true is not used"), "{notices}");

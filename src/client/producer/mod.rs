@@ -228,6 +228,14 @@ impl Producer {
     fn refresh(&mut self) {
         let names: Vec<&str> =
             (0..self.sticky.len()).map(|t| self.accumulator.topic_name(t)).collect();
+        // Who is silent may say that it still leads, cut off from all others.
+        let silent = self.channels.silence().filter(|(_, it)| it.as_millis() as i64 >= SILENCE_MS);
+        let silent: BTreeSet<i32> = silent
+            .filter_map(|(lane, _)| if let Lane::Data(node) = lane { Some(node) } else { None })
+            .collect();
+        if !silent.is_empty() {
+            self.cluster.ask_others_than(&silent);
+        }
         let result = self.cluster.refresh_once(Some(&names), false);
         let age = if result.is_ok() { self.settings.metadata_max_age_ms } else { SOON_MS.max(1) };
         self.asked_ms = self.cluster.now_ms();
@@ -248,7 +256,7 @@ impl Producer {
     /// Asks for metadata where a broker is silent.
     fn doubt_the_silent(&mut self) {
         if self.channels.silence().any(|(_, it)| it.as_millis() as i64 >= SILENCE_MS) {
-            self.next_metadata_ms = self.next_metadata_ms.min(self.asked_ms + SILENCE_MS);
+            self.next_metadata_ms = self.next_metadata_ms.min(self.asked_ms + SILENCE_MS / 2);
         }
     }
 
@@ -431,11 +439,11 @@ impl Producer {
                     }
                     self.trouble(node);
                 }
-                LaneEvent::Reply { tag, reply, .. } => {
+                LaneEvent::Reply { lane, tag, reply } => {
                     let batches = self.requests.remove(&tag).unwrap_or_default();
                     match reply.read::<ProduceRequest<'_>>() {
                         Err(e) => self.complete(batches, |_| Err(e.clone())),
-                        Ok(response) => self.produced(batches, &response),
+                        Ok(response) => self.produced(lane, batches, &response),
                     }
                     self.channels.recycle(reply);
                 }
@@ -443,7 +451,7 @@ impl Producer {
         }
     }
 
-    fn produced(&mut self, batches: Vec<Batch>, response: &ProduceResponse<'_>) {
+    fn produced(&mut self, from: Lane, batches: Vec<Batch>, response: &ProduceResponse<'_>) {
         let mut results: BTreeMap<(&str, i32), Result<i64, ClientError>> = BTreeMap::new();
         let (mut stale, mut moved) = (false, BTreeMap::new());
         for topic in &response.responses {
@@ -451,7 +459,7 @@ impl Producer {
                 let what = || format!("partition {} of topic '{}'", p.index, topic.name);
                 let result =
                     check_code(p.error_code, what, p.error_message).map(|()| p.base_offset);
-                if self.leader_moved(topic.name, p, response) {
+                if self.leader_moved(from, topic.name, p, response) {
                     moved.insert((topic.name, p.index), 0);
                 } else if let Some(wait_ms) = self.leader_is_behind(topic.name, p) {
                     moved.insert((topic.name, p.index), wait_ms);
@@ -483,9 +491,11 @@ impl Producer {
 }
 
 impl Producer {
-    /// Whether an answer names another leader of its partition than was known.
+    /// Whether an answer says that its partition is led elsewhere, and it is known where: by this answer, or by one before
+    /// to what was sent together.
     fn leader_moved(
         &mut self,
+        from: Lane,
         topic: &str,
         p: &PartitionProduceResponse<'_>,
         response: &ProduceResponse<'_>,
@@ -498,11 +508,12 @@ impl Producer {
             .iter()
             .map(|it| (it.node_id, BrokerInfo { host: it.host.to_owned(), port: it.port }));
         let leader = (p.current_leader.leader_id, p.current_leader.leader_epoch);
-        let moved = self.cluster.metadata_mut().leader_is(topic, p.index, leader, endpoints);
-        if moved {
+        if self.cluster.metadata_mut().leader_is(topic, p.index, leader, endpoints) {
             self.behind.remove(&(topic.to_owned(), p.index));
+            return true;
         }
-        moved
+        let known = self.cluster.metadata().leader(topic, p.index);
+        known.is_ok_and(|leader| from != Lane::Data(leader))
     }
 
     /// Whoever leads by what is known may not have heard of it yet: it names an older epoch. How long to wait for that,

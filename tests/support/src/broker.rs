@@ -67,6 +67,11 @@ impl Broker {
                 command.args([flag, value]);
             }
         }
+        // One that is alone is not to be joined: its port for brokers could be another test's for clients.
+        let of_clusters = ["--node-id", "--voters", "--join", "--peer-listen"];
+        if !args.iter().any(|it| of_clusters.contains(it)) {
+            command.args(["--peer-listen", "none"]);
+        }
         command.args(args);
         Self::spawn_command(command, data, logs, port)
     }
