@@ -272,7 +272,8 @@ impl Transaction {
             (State::CompleteCommit, true) | (State::CompleteAbort, false) if is_retry => {
                 Next::Reply(Response::Producer(current))
             }
-            (State::PrepareCommit, true) | (State::PrepareAbort, false) => Next::Wait,
+            // How it goes on is seen when this one has ended.
+            (State::PrepareCommit | State::PrepareAbort, _) => Next::Wait,
             _ => invalid,
         }
     }
@@ -318,7 +319,8 @@ impl Transaction {
             (State::CompleteCommit, true) | (State::CompleteAbort, false) => {
                 refuse(ErrorCode::NONE)
             }
-            (State::PrepareCommit, true) | (State::PrepareAbort, false) => Next::Wait,
+            // How it goes on is seen when this one has ended.
+            (State::PrepareCommit | State::PrepareAbort, _) => Next::Wait,
             _ => refuse(ErrorCode::INVALID_TXN_STATE),
         }
     }
