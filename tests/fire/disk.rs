@@ -75,13 +75,13 @@ impl Volume {
             let more = path.with_extension(&text);
             let command = ["-l", &text, more.to_str().expect("a name of ours")];
             let ran = Command::new("fallocate").args(command).output().expect("fallocate");
-            if !ran.status.success() {
-                let _ = std::fs::remove_file(&more);
-                size /= 2;
-            } else {
+            if ran.status.success() {
                 // Another of the same size would have the same name.
                 let kept = self.at.join(format!("filler-{size}-{}", self.fillers().len()));
                 std::fs::rename(&more, kept).expect("it was just made");
+            } else {
+                let _ = std::fs::remove_file(&more);
+                size /= 2;
             }
         }
     }

@@ -244,7 +244,7 @@ impl ApiRequest for Quorum {
         DescribeQuorumRequest { topics }.encode(w, version)
     }
 
-    fn decode<'r>(r: &mut Reader<'r>, version: i16) -> Result<(Vec<i32>,), WireError> {
+    fn decode(r: &mut Reader<'_>, version: i16) -> Result<(Vec<i32>,), WireError> {
         let it = DescribeQuorumResponse::decode(r, version)?;
         let voters = it.topics.first().and_then(|it| it.partitions.first());
         let voters = voters.into_iter().flat_map(|it| &it.current_voters);
@@ -270,7 +270,7 @@ impl ApiRequest for Reassign {
         AlterPartitionReassignmentsRequest { topics, ..Default::default() }.encode(w, version)
     }
 
-    fn decode<'r>(r: &mut Reader<'r>, version: i16) -> Result<(i16, Vec<i16>), WireError> {
+    fn decode(r: &mut Reader<'_>, version: i16) -> Result<(i16, Vec<i16>), WireError> {
         let it = AlterPartitionReassignmentsResponse::decode(r, version)?;
         let partitions = it.responses.iter().flat_map(|it| &it.partitions);
         Ok((it.error_code, partitions.map(|it| it.error_code).collect()))
