@@ -93,7 +93,7 @@ pub fn begin(
             Ok(add_offsets_to_txn::response(&header, error)?)
         }),
         Transactions::WriteTxnMarkers => {
-            state_2.respond(begun, async move { write_markers(&state, &header, &body).await })
+            state_2.respond(begun, async move { write_markers(&state, &header, &body).await });
         }
         Transactions::TxnOffsetCommit => state_2.respond(begun, async move {
             let pause = &async || state.pause().await;

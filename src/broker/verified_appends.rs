@@ -25,7 +25,7 @@ impl Logs {
                 continue;
             }
             let is_fresh = asked.markers == core.markers_of(producer.id);
-            if !is_open && !(is_meant && is_fresh) {
+            if !(is_open || is_meant && is_fresh) {
                 // It is asked once more: a marker came, or this is of another epoch.
                 let again = verification(core, &held.append);
                 queue.push_front(held);
