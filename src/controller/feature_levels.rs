@@ -179,11 +179,14 @@ mod tests {
     fn a_cluster_begins_with_levels_and_keeps_what_was_set() {
         let mut image = image(&[]);
         let levels: Vec<_> = image.finalized_features().collect();
-        assert_eq!(levels, [(NAME, 1), ("kraft.version", 1), (METADATA_VERSION, 30)]);
+        let transactions = ("transaction.version", 2);
+        let all = [(NAME, 1), ("kraft.version", 1), (METADATA_VERSION, 30), transactions];
+        assert_eq!(levels, all);
         image.apply(&Record::FeatureLevelSet { name: NAME.to_owned(), level: 0 });
         image.apply(&Record::FeatureLevelSet { name: "new".to_owned(), level: 3 });
         let levels: Vec<_> = image.finalized_features().collect();
-        assert_eq!(levels, [("kraft.version", 1), (METADATA_VERSION, 30), ("new", 3)]);
+        let all = [("kraft.version", 1), (METADATA_VERSION, 30), ("new", 3), transactions];
+        assert_eq!(levels, all);
         assert_eq!((image.feature_level(NAME), image.feature_level("no")), (0, 0));
     }
 

@@ -30,7 +30,7 @@ pub(super) const FEATURES: [Feature; 5] = [
     // 3.3-IV3 to 4.3-IV0.
     feature(METADATA_VERSION, 7, 30, 30),
     // 2: an epoch of the producer for each transaction (KIP-890).
-    feature("transaction.version", 0, 2, 0),
+    feature("transaction.version", 0, 2, 2),
 ];
 
 /// What this version supports.
