@@ -5,10 +5,9 @@
 //! it does only when a bug has ended its work on it. `dispatch` says which function serves each call.
 
 use super::figures::{GroupFigures, ShardFigures};
-use super::transaction_verification::Understands;
 use crate::broker::api::data::{
     AppendRequest, Appended, EndMarker, EpochAnswer, EpochQuery, LogSize, OffsetAnswer,
-    OffsetQuery, ProducersAnswer, ReadRequest, ReadResult, TrimRequest, Trimmed,
+    OffsetQuery, ProducersAnswer, ReadRequest, ReadResult, TrimRequest, Trimmed, Understands,
 };
 use crate::broker::api::table::Controller;
 use crate::broker::api::{Body, Response};

@@ -4,7 +4,8 @@ use super::metadata::NotController;
 use super::state::State;
 use crate::broker::api::table::{Api, Handler};
 use crate::controller::{
-    self, Decision, Heartbeat, Image, IsrChange, IsrRequest, Propose, Registration, features,
+    self, Decision, Heartbeat, Image, IsrChange, IsrRequest, Propose, Registration, feature_levels,
+    features,
 };
 use crate::types::ErrorCode;
 use crate::wire::api_keys::ApiKey;
@@ -106,7 +107,7 @@ impl State {
                     sessions.may_register(now, draft, &cluster_id, &registration)
                 };
                 let may = may.map_err(|it| (it, it.to_string())).and_then(|()| {
-                    let supports = features::check_registration(draft, &registration);
+                    let supports = feature_levels::check_registration(draft, &registration);
                     supports.map_err(|why| (ErrorCode::UNSUPPORTED_VERSION, why))
                 });
                 if let Err(refusal) = may {

@@ -1,6 +1,6 @@
 //! The states of partitions, as storage wants them.
 
-use super::logs::Part;
+use super::part::Part;
 use crate::replica::AbortedTransaction;
 use crate::storage::engine::{AbortedSpan, Slot, States};
 use crate::types::Table;

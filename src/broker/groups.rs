@@ -281,9 +281,12 @@ impl State {
             let record = record.map_err(|e| format!("a batch at {}: {e}", header.base_offset))?;
             if record.offset >= start {
                 let damaged = |e| format!("the record at offset {}: {e}", record.offset);
-                load(&mut |log| match header.is_transactional() {
-                    true => log.load_staged(staged, record.key, record.value),
-                    false => log.load(record.key, record.value, record.timestamp),
+                load(&mut |log| {
+                    if header.is_transactional() {
+                        log.load_staged(staged, record.key, record.value)
+                    } else {
+                        log.load(record.key, record.value, record.timestamp)
+                    }
                 })
                 .map_err(damaged)?;
                 self.work.add(work::bytes(record.value.map_or(0, <[u8]>::len)));

@@ -5,11 +5,10 @@
 //! What the coordinator says may be over when it arrives: where a marker of the producer has come meanwhile, it
 //! is asked again. Batches of one producer and partition stay in their order.
 
-use super::api::data::{AppendRequest, Appended, InTransaction};
-use super::logs::{Logs, Outbox, Task};
+use super::api::data::{AppendRequest, InTransaction};
 use crate::replica::Partition;
 use crate::transaction::Producer;
-use crate::types::{ErrorCode, Now, TopicPartition};
+use crate::types::TopicPartition;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -61,8 +60,14 @@ impl HeldAppends {
         verification.filter(|_| queue.len() == 1)
     }
 
-    fn take(&mut self, tp: TopicPartition, producer_id: i64) -> VecDeque<HeldAppend> {
+    /// Those of one producer and partition.
+    pub fn take(&mut self, tp: TopicPartition, producer_id: i64) -> VecDeque<HeldAppend> {
         self.queues.remove(&(tp, producer_id)).unwrap_or_default()
+    }
+
+    /// Those go on waiting.
+    pub fn put_back(&mut self, tp: TopicPartition, producer_id: i64, queue: VecDeque<HeldAppend>) {
+        self.queues.insert((tp, producer_id), queue);
     }
 
     /// Those of a partition, which go.
@@ -76,7 +81,8 @@ impl HeldAppends {
     }
 }
 
-fn verification(core: &Partition, append: &AppendRequest) -> Option<Verification> {
+/// What is to be asked for a batch.
+pub fn verification(core: &Partition, append: &AppendRequest) -> Option<Verification> {
     let header = &append.header;
     Some(Verification {
         tp: append.tp,
@@ -84,67 +90,4 @@ fn verification(core: &Partition, append: &AppendRequest) -> Option<Verification
         markers: core.markers_of(header.producer_id),
         transaction: append.transaction.clone()?,
     })
-}
-
-impl Logs {
-    /// The coordinator has answered: what waited is appended, or refused.
-    pub fn verified(&mut self, asked: &Verification, error: ErrorCode, now: Now, out: &mut Outbox) {
-        let Verification { tp, producer, .. } = asked;
-        let mut queue = self.held.take(*tp, producer.id);
-        while let Some(held) = queue.pop_front() {
-            let index = held.append.index;
-            let Some(slot) = self.find(*tp) else {
-                let gone = Appended::failed(index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-                self.answer_held(&held, gone, 0, out);
-                continue;
-            };
-            let core = &self.part(slot).core;
-            let is_open = core.is_in_transaction(producer.id, held.append.header.producer_epoch);
-            let is_meant = held.append.header.producer_epoch == producer.epoch;
-            if is_meant && error.is_err() {
-                self.answer_held(&held, Appended::failed(index, error), 0, out);
-                continue;
-            }
-            let is_fresh = asked.markers == core.markers_of(producer.id);
-            if !is_open && !(is_meant && is_fresh) {
-                // It is asked once more: a marker came, or this is of another epoch.
-                let again = verification(core, &held.append);
-                queue.push_front(held);
-                self.held.queues.insert((*tp, producer.id), queue);
-                out.verifications.extend(again);
-                return;
-            }
-            let HeldAppend { append, key, at, committed_by_ms } = held;
-            let (result, waits) =
-                self.append_verified(append, slot, (key, at), committed_by_ms, now);
-            self.answer_at((key, at), result, waits, out);
-        }
-    }
-
-    pub(super) fn answer_held(
-        &mut self,
-        held: &HeldAppend,
-        result: Appended,
-        waits: usize,
-        out: &mut Outbox,
-    ) {
-        self.answer_at((held.key, held.at), result, waits, out);
-    }
-
-    /// How it went with a batch that was held, and for how many things more its request waits.
-    fn answer_at(
-        &mut self,
-        (key, at): (usize, usize),
-        result: Appended,
-        waits: usize,
-        out: &mut Outbox,
-    ) {
-        if let Some(Task::Append { left, results, .. }) = self.tasks.get_mut(key)
-            && let Some(place) = results.get_mut(at)
-        {
-            *left += waits;
-            *place = result;
-        }
-        self.appended(key, out);
-    }
 }

@@ -1,7 +1,8 @@
 //! What each partition is to this broker, as the metadata say: led here, followed, or not here.
 
 use super::links::Target;
-use super::logs::{Logs, Outbox, Part, RoleChange, Task, committed, log_config, place, restore};
+use super::logs::{Logs, Outbox, RoleChange, Task, committed, log_config, place, restore};
+use super::part::Part;
 use crate::controller::{self, Image, Topic};
 use crate::replica::{Leading, Partition};
 use crate::storage::engine::Slot;

@@ -4,6 +4,7 @@
 use super::calls::{AppendBatches, AppendReply, Notice, ShardId, Trace, Trim};
 use super::core_states::Cores;
 use super::image_changes::Change;
+use super::part::{Awaiting, Part};
 use super::reply_to::ReplyTo;
 use super::work;
 use crate::broker::api::data::{
@@ -20,10 +21,9 @@ use crate::storage::engine::{Append, Engine, Event, Moments, Slot};
 use crate::storage::log::LogConfig;
 use crate::storage::read::{Read, ReadError, Ticket};
 use crate::types::topic_name::GROUP_STATE;
-use crate::types::{ErrorCode, Now, Table, TopicConfig, TopicId, TopicPartition};
+use crate::types::{ErrorCode, Now, Table, TopicId, TopicPartition};
 use slab::Slab;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
 
 /// What is to be told when the borrow of [`Logs`] is over.
 #[derive(Default)]
@@ -90,34 +90,6 @@ const FREED_A_STEP: usize = work::PIECE as usize;
 const RETRIED_A_STEP: usize = work::INPUT as usize;
 /// So many logs are asked for their size in one go.
 const SIZES_A_STEP: usize = work::PIECE as usize;
-
-/// One partition of which this shard has a replica.
-pub(super) struct Part {
-    pub(super) core: Partition,
-    pub(super) config: Arc<TopicConfig>,
-    /// Where readers of committed records stopped when they were last told.
-    stable: i64,
-    /// Appends, and frames of a leader, that are not committed yet: the end of each, and its bytes.
-    pub(super) unacked: VecDeque<(i64, u32)>,
-    /// Keys of [`Logs::waiters`].
-    pub(super) waiters: Vec<usize>,
-    /// Appends that are answered when they are committed, in order.
-    pub(super) awaiting: VecDeque<Awaiting>,
-    /// Appends that were sent before and whose original is not durable yet: its last offset, and
-    /// the key in [`Logs::tasks`]; or not committed, where they are answered then.
-    pub(super) duplicates: Vec<(i64, usize, bool)>,
-}
-
-/// An append that is answered when it is committed.
-pub(super) struct Awaiting {
-    /// Offset after its last record.
-    pub(super) end: i64,
-    /// The key in [`Logs::tasks`], and the place in its results.
-    pub(super) key: usize,
-    pub(super) at: usize,
-    /// It is refused at this time, ms.
-    pub(super) until_ms: i64,
-}
 
 /// What the engine's tokens stand for.
 pub enum Task {
@@ -933,20 +905,6 @@ impl Logs {
     /// Nothing is under way for anybody.
     pub fn is_quiet(&self) -> bool {
         self.tasks.is_empty() && self.deferred.is_empty()
-    }
-}
-
-impl Part {
-    pub(super) fn new(core: Partition, topic: &Topic) -> Self {
-        Self {
-            core,
-            config: topic.config.clone(),
-            stable: 0,
-            unacked: VecDeque::new(),
-            waiters: Vec::new(),
-            awaiting: VecDeque::new(),
-            duplicates: Vec::new(),
-        }
     }
 }
 

@@ -86,6 +86,7 @@ mod output;
 mod owners;
 #[cfg(test)]
 mod panic_tests;
+mod part;
 mod parts;
 mod peers;
 mod produce;
@@ -106,6 +107,7 @@ mod transaction_markers;
 mod transaction_requests;
 mod transaction_verification;
 mod transactions;
+mod verified_appends;
 pub mod wait;
 mod waiting;
 mod waits;

@@ -7,10 +7,9 @@ use super::calls::{
 };
 use super::reply_to::ReplyTo;
 use super::state::State;
-use super::transaction_verification::Understands;
 use super::work;
 use crate::broker::api::add_partitions_to_txn::{self, Added, Asked};
-use crate::broker::api::data::ProducersAnswer;
+use crate::broker::api::data::{ProducersAnswer, Understands};
 use crate::broker::api::find_coordinator::{partition_of, transaction_partition_of};
 use crate::broker::api::table::{Api, Handler, Transactions};
 use crate::broker::api::{
@@ -94,7 +93,7 @@ pub fn begin(
             Ok(add_offsets_to_txn::response(&header, error)?)
         }),
         Transactions::WriteTxnMarkers => {
-            state_2.respond(begun, async move { write_markers(&state, &header, &body).await })
+            state_2.respond(begun, async move { write_markers(&state, &header, &body).await });
         }
         Transactions::TxnOffsetCommit => state_2.respond(begun, async move {
             let pause = &async || state.pause().await;

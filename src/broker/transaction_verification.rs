@@ -5,6 +5,7 @@ use super::held_appends::Verification;
 use super::logs::Outbox;
 use super::state::State;
 use crate::broker::api::add_partitions_to_txn;
+use crate::broker::api::data::Understands;
 use crate::broker::api::find_coordinator::transaction_partition_of;
 use crate::transaction::{AddPartitions, Partition, Producer, Request, Response};
 use crate::types::ErrorCode;
@@ -18,15 +19,6 @@ const ABORTABLE_FROM: i16 = 11;
 const ADDS_FROM: i16 = 12;
 /// A coordinator that does not answer is waited for so long, ms.
 const PATIENCE_MS: i64 = 10_000;
-
-/// What a client understands.
-#[derive(Clone, Copy, Debug)]
-pub struct Understands {
-    /// The error `TRANSACTION_ABORTABLE`.
-    pub abortable: bool,
-    /// That the broker adds partitions to its transactions, which each have an epoch of their own.
-    pub own_epoch: bool,
-}
 
 impl State {
     /// Asks for what batches wait that begin transactions in partitions of this shard.

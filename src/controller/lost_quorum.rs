@@ -116,8 +116,8 @@ impl LostQuorum {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::options;
     use super::*;
+    use crate::controller::tests::options;
     use crate::controller::{Controller, NewPartition, Record, Registration};
     use crate::storage::device::sim_disk::SimDisk;
     use crate::types::TopicId;

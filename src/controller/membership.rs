@@ -49,7 +49,10 @@ pub fn due_members(state: &QuorumState, image: &Image, gives_votes: bool) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::{Record, Registration, ReplicaState};
+    use crate::controller::tests::options;
+    use crate::controller::{Controller, OpenOptions, Record, Registration, ReplicaState};
+    use crate::storage::device::disk::Disk;
+    use crate::storage::device::sim_disk::SimDisk;
     use std::sync::Arc;
 
     fn image(brokers: &[i32]) -> Image {
@@ -115,5 +118,36 @@ mod tests {
         deaf.apply(&Record::BrokerRegistered(Registration { id: 1, ..Registration::default() }));
         deaf.apply(&Record::BrokerUnfenced { broker: 1 });
         assert_eq!(due_members(&state(&[1], &[2, 3, 4]), &deaf, true), None);
+    }
+
+    #[test]
+    fn who_joins_learns_who_votes_by_a_snapshot_although_the_whole_log_is_there() {
+        let disks = [SimDisk::new(1), SimDisk::new(2)];
+        let open = |at: usize, joins| {
+            let options = OpenOptions { node_id: at as i32 + 1, joins, ..options() };
+            Controller::open(&Disk::Sim(disks[at].clone()), &options).unwrap().0
+        };
+        let mut nodes = [open(0, false), open(1, true)];
+        assert!(nodes[0].leads() && nodes[1].is_joining());
+        let learners = [2].into();
+        nodes[0].change_members(&Members { learners, ..nodes[0].members() }).unwrap();
+        for _ in 0..100 {
+            nodes.iter_mut().for_each(Controller::tick);
+            for at in [0, 1] {
+                while let Some(persist) = nodes[at].ready() {
+                    persist.ops.into_iter().for_each(|op| _ = disks[at].run(op).unwrap());
+                    nodes[at].persisted(persist.ticket);
+                }
+                while let Some(message) = nodes[at].poll_message() {
+                    nodes[1 - at].step(message).unwrap();
+                }
+            }
+        }
+        assert_eq!(Some(nodes[1].members()), members(&[1], &[2]));
+        assert_eq!(nodes[1].image().index, nodes[0].image().index);
+        assert!(nodes[0].due_snapshot().is_none(), "one that has come is not sent again");
+        // Its directory knows it from now on.
+        let again = open(1, false);
+        assert_eq!(Some(again.members()), members(&[1], &[2]));
     }
 }

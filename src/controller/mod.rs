@@ -28,6 +28,7 @@ mod due_snapshot;
 mod elections;
 #[cfg(test)]
 mod elections_tests;
+pub mod feature_levels;
 pub mod features;
 mod image;
 mod isr;

@@ -2,7 +2,7 @@
 
 use super::records::Record;
 use super::response::GroupResponse;
-use super::staged::{TransactionEnd, TransactionProducer};
+use super::transaction::{TransactionEnd, TransactionProducer};
 use crate::types::ErrorCode;
 
 /// The owner's number for a request that waits for its answer.

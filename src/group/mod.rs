@@ -60,6 +60,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod topic_index;
+mod transaction;
 mod walk;
 #[cfg(test)]
 mod walk_tests;
@@ -85,4 +86,4 @@ pub use response::{
     FetchedOffset, FetchedOffsets, FetchedTopic, GroupResponse, Heartbeaten, JoinMember, Joined,
     Left, LeftMember, Listed, PartitionResult, Synced,
 };
-pub use staged::{TransactionEnd, TransactionProducer};
+pub use transaction::{TransactionEnd, TransactionProducer};

@@ -12,8 +12,8 @@ use super::queue::Queued;
 use super::records::Record;
 use super::replacement::Returning;
 use super::response::{Committed, GroupResponse, Left};
-use super::staged::TransactionEnd;
 use super::topic_index::TopicIndex;
+use super::transaction::TransactionEnd;
 use super::walk::Walk;
 
 /// The writes that are not answered yet: number and group. A group has one at most, so they may be

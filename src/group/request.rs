@@ -4,8 +4,8 @@
 //! The coordinator keeps the [`Bytes`] that a join or a sync brings: they should not be slices of a
 //! larger buffer.
 
-use super::staged::TransactionProducer;
 use super::topic_index::TopicIndex;
+use super::transaction::TransactionProducer;
 use bytes::Bytes;
 
 use crate::types::TopicId;

@@ -1,40 +1,10 @@
 //! Offsets that open transactions have committed (KIP-98): they take effect when the transaction commits, and
 //! are forgotten when it aborts. Until then, who asks for stable offsets is told that there are such (KIP-447).
 
-use super::effect::Ticket;
 use super::memory::ENTRY;
 use super::offsets::Offset;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The producer of a transaction that commits offsets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TransactionProducer {
-    /// Its id.
-    pub id: i64,
-    /// Its epoch.
-    pub epoch: i16,
-    /// Markers of it that had come when its transaction was seen to be open, modulo 256: nothing is to be
-    /// appended where one came since.
-    pub markers: Option<u8>,
-}
-
-/// The end of a producer's transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TransactionEnd {
-    /// The producer.
-    pub producer_id: i64,
-    /// The epoch of the marker.
-    pub producer_epoch: i16,
-    /// It commits, or aborts.
-    pub commits: bool,
-    /// Epoch of the coordinator.
-    pub coordinator_epoch: i32,
-    /// Each transaction of the producer has an epoch of its own.
-    pub own_epoch: bool,
-    /// The owner's number for who waits for it.
-    pub ticket: Ticket,
-}
 
 #[derive(Clone, Debug)]
 struct StagedOffset {

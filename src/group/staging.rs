@@ -10,8 +10,8 @@ use super::pending::Pending;
 use super::records::{Key, OffsetValue, Record, RecordError};
 use super::request::Commit;
 use super::response::{Committed, FetchedTopic, GroupResponse};
-use super::staged::{TransactionEnd, TransactionProducer};
 use super::state::Group;
+use super::transaction::{TransactionEnd, TransactionProducer};
 use super::writes::commit_error;
 use crate::types::ErrorCode;
 

@@ -25,8 +25,9 @@ use super::queue::{PendingJoiners, Queue, Queued};
 use super::records::Record;
 use super::request::GroupRequest;
 use super::response::GroupResponse;
-use super::staged::{StagedOffsets, TransactionProducer};
+use super::staged::StagedOffsets;
 use super::subscription::Subscription;
+use super::transaction::TransactionProducer;
 use super::walk::Task;
 
 /// Where a group is between two generations.

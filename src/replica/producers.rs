@@ -163,7 +163,7 @@ impl Producers {
             let is_old = batch.producer_epoch < producer.epoch;
             return if is_old { Err(ErrorCode::INVALID_PRODUCER_EPOCH) } else { Ok(None) };
         }
-        let original = self.check_sequence(producer, batch)?;
+        let original = Self::check_sequence(producer, batch)?;
         if original.is_none() && producer.is_open() && !batch.is_transactional() {
             return Err(ErrorCode::INVALID_TXN_STATE);
         }
@@ -171,7 +171,6 @@ impl Producers {
     }
 
     fn check_sequence(
-        &self,
         producer: &Producer,
         batch: &BatchHeader,
     ) -> Result<Option<BatchMeta>, ErrorCode> {

@@ -220,7 +220,7 @@ fn a_replica_knows_of_transactions_what_its_log_says() {
         let mut log: Vec<BatchHeader> = Vec::new();
         let mut p = Partition::new(-1);
         let mut epoch = 1;
-        p.follow(epoch, 2, false);
+        p.follow(epoch, 2, 0);
         p.joins(epoch);
         // By producer: its epoch, and its next sequence.
         let mut producers = [(0i16, 0i32); 4];
@@ -271,7 +271,7 @@ fn a_replica_knows_of_transactions_what_its_log_says() {
                         .collect();
                     if let Some(&to) = above.get(rng.index(above.len().max(1))) {
                         epoch += 1;
-                        p.follow(epoch, 2, false);
+                        p.follow(epoch, 2, 0);
                         p.joins(epoch);
                         p.truncate(to, &mut {
                             let mut m = memory();
@@ -306,7 +306,7 @@ fn a_replica_knows_of_transactions_what_its_log_says() {
                     let start = p.log_start();
                     p = Partition::restore(&folded, start, p.log_end(), -1).unwrap();
                     epoch += 1;
-                    p.follow(epoch, 2, false);
+                    p.follow(epoch, 2, 0);
                     p.joins(epoch);
                     check(&p, &log, seed, "a restart");
                     p.watermark(epoch, watermark);

@@ -6,7 +6,7 @@ use super::record::{RecordError, Value, read_key, record};
 use super::request::{Described, List, Listed, Partition, Producer, Request, Response};
 use super::settings::Settings;
 use super::state::State;
-use super::transaction::{NO_EPOCH, Next, Pending, Queued, Transaction, completed};
+use super::transactional_id::{NO_EPOCH, Next, Pending, Queued, Transaction, completed};
 use crate::types::{ErrorCode, Now};
 use slab::Slab;
 use std::collections::{BTreeSet, HashMap};
@@ -311,16 +311,13 @@ impl Coordinator {
     /// Writes what an id is to become.
     fn write(&mut self, key: usize, pending: Pending, out: &mut Vec<Effect>) {
         let it = &mut self.transactions[key];
-        let record = match record(&it.id, pending.next.as_ref()) {
-            Ok(record) => record,
-            Err(_) => {
-                // A name that is too long for a record.
-                for (ticket, _) in pending.replies {
-                    let response = Response::Done(ErrorCode::INVALID_REQUEST);
-                    out.push(Effect::Reply { ticket, response });
-                }
-                return;
+        let Ok(record) = record(&it.id, pending.next.as_ref()) else {
+            // A name that is too long for a record.
+            for (ticket, _) in pending.replies {
+                let response = Response::Done(ErrorCode::INVALID_REQUEST);
+                out.push(Effect::Reply { ticket, response });
             }
+            return;
         };
         self.steps += pending.next.as_ref().map_or(0, |it| it.partitions.len() as u64 / 16);
         it.pending = Some(pending);
@@ -479,7 +476,7 @@ impl Coordinator {
             };
             match value.state {
                 State::Ongoing => {
-                    let pending = write(Some(it.fenced(value, now)));
+                    let pending = write(Some(Transaction::fenced(value, now)));
                     self.write(key, pending, out);
                 }
                 State::PrepareCommit | State::PrepareAbort => self.complete(now, key, out),

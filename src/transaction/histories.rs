@@ -193,6 +193,8 @@ impl World {
                 it.waits = None;
                 let concurrent = Response::Done(ErrorCode::CONCURRENT_TRANSACTIONS);
                 match (it.doing, response) {
+                    // It is gone.
+                    (Doing::Dead, _) => {}
                     (_, response) if response == concurrent => {}
                     (_, Response::Done(ErrorCode::COORDINATOR_NOT_AVAILABLE)) => {}
                     (Doing::Begins, Response::Producer(producer)) => {
@@ -209,10 +211,7 @@ impl World {
                         it.doing = Doing::Idle;
                         self.told.insert(number, commits);
                     }
-                    (doing, Response::Done(_)) => {
-                        assert_ne!(doing, Doing::Dead);
-                        it.doing = Doing::Dead;
-                    }
+                    (_, Response::Done(_)) => it.doing = Doing::Dead,
                     (doing, other) => panic!("{doing:?}: {other:?}"),
                 }
             }
@@ -373,12 +372,12 @@ impl World {
 
     /// Nothing fails any more, and nobody begins anything: all comes to an end.
     fn settle(&mut self) {
-        for it in &mut self.instances {
-            if it.doing != Doing::Dead && !matches!(it.doing, Doing::Ends(..)) {
-                it.doing = Doing::Dead;
+        for _ in 0..600 {
+            for it in &mut self.instances {
+                if !matches!(it.doing, Doing::Ends(..)) {
+                    it.doing = Doing::Dead;
+                }
             }
-        }
-        for _ in 0..4_000 {
             for at in 0..self.instances.len() {
                 self.act(at);
             }

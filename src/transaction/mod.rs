@@ -34,7 +34,7 @@ mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
-mod transaction;
+mod transactional_id;
 
 pub use coordinator::{Coordinator, ListCursor};
 pub use effect::{Effect, Markers, Ticket};

@@ -243,6 +243,24 @@ fn each_transaction_has_an_epoch_of_its_own() {
     assert_eq!(rig.run(end(at(7, 3), false, 2)), done(ErrorCode::INVALID_PRODUCER_ID_MAPPING));
 }
 
+/// A producer aborts its next transaction, which has written nothing, while the markers of the one before are
+/// on their way.
+#[test]
+fn an_end_waits_for_the_end_of_the_transaction_before() {
+    let mut rig = Rig::new();
+    let producer = rig.init();
+    rig.run(add(producer, &[0], 2));
+    let first = rig.ask(end(producer, true, 2));
+    rig.write_all();
+    assert_eq!(rig.answer(first), Some(Response::Producer(at(101, 1))));
+    let next = rig.ask(end(at(101, 1), false, 2));
+    assert!(rig.answer(next).is_none());
+    rig.mark_all();
+    rig.write_all();
+    assert_eq!(rig.answer(next), Some(Response::Producer(at(101, 2))));
+    assert_eq!(rig.state().state, State::CompleteAbort);
+}
+
 #[test]
 fn a_new_instance_fences_the_old_one_and_aborts_what_it_has_begun() {
     for version in [0, 2] {

@@ -658,7 +658,7 @@ mod tests {
 
     #[test]
     fn auto_creation_leaves_out_what_cannot_be() {
-        let names = ["new", "exists", "a b", "dotted_name", "__transaction_state", "new2"];
+        let names = ["new", "exists", "a b", "dotted_name", "__share_group_state", "new2"];
         let names = names.map(str::to_owned);
         let records = auto_create(&names, &image(), &mut ids());
         let created: Vec<&str> = records

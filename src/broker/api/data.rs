@@ -285,3 +285,12 @@ pub struct LogSize {
     /// Bytes.
     pub bytes: u64,
 }
+
+/// What a client understands of transactions.
+#[derive(Clone, Copy, Debug)]
+pub struct Understands {
+    /// The error `TRANSACTION_ABORTABLE`.
+    pub abortable: bool,
+    /// That the broker adds partitions to its transactions, which each have an epoch of their own.
+    pub own_epoch: bool,
+}

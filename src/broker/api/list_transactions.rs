@@ -38,7 +38,7 @@ pub fn plan(body: &[u8], version: i16) -> Result<Plan, WireError> {
     let unknown: Vec<String> = unknown.map(own).collect();
     if list.states.is_empty() && !unknown.is_empty() {
         // Of states that nobody knows there is nothing.
-        list.states = unknown.clone();
+        list.states.clone_from(&unknown);
     }
     let compiled = |pattern: &str| {
         if pattern.len() > PATTERN_BYTES_MAX {

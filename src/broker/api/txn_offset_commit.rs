@@ -30,8 +30,11 @@ pub struct Plan {
     /// The broker adds the partition of the group's state to the transaction.
     pub adds: bool,
     /// By topic: partitions, and the errors of those that do not exist.
-    topics: Vec<(String, Vec<(i32, Option<ErrorCode>)>)>,
+    topics: Vec<(String, Vec<PartitionError>)>,
 }
+
+/// A partition, and its error where it does not exist.
+type PartitionError = (i32, Option<ErrorCode>);
 
 /// Reads a request. What does not exist is answered without the coordinator, as Kafka does.
 ///

@@ -3,7 +3,7 @@
 use super::decode_in_parts;
 use super::metadata_change::Handled;
 use crate::controller::Image;
-use crate::controller::features::{self, UpgradeType};
+use crate::controller::feature_levels::{self, UpgradeType};
 use crate::types::ErrorCode;
 use crate::wire::kafka::update_features_request::UpdateFeaturesRequest;
 use crate::wire::kafka::update_features_response::{
@@ -25,7 +25,7 @@ pub async fn handle(
     let (mut records, mut failure) = (Vec::new(), None);
     for it in &request.feature_updates {
         let how = UpgradeType::from_code(it.upgrade_type);
-        match features::update(image, it.feature, it.max_version_level, how) {
+        match feature_levels::update(image, it.feature, it.max_version_level, how) {
             Ok(record) => records.push(record),
             Err(why) => {
                 failure = Some(why);
@@ -65,7 +65,7 @@ mod tests {
     use crate::wire::kafka::update_features_request::FeatureUpdateKey;
     use futures_lite::future::block_on;
 
-    const METADATA: &str = features::METADATA_VERSION;
+    const METADATA: &str = crate::controller::features::METADATA_VERSION;
 
     fn run(
         version: i16,

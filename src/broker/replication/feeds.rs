@@ -336,7 +336,7 @@ mod tests {
     #[test]
     fn the_subscription_that_was_asked_for_last_stays_whichever_is_begun_last() {
         let (mut feeds, link) = (Feeds::default(), LinkId::default());
-        feeds.up(link);
+        feeds.up(link, 2);
         feeds.begin(link, 8, feed(20));
         feeds.begin(link, 7, feed(10));
         // The follower does not know the one that was asked for first any more.

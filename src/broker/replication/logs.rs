@@ -2,7 +2,8 @@
 
 use crate::broker::api::data::Appended;
 use crate::broker::figures::ReplicaLag;
-use crate::broker::logs::{Awaiting, Logs, Outbox, Task};
+use crate::broker::logs::{Logs, Outbox, Task};
+use crate::broker::part::Awaiting;
 use crate::replica::{FollowerEnd, Partition};
 use crate::storage::engine::Slot;
 use crate::storage::format::whole_frame::Frame;

@@ -127,6 +127,10 @@ pub fn run(args: &[String]) -> Result<(), ToolError> {
     })
 }
 
+/// Options that go with every action.
+const ALWAYS: [&str; 4] =
+    ["bootstrap-server", "bootstrap-controller", "zookeeper", "command-config"];
+
 /// Which action, and whether the other options go with it.
 fn check(o: &Parsed) -> Result<&'static str, ToolError> {
     let actions: Vec<&'static str> = ACTIONS.into_iter().filter(|it| o.has(it)).collect();
@@ -165,8 +169,6 @@ fn check(o: &Parsed) -> Result<&'static str, ToolError> {
         _ => (&[], &[]),
     };
     o.require(required)?;
-    const ALWAYS: [&str; 4] =
-        ["bootstrap-server", "bootstrap-controller", "zookeeper", "command-config"];
     let goes = |name: &str| {
         name == action
             || required.contains(&name)

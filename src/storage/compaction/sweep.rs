@@ -24,7 +24,9 @@ impl TransactionSweep {
     }
 
     fn advance(&mut self, offset: i64) {
-        while let Some(it) = self.coming.pop_front_if(|it| it.first <= offset) {
+        while self.coming.front().is_some_and(|it| it.first <= offset)
+            && let Some(it) = self.coming.pop_front()
+        {
             self.within.insert(it.producer_id, it.last);
         }
     }

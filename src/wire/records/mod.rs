@@ -7,6 +7,7 @@
 
 mod builder;
 mod compress;
+mod control;
 pub mod crc;
 mod decompress;
 mod error;

@@ -63,6 +63,7 @@ impl Counts {
             ($($name:ident)*) => { $(if self.$name == 0 { missing.push(stringify!($name)); })* };
         }
         each!(look);
+        missing.retain(|it| *it != "lost_disks" || crate::plan::loses_disks());
         missing
     }
 }

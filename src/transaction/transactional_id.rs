@@ -151,12 +151,12 @@ impl Transaction {
             State::Ongoing => {
                 // A newer instance of the producer, or the same after an error: what it has begun is aborted
                 // first, in an epoch that nobody is told.
-                Next::Write(Box::new(self.fenced(value, now)), NO_EPOCH, None)
+                Next::Write(Box::new(Self::fenced(value, now)), NO_EPOCH, None)
             }
             State::Empty | State::CompleteCommit | State::CompleteAbort => {
                 let is_current = init.expected.is_none_or(|it| it.epoch == value.epoch);
                 if is_exhausted(value.epoch) && is_current {
-                    self.rotate(init, value, now)
+                    Self::rotate(init, value, now)
                 } else {
                     self.increment(init, value, now)
                 }
@@ -178,7 +178,7 @@ impl Transaction {
         }
     }
 
-    fn rotate(&self, init: &InitProducer, value: &Value, now: Now) -> Next {
+    fn rotate(init: &InitProducer, value: &Value, now: Now) -> Next {
         let Some(id) = init.fresh_id else { return Next::Reply(Response::NeedsProducerId) };
         let producer = Producer { id, epoch: 0 };
         let last_epoch = if init.expected.is_some() { value.epoch } else { NO_EPOCH };
@@ -241,14 +241,14 @@ impl Transaction {
 
     fn end(&self, end: &End, value: &Value, now: Now) -> Next {
         if end.version >= 2 {
-            self.end_own_epoch(end, value, now)
+            Self::end_own_epoch(end, value, now)
         } else {
             self.end_old(end, value, now)
         }
     }
 
     /// Each transaction has an epoch of its own (KIP-890): who asks again is known by that.
-    fn end_own_epoch(&self, end: &End, value: &Value, now: Now) -> Next {
+    fn end_own_epoch(end: &End, value: &Value, now: Now) -> Next {
         let Producer { id, epoch } = end.producer;
         let has_rotated = id == value.previous_id && epoch == EPOCH_MAX && value.epoch == 0;
         let is_bumped = id == value.producer_id && Some(value.epoch) == epoch.checked_add(1);
@@ -267,18 +267,19 @@ impl Transaction {
             | (State::Empty | State::CompleteCommit | State::CompleteAbort, false)
                 if !is_retry =>
             {
-                self.prepare_own_epoch(end, value, now)
+                Self::prepare_own_epoch(end, value, now)
             }
             (State::CompleteCommit, true) | (State::CompleteAbort, false) if is_retry => {
                 Next::Reply(Response::Producer(current))
             }
-            (State::PrepareCommit, true) | (State::PrepareAbort, false) => Next::Wait,
+            // How it goes on is seen when this one has ended.
+            (State::PrepareCommit | State::PrepareAbort, _) => Next::Wait,
             _ => invalid,
         }
     }
 
-    fn prepare_own_epoch(&self, end: &End, value: &Value, now: Now) -> Next {
-        let mut next = self.prepared(end.commits, value, now);
+    fn prepare_own_epoch(end: &End, value: &Value, now: Now) -> Next {
+        let mut next = Self::prepared(end.commits, value, now);
         if is_exhausted(value.epoch) {
             match end.fresh_id {
                 Some(id) => next.next_id = id,
@@ -310,7 +311,7 @@ impl Transaction {
         }
         match (value.state, end.commits) {
             (State::Ongoing, commits) => {
-                let next = self.prepared(commits, value, now);
+                let next = Self::prepared(commits, value, now);
                 let current = Producer { id: value.producer_id, epoch: value.epoch };
                 let reply = Response::Producer(current);
                 Next::Write(Box::new(next), self.last_epoch, Some(reply))
@@ -318,19 +319,20 @@ impl Transaction {
             (State::CompleteCommit, true) | (State::CompleteAbort, false) => {
                 refuse(ErrorCode::NONE)
             }
-            (State::PrepareCommit, true) | (State::PrepareAbort, false) => Next::Wait,
+            // How it goes on is seen when this one has ended.
+            (State::PrepareCommit | State::PrepareAbort, _) => Next::Wait,
             _ => refuse(ErrorCode::INVALID_TXN_STATE),
         }
     }
 
-    fn prepared(&self, commits: bool, value: &Value, now: Now) -> Value {
+    fn prepared(commits: bool, value: &Value, now: Now) -> Value {
         let state = if commits { State::PrepareCommit } else { State::PrepareAbort };
         Value { state, last_update_ms: now.wall_ms, ..value.clone() }
     }
 
     /// Its transaction is aborted, and whoever has begun it is fenced: by time, or by another instance.
-    pub fn fenced(&self, value: &Value, now: Now) -> Value {
-        let mut next = self.prepared(false, value, now);
+    pub fn fenced(value: &Value, now: Now) -> Value {
+        let mut next = Self::prepared(false, value, now);
         // One more than a producer may have is left for this.
         next.epoch = value.epoch.saturating_add(1);
         next
