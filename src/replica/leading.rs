@@ -113,7 +113,7 @@ impl Partition {
 
     /// The controller refuses what [`Partition::isr_change`] gave. `INELIGIBLE_REPLICA` says that it was not
     /// committed; any other error may come of an attempt that was made before. Whether the watermark moved: it need not wait for
-    who would have joined.
+    /// who would have joined.
     pub fn isr_refused(&mut self, change: &IsrChange, error: ErrorCode, now_ms: i64) -> bool {
         if let Role::Leads(leader) = &mut self.role
             && change.leader_epoch == self.leader_epoch
