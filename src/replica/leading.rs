@@ -112,14 +112,15 @@ impl Partition {
     }
 
     /// The controller refuses what [`Partition::isr_change`] gave. `INELIGIBLE_REPLICA` says that it was not
-    /// committed; any other error may come of an attempt that was made before.
-    pub fn isr_refused(&mut self, change: &IsrChange, error: ErrorCode, now_ms: i64) {
+    /// committed; any other error may come of an attempt that was made before. Whether the watermark moved: it need not wait for
+    /// who would have joined.
+    pub fn isr_refused(&mut self, change: &IsrChange, error: ErrorCode, now_ms: i64) -> bool {
         if let Role::Leads(leader) = &mut self.role
             && change.leader_epoch == self.leader_epoch
         {
             leader.refused(change, error, now_ms);
         }
-        self.advance();
+        self.advance()
     }
 
     /// When [`Partition::isr_change`] is to be asked, if nothing happens before, ms; `None`: not at all.

@@ -25,6 +25,12 @@ use std::time::{Duration, Instant};
 /// What was sent and is not acknowledged for so long ends a connection, ms: the other side, or the network to it,
 /// is gone. Without it the kernel would try for a quarter of an hour.
 const UNACKNOWLEDGED_MS: u32 = 5_000;
+/// A connection that is silent for so long is asked whether the other side still has it, and again after as long. One that
+/// was closed there while nothing came through would stay open here for ever: a follower that waits for frames says
+/// nothing by which it could find out.
+const SILENT: Duration = Duration::from_secs(1);
+/// So many questions without an answer end it.
+const UNANSWERED: u32 = 4;
 /// Who has connected says within this time which shard is meant.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Those who have not: more are turned away.
@@ -44,6 +50,16 @@ fn connect(address: SocketAddr) -> io::Result<OwnedFd> {
         Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
         Err(e) => Err(e.into()),
     }
+}
+
+/// Has the kernel end a connection whose other side is gone.
+fn bound_silence(fd: &OwnedFd) -> io::Result<()> {
+    sockopt::set_tcp_user_timeout(fd, UNACKNOWLEDGED_MS)?;
+    sockopt::set_socket_keepalive(fd, true)?;
+    sockopt::set_tcp_keepidle(fd, SILENT)?;
+    sockopt::set_tcp_keepintvl(fd, SILENT)?;
+    sockopt::set_tcp_keepcnt(fd, UNANSWERED)?;
+    Ok(())
 }
 
 fn is_refusal(e: &io::Error) -> bool {
@@ -116,8 +132,9 @@ impl Shard {
     }
 
     fn insert_peer(self: &Rc<Self>, link: LinkId, fd: OwnedFd) {
-        // Where it fails, a peer that is gone is noticed later.
-        let _ = sockopt::set_tcp_user_timeout(&fd, UNACKNOWLEDGED_MS);
+        if let Err(e) = bound_silence(&fd) {
+            tracing::warn!("a peer that is gone will be noticed late: {e}");
+        }
         let peer = Rc::new(PeerSocket {
             link,
             transport: Transport::plain(Socket::new(fd)),

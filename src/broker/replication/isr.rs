@@ -1,6 +1,7 @@
 //! Who is in sync: proposals to the controller.
 
 use crate::broker::calls::ProposeIsr;
+use crate::broker::logs::Outbox;
 use crate::broker::state::State;
 use crate::replica;
 use crate::types::{ErrorCode, TopicPartition};
@@ -101,11 +102,9 @@ impl State {
             let isr: Vec<i32> = asked.isr.iter().map(|it| it.node).collect();
             if error.is_err() && error != ErrorCode::NOT_CONTROLLER {
                 tracing::debug!(topic = %tp.topic, partition = tp.partition, ?isr, %error, "the ISR stays");
-                self.change_logs(|logs| {
-                    if let Some(core) = logs.core_mut(*tp) {
-                        core.isr_refused(change, error, now);
-                    }
-                });
+                let mut out = Outbox::default();
+                self.change_logs(|logs| logs.isr_refused(*tp, change, error, now, &mut out));
+                self.send_out(out);
             } else if !error.is_err() {
                 altered += 1;
                 let (shrinks, expands) = (gone(before, &isr), gone(&isr, before));

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use futures_lite::FutureExt;
 use std::rc::Rc;
 
-/// Streams that begin with one answer.
-const AT_ONCE: usize = 1_000;
+/// Streams that begin with one answer, and in one go.
+const AT_ONCE: usize = 64;
 /// A subscription waits for so long, ms, for this shard to hear that it leads: followers often hear it first.
 const HOLD_MS: i64 = 200;
 /// Bytes of frames that are read for one follower before others have a turn.
@@ -76,14 +76,16 @@ impl State {
                     let start = self.begin_stream(link, peer, it);
                     started.push(StreamStarted { stream: it.stream, start });
                 }
-                self.pause().await;
+                self.work.add(1);
             }
+            // No pause before it is told: a follower takes no frames of a stream that it does not know to have begun.
             if !started.is_empty() {
                 let message = PeerMessage::Subscribed(started);
                 self.links.borrow_mut().send(self.monotonic_ms(), link, &message);
                 self.catch_up();
                 self.kick();
             }
+            self.pause().await;
         }
         held
     }

@@ -4,7 +4,7 @@ use crate::broker::api::data::Appended;
 use crate::broker::figures::ReplicaLag;
 use crate::broker::logs::{Logs, Outbox, Task};
 use crate::broker::part::Awaiting;
-use crate::replica::{FollowerEnd, Partition};
+use crate::replica::{FollowerEnd, IsrChange, Partition};
 use crate::storage::engine::Slot;
 use crate::storage::format::whole_frame::Frame;
 use crate::storage::read::Ticket;
@@ -77,6 +77,23 @@ impl Logs {
     ) {
         let Some(part) = self.parts.get_mut(slot.index()) else { return };
         if part.core.subscribed(told, now_ms) {
+            self.watermark_moved(slot, out);
+        }
+    }
+
+    /// The controller refuses who was proposed to be in sync: the watermark does not wait for them any more, and who
+    /// waits for the watermark is told.
+    pub fn isr_refused(
+        &mut self,
+        tp: TopicPartition,
+        change: &IsrChange,
+        error: ErrorCode,
+        now_ms: i64,
+        out: &mut Outbox,
+    ) {
+        let Some(slot) = self.find(tp) else { return };
+        let Some(part) = self.parts.get_mut(slot.index()) else { return };
+        if part.core.isr_refused(change, error, now_ms) {
             self.watermark_moved(slot, out);
         }
     }
