@@ -74,17 +74,13 @@ pub struct Admin {
 fn reassignment<'a>(
     partitions: impl IntoIterator<Item = (i32, Option<Vec<i32>>)>,
 ) -> AlterPartitionReassignmentsRequest<'a> {
-    let partition = |(partition_index, replicas)| ReassignablePartition {
-        partition_index,
-        replicas,
-        ..ReassignablePartition::default()
-    };
+    let partition =
+        |(partition_index, replicas)| ReassignablePartition { partition_index, replicas };
     AlterPartitionReassignmentsRequest {
         timeout_ms: TIMEOUT_MS,
         topics: vec![ReassignableTopic {
             name: TOPIC,
             partitions: partitions.into_iter().map(partition).collect(),
-            ..ReassignableTopic::default()
         }],
         ..AlterPartitionReassignmentsRequest::default()
     }
@@ -93,13 +89,8 @@ fn reassignment<'a>(
 fn election<'a>(partitions: Vec<i32>) -> ElectLeadersRequest<'a> {
     ElectLeadersRequest {
         election_type: 0,
-        topic_partitions: Some(vec![TopicPartitions {
-            topic: TOPIC,
-            partitions,
-            ..TopicPartitions::default()
-        }]),
+        topic_partitions: Some(vec![TopicPartitions { topic: TOPIC, partitions }]),
         timeout_ms: TIMEOUT_MS,
-        ..ElectLeadersRequest::default()
     }
 }
 
@@ -215,7 +206,6 @@ impl Admin {
             resource_type: TOPIC_RESOURCE,
             resource_name: TOPIC,
             configs: vec![config],
-            ..AlterConfigsResource::default()
         };
         let request = IncrementalAlterConfigsRequest {
             resources: vec![resource],
@@ -236,15 +226,9 @@ impl Admin {
         let request = DeleteRecordsRequest {
             topics: vec![DeleteRecordsTopic {
                 name: TOPIC,
-                partitions: vec![DeleteRecordsPartition {
-                    partition_index: partition,
-                    offset,
-                    ..DeleteRecordsPartition::default()
-                }],
-                ..DeleteRecordsTopic::default()
+                partitions: vec![DeleteRecordsPartition { partition_index: partition, offset }],
             }],
             timeout_ms: TIMEOUT_MS,
-            ..DeleteRecordsRequest::default()
         };
         session.send(&request, Asked::Admin);
         Some(Doing::DeleteRecords)
@@ -261,18 +245,9 @@ impl Admin {
     fn ask_for_vote(cx: &Cx<'_>, session: &mut Session, voter_id: i32, adds: bool) {
         let directory = cx.facts.directories.get(&voter_id).copied().unwrap_or(0);
         let voter_directory_id = TopicId(directory.to_be_bytes());
-        if !adds {
-            let request = RemoveRaftVoterRequest {
-                cluster_id: None,
-                voter_id,
-                voter_directory_id,
-                ..RemoveRaftVoterRequest::default()
-            };
-            session.send(&RemoveVoter(request), Asked::Admin);
-        } else {
+        if adds {
             let host = crate::node::name_of(voter_id);
-            let listener =
-                Listener { name: "CONTROLLER", host: &host, port: 9292, ..Listener::default() };
+            let listener = Listener { name: "CONTROLLER", host: &host, port: 9292 };
             let request = AddRaftVoterRequest {
                 cluster_id: None,
                 timeout_ms: TIMEOUT_MS,
@@ -280,9 +255,11 @@ impl Admin {
                 voter_directory_id,
                 listeners: vec![listener],
                 ack_when_committed: true,
-                ..AddRaftVoterRequest::default()
             };
             session.send(&AddVoter(request), Asked::Admin);
+        } else {
+            let request = RemoveRaftVoterRequest { cluster_id: None, voter_id, voter_directory_id };
+            session.send(&RemoveVoter(request), Asked::Admin);
         }
     }
 
