@@ -144,7 +144,7 @@ impl State {
             wants_shutdown,
         };
         let (reply, propose) = {
-            let draft = metadata.controller.borrow().draft().clone();
+            let draft = self.draft();
             let now = self.session_ms();
             metadata.sessions.borrow_mut().heartbeat(now, &draft, &heartbeat)
         };
@@ -261,7 +261,7 @@ impl State {
     /// Each broker has a session from now on; of who led before it has begun.
     fn begin_sessions(&self) {
         let (metadata, now) = (self.metadata(), self.session_ms());
-        let draft = metadata.controller.borrow().draft().clone();
+        let draft = self.draft();
         let mut sessions = metadata.sessions.borrow_mut();
         sessions.lead(now, &draft);
         if let Some((node, heard_ms)) = metadata.led_before.take() {
@@ -271,7 +271,7 @@ impl State {
 
     /// Fences brokers that this node knows to be gone since before it led.
     async fn fence_the_gone(self: &Rc<Self>) {
-        let draft = self.metadata().controller.borrow().draft().clone();
+        let draft = self.draft();
         let gone: Vec<i32> = {
             let links = self.links.borrow();
             let unfenced = draft.brokers().filter(|it| !it.fenced);
@@ -287,7 +287,7 @@ impl State {
         balanced_ms: &mut i64,
     ) -> Result<(), NotController> {
         let metadata = self.metadata();
-        let draft = metadata.controller.borrow().draft().clone();
+        let draft = self.draft();
         let silent = metadata.sessions.borrow().expired(self.session_ms(), &draft);
         for broker in silent {
             // It may have been heard while others were fenced.

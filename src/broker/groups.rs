@@ -4,6 +4,7 @@
 use super::calls::{AppendBatches, AskGroup, ListGroups, ShardId, Trim};
 use super::coordinators::PendingRequest;
 use super::group_log::{Action, GroupLog, Place};
+use super::log_loading::{RELOAD_MS, RELOAD_MS_MAX};
 use super::reply_to::ReplyTo;
 use super::state::{Phase, State};
 use super::work;
@@ -20,7 +21,6 @@ use crate::wire::records::{
 };
 use bytes::Bytes;
 use futures_lite::FutureExt;
-use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
@@ -28,10 +28,6 @@ use std::rc::Rc;
 const RECORD_OVERHEAD: usize = 32;
 /// Of more records, the batches are made in parts.
 const RECORDS_AT_ONCE: usize = 2_048;
-/// After an error a log is loaded again; the pause doubles from here, ms.
-const RELOAD_MS: i64 = 1000;
-/// The longest pause, ms.
-const RELOAD_MS_MAX: i64 = 60_000;
 
 /// A coordinator counts no sequence numbers: its batches are not sent again.
 fn builder(producer: Option<TransactionProducer>) -> BatchBuilder {
@@ -114,30 +110,14 @@ impl State {
     /// Coordinators follow the partitions of their topic: there is one where such a partition is led, made anew
     /// from its log for each epoch.
     pub(super) fn apply_group_topic(self: &Rc<Self>, image: &Image) {
-        let topic = image.topic(GROUP_STATE);
-        let led: BTreeMap<TopicPartition, i32> = {
-            let logs = self.logs.borrow();
-            let partitions =
-                topic.iter().flat_map(|it| (0..it.partitions.len()).map(|n| (it.id, n)));
-            let tps = partitions.map(|(topic, n)| TopicPartition { topic, partition: n as i32 });
-            let led = tps.filter_map(|tp| {
-                let (_, core) = logs.core(tp)?;
-                core.leads().then(|| (tp, core.leader_epoch()))
-            });
-            led.collect()
-        };
-        let before = std::mem::replace(&mut *self.groups.epochs.borrow_mut(), led.clone());
-        for (tp, epoch) in &before {
-            if led.get(tp) != Some(epoch) {
-                self.groups.logs.borrow_mut().remove(tp);
-                self.refuse_groups(|it| it.tp == *tp);
-                self.refuse_ends(*tp);
-            }
+        let (gone, new) = self.coordinators_moved(image.topic(GROUP_STATE), &self.groups.epochs);
+        for tp in gone {
+            self.groups.logs.borrow_mut().remove(&tp);
+            self.refuse_groups(|it| it.tp == tp);
+            self.refuse_ends(tp);
         }
-        for (tp, epoch) in led {
-            if before.get(&tp) != Some(&epoch) {
-                self.open_group_log(tp);
-            }
+        for (tp, _) in new {
+            self.open_group_log(tp);
         }
     }
 
@@ -223,26 +203,18 @@ impl State {
     /// Reads a log from its start to its end.
     async fn load(self: &Rc<Self>, tp: TopicPartition, made: u64) -> Result<(), String> {
         let begun = self.ticks();
-        let loading = AssertUnwindSafe(self.load_records(tp, made)).catch_unwind();
-        let records = loading.await.unwrap_or_else(|_| {
-            self.panicked();
-            Err("a bug in loading it".to_owned())
-        })?;
+        let is_current = |log: &GroupLog| log.first_append() == made;
+        let wanted = || self.groups.logs.borrow().get(&tp).is_some_and(is_current);
+        let each = async |header: &BatchHeader, batch: &[u8], start| {
+            self.load_batch(tp, made, header, batch, start).await
+        };
+        let records = self.read_whole_log(tp, self.groups.load_bytes, wanted, each).await?;
         while self.start_groups(tp, made) > 0 {
             self.pause().await;
         }
         let ms = self.ns(begun, self.ticks()) / 1_000_000;
         tracing::debug!(partition = tp.partition, records, ms, "groups loaded");
         Ok(())
-    }
-
-    async fn load_records(self: &Rc<Self>, tp: TopicPartition, made: u64) -> Result<u64, String> {
-        let is_current = |log: &GroupLog| log.first_append() == made;
-        let wanted = || self.groups.logs.borrow().get(&tp).is_some_and(is_current);
-        let each = async |header: &BatchHeader, batch: &[u8], start| {
-            self.load_batch(tp, made, header, batch, start).await
-        };
-        self.read_whole_log(tp, self.groups.load_bytes, wanted, each).await
     }
 
     /// Loads the records of one batch from `start` on; how many.

@@ -72,11 +72,8 @@ impl HeldAppends {
 
     /// Those of a partition, which go.
     pub fn take_all(&mut self, tp: TopicPartition) -> Vec<HeldAppend> {
-        if self.queues.is_empty() {
-            return Vec::new();
-        }
-        let of = |place: &(TopicPartition, i64)| place.0 == tp;
-        let places: Vec<_> = self.queues.keys().filter(|it| of(it)).copied().collect();
+        let of = self.queues.range((tp, i64::MIN)..=(tp, i64::MAX));
+        let places: Vec<_> = of.map(|(place, _)| *place).collect();
         places.into_iter().flat_map(|(tp, id)| self.take(tp, id)).collect()
     }
 }

@@ -1,16 +1,51 @@
-//! Reading the log of a coordinator's state from its start to its end.
+//! Where coordinators are, and reading the log of a coordinator's state from its start to its end.
 
 use super::logs::Logs;
 use super::state::State;
 use crate::broker::api::data::ReadRequest;
+use crate::controller::Topic;
 use crate::types::TopicPartition;
 use crate::wire::records::{BatchHeader, batches};
+use futures_lite::FutureExt;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// What is not known to be committed yet is waited for so long, ms, again and again.
 const COMMITTED_MS: i64 = 10;
+/// After an error a log is loaded again; the pause doubles from here, ms.
+pub(super) const RELOAD_MS: i64 = 1000;
+/// The longest pause, ms.
+pub(super) const RELOAD_MS_MAX: i64 = 60_000;
+
+/// The partitions that have a coordinator here, with the epoch in which they are led.
+type Epochs = BTreeMap<TopicPartition, i32>;
 
 impl State {
+    /// Takes in which partitions of a topic of coordinators are led here: those that were until now, in that epoch,
+    /// and those that are from now on.
+    pub(super) fn coordinators_moved(
+        &self,
+        topic: Option<&Arc<Topic>>,
+        epochs: &RefCell<Epochs>,
+    ) -> (Vec<TopicPartition>, Epochs) {
+        let mut led = Epochs::new();
+        let logs = self.logs.borrow();
+        for (topic, n) in topic.iter().flat_map(|it| (0..it.partitions.len()).map(|n| (it.id, n))) {
+            let tp = TopicPartition { topic, partition: n as i32 };
+            if let Some((_, core)) = logs.core(tp).filter(|(_, core)| core.leads()) {
+                led.insert(tp, core.leader_epoch());
+            }
+        }
+        let before = epochs.replace(led.clone());
+        let gone = before.iter().filter(|(tp, epoch)| led.get(tp) != Some(epoch));
+        let gone = gone.map(|(tp, _)| *tp).collect();
+        led.retain(|tp, epoch| before.get(tp) != Some(epoch));
+        (gone, led)
+    }
+
     /// Whether such a log has nothing, and nothing can be committed in it that is not known here.
     pub(super) fn is_empty_log(&self, tp: TopicPartition) -> bool {
         let look = |logs: &mut Logs| {
@@ -23,8 +58,22 @@ impl State {
 
     /// Reads all of a log that is led here, so many bytes at once, and gives `each` its batches, in order, with
     /// the log's start as of the beginning: records below that do not count. Ends early as soon as it is not
-    /// `wanted` any more. The number that `each` has counted.
+    /// `wanted` any more. The number that `each` has counted. A panic in it is an error, too.
     pub(super) async fn read_whole_log(
+        self: &Rc<Self>,
+        tp: TopicPartition,
+        max_bytes: usize,
+        wanted: impl Fn() -> bool,
+        each: impl AsyncFnMut(&BatchHeader, &[u8], i64) -> Result<u64, String>,
+    ) -> Result<u64, String> {
+        let loading = AssertUnwindSafe(self.read_batches(tp, max_bytes, wanted, each));
+        loading.catch_unwind().await.unwrap_or_else(|_| {
+            self.panicked();
+            Err("a bug in loading it".to_owned())
+        })
+    }
+
+    async fn read_batches(
         self: &Rc<Self>,
         tp: TopicPartition,
         max_bytes: usize,

@@ -1,6 +1,6 @@
 //! Who belongs to the cluster: brokers that join it, and a node that is alone until they do.
 
-use super::links::{LinkId, Target};
+use super::links::LinkId;
 use super::metadata::NotController;
 use super::state::State;
 use crate::controller;
@@ -88,7 +88,7 @@ impl State {
     /// Of whoever leads the quorum: internal topics get more replicas where more brokers are there.
     pub(super) async fn raise_internal_topics(self: &Rc<Self>) -> Result<(), NotController> {
         let pause = &async || self.pause().await;
-        let draft = self.metadata().controller.borrow().draft().clone();
+        let draft = self.draft();
         let seed = draft.index;
         if controller::raise_internal(&draft, seed, pause).await.records.is_empty() {
             return Ok(());
@@ -129,10 +129,9 @@ impl State {
     /// comes back after it was unregistered, hears of the leader only when that has taken it in.
     pub(super) fn next_to_ask(&self) -> i32 {
         let links = self.links.borrow();
-        let target = |node| Target { node, lane: Lane::Control, shard: 0 };
         let up: Vec<i32> = links
             .targets()
-            .filter(|it| it.lane == Lane::Control && links.link_to(target(it.node)).is_some())
+            .filter(|it| it.lane == Lane::Control && links.link_to(*it).is_some())
             .map(|it| it.node)
             .collect();
         let asked = self.standing.asked.get();

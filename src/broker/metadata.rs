@@ -289,7 +289,7 @@ impl State {
     }
 
     /// The metadata with everything that was proposed.
-    fn draft(&self) -> Image {
+    pub(super) fn draft(&self) -> Image {
         self.metadata().controller.borrow().draft().clone()
     }
 

@@ -179,7 +179,7 @@ impl State {
         call: Call,
         patience_ms: i64,
     ) -> Option<Outcome> {
-        let target = Target { node, lane: Lane::Control, shard: 0 };
+        let target = Target::control(node);
         let link = self.links.borrow().link_to(target)?;
         let (number, answer) = self.asks.borrow_mut().begin(link);
         let message = PeerMessage::Ask { number, call };

@@ -38,10 +38,9 @@ impl State {
         }
         let now = self.monotonic_ms();
         let mut links = self.links.borrow_mut();
-        let target = |node| Target { node, lane: Lane::Control, shard: 0 };
         for node in members.iter().copied().filter(|it| *it != self.node_id()) {
             if let Some((host, port)) = self.peer_address(node) {
-                links.reach(now, target(node), &host, port);
+                links.reach(now, Target::control(node), &host, port);
             }
         }
         let over: BTreeSet<Target> = links
@@ -74,7 +73,7 @@ impl State {
             let Some(message) = message else { break };
             let (now, node) = (self.monotonic_ms(), message.to());
             let mut links = self.links.borrow_mut();
-            match links.link_to(Target { node, lane: Lane::Control, shard: 0 }) {
+            match links.link_to(Target::control(node)) {
                 Some(link) => {
                     let bytes = message.encode().into();
                     links.send(now, link, &PeerMessage::Quorum(bytes));

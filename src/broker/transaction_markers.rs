@@ -91,7 +91,7 @@ impl State {
         partitions: &[Partition],
     ) -> Vec<(Partition, ErrorCode)> {
         let image = self.image();
-        let (mut told, mut own) = (Vec::with_capacity(partitions.len()), Vec::new());
+        let (mut told, mut own) = (BTreeMap::new(), Vec::new());
         let mut others = BTreeMap::<i32, Vec<Partition>>::new();
         let marker = Marker { commits: markers.commits, coordinator_epoch: epoch };
         for (at, partition) in partitions.iter().enumerate() {
@@ -100,7 +100,7 @@ impl State {
             let state = topic.and_then(|it| it.partitions.get(number?));
             match (topic, state.map(|it| it.leader)) {
                 // The topic is gone: nobody reads it.
-                (None, _) | (_, None) => told.push((partition.clone(), ErrorCode::NONE)),
+                (None, _) | (_, None) => drop(told.insert(partition.clone(), ErrorCode::NONE)),
                 (Some(topic), Some(leader)) if leader == image.node_id => own.push(EndMarker {
                     index: at as u32,
                     tp: TopicPartition { topic: topic.id, partition: partition.1 },
@@ -122,29 +122,21 @@ impl State {
             let Ok(body) = write_txn_markers::request(markers, epoch, &all) else { continue };
             let (api, version) = (ApiKey::WRITE_TXN_MARKERS, write_txn_markers::BETWEEN_BROKERS);
             let call = AskPeer { node, api, version, body: body.into() };
-            peers.push((all, self.call(0, call)));
+            peers.push(self.call(0, call));
         }
-        let gone = ErrorCode::UNKNOWN_SERVER_ERROR;
         for call in owners {
             for (index, error) in call.await.unwrap_or_default() {
-                told.push((partitions[index as usize].clone(), error));
+                told.insert(partitions[index as usize].clone(), error);
             }
         }
-        for (all, call) in peers {
+        for call in peers {
             let body = call.await.flatten();
             let answered = body.and_then(|body| write_txn_markers::answered(&body).ok());
-            match answered {
-                Some(answered) => told.extend(answered),
-                None => told.extend(all.into_iter().map(|it| (it, gone))),
-            }
+            told.extend(answered.into_iter().flatten());
         }
         // What nobody has answered is asked again.
-        for it in partitions {
-            if !told.iter().any(|(known, _)| known == it) {
-                told.push((it.clone(), gone));
-            }
-        }
-        told
+        let mut of = |it: &Partition| told.remove(it).unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR);
+        partitions.iter().map(|it| (it.clone(), of(it))).collect()
     }
 
     /// Writes markers to partitions of this shard.

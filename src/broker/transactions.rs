@@ -2,6 +2,7 @@
 //! their time pass.
 
 use super::calls::{AppendBatches, AskTransaction, ListTransactions, ShardId};
+use super::log_loading::{RELOAD_MS, RELOAD_MS_MAX};
 use super::reply_to::ReplyTo;
 use super::state::{Phase as BrokerPhase, State};
 use super::transaction_coordinators::{Phase, Placed};
@@ -16,42 +17,20 @@ use crate::wire::records::{
 };
 use bytes::Bytes;
 use futures_lite::FutureExt;
-use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-
-/// After an error a log is loaded again; the pause doubles from here, ms.
-const RELOAD_MS: i64 = 1000;
-/// The longest pause, ms.
-const RELOAD_MS_MAX: i64 = 60_000;
 
 impl State {
     /// Coordinators follow the partitions of their topic: there is one where such a partition is led, made anew
     /// from its log for each epoch.
     pub(super) fn apply_transaction_topic(self: &Rc<Self>, image: &Image) {
         let topic = image.topic(TRANSACTION_STATE);
-        let led: BTreeMap<TopicPartition, i32> = {
-            let logs = self.logs.borrow();
-            let partitions =
-                topic.iter().flat_map(|it| (0..it.partitions.len()).map(|n| (it.id, n)));
-            let tps = partitions.map(|(topic, n)| TopicPartition { topic, partition: n as i32 });
-            let led = tps.filter_map(|tp| {
-                let (_, core) = logs.core(tp)?;
-                core.leads().then(|| (tp, core.leader_epoch()))
-            });
-            led.collect()
-        };
-        let before = std::mem::replace(&mut *self.transactions.epochs.borrow_mut(), led.clone());
-        for (tp, epoch) in &before {
-            if led.get(tp) != Some(epoch) {
-                self.transactions.all.borrow_mut().remove(tp);
-                self.refuse_transactions(*tp);
-            }
+        let (gone, new) = self.coordinators_moved(topic, &self.transactions.epochs);
+        for tp in gone {
+            self.transactions.all.borrow_mut().remove(&tp);
+            self.refuse_transactions(tp);
         }
-        for (tp, epoch) in led {
-            if before.get(&tp) != Some(&epoch) {
-                self.open_transactions(tp, epoch);
-            }
+        for (tp, epoch) in new {
+            self.open_transactions(tp, epoch);
         }
     }
 
@@ -152,11 +131,8 @@ impl State {
         let each = async |header: &BatchHeader, batch: &[u8], start| {
             self.load_transaction_batch(tp, made, header, batch, start).await
         };
-        let loading = self.read_whole_log(tp, self.transactions.load_bytes, wanted, each);
-        let records = AssertUnwindSafe(loading).catch_unwind().await.unwrap_or_else(|_| {
-            self.panicked();
-            Err("a bug in loading it".to_owned())
-        })?;
+        let max_bytes = self.transactions.load_bytes;
+        let records = self.read_whole_log(tp, max_bytes, wanted, each).await?;
         loop {
             let mut taken = 0;
             self.step_transactions_of(tp, made, |core, out| {

@@ -14,14 +14,14 @@ impl Logs {
             let index = held.append.index;
             let Some(slot) = self.find(*tp) else {
                 let gone = Appended::failed(index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-                self.answer_held(&held, gone, 0, out);
+                self.answer_held(&held, gone, out);
                 continue;
             };
             let core = &self.part(slot).core;
             let is_open = core.is_in_transaction(producer.id, held.append.header.producer_epoch);
             let is_meant = held.append.header.producer_epoch == producer.epoch;
             if is_meant && error.is_err() {
-                self.answer_held(&held, Appended::failed(index, error), 0, out);
+                self.answer_held(&held, Appended::failed(index, error), out);
                 continue;
             }
             let is_fresh = asked.markers == core.markers_of(producer.id);
@@ -40,14 +40,9 @@ impl Logs {
         }
     }
 
-    pub(super) fn answer_held(
-        &mut self,
-        held: &HeldAppend,
-        result: Appended,
-        waits: usize,
-        out: &mut Outbox,
-    ) {
-        self.answer_at((held.key, held.at), result, waits, out);
+    /// A batch that was held is not appended.
+    pub(super) fn answer_held(&mut self, held: &HeldAppend, result: Appended, out: &mut Outbox) {
+        self.answer_at((held.key, held.at), result, 0, out);
     }
 
     /// How it went with a batch that was held, and for how many things more its request waits.

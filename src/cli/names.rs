@@ -1,6 +1,17 @@
-//! Checks of names that the user types, before a broker is asked.
+//! Names: checks of those that the user types, before a broker is asked; lists and counts as they are shown.
 
 use super::CliError;
+use std::fmt::Display;
+
+/// Numbers with commas between them.
+pub fn joined<'a>(ids: impl IntoIterator<Item = &'a i32>) -> String {
+    ids.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// A count with its noun.
+pub fn count<N: PartialEq + From<u8> + Display>(n: N, noun: &str) -> String {
+    if n == N::from(1) { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
 
 /// Kafka's rules for topic names.
 pub fn check_topic(name: &str) -> Result<(), CliError> {

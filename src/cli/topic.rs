@@ -1,6 +1,6 @@
 //! `klamm topic`.
 
-use super::names::{check_topic, pair};
+use super::names::{check_topic, count, joined, pair};
 use super::offsets::{self, EARLIEST, LATEST};
 use super::{Broker, CliError};
 use crate::client::{ClientError, Cluster, Reply, To, TopicMeta, check_code};
@@ -261,8 +261,8 @@ fn describe(c: &Describe) -> Result<(), CliError> {
                 p.leader_epoch,
                 show(&starts),
                 show(&ends),
-                ids(&p.replicas),
-                ids(&p.isr),
+                joined(&p.replicas),
+                joined(&p.isr),
             )?;
         }
     }
@@ -427,12 +427,4 @@ fn first<T>(results: &[T]) -> Result<&T, ClientError> {
         code: ErrorCode::UNKNOWN_SERVER_ERROR,
         message: None,
     })
-}
-
-fn count(n: i32, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
-}
-
-fn ids(ids: &[i32]) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }

@@ -383,12 +383,8 @@ impl Image {
             }
         }
         if !moved.is_empty() {
-            let of = |all: &[Partition]| {
-                let known = moved.iter().filter_map(|at| Some((*at, all.get(*at)?.clone())));
-                known.collect::<Vec<_>>()
-            };
-            self.weights.take(id, of(&before).iter().map(|(at, it)| (*at, it)));
-            self.weights.add(id, of(&partitions).iter().map(|(at, it)| (*at, it)));
+            self.weights.take(id, those(&moved, &before));
+            self.weights.add(id, those(&moved, &partitions));
             let (before, after) = (holders(&before), holders(&partitions));
             self.hold(id, &(&after - &before));
             self.release(id, &(&before - &after));
@@ -498,6 +494,14 @@ impl Image {
             self.topics.keys().filter(|name| has_collision_chars(name)).count()
         );
     }
+}
+
+/// The partitions with these numbers, as far as there are such.
+fn those<'a>(
+    numbers: &'a BTreeSet<usize>,
+    all: &'a [Partition],
+) -> impl Iterator<Item = (usize, &'a Partition)> {
+    numbers.iter().filter_map(|at| Some((*at, all.get(*at)?)))
 }
 
 /// The brokers that hold replicas of these partitions.

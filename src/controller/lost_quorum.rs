@@ -5,20 +5,18 @@
 //! was: a broker may have been in sync less than the metadata here say, and then its records, too. So an operator
 //! decides on it, and nothing else does.
 
-use super::codec::{self, SnapshotState};
+use super::codec::SnapshotState;
 use super::core::apply;
 use super::elections;
 use super::image::Image;
 use super::log;
 use super::members::{Members, raft_id};
-use super::open::{self, MetaError, OpenOptions, load, run};
+use super::open::{self, MetaError, OpenOptions, load, write_snapshot};
 use super::quorum::Quorum;
-use crate::storage::buffer::Budget;
 use crate::storage::device::disk::Disk;
 use futures_lite::future::block_on;
 use raft::eraftpb::HardState;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// What a directory has of a quorum that is lost.
 pub struct LostQuorum {
@@ -105,11 +103,7 @@ impl LostQuorum {
             log: file,
             node: raft_id(self.node),
         };
-        let snapshot = block_on(codec::encode_snapshot(&self.image, &state, &async || {}));
-        let budget: Arc<Budget> = Budget::new(usize::MAX);
-        for op in log::create(file).into_iter().chain(log::replace_snapshot(&snapshot, &budget)) {
-            run(disk, op)?;
-        }
+        write_snapshot(disk, &self.image, &state)?;
         open::remove_leftovers(disk, file)
     }
 }

@@ -232,7 +232,6 @@ pub(super) fn load(disk: &Disk, options: &OpenOptions) -> Result<(Quorum, Image)
 
 /// Writes the snapshot of a cluster in which nothing happened yet.
 fn begin(disk: &Disk, options: &OpenOptions) -> Result<(Image, SnapshotState), MetaError> {
-    let budget = Budget::new(usize::MAX);
     let files = list(disk)?;
     // A start that was cut short leaves an empty log file; one that was not leaves a snapshot.
     for entry in files.iter().filter(|it| log::log_number(&it.name).is_some()) {
@@ -258,11 +257,22 @@ fn begin(disk: &Disk, options: &OpenOptions) -> Result<(Image, SnapshotState), M
     run(disk, Op::RemoveDir { path: log::DIR.into() })?;
     run(disk, Op::MakeDir { path: log::DIR.into() })?;
     run(disk, Op::SyncDir { path: "".into() })?;
-    let snapshot = block_on(codec::encode_snapshot(&image, &state, &async || {}));
-    for op in log::create(0).into_iter().chain(log::replace_snapshot(&snapshot, &budget)) {
+    write_snapshot(disk, &image, &state)?;
+    Ok((image, state))
+}
+
+/// Writes a snapshot in the place of the one that may be there, and begins the log file that it names.
+pub(super) fn write_snapshot(
+    disk: &Disk,
+    image: &Image,
+    state: &SnapshotState,
+) -> Result<(), MetaError> {
+    let budget: Arc<Budget> = Budget::new(usize::MAX);
+    let snapshot = block_on(codec::encode_snapshot(image, state, &async || {}));
+    for op in log::create(state.log).into_iter().chain(log::replace_snapshot(&snapshot, &budget)) {
         run(disk, op)?;
     }
-    Ok((image, state))
+    Ok(())
 }
 
 /// Removes what a power cut left of a replacement.

@@ -84,28 +84,23 @@ impl<'a> Loads<'a> {
 
     /// The partition with this number is on these brokers.
     pub fn count(&mut self, number: usize, replicas: &[i32]) {
-        let tp = self.tp(number);
-        for (nth, id) in replicas.iter().enumerate() {
-            if let Some(at) = self.places.get(id) {
-                let broker = &mut self.brokers[*at];
-                broker.holds += 1;
-                broker.leads += usize::from(nth == 0);
-                let shard = tp.shard(broker.by_shard.len());
-                broker.by_shard[shard] += 1;
-            }
-        }
+        self.change(number, replicas, |count, by| *count += by);
     }
 
     /// Takes back what was [counted](Self::count).
     pub fn forget(&mut self, number: usize, replicas: &[i32]) {
+        self.change(number, replicas, |count, by| *count -= by);
+    }
+
+    fn change(&mut self, number: usize, replicas: &[i32], apply: fn(&mut usize, usize)) {
         let tp = self.tp(number);
         for (nth, id) in replicas.iter().enumerate() {
             if let Some(at) = self.places.get(id) {
                 let broker = &mut self.brokers[*at];
-                broker.holds -= 1;
-                broker.leads -= usize::from(nth == 0);
+                apply(&mut broker.holds, 1);
+                apply(&mut broker.leads, usize::from(nth == 0));
                 let shard = tp.shard(broker.by_shard.len());
-                broker.by_shard[shard] -= 1;
+                apply(&mut broker.by_shard[shard], 1);
             }
         }
     }

@@ -266,14 +266,13 @@ impl Quorum {
             ReplicaState { node: *node, last, heard, caught_up }
         };
         let members = self.members();
-        let state = self.node.store().members();
         Some(QuorumState {
             leader: self.leader(),
             term: self.term(),
             committed: raft.raft_log.committed,
             voters: members.voters.iter().map(replica).collect(),
             learners: members.learners.iter().map(replica).collect(),
-            changing: raft.has_pending_conf() || !state.voters_outgoing.is_empty(),
+            changing: self.changes_members(),
         })
     }
 
@@ -382,6 +381,12 @@ impl Quorum {
         self.last_index()
     }
 
+    /// Whether a change of its members is under way: until it has ended, there is no other.
+    fn changes_members(&self) -> bool {
+        let outgoing = !self.node.store().members().voters_outgoing.is_empty();
+        self.node.raft.has_pending_conf() || outgoing
+    }
+
     /// Begins to change who belongs to the quorum: by joint consensus where more than one changes, so that at no
     /// time two majorities exist that do not meet.
     ///
@@ -393,7 +398,7 @@ impl Quorum {
             return Err(MembersError::NoVoters);
         }
         let state = self.node.store().members();
-        if self.node.raft.has_pending_conf() || !state.voters_outgoing.is_empty() {
+        if self.changes_members() {
             return Err(MembersError::Busy);
         }
         if !to.voters.contains(&node_id(self.node.raft.id)) {

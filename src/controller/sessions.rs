@@ -63,6 +63,20 @@ struct Session {
     end_at: Option<u64>,
 }
 
+impl Session {
+    /// Of a process that is heard now for the first time, and was registered with this entry of the metadata, or before.
+    fn new(now_ms: u64, incarnation: u64, known_at: u64) -> Self {
+        Self {
+            incarnation,
+            heard_ms: now_ms,
+            let_in_ms: now_ms,
+            applied: 0,
+            unfence_at: known_at,
+            end_at: None,
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Sessions {
@@ -81,12 +95,8 @@ impl Sessions {
     pub fn lead(&mut self, now_ms: u64, image: &Image) {
         let begin = |broker: &std::sync::Arc<super::broker::Broker>| {
             let session = Session {
-                incarnation: broker.incarnation,
-                heard_ms: now_ms,
-                let_in_ms: now_ms,
-                applied: 0,
-                unfence_at: image.index,
                 end_at: broker.shutting_down.then_some(image.index),
+                ..Session::new(now_ms, broker.incarnation, image.index)
             };
             (broker.id, session)
         };
@@ -132,15 +142,7 @@ impl Sessions {
         if self.brokers.get(&broker).is_some_and(|it| it.incarnation == incarnation) {
             return self.heard(now_ms, broker, incarnation);
         }
-        let session = Session {
-            incarnation,
-            heard_ms: now_ms,
-            let_in_ms: now_ms,
-            applied: 0,
-            unfence_at: index,
-            end_at: None,
-        };
-        self.brokers.insert(broker, session);
+        self.brokers.insert(broker, Session::new(now_ms, incarnation, index));
     }
 
     /// What a broker's shutdown changes was proposed; it has taken effect with this entry of the log.
@@ -214,14 +216,7 @@ impl Sessions {
         if broker.incarnation != it.incarnation {
             return refuse(ErrorCode::STALE_BROKER_EPOCH);
         }
-        let fresh = Session {
-            incarnation: it.incarnation,
-            heard_ms: now_ms,
-            let_in_ms: now_ms,
-            applied: 0,
-            unfence_at: image.index,
-            end_at: None,
-        };
+        let fresh = Session::new(now_ms, it.incarnation, image.index);
         let session = self.brokers.entry(it.broker).or_insert(fresh);
         if session.incarnation != it.incarnation {
             return refuse(ErrorCode::STALE_BROKER_EPOCH);

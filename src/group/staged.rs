@@ -20,11 +20,21 @@ struct Staged {
     offsets: BTreeMap<Arc<str>, BTreeMap<i32, StagedOffset>>,
 }
 
+impl Staged {
+    fn bytes(&self) -> usize {
+        ENTRY + self.offsets.values().map(BTreeMap::len).sum::<usize>() * OFFSET
+    }
+}
+
 /// The offsets of one group that open transactions have committed.
 #[derive(Clone, Debug, Default)]
 pub struct StagedOffsets {
     producers: BTreeMap<i64, Staged>,
+    bytes: usize,
 }
+
+/// What an offset takes, bytes.
+const OFFSET: usize = ENTRY + size_of::<StagedOffset>() + 2 * ENTRY;
 
 impl StagedOffsets {
     /// There are none.
@@ -34,19 +44,26 @@ impl StagedOffsets {
 
     /// Memory that they take, bytes.
     pub fn bytes(&self) -> usize {
-        let offset = ENTRY + size_of::<StagedOffset>() + 2 * ENTRY;
-        let of = |it: &Staged| it.offsets.values().map(BTreeMap::len).sum::<usize>();
-        self.producers.values().map(|it| ENTRY + of(it) * offset).sum()
+        self.bytes
+    }
+
+    /// The same, counted anew.
+    #[cfg(test)]
+    pub fn counted_bytes(&self) -> usize {
+        self.producers.values().map(Staged::bytes).sum()
     }
 
     /// A producer's transaction has committed an offset.
     pub fn insert(&mut self, producer: (i64, i16), topic: &str, partition: i32, offset: Offset) {
         let (id, epoch) = producer;
-        let new = Staged { epoch, offsets: BTreeMap::new() };
-        let staged = self.producers.entry(id).or_insert(new);
+        let staged = self.producers.entry(id).or_insert_with(|| {
+            self.bytes += ENTRY;
+            Staged { epoch, offsets: BTreeMap::new() }
+        });
         staged.epoch = epoch;
         let of_topic = staged.offsets.entry(topic.into()).or_default();
-        of_topic.insert(partition, StagedOffset { offset, superseded: false });
+        let before = of_topic.insert(partition, StagedOffset { offset, superseded: false });
+        self.bytes += if before.is_none() { OFFSET } else { 0 };
     }
 
     /// An offset was committed without a transaction.
@@ -67,8 +84,9 @@ impl StagedOffsets {
 
     /// A producer's transaction has ended: what is committed by that, if it commits.
     pub fn end(&mut self, producer_id: i64) -> impl Iterator<Item = (Arc<str>, i32, Offset)> {
-        let staged = self.producers.remove(&producer_id).map(|it| it.offsets);
-        staged.into_iter().flatten().flat_map(|(topic, of_topic)| {
+        let staged = self.producers.remove(&producer_id);
+        self.bytes -= staged.as_ref().map_or(0, Staged::bytes);
+        staged.into_iter().flat_map(|it| it.offsets).flat_map(|(topic, of_topic)| {
             let counts = of_topic.into_iter().filter(|(_, it)| !it.superseded);
             counts.map(move |(partition, it)| (topic.clone(), partition, it.offset))
         })

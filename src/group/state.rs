@@ -163,7 +163,7 @@ impl Group {
             + self.members.counted_bytes()
             + self.pending_joiners.counted_bytes()
             + self.offsets.counted_bytes()
-            + self.staged.bytes()
+            + self.staged.counted_bytes()
             + self.queue.counted_bytes()
     }
 

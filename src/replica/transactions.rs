@@ -138,9 +138,14 @@ impl Transactions {
         found
     }
 
-    /// Of these, by producer and marker, neither records nor marker are left in the log.
+    /// Of these, by producer and marker, neither records nor marker are left in the log. In the order of the markers,
+    /// as a pass over the log finds them.
     pub fn forget(&mut self, gone: &[(i64, i64)]) {
-        self.aborted.retain(|it| !gone.contains(&(it.producer_id, it.last)));
+        debug_assert!(gone.is_sorted_by_key(|it| it.1));
+        self.aborted.retain(|it| {
+            let found = gone.binary_search_by_key(&it.last, |gone| gone.1);
+            !found.is_ok_and(|at| gone[at].0 == it.producer_id)
+        });
     }
 
     /// As a snapshot has them.

@@ -180,14 +180,9 @@ fn ask_one(
                 return Err(refused(format!("refuses this node: {why}")));
             }
             PeerMessage::Cluster(map) => {
-                let known = match (secret, challenge, map.proof) {
-                    (None, _, _) => true,
-                    (Some(secret), Some(challenge), Some(proof)) => {
-                        let it = Introduction { hello: &hello, meant, challenge: &challenge };
-                        secret.verify(Side::Takes, it, &proof)
-                    }
-                    _ => false,
-                };
+                let proof = map.proof.as_ref();
+                let shows = |it: &Secret| it.is_shown(&hello, meant, challenge.as_ref(), proof);
+                let known = secret.is_none_or(shows);
                 return if known {
                     Ok(map)
                 } else {

@@ -117,9 +117,8 @@ pub fn run(
     let begun = std::time::Instant::now();
     block_signals()?;
     let opened = start::open(&settings, begun)?;
-    let Opened { common, image, controller, engines, sockets, identity, .. } = opened;
+    let Opened { common, image, whole, controller, engines, sockets, identity, .. } = opened;
     let _claim = opened.claim;
-    let whole = Arc::new(controller.with_every_topic());
     let mut controller = Some(controller);
     let mut peer_socket = opened.peer_socket;
     let mut beside: Option<Beside> = Some(Box::new(beside));

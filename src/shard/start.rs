@@ -28,6 +28,8 @@ pub struct Opened {
     pub common: Arc<Common>,
     /// The metadata.
     pub image: Arc<Image>,
+    /// The same with every topic that the log names: see [`Controller::with_every_topic`].
+    pub whole: Arc<Image>,
     /// The controller.
     pub controller: Controller,
     /// Each shard's storage.
@@ -159,7 +161,8 @@ pub fn open(settings: &BrokerSettings, begun: Instant) -> Result<Opened, ServeEr
         let message = "the other brokers of the cluster need a port of this one: --peer-listen";
         return Err(ServeError::new(exit::CONFIG, message));
     }
-    let engines = begin_life(settings, last, &disk, &identity, &controller)?;
+    let whole = Arc::new(controller.with_every_topic());
+    let engines = begin_life(settings, last, &disk, &identity, (&image, &whole))?;
     let common = Arc::new(Common {
         shards,
         disk,
@@ -172,6 +175,7 @@ pub fn open(settings: &BrokerSettings, begun: Instant) -> Result<Opened, ServeEr
     Ok(Opened {
         common,
         image,
+        whole,
         controller,
         engines,
         sockets,
@@ -247,10 +251,9 @@ fn begin_life(
     last: LastLife,
     disk: &RealDisk,
     identity: &Identity,
-    controller: &Controller,
+    (image, whole): (&Image, &Image),
 ) -> Result<Vec<Engine>, ServeError> {
     // A follower of the metadata quorum knows of less than it had applied before, until it hears from a leader.
-    let (image, whole) = (controller.image(), controller.with_every_topic());
     let (free, total) = disk.space().map_err(|e| ServeError::new(exit::IO, e.to_string()))?;
     let journal = settings
         .journal_bytes

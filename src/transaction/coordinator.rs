@@ -101,12 +101,8 @@ impl Coordinator {
         self.steps
     }
 
-    /// How many ids there are.
-    pub fn len(&self) -> usize {
-        self.transactions.len()
-    }
-
-    /// Whether there are none.
+    /// Whether there are no ids.
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.transactions.is_empty()
     }
@@ -185,7 +181,7 @@ impl Coordinator {
             (Request::Init(_), None) if self.memory.is_used_up() => {
                 return out.push(reply(Response::Done(ErrorCode::COORDINATOR_NOT_AVAILABLE)));
             }
-            (Request::Init(it), None) => self.place(&it.transactional_id.clone()),
+            (Request::Init(it), None) => self.place(&it.transactional_id),
             (_, None) => {
                 return out.push(reply(Response::Done(ErrorCode::INVALID_PRODUCER_ID_MAPPING)));
             }
@@ -262,13 +258,7 @@ impl Coordinator {
                     break;
                 }
                 Next::Write(next, last_epoch, reply) => {
-                    let mut pending = Pending {
-                        next: Some(*next),
-                        last_epoch,
-                        replies: Vec::new(),
-                        cause: None,
-                        begun_ms: now.monotonic_ms,
-                    };
+                    let mut pending = Pending::new(Some(*next), last_epoch, now.monotonic_ms);
                     match reply {
                         Some(reply) => {
                             pending.replies.push((first.ticket, reply));
@@ -347,12 +337,7 @@ impl Coordinator {
                 if let Some(queued) = cause {
                     it.queue.push_front(queued);
                 }
-                if next.is_none() {
-                    // Whoever waits begins anew.
-                    it.last_epoch = NO_EPOCH;
-                }
-                it.value = next;
-                it.last_epoch = if it.value.is_some() { last_epoch } else { NO_EPOCH };
+                (it.value, it.last_epoch) = (next, last_epoch);
                 // A transaction has begun with the first of its partitions.
                 let state = it.value.as_ref().map(|it| it.state);
                 if state != Some(State::Ongoing) || before != state {
@@ -418,13 +403,7 @@ impl Coordinator {
         let it = &self.transactions[key];
         let Some(value) = it.value.as_ref().filter(|_| it.pending.is_none()) else { return };
         let next = completed(value, now);
-        let pending = Pending {
-            next: Some(next),
-            last_epoch: it.last_epoch,
-            replies: Vec::new(),
-            cause: None,
-            begun_ms: now.monotonic_ms,
-        };
+        let pending = Pending::new(Some(next), it.last_epoch, now.monotonic_ms);
         self.write(key, pending, out);
         self.reschedule(key);
     }
@@ -467,13 +446,8 @@ impl Coordinator {
         }
         let is_due = it.own_deadline_ms(&self.settings).is_some_and(|at_ms| at_ms <= now_ms);
         if let Some(value) = it.value.as_ref().filter(|_| is_due) {
-            let write = |next| Pending {
-                next,
-                last_epoch: NO_EPOCH,
-                replies: Vec::new(),
-                cause: None,
-                begun_ms: now_ms,
-            };
+            // Whoever waits for an id that is forgotten begins anew.
+            let write = |next| Pending::new(next, NO_EPOCH, now_ms);
             match value.state {
                 State::Ongoing => {
                     let pending = write(Some(Transaction::fenced(value, now)));

@@ -23,11 +23,6 @@ impl Memory {
         self.limit.set(limit);
     }
 
-    /// Bytes in use.
-    pub fn used(&self) -> usize {
-        self.used.get()
-    }
-
     /// Whether nothing more is to be taken.
     pub(super) fn is_used_up(&self) -> bool {
         self.used.get() >= self.limit.get()

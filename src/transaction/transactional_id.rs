@@ -43,6 +43,13 @@ pub(super) struct Pending {
     pub begun_ms: i64,
 }
 
+impl Pending {
+    /// Nobody waits for it yet.
+    pub fn new(next: Option<Value>, last_epoch: i16, begun_ms: i64) -> Self {
+        Self { next, last_epoch, replies: Vec::new(), cause: None, begun_ms }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Transaction {

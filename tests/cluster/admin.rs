@@ -1,7 +1,6 @@
 //! An administrator: makes the topic that all use, and then what the plan lets it do, one request at a time.
 
 use crate::client::{Cx, Facts, Replacing, Role, TOPIC};
-use crate::requests::{AddVoter, Elect, Reassign, RemoveVoter};
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
 use klamm::types::{ErrorCode, TopicId};
@@ -179,7 +178,7 @@ impl Admin {
             })
             .collect();
         let request = reassignment([(partition, (!cancels).then_some(replicas))]);
-        session.send(&Reassign(request), Asked::Admin);
+        session.send(&request, Asked::Admin);
         if !cancels {
             self.moving = Some(partition);
         }
@@ -189,7 +188,7 @@ impl Admin {
     fn elect_or_set(cx: &mut Cx<'_>, session: &mut Session) -> Doing {
         if cx.rng.chance(50) {
             let partitions = cx.leaders.keys().copied().collect();
-            session.send(&Elect(election(partitions)), Asked::Admin);
+            session.send(&election(partitions), Asked::Admin);
             return Doing::Elect;
         }
         let (name, value) = match cx.rng.below(3) {
@@ -256,10 +255,10 @@ impl Admin {
                 listeners: vec![listener],
                 ack_when_committed: true,
             };
-            session.send(&AddVoter(request), Asked::Admin);
+            session.send(&request, Asked::Admin);
         } else {
             let request = RemoveRaftVoterRequest { cluster_id: None, voter_id, voter_directory_id };
-            session.send(&RemoveVoter(request), Asked::Admin);
+            session.send(&request, Asked::Admin);
         }
     }
 
@@ -275,7 +274,7 @@ impl Admin {
             return None;
         }
         if self.rotated {
-            session.send(&Elect(election(self.targets.keys().copied().collect())), Asked::Admin);
+            session.send(&election(self.targets.keys().copied().collect()), Asked::Admin);
             return Some(Doing::Elect);
         }
         if self.targets.is_empty() {
@@ -286,7 +285,7 @@ impl Admin {
             }
         }
         let wanted = self.targets.iter().map(|(partition, it)| (*partition, Some(it.clone())));
-        session.send(&Reassign(reassignment(wanted)), Asked::Admin);
+        session.send(&reassignment(wanted), Asked::Admin);
         Some(Doing::Rotate)
     }
 }
@@ -395,7 +394,8 @@ impl Role for Admin {
                 error
             }
             Doing::Reassign { .. } | Doing::Rotate => {
-                let response = reply.read::<Reassign<'_>>().expect("an answer");
+                let response =
+                    reply.read::<AlterPartitionReassignmentsRequest<'_>>().expect("an answer");
                 let mut error = ErrorCode(response.error_code);
                 let all = response.responses.iter().flat_map(|it| &it.partitions);
                 let refused = all.map(|it| ErrorCode(it.error_code)).find(|it| it.is_err());
@@ -408,7 +408,7 @@ impl Role for Admin {
                 error
             }
             Doing::Elect => {
-                let response = reply.read::<Elect<'_>>().expect("an answer");
+                let response = reply.read::<ElectLeadersRequest<'_>>().expect("an answer");
                 let error = ErrorCode(response.error_code);
                 add(&mut counts.elections, error);
                 error
@@ -427,9 +427,9 @@ impl Role for Admin {
             }
             Doing::Vote { adds } | Doing::Replace { adds } => {
                 let error = if adds {
-                    reply.read::<AddVoter<'_>>().expect("an answer").error_code
+                    reply.read::<AddRaftVoterRequest<'_>>().expect("an answer").error_code
                 } else {
-                    reply.read::<RemoveVoter<'_>>().expect("an answer").error_code
+                    reply.read::<RemoveRaftVoterRequest<'_>>().expect("an answer").error_code
                 };
                 let error = ErrorCode(error);
                 add(&mut counts.votes, error);

@@ -11,7 +11,8 @@
 //!
 //! `KLAMM_CLUSTER_SEEDS=n` runs that many, `KLAMM_CLUSTER_FROM=s` starts there, `KLAMM_CLUSTER_SEED=x` replays
 //! one and prints its trace, with `KLAMM_CLUSTER_FAULTS=3,7` only with those of its faults. The first seed that fails is
-//! shrunk to such a list. `KLAMM_CLUSTER_LOSE_DISKS=1` has disks lost, too. Runs in which something never happened end with exit code 3.
+//! shrunk to such a list. `KLAMM_CLUSTER_LOSE_DISKS=1` has disks lost, too. 300 runs and more in which something never
+//! happened end with exit code 3.
 
 mod admin;
 mod checkers;
@@ -28,7 +29,6 @@ mod operations;
 mod plan;
 mod producer;
 mod reader;
-mod requests;
 mod session;
 
 use checkers::Counts;
@@ -118,9 +118,8 @@ fn nothing_that_a_cluster_has_acknowledged_is_lost_and_it_comes_to_rest() {
 #[test]
 #[ignore = "they fail: each is an open fault, of the brokers or of the simulator"]
 fn open_faults() {
-    for seed in OPEN {
-        let _ = run(seed, None, false);
-    }
+    let fails = |seed: &u64| catch_unwind(|| run(*seed, None, false)).is_err();
+    none_failed(&OPEN.into_iter().filter(fails).collect::<Vec<_>>());
 }
 
 #[test]

@@ -73,7 +73,6 @@ pub struct Life {
     sockets: BTreeMap<At, Socket>,
     numbers: BTreeMap<(usize, ConnectionId), u64>,
     next_socket: u64,
-    disk: SimDisk,
     clock: Rc<Cell<u64>>,
     /// Shards at which clients may connect.
     let_in: BTreeSet<usize>,
@@ -250,7 +249,6 @@ impl Node {
             sockets: BTreeMap::new(),
             numbers: BTreeMap::new(),
             next_socket: 0,
-            disk: self.disk.clone(),
             clock,
             fatal: None,
             let_in: BTreeSet::new(),
@@ -266,12 +264,10 @@ impl Node {
         Ok(())
     }
 
-    /// The process ends in the middle of whatever goes on; clients whose connections end with it.
-    pub fn crash(&mut self, power: bool, net: &mut Network) -> Vec<usize> {
+    /// The process ends in the middle of whatever goes on.
+    pub fn crash(&mut self, power: bool, net: &mut Network) {
         net.ended(self.id);
-        let life = self.life.take();
-        let clients = life.iter().flat_map(|it| it.sockets.values().map(|it| it.client)).collect();
-        drop(life);
+        self.life = None;
         if power {
             self.disk.power_cut();
         } else {
@@ -279,7 +275,6 @@ impl Node {
         }
         self.disk.restart();
         (self.frozen_until_ms, self.stalled_until_ms) = (0, 0);
-        clients
     }
 
     fn handle(&mut self, shard: usize, now: Now, input: Input, net: &mut Network) {
@@ -297,7 +292,7 @@ impl Node {
                 Output::Message { to, message } => {
                     life.ways.get_mut(&(shard, to)).expect("a way").push_back(message);
                 }
-                Output::Disk(submission) => operations::submit(&life.disk, shard, submission),
+                Output::Disk(submission) => operations::submit(&self.disk, shard, submission),
                 Output::Resume(connection) => {
                     if let Some(it) = life.named(shard, connection) {
                         it.may_read = true;

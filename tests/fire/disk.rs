@@ -57,13 +57,17 @@ impl Volume {
 
     /// As after a start of the machine: what has reached the medium is there. Nobody may have a file open.
     pub fn mount_again(&self) {
-        let at = self.at.to_string_lossy();
+        let at = self.at.display();
+        assert!(self.unmount() && self.mount(), "{at} is not mounted again");
+    }
+
+    fn unmount(&self) -> bool {
         // The kernel takes down the rings of a process that has ended a moment after it.
         let unmounted = support::wait_for(std::time::Duration::from_secs(20), || {
-            let ran = Command::new("umount").arg(&*at).output().ok()?;
+            let ran = Command::new("umount").arg(&self.at).output().ok()?;
             ran.status.success().then_some(())
         });
-        assert!(unmounted.is_some() && self.mount(), "{at} is not mounted again");
+        unmounted.is_some()
     }
 
     /// Takes all of the space that is free, until [`release`](Self::release).
@@ -104,11 +108,6 @@ impl Volume {
 
 impl Drop for Volume {
     fn drop(&mut self) {
-        let at = self.at.to_string_lossy().into_owned();
-        let done = || {
-            let ran = Command::new("umount").arg(&at).output().ok()?;
-            ran.status.success().then_some(())
-        };
-        support::wait_for(std::time::Duration::from_secs(20), done);
+        self.unmount();
     }
 }

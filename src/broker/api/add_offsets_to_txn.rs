@@ -3,6 +3,7 @@
 use super::Response;
 use super::decode;
 use super::find_coordinator::partition_of;
+use super::response::fenced_as_known;
 use crate::controller::Image;
 use crate::transaction::{AddPartitions, Producer};
 use crate::types::ErrorCode;
@@ -27,8 +28,7 @@ pub fn plan(body: &[u8], version: i16, image: &Image) -> Result<Option<AddPartit
 
 /// The answer.
 pub fn response(header: &RequestHeader<'_>, error: ErrorCode) -> Result<Response, WireError> {
-    let fenced = error == ErrorCode::PRODUCER_FENCED && header.version < 2;
-    let error = if fenced { ErrorCode::INVALID_PRODUCER_EPOCH } else { error };
+    let error = fenced_as_known(error, header.version >= 2);
     let response = AddOffsetsToTxnResponse { throttle_time_ms: 0, error_code: error.0 };
     Response::new(header, |w| response.encode(w, header.version))
 }

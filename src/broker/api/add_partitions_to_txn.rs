@@ -4,6 +4,7 @@
 use super::Response;
 use super::decode_in_parts;
 use super::offset_commit::has_partition;
+use super::response::fenced_as_known;
 use crate::controller::Image;
 use crate::transaction::{self, AddPartitions, Producer};
 use crate::types::ErrorCode;
@@ -128,8 +129,7 @@ pub async fn response(
                 (None, ErrorCode::NONE) => ErrorCode::OPERATION_NOT_ATTEMPTED,
                 (None, error) => error,
             };
-            let fenced = error == ErrorCode::PRODUCER_FENCED && version < 2;
-            let error = if fenced { ErrorCode::INVALID_PRODUCER_EPOCH } else { error };
+            let error = fenced_as_known(error, version >= 2);
             topics.entry(topic).or_default().push(AddPartitionsToTxnPartitionResult {
                 partition_index: *partition,
                 partition_error_code: error.0,

@@ -69,7 +69,6 @@ fn altered_broker(name: &str, image: &Image) -> Result<Option<i32>, Failure> {
     let id: i32 = name
         .parse()
         .map_err(|_| invalid(format!("Node id must be an integer, but it is: {name}")))?;
-    // The broker that is asked hands this to the controller, which changes the settings of any.
     if id != image.node_id && image.broker(id).is_none() {
         let own = image.node_id;
         return Err(invalid(format!("Unexpected broker id, expected {own}, but received {name}")));
@@ -344,12 +343,16 @@ mod tests {
     /// The controller is not the broker that it is asked to change.
     #[test]
     fn a_controller_changes_any_broker() {
-        let image = crate::broker::api::testing::cluster(3);
+        let image = cluster(3);
         let changes = [("leader.replication.throttled.rate", Change::Set("5000"))];
         let record = alter(BROKER, "3", &changes, false, &image).unwrap();
         let settings = vec![("leader.replication.throttled.rate".into(), Some("5000".into()))];
         assert_eq!(record, Some(Record::BrokerConfigSet { broker: Some(3), settings }));
         assert!(alter(BROKER, "4", &changes, false, &image).is_err());
+        let settings = vec![("log.retention.ms".to_owned(), Some("5".to_owned()))];
+        let expected = Record::BrokerConfigSet { broker: Some(3), settings };
+        let changes = [("log.retention.ms", Change::Set("5"))];
+        assert_eq!(alter(BROKER, "3", &changes, false, &image), Ok(Some(expected)));
     }
 
     #[test]
@@ -450,11 +453,6 @@ mod tests {
             assert_eq!(set(name, "log.retention.ms", "7000"), Ok(Some(expected)));
         }
         assert_eq!(alter(BROKER, "1", &[("num.partitions", Delete)], false, &image), Ok(None));
-        // The controller changes the settings of other brokers.
-        let settings = vec![("log.retention.ms".to_owned(), Some("5".to_owned()))];
-        let expected = Record::BrokerConfigSet { broker: Some(3), settings };
-        let changes = [("log.retention.ms", Set("5"))];
-        assert_eq!(alter(BROKER, "3", &changes, false, &cluster(3)), Ok(Some(expected)));
         for (name, key, value, code, words) in [
             (
                 "1",

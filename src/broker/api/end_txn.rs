@@ -3,6 +3,7 @@
 
 use super::Response;
 use super::decode;
+use super::response::fenced_as_known;
 use crate::transaction::{End, Producer};
 use crate::types::ErrorCode;
 use crate::wire::WireError;
@@ -36,10 +37,7 @@ pub fn response(
             (response.producer_id, response.producer_epoch) = (producer.id, producer.epoch);
         }
         Ok(_) => {}
-        Err(ErrorCode::PRODUCER_FENCED) if header.version < 2 => {
-            response.error_code = ErrorCode::INVALID_PRODUCER_EPOCH.0;
-        }
-        Err(error) => response.error_code = error.0,
+        Err(error) => response.error_code = fenced_as_known(error, header.version >= 2).0,
     }
     Response::new(header, |w| response.encode(w, header.version))
 }

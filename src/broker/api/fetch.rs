@@ -146,8 +146,8 @@ const RACK_AWARE: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelect
 
 impl Plan {
     fn new(request: &FetchRequest<'_>, version: i16, image: &Image, limits: Limits) -> Self {
-        let selector = image.broker_configs.text("replica.selector.class");
-        let rack = if selector == Some(RACK_AWARE) { request.rack_id } else { "" };
+        let by_rack = || image.broker_configs.text("replica.selector.class") == Some(RACK_AWARE);
+        let rack = if !request.rack_id.is_empty() && by_rack() { request.rack_id } else { "" };
         let mut plan = Self {
             context: Context::Sessionless,
             wanted: Vec::new(),
@@ -209,7 +209,8 @@ impl Plan {
             TopicKey::Id(id) => *id,
             TopicKey::Name(name) => image.topic(name)?.id,
         };
-        let nearer = match topic_of(wanted, image).filter(|_| !self.rack.is_empty()) {
+        let near_to = if self.rack.is_empty() { None } else { topic_of(wanted, image) };
+        let nearer = match near_to {
             Some(topic) => nearer(image, topic, wanted.partition, &self.rack),
             None => Vec::new(),
         };

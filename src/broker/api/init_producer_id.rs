@@ -2,6 +2,7 @@
 
 use super::Response;
 use super::decode;
+use super::response::fenced_as_known;
 use crate::transaction::{InitProducer, Producer};
 use crate::types::ErrorCode;
 use crate::wire::WireError;
@@ -44,11 +45,7 @@ pub fn response(
 ) -> Result<Response, WireError> {
     let (error, producer) = match result {
         Ok(producer) => (ErrorCode::NONE, producer),
-        // Clients before KIP-588 know one error only.
-        Err(ErrorCode::PRODUCER_FENCED) if header.version < 4 => {
-            (ErrorCode::INVALID_PRODUCER_EPOCH, Producer { id: -1, epoch: -1 })
-        }
-        Err(error) => (error, Producer { id: -1, epoch: -1 }),
+        Err(error) => (fenced_as_known(error, header.version >= 4), Producer { id: -1, epoch: -1 }),
     };
     let response = InitProducerIdResponse {
         error_code: error.0,

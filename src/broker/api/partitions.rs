@@ -1,8 +1,24 @@
 //! What requests that name partitions by topic have in common.
 
-use crate::controller::{Image, Topic};
+use crate::controller::{Image, Partition, Topic};
 use crate::types::{ErrorCode, TopicPartition};
 use std::sync::Arc;
+
+/// A partition of a topic, if there is one and it is here by this condition.
+fn find(
+    topic: Option<&Arc<Topic>>,
+    partition: i32,
+    is_here: impl FnOnce(&Partition) -> bool,
+) -> Result<TopicPartition, ErrorCode> {
+    let found = topic.and_then(|topic| {
+        Some((topic.id, topic.partitions.get(usize::try_from(partition).ok()?)?))
+    });
+    match found {
+        None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        Some((topic, it)) if is_here(it) => Ok(TopicPartition { topic, partition }),
+        Some(_) => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+    }
+}
 
 /// A partition of a topic, if there is one and this broker leads it.
 ///
@@ -13,15 +29,7 @@ pub fn led(
     topic: Option<&Arc<Topic>>,
     partition: i32,
 ) -> Result<TopicPartition, ErrorCode> {
-    let found = topic.and_then(|topic| {
-        let state = topic.partitions.get(usize::try_from(partition).ok()?)?;
-        Some((topic.id, state.leader))
-    });
-    match found {
-        None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-        Some((_, leader)) if leader != image.node_id => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
-        Some((topic, _)) => Ok(TopicPartition { topic, partition }),
-    }
+    find(topic, partition, |it| it.leader == image.node_id)
 }
 
 /// A partition of a topic, if there is one of which this broker has a replica.
@@ -33,15 +41,8 @@ pub fn held(
     topic: Option<&Arc<Topic>>,
     partition: i32,
 ) -> Result<TopicPartition, ErrorCode> {
-    match led(image, topic, partition) {
-        Err(ErrorCode::NOT_LEADER_OR_FOLLOWER) => {
-            let topic = topic.ok_or(ErrorCode::NOT_LEADER_OR_FOLLOWER)?;
-            let holds = topic.partitions[partition as usize].replicas.contains(&image.node_id);
-            let tp = TopicPartition { topic: topic.id, partition };
-            if holds { Ok(tp) } else { Err(ErrorCode::NOT_LEADER_OR_FOLLOWER) }
-        }
-        found => found,
-    }
+    let me = image.node_id;
+    find(topic, partition, |it| it.leader == me || it.replicas.contains(&me))
 }
 
 /// Answers by topic and partition, as they were asked for. `answers` has one for each partition of the

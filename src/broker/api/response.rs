@@ -1,6 +1,7 @@
 //! Answers as they go out.
 
 use crate::storage::buffer::{Budget, Filling};
+use crate::types::ErrorCode;
 use crate::wire::Tally;
 use crate::wire::header::{RequestHeader, encode_response};
 use crate::wire::{WireError, Writer};
@@ -12,6 +13,15 @@ use std::sync::Arc;
 const PAGES_FROM: usize = 64 << 10;
 /// So much of one is copied at once.
 const COPIED_AT_ONCE: usize = 64 << 10;
+
+/// An error as a client knows it: one that has not heard of `PRODUCER_FENCED` (KIP-588) knows
+/// `INVALID_PRODUCER_EPOCH` only.
+pub fn fenced_as_known(error: ErrorCode, knows_fenced: bool) -> ErrorCode {
+    match error {
+        ErrorCode::PRODUCER_FENCED if !knows_fenced => ErrorCode::INVALID_PRODUCER_EPOCH,
+        error => error,
+    }
+}
 
 /// An answer as it goes out: `head`, which begins with the length of everything, then `rest`.
 #[derive(Clone, Debug)]

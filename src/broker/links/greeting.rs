@@ -199,13 +199,10 @@ impl Links {
         let Some(target) = link.target else { return };
         if let Some(secret) = secret {
             let greeting = link.greeting.take();
-            let known = match (greeting.as_deref(), welcome.proof) {
-                (Some((hello, Some(challenge))), Some(proof)) => {
-                    let it = Introduction { hello, meant: (target.lane, target.shard), challenge };
-                    secret.verify(Side::Takes, it, &proof)
-                }
-                _ => false,
-            };
+            let known = greeting.as_deref().is_some_and(|(hello, challenge)| {
+                let meant = (target.lane, target.shard);
+                secret.is_shown(hello, meant, challenge.as_ref(), welcome.proof.as_ref())
+            });
             if !known {
                 self.refused += 1;
                 return self.end(now_ms, id, Some("it does not know the secret"));

@@ -119,7 +119,7 @@ impl Links {
 
     /// A node was heard: where it is to be reached, it is tried at once.
     pub(super) fn is_there(&mut self, now_ms: i64, node: i32) {
-        let first = Target { node, lane: Lane::Control, shard: 0 };
+        let first = Target::control(node);
         let of_node = self.wanted.range(first..).take_while(|(it, _)| it.node == node);
         let waiting: Vec<Target> =
             of_node.filter(|(_, it)| it.link.is_none()).map(|(target, _)| *target).collect();
@@ -148,7 +148,7 @@ impl Links {
 
     /// Whether nobody listened where this node is reached for the quorum, when it was tried last.
     pub fn is_refused_by(&self, node: i32) -> bool {
-        let target = Target { node, lane: Lane::Control, shard: 0 };
+        let target = Target::control(node);
         self.wanted.get(&target).is_some_and(|it| it.refused)
     }
 

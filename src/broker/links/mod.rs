@@ -45,6 +45,13 @@ pub struct Target {
     pub shard: u16,
 }
 
+impl Target {
+    /// Where a node is reached for the quorum and the controller.
+    pub fn control(node: i32) -> Self {
+        Self { node, lane: Lane::Control, shard: 0 }
+    }
+}
+
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {

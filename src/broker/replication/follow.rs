@@ -187,19 +187,17 @@ impl State {
         })
     }
 
-    /// Stops streams for a limit, if it is exceeded by what came.
+    /// Stops these streams, one at least, for a limit, if it is exceeded by what came.
     fn hold_streams(&self, link: LinkId, rate: i64, held: &BTreeMap<TopicPartition, u32>) {
         let now = self.monotonic_ms();
+        let Some(wait) = self.node.throttles.follower.wait_ms(rate, now) else { return };
         let mut stops = Vec::new();
         for (tp, stream) in held {
-            let Some(wait) = self.node.throttles.follower.wait_ms(rate, now) else { continue };
             self.streams.borrow_mut().pause(*tp, now + wait.min(HELD_MAX_MS));
             stops.push(StreamStop { stream: *stream, error: ErrorCode::NONE });
         }
-        if !stops.is_empty() {
-            self.links.borrow_mut().send(now, link, &PeerMessage::Stop(stops));
-            self.changed_streams.notify();
-        }
+        self.links.borrow_mut().send(now, link, &PeerMessage::Stop(stops));
+        self.changed_streams.notify();
     }
 
     /// A leader has answered.

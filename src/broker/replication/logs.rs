@@ -174,7 +174,7 @@ impl Logs {
         part.unacked.clear();
         if let Some(tp) = self.engine.name(slot) {
             for it in self.held.take_all(tp) {
-                self.answer_held(&it, Appended::failed(it.append.index, error), 0, out);
+                self.answer_held(&it, Appended::failed(it.append.index, error), out);
             }
         }
         let Some(part) = self.parts.get_mut(slot.index()) else { return };

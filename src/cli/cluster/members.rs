@@ -1,6 +1,7 @@
 //! `klamm cluster join` and `klamm cluster remove`: who belongs to the quorum, and to the cluster.
 
-use super::plan::{Holdings, count};
+use super::plan::Holdings;
+use crate::cli::names::count;
 use crate::cli::{Broker, CliError};
 use crate::client::admin::{Quorum, QuorumReplica};
 use crate::client::{Cluster, Retry};

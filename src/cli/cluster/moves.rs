@@ -1,8 +1,9 @@
 //! `klamm cluster drain` and `klamm cluster reassign`: plans that the controller carries out, some partitions at a
 //! time.
 
-use super::plan::{Holdings, as_json, count, show};
+use super::plan::{Holdings, as_json, show};
 use crate::cli::balance::{self, Assignment, Partition};
+use crate::cli::names::count;
 use crate::cli::{Broker, CliError, signal, throttle};
 use crate::client::Cluster;
 use crate::client::admin::{ElectionType, NewReassignment};

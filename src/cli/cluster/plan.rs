@@ -1,6 +1,7 @@
 //! What a cluster holds, and what is to be moved: read from the cluster, and shown.
 
 use crate::cli::balance::{Assignment, Node, Partition};
+use crate::cli::names::{count, joined};
 use crate::client::admin::{ClusterDescription, Reassignment};
 use crate::client::{ClientError, Cluster};
 use serde_json::{Value, json};
@@ -48,16 +49,6 @@ impl Holdings {
     }
 }
 
-/// Node ids with commas between them.
-pub fn joined(ids: &[i32]) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-}
-
-/// A count with its noun.
-pub fn count(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
-}
-
 /// How many replicas a plan copies to brokers that do not have them.
 pub fn copies(from: &Assignment, plan: &Assignment) -> usize {
     let new = plan.iter().flat_map(|(at, ids)| {
@@ -85,11 +76,7 @@ pub fn show(out: &mut impl Write, from: &Assignment, plan: &Assignment) -> io::R
         writeln!(out, "  … and {} more", plan.len() - SHOWN)?;
     }
     let copied = copies(from, plan);
-    writeln!(out, "{}, {} to copy", count(plan.len(), "partition"), count_replicas(copied))
-}
-
-fn count_replicas(n: usize) -> String {
-    count(n, "replica")
+    writeln!(out, "{}, {} to copy", count(plan.len(), "partition"), count(copied, "replica"))
 }
 
 /// A plan as JSON.

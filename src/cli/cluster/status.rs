@@ -1,6 +1,6 @@
 //! `klamm cluster status`.
 
-use super::plan::{count, joined};
+use crate::cli::names::{count, joined};
 use crate::cli::{Broker, CliError};
 use crate::client::admin::{ClusterDescription, Quorum, QuorumReplica};
 use crate::client::{ClientError, Cluster, clock};

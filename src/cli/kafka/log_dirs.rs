@@ -4,6 +4,7 @@ use super::ToolError;
 use super::address::{addresses, connect, property_file};
 use super::error::java_class;
 use super::options::{self, Options, flag, text};
+use crate::cli::names::joined;
 use crate::client::admin::LogDir;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -65,10 +66,6 @@ pub fn run(args: &[String]) -> Result<(), ToolError> {
     writeln!(out, "Received log directory information from brokers {}", joined(&asked))?;
     writeln!(out, "{}", as_json(&answers, &topics))?;
     Ok(())
-}
-
-fn joined(ids: &BTreeSet<i32>) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// The names and their order are Kafka's.

@@ -5,9 +5,10 @@ use super::address::{addresses, connect_as, property_file};
 use super::error::{java_message, message_of};
 use super::options::{self, Options, Parsed, flag, long, text};
 use super::reassignment_file::{
-    Directories, Replicas, checked, joined, read_replicas, read_topics, shown, twice, write,
+    Directories, Replicas, checked, read_replicas, read_topics, shown, twice, write,
 };
 use crate::cli::balance::{self, Assignment, Node, Partition};
+use crate::cli::names::joined;
 use crate::cli::throttle;
 use crate::client::admin::{LogDir, NewReassignment};
 use crate::client::{ClientError, Cluster, clock};
@@ -438,7 +439,7 @@ fn verify(o: &Parsed, cluster: &mut Cluster, file: &Replicas) -> Result<(), Fail
                 "There is no active reassignment of partition {name}, but replica set is {} rather \
                  than {}.",
                 joined(&current),
-                joined(target)
+                joined(*target)
             )?;
         }
     }

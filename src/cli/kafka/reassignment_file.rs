@@ -25,11 +25,6 @@ pub fn shown((topic, partition): &Partition) -> String {
     format!("{topic}-{partition}")
 }
 
-/// Numbers with commas between them.
-pub fn joined(ids: &[i32]) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-}
-
 fn failed(text: impl Into<String>) -> ToolError {
     ToolError::Failed(text.into())
 }

@@ -5,6 +5,7 @@ use super::error::{message_of, notice};
 use super::options::{self, Options, Parsed, flag, integer, text};
 use super::topic_filter::IncludeList;
 use super::{ToolError, uuid};
+use crate::cli::names::joined;
 use crate::client::admin::{ConfigEntry, ConfigSource, NewTopic, PartitionState, Resource};
 use crate::client::{ClientError, Cluster};
 use crate::types::{ErrorCode, TopicId, topic_name};
@@ -350,9 +351,8 @@ fn describe(o: &Parsed, cluster: &mut Cluster) -> Result<(), ToolError> {
         for p in topic.partitions.iter().filter(|p| !reported || is_reported(o, p, min_isr, &live))
         {
             let leader = if p.leader < 0 { "none".to_owned() } else { p.leader.to_string() };
-            let elr = |ids: &Option<Vec<i32>>| {
-                ids.as_ref().map_or_else(|| "N/A".to_owned(), |ids| joined(ids))
-            };
+            let elr =
+                |ids: &Option<Vec<i32>>| ids.as_ref().map_or_else(|| "N/A".to_owned(), joined);
             writeln!(
                 out,
                 "\tTopic: {}\tPartition: {}\tLeader: {leader}\tReplicas: {}\tIsr: {}\tElr: \
@@ -376,10 +376,6 @@ fn is_reported(o: &Parsed, p: &PartitionState, min_isr: usize, live: &BTreeSet<i
         || (o.has("unavailable-partitions") && !(led && live.contains(&p.leader)))
         || (o.has("under-min-isr-partitions") && (!led || p.isr.len() < min_isr))
         || (o.has("at-min-isr-partitions") && p.isr.len() == min_isr)
-}
-
-fn joined(ids: &[i32]) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 fn shown(value: Option<&str>) -> &str {

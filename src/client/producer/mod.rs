@@ -519,9 +519,12 @@ impl Producer {
     /// Whoever leads by what is known may not have heard of it yet: it names an older epoch. How long to wait for that,
     /// ms; `None` where it is not so, or has not helped.
     fn leader_is_behind(&mut self, topic: &str, p: &PartitionProduceResponse<'_>) -> Option<i64> {
+        let code = ErrorCode::NOT_LEADER_OR_FOLLOWER.0;
+        if self.behind.is_empty() && p.error_code != code {
+            return None;
+        }
         let told = p.current_leader.leader_epoch;
         let known = self.cluster.metadata().topic(topic).ok()?.partitions.get(&p.index)?;
-        let code = ErrorCode::NOT_LEADER_OR_FOLLOWER.0;
         let key = (topic.to_owned(), p.index);
         if p.error_code != code || told < 0 || told >= known.leader_epoch {
             self.behind.remove(&key);

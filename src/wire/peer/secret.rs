@@ -101,6 +101,19 @@ impl Secret {
         self.over(side, it).verify_slice(proof).is_ok()
     }
 
+    /// Whether whoever was dialled has shown that it knows the secret, by this proof: without one, or unasked, it has not.
+    pub fn is_shown(
+        &self,
+        hello: &Hello,
+        meant: (Lane, u16),
+        challenge: Option<&Nonce>,
+        proof: Option<&Proof>,
+    ) -> bool {
+        challenge.zip(proof).is_some_and(|(challenge, proof)| {
+            self.verify(Side::Takes, Introduction { hello, meant, challenge }, proof)
+        })
+    }
+
     /// The nonce of this number, of whoever has these numbers to itself. Who does not know the secret cannot tell it before.
     pub fn nonce(&self, seed: u64, incarnation: u64, shard: u16, number: u64) -> Nonce {
         let mut mac = self.mac();

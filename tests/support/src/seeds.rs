@@ -27,8 +27,12 @@ pub struct Seeds {
 }
 
 impl Seeds {
-    /// Those of a simulator, by its name in capitals; `usual` of them where the environment says nothing.
+    /// Those of a simulator, by its name in capitals; `usual` of them where the environment says nothing, and one where it
+    /// asks for [one](Self::only).
     pub fn of(name: &'static str, usual: u64) -> Self {
+        if let Some(seed) = Self::only(name) {
+            return Self { name, from: seed, count: 1 };
+        }
         let from = variable(&format!("KLAMM_{name}_FROM")).unwrap_or(0);
         let count = variable(&format!("KLAMM_{name}_SEEDS")).unwrap_or(usual);
         Self { name, from, count }
