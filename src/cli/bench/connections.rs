@@ -1,7 +1,7 @@
 //! `klamm bench connections`: many connections that do nothing.
 
 use super::conn::CLIENT_ID;
-use super::cost::{Meter, check_pid};
+use super::cost::{Meter, check_pids};
 use super::latency::{Latency, group, round};
 use super::machine::{Clock, open_files};
 use super::options::Connections;
@@ -17,13 +17,13 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Opens the connections, holds them idle, then sends a request on each.
 pub fn run(c: &Connections) -> Result<Outcome, CliError> {
-    check_pid(c.machine.broker_pid)?;
+    check_pids(&c.machine.broker_pid)?;
     open_files(u64::from(c.count) + 64)?;
     c.machine.cpus().pin(0)?;
     signal::catch();
     let addresses = brokers(c)?;
     let clock = Clock::start();
-    let mut meter = Meter::begin(c.machine.broker_pid);
+    let mut meter = Meter::begin(&c.machine.broker_pid);
     let (mut connect, mut answer) = (Latency::default(), Latency::default());
     let mut held = Vec::with_capacity(c.count as usize);
     let mut stop = None;
@@ -46,7 +46,7 @@ pub fn run(c: &Connections) -> Result<Outcome, CliError> {
     let open_s = clock.now() as f64 / 1e9;
     meter.sample();
     let rss = meter.rss_bytes();
-    let mut idle = Meter::begin(c.machine.broker_pid);
+    let mut idle = Meter::begin(&c.machine.broker_pid);
     let until = clock.now() + c.hold.as_nanos() as u64;
     while clock.now() < until && stop.is_none() {
         clock.sleep_until(until.min(clock.now() + 100_000_000));

@@ -2,7 +2,7 @@
 
 use super::check::{PartitionReader, Seen, Verdict};
 use super::conn::Conn;
-use super::cost::{Meter, check_pid};
+use super::cost::{Meter, check_pids};
 use super::latency::{Latency, round};
 use super::live::{Live, LivePart};
 use super::machine::{Clock, open_files};
@@ -235,7 +235,7 @@ fn drive(
 
 /// Runs the load.
 pub fn run(c: &Consume) -> Result<Outcome, CliError> {
-    check_pid(c.machine.broker_pid)?;
+    check_pids(&c.machine.broker_pid)?;
     open_files(u64::from(c.connections) + 64)?;
     c.machine.cpus().pin(0)?;
     signal::catch();
@@ -267,7 +267,7 @@ pub fn run(c: &Consume) -> Result<Outcome, CliError> {
     let names = topics.names.clone();
     let shared = Shared { c, names: &names, clock, stop: AtomicBool::new(false) };
     let (shared, live) = (&shared, &Live::new(c.output.quiet));
-    let mut meter = Meter::begin(c.machine.broker_pid);
+    let mut meter = Meter::begin(&c.machine.broker_pid);
     let watch = |done: &dyn Fn() -> bool| {
         let (mut last, mut sampled) = (0, 0);
         while !done() {

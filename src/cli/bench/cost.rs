@@ -1,4 +1,4 @@
-//! What a run costs: CPU time, memory and disk writes of the broker's process, CPU time of our own.
+//! What a run costs: CPU time, memory and disk writes of the brokers' processes, CPU time of our own.
 
 use super::latency::round;
 use crate::cli::CliError;
@@ -56,35 +56,54 @@ fn clock_s(clock: ClockId) -> f64 {
     t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
 }
 
+impl Counters {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            cpu_s: self.cpu_s + other.cpu_s,
+            rss_bytes: self.rss_bytes + other.rss_bytes,
+            written_bytes: self.written_bytes.zip(other.written_bytes).map(|(a, b)| a + b),
+        }
+    }
+}
+
+/// A broker's process.
+#[derive(Clone, Copy, Debug)]
+struct Process {
+    pid: u32,
+    begin: Counters,
+    last: Counters,
+}
+
 /// Measures the costs between its creation and [`Meter::end`].
 #[derive(Clone, Debug)]
 pub struct Meter {
-    pid: Option<u32>,
-    begin: Option<Counters>,
-    last: Option<Counters>,
+    brokers: Vec<Process>,
     rss_bytes_max: u64,
     own_cpu_s: f64,
     /// Own CPU seconds when it was stopped.
     stopped: Option<f64>,
 }
 
-/// An error where there is no such process, before the run begins.
-pub fn check_pid(pid: Option<u32>) -> Result<(), CliError> {
-    match pid.map(counters) {
-        Some(Err(_)) => Err(CliError::Usage(format!(
-            "--broker-pid {}: no process of that number can be seen here",
-            pid.unwrap_or(0)
+/// An error where one is no process, before the run begins.
+pub fn check_pids(pids: &[u32]) -> Result<(), CliError> {
+    match pids.iter().find(|pid| counters(**pid).is_err()) {
+        Some(pid) => Err(CliError::Usage(format!(
+            "--broker-pid {pid}: no process of that number can be seen here"
         ))),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 
 impl Meter {
-    /// Begins; `pid` is the broker's.
-    pub fn begin(pid: Option<u32>) -> Self {
-        let begin = pid.and_then(|pid| counters(pid).ok());
-        let rss_bytes_max = begin.map_or(0, |c| c.rss_bytes);
-        Self { pid, begin, last: begin, rss_bytes_max, own_cpu_s: own_cpu_s(), stopped: None }
+    /// Begins; `pids` are the brokers'.
+    pub fn begin(pids: &[u32]) -> Self {
+        let process = |pid: &u32| {
+            let begin = counters(*pid).ok()?;
+            Some(Process { pid: *pid, begin, last: begin })
+        };
+        let brokers: Vec<Process> = pids.iter().filter_map(process).collect();
+        let rss_bytes_max = brokers.iter().map(|it| it.begin.rss_bytes).sum();
+        Self { brokers, rss_bytes_max, own_cpu_s: own_cpu_s(), stopped: None }
     }
 
     /// Reads the counters; a process that has ended keeps its last ones.
@@ -92,10 +111,11 @@ impl Meter {
         if self.stopped.is_some() {
             return;
         }
-        if let Some(counters) = self.pid.and_then(|pid| counters(pid).ok()) {
-            self.rss_bytes_max = self.rss_bytes_max.max(counters.rss_bytes);
-            self.last = Some(counters);
+        for process in &mut self.brokers {
+            process.last = counters(process.pid).unwrap_or(process.last);
         }
+        let rss_bytes = self.brokers.iter().map(|it| it.last.rss_bytes).sum();
+        self.rss_bytes_max = self.rss_bytes_max.max(rss_bytes);
     }
 
     /// Reads the counters for the last time.
@@ -104,25 +124,31 @@ impl Meter {
         self.stopped.get_or_insert_with(own_cpu_s);
     }
 
-    /// RSS of the broker at the beginning and now, bytes.
+    /// The counters of all brokers at the beginning and now; `None` where none is watched.
+    fn counted(&self) -> Option<(Counters, Counters)> {
+        let each = self.brokers.iter().map(|it| (it.begin, it.last));
+        each.reduce(|(a, b), (c, d)| (a.plus(c), b.plus(d)))
+    }
+
+    /// RSS of the brokers at the beginning and now, bytes.
     pub fn rss_bytes(&self) -> Option<(u64, u64)> {
-        self.begin.zip(self.last).map(|(a, b)| (a.rss_bytes, b.rss_bytes))
+        self.counted().map(|(a, b)| (a.rss_bytes, b.rss_bytes))
     }
 
     /// Ends: costs over `seconds`, in which `bytes` and `requests` were done. Gives the fields
-    /// `bench` and, with a process id, `broker`.
+    /// `bench` and, with process ids, `broker`: the sum over all of them.
     pub fn end(mut self, seconds: f64, bytes: f64, requests: f64) -> Map<String, Value> {
         self.stop();
         let own = self.stopped.unwrap_or_default() - self.own_cpu_s;
         let mut out = Map::new();
         let cores = if seconds > 0.0 { own / seconds } else { 0.0 };
         out.insert("bench".to_owned(), json!({ "cpu_s": round(own), "cores": round(cores) }));
-        let Some((a, b)) = self.begin.zip(self.last) else { return out };
+        let Some((a, b)) = self.counted() else { return out };
         let cpu_s = b.cpu_s - a.cpu_s;
         let per = |n: f64| if n > 0.0 { json!(round(cpu_s / n)) } else { Value::Null };
         let written = b.written_bytes.zip(a.written_bytes).map(|(b, a)| b.saturating_sub(a));
         let broker = json!({
-            "pid": self.pid,
+            "pids": self.brokers.iter().map(|it| it.pid).collect::<Vec<_>>(),
             "cpu_s": round(cpu_s),
             "cores": if seconds > 0.0 { round(cpu_s / seconds) } else { 0.0 },
             "cpu_s_per_gb": per(bytes / 1e9),
@@ -142,18 +168,22 @@ mod tests {
 
     #[test]
     fn measures_a_process() {
-        let meter = Meter::begin(Some(std::process::id()));
+        let own = std::process::id();
+        let (meter, twice) = (Meter::begin(&[own]), Meter::begin(&[own, own]));
         let before = thread_cpu_s();
         let mut work = 1u64;
         // Until the clock tick by which the kernel counts has passed.
         while thread_cpu_s() - before < 0.05 {
             work = std::hint::black_box(work.wrapping_mul(3));
         }
+        let rss = |it: &Meter| it.rss_bytes().expect("it is watched").0;
+        assert!(rss(&twice) > rss(&meter) * 3 / 2, "several are added up");
         let out = meter.end(1.0, 1e9, 1e6);
         let broker = &out["broker"];
         assert!(broker["cpu_s"].as_f64().expect("seconds") > 0.0, "{broker}");
         assert!(broker["rss_bytes_max"].as_u64().expect("bytes") > 1 << 20, "{broker}");
         assert!(out["bench"]["cores"].as_f64().expect("cores") > 0.0);
-        assert!(check_pid(Some(u32::MAX)).is_err() && check_pid(None).is_ok());
+        assert_eq!(broker["pids"], json!([own]));
+        assert!(check_pids(&[own, u32::MAX]).is_err() && check_pids(&[]).is_ok());
     }
 }

@@ -213,21 +213,21 @@ fn measure(c: &E2e, shape: &Shape, topics: &mut Topics) -> Result<Outcome, CliEr
 
 /// Samples the broker's process until the window ends, or all threads have.
 fn watch(shared: &Shared<'_>, live: &Live, over: impl Fn() -> bool) -> Meter {
-    let (clock, window, pid) = (shared.clock, shared.window, shared.c.run.machine.broker_pid);
+    let (clock, window, pids) = (shared.clock, shared.window, &shared.c.run.machine.broker_pid);
     let mut last = clock.now();
     let mut meter: Option<Meter> = None;
     loop {
         let now = clock.now();
         let over = over();
         if now >= window.from {
-            let meter = meter.get_or_insert_with(|| Meter::begin(pid));
+            let meter = meter.get_or_insert_with(|| Meter::begin(pids));
             meter.sample();
             if now >= window.to {
                 meter.stop();
             }
         }
         if over {
-            return meter.unwrap_or_else(|| Meter::begin(pid));
+            return meter.unwrap_or_else(|| Meter::begin(pids));
         }
         live.show(now, &mut last, if now < window.from { "warm-up" } else { "e2e" });
         let edge = if now < window.from { window.from } else { window.to };

@@ -175,9 +175,9 @@ pub struct MachineArgs {
     /// Cores for the bench's threads, in turn, such as 1 or 2-3 [default: any]
     #[arg(long, value_name = "LIST", value_parser = parse_cpus)]
     pub cpu: Option<Cpus>,
-    /// The broker's process on this machine: its CPU time, memory and disk writes are measured
-    #[arg(long, value_name = "PID")]
-    pub broker_pid: Option<u32>,
+    /// Brokers' processes on this machine: their CPU time, memory and disk writes are measured, in sum
+    #[arg(long, value_name = "PID,…", value_delimiter = ',')]
+    pub broker_pid: Vec<u32>,
 }
 
 impl MachineArgs {

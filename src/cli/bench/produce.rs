@@ -203,7 +203,7 @@ fn watch(shared: &Shared<'_>, live: &Live, over: impl Fn() -> bool) -> (Meter, u
     loop {
         let now = clock.now();
         if now >= window.from && meter.is_none() {
-            meter = Some(Meter::begin(shared.c.run.machine.broker_pid));
+            meter = Some(Meter::begin(&shared.c.run.machine.broker_pid));
         }
         if now >= window.to && end.is_none() {
             end = Some(now);
@@ -216,8 +216,8 @@ fn watch(shared: &Shared<'_>, live: &Live, over: impl Fn() -> bool) -> (Meter, u
             }
         }
         if over {
-            let pid = shared.c.run.machine.broker_pid;
-            return (meter.unwrap_or_else(|| Meter::begin(pid)), end.unwrap_or(now));
+            let pids = &shared.c.run.machine.broker_pid;
+            return (meter.unwrap_or_else(|| Meter::begin(pids)), end.unwrap_or(now));
         }
         live.show(now, &mut last, if now < window.from { "warm-up" } else { "produce" });
         let edge = if now < window.from { window.from } else { window.to };

@@ -1,6 +1,6 @@
 //! What a run that produces does before it measures, and after.
 
-use super::cost::check_pid;
+use super::cost::check_pids;
 use super::machine::open_files;
 use super::options::{RunArgs, TopicArgs};
 use super::report::Outcome;
@@ -19,7 +19,7 @@ pub fn with_topics(
     connections: u64,
     measure: impl FnOnce(&mut Topics) -> Result<Outcome, CliError>,
 ) -> Result<Outcome, CliError> {
-    check_pid(run.machine.broker_pid)?;
+    check_pids(&run.machine.broker_pid)?;
     open_files(connections + OTHER_FILES)?;
     run.machine.cpus().pin(0)?;
     signal::catch();
