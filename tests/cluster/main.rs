@@ -3,7 +3,7 @@
 //!
 //! Brokers are killed, lose power, stand still, are stopped and started, and are cut off from each other one way or both;
 //! their disks are slow, full or fail, and their clocks are wrong (`plan`). Clients produce with idempotence and
-//! `acks=all`, read, are members of a group, and administer: replicas move, topics come and go, records are deleted, nodes
+//! `acks=all`, and in transactions, read, are members of a group, and administer: replicas move, topics come and go, records are deleted, nodes
 //! get a vote and lose it. What must hold stands in `checkers`, one file each. Held at the end, when nothing fails any
 //! more: within a bounded time every partition has a leader and all of its replicas in sync, every client is answered,
 //! the group's members share all partitions, and all that was acknowledged is read; in some runs of every replica,
@@ -18,6 +18,7 @@ mod admin;
 mod checkers;
 mod client;
 mod cluster;
+mod committed_reader;
 #[path = "../world/ending.rs"]
 mod ending;
 mod faults;
@@ -29,7 +30,9 @@ mod operations;
 mod plan;
 mod producer;
 mod reader;
+mod requests;
 mod session;
+mod transactor;
 
 use checkers::Counts;
 use cluster::Cluster;

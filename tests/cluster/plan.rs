@@ -71,6 +71,9 @@ pub struct Plan {
     pub lag_ms: i64,
     pub producers: u32,
     pub members: u32,
+    /// Transactional producers; whether their transactions have an epoch each (KIP-890).
+    pub transactors: u32,
+    pub own_epochs: bool,
     /// Records go after so many ms.
     pub retention_ms: Option<i64>,
     pub admin: Admin,
@@ -114,6 +117,8 @@ impl Plan {
             lag_ms: [500, 3_000, 30_000][rng.index(3)],
             producers: rng.between(1, 3) as u32,
             members: rng.below(4) as u32,
+            transactors: 0,
+            own_epochs: false,
             retention_ms: rng.chance(15).then(|| rng.between(2_000, 8_000) as i64),
             admin: Admin {
                 topics: rng.chance(30),
@@ -160,6 +165,9 @@ impl Plan {
             (plan.replaces, plan.admin.votes) = (true, false);
         }
         plan.faults.sort_by_key(|it| it.at_ms);
+        if rng.chance(35) {
+            (plan.transactors, plan.own_epochs) = (rng.between(1, 3) as u32, rng.chance(70));
+        }
         plan
     }
 }
