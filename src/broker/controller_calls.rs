@@ -123,6 +123,10 @@ impl State {
         let now = self.session_ms();
         metadata.sessions.borrow_mut().registered(now, asker.node, asker.incarnation, index);
         if before.is_some_and(|it| it != 0 && it != directory) {
+            // What the process before has said of its log must not count for the new one, however late it comes.
+            let (now, incarnation) = (self.monotonic_ms(), asker.incarnation);
+            self.links.borrow_mut().end_former(now, asker.node, incarnation);
+            self.take_link_events();
             self.forget_learner(asker.node).await;
         }
         self.tend_members();

@@ -50,7 +50,7 @@ pub fn due_members(state: &QuorumState, image: &Image, gives_votes: bool) -> Opt
 mod tests {
     use super::*;
     use crate::controller::tests::options;
-    use crate::controller::{Controller, OpenOptions, Record, Registration, ReplicaState};
+    use crate::controller::{Controller, Message, OpenOptions, Record, Registration, ReplicaState};
     use crate::storage::device::disk::Disk;
     use crate::storage::device::sim_disk::SimDisk;
     use std::sync::Arc;
@@ -120,17 +120,22 @@ mod tests {
         assert_eq!(due_members(&state(&[1], &[2, 3, 4]), &deaf, true), None);
     }
 
-    #[test]
-    fn who_joins_learns_who_votes_by_a_snapshot_although_the_whole_log_is_there() {
-        let disks = [SimDisk::new(1), SimDisk::new(2)];
-        let open = |at: usize, joins| {
-            let options = OpenOptions { node_id: at as i32 + 1, joins, ..options() };
-            Controller::open(&Disk::Sim(disks[at].clone()), &options).unwrap().0
-        };
-        let mut nodes = [open(0, false), open(1, true)];
+    fn open(disk: &SimDisk, node_id: i32, joins: bool) -> Controller {
+        let options = OpenOptions { node_id, joins, ..options() };
+        Controller::open(&Disk::Sim(disk.clone()), &options).unwrap().0
+    }
+
+    /// A node that leads, and has another one follow, which joins.
+    fn leader_and_joiner(disks: &[SimDisk; 2]) -> [Controller; 2] {
+        let mut nodes = [open(&disks[0], 1, false), open(&disks[1], 2, true)];
         assert!(nodes[0].leads() && nodes[1].is_joining());
         let learners = [2].into();
         nodes[0].change_members(&Members { learners, ..nodes[0].members() }).unwrap();
+        nodes
+    }
+
+    /// Time passes for both, and what `drops` does not want arrives.
+    fn talk(nodes: &mut [Controller; 2], disks: &[SimDisk; 2], drops: &dyn Fn(&Message) -> bool) {
         for _ in 0..100 {
             nodes.iter_mut().for_each(Controller::tick);
             for at in [0, 1] {
@@ -139,15 +144,37 @@ mod tests {
                     nodes[at].persisted(persist.ticket);
                 }
                 while let Some(message) = nodes[at].poll_message() {
-                    nodes[1 - at].step(message).unwrap();
+                    if !drops(&message) {
+                        nodes[1 - at].step(message).unwrap();
+                    }
                 }
             }
         }
+    }
+
+    /// A leader waits for a snapshot until it has come, or its link has ended: so whoever does not take one ends the link.
+    #[test]
+    fn a_snapshot_that_was_not_taken_comes_again_when_its_link_has_ended() {
+        let disks = [SimDisk::new(1), SimDisk::new(2)];
+        let mut nodes = leader_and_joiner(&disks);
+        talk(&mut nodes, &disks, &Message::is_snapshot);
+        talk(&mut nodes, &disks, &|_| false);
+        assert!(nodes[1].is_joining(), "nobody has asked for it again");
+        nodes[0].unreachable(2);
+        talk(&mut nodes, &disks, &|_| false);
+        assert_eq!(nodes[1].image().index, nodes[0].image().index);
+    }
+
+    #[test]
+    fn who_joins_learns_who_votes_by_a_snapshot_although_the_whole_log_is_there() {
+        let disks = [SimDisk::new(1), SimDisk::new(2)];
+        let mut nodes = leader_and_joiner(&disks);
+        talk(&mut nodes, &disks, &|_| false);
         assert_eq!(Some(nodes[1].members()), members(&[1], &[2]));
         assert_eq!(nodes[1].image().index, nodes[0].image().index);
         assert!(nodes[0].due_snapshot().is_none(), "one that has come is not sent again");
         // Its directory knows it from now on.
-        let again = open(1, false);
+        let again = open(&disks[1], 2, false);
         assert_eq!(Some(again.members()), members(&[1], &[2]));
     }
 }

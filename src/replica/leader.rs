@@ -14,6 +14,12 @@ use crate::types::ErrorCode;
 const ANSWER_MS: i64 = 1_000;
 /// After one that was refused the next one waits for so long, ms.
 const PAUSE_MS: i64 = 200;
+/// The watermark waits for a follower that was at the log's end so little time ago, ms.
+const NEAR_MS: i64 = 100;
+/// It waits for one so long, ms: as long as the follower is behind, and a way there and back.
+const AWAIT_MS: i64 = 2 * NEAR_MS;
+/// Whom it has waited for in vain it does not wait for again before this time, ms.
+const AWAIT_PAUSE_MS: i64 = 5_000;
 
 /// That a replica leads, as the metadata say it.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +78,12 @@ struct Follower {
     /// The log's end when it was last heard, and when that was: it was at the log's end then, once it
     /// reaches that.
     mark: (i64, i64),
+    /// When this process of it was at the log's end for the last time, ms, as far as it was heard.
+    at_end_ms: i64,
+    /// The watermark waits for it until then, ms.
+    awaited_until_ms: Option<i64>,
+    /// The watermark does not wait for it before this time, ms.
+    not_awaited_before_ms: i64,
     /// It is not to join before this time, ms: the controller would not have it.
     not_before_ms: i64,
 }
@@ -84,12 +96,37 @@ impl Follower {
             end: -1,
             caught_up_ms: now_ms,
             mark: (i64::MAX, now_ms),
+            at_end_ms: i64::MIN,
+            awaited_until_ms: None,
+            not_awaited_before_ms: i64::MIN,
             not_before_ms: i64::MIN,
         }
     }
 
     fn is_heard(&self) -> bool {
         self.incarnation >= 0
+    }
+
+    fn was_at_end(&mut self, at_ms: i64) {
+        self.caught_up_ms = self.caught_up_ms.max(at_ms);
+        self.at_end_ms = self.at_end_ms.max(at_ms);
+    }
+
+    /// Has the watermark wait for it, where it may join, is close, and is not there.
+    fn await_it(&mut self, now_ms: i64) {
+        match self.awaited_until_ms {
+            Some(until) if now_ms >= until => {
+                self.awaited_until_ms = None;
+                self.not_awaited_before_ms = now_ms.saturating_add(AWAIT_PAUSE_MS);
+            }
+            Some(_) => {}
+            None => {
+                let is_near = now_ms.saturating_sub(self.at_end_ms) <= NEAR_MS;
+                if is_near && now_ms >= self.not_awaited_before_ms {
+                    self.awaited_until_ms = Some(now_ms.saturating_add(AWAIT_MS));
+                }
+            }
+        }
     }
 }
 
@@ -172,6 +209,7 @@ impl Leader {
         if told.incarnation > it.incarnation {
             (it.incarnation, it.end) = (told.incarnation, told.end);
             (it.mark, it.not_before_ms) = ((i64::MAX, now_ms), i64::MIN);
+            (it.at_end_ms, it.awaited_until_ms) = (i64::MIN, None);
         }
         self.durable(told, log_end, now_ms)
     }
@@ -185,9 +223,9 @@ impl Leader {
         }
         it.end = it.end.max(told.end);
         if it.end >= log_end {
-            it.caught_up_ms = now_ms;
+            it.was_at_end(now_ms);
         } else if it.end >= it.mark.0 {
-            it.caught_up_ms = it.caught_up_ms.max(it.mark.1);
+            it.was_at_end(it.mark.1);
         }
         if it.end >= it.mark.0 || it.mark.0 == i64::MAX {
             it.mark = (log_end, now_ms);
@@ -198,17 +236,19 @@ impl Leader {
     /// The log goes on behind `end`: who is there is caught up until now.
     pub fn appends(&mut self, end: i64, now_ms: i64) {
         for it in self.followers.iter_mut().filter(|it| it.end == end) {
-            it.caught_up_ms = it.caught_up_ms.max(now_ms);
+            it.was_at_end(now_ms);
         }
     }
 
-    /// How far every replica is that may be in sync; `None` while too few are.
+    /// How far every replica is that may be in sync, or is about to be; `None` while too few are.
     pub fn committed_end(&self, durable_end: i64) -> Option<i64> {
         if self.lacks_replicas() {
             return None;
         }
         let proposed = self.proposal.iter().flat_map(|it| it.isr.iter().map(|it| &it.0));
-        let all = self.isr.iter().chain(&self.perhaps).chain(proposed);
+        let is_awaited = |it: &&Follower| it.awaited_until_ms.is_some();
+        let awaited = self.followers.iter().filter(is_awaited).map(|it| &it.node);
+        let all = self.isr.iter().chain(&self.perhaps).chain(proposed).chain(awaited);
         let end_of = |node: &i32| match *node {
             node if node == self.node => durable_end,
             node => self.follower(node).map_or(-1, |it| it.end),
@@ -257,14 +297,16 @@ impl Leader {
         node != self.node && self.follower(node).is_none_or(lags)
     }
 
-    /// The change of the ISR to be proposed now, if any. `joins` is how far a replica must be to join.
+    /// The change of the ISR to be proposed now, if any. `joins` is how far a replica must be to join, and
+    /// `may_join` says whether the controller would have it.
     pub fn isr_change(
         &mut self,
         (log_end, joins): (i64, i64),
         leader_epoch: i32,
-        now_ms: i64,
-        lag_max_ms: i64,
+        (now_ms, lag_max_ms): (i64, i64),
+        may_join: &dyn Fn(i32) -> bool,
     ) -> Option<IsrChange> {
+        self.look_who_is_awaited(joins, now_ms, may_join);
         if now_ms < self.not_before_ms {
             return None;
         }
@@ -277,11 +319,11 @@ impl Leader {
         }
         let mut isr = self.isr.clone();
         isr.retain(|node| !self.lags(*node, log_end, now_ms, lag_max_ms));
-        let may_join = |it: &&Follower| {
+        let joining = |it: &&Follower| {
             let is_new = !self.isr.contains(&it.node) && it.is_heard();
-            is_new && it.end >= joins && now_ms >= it.not_before_ms
+            is_new && it.end >= joins && now_ms >= it.not_before_ms && may_join(it.node)
         };
-        isr.extend(self.followers.iter().filter(may_join).map(|it| it.node));
+        isr.extend(self.followers.iter().filter(joining).map(|it| it.node));
         if isr == self.isr && self.perhaps.is_empty() {
             return None;
         }
@@ -289,6 +331,25 @@ impl Leader {
         let isr: Vec<_> = isr.into_iter().map(|node| (node, incarnation(node))).collect();
         self.proposal = Some(Proposal { isr: isr.clone(), sent_ms: now_ms });
         Some(IsrChange { partition_epoch: self.partition_epoch, leader_epoch, isr })
+    }
+
+    /// Where more is always committed than a follower has just said to have, it is never at the watermark when that is
+    /// looked at, and would never join: so the watermark waits for one that is close, for a moment (Kafka's
+    /// `shouldWaitForReplicaToJoinIsr`).
+    fn look_who_is_awaited(&mut self, joins: i64, now_ms: i64, may_join: &dyn Fn(i32) -> bool) {
+        for it in &mut self.followers {
+            let may = || now_ms >= it.not_before_ms && may_join(it.node);
+            if it.end >= joins || !it.is_heard() || self.isr.contains(&it.node) || !may() {
+                it.awaited_until_ms = None;
+            } else {
+                it.await_it(now_ms);
+            }
+        }
+    }
+
+    /// Until when the watermark waits for a follower at most, ms: then [`Leader::isr_change`] is to be asked.
+    pub fn awaits_until_ms(&self) -> Option<i64> {
+        self.followers.iter().filter_map(|it| it.awaited_until_ms).min()
     }
 
     /// The controller does not commit this.
@@ -323,6 +384,11 @@ impl Leader {
 
     /// When [`Leader::isr_change`] may have something to propose, if nothing else happens, ms.
     pub fn deadline_ms(&self, log_end: i64, joins: i64, lag_max_ms: i64) -> Option<i64> {
+        let proposes = self.proposes_ms(log_end, joins, lag_max_ms);
+        proposes.into_iter().chain(self.awaits_until_ms()).min()
+    }
+
+    fn proposes_ms(&self, log_end: i64, joins: i64, lag_max_ms: i64) -> Option<i64> {
         if let Some(proposal) = &self.proposal {
             return Some(self.not_before_ms.max(proposal.sent_ms + ANSWER_MS));
         }

@@ -103,12 +103,29 @@ impl Partition {
 
     /// What is to be proposed to the controller now, if anything: without members that have not been at
     /// the log's end for `lag_max_ms` (`replica.lag.time.max.ms`), with followers that have reached the
-    /// watermark and the start of this epoch. One proposal is under way at a time; where nobody has answered it,
-    /// another one is made. From now on it may be committed.
-    pub fn isr_change(&mut self, now_ms: i64, lag_max_ms: i64) -> Option<IsrChange> {
+    /// watermark and the start of this epoch, and that the controller would have: `may_join`. One proposal is under way at a
+    /// time; where nobody has answered it, another one is made. From now on it may be committed.
+    ///
+    /// Also whether the watermark moved: it does not wait any more for a follower that was close and has not come.
+    pub fn isr_change(
+        &mut self,
+        now_ms: i64,
+        lag_max_ms: i64,
+        may_join: impl Fn(i32) -> bool,
+    ) -> (Option<IsrChange>, bool) {
         let ends = (self.log_end, self.high_watermark.max(self.epoch_start));
-        let Role::Leads(leader) = &mut self.role else { return None };
-        leader.isr_change(ends, self.leader_epoch, now_ms, lag_max_ms)
+        let Role::Leads(leader) = &mut self.role else { return (None, false) };
+        let times = (now_ms, lag_max_ms);
+        let change = leader.isr_change(ends, self.leader_epoch, times, &may_join);
+        (change, self.advance())
+    }
+
+    /// Until when the watermark waits for followers that are about to join, ms: [`Partition::isr_change`] is to be asked then.
+    pub fn awaits_until_ms(&self) -> Option<i64> {
+        match &self.role {
+            Role::Leads(leader) => leader.awaits_until_ms(),
+            _ => None,
+        }
     }
 
     /// The controller refuses what [`Partition::isr_change`] gave. `INELIGIBLE_REPLICA` says that it was not

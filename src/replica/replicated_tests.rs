@@ -58,6 +58,11 @@ fn change(partition_epoch: i32, isr: &[(i32, i64)]) -> IsrChange {
     IsrChange { partition_epoch, leader_epoch: 5, isr: isr.to_vec() }
 }
 
+/// What is to be proposed where every broker is alive.
+fn wish(p: &mut Partition, now_ms: i64, lag_max_ms: i64) -> Option<IsrChange> {
+    p.isr_change(now_ms, lag_max_ms, |_| true).0
+}
+
 #[test]
 fn the_watermark_is_the_least_durable_end_of_those_in_sync() {
     let mut p = leader(&[1, 2, 3]);
@@ -90,9 +95,9 @@ fn a_node_is_known_as_a_replica_when_the_metadata_say_so() {
     p.subscribed(&at(4, 1, 0), 1);
     p.lead(&Leading { replicas: &[1, 2, 3, 4], ..leading(5, 11, &[1, 2, 3]) });
     assert!(p.is_followed_by(4));
-    assert_eq!(p.isr_change(2, LAG_MS), None, "it was not heard since");
+    assert_eq!(wish(&mut p, 2, LAG_MS), None, "it was not heard since");
     p.subscribed(&at(4, 1, 0), 3);
-    assert_eq!(p.isr_change(4, LAG_MS).map(|it| it.isr.len()), Some(4));
+    assert_eq!(wish(&mut p, 4, LAG_MS).map(|it| it.isr.len()), Some(4));
 }
 
 #[test]
@@ -103,19 +108,19 @@ fn a_replica_that_lags_leaves_when_that_is_committed() {
     append(&mut p, 50, batch(1, -1, -1));
     p.durable(1);
     assert_eq!(p.isr_deadline_ms(LAG_MS), Some(150), "they were there until it was appended");
-    assert_eq!(p.isr_change(149, LAG_MS), None);
+    assert_eq!(wish(&mut p, 149, LAG_MS), None);
     p.durable_at(&at(3, 9, 1), 149);
-    let proposed = p.isr_change(150, LAG_MS).expect("2 lags");
+    let proposed = wish(&mut p, 150, LAG_MS).expect("2 lags");
     assert_eq!(proposed, change(10, &[(1, -1), (3, 9)]));
-    assert_eq!((p.isr_change(151, LAG_MS), p.high_watermark()), (None, 0), "not committed");
-    assert_eq!(p.isr_change(1_150, LAG_MS), Some(proposed), "nobody has answered");
+    assert_eq!((wish(&mut p, 151, LAG_MS), p.high_watermark()), (None, 0), "not committed");
+    assert_eq!(wish(&mut p, 1_150, LAG_MS), Some(proposed), "nobody has answered");
     assert!(!p.lead(&leading(5, 10, &[1])), "an image that it has");
     assert!(p.lead(&leading(5, 11, &[1, 3])));
     assert_eq!((p.high_watermark(), p.not_enough_replicas()), (1, false));
     // Too few: nothing is committed any more.
     append(&mut p, 1_200, batch(1, -1, -1));
     p.durable(2);
-    assert_eq!(p.isr_change(1_300, LAG_MS), Some(change(11, &[(1, -1)])));
+    assert_eq!(wish(&mut p, 1_300, LAG_MS), Some(change(11, &[(1, -1)])));
     p.lead(&leading(5, 12, &[1]));
     assert_eq!((p.high_watermark(), p.not_enough_replicas()), (1, true));
 }
@@ -129,7 +134,7 @@ fn a_replica_that_is_always_a_little_behind_stays() {
         p.durable(i + 1);
         // What was appended before the last.
         p.durable_at(&at(2, 7, i), 10 * i + 5);
-        assert_eq!(p.isr_change(10 * i + 9, LAG_MS), None, "{i}");
+        assert_eq!(wish(&mut p, 10 * i + 9, LAG_MS), None, "{i}");
     }
 }
 
@@ -142,10 +147,10 @@ fn a_replica_joins_when_it_has_what_is_committed_and_what_was_there_before_the_e
     p.lead(&leading(5, 10, &[1, 2]));
     assert!(!p.latest_is_known());
     p.subscribed(&at(3, 9, 9), 0);
-    assert_eq!(p.isr_change(1, LAG_MS), None, "9 is above the watermark, and of an epoch before");
+    assert_eq!(wish(&mut p, 1, LAG_MS), None, "9 is above the watermark, and of an epoch before");
     p.durable_at(&at(3, 9, 10), 1);
     assert_eq!(p.isr_deadline_ms(LAG_MS).map(|at| at <= 1), Some(true));
-    let proposed = p.isr_change(1, LAG_MS).expect("it has all");
+    let proposed = wish(&mut p, 1, LAG_MS).expect("it has all");
     assert_eq!(proposed, change(10, &[(1, -1), (2, -1), (3, 9)]));
     // From now on it may be in sync.
     append(&mut p, 1, batch(5, -1, -1));
@@ -155,16 +160,16 @@ fn a_replica_joins_when_it_has_what_is_committed_and_what_was_there_before_the_e
     // It starts anew, with nothing: the proposal is of what it was.
     p.subscribed(&at(3, 11, 0), 2);
     let void = change(10, &[(1, -1), (2, 7)]);
-    assert_eq!(p.isr_change(1_001, i64::MAX), Some(void.clone()), "the epoch is to be raised");
+    assert_eq!(wish(&mut p, 1_001, i64::MAX), Some(void.clone()), "the epoch is to be raised");
     // What became of the first is not known, and it holds up the watermark until it will never be.
     p.isr_refused(&proposed, ErrorCode::INELIGIBLE_REPLICA, 1_002);
     p.isr_refused(&void, ErrorCode::INELIGIBLE_REPLICA, 1_002);
     p.durable_at(&at(2, 7, 15), 1_002);
-    assert_eq!((p.high_watermark(), p.isr_change(1_003, i64::MAX)), (10, None));
+    assert_eq!((p.high_watermark(), wish(&mut p, 1_003, i64::MAX)), (10, None));
     // Whatever else is to be proposed goes before.
-    assert_eq!(p.isr_change(1_300, LAG_MS), Some(void.clone()));
+    assert_eq!(wish(&mut p, 1_300, LAG_MS), Some(void.clone()));
     append(&mut p, 1_400, batch(1, -1, -1));
-    let shrunk = p.isr_change(2_400, LAG_MS).expect("2 lags");
+    let shrunk = wish(&mut p, 2_400, LAG_MS).expect("2 lags");
     assert_eq!(shrunk, change(10, &[(1, -1)]));
     p.isr_refused(&shrunk, ErrorCode::INVALID_UPDATE_VERSION, 2_401);
     assert!(p.lead(&leading(5, 11, &[1, 2])));
@@ -172,11 +177,73 @@ fn a_replica_joins_when_it_has_what_is_committed_and_what_was_there_before_the_e
 }
 
 #[test]
+fn who_is_fenced_is_not_proposed() {
+    let mut p = leader(&[1, 2]);
+    p.subscribed(&at(3, 9, 0), 0);
+    assert_eq!(p.isr_change(1, LAG_MS, |node| node != 3), (None, false));
+    assert_eq!(p.isr_deadline_ms(LAG_MS).map(|it| it <= 1), Some(true), "it is looked at again");
+    assert!(wish(&mut p, 2, LAG_MS).is_some(), "as soon as it is let in");
+}
+
+/// Something is committed every millisecond, and 3 says a millisecond later what it has.
+#[test]
+fn who_is_always_a_little_behind_the_watermark_joins() {
+    let mut p = leader(&[1, 2]);
+    p.subscribed(&at(2, 7, 0), 0);
+    p.subscribed(&at(3, 9, 0), 0);
+    let mut joined = None;
+    for i in 0..500 {
+        append(&mut p, i, batch(1, -1, -1));
+        p.durable(i + 1);
+        p.durable_at(&at(2, 7, i + 1), i);
+        p.durable_at(&at(3, 9, i), i);
+        // It is fenced in the first half, and holds up nothing.
+        let alive = i >= 250;
+        let (change, _) = p.isr_change(i, LAG_MS, |node| node != 3 || alive);
+        assert!(alive || change.is_none() && p.high_watermark() == i + 1, "{i}");
+        joined = joined.or(change.map(|it| (i, it)));
+        assert!(p.high_watermark() >= i, "{i}");
+    }
+    let (at_ms, change) = joined.expect("it never joins");
+    assert_eq!((at_ms, change.isr), (251, vec![(1, -1), (2, 7), (3, 9)]));
+}
+
+#[test]
+fn the_watermark_does_not_wait_long_for_one_that_does_not_come() {
+    let mut p = leader(&[1, 2]);
+    let committed = |p: &mut Partition, now_ms, end| {
+        append(p, now_ms, batch(1, -1, -1));
+        p.durable(end);
+        p.durable_at(&at(2, 7, end), now_ms)
+    };
+    p.subscribed(&at(2, 7, 0), 0);
+    assert!(committed(&mut p, 0, 1));
+    p.subscribed(&at(3, 9, 0), 1);
+    assert_eq!((p.isr_change(1, 1_000, |_| true), p.awaits_until_ms()), ((None, false), None));
+    // It has what was there a moment ago.
+    assert!(committed(&mut p, 5, 2));
+    p.durable_at(&at(3, 9, 1), 6);
+    assert_eq!((p.isr_change(6, 1_000, |_| true), p.awaits_until_ms()), ((None, false), Some(206)));
+    assert!(!committed(&mut p, 10, 3));
+    assert_eq!((p.isr_change(205, 1_000, |_| true), p.high_watermark()), ((None, false), 2));
+    assert_eq!(p.isr_deadline_ms(1_000), Some(206));
+    assert_eq!(p.isr_change(206, 1_000, |_| true), (None, true), "it does not come");
+    assert_eq!((p.high_watermark(), p.awaits_until_ms()), (3, None));
+    // It is near again, and is not waited for again so soon.
+    p.durable_at(&at(3, 9, 2), 207);
+    assert!(committed(&mut p, 208, 4));
+    p.durable_at(&at(3, 9, 3), 209);
+    assert_eq!((p.isr_change(210, 1_000, |_| true), p.awaits_until_ms()), ((None, false), None));
+    p.durable_at(&at(3, 9, 4), 211);
+    assert!(wish(&mut p, 212, 1_000).is_some());
+}
+
+#[test]
 fn a_refusal_of_the_only_attempt_is_the_end_of_it() {
     let mut p = leader(&[1, 2]);
     p.subscribed(&at(2, 7, 0), 0);
     p.subscribed(&at(3, 9, 0), 0);
-    let proposed = p.isr_change(0, LAG_MS).expect("3 joins");
+    let proposed = wish(&mut p, 0, LAG_MS).expect("3 joins");
     append(&mut p, 0, batch(1, -1, -1));
     p.durable(1);
     p.durable_at(&at(2, 7, 1), 0);
@@ -186,8 +253,8 @@ fn a_refusal_of_the_only_attempt_is_the_end_of_it() {
     p.isr_refused(&proposed, ErrorCode::INELIGIBLE_REPLICA, 1);
     assert_eq!(p.high_watermark(), 1);
     p.durable_at(&at(3, 9, 1), 1);
-    assert_eq!(p.isr_change(500, LAG_MS), None, "the controller would not have it");
-    assert!(p.isr_change(1_001, LAG_MS).is_some());
+    assert_eq!(wish(&mut p, 500, LAG_MS), None, "the controller would not have it");
+    assert!(wish(&mut p, 1_001, LAG_MS).is_some());
 }
 
 /// Two logs that went different ways in many epochs come together, with as many questions as there

@@ -1,6 +1,6 @@
 //! An administrator: makes the topic that all use, and then what the plan lets it do, one request at a time.
 
-use crate::client::{Cx, Facts, Replacing, Role, TOPIC};
+use crate::client::{Cx, Facts, Replacing, Role, TOPIC, TRANSACTED};
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
 use klamm::types::{ErrorCode, TopicId};
@@ -24,7 +24,7 @@ use klamm::wire::kafka::incremental_alter_configs_request::{
 };
 use klamm::wire::kafka::metadata_request::MetadataRequest;
 use klamm::wire::kafka::remove_raft_voter_request::RemoveRaftVoterRequest;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A topic, as a config resource.
 const TOPIC_RESOURCE: i8 = 2;
@@ -67,7 +67,10 @@ pub struct Admin {
     rotated: bool,
     /// A partition whose replicas may be moving.
     moving: Option<i32>,
-    listed: bool,
+    /// Nodes that have said which topics there are, when it was quiet, and were right.
+    listed: BTreeSet<i32>,
+    /// What another has said that is not so.
+    wrong: Option<String>,
 }
 
 fn reassignment<'a>(
@@ -109,11 +112,13 @@ impl Admin {
             configs: configs.collect(),
             ..CreatableTopic::default()
         };
-        let request = CreateTopicsRequest {
-            topics: vec![topic],
-            timeout_ms: 10_000,
-            ..CreateTopicsRequest::default()
-        };
+        let mut topics = vec![topic.clone()];
+        if plan.transactors > 0 {
+            let configs = topic.configs.iter().take(1).cloned().collect();
+            topics.push(CreatableTopic { name: TRANSACTED, configs, ..topic });
+        }
+        let request =
+            CreateTopicsRequest { topics, timeout_ms: 10_000, ..CreateTopicsRequest::default() };
         session.send(&request, Asked::Admin);
         Doing::Create
     }
@@ -294,16 +299,21 @@ impl Role for Admin {
     fn is_done(&self, facts: &Facts) -> bool {
         self.doing.is_none()
             && facts.replaced.is_none()
-            && (!facts.quiet || self.listed)
+            && (!facts.quiet || self.listed.len() == facts.plan.nodes as usize)
             && !facts.rotate
     }
 
     fn waits(&self) -> String {
-        format!("admin {:?}, targets {:?}", self.doing, self.targets)
+        let Self { doing, targets, listed, wrong, .. } = self;
+        format!("admin {doing:?}, targets {targets:?}, right are {listed:?}, wrong {wrong:?}")
     }
 
     fn act(&mut self, cx: &mut Cx<'_>, node: i32, session: &mut Session) {
         if self.doing.is_some() || self.next_ms > cx.now_ms {
+            return;
+        }
+        let lists = cx.facts.quiet && cx.facts.replaced.is_none() && !cx.facts.rotate;
+        if lists && self.listed.contains(&node) {
             return;
         }
         self.next_ms = cx.now_ms + cx.rng.between(100, 1_500) as i64;
@@ -326,7 +336,7 @@ impl Role for Admin {
             self.next_ms = cx.now_ms + 200;
             if cx.facts.rotate {
                 self.doing = self.rotate(cx, session);
-            } else if !self.listed {
+            } else {
                 session.send(
                     &MetadataRequest { topics: None, ..MetadataRequest::default() },
                     Asked::Admin,
@@ -356,15 +366,16 @@ impl Role for Admin {
         }
     }
 
-    fn answered(&mut self, cx: &mut Cx<'_>, _: i32, _: &Asked, reply: &Reply) {
+    fn answered(&mut self, cx: &mut Cx<'_>, node: i32, _: &Asked, reply: &Reply) {
         let Some(doing) = self.doing.take() else { return };
         let Facts { counts, topics, .. } = &mut *cx.facts;
         let add = |count: &mut u64, error: ErrorCode| *count += u64::from(!error.is_err());
         let error = match doing {
             Doing::Create | Doing::CreateOther(_) => {
                 let response = reply.read::<CreateTopicsRequest<'_>>().expect("an answer");
-                let error = ErrorCode(response.topics[0].error_code);
-                let there = matches!(error, ErrorCode::NONE | ErrorCode::TOPIC_ALREADY_EXISTS);
+                let errors = || response.topics.iter().map(|it| ErrorCode(it.error_code));
+                let is_there = |it| matches!(it, ErrorCode::NONE | ErrorCode::TOPIC_ALREADY_EXISTS);
+                let (error, there) = (errors().next().expect("one"), errors().all(is_there));
                 if let Doing::CreateOther(name) = doing {
                     add(&mut counts.topics, error);
                     if there {
@@ -447,8 +458,11 @@ impl Role for Admin {
                 let response = reply.read::<MetadataRequest<'_>>().expect("an answer");
                 let names = response.topics.iter().filter_map(|it| it.name);
                 let names = names.map(ToOwned::to_owned).collect();
-                cx.facts.topics.all(&names);
-                self.listed = true;
+                // Who was cut off may be behind, and is asked again.
+                match cx.facts.topics.all(&names) {
+                    Ok(()) => _ = self.listed.insert(node),
+                    Err(wrong) => self.wrong = Some(format!("{wrong}, at node {node}")),
+                }
                 ErrorCode::NONE
             }
         };

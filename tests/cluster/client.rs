@@ -5,6 +5,7 @@ use crate::checkers::images::Images;
 use crate::checkers::log::Log;
 use crate::checkers::offsets::Offsets;
 use crate::checkers::topics::Topics;
+use crate::checkers::transactions::Transactions;
 use crate::plan::Plan;
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
@@ -12,8 +13,10 @@ use klamm::storage::device::sim_disk::Rng;
 use klamm::types::{ErrorCode, TopicId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The topic that all use.
+/// The topic that all use, but for those with transactions.
 pub const TOPIC: &str = "t";
+/// Theirs.
+pub const TRANSACTED: &str = "tx";
 
 /// A partition as metadata have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +46,7 @@ pub struct Facts {
     pub offsets: Offsets,
     pub images: Images,
     pub topics: Topics,
+    pub transactions: Transactions,
     pub producer_ids: BTreeSet<i64>,
     pub topic_id: TopicId,
     pub created: bool,
@@ -88,6 +92,10 @@ pub struct Cx<'a> {
 
 /// A part that a client plays.
 pub trait Role {
+    /// The topic whose leaders it has to know.
+    fn topic(&self) -> &'static str {
+        TOPIC
+    }
     /// Sends what it wants to send on this session with `node`.
     fn act(&mut self, cx: &mut Cx<'_>, node: i32, session: &mut Session);
     /// An answer has come.

@@ -6,7 +6,9 @@ use crate::checkers::images::Images;
 use crate::checkers::log::Log;
 use crate::checkers::offsets::Offsets;
 use crate::checkers::topics::Topics;
+use crate::checkers::transactions::Transactions;
 use crate::client::{Client, Cx, Facts, Role, Seen, TOPIC};
+use crate::committed_reader::CommittedReader;
 use crate::member::Member;
 use crate::network::{self, Network};
 use crate::node::{self, Node, take_frame};
@@ -14,6 +16,7 @@ use crate::plan::{Plan, Planned};
 use crate::producer::Producer;
 use crate::reader::Reader;
 use crate::session::{Asked, Session};
+use crate::transactor::Transactor;
 use klamm::broker::PeerInput;
 use klamm::client::Reply;
 use klamm::storage::device::sim_disk::Rng;
@@ -69,6 +72,8 @@ pub struct Cluster {
     pub(super) faults_hit: [u64; NODES_MAX],
     /// By node: the index of the image that was looked at.
     looked: [u64; NODES_MAX],
+    /// The memory of what may happen next.
+    events: Vec<Event>,
     steps: u64,
     trace: u64,
     told: bool,
@@ -86,6 +91,11 @@ impl Cluster {
         let mut roles: Vec<Box<dyn Role>> = vec![Box::new(Admin::default())];
         roles.extend((0..plan.producers).map(|it| Box::new(Producer::new(it)) as Box<dyn Role>));
         roles.extend((0..plan.members).map(|it| Box::new(Member::new(it)) as Box<dyn Role>));
+        let transactor = |it| Box::new(Transactor::new(it, plan.own_epochs)) as Box<dyn Role>;
+        roles.extend((0..plan.transactors).map(transactor));
+        if plan.transactors > 0 {
+            roles.push(Box::new(CommittedReader::default()));
+        }
         roles.push(Box::new(Reader::default()));
         let settings = [
             ("replica.lag.time.max.ms", plan.lag_ms.to_string()),
@@ -93,6 +103,7 @@ impl Cluster {
             ("listeners", "PLAINTEXT://sim:9092".to_owned()),
             ("connections.max.idle.ms", "-1".to_owned()),
             ("offsets.topic.num.partitions", "2".to_owned()),
+            ("transaction.state.log.num.partitions", "2".to_owned()),
             ("group.initial.rebalance.delay.ms", "50".to_owned()),
             ("log.retention.check.interval.ms", "500".to_owned()),
             // The group's offsets, too, are to outlive a disk.
@@ -107,6 +118,7 @@ impl Cluster {
             offsets: Offsets::default(),
             images: Images::default(),
             topics: Topics::default(),
+            transactions: Transactions::default(),
             producer_ids: BTreeSet::new(),
             topic_id: TopicId::ZERO,
             created: false,
@@ -140,6 +152,7 @@ impl Cluster {
             disk_seed: 0,
             faults_hit: [0; NODES_MAX],
             looked: [0; NODES_MAX],
+            events: Vec::new(),
             steps: 0,
             trace: 0,
             told,
@@ -194,6 +207,7 @@ impl Cluster {
         self.until(PATIENCE_MS, "all read, all replicas in sync", |it| {
             all_done(it) && it.facts.is_whole()
         });
+        self.facts.transactions.whole();
         self.facts.counts.settle_ms_max = (self.now_ms - begun) as u64;
         if self.facts.plan.rolls {
             self.roll();
@@ -257,15 +271,12 @@ impl Cluster {
         self.steps += 1;
         assert!(self.steps < STEPS_MAX, "it goes on for ever");
         self.look_after_nodes();
-        let mut events = Vec::new();
+        let mut events = std::mem::take(&mut self.events);
+        events.clear();
         for (at, node) in self.nodes.iter().enumerate() {
-            let mut of_node = Vec::new();
-            node.events(self.now_of(at), &mut of_node);
-            events.extend(of_node.into_iter().map(|it| Event::Node(at, it)));
+            node.events(self.now_of(at), &mut |it| events.push(Event::Node(at, it)));
         }
-        let mut of_net = Vec::new();
-        self.net.events(self.now_ms, &mut of_net);
-        events.extend(of_net.into_iter().map(Event::Net));
+        self.net.events(self.now_ms, &mut |it| events.push(Event::Net(it)));
         for (at, client) in self.clients.iter().enumerate() {
             if client.next_ms <= self.now_ms {
                 events.push(Event::Act(at));
@@ -279,7 +290,9 @@ impl Cluster {
             }
         }
         if events.is_empty() || self.rng.chance(1) {
-            return self.advance(events.is_empty());
+            self.advance(events.is_empty());
+            self.events = events;
+            return;
         }
         self.trace = self.trace.rotate_left(5) ^ self.now_ms as u64 ^ events.len() as u64;
         // Looking at all costs more than letting one happen: some happen for one look.
@@ -287,6 +300,7 @@ impl Cluster {
             let event = events.swap_remove(self.rng.index(events.len()));
             self.happens(event);
         }
+        self.events = events;
         self.take_closed();
     }
 
@@ -492,7 +506,8 @@ impl Cluster {
                 if due && (it.stale || self.rng.chance(3)) {
                     it.asked_ms = self.now_ms;
                     it.stale = false;
-                    let topic = MetadataRequestTopic { name: Some(TOPIC), ..Default::default() };
+                    let name = Some(it.role.topic());
+                    let topic = MetadataRequestTopic { name, ..Default::default() };
                     let topics = Some(vec![topic]);
                     session.send(
                         &MetadataRequest { topics, ..MetadataRequest::default() },
@@ -533,7 +548,10 @@ impl Cluster {
             self.controller = response.controller_id;
         }
         let Some(topic) = response.topics.first().filter(|it| it.error_code == 0) else { return };
-        self.facts.topic_id = topic.topic_id;
+        let of_all = topic.name == Some(TOPIC);
+        if of_all {
+            self.facts.topic_id = topic.topic_id;
+        }
         let it = &mut self.clients[client];
         for partition in &topic.partitions {
             let (number, leader) = (partition.partition_index, partition.leader_id);
@@ -542,6 +560,9 @@ impl Cluster {
                 continue;
             }
             *known = (leader, partition.leader_epoch);
+            if !of_all {
+                continue;
+            }
             let now = Seen {
                 leader,
                 epoch: partition.leader_epoch,

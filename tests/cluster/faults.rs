@@ -124,7 +124,28 @@ impl Cluster {
         }
     }
 
+    /// Whether somebody else may lead each partition that is of account, as the newest metadata have it: where only the lost disk
+    /// was ever in sync, the partition waits for an operator.
+    fn may_lose(&self, at: usize) -> bool {
+        let id = self.nodes[at].id;
+        let lives = self.nodes.iter().filter_map(|it| it.life.as_ref());
+        let newest = lives.map(|it| it.brokers[0].image()).max_by_key(|it| it.index);
+        newest.is_some_and(|image| {
+            let counts = image.topics().filter(|it| !it.name.starts_with("x-"));
+            let mut all = counts.flat_map(|it| it.partitions.iter());
+            all.all(|it| it.isr.iter().chain(&*it.elr).any(|other| *other != id))
+        })
+    }
+
     fn fail(&mut self, fault: Fault) {
+        if let Fault::Replace { node, .. } = fault
+            && !self.may_lose(node)
+        {
+            // It is to happen when somebody else has everything.
+            let at_ms = self.now_ms - self.begun_ms + AGAIN_MS;
+            let at = self.faults.partition_point(|it| it.at_ms <= at_ms);
+            return self.faults.insert(at, Planned { at_ms, fault });
+        }
         self.note(|| format!("---- {fault:?}"));
         let counts = &mut self.facts.counts;
         match fault {

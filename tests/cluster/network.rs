@@ -165,22 +165,22 @@ impl Network {
     }
 
     /// What may happen next.
-    pub fn events(&mut self, now_ms: i64, out: &mut Vec<Event>) {
-        let cuts = self.cuts.clone();
-        for (id, wire) in &mut self.wires {
+    pub fn events(&mut self, now_ms: i64, out: &mut impl FnMut(Event)) {
+        let Self { wires, cuts, .. } = self;
+        for (id, wire) in wires {
             let (a, b) = (wire.dialler.0, wire.to);
             let blocked = [cuts.contains(&(b, a)), cuts.contains(&(a, b))];
             if !wire.connected {
                 // A connection takes a packet each way.
                 if !wire.gone[0] && !blocked[0] && !blocked[1] {
-                    out.push(Event::Connect(*id));
+                    out(Event::Connect(*id));
                 }
                 continue;
             }
             for side in 0..2 {
                 let end = if side == 0 { Some(wire.dialler) } else { wire.taker };
                 if wire.flush[side] && !wire.gone[side] && end.is_some() {
-                    out.push(Event::Send(*id, side));
+                    out(Event::Send(*id, side));
                 }
             }
             let stuck =
@@ -193,13 +193,13 @@ impl Network {
                     // Acknowledgements take the other way.
                     waits |= blocked[0] || blocked[1];
                     if !blocked[side] && !stuck {
-                        out.push(Event::Arrive(*id, side));
+                        out(Event::Arrive(*id, side));
                     }
                 }
                 let other_gone = wire.gone[1 - side] && bytes.is_empty() && !blocked[side];
                 if !wire.gone[side] && (other_gone || stuck) && (side == 0 || wire.taker.is_some())
                 {
-                    out.push(Event::Notice(*id, side));
+                    out(Event::Notice(*id, side));
                 }
             }
             if !waits && wire.stuck_ms.is_some_and(|at| at > i64::MIN) {

@@ -332,36 +332,36 @@ impl Node {
     }
 
     /// What may happen next.
-    pub fn events(&self, now: Now, out: &mut Vec<Event>) {
+    pub fn events(&self, now: Now, out: &mut impl FnMut(Event)) {
         let Some(life) = self.life.as_ref().filter(|_| self.frozen_until_ms <= now.monotonic_ms)
         else {
             return;
         };
         for ((from, to), way) in &life.ways {
             if !way.is_empty() {
-                out.push(Event::Deliver(*from, *to));
+                out(Event::Deliver(*from, *to));
             }
         }
         if self.disk.in_flight() > 0 && self.stalled_until_ms <= now.monotonic_ms {
-            out.push(Event::Complete);
+            out(Event::Complete);
         }
         for (shard, broker) in life.brokers.iter().enumerate() {
             if broker.wants_turn() {
-                out.push(Event::Turn(shard));
+                out(Event::Turn(shard));
             }
             if broker.has_work() {
-                out.push(Event::Continue(shard));
+                out(Event::Continue(shard));
             }
             if broker.next_deadline() <= now.monotonic_ms {
-                out.push(Event::Timeout(shard));
+                out(Event::Timeout(shard));
             }
         }
         for (at, it) in &life.sockets {
             if it.may_read && !it.to_broker.is_empty() {
-                out.push(Event::Read(*at));
+                out(Event::Read(*at));
             }
             if it.flush {
-                out.push(Event::Send(*at));
+                out(Event::Send(*at));
             }
         }
     }
@@ -415,10 +415,12 @@ impl Node {
             Event::Send(at) => {
                 let Some(it) = life.sockets.get_mut(&at).filter(|it| it.flush) else { return };
                 let connection = it.id;
-                let taken: Vec<u8> = life.brokers[at.0]
-                    .outgoing(connection, |parts| parts.flat_map(<[u8]>::to_vec).collect());
-                it.to_client.extend_from_slice(&taken);
-                it.flush = life.brokers[at.0].sent(now, connection, taken.len());
+                let before = it.to_client.len();
+                life.brokers[at.0].outgoing(connection, |parts| {
+                    parts.for_each(|part| it.to_client.extend_from_slice(part));
+                });
+                let taken = it.to_client.len() - before;
+                it.flush = life.brokers[at.0].sent(now, connection, taken);
                 self.carry_out(at.0, now, net);
             }
         }
@@ -521,8 +523,13 @@ impl Node {
         net: &mut Network,
     ) -> (Vec<u8>, bool) {
         let Some(life) = &mut self.life else { return (Vec::new(), false) };
-        let taken: Vec<u8> = life.brokers[shard]
-            .peer_outgoing(link, |parts| parts.flat_map(<[u8]>::to_vec).take(most).collect());
+        let mut taken = Vec::new();
+        life.brokers[shard].peer_outgoing(link, |parts| {
+            for part in parts {
+                let room = most - taken.len();
+                taken.extend_from_slice(&part[..part.len().min(room)]);
+            }
+        });
         let more = life.brokers[shard].peer_sent(now, link, taken.len());
         self.carry_out(shard, now, net);
         (taken, more)

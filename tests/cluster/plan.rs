@@ -71,6 +71,9 @@ pub struct Plan {
     pub lag_ms: i64,
     pub producers: u32,
     pub members: u32,
+    /// Transactional producers; whether their transactions have an epoch each (KIP-890).
+    pub transactors: u32,
+    pub own_epochs: bool,
     /// Records go after so many ms.
     pub retention_ms: Option<i64>,
     pub admin: Admin,
@@ -87,10 +90,9 @@ pub struct Plan {
     pub rolls: bool,
 }
 
-/// Whether disks are lost, where `KLAMM_CLUSTER_LOSE_DISKS` is not 0: now and then a node that joins anew in their place never
-/// gets the metadata (seed 352), and a partition for which nobody else was ever in sync waits for an operator (seed 218).
+/// Whether disks are lost: unless `KLAMM_CLUSTER_LOSE_DISKS` is 0.
 pub fn loses_disks() -> bool {
-    support::seeds::variable("KLAMM_CLUSTER_LOSE_DISKS").is_some_and(|it| it > 0)
+    support::seeds::variable("KLAMM_CLUSTER_LOSE_DISKS").is_none_or(|it| it > 0)
 }
 
 /// How often something happens: one of its kind in so many ms, on average, where a run has it.
@@ -114,6 +116,8 @@ impl Plan {
             lag_ms: [500, 3_000, 30_000][rng.index(3)],
             producers: rng.between(1, 3) as u32,
             members: rng.below(4) as u32,
+            transactors: 0,
+            own_epochs: false,
             retention_ms: rng.chance(15).then(|| rng.between(2_000, 8_000) as i64),
             admin: Admin {
                 topics: rng.chance(30),
@@ -160,6 +164,9 @@ impl Plan {
             (plan.replaces, plan.admin.votes) = (true, false);
         }
         plan.faults.sort_by_key(|it| it.at_ms);
+        if rng.chance(35) {
+            (plan.transactors, plan.own_epochs) = (rng.between(1, 3) as u32, rng.chance(70));
+        }
         plan
     }
 }

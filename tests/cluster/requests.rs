@@ -1,4 +1,5 @@
-//! Requests of administrators that the tools' client does not send.
+//! Requests of transactional producers, which the tools' client does not send: as clients of Kafka 3 have them, and those of
+//! Kafka 4, whose transactions have an epoch each (KIP-890).
 
 use klamm::client::ApiRequest;
 use klamm::wire::api_keys::ApiKey;
@@ -27,12 +28,16 @@ macro_rules! requests {
 }
 
 requests! {
-    Reassign: k::alter_partition_reassignments_request::AlterPartitionReassignmentsRequest<'a>,
-        k::alter_partition_reassignments_response::AlterPartitionReassignmentsResponse<'r>, 0, 1;
-    Elect: k::elect_leaders_request::ElectLeadersRequest<'a>,
-        k::elect_leaders_response::ElectLeadersResponse<'r>, 0, 2;
-    AddVoter: k::add_raft_voter_request::AddRaftVoterRequest<'a>,
-        k::add_raft_voter_response::AddRaftVoterResponse<'r>, 0, 1;
-    RemoveVoter: k::remove_raft_voter_request::RemoveRaftVoterRequest<'a>,
-        k::remove_raft_voter_response::RemoveRaftVoterResponse<'r>, 0, 0;
+    OldProduce: k::produce_request::ProduceRequest<'a>,
+        k::produce_response::ProduceResponse<'r>, 3, 11;
+    AddPartitions: k::add_partitions_to_txn_request::AddPartitionsToTxnRequest<'a>,
+        k::add_partitions_to_txn_response::AddPartitionsToTxnResponse<'r>, 0, 3;
+    AddOffsets: k::add_offsets_to_txn_request::AddOffsetsToTxnRequest<'a>,
+        k::add_offsets_to_txn_response::AddOffsetsToTxnResponse, 0, 4;
+    OldOffsets: k::txn_offset_commit_request::TxnOffsetCommitRequest<'a>,
+        k::txn_offset_commit_response::TxnOffsetCommitResponse<'r>, 3, 4;
+    Offsets: k::txn_offset_commit_request::TxnOffsetCommitRequest<'a>,
+        k::txn_offset_commit_response::TxnOffsetCommitResponse<'r>, 5, 5;
+    OldEnd: k::end_txn_request::EndTxnRequest<'a>, k::end_txn_response::EndTxnResponse, 0, 4;
+    End: k::end_txn_request::EndTxnRequest<'a>, k::end_txn_response::EndTxnResponse, 5, 5;
 }

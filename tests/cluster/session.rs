@@ -27,6 +27,8 @@ pub enum Asked {
     Commit(i32, i64),
     /// Of one partition, which had this number at least.
     Committed(i32, i64),
+    /// The request of a transactional producer that has this number.
+    Transaction(u64),
 }
 
 /// See the module.

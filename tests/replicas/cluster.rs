@@ -628,15 +628,21 @@ impl Cluster {
     fn propose(&mut self) {
         for id in NODES {
             let now_ms = self.now_ms;
+            // Those that it takes for fenced.
+            let fenced = NODES.map(|_| self.rng.chance(10));
             let node = self.node(id);
             if !node.is_up {
                 continue;
             }
             let deadline = node.core.isr_deadline_ms(LAG_MAX_MS);
-            let change = node.core.isr_change(now_ms, LAG_MAX_MS);
+            let may_join = |other: i32| !fenced[other as usize - 1];
+            let (change, moved) = node.core.isr_change(now_ms, LAG_MAX_MS, may_join);
+            let incarnation = node.incarnation;
+            if moved {
+                self.watermark_moved(id);
+            }
             if let Some(change) = change {
                 assert!(deadline.is_some_and(|at| at <= now_ms), "{deadline:?} at {now_ms}");
-                let incarnation = node.incarnation;
                 self.asked.push(Asked::Proposal { from: id, incarnation, change });
             }
         }

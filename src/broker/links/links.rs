@@ -318,6 +318,17 @@ impl Links {
         self.end(now_ms, id, Some(why));
     }
 
+    /// Ends the links with earlier processes of this node, for the one of this incarnation is known now: what they have said,
+    /// and what has not come yet, is of a disk that may be lost.
+    pub fn end_former(&mut self, now_ms: i64, node: i32, incarnation: u64) {
+        let former = |it: &Peer| it.node == node && it.incarnation != incarnation;
+        let links = self.all.iter().filter(|(_, it)| it.peer().as_ref().is_some_and(former));
+        let links: Vec<LinkId> = links.map(|(_, it)| it.id).collect();
+        for id in links {
+            self.end(now_ms, id, Some("another process of the node has taken its place"));
+        }
+    }
+
     /// Ends all links of this kind, for the process ends.
     pub fn end_lane(&mut self, now_ms: i64, lane: Lane) {
         self.wanted.retain(|target, _| target.lane != lane);

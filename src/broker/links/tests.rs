@@ -115,6 +115,24 @@ fn messages_cross_a_link_in_order() {
 }
 
 #[test]
+fn what_an_earlier_process_of_a_node_has_said_does_not_come_any_more() {
+    let mut pair = Pair::up();
+    let (a, b) = pair.ids.unwrap();
+    pair.takes.send(0, b, &PeerMessage::Credit(1));
+    let late: Vec<u8> = pair.takes.outgoing(b).flatten().copied().collect();
+    pair.dials.end_former(0, 2, 102);
+    pair.dials.end_former(0, 3, 7);
+    assert_eq!(pair.dials.link_to(TARGET), Some(a), "it is the process that is known");
+    pair.dials.end_former(0, 2, 103);
+    assert_eq!((pair.dials.link_to(TARGET), pair.dials.up()), (None, 0));
+    pair.dials.put(0, a, &late);
+    let events = events(&mut pair.dials);
+    assert!(events.iter().any(|it| matches!(it, LinkEvent::Down(id, _) if *id == a)));
+    assert!(!events.iter().any(|it| matches!(it, LinkEvent::Message(..))), "{events:?}");
+    assert!(pair.dials.next_deadline().is_some_and(|at| at <= 50), "the next one is dialled");
+}
+
+#[test]
 fn who_does_not_belong_here_is_refused_with_a_reason() {
     for (mut pair, reason) in [
         (Pair::new("c", "d", 2), "it is of cluster c, not of d"),

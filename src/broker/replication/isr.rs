@@ -7,7 +7,7 @@ use crate::replica;
 use crate::types::{ErrorCode, TopicPartition};
 use crate::wire::peer::{IsrChange, Member};
 use futures_lite::FutureExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// All partitions that are led are looked at so often, ms: for members that lag.
@@ -35,12 +35,28 @@ impl State {
             return;
         }
         let mut swept_ms = self.monotonic_ms();
+        let (mut seen, mut alive) = (self.image_now().index, self.alive());
+        let mut later = BTreeSet::new();
         loop {
-            let wait = self.timers.sleep_until(swept_ms + SWEEP_MS);
+            let next = later.first().map_or(i64::MAX, |it: &(i64, TopicPartition)| it.0);
+            let wait = self.timers.sleep_until(next.min(swept_ms + SWEEP_MS));
             let due = self.changed_isr.until(|| !self.isr_due.borrow().is_empty());
-            due.or(wait).await;
-            if self.monotonic_ms() >= swept_ms + SWEEP_MS {
-                swept_ms = self.monotonic_ms();
+            let other = self.changed_image.until(|| self.image_now().index != seen);
+            due.or(other).or(wait).await;
+            let now = self.monotonic_ms();
+            while later.first().is_some_and(|it| it.0 <= now) {
+                let (_, tp) = later.pop_first().expect("just seen");
+                self.isr_due.borrow_mut().insert(tp);
+            }
+            // Who has just been let in may have everything already.
+            let mut let_in = false;
+            if self.image_now().index != seen {
+                seen = self.image_now().index;
+                let before = std::mem::replace(&mut alive, self.alive());
+                let_in = alive.iter().any(|it| !before.contains(it));
+            }
+            if let_in || now >= swept_ms + SWEEP_MS {
+                swept_ms = now;
                 // Nobody lags where nobody else is.
                 if self.image_now().brokers().len() > 1 {
                     self.sweep().await;
@@ -50,7 +66,7 @@ impl State {
                 std::mem::take(&mut *self.isr_due.borrow_mut()).into_iter().collect();
             while !due.is_empty() {
                 let rest = due.split_off(due.len().min(AT_ONCE));
-                self.propose_isr(std::mem::replace(&mut due, rest)).await;
+                self.propose_isr(std::mem::replace(&mut due, rest), &mut later).await;
             }
         }
     }
@@ -75,16 +91,31 @@ impl State {
         self.image_now().broker_configs.number("replica.lag.time.max.ms").unwrap_or(30_000)
     }
 
-    async fn propose_isr(self: &Rc<Self>, due: Vec<TopicPartition>) {
+    /// Brokers that may join those in sync.
+    fn alive(&self) -> BTreeSet<i32> {
+        let image = self.image_now();
+        self.work.add(image.brokers().len() as u64);
+        image.brokers().filter(|it| it.is_alive()).map(|it| it.id).collect()
+    }
+
+    /// Proposes what is to be proposed of these. `later` gets those that are to be looked at again at some time, ms.
+    async fn propose_isr(
+        self: &Rc<Self>,
+        due: Vec<TopicPartition>,
+        later: &mut BTreeSet<(i64, TopicPartition)>,
+    ) {
         let (now, lag) = (self.monotonic_ms(), self.lag_ms());
         let mut proposed = Vec::new();
         for tp in due {
-            let change = self.change_logs(|logs| {
-                let core = logs.core_mut(tp)?;
-                let change = core.isr_change(now, lag)?;
-                Some((change, core.isr().to_vec()))
+            let mut out = Outbox::default();
+            let look = self.change_logs(|logs| {
+                let image = self.image_now();
+                let may_join = |node| image.broker(node).is_some_and(|it| it.is_alive());
+                logs.isr_change(tp, (now, lag), may_join, &mut out)
             });
-            if let Some((change, before)) = change {
+            self.send_out(out);
+            later.extend(look.again_ms.map(|at| (at, tp)));
+            if let Some((change, before)) = look.change {
                 let asked = self.named(tp, &change);
                 proposed.push((tp, change, before, asked));
             }

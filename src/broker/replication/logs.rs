@@ -52,6 +52,15 @@ pub enum CutStep {
     Refused(String),
 }
 
+/// What a look at a partition's ISR gives.
+#[derive(Debug, Default)]
+pub struct IsrLook {
+    /// What is to be proposed, and the ISR as it is.
+    pub change: Option<(IsrChange, Vec<i32>)>,
+    /// It is to be looked at again then, ms.
+    pub again_ms: Option<i64>,
+}
+
 impl Logs {
     /// The core of a partition.
     pub fn core_mut(&mut self, tp: TopicPartition) -> Option<&mut Partition> {
@@ -79,6 +88,25 @@ impl Logs {
         if part.core.subscribed(told, now_ms) {
             self.watermark_moved(slot, out);
         }
+    }
+
+    /// What is to be proposed of a partition now; see [`Partition::isr_change`].
+    pub fn isr_change(
+        &mut self,
+        tp: TopicPartition,
+        (now_ms, lag_max_ms): (i64, i64),
+        may_join: impl Fn(i32) -> bool,
+        out: &mut Outbox,
+    ) -> IsrLook {
+        let Some(slot) = self.find(tp) else { return IsrLook::default() };
+        let Some(part) = self.parts.get_mut(slot.index()) else { return IsrLook::default() };
+        let (change, moved) = part.core.isr_change(now_ms, lag_max_ms, may_join);
+        let change = change.map(|it| (it, part.core.isr().to_vec()));
+        let again_ms = part.core.awaits_until_ms();
+        if moved {
+            self.watermark_moved(slot, out);
+        }
+        IsrLook { change, again_ms }
     }
 
     /// The controller refuses who was proposed to be in sync: the watermark does not wait for them any more, and who

@@ -1,12 +1,13 @@
 //! Where a consumer stands in each partition, and what a Fetch brings, without connections.
 
+use super::aborted::Aborted;
 use super::settings::ConsumerSettings;
 use super::subscription::Partitions;
 use crate::client::{ClientError, Metadata};
 use crate::types::ErrorCode;
 use crate::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
-use crate::wire::kafka::fetch_response::{AbortedTransaction, FetchResponse, PartitionData};
-use crate::wire::records::{BatchHeader, Record, batches, records};
+use crate::wire::kafka::fetch_response::{FetchResponse, PartitionData};
+use crate::wire::records::{Record, batches, records};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -385,42 +386,6 @@ impl Position {
         }
         Ok(ControlFlow::Continue(()))
     }
-}
-
-/// Which batches of an answer belong to transactions that were aborted.
-struct Aborted {
-    /// By first offset, the last one first.
-    coming: Vec<AbortedTransaction>,
-    producers: BTreeSet<i64>,
-}
-
-impl Aborted {
-    fn new(read_committed: bool, data: &PartitionData<'_>) -> Self {
-        let listed = data.aborted_transactions.as_ref().filter(|_| read_committed);
-        let mut coming = listed.cloned().unwrap_or_default();
-        coming.sort_by_key(|t| std::cmp::Reverse(t.first_offset));
-        Self { coming, producers: BTreeSet::new() }
-    }
-
-    fn hides(&mut self, header: &BatchHeader, batch: &[u8]) -> bool {
-        while self.coming.last().is_some_and(|t| t.first_offset <= header.last_offset()) {
-            self.producers.extend(self.coming.pop().map(|t| t.producer_id));
-        }
-        if !header.is_transactional() || self.producers.is_empty() {
-            return false;
-        }
-        if header.is_control() && is_abort(batch) {
-            self.producers.remove(&header.producer_id);
-        }
-        self.producers.contains(&header.producer_id)
-    }
-}
-
-/// A control record's key is its version and its type; 0 is an abort.
-fn is_abort(batch: &[u8]) -> bool {
-    let Ok(opened) = records(batch, 1 << 16) else { return false };
-    let first = opened.iter().next().and_then(Result::ok);
-    first.and_then(|r| r.key).is_some_and(|key| key.get(2..4) == Some(&[0, 0]))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! `fetcher` (positions and records). [`Consumer`] does what they say, over [`Channels`]: membership in
 //! `coordination`, committed offsets and resets in `positions`, commits in `commits`.
 
+mod aborted;
 mod assignor;
 mod commits;
 mod coordination;
@@ -13,6 +14,7 @@ mod positions;
 mod settings;
 mod subscription;
 
+pub use aborted::Aborted;
 pub use assignor::{Assignor, GroupMember, PartitionCounts};
 pub use fetcher::{CommitOffset, Fetched};
 pub use membership::{GroupSettings, Membership, Release, Step};

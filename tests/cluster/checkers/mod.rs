@@ -4,6 +4,7 @@ pub mod images;
 pub mod log;
 pub mod offsets;
 pub mod topics;
+pub mod transactions;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,12 @@ pub struct Counts {
     pub settings: u64,
     pub records_deleted: u64,
     pub votes: u64,
+    pub committed: u64,
+    pub aborted: u64,
+    pub fenced: u64,
+    pub zombies: u64,
+    pub offsets_in_transactions: u64,
+    pub read_committed: u64,
     pub rotations: u64,
     pub steps_max: u64,
     pub settle_ms_max: u64,
@@ -42,7 +49,8 @@ macro_rules! each {
     ($macro:ident) => {
         $macro!(acknowledged read retries refused commits rebalances kills power_cuts freezes cuts
             failed_disks lost_disks full_disks jumps stops leaders controllers topics partitions_added reassigned
-            cancelled elections settings records_deleted votes rotations)
+            cancelled elections settings records_deleted votes committed aborted fenced zombies
+            offsets_in_transactions read_committed rotations)
     };
 }
 

@@ -1,4 +1,5 @@
-//! Topics that were acknowledged as created are there, and those that were acknowledged as deleted are not.
+//! Topics that were acknowledged as created are there, and those that were acknowledged as deleted are not: at the end
+//! every node says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,8 +38,9 @@ impl Topics {
         }
     }
 
-    /// These are all that there are, when nothing failed any more and everything was answered.
-    pub fn all(&self, names: &BTreeSet<String>) {
+    /// Whether these can be all that there are, when nothing failed any more and everything was answered. An error says what
+    /// is wrong: who was behind may be so for a while.
+    pub fn all(&self, names: &BTreeSet<String>) -> Result<(), String> {
         for (name, known) in &self.known {
             let there = names.contains(name);
             let right = match known {
@@ -46,7 +48,10 @@ impl Topics {
                 Known::NotThere => !there,
                 Known::Asked | Known::Lost => true,
             };
-            assert!(right, "whether topic {name} is there: {there}");
+            if !right {
+                return Err(format!("whether topic {name} is there: {there}"));
+            }
         }
+        Ok(())
     }
 }

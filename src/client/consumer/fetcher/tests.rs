@@ -1,4 +1,5 @@
 use super::*;
+use crate::wire::kafka::fetch_response::AbortedTransaction;
 use crate::wire::kafka::fetch_response::FetchableTopicResponse;
 use crate::wire::records::{BatchBuilder, Compression};
 
