@@ -1,7 +1,7 @@
 //! The states of partitions, as storage wants them.
 
 use super::part::Part;
-use crate::replica::AbortedTransaction;
+use crate::replica::{AbortedTransaction, ProducerMemory};
 use crate::storage::engine::{AbortedSpan, Slot, States};
 use crate::types::Table;
 
@@ -9,6 +9,8 @@ use crate::types::Table;
 pub(super) struct Cores<'a> {
     /// The partitions.
     pub parts: &'a mut Table<Part>,
+    /// What their producers are charged to.
+    pub memory: &'a mut ProducerMemory,
     /// Bytes of their states.
     pub taken: usize,
 }
@@ -56,7 +58,9 @@ impl States for Cores<'_> {
 
     fn forget_aborted(&mut self, slot: Slot, gone: &[(i64, i64)]) {
         if let Some(part) = self.parts.get_mut(slot.index()).filter(|_| !gone.is_empty()) {
+            let before = part.core.producers().charged_bytes();
             part.core.forget_aborted(gone);
+            self.memory.change(before, part.core.producers().charged_bytes());
         }
     }
 }

@@ -60,7 +60,7 @@ impl Logs {
         if let Some(slot) = self.engine.find(tp) {
             match restore(&mut self.engine, slot, tp, topic) {
                 Ok(part) => {
-                    self.producers.hold(part.core.producers().len());
+                    self.producers.hold(part.core.producers().charged_bytes());
                     place(&mut self.parts, slot, part);
                     return Some(slot);
                 }
@@ -162,7 +162,7 @@ impl Logs {
         let token = self.tasks.insert(Task::Drop) as u64;
         self.engine.drop_log(slot, token);
         let part = self.parts.take(slot.index()).expect("found");
-        self.producers.give(part.core.producers().len());
+        self.producers.give(part.core.producers().charged_bytes());
         let producers = part.core.into_producers();
         if !producers.is_empty() {
             self.left_behind.push(producers);

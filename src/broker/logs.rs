@@ -197,7 +197,7 @@ impl Logs {
         for (slot, tp) in engine.logs() {
             let Some(topic) = topics.topic_by_id(tp.topic) else { continue };
             let part = restore(&mut engine, slot, tp, topic)?;
-            producers.hold(part.core.producers().len());
+            producers.hold(part.core.producers().charged_bytes());
             place(&mut parts, slot, part);
         }
         Ok(Self {
@@ -496,8 +496,7 @@ impl Logs {
                     && let Task::Trim { results, slots, reply, .. } = self.tasks.remove(key)
                 {
                     for (slot, offset) in slots {
-                        if let Some(part) = self.parts.get_mut(slot.index()) {
-                            part.core.advance_log_start(offset);
+                        if self.advance_log_start(slot, offset) {
                             out.moved.push(slot);
                         }
                     }
@@ -514,12 +513,19 @@ impl Logs {
             Some(Task::Start(slot, offset)) => {
                 let (slot, offset) = (*slot, *offset);
                 self.tasks.remove(key);
-                if let Some(part) = self.parts.get_mut(slot.index()) {
-                    part.core.advance_log_start(offset);
-                }
+                self.advance_log_start(slot, offset);
             }
             None => {}
         }
+    }
+
+    /// A log starts later; whether there is such a log.
+    fn advance_log_start(&mut self, slot: Slot, offset: i64) -> bool {
+        let Some(part) = self.parts.get_mut(slot.index()) else { return false };
+        let before = part.core.producers().charged_bytes();
+        part.core.advance_log_start(offset);
+        self.producers.change(before, part.core.producers().charged_bytes());
+        true
     }
 
     /// Takes what the engine says between its completions; how many events.
@@ -538,8 +544,7 @@ impl Logs {
             Event::Durable { slot, end } => self.durable(slot, end, out),
             Event::Done { token, moments } => self.done(token as usize, moments, out),
             Event::LogStart { slot, offset } => {
-                if let Some(part) = self.parts.get_mut(slot.index()) {
-                    part.core.advance_log_start(offset);
+                if self.advance_log_start(slot, offset) {
                     out.moved.push(slot);
                 }
             }
@@ -837,8 +842,8 @@ impl Logs {
     /// Lets the engine write what was appended, and go on with placement. Bytes of cores' states that
     /// a checkpoint took.
     pub fn turn(&mut self, now_ms: i64) -> usize {
-        let Self { engine, parts, .. } = self;
-        let mut cores = Cores { parts, taken: 0 };
+        let Self { engine, parts, producers, .. } = self;
+        let mut cores = Cores { parts, memory: producers, taken: 0 };
         engine.turn(now_ms, &mut cores);
         cores.taken
     }

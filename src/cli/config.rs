@@ -17,6 +17,7 @@ Examples:
   klamm config set --topic events retention.ms=3600000
   klamm config unset --topic events retention.ms
   klamm config set --brokers log.retention.ms=86400000 for all brokers
+  klamm config set --group readers consumer.session.timeout.ms=50000
   klamm config describe --broker 1 --json";
 
 /// Flags of `klamm config`.
@@ -50,6 +51,9 @@ struct Target {
     /// Settings of all brokers
     #[arg(long)]
     brokers: bool,
+    /// Settings of this consumer group, whether or not it is there yet
+    #[arg(long, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    group: Option<String>,
 }
 
 /// Settings that somebody has set; with `--all`, all that hold.
@@ -97,13 +101,14 @@ struct Unset {
 impl Target {
     /// The resource and how it is called in messages.
     fn resource(&self) -> Result<(Resource, String), CliError> {
-        Ok(match (&self.topic, self.broker) {
-            (Some(name), _) => {
+        Ok(match (&self.topic, self.broker, &self.group) {
+            (Some(name), ..) => {
                 check_topic(name)?;
                 (Resource::Topic(name.clone()), format!("topic {name}"))
             }
-            (None, Some(id)) => (Resource::Broker(Some(id)), format!("broker {id}")),
-            (None, None) => (Resource::Broker(None), "all brokers".to_owned()),
+            (None, Some(id), _) => (Resource::Broker(Some(id)), format!("broker {id}")),
+            (None, None, Some(id)) => (Resource::Group(id.clone()), format!("group {id}")),
+            (None, None, None) => (Resource::Broker(None), "all brokers".to_owned()),
         })
     }
 }
@@ -149,6 +154,7 @@ fn connect(resource: &Resource, bootstrap: &Broker) -> Result<Cluster, CliError>
                 return Err(CliError::Failed(message));
             }
         }
+        Resource::Group(_) => {}
     }
     Ok(cluster)
 }
@@ -178,6 +184,7 @@ fn describe(c: &Describe) -> Result<(), CliError> {
 fn source(source: ConfigSource, read_only: bool) -> &'static str {
     match source.name() {
         "DYNAMIC_TOPIC_CONFIG" => "topic",
+        "DYNAMIC_GROUP_CONFIG" => "group",
         "DYNAMIC_BROKER_CONFIG" => "broker",
         "DYNAMIC_DEFAULT_BROKER_CONFIG" => "all brokers",
         "STATIC_BROKER_CONFIG" => "start of the broker",

@@ -4,11 +4,11 @@
 //! look for the coordinator anew.
 
 use super::consumer::{CommitOffset, Partitions};
-use super::{ClientError, Cluster, Retry, To, check_code};
+use super::coordinator::{self, Coordinated};
+use super::{ClientError, Cluster, To, check_code};
 use crate::types::ErrorCode;
 use crate::wire::kafka::delete_groups_request::DeleteGroupsRequest;
 use crate::wire::kafka::describe_groups_request::DescribeGroupsRequest;
-use crate::wire::kafka::find_coordinator_request::FindCoordinatorRequest;
 use crate::wire::kafka::leave_group_request::{LeaveGroupRequest, MemberIdentity};
 use crate::wire::kafka::list_groups_request::ListGroupsRequest;
 use crate::wire::kafka::offset_commit_request::{
@@ -86,42 +86,16 @@ pub struct MemberDescription {
 
 /// Node id of the group's coordinator.
 pub fn find_coordinator_once(cluster: &mut Cluster, group: &str) -> Result<i32, ClientError> {
-    type Find<'a> = FindCoordinatorRequest<'a>;
-    let version = cluster.version::<Find<'_>>(To::Any)?;
-    let request = if version >= 4 {
-        Find { coordinator_keys: vec![group], ..Find::default() }
-    } else {
-        Find { key: group, ..Find::default() }
-    };
-    let reply = cluster.try_call_soon(To::Any, &request)?;
-    let response = reply.read::<Find<'_>>()?;
-    let what = || format!("the coordinator of group '{group}'");
-    check_code(response.error_code, what, response.error_message)?;
-    let (node, host, port) = match response.coordinators.first() {
-        Some(c) => {
-            check_code(c.error_code, what, c.error_message)?;
-            (c.node_id, c.host, c.port)
-        }
-        None => (response.node_id, response.host, response.port),
-    };
-    cluster.learn(node, host, port);
-    Ok(node)
+    coordinator::find_once(cluster, Coordinated::Group, group)
 }
 
 /// Does `work` at the group's coordinator, again while an error may pass.
 fn at_coordinator<T>(
     cluster: &mut Cluster,
     group: &str,
-    mut work: impl FnMut(&mut Cluster, i32) -> Result<T, ClientError>,
+    work: impl FnMut(&mut Cluster, i32) -> Result<T, ClientError>,
 ) -> Result<T, ClientError> {
-    let mut retry = Retry::new(cluster.now_ms(), Cluster::PATIENCE_MS);
-    loop {
-        let result = find_coordinator_once(cluster, group).and_then(|node| work(cluster, node));
-        match result {
-            Ok(value) => return Ok(value),
-            Err(e) => cluster.wait_or(&mut retry, e)?,
-        }
-    }
+    coordinator::at(cluster, Coordinated::Group, group, work)
 }
 
 /// The request that commits `offsets`; ("", -1) as member and generation is whoever sets offsets from

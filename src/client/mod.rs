@@ -11,6 +11,7 @@ mod channels;
 pub mod clock;
 mod cluster;
 pub mod consumer;
+mod coordinator;
 mod error;
 pub mod groups;
 mod metadata;
@@ -18,6 +19,7 @@ pub mod offsets;
 pub mod producer;
 mod protocol;
 mod retry;
+pub mod transactions;
 mod transport;
 
 pub use channels::{Channels, Lane, LaneEvent};

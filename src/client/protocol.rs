@@ -67,6 +67,8 @@ requests! {
         k::create_partitions_response::CreatePartitionsResponse<'r>, 0, 3;
     k::describe_configs_request::DescribeConfigsRequest<'_>,
         k::describe_configs_response::DescribeConfigsResponse<'r>, 1, 4;
+    k::list_config_resources_request::ListConfigResourcesRequest,
+        k::list_config_resources_response::ListConfigResourcesResponse<'r>, 1, 1;
     k::incremental_alter_configs_request::IncrementalAlterConfigsRequest<'_>,
         k::incremental_alter_configs_response::IncrementalAlterConfigsResponse<'r>, 0, 1;
     k::delete_records_request::DeleteRecordsRequest<'_>,
@@ -112,6 +114,14 @@ requests! {
         k::list_groups_response::ListGroupsResponse<'r>, 0, 5;
     k::describe_groups_request::DescribeGroupsRequest<'_>,
         k::describe_groups_response::DescribeGroupsResponse<'r>, 0, 6;
+    k::list_transactions_request::ListTransactionsRequest<'_>,
+        k::list_transactions_response::ListTransactionsResponse<'r>, 0, 2;
+    k::describe_transactions_request::DescribeTransactionsRequest<'_>,
+        k::describe_transactions_response::DescribeTransactionsResponse<'r>, 0, 0;
+    k::describe_producers_request::DescribeProducersRequest<'_>,
+        k::describe_producers_response::DescribeProducersResponse<'r>, 0, 0;
+    k::write_txn_markers_request::WriteTxnMarkersRequest<'_>,
+        k::write_txn_markers_response::WriteTxnMarkersResponse<'r>, 1, 2;
     k::delete_groups_request::DeleteGroupsRequest<'_>,
         k::delete_groups_response::DeleteGroupsResponse<'r>, 0, 2;
 }

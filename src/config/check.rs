@@ -7,11 +7,12 @@ use super::{
     BrokerSettings, ConfigError, DEFAULT_DATA, DEFAULT_PORT, JOURNAL_MIN_PER_SHARD, LogFormat,
     MEMORY_FRACTION, MEMORY_MIN_PER_SHARD, Machine, SHARDS_MAX,
 };
-use crate::types::exit;
 use crate::types::topic_config::BrokerConfigs;
+use crate::types::{GroupConfig, exit};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Checks every value; a value that is not written has its default. Warnings are one line each.
 pub(super) fn check(
@@ -138,10 +139,13 @@ pub(super) fn check(
             return Err(ConfigError { exit_code: exit::CONFIG, message });
         }
     };
-    BrokerConfigs::check_static(&broker).map_err(|e| ConfigError {
+    let wrong = |e: String| ConfigError {
         exit_code: exit::CONFIG,
         message: format!("broker property: {}", e.trim_end_matches('.')),
-    })?;
+    };
+    BrokerConfigs::check_static(&broker).map_err(wrong)?;
+    let fixed = BrokerConfigs { fixed: Arc::new(broker.clone()), ..BrokerConfigs::default() };
+    GroupConfig::check_broker(&fixed).map_err(wrong)?;
     let log_format = match get("log-format") {
         None => LogFormat::Text,
         Some(w) => match w.text.as_str() {

@@ -326,6 +326,11 @@ fn put_body(
             let body = fb::PartitionsChanged::create(b, &args).as_union_value();
             (fb::RecordBody::PartitionsChanged, body)
         }
+        Record::GroupConfigSet { group, settings } => {
+            let settings = Some(put_settings(b, changes(settings)));
+            let args = fb::GroupConfigSetArgs { group: Some(b.create_string(group)), settings };
+            (fb::RecordBody::GroupConfigSet, fb::GroupConfigSet::create(b, &args).as_union_value())
+        }
         Record::FeatureLevelSet { name, level } => {
             let body = put_level(b, name, *level).as_union_value();
             (fb::RecordBody::FeatureLevelSet, body)
@@ -483,6 +488,11 @@ fn get_body(record: &fb::Record<'_>) -> Result<Record, CodecError> {
         fb::RecordBody::FeatureLevelSet => {
             let it = record.body_as_feature_level_set().ok_or_else(unknown)?;
             Record::FeatureLevelSet { name: it.name().to_owned(), level: it.level() }
+        }
+        fb::RecordBody::GroupConfigSet => {
+            let it = record.body_as_group_config_set().ok_or_else(unknown)?;
+            let settings = get_changes(it.settings());
+            Record::GroupConfigSet { group: it.group().to_owned(), settings }
         }
         _ => return Err(unknown()),
     })
@@ -659,6 +669,13 @@ pub async fn encode_snapshot(
             fb::BrokerSettings::create(b, &args)
         })
         .collect();
+    let mut groups = Vec::with_capacity(image.groups.len());
+    for (group, settings) in &image.groups {
+        let settings = Some(put_settings(b, values(&**settings)));
+        let args = fb::GroupSettingsArgs { group: Some(b.create_string(group)), settings };
+        groups.push(fb::GroupSettings::create(b, &args));
+        pause().await;
+    }
     let levels = image.features.iter().map(|(name, level)| put_level(b, name, *level));
     let levels: Vec<_> = levels.collect();
     let deleting: Vec<_> = image.deleting.iter().map(|id| to_id(*id)).collect();
@@ -679,6 +696,7 @@ pub async fn encode_snapshot(
         membership,
         node: state.node,
         features: (!levels.is_empty()).then(|| b.create_vector(&levels)),
+        groups: (!groups.is_empty()).then(|| b.create_vector(&groups)),
     };
     let snapshot = fb::Snapshot::create(b, &args);
     b.finish_minimal(snapshot);
@@ -748,6 +766,10 @@ pub fn decode_snapshot(
         image.insert_topic(from_id(topic.id()), topic.name().into(), partitions, overrides);
     }
     image.deleting = snapshot.deleting().iter().map(from_id).collect();
+    for it in snapshot.groups().into_iter().flatten() {
+        let settings = get_values(Some(it.settings())).collect();
+        image.insert_group(it.group().into(), Arc::new(settings));
+    }
     let levels = snapshot.features().into_iter().flatten();
     image.features = levels.map(|it| (it.name().to_owned(), it.level())).collect();
     let state = SnapshotState {

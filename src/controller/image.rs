@@ -5,7 +5,7 @@ use super::features;
 use super::partition::Partition;
 use super::record::{ConfigChanges, PartitionChange, Record};
 use super::weights::{Planned, Weights};
-use crate::types::{BrokerConfigs, TopicConfig, TopicId};
+use crate::types::{BrokerConfigs, GroupConfig, TopicConfig, TopicId};
 use imbl::ordmap::DiffItem;
 use imbl::ordset::DiffItem as SetDiffItem;
 use imbl::{OrdMap, OrdSet};
@@ -57,6 +57,8 @@ pub struct Image {
     pub(super) brokers: OrdMap<i32, Arc<Broker>>,
     /// Dynamic settings of brokers, by node id; `None` holds for all.
     pub(super) settings: OrdMap<Option<i32>, Arc<BTreeMap<String, String>>>,
+    /// Settings of consumer groups, by the group's id; of each at least one.
+    pub(super) groups: OrdMap<Arc<str>, Arc<BTreeMap<String, String>>>,
     /// Topics, by name.
     pub(super) topics: OrdMap<Arc<str>, Arc<Topic>>,
     /// The same topics, by id.
@@ -89,6 +91,7 @@ impl Image {
             broker_configs: Arc::new(broker_configs),
             brokers: OrdMap::new(),
             settings: OrdMap::new(),
+            groups: OrdMap::new(),
             topics: OrdMap::new(),
             ids: OrdMap::new(),
             collisions: OrdMap::new(),
@@ -190,6 +193,24 @@ impl Image {
         self.settings.get(&broker).map(|it| (**it).clone()).unwrap_or_default()
     }
 
+    /// What was set of one group; nothing for most.
+    pub fn group_overrides(&self, group: &str) -> Option<&BTreeMap<String, String>> {
+        self.groups.get(group).map(|it| &**it)
+    }
+
+    /// The settings of one group, within the bounds of this broker.
+    pub fn group_config(&self, group: &str) -> GroupConfig {
+        let overrides = self.group_overrides(group);
+        overrides.map_or_else(GroupConfig::default, |it| {
+            GroupConfig::effective(it, &self.broker_configs)
+        })
+    }
+
+    /// The ids of the groups of which something was set.
+    pub fn groups_with_settings(&self) -> impl ExactSizeIterator<Item = &Arc<str>> {
+        self.groups.keys()
+    }
+
     /// Deleted topics whose data is not gone yet, by id.
     pub fn deleting(&self) -> impl ExactSizeIterator<Item = TopicId> {
         self.deleting.iter().copied()
@@ -268,6 +289,11 @@ impl Image {
                     }
                 }
             }
+            Record::GroupConfigSet { group, settings } => {
+                let mut changed = self.groups.get(group.as_str()).cloned().unwrap_or_default();
+                merge(Arc::make_mut(&mut changed), settings);
+                self.insert_group(group.as_str().into(), changed);
+            }
             Record::BrokerStarted { broker, host, port, rack } => {
                 let started = Registration {
                     id: *broker,
@@ -322,6 +348,19 @@ impl Image {
         self.weights.add(id, topic.partitions.iter().enumerate());
         self.topics.insert(name, topic.clone());
         self.ids.insert(id, topic);
+    }
+
+    /// Has the settings of a group be these.
+    pub(super) fn insert_group(
+        &mut self,
+        group: Arc<str>,
+        settings: Arc<BTreeMap<String, String>>,
+    ) {
+        if settings.is_empty() {
+            self.groups.remove(&group);
+        } else {
+            self.groups.insert(group, settings);
+        }
     }
 
     /// Adds a broker as a record or a snapshot has it, in place of the one of before.
@@ -489,6 +528,7 @@ impl Image {
         let held: usize = self.held.values().map(OrdSet::len).sum();
         let holders = self.ids.values().map(|it| holders(&it.partitions).len()).sum::<usize>();
         assert_eq!(held, holders, "nobody holds what is not there");
+        assert!(self.groups.values().all(|it| !it.is_empty()), "groups without settings go");
         assert_eq!(
             self.collisions.len(),
             self.topics.keys().filter(|name| has_collision_chars(name)).count()

@@ -137,6 +137,13 @@ pub enum Record {
         /// The changes, each with the number of its partition.
         changes: Vec<(i32, PartitionChange)>,
     },
+    /// Settings of a consumer group change, whether or not there is such a group.
+    GroupConfigSet {
+        /// Its id.
+        group: String,
+        /// The changes.
+        settings: ConfigChanges,
+    },
     /// A feature has this level from now on.
     FeatureLevelSet {
         /// Its name.

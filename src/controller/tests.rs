@@ -102,6 +102,7 @@ pub(super) struct Model {
     topics: BTreeMap<String, ModelTopic>,
     deleting: BTreeSet<TopicId>,
     broker: BTreeMap<String, String>,
+    groups: BTreeMap<String, BTreeMap<String, String>>,
     next_producer_id: i64,
 }
 
@@ -123,7 +124,12 @@ impl Model {
             let settings = (*topic.overrides).clone();
             (topic.name.to_string(), ModelTopic { id: topic.id, epochs, settings })
         });
+        let groups = image.groups_with_settings().map(|group| {
+            let settings = image.group_overrides(group).expect("it has settings");
+            (group.to_string(), settings.clone())
+        });
         Self {
+            groups: groups.collect(),
             topics: topics.collect(),
             deleting: image.deleting().collect(),
             broker: image.dynamic_settings(Some(1)),
@@ -167,6 +173,10 @@ impl Model {
                 }
             }
             Record::BrokerConfigSet { settings, .. } => merge(&mut self.broker, settings),
+            Record::GroupConfigSet { group, settings } => {
+                merge(self.groups.entry(group.clone()).or_default(), settings);
+                self.groups.retain(|_, settings| !settings.is_empty());
+            }
             Record::PartitionsChanged { id, changes } => {
                 let Some(topic) = self.by_id(*id) else { return };
                 for (at, _) in changes.iter().filter(|it| it.1.leader.is_some()) {
@@ -214,6 +224,10 @@ fn record() -> impl Strategy<Value = Record> {
                 it.0 = format!("log.{}", it.0);
             }
             Record::BrokerConfigSet { broker: Some(1), settings }
+        }),
+        1 => (0..3u8, setting()).prop_map(|(n, settings)| Record::GroupConfigSet {
+            group: format!("group-{n}"),
+            settings,
         }),
         1 => (1..2000).prop_map(|count| Record::ProducerIdsTaken { count }),
         2 => (0..12u8, prop::collection::vec((-1..6, any::<bool>()), 0..4)).prop_map(|(n, changes)| {

@@ -20,6 +20,7 @@
 //! complete generation.
 
 mod accepting;
+pub mod assignor;
 mod commits;
 mod consumer_protocol;
 mod context;
@@ -60,6 +61,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod topic_index;
+pub mod topic_regex;
 mod transaction;
 mod walk;
 #[cfg(test)]

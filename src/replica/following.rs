@@ -111,7 +111,7 @@ impl Partition {
     pub fn truncate(&mut self, to: i64, memory: &mut ProducerMemory) -> Result<(), BelowWatermark> {
         assert!((self.log_start..=self.log_end).contains(&to), "{to} is not within the log");
         self.check_cut(to)?;
-        let before = self.producers.len();
+        let before = self.producers.charged_bytes();
         self.log_end = to;
         self.durable_end = self.durable_end.min(to);
         self.high_watermark = self.high_watermark.min(to);
@@ -120,7 +120,7 @@ impl Partition {
         // Where it was not noted what they changed, it is forgotten.
         self.producers.truncate_end(to);
         self.producers.settle(self.high_watermark);
-        memory.give(before - self.producers.len());
+        memory.change(before, self.producers.charged_bytes());
         self.invariants();
         Ok(())
     }
@@ -140,7 +140,7 @@ impl Partition {
     ) -> Result<(), BelowWatermark> {
         assert!(offset >= self.log_start, "the log starts at {}", self.log_start);
         self.check_cut(offset)?;
-        memory.give(self.producers.len());
+        memory.give(self.producers.charged_bytes());
         self.producers.clear();
         (self.epochs, self.undo) = (super::epochs::Epochs::default(), Undo::default());
         (self.log_start, self.log_end, self.durable_end) = (offset, offset, offset);
@@ -165,7 +165,7 @@ impl Partition {
     }
 
     /// Takes in a frame of the leader's that storage has taken: its batches, and the offset after its last
-    /// record. Its producers are charged to `memory`, whatever the limit.
+    /// record. Its producers and what they abort are charged to `memory`, whatever the limit.
     pub fn take_frame(
         &mut self,
         now_ms: i64,
@@ -173,12 +173,12 @@ impl Partition {
         next_offset: i64,
         memory: &mut ProducerMemory,
     ) {
-        let before = self.producers.len();
+        let before = self.producers.charged_bytes();
         for batch in batches {
             self.take_in(now_ms, &batch);
         }
         self.log_end = self.log_end.max(next_offset);
-        memory.hold(self.producers.len() - before);
+        memory.change(before, self.producers.charged_bytes());
         self.invariants();
     }
 

@@ -246,10 +246,10 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
                 model.log_start = start;
             }
             Step::Restart { percent } => {
-                memory.give(p.producers().len());
+                memory.give(p.producers().charged_bytes());
                 p = restart(&p, &mut model, percent)?;
                 taking = None;
-                memory.hold(p.producers().len());
+                memory.hold(p.producers().charged_bytes());
             }
             Step::Expire { ms } => {
                 model.now_ms += ms;

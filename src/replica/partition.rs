@@ -302,7 +302,7 @@ impl Partition {
     /// # Errors
     /// `INVALID_PRODUCER_EPOCH` for an epoch older than the producer's, `TRANSACTION_COORDINATOR_FENCED` where
     /// a later coordinator has ended a transaction of it, `KAFKA_STORAGE_ERROR` as in
-    /// [`Partition::append`]. Nothing has changed then.
+    /// [`Partition::append`]. Nothing has changed then. What was aborted is charged to `memory`, whatever the limit.
     pub fn append_marker(
         &mut self,
         now: Now,
@@ -327,7 +327,9 @@ impl Partition {
         }
         let base_offset = self.log_end;
         let undo = undo_of(&self.role, &mut self.undo);
+        let before = self.producers.aborted();
         self.producers.record(now.monotonic_ms, batch, base_offset, undo);
+        memory.hold((self.producers.aborted() - before) * ProducerMemory::ABORTED_BYTES);
         if let Role::Leads(leader) = &mut self.role {
             leader.appends(base_offset, now.monotonic_ms);
         }
@@ -494,9 +496,9 @@ impl Partition {
         looks: usize,
         memory: &mut ProducerMemory,
     ) -> Option<i64> {
-        let before = self.producers.len();
+        let before = self.producers.charged_bytes();
         let next = self.producers.expire(now_ms, expiration_ms, from, looks);
-        memory.give(before - self.producers.len());
+        memory.change(before, self.producers.charged_bytes());
         next
     }
 
@@ -590,7 +592,7 @@ mod tests {
         fn expire_all(&mut self, now_ms: i64, expiration_ms: i64) -> usize {
             let before = self.producers.len();
             let mut memory = ProducerMemory::new(usize::MAX);
-            memory.hold(before);
+            memory.hold(self.producers.charged_bytes());
             assert_eq!(self.expire_producers(now_ms, expiration_ms, 0, 1_000, &mut memory), None);
             before - self.producers.len()
         }

@@ -58,14 +58,24 @@ impl ProducerMemory {
         fits
     }
 
-    /// Charges producers that are there already, such as those of a partition that was restored.
-    pub const fn hold(&mut self, producers: usize) {
-        self.used += producers * Self::PRODUCER_BYTES;
+    /// Bytes that one aborted transaction is charged with: its place in a list that has grown to twice what it
+    /// needs.
+    pub const ABORTED_BYTES: usize = 2 * size_of::<AbortedTransaction>();
+
+    /// Charges what is there already, such as that of a partition that was restored, bytes.
+    pub const fn hold(&mut self, bytes: usize) {
+        self.used += bytes;
     }
 
-    /// These are gone, with their partition or by time.
-    pub const fn give(&mut self, producers: usize) {
-        self.used -= producers * Self::PRODUCER_BYTES;
+    /// So many bytes are gone, with their partition or by time.
+    pub const fn give(&mut self, bytes: usize) {
+        self.used -= bytes;
+    }
+
+    /// What took so many bytes takes others now. That a transaction was aborted is noted whatever the limit: it has
+    /// happened. What is noted leaves less room for new producers.
+    pub const fn change(&mut self, before: usize, after: usize) {
+        self.used = self.used + after - before;
     }
 }
 
@@ -126,6 +136,18 @@ impl Producers {
         self.slots.capacity() * size_of::<Slot>()
             + self.slots.len() * size_of::<Producer>()
             + transactions
+    }
+
+    /// What of it is charged to [`ProducerMemory`], bytes: producers, and transactions that were aborted. Those that are
+    /// open or not committed are no more than there are producers.
+    pub fn charged_bytes(&self) -> usize {
+        let aborted = self.aborted() * ProducerMemory::ABORTED_BYTES;
+        self.len() * ProducerMemory::PRODUCER_BYTES + aborted
+    }
+
+    /// How many aborted transactions are known.
+    pub(super) fn aborted(&self) -> usize {
+        self.transactions.as_ref().map_or(0, |it| it.aborted().len())
     }
 
     /// When the one appended that did so last, ms of the monotonic clock.

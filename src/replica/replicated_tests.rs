@@ -304,7 +304,7 @@ fn a_follower_cuts_what_its_leader_does_not_have() {
                 let to = follower.diverges(epoch, end).expect("nothing is committed");
                 assert!(to < follower.log_end());
                 let mut memory = memory();
-                memory.hold(follower.producers().len());
+                memory.hold(follower.producers().charged_bytes());
                 follower.truncate(to, &mut memory).expect("nothing is committed");
             }
         }
@@ -378,7 +378,7 @@ fn a_truncation_gives_the_producers_back_as_they_were() {
         (p.clone(), memory),
         (Partition::restore(&p.snapshot(), 0, end, -1).expect("its own"), {
             let mut memory = ProducerMemory::new(usize::MAX);
-            memory.hold(3);
+            memory.hold(3 * ProducerMemory::PRODUCER_BYTES);
             memory
         }),
     ] {

@@ -90,6 +90,26 @@ fn aborted_transactions_come_by_their_first_offset() {
     assert_eq!(firsts(2, 3), [0, 2]);
 }
 
+/// However little memory there is: it has happened. What is new has less room by that.
+#[test]
+fn what_was_aborted_is_charged_as_long_as_it_is_known() {
+    let mut p = Partition::new(0);
+    let mut held = ProducerMemory::new(2 * ProducerMemory::PRODUCER_BYTES);
+    for round in 0..10 {
+        p.append(Now::at(0), &data(1, 0, round, 1), &mut held).unwrap();
+        let it = marker(1, 0, round % 2 == 1, 0);
+        p.append_marker(Now::at(0), &it, it.marker.unwrap(), false, &mut held).unwrap();
+    }
+    durable(&mut p);
+    let one = ProducerMemory::PRODUCER_BYTES;
+    assert_eq!(held.used(), one + 5 * ProducerMemory::ABORTED_BYTES);
+    assert_eq!(held.used(), p.producers().charged_bytes());
+    let new = p.append(Now::at(0), &plain(2, 0, 0), &mut held);
+    assert_eq!(new, Err(ErrorCode::KAFKA_STORAGE_ERROR));
+    p.advance_log_start(6);
+    assert_eq!(p.producers().charged_bytes(), one + 3 * ProducerMemory::ABORTED_BYTES);
+}
+
 #[test]
 fn markers_of_a_zombie_are_refused() {
     let mut p = Partition::new(0);
@@ -127,7 +147,7 @@ fn a_producer_with_an_open_transaction_is_not_forgotten() {
     add(&mut p, &data(1, 0, 0, 1)).unwrap();
     add(&mut p, &plain(2, 0, 0)).unwrap();
     let mut known = memory();
-    known.hold(2);
+    known.hold(p.producers().charged_bytes());
     p.expire_producers(1_000, 100, 0, 10, &mut known);
     assert_eq!(p.producers().active(None, 9).iter().map(|it| it.id).collect::<Vec<_>>(), [1]);
     end(&mut p, &marker(1, 0, true, 0), false).unwrap();
@@ -222,6 +242,7 @@ fn a_replica_knows_of_transactions_what_its_log_says() {
         let mut epoch = 1;
         p.follow(epoch, 2, 0);
         p.joins(epoch);
+        let mut held = memory();
         // By producer: its epoch, and its next sequence.
         let mut producers = [(0i16, 0i32); 4];
         // What is in the snapshot that a start begins with, and the log as of then.
@@ -240,7 +261,7 @@ fn a_replica_knows_of_transactions_what_its_log_says() {
                     *next += batch.record_count;
                     let base_offset = p.log_end();
                     let batch = BatchHeader { base_offset, partition_leader_epoch: epoch, ..batch };
-                    p.take_frame(0, [batch].into_iter(), batch.next_offset(), &mut memory());
+                    p.take_frame(0, [batch].into_iter(), batch.next_offset(), &mut held);
                     log.push(batch);
                     check(&p, &log, seed, "data");
                 }
@@ -252,7 +273,7 @@ fn a_replica_knows_of_transactions_what_its_log_says() {
                     let batch = marker(id as i64, producers[id].0, rng.chance(50), epoch);
                     let base_offset = p.log_end();
                     let batch = BatchHeader { base_offset, partition_leader_epoch: epoch, ..batch };
-                    p.take_frame(0, [batch].into_iter(), base_offset + 1, &mut memory());
+                    p.take_frame(0, [batch].into_iter(), base_offset + 1, &mut held);
                     log.push(batch);
                     check(&p, &log, seed, "a marker");
                 }
@@ -273,12 +294,7 @@ fn a_replica_knows_of_transactions_what_its_log_says() {
                         epoch += 1;
                         p.follow(epoch, 2, 0);
                         p.joins(epoch);
-                        p.truncate(to, &mut {
-                            let mut m = memory();
-                            m.hold(9);
-                            m
-                        })
-                        .unwrap();
+                        p.truncate(to, &mut held).unwrap();
                         log.retain(|it| it.base_offset < to);
                         if saved.1 > log.len() {
                             saved = (p.snapshot(), log.len(), p.log_start());
@@ -293,7 +309,9 @@ fn a_replica_knows_of_transactions_what_its_log_says() {
                     let start = rng.between(0, p.high_watermark().max(0) as u64 + 1) as i64;
                     let start = log.iter().map(|it| it.base_offset).rfind(|it| *it <= start);
                     let start = start.unwrap_or(0).min(p.high_watermark());
+                    let before = p.producers().charged_bytes();
                     p.advance_log_start(start);
+                    held.change(before, p.producers().charged_bytes());
                     check(&p, &log, seed, "a deletion");
                 }
                 _ => {
@@ -304,7 +322,9 @@ fn a_replica_knows_of_transactions_what_its_log_says() {
                     let mut rest = log[*batches..].iter().copied();
                     let folded = fold(bytes, start, end, &mut rest).unwrap();
                     let start = p.log_start();
+                    held.give(p.producers().charged_bytes());
                     p = Partition::restore(&folded, start, p.log_end(), -1).unwrap();
+                    held.hold(p.producers().charged_bytes());
                     epoch += 1;
                     p.follow(epoch, 2, 0);
                     p.joins(epoch);
@@ -313,6 +333,7 @@ fn a_replica_knows_of_transactions_what_its_log_says() {
                     check(&p, &log, seed, "a restart and its watermark");
                 }
             }
+            assert_eq!(held.used(), p.producers().charged_bytes(), "seed {seed}");
         }
         // In one piece and in many, a snapshot says the same.
         let whole = p.snapshot();

@@ -32,6 +32,8 @@ pub enum Source {
     Static = 4,
     /// Nobody set it.
     Default = 5,
+    /// Set on the group.
+    Group = 8,
 }
 
 /// Which values of a [`Kind`] are allowed.
@@ -73,7 +75,7 @@ pub struct Synonym {
     pub factor: i64,
 }
 
-/// One configuration of a topic or of a broker.
+/// One configuration of a topic, of a group or of a broker.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigDef {
     /// Kafka's name.
@@ -88,7 +90,7 @@ pub struct ConfigDef {
     pub support: Support,
     /// Whether it can be changed while the broker runs.
     pub dynamic: bool,
-    /// What it falls back to, the strongest first. Without a topic's own value, of course.
+    /// What it falls back to, the strongest first. Without the topic's or group's own value, of course.
     pub synonyms: &'static [Synonym],
     /// One sentence for `DescribeConfigs`.
     pub doc: &'static str,

@@ -18,6 +18,13 @@ const SELECTOR: Rule = Rule::OneOf(&[
     "org.apache.kafka.common.replica.LeaderSelector",
     "org.apache.kafka.common.replica.RackAwareReplicaSelector",
 ]);
+const ASSIGNORS: Rule = Rule::OneOf(&[
+    "uniform",
+    "range",
+    "org.apache.kafka.coordinator.group.assignor.UniformAssignor",
+    "org.apache.kafka.coordinator.group.assignor.RangeAssignor",
+]);
+const MIGRATION: Rule = Rule::OneOf(&["bidirectional", "upgrade", "downgrade", "disabled"]);
 const TIMESTAMP_TYPE: Rule = Rule::OneOf(&["CreateTime", "LogAppendTime"]);
 
 const fn same(name: &'static str) -> Synonym {
@@ -60,6 +67,11 @@ pub fn topic_config(name: &str) -> Option<&'static ConfigDef> {
 /// The broker's configuration of this name.
 pub fn broker_config(name: &str) -> Option<&'static ConfigDef> {
     BROKER_CONFIGS.binary_search_by(|def| def.name.cmp(name)).ok().map(|i| &BROKER_CONFIGS[i])
+}
+
+/// The group's configuration of this name.
+pub fn group_config(name: &str) -> Option<&'static ConfigDef> {
+    GROUP_CONFIGS.iter().find(|it| it.name == name)
 }
 
 /// Broker configurations that are there only where somebody has set them, as Kafka shows its dynamic quotas.
@@ -168,6 +180,17 @@ pub static TOPIC_CONFIGS: &[ConfigDef] = &[
         "Whether a replica that is not in sync may lead, at the cost of records."),
 ];
 
+/// The configurations of consumer groups that have an effect here, by name.
+#[rustfmt::skip]
+pub static GROUP_CONFIGS: &[ConfigDef] = &[
+    topic("consumer.heartbeat.interval.ms", Kind::Int, "5000", Rule::AtLeast(1), Honoured,
+        &[same("group.consumer.heartbeat.interval.ms")],
+        "Time between two heartbeats of a member of the group."),
+    topic("consumer.session.timeout.ms", Kind::Int, "45000", Rule::AtLeast(1), Honoured,
+        &[same("group.consumer.session.timeout.ms")],
+        "Time after which a member of the group that is not heard is removed."),
+];
+
 /// The broker configurations that are reported, by name. What is absent has no effect here and is
 /// refused.
 #[rustfmt::skip]
@@ -207,6 +230,34 @@ pub static BROKER_CONFIGS: &[ConfigDef] = &[
         "Most bytes that one fetch returns."),
     broker("follower.replication.throttled.rate", Kind::Long, None, Rule::AtLeast(0), Honoured, true,
         "Bytes a second that this broker takes for throttled replicas that are not in sync."),
+    broker("group.consumer.assignors", Kind::List, Some("uniform,range"), ASSIGNORS, Honoured, false,
+        "Assignors that a member of a consumer group may ask for; the first is used where none is asked for."),
+    broker("group.consumer.heartbeat.interval.ms", Kind::Int, Some("5000"), Rule::AtLeast(1), Honoured,
+        false,
+        "Time between two heartbeats of a member of a consumer group."),
+    broker("group.consumer.max.heartbeat.interval.ms", Kind::Int, Some("15000"), Rule::AtLeast(1),
+        Honoured, false,
+        "Largest consumer.heartbeat.interval.ms of a group."),
+    broker("group.consumer.max.session.timeout.ms", Kind::Int, Some("60000"), Rule::AtLeast(1),
+        Honoured, false,
+        "Largest consumer.session.timeout.ms of a group."),
+    broker("group.consumer.max.size", Kind::Int, Some("2147483647"), Rule::AtLeast(1), Honoured, false,
+        "Most members of one consumer group."),
+    broker("group.consumer.migration.policy", Kind::String, Some("bidirectional"), MIGRATION,
+        Honoured, false,
+        "Which groups with members change their protocol: from classic to consumer (upgrade), back (downgrade), both or none."),
+    broker("group.consumer.min.heartbeat.interval.ms", Kind::Int, Some("5000"), Rule::AtLeast(1),
+        Honoured, false,
+        "Smallest consumer.heartbeat.interval.ms of a group."),
+    broker("group.consumer.min.session.timeout.ms", Kind::Int, Some("45000"), Rule::AtLeast(1),
+        Honoured, false,
+        "Smallest consumer.session.timeout.ms of a group."),
+    broker("group.consumer.regex.refresh.interval.ms", Kind::Int, Some("600000"),
+        Rule::AtLeast(10_000), Honoured, false,
+        "Time after which the regular expressions of a consumer group are matched again though no topic came."),
+    broker("group.consumer.session.timeout.ms", Kind::Int, Some("45000"), Rule::AtLeast(1), Honoured,
+        false,
+        "Time after which a member of a consumer group that is not heard is removed."),
     broker("group.initial.rebalance.delay.ms", Kind::Int, Some("3000"), Rule::Any, Honoured, false,
         "Time for which a group without members waits for more of them before it rebalances."),
     broker("group.max.session.timeout.ms", Kind::Int, Some("1800000"), Rule::Any, Honoured, false,
@@ -357,6 +408,9 @@ pub static BROKER_CONFIGS: &[ConfigDef] = &[
     broker("transaction.state.log.segment.bytes", Kind::Int, Some("104857600"), Rule::AtLeast(1),
         Honoured, false,
         "segment.bytes of __transaction_state when it is created."),
+    broker("transaction.two.phase.commit.enable", Kind::Boolean, Some("false"), Rule::Any, DefaultOnly,
+        false,
+        "Whether a transaction may wait for a decision from outside (KIP-939)."),
     broker("transactional.id.expiration.ms", Kind::Int, Some("604800000"), Rule::AtLeast(1), Honoured,
         false,
         "Time after which a transactional id without a transaction is forgotten."),

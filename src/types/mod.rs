@@ -6,6 +6,7 @@ pub mod config_table;
 pub mod error;
 pub mod exit;
 mod feature;
+pub mod group_config;
 pub mod ids;
 pub mod ip_limits;
 mod now;
@@ -18,6 +19,7 @@ pub mod topic_name;
 
 pub use error::ErrorCode;
 pub use feature::{FeatureRange, FeatureRanges};
+pub use group_config::GroupConfig;
 pub use ids::{TopicId, TopicPartition};
 pub use now::Now;
 pub use principal::Principal;

@@ -277,7 +277,7 @@ pub fn describe_of_broker(def: &'static ConfigDef, broker: &BrokerConfigs) -> De
 /// What stands behind a broker's configuration, as Kafka 4.3.1 lists it (`ConfigHelper`): of the names
 /// that mean the same, such as `log.retention.ms` and `log.retention.hours`, all dynamic values, then
 /// all static ones, then all defaults; without those before the first of the name itself.
-fn broker_synonyms<'a>(
+pub(super) fn broker_synonyms<'a>(
     name: &'static str,
     broker: &'a BrokerConfigs,
 ) -> impl Iterator<Item = (&'static str, String, Source)> + 'a {

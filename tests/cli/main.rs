@@ -4,3 +4,4 @@ mod cluster;
 mod errors;
 mod kafka_clients;
 mod kafka_tools;
+mod kafka_transactions;

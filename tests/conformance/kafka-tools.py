@@ -27,6 +27,11 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "conformance" / "python"))
+from brokers import Connection  # noqa: E402
+from cases import batch  # noqa: E402
+from schema import Schema  # noqa: E402
+
 KAFKA = "4.3.1"
 CLASSES = {
     "kafka-topics": "org.apache.kafka.tools.TopicCommand",
@@ -41,6 +46,7 @@ CLASSES = {
     "kafka-metadata-quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
     "kafka-cluster": "org.apache.kafka.tools.ClusterTool",
     "kafka-features": "org.apache.kafka.tools.FeatureCommand",
+    "kafka-transactions": "org.apache.kafka.tools.TransactionsCommand",
 }
 
 # {b}: the broker; {address}: its address alone; {dir}: a directory with the files below. What follows
@@ -197,10 +203,70 @@ kafka-configs {b} --alter --topic foo --add-config-file {dir}/topic.properties
 kafka-configs {b} --describe --topic foo
 kafka-configs {b} --alter --topic foo --add-config-file {dir}/topic.properties --add-config a=b
 kafka-configs {b} --alter --topic foo --add-config 'ret ention=1'
+kafka-configs {b} --describe --entity-type groups
+kafka-configs {b} --describe --group g
+kafka-configs {b} --describe --group g --all
+kafka-configs {b} --alter --group g --add-config consumer.session.timeout.ms=50000
+kafka-configs {b} --describe --group g
+kafka-configs {b} --describe --group g --all
+kafka-configs {b} --describe --entity-type groups
+kafka-configs {b} --alter --group g --add-config consumer.session.timeout.ms=1
+kafka-configs {b} --alter --group g --add-config consumer.session.timeout.ms=x
+kafka-configs {b} --alter --group g --add-config consumer.heartbeat.interval.ms=60000
+kafka-configs {b} --alter --group g --add-config bla=1
+kafka-configs {b} --alter --group g --delete-config consumer.heartbeat.interval.ms
+kafka-configs {b} --alter --group g --delete-config consumer.session.timeout.ms
+kafka-configs {b} --describe --group g
+kafka-configs {b} --alter --entity-type groups --add-config consumer.session.timeout.ms=50000
+kafka-configs {b} --alter --entity-type groups --entity-default --add-config consumer.session.timeout.ms=50000
+kafka-transactions
+kafka-transactions --help
+kafka-transactions list
+kafka-transactions {b}
+kafka-transactions {b} foo
+kafka-transactions {b} list
+kafka-transactions {b} list --duration-filter x
+kafka-transactions {b} list --transactional-id-pattern [
+kafka-transactions {b} describe
+kafka-transactions {b} describe --transactional-id nope
+kafka-transactions {b} describe-producers
+kafka-transactions {b} describe-producers --topic ra
+kafka-transactions {b} describe-producers --topic ra --partition x
+kafka-transactions {b} describe-producers --topic ra --partition 0
+kafka-transactions {b} find-hanging
+kafka-transactions {b} find-hanging --broker-id 1 --partition 0
+kafka-transactions {b} find-hanging --topic ra
+kafka-transactions {b} abort
+kafka-transactions {b} abort --topic ra --partition 0
+kafka-transactions {b} abort --topic ra --partition 0 --start-offset x
+kafka-transactions {b} abort --topic ra --partition 0 --start-offset 5
+kafka-transactions {b} abort --topic ra --partition 0 --producer-id 7
+kafka-transactions {b} abort --topic ra --partition 0 --producer-id 7 --producer-epoch 70000
+kafka-transactions {b} abort --topic ra --partition 0 --producer-id 7 --producer-epoch 0
+!transaction t ra 0
+!transaction other ra 1
+kafka-transactions {b} list
+kafka-transactions {b} list --duration-filter 3600000
+kafka-transactions {b} list --duration-filter -1
+kafka-transactions {b} list --transactional-id-pattern o.*
+kafka-transactions {b} list --transactional-id-pattern nothing
+kafka-transactions {b} describe --transactional-id t
+kafka-transactions {b} describe-producers --topic ra --partition 0
+kafka-transactions {b} describe-producers --topic ra --partition 0 --broker-id 1
+kafka-transactions {b} find-hanging --topic ra
+kafka-transactions {b} find-hanging --topic ra --max-transaction-timeout -1
+kafka-transactions {b} find-hanging --broker-id 1
+kafka-transactions {b} abort --topic ra --partition 0 --start-offset 5
+kafka-transactions {b} abort --topic ra --partition 0 --start-offset 0
+kafka-transactions {b} describe-producers --topic ra --partition 0
+kafka-transactions {b} abort --topic ra --partition 0 --start-offset 0
+kafka-transactions {b} forceTerminateTransaction
+kafka-transactions {b} forceTerminateTransaction --transactionalId other
+kafka-transactions {b} describe --transactional-id other
 """
 
-# For three brokers, as above. A line that begins with ! is done to both clusters: stop or start a broker, or
-# wait until all replicas are in sync and nothing moves (settle).
+# For three brokers, as above. A line that begins with ! is done to both clusters: stop or start a broker, wait until
+# all replicas are in sync and nothing moves (settle), or begin a transaction: its id, a topic and a partition.
 CLUSTER_COMMANDS = r"""
 kafka-topics {b} --create --topic foo --replica-assignment 1:2:3,2:3:1,3:1:2
 kafka-topics {b} --create --topic bar --replica-assignment 1:2,2:1 --config min.insync.replicas=2
@@ -451,8 +517,8 @@ class Broker:
 class Cluster:
     """Brokers of Klamm that belong together."""
 
-    def __init__(self, klamm, directory, count):
-        self.klamm = klamm
+    def __init__(self, klamm, directory, count, schema):
+        self.klamm, self.schema = klamm, schema
         ports = [free_port() for _ in range(count)]
         voters = None
         if count > 1:
@@ -492,6 +558,9 @@ class Cluster:
         if what == "settle":
             self.settle()
             return
+        if what == "transaction":
+            self.begin_transaction(*which)
+            return
         it = self.brokers[int(which[0]) - 1]
         if what == "stop":
             it.stop()
@@ -499,6 +568,38 @@ class Cluster:
         else:
             it.start()
             self.wait("the start", lambda: len(self.tool("kafka-cluster", "list-endpoints").splitlines()) == 4)
+
+    def begin_transaction(self, transactional_id, topic, partition):
+        """Leaves a transaction open that has one record, at the only broker."""
+        connection = Connection(self.brokers[0].port)
+
+        def ask(name, version, body):
+            connection.send(self.schema.request(name, version, 0, body))
+            return self.schema.response(name, version, connection.receive()[4:])
+
+        def accepted(body):
+            return self.wait("a producer", lambda: self.producer(ask, body))
+
+        accepted({"TransactionalId": transactional_id, "TransactionTimeoutMs": 600000})
+        producer, epoch, at = self.found["ProducerId"], self.found["ProducerEpoch"], int(partition)
+        names = {"V3AndBelowTransactionalId": transactional_id, "V3AndBelowProducerId": producer,
+                 "V3AndBelowProducerEpoch": epoch, "V3AndBelowTopics": [{"Name": topic, "Partitions": [at]}]}
+        added = ask("AddPartitionsToTxn", 3, names)["ResultsByTopicV3AndBelow"][0]["ResultsByPartition"][0]
+        records = batch((b"one",), producer=producer, epoch=epoch, sequence=0, attributes=16)
+        data = [{"Name": topic, "PartitionData": [{"Index": at, "Records": records}]}]
+        body = {"TransactionalId": transactional_id, "Acks": -1, "TimeoutMs": 30000, "TopicData": data}
+        produced = ask("Produce", 9, body)["Responses"][0]["PartitionResponses"][0]
+        connection.close()
+        if added["PartitionErrorCode"] or produced["ErrorCode"]:
+            fail(f"no transaction begins: {added} {produced}")
+
+    def producer(self, ask, body):
+        """Whether a coordinator gives a producer id."""
+        where = {"KeyType": 1, "CoordinatorKeys": [body["TransactionalId"]]}
+        if ask("FindCoordinator", 4, where)["Coordinators"][0]["ErrorCode"]:
+            return False
+        self.found = ask("InitProducerId", 4, body)
+        return self.found["ErrorCode"] == 0
 
     def stop(self):
         for it in self.brokers:
@@ -521,11 +622,21 @@ def normal(text, cluster):
     if text.startswith("ClusterId:"):
         text = re.sub(r"((?:LeaderId|LeaderEpoch|HighWatermark|MaxFollowerLag\w*): +)-?\d+", r"\1N", text)
         text = re.sub(r"//\S+?:\d+", "//PEER", text)
+    # So do the times of transactions, and each cluster has producer ids of its own.
+    head = text.split("\n", 1)[0].rstrip("\t").split("\t")
+    if "ProducerId" in [name.strip() for name in head]:
+        own = [i for i, name in enumerate(head) if re.search(r"ProducerId|Time|Duration", name) and "Timeout" not in name]
+        rows = [[cell.strip() for cell in line.split("\t")] for line in text.splitlines()]
+        for row in rows[1:]:
+            for i in own:
+                row[i] = "N" if row[i].isdigit() else row[i]
+        text = "\n".join("|".join(row) for row in rows)
+    text = re.sub(r"producerId=\d+", "producerId=N", text)
     if text.startswith("NodeId"):
         rows = [line.split("\t") for line in text.splitlines()]
         text = "\n".join("|".join([str(len(row)), row[-2].strip()]) for row in rows)
     # argparse4j fills lines with blanks, and breaks the longer ones.
-    error = re.search(r"^usage:.*^(kafka-[\w-]+: +error: .*)", text, re.S | re.M)
+    error = re.search(r"^usage:.*^(kafka-[\w.-]+: +error: .*)", text, re.S | re.M)
     if error:
         text = " ".join(error[1].replace("--\n", "--").split()).replace("- ", "-")
     return re.sub(r"TopicId: \S{22}", "TopicId: ID", text)
@@ -587,9 +698,9 @@ def run(command, broker, typed=""):
     ]
 
 
-def compare(options, klamm, java, directory, count, commands):
+def compare(options, klamm, java, directory, count, commands, schema):
     """Runs a list of commands against two clusters of so many brokers: how many, and how many differ."""
-    ours, theirs = (Cluster(klamm, directory / f"{name}-{count}", count) for name in ("ours", "theirs"))
+    ours, theirs = (Cluster(klamm, directory / f"{name}-{count}", count, schema) for name in ("ours", "theirs"))
     different = total = 0
     try:
         for line in commands.strip().splitlines():
@@ -641,6 +752,7 @@ def main():
     java = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
     java += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-cp", f"{jars}/*"]
 
+    schema = Schema(next(pathlib.Path(jars).glob("kafka-clients-*.jar")))
     with tempfile.TemporaryDirectory(dir=ROOT / "target") as directory:
         directory = pathlib.Path(directory)
         for name, text in FILES.items():
@@ -648,7 +760,7 @@ def main():
         total = different = 0
         for name, count, commands in (("one", 1, COMMANDS), ("three", 3, CLUSTER_COMMANDS)):
             if options.brokers in (name, "both"):
-                done = compare(options, klamm, java, directory, count, commands)
+                done = compare(options, klamm, java, directory, count, commands, schema)
                 total, different = total + done[0], different + done[1]
     print(f"{total} commands, {total - different} the same, {different} different")
     sys.exit(1 if different else 0)

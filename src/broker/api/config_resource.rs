@@ -3,9 +3,9 @@
 use super::metadata_change::{Failure, count};
 use crate::controller::{Image, Record, on_settings};
 use crate::types::config_def::{Kind, split_list};
-use crate::types::config_table::{broker_config, topic_config};
+use crate::types::config_table::{broker_config, group_config, topic_config};
 use crate::types::topic_name::{check_topic_name, is_internal};
-use crate::types::{ErrorCode, TopicConfig, TopicId};
+use crate::types::{ErrorCode, GroupConfig, TopicConfig};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Kafka's number for topics.
@@ -18,15 +18,6 @@ pub const BROKER_LOGGER: i8 = 8;
 pub const CLIENT_METRICS: i8 = 16;
 /// Kafka's number for groups.
 pub const GROUP: i8 = 32;
-
-/// What a configuration belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Resource {
-    /// A topic.
-    Topic(TopicId),
-    /// This broker, or all brokers for `None`.
-    Broker(Option<i32>),
-}
 
 /// One change to one setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +45,6 @@ pub fn unsupported(resource_type: i8) -> Failure {
     let name = match resource_type {
         BROKER_LOGGER => "BROKER_LOGGER",
         CLIENT_METRICS => "CLIENT_METRICS",
-        GROUP => "GROUP",
         other => return invalid(format!("Unknown resource type {other}")),
     };
     invalid(format!("Unsupported resource type: {name}"))
@@ -178,8 +168,25 @@ async fn alter(
             let settings = difference(&old, &new);
             Ok((old != new).then_some(Record::BrokerConfigSet { broker, settings }))
         }
+        GROUP => {
+            check_group_id(name)
+                .map_err(|_| invalid("Default group resources are not allowed."))?;
+            let old = image.group_overrides(name).cloned().unwrap_or_default();
+            let is_list = |key: &str| group_config(key).is_some_and(|it| it.kind == Kind::List);
+            let default = |key: &str| group_config(key)?.default;
+            let new = changed(&old, changes, replace, is_list, default, pause).await?;
+            GroupConfig::check(&new, &image.broker_configs)
+                .map_err(|message| Failure::new(ErrorCode::INVALID_CONFIG, message))?;
+            let (group, settings) = (name.to_owned(), difference(&old, &new));
+            Ok((old != new).then_some(Record::GroupConfigSet { group, settings }))
+        }
         other => Err(unsupported(other)),
     }
+}
+
+/// Every group has an id.
+pub fn check_group_id(id: &str) -> Result<(), Failure> {
+    if id.is_empty() { Err(invalid("Group name must not be empty")) } else { Ok(()) }
 }
 
 /// Settings of a topic: each known, valid, honoured. Adds what an internal topic always has.
@@ -487,8 +494,53 @@ mod tests {
     }
 
     #[test]
+    fn groups_change_what_is_within_the_brokers_bounds() {
+        use Change::{Append, Delete, Set};
+        let mut image = image();
+        let key = "consumer.session.timeout.ms";
+        let record = |value: Option<&str>| Record::GroupConfigSet {
+            group: "g".to_owned(),
+            settings: vec![(key.to_owned(), value.map(str::to_owned))],
+        };
+        let set = alter(GROUP, "g", &[(key, Set("50000"))], false, &image);
+        assert_eq!(set, Ok(Some(record(Some("50000")))));
+        image.apply(&record(Some("50000")));
+        assert_eq!(image.group_config("g").consumer_session_timeout_ms, Some(50_000));
+        assert_eq!(image.group_config("h"), GroupConfig::default());
+        assert_eq!(alter(GROUP, "g", &[(key, Set("50000"))], false, &image), Ok(None));
+        assert_eq!(alter(GROUP, "g", &[(key, Delete)], false, &image), Ok(Some(record(None))));
+        assert_eq!(alter(GROUP, "g", &[], true, &image), Ok(Some(record(None))));
+        image.apply(&record(None));
+        assert_eq!(image.groups_with_settings().count(), 0);
+        for (name, key, change, code, words) in [
+            ("", key, Set("50000"), ErrorCode::INVALID_REQUEST, "Default group resources"),
+            (
+                "g",
+                key,
+                Set("1"),
+                ErrorCode::INVALID_CONFIG,
+                "must be greater than or equal to group",
+            ),
+            ("g", key, Set("x"), ErrorCode::INVALID_CONFIG, "Not a number of type INT"),
+            ("g", key, Append("1"), ErrorCode::INVALID_CONFIG, "because its type is not LIST"),
+            ("g", "nope", Set("1"), ErrorCode::INVALID_CONFIG, "Unknown group config name: nope"),
+            (
+                "g",
+                "share.session.timeout.ms",
+                Set("50000"),
+                ErrorCode::INVALID_CONFIG,
+                "does not support the group config share.session.timeout.ms",
+            ),
+        ] {
+            let (found, message) = refused(GROUP, name, &[(key, change)]);
+            assert_eq!(found, code, "{message}");
+            assert!(message.contains(words), "{message}");
+        }
+    }
+
+    #[test]
     fn other_resources_are_refused() {
-        for resource_type in [0, BROKER_LOGGER, CLIENT_METRICS, GROUP, 99] {
+        for resource_type in [0, BROKER_LOGGER, CLIENT_METRICS, 99] {
             let (code, message) = refused(resource_type, "x", &[("a", Change::Set("1"))]);
             assert_eq!(code, ErrorCode::INVALID_REQUEST);
             assert!(message.contains(" resource type"), "{message}");

@@ -1,13 +1,14 @@
 //! `DescribeConfigs`: values, where they come from, and what stands behind them.
 
 use super::Body;
-use super::config_resource::{BROKER, TOPIC, unsupported};
+use super::config_resource::{BROKER, GROUP, TOPIC, check_group_id, unsupported};
 use super::decode_in_parts;
 use super::metadata_change::Failure;
 use crate::controller::Image;
 use crate::types::ErrorCode;
 use crate::types::config_def::Source;
-use crate::types::config_table::{BROKER_CONFIGS, QUOTAS, TOPIC_CONFIGS};
+use crate::types::config_table::{BROKER_CONFIGS, GROUP_CONFIGS, QUOTAS, TOPIC_CONFIGS};
+use crate::types::group_config::describe_of_group;
 use crate::types::topic_config::{Described, describe_of_broker, describe_of_topic};
 use crate::types::topic_name::check_topic_name;
 use crate::wire::kafka::describe_configs_request::{
@@ -18,7 +19,7 @@ use crate::wire::kafka::describe_configs_response::{
     DescribeConfigsSynonym,
 };
 use crate::wire::primitives::{WireError, Writer};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Answers a request, in any version. Pauses after each resource, each key that is asked for, and each of
 /// its configs.
@@ -120,6 +121,14 @@ async fn describe(
             for def in shown {
                 let config = describe_of_broker(def, of);
                 configs.extend(if of_all { of_all_brokers(config) } else { Some(config) });
+                pause().await;
+            }
+        }
+        GROUP => {
+            check_group_id(resource.resource_name)?;
+            let (none, own) = (BTreeMap::new(), image.group_overrides(resource.resource_name));
+            for def in GROUP_CONFIGS.iter().filter(|def| asked(def.name)) {
+                configs.push(describe_of_group(def, own.unwrap_or(&none), of));
                 pause().await;
             }
         }

@@ -46,7 +46,12 @@ pub async fn handle(
             resources.push(ConfigResource { resource_name: &topic.name, resource_type: TOPIC });
             pause().await;
         }
-        // There are no groups, subscriptions and loggers with configurations.
+        let groups = asked.contains(&GROUP).then(|| image.groups_with_settings());
+        for group in groups.into_iter().flatten() {
+            resources.push(ConfigResource { resource_name: group, resource_type: GROUP });
+            pause().await;
+        }
+        // There are no subscriptions and loggers with configurations.
     } else {
         response.error_code = ErrorCode::UNSUPPORTED_VERSION.0;
     }
@@ -57,12 +62,16 @@ pub async fn handle(
 mod tests {
     use super::*;
     use crate::broker::api::testing::{decode, encode, image};
+    use crate::controller::Record;
     use futures_lite::future::block_on;
 
     fn run(resource_types: Vec<i8>, version: i16) -> (i16, Vec<(String, i8)>) {
         let request = ListConfigResourcesRequest { resource_types };
         let body = encode(|w| request.encode(w, version));
-        let body = block_on(handle(&body, version, &image(), &async || {})).unwrap();
+        let mut image = image();
+        let settings = vec![("consumer.session.timeout.ms".to_owned(), Some("50000".to_owned()))];
+        image.apply(&Record::GroupConfigSet { group: "g".to_owned(), settings });
+        let body = block_on(handle(&body, version, &image, &async || {})).unwrap();
         let response = decode(&body, |r| ListConfigResourcesResponse::decode(r, version));
         let found = response.config_resources.iter();
         let found = found.map(|it| (it.resource_name.to_owned(), it.resource_type)).collect();
@@ -76,8 +85,10 @@ mod tests {
         assert_eq!(run(vec![], 0), (0, vec![]));
         assert_eq!(run(vec![TOPIC], 1), (0, topics.to_vec()));
         assert_eq!(run(vec![BROKER], 1), (0, vec![broker.clone()]));
-        assert_eq!(run(vec![GROUP], 1), (0, vec![]));
-        assert_eq!(run(vec![], 1), (0, [vec![broker], topics.to_vec()].concat()));
+        let group = ("g".to_owned(), GROUP);
+        assert_eq!(run(vec![GROUP], 1), (0, vec![group.clone()]));
+        let all = [vec![broker], topics.to_vec(), vec![group]].concat();
+        assert_eq!(run(vec![], 1), (0, all));
         assert_eq!(run(vec![TOPIC, 3], 1), (ErrorCode::UNSUPPORTED_VERSION.0, vec![]));
     }
 }

@@ -13,7 +13,9 @@ use std::fmt::Write as _;
 enum Takes {
     Nothing,
     Text,
+    Short,
     Integer,
+    Long,
 }
 
 /// An option.
@@ -41,6 +43,16 @@ pub const fn integer(names: &'static [&'static str], help: &'static str) -> Argu
     Argument { takes: Takes::Integer, ..flag(names, help) }
 }
 
+/// An option with a number of 16 bits.
+pub const fn short(names: &'static [&'static str], help: &'static str) -> Argument {
+    Argument { takes: Takes::Short, ..flag(names, help) }
+}
+
+/// An option with a number of 64 bits.
+pub const fn long(names: &'static [&'static str], help: &'static str) -> Argument {
+    Argument { takes: Takes::Long, ..flag(names, help) }
+}
+
 /// `-h`, which each tool and each command has.
 const HELP: Argument = flag(&["--help", "-h"], "show this help message and exit");
 
@@ -65,6 +77,25 @@ impl Argument {
             Takes::Nothing => self.names[0].to_owned(),
             _ => format!("{} {}", self.names[0], self.metavar()),
         }
+    }
+
+    /// Whether a value is a number where one is due. The words behind it are Java's.
+    fn check(&self, value: &str) -> Result<(), String> {
+        let (kind, fits) = match self.takes {
+            Takes::Short => ("Short", value.parse::<i16>().is_ok()),
+            Takes::Integer => ("Integer", value.parse::<i32>().is_ok()),
+            Takes::Long => ("Long", value.parse::<i64>().is_ok()),
+            Takes::Nothing | Takes::Text => return Ok(()),
+        };
+        if fits {
+            return Ok(());
+        }
+        let why = if kind == "Short" && value.parse::<i32>().is_ok() {
+            format!("Value out of range. Value:\"{value}\" Radix:10")
+        } else {
+            format!("For input string: \"{value}\"")
+        };
+        Err(format!("argument {}: could not convert '{value}' to {kind} ({why})", self.shown()))
     }
 
     fn metavar(&self) -> String {
@@ -141,6 +172,11 @@ impl Namespace {
     pub fn integer(&self, name: &str) -> Option<i32> {
         self.value(name)?.parse().ok()
     }
+
+    /// As [`integer`](Self::integer), of 64 bits.
+    pub fn long(&self, name: &str) -> Option<i64> {
+        self.value(name)?.parse().ok()
+    }
 }
 
 /// Why a command line has no meaning.
@@ -171,6 +207,21 @@ impl Misuse {
 }
 
 impl Program {
+    /// Whether a flag of the tool stands among the options before the command, as one that asks for the version does.
+    pub fn starts_with_flag(&self, args: &[String], name: &str) -> bool {
+        let mut rest = args;
+        let (own, mut found) = (Reader { arguments: &self.arguments }, Namespace::default());
+        while let Some((word, after)) = rest.split_first() {
+            let taken = looks_like_an_option(word).then(|| own.take(word, after, &mut found));
+            let Some(Ok(Some(after))) = taken else { return false };
+            if found.has(name) {
+                return true;
+            }
+            rest = after;
+        }
+        false
+    }
+
     /// Reads a command line.
     ///
     /// # Errors
@@ -384,13 +435,7 @@ impl Reader<'_> {
             }
             _ => return Err(format!("argument {}: expected one argument", it.shown())),
         };
-        if it.takes == Takes::Integer && value.parse::<i32>().is_err() {
-            return Err(format!(
-                "argument {}: could not convert '{value}' to Integer (For input string: \
-                 \"{value}\")",
-                it.shown()
-            ));
-        }
+        it.check(value)?;
         found.values.entry(it.name()).or_default().push(value.to_owned());
         Ok(Some(rest))
     }

@@ -1,4 +1,4 @@
-//! `kafka-configs`, for topics and brokers.
+//! `kafka-configs`, for topics, brokers and groups.
 
 use super::ToolError;
 use super::address::{addresses, connect, property_file};
@@ -6,8 +6,9 @@ use super::error::java_message;
 use super::options::{self, Options, Parsed, flag, text};
 use super::properties;
 use crate::client::admin::{ConfigEntry, Resource};
-use crate::client::{ClientError, Cluster};
+use crate::client::{ClientError, Cluster, groups};
 use crate::types::ErrorCode;
+use std::collections::BTreeSet;
 use std::io::Write;
 
 const ABOUT: &str = "This tool helps to manipulate and describe entity config for a topic, client, \
@@ -44,8 +45,8 @@ static OPTIONS: Options = Options {
         text(
             "entity-type",
             "",
-            "What is configured: topics or brokers. Clients, users, ips, groups, client-metrics \
-             and broker-loggers are Kafka's and not supported.",
+            "What is configured: topics, brokers or groups. Clients, users, ips, client-metrics and \
+             broker-loggers are Kafka's and not supported.",
         ),
         text("group", "", "The group's id."),
         options::HELP,
@@ -102,7 +103,7 @@ pub fn run(args: &[String]) -> Result<(), ToolError> {
         }
         (false, Some(resource)) => describe(&mut cluster, &[resource], &o),
         (false, None) => {
-            let all = everything(&entity, &cluster);
+            let all = everything(&entity, &mut cluster)?;
             describe(&mut cluster, &all, &o)
         }
     };
@@ -254,26 +255,35 @@ impl Entity {
     /// The name of the resource at the broker; `None` for all of its type.
     fn resource(&self) -> Result<Option<Resource>, ToolError> {
         match (self.kind.as_str(), self.name.as_deref()) {
-            ("topics" | "brokers", None) => Ok(None),
+            ("topics" | "brokers" | "groups", None) => Ok(None),
+            ("groups", Some(id)) => Ok(Some(Resource::Group(id.to_owned()))),
             ("topics", Some(name)) => Ok(Some(Resource::Topic(name.to_owned()))),
             // Checked: a number where there is one.
             ("brokers", Some(id)) => Ok(Some(Resource::Broker(id.parse().ok()))),
             (kind, _) => Err(ToolError::Failed(format!(
                 "Klamm has no configurations of {kind} yet: the entity type must be one of topics, \
-                 brokers"
+                 brokers, groups"
             ))),
         }
     }
 }
 
-/// All resources of a type, as far as the cluster's metadata names them.
-fn everything(entity: &Entity, cluster: &Cluster) -> Vec<Resource> {
+/// All resources of a type: of groups those that there are, and those of which something was set.
+fn everything(entity: &Entity, cluster: &mut Cluster) -> Result<Vec<Resource>, ClientError> {
+    if entity.kind == "groups" {
+        return Ok(all_groups(cluster)?.into_iter().map(Resource::Group).collect());
+    }
     let metadata = cluster.metadata();
     if entity.kind == "topics" {
-        return metadata.topics.keys().cloned().map(Resource::Topic).collect();
+        return Ok(metadata.topics.keys().cloned().map(Resource::Topic).collect());
     }
     let brokers = metadata.brokers.keys().map(|id| Some(*id));
-    brokers.chain([None]).map(Resource::Broker).collect()
+    Ok(brokers.chain([None]).map(Resource::Broker).collect())
+}
+
+fn all_groups(cluster: &mut Cluster) -> Result<BTreeSet<String>, ClientError> {
+    let there = groups::list(cluster, &[], &[])?.into_iter().map(|it| it.id);
+    Ok(there.chain(cluster.groups_with_settings()?).collect())
 }
 
 fn describe(cluster: &mut Cluster, resources: &[Resource], o: &Parsed) -> Result<(), Failure> {
@@ -287,6 +297,9 @@ fn describe(cluster: &mut Cluster, resources: &[Resource], o: &Parsed) -> Result
             Resource::Broker(Some(id)) if !cluster.metadata().brokers.contains_key(id) => {
                 Some(format!("broker '{id}'"))
             }
+            Resource::Group(id) if !o.has("all") && !all_groups(cluster)?.contains(id) => {
+                Some(format!("group '{id}'"))
+            }
             _ => None,
         };
         if let Some(what) = missing {
@@ -295,6 +308,7 @@ fn describe(cluster: &mut Cluster, resources: &[Resource], o: &Parsed) -> Result
         }
         match resource {
             Resource::Topic(name) => writeln!(out, "{which} configs for topic {name} are:")?,
+            Resource::Group(id) => writeln!(out, "{which} configs for group {id} are:")?,
             Resource::Broker(Some(id)) => writeln!(out, "{which} configs for broker {id} are:")?,
             Resource::Broker(None) => {
                 writeln!(out, "Default configs for brokers in the cluster are:")?;
@@ -339,6 +353,7 @@ fn alter(
     let mut out = std::io::stdout().lock();
     match resource {
         Resource::Topic(name) => writeln!(out, "Completed updating config for topic {name}.")?,
+        Resource::Group(id) => writeln!(out, "Completed updating config for group {id}.")?,
         Resource::Broker(Some(id)) => {
             writeln!(out, "Completed updating config for broker {id}.")?;
         }
@@ -445,6 +460,9 @@ mod tests {
             ),
             (&format!("{b} --describe --broker-defaults"), "Some(Broker(None))"),
             (&format!("{b} --describe --broker 1"), "Some(Broker(Some(1)))"),
+            (&format!("{b} --describe --group g"), "Some(Group(\"g\"))"),
+            (&format!("{b} --describe --entity-type groups"), "None"),
+            (&format!("{b} --alter --entity-type groups --add-config a=b"), "An entity name must"),
             (&format!("{b} --describe --broker x"), "The entity name for brokers must be"),
             (&format!("{b} --describe --entity-type x"), "Invalid entity type x, the"),
             (&format!("{b} --describe"), "At least one entity type"),

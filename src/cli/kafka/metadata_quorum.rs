@@ -5,7 +5,7 @@ use super::address::connect;
 use super::arguments::{Arguments, Command, Namespace, Program, flag, integer, text};
 use super::error::java_message;
 use super::properties::{self, Properties};
-use super::uuid;
+use super::{table, uuid};
 use crate::client::admin::{Endpoint, Quorum, QuorumReplica};
 use crate::client::{ClientError, Cluster, clock};
 use crate::config::host_port;
@@ -224,22 +224,14 @@ fn describe_replication(cluster: &mut Cluster, human_readable: bool) -> Result<(
         "LastCaughtUpTimestamp",
         "Status",
     ];
-    let mut rows = vec![head.map(str::to_owned), row(&leader, "Leader")?];
+    let mut rows = vec![row(&leader, "Leader")?];
     for it in quorum.voters.iter().filter(|it| it.id != leader.id) {
         rows.push(row(it, "Follower")?);
     }
     for it in &quorum.observers {
         rows.push(row(it, "Observer")?);
     }
-    let mut out = std::io::stdout().lock();
-    let width = |at: usize| rows.iter().map(|row| row[at].len()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    for row in &rows {
-        for (text, width) in row.iter().zip(&widths) {
-            write!(out, "{text:<width$}\t")?;
-        }
-        writeln!(out)?;
-    }
+    table::print(head, rows, &mut std::io::stdout().lock())?;
     Ok(())
 }
 

@@ -36,9 +36,11 @@ mod reassignment_file;
 mod server_properties;
 mod server_start;
 mod server_stop;
+mod table;
 mod time;
 mod topic_filter;
 mod topics;
+mod transactions;
 mod uuid;
 mod zookeeper;
 
@@ -78,6 +80,7 @@ pub static TOOLS: &[Tool] = &[
     Tool { name: "kafka-server-stop", run: server_stop::run },
     Tool { name: "kafka-topic", run: topics::run },
     Tool { name: "kafka-topics", run: topics::run },
+    Tool { name: "kafka-transactions", run: transactions::run },
     // ZooKeeper's own distribution has these names for them.
     Tool { name: "zkCli", run: zookeeper::shell },
     Tool { name: "zkServer", run: zookeeper::server },

@@ -8,6 +8,10 @@ use crate::wire::kafka::describe_configs_request::{
 use crate::wire::kafka::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
+use crate::wire::kafka::list_config_resources_request::ListConfigResourcesRequest;
+
+/// Kafka's number for groups.
+const GROUP: i8 = 32;
 
 /// What configurations belong to; the numbers are those of Kafka's `ConfigResource.Type`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub enum Resource {
     Topic(String),
     /// A broker by node id; `None` is the default of all brokers.
     Broker(Option<i32>),
+    /// A group by its id, whether or not there is one.
+    Group(String),
 }
 
 impl Resource {
@@ -23,12 +29,13 @@ impl Resource {
         match self {
             Self::Topic(_) => 2,
             Self::Broker(_) => 4,
+            Self::Group(_) => GROUP,
         }
     }
 
     fn name(&self) -> String {
         match self {
-            Self::Topic(name) => name.clone(),
+            Self::Topic(name) | Self::Group(name) => name.clone(),
             Self::Broker(id) => id.map(|id| id.to_string()).unwrap_or_default(),
         }
     }
@@ -47,6 +54,7 @@ impl Resource {
     fn shown(&self) -> String {
         match self {
             Self::Topic(name) => format!("topic '{name}'"),
+            Self::Group(id) => format!("group '{id}'"),
             Self::Broker(Some(id)) => format!("broker {id}"),
             Self::Broker(None) => "the default of all brokers".to_owned(),
         }
@@ -110,6 +118,7 @@ impl ConfigSource {
     pub fn is_own(self, resource: &Resource) -> bool {
         match resource {
             Resource::Topic(_) => self.0 == 1,
+            Resource::Group(_) => self.0 == 8,
             Resource::Broker(Some(_)) => self.0 == 2,
             Resource::Broker(None) => self.0 == 3,
         }
@@ -117,6 +126,19 @@ impl ConfigSource {
 }
 
 impl Cluster {
+    /// The groups of which something is set, by id.
+    pub fn groups_with_settings(&mut self) -> Result<Vec<String>, ClientError> {
+        let request = ListConfigResourcesRequest { resource_types: vec![GROUP] };
+        let mut groups = self.ask(To::Controller, &request, |reply| {
+            let response = reply.read::<ListConfigResourcesRequest>()?;
+            check_code(response.error_code, || "groups with settings".to_owned(), None)?;
+            let names = response.config_resources.iter().map(|it| it.resource_name.to_owned());
+            Ok(names.collect::<Vec<_>>())
+        })?;
+        groups.sort();
+        Ok(groups)
+    }
+
     /// All configurations of a resource, by name.
     pub fn describe_configs(
         &mut self,

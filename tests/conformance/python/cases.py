@@ -437,6 +437,8 @@ def cases(schema, versions):
         yield ask("a broker's config", 4, "1", ["num.partitions", "log.retention.ms", "message.max.bytes"])
         yield ask("subscriptions to metrics", 16, "x")
         yield ask("a group", 32, "g")
+        yield ask("some configs of a group", 32, "g", ["consumer.session.timeout.ms", "consumer.heartbeat.interval.ms"])
+        yield ask("a group without a name", 32, "")
         yield ask("levels of a broker's log", 8, "1")
 
     times = {"log.retention.ms": "700000000", "log.roll.ms": "70000000", "log.flush.interval.ms": "900000"}
@@ -484,6 +486,23 @@ def cases(schema, versions):
         yield put("validate only", ("retention.ms", 0, "77"), validate=True)
         yield put("no such topic", ("retention.ms", 0, "1"), n="missing-topic")
         yield ("what it is now", "DescribeConfigs", 4, {"Resources": [{"ResourceType": 2, "ResourceName": name, "ConfigurationKeys": ["retention.ms", "segment.bytes", "cleanup.policy"]}]})
+
+    of_group = ["consumer.session.timeout.ms", "consumer.heartbeat.interval.ms"]
+    for v in versions("IncrementalAlterConfigs"):
+        put = lambda label, *configs, n="g": (label, "IncrementalAlterConfigs", v, {"Resources": [
+            {"ResourceType": 32, "ResourceName": n, "Configs": [{"Name": k, "ConfigOperation": o, "Value": x} for k, o, x in configs]}]})
+        yield put("of a group", ("consumer.session.timeout.ms", 0, "50000"))
+        # Brokers hear of it a moment later.
+        yield ("what stands behind a group's", "DescribeConfigs", 4, lambda _: time.sleep(0.5) or show(32, "g", of_group))
+        for label, key, value in [("too short", "consumer.session.timeout.ms", "44999"), ("too long", "consumer.session.timeout.ms", "60001"),
+                                  ("no number", "consumer.heartbeat.interval.ms", "x"), ("too often", "consumer.heartbeat.interval.ms", "1"),
+                                  ("unknown to groups", "retention.ms", "1")]:
+            yield put(label, (key, 0, value))
+        yield put("of no group", ("consumer.session.timeout.ms", 0, "50000"), n="")
+        if v >= 1:
+            yield ("groups with configs", "ListConfigResources", 1, {"ResourceTypes": [32]})
+        yield put("taken back", ("consumer.session.timeout.ms", 1, None))
+        yield ("what a group has then", "DescribeConfigs", 4, lambda _: time.sleep(0.5) or show(32, "g", of_group))
 
     for v in versions("ListConfigResources"):
         yield ("topics", "ListConfigResources", v, {"ResourceTypes": [2]} if v else {})

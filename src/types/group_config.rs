@@ -1,0 +1,269 @@
+//! Settings of one group (KIP-848), typed, and what stands behind each of them.
+
+use super::config_def::{ConfigDef, Source, split_list};
+use super::config_table::group_config;
+use super::topic_config::{BrokerConfigs, Described, broker_synonyms};
+use std::collections::BTreeMap;
+
+/// The settings that a group has of its own; the broker's hold where there is none. A value beyond the broker's
+/// bounds, which may have changed since it was set, is the bound, as in Kafka since 4.3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupConfig {
+    /// `consumer.session.timeout.ms`.
+    pub consumer_session_timeout_ms: Option<i32>,
+    /// `consumer.heartbeat.interval.ms`.
+    pub consumer_heartbeat_interval_ms: Option<i32>,
+}
+
+const SESSION: &str = "consumer.session.timeout.ms";
+const HEARTBEAT: &str = "consumer.heartbeat.interval.ms";
+
+/// Each setting of a group that has bounds, and the settings of the broker that give them.
+const BOUNDS: [(&str, &str, &str); 2] = [
+    (
+        HEARTBEAT,
+        "group.consumer.min.heartbeat.interval.ms",
+        "group.consumer.max.heartbeat.interval.ms",
+    ),
+    (SESSION, "group.consumer.min.session.timeout.ms", "group.consumer.max.session.timeout.ms"),
+];
+
+/// What Kafka 4.3 lets be set of groups, and has no effect here: share groups, streams groups, and when assignments
+/// are computed.
+const WITHOUT_EFFECT: [&str; 4] =
+    ["share.", "streams.", "errors.deadletterqueue.", "consumer.assign"];
+
+impl GroupConfig {
+    /// Reads the settings of a group.
+    pub fn effective(overrides: &BTreeMap<String, String>, broker: &BrokerConfigs) -> Self {
+        let bounded = |name: &str| {
+            let value = parsed(name, overrides)?;
+            let (least, most) = bounds(name, broker);
+            i32::try_from(value.min(most).max(least)).ok()
+        };
+        Self {
+            consumer_session_timeout_ms: bounded(SESSION),
+            consumer_heartbeat_interval_ms: bounded(HEARTBEAT),
+        }
+    }
+
+    /// Checks the settings of a group: each known, valid, honoured, within the broker's bounds. The error is
+    /// Kafka's message for `INVALID_CONFIG`.
+    pub fn check(
+        overrides: &BTreeMap<String, String>,
+        broker: &BrokerConfigs,
+    ) -> Result<(), String> {
+        for name in overrides.keys().filter(|name| group_config(name).is_none()) {
+            if WITHOUT_EFFECT.iter().any(|it| name.starts_with(it)) {
+                return Err(format!("This broker does not support the group config {name}"));
+            }
+            return Err(format!("Unknown group config name: {name}"));
+        }
+        for (name, value) in overrides {
+            group_config(name).expect("looked up above").check(value)?;
+        }
+        for (name, min, max) in BOUNDS {
+            let Some(value) = parsed(name, overrides) else { continue };
+            let (least, most) = bounds(name, broker);
+            if value < least {
+                return Err(format!("{name} must be greater than or equal to {min}"));
+            }
+            if value > most {
+                return Err(format!("{name} must be less than or equal to {max}"));
+            }
+        }
+        let in_force =
+            |name: &str| parsed(name, overrides).or_else(|| broker.number(synonym(name)));
+        let touched = [SESSION, HEARTBEAT].iter().any(|it| overrides.contains_key(*it));
+        if touched && in_force(SESSION) <= in_force(HEARTBEAT) {
+            return Err(format!("{SESSION} must be greater than {HEARTBEAT}"));
+        }
+        Ok(())
+    }
+
+    /// Checks the broker's own settings of groups against each other, as Kafka does at its start. The error is
+    /// Kafka's message.
+    pub fn check_broker(broker: &BrokerConfigs) -> Result<(), String> {
+        let number = |name: &str| broker.number(name).unwrap_or_default();
+        for (name, min, max) in BOUNDS {
+            let default = synonym(name);
+            for (upper, lower) in [(max, min), (default, min)] {
+                if number(upper) < number(lower) {
+                    return Err(format!("{upper} must be greater than or equal to {lower}"));
+                }
+            }
+            if number(default) > number(max) {
+                return Err(format!("{default} must be less than or equal to {max}"));
+            }
+        }
+        const ASSIGNORS: &str = "group.consumer.assignors";
+        if broker.text(ASSIGNORS).is_none_or(|it| split_list(it).is_empty()) {
+            return Err(format!("{ASSIGNORS} must name at least one assignor"));
+        }
+        let (session, heartbeat) = (synonym(SESSION), synonym(HEARTBEAT));
+        if number(session) <= number(heartbeat) {
+            return Err(format!("{heartbeat} must be less than {session}"));
+        }
+        Ok(())
+    }
+}
+
+/// One of the configurations of a group.
+pub fn describe_of_group(
+    def: &'static ConfigDef,
+    overrides: &BTreeMap<String, String>,
+    broker: &BrokerConfigs,
+) -> Described {
+    let own =
+        overrides.get(def.name).map(|value| (def.name, value.clone(), Source::Group)).into_iter();
+    let synonyms: Vec<_> = own.chain(broker_synonyms(synonym(def.name), broker)).collect();
+    let (value, source) = synonyms
+        .first()
+        .map_or((def.default.unwrap_or_default(), Source::Default), |it| (it.1.as_str(), it.2));
+    let value = def.parse(value).map_or_else(|_| value.to_owned(), |it| it.into_owned());
+    Described { def, value: Some(value), source, synonyms }
+}
+
+/// The broker's configuration that a group's falls back to.
+fn synonym(name: &str) -> &'static str {
+    group_config(name).and_then(|it| it.synonyms.first()).map_or("", |it| it.name)
+}
+
+fn parsed(name: &str, overrides: &BTreeMap<String, String>) -> Option<i64> {
+    overrides.get(name)?.trim().parse().ok()
+}
+
+fn bounds(name: &str, broker: &BrokerConfigs) -> (i64, i64) {
+    let found = BOUNDS.iter().find(|it| it.0 == name);
+    let number = |it: &str| broker.number(it);
+    let least = found.and_then(|it| number(it.1)).unwrap_or(1);
+    (least, found.and_then(|it| number(it.2)).unwrap_or(i32::MAX.into()).max(least))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    fn broker(fixed: &[(&str, &str)]) -> BrokerConfigs {
+        BrokerConfigs { fixed: Arc::new(map(fixed)), ..BrokerConfigs::default() }
+    }
+
+    #[test]
+    fn settings_are_checked_against_the_brokers() {
+        let check = |own: &[(&str, &str)]| GroupConfig::check(&map(own), &broker(&[]));
+        check(&[]).unwrap();
+        check(&[(SESSION, "60000"), (HEARTBEAT, "15000")]).unwrap();
+        for (own, words) in [
+            (
+                (SESSION, "44999"),
+                "consumer.session.timeout.ms must be greater than or equal to \
+                 group.consumer.min.session.timeout.ms",
+            ),
+            (
+                (SESSION, "60001"),
+                "consumer.session.timeout.ms must be less than or equal to \
+                 group.consumer.max.session.timeout.ms",
+            ),
+            (
+                (HEARTBEAT, "4999"),
+                "consumer.heartbeat.interval.ms must be greater than or equal to \
+                 group.consumer.min.heartbeat.interval.ms",
+            ),
+            (
+                (HEARTBEAT, "x"),
+                "Invalid value x for configuration consumer.heartbeat.interval.ms: Not a number of type INT",
+            ),
+            ((HEARTBEAT, "0"), "Value must be at least 1"),
+            (("nope", "1"), "Unknown group config name: nope"),
+            (
+                ("share.session.timeout.ms", "1"),
+                "does not support the group config share.session.timeout.ms",
+            ),
+            (("streams.num.standby.replicas", "1"), "does not support"),
+            (("consumer.assignment.interval.ms", "1"), "does not support"),
+        ] {
+            let message = check(&[own]).unwrap_err();
+            assert!(message.contains(words), "{message}");
+        }
+        let wide = broker(&[("group.consumer.min.session.timeout.ms", "1000")]);
+        GroupConfig::check(&map(&[(SESSION, "5001")]), &wide).unwrap();
+        let message = GroupConfig::check(&map(&[(SESSION, "5000")]), &wide).unwrap_err();
+        assert_eq!(message, format!("{SESSION} must be greater than {HEARTBEAT}"));
+    }
+
+    #[test]
+    fn values_are_kept_within_bounds_that_changed() {
+        let own = map(&[(SESSION, "60000"), (HEARTBEAT, "5000")]);
+        let config = GroupConfig::effective(&own, &broker(&[]));
+        assert_eq!(config.consumer_session_timeout_ms, Some(60_000));
+        let narrow = broker(&[
+            ("group.consumer.max.session.timeout.ms", "50000"),
+            ("group.consumer.min.heartbeat.interval.ms", "6000"),
+        ]);
+        let config = GroupConfig::effective(&own, &narrow);
+        assert_eq!(config.consumer_session_timeout_ms, Some(50_000));
+        assert_eq!(config.consumer_heartbeat_interval_ms, Some(6_000));
+        assert_eq!(GroupConfig::effective(&map(&[]), &narrow), GroupConfig::default());
+    }
+
+    #[test]
+    fn descriptions_list_what_stands_behind() {
+        let broker = broker(&[("group.consumer.session.timeout.ms", "46000")]);
+        let shown = |own: &[(&str, &str)], name: &str| {
+            let it = describe_of_group(group_config(name).unwrap(), &map(own), &broker);
+            (it.value.unwrap(), it.source, it.synonyms)
+        };
+        let fixed = ("group.consumer.session.timeout.ms", "46000".to_owned(), Source::Static);
+        let default = ("group.consumer.session.timeout.ms", "45000".to_owned(), Source::Default);
+        assert_eq!(
+            shown(&[], SESSION),
+            ("46000".to_owned(), Source::Static, vec![fixed.clone(), default.clone()])
+        );
+        let own = (SESSION, "50000".to_owned(), Source::Group);
+        assert_eq!(
+            shown(&[(SESSION, "50000")], SESSION),
+            ("50000".to_owned(), Source::Group, vec![own, fixed, default])
+        );
+        assert_eq!(shown(&[], HEARTBEAT).0, "5000");
+    }
+
+    #[test]
+    fn bounds_of_the_broker_must_fit_each_other() {
+        GroupConfig::check_broker(&broker(&[])).unwrap();
+        for (name, value, words) in [
+            (
+                "group.consumer.min.session.timeout.ms",
+                "60001",
+                "group.consumer.max.session.timeout.ms must be greater than or equal to \
+                 group.consumer.min.session.timeout.ms",
+            ),
+            (
+                "group.consumer.heartbeat.interval.ms",
+                "16000",
+                "group.consumer.heartbeat.interval.ms must be less than or equal to \
+                 group.consumer.max.heartbeat.interval.ms",
+            ),
+            (
+                "group.consumer.session.timeout.ms",
+                "44000",
+                "group.consumer.session.timeout.ms must be greater than or equal to \
+                 group.consumer.min.session.timeout.ms",
+            ),
+        ] {
+            assert_eq!(GroupConfig::check_broker(&broker(&[(name, value)])).unwrap_err(), words);
+        }
+        let none = GroupConfig::check_broker(&broker(&[("group.consumer.assignors", "")]));
+        assert!(none.unwrap_err().contains("at least one assignor"));
+        let equal = broker(&[
+            ("group.consumer.max.heartbeat.interval.ms", "45000"),
+            ("group.consumer.heartbeat.interval.ms", "45000"),
+        ]);
+        let message = GroupConfig::check_broker(&equal).unwrap_err();
+        assert!(message.contains("must be less than group.consumer.session"), "{message}");
+    }
+}
