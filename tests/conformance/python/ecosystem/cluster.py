@@ -146,8 +146,9 @@ class Killer(threading.Thread):
             self.failure = AssertionError(f"the killer of brokers: {failure!r}")
 
     def kill_one(self, topic):
-        leader = records.leader(self.cluster.address, topic, 0)
-        node = next(node for node in self.cluster.nodes if node.node_id == leader)
+        leads = records.wait(f"a leader of {topic}-0", RECOVERY_S, lambda: (
+            [node for node in self.cluster.nodes if node.node_id == records.leader(self.cluster.address, topic, 0)]))
+        node, leader = leads[0], leads[0].node_id
         node.kill()
         self.kills += 1
         # With others to take over, they have to.

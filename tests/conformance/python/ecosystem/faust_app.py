@@ -1,13 +1,13 @@
-"""A faust-streaming application: `faust_app.py BOOTSTRAP INPUT OUTPUT DIRECTORY PORT`. Each value followed by how many
+"""A faust-streaming application: `faust_app.py BOOTSTRAP INPUT OUTPUT DIRECTORY PORT REPLICAS`. Each value followed by how many
 of its key came so far, which a table with a changelog topic keeps in memory. Ends on SIGTERM."""
 
 import sys
 
 import faust
 
-bootstrap, source, target, directory, port = sys.argv[1:]
+bootstrap, source, target, directory, port, replicas = sys.argv[1:]
 app = faust.App("eco-faust", broker=f"kafka://{bootstrap.replace(',', ';kafka://')}", store="memory://", datadir=directory,
-                web_port=int(port), web_bind="127.0.0.1", topic_partitions=4, topic_replication_factor=1,
+                web_port=int(port), web_bind="127.0.0.1", topic_partitions=4, topic_replication_factor=int(replicas),
                 broker_session_timeout=6.0, broker_heartbeat_interval=1.5, broker_commit_interval=0.5,
                 consumer_auto_offset_reset="earliest", table_cleanup_interval=30.0)
 lines = app.topic(source, key_type=str, value_type=str, key_serializer="raw", value_serializer="raw")

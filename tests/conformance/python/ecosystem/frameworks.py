@@ -111,7 +111,8 @@ def faust(context):
     """faust-streaming with a table: at least once, and no count is forgotten."""
     records.create(context.cluster.address, "faust-in", "faust-out", partitions=4)
     state = context.directory / "faust-state"
-    app = App(context.directory, FAUST, "faust_app.py", context.cluster.address, "faust-in", "faust-out", state, free_port())
+    app = App(context.directory, FAUST, "faust_app.py", context.cluster.address, "faust-in", "faust-out", state, free_port(),
+              max(1, context.cluster.replicas))
     summary = chain(context, app, "faust-in", "faust-out", state, exact=False)
     assert records.configs(context.cluster.address, "eco-faust-counts-changelog")["cleanup.policy"] == "compact"
     return summary

@@ -16,12 +16,12 @@ PATIENCE_S = 180
 
 
 def wait(what, limit_s, done):
-    """What `done()` gives once it is true. A client's error counts as not yet."""
+    """What `done()` gives once it is true. A client's error, or a topic that is not known, counts as not yet."""
     deadline = time.monotonic() + limit_s
     while True:
         try:
             found, last = done(), None
-        except (KafkaException, OSError) as failure:
+        except (KafkaException, OSError, KeyError) as failure:
             found, last = None, failure
         if found:
             return found
@@ -38,8 +38,8 @@ def metadata(address):
 
 
 def leader(address, topic, partition):
-    topics = admin(address).list_topics(topic=topic, timeout=REQUEST_S).topics
-    return topics[topic].partitions[partition].leader
+    # All topics are listed: asking for one that is not there may create it.
+    return metadata(address).topics[topic].partitions[partition].leader
 
 
 def replicas_are_in_sync(address):
@@ -75,7 +75,7 @@ def set_config(address, topic, name, value):
 
 
 def partitions(address, topic):
-    return [TopicPartition(topic, p) for p in admin(address).list_topics(topic=topic, timeout=REQUEST_S).topics[topic].partitions]
+    return [TopicPartition(topic, p) for p in metadata(address).topics[topic].partitions]
 
 
 def end_offsets(address, topic, isolation):

@@ -95,8 +95,8 @@ def word_count(context):
     again.wait_for(counts, exact)
     feed(lines(1000, 1_000_000))
     again.wait_for(counts, exact)
-    last = {r.key: int(r.value) for r in records.read(address, "word-counts")}
-    assert last == again.counts(), "the last value of each word in the output is not the store's"
+    records.wait("the last value of each word in the output to be the store's", records.PATIENCE_S, lambda: (
+        {r.key: int(r.value) for r in records.read(address, "word-counts")} == again.counts()))
     # Streams deletes what it has read of its repartition topics.
     records.wait("records deleted from the repartition topic", records.PATIENCE_S, lambda: starts(address, repartition))
     again.stop()
