@@ -69,11 +69,12 @@ def between_two_clusters(context):
     seen += more
     at = records.committed(a, GROUP, TOPIC)
     records.wait("checkpoints", records.PATIENCE_S, lambda: "a.checkpoints.internal" in records.metadata(b).topics)
-    translated = records.wait("translated offsets", records.PATIENCE_S, lambda: (
-        lambda found: found if len(found) >= len([p for p in at.values() if p > 0]) else None)(records.committed(b, GROUP, MIRRORED)))
-    ends = records.end_offsets(b, MIRRORED, records.IsolationLevel.READ_COMMITTED)
-    assert all(0 < offset <= ends[p] for p, offset in translated.items()), (translated, ends)
+    wanted = sum(offset > 0 for offset in at.values())
+    records.wait("translated offsets", records.PATIENCE_S, lambda: len(records.committed(b, GROUP, MIRRORED)) >= wanted)
     maker.stop()
+    translated = records.committed(b, GROUP, MIRRORED)
+    ends = records.end_offsets(b, MIRRORED, records.IsolationLevel.READ_COMMITTED)
+    assert all(0 <= offset <= ends[p] for p, offset in translated.items()), (translated, ends)
     read = {(r.partition, r.key, r.value) for r in seen}
     mirrored = records.read(b, MIRRORED)
     skipped = [r for r in mirrored if r.offset < translated.get(r.partition, 0) and (r.partition, r.key, r.value) not in read]

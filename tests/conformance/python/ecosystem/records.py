@@ -1,6 +1,7 @@
 """What goes into topics and what is in them, by librdkafka: another client than those under test."""
 
 import collections
+import functools
 import threading
 import time
 
@@ -29,7 +30,9 @@ def wait(what, limit_s, done):
         time.sleep(0.1)
 
 
+@functools.cache
 def admin(address):
+    """One for each cluster: a future of one that is gone fails."""
     return AdminClient({"bootstrap.servers": address, "log_level": 0})
 
 
@@ -150,10 +153,9 @@ class Steady(threading.Thread):
     def run(self):
         try:
             started = time.monotonic()
-            for key, value in self.items:
-                late = time.monotonic() - started - len(self.sent) / self.rate
-                if self.ended.wait(max(0.0, -late)):
-                    break
+            while not self.ended.wait(max(0.0, started + len(self.sent) / self.rate - time.monotonic())):
+                # What is taken is sent: others go on with the same iterator.
+                key, value = next(self.items)
                 self.feeder.send(self.topic, key, value)
                 self.sent.append((key, value))
             self.feeder.flush()
