@@ -485,6 +485,18 @@ def cases(schema, versions):
         yield put("no such topic", ("retention.ms", 0, "1"), n="missing-topic")
         yield ("what it is now", "DescribeConfigs", 4, {"Resources": [{"ResourceType": 2, "ResourceName": name, "ConfigurationKeys": ["retention.ms", "segment.bytes", "cleanup.policy"]}]})
 
+    # No authorizer is configured on either side.
+    acl = {"Principal": "User:alice", "Host": "*", "Operation": 3, "PermissionType": 3}
+    matching = {"ResourceTypeFilter": 2, "ResourceNameFilter": "data", "PatternTypeFilter": 3, "Operation": 1, "PermissionType": 1}
+    for v in versions("DescribeAcls"):
+        yield ("of a topic", "DescribeAcls", v, matching)
+        yield ("all", "DescribeAcls", v, {"ResourceTypeFilter": 1, "PatternTypeFilter": 1, "Operation": 1, "PermissionType": 1})
+    for v in versions("CreateAcls"):
+        topics = [acl | {"ResourceType": 2, "ResourceName": name, "ResourcePatternType": 3} for name in ("data", "missing-topic")]
+        yield ("two", "CreateAcls", v, {"Creations": topics})
+        yield ("none", "CreateAcls", v, {"Creations": []})
+    for v in versions("DeleteAcls"):
+        yield ("by two filters", "DeleteAcls", v, {"Filters": [matching, matching | {"ResourceNameFilter": None}]})
     for v in versions("ListConfigResources"):
         yield ("topics", "ListConfigResources", v, {"ResourceTypes": [2]} if v else {})
     for v in versions("DescribeCluster"):
