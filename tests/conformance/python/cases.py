@@ -504,6 +504,18 @@ def cases(schema, versions):
         yield put("taken back", ("consumer.session.timeout.ms", 1, None))
         yield ("what a group has then", "DescribeConfigs", 4, lambda _: time.sleep(0.5) or show(32, "g", of_group))
 
+    # No authorizer is configured on either side.
+    acl = {"Principal": "User:alice", "Host": "*", "Operation": 3, "PermissionType": 3}
+    matching = {"ResourceTypeFilter": 2, "ResourceNameFilter": "data", "PatternTypeFilter": 3, "Operation": 1, "PermissionType": 1}
+    for v in versions("DescribeAcls"):
+        yield ("of a topic", "DescribeAcls", v, matching)
+        yield ("all", "DescribeAcls", v, {"ResourceTypeFilter": 1, "PatternTypeFilter": 1, "Operation": 1, "PermissionType": 1})
+    for v in versions("CreateAcls"):
+        topics = [acl | {"ResourceType": 2, "ResourceName": name, "ResourcePatternType": 3} for name in ("data", "missing-topic")]
+        yield ("two", "CreateAcls", v, {"Creations": topics})
+        yield ("none", "CreateAcls", v, {"Creations": []})
+    for v in versions("DeleteAcls"):
+        yield ("by two filters", "DeleteAcls", v, {"Filters": [matching, matching | {"ResourceNameFilter": None}]})
     for v in versions("ListConfigResources"):
         yield ("topics", "ListConfigResources", v, {"ResourceTypes": [2]} if v else {})
     for v in versions("DescribeCluster"):
