@@ -127,6 +127,7 @@ impl State {
             let (now, incarnation) = (self.monotonic_ms(), asker.incarnation);
             self.links.borrow_mut().end_former(now, asker.node, incarnation);
             self.take_link_events();
+            metadata.controller.borrow_mut().forget_answers(asker.node);
             self.forget_learner(asker.node).await;
         }
         self.tend_members();

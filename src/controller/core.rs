@@ -230,6 +230,11 @@ impl Controller {
         self.follow();
     }
 
+    /// What this member has answered was of an earlier directory: it gets no vote before it has answered again.
+    pub fn forget_answers(&mut self, node: i32) {
+        self.quorum.forget_answers(node);
+    }
+
     /// The voter that could lead next, where this node leads.
     pub fn successor(&self) -> Option<i32> {
         self.quorum.successor()

@@ -79,6 +79,11 @@ impl Hearing {
         self.members.clear();
     }
 
+    /// Only what these have answered counts: who left, and comes back, may have another disk.
+    pub fn keep(&mut self, stays: impl Fn(u64) -> bool) {
+        self.members.retain(|id, _| stays(*id));
+    }
+
     /// A member has everything up to `last`, of a log that ends at `end`.
     pub fn answered(&mut self, member: u64, last: u64, end: u64) {
         let now = self.now;
@@ -121,6 +126,9 @@ mod tests {
         it.answered(1, 13, 30);
         it.tick();
         assert_eq!(it.of(1), (Some(1), Some(3)));
+        it.answered(2, 30, 30);
+        it.keep(|id| id != 2);
+        assert_eq!((it.of(1), it.of(2)), ((Some(1), Some(3)), (None, None)));
         it.forget();
         assert_eq!(it.of(1), (None, None));
     }

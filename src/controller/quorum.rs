@@ -276,6 +276,11 @@ impl Quorum {
         })
     }
 
+    /// What this member has answered was of an earlier directory: it is not caught up before it has answered again.
+    pub fn forget_answers(&mut self, node: i32) {
+        self.hearing.keep(|id| id != raft_id(node));
+    }
+
     /// Stands for election now.
     pub fn campaign(&mut self) {
         // It fails only where a change of the membership has yet to take effect; then time will do it.
@@ -657,6 +662,8 @@ impl Quorum {
             // One that Raft refuses is refused by every member alike.
             if let Ok(members) = self.node.apply_conf_change(&codec::membership_change(entry)) {
                 self.node.mut_store().set_members(members);
+                let nodes = self.members().nodes();
+                self.hearing.keep(|id| nodes.contains(&node_id(id)));
             }
             // Raft's crate cannot do with a leader that does not belong to the quorum. One that is told so by
             // what an earlier leader had begun leaves the rest to the others, who elect one.

@@ -49,6 +49,8 @@ pub struct Member {
     share: BTreeSet<i32>,
     /// What this coordinator has acknowledged, by partition.
     acknowledged: BTreeMap<i32, i64>,
+    /// Of these all was there that was acknowledged, when it was quiet, before anything else was committed.
+    kept: BTreeSet<i32>,
     /// What was looked at, when it was quiet.
     checked: BTreeSet<i32>,
 }
@@ -76,6 +78,7 @@ impl Member {
             leads: false,
             share: BTreeSet::new(),
             acknowledged: BTreeMap::new(),
+            kept: BTreeSet::new(),
             checked: BTreeSet::new(),
         }
     }
@@ -180,7 +183,12 @@ impl Member {
 
     fn fetch(&self, cx: &Cx<'_>, session: &mut Session, partition: i32) {
         let own = self.acknowledged.get(&partition).copied().unwrap_or(0);
-        let floor = if cx.facts.quiet { cx.facts.offsets.floor(partition) } else { own };
+        let floor = match cx.facts.quiet {
+            // Who was deposed and does not know yet may say less, and is asked again.
+            true if !self.kept.contains(&partition) => 0,
+            true => cx.facts.offsets.floor(partition),
+            false => own,
+        };
         let request = OffsetFetchRequest {
             groups: vec![OffsetFetchRequestGroup {
                 group_id: GROUP,
@@ -200,6 +208,10 @@ impl Member {
     fn live(&self, cx: &mut Cx<'_>, session: &mut Session) {
         let unchecked = self.share.iter().find(|it| !self.checked.contains(it));
         if let Some(partition) = unchecked.filter(|_| cx.facts.quiet) {
+            // Another commit would hide that the last ones are lost.
+            if !self.kept.contains(partition) {
+                return self.fetch(cx, session, *partition);
+            }
             // Whoever takes a commit now leads for certain.
             if self.acknowledged.contains_key(partition) && cx.rng.chance(50) {
                 self.fetch(cx, session, *partition);
@@ -260,10 +272,10 @@ impl Role for Member {
     }
 
     fn waits(&self) -> String {
-        let Self { number, stage, coordinator, busy, generation, share, checked, .. } = self;
+        let Self { number, stage, coordinator, busy, generation, share, kept, checked, .. } = self;
         format!(
             "member {number} {stage:?} at {coordinator:?}, busy {busy:?}, generation {generation}, \
-             {share:?}, checked {checked:?}"
+             {share:?}, kept {kept:?}, checked {checked:?}"
         )
     }
 
@@ -360,8 +372,12 @@ impl Role for Member {
                 }
                 let quiet = cx.facts.quiet;
                 cx.facts.offsets.fetched(partition, answer.committed_offset, floor);
-                if quiet {
+                if quiet && self.kept.contains(&partition) {
                     self.checked.insert(partition);
+                } else if quiet
+                    && answer.committed_offset.max(0) >= cx.facts.offsets.floor(partition)
+                {
+                    self.kept.insert(partition);
                 }
             }
             _ => {}

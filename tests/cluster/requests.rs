@@ -20,6 +20,7 @@ macro_rules! requests {
                 self.0.encode(w, version)
             }
 
+            #[allow(clippy::elidable_lifetime_names, clippy::needless_lifetimes, reason = "some responses own all that they say")]
             fn decode<'r>(r: &mut Reader<'r>, version: i16) -> Result<$response, WireError> {
                 <$response>::decode(r, version)
             }
