@@ -96,6 +96,8 @@ mod reading;
 mod replication;
 mod reply_to;
 mod requests;
+#[cfg(test)]
+mod staged_offsets_tests;
 mod standing;
 mod state;
 mod tasks;

@@ -12,7 +12,7 @@ use super::wait::Pass;
 use super::{fetch, group_requests, produce, transaction_requests, work};
 use crate::broker::api::table::{Api, Handler, Local, Owners};
 use crate::broker::api::{
-    Body, Response, api_versions, delete_records, describe_cluster, describe_configs,
+    Body, Response, acls, api_versions, delete_records, describe_cluster, describe_configs,
     describe_log_dirs, describe_topic_partitions, list_config_resources, list_offsets, metadata,
     offset_for_leader_epoch,
 };
@@ -157,6 +157,14 @@ impl State {
                     let answer =
                         describe_log_dirs::handle(&header, &body, &image, &volume, sizes, pause);
                     Ok(answer.await?)
+                });
+                Ok(())
+            }
+            Handler::Local(Local::Acls(api)) => {
+                self.respond(begun, async move {
+                    let pause = &async || state.pause().await;
+                    let answer = acls::handle(api, &body, version, pause).await?;
+                    Ok(Response::from_body(&header, answer))
                 });
                 Ok(())
             }

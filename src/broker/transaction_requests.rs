@@ -16,7 +16,7 @@ use crate::broker::api::{
     add_offsets_to_txn, describe_producers, describe_transactions, end_txn, init_producer_id,
     list_transactions, txn_offset_commit, write_txn_markers,
 };
-use crate::group::{GroupRequest, GroupResponse};
+use crate::group::{GroupRequest, GroupResponse, TransactionProducer};
 use crate::transaction::{self, Producer, Request};
 use crate::types::topic_name::GROUP_STATE;
 use crate::types::{ErrorCode, TopicPartition};
@@ -301,38 +301,65 @@ impl State {
         to: ReplyTo<StageOffsets>,
     ) {
         let StageOffsets { tp, mut commit, transactional_id, understands } = call;
-        let Some(of) = commit.producer else { return };
-        let (id, epoch) = (of.id, of.epoch);
-        let known = self.read_logs(|logs| {
-            let core = logs.core(tp).map(|it| it.1)?;
-            Some((core.is_in_transaction(id, epoch), core.markers_of(id)))
-        });
-        let Some((is_open, markers)) = known else {
-            let request = GroupRequest::Commit(commit);
-            return to.reply(GroupResponse::refused(&request, ErrorCode::NOT_COORDINATOR));
-        };
-        if let Some(producer) = &mut commit.producer {
-            producer.markers = Some(markers);
-        }
-        let request = GroupRequest::Commit(commit);
-        if is_open {
-            return self.ask_group_here(tp, request, to);
+        let Some(of) = &mut commit.producer else { return };
+        let producer = Producer { id: of.id, epoch: of.epoch };
+        if let Some((true, markers)) = self.transaction_in(tp, producer) {
+            of.markers = Some(markers);
+            return self.ask_group_here(tp, GroupRequest::Commit(commit), to);
         }
         let state = self.clone();
         self.start(async move {
-            let producer = Producer { id, epoch };
-            let partition = (GROUP_STATE.into(), tp.partition);
-            let error = state.verify_one(&transactional_id, producer, partition, understands).await;
-            match error {
-                ErrorCode::NONE => state.ask_group_here(tp, request, to),
-                // What the group's coordinator would say of a write that failed so.
-                ErrorCode::NOT_ENOUGH_REPLICAS => {
-                    let error = ErrorCode::COORDINATOR_NOT_AVAILABLE;
+            match state.verify_offsets(tp, producer, &transactional_id, understands).await {
+                Ok(markers) => {
+                    commit.producer = commit
+                        .producer
+                        .map(|of| TransactionProducer { markers: Some(markers), ..of });
+                    state.ask_group_here(tp, GroupRequest::Commit(commit), to);
+                }
+                Err(error) => {
+                    let request = GroupRequest::Commit(commit);
                     to.reply(GroupResponse::refused(&request, error));
                 }
-                error => to.reply(GroupResponse::refused(&request, error)),
             }
         });
+    }
+
+    /// Whether this transaction is open in a partition of the groups' topic, and how many markers of its producer
+    /// have come there; nothing where that is not here.
+    fn transaction_in(&self, tp: TopicPartition, producer: Producer) -> Option<(bool, u8)> {
+        self.read_logs(|logs| {
+            let core = logs.core(tp)?.1;
+            let is_open = core.is_in_transaction(producer.id, producer.epoch);
+            Some((is_open, core.markers_of(producer.id)))
+        })
+    }
+
+    /// Asks the coordinator of a transaction whether it has this partition of the groups' topic: how many
+    /// markers had come there when it was so. That may be over when the answer arrives, and the marker that came
+    /// meanwhile may be that of the transaction before this one, for which the coordinator has waited: then it is asked
+    /// again.
+    async fn verify_offsets(
+        self: &Rc<Self>,
+        tp: TopicPartition,
+        producer: Producer,
+        transactional_id: &str,
+        understands: Understands,
+    ) -> Result<u8, ErrorCode> {
+        let mut asked_at = None;
+        loop {
+            let known = self.transaction_in(tp, producer);
+            let (is_open, markers) = known.ok_or(ErrorCode::NOT_COORDINATOR)?;
+            if is_open || asked_at == Some(markers) {
+                return Ok(markers);
+            }
+            let partition = (GROUP_STATE.into(), tp.partition);
+            match self.verify_one(transactional_id, producer, partition, understands).await {
+                ErrorCode::NONE => asked_at = Some(markers),
+                // What the group's coordinator would say of a write that failed so.
+                ErrorCode::NOT_ENOUGH_REPLICAS => return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+                error => return Err(error),
+            }
+        }
     }
 
     /// Asks a group's coordinator of this shard, for who asks otherwise.

@@ -74,6 +74,12 @@ pub fn round_trip(
         (27, false) => round_trip!(write_txn_markers_response, WriteTxnMarkersResponse),
         (28, true) => round_trip!(txn_offset_commit_request, TxnOffsetCommitRequest),
         (28, false) => round_trip!(txn_offset_commit_response, TxnOffsetCommitResponse),
+        (29, true) => round_trip!(describe_acls_request, DescribeAclsRequest),
+        (29, false) => round_trip!(describe_acls_response, DescribeAclsResponse),
+        (30, true) => round_trip!(create_acls_request, CreateAclsRequest),
+        (30, false) => round_trip!(create_acls_response, CreateAclsResponse),
+        (31, true) => round_trip!(delete_acls_request, DeleteAclsRequest),
+        (31, false) => round_trip!(delete_acls_response, DeleteAclsResponse),
         (32, true) => round_trip!(describe_configs_request, DescribeConfigsRequest),
         (32, false) => round_trip!(describe_configs_response, DescribeConfigsResponse),
         (33, true) => round_trip!(alter_configs_request, AlterConfigsRequest),
@@ -192,6 +198,12 @@ pub fn decode(key: i16, request: bool, version: i16, bytes: &[u8]) -> Result<(),
         (27, false) => decode!(write_txn_markers_response, WriteTxnMarkersResponse),
         (28, true) => decode!(txn_offset_commit_request, TxnOffsetCommitRequest),
         (28, false) => decode!(txn_offset_commit_response, TxnOffsetCommitResponse),
+        (29, true) => decode!(describe_acls_request, DescribeAclsRequest),
+        (29, false) => decode!(describe_acls_response, DescribeAclsResponse),
+        (30, true) => decode!(create_acls_request, CreateAclsRequest),
+        (30, false) => decode!(create_acls_response, CreateAclsResponse),
+        (31, true) => decode!(delete_acls_request, DeleteAclsRequest),
+        (31, false) => decode!(delete_acls_response, DeleteAclsResponse),
         (32, true) => decode!(describe_configs_request, DescribeConfigsRequest),
         (32, false) => decode!(describe_configs_response, DescribeConfigsResponse),
         (33, true) => decode!(alter_configs_request, AlterConfigsRequest),
@@ -386,6 +398,21 @@ pub fn in_parts(
         }
         (28, false) => {
             written!(txn_offset_commit_response, TxnOffsetCommitResponse);
+        }
+        (29, false) => {
+            written!(describe_acls_response, DescribeAclsResponse);
+        }
+        (30, true) => {
+            read!(create_acls_request, CreateAclsRequest);
+        }
+        (30, false) => {
+            written!(create_acls_response, CreateAclsResponse);
+        }
+        (31, true) => {
+            read!(delete_acls_request, DeleteAclsRequest);
+        }
+        (31, false) => {
+            written!(delete_acls_response, DeleteAclsResponse);
         }
         (32, true) => {
             read!(describe_configs_request, DescribeConfigsRequest);

@@ -1,6 +1,7 @@
 //! Random and damaged requests to every handler of metadata: none panics, and every answer that is
 //! given can be read in its version.
 
+use super::acls::{self, Acls};
 use super::describe_quorum::QuorumView;
 use super::testing::{encode, image};
 use super::{
@@ -18,7 +19,7 @@ use futures_lite::future::block_on;
 use proptest::prelude::*;
 
 /// Every API here, with its versions.
-const APIS: [(ApiKey, i16, i16); 17] = [
+const APIS: [(ApiKey, i16, i16); 20] = [
     (ApiKey::METADATA, 0, 13),
     (ApiKey::CREATE_TOPICS, 2, 7),
     (ApiKey::DELETE_TOPICS, 1, 6),
@@ -36,6 +37,9 @@ const APIS: [(ApiKey, i16, i16); 17] = [
     (ApiKey::UNREGISTER_BROKER, 0, 0),
     (ApiKey::ADD_RAFT_VOTER, 0, 1),
     (ApiKey::REMOVE_RAFT_VOTER, 0, 0),
+    (ApiKey::DESCRIBE_ACLS, 1, 3),
+    (ApiKey::CREATE_ACLS, 1, 3),
+    (ApiKey::DELETE_ACLS, 1, 3),
 ];
 
 fn answer(key: ApiKey, version: i16, body: &[u8]) -> Result<Body, WireError> {
@@ -58,6 +62,9 @@ async fn answer_in_parts(
             return describe_configs::handle(body, version, image, pause).await;
         }
         ApiKey::DESCRIBE_CLUSTER => return describe_cluster::handle(body, version, image),
+        ApiKey::DESCRIBE_ACLS => return acls::handle(Acls::Describe, body, version, pause).await,
+        ApiKey::CREATE_ACLS => return acls::handle(Acls::Create, body, version, pause).await,
+        ApiKey::DELETE_ACLS => return acls::handle(Acls::Delete, body, version, pause).await,
         ApiKey::LIST_CONFIG_RESOURCES => {
             return list_config_resources::handle(body, version, image, pause).await;
         }
@@ -125,6 +132,15 @@ fn read(key: ApiKey, version: i16, answer: &[u8]) {
         ApiKey::INCREMENTAL_ALTER_CONFIGS => {
             use k::incremental_alter_configs_response::IncrementalAlterConfigsResponse;
             IncrementalAlterConfigsResponse::decode(r, version).map(drop)
+        }
+        ApiKey::DESCRIBE_ACLS => {
+            k::describe_acls_response::DescribeAclsResponse::decode(r, version).map(drop)
+        }
+        ApiKey::CREATE_ACLS => {
+            k::create_acls_response::CreateAclsResponse::decode(r, version).map(drop)
+        }
+        ApiKey::DELETE_ACLS => {
+            k::delete_acls_response::DeleteAclsResponse::decode(r, version).map(drop)
         }
         ApiKey::DESCRIBE_CLUSTER => {
             k::describe_cluster_response::DescribeClusterResponse::decode(r, version).map(drop)

@@ -2,6 +2,7 @@
 //! its body, its version and the state that it is about. What must be asked of the shard that owns a
 //! partition is in [`data`]; who asks it, and waits, is `requests` of the broker.
 
+pub mod acls;
 pub mod add_offsets_to_txn;
 pub mod add_partitions_to_txn;
 pub mod add_raft_voter;

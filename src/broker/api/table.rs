@@ -3,6 +3,7 @@
 //! Whoever carries out requests matches on [`Handler`] and the enums in it, without a wildcard: an API
 //! that is entered here and has no handler does not compile, and neither does a handler of none.
 
+use super::acls::Acls;
 use crate::wire::api_keys::ApiKey;
 
 /// An API.
@@ -46,6 +47,8 @@ pub enum Handler {
 /// APIs that are answered out of the metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Local {
+    /// Those of ACLs, of which there are none.
+    Acls(Acls),
     /// In any version, even one that is not known.
     ApiVersions,
     /// `DescribeCluster`.
@@ -151,7 +154,7 @@ pub enum Controller {
 }
 
 /// By key.
-pub const TABLE: [Api; 45] = [
+pub const TABLE: [Api; 48] = [
     // Versions 0 to 2 are advertised, and refused: librdkafka turns compression off where they are
     // missing (KAFKA-18659).
     Api { served_from: 3, ..api(ApiKey::PRODUCE, 0, 13, Handler::Produce) },
@@ -184,6 +187,9 @@ pub const TABLE: [Api; 45] = [
     api(ApiKey::END_TXN, 0, 5, Handler::Transactions(Transactions::EndTxn)),
     api(ApiKey::WRITE_TXN_MARKERS, 1, 2, Handler::Transactions(Transactions::WriteTxnMarkers)),
     api(ApiKey::TXN_OFFSET_COMMIT, 0, 5, Handler::Transactions(Transactions::TxnOffsetCommit)),
+    api(ApiKey::DESCRIBE_ACLS, 1, 3, Handler::Local(Local::Acls(Acls::Describe))),
+    api(ApiKey::CREATE_ACLS, 1, 3, Handler::Local(Local::Acls(Acls::Create))),
+    api(ApiKey::DELETE_ACLS, 1, 3, Handler::Local(Local::Acls(Acls::Delete))),
     api(ApiKey::DESCRIBE_CONFIGS, 1, 4, Handler::Local(Local::DescribeConfigs)),
     api(ApiKey::ALTER_CONFIGS, 0, 2, Handler::Controller(Controller::AlterConfigs)),
     api(ApiKey::DESCRIBE_LOG_DIRS, 1, 5, Handler::DescribeLogDirs),

@@ -1,5 +1,6 @@
 //! Every API of the table: its requests are read to their end, and by one rule.
 
+use super::acls::{self, Acls};
 use super::describe_quorum::QuorumView;
 use super::fetch_session::Sessions;
 use super::join_group::Caller;
@@ -156,6 +157,9 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
         Handler::Groups(Groups::OffsetDelete) => {
             block_on(offset_delete::plan(body, version, image, &async || {})).map(drop)
         }
+        Handler::Local(Local::Acls(api)) => {
+            block_on(acls::handle(api, body, version, &async || {})).map(drop)
+        }
         Handler::Local(Local::DescribeCluster) => {
             describe_cluster::handle(body, version, image).map(drop)
         }
@@ -302,6 +306,15 @@ fn smallest(api: &Api, version: i16) -> Vec<u8> {
         }),
         Handler::Groups(Groups::OffsetDelete) => {
             encode(|w| k::offset_delete_request::OffsetDeleteRequest::default().encode(w, version))
+        }
+        Handler::Local(Local::Acls(Acls::Describe)) => {
+            encode(|w| k::describe_acls_request::DescribeAclsRequest::default().encode(w, version))
+        }
+        Handler::Local(Local::Acls(Acls::Create)) => {
+            encode(|w| k::create_acls_request::CreateAclsRequest::default().encode(w, version))
+        }
+        Handler::Local(Local::Acls(Acls::Delete)) => {
+            encode(|w| k::delete_acls_request::DeleteAclsRequest::default().encode(w, version))
         }
         Handler::Local(Local::DescribeCluster) => encode(|w| {
             k::describe_cluster_request::DescribeClusterRequest::default().encode(w, version)

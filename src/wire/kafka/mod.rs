@@ -17,16 +17,22 @@ pub mod alter_partition_reassignments_request;
 pub mod alter_partition_reassignments_response;
 pub mod api_versions_request;
 pub mod api_versions_response;
+pub mod create_acls_request;
+pub mod create_acls_response;
 pub mod create_partitions_request;
 pub mod create_partitions_response;
 pub mod create_topics_request;
 pub mod create_topics_response;
+pub mod delete_acls_request;
+pub mod delete_acls_response;
 pub mod delete_groups_request;
 pub mod delete_groups_response;
 pub mod delete_records_request;
 pub mod delete_records_response;
 pub mod delete_topics_request;
 pub mod delete_topics_response;
+pub mod describe_acls_request;
+pub mod describe_acls_response;
 pub mod describe_cluster_request;
 pub mod describe_cluster_response;
 pub mod describe_configs_request;
@@ -145,6 +151,12 @@ impl ApiKey {
     pub const WRITE_TXN_MARKERS: Self = Self(27);
     /// `TxnOffsetCommit`.
     pub const TXN_OFFSET_COMMIT: Self = Self(28);
+    /// `DescribeAcls`.
+    pub const DESCRIBE_ACLS: Self = Self(29);
+    /// `CreateAcls`.
+    pub const CREATE_ACLS: Self = Self(30);
+    /// `DeleteAcls`.
+    pub const DELETE_ACLS: Self = Self(31);
     /// `DescribeConfigs`.
     pub const DESCRIBE_CONFIGS: Self = Self(32);
     /// `AlterConfigs`.
@@ -215,6 +227,9 @@ pub const APIS: &[Api] = &[
     Api { key: ApiKey(26), name: "EndTxn", min: 0, max: 5, flexible_from: 3 },
     Api { key: ApiKey(27), name: "WriteTxnMarkers", min: 1, max: 2, flexible_from: 1 },
     Api { key: ApiKey(28), name: "TxnOffsetCommit", min: 0, max: 5, flexible_from: 3 },
+    Api { key: ApiKey(29), name: "DescribeAcls", min: 1, max: 3, flexible_from: 2 },
+    Api { key: ApiKey(30), name: "CreateAcls", min: 1, max: 3, flexible_from: 2 },
+    Api { key: ApiKey(31), name: "DeleteAcls", min: 1, max: 3, flexible_from: 2 },
     Api { key: ApiKey(32), name: "DescribeConfigs", min: 1, max: 4, flexible_from: 4 },
     Api { key: ApiKey(33), name: "AlterConfigs", min: 0, max: 2, flexible_from: 2 },
     Api { key: ApiKey(35), name: "DescribeLogDirs", min: 1, max: 5, flexible_from: 2 },
