@@ -3,6 +3,7 @@
 use super::config_def::{ConfigDef, Source, split_list};
 use super::config_table::group_config;
 use super::topic_config::{BrokerConfigs, Described, broker_synonyms};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The settings that a group has of its own; the broker's hold where there is none. A value beyond the broker's
@@ -15,6 +16,7 @@ pub struct GroupConfig {
     pub consumer_heartbeat_interval_ms: Option<i32>,
 }
 
+const ASSIGNORS: &str = "group.consumer.assignors";
 const SESSION: &str = "consumer.session.timeout.ms";
 const HEARTBEAT: &str = "consumer.heartbeat.interval.ms";
 
@@ -53,7 +55,7 @@ impl GroupConfig {
         overrides: &BTreeMap<String, String>,
         broker: &BrokerConfigs,
     ) -> Result<(), String> {
-        for name in overrides.keys().filter(|name| group_config(name).is_none()) {
+        if let Some(name) = overrides.keys().find(|name| group_config(name).is_none()) {
             if WITHOUT_EFFECT.iter().any(|it| name.starts_with(it)) {
                 return Err(format!("This broker does not support the group config {name}"));
             }
@@ -96,7 +98,6 @@ impl GroupConfig {
                 return Err(format!("{default} must be less than or equal to {max}"));
             }
         }
-        const ASSIGNORS: &str = "group.consumer.assignors";
         if broker.text(ASSIGNORS).is_none_or(|it| split_list(it).is_empty()) {
             return Err(format!("{ASSIGNORS} must name at least one assignor"));
         }
@@ -120,7 +121,7 @@ pub fn describe_of_group(
     let (value, source) = synonyms
         .first()
         .map_or((def.default.unwrap_or_default(), Source::Default), |it| (it.1.as_str(), it.2));
-    let value = def.parse(value).map_or_else(|_| value.to_owned(), |it| it.into_owned());
+    let value = def.parse(value).map_or_else(|_| value.to_owned(), Cow::into_owned);
     Described { def, value: Some(value), source, synonyms }
 }
 

@@ -101,14 +101,22 @@ fn check_complete(members: &[Member], topics: &Known) {
 /// that holds two fewer.
 fn check_even(members: &[Member]) {
     let loads = loads(members);
-    for start in 0..members.len() {
-        let mut reached = BTreeSet::from([start]);
+    let mut subscribers: BTreeMap<TopicId, Vec<usize>> = BTreeMap::new();
+    for (number, member) in members.iter().enumerate() {
+        for topic in &*member.topics {
+            subscribers.entry(*topic).or_default().push(number);
+        }
+    }
+    let least = loads.iter().min().copied().unwrap_or_default();
+    for (start, load) in loads.iter().enumerate().filter(|it| *it.1 >= least + 2) {
+        let (mut reached, mut topics) = (vec![false; members.len()], BTreeSet::new());
+        reached[start] = true;
         let mut queue = vec![start];
         while let Some(at) = queue.pop() {
-            for topic in members[at].assigned.keys() {
-                for (other, it) in members.iter().enumerate() {
-                    if it.topics.contains(topic) && reached.insert(other) {
-                        assert!(loads[other] + 2 > loads[start], "{loads:?}: {start} to {other}");
+            for topic in members[at].assigned.keys().filter(|it| topics.insert(**it)) {
+                for &other in &subscribers[topic] {
+                    if !std::mem::replace(&mut reached[other], true) {
+                        assert!(loads[other] + 2 > *load, "{loads:?}: {start} to {other}");
                         queue.push(other);
                     }
                 }
@@ -409,8 +417,8 @@ fn exhaust(
             return;
         };
         let mut nobody = true;
-        for owner in 0..members.len() {
-            if members[owner].topics.contains(&slot.0) {
+        for (owner, member) in members.iter().enumerate() {
+            if member.topics.contains(&slot.0) {
                 nobody = false;
                 loads[owner] += 1;
                 let moved = had.get(slot).is_some_and(|it| *it != owner);
