@@ -5,7 +5,8 @@ use super::calls::AskGroup;
 use super::group_log::{Action, Bounds, GroupLog};
 use super::reply_to::ReplyTo;
 use super::wait::Condition;
-use crate::group::{self, CoordinatorSettings, GroupResponse, Ticket};
+use crate::group::assignor::Assignor;
+use crate::group::{self, CoordinatorSettings, GroupResponse, MigrationPolicy, Ticket};
 use crate::types::{BrokerConfigs, ErrorCode, TopicPartition};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -53,6 +54,8 @@ pub struct Coordinators {
     bounds: Bounds,
     /// What groups take.
     pub memory: group::Memory,
+    /// The metadata, as groups see them.
+    pub cluster: group::Cluster,
     /// Coordinators made so far.
     made: Cell<u64>,
 }
@@ -75,6 +78,24 @@ fn settings_of(configs: &BrokerConfigs, hash_seed: u64) -> CoordinatorSettings {
             kafkas.group_initial_rebalance_delay_ms,
         ),
         group_max_size: int("group.max.size", kafkas.group_max_size),
+        consumer_session_timeout_ms: int(
+            "group.consumer.session.timeout.ms",
+            kafkas.consumer_session_timeout_ms,
+        ),
+        consumer_heartbeat_interval_ms: int(
+            "group.consumer.heartbeat.interval.ms",
+            kafkas.consumer_heartbeat_interval_ms,
+        ),
+        consumer_group_max_size: int("group.consumer.max.size", kafkas.consumer_group_max_size),
+        consumer_assignors: assignors_of(configs).unwrap_or(kafkas.consumer_assignors),
+        consumer_regex_refresh_interval_ms: int(
+            "group.consumer.regex.refresh.interval.ms",
+            kafkas.consumer_regex_refresh_interval_ms,
+        ),
+        consumer_migration_policy: configs
+            .text("group.consumer.migration.policy")
+            .and_then(MigrationPolicy::by_name)
+            .unwrap_or_default(),
         offsets_retention_ms: number("offsets.retention.minutes")
             .map_or(kafkas.offsets_retention_ms, |it| it.saturating_mul(60_000)),
         offsets_retention_check_interval_ms: number("offsets.retention.check.interval.ms")
@@ -85,6 +106,18 @@ fn settings_of(configs: &BrokerConfigs, hash_seed: u64) -> CoordinatorSettings {
         ),
         hash_seed,
     }
+}
+
+/// `group.consumer.assignors`: names, or names of Kafka's classes.
+fn assignors_of(configs: &BrokerConfigs) -> Option<Vec<Assignor>> {
+    let class = |name: &str| match name.rsplit_once('.').map_or(name, |(_, class)| class) {
+        "UniformAssignor" => Some(Assignor::Uniform),
+        "RangeAssignor" => Some(Assignor::Range),
+        name => Assignor::by_name(name),
+    };
+    let names = configs.text("group.consumer.assignors")?;
+    let known: Vec<_> = names.split(',').filter_map(|it| class(it.trim())).collect();
+    (!known.is_empty()).then_some(known)
 }
 
 impl Coordinators {
@@ -106,6 +139,7 @@ impl Coordinators {
             load_bytes: usize::try_from(load_bytes).unwrap_or(5 << 20),
             bounds: Bounds::default(),
             memory: group::Memory::default(),
+            cluster: group::Cluster::default(),
             made: Cell::new(0),
         }
     }
@@ -120,7 +154,8 @@ impl Coordinators {
 
     /// A log to be loaded that numbers its appends from `first_append` on.
     pub fn new_log(&self, first_append: u64) -> GroupLog {
-        GroupLog::new(self.settings.clone(), self.bounds, self.memory.clone(), first_append)
+        let (memory, cluster) = (self.memory.clone(), self.cluster.clone());
+        GroupLog::new(self.settings.clone(), self.bounds, memory, cluster, first_append)
     }
 
     /// Forgets all who wait.

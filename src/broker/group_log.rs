@@ -11,9 +11,9 @@
 
 use crate::controller::Image;
 use crate::group::{
-    Coordinator, CoordinatorSettings, Effect, GoneTopic, GroupRequest, GroupResponse, Heartbeaten,
-    List, Listed, Memory, Record, RecordError, Start, StateCursor, Ticket, TransactionEnd,
-    TransactionProducer,
+    Cluster, Coordinator, CoordinatorSettings, Effect, GoneTopic, GroupRequest, GroupResponse,
+    Heartbeaten, List, Listed, Memory, Record, RecordError, Start, StateCursor, Ticket,
+    TransactionEnd, TransactionProducer,
 };
 use crate::types::{ErrorCode, Now, TopicId};
 use std::collections::{BTreeSet, VecDeque};
@@ -180,10 +180,11 @@ impl GroupLog {
         settings: CoordinatorSettings,
         bounds: Bounds,
         memory: Memory,
+        cluster: Cluster,
         first_append: u64,
     ) -> Self {
         Self {
-            core: Coordinator::new(settings).with_memory(memory),
+            core: Coordinator::new(settings).with_memory(memory).with_cluster(cluster),
             bounds,
             phase: Phase::Loading,
             starting: None,

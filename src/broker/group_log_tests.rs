@@ -3,8 +3,8 @@
 use super::group_log::{Action, Bounds, GroupLog, Place};
 use crate::controller::Image;
 use crate::group::{
-    Commit, CommitOffset, CommitTopic, CoordinatorSettings, FetchOffsets, FetchTopic, GroupRequest,
-    GroupResponse, Heartbeat, Join, List, Memory, Record, Ticket,
+    Cluster, Commit, CommitOffset, CommitTopic, CoordinatorSettings, FetchOffsets, FetchTopic,
+    GroupRequest, GroupResponse, Heartbeat, Join, List, Memory, Record, Ticket,
 };
 use crate::types::{ErrorCode, Now, Rng, TopicId};
 use std::collections::{BTreeMap, VecDeque};
@@ -52,7 +52,13 @@ fn commit((group, partition): Key, offset: i64) -> GroupRequest {
 impl World {
     fn new(bounds: Bounds) -> Self {
         let mut world = Self {
-            log: GroupLog::new(CoordinatorSettings::default(), bounds, Memory::default(), 0),
+            log: GroupLog::new(
+                CoordinatorSettings::default(),
+                bounds,
+                Memory::default(),
+                Cluster::default(),
+                0,
+            ),
             records: VecDeque::new(),
             start: 0,
             appends: VecDeque::new(),
@@ -69,7 +75,13 @@ impl World {
     }
 
     fn load(&mut self, bounds: Bounds) {
-        self.log = GroupLog::new(CoordinatorSettings::default(), bounds, Memory::default(), 0);
+        self.log = GroupLog::new(
+            CoordinatorSettings::default(),
+            bounds,
+            Memory::default(),
+            Cluster::default(),
+            0,
+        );
         for it in &self.records {
             self.log.load(Some(&it.key), it.value.as_deref(), self.now_ms).unwrap();
             self.log.loaded_batch(bytes(std::slice::from_ref(it)));
@@ -333,8 +345,13 @@ fn an_append_that_is_refused_at_once_overtakes_nobody() {
 
 #[test]
 fn who_comes_too_early_is_told_so() {
-    let mut log =
-        GroupLog::new(CoordinatorSettings::default(), Bounds::default(), Memory::default(), 0);
+    let mut log = GroupLog::new(
+        CoordinatorSettings::default(),
+        Bounds::default(),
+        Memory::default(),
+        Cluster::default(),
+        0,
+    );
     let ask = |log: &mut GroupLog, request: GroupRequest| {
         let mut out = Vec::new();
         log.request(Now::at(1), 5, request, &mut out);

@@ -9,11 +9,12 @@ use super::state::State;
 use super::wait::{Receiver, oneshot};
 use crate::broker::api::table::Groups;
 use crate::broker::api::{
-    Response, delete_groups, describe_groups, find_coordinator, heartbeat, join_group, leave_group,
-    list_groups, offset_commit, offset_delete, offset_fetch, sync_group,
+    Response, consumer_group_describe, consumer_group_heartbeat, delete_groups, describe_groups,
+    find_coordinator, heartbeat, join_group, leave_group, list_groups, offset_commit,
+    offset_delete, offset_fetch, sync_group,
 };
 use crate::group::{self, DeletedOffsets, FetchOffsets};
-use crate::types::ErrorCode;
+use crate::types::{ErrorCode, TopicId};
 use crate::wire::WireError;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -188,6 +189,52 @@ pub fn begin(
                 Ok(plan.response(&header, fetched, &image, pause).await?)
             });
         }
+        Groups::ConsumerGroupHeartbeat => {
+            let uuid = kafka_uuid(state.new_uuid());
+            let host = state.host(begun.connection);
+            let (body, client_id) = (body.clone(), client_id.to_owned());
+            state.clone().respond(begun, async move {
+                let pause = &async || state.pause().await;
+                let caller = join_group::Caller { client_id: &client_id, host: &host, uuid: &uuid };
+                let turn = state.turn_of(&body).await;
+                let plan =
+                    consumer_group_heartbeat::plan(&body, version, caller, &image, pause).await?;
+                drop((turn, body));
+                state.release(begun);
+                let beat = match plan {
+                    Ok(beat) => group::GroupRequest::ConsumerHeartbeat(beat),
+                    Err(refused) => {
+                        return Ok(consumer_group_heartbeat::response(&header, refused)?);
+                    }
+                };
+                let group::GroupResponse::ConsumerHeartbeat(it) = ask(&state, beat).await? else {
+                    return mixed_up();
+                };
+                Ok(consumer_group_heartbeat::response(&header, it)?)
+            });
+        }
+        Groups::ConsumerGroupDescribe => {
+            let plan = consumer_group_describe::plan(body, version, &image)?;
+            respond.with(async move {
+                let pause = async || state.pause().await;
+                let mut described = Vec::new();
+                if let Some(error) = plan.refused {
+                    for it in &plan.groups {
+                        let id = it.group_id.clone();
+                        described.push(group::ConsumerDescribed::refused(id, error, None));
+                        pause().await;
+                    }
+                    return Ok(plan.response(&header, described, pause).await?);
+                }
+                let requests =
+                    plan.groups.iter().map(|it| group::GroupRequest::ConsumerDescribe(it.clone()));
+                for it in ask_all(&state, requests).await? {
+                    let group::GroupResponse::ConsumerDescribe(it) = it else { return mixed_up() };
+                    described.push(it);
+                }
+                Ok(plan.response(&header, described, pause).await?)
+            });
+        }
         Groups::DescribeGroups => {
             let plan = describe_groups::plan(body, version)?;
             respond.with(async move {
@@ -246,6 +293,11 @@ pub fn begin(
 /// A coordinator answers in kind: anything else is a bug, and closes the connection.
 fn mixed_up() -> Outcome {
     unreachable!("the answer is of the request's kind")
+}
+
+/// As Kafka shows an id.
+fn kafka_uuid(uuid: uuid::Uuid) -> String {
+    TopicId(uuid.into_bytes()).to_string()
 }
 
 struct Respond<'a> {

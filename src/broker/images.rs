@@ -60,6 +60,7 @@ impl State {
         }
         self.show(before, image);
         self.apply_groups(before, image).await;
+        self.renew_group_topics(before, image).await;
         self.kick();
     }
 
@@ -86,6 +87,7 @@ impl State {
     /// From now on, requests see this metadata.
     fn show(self: &Rc<Self>, before: &Image, image: &Arc<Image>) {
         *self.image.borrow_mut() = image.clone();
+        self.show_groups(image);
         self.coming.take();
         self.changed_image.notify();
         self.let_clients_in(image);

@@ -57,6 +57,7 @@ mod group_log;
 #[cfg(test)]
 mod group_log_tests;
 mod group_requests;
+mod group_view;
 mod groups;
 mod held_appends;
 #[cfg(test)]

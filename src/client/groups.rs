@@ -7,6 +7,8 @@ use super::consumer::{CommitOffset, Partitions};
 use super::coordinator::{self, Coordinated};
 use super::{ClientError, Cluster, To, check_code};
 use crate::types::ErrorCode;
+use crate::wire::kafka::consumer_group_describe_request::ConsumerGroupDescribeRequest;
+use crate::wire::kafka::consumer_group_describe_response::Assignment as ConsumerAssignment;
 use crate::wire::kafka::delete_groups_request::DeleteGroupsRequest;
 use crate::wire::kafka::describe_groups_request::DescribeGroupsRequest;
 use crate::wire::kafka::leave_group_request::{LeaveGroupRequest, MemberIdentity};
@@ -67,6 +69,8 @@ pub struct GroupDescription {
     pub members: Vec<MemberDescription>,
     /// Node id of the coordinator.
     pub coordinator: i32,
+    /// Epochs of the group and of its targets, of one of the new protocol (KIP-848).
+    pub epochs: Option<(i32, i32)>,
 }
 
 /// A member of a group.
@@ -82,6 +86,10 @@ pub struct MemberDescription {
     pub host: String,
     /// The partitions that it reads.
     pub assignment: Partitions,
+    /// Its epoch and its target, of a group of the new protocol.
+    pub target: Option<(i32, Partitions)>,
+    /// It speaks the new protocol; `None` of a classic group, or where the broker does not say.
+    pub upgraded: Option<bool>,
 }
 
 /// Node id of the group's coordinator.
@@ -303,6 +311,9 @@ pub fn list(
 /// brokers that say so, or has the state `Dead`.
 pub fn describe(cluster: &mut Cluster, group: &str) -> Result<GroupDescription, ClientError> {
     at_coordinator(cluster, group, |cluster, node| {
+        if let Some(found) = describe_consumer(cluster, node, group)? {
+            return Ok(found);
+        }
         let request =
             DescribeGroupsRequest { groups: vec![group], include_authorized_operations: false };
         let reply = cluster.try_call(To::Node(node), &request)?;
@@ -324,6 +335,8 @@ pub fn describe(cluster: &mut Cluster, group: &str) -> Result<GroupDescription, 
                 // Other protocol types than consumers' have a format of their own.
                 assignment: super::consumer::decode_assignment(m.member_assignment)
                     .unwrap_or_default(),
+                target: None,
+                upgraded: None,
             })
             .collect();
         Ok(GroupDescription {
@@ -333,8 +346,54 @@ pub fn describe(cluster: &mut Cluster, group: &str) -> Result<GroupDescription, 
             protocol: found.protocol_data.to_owned(),
             members,
             coordinator: node,
+            epochs: None,
         })
     })
+}
+
+fn named(it: &ConsumerAssignment<'_>) -> Partitions {
+    let topics = it.topic_partitions.iter();
+    topics.map(|it| (it.topic_name.to_owned(), it.partitions.clone())).collect()
+}
+
+/// Describes a group of the new protocol; `None` where the broker does not know that, or the group is
+/// none of that kind.
+fn describe_consumer(
+    cluster: &mut Cluster,
+    node: i32,
+    group: &str,
+) -> Result<Option<GroupDescription>, ClientError> {
+    type Describe<'a> = ConsumerGroupDescribeRequest<'a>;
+    if cluster.version::<Describe<'_>>(To::Node(node)).is_err() {
+        return Ok(None);
+    }
+    let request = Describe { group_ids: vec![group], include_authorized_operations: false };
+    let reply = cluster.try_call(To::Node(node), &request)?;
+    let response = reply.read::<Describe<'_>>()?;
+    let Some(found) = response.groups.first() else { return Ok(None) };
+    let code = ErrorCode(found.error_code);
+    if code == ErrorCode::GROUP_ID_NOT_FOUND || code == ErrorCode::UNSUPPORTED_VERSION {
+        return Ok(None);
+    }
+    check_code(found.error_code, || format!("group '{group}'"), found.error_message)?;
+    let members = found.members.iter().map(|it| MemberDescription {
+        id: it.member_id.to_owned(),
+        instance_id: it.instance_id.map(str::to_owned),
+        client_id: it.client_id.to_owned(),
+        host: it.client_host.to_owned(),
+        assignment: named(&it.assignment),
+        target: Some((it.member_epoch, named(&it.target_assignment))),
+        upgraded: (it.member_type >= 0).then_some(it.member_type == 1),
+    });
+    Ok(Some(GroupDescription {
+        id: group.to_owned(),
+        state: found.group_state.to_owned(),
+        protocol_type: "consumer".to_owned(),
+        protocol: found.assignor_name.to_owned(),
+        members: members.collect(),
+        coordinator: node,
+        epochs: Some((found.group_epoch, found.assignment_epoch)),
+    }))
 }
 
 /// Deletes a group without members, with its offsets.

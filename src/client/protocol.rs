@@ -104,6 +104,8 @@ requests! {
     k::heartbeat_request::HeartbeatRequest<'_>, k::heartbeat_response::HeartbeatResponse, 0, 4;
     k::leave_group_request::LeaveGroupRequest<'_>,
         k::leave_group_response::LeaveGroupResponse<'r>, 0, 5;
+    k::consumer_group_describe_request::ConsumerGroupDescribeRequest<'_>,
+        k::consumer_group_describe_response::ConsumerGroupDescribeResponse<'r>, 0, 1;
     k::offset_commit_request::OffsetCommitRequest<'_>,
         k::offset_commit_response::OffsetCommitResponse<'r>, 2, 9;
     k::offset_fetch_request::OffsetFetchRequest<'_>,

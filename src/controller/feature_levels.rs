@@ -180,12 +180,13 @@ mod tests {
         let mut image = image(&[]);
         let levels: Vec<_> = image.finalized_features().collect();
         let transactions = ("transaction.version", 2);
-        let all = [(NAME, 1), ("kraft.version", 1), (METADATA_VERSION, 30), transactions];
+        let groups = ("group.version", 1);
+        let all = [(NAME, 1), groups, ("kraft.version", 1), (METADATA_VERSION, 30), transactions];
         assert_eq!(levels, all);
         image.apply(&Record::FeatureLevelSet { name: NAME.to_owned(), level: 0 });
         image.apply(&Record::FeatureLevelSet { name: "new".to_owned(), level: 3 });
         let levels: Vec<_> = image.finalized_features().collect();
-        let all = [("kraft.version", 1), (METADATA_VERSION, 30), ("new", 3), transactions];
+        let all = [groups, ("kraft.version", 1), (METADATA_VERSION, 30), ("new", 3), transactions];
         assert_eq!(levels, all);
         assert_eq!((image.feature_level(NAME), image.feature_level("no")), (0, 0));
     }
@@ -201,8 +202,8 @@ mod tests {
         );
         let of_another = refused(&image(&[(1, 0, 30), (2, 7, 29)]), METADATA_VERSION, 30, Upgrade);
         assert!(of_another.ends_with("Broker 2 only supports versions 7-29"), "{of_another}");
-        let off = refused(&image(&[(1, 0, 30)]), "group.version", 1, Upgrade);
-        assert!(off.ends_with("Local controller 1 does not support this feature."), "{off}");
+        let off = refused(&image(&[(1, 0, 0)]), "group.version", 1, Upgrade);
+        assert!(off.ends_with("Broker 1 does not support this feature."), "{off}");
         let unknown = refused(&image(&[]), "nonsense", 1, Upgrade);
         assert!(unknown.ends_with("Local controller 1 does not support this feature."));
         let negative = refused(&image(&[]), NAME, -1, Upgrade);

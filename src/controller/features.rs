@@ -24,7 +24,7 @@ const fn feature(name: &'static str, min: i16, max: i16, initial: i16) -> Featur
 pub(super) const FEATURES: [Feature; 5] = [
     feature("eligible.leader.replicas.version", 1, 1, 1),
     // 1: the group protocol of KIP-848.
-    feature("group.version", 0, 0, 0),
+    feature("group.version", 0, 1, 1),
     // 1: voters are added and removed while it runs (KIP-853).
     feature("kraft.version", 1, 1, 1),
     // 3.3-IV3 to 4.3-IV0.

@@ -138,7 +138,7 @@ impl Image {
     }
 
     /// The topics from this name on.
-    pub fn topics_from(&self, name: &str) -> impl Iterator<Item = &Arc<Topic>> {
+    pub fn topics_from<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Arc<Topic>> + use<'a> {
         let from = (Bound::Included(name), Bound::Unbounded);
         self.topics.range::<_, str>(from).map(|(_, topic)| topic)
     }

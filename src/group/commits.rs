@@ -95,6 +95,9 @@ impl Group {
     /// Whether a commit is of a member of this generation, or of nobody's who needs to be one. One that is part
     /// of a transaction may come while assignments are made: it is of offsets that were read before.
     pub(super) fn check_commit(&self, commit: &Commit) -> Result<(), ErrorCode> {
+        if self.consumer.is_some() {
+            return self.check_consumer_commit(commit);
+        }
         let is_staged = commit.producer.is_some();
         if self.is_vacant() && commit.generation_id >= 0 {
             return Err(if commit.knows_group_id_not_found {
@@ -141,6 +144,9 @@ impl Group {
 
     /// The offsets asked for. A group that does not exist has none.
     pub(super) fn fetch_offsets(&self, topics: &Topics, request: FetchOffsets) -> FetchedOffsets {
+        if let Err(error) = self.check_consumer_fetch(&request) {
+            return FetchedOffsets::refused(error);
+        }
         let (found, next) = match request.topics {
             Some(wanted) => {
                 (wanted.into_iter().map(|it| self.fetch_topic(topics, it)).collect(), None)
@@ -222,7 +228,9 @@ impl Group {
             cx.reply(ticket, GroupResponse::DeleteOffsets(refused));
             return;
         }
-        if self.is_consumer() {
+        if self.consumer.is_some() {
+            self.delete_unwanted(cx, ticket, request, &Subscription::None);
+        } else if self.is_consumer() {
             let (topics, asker) = (Some(BTreeSet::new()), Asker::Delete(ticket, request));
             self.walk(cx, Task::Subscribe { topics, asker });
         } else {
@@ -242,7 +250,7 @@ impl Group {
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
             let index = cx.topics.find(&topic.name);
-            let error = if subscription.includes(&topic.name) {
+            let error = if subscription.includes(&topic.name) || self.is_subscribed(&topic.name) {
                 ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC
             } else {
                 let present = |it: &i32| index.is_some_and(|t| self.offsets.get(t, *it).is_some());

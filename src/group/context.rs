@@ -1,11 +1,50 @@
 //! What a group needs to know and may change while it does something.
 
+use super::assignor::Assignor;
+use super::cluster::Cluster;
 use super::effect::{Effect, Ticket};
 use super::offsets::{Around, Topics};
 use super::pending::Writes;
 use super::response::GroupResponse;
 use crate::types::Now;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Which groups with members change their protocol (`group.consumer.migration.policy`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MigrationPolicy {
+    /// In both directions.
+    #[default]
+    Bidirectional,
+    /// Classic groups become consumer groups.
+    Upgrade,
+    /// Consumer groups become classic groups.
+    Downgrade,
+    /// None.
+    Disabled,
+}
+
+impl MigrationPolicy {
+    /// Reads Kafka's name, in any case.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "bidirectional" => Self::Bidirectional,
+            "upgrade" => Self::Upgrade,
+            "downgrade" => Self::Downgrade,
+            "disabled" => Self::Disabled,
+            _ => return None,
+        })
+    }
+
+    /// Classic groups become consumer groups.
+    pub const fn upgrades(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::Upgrade)
+    }
+
+    /// Consumer groups become classic groups.
+    pub const fn downgrades(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::Downgrade)
+    }
+}
 
 /// Broker configurations that groups depend on, and a seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +57,18 @@ pub struct CoordinatorSettings {
     pub group_initial_rebalance_delay_ms: i32,
     /// `group.max.size`.
     pub group_max_size: i32,
+    /// `group.consumer.session.timeout.ms`.
+    pub consumer_session_timeout_ms: i32,
+    /// `group.consumer.heartbeat.interval.ms`.
+    pub consumer_heartbeat_interval_ms: i32,
+    /// `group.consumer.max.size`.
+    pub consumer_group_max_size: i32,
+    /// `group.consumer.assignors`: the first is for members that name none.
+    pub consumer_assignors: Vec<Assignor>,
+    /// `group.consumer.regex.refresh.interval.ms`.
+    pub consumer_regex_refresh_interval_ms: i32,
+    /// `group.consumer.migration.policy`.
+    pub consumer_migration_policy: MigrationPolicy,
     /// `offsets.retention.minutes`, in milliseconds.
     pub offsets_retention_ms: i64,
     /// `offsets.retention.check.interval.ms`.
@@ -36,6 +87,12 @@ impl Default for CoordinatorSettings {
             group_max_session_timeout_ms: 1_800_000,
             group_initial_rebalance_delay_ms: 3_000,
             group_max_size: i32::MAX,
+            consumer_session_timeout_ms: 45_000,
+            consumer_heartbeat_interval_ms: 5_000,
+            consumer_group_max_size: i32::MAX,
+            consumer_assignors: Assignor::ALL.to_vec(),
+            consumer_regex_refresh_interval_ms: 600_000,
+            consumer_migration_policy: MigrationPolicy::Bidirectional,
             offsets_retention_ms: 7 * 24 * 3_600_000,
             offsets_retention_check_interval_ms: 600_000,
             offset_metadata_max_bytes: 4_096,
@@ -50,6 +107,7 @@ pub struct Cx<'a> {
     /// The time by which offsets grow old: see [`RetentionClock`](super::expiry::RetentionClock).
     pub(super) clock_ms: i64,
     pub(super) settings: &'a CoordinatorSettings,
+    pub(super) cluster: &'a Cluster,
     pub(super) topics: &'a mut Topics,
     pub(super) live_bytes: &'a mut u64,
     pub(super) writes: &'a mut Writes,

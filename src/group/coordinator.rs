@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::cluster::Cluster;
+use super::consumer;
 use super::context::{CoordinatorSettings, Cx};
 use super::effect::{Effect, Ticket};
 use super::expiry::RetentionClock;
@@ -110,6 +112,7 @@ pub struct Coordinator {
     /// What was told to `memory`.
     charged: usize,
     memory: Memory,
+    cluster: Cluster,
     /// See [`AT_ONCE`].
     at_once: usize,
     pub(super) steps: u64,
@@ -122,6 +125,8 @@ pub struct StateCursor {
     pub(super) key: usize,
     /// The group itself was passed.
     pub(super) begun: bool,
+    /// How far its records as a consumer group were passed.
+    consumer: consumer::state::Cursor,
     /// The last of its offsets that was passed.
     pub(super) last: Option<(TopicIndex, i32)>,
 }
@@ -200,6 +205,7 @@ impl Coordinator {
             held_bytes: 0,
             charged: 0,
             memory: Memory::default(),
+            cluster: Cluster::default(),
             at_once: AT_ONCE,
             steps: 0,
             settings,
@@ -221,6 +227,13 @@ impl Coordinator {
     #[must_use]
     pub fn with_memory(mut self, memory: Memory) -> Self {
         self.memory = memory;
+        self
+    }
+
+    /// Looks at these metadata.
+    #[must_use]
+    pub fn with_cluster(mut self, cluster: Cluster) -> Self {
+        self.cluster = cluster;
         self
     }
 
@@ -267,6 +280,11 @@ impl Coordinator {
             GroupRequest::Sync(it) if it.assignments.is_empty() => return false,
             GroupRequest::Sync(_) => group().map_or(0, |it| it.members.bytes()),
             GroupRequest::Commit(_) => 0,
+            GroupRequest::ConsumerHeartbeat(it) if it.member_epoch < 0 => return false,
+            GroupRequest::ConsumerHeartbeat(it) => {
+                let of = group().and_then(|of| of.consumer.as_deref()?.member(&it.member_id));
+                of.map_or(0, consumer::member::Member::bytes)
+            }
             _ => return false,
         };
         let bytes = added_bytes(request);
@@ -308,6 +326,7 @@ impl Coordinator {
         value: Option<&[u8]>,
         _timestamp_ms: i64,
     ) -> Result<(), RecordError> {
+        let key_of = key;
         match Key::read(key.ok_or(RecordError::NoKey)?)? {
             Key::Offset { group, topic, partition } => {
                 let value = value.map(OffsetValue::read).transpose()?;
@@ -345,6 +364,20 @@ impl Coordinator {
                             return Err(error);
                         }
                     }
+                }
+            }
+            Key::Consumer { kind, group, part } => {
+                let known = self.by_id.get(group).map(|&key| &self.groups[key]);
+                if value.is_some() || known.is_some_and(|it| it.consumer.is_some()) {
+                    let key_bytes = key_of.map_or(0, <[u8]>::len);
+                    let change = consumer::records::read(kind, part, key_bytes, value)?;
+                    let key = self.place(group);
+                    let group = &mut self.groups[key];
+                    let before = group.bytes();
+                    group.load_change(change);
+                    group.count_live(&mut self.live_bytes);
+                    self.groups_bytes = self.groups_bytes + group.bytes() - before;
+                    self.drop_if_gone(key);
                 }
             }
             Key::Other(_) => {}
@@ -468,6 +501,7 @@ impl Coordinator {
             now,
             clock_ms: self.clock.now_ms(now),
             settings: &self.settings,
+            cluster: &self.cluster,
             topics: &mut self.topics,
             live_bytes: &mut self.live_bytes,
             writes: &mut self.writes,
@@ -481,6 +515,7 @@ impl Coordinator {
         let before = group.bytes();
         act(group, &mut cx);
         group.go_on(&mut cx);
+        group.count_live(cx.live_bytes);
         let taken = cx.taken;
         self.steps += 1 + taken as u64;
         self.groups_bytes = self.groups_bytes + group.bytes() - before;
@@ -743,6 +778,15 @@ impl Coordinator {
                 {
                     return records;
                 }
+                if let Some(consumer) = group.consumer.as_deref() {
+                    while let Some(mut change) = consumer.next_change(&mut cursor.consumer) {
+                        let record = consumer::records::record(&group.id, &mut change);
+                        // What was written once can be written again.
+                        if record.is_ok_and(|record| !push(record)) {
+                            return records;
+                        }
+                    }
+                }
                 for (topic, partition, offset) in group.offsets.after(cursor.last) {
                     cursor.last = Some((topic, partition));
                     let topic = self.topics.name(topic);
@@ -777,10 +821,10 @@ impl Coordinator {
                 if !std::mem::replace(&mut cursor.begun, true) {
                     see(Seen::Group(GroupFigures {
                         group_id: &group.id,
-                        state: group.state.name(),
-                        protocol_type: group.protocol_type.as_deref().unwrap_or_default(),
-                        members: group.members.len(),
-                        generation_id: group.generation_id,
+                        state: group.state_name(),
+                        protocol_type: group.protocol_type_name(),
+                        members: group.member_count(),
+                        generation_id: group.epoch(),
                         offsets: group.offsets.len(),
                     }));
                 }

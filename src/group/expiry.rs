@@ -66,6 +66,7 @@ impl Group {
         // An offset's time runs from this moment, if that is later than its commit. While a group has
         // members, only topics that nobody wants expire, and only when it is known what they want.
         let since_ms = match (&self.protocol_type, self.state) {
+            _ if self.consumer.is_some() => i64::MIN,
             (None, State::Empty) => i64::MIN,
             (Some(_), State::Empty) => self.since_ms,
             (Some(_), State::Stable) if self.is_consumer() => i64::MIN,
@@ -98,7 +99,8 @@ impl Group {
         for (topic, partition, offset) in self.offsets.after(*last).take(room) {
             looks += 1;
             *last = Some((topic, partition));
-            if expired(offset) && !subscription.includes(cx.topics.name(topic)) {
+            let name = cx.topics.name(topic);
+            if expired(offset) && !subscription.includes(name) && !self.is_subscribed(name) {
                 gone.push((topic, partition));
             }
         }
@@ -106,7 +108,8 @@ impl Group {
             self.wanted = Some(subscription);
         }
         let all = gone.len() == self.offsets.len();
-        let group = all && self.state == State::Empty && self.pending_joiners.is_empty();
+        let no_members = self.state == State::Empty && self.member_count() == 0;
+        let group = all && no_members && self.pending_joiners.is_empty();
         if !gone.is_empty() || (group && !self.is_vacant()) {
             self.write_removal(cx, gone, group, None);
         }

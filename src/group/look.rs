@@ -13,8 +13,9 @@ use super::walk::Task;
 use super::writes::REMOVED_AT_ONCE;
 use crate::types::ErrorCode;
 
-/// All groups here are of this type.
-pub const GROUP_TYPE: &str = "classic";
+/// The types of groups that there are here.
+const CLASSIC: &str = "classic";
+const CONSUMER: &str = "consumer";
 
 /// A member of a group whose assignments are those of `protocol`. They are shown while they are in force.
 pub(super) fn described_member(
@@ -39,6 +40,9 @@ impl Group {
             let described = Described::not_found(&self.id);
             return cx.reply(ticket, GroupResponse::Describe(described));
         }
+        if self.consumer.is_some() {
+            return cx.reply(ticket, GroupResponse::Describe(self.not_classic()));
+        }
         let mut described = self.without_members();
         described.members.reserve_exact(self.members.len());
         self.walk(cx, Task::Describe { ticket, described });
@@ -46,9 +50,17 @@ impl Group {
 
     /// The group and its members.
     pub(super) fn described(&self) -> Described {
+        if self.consumer.is_some() {
+            return self.not_classic();
+        }
         let protocol = self.protocol_in_force();
         let members = self.members.iter().map(|(id, it)| described_member(id, it, protocol));
         Described { members: members.collect(), ..self.without_members() }
+    }
+
+    fn not_classic(&self) -> Described {
+        let why = format!("Group {} is not a classic group.", self.id);
+        Described::refused(self.id.as_ref(), ErrorCode::GROUP_ID_NOT_FOUND, Some(why))
     }
 
     fn without_members(&self) -> Described {
@@ -73,14 +85,15 @@ impl Group {
         let passes = |names: &[String], name: &str| {
             names.is_empty() || names.iter().any(|it| it.eq_ignore_ascii_case(name))
         };
-        let state = self.state.name();
+        let state = self.state_name();
+        let group_type = if self.consumer.is_some() { CONSUMER } else { CLASSIC };
         let shown =
-            !self.is_vacant() && passes(&filter.states, state) && passes(&filter.types, GROUP_TYPE);
+            !self.is_vacant() && passes(&filter.states, state) && passes(&filter.types, group_type);
         shown.then(|| Listed {
             group_id: self.id.as_ref().to_owned(),
-            protocol_type: self.protocol_type.clone().unwrap_or_default(),
+            protocol_type: self.protocol_type_name().to_owned(),
             state,
-            group_type: GROUP_TYPE,
+            group_type,
         })
     }
 
@@ -88,7 +101,7 @@ impl Group {
     pub(super) fn delete(&mut self, cx: &mut Cx<'_>, ticket: Ticket) {
         let error = if self.is_vacant() {
             ErrorCode::GROUP_ID_NOT_FOUND
-        } else if self.state != State::Empty {
+        } else if self.state != State::Empty || self.member_count() > 0 {
             ErrorCode::NON_EMPTY_GROUP
         } else {
             ErrorCode::NONE

@@ -381,6 +381,11 @@ impl Members {
         Some(Removed { join: member.join, sync: member.sync })
     }
 
+    /// All of them, by id.
+    pub fn into_members(self) -> impl Iterator<Item = (String, Member)> {
+        self.map.into_iter()
+    }
+
     /// Removes the first member, by id, for whom nothing waits.
     pub fn remove_first(&mut self) {
         if let Some(id) = self.first().map(|(id, _)| id.to_owned()) {

@@ -8,6 +8,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use super::consumer::request::ConsumerHeartbeat;
 use super::request::{Commit, GroupRequest, Join, Leave, Sync};
 
 /// What the groups of several coordinators, those of one shard, take together.
@@ -62,8 +63,7 @@ impl Memory {
     }
 }
 
-/// A place in a map or a queue: its links, and what an allocation costs.
-pub(super) const ENTRY: usize = 48;
+pub(super) use super::entry::ENTRY;
 
 /// What a request takes while it waits.
 pub(super) fn request_bytes(request: &GroupRequest) -> usize {
@@ -88,8 +88,25 @@ pub(super) fn added_bytes(request: &GroupRequest) -> usize {
         GroupRequest::Heartbeat(it) => {
             it.member_id.len() + it.group_instance_id.as_ref().map_or(0, String::len)
         }
-        GroupRequest::Describe(_) | GroupRequest::DeleteGroup(_) => 0,
+        GroupRequest::ConsumerHeartbeat(it) => heartbeat_bytes(it),
+        GroupRequest::Describe(_)
+        | GroupRequest::ConsumerDescribe(_)
+        | GroupRequest::DeleteGroup(_) => 0,
     }
+}
+
+fn heartbeat_bytes(it: &ConsumerHeartbeat) -> usize {
+    let text = |it: &Option<String>| it.as_ref().map_or(0, String::len);
+    let topics = it.topics.iter().flatten().map(|it| ENTRY + it.len());
+    2 * it.member_id.len().max(it.fresh_member_id.len())
+        + it.client_id.len()
+        + it.client_host.len()
+        + 2 * text(&it.instance_id)
+        + text(&it.rack_id)
+        + text(&it.regex)
+        + text(&it.server_assignor)
+        + topics.sum::<usize>()
+        + it.owned.as_ref().map_or(0, super::consumer::partitions::bytes)
 }
 
 fn join_bytes(join: &Join) -> usize {

@@ -1,5 +1,5 @@
-//! Classic consumer groups: membership, rebalances, committed offsets, also such of transactions. Pure: no clock, no
-//! randomness, no I/O.
+//! Consumer groups: membership, rebalances, committed offsets, also such of transactions; classic ones, and those of
+//! KIP-848 ([`consumer`]). Pure: no clock, no randomness, no I/O.
 //!
 //! A [`Coordinator`] holds the groups of one partition of `__consumer_offsets`. Its owner calls
 //!
@@ -21,12 +21,15 @@
 
 mod accepting;
 pub mod assignor;
+mod cluster;
 mod commits;
+mod consumer;
 mod consumer_protocol;
 mod context;
 mod coordinator;
 mod draft;
 mod effect;
+mod entry;
 mod expiry;
 #[cfg(test)]
 mod histories;
@@ -71,7 +74,13 @@ mod walking;
 mod write_tests;
 mod writes;
 
-pub use context::CoordinatorSettings;
+pub use cluster::{Cluster, ClusterView, TopicView};
+pub use consumer::partitions;
+pub use consumer::request::{ConsumerDescribe, ConsumerHeartbeat};
+pub use consumer::response::{
+    ConsumerDescribed, ConsumerDescribedMember, ConsumerHeartbeaten, DescribedTopic,
+};
+pub use context::{CoordinatorSettings, MigrationPolicy};
 pub use coordinator::{
     Coordinator, GoneTopic, GroupFigures, OffsetFigures, Seen, Start, StateCursor,
 };

@@ -6,6 +6,7 @@ use std::vec::IntoIter;
 use bytes::Bytes;
 
 use super::accepting::{Accepting, PendingCommit};
+use super::consumer::write::ConsumerWrite;
 use super::effect::Ticket;
 use super::offsets::Offset;
 use super::queue::Queued;
@@ -115,6 +116,8 @@ pub enum Pending {
         /// Who, in whose place, and the join to answer.
         returning: Box<Returning>,
     },
+    /// A consumer group changes.
+    Consumer(Box<ConsumerWrite>),
     /// Something is done with each member.
     Walk(Walk),
     /// The records of a long commit are made.

@@ -101,6 +101,7 @@ impl Group {
         self.protocol_name = None;
         self.leader = None;
         self.wanted = None;
+        self.consumer = None;
         self.members = Members::default();
     }
 

@@ -1,8 +1,9 @@
 //! The records of `__consumer_offsets`, in Kafka's own format: a key and a value, each a version
 //! (INT16) and a message of that version.
 //!
-//! The version of a key is its kind: 0 and 1 are offsets (0 is what Kafka 0.8.2 wrote), 2 is a
-//! group. Higher ones belong to protocols that are not served here. Written are the versions that
+//! The version of a key is its kind: 0 and 1 are offsets (0 is what Kafka 0.8.2 wrote), 2 is a classic
+//! group, 3 to 8 and 16 are of consumer groups; 4, topics and their partitions, was written before Kafka 4.1
+//! and is not looked at. Others belong to protocols that are not served here. Written are the versions that
 //! Kafka 4.3 writes; all older ones are read.
 
 use bytes::Bytes;
@@ -13,6 +14,18 @@ use crate::wire::primitives::{Reader, WireError, Writer};
 const OFFSET_KEY_OLDEST: i16 = 0;
 const OFFSET_KEY: i16 = 1;
 const GROUP_KEY: i16 = 2;
+/// `ConsumerGroupMetadataKey`.
+pub const EPOCH_KEY: i16 = 3;
+/// `ConsumerGroupMemberMetadataKey`.
+pub const MEMBER_KEY: i16 = 5;
+/// `ConsumerGroupTargetAssignmentMetadataKey`.
+pub const TARGET_EPOCH_KEY: i16 = 6;
+/// `ConsumerGroupTargetAssignmentMemberKey`.
+pub const TARGET_KEY: i16 = 7;
+/// `ConsumerGroupCurrentMemberAssignmentKey`.
+pub const CURRENT_KEY: i16 = 8;
+/// `ConsumerGroupRegularExpressionKey`.
+pub const REGEX_KEY: i16 = 16;
 
 /// The last version of `OffsetCommitValue`; the first with a topic id and tagged fields.
 const OFFSET_VALUE: i16 = 4;
@@ -64,6 +77,15 @@ pub enum Key<'a> {
     Group {
         /// The group.
         group: &'a str,
+    },
+    /// A key of a consumer group: see [`consumer::records`](super::consumer::records).
+    Consumer {
+        /// Its kind.
+        kind: i16,
+        /// The group.
+        group: &'a str,
+        /// A member, or a regular expression; empty for what is of the whole group.
+        part: &'a str,
     },
     /// A kind that this version does not know.
     Other(i16),
@@ -135,6 +157,12 @@ impl<'a> Key<'a> {
                 partition: r.i32()?,
             }),
             GROUP_KEY => Ok(Self::Group { group: r.string(false)? }),
+            kind @ (EPOCH_KEY | TARGET_EPOCH_KEY) => {
+                Ok(Self::Consumer { kind, group: r.string(false)?, part: "" })
+            }
+            kind @ (MEMBER_KEY | TARGET_KEY | CURRENT_KEY | REGEX_KEY) => {
+                Ok(Self::Consumer { kind, group: r.string(false)?, part: r.string(false)? })
+            }
             kind => Ok(Self::Other(kind)),
         };
         read().map_err(RecordError::Key)
@@ -503,7 +531,7 @@ mod tests {
         oldest[1] = 0;
         assert_eq!(Key::read(&oldest), Ok(offset));
         assert_eq!(Key::read(&hex(GROUP_KEY_BYTES)), Ok(Key::Group { group: "grp" }));
-        assert_eq!(Key::read(&[0, 3, 1, 2, 3]), Ok(Key::Other(3)));
+        assert_eq!(Key::read(&[0, 9, 1, 2, 3]), Ok(Key::Other(9)));
         for (version, bytes) in OFFSET_VALUES.iter().enumerate() {
             let mut value = offset_value();
             if version < 3 {

@@ -4,6 +4,7 @@
 //! The coordinator keeps the [`Bytes`] that a join or a sync brings: they should not be slices of a
 //! larger buffer.
 
+use super::consumer::request::{ConsumerDescribe, ConsumerHeartbeat};
 use super::topic_index::TopicIndex;
 use super::transaction::TransactionProducer;
 use bytes::Bytes;
@@ -34,6 +35,10 @@ pub enum GroupRequest {
     Describe(Describe),
     /// `DeleteGroups` of one group.
     DeleteGroup(DeleteGroup),
+    /// `ConsumerGroupHeartbeat`.
+    ConsumerHeartbeat(ConsumerHeartbeat),
+    /// `ConsumerGroupDescribe` of one group.
+    ConsumerDescribe(ConsumerDescribe),
 }
 
 /// `JoinGroup`.
@@ -314,6 +319,8 @@ impl GroupRequest {
             Self::DeleteOffsets(it) => &it.group_id,
             Self::Describe(it) => &it.group_id,
             Self::DeleteGroup(it) => &it.group_id,
+            Self::ConsumerHeartbeat(it) => &it.group_id,
+            Self::ConsumerDescribe(it) => &it.group_id,
         }
     }
 }

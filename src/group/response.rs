@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::consumer::response::{ConsumerDescribed, ConsumerHeartbeaten};
 use super::request::{DeleteOffsets, GroupRequest, LONG_COMMIT, Leave, OffsetPlace};
 use crate::types::{ErrorCode, TopicId};
 
@@ -26,6 +27,10 @@ pub enum GroupResponse {
     Describe(Described),
     /// To [`GroupRequest::DeleteGroup`].
     DeleteGroup(DeletedGroup),
+    /// To [`GroupRequest::ConsumerHeartbeat`].
+    ConsumerHeartbeat(ConsumerHeartbeaten),
+    /// To [`GroupRequest::ConsumerDescribe`].
+    ConsumerDescribe(ConsumerDescribed),
 }
 
 /// Answer to `JoinGroup`.
@@ -185,9 +190,10 @@ pub struct Listed {
     pub group_id: String,
     /// Its protocol type; empty for a group that only holds offsets.
     pub protocol_type: String,
-    /// Name of its state: `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Stable`.
+    /// Name of its state: `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Stable`; `Empty`, `Assigning`,
+    /// `Reconciling`, `Stable` of one of consumers.
     pub state: &'static str,
-    /// Always `classic`.
+    /// `classic` or `consumer`.
     pub group_type: &'static str,
 }
 
@@ -298,6 +304,8 @@ impl GroupResponse {
             | Self::Leave(_)
             | Self::Sync(_)
             | Self::Heartbeat(_)
+            | Self::ConsumerHeartbeat(_)
+            | Self::ConsumerDescribe(_)
             | Self::DeleteGroup(_) => 0,
         }
     }
@@ -360,6 +368,12 @@ impl GroupResponse {
                 Self::Describe(Described::refused(it.group_id.clone(), error, None))
             }
             GroupRequest::DeleteGroup(_) => Self::DeleteGroup(DeletedGroup { error }),
+            GroupRequest::ConsumerHeartbeat(_) => {
+                Self::ConsumerHeartbeat(ConsumerHeartbeaten::refused(error, None))
+            }
+            GroupRequest::ConsumerDescribe(it) => {
+                Self::ConsumerDescribe(ConsumerDescribed::refused(it.group_id.clone(), error, None))
+            }
         }
     }
 }

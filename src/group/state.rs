@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::consumer::change::Change;
+use super::consumer::state::ConsumerGroup;
 use super::consumer_protocol;
 use super::context::Cx;
 use super::effect::{Effect, Ticket};
@@ -84,6 +86,10 @@ pub struct Group {
     pub(super) initial: Option<InitialDelay>,
     /// End of the join phase, or of the wait for `SyncGroup`.
     pub(super) phase_deadline_ms: Option<i64>,
+    /// What it is as a group of consumers (KIP-848); it has no other members then.
+    pub(super) consumer: Option<Box<ConsumerGroup>>,
+    /// Bytes of its records that are counted among those of all.
+    pub(super) counted_live: u64,
     pub(super) offsets: Offsets,
     /// What open transactions have committed.
     pub(super) staged: StagedOffsets,
@@ -120,6 +126,8 @@ impl Group {
             pending_joiners: PendingJoiners::default(),
             initial: None,
             phase_deadline_ms: None,
+            consumer: None,
+            counted_live: 0,
             offsets: Offsets::default(),
             staged: StagedOffsets::default(),
             wanted: None,
@@ -136,6 +144,7 @@ impl Group {
     pub fn is_vacant(&self) -> bool {
         self.state == State::Empty
             && self.durable.is_none()
+            && self.consumer.is_none()
             && self.offsets.is_empty()
             && self.staged.is_empty()
             && self.pending_joiners.is_empty()
@@ -149,6 +158,7 @@ impl Group {
     /// Memory that it takes, bytes.
     pub fn bytes(&self) -> usize {
         self.fixed_bytes()
+            + self.consumer.as_ref().map_or(0, |it| it.bytes())
             + self.members.bytes()
             + self.pending_joiners.bytes()
             + self.offsets.bytes()
@@ -160,6 +170,7 @@ impl Group {
     #[cfg(test)]
     pub fn counted_bytes(&self) -> usize {
         self.fixed_bytes()
+            + self.consumer.as_ref().map_or(0, |it| it.counted_bytes())
             + self.members.counted_bytes()
             + self.pending_joiners.counted_bytes()
             + self.offsets.counted_bytes()
@@ -176,6 +187,47 @@ impl Group {
     /// Whether something is done with its members one by one, and is not at its end.
     pub fn is_walking(&self) -> bool {
         matches!(self.pending.as_deref(), Some(Pending::Walk(_)))
+    }
+
+    /// Kafka's name of its state.
+    pub fn state_name(&self) -> &'static str {
+        self.consumer.as_deref().map_or(self.state.name(), ConsumerGroup::state_name)
+    }
+
+    /// Its protocol type; empty for a group that only holds offsets.
+    pub fn protocol_type_name(&self) -> &str {
+        match self.consumer {
+            Some(_) => consumer_protocol::PROTOCOL_TYPE,
+            None => self.protocol_type.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// How many members it has.
+    pub fn member_count(&self) -> usize {
+        self.consumer.as_deref().map_or(self.members.len(), ConsumerGroup::len)
+    }
+
+    /// Its generation, or its epoch.
+    pub fn epoch(&self) -> i32 {
+        self.consumer.as_deref().map_or(self.generation_id, ConsumerGroup::epoch)
+    }
+
+    /// The records of the consumer group are as many bytes as they are.
+    pub fn count_live(&mut self, live_bytes: &mut u64) {
+        let now = self.consumer.as_deref().map_or(0, ConsumerGroup::record_bytes);
+        *live_bytes = *live_bytes + now - self.counted_live;
+        self.counted_live = now;
+    }
+
+    /// A record of a consumer group, or of one that was, is loaded.
+    pub fn load_change(&mut self, change: Option<Change>) {
+        if let Some(change) = change {
+            let group = self.consumer.get_or_insert_default();
+            group.apply(change);
+            if group.is_vacant() {
+                self.consumer = None;
+            }
+        }
     }
 
     /// Whether its members are consumers.
@@ -279,6 +331,16 @@ impl Group {
             Queued::GroupRequest(ticket, request) => (ticket, request),
         };
         match *request {
+            GroupRequest::ConsumerHeartbeat(it) => self.consumer_heartbeat(cx, ticket, it),
+            GroupRequest::ConsumerDescribe(_) => self.consumer_describe(cx, ticket),
+            GroupRequest::Join(it) if self.consumer.is_some() => self.classic_join(cx, ticket, it),
+            GroupRequest::Sync(it) if self.consumer.is_some() => self.classic_sync(cx, ticket, &it),
+            GroupRequest::Heartbeat(it) if self.consumer.is_some() => {
+                self.classic_heartbeat(cx, ticket, &it);
+            }
+            GroupRequest::Leave(it) if self.consumer.is_some() => {
+                self.classic_leave(cx, ticket, it);
+            }
             GroupRequest::Join(it) => self.join(cx, ticket, it),
             GroupRequest::Sync(it) => self.sync(cx, ticket, it),
             GroupRequest::Heartbeat(it) => self.heartbeat(cx, ticket, &it),
@@ -300,6 +362,11 @@ impl Group {
         self.wake_ms = self.wake_ms.min(at_ms);
     }
 
+    /// Nothing has to be done before that time.
+    pub(super) const fn set_wake(&mut self, at_ms: i64) {
+        self.wake_ms = at_ms;
+    }
+
     /// When it has something to do by time; never before a pending write is answered.
     pub fn wake_ms(&self) -> Option<i64> {
         (self.pending.is_none() && self.wake_ms != i64::MAX).then_some(self.wake_ms)
@@ -313,7 +380,17 @@ impl Group {
 
     /// Starts the sessions of all members.
     pub fn start(&mut self, cx: &mut Cx<'_>) {
-        if !self.members.is_empty() {
+        // A log that ends in the middle of a change of protocol may say both.
+        if self.durable.is_some() && self.consumer.is_some() {
+            if self.members.is_empty() {
+                self.set_durable(cx.live_bytes, None);
+            } else {
+                self.consumer = None;
+            }
+        }
+        if self.consumer.is_some() {
+            self.walk(cx, Task::ConsumerStart);
+        } else if !self.members.is_empty() {
             self.walk(cx, Task::Start);
         }
     }
@@ -328,7 +405,9 @@ impl Group {
 
     /// Does what is due.
     pub fn expire(&mut self, cx: &mut Cx<'_>) {
-        if self.pending.is_none() {
+        if self.pending.is_none() && self.consumer.is_some() {
+            self.expire_consumers(cx);
+        } else if self.pending.is_none() {
             let at_ms = cx.now.monotonic_ms;
             self.walk(cx, Task::Expire { at_ms, next_ms: i64::MAX, removed: false });
         }

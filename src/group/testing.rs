@@ -1,9 +1,12 @@
 //! A coordinator with a clock, a log and callers, for tests.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::rc::Rc;
 
 use bytes::Bytes;
 
+use super::cluster::{Cluster, ClusterView, TopicView};
 use super::context::CoordinatorSettings;
 use super::coordinator::Coordinator;
 use super::effect::{Effect, Ticket};
@@ -16,15 +19,49 @@ use super::request::{
 use super::response::{
     Committed, Described, FetchedOffsets, FetchedTopic, GroupResponse, Joined, Left, Listed, Synced,
 };
-use crate::types::{ErrorCode, Now, TopicId};
+use crate::types::{ErrorCode, GroupConfig, Now, TopicId};
 
 /// The group of all tests that need one.
 pub const GROUP: &str = "group";
+
+/// The topics of a test, by name.
+#[derive(Clone, Debug, Default)]
+pub struct TestCluster {
+    pub topics: BTreeMap<String, (TopicId, i32)>,
+    pub config: GroupConfig,
+}
+
+impl TestCluster {
+    fn view<'a>((name, (id, partitions)): (&'a String, &'a (TopicId, i32))) -> TopicView<'a> {
+        TopicView { name, id: *id, partitions: *partitions }
+    }
+}
+
+impl ClusterView for TestCluster {
+    fn topic(&self, name: &str) -> Option<TopicView<'_>> {
+        self.topics.get_key_value(name).map(Self::view)
+    }
+
+    fn topic_by_id(&self, id: TopicId) -> Option<TopicView<'_>> {
+        self.topics.iter().find(|it| it.1.0 == id).map(Self::view)
+    }
+
+    fn names_after<'a>(&'a self, last: Option<&str>) -> Box<dyn Iterator<Item = &'a str> + 'a> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        Box::new(self.topics.range::<str, _>((from, Bound::Unbounded)).map(|it| it.0.as_str()))
+    }
+
+    fn group_config(&self, _: &str) -> GroupConfig {
+        self.config
+    }
+}
 
 /// See the module.
 pub struct Bench {
     pub coordinator: Coordinator,
     pub settings: CoordinatorSettings,
+    pub cluster: Cluster,
+    pub topics: TestCluster,
     pub now_ms: i64,
     /// So much is the wall's clock ahead.
     pub ahead_ms: i64,
@@ -50,9 +87,13 @@ impl Default for Bench {
 
 impl Bench {
     pub fn new(settings: CoordinatorSettings) -> Self {
+        let cluster = Cluster::default();
+        let coordinator = Coordinator::new(settings.clone()).with_cluster(cluster.clone());
         let mut bench = Self {
-            coordinator: Coordinator::new(settings.clone()),
+            coordinator,
             settings,
+            cluster,
+            topics: TestCluster::default(),
             now_ms: 1_000_000,
             ahead_ms: 0,
             log: Vec::new(),
@@ -154,7 +195,8 @@ impl Bench {
     /// Loses everything but the log.
     pub fn restart(&mut self) {
         self.writes.clear();
-        self.coordinator = Coordinator::new(self.settings.clone());
+        let coordinator = Coordinator::new(self.settings.clone());
+        self.coordinator = coordinator.with_cluster(self.cluster.clone());
         for record in &self.log {
             let value = record.value.as_deref();
             self.coordinator.replay(Some(&record.key), value, self.now_ms).expect("own records");
@@ -162,6 +204,25 @@ impl Bench {
         let mut out = Vec::new();
         self.coordinator.start(self.now(), &mut out);
         self.carry_out(out);
+    }
+
+    /// A topic has so many partitions from now on; none deletes it.
+    pub fn set_topic(&mut self, name: &str, partitions: i32) {
+        let id = self.topics.topics.get(name).map_or_else(
+            || {
+                let mut id = [0; 16];
+                id[..8].copy_from_slice(&self.next_ticket.to_be_bytes());
+                id[8..8 + name.len().min(8)].copy_from_slice(&name.as_bytes()[..name.len().min(8)]);
+                TopicId(id)
+            },
+            |it| it.0,
+        );
+        self.next_ticket += 1;
+        self.topics.topics.insert(name.to_owned(), (id, partitions));
+        if partitions == 0 {
+            self.topics.topics.remove(name);
+        }
+        self.cluster.show(Rc::new(self.topics.clone()), true);
     }
 
     // Requests and their answers.

@@ -8,6 +8,8 @@ use std::vec::IntoIter;
 
 use bytes::Bytes;
 
+use super::consumer::beat::Beat;
+use super::consumer::response::ConsumerDescribed;
 use super::draft::Draft;
 use super::effect::Ticket;
 use super::replacement::Returning;
@@ -106,6 +108,26 @@ pub enum Task {
         /// The answer, as far as it goes.
         described: Described,
     },
+    /// A heartbeat of a consumer group is carried out.
+    Beat(Box<Beat>),
+    /// Of a consumer group: its session begins.
+    ConsumerStart,
+    /// Of a consumer group: it goes if its time was over when the walk began.
+    ConsumerExpire {
+        /// When it began.
+        at_ms: i64,
+        /// When the next look is due.
+        next_ms: i64,
+        /// Who goes.
+        gone: Vec<String>,
+    },
+    /// Of a consumer group: it is described.
+    ConsumerDescribe {
+        /// The request.
+        ticket: Ticket,
+        /// The answer, as far as it goes.
+        described: ConsumerDescribed,
+    },
     /// It says which topics it wants.
     Subscribe {
         /// The topics; `None` where one cannot be understood.
@@ -121,6 +143,7 @@ impl Task {
         match self {
             Self::Gather { bytes, .. } | Self::Leave { bytes, .. } => *bytes,
             Self::Write(draft) => draft.bytes(),
+            Self::Beat(beat) => beat.bytes(),
             _ => 0,
         }
     }

@@ -1,5 +1,6 @@
 //! Walks over the members of a group: what becomes of each, and of the group at the end.
 
+use super::consumer::describe::describe_some;
 use super::consumer_protocol::subscribed_topics;
 use super::context::Cx;
 use super::look::described_member;
@@ -36,7 +37,8 @@ impl Group {
             return self.end_walk(cx, walk.task);
         }
         // An answer that is put together is about as large as the members are.
-        self.pending_bytes = self.members.bytes() + walk.task.bytes();
+        let consumer = self.consumer.as_ref().map_or(0, |it| it.bytes());
+        self.pending_bytes = self.members.bytes() + consumer + walk.task.bytes();
         self.pending = Some(Box::new(Pending::Walk(walk)));
         cx.writes.begin_long(cx.key);
     }
@@ -192,6 +194,29 @@ impl Group {
                     described.members.push(described_member(id, member, protocol));
                 })
             }
+            Task::Beat(beat) => self.go_on_with_beat(cx, beat, room),
+            Task::ConsumerStart => {
+                let Some(group) = self.consumer.as_deref_mut() else { return 0 };
+                let mut ids = Vec::new();
+                let taken = group.visit(last, room, |id, _| ids.push(id.to_owned()));
+                self.start_consumer(cx, &ids);
+                taken
+            }
+            Task::ConsumerExpire { at_ms, next_ms, gone } => {
+                let Some(group) = self.consumer.as_deref_mut() else { return 0 };
+                group.visit(last, room, |id, member| {
+                    let first_ms = member.deadlines.first_ms();
+                    if first_ms <= *at_ms {
+                        gone.push(id.to_owned());
+                    } else {
+                        *next_ms = (*next_ms).min(first_ms);
+                    }
+                })
+            }
+            Task::ConsumerDescribe { described, .. } => {
+                let Some(group) = self.consumer.as_deref() else { return 0 };
+                describe_some(group, &*cx.cluster.view(), last, room, &mut described.members)
+            }
             Task::Subscribe { topics, .. } => self.members.visit(last, room, |_, member| {
                 let understood = topics.as_mut().is_some_and(|topics| {
                     subscribed_topics(&member.metadata(protocol), topics).is_ok()
@@ -240,6 +265,14 @@ impl Group {
             Task::Leave { ticket, left, any, .. } => self.end_leave(cx, ticket, left, any),
             Task::Describe { ticket, described } => {
                 cx.reply(ticket, GroupResponse::Describe(described));
+            }
+            Task::Beat(beat) => self.end_beat(cx, *beat),
+            Task::ConsumerStart => self.consumer_started(),
+            Task::ConsumerExpire { at_ms, next_ms, gone } => {
+                self.consumers_expired(cx, at_ms, next_ms, gone);
+            }
+            Task::ConsumerDescribe { ticket, described } => {
+                cx.reply(ticket, GroupResponse::ConsumerDescribe(described));
             }
             Task::Subscribe { topics, asker } => {
                 let subscription = topics.map_or(Subscription::Unknown, Subscription::Topics);

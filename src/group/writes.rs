@@ -79,6 +79,7 @@ impl Group {
             Some(Pending::Staged(producer, commit)) => {
                 self.staged_written(cx, producer, commit, result);
             }
+            Some(Pending::Consumer(write)) => self.consumer_written(cx, *write, result),
             Some(Pending::Removal { rest, offsets, group, reply }) => {
                 match (rest, result) {
                     (Some(rest), Ok(())) => self.queue.push_front(rest),
@@ -183,6 +184,9 @@ impl Group {
         let mut records = self.tombstones(cx, &offsets);
         if group && self.durable.is_some() {
             records.push(group_record(&self.id, None));
+        }
+        if group {
+            records.extend(self.consumer_tombstones());
         }
         if records.is_empty() {
             // There is nothing in the log to take back.

@@ -126,6 +126,12 @@ pub fn round_trip(
         (65, false) => round_trip!(describe_transactions_response, DescribeTransactionsResponse),
         (66, true) => round_trip!(list_transactions_request, ListTransactionsRequest),
         (66, false) => round_trip!(list_transactions_response, ListTransactionsResponse),
+        (68, true) => round_trip!(consumer_group_heartbeat_request, ConsumerGroupHeartbeatRequest),
+        (68, false) => {
+            round_trip!(consumer_group_heartbeat_response, ConsumerGroupHeartbeatResponse)
+        }
+        (69, true) => round_trip!(consumer_group_describe_request, ConsumerGroupDescribeRequest),
+        (69, false) => round_trip!(consumer_group_describe_response, ConsumerGroupDescribeResponse),
         (74, true) => round_trip!(list_config_resources_request, ListConfigResourcesRequest),
         (74, false) => round_trip!(list_config_resources_response, ListConfigResourcesResponse),
         (75, true) => {
@@ -246,6 +252,10 @@ pub fn decode(key: i16, request: bool, version: i16, bytes: &[u8]) -> Result<(),
         (65, false) => decode!(describe_transactions_response, DescribeTransactionsResponse),
         (66, true) => decode!(list_transactions_request, ListTransactionsRequest),
         (66, false) => decode!(list_transactions_response, ListTransactionsResponse),
+        (68, true) => decode!(consumer_group_heartbeat_request, ConsumerGroupHeartbeatRequest),
+        (68, false) => decode!(consumer_group_heartbeat_response, ConsumerGroupHeartbeatResponse),
+        (69, true) => decode!(consumer_group_describe_request, ConsumerGroupDescribeRequest),
+        (69, false) => decode!(consumer_group_describe_response, ConsumerGroupDescribeResponse),
         (74, true) => decode!(list_config_resources_request, ListConfigResourcesRequest),
         (74, false) => decode!(list_config_resources_response, ListConfigResourcesResponse),
         (75, true) => decode!(describe_topic_partitions_request, DescribeTopicPartitionsRequest),
@@ -506,6 +516,15 @@ pub fn in_parts(
         }
         (66, false) => {
             written!(list_transactions_response, ListTransactionsResponse);
+        }
+        (68, true) => {
+            read!(consumer_group_heartbeat_request, ConsumerGroupHeartbeatRequest);
+        }
+        (69, true) => {
+            read!(consumer_group_describe_request, ConsumerGroupDescribeRequest);
+        }
+        (69, false) => {
+            written!(consumer_group_describe_response, ConsumerGroupDescribeResponse);
         }
         (74, true) => {
             read!(list_config_resources_request, ListConfigResourcesRequest);

@@ -125,7 +125,7 @@ mod tests {
         let request = &[2, b'a', 2, b'1', 0];
         let (supported, levels, epoch) = shown(4, request);
         assert!(supported.contains(&("metadata.version".to_owned(), 7, 30)));
-        assert!(supported.contains(&("group.version".to_owned(), 0, 0)));
+        assert!(supported.contains(&("group.version".to_owned(), 0, 1)));
         assert!(levels.contains(&("metadata.version".to_owned(), 30)));
         assert!(levels.iter().all(|it| it.1 > 0) && epoch == 77);
         let (supported, levels_3, _) = shown(3, request);

@@ -15,7 +15,7 @@ use crate::wire::kafka::describe_groups_response::{
 
 /// Bits of the operations on a group that a client may carry out, where nothing is forbidden: read,
 /// delete, describe, describe and alter configs.
-const GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
+pub(super) const GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
 
 /// What is asked for.
 #[derive(Debug)]

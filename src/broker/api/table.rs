@@ -97,6 +97,10 @@ pub enum Groups {
     DescribeGroups,
     /// `DeleteGroups`.
     DeleteGroups,
+    /// `ConsumerGroupHeartbeat`.
+    ConsumerGroupHeartbeat,
+    /// `ConsumerGroupDescribe`.
+    ConsumerGroupDescribe,
 }
 
 /// APIs of transactions, and of producers.
@@ -154,7 +158,7 @@ pub enum Controller {
 }
 
 /// By key.
-pub const TABLE: [Api; 48] = [
+pub const TABLE: [Api; 50] = [
     // Versions 0 to 2 are advertised, and refused: librdkafka turns compression off where they are
     // missing (KAFKA-18659).
     Api { served_from: 3, ..api(ApiKey::PRODUCE, 0, 13, Handler::Produce) },
@@ -227,6 +231,8 @@ pub const TABLE: [Api; 48] = [
         Handler::Transactions(Transactions::DescribeTransactions),
     ),
     api(ApiKey::LIST_TRANSACTIONS, 0, 2, Handler::Transactions(Transactions::ListTransactions)),
+    api(ApiKey::CONSUMER_GROUP_HEARTBEAT, 0, 1, Handler::Groups(Groups::ConsumerGroupHeartbeat)),
+    api(ApiKey::CONSUMER_GROUP_DESCRIBE, 0, 1, Handler::Groups(Groups::ConsumerGroupDescribe)),
     api(ApiKey::LIST_CONFIG_RESOURCES, 0, 1, Handler::Local(Local::ListConfigResources)),
     api(ApiKey::DESCRIBE_TOPIC_PARTITIONS, 0, 0, Handler::Local(Local::DescribeTopicPartitions)),
     api(ApiKey::ADD_RAFT_VOTER, 0, 1, Handler::Controller(Controller::AddRaftVoter)),

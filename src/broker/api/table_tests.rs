@@ -11,14 +11,14 @@ use super::{
     list_transactions, txn_offset_commit, write_txn_markers,
 };
 use super::{
-    add_raft_voter, alter_configs, alter_partition_reassignments, api_versions, create_partitions,
-    create_topics, delete_groups, delete_records, delete_topics, describe_cluster,
-    describe_configs, describe_groups, describe_log_dirs, describe_quorum,
-    describe_topic_partitions, elect_leaders, fetch, find_coordinator, heartbeat,
-    incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources,
-    list_groups, list_offsets, list_partition_reassignments, metadata, offset_commit,
-    offset_delete, offset_fetch, offset_for_leader_epoch, produce, remove_raft_voter, sync_group,
-    unregister_broker, update_features,
+    add_raft_voter, alter_configs, alter_partition_reassignments, api_versions,
+    consumer_group_describe, consumer_group_heartbeat, create_partitions, create_topics,
+    delete_groups, delete_records, delete_topics, describe_cluster, describe_configs,
+    describe_groups, describe_log_dirs, describe_quorum, describe_topic_partitions, elect_leaders,
+    fetch, find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group,
+    leave_group, list_config_resources, list_groups, list_offsets, list_partition_reassignments,
+    metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce,
+    remove_raft_voter, sync_group, unregister_broker, update_features,
 };
 use crate::controller::Image;
 use crate::wire::api_keys::ApiKey;
@@ -55,6 +55,13 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
         }
         Handler::Groups(Groups::OffsetFetch) => {
             block_on(offset_fetch::plan(body, version, image, &async || {})).map(drop)
+        }
+        Handler::Groups(Groups::ConsumerGroupHeartbeat) => {
+            let plan = consumer_group_heartbeat::plan(body, version, CALLER, image, &async || {});
+            block_on(plan).map(drop)
+        }
+        Handler::Groups(Groups::ConsumerGroupDescribe) => {
+            consumer_group_describe::plan(body, version, image).map(drop)
         }
         Handler::Groups(Groups::FindCoordinator) => {
             find_coordinator::handle(body, version, image).map(drop)
@@ -192,6 +199,14 @@ fn smallest(api: &Api, version: i16) -> Vec<u8> {
         Handler::Groups(Groups::OffsetFetch) => {
             encode(|w| k::offset_fetch_request::OffsetFetchRequest::default().encode(w, version))
         }
+        Handler::Groups(Groups::ConsumerGroupHeartbeat) => encode(|w| {
+            k::consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest::default()
+                .encode(w, version)
+        }),
+        Handler::Groups(Groups::ConsumerGroupDescribe) => encode(|w| {
+            k::consumer_group_describe_request::ConsumerGroupDescribeRequest::default()
+                .encode(w, version)
+        }),
         Handler::Groups(Groups::FindCoordinator) => encode(|w| {
             k::find_coordinator_request::FindCoordinatorRequest::default().encode(w, version)
         }),

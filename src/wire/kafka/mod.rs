@@ -17,6 +17,10 @@ pub mod alter_partition_reassignments_request;
 pub mod alter_partition_reassignments_response;
 pub mod api_versions_request;
 pub mod api_versions_response;
+pub mod consumer_group_describe_request;
+pub mod consumer_group_describe_response;
+pub mod consumer_group_heartbeat_request;
+pub mod consumer_group_heartbeat_response;
 pub mod create_acls_request;
 pub mod create_acls_response;
 pub mod create_partitions_request;
@@ -191,6 +195,10 @@ impl ApiKey {
     pub const DESCRIBE_TRANSACTIONS: Self = Self(65);
     /// `ListTransactions`.
     pub const LIST_TRANSACTIONS: Self = Self(66);
+    /// `ConsumerGroupHeartbeat`.
+    pub const CONSUMER_GROUP_HEARTBEAT: Self = Self(68);
+    /// `ConsumerGroupDescribe`.
+    pub const CONSUMER_GROUP_DESCRIBE: Self = Self(69);
     /// `ListConfigResources`.
     pub const LIST_CONFIG_RESOURCES: Self = Self(74);
     /// `DescribeTopicPartitions`.
@@ -247,6 +255,8 @@ pub const APIS: &[Api] = &[
     Api { key: ApiKey(64), name: "UnregisterBroker", min: 0, max: 0, flexible_from: 0 },
     Api { key: ApiKey(65), name: "DescribeTransactions", min: 0, max: 0, flexible_from: 0 },
     Api { key: ApiKey(66), name: "ListTransactions", min: 0, max: 2, flexible_from: 0 },
+    Api { key: ApiKey(68), name: "ConsumerGroupHeartbeat", min: 0, max: 1, flexible_from: 0 },
+    Api { key: ApiKey(69), name: "ConsumerGroupDescribe", min: 0, max: 1, flexible_from: 0 },
     Api { key: ApiKey(74), name: "ListConfigResources", min: 0, max: 1, flexible_from: 0 },
     Api { key: ApiKey(75), name: "DescribeTopicPartitions", min: 0, max: 0, flexible_from: 0 },
     Api { key: ApiKey(80), name: "AddRaftVoter", min: 0, max: 1, flexible_from: 0 },

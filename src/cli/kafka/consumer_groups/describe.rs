@@ -172,11 +172,14 @@ pub fn members(group: &GroupDescription, verbose: bool) -> io::Result<()> {
         let count = m.assignment.values().map(Vec::len).sum::<usize>().to_string();
         let instance = m.instance_id.as_deref().unwrap_or_default();
         // A classic group has no epochs and no target.
+        let epoch = or_missing(m.target.as_ref().map(|it| it.0));
+        let target_epoch = or_missing(group.epochs.map(|it| it.1));
+        let target = m.target.as_ref().map_or_else(|| MISSING.to_owned(), |it| assignment(&it.1));
         line(
             [&group.id, &m.id, instance, &m.host, &m.client_id, &count],
-            MISSING,
+            &epoch,
             given,
-            [MISSING, MISSING],
+            [&target_epoch, &target],
         )?;
     }
     writeln!(out)
@@ -191,6 +194,8 @@ pub fn state(group: &GroupDescription, address: &str, verbose: bool) -> io::Resu
     let (g, c) = (width(15, [group.id.as_str()]), width(25, [coordinator.as_str()]));
     let strategy = if group.protocol.is_empty() { MISSING } else { &group.protocol };
     let count = group.members.len().to_string();
+    let epoch = or_missing(group.epochs.map(|it| it.0));
+    let target = or_missing(group.epochs.map(|it| it.1));
     let mut out = io::stdout().lock();
     for [group, coordinator, strategy, state, epoch, target, count] in [
         [
@@ -202,7 +207,7 @@ pub fn state(group: &GroupDescription, address: &str, verbose: bool) -> io::Resu
             "TARGET-ASSIGNMENT-EPOCH",
             "#MEMBERS",
         ],
-        [&group.id, &coordinator, strategy, &group.state, MISSING, MISSING, &count],
+        [&group.id, &coordinator, strategy, &group.state, &epoch, &target, &count],
     ] {
         write!(out, "\n{group:g$} {coordinator:c$} {strategy:20} {state:20} ")?;
         if verbose {

@@ -1,0 +1,53 @@
+//! What changes in a consumer group: one change is one record.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::member::{Current, MemberMetadata};
+use super::partitions::Partitions;
+
+/// The group's epoch (`ConsumerGroupMetadataValue`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Epoch {
+    /// The epoch; 0 for a group that has none yet.
+    pub epoch: i32,
+    /// A hash of the topics that are subscribed to, as they were then; 0 for none.
+    pub metadata_hash: i64,
+}
+
+/// Topics that a regular expression stands for (`ConsumerGroupRegularExpressionValue`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resolved {
+    /// Names of topics.
+    pub topics: BTreeSet<Arc<str>>,
+    /// Of which version of the metadata.
+    pub version: i64,
+    /// When, by the wall's clock, ms.
+    pub timestamp_ms: i64,
+}
+
+/// A value as it is kept, and the bytes of its record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept<T> {
+    /// The value.
+    pub value: T,
+    /// Bytes of its record's key and value.
+    pub record_bytes: u64,
+}
+
+/// A change; `None` takes away what was there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The group's epoch.
+    Epoch(Option<Kept<Epoch>>),
+    /// What a member says of itself.
+    Metadata(String, Option<Kept<Box<MemberMetadata>>>),
+    /// The epoch of the targets.
+    TargetEpoch(Option<Kept<i32>>),
+    /// The target of a member.
+    Target(String, Option<Kept<Arc<Partitions>>>),
+    /// What a member was told.
+    Current(String, Option<Kept<Current>>),
+    /// What a regular expression stands for.
+    Regex(String, Option<Kept<Resolved>>),
+}

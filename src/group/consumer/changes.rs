@@ -1,0 +1,149 @@
+//! Changes of a consumer group that are on their way to the log.
+
+use std::sync::Arc;
+
+use super::change::{Change, Epoch, Kept, Resolved};
+use super::member::{Current, MemberMetadata};
+use super::partitions::Partitions;
+use super::records::record;
+use super::state::ConsumerGroup;
+use crate::group::entry::ENTRY;
+use crate::group::records::Record;
+
+/// Changes that were made, with their records, and what takes them back.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// The records, in order.
+    pub records: Vec<Record>,
+    /// What takes each change back, in order.
+    undo: Vec<Change>,
+    /// One of them does not fit into a record: none of all may stay.
+    pub too_long: bool,
+    bytes: usize,
+}
+
+impl Changes {
+    /// Memory that they take, bytes.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Makes a change.
+    pub fn put(&mut self, group_id: &str, group: &mut ConsumerGroup, mut change: Change) {
+        match record(group_id, &mut change) {
+            Ok(record) => {
+                let value = record.value.as_ref().map_or(0, Vec::len);
+                self.bytes += 2 * (ENTRY + record.key.len() + value);
+                self.records.push(record);
+                self.undo.push(group.apply(change));
+            }
+            Err(_) => self.too_long = true,
+        }
+    }
+
+    /// Takes all changes back.
+    pub fn take_back(self, group: &mut ConsumerGroup) {
+        for change in self.undo.into_iter().rev() {
+            group.apply(change);
+        }
+    }
+
+    /// Ids of members that have changed.
+    pub fn members(&self) -> impl Iterator<Item = &str> {
+        self.undo.iter().filter_map(|it| match it {
+            Change::Metadata(id, _) | Change::Current(id, _) => Some(id.as_str()),
+            _ => None,
+        })
+    }
+}
+
+/// A group with its name, and what is changed.
+pub struct Editor<'a> {
+    /// The name.
+    pub group_id: &'a str,
+    /// The group.
+    pub group: &'a mut ConsumerGroup,
+    /// The changes.
+    pub changes: &'a mut Changes,
+}
+
+fn kept<T>(value: T) -> Option<Kept<T>> {
+    Some(Kept { value, record_bytes: 0 })
+}
+
+impl Editor<'_> {
+    fn put(&mut self, change: Change) {
+        self.changes.put(self.group_id, self.group, change);
+    }
+
+    /// The group has this epoch.
+    pub fn set_epoch(&mut self, epoch: i32, metadata_hash: i64) {
+        self.put(Change::Epoch(kept(Epoch { epoch, metadata_hash })));
+    }
+
+    /// The targets have this epoch.
+    pub fn set_target_epoch(&mut self, epoch: i32) {
+        self.put(Change::TargetEpoch(kept(epoch)));
+    }
+
+    /// A member says this of itself.
+    pub fn set_metadata(&mut self, id: &str, metadata: MemberMetadata) {
+        self.put(Change::Metadata(id.to_owned(), kept(Box::new(metadata))));
+    }
+
+    /// A member has this target.
+    pub fn set_target(&mut self, id: &str, target: Arc<Partitions>) {
+        self.put(Change::Target(id.to_owned(), kept(target)));
+    }
+
+    /// A member is told this.
+    pub fn set_current(&mut self, id: &str, current: Current) {
+        self.put(Change::Current(id.to_owned(), kept(current)));
+    }
+
+    /// A regular expression stands for these topics.
+    pub fn set_resolved(&mut self, pattern: &str, resolved: Resolved) {
+        self.put(Change::Regex(pattern.to_owned(), kept(resolved)));
+    }
+
+    /// A member is gone.
+    pub fn remove_member(&mut self, id: &str) {
+        self.put(Change::Current(id.to_owned(), None));
+        self.remove_target(id);
+        self.put(Change::Metadata(id.to_owned(), None));
+    }
+
+    /// A target is gone.
+    pub fn remove_target(&mut self, id: &str) {
+        if self.group.target(id).is_some() {
+            self.put(Change::Target(id.to_owned(), None));
+        }
+    }
+
+    /// Regular expressions that no member has are gone.
+    pub fn remove_unused_patterns(&mut self) {
+        let unused: Vec<String> = self.group.unused_patterns().map(str::to_owned).collect();
+        for pattern in unused {
+            self.put(Change::Regex(pattern, None));
+        }
+    }
+
+    /// All is gone, in the order of Kafka's tombstones.
+    pub fn remove_all(&mut self) {
+        let members: Vec<String> =
+            self.group.members_after(None).map(|(id, _)| id.to_owned()).collect();
+        let targets: Vec<String> = self.group.targets_after(None).map(str::to_owned).collect();
+        for id in &members {
+            self.put(Change::Current(id.clone(), None));
+        }
+        for id in targets {
+            self.put(Change::Target(id, None));
+        }
+        self.put(Change::TargetEpoch(None));
+        for id in members {
+            self.put(Change::Metadata(id, None));
+        }
+        self.remove_unused_patterns();
+        self.put(Change::Epoch(None));
+    }
+}

@@ -1,0 +1,154 @@
+//! A member's next step towards its target.
+
+use super::member::{Current, MemberState};
+use super::partitions::{self, Partitions};
+use crate::types::TopicId;
+
+/// A member's target.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The epoch of the targets.
+    pub epoch: i32,
+    /// What the member is to have.
+    pub partitions: &'a Partitions,
+}
+
+/// What the member is told next: as it was, where it has to do something first. `owned` is what it says that it
+/// has, if it says so; `is_owned` says whether some member has a partition, or may have it still.
+///
+/// `None` where only a newer version knows what the member does: it has to begin anew.
+pub fn next(
+    current: &Current,
+    target: Target<'_>,
+    owned: Option<&Partitions>,
+    is_owned: &dyn Fn(TopicId, i32) -> bool,
+) -> Option<Current> {
+    if current.is_reconciled_to(target.epoch) {
+        return Some(current.clone());
+    }
+    let from = |epoch| Some(step(current, epoch, target, owned, is_owned));
+    match current.state {
+        MemberState::UnrevokedPartitions if has_any(owned, &current.revoking) => {
+            Some(current.clone())
+        }
+        // It has given them up, and is one epoch further.
+        MemberState::UnrevokedPartitions => from(current.epoch + 1),
+        MemberState::Stable | MemberState::UnreleasedPartitions => from(current.epoch),
+        MemberState::Unknown if owned.is_none_or(|it| !it.is_empty()) => None,
+        MemberState::Unknown => from(target.epoch),
+    }
+}
+
+/// Whether the member may have one of these. One that does not say what it has may have all.
+fn has_any(owned: Option<&Partitions>, these: &Partitions) -> bool {
+    owned.is_none_or(|owned| partitions::meet(owned, these))
+}
+
+fn step(
+    current: &Current,
+    epoch: i32,
+    target: Target<'_>,
+    owned: Option<&Partitions>,
+    is_owned: &dyn Fn(TopicId, i32) -> bool,
+) -> Current {
+    let (mut kept, mut revoking, mut new) = (Vec::new(), Vec::new(), Vec::new());
+    let mut unreleased = false;
+    for (topic, numbers) in &current.assigned {
+        let (stay, go) =
+            numbers.iter().partition(|it| partitions::contains(target.partitions, *topic, **it));
+        kept.push((*topic, stay));
+        revoking.push((*topic, go));
+    }
+    for (topic, numbers) in target.partitions {
+        let more = numbers.iter().copied();
+        let more = more.filter(|it| !partitions::contains(&current.assigned, *topic, *it));
+        let (others, free): (Vec<i32>, Vec<i32>) = more.partition(|it| is_owned(*topic, *it));
+        unreleased |= !others.is_empty();
+        new.push((*topic, free));
+    }
+    let revoking = partitions::collect(revoking);
+    if !revoking.is_empty() && has_any(owned, &revoking) {
+        return Current {
+            epoch,
+            previous_epoch: current.epoch,
+            state: MemberState::UnrevokedPartitions,
+            assigned: partitions::collect(kept),
+            revoking,
+        };
+    }
+    Current {
+        epoch: target.epoch,
+        previous_epoch: current.epoch,
+        state: if unreleased { MemberState::UnreleasedPartitions } else { MemberState::Stable },
+        assigned: partitions::collect(kept.into_iter().chain(new)),
+        revoking: Partitions::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOPIC: TopicId = TopicId([1; 16]);
+
+    fn set(numbers: &[i32]) -> Partitions {
+        partitions::collect([(TOPIC, numbers.to_vec())])
+    }
+
+    fn current(epoch: i32, state: MemberState, assigned: &[i32], revoking: &[i32]) -> Current {
+        let (assigned, revoking) = (set(assigned), set(revoking));
+        Current { epoch, previous_epoch: epoch, state, assigned, revoking }
+    }
+
+    fn go(it: &Current, epoch: i32, to: &[i32], owned: Option<&[i32]>, others: &[i32]) -> Current {
+        let (partitions, owned) = (set(to), owned.map(set));
+        let target = Target { epoch, partitions: &partitions };
+        next(it, target, owned.as_ref(), &|_, number| others.contains(&number))
+            .expect("a known state")
+    }
+
+    #[test]
+    fn a_partition_is_given_up_before_the_epoch_is_left() {
+        let at_1 = current(1, MemberState::Stable, &[0, 1], &[]);
+        // It does not say what it has, or has what is to go.
+        for owned in [None, Some(&[0, 1][..])] {
+            let asked = go(&at_1, 2, &[0, 2], owned, &[]);
+            assert_eq!(asked, current(1, MemberState::UnrevokedPartitions, &[0], &[1]));
+            // It has it still.
+            assert_eq!(go(&asked, 2, &[0, 2], Some(&[0, 1]), &[]), asked);
+            assert_eq!(go(&asked, 2, &[0, 2], None, &[]), asked);
+            let done = go(&asked, 2, &[0, 2], Some(&[0]), &[]);
+            assert_eq!((done.epoch, done.previous_epoch, done.state), (2, 1, MemberState::Stable));
+            assert_eq!(done.assigned, set(&[0, 2]));
+        }
+        // It has given it up already.
+        let done = go(&at_1, 2, &[0], Some(&[0]), &[]);
+        assert_eq!((done.epoch, done.state, done.assigned), (2, MemberState::Stable, set(&[0])));
+    }
+
+    #[test]
+    fn what_others_have_is_waited_for() {
+        let new = Current::default();
+        let some = go(&new, 3, &[0, 1, 2], Some(&[]), &[1, 2]);
+        assert_eq!((some.epoch, some.state), (3, MemberState::UnreleasedPartitions));
+        assert_eq!(some.assigned, set(&[0]));
+        // Nothing has changed but the epoch before.
+        let same = go(&some, 3, &[0, 1, 2], None, &[1, 2]);
+        assert_eq!((same.previous_epoch, &same.assigned), (3, &some.assigned));
+        let more = go(&some, 3, &[0, 1, 2], None, &[2]);
+        assert_eq!((more.state, more.assigned), (MemberState::UnreleasedPartitions, set(&[0, 1])));
+        let all = go(&some, 3, &[0, 1, 2], None, &[]);
+        assert_eq!((all.state, all.assigned), (MemberState::Stable, set(&[0, 1, 2])));
+    }
+
+    #[test]
+    fn a_state_of_a_newer_version_lets_a_member_begin_anew() {
+        let odd = current(4, MemberState::Unknown, &[0], &[]);
+        let empty = Partitions::new();
+        let target = Target { epoch: 5, partitions: &empty };
+        assert_eq!(next(&odd, target, None, &|_, _| false), None);
+        assert_eq!(next(&odd, target, Some(&set(&[0])), &|_, _| false), None);
+        let anew = next(&odd, target, Some(&empty), &|_, _| false).expect("it has nothing");
+        assert_eq!((anew.epoch, anew.state), (5, MemberState::Stable));
+    }
+}

@@ -1,0 +1,445 @@
+//! The records of consumer groups, in Kafka's own format: see [`records`](crate::group::records).
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::change::{Change, Epoch, Kept, Resolved};
+use super::member::{ClassicMetadata, Current, MemberMetadata, MemberState};
+use super::partitions::{self, Partitions};
+use crate::group::records::{
+    CURRENT_KEY, EPOCH_KEY, MEMBER_KEY, REGEX_KEY, Record, RecordError, TARGET_EPOCH_KEY,
+    TARGET_KEY,
+};
+use crate::group::request::Protocol;
+use crate::wire::primitives::{Reader, WireError, Writer};
+
+/// The only version of all values.
+const VALUE: i16 = 0;
+/// The tag of `ConsumerGroupMetadataValue`'s hash.
+const HASH_TAG: u32 = 0;
+/// The tag of `ConsumerGroupMemberMetadataValue`'s classic metadata.
+const CLASSIC_TAG: u32 = 0;
+
+type Result<T> = std::result::Result<T, WireError>;
+
+/// Reads a change: `kind` is the version of its key, `part` what the key names beside the group.
+///
+/// # Errors
+/// The value does not follow its format.
+pub fn read(
+    kind: i16,
+    part: &str,
+    key_bytes: usize,
+    value: Option<&[u8]>,
+) -> std::result::Result<Option<Change>, RecordError> {
+    let record_bytes = (key_bytes + value.map_or(0, <[u8]>::len)) as u64;
+    decode(kind, part.to_owned(), value, record_bytes).map_err(RecordError::Value)
+}
+
+fn decode(
+    kind: i16,
+    part: String,
+    value: Option<&[u8]>,
+    record_bytes: u64,
+) -> Result<Option<Change>> {
+    fn kept<T>(
+        value: Option<&[u8]>,
+        record_bytes: u64,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T>,
+    ) -> Result<Option<Kept<T>>> {
+        let Some(value) = value else { return Ok(None) };
+        let mut r = Reader::new(value);
+        let version = r.i16()?;
+        if version != VALUE {
+            return Err(WireError::UnsupportedVersion(version));
+        }
+        Ok(Some(Kept { value: read(&mut r)?, record_bytes }))
+    }
+    Ok(Some(match kind {
+        EPOCH_KEY => Change::Epoch(kept(value, record_bytes, read_epoch)?),
+        MEMBER_KEY => Change::Metadata(part, kept(value, record_bytes, read_member)?),
+        TARGET_EPOCH_KEY => Change::TargetEpoch(kept(value, record_bytes, |r| {
+            let epoch = r.i32()?;
+            r.skip_tagged_fields()?;
+            Ok(epoch)
+        })?),
+        TARGET_KEY => Change::Target(
+            part,
+            kept(value, record_bytes, |r| {
+                let set = read_partitions(r)?;
+                r.skip_tagged_fields()?;
+                Ok(Arc::new(set))
+            })?,
+        ),
+        CURRENT_KEY => Change::Current(part, kept(value, record_bytes, read_current)?),
+        REGEX_KEY => Change::Regex(part, kept(value, record_bytes, read_resolved)?),
+        _ => return Ok(None),
+    }))
+}
+
+fn read_epoch(r: &mut Reader<'_>) -> Result<Epoch> {
+    let epoch = r.i32()?;
+    let mut metadata_hash = 0;
+    r.tagged_fields(|tag, r| {
+        if tag == HASH_TAG {
+            metadata_hash = r.i64()?;
+        }
+        Ok(tag == HASH_TAG)
+    })?;
+    Ok(Epoch { epoch, metadata_hash })
+}
+
+fn read_member(r: &mut Reader<'_>) -> Result<Box<MemberMetadata>> {
+    let owned = |it: Option<&str>| it.map(str::to_owned);
+    let mut member = MemberMetadata {
+        instance_id: owned(r.nullable_string(true)?),
+        rack_id: owned(r.nullable_string(true)?),
+        client_id: r.string(true)?.to_owned(),
+        client_host: r.string(true)?.to_owned(),
+        topics: Rc::new(names(r)?),
+        regex: owned(r.nullable_string(true)?),
+        rebalance_timeout_ms: r.i32()?,
+        server_assignor: owned(r.nullable_string(true)?),
+        classic: None,
+    };
+    r.tagged_fields(|tag, r| {
+        if tag == CLASSIC_TAG {
+            member.classic = r.nullable_struct(read_classic)?;
+        }
+        Ok(tag == CLASSIC_TAG)
+    })?;
+    Ok(Box::new(member))
+}
+
+fn names(r: &mut Reader<'_>) -> Result<BTreeSet<String>> {
+    Ok(r.array(true, 1, |r| r.string(true))?.into_iter().map(str::to_owned).collect())
+}
+
+fn read_classic(r: &mut Reader<'_>) -> Result<ClassicMetadata> {
+    let session_timeout_ms = r.i32()?;
+    let protocols = r.array(true, 3, |r| {
+        let name = r.string(true)?.to_owned();
+        let metadata = Bytes::copy_from_slice(r.bytes(true)?);
+        r.skip_tagged_fields()?;
+        Ok(Protocol { name, metadata })
+    })?;
+    r.skip_tagged_fields()?;
+    Ok(ClassicMetadata { session_timeout_ms, protocols })
+}
+
+fn read_partitions(r: &mut Reader<'_>) -> Result<Partitions> {
+    let topics = r.array(true, 18, |r| {
+        let topic = r.uuid()?;
+        let numbers = r.array(true, 4, Reader::i32)?;
+        r.skip_tagged_fields()?;
+        Ok((topic, numbers))
+    })?;
+    Ok(partitions::collect(topics))
+}
+
+fn read_current(r: &mut Reader<'_>) -> Result<Current> {
+    let current = Current {
+        epoch: r.i32()?,
+        previous_epoch: r.i32()?,
+        state: MemberState::of_code(r.i8()?),
+        assigned: read_partitions(r)?,
+        revoking: read_partitions(r)?,
+    };
+    r.skip_tagged_fields()?;
+    Ok(current)
+}
+
+fn read_resolved(r: &mut Reader<'_>) -> Result<Resolved> {
+    let topics = r.array(true, 1, |r| r.string(true))?.into_iter().map(Arc::from).collect();
+    let resolved = Resolved { topics, version: r.i64()?, timestamp_ms: r.i64()? };
+    r.skip_tagged_fields()?;
+    Ok(resolved)
+}
+
+/// The record of a change of this group; its bytes are entered into the change.
+///
+/// # Errors
+/// Something is longer than Kafka's records can hold.
+pub fn record(group: &str, change: &mut Change) -> Result<Record> {
+    let (kind, part) = match change {
+        Change::Epoch(_) => (EPOCH_KEY, None),
+        Change::Metadata(id, _) => (MEMBER_KEY, Some(&*id)),
+        Change::TargetEpoch(_) => (TARGET_EPOCH_KEY, None),
+        Change::Target(id, _) => (TARGET_KEY, Some(&*id)),
+        Change::Current(id, _) => (CURRENT_KEY, Some(&*id)),
+        Change::Regex(pattern, _) => (REGEX_KEY, Some(&*pattern)),
+    };
+    let mut w = Writer::with_capacity(8 + group.len() + part.map_or(0, String::len));
+    w.i16(kind);
+    w.string(group, false)?;
+    if let Some(part) = part {
+        w.string(part, false)?;
+    }
+    let key = w.into_vec();
+    let bytes = |value: &Option<Vec<u8>>| (key.len() + value.as_ref().map_or(0, Vec::len)) as u64;
+    let value = match change {
+        Change::Epoch(kept) => put(kept, bytes, write_epoch)?,
+        Change::Metadata(_, kept) => put(kept, bytes, |w, it| write_member(w, it))?,
+        Change::TargetEpoch(kept) => put(kept, bytes, |w, epoch| {
+            w.i32(*epoch);
+            w.varint(0);
+            Ok(())
+        })?,
+        Change::Target(_, kept) => put(kept, bytes, |w, it| {
+            write_partitions(w, it)?;
+            w.varint(0);
+            Ok(())
+        })?,
+        Change::Current(_, kept) => put(kept, bytes, write_current)?,
+        Change::Regex(_, kept) => put(kept, bytes, write_resolved)?,
+    };
+    Ok(Record { key, value })
+}
+
+fn put<T>(
+    kept: &mut Option<Kept<T>>,
+    bytes: impl Fn(&Option<Vec<u8>>) -> u64,
+    write: impl FnOnce(&mut Writer, &T) -> Result<()>,
+) -> Result<Option<Vec<u8>>> {
+    let Some(kept) = kept else { return Ok(None) };
+    let mut w = Writer::with_capacity(64);
+    w.i16(VALUE);
+    write(&mut w, &kept.value)?;
+    let value = Some(w.into_vec());
+    kept.record_bytes = bytes(&value);
+    Ok(value)
+}
+
+fn write_epoch(w: &mut Writer, it: &Epoch) -> Result<()> {
+    w.i32(it.epoch);
+    if it.metadata_hash == 0 {
+        w.varint(0);
+        return Ok(());
+    }
+    w.varint(1);
+    w.tagged_field(HASH_TAG, |w| {
+        w.i64(it.metadata_hash);
+        Ok(())
+    })
+}
+
+fn write_member(w: &mut Writer, it: &MemberMetadata) -> Result<()> {
+    w.nullable_string(it.instance_id.as_deref(), true)?;
+    w.nullable_string(it.rack_id.as_deref(), true)?;
+    w.string(&it.client_id, true)?;
+    w.string(&it.client_host, true)?;
+    write_names(w, it.topics.iter().map(String::as_str))?;
+    w.nullable_string(it.regex.as_deref(), true)?;
+    w.i32(it.rebalance_timeout_ms);
+    w.nullable_string(it.server_assignor.as_deref(), true)?;
+    let Some(classic) = &it.classic else {
+        w.varint(0);
+        return Ok(());
+    };
+    w.varint(1);
+    w.tagged_field(CLASSIC_TAG, |w| {
+        w.nullable_struct(Some(classic), |w, it| {
+            w.i32(it.session_timeout_ms);
+            w.array(&it.protocols, true, |w, it| {
+                w.string(&it.name, true)?;
+                w.bytes(&it.metadata, true)?;
+                w.varint(0);
+                Ok(())
+            })?;
+            w.varint(0);
+            Ok(())
+        })
+    })
+}
+
+fn write_names<'a>(
+    w: &mut Writer,
+    mut names: impl ExactSizeIterator<Item = &'a str>,
+) -> Result<()> {
+    w.array_len(Some(names.len()), true)?;
+    names.try_for_each(|it| w.string(it, true))
+}
+
+fn write_partitions(w: &mut Writer, set: &Partitions) -> Result<()> {
+    w.array_len(Some(set.len()), true)?;
+    for (topic, numbers) in set {
+        w.uuid(*topic);
+        w.array(numbers, true, |w, it| {
+            w.i32(*it);
+            Ok(())
+        })?;
+        w.varint(0);
+    }
+    Ok(())
+}
+
+fn write_current(w: &mut Writer, it: &Current) -> Result<()> {
+    w.i32(it.epoch);
+    w.i32(it.previous_epoch);
+    w.i8(it.state.code());
+    write_partitions(w, &it.assigned)?;
+    write_partitions(w, &it.revoking)?;
+    w.varint(0);
+    Ok(())
+}
+
+fn write_resolved(w: &mut Writer, it: &Resolved) -> Result<()> {
+    write_names(w, it.topics.iter().map(|it| &**it))?;
+    w.i64(it.version);
+    w.i64(it.timestamp_ms);
+    w.varint(0);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::group::records::Key;
+    use crate::types::TopicId;
+    use data_encoding::HEXLOWER;
+
+    const TOPIC: TopicId = TopicId([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
+
+    // Written by Kafka 4.3.1's own classes (`org.apache.kafka.coordinator.group.generated`).
+    const RECORDS: [(&str, &str); 8] = [
+        ("00030003677270", "00000000000500"),
+        ("00030003677270", "0000000000050100080000000000000009"),
+        (
+            "0005000367727000026d31",
+            "0000036931000263032f68030261026204782e2a0000ea600672616e676500",
+        ),
+        (
+            "0005000367727000026d31",
+            "000001010263032f68020261010000ea60010100110100002710020672616e67650301020000",
+        ),
+        ("00060003677270", "00000000000500"),
+        ("0007000367727000026d31", "000002000000000000000100000000000000020300000000000000020000"),
+        (
+            "0008000367727000026d31",
+            "00000000000500000004010200000000000000010000000000000002020000000000020000000000000001000000000000\
+             000202000000020000",
+        ),
+        ("001000036772700003782e2a", "00000303786103786200000000000000070000018bcfe5680000"),
+    ];
+    /// With the epochs at which partitions were assigned (KIP-1251).
+    const WITH_EPOCHS: &str =
+        "00000000000500000004010200000000000000010000000000000002020000000001000502000000050100";
+
+    fn hex(text: &str) -> Vec<u8> {
+        let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+        HEXLOWER.decode(digits.as_bytes()).expect("digits")
+    }
+
+    fn kept<T>(value: T, record_bytes: u64) -> Option<Kept<T>> {
+        Some(Kept { value, record_bytes })
+    }
+
+    fn set(numbers: &[i32]) -> Partitions {
+        partitions::collect([(TOPIC, numbers.to_vec())])
+    }
+
+    /// The changes that [`RECORDS`] are of; each knows the bytes of its record.
+    fn changes() -> Vec<Change> {
+        let m1 = || "m1".to_owned();
+        let topics = |it: &[&str]| Rc::new(it.iter().map(|it| (*it).to_owned()).collect());
+        let member = |topics| MemberMetadata {
+            client_id: "c".to_owned(),
+            client_host: "/h".to_owned(),
+            topics,
+            rebalance_timeout_ms: 60_000,
+            ..MemberMetadata::default()
+        };
+        let full = MemberMetadata {
+            instance_id: Some("i1".to_owned()),
+            regex: Some("x.*".to_owned()),
+            server_assignor: Some("range".to_owned()),
+            ..member(topics(&["a", "b"]))
+        };
+        let metadata = Bytes::from_static(&[1, 2]);
+        // What was never set is empty there, not null.
+        let empty = || Some(String::new());
+        let classic = MemberMetadata {
+            instance_id: empty(),
+            rack_id: empty(),
+            regex: empty(),
+            server_assignor: empty(),
+            classic: Some(ClassicMetadata {
+                session_timeout_ms: 10_000,
+                protocols: vec![Protocol { name: "range".to_owned(), metadata }],
+            }),
+            ..member(topics(&["a"]))
+        };
+        let current = Current {
+            epoch: 5,
+            previous_epoch: 4,
+            state: MemberState::UnrevokedPartitions,
+            assigned: set(&[0]),
+            revoking: set(&[2]),
+        };
+        let resolved = Resolved {
+            topics: ["xa", "xb"].into_iter().map(Arc::from).collect(),
+            version: 7,
+            timestamp_ms: 1_700_000_000_000,
+        };
+        let bytes = |at: usize| (hex(RECORDS[at].0).len() + hex(RECORDS[at].1).len()) as u64;
+        vec![
+            Change::Epoch(kept(Epoch { epoch: 5, metadata_hash: 0 }, bytes(0))),
+            Change::Epoch(kept(Epoch { epoch: 5, metadata_hash: 9 }, bytes(1))),
+            Change::Metadata(m1(), kept(Box::new(full), bytes(2))),
+            Change::Metadata(m1(), kept(Box::new(classic), bytes(3))),
+            Change::TargetEpoch(kept(5, bytes(4))),
+            Change::Target(m1(), kept(Arc::new(set(&[0, 2])), bytes(5))),
+            Change::Current(m1(), kept(current, bytes(6))),
+            Change::Regex("x.*".to_owned(), kept(resolved, bytes(7))),
+        ]
+    }
+
+    fn read_back(
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> std::result::Result<Option<Change>, RecordError> {
+        match Key::read(key)? {
+            Key::Consumer { kind, group: "grp", part } => read(kind, part, key.len(), value),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn records_are_those_of_kafka() {
+        for (change, (key, value)) in changes().into_iter().zip(RECORDS) {
+            let (key, value) = (hex(key), hex(value));
+            let mut written = change.clone();
+            let record = record("grp", &mut written).expect("it is short");
+            assert_eq!((&record.key, record.value.as_ref()), (&key, Some(&value)));
+            assert_eq!(written, change);
+            assert_eq!(read_back(&key, Some(&value)), Ok(Some(change)));
+        }
+        let key = hex(RECORDS[6].0);
+        let Ok(Some(Change::Current(id, Some(it)))) = read_back(&key, Some(&hex(WITH_EPOCHS)))
+        else {
+            panic!("epochs of partitions are read over")
+        };
+        assert_eq!((id.as_str(), it.value.assigned), ("m1", set(&[0])));
+    }
+
+    #[test]
+    fn damaged_records_are_errors() {
+        for (key, value) in RECORDS {
+            let (key, value) = (hex(key), hex(value));
+            assert!(matches!(read_back(&key, None), Ok(Some(_))), "a tombstone");
+            for cut in 0..value.len() {
+                assert!(read_back(&key, Some(&value[..cut])).is_err(), "{cut} of {value:?}");
+            }
+            for at in 0..value.len() {
+                for byte in [0, 0x7f, 0x80, 0xff] {
+                    let mut damaged = value.clone();
+                    damaged[at] = byte;
+                    let _ = read_back(&key, Some(&damaged));
+                }
+            }
+        }
+    }
+}
