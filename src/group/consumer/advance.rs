@@ -32,11 +32,19 @@ fn fnv(bytes: impl IntoIterator<Item = u8>, from: u64) -> u64 {
         .fold(from, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
+/// Each bit changes half of the others (MurmurHash3's last step): the hashes of topics are added up, and what
+/// differs by the last byte alone must not cancel out.
+const fn mixed(hash: u64) -> u64 {
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
+}
+
 /// A hash of a topic: its name, its id, and how many partitions it has.
 fn topic_hash(topic: TopicView<'_>) -> i64 {
     let hash = fnv(topic.name.bytes(), 0xcbf2_9ce4_8422_2325);
     let hash = fnv(topic.id.0, hash);
-    fnv(topic.partitions.to_be_bytes(), hash) as i64
+    mixed(fnv(topic.partitions.to_be_bytes(), hash)) as i64
 }
 
 impl Group {

@@ -296,7 +296,8 @@ impl World {
             3 => {
                 let topics = self.some_topics();
                 let regex = self.random.one_in(2).then(|| "t.|u.".to_owned());
-                if let Some(it) = self.one().and_then(|id| self.members.get_mut(&id)) {
+                let one = self.one().and_then(|id| self.members.get_mut(&id));
+                if let Some(it) = one.filter(|it| it.waits.is_none()) {
                     (it.topics, it.regex, it.full) = (topics, regex, true);
                 }
             }
