@@ -89,35 +89,28 @@ pub struct Abort {
     pub coordinator_epoch: i32,
 }
 
-/// The transactional ids of the cluster, by their coordinators.
+/// The transactional ids that a broker coordinates.
 pub fn list(
     cluster: &mut Cluster,
+    node: i32,
     filter: &Filter,
-) -> Result<BTreeMap<i32, Vec<Listing>>, ClientError> {
-    cluster.refresh(Some(&[]), false)?;
-    let nodes: Vec<i32> = cluster.metadata().brokers.keys().copied().collect();
-    let mut all = BTreeMap::new();
-    for node in nodes {
-        let request = ListTransactionsRequest {
-            producer_id_filters: filter.producer_ids.clone(),
-            duration_filter: filter.duration_ms.unwrap_or(-1),
-            transactional_id_pattern: filter.pattern.as_deref(),
-            ..ListTransactionsRequest::default()
-        };
-        let found = cluster.call(To::Node(node), &request, |reply| {
-            let response = reply.read::<ListTransactionsRequest<'_>>()?;
-            let what = || format!("transactions of broker {node}");
-            check_code(response.error_code, what, None)?;
-            let listed = response.transaction_states.iter().map(|it| Listing {
-                transactional_id: it.transactional_id.to_owned(),
-                producer_id: it.producer_id,
-                state: it.transaction_state.to_owned(),
-            });
-            Ok(listed.collect::<Vec<_>>())
-        })?;
-        all.insert(node, found);
-    }
-    Ok(all)
+) -> Result<Vec<Listing>, ClientError> {
+    let request = ListTransactionsRequest {
+        producer_id_filters: filter.producer_ids.clone(),
+        duration_filter: filter.duration_ms.unwrap_or(-1),
+        transactional_id_pattern: filter.pattern.as_deref(),
+        ..ListTransactionsRequest::default()
+    };
+    cluster.call(To::Node(node), &request, |reply| {
+        let response = reply.read::<ListTransactionsRequest<'_>>()?;
+        check_code(response.error_code, || format!("transactions of broker {node}"), None)?;
+        let listed = response.transaction_states.iter().map(|it| Listing {
+            transactional_id: it.transactional_id.to_owned(),
+            producer_id: it.producer_id,
+            state: it.transaction_state.to_owned(),
+        });
+        Ok(listed.collect())
+    })
 }
 
 /// What is known of a transactional id.

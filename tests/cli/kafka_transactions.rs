@@ -122,6 +122,11 @@ fn open_transactions_are_shown_and_aborted() {
     assert!(b.rows("kafka-transactions @ list --duration-filter 3600000").is_empty());
     assert!(b.rows("kafka-transactions @ list --transactional-id-pattern other").is_empty());
     assert_eq!(b.rows("kafka-transactions @ list --transactional-id-pattern m.*"), listed);
+    assert_eq!(
+        b.fails("kafka-transactions @ list --transactional-id-pattern ["),
+        "Failed to list transactions: ListTransactions request sent to broker 1 failed with an \
+         unexpected exception. Enable debug logging for additional detail."
+    );
     let described = b.rows("kafka-transactions @ describe --transactional-id mine");
     let row: Vec<&str> = described[0].iter().map(String::as_str).collect();
     let producer = listed[0][2].as_str();

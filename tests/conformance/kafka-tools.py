@@ -639,6 +639,8 @@ def normal(text, cluster):
     error = re.search(r"^usage:.*^(kafka-[\w.-]+: +error: .*)", text, re.S | re.M)
     if error:
         text = " ".join(error[1].replace("--\n", "--").split()).replace("- ", "-")
+        # What else may have been meant is not guessed here.
+        text = re.sub(r" Did you mean: .*", "", text)
     return re.sub(r"TopicId: \S{22}", "TopicId: ID", text)
 
 

@@ -19,7 +19,7 @@ const PROGRAM: Program = Program {
     name: "kafka-transactions.sh",
     about: "This tool is used to analyze the transactional state of producers in the cluster. It can \
             be used to detect and recover from hanging transactions.",
-    help_fails: false,
+    help_fails: true,
     arguments: Arguments {
         all: &[
             flag(&["--version", "-v"], "show the version of this Kafka distribution and exit"),
@@ -158,14 +158,34 @@ fn number<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "None".to_owned(), |it| it.to_string())
 }
 
+/// The transactional ids of the cluster, by their coordinators; or why they are not known, as Kafka's client has it.
+fn listed(
+    cluster: &mut Cluster,
+    filter: &Filter,
+) -> Result<BTreeMap<i32, Vec<transactions::Listing>>, String> {
+    cluster.refresh(Some(&[]), false).map_err(|e| message_of(&e))?;
+    let nodes: Vec<i32> = cluster.metadata().brokers.keys().copied().collect();
+    let mut all = BTreeMap::new();
+    for node in nodes {
+        let some = transactions::list(cluster, node, filter).map_err(|e| match e.code() {
+            Some(_) => format!(
+                "ListTransactions request sent to broker {node} failed with an unexpected exception"
+            ),
+            None => message_of(&e),
+        })?;
+        all.insert(node, some);
+    }
+    Ok(all)
+}
+
 fn list(found: &Namespace, cluster: &mut Cluster) -> Result<(), ToolError> {
     let filter = Filter {
         producer_ids: Vec::new(),
         duration_ms: found.long("duration-filter"),
         pattern: found.value("transactional-id-pattern").map(str::to_owned),
     };
-    let listed = transactions::list(cluster, &filter)
-        .map_err(|e| failed("Failed to list transactions", &message_of(&e)))?;
+    let listed =
+        listed(cluster, &filter).map_err(|why| failed("Failed to list transactions", &why))?;
     let rows = listed.into_iter().flat_map(|(coordinator, all)| {
         all.into_iter().map(move |it| {
             let producer_id = it.producer_id.to_string();
@@ -505,8 +525,8 @@ fn hanging(
     }
     let asked = producer_ids.len();
     let filter = Filter { producer_ids: producer_ids.into_iter().collect(), ..Filter::default() };
-    let listed = transactions::list(cluster, &filter).map_err(|e| {
-        failed(&format!("Failed to list transactions for {asked} producers"), &message_of(&e))
+    let listed = listed(cluster, &filter).map_err(|why| {
+        failed(&format!("Failed to list transactions for {asked} producers"), &why)
     })?;
     let ids: BTreeMap<i64, String> =
         listed.into_values().flatten().map(|it| (it.producer_id, it.transactional_id)).collect();
