@@ -202,7 +202,7 @@ pub fn begin(
                 drop((turn, body));
                 state.release(begun);
                 let beat = match plan {
-                    Ok(beat) => group::GroupRequest::ConsumerHeartbeat(beat),
+                    Ok(beat) => group::GroupRequest::ConsumerHeartbeat(Box::new(beat)),
                     Err(refused) => {
                         return Ok(consumer_group_heartbeat::response(&header, refused)?);
                     }

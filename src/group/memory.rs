@@ -98,7 +98,8 @@ pub(super) fn added_bytes(request: &GroupRequest) -> usize {
 fn heartbeat_bytes(it: &ConsumerHeartbeat) -> usize {
     let text = |it: &Option<String>| it.as_ref().map_or(0, String::len);
     let topics = it.topics.iter().flatten().map(|it| ENTRY + it.len());
-    2 * it.member_id.len().max(it.fresh_member_id.len())
+    size_of::<ConsumerHeartbeat>()
+        + 2 * it.member_id.len().max(it.fresh_member_id.len())
         + it.client_id.len()
         + it.client_host.len()
         + 2 * text(&it.instance_id)

@@ -36,7 +36,7 @@ pub enum GroupRequest {
     /// `DeleteGroups` of one group.
     DeleteGroup(DeleteGroup),
     /// `ConsumerGroupHeartbeat`.
-    ConsumerHeartbeat(ConsumerHeartbeat),
+    ConsumerHeartbeat(Box<ConsumerHeartbeat>),
     /// `ConsumerGroupDescribe` of one group.
     ConsumerDescribe(ConsumerDescribe),
 }

@@ -331,7 +331,7 @@ impl Group {
             Queued::GroupRequest(ticket, request) => (ticket, request),
         };
         match *request {
-            GroupRequest::ConsumerHeartbeat(it) => self.consumer_heartbeat(cx, ticket, it),
+            GroupRequest::ConsumerHeartbeat(it) => self.consumer_heartbeat(cx, ticket, *it),
             GroupRequest::ConsumerDescribe(_) => self.consumer_describe(cx, ticket),
             GroupRequest::Join(it) if self.consumer.is_some() => self.classic_join(cx, ticket, it),
             GroupRequest::Sync(it) if self.consumer.is_some() => self.classic_sync(cx, ticket, &it),

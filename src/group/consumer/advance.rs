@@ -326,7 +326,7 @@ impl Group {
             self.edit(&mut beat.changes).set_current(&id, next);
             if let Some(member) = self.consumer.as_mut().and_then(|it| it.member_mut(&id)) {
                 let waits = unrevoked && !member.is_classic();
-                member.deadlines.revoke_ms = waits.then_some(until_ms);
+                member.deadlines.revocation = waits.then_some(until_ms);
             }
             if unrevoked {
                 self.wake_by(until_ms);

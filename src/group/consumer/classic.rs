@@ -178,8 +178,8 @@ impl Group {
         let Some(member) = self.consumer.as_deref_mut().and_then(|it| it.member_mut(id)) else {
             return GroupResponse::Join(Joined::refused(id, ErrorCode::UNKNOWN_MEMBER_ID));
         };
-        member.deadlines.join_ms = None;
-        member.deadlines.sync_ms = Some(until_ms);
+        member.deadlines.rejoin = None;
+        member.deadlines.sync = Some(until_ms);
         GroupResponse::Join(Joined {
             generation_id: member.current.epoch,
             protocol_type: Some(PROTOCOL_TYPE.to_owned()),
@@ -216,7 +216,7 @@ impl Group {
         let view = cx.cluster.view();
         let assignment = assignment(&member.metadata, &member.current.assigned, &*view);
         if let Some(member) = self.consumer.as_deref_mut().and_then(|it| it.member_mut(id)) {
-            member.deadlines.sync_ms = None;
+            member.deadlines.sync = None;
         }
         self.renew_consumer(cx, id);
         Ok(Synced {
@@ -230,10 +230,10 @@ impl Group {
     /// A member is called to join again, and has its time for that.
     fn call_to_join(&mut self, cx: &Cx<'_>, id: &str) {
         let member = self.consumer.as_deref_mut().and_then(|it| it.member_mut(id));
-        if let Some(member) = member.filter(|it| it.deadlines.join_ms.is_none()) {
+        if let Some(member) = member.filter(|it| it.deadlines.rejoin.is_none()) {
             let timeout_ms = i64::from(member.metadata.rebalance_timeout_ms).max(1);
             let until_ms = cx.now.monotonic_ms + timeout_ms;
-            member.deadlines.join_ms = Some(until_ms);
+            member.deadlines.rejoin = Some(until_ms);
             self.wake_by(until_ms);
         }
     }

@@ -101,7 +101,7 @@ impl Group {
         if waits && !member.is_classic() {
             let timeout_ms = i64::from(member.metadata.rebalance_timeout_ms).max(1);
             let at_ms = cx.now.monotonic_ms + timeout_ms;
-            member.deadlines.revoke_ms = Some(at_ms);
+            member.deadlines.revocation = Some(at_ms);
             self.wake_by(at_ms);
         }
     }

@@ -80,7 +80,7 @@ impl World {
         for name in NAMES {
             world.set_topic(name, 4);
         }
-        for _ in 0..1 + world.random.index(3) {
+        for _ in 0..=world.random.index(3) {
             world.add_member();
         }
         world
@@ -242,7 +242,7 @@ impl World {
             member.waits = Some(ticket);
             member.next_ms = self.now_ms + HEARTBEAT_MS;
         }
-        let request = GroupRequest::ConsumerHeartbeat(request);
+        let request = GroupRequest::ConsumerHeartbeat(Box::new(request));
         let mut out = Vec::new();
         self.coordinator.request(Now::at(self.now_ms), ticket, request, &mut out);
         self.carry_out(out);

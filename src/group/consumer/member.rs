@@ -132,19 +132,19 @@ impl Current {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deadlines {
     /// It is taken for dead.
-    pub session_ms: Option<i64>,
+    pub session: Option<i64>,
     /// It has not given up its partitions.
-    pub revoke_ms: Option<i64>,
+    pub revocation: Option<i64>,
     /// One of the classic protocol has not joined again.
-    pub join_ms: Option<i64>,
+    pub rejoin: Option<i64>,
     /// One of the classic protocol has not fetched its assignment.
-    pub sync_ms: Option<i64>,
+    pub sync: Option<i64>,
 }
 
 impl Deadlines {
     /// The first of them.
     pub fn first_ms(&self) -> i64 {
-        let all = [self.session_ms, self.revoke_ms, self.join_ms, self.sync_ms];
+        let all = [self.session, self.revocation, self.rejoin, self.sync];
         all.into_iter().flatten().min().unwrap_or(i64::MAX)
     }
 }
@@ -176,7 +176,7 @@ impl Member {
     pub fn renew(&mut self, now_ms: i64, session_timeout_ms: i32) -> i64 {
         let own = self.metadata.classic.as_ref().map(|it| it.session_timeout_ms);
         let at_ms = now_ms + i64::from(own.unwrap_or(session_timeout_ms)).max(1);
-        self.deadlines.session_ms = Some(at_ms);
+        self.deadlines.session = Some(at_ms);
         at_ms
     }
 }

@@ -639,9 +639,7 @@ impl ConsumerGroup {
                     }
                 },
                 Cursor::Current(after) => {
-                    let Some((id, slot)) = next(&self.members, after.as_deref()) else {
-                        return None;
-                    };
+                    let (id, slot) = next(&self.members, after.as_deref())?;
                     *cursor = Cursor::Current(Some(id.clone()));
                     let (value, record_bytes) = (slot.member.current.clone(), slot.current_bytes);
                     (record_bytes > 0)

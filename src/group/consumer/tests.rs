@@ -71,7 +71,7 @@ impl Client {
 
 impl Bench {
     fn beat(&mut self, beat: ConsumerHeartbeat) -> ConsumerHeartbeaten {
-        let ticket = self.ask(GroupRequest::ConsumerHeartbeat(beat));
+        let ticket = self.ask(GroupRequest::ConsumerHeartbeat(Box::new(beat)));
         self.beaten(ticket).expect("an answer")
     }
 
@@ -438,7 +438,7 @@ fn a_write_that_fails_changes_nothing() {
     let mut bench = with_topic(2);
     let (mut a, b) = (Client::new("a"), Client::new("b"));
     bench.slow = true;
-    let ticket = bench.ask(GroupRequest::ConsumerHeartbeat(a.full()));
+    let ticket = bench.ask(GroupRequest::ConsumerHeartbeat(Box::new(a.full())));
     assert_eq!(bench.beaten(ticket), None, "it is not durable");
     bench.written(Err(ErrorCode::NOT_ENOUGH_REPLICAS));
     let told = bench.beaten(ticket).expect("an answer");
@@ -448,12 +448,12 @@ fn a_write_that_fails_changes_nothing() {
     bench.converge(&mut [&mut a]);
     let state = bench.coordinator.live_state();
     bench.slow = true;
-    let ticket = bench.ask(GroupRequest::ConsumerHeartbeat(b.full()));
+    let ticket = bench.ask(GroupRequest::ConsumerHeartbeat(Box::new(b.full())));
     bench.written(Err(ErrorCode::NOT_LEADER_OR_FOLLOWER));
     assert_eq!(bench.beaten(ticket).map(|it| it.error), Some(ErrorCode::NOT_COORDINATOR));
     assert_eq!(bench.coordinator.live_state(), state);
     let leaving = Client { epoch: -1, ..a.clone() };
-    let ticket = bench.ask(GroupRequest::ConsumerHeartbeat(leaving.short()));
+    let ticket = bench.ask(GroupRequest::ConsumerHeartbeat(Box::new(leaving.short())));
     bench.written(Err(ErrorCode::NOT_ENOUGH_REPLICAS));
     let error = bench.beaten(ticket).map(|it| it.error);
     assert_eq!(error, Some(ErrorCode::COORDINATOR_NOT_AVAILABLE));
