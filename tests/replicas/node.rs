@@ -164,17 +164,14 @@ impl Node {
         let log_end = self.end();
         self.core = Partition::restore(&state, self.start, log_end, -1).expect("its own state");
         self.memory = ProducerMemory::new(usize::MAX);
-        self.memory.hold(self.core.producers().len());
+        self.memory.hold(self.core.producers().charged_bytes());
         self.check_state();
     }
 
     /// Epochs and producers are what the batches of the log say, if it has all that there ever were.
     pub fn check_state(&self) {
         assert_eq!(self.core.log_end(), self.end(), "node {}", self.id);
-        assert_eq!(
-            self.memory.used(),
-            self.core.producers().len() * ProducerMemory::PRODUCER_BYTES
-        );
+        assert_eq!(self.memory.used(), self.core.producers().charged_bytes());
         if self.start > 0 {
             return;
         }
