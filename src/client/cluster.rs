@@ -32,6 +32,8 @@ pub struct Cluster {
     /// How long a broker has for metadata while another could be asked instead.
     patience: Duration,
     timeout: Duration,
+    /// How long an operation is tried, ms.
+    give_up_ms: i64,
     start: Instant,
 }
 
@@ -53,6 +55,11 @@ impl Cluster {
     /// Connects to the first of `bootstrap`, `host:port` separated by commas, that answers.
     pub fn connect(bootstrap: &str) -> Result<Self, ClientError> {
         Self::connect_as(bootstrap, "klamm")
+    }
+
+    /// Operations are tried for so long from now on, ms, instead of [`Self::PATIENCE_MS`].
+    pub const fn give_up_after(&mut self, ms: i64) {
+        self.give_up_ms = ms;
     }
 
     /// As [`Cluster::connect`], with a client id of the caller's.
@@ -80,6 +87,7 @@ impl Cluster {
             patience: PATIENCE,
             // Longer than what any request lets the broker take.
             timeout: Duration::from_secs(40),
+            give_up_ms: Self::PATIENCE_MS,
             start: Instant::now(),
         };
         this.any()?;
@@ -108,7 +116,7 @@ impl Cluster {
         topics: Option<&[&str]>,
         auto_create: bool,
     ) -> Result<(), ClientError> {
-        let mut retry = Retry::new(self.now_ms(), Self::PATIENCE_MS);
+        let mut retry = Retry::new(self.now_ms(), self.give_up_ms);
         loop {
             match self.refresh_once(topics, auto_create) {
                 Ok(()) => return Ok(()),
@@ -200,7 +208,7 @@ impl Cluster {
         request: &R,
         check: impl Fn(&Reply) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
-        let mut retry = Retry::new(self.now_ms(), Self::PATIENCE_MS);
+        let mut retry = Retry::new(self.now_ms(), self.give_up_ms);
         loop {
             match self.try_call(to, request).and_then(|reply| check(&reply)) {
                 Ok(value) => return Ok(value),

@@ -25,6 +25,10 @@ pub fn with_topics(
     signal::catch();
     let mut topics = Topics::prepare(&broker.bootstrap, topics, true)?;
     let result = measure(&mut topics);
+    // Brokers that are gone are not waited for any longer than the run has waited.
+    if result.as_ref().is_ok_and(|it| !it.complete) {
+        topics.cluster.give_up_after(run.timeout.as_millis() as i64);
+    }
     let deleted = topics.delete();
     let mut outcome = result?;
     if let Err(e) = deleted {
