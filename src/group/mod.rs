@@ -1,5 +1,5 @@
 //! Consumer groups: membership, rebalances, committed offsets, also such of transactions; classic ones, and those of
-//! KIP-848 ([`consumer`]). Pure: no clock, no randomness, no I/O.
+//! KIP-848 (`consumer`). Pure: no clock, no randomness, no I/O.
 //!
 //! A [`Coordinator`] holds the groups of one partition of `__consumer_offsets`. Its owner calls
 //!

@@ -6,7 +6,7 @@
 //!
 //! The crate `regex` has RE2's syntax but for what is never needed for names of topics (`\C`), and for
 //! `\Q…\E`, which clients make of names (Java's `Pattern.quote`) and which is translated. Its time is linear in
-//! the name, as RE2's; what a pattern may cost is bounded by [`PATTERN_BYTES_MAX`] and [`COMPILED_BYTES_MAX`].
+//! the name, as RE2's; what a pattern may cost is bounded by [`PATTERN_BYTES_MAX`] and `COMPILED_BYTES_MAX`.
 
 use regex::bytes::{Regex, RegexBuilder};
 use std::collections::BTreeSet;
