@@ -1,0 +1,100 @@
+"""Consumer groups of the new protocol (KIP-848), with members of librdkafka: alone, and beside classic ones."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+
+from . import records
+from .cluster import killed_at_end
+from .part import numbered, part
+from .records import wait
+
+PROGRAM = pathlib.Path(__file__).resolve().parent / "group_member.py"
+NEW = {"group.protocol": "consumer"}
+CLASSIC = {"group.protocol": "classic", "partition.assignment.strategy": "cooperative-sticky", "session.timeout.ms": 6000}
+# A member that was killed is missed after its session of 45 s.
+MISSED_S = 90
+
+
+class Member:
+    """A program of its own: what it has, and what it has read."""
+
+    def __init__(self, address, group, topic, config):
+        self.has, self.seen = [], set()
+        command = [sys.executable, PROGRAM, address, group, topic, json.dumps(config)]
+        self.process = killed_at_end(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True))
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        for line in self.process.stdout:
+            if line.startswith("["):
+                self.has = json.loads(line)
+            else:
+                self.seen.add(tuple(line.split()))
+
+    def end(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        self.process.wait(timeout=60)
+
+
+def share(members, partitions):
+    """Each partition has one of the members, and each member as many as the others."""
+    counts = [len(it.has) for it in members]
+    each = {tuple(it) for member in members for it in member.has}
+    return sum(counts) == len(each) == partitions and max(counts) - min(counts) <= 1
+
+
+@part("groups")
+def groups(context):
+    address = context.cluster.address
+    records.create(address, "orders", partitions=6)
+    member = lambda group, topic, **config: Member(address, group, topic, NEW | {key.replace("_", "."): value for key, value in config.items()})
+    with context.killer(["orders", "__consumer_offsets"]) as killer:
+        pairs = numbered(60)
+        records.feed(address, "orders", [next(pairs) for _ in range(3000)])
+        first = member("g", "orders")
+        wait("one member has all", MISSED_S, lambda: share([first], 6))
+        second, third = member("g", "orders"), member("g", "orders")
+        all_of_them = [first, second, third]
+        wait("three share", MISSED_S, lambda: share(all_of_them, 6))
+        wait("every record is read", MISSED_S, lambda: len(first.seen | second.seen | third.seen) == 3000)
+        third.end()
+        wait("two share what one has left", MISSED_S, lambda: share([first, second], 6))
+        records.add_partitions(address, "orders", 9)
+        wait("two share new partitions", MISSED_S, lambda: share([first, second], 9))
+        wait("what was read is committed", MISSED_S, lambda: sum(records.committed(address, "g", "orders").values()) == 3000)
+        second.end(signal.SIGKILL)
+        wait("one has what another has lost", MISSED_S, lambda: share([first], 9))
+        first.end()
+
+        statics = [member("g", "orders", group_instance_id=name) for name in ("a", "b")]
+        wait("two static members share", MISSED_S, lambda: share(statics, 9))
+        had = statics[0].has
+        statics[0].end()
+        statics[0] = member("g", "orders", group_instance_id="a")
+        wait("a static member has its own again", MISSED_S, lambda: statics[0].has == had)
+        for it in statics:
+            it.end()
+
+        records.create(address, "stock-1", partitions=2)
+        pattern = member("patterns", "^stock-.*")
+        wait("a pattern finds a topic", MISSED_S, lambda: share([pattern], 2))
+        records.create(address, "stock-2", partitions=3)
+        wait("a pattern finds a new topic", MISSED_S, lambda: share([pattern], 5))
+        pattern.end()
+
+        classic = Member(address, "moves", "orders", CLASSIC)
+        wait("a classic member is alone", MISSED_S, lambda: share([classic], 9))
+        new = member("moves", "orders")
+        wait("a classic and a new member share", MISSED_S, lambda: share([classic, new], 9))
+        classic.end()
+        wait("the new member is alone", MISSED_S, lambda: share([new], 9))
+        classic = Member(address, "moves", "orders", CLASSIC)
+        wait("a new and a classic member share", MISSED_S, lambda: share([new, classic], 9))
+        new.end()
+        wait("the classic member is alone", MISSED_S, lambda: share([classic], 9))
+        classic.end()
+    return f"3000 records, 12 members, {killer.kills} broker kills"
