@@ -7,6 +7,7 @@ use super::reply_to::ReplyTo;
 use super::wait::Condition;
 use crate::group::assignor::Assignor;
 use crate::group::{self, CoordinatorSettings, GroupResponse, MigrationPolicy, Ticket};
+use crate::types::config_def::split_list;
 use crate::types::{BrokerConfigs, ErrorCode, TopicPartition};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -110,13 +111,8 @@ fn settings_of(configs: &BrokerConfigs, hash_seed: u64) -> CoordinatorSettings {
 
 /// `group.consumer.assignors`: names, or names of Kafka's classes.
 fn assignors_of(configs: &BrokerConfigs) -> Option<Vec<Assignor>> {
-    let class = |name: &str| match name.rsplit_once('.').map_or(name, |(_, class)| class) {
-        "UniformAssignor" => Some(Assignor::Uniform),
-        "RangeAssignor" => Some(Assignor::Range),
-        name => Assignor::by_name(name),
-    };
-    let names = configs.text("group.consumer.assignors")?;
-    let known: Vec<_> = names.split(',').filter_map(|it| class(it.trim())).collect();
+    let names = split_list(configs.text("group.consumer.assignors")?);
+    let known: Vec<_> = names.into_iter().filter_map(Assignor::by_config).collect();
     (!known.is_empty()).then_some(known)
 }
 

@@ -109,6 +109,11 @@ impl Cluster {
         self.start.elapsed().as_millis() as i64
     }
 
+    /// The attempts of an operation that begins now.
+    pub fn retry(&self) -> Retry {
+        Retry::new(self.now_ms(), self.give_up_ms)
+    }
+
     /// Asks for the cluster and these topics, or for all of them. Says nothing of a topic's own
     /// errors: [`Metadata::topic`] does.
     pub fn refresh(
@@ -116,7 +121,7 @@ impl Cluster {
         topics: Option<&[&str]>,
         auto_create: bool,
     ) -> Result<(), ClientError> {
-        let mut retry = Retry::new(self.now_ms(), self.give_up_ms);
+        let mut retry = self.retry();
         loop {
             match self.refresh_once(topics, auto_create) {
                 Ok(()) => return Ok(()),
@@ -208,7 +213,7 @@ impl Cluster {
         request: &R,
         check: impl Fn(&Reply) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
-        let mut retry = Retry::new(self.now_ms(), self.give_up_ms);
+        let mut retry = self.retry();
         loop {
             match self.try_call(to, request).and_then(|reply| check(&reply)) {
                 Ok(value) => return Ok(value),

@@ -1,6 +1,6 @@
 //! Where the coordinator of a group or of a transactional id is.
 
-use super::{ClientError, Cluster, Retry, To, check_code};
+use super::{ClientError, Cluster, To, check_code};
 use crate::wire::kafka::find_coordinator_request::FindCoordinatorRequest;
 
 /// What is coordinated, by Kafka's numbers (`CoordinatorType`).
@@ -53,7 +53,7 @@ pub fn at<T>(
     key: &str,
     mut work: impl FnMut(&mut Cluster, i32) -> Result<T, ClientError>,
 ) -> Result<T, ClientError> {
-    let mut retry = Retry::new(cluster.now_ms(), Cluster::PATIENCE_MS);
+    let mut retry = cluster.retry();
     loop {
         match find_once(cluster, what, key).and_then(|node| work(cluster, node)) {
             Ok(value) => return Ok(value),

@@ -1,6 +1,6 @@
 //! Offset lookups (ListOffsets), by time or at the two ends.
 
-use super::{ClientError, Cluster, Retry, To, check_code};
+use super::{ClientError, Cluster, To, check_code};
 use crate::wire::kafka::list_offsets_request::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
 };
@@ -19,7 +19,7 @@ pub fn list(
     partitions: &[i32],
     timestamp: i64,
 ) -> Result<BTreeMap<i32, i64>, ClientError> {
-    let mut retry = Retry::new(cluster.now_ms(), Cluster::PATIENCE_MS);
+    let mut retry = cluster.retry();
     loop {
         match list_once(cluster, topic, partitions, timestamp, 0) {
             Ok(found) => return Ok(found),

@@ -1,7 +1,7 @@
 //! Transactions from outside (KIP-664): which there are, what they do, and how one that hangs is aborted.
 
 use super::coordinator::{self, Coordinated};
-use super::{ClientError, Cluster, Retry, To, check_code};
+use super::{ClientError, Cluster, To, check_code};
 use crate::types::ErrorCode;
 use crate::wire::kafka::describe_producers_request::{DescribeProducersRequest, TopicRequest};
 use crate::wire::kafka::describe_transactions_request::DescribeTransactionsRequest;
@@ -148,7 +148,7 @@ pub fn producers(
 ) -> Result<BTreeMap<NamedPartition, Vec<ActiveProducer>>, ClientError> {
     let topics: BTreeSet<&str> = partitions.iter().map(|it| it.0.as_str()).collect();
     let topics: Vec<&str> = topics.into_iter().collect();
-    let mut retry = Retry::new(cluster.now_ms(), Cluster::PATIENCE_MS);
+    let mut retry = cluster.retry();
     loop {
         let found = cluster
             .refresh(Some(&topics), false)
@@ -237,7 +237,7 @@ pub fn abort(cluster: &mut Cluster, abort: &Abort) -> Result<(), ClientError> {
             ..WritableTxnMarker::default()
         }],
     };
-    let mut retry = Retry::new(cluster.now_ms(), Cluster::PATIENCE_MS);
+    let mut retry = cluster.retry();
     loop {
         let done = cluster.refresh(Some(&[topic]), false).and_then(|()| {
             let node = cluster.metadata().leader(topic, *partition)?;

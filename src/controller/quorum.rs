@@ -402,14 +402,13 @@ impl Quorum {
         if to.voters.is_empty() {
             return Err(MembersError::NoVoters);
         }
-        let state = self.node.store().members();
         if self.changes_members() {
             return Err(MembersError::Busy);
         }
         if !to.voters.contains(&node_id(self.node.raft.id)) {
             return Err(MembersError::Leads);
         }
-        let change = Members::of(state).change_to(to);
+        let change = self.members().change_to(to);
         if change.changes.is_empty() {
             return Ok(());
         }

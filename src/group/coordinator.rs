@@ -326,7 +326,7 @@ impl Coordinator {
         value: Option<&[u8]>,
         _timestamp_ms: i64,
     ) -> Result<(), RecordError> {
-        let key_of = key;
+        let key_bytes = key.map_or(0, <[u8]>::len);
         match Key::read(key.ok_or(RecordError::NoKey)?)? {
             Key::Offset { group, topic, partition } => {
                 let value = value.map(OffsetValue::read).transpose()?;
@@ -369,7 +369,6 @@ impl Coordinator {
             Key::Consumer { kind, group, part } => {
                 let known = self.by_id.get(group).map(|&key| &self.groups[key]);
                 if value.is_some() || known.is_some_and(|it| it.consumer.is_some()) {
-                    let key_bytes = key_of.map_or(0, <[u8]>::len);
                     let change = consumer::records::read(kind, part, key_bytes, value)?;
                     let key = self.place(group);
                     let group = &mut self.groups[key];

@@ -1,6 +1,6 @@
 //! `JoinGroup`.
 
-use super::context::Cx;
+use super::context::{CoordinatorSettings, Cx};
 use super::draft::Purpose;
 use super::effect::Ticket;
 use super::members::{Member, winner};
@@ -16,7 +16,24 @@ use crate::types::ErrorCode;
 const NEW_MEMBER_JOIN_TIMEOUT_MS: i64 = 5 * 60 * 1_000;
 
 /// Longest id that fits Kafka's strings, in bytes.
-const ID_BYTES_MAX: usize = i16::MAX as usize;
+pub(super) const ID_BYTES_MAX: usize = i16::MAX as usize;
+
+/// What can be seen of a join without its group.
+pub(super) fn check(join: &Join, settings: &CoordinatorSettings) -> Result<(), ErrorCode> {
+    let session_ms = join.session_timeout_ms;
+    if join.group_id.is_empty() {
+        return Err(ErrorCode::INVALID_GROUP_ID);
+    }
+    if session_ms < settings.group_min_session_timeout_ms
+        || session_ms > settings.group_max_session_timeout_ms
+    {
+        return Err(ErrorCode::INVALID_SESSION_TIMEOUT);
+    }
+    if join.fresh_member_id.len() > ID_BYTES_MAX {
+        return Err(ErrorCode::INVALID_REQUEST);
+    }
+    Ok(())
+}
 
 impl Group {
     /// Answers a join, now or when the rebalance that it calls for has come so far.
@@ -34,19 +51,7 @@ impl Group {
     ) -> Result<(), (String, ErrorCode)> {
         let is_new = join.member_id.is_empty();
         let refuse = |error| Err((join.member_id.clone(), error));
-        let session_ms = join.session_timeout_ms;
-        let settings = cx.settings;
-        if join.group_id.is_empty() {
-            return refuse(ErrorCode::INVALID_GROUP_ID);
-        }
-        if session_ms < settings.group_min_session_timeout_ms
-            || session_ms > settings.group_max_session_timeout_ms
-        {
-            return refuse(ErrorCode::INVALID_SESSION_TIMEOUT);
-        }
-        if join.fresh_member_id.len() > ID_BYTES_MAX {
-            return refuse(ErrorCode::INVALID_REQUEST);
-        }
+        check(join, cx.settings).or_else(refuse)?;
         if self.is_vacant() && !is_new {
             return refuse(ErrorCode::UNKNOWN_MEMBER_ID);
         }

@@ -174,7 +174,7 @@ impl Member {
 }
 
 /// The rebalance timeout of a join: version 0 has none, and means the session timeout.
-fn rebalance_timeout_ms(join: &Join) -> i32 {
+pub(super) fn rebalance_timeout_ms(join: &Join) -> i32 {
     if join.rebalance_timeout_ms < 0 { join.session_timeout_ms } else { join.rebalance_timeout_ms }
 }
 
@@ -461,14 +461,18 @@ impl Members {
     }
 }
 
-/// One less of these.
-fn less<K: Ord + Borrow<Q>, Q: Ord + ?Sized>(counts: &mut BTreeMap<K, usize>, key: &Q) {
-    if let Some(count) = counts.get_mut(key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(key);
-        }
+/// One less of these; whether it was the last.
+pub(super) fn less<K: Ord + Borrow<Q>, Q: Ord + ?Sized>(
+    counts: &mut BTreeMap<K, usize>,
+    key: &Q,
+) -> bool {
+    let Some(count) = counts.get_mut(key) else { return false };
+    *count -= 1;
+    let none = *count == 0;
+    if none {
+        counts.remove(key);
     }
+    none
 }
 
 /// The requests of a member that is gone.

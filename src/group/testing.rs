@@ -32,6 +32,16 @@ pub struct TestCluster {
 }
 
 impl TestCluster {
+    /// A topic has so many partitions from now on; none deletes it. One that is new gets this id.
+    pub fn set(&mut self, name: &str, partitions: i32, new_id: u64) {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&new_id.to_be_bytes());
+        self.topics.entry(name.to_owned()).or_insert((TopicId(id), 0)).1 = partitions;
+        if partitions == 0 {
+            self.topics.remove(name);
+        }
+    }
+
     fn view<'a>((name, (id, partitions)): (&'a String, &'a (TopicId, i32))) -> TopicView<'a> {
         TopicView { name, id: *id, partitions: *partitions }
     }
@@ -208,20 +218,8 @@ impl Bench {
 
     /// A topic has so many partitions from now on; none deletes it.
     pub fn set_topic(&mut self, name: &str, partitions: i32) {
-        let id = self.topics.topics.get(name).map_or_else(
-            || {
-                let mut id = [0; 16];
-                id[..8].copy_from_slice(&self.next_ticket.to_be_bytes());
-                id[8..8 + name.len().min(8)].copy_from_slice(&name.as_bytes()[..name.len().min(8)]);
-                TopicId(id)
-            },
-            |it| it.0,
-        );
+        self.topics.set(name, partitions, self.next_ticket);
         self.next_ticket += 1;
-        self.topics.topics.insert(name.to_owned(), (id, partitions));
-        if partitions == 0 {
-            self.topics.topics.remove(name);
-        }
         self.cluster.show(Rc::new(self.topics.clone()), true);
     }
 

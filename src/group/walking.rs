@@ -196,14 +196,14 @@ impl Group {
             }
             Task::Beat(beat) => self.go_on_with_beat(cx, beat, room),
             Task::ConsumerStart => {
-                let Some(group) = self.consumer.as_deref_mut() else { return 0 };
+                let Some(group) = self.consumer.as_deref() else { return 0 };
                 let mut ids = Vec::new();
                 let taken = group.visit(last, room, |id, _| ids.push(id.to_owned()));
                 self.start_consumer(cx, &ids);
                 taken
             }
             Task::ConsumerExpire { at_ms, next_ms, gone } => {
-                let Some(group) = self.consumer.as_deref_mut() else { return 0 };
+                let Some(group) = self.consumer.as_deref() else { return 0 };
                 group.visit(last, room, |id, member| {
                     let first_ms = member.deadlines.first_ms();
                     if first_ms <= *at_ms {

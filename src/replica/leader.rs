@@ -112,6 +112,12 @@ impl Follower {
         self.at_end_ms = self.at_end_ms.max(at_ms);
     }
 
+    /// Whether it may join this ISR, once it is far enough: it was heard, and the controller would have it.
+    fn may_join(&self, isr: &[i32], now_ms: i64, may_join: &dyn Fn(i32) -> bool) -> bool {
+        let is_new = self.is_heard() && !isr.contains(&self.node);
+        is_new && now_ms >= self.not_before_ms && may_join(self.node)
+    }
+
     /// Has the watermark wait for it, where it may join, is close, and is not there.
     fn await_it(&mut self, now_ms: i64) {
         match self.awaited_until_ms {
@@ -319,10 +325,7 @@ impl Leader {
         }
         let mut isr = self.isr.clone();
         isr.retain(|node| !self.lags(*node, log_end, now_ms, lag_max_ms));
-        let joining = |it: &&Follower| {
-            let is_new = !self.isr.contains(&it.node) && it.is_heard();
-            is_new && it.end >= joins && now_ms >= it.not_before_ms && may_join(it.node)
-        };
+        let joining = |it: &&Follower| it.end >= joins && it.may_join(&self.isr, now_ms, may_join);
         isr.extend(self.followers.iter().filter(joining).map(|it| it.node));
         if isr == self.isr && self.perhaps.is_empty() {
             return None;
@@ -338,11 +341,10 @@ impl Leader {
     /// `shouldWaitForReplicaToJoinIsr`).
     fn look_who_is_awaited(&mut self, joins: i64, now_ms: i64, may_join: &dyn Fn(i32) -> bool) {
         for it in &mut self.followers {
-            let may = || now_ms >= it.not_before_ms && may_join(it.node);
-            if it.end >= joins || !it.is_heard() || self.isr.contains(&it.node) || !may() {
-                it.awaited_until_ms = None;
-            } else {
+            if it.end < joins && it.may_join(&self.isr, now_ms, may_join) {
                 it.await_it(now_ms);
+            } else {
+                it.awaited_until_ms = None;
             }
         }
     }

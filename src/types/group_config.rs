@@ -2,8 +2,7 @@
 
 use super::config_def::{ConfigDef, Source, split_list};
 use super::config_table::group_config;
-use super::topic_config::{BrokerConfigs, Described, broker_synonyms};
-use std::borrow::Cow;
+use super::topic_config::{BrokerConfigs, Described, broker_synonyms, canonical};
 use std::collections::BTreeMap;
 
 /// The settings that a group has of its own; the broker's hold where there is none. A value beyond the broker's
@@ -121,8 +120,8 @@ pub fn describe_of_group(
     let (value, source) = synonyms
         .first()
         .map_or((def.default.unwrap_or_default(), Source::Default), |it| (it.1.as_str(), it.2));
-    let value = def.parse(value).map_or_else(|_| value.to_owned(), Cow::into_owned);
-    Described { def, value: Some(value), source, synonyms }
+    let value = Some(canonical(def, value));
+    Described { def, value, source, synonyms }
 }
 
 /// The broker's configuration that a group's falls back to.

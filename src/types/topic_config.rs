@@ -296,7 +296,8 @@ pub(super) fn broker_synonyms<'a>(
     set.chain(defaults).skip_while(move |(it, ..)| *it != name)
 }
 
-fn canonical(def: &ConfigDef, raw: &str) -> String {
+/// A value as it is shown.
+pub(super) fn canonical(def: &ConfigDef, raw: &str) -> String {
     def.parse(raw).map_or_else(|_| raw.trim().to_owned(), Cow::into_owned)
 }
 
@@ -329,6 +330,7 @@ fn resolve(
 mod tests {
     use super::*;
     use crate::types::config_def::Support;
+    use crate::types::config_table::GROUP_CONFIGS;
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
@@ -340,7 +342,7 @@ mod tests {
 
     #[test]
     fn tables_are_sorted_and_their_defaults_valid() {
-        for table in [TOPIC_CONFIGS, BROKER_CONFIGS] {
+        for table in [TOPIC_CONFIGS, GROUP_CONFIGS, BROKER_CONFIGS] {
             assert!(table.is_sorted_by(|a, b| a.name < b.name));
             for def in table {
                 let Some(default) = def.default else { continue };
@@ -350,7 +352,7 @@ mod tests {
                 }
             }
         }
-        for def in TOPIC_CONFIGS {
+        for def in TOPIC_CONFIGS.iter().chain(GROUP_CONFIGS) {
             for synonym in def.synonyms {
                 let broker = broker_config(synonym.name).expect(synonym.name);
                 assert_eq!(broker.support, def.support, "{}", def.name);

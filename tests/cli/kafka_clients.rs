@@ -1,51 +1,20 @@
 //! The console tools, `kafka-consumer-groups`, the performance tests and `klamm group` by name,
 //! against a real broker.
 
+use super::tools::Tools;
 use std::fs;
 use std::io::Write;
-use std::process::Command;
-use support::program::{ended, ended_with_input};
-use support::{Broker, Running, Scratch, broker_can_run, klamm, run};
+use support::program::ended_with_input;
+use support::{Running, broker_can_run, klamm, run};
 
-/// A small broker, and the tools beside it.
-struct Tools {
-    broker: Broker,
-    home: Scratch,
+fn start(name: &str) -> Tools {
+    Tools::start(
+        &format!("clients-{name}"),
+        &["group.initial.rebalance.delay.ms=0", "offsets.topic.num.partitions=4"],
+    )
 }
 
 impl Tools {
-    fn start(name: &str) -> Self {
-        let home = Scratch::new(&format!("clients-{name}"));
-        let small = ["--shards", "1", "--memory", "64MiB", "--journal", "16MiB"];
-        let quick = ["--override", "group.initial.rebalance.delay.ms=0"];
-        let few = ["--override", "offsets.topic.num.partitions=4"];
-        let broker = Broker::start(&home, &[&small[..], &quick, &few].concat());
-        Self { broker, home }
-    }
-
-    /// A tool with its arguments; `@` stands for the flag that names this broker.
-    fn command(&self, line: &str) -> Command {
-        let mut command = support::command(klamm());
-        for word in line.split_whitespace() {
-            match word {
-                "@" => command.args(["--bootstrap-server", &self.broker.bootstrap()]),
-                _ => command.arg(word),
-            };
-        }
-        command.current_dir(self.home.path());
-        command
-    }
-
-    /// Runs a tool to its end: exit code, standard output, standard error output.
-    fn run(&self, line: &str) -> (i32, String, String) {
-        ended(&mut self.command(line)).parts()
-    }
-
-    /// The tool succeeds; returns its standard output.
-    fn done(&self, line: &str) -> String {
-        ended(&mut self.command(line)).done()
-    }
-
     fn produce(&self, line: &str, input: &str) -> (i32, String, String) {
         ended_with_input(&mut self.command(line), input).parts()
     }
@@ -60,7 +29,7 @@ fn lines_go_in_and_come_out() {
     if !broker_can_run() {
         return;
     }
-    let b = Tools::start("lines");
+    let b = start("lines");
     // As the tutorials write it, to a topic that the broker makes.
     let list =
         format!("kafka-console-producer.sh --broker-list {} --topic test", b.broker.bootstrap());
@@ -160,7 +129,7 @@ fn a_group_goes_on_where_it_stopped_and_ctrl_c_commits() {
     if !broker_can_run() {
         return;
     }
-    let b = Tools::start("group");
+    let b = start("group");
     b.topic("t", 1);
     b.produce("kafka-console-producer @ --topic t", "1\n2\n3\n");
     let mut first =
@@ -212,7 +181,7 @@ fn members_share_and_take_over() {
         return;
     }
     for strategy in ["", "RoundRobinAssignor", "CooperativeStickyAssignor"] {
-        let b = Tools::start(&format!("share{strategy}"));
+        let b = start(&format!("share{strategy}"));
         b.topic("t", 4);
         let option = match strategy {
             "" => String::new(),
@@ -262,7 +231,7 @@ fn a_closed_pipe_ends_a_consumer() {
     if !broker_can_run() {
         return;
     }
-    let b = Tools::start("pipe");
+    let b = start("pipe");
     b.topic("t", 1);
     b.produce("kafka-console-producer @ --topic t", "1\n");
     let mut consumer =
@@ -279,7 +248,7 @@ fn ctrl_c_sends_what_was_typed() {
     if !broker_can_run() {
         return;
     }
-    let b = Tools::start("typed");
+    let b = start("typed");
     b.topic("t", 1);
     // A linger far beyond the test: only the end sends it.
     let mut producer =
@@ -300,7 +269,7 @@ fn offsets_are_reset_in_all_ways() {
     if !broker_can_run() {
         return;
     }
-    let b = Tools::start("reset");
+    let b = start("reset");
     b.topic("t", 2);
     b.topic("u", 1);
     b.produce("kafka-console-producer @ --topic u", "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n");
@@ -358,7 +327,7 @@ fn klamms_own_commands_know_groups() {
     if !broker_can_run() {
         return;
     }
-    let b = Tools::start("own");
+    let b = start("own");
     b.topic("t", 1);
     b.produce("kafka-console-producer @ --topic t", "1\n2\n3\n");
     let read = b.done("consume @ t --group g --from-beginning --max-messages 2");
@@ -386,7 +355,7 @@ fn performance_tests_count_what_they_move() {
     if !broker_can_run() {
         return;
     }
-    let b = Tools::start("perf");
+    let b = start("perf");
     b.topic("t", 3);
     let sent = b.done(
         "kafka-producer-perf-test @ --topic t --num-records 5000 --record-size 100 --throughput -1 \

@@ -1,50 +1,21 @@
 //! `kafka-transactions`, and settings of groups, against a real broker.
 
+use super::tools::Tools;
 use klamm::client::{Cluster, To, check_code};
 use klamm::wire::kafka::find_coordinator_request::FindCoordinatorRequest;
 use klamm::wire::kafka::init_producer_id_request::InitProducerIdRequest;
 use klamm::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use klamm::wire::records::{BatchBuilder, Compression};
-use support::program::ended;
-use support::{Broker, Scratch, broker_can_run, klamm};
+use support::broker_can_run;
 
-/// A small broker, and the tools beside it.
-struct Tools {
-    broker: Broker,
-    home: Scratch,
+fn start(name: &str) -> Tools {
+    Tools::start(&format!("transactions-{name}"), &["transaction.state.log.num.partitions=2"])
 }
 
 impl Tools {
-    fn start(name: &str) -> Self {
-        let home = Scratch::new(&format!("transactions-{name}"));
-        let few = ["--override", "transaction.state.log.num.partitions=2"];
-        let small = ["--shards", "1", "--memory", "64MiB", "--journal", "16MiB"];
-        let broker = Broker::start(&home, &[&small[..], &few].concat());
-        Self { broker, home }
-    }
-
-    /// Runs a tool; `@` stands for the flag that names this broker.
-    fn run(&self, line: &str) -> (i32, String, String) {
-        let mut command = support::command(klamm());
-        for word in line.split_whitespace() {
-            match word {
-                "@" => command.args(["--bootstrap-server", &self.broker.bootstrap()]),
-                _ => command.arg(word),
-            };
-        }
-        ended(command.current_dir(self.home.path())).parts()
-    }
-
-    /// The tool succeeds; returns its standard output.
-    fn done(&self, line: &str) -> String {
-        let (code, out, err) = self.run(line);
-        assert_eq!((code, err.as_str()), (0, ""), "{line}: {out}");
-        out
-    }
-
     /// The rows below the head of a table, cell by cell.
     fn rows(&self, line: &str) -> Vec<Vec<String>> {
-        let out = self.done(line);
+        let out = self.quietly_done(line);
         let cells = |row: &str| row.split('\t').map(|cell| cell.trim().to_owned()).collect();
         out.lines().skip(1).map(cells).collect()
     }
@@ -104,8 +75,8 @@ fn open_transactions_are_shown_and_aborted() {
     if !broker_can_run() {
         return;
     }
-    let b = Tools::start("abort");
-    b.done("kafka-topics @ --create --topic t --partitions 1");
+    let b = start("abort");
+    b.quietly_done("kafka-topics @ --create --topic t --partitions 1");
     assert_eq!(b.rows("kafka-transactions @ list"), Vec::<Vec<String>>::new());
     let unknown = b.fails("kafka-transactions @ describe --transactional-id nobody");
     assert_eq!(
@@ -144,13 +115,13 @@ fn open_transactions_are_shown_and_aborted() {
         b.fails(&format!("{abort} --start-offset 5")),
         "Could not find any open transactions starting at offset 5 on partition t-0"
     );
-    assert_eq!(b.done(&format!("{abort} --start-offset 0")), "");
+    assert_eq!(b.quietly_done(&format!("{abort} --start-offset 0")), "");
     assert_eq!(b.rows(producers)[0][5], "None");
     assert!(b.fails(&format!("{abort} --start-offset 0")).starts_with("Could not find any open"));
 
     b.begin_transaction("other", "t");
     let end = "kafka-transactions @ forceTerminateTransaction --transactionalId other";
-    assert_eq!(b.done(end), "");
+    assert_eq!(b.quietly_done(end), "");
     let described = b.rows("kafka-transactions @ describe --transactional-id other");
     assert_eq!((described[0][4].as_str(), described[0][6].as_str()), ("Empty", "None"));
 }
@@ -160,13 +131,13 @@ fn settings_of_groups_are_set_and_taken_back() {
     if !broker_can_run() {
         return;
     }
-    let b = Tools::start("groups");
-    let missing = b.done("kafka-configs @ --describe --group g");
+    let b = start("groups");
+    let missing = b.quietly_done("kafka-configs @ --describe --group g");
     assert_eq!(missing, "The group 'g' doesn't exist and doesn't have dynamic config.\n");
     let alter = "kafka-configs @ --alter --group g";
-    let set = b.done(&format!("{alter} --add-config consumer.session.timeout.ms=50000"));
+    let set = b.quietly_done(&format!("{alter} --add-config consumer.session.timeout.ms=50000"));
     assert_eq!(set, "Completed updating config for group g.\n");
-    let shown = b.done("kafka-configs @ --describe --entity-type groups");
+    let shown = b.quietly_done("kafka-configs @ --describe --entity-type groups");
     assert_eq!(
         shown,
         "Dynamic configs for group g are:\n  consumer.session.timeout.ms=50000 sensitive=false \
@@ -180,8 +151,9 @@ fn settings_of_groups_are_set_and_taken_back() {
     );
     let refused = b.fails(&format!("{alter} --add-config share.session.timeout.ms=50000"));
     assert!(refused.contains("does not support the group config"), "{refused}");
-    let own = b.done(&format!("config describe --group g --bootstrap {}", b.broker.bootstrap()));
+    let own =
+        b.quietly_done(&format!("config describe --group g --bootstrap {}", b.broker.bootstrap()));
     assert_eq!(own, "consumer.session.timeout.ms=50000   group\n");
-    b.done(&format!("{alter} --delete-config consumer.session.timeout.ms"));
-    assert_eq!(b.done("kafka-configs @ --describe --group g"), missing);
+    b.quietly_done(&format!("{alter} --delete-config consumer.session.timeout.ms"));
+    assert_eq!(b.quietly_done("kafka-configs @ --describe --group g"), missing);
 }

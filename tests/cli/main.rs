@@ -5,3 +5,4 @@ mod errors;
 mod kafka_clients;
 mod kafka_tools;
 mod kafka_transactions;
+mod tools;

@@ -2,11 +2,12 @@
 
 use crate::checkers::log::Value;
 use crate::client::{Cx, Facts, Role, TRANSACTED, is_elsewhere};
+use crate::reader::ask_fetch;
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
 use klamm::client::consumer::Aborted;
 use klamm::types::{ErrorCode, TopicId};
-use klamm::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use klamm::wire::kafka::fetch_request::FetchRequest;
 use klamm::wire::records::{batches, records};
 use std::collections::BTreeMap;
 
@@ -61,27 +62,8 @@ impl Role for CommittedReader {
                 it.all.clear();
             }
             it.in_flight = true;
-            let wanted = FetchPartition {
-                partition,
-                fetch_offset: it.next,
-                current_leader_epoch: epoch,
-                partition_max_bytes: 1 << cx.rng.between(8, 18),
-                ..FetchPartition::default()
-            };
-            let request = FetchRequest {
-                max_wait_ms: cx.rng.below(300) as i32,
-                min_bytes: 1,
-                max_bytes: 1 << 20,
-                isolation_level: READ_COMMITTED,
-                session_epoch: -1,
-                topics: vec![FetchTopic {
-                    topic: TRANSACTED,
-                    topic_id: TopicId::ZERO,
-                    partitions: vec![wanted],
-                }],
-                ..FetchRequest::default()
-            };
-            session.send(&request, Asked::Fetch(partition, it.next));
+            let (topic, from) = ((TRANSACTED, TopicId::ZERO), it.next);
+            ask_fetch(cx.rng, session, topic, (partition, epoch, from), READ_COMMITTED);
         }
     }
 

@@ -4,7 +4,8 @@ use crate::checkers::log::Value;
 use crate::client::{Cx, Facts, Role, TOPIC, is_elsewhere};
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
-use klamm::types::ErrorCode;
+use klamm::storage::device::sim_disk::Rng;
+use klamm::types::{ErrorCode, TopicId};
 use klamm::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use klamm::wire::kafka::list_offsets_request::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
@@ -13,6 +14,7 @@ use klamm::wire::records::{batches, records};
 use std::collections::BTreeMap;
 
 const LATEST: i64 = -1;
+const READ_UNCOMMITTED: i8 = 0;
 
 #[derive(Default)]
 struct Partition {
@@ -78,26 +80,8 @@ impl Role for Reader {
                 ask_latest(session, partition, epoch);
             }
             it.in_flight = true;
-            let wanted = FetchPartition {
-                partition,
-                fetch_offset: it.next,
-                current_leader_epoch: epoch,
-                partition_max_bytes: 1 << cx.rng.between(8, 18),
-                ..FetchPartition::default()
-            };
-            let request = FetchRequest {
-                max_wait_ms: cx.rng.below(300) as i32,
-                min_bytes: 1,
-                max_bytes: 1 << 20,
-                session_epoch: -1,
-                topics: vec![FetchTopic {
-                    topic: TOPIC,
-                    topic_id: cx.facts.topic_id,
-                    partitions: vec![wanted],
-                }],
-                ..FetchRequest::default()
-            };
-            session.send(&request, Asked::Fetch(partition, it.next));
+            let topic = (TOPIC, cx.facts.topic_id);
+            ask_fetch(cx.rng, session, topic, (partition, epoch, it.next), READ_UNCOMMITTED);
         }
     }
 
@@ -221,6 +205,33 @@ fn listed(cx: &mut Cx<'_>, partition: i32, reply: &Reply) -> Option<i64> {
         }
         error => panic!("partition {partition}: an offset: {error}"),
     }
+}
+
+/// Asks the leader, in this epoch, for what a partition has from an offset on.
+pub fn ask_fetch(
+    rng: &mut Rng,
+    session: &mut Session,
+    (topic, topic_id): (&str, TopicId),
+    (partition, epoch, from): (i32, i32, i64),
+    isolation_level: i8,
+) {
+    let wanted = FetchPartition {
+        partition,
+        fetch_offset: from,
+        current_leader_epoch: epoch,
+        partition_max_bytes: 1 << rng.between(8, 18),
+        ..FetchPartition::default()
+    };
+    let request = FetchRequest {
+        max_wait_ms: rng.below(300) as i32,
+        min_bytes: 1,
+        max_bytes: 1 << 20,
+        isolation_level,
+        session_epoch: -1,
+        topics: vec![FetchTopic { topic, topic_id, partitions: vec![wanted] }],
+        ..FetchRequest::default()
+    };
+    session.send(&request, Asked::Fetch(partition, from));
 }
 
 /// Asks a leader up to where its partition may be read.

@@ -28,7 +28,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "conformance" / "python"))
-from brokers import Connection  # noqa: E402
+from brokers import Connection, free_port  # noqa: E402
 from cases import batch  # noqa: E402
 from schema import Schema  # noqa: E402
 
@@ -471,12 +471,6 @@ def libs(given):
         fail(f"Maven does not bring Kafka's jars: {e}; name a directory of them with --libs")
     part.rename(directory)
     return directory
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def listening(port, process, log):

@@ -2,7 +2,7 @@
 
 use super::metadata_change::{Failure, count};
 use crate::controller::{Image, Record, on_settings};
-use crate::types::config_def::{Kind, split_list};
+use crate::types::config_def::{ConfigDef, Kind, split_list};
 use crate::types::config_table::{broker_config, group_config, topic_config};
 use crate::types::topic_name::{check_topic_name, is_internal};
 use crate::types::{ErrorCode, GroupConfig, TopicConfig};
@@ -146,9 +146,7 @@ async fn alter(
                 .map_err(|message| Failure::new(ErrorCode::INVALID_TOPIC_EXCEPTION, message))?;
             let topic = image.topic(name);
             let old = topic.map(|it| (*it.overrides).clone()).unwrap_or_default();
-            let is_list = |key: &str| topic_config(key).is_some_and(|it| it.kind == Kind::List);
-            let default = |key: &str| topic_config(key)?.default;
-            let mut new = changed(&old, changes, replace, is_list, default, pause).await?;
+            let mut new = changed(&old, changes, replace, topic_config, pause).await?;
             check_topic(name, &mut new)?;
             let topic = topic.ok_or_else(|| {
                 let message = format!("The topic '{name}' does not exist.");
@@ -161,20 +159,17 @@ async fn alter(
         BROKER => {
             let broker = altered_broker(name, image)?;
             let old = image.dynamic_settings(broker);
-            let is_list = |key: &str| broker_config(key).is_some_and(|it| it.kind == Kind::List);
-            let default = |key: &str| broker_config(key)?.default;
-            let new = changed(&old, changes, replace, is_list, default, pause).await?;
+            let new = changed(&old, changes, replace, broker_config, pause).await?;
             check_broker(&new)?;
             let settings = difference(&old, &new);
             Ok((old != new).then_some(Record::BrokerConfigSet { broker, settings }))
         }
         GROUP => {
-            check_group_id(name)
-                .map_err(|_| invalid("Default group resources are not allowed."))?;
+            if name.is_empty() {
+                return Err(invalid("Default group resources are not allowed."));
+            }
             let old = image.group_overrides(name).cloned().unwrap_or_default();
-            let is_list = |key: &str| group_config(key).is_some_and(|it| it.kind == Kind::List);
-            let default = |key: &str| group_config(key)?.default;
-            let new = changed(&old, changes, replace, is_list, default, pause).await?;
+            let new = changed(&old, changes, replace, group_config, pause).await?;
             GroupConfig::check(&new, &image.broker_configs)
                 .map_err(|message| Failure::new(ErrorCode::INVALID_CONFIG, message))?;
             let (group, settings) = (name.to_owned(), difference(&old, &new));
@@ -182,11 +177,6 @@ async fn alter(
         }
         other => Err(unsupported(other)),
     }
-}
-
-/// Every group has an id.
-pub fn check_group_id(id: &str) -> Result<(), Failure> {
-    if id.is_empty() { Err(invalid("Group name must not be empty")) } else { Ok(()) }
 }
 
 /// Settings of a topic: each known, valid, honoured. Adds what an internal topic always has.
@@ -245,13 +235,12 @@ pub(super) fn check_value_size(value: &str) -> Result<(), Failure> {
     Err(Failure::new(ErrorCode::INVALID_CONFIG, message))
 }
 
-/// The settings after the changes. Pauses after each of them.
+/// The settings, of which `def_of` has the definitions, after the changes. Pauses after each of them.
 async fn changed(
     old: &BTreeMap<String, String>,
     changes: &[(&str, Change<'_>)],
     replace: bool,
-    is_list: impl Fn(&str) -> bool,
-    default: impl Fn(&str) -> Option<&'static str>,
+    def_of: fn(&str) -> Option<&'static ConfigDef>,
     pause: &impl AsyncFn(),
 ) -> Result<BTreeMap<String, String>, Failure> {
     let mut new = if replace { BTreeMap::new() } else { old.clone() };
@@ -261,11 +250,11 @@ async fn changed(
             check_value_size(value)?;
         }
         let parts = || {
-            let value = old.get(*key).map(String::as_str).or_else(|| default(key));
+            let value = old.get(*key).map(String::as_str).or_else(|| def_of(key)?.default);
             split_list(value.unwrap_or_default()).into_iter().map(str::to_owned)
         };
         let list_only = |what: &str| {
-            if is_list(key) {
+            if def_of(key).is_some_and(|it| it.kind == Kind::List) {
                 return Ok(());
             }
             let message = format!("Can't {what} to key {key} because its type is not LIST.");

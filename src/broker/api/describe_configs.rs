@@ -1,7 +1,7 @@
 //! `DescribeConfigs`: values, where they come from, and what stands behind them.
 
 use super::Body;
-use super::config_resource::{BROKER, GROUP, TOPIC, check_group_id, unsupported};
+use super::config_resource::{BROKER, GROUP, TOPIC, unsupported};
 use super::decode_in_parts;
 use super::metadata_change::Failure;
 use crate::controller::Image;
@@ -125,10 +125,14 @@ async fn describe(
             }
         }
         GROUP => {
-            check_group_id(resource.resource_name)?;
-            let (none, own) = (BTreeMap::new(), image.group_overrides(resource.resource_name));
+            if resource.resource_name.is_empty() {
+                let message = "Group name must not be empty";
+                return Err(Failure::new(ErrorCode::INVALID_REQUEST, message));
+            }
+            let none = BTreeMap::new();
+            let overrides = image.group_overrides(resource.resource_name).unwrap_or(&none);
             for def in GROUP_CONFIGS.iter().filter(|def| asked(def.name)) {
-                configs.push(describe_of_group(def, own.unwrap_or(&none), of));
+                configs.push(describe_of_group(def, overrides, of));
                 pause().await;
             }
         }

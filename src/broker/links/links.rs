@@ -321,23 +321,23 @@ impl Links {
     /// Ends the links with earlier processes of this node, for the one of this incarnation is known now: what they have said,
     /// and what has not come yet, is of a disk that may be lost.
     pub fn end_former(&mut self, now_ms: i64, node: i32, incarnation: u64) {
-        let former = |it: &Peer| it.node == node && it.incarnation != incarnation;
-        let links = self.all.iter().filter(|(_, it)| it.peer().as_ref().is_some_and(former));
-        let links: Vec<LinkId> = links.map(|(_, it)| it.id).collect();
-        for id in links {
-            self.end(now_ms, id, Some("another process of the node has taken its place"));
-        }
+        let former = |it: Peer| it.node == node && it.incarnation != incarnation;
+        let why = "another process of the node has taken its place";
+        self.end_all(now_ms, |it| it.peer().is_some_and(former), Some(why));
     }
 
     /// Ends all links of this kind, for the process ends.
     pub fn end_lane(&mut self, now_ms: i64, lane: Lane) {
         self.wanted.retain(|target, _| target.lane != lane);
         self.due.retain(|(_, target)| target.lane != lane);
-        let ends = |it: &Link| it.lane == lane;
+        self.end_all(now_ms, |it| it.lane == lane, None);
+    }
+
+    fn end_all(&mut self, now_ms: i64, ends: impl Fn(&Link) -> bool, why: Option<&str>) {
         let all: Vec<LinkId> =
             self.all.iter().filter(|(_, it)| ends(it)).map(|(_, it)| it.id).collect();
         for id in all {
-            self.end(now_ms, id, None);
+            self.end(now_ms, id, why);
         }
     }
 

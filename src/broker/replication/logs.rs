@@ -99,10 +99,10 @@ impl Logs {
         out: &mut Outbox,
     ) -> IsrLook {
         let Some(slot) = self.find(tp) else { return IsrLook::default() };
-        let Some(part) = self.parts.get_mut(slot.index()) else { return IsrLook::default() };
-        let (change, moved) = part.core.isr_change(now_ms, lag_max_ms, may_join);
-        let change = change.map(|it| (it, part.core.isr().to_vec()));
-        let again_ms = part.core.awaits_until_ms();
+        let core = &mut self.part(slot).core;
+        let (change, moved) = core.isr_change(now_ms, lag_max_ms, may_join);
+        let change = change.map(|it| (it, core.isr().to_vec()));
+        let again_ms = core.awaits_until_ms();
         if moved {
             self.watermark_moved(slot, out);
         }
@@ -120,8 +120,7 @@ impl Logs {
         out: &mut Outbox,
     ) {
         let Some(slot) = self.find(tp) else { return };
-        let Some(part) = self.parts.get_mut(slot.index()) else { return };
-        if part.core.isr_refused(change, error, now_ms) {
+        if self.part(slot).core.isr_refused(change, error, now_ms) {
             self.watermark_moved(slot, out);
         }
     }

@@ -289,6 +289,11 @@ fn all_groups(cluster: &mut Cluster) -> Result<BTreeSet<String>, ClientError> {
 fn describe(cluster: &mut Cluster, resources: &[Resource], o: &Parsed) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let which = if o.has("all") { "All" } else { "Dynamic" };
+    // They are of one type; groups are listed once, however many there are.
+    let groups = match resources.first() {
+        Some(Resource::Group(_)) if !o.has("all") => all_groups(cluster)?,
+        _ => BTreeSet::new(),
+    };
     for resource in resources {
         let missing = match resource {
             Resource::Topic(name) if !cluster.metadata().topics.contains_key(name) => {
@@ -297,7 +302,7 @@ fn describe(cluster: &mut Cluster, resources: &[Resource], o: &Parsed) -> Result
             Resource::Broker(Some(id)) if !cluster.metadata().brokers.contains_key(id) => {
                 Some(format!("broker '{id}'"))
             }
-            Resource::Group(id) if !o.has("all") && !all_groups(cluster)?.contains(id) => {
+            Resource::Group(id) if !o.has("all") && !groups.contains(id) => {
                 Some(format!("group '{id}'"))
             }
             _ => None,

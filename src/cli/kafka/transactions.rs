@@ -6,6 +6,7 @@ use super::arguments::{
     Argument, Arguments, Command, NONE, Namespace, Program, flag, integer, long, short, text,
 };
 use super::error::message_of;
+use super::reassignment_file::shown;
 use super::{properties, table};
 use crate::client::transactions::{self, Abort, ActiveProducer, Filter, NamedPartition};
 use crate::client::{ClientError, Cluster, clock};
@@ -243,10 +244,6 @@ fn why_not_described(id: &str, e: &ClientError) -> String {
     }
 }
 
-fn shown((topic, partition): &NamedPartition) -> String {
-    format!("{topic}-{partition}")
-}
-
 /// The partition that the command names.
 fn named(found: &Namespace) -> NamedPartition {
     let topic = found.value("topic").unwrap_or_default().to_owned();
@@ -433,23 +430,21 @@ impl Scope {
         if let (Some(topic), Some(partition)) = (&self.topic, self.partition) {
             return Ok(vec![(topic.clone(), partition)]);
         }
-        let topics = match &self.topic {
+        match &self.topic {
             Some(topic) => {
                 let known = cluster.refresh(Some(&[topic]), false);
                 known
                     .and_then(|()| cluster.metadata().topic(topic).map(|_| ()))
                     .map_err(|e| failed("Failed to describe 1 topics", &message_of(&e)))?;
-                BTreeSet::from([topic.clone()])
             }
             None => {
                 let all = cluster.refresh(None, false);
                 all.map_err(|e| failed("Failed to list topics", &message_of(&e)))?;
-                cluster.metadata().topics.keys().cloned().collect()
             }
-        };
-        let metadata = cluster.metadata();
+        }
+        let is_asked = |name: &String| self.topic.as_ref().is_none_or(|topic| topic == name);
         let mut found = Vec::new();
-        for (name, topic) in metadata.topics.iter().filter(|it| topics.contains(it.0)) {
+        for (name, topic) in cluster.metadata().topics.iter().filter(|it| is_asked(it.0)) {
             for (number, partition) in &topic.partitions {
                 if self.broker.is_none_or(|id| partition.replicas.contains(&id)) {
                     found.push((name.clone(), *number));

@@ -15,13 +15,13 @@ const COMPARED_MAX: usize = 64;
 
 /// What a member holds.
 #[derive(Debug, Default)]
-pub struct Held {
+struct Held {
     /// All of it.
-    pub slots: BTreeSet<Slot>,
+    slots: BTreeSet<Slot>,
     /// What it did not have before: goes first, since it moves anyway.
     gained: BTreeSet<Slot>,
     /// Whether it may hold something else than before.
-    pub changed: bool,
+    changed: bool,
 }
 
 /// The owners of a topic's partitions.
@@ -114,10 +114,9 @@ impl Holdings {
         let before = self.topics[slot.0 as usize].before[slot.1 as usize];
         let member = if by_load.contains(&(load, before)) { before } else { first };
         self.reload(member, class, |it| it.enter(slot, member, class));
-        let held = &mut self.members[member as usize];
-        held.changed = true;
+        self.change(member);
         if member != before {
-            held.gained.insert(slot);
+            self.members[member as usize].gained.insert(slot);
         }
     }
 
@@ -184,8 +183,8 @@ impl Holdings {
     fn take(&mut self, slot: Slot, member: u32, class: u32) {
         self.reload(member, class, |it| {
             it.topics[slot.0 as usize].now[slot.1 as usize] = NOBODY;
+            it.change(member);
             let held = &mut it.members[member as usize];
-            held.changed = true;
             held.slots.remove(&slot);
             held.gained.remove(&slot);
             let by_topic = &mut it.classes[class as usize].by_topic;

@@ -3,8 +3,9 @@
 use super::range::{Place, Range};
 use super::spec::{Assignment, Assignor, MemberSpec, Topics};
 use super::subscriptions::Subscriptions;
-use super::uniform::{Member, Uniform};
-use std::collections::BTreeMap;
+use super::uniform::Uniform;
+use crate::types::TopicId;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Assigns partitions, some steps at a time: [`add`](Self::add) for each member, then [`step`](Self::step) until it
@@ -13,7 +14,9 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Assigning {
     assignor: Assignor,
-    members: Vec<Member>,
+    /// What each member subscribes to.
+    subscribed: Vec<Arc<BTreeSet<TopicId>>>,
+    /// What each member had, and gets.
     assigned: Vec<Arc<Assignment>>,
     /// Members by where they stand; only for `range`.
     places: BTreeMap<Place, usize>,
@@ -27,7 +30,7 @@ impl Assigning {
     pub fn new(assignor: Assignor) -> Self {
         Self {
             assignor,
-            members: Vec::new(),
+            subscribed: Vec::new(),
             assigned: Vec::new(),
             places: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
@@ -41,9 +44,9 @@ impl Assigning {
         if self.assignor == Assignor::Range {
             let name = member.instance_id.unwrap_or(member.id);
             let place = (member.instance_id.is_none(), name.into());
-            self.places.insert(place, self.members.len());
+            self.places.insert(place, self.subscribed.len());
         }
-        self.members.push(Member { topics: Arc::clone(member.topics) });
+        self.subscribed.push(Arc::clone(member.topics));
         self.assigned.push(Arc::clone(member.assigned));
     }
 
@@ -65,12 +68,12 @@ impl Assigning {
         let subscriptions = &self.subscriptions;
         let topics = subscriptions.topics.len();
         let classes: usize = subscriptions.classes.iter().map(|it| 128 + 8 * it.topics.len()).sum();
-        self.members.len() * 128 + topics * 160 + classes + self.uniform.bytes()
+        self.subscribed.len() * 128 + topics * 160 + classes + self.uniform.bytes()
     }
 
     fn go_on(&mut self, topics: &impl Topics, room: &mut usize) -> bool {
-        while let Some(member) = self.members.get(self.subscriptions.class_of.len()) {
-            if *room == 0 || !self.subscriptions.read(&member.topics, topics, room) {
+        while let Some(subscribed) = self.subscribed.get(self.subscriptions.class_of.len()) {
+            if *room == 0 || !self.subscriptions.read(subscribed, topics, room) {
                 return false;
             }
         }
@@ -79,7 +82,7 @@ impl Assigning {
         }
         match self.assignor {
             Assignor::Uniform => {
-                self.uniform.step(&self.subscriptions, &self.members, &mut self.assigned, room)
+                self.uniform.step(&self.subscriptions, &self.subscribed, &mut self.assigned, room)
             }
             Assignor::Range => {
                 let places = &mut self.places;

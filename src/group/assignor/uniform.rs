@@ -13,13 +13,6 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// What each member brings: see [`MemberSpec`](super::MemberSpec).
-#[derive(Debug)]
-pub struct Member {
-    /// What it subscribes to.
-    pub topics: Arc<BTreeSet<TopicId>>,
-}
-
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Uniform {
@@ -58,18 +51,19 @@ impl Phase {
 }
 
 impl Uniform {
-    /// Goes on; `assigned` is what each member had, and gets. `false` where there was not enough room.
+    /// Goes on; `subscribed` is what each member subscribes to, `assigned` what it had, and gets. `false` where there
+    /// was not enough room.
     pub fn step(
         &mut self,
         subscriptions: &Subscriptions,
-        members: &[Member],
+        subscribed: &[Arc<BTreeSet<TopicId>>],
         assigned: &mut [Arc<Assignment>],
         room: &mut usize,
     ) -> bool {
         while *room > 0 {
             match self.phase {
                 Phase::Open(_) => self.open(subscriptions, room),
-                Phase::Keep(..) => self.keep(subscriptions, members, assigned, room),
+                Phase::Keep(..) => self.keep(subscriptions, subscribed, assigned, room),
                 Phase::HandOut { .. } => self.hand_out(subscriptions, room),
                 Phase::Balance => {
                     if self.balance.step(subscriptions, &mut self.holdings, room) {
@@ -110,12 +104,12 @@ impl Uniform {
     fn keep(
         &mut self,
         subscriptions: &Subscriptions,
-        members: &[Member],
+        subscribed: &[Arc<BTreeSet<TopicId>>],
         assigned: &[Arc<Assignment>],
         room: &mut usize,
     ) {
         let Phase::Keep(member, last, kept) = &mut self.phase else { return };
-        while let Some(it) = members.get(*member) {
+        while let Some(topics) = subscribed.get(*member) {
             let (number, class) = (*member as u32, subscriptions.class_of[*member]);
             let from = last.map_or(Bound::Unbounded, Bound::Included);
             for (id, partitions) in assigned[*member].range((from, Bound::Unbounded)) {
@@ -126,7 +120,7 @@ impl Uniform {
                     *room -= 1;
                     (*last, *kept) = (Some(*id), 0);
                 }
-                let wanted = it.topics.contains(id);
+                let wanted = topics.contains(id);
                 let topic = wanted.then(|| subscriptions.topic(*id)).flatten();
                 let Some(topic) = topic else {
                     self.holdings.change(number);

@@ -320,8 +320,7 @@ impl Group {
         let steps = super::partitions::count(&next.assigned);
         if changed {
             let unrevoked = next.state == MemberState::UnrevokedPartitions;
-            let timeout_ms = member.metadata.rebalance_timeout_ms;
-            let until_ms = cx.now.monotonic_ms + i64::from(timeout_ms).max(1);
+            let until_ms = member.rebalance_until_ms(cx.now.monotonic_ms);
             let id = beat.member_id.clone();
             self.edit(&mut beat.changes).set_current(&id, next);
             if let Some(member) = self.consumer.as_mut().and_then(|it| it.member_mut(&id)) {
@@ -355,9 +354,7 @@ impl Group {
                 let heartbeaten = self.heartbeaten(cx, &member_id, member, told);
                 GroupResponse::ConsumerHeartbeat(heartbeaten)
             }
-            Asker::Join { rebalance_timeout_ms } => {
-                self.classic_joined(cx, &member_id, *rebalance_timeout_ms)
-            }
+            Asker::Join => self.classic_joined(cx, &member_id),
         };
         let reply = Some((ticket, response));
         // A static member that was the last of the new protocol may have been replaced.

@@ -25,10 +25,7 @@ pub enum Asker {
         full: bool,
     },
     /// A `JoinGroup` of a member of the classic protocol.
-    Join {
-        /// How long it may take to fetch its assignment.
-        rebalance_timeout_ms: i32,
-    },
+    Join,
 }
 
 /// A member that joins or stays, as it is to be.

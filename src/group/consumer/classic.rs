@@ -8,11 +8,10 @@ use bytes::Bytes;
 use super::beat::{Asker, Joining, Stage};
 use super::changes::Changes;
 use super::fence::FENCED_AT_ONCE;
-use super::heartbeat::{check_size, check_static, unknown};
+use super::heartbeat::{check_size, check_static, speaker};
 use super::member::{ClassicMetadata, Member, MemberMetadata, MemberState};
 use super::partitions::{self, Partitions};
 use super::response::Refusal;
-use super::state::ConsumerGroup;
 use super::write::ConsumerWrite;
 use crate::group::cluster::ClusterView;
 use crate::group::consumer_protocol::{
@@ -20,6 +19,8 @@ use crate::group::consumer_protocol::{
 };
 use crate::group::context::Cx;
 use crate::group::effect::Ticket;
+use crate::group::join::check;
+use crate::group::members::rebalance_timeout_ms;
 use crate::group::queue::Queued;
 use crate::group::request::{GroupRequest, Heartbeat, Join, Leave, Leaving, Sync};
 use crate::group::response::{GroupResponse, Heartbeaten, Joined, Left, LeftMember, Synced};
@@ -56,18 +57,6 @@ fn protocol(member: &Member, id: &str) -> Result<String, Refusal> {
     })
 }
 
-/// The member that speaks.
-fn member<'a>(
-    group: &'a ConsumerGroup,
-    id: &str,
-    instance_id: Option<&str>,
-) -> Result<&'a Member, Refusal> {
-    match instance_id {
-        Some(instance_id) => check_static(group, instance_id, id),
-        None => group.member(id).ok_or_else(|| unknown("", id)),
-    }
-}
-
 impl Group {
     /// Answers a `JoinGroup`.
     pub(in crate::group) fn classic_join(&mut self, cx: &mut Cx<'_>, ticket: Ticket, join: Join) {
@@ -90,18 +79,7 @@ impl Group {
         let Some(group) = self.consumer.as_deref() else {
             return refuse(ErrorCode::UNKNOWN_MEMBER_ID);
         };
-        let settings = cx.settings;
-        if join.group_id.is_empty() {
-            return refuse(ErrorCode::INVALID_GROUP_ID);
-        }
-        if join.session_timeout_ms < settings.group_min_session_timeout_ms
-            || join.session_timeout_ms > settings.group_max_session_timeout_ms
-        {
-            return refuse(ErrorCode::INVALID_SESSION_TIMEOUT);
-        }
-        if join.fresh_member_id.len() > i16::MAX as usize {
-            return refuse(ErrorCode::INVALID_REQUEST);
-        }
+        check(&join, cx.settings).or_else(refuse)?;
         let is_new = join.member_id.is_empty();
         if group.is_empty() {
             if !is_new {
@@ -117,7 +95,7 @@ impl Group {
             return Ok(());
         }
         let id = if is_new { join.fresh_member_id.clone() } else { join.member_id.clone() };
-        check_size(group, settings, &id).map_err(|(error, _)| (String::new(), error))?;
+        check_size(group, cx.settings, &id).map_err(|(error, _)| (String::new(), error))?;
         let known = |it: &crate::group::request::Protocol| group.is_known_to_classic(&it.name);
         if join.protocol_type != PROTOCOL_TYPE || !join.protocols.iter().any(known) {
             return refuse(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
@@ -139,10 +117,7 @@ impl Group {
             None => None,
         };
         let old = group.member(replaces.as_deref().unwrap_or(&id)).map(|it| &it.metadata);
-        let rebalance_timeout_ms = match join.rebalance_timeout_ms {
-            negative if negative < 0 => join.session_timeout_ms,
-            timeout_ms => timeout_ms,
-        };
+        let rebalance_timeout_ms = rebalance_timeout_ms(&join);
         let rack_id = subscription.rack_id.map(str::to_owned);
         let owned = by_id(subscription.owned, &*view);
         let metadata = MemberMetadata {
@@ -161,31 +136,26 @@ impl Group {
             }),
         };
         let stage = Stage::Join(Box::new(Joining { id, replaces, metadata, regex: None }));
-        let asker = Asker::Join { rebalance_timeout_ms };
-        self.begin_beat(cx, ticket, asker, Some(owned), false, stage);
+        self.begin_beat(cx, ticket, Asker::Join, Some(owned), false, stage);
         Ok(())
     }
 
     /// What a member is told that has joined. It has its time to fetch its assignment.
-    pub(super) fn classic_joined(
-        &mut self,
-        cx: &Cx<'_>,
-        id: &str,
-        rebalance_timeout_ms: i32,
-    ) -> GroupResponse {
-        let until_ms = cx.now.monotonic_ms + i64::from(rebalance_timeout_ms).max(1);
-        self.wake_by(until_ms);
+    pub(super) fn classic_joined(&mut self, cx: &Cx<'_>, id: &str) -> GroupResponse {
         let Some(member) = self.consumer.as_deref_mut().and_then(|it| it.member_mut(id)) else {
             return GroupResponse::Join(Joined::refused(id, ErrorCode::UNKNOWN_MEMBER_ID));
         };
+        let until_ms = member.rebalance_until_ms(cx.now.monotonic_ms);
         member.deadlines.rejoin = None;
         member.deadlines.sync = Some(until_ms);
-        GroupResponse::Join(Joined {
+        let joined = Joined {
             generation_id: member.current.epoch,
             protocol_type: Some(PROTOCOL_TYPE.to_owned()),
             protocol_name: protocol(member, id).ok(),
             ..Joined::refused(id, ErrorCode::NONE)
-        })
+        };
+        self.wake_by(until_ms);
+        GroupResponse::Join(joined)
     }
 
     /// Answers a `SyncGroup`.
@@ -197,7 +167,8 @@ impl Group {
     fn try_classic_sync(&mut self, cx: &Cx<'_>, sync: &Sync) -> Result<Synced, ErrorCode> {
         let id = sync.member_id.as_str();
         let group = self.consumer.as_deref().ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-        let member = member(group, id, sync.group_instance_id.as_deref()).map_err(|it| it.0)?;
+        let member =
+            speaker(&self.id, group, id, sync.group_instance_id.as_deref()).map_err(|it| it.0)?;
         let protocol = protocol(member, id).map_err(|it| it.0)?;
         if member.current.epoch != sync.generation_id {
             return Err(ErrorCode::ILLEGAL_GENERATION);
@@ -231,8 +202,7 @@ impl Group {
     fn call_to_join(&mut self, cx: &Cx<'_>, id: &str) {
         let member = self.consumer.as_deref_mut().and_then(|it| it.member_mut(id));
         if let Some(member) = member.filter(|it| it.deadlines.rejoin.is_none()) {
-            let timeout_ms = i64::from(member.metadata.rebalance_timeout_ms).max(1);
-            let until_ms = cx.now.monotonic_ms + timeout_ms;
+            let until_ms = member.rebalance_until_ms(cx.now.monotonic_ms);
             member.deadlines.rejoin = Some(until_ms);
             self.wake_by(until_ms);
         }
@@ -252,7 +222,8 @@ impl Group {
     fn try_classic_heartbeat(&mut self, cx: &Cx<'_>, it: &Heartbeat) -> Result<(), ErrorCode> {
         let id = it.member_id.as_str();
         let group = self.consumer.as_deref().ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-        let member = member(group, id, it.group_instance_id.as_deref()).map_err(|it| it.0)?;
+        let member =
+            speaker(&self.id, group, id, it.group_instance_id.as_deref()).map_err(|it| it.0)?;
         protocol(member, id).map_err(|it| it.0)?;
         let current = &member.current;
         if current.epoch != it.generation_id {
@@ -324,7 +295,7 @@ impl Group {
             }
             _ => &leaving.member_id,
         };
-        let member = member(group, id, instance_id).map_err(|it| it.0)?;
+        let member = speaker(&self.id, group, id, instance_id).map_err(|it| it.0)?;
         protocol(member, id).map_err(|it| it.0)?;
         Ok(id.to_owned())
     }

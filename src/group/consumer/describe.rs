@@ -74,14 +74,7 @@ pub(in crate::group) fn describe_some(
     room: usize,
     out: &mut Vec<ConsumerDescribedMember>,
 ) -> usize {
-    let (mut taken, mut reached) = (0, None);
-    for (id, member) in group.members_after(last.as_deref()).take(room) {
+    group.visit(last, room, |id, member| {
         out.push(described(id, member, group.target(id).map(|it| &**it), view));
-        taken += 1;
-        reached = Some(id.to_owned());
-    }
-    if taken == room {
-        *last = reached.or(last.take());
-    }
-    taken
+    })
 }

@@ -1,7 +1,7 @@
 //! Members that go: by themselves, or since they were silent for too long, or did not give up partitions.
 
 use super::changes::Changes;
-use super::heartbeat::{check_static, unknown};
+use super::heartbeat::speaker;
 use super::member::{Current, LEFT_STATIC_EPOCH, MemberState};
 use super::partitions::Partitions;
 use super::request::ConsumerHeartbeat;
@@ -25,13 +25,9 @@ impl Group {
         ticket: Ticket,
         request: &ConsumerHeartbeat,
     ) -> Result<(), Refusal> {
-        let group_id = self.id.clone();
-        let group = self.consumer_group()?;
+        let Some(group) = self.consumer.as_deref() else { return Err(self.no_consumer_group()) };
         let id = request.member_id.as_str();
-        let member = match request.instance_id.as_deref() {
-            Some(instance_id) => check_static(group, instance_id, id)?,
-            None => group.member(id).ok_or_else(|| unknown(&group_id, id))?,
-        };
+        let member = speaker(&self.id, group, id, request.instance_id.as_deref())?;
         let reply = GroupResponse::ConsumerHeartbeat(ConsumerHeartbeaten {
             error: ErrorCode::NONE,
             error_message: None,
@@ -99,8 +95,7 @@ impl Group {
         };
         let waits = member.current.state == MemberState::UnrevokedPartitions;
         if waits && !member.is_classic() {
-            let timeout_ms = i64::from(member.metadata.rebalance_timeout_ms).max(1);
-            let at_ms = cx.now.monotonic_ms + timeout_ms;
+            let at_ms = member.rebalance_until_ms(cx.now.monotonic_ms);
             member.deadlines.revocation = Some(at_ms);
             self.wake_by(at_ms);
         }

@@ -12,14 +12,12 @@ use super::state::ConsumerGroup;
 use crate::group::assignor::Assignor;
 use crate::group::context::{CoordinatorSettings, Cx};
 use crate::group::effect::Ticket;
+use crate::group::join::ID_BYTES_MAX;
 use crate::group::response::GroupResponse;
 use crate::group::state::{Group, State};
 use crate::group::topic_regex::TopicRegex;
 use crate::group::walk::Task;
 use crate::types::ErrorCode;
-
-/// Longest id that fits Kafka's strings, in bytes.
-const ID_BYTES_MAX: usize = i16::MAX as usize;
 
 /// What can be seen of a request without its group.
 fn check(request: &ConsumerHeartbeat, settings: &CoordinatorSettings) -> Result<(), Refusal> {
@@ -122,6 +120,19 @@ pub(super) fn check_static<'a>(
     group.member(current).ok_or_else(|| unknown("", member_id))
 }
 
+/// The member that speaks: under its instance's name where it says one.
+pub(super) fn speaker<'a>(
+    group_id: &str,
+    group: &'a ConsumerGroup,
+    id: &str,
+    instance_id: Option<&str>,
+) -> Result<&'a Member, Refusal> {
+    match instance_id {
+        Some(instance_id) => check_static(group, instance_id, id),
+        None => group.member(id).ok_or_else(|| unknown(group_id, id)),
+    }
+}
+
 /// Whether there is room for this member.
 pub(super) fn check_size(
     group: &ConsumerGroup,
@@ -160,14 +171,6 @@ impl Group {
         if self.consumer.as_ref().is_some_and(|it| it.is_vacant()) {
             self.consumer = None;
         }
-    }
-
-    /// The consumer group; the error where there is none.
-    pub(in crate::group) fn consumer_group(&mut self) -> Result<&mut ConsumerGroup, Refusal> {
-        if self.consumer.is_none() {
-            return Err(self.no_consumer_group());
-        }
-        Ok(self.consumer.as_mut().expect("there is one"))
     }
 
     /// Why there is no consumer group.

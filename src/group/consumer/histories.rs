@@ -213,13 +213,7 @@ impl World {
 
     fn set_topic(&mut self, name: &str, partitions: i32) {
         let id = self.take_id();
-        let mut new = [0; 16];
-        new[..8].copy_from_slice(&id.to_be_bytes());
-        let entry = self.topics.topics.entry(name.to_owned()).or_insert((TopicId(new), 0));
-        entry.1 = partitions;
-        if partitions == 0 {
-            self.topics.topics.remove(name);
-        }
+        self.topics.set(name, partitions, id);
         self.cluster.show(Rc::new(self.topics.clone()), true);
     }
 

@@ -172,6 +172,11 @@ impl Member {
         self.metadata.bytes() + self.current.bytes() + topics
     }
 
+    /// When its time is over for what a rebalance asks of it, if that begins now.
+    pub fn rebalance_until_ms(&self, now_ms: i64) -> i64 {
+        now_ms + i64::from(self.metadata.rebalance_timeout_ms).max(1)
+    }
+
     /// Starts its session anew, of so many milliseconds unless it has chosen another time itself.
     pub fn renew(&mut self, now_ms: i64, session_timeout_ms: i32) -> i64 {
         let own = self.metadata.classic.as_ref().map(|it| it.session_timeout_ms);

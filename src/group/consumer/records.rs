@@ -179,38 +179,37 @@ pub fn record(group: &str, change: &mut Change) -> Result<Record> {
         w.string(part, false)?;
     }
     let key = w.into_vec();
-    let bytes = |value: &Option<Vec<u8>>| (key.len() + value.as_ref().map_or(0, Vec::len)) as u64;
     let value = match change {
-        Change::Epoch(kept) => put(kept, bytes, write_epoch)?,
-        Change::Metadata(_, kept) => put(kept, bytes, |w, it| write_member(w, it))?,
-        Change::TargetEpoch(kept) => put(kept, bytes, |w, epoch| {
+        Change::Epoch(kept) => put(kept, key.len(), write_epoch)?,
+        Change::Metadata(_, kept) => put(kept, key.len(), |w, it| write_member(w, it))?,
+        Change::TargetEpoch(kept) => put(kept, key.len(), |w, epoch| {
             w.i32(*epoch);
             w.varint(0);
             Ok(())
         })?,
-        Change::Target(_, kept) => put(kept, bytes, |w, it| {
+        Change::Target(_, kept) => put(kept, key.len(), |w, it| {
             write_partitions(w, it)?;
             w.varint(0);
             Ok(())
         })?,
-        Change::Current(_, kept) => put(kept, bytes, write_current)?,
-        Change::Regex(_, kept) => put(kept, bytes, write_resolved)?,
+        Change::Current(_, kept) => put(kept, key.len(), write_current)?,
+        Change::Regex(_, kept) => put(kept, key.len(), write_resolved)?,
     };
     Ok(Record { key, value })
 }
 
 fn put<T>(
     kept: &mut Option<Kept<T>>,
-    bytes: impl Fn(&Option<Vec<u8>>) -> u64,
+    key_bytes: usize,
     write: impl FnOnce(&mut Writer, &T) -> Result<()>,
 ) -> Result<Option<Vec<u8>>> {
     let Some(kept) = kept else { return Ok(None) };
     let mut w = Writer::with_capacity(64);
     w.i16(VALUE);
     write(&mut w, &kept.value)?;
-    let value = Some(w.into_vec());
-    kept.record_bytes = bytes(&value);
-    Ok(value)
+    let value = w.into_vec();
+    kept.record_bytes = (key_bytes + value.len()) as u64;
+    Ok(Some(value))
 }
 
 fn write_epoch(w: &mut Writer, it: &Epoch) -> Result<()> {

@@ -10,6 +10,7 @@ use super::member::{Current, Member, MemberMetadata, MemberState};
 use super::partitions::{self, Partitions};
 use super::records;
 use crate::group::entry::ENTRY;
+use crate::group::members::less;
 use crate::group::records::Record;
 use crate::types::TopicId;
 
@@ -109,22 +110,16 @@ pub struct ConsumerGroup {
     pub resolve_by_ms: i64,
 }
 
-/// One more.
+/// Bytes of a record; 0 where there is none.
+fn record_bytes<T>(kept: Option<&Kept<T>>) -> u64 {
+    kept.map_or(0, |it| it.record_bytes)
+}
+
+/// One more; whether it is the first.
 fn more<K: Ord + Clone>(counts: &mut BTreeMap<K, usize>, key: &K) -> bool {
     let count = counts.entry(key.clone()).or_default();
     *count += 1;
     *count == 1
-}
-
-/// One less; whether none is left.
-fn less<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) -> bool {
-    let Some(count) = counts.get_mut(key) else { return false };
-    *count -= 1;
-    let none = *count == 0;
-    if none {
-        counts.remove(key);
-    }
-    none
 }
 
 impl ConsumerGroup {
@@ -198,20 +193,19 @@ impl ConsumerGroup {
     /// Visits so many members at most, by id, from behind `last`, which is moved on; how many there were.
     /// Where they are fewer than `room`, all have been visited.
     pub fn visit(
-        &mut self,
+        &self,
         last: &mut Option<String>,
         room: usize,
-        mut see: impl FnMut(&str, &mut Member),
+        mut see: impl FnMut(&str, &Member),
     ) -> usize {
-        let from = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let (mut taken, mut reached) = (0, None);
-        for (id, slot) in self.members.range_mut::<str, _>((from, Bound::Unbounded)).take(room) {
-            see(id, &mut slot.member);
+        for (id, member) in self.members_after(last.as_deref()).take(room) {
+            see(id, member);
             taken += 1;
             reached = Some(id);
         }
         if let Some(id) = reached.filter(|_| taken == room) {
-            *last = Some(id.clone());
+            *last = Some(id.to_owned());
         }
         taken
     }
@@ -380,18 +374,17 @@ impl ConsumerGroup {
         match change {
             Change::Epoch(new) => {
                 let old = std::mem::replace(&mut self.epoch, new);
-                let new = self.epoch.as_ref().map_or(0, |it| it.record_bytes);
-                self.recount(old.as_ref().map_or(0, |it| it.record_bytes), new);
+                self.recount(record_bytes(old.as_ref()), record_bytes(self.epoch.as_ref()));
                 Change::Epoch(old)
             }
             Change::TargetEpoch(new) => {
                 let old = std::mem::replace(&mut self.target_epoch, new);
-                let new = self.target_epoch.as_ref().map_or(0, |it| it.record_bytes);
-                self.recount(old.as_ref().map_or(0, |it| it.record_bytes), new);
+                let new = record_bytes(self.target_epoch.as_ref());
+                self.recount(record_bytes(old.as_ref()), new);
                 Change::TargetEpoch(old)
             }
             Change::Target(id, new) => {
-                let record_bytes = new.as_ref().map_or(0, |it| it.record_bytes);
+                let new_bytes = record_bytes(new.as_ref());
                 let old = match new {
                     Some(new) => {
                         self.bytes += target_bytes(&id, &new.value);
@@ -402,7 +395,7 @@ impl ConsumerGroup {
                 if let Some(old) = &old {
                     self.bytes -= target_bytes(&id, &old.value);
                 }
-                self.recount(old.as_ref().map_or(0, |it| it.record_bytes), record_bytes);
+                self.recount(record_bytes(old.as_ref()), new_bytes);
                 Change::Target(id, old)
             }
             Change::Regex(pattern, new) => self.apply_regex(pattern, new),
@@ -416,10 +409,10 @@ impl ConsumerGroup {
     }
 
     fn apply_regex(&mut self, text: String, new: Option<Kept<Resolved>>) -> Change {
-        let record_bytes = new.as_ref().map_or(0, |it| it.record_bytes);
+        let new_bytes = record_bytes(new.as_ref());
         let mut pattern = self.take_pattern(&text);
         let old = std::mem::replace(&mut pattern.resolved, new);
-        self.recount(old.as_ref().map_or(0, |it| it.record_bytes), record_bytes);
+        self.recount(record_bytes(old.as_ref()), new_bytes);
         self.put_pattern(&text, pattern);
         Change::Regex(text, old)
     }
@@ -462,7 +455,7 @@ impl ConsumerGroup {
     fn apply_metadata(&mut self, id: String, new: Option<Kept<Box<MemberMetadata>>>) -> Change {
         let mut slot = self.take_slot(&id);
         let old_bytes = slot.metadata_bytes;
-        let new_bytes = new.as_ref().map_or(0, |it| it.record_bytes);
+        let new_bytes = record_bytes(new.as_ref());
         let old = std::mem::take(&mut slot.member.metadata);
         if old_bytes > 0 {
             self.discount_metadata(&id, &old);
@@ -539,7 +532,7 @@ impl ConsumerGroup {
     fn apply_current(&mut self, id: String, new: Option<Kept<Current>>) -> Change {
         let mut slot = self.take_slot(&id);
         let old_bytes = slot.current_bytes;
-        let new_bytes = new.as_ref().map_or(0, |it| it.record_bytes);
+        let new_bytes = record_bytes(new.as_ref());
         let current = new.map(|it| it.value).unwrap_or_default();
         let old = std::mem::replace(&mut slot.member.current, current);
         for set in [&old.assigned, &old.revoking] {

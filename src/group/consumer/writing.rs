@@ -110,7 +110,7 @@ impl Group {
                 let refused = ConsumerHeartbeaten::refused(error, Some(why));
                 GroupResponse::ConsumerHeartbeat(refused)
             }
-            Asker::Join { .. } => GroupResponse::Join(Joined::refused("", error)),
+            Asker::Join => GroupResponse::Join(Joined::refused("", error)),
         };
         cx.reply(ticket, response);
     }

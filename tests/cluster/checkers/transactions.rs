@@ -147,10 +147,7 @@ impl Transactions {
     /// Everything was read, and everything was said.
     pub fn whole(&self) {
         let is_read = |it: &Value| self.read.contains(it);
-        let mut shown = BTreeSet::new();
-        for value in &self.read {
-            shown.insert(self.of[value]);
-        }
+        let shown: BTreeSet<usize> = self.read.iter().map(|it| self.of[it]).collect();
         for (number, it) in self.all.iter().enumerate() {
             let read = shown.contains(&number);
             let whole = it.acknowledged.iter().all(is_read);

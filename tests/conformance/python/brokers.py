@@ -104,6 +104,12 @@ def start_kafka():
     return port
 
 
+def kafka_node(node_id, voters, count):
+    """Properties of one of `count` nodes of the reference, beyond those that `kafka format` writes for one that is alone."""
+    return {"node.id": node_id, "controller.quorum.voters": voters, "offsets.topic.replication.factor": count,
+            "transaction.state.log.replication.factor": count, "transaction.state.log.min.isr": min(2, count)}
+
+
 def client_jar():
     subprocess.run([KAFKA, "fetch"], check=True)
     return next((ROOT / "target/kafka/jars").glob("kafka-clients-*.jar"))

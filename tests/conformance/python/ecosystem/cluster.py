@@ -2,18 +2,17 @@
 
 import atexit
 import concurrent.futures
-import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 
-from brokers import KAFKA, TARGET, Klamm, free_port
+from brokers import KAFKA, TARGET, Klamm, free_port, kafka_node
 
 from . import records
+from .background import Background
 
 # Brokers take so long to be in sync again at most.
 RECOVERY_S = 90
@@ -88,9 +87,7 @@ class KafkaNode:
         self.node_id, self.port, self.process = node_id, port, None
         self.dir = TARGET / "scripts" / name
         shutil.rmtree(self.dir, ignore_errors=True)
-        replicas = {"offsets.topic.replication.factor": count, "transaction.state.log.replication.factor": count,
-                    "transaction.state.log.min.isr": min(2, count)}
-        settings = {"node.id": node_id, "controller.quorum.voters": voters} | replicas | in_sync(count)
+        settings = kafka_node(node_id, voters, count) | in_sync(count)
         subprocess.run([KAFKA, "format", self.dir, str(port), *(f"{k}={v}" for k, v in settings.items())], check=True)
 
     def start(self):
@@ -117,33 +114,17 @@ class KafkaNode:
             self.process.wait()
 
 
-class Killer(threading.Thread):
+class Killer(Background):
     """Sends SIGKILL to who leads partition 0 of one of `topics` after the other, every `every_s`
     seconds, and starts it again; the next one is killed when all replicas are in sync again."""
 
     def __init__(self, cluster, topics, running=True, every_s=20):
-        super().__init__(daemon=True)
-        self.cluster, self.topics, self.running, self.every_s = cluster, topics, running, every_s
-        self.kills, self.failure, self.ended = 0, None, threading.Event()
+        super().__init__()
+        self.cluster, self.topics, self.running, self.every_s, self.kills = cluster, topics, running, every_s, 0
 
-    def __enter__(self):
-        if self.cluster.nodes and self.running:
-            self.start()
-        return self
-
-    def __exit__(self, kind, *_):
-        self.ended.set()
-        if self.is_alive():
-            self.join()
-        if kind is None and self.failure is not None:
-            raise self.failure
-
-    def run(self):
-        try:
-            while not self.ended.wait(self.every_s):
-                self.kill_one(self.topics[self.kills % len(self.topics)])
-        except (Exception, SystemExit) as failure:
-            self.failure = AssertionError(f"the killer of brokers: {failure!r}")
+    def work(self):
+        while self.cluster.nodes and self.running and not self.ended.wait(self.every_s):
+            self.kill_one(self.topics[self.kills % len(self.topics)])
 
     def kill_one(self, topic):
         leads = records.wait(f"a leader of {topic}-0", RECOVERY_S, lambda: (
@@ -160,22 +141,8 @@ class Killer(threading.Thread):
         records.wait("all replicas in sync", RECOVERY_S, lambda: records.replicas_are_in_sync(self.cluster.address))
 
 
-CHILDREN = []
-
-
-def killed_at_end(child):
-    """Notes a child that leads a process group: the group ends with the part."""
-    CHILDREN.append(child)
-    return child
-
-
 def end_all():
-    """Kills what a part has left."""
-    for child in CHILDREN:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-    CHILDREN.clear()
+    """Kills brokers that a part has left."""
     for node in NODES:
         node.kill()
     NODES.clear()

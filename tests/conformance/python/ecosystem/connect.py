@@ -3,13 +3,13 @@
 import itertools
 import json
 import re
-import threading
 import urllib.error
 import urllib.request
 
 from brokers import free_port
 
 from . import records
+from .background import Background
 from .java import Program, properties
 from .part import each_once_in_order, part
 
@@ -59,22 +59,14 @@ class Worker(Program):
         return states == ["RUNNING"] * (1 + tasks) and status
 
 
-class Lines(threading.Thread):
+class Lines(Background):
     """Appends numbered lines to a file, until told to end."""
 
     def __init__(self, path, first, rate):
-        super().__init__(daemon=True)
-        self.path, self.next, self.rate, self.ended = path, first, rate, threading.Event()
+        super().__init__()
+        self.path, self.next, self.rate = path, first, rate
 
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended.set()
-        self.join()
-
-    def run(self):
+    def work(self):
         with open(self.path, "a") as file:
             while not self.ended.wait(1 / self.rate):
                 file.write(line(self.next) + "\n")

@@ -4,42 +4,26 @@ import collections
 import pathlib
 import shutil
 import signal
-import subprocess
 
 from brokers import free_port
-from suite import environment, tail
+from suite import environment
 
 from . import records
-from .cluster import killed_at_end
 from .part import each_once_in_order, numbered, part
+from .process import Process
 
 HERE = pathlib.Path(__file__).resolve().parent
 QUIX = ["quixstreams==3.28.1"]
 FAUST = ["faust-streaming==0.15.3"]
 
 
-class App:
+class App(Process):
     """A Python program of this folder in an environment of its own."""
 
     def __init__(self, directory, packages, program, *arguments):
-        self.log = directory / f"{program}.log"
         name = packages[0].partition("==")[0]
-        self.command = [environment(f"ecosystem-{name}", packages), HERE / program, *map(str, arguments)]
-
-    def start(self):
-        with open(self.log, "ab") as log:
-            self.process = killed_at_end(subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True))
-        return self
-
-    def check(self):
-        code = self.process.poll()
-        assert code is None, f"it has ended with {code}: see {self.log}\n{tail(self.log, 3000)}"
-        return True
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
+        command = [environment(f"ecosystem-{name}", packages), HERE / program, *map(str, arguments)]
+        super().__init__(directory, program, command)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

@@ -1,7 +1,5 @@
 """Java programs: their jars, the classes compiled here, and their processes."""
 
-import os
-import pathlib
 import shutil
 import signal
 import subprocess
@@ -9,7 +7,7 @@ import subprocess
 from brokers import CONFORMANCE, scratch
 from suite import tail
 
-from .cluster import killed_at_end
+from .process import Process
 
 SOURCES = CONFORMANCE / "java"
 STOP_S = 90
@@ -27,36 +25,17 @@ def fetch():
                    check=True)
 
 
-class Program:
-    """A class that runs in a JVM of its own; what it prints is in `log`."""
+class Program(Process):
+    """A class that runs in a JVM of its own."""
 
     def __init__(self, directory, name, main, *arguments, level="info"):
-        directory.mkdir(parents=True, exist_ok=True)
-        self.name, self.log = name, directory / f"{name}.log"
         home = scratch("ecosystem-java")
         # The first compiler alone: most of these live for a minute.
         flags = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
                  f"-Dorg.slf4j.simpleLogger.defaultLogLevel={level}", "-Dorg.slf4j.simpleLogger.showDateTime=true",
                  "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS"]
-        self.command = ["java", *flags, "-cp", f"{home / 'classes'}:{home / 'jars'}/*", main, *map(str, arguments)]
-        self.process = None
-
-    def start(self):
-        with open(self.log, "ab") as log:
-            self.process = killed_at_end(subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True))
-        return self
-
-    def alive(self):
-        return self.process is not None and self.process.poll() is None
-
-    def check(self):
-        assert self.alive(), f"{self.name} has ended with {self.process.returncode}: see {self.log}\n{tail(self.log, 3000)}"
-
-    def kill(self):
-        if self.alive():
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        command = ["java", *flags, "-cp", f"{home / 'classes'}:{home / 'jars'}/*", main, *map(str, arguments)]
+        super().__init__(directory, name, command)
 
     def stop(self, code=143):
         """SIGTERM, at which a JVM ends with 143."""
@@ -73,9 +52,6 @@ class Program:
             self.process.send_signal(signal.SIGQUIT)
             raise AssertionError(f"{self.name} does not end within {limit_s} s: see {self.log}") from None
         assert ended == code, f"{self.name} ended with {ended}: see {self.log}\n{tail(self.log, 3000)}"
-
-    def text(self):
-        return pathlib.Path(self.log).read_text(errors="replace")
 
 
 def properties(path, values):

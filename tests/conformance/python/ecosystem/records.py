@@ -2,12 +2,13 @@
 
 import collections
 import functools
-import threading
 import time
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (AdminClient, ConfigEntry, ConfigResource, AlterConfigOpType, NewPartitions, NewTopic, OffsetSpec,
                                    ResourceType)
+
+from .background import Background
 
 Record = collections.namedtuple("Record", "partition offset key value")
 # Of one request of this script; a broker may be away meanwhile.
@@ -132,35 +133,21 @@ def feed(address, topic, items):
     feeder.flush()
 
 
-class Steady(threading.Thread):
+class Steady(Background):
     """Writes the pairs of an iterator, `rate` a second, until it is told to end; `sent` has what it wrote."""
 
     def __init__(self, address, topic, items, rate):
-        super().__init__(daemon=True)
-        self.feeder, self.topic, self.items, self.rate = Feeder(address), topic, items, rate
-        self.sent, self.failure, self.ended = [], None, threading.Event()
+        super().__init__()
+        self.feeder, self.topic, self.items, self.rate, self.sent = Feeder(address), topic, items, rate, []
 
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, kind, *_):
-        self.ended.set()
-        self.join()
-        if kind is None and self.failure is not None:
-            raise self.failure
-
-    def run(self):
-        try:
-            started = time.monotonic()
-            while not self.ended.wait(max(0.0, started + len(self.sent) / self.rate - time.monotonic())):
-                # What is taken is sent: others go on with the same iterator.
-                key, value = next(self.items)
-                self.feeder.send(self.topic, key, value)
-                self.sent.append((key, value))
-            self.feeder.flush()
-        except (AssertionError, KafkaException) as failure:
-            self.failure = failure
+    def work(self):
+        started = time.monotonic()
+        while not self.ended.wait(max(0.0, started + len(self.sent) / self.rate - time.monotonic())):
+            # What is taken is sent: others go on with the same iterator.
+            key, value = next(self.items)
+            self.feeder.send(self.topic, key, value)
+            self.sent.append((key, value))
+        self.feeder.flush()
 
 
 class Reader:

@@ -3,13 +3,13 @@
 import collections
 import random
 import shutil
-import threading
 import urllib.error
 import urllib.request
 
 from brokers import free_port
 
 from . import records
+from .background import Background
 from .java import Program, properties
 from .part import each_once_in_order, numbered, part
 
@@ -109,22 +109,14 @@ def starts(address, topic):
     return any(f.result().offset > 0 for f in records.admin(address).list_offsets(asked, request_timeout=records.REQUEST_S).values())
 
 
-class Kicks(threading.Thread):
+class Kicks(Background):
     """Kills one instance after the other with SIGKILL and starts it again."""
 
     def __init__(self, apps, every_s):
-        super().__init__(daemon=True)
-        self.apps, self.every_s, self.ended, self.kills, self.failure = apps, every_s, threading.Event(), 0, None
+        super().__init__()
+        self.apps, self.every_s, self.kills = apps, every_s, 0
 
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended.set()
-        self.join()
-
-    def run(self):
+    def work(self):
         while not self.ended.wait(self.every_s):
             app = self.apps[self.kills % len(self.apps)]
             app.kill()
@@ -141,7 +133,8 @@ def exactly_once(context):
     apps = [App(context, "chain", "chain-in", "chain-out", name, **{"processing.guarantee": "exactly_once_v2"}).start() for name in "ab"]
     topics = ["chain-in", "__transaction_state", "eco-chain-counts-changelog", "__consumer_offsets", "chain-out"]
     with records.Steady(address, "chain-in", numbered(30), rate=300) as steady:
-        records.wait("first results", records.PATIENCE_S, lambda: records.read(address, "chain-out"))
+        records.wait("first results", records.PATIENCE_S, lambda: any(
+            records.end_offsets(address, "chain-out", records.IsolationLevel.READ_COMMITTED).values()))
         with Kicks(apps, 13) as kicks, context.killer(topics, always=True) as killer:
             steady.ended.wait(context.seconds)
     sent = collections.defaultdict(list)
