@@ -99,7 +99,7 @@ fn nothing_that_a_cluster_has_acknowledged_is_lost_and_it_comes_to_rest() {
     }
     let seeds = Seeds::of("CLUSTER", SEEDS);
     let (done, failing) = seeds.run(|seed| run(seed, None, false).1);
-    if let Some(seed) = failing.first() {
+    if let Some(seed) = failing.first().filter(|_| support::seeds::failing_max().is_none()) {
         let faults: Vec<String> = shrink(*seed).iter().map(usize::to_string).collect();
         let faults = faults.join(",");
         eprintln!(

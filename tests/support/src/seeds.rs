@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// No more seeds are run when so many have failed.
+/// No more seeds are run when so many have failed, or `KLAMM_FAILING_MAX`.
 const FAILING_MAX: usize = 20;
 
 /// A number from the environment.
@@ -14,6 +14,11 @@ const FAILING_MAX: usize = 20;
 pub fn variable(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
+}
+
+/// How many failing seeds are enough for whoever runs them, where it is said: a mutant is caught by one.
+pub fn failing_max() -> Option<usize> {
+    variable("KLAMM_FAILING_MAX").map(|it| usize::try_from(it).unwrap_or(usize::MAX))
 }
 
 /// The seeds of one simulator, `KLAMM_<NAME>_SEEDS` of them from `KLAMM_<NAME>_FROM` on, divided over
@@ -47,12 +52,13 @@ impl Seeds {
     pub fn run<T: Send>(self, run: impl Fn(u64) -> T + Sync) -> (Vec<T>, Vec<u64>) {
         let cores = || std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
         let threads = variable(&format!("KLAMM_{}_THREADS", self.name)).unwrap_or_else(cores);
+        let failing_max = failing_max().unwrap_or(FAILING_MAX);
         let next = AtomicU64::new(self.from);
         let (done, failing) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
         let work = || {
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
-                let enough = failing.lock().expect("no panic holds it").len() >= FAILING_MAX;
+                let enough = failing.lock().expect("no panic holds it").len() >= failing_max;
                 if seed >= self.from + self.count || enough {
                     break;
                 }
