@@ -2,7 +2,7 @@
 
 use super::changes::Changes;
 use super::heartbeat::speaker;
-use super::member::{Current, LEFT_STATIC_EPOCH, MemberState};
+use super::member::{Current, LEFT_STATIC_EPOCH};
 use super::partitions::Partitions;
 use super::request::ConsumerHeartbeat;
 use super::response::{ConsumerHeartbeaten, Refusal};
@@ -42,6 +42,7 @@ impl Group {
             let current = Current { epoch, revoking, ..member.current.clone() };
             let mut changes = Changes::default();
             self.edit(&mut changes).set_current(id, current);
+            self.watch_revocation(cx, id);
             let write = ConsumerWrite { changes, reply, upgrades: false, downgrades: None };
             self.write_consumer(cx, write);
         } else {
@@ -88,15 +89,10 @@ impl Group {
         }
     }
 
-    /// A member that is to give up partitions has its time for that anew.
+    /// A member that is to give up partitions has its time for that anew; one that is not needs none.
     pub(super) fn watch_revocation(&mut self, cx: &Cx<'_>, id: &str) {
-        let Some(member) = self.consumer.as_deref_mut().and_then(|it| it.member_mut(id)) else {
-            return;
-        };
-        let waits = member.current.state == MemberState::UnrevokedPartitions;
-        if waits && !member.is_classic() {
-            let at_ms = member.rebalance_until_ms(cx.now.monotonic_ms);
-            member.deadlines.revocation = Some(at_ms);
+        let member = self.consumer.as_deref_mut().and_then(|it| it.member_mut(id));
+        if let Some(at_ms) = member.and_then(|it| it.watch_revocation(cx.now.monotonic_ms)) {
             self.wake_by(at_ms);
         }
     }

@@ -177,6 +177,16 @@ impl Member {
         now_ms + i64::from(self.metadata.rebalance_timeout_ms).max(1)
     }
 
+    /// Gives it its time anew where it is to give up partitions, and takes that back where it is not: what it was told may
+    /// have been taken back, and a static member that is away owns nothing that others wait for.
+    pub fn watch_revocation(&mut self, now_ms: i64) -> Option<i64> {
+        let is_asked = self.current.state == MemberState::UnrevokedPartitions
+            && self.current.epoch != LEFT_STATIC_EPOCH
+            && !self.is_classic();
+        self.deadlines.revocation = is_asked.then(|| self.rebalance_until_ms(now_ms));
+        self.deadlines.revocation
+    }
+
     /// Starts its session anew, of so many milliseconds unless it has chosen another time itself.
     pub fn renew(&mut self, now_ms: i64, session_timeout_ms: i32) -> i64 {
         let own = self.metadata.classic.as_ref().map(|it| it.session_timeout_ms);

@@ -316,6 +316,52 @@ fn whoever_does_not_give_up_in_time_is_fenced() {
 }
 
 #[test]
+fn what_was_never_asked_of_a_member_is_not_waited_for() {
+    let mut bench = with_topic(2);
+    let mut a = Client::new("a");
+    bench.converge(&mut [&mut a]);
+    bench.slow = true;
+    let other = Client { topics: vec!["u".to_owned()], ..a.clone() };
+    let ticket = bench.ask(GroupRequest::ConsumerHeartbeat(Box::new(other.full())));
+    bench.written(Err(ErrorCode::NOT_ENOUGH_REPLICAS));
+    let error = bench.beaten(ticket).map(|it| it.error);
+    assert_eq!(error, Some(ErrorCode::COORDINATOR_NOT_AVAILABLE));
+    bench.slow = false;
+    for _ in 0..20 {
+        assert_eq!(bench.error(a.short()), ErrorCode::NONE);
+        bench.pass_ms(HEARTBEAT_MS);
+    }
+}
+
+#[test]
+fn a_static_member_that_is_away_has_nothing_to_give_up() {
+    let mut bench = with_topic(2);
+    let mut a = Client { instance: Some("i".into()), ..Client::new("a") };
+    let mut b = Client::new("b");
+    bench.converge(&mut [&mut a]);
+    let told = bench.beat(b.full());
+    b.hears(&told);
+    let hasty = ConsumerHeartbeat { rebalance_timeout_ms: 10_000, ..a.full() };
+    assert_eq!(bench.beat(hasty).assignment.map(|it| partitions::count(&it)), Some(1));
+    let away = Client { epoch: -2, ..a.clone() };
+    assert_eq!(bench.error(away.short()), ErrorCode::NONE);
+    for restarts in [false, true] {
+        for _ in 0..4 {
+            bench.pass_ms(HEARTBEAT_MS);
+            let told = bench.beat(b.short());
+            b.hears(&told);
+        }
+        assert_eq!(bench.about().members.len(), 2, "its session goes on");
+        if !restarts {
+            bench.check_log();
+        }
+    }
+    let mut again = Client { instance: Some("i".into()), ..Client::new("a2") };
+    bench.converge(&mut [&mut again, &mut b]);
+    assert_eq!((again.numbers().len(), b.numbers().len()), (1, 1));
+}
+
+#[test]
 fn a_restart_goes_on_where_it_was() {
     let mut bench = with_topic(4);
     let (mut a, mut b) = (Client::new("a"), Client::new("b"));
