@@ -39,7 +39,8 @@ impl Group {
         let reply = Some((ticket, reply));
         if request.member_epoch == LEFT_STATIC_EPOCH {
             let (epoch, revoking) = (LEFT_STATIC_EPOCH, Partitions::new());
-            let current = Current { epoch, revoking, ..member.current.clone() };
+            let since = member.current.since.of(&member.current.assigned);
+            let current = Current { epoch, revoking, since, ..member.current.clone() };
             let mut changes = Changes::default();
             self.edit(&mut changes).set_current(id, current);
             self.watch_revocation(cx, id);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::assigned_since::AssignedSince;
 use super::partitions::{self, Partitions};
 use crate::group::entry::ENTRY;
 use crate::group::request::Protocol;
@@ -114,6 +115,8 @@ pub struct Current {
     pub assigned: Partitions,
     /// Partitions that it is to give up, and may still have.
     pub revoking: Partitions,
+    /// Since when it has each of both.
+    pub since: AssignedSince,
 }
 
 impl Current {
@@ -124,7 +127,10 @@ impl Current {
 
     /// Memory that it takes, bytes.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + partitions::bytes(&self.assigned) + partitions::bytes(&self.revoking)
+        size_of::<Self>()
+            + partitions::bytes(&self.assigned)
+            + partitions::bytes(&self.revoking)
+            + self.since.bytes()
     }
 }
 
