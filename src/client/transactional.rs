@@ -209,7 +209,8 @@ impl TransactionalProducer {
         for (leader, partitions) in &by_leader {
             let rounds = partitions.iter().map(|it| batches[*it].len()).max().unwrap_or(0);
             for round in 0..rounds {
-                let round = partitions.iter().filter_map(|it| Some((*it, batches[*it].get(round)?)));
+                let round =
+                    partitions.iter().filter_map(|it| Some((*it, batches[*it].get(round)?)));
                 let sent = self.ask_produce(cluster, *leader, round);
                 if let Err(e) = sent {
                     Self::forget(cluster, by_leader.keys());
@@ -295,9 +296,7 @@ impl TransactionalProducer {
     }
 
     /// Asks again while the transaction before is still being ended, which is answered with `CONCURRENT_TRANSACTIONS`.
-    fn when_ended<T>(
-        mut ask: impl FnMut() -> Result<T, ClientError>,
-    ) -> Result<T, ClientError> {
+    fn when_ended<T>(mut ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
         for _ in 0..ENDING_TIMES {
             match ask() {
                 Err(e) if e.code() == Some(ErrorCode::CONCURRENT_TRANSACTIONS) => {
@@ -340,7 +339,8 @@ impl TransactionalProducer {
                 for it in &topic.results_by_partition {
                     // The partition whose fault it is says so; the others say that they were not tried.
                     if it.partition_error_code != ErrorCode::OPERATION_NOT_ATTEMPTED.0 {
-                        let what = || format!("partition {} of '{}'", it.partition_index, topic.name);
+                        let what =
+                            || format!("partition {} of '{}'", it.partition_index, topic.name);
                         check_code(it.partition_error_code, what, None)?;
                     }
                 }
@@ -407,7 +407,8 @@ impl TransactionalProducer {
             response.topics.iter().try_for_each(|topic| {
                 topic.partitions.iter().try_for_each(|it| {
                     let partition = it.partition_index;
-                    let what = || format!("the offset of partition {partition} of '{}'", topic.name);
+                    let what =
+                        || format!("the offset of partition {partition} of '{}'", topic.name);
                     check_code(it.error_code, what, None)
                 })
             })
@@ -468,7 +469,9 @@ mod tests {
 
     fn batch(records: usize) -> Vec<u8> {
         let mut builder = BatchBuilder::new(Compression::None);
-        (0..records).for_each(|_| drop(builder.push(7, None, Some(b"v"), &[])));
+        for _ in 0..records {
+            builder.push(7, None, Some(b"v"), &[]);
+        }
         builder.build()
     }
 

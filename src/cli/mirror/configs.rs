@@ -95,9 +95,8 @@ mod tests {
     fn what_was_refused_is_tried_again_with_another_value() {
         let source = [entry("compression.type", "zstd", true)];
         let target = [entry("compression.type", "producer", false)];
-        let refused = |value: &str| {
-            Refused::from([("compression.type".to_owned(), value.to_owned())])
-        };
+        let refused =
+            |value: &str| Refused::from([("compression.type".to_owned(), value.to_owned())]);
         assert_eq!(changes(&source, &target, &refused("zstd")), Changes::default());
         assert_eq!(changes(&source, &target, &refused("gzip")).changes.len(), 1);
     }

@@ -15,10 +15,7 @@ use std::sync::mpsc::Sender;
 type Offsets = BTreeMap<String, BTreeMap<i32, (i64, String)>>;
 
 /// A group's offsets as those of the copies: of partitions that are copied, where the group has read so far.
-fn translated(
-    committed: &CommittedOffsets,
-    view: impl Fn(&str, i32) -> Option<View>,
-) -> Offsets {
+fn translated(committed: &CommittedOffsets, view: impl Fn(&str, i32) -> Option<View>) -> Offsets {
     let mut found = Offsets::new();
     for (topic, partitions) in committed {
         for (number, it) in partitions.iter().filter(|(_, it)| it.offset >= 0) {

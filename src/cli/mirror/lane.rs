@@ -288,7 +288,10 @@ impl Lane<'_> {
         }
         self.plan = plan;
         self.source.follow(self.plan.keys().filter(|topic| {
-            self.partitions.range(((*topic).clone(), 0)..).next().is_some_and(|(it, _)| it.0 == **topic)
+            self.partitions
+                .range(((*topic).clone(), 0)..)
+                .next()
+                .is_some_and(|(it, _)| it.0 == **topic)
         }));
         Ok(())
     }
@@ -404,7 +407,9 @@ impl Lane<'_> {
             let partitions = &mut self.partitions;
             let shared = self.shared;
             answer.each(&mut self.source, &mut |key, asked, data| {
-                let Some(it) = partitions.get_mut(key).filter(|it| it.next == asked) else { return };
+                let Some(it) = partitions.get_mut(key).filter(|it| it.next == asked) else {
+                    return;
+                };
                 match ErrorCode(data.error_code) {
                     ErrorCode::NONE => {
                         let most = it.topic.batch_bytes_max;
@@ -423,7 +428,8 @@ impl Lane<'_> {
                     }
                     ErrorCode::OFFSET_OUT_OF_RANGE => outside.push(key.clone()),
                     code => {
-                        let what = format!("partition {} of topic '{}' at the source", key.1, key.0);
+                        let what =
+                            format!("partition {} of topic '{}' at the source", key.1, key.0);
                         let e = ClientError::Refused { what, code, message: None };
                         halted.push((key.clone(), e.to_string()));
                     }
@@ -503,9 +509,10 @@ impl Lane<'_> {
         if !sent.is_empty() {
             self.know_leaders(sent.keys())?;
         }
-        let bases = match sent.is_empty() {
-            true => BTreeMap::new(),
-            false => self.producer.send(&mut self.target, &mut sent).map_err(|e| refused(e, &names))?,
+        let bases = if sent.is_empty() {
+            BTreeMap::new()
+        } else {
+            self.producer.send(&mut self.target, &mut sent).map_err(|e| refused(e, &names))?
         };
         let mut offsets = BTreeMap::new();
         let mut translations = Vec::new();

@@ -133,10 +133,9 @@ pub fn run(command: &Mirror) -> Result<(), CliError> {
     let selection = Selection {
         topics: Pattern::new("--topics", &command.topics)?,
         exclude,
-        groups: match command.no_groups {
-            true => None,
-            false => Some(Pattern::new("--groups", &command.groups)?),
-        },
+        groups: (!command.no_groups)
+            .then(|| Pattern::new("--groups", &command.groups))
+            .transpose()?,
         prefix: command.prefix.clone(),
     };
     if !command.prefix.is_empty() {
@@ -147,8 +146,8 @@ pub fn run(command: &Mirror) -> Result<(), CliError> {
     let mut target = reach("--to", &command.to)?;
     let name = mirror_name(command, &source, &target)?;
     let group = format!("{}{name}", checkpoint::GROUP_PREFIX);
-    let found = crate::client::groups::fetch_offsets(&mut target, &group)
-        .map_err(|e| named("--to", &e))?;
+    let found =
+        crate::client::groups::fetch_offsets(&mut target, &group).map_err(|e| named("--to", &e))?;
     let settings = Settings {
         from: command.from.clone(),
         to: command.to.clone(),
@@ -233,6 +232,13 @@ fn next_owner(found: &crate::client::groups::CommittedOffsets) -> Owner {
     Owner { generation: owners.max().unwrap_or(0) + 1, token }
 }
 
+fn print(line: &str) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()?;
+    Ok(())
+}
+
 /// Where lines go.
 struct Screen {
     json: bool,
@@ -243,28 +249,21 @@ struct Screen {
 impl Screen {
     fn notice(&self, line: &str) -> Result<(), CliError> {
         if self.json {
-            return self.print(&json!({"event": "notice", "message": line}).to_string());
+            return print(&json!({"event": "notice", "message": line}).to_string());
         }
         eprintln!("klamm: {line}");
         Ok(())
     }
 
-    fn print(&self, line: &str) -> Result<(), CliError> {
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{line}")?;
-        out.flush()?;
-        Ok(())
-    }
-
     fn progress(&self, it: &Progress) -> Result<(), CliError> {
         if self.json {
-            return self.print(&it.json().to_string());
+            return print(&it.json().to_string());
         }
         if self.table {
             // Home, then clear to the end: the screen does not flicker.
-            return self.print(&format!("\x1b[H\x1b[J{}", it.table()));
+            return print(&format!("\x1b[H\x1b[J{}", it.table()));
         }
-        self.print(&it.line())
+        print(&it.line())
     }
 }
 
@@ -415,10 +414,10 @@ impl Watch<'_> {
         let (records, bytes) = self.shared.counted();
         if self.screen.json {
             let line = json!({"event": how, "records": records, "bytes": bytes});
-            return self.screen.print(&line.to_string());
+            return print(&line.to_string());
         }
         let records = super::names::count(records, "record");
-        self.screen.print(&format!("{how}: {records} copied, {:.1} MB", bytes as f64 / 1e6))
+        print(&format!("{how}: {records} copied, {:.1} MB", bytes as f64 / 1e6))
     }
 }
 

@@ -83,7 +83,8 @@ impl Progress {
         let mut rows: Vec<(&String, &Row)> = self.topics.iter().collect();
         rows.sort_by_key(|(name, row)| (std::cmp::Reverse(row.lag), *name));
         let width = rows.iter().take(ROWS).map(|(name, _)| name.len()).max().unwrap_or(0).max(5);
-        let mut text = format!("{}\n\n{:width$} {:>10} {:>14}\n", self.line(), "TOPIC", "PARTITIONS", "LAG");
+        let mut text =
+            format!("{}\n\n{:width$} {:>10} {:>14}\n", self.line(), "TOPIC", "PARTITIONS", "LAG");
         for (name, row) in rows.iter().take(ROWS) {
             let partitions = if row.copied == row.partitions {
                 row.partitions.to_string()

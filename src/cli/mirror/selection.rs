@@ -14,9 +14,8 @@ impl Pattern {
     /// Reads the value of `flag`.
     pub fn new(flag: &str, text: &str) -> Result<Self, CliError> {
         let each: Vec<&str> = text.split(',').map(str::trim).filter(|it| !it.is_empty()).collect();
-        let wrong = |why: &str| {
-            CliError::Usage(format!("{flag} {text}: {why}; such as 'orders,events.*'"))
-        };
+        let wrong =
+            |why: &str| CliError::Usage(format!("{flag} {text}: {why}; such as 'orders,events.*'"));
         if each.is_empty() {
             return Err(wrong("no regular expression"));
         }
@@ -85,7 +84,10 @@ impl Selection {
 }
 
 /// Notes what a mirror of whatever name has committed at the source: the topics that it has written.
-pub fn note_origins<'a>(origins: &mut Origins, committed: impl Iterator<Item = (&'a str, &'a str)>) {
+pub fn note_origins<'a>(
+    origins: &mut Origins,
+    committed: impl Iterator<Item = (&'a str, &'a str)>,
+) {
     for (topic, text) in committed {
         if !origins.contains_key(topic)
             && let Some(checkpoint) = Checkpoint::parse(text)

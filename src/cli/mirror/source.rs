@@ -26,6 +26,9 @@ struct Asked {
     positions: BTreeMap<NamedPartition, i64>,
 }
 
+/// What is to be asked of a leader: offsets by topic.
+type Partitions<'p> = BTreeMap<(&'p str, TopicId), Vec<(&'p NamedPartition, i64)>>;
+
 /// An answer to a Fetch.
 pub struct Answer {
     reply: Reply,
@@ -82,10 +85,7 @@ impl Source {
     }
 
     /// Sends a Fetch to each leader that has none under way: partition, id of its topic, offset.
-    pub fn ask<'p>(
-        &mut self,
-        wanted: impl Iterator<Item = (&'p NamedPartition, TopicId, i64)>,
-    ) {
+    pub fn ask<'p>(&mut self, wanted: impl Iterator<Item = (&'p NamedPartition, TopicId, i64)>) {
         if self.topics.is_empty() || self.cluster.now_ms() < self.not_before_ms {
             return;
         }
@@ -97,7 +97,6 @@ impl Source {
             }
             self.stale = false;
         }
-        type Partitions<'p> = BTreeMap<(&'p str, TopicId), Vec<(&'p NamedPartition, i64)>>;
         let mut by_leader: BTreeMap<i32, Partitions<'p>> = BTreeMap::new();
         let mut missing = false;
         for (key, id, offset) in wanted {
@@ -129,11 +128,7 @@ impl Source {
         }
     }
 
-    fn send(
-        &mut self,
-        leader: i32,
-        topics: BTreeMap<(&str, TopicId), Vec<(&NamedPartition, i64)>>,
-    ) -> Result<(), ClientError> {
+    fn send(&mut self, leader: i32, topics: Partitions<'_>) -> Result<(), ClientError> {
         let lane = Lane::Data(leader);
         if !self.channels.has(lane) {
             let transport = self.cluster.open(leader)?;

@@ -49,10 +49,8 @@ pub fn created_again(source: &str, target: &str) -> String {
 /// See the module.
 pub fn start(known: &Known<'_>) -> Start {
     let (source, target) = known.topics;
-    let begin = Start::Begin(
-        known.source_start,
-        Translation::begin(known.source_start, known.target.end),
-    );
+    let begin =
+        Start::Begin(known.source_start, Translation::begin(known.source_start, known.target.end));
     let theirs = !known.target.is_empty() && !known.append;
     let refuse_theirs = || {
         Start::Refuse(format!(
@@ -173,7 +171,10 @@ mod tests {
         assert!(why.contains("created again") && why.contains("delete 'x.t'"), "{why}");
         // And when its copy was deleted, as the line says, it begins anew.
         let text = written("old", "old");
-        assert_eq!(start(&known(Some((50, &text)), 0..0)), Start::Begin(3, Translation::begin(3, 0)));
+        assert_eq!(
+            start(&known(Some((50, &text)), 0..0)),
+            Start::Begin(3, Translation::begin(3, 0))
+        );
         assert!(refused(&known(Some((50, &text)), 0..1)).contains("not written"));
     }
 

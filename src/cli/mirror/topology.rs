@@ -256,7 +256,8 @@ impl<'a> Topology<'a> {
         for name in new {
             // Unknown with any value.
             refused.insert(name.clone(), String::new());
-            lines.push(format!("topic '{}': the target has no '{name}'; it is left out", it.source));
+            lines
+                .push(format!("topic '{}': the target has no '{name}'; it is left out", it.source));
         }
         let resource = Resource::Topic(it.target.clone());
         let mut size = there

@@ -36,9 +36,9 @@ impl Translation {
 
     /// Runs that were written down; `None` if there are none, or they are in no order.
     pub fn of(runs: Vec<Run>) -> Option<Self> {
-        let ordered = runs.windows(2).all(|it| {
-            it[0].from + it[0].len <= it[1].from && it[0].to + it[0].len <= it[1].to
-        });
+        let ordered = runs
+            .windows(2)
+            .all(|it| it[0].from + it[0].len <= it[1].from && it[0].to + it[0].len <= it[1].to);
         let sound = runs.iter().all(|it| it.from >= 0 && it.to >= 0 && it.len >= 0);
         (!runs.is_empty() && ordered && sound).then_some(Self { runs })
     }

@@ -43,7 +43,10 @@ fn assert_records(taken: &Taken, offsets: &[i64], value: usize) {
             assert_eq!(record.offset, n as i64, "dense");
             assert_eq!(record.timestamp, 1_000 + at);
             assert_eq!(record.key, Some(at.to_string().as_bytes()));
-            assert_eq!(record.value.map(<[u8]>::to_vec), (at % 3 != 0).then(|| vec![at as u8; value]));
+            assert_eq!(
+                record.value.map(<[u8]>::to_vec),
+                (at % 3 != 0).then(|| vec![at as u8; value])
+            );
             let headers: Vec<_> = record.headers.clone().collect();
             assert_eq!(headers, [(&b"h"[..], Some(&b"1"[..])), (&b"h"[..], None)]);
             found.push(at);
@@ -121,7 +124,8 @@ fn compacted(at: i64, kept: std::ops::Range<i64>, last: i64, horizon: bool) -> V
     let header = BatchHeader::parse(&whole).expect("a batch");
     // Offsets of a batch count from its base.
     let base_offset = kept.start;
-    let mut header = BatchHeader { base_offset, last_offset_delta: (last - base_offset) as i32, ..header };
+    let mut header =
+        BatchHeader { base_offset, last_offset_delta: (last - base_offset) as i32, ..header };
     if horizon {
         header.attributes |= 1 << 6;
     }
