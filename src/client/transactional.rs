@@ -192,34 +192,71 @@ impl TransactionalProducer {
         if !self.own_epochs {
             self.add_partitions(cluster, batches.keys())?;
         }
-        let mut by_leader: BTreeMap<i32, Vec<&NamedPartition>> = BTreeMap::new();
         let identity = self.identity.as_mut().expect("just seen");
         for (partition, batches) in &mut *batches {
             for batch in batches {
                 identity.stamp(partition, batch);
             }
         }
-        for partition in batches.keys() {
+        let mut found = BTreeMap::new();
+        // The first of each partition makes it part of the transaction, which the coordinator may be too busy for with the
+        // end of the one before.
+        let mut first: Vec<&NamedPartition> = batches.keys().collect();
+        for _ in 0..ENDING_TIMES {
+            first = self.send_rounds(cluster, &first, batches, 0..1, &mut found)?;
+            if first.is_empty() {
+                break;
+            }
+            std::thread::sleep(ENDING);
+        }
+        let more = || batches.iter().filter(|(_, batches)| batches.len() > 1).map(|it| it.0);
+        if first.is_empty() {
+            first = more().collect();
+            first = self.send_rounds(cluster, &first, batches, 1..usize::MAX, &mut found)?;
+        }
+        match first.first() {
+            None => Ok(found),
+            Some(partition) => Err(SendError {
+                partition: None,
+                error: ClientError::Refused {
+                    what: format!("writing to partition {} of '{}'", partition.1, partition.0),
+                    code: ErrorCode::CONCURRENT_TRANSACTIONS,
+                    message: None,
+                },
+            }),
+        }
+    }
+
+    /// Sends these batches of partitions. A request has one batch of a partition; all are on their way before the first
+    /// answer is waited for, and what is on one connection is written in order. Gives back the partitions that are to be
+    /// asked again, since the transaction before is still being ended.
+    fn send_rounds<'b>(
+        &self,
+        cluster: &mut Cluster,
+        partitions: &[&'b NamedPartition],
+        batches: &'b BTreeMap<NamedPartition, Vec<Vec<u8>>>,
+        numbers: std::ops::Range<usize>,
+        found: &mut BTreeMap<NamedPartition, Vec<i64>>,
+    ) -> Result<Vec<&'b NamedPartition>, SendError> {
+        let mut by_leader: BTreeMap<i32, Vec<&'b NamedPartition>> = BTreeMap::new();
+        for partition in partitions {
             let leader = cluster.metadata().leader(&partition.0, partition.1)?;
             by_leader.entry(leader).or_default().push(partition);
         }
-        // A request has one batch of a partition. All are on their way before the first answer is waited for; what is
-        // on one connection is written in order.
         let mut asked = Vec::new();
         for (leader, partitions) in &by_leader {
             let rounds = partitions.iter().map(|it| batches[*it].len()).max().unwrap_or(0);
-            for round in 0..rounds {
+            for round in numbers.start..rounds.min(numbers.end) {
                 let round =
                     partitions.iter().filter_map(|it| Some((*it, batches[*it].get(round)?)));
-                let sent = self.ask_produce(cluster, *leader, round);
-                if let Err(e) = sent {
+                if let Err(e) = self.ask_produce(cluster, *leader, round) {
                     Self::forget(cluster, by_leader.keys());
                     return Err(e.into());
                 }
                 asked.push(*leader);
             }
         }
-        let mut found: BTreeMap<NamedPartition, Vec<i64>> = BTreeMap::new();
+        let mut again = Vec::new();
         let mut refused = None;
         for leader in asked {
             let reply = cluster.node(leader).and_then(super::Transport::receive);
@@ -231,12 +268,12 @@ impl TransactionalProducer {
                     return Err(e.into());
                 }
             };
-            let read = self.produced(&reply, &mut found);
+            let read = self.produced(&reply, found, &mut again);
             refused = refused.or(read.err());
         }
         match refused {
             Some(e) => Err(e),
-            None => Ok(found),
+            None => Ok(again.iter().filter_map(|it| Some(batches.get_key_value(it)?.0)).collect()),
         }
     }
 
@@ -276,6 +313,7 @@ impl TransactionalProducer {
         &self,
         reply: &Reply,
         found: &mut BTreeMap<NamedPartition, Vec<i64>>,
+        again: &mut Vec<NamedPartition>,
     ) -> Result<(), SendError> {
         let response: ProduceResponse<'_> = if self.own_epochs {
             reply.read::<ProduceRequest<'_>>()?
@@ -286,6 +324,10 @@ impl TransactionalProducer {
             for it in &topic.partition_responses {
                 let what = || format!("writing to partition {} of '{}'", it.index, topic.name);
                 let partition = (topic.name.to_owned(), it.index);
+                if it.error_code == ErrorCode::CONCURRENT_TRANSACTIONS.0 {
+                    again.push(partition);
+                    continue;
+                }
                 if let Err(error) = check_code(it.error_code, what, it.error_message) {
                     return Err(SendError { partition: Some(partition), error });
                 }

@@ -53,8 +53,10 @@ pub enum Choice {
     Copy(String),
     /// Not asked for, or a cluster's own.
     Ignore,
-    /// Not copied though it was asked for, and why.
-    Skip(String),
+    /// Not copied, since it came from the target; a line that says so.
+    Back(String),
+    /// It cannot be copied, and why.
+    Refuse(String),
 }
 
 impl Selection {
@@ -66,14 +68,14 @@ impl Selection {
             return Choice::Ignore;
         }
         if origins.get(topic).is_some_and(|path| path.iter().any(|it| it == target)) {
-            return Choice::Skip(format!(
+            return Choice::Back(format!(
                 "topic '{topic}' is a copy of what is at the target, made by another mirror: it is not copied back"
             ));
         }
         let name = format!("{}{topic}", self.prefix);
         match check_topic_name(&name) {
             Ok(()) => Choice::Copy(name),
-            Err(why) => Choice::Skip(format!("topic '{topic}' is not copied: {why}")),
+            Err(why) => Choice::Refuse(format!("topic '{topic}' is not copied: {why}")),
         }
     }
 
@@ -132,7 +134,7 @@ mod tests {
         let it = selection(".*", None, "us.");
         let long = "x".repeat(248);
         let choice = it.choose(&long, false, &Origins::new(), "T");
-        assert!(matches!(choice, Choice::Skip(why) if why.contains("249")));
+        assert!(matches!(choice, Choice::Refuse(why) if why.contains("249")));
     }
 
     #[test]
@@ -149,7 +151,7 @@ mod tests {
         note_origins(&mut origins, [("copy", text.as_str()), ("own", "else")].into_iter());
         let it = selection(".*", None, "");
         for target in ["A", "B"] {
-            assert!(matches!(it.choose("copy", false, &origins, target), Choice::Skip(_)));
+            assert!(matches!(it.choose("copy", false, &origins, target), Choice::Back(_)));
         }
         // On to a third cluster it may go.
         assert!(matches!(it.choose("copy", false, &origins, "C"), Choice::Copy(_)));

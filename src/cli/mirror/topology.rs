@@ -28,8 +28,10 @@ pub struct Topology<'a> {
     /// Topics that were not there when they were looked for last.
     missing: BTreeSet<String>,
     refused: BTreeMap<String, Refused>,
-    /// What was told of a topic.
-    told: BTreeMap<String, String>,
+    /// Topics that came from the target.
+    backs: BTreeSet<String>,
+    /// Why topics are not copied that should be.
+    troubles: BTreeMap<String, String>,
     plan: Plan,
 }
 
@@ -57,7 +59,8 @@ impl<'a> Topology<'a> {
             seen: BTreeSet::new(),
             missing: BTreeSet::new(),
             refused: BTreeMap::new(),
-            told: BTreeMap::new(),
+            backs: BTreeSet::new(),
+            troubles: BTreeMap::new(),
             plan: Plan::new(),
         }
     }
@@ -69,14 +72,13 @@ impl<'a> Topology<'a> {
 
     /// What is wrong with topics that are not copied.
     pub fn troubles(&self) -> impl Iterator<Item = &str> {
-        let copied = |topic: &String| self.plan.contains_key(topic);
-        self.told.iter().filter(move |(topic, _)| !copied(topic)).map(|(_, why)| why.as_str())
+        self.troubles.values().map(String::as_str)
     }
 
-    fn tell(&mut self, topic: &str, line: String) {
-        if self.told.get(topic) != Some(&line) {
-            let _ = self.events.send(Event::Notice(line.clone()));
-            self.told.insert(topic.to_owned(), line);
+    fn refuse(&mut self, topic: &str, line: String) {
+        if self.troubles.get(topic) != Some(&line) {
+            self.notice(line.clone());
+            self.troubles.insert(topic.to_owned(), line);
         }
     }
 
@@ -100,18 +102,14 @@ impl<'a> Topology<'a> {
                 Err(e) if e.is_retriable() => return Err(e),
                 Err(e) => {
                     let line = format!("topic '{}' is not copied: {e}", it.source);
-                    self.tell(&it.source, line);
+                    self.refuse(&it.source, line);
                 }
             }
         }
-        let made = there.iter().any(|it| !self.target.metadata().topics.contains_key(&it.target));
-        if made {
-            self.target.refresh_once(None, false)?;
-        }
+        self.wait_for(&there)?;
         let sizes = self.configure(&there)?;
         let mut plan = Plan::new();
         for it in there {
-            // The controller knows it; other brokers will.
             let Some(copy) = self.target.metadata().topics.get(&it.target) else { continue };
             let source_id = self.source.metadata().topics[&it.source].id;
             let mut path = vec![cluster_text(&cluster_id(&self.source))];
@@ -120,12 +118,12 @@ impl<'a> Topology<'a> {
                 source_id,
                 target_id: copy.id,
                 path,
-                partitions: it.partitions.min(copy.partitions.len() as i32),
+                partitions: it.partitions,
                 batch_bytes_max: sizes.get(&it.target).copied().unwrap_or(BATCH_BYTES_MAX),
                 source: it.source.clone(),
                 target: it.target,
             };
-            self.told.remove(&it.source);
+            self.troubles.remove(&it.source);
             plan.insert(it.source, Arc::new(followed));
         }
         // What is not there once may be a broker that has just started.
@@ -160,19 +158,25 @@ impl<'a> Topology<'a> {
     fn wanted(&mut self) -> Vec<Wanted> {
         let to = cluster_text(&cluster_id(&self.target));
         let mut wanted = Vec::new();
-        let mut skipped = Vec::new();
+        let (mut backs, mut refused) = (Vec::new(), Vec::new());
         for (source, topic) in &self.source.metadata().topics {
             match self.settings.selection.choose(source, topic.internal, &self.origins, &to) {
                 Choice::Copy(target) => {
                     let partitions = topic.partitions.len() as i32;
                     wanted.push(Wanted { source: source.clone(), target, partitions });
                 }
-                Choice::Skip(why) => skipped.push((source.clone(), why)),
+                Choice::Back(why) => backs.push((source.clone(), why)),
+                Choice::Refuse(why) => refused.push((source.clone(), why)),
                 Choice::Ignore => {}
             }
         }
-        for (topic, why) in skipped {
-            self.tell(&topic, why);
+        for (topic, why) in refused {
+            self.refuse(&topic, why);
+        }
+        for (topic, why) in backs {
+            if self.backs.insert(topic) {
+                self.notice(why);
+            }
         }
         let here: BTreeSet<&String> = wanted.iter().map(|it| &it.source).collect();
         let mut missing = BTreeSet::new();
@@ -217,10 +221,29 @@ impl<'a> Topology<'a> {
                 Ok(())
             }
             Some(count) if count < it.partitions => {
-                self.target.create_partitions(&it.target, it.partitions, &[])?;
-                self.target.refresh_once(Some(&[&it.target]), false)
+                self.target.create_partitions(&it.target, it.partitions, &[])
             }
             Some(_) => Ok(()),
+        }
+    }
+
+    /// Waits until the broker that is asked knows what the controller has made.
+    fn wait_for(&mut self, all: &[Wanted]) -> Result<(), ClientError> {
+        let mut retry = self.target.retry();
+        loop {
+            let topics = &self.target.metadata().topics;
+            let missing = all.iter().find(|it| {
+                topics
+                    .get(&it.target)
+                    .is_none_or(|has| (has.partitions.len() as i32) < it.partitions)
+            });
+            let Some(missing) = missing else { return Ok(()) };
+            let e = ClientError::NoLeader {
+                topic: missing.target.clone(),
+                partition: missing.partitions - 1,
+            };
+            self.target.wait_or(&mut retry, e)?;
+            self.target.refresh_once(None, false)?;
         }
     }
 
