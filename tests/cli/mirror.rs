@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use support::clock::PATIENCE;
+use support::clock::{PATIENCE, now_ms};
 use support::program::{Running, ended};
 use support::{Broker, Ended, Scratch, broker_can_run, klamm, wait_for};
 
@@ -50,7 +50,7 @@ impl Place {
     #[track_caller]
     fn done(&self, line: &str) -> String {
         let mut command = support::command(klamm());
-        command.args(line.split_whitespace()).args(["--bootstrap", &self.address()]);
+        command.args(line.split_whitespace()).args(["--bootstrap-server", &self.address()]);
         ended(&mut command).done()
     }
 
@@ -175,6 +175,7 @@ struct Writer {
     topic: String,
     partitions: i32,
     number: u64,
+    began_ms: i64,
 }
 
 impl Writer {
@@ -183,7 +184,8 @@ impl Writer {
         cluster.refresh(Some(&[topic]), false).expect("metadata");
         let mut producer = TransactionalProducer::new("writer", 60_000);
         producer.init(&mut cluster).expect("a producer");
-        Self { cluster, producer, topic: topic.to_owned(), partitions, number: 0 }
+        let began_ms = now_ms();
+        Self { cluster, producer, topic: topic.to_owned(), partitions, number: 0, began_ms }
     }
 
     /// One batch of some records for some partitions.
@@ -204,7 +206,7 @@ impl Writer {
                 let headers: [(&str, Option<&[u8]>); 2] = [("step", Some(&header)), ("none", None)];
                 let headers = if n == 1 { &headers[..] } else { &[] };
                 let key = (n != 4).then_some(key.as_bytes());
-                batch.push(1_700_000_000_000 + step as i64, key, value, headers);
+                batch.push(self.began_ms - 10_000 + step as i64 % 1_000, key, value, headers);
             }
             batches.insert((self.topic.clone(), partition), vec![batch.build()]);
         }
@@ -324,6 +326,10 @@ fn of_two_mirrors_with_one_name_the_later_goes_on() {
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(pair.once("--name m").code, Some(0));
     assert_copied(&pair.source.read("t"), &pair.target.read("t"));
+    // One of another name leaves the copy alone.
+    let other = pair.once("--name other");
+    assert_eq!(other.code, Some(1), "{other:?}");
+    assert!(other.err.contains("the copy of the mirror with --name m"), "{other:?}");
 }
 
 #[test]
@@ -402,4 +408,35 @@ fn topics_follow_and_copies_are_known() {
     assert_eq!(pair.once(&format!("{flags} --append")).code, Some(0));
     let both = pair.target.read("us.c")[&0].len();
     assert_eq!(both, 2 * pair.source.read("c")[&0].len());
+}
+
+#[test]
+fn what_retention_took_is_counted_and_old_transactions_do() {
+    if !broker_can_run() {
+        return;
+    }
+    let pair = Pair::start("lost");
+    // As clusters before Kafka 4 have them.
+    pair.target.done("kafka-features downgrade --feature transaction.version=0");
+    pair.source.done("topic create t --partitions 1");
+    let mut writer = Writer::new(&pair.source, "t", 1);
+    (0..8).for_each(|_| writer.write());
+    let before = pair.source.read("t").remove(&0).expect("records");
+    assert_eq!(pair.once("").code, Some(0));
+    (0..8).for_each(|_| writer.write());
+    let all = pair.source.read("t").remove(&0).expect("records");
+    let gone = all[before.len() + 5].offset;
+    let request = format!(r#"{{"partitions":[{{"topic":"t","partition":0,"offset":{gone}}}]}}"#);
+    let file = pair.source.home.join("delete.json");
+    std::fs::write(&file, request).expect("a file");
+    pair.source.done(&format!("kafka-delete-records --offset-json-file {}", file.display()));
+    let again = pair.once("");
+    assert_eq!(again.code, Some(0), "{again:?}");
+    let lost = again.err.lines().find(|it| it.contains("LOST")).expect("a line");
+    assert!(lost.contains("offsets of partition 0 of topic 't' were deleted"), "{lost}");
+    assert!(lost.ends_with(&format!("going on at offset {gone}")), "{lost}");
+    let copy = pair.target.read("t").remove(&0).expect("records");
+    let kept = all.iter().enumerate().filter(|(n, it)| *n < before.len() || it.offset >= gone);
+    let kept: Vec<&Content> = kept.map(|(_, it)| &it.record).collect();
+    assert_eq!(copy.iter().map(|it| &it.record).collect::<Vec<_>>(), kept);
 }

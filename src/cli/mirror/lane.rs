@@ -308,7 +308,7 @@ impl Lane<'_> {
                 }
             }
         }
-        let found = groups::fetch_offsets_once(&mut self.target, &self.group, Some(&asked), true)?;
+        let found = self.stable_positions(&asked)?;
         self.check_owner(&found)?;
         let committed = |topic: &Followed, number: i32| {
             let it = found.get(&topic.target)?.get(&number)?;
@@ -380,6 +380,22 @@ impl Lane<'_> {
         // The first thing to be committed says who this is.
         self.committed_ms = i64::MIN / 2;
         Ok(())
+    }
+
+    /// Positions, when the transaction that was open has ended: it was aborted a moment ago.
+    fn stable_positions(
+        &mut self,
+        asked: &BTreeMap<String, Vec<i32>>,
+    ) -> Result<groups::CommittedOffsets, ClientError> {
+        let mut retry = self.target.retry();
+        loop {
+            match groups::fetch_offsets_once(&mut self.target, &self.group, Some(asked), true) {
+                Err(e) if e.code() == Some(ErrorCode::UNSTABLE_OFFSET_COMMIT) => {
+                    self.target.wait_or(&mut retry, e)?;
+                }
+                other => return other,
+            }
+        }
     }
 
     fn offset(&self, topic: &Followed, offset: i64, translation: &Translation) -> TxnOffset {

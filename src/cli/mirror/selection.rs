@@ -43,8 +43,17 @@ pub struct Selection {
     pub prefix: String,
 }
 
-/// By topic, the clusters whose records a mirror has brought into it, the nearest first.
-pub type Origins = BTreeMap<String, Vec<String>>;
+/// What mirrors have written at a cluster, by topic.
+pub type Origins = BTreeMap<String, Origin>;
+
+/// The mirror that has written a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Its name.
+    pub mirror: String,
+    /// The clusters that the records came through, the nearest first.
+    pub path: Vec<String>,
+}
 
 /// What is done about a topic of the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +76,7 @@ impl Selection {
         if internal || topic.starts_with("__") || excluded || !self.topics.matches(topic) {
             return Choice::Ignore;
         }
-        if origins.get(topic).is_some_and(|path| path.iter().any(|it| it == target)) {
+        if origins.get(topic).is_some_and(|it| it.path.iter().any(|it| it == target)) {
             return Choice::Back(format!(
                 "topic '{topic}' is a copy of what is at the target, made by another mirror: it is not copied back"
             ));
@@ -85,16 +94,19 @@ impl Selection {
     }
 }
 
-/// Notes what a mirror of whatever name has committed at the source: the topics that it has written.
+/// Notes what a group has committed at a cluster that is a mirror's: the topics that it has written there.
 pub fn note_origins<'a>(
     origins: &mut Origins,
+    group: &str,
     committed: impl Iterator<Item = (&'a str, &'a str)>,
 ) {
+    let Some(mirror) = group.strip_prefix(GROUP_PREFIX) else { return };
     for (topic, text) in committed {
         if !origins.contains_key(topic)
             && let Some(checkpoint) = Checkpoint::parse(text)
         {
-            origins.insert(topic.to_owned(), checkpoint.path);
+            let origin = Origin { mirror: mirror.to_owned(), path: checkpoint.path };
+            origins.insert(topic.to_owned(), origin);
         }
     }
 }
@@ -148,7 +160,13 @@ mod tests {
         };
         let text = checkpoint.encode();
         let mut origins = Origins::new();
-        note_origins(&mut origins, [("copy", text.as_str()), ("own", "else")].into_iter());
+        note_origins(
+            &mut origins,
+            "klamm-mirror.m",
+            [("copy", text.as_str()), ("own", "else")].into_iter(),
+        );
+        note_origins(&mut origins, "billing", [("own", text.as_str())].into_iter());
+        assert_eq!(origins["copy"].mirror, "m");
         let it = selection(".*", None, "");
         for target in ["A", "B"] {
             assert!(matches!(it.choose("copy", false, &origins, target), Choice::Back(_)));

@@ -22,9 +22,8 @@ pub struct Topology<'a> {
     events: Sender<Event>,
     source: Cluster,
     target: Cluster,
-    origins: Origins,
-    /// Topics of the source that were seen before.
-    seen: BTreeSet<String>,
+    /// Topics of the source that were seen before; `None` before the first look.
+    seen: Option<BTreeSet<String>>,
     /// Topics that were not there when they were looked for last.
     missing: BTreeSet<String>,
     refused: BTreeMap<String, Refused>,
@@ -55,8 +54,7 @@ impl<'a> Topology<'a> {
             events,
             source,
             target,
-            origins: Origins::new(),
-            seen: BTreeSet::new(),
+            seen: None,
             missing: BTreeSet::new(),
             refused: BTreeMap::new(),
             backs: BTreeSet::new(),
@@ -93,12 +91,31 @@ impl<'a> Topology<'a> {
         self.source.refresh_once(None, false)?;
         self.target.metadata_mut().topics.clear();
         self.target.refresh_once(None, false)?;
-        self.find_origins()?;
-        let wanted = self.wanted();
+        // What mirrors have written at either cluster: this one's own topics are known.
+        let selection = &self.settings.selection;
+        let unknown = self.source.metadata().topics.iter().any(|(name, it)| {
+            let choice = selection.choose(name, it.internal, &Origins::new(), "");
+            choice != Choice::Ignore && !self.plan.contains_key(name)
+        });
+        let (mut at_source, mut at_target) = (Origins::new(), Origins::new());
+        if unknown {
+            at_source = origins(&mut self.source, "")?;
+            at_target = origins(&mut self.target, &self.settings.group())?;
+        }
+        let wanted = self.wanted(&at_source);
         let mut there = Vec::new();
         for it in wanted {
+            if let Some(other) = at_target.get(&it.target) {
+                let line = format!(
+                    "topic '{}' is not copied: '{}' at the target is the copy of the mirror with --name {}",
+                    it.source, it.target, other.mirror
+                );
+                self.refuse(&it.source, line);
+                continue;
+            }
             match self.make(&it) {
-                Ok(()) => there.push(it),
+                Ok(true) => there.push(it),
+                Ok(false) => {}
                 Err(e) if e.is_retriable() => return Err(e),
                 Err(e) => {
                     let line = format!("topic '{}' is not copied: {e}", it.source);
@@ -113,7 +130,11 @@ impl<'a> Topology<'a> {
             let Some(copy) = self.target.metadata().topics.get(&it.target) else { continue };
             let source_id = self.source.metadata().topics[&it.source].id;
             let mut path = vec![cluster_text(&cluster_id(&self.source))];
-            path.extend(self.origins.get(&it.source).cloned().unwrap_or_default());
+            match (self.plan.get(&it.source), at_source.get(&it.source)) {
+                (Some(known), _) => path.clone_from(&known.path),
+                (None, Some(origin)) => path.extend(origin.path.iter().cloned()),
+                (None, None) => {}
+            }
             let followed = Followed {
                 source_id,
                 target_id: copy.id,
@@ -136,31 +157,16 @@ impl<'a> Topology<'a> {
         Ok(plan)
     }
 
-    /// Which topics of the source other mirrors have written.
-    fn find_origins(&mut self) -> Result<(), ClientError> {
-        let topics: BTreeSet<String> = self.source.metadata().topics.keys().cloned().collect();
-        if topics.is_subset(&self.seen) {
-            return Ok(());
-        }
-        for group in groups::list(&mut self.source, &[], &[])? {
-            if group.id.starts_with(GROUP_PREFIX) {
-                let found = groups::fetch_offsets(&mut self.source, &group.id)?;
-                let all = found.iter().flat_map(|(topic, all)| {
-                    all.values().map(|it| (topic.as_str(), it.metadata.as_str()))
-                });
-                note_origins(&mut self.origins, all);
-            }
-        }
-        self.seen = topics;
-        Ok(())
-    }
-
-    fn wanted(&mut self) -> Vec<Wanted> {
+    /// The topics that are to be copied. One that has just appeared waits for the next look: another mirror may have made it,
+    /// and is about to say so.
+    fn wanted(&mut self, origins: &Origins) -> Vec<Wanted> {
         let to = cluster_text(&cluster_id(&self.target));
         let mut wanted = Vec::new();
         let (mut backs, mut refused) = (Vec::new(), Vec::new());
         for (source, topic) in &self.source.metadata().topics {
-            match self.settings.selection.choose(source, topic.internal, &self.origins, &to) {
+            match self.settings.selection.choose(source, topic.internal, origins, &to) {
+                Choice::Copy(_)
+                    if self.seen.as_ref().is_some_and(|seen| !seen.contains(source)) => {}
                 Choice::Copy(target) => {
                     let partitions = topic.partitions.len() as i32;
                     wanted.push(Wanted { source: source.clone(), target, partitions });
@@ -178,6 +184,7 @@ impl<'a> Topology<'a> {
                 self.notice(why);
             }
         }
+        self.seen = Some(self.source.metadata().topics.keys().cloned().collect());
         let here: BTreeSet<&String> = wanted.iter().map(|it| &it.source).collect();
         let mut missing = BTreeSet::new();
         let mut gone = Vec::new();
@@ -196,10 +203,18 @@ impl<'a> Topology<'a> {
         wanted
     }
 
-    /// Creates a copy, or gives it partitions that it lacks.
-    fn make(&mut self, it: &Wanted) -> Result<(), ClientError> {
+    /// Creates a copy, or gives it partitions that it lacks. Whether it is to be copied now.
+    fn make(&mut self, it: &Wanted) -> Result<bool, ClientError> {
         let there = self.target.metadata().topics.get(&it.target);
         match there.map(|topic| topic.partitions.len() as i32) {
+            None if self.plan.contains_key(&it.source) => {
+                // Lanes let go of the old one before there is a new one.
+                self.notice(format!(
+                    "topic '{}' was deleted at the target: it is created and copied anew",
+                    it.target
+                ));
+                return Ok(false);
+            }
             None => {
                 let new = NewTopic {
                     name: it.target.clone(),
@@ -207,24 +222,17 @@ impl<'a> Topology<'a> {
                     replication_factor: self.settings.replication_factor,
                     ..NewTopic::default()
                 };
-                let created = self.target.create_topic(&new);
-                match created {
+                match self.target.create_topic(&new) {
                     Err(e) if e.code() != Some(ErrorCode::TOPIC_ALREADY_EXISTS) => return Err(e),
                     _ => {}
                 }
-                if self.plan.contains_key(&it.source) {
-                    self.notice(format!(
-                        "topic '{}' was deleted at the target: it is created and copied anew",
-                        it.target
-                    ));
-                }
-                Ok(())
             }
             Some(count) if count < it.partitions => {
-                self.target.create_partitions(&it.target, it.partitions, &[])
+                self.target.create_partitions(&it.target, it.partitions, &[])?;
             }
-            Some(_) => Ok(()),
+            Some(_) => {}
         }
+        Ok(true)
     }
 
     /// Waits until the broker that is asked knows what the controller has made.
@@ -325,6 +333,21 @@ impl<'a> Topology<'a> {
         lines.into_iter().for_each(|line| self.notice(line));
         Ok(size.unwrap_or(BATCH_BYTES_MAX).clamp(1 << 10, BATCH_BYTES_MAX))
     }
+}
+
+/// What mirrors have written at a cluster, but for the one whose group is `own`.
+fn origins(cluster: &mut Cluster, own: &str) -> Result<Origins, ClientError> {
+    let mut found = Origins::new();
+    for group in groups::list(cluster, &[], &[])? {
+        if group.id.starts_with(GROUP_PREFIX) && group.id != own {
+            let committed = groups::fetch_offsets(cluster, &group.id)?;
+            let all = committed.iter().flat_map(|(topic, all)| {
+                all.values().map(|it| (topic.as_str(), it.metadata.as_str()))
+            });
+            note_origins(&mut found, &group.id, all);
+        }
+    }
+    Ok(found)
 }
 
 /// The id of a cluster; empty where it has none.

@@ -25,7 +25,7 @@ def from_kafka(context):
     a, b = source.address, context.cluster.address
     records.create(a, TOPIC, partitions=3, retention_ms="86400000", max_message_bytes="500000", compression_type="zstd")
     records.create(a, "settings", cleanup_policy="compact")
-    records.create(a, "all-sorts", partitions=2)
+    records.create(a, "all-sorts", partitions=2, retention_ms="-1")
     pairs = numbered(50)
     sent = [next(pairs) for _ in range(3000)]
     records.feed(a, TOPIC, sent)
