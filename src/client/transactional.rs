@@ -470,7 +470,8 @@ impl TransactionalProducer {
         Ok(())
     }
 
-    /// Commits the transaction: everything that was written since the last one becomes visible together.
+    /// Commits the transaction: everything that was written since the last one becomes visible together. Something must have
+    /// been: the coordinator knows no empty transactions.
     pub fn commit(&mut self, cluster: &mut Cluster) -> Result<(), ClientError> {
         let (producer_id, producer_epoch) = self.identity()?;
         let request = EndTxnRequest {

@@ -50,7 +50,13 @@ impl Place {
     #[track_caller]
     fn done(&self, line: &str) -> String {
         let mut command = support::command(klamm());
-        command.args(line.split_whitespace()).args(["--bootstrap-server", &self.address()]);
+        let (tool, rest) = line.split_once(' ').expect("a tool and what it is to do");
+        if tool == "kafka-features" {
+            command.args([tool, "--bootstrap-server", &self.address()]);
+            command.args(rest.split_whitespace());
+        } else {
+            command.args(line.split_whitespace()).args(["--bootstrap-server", &self.address()]);
+        }
         ended(&mut command).done()
     }
 
@@ -210,6 +216,10 @@ impl Writer {
             }
             batches.insert((self.topic.clone(), partition), vec![batch.build()]);
         }
+        self.number += 1;
+        if batches.is_empty() {
+            return;
+        }
         self.producer.send(&mut self.cluster, &mut batches).expect("written");
         if step % 5 == 4 {
             // Aborts what is open.
@@ -217,7 +227,6 @@ impl Writer {
         } else {
             self.producer.commit(&mut self.cluster).expect("committed");
         }
-        self.number += 1;
     }
 }
 

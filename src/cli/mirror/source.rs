@@ -10,9 +10,9 @@ use std::time::Duration;
 
 /// How long a broker waits for records, ms.
 const WAIT_MS: i32 = 500;
-/// Bytes of one answer, and of one partition in it.
+/// Bytes of one answer, all of which may be of one partition: each answer is a transaction of its own.
 const FETCH_BYTES: i32 = 4 << 20;
-const PARTITION_BYTES: i32 = 1 << 20;
+const PARTITION_BYTES: i32 = FETCH_BYTES;
 /// The time that a broker has for an answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Between two attempts after an error, ms.
