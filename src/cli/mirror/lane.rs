@@ -73,6 +73,8 @@ pub struct Lane<'a> {
     /// Not copied before this time.
     halted: BTreeMap<NamedPartition, i64>,
     committed_ms: i64,
+    /// Leaders at the target were asked for since the lane began anew.
+    leaders_known: bool,
     /// The partition whose position was committed again last.
     beat: NamedPartition,
     /// What was told, and when.
@@ -152,6 +154,7 @@ pub fn run(number: usize, settings: &Settings, shared: &Shared, events: &Sender<
         partitions: BTreeMap::new(),
         halted: BTreeMap::new(),
         committed_ms: 0,
+        leaders_known: false,
         beat: NamedPartition::default(),
         told: BTreeMap::new(),
     };
@@ -300,16 +303,16 @@ impl Lane<'_> {
     fn adopt(&mut self, new: &[(NamedPartition, Arc<Followed>)]) -> Result<(), Trouble> {
         let mut asked: BTreeMap<String, Vec<i32>> = BTreeMap::new();
         for ((_, number), topic) in new {
-            let numbers = asked.entry(topic.target.clone()).or_default();
-            // The first partition knows the topic longest: it tells whether this is the one that was copied.
-            for number in [0, *number] {
-                if !numbers.contains(&number) {
-                    numbers.push(number);
-                }
-            }
+            asked.entry(topic.target.clone()).or_default().push(*number);
         }
+        // The first partition knows the topic longest: it tells whether this is the one that was copied. It may be another
+        // lane's, and is never waited for.
+        let witnesses = asked.keys().map(|topic| (topic.clone(), vec![0])).collect();
+        let witnesses =
+            groups::fetch_offsets_once(&mut self.target, &self.group, Some(&witnesses), false)?;
         let found = self.stable_positions(&asked)?;
         self.check_owner(&found)?;
+        let witness = |topic: &Followed| witnesses.get(&topic.target)?.get(&0);
         let committed = |topic: &Followed, number: i32| {
             let it = found.get(&topic.target)?.get(&number)?;
             (it.offset >= 0).then_some((it.offset, it.metadata.as_str()))
@@ -323,7 +326,7 @@ impl Lane<'_> {
             let own = |text: &str| {
                 Checkpoint::parse(text).filter(|it| !start::differ(&it.target, &target_id))
             };
-            let witness = committed(topic, 0).and_then(|(_, text)| own(text));
+            let witness = witness(topic).and_then(|it| own(&it.metadata));
             if witness.is_some_and(|it| start::differ(&it.source, &source_id)) {
                 refused.push((key, start::created_again(&topic.source, &topic.target)));
                 continue;
@@ -357,6 +360,13 @@ impl Lane<'_> {
             };
             adopted.push((key, topic, next, Arc::new(translation)));
         }
+        // Whoever has the name as well learns at once that it is taken.
+        if begun.is_empty()
+            && let Some((key, topic, next, translation)) = adopted.first()
+        {
+            let offset = self.offset(topic, *next, translation);
+            begun.insert((topic.target.clone(), key.1), offset);
+        }
         if !begun.is_empty() {
             self.producer.commit_offsets(&mut self.target, &self.group, &begun)?;
             self.producer.commit(&mut self.target)?;
@@ -377,8 +387,8 @@ impl Lane<'_> {
         for (key, why) in refused {
             self.halt(key, why);
         }
-        // The first thing to be committed says who this is.
-        self.committed_ms = i64::MIN / 2;
+        self.committed_ms = self.target.now_ms();
+        self.leaders_known = false;
         Ok(())
     }
 
@@ -568,12 +578,13 @@ impl Lane<'_> {
         let known = |target: &Cluster| {
             partitions.clone().all(|(topic, n)| target.metadata().leader(topic, *n).is_ok())
         };
-        if self.committed_ms > 0 && known(&self.target) {
+        if self.leaders_known && known(&self.target) {
             return Ok(());
         }
-        let topics: BTreeSet<&str> = partitions.clone().map(|it| it.0.as_str()).collect();
-        let topics: Vec<&str> = topics.into_iter().collect();
+        let all = self.partitions.values().map(|it| it.topic.target.as_str());
+        let topics: Vec<&str> = all.collect::<BTreeSet<_>>().into_iter().collect();
         self.target.refresh_once(Some(&topics), false)?;
+        self.leaders_known = true;
         Ok(())
     }
 

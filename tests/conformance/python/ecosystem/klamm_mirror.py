@@ -49,11 +49,14 @@ def from_kafka(context):
     with records.Steady(a, TOPIC, pairs, rate=400) as steady, context.killer([TOPIC, "__consumer_offsets"]) as killer:
         while kills * 10 < context.seconds:
             steady.ended.wait(8)
-            mirror.kill()
-            kills += 1
-            if kills == 2:
+            if kills == 1:
+                # The mirror waits for the source as well.
                 source.nodes[0].kill()
                 source.nodes[0].start()
+                steady.ended.wait(5)
+                mirror.check()
+            mirror.kill()
+            kills += 1
             steady.ended.wait(2)
             mirror.start()
     sent += steady.sent
