@@ -167,11 +167,11 @@ impl Pair {
         }
         sum
     }
+}
 
-    #[track_caller]
-    fn wait(&self, what: &str, probe: impl FnMut() -> Option<()>) {
-        assert!(wait_for(PATIENCE, probe).is_some(), "no {what}");
-    }
+#[track_caller]
+fn wait(what: &str, probe: impl FnMut() -> Option<()>) {
+    assert!(wait_for(PATIENCE, probe).is_some(), "no {what}");
 }
 
 /// Writes transactions of some batches with all that records can have; every fifth is aborted.
@@ -262,13 +262,13 @@ fn every_record_is_copied_once_whatever_is_killed() {
         for round in 0..5 {
             let mirror = pair.mirror("--interval 0.3");
             let before = pair.positions();
-            pair.wait("progress", || (pair.positions() > before + 50).then_some(()));
+            wait("progress", || (pair.positions() > before + 50).then_some(()));
             if round == 2 {
                 // The mirror goes on by itself when its target is there again.
                 pair.target.kill();
                 pair.target.start_again();
                 let before = pair.positions();
-                pair.wait("progress", || (pair.positions() > before + 50).then_some(()));
+                wait("progress", || (pair.positions() > before + 50).then_some(()));
             }
             drop(mirror); // SIGKILL.
         }
@@ -321,7 +321,7 @@ fn of_two_mirrors_with_one_name_the_later_goes_on() {
     let mut writer = Writer::new(&pair.source, "t", 2);
     writer.write();
     let first = pair.mirror("--name m");
-    pair.wait("position", || (pair.positions() > 0).then_some(()));
+    wait("position", || (pair.positions() > 0).then_some(()));
     let second = pair.mirror("--name m");
     let (code, err) = first.end();
     assert_eq!(code, Some(75), "{err}");
@@ -330,7 +330,7 @@ fn of_two_mirrors_with_one_name_the_later_goes_on() {
     // The other one does the work, and ends when it is told to.
     let before = pair.positions();
     writer.write();
-    pair.wait("progress", || (pair.positions() > before).then_some(()));
+    wait("progress", || (pair.positions() > before).then_some(()));
     let (code, err) = second.interrupt();
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(pair.once("--name m").code, Some(0));
@@ -354,17 +354,17 @@ fn topics_follow_and_copies_are_known() {
     let flags = "--prefix us. --exclude .*-tmp --interval 0.2";
     let mirror = pair.mirror(flags);
     let described = || pair.target.done("topic list");
-    pair.wait("copy", || described().contains("us.a").then_some(()));
+    wait("copy", || described().contains("us.a").then_some(()));
     // What changes there changes here.
     pair.source.done("topic alter a --partitions 3");
     pair.source.done("config set --topic a segment.ms=7200000");
     pair.source.done("topic create b --partitions 1");
     let config = || pair.target.done("config describe --topic us.a");
-    pair.wait("settings", || {
+    wait("settings", || {
         let all = config();
         (all.contains("compact") && all.contains("7200000")).then_some(())
     });
-    pair.wait("partitions", || {
+    wait("partitions", || {
         let mut cluster = pair.target.cluster();
         cluster.refresh(Some(&["us.a", "us.b"]), false).expect("metadata");
         let count = |topic| cluster.metadata().topic(topic).map_or(0, |it| it.partitions.len());
@@ -372,7 +372,7 @@ fn topics_follow_and_copies_are_known() {
     });
     let mut writer = Writer::new(&pair.source, "b", 1);
     writer.write();
-    pair.wait("position", || (pair.positions() > 0).then_some(()));
+    wait("position", || (pair.positions() > 0).then_some(()));
     let (code, err) = mirror.interrupt();
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert!(!described().contains("tmp"));
