@@ -286,8 +286,21 @@ fn every_record_is_copied_once_whatever_is_killed() {
     group("last", &|all| all[all.len() - 1].offset);
     group("all", &|all| all[all.len() - 1].offset + 1);
 
+    // One that is in use at the target keeps its own.
+    group("busy", &|_| 0);
+    let mut member = support::command(klamm());
+    member.args(["consume", "orders", "--group", "busy", "-b", &pair.target.address()]);
+    let member = Running::start(member);
+    wait("member", || {
+        let found = groups::describe(&mut pair.target.cluster(), "busy").ok()?;
+        (found.state == "Stable" && found.members.len() == 1).then_some(())
+    });
+
     let out = pair.once("").done();
     assert!(out.starts_with("done: "), "{out}");
+    let own = committed(&pair.target, "busy", "orders");
+    assert!(own.values().all(|at| *at > 0), "{own:?}");
+    drop(member);
     let copy = pair.target.read("orders");
     assert_copied(&source, &copy);
     let config = pair.target.done("config describe --topic orders");

@@ -63,6 +63,7 @@ pub fn bring_over(
         return Ok(0);
     }
     let mut moved = 0;
+    let mut failed = None;
     for group in groups::list(source, &[], &[])? {
         let kind = (group.kind.to_lowercase(), group.protocol_type.as_str());
         let reads = kind.0 != "share" && matches!(kind.1, "" | "consumer" | "streams");
@@ -72,19 +73,39 @@ pub fn bring_over(
         if shared.stopped() {
             break;
         }
-        let committed = groups::fetch_offsets(source, &group.id)?;
-        let view = |topic: &str, number| shared.view(&(topic.to_owned(), number));
-        let wanted = translated(&committed, view);
-        if wanted.is_empty() {
-            continue;
-        }
-        let there = groups::fetch_offsets(target, &group.id)?;
-        let offsets = raised(wanted, &there);
-        if !offsets.is_empty() && commit(target, &group.id, &offsets)? {
-            moved += 1;
+        match bring_one(shared, source, target, &group.id) {
+            Ok(has_moved) => moved += usize::from(has_moved),
+            // A group in trouble does not hold the others up.
+            Err(e) => failed = failed.or(Some(e)),
         }
     }
-    Ok(moved)
+    failed.map_or(Ok(moved), Err)
+}
+
+fn bring_one(
+    shared: &Shared,
+    source: &mut Cluster,
+    target: &mut Cluster,
+    group: &str,
+) -> Result<bool, ClientError> {
+    let committed = groups::fetch_offsets(source, group)?;
+    let view = |topic: &str, number| shared.view(&(topic.to_owned(), number));
+    let wanted = translated(&committed, view);
+    if wanted.is_empty() {
+        return Ok(false);
+    }
+    let there = groups::fetch_offsets(target, group)?;
+    let offsets = raised(wanted, &there);
+    if offsets.is_empty() {
+        return Ok(false);
+    }
+    let mut retry = target.retry();
+    loop {
+        match commit(target, group, &offsets) {
+            Err(e) => target.wait_or(&mut retry, e)?,
+            done => return done,
+        }
+    }
 }
 
 /// Commits for a group without members. Whether it has none.
