@@ -94,6 +94,7 @@ mod produce;
 mod quorum;
 mod read_errors;
 mod reading;
+mod recompressed;
 mod replication;
 mod reply_to;
 mod requests;
