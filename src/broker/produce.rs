@@ -142,17 +142,21 @@ fn begin_in_parts(
 /// Checks batches that are large or decompress to much, and compresses anew what its topic wants otherwise; lets
 /// others work between two steps. All that may be appended and was not handed over, in the order of the request.
 async fn check(state: &Rc<State>, handed: &Handed, batches: Batches) -> Vec<AppendRequest> {
-    let Batches { mut appends, unchecked, .. } = batches;
+    let Batches { appends, unchecked, .. } = batches;
     if unchecked.is_empty() {
         return appends;
     }
+    let (mut appends, mut checked) = (appends.into_iter().peekable(), Vec::new());
     for batch in unchecked {
         if batch.is_recompressed() && state.recompressed.is_full() {
-            // What this request has made goes first: it would wait for itself.
-            let before = |it: &AppendRequest| it.index < batch.index();
-            let (now, later) = appends.into_iter().partition(before);
-            appends = later;
-            handed.in_parts(state, now).await;
+            // What this request has made goes first, or it would wait for itself; and with it what stands before
+            // this batch, since a partition takes its batches in their order.
+            while let Some(append) = appends.next_if(|it| it.index < batch.index()) {
+                checked.push(append);
+                state.pause().await;
+            }
+            checked.sort_by_key(|it| it.index);
+            handed.in_parts(state, std::mem::take(&mut checked)).await;
         }
         // Batch by batch: a request of many does not keep the others out. What needs no decompressor and no
         // compressor does not wait for those that do.
@@ -167,18 +171,19 @@ async fn check(state: &Rc<State>, handed: &Handed, batches: Batches) -> Vec<Appe
                 break Some(pass);
             }
         };
-        let checked = check_one(state, &batch).await;
+        let found = check_one(state, &batch).await;
         drop(pass);
-        match checked {
+        match found {
             Ok(accepted) => {
-                appends.push(batch.accept(accepted, |it| state.recompressed.keep(it)));
+                checked.push(batch.accept(accepted, |it| state.recompressed.keep(it)));
             }
             Err(refusal) => handed.producing.plan.borrow_mut().refuse(&batch, refusal),
         }
         state.pause().await;
     }
-    appends.sort_by_key(|it| it.index);
-    appends
+    checked.extend(appends);
+    checked.sort_by_key(|it| it.index);
+    checked
 }
 
 async fn check_one(state: &State, batch: &Unchecked) -> Result<Accepted, Refusal> {

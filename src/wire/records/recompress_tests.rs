@@ -260,7 +260,7 @@ fn little_is_compressed_in_one_go() {
     let mut builder = BatchBuilder::new(Compression::None);
     builder.push(NOW, None, Some(&[7; 1000]), &[]);
     let batch = builder.build();
-    let mut at_once = AtOnce { decompressed: 64 << 10, ..AtOnce::ALL };
+    let mut at_once = AtOnce { decompressed: 256 << 10, ..AtOnce::ALL };
     let mut valid = 0;
     while let Checked::Valid(Accepted::Recompressed(_)) =
         validate_at_once(&batch, &limits(codec), &mut at_once).unwrap()
@@ -301,4 +301,29 @@ fn what_is_damaged_is_an_error_and_never_a_panic() {
             (a, b) => assert_eq!(a.is_ok(), b.is_ok(), "{a:?} {b:?}"),
         }
     }
+}
+
+/// One block of Snappy, as librdkafka and kafka-python write it: it says how much comes out of it before any does.
+#[test]
+fn a_block_that_is_too_large_for_one_go_is_not_damaged() {
+    let limits = limits(Codec::of(Compression::Gzip));
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.push(NOW, None, Some(&vec![7; 10_000]), &[]);
+    let plain = builder.build();
+    let mut header = BatchHeader::parse(&plain).unwrap();
+    let block = snap::raw::Encoder::new().compress_vec(&plain[BatchHeader::LEN..]).unwrap();
+    header.attributes |= Compression::Snappy as i16;
+    header.batch_length = (block.len() + BatchHeader::LEN - BatchHeader::PREFIX_LEN) as i32;
+    let batch = seal(&header, &block);
+    let mut at_once = AtOnce { decompressed: 256 << 10, ..AtOnce::ALL };
+    let checked = validate_at_once(&batch, &limits, &mut at_once);
+    assert_eq!(checked, Ok(Checked::UpTo(Rest::Records)));
+    for step in [None, Some(500)] {
+        let made = recompressed(&batch, &limits, step);
+        let records = records(&made.batch, ROOMY).unwrap();
+        assert_eq!(records.iter().next().unwrap().unwrap().value, Some(&vec![7; 10_000][..]));
+    }
+    let little = Limits { decompressed_bytes_max: 9_000, ..limits };
+    let refusal = validated(&batch, &little, Some(500)).unwrap_err();
+    assert_eq!(refusal.error, ErrorCode::MESSAGE_TOO_LARGE);
 }
