@@ -42,8 +42,7 @@ impl Cost {
         let (weight, piece, memory) = match (codec.compression, codec.level) {
             (Compression::None, _) => (1, usize::MAX, 0),
             (Compression::Snappy, _) => (2, SNAPPY_BLOCK_LEN, 128 << 10),
-            (Compression::Gzip, 1..=5) => (16, usize::MAX, 512 << 10),
-            (Compression::Gzip, ..=6) => (32, usize::MAX, 512 << 10),
+            (Compression::Gzip, ..=6) => (16, usize::MAX, 512 << 10),
             (Compression::Gzip, _) => (128, usize::MAX, 512 << 10),
             (Compression::Lz4, LZ4_FAST) => (2, LZ4_BLOCK_LEN, 256 << 10),
             (Compression::Lz4, ..=5) => (8, LZ4_BLOCK_LEN, 512 << 10),

@@ -260,7 +260,7 @@ fn little_is_compressed_in_one_go() {
     let mut builder = BatchBuilder::new(Compression::None);
     builder.push(NOW, None, Some(&[7; 1000]), &[]);
     let batch = builder.build();
-    let mut at_once = AtOnce { decompressed: 256 << 10, ..AtOnce::ALL };
+    let mut at_once = AtOnce { decompressed: 64 << 10, ..AtOnce::ALL };
     let mut valid = 0;
     while let Checked::Valid(Accepted::Recompressed(_)) =
         validate_at_once(&batch, &limits(codec), &mut at_once).unwrap()
