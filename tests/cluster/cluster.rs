@@ -90,7 +90,9 @@ impl Cluster {
         }
         let mut roles: Vec<Box<dyn Role>> = vec![Box::new(Admin::default())];
         roles.extend((0..plan.producers).map(|it| Box::new(Producer::new(it)) as Box<dyn Role>));
-        roles.extend((0..plan.members).map(|it| Box::new(Member::new(it)) as Box<dyn Role>));
+        roles.extend(
+            (0..plan.members).map(|it| Box::new(Member::new(it, plan.consumers)) as Box<dyn Role>),
+        );
         let transactor = |it| Box::new(Transactor::new(it, plan.own_epochs)) as Box<dyn Role>;
         roles.extend((0..plan.transactors).map(transactor));
         if plan.transactors > 0 {

@@ -1,10 +1,14 @@
-//! Members of one consumer group: they join, share the partitions, beat, commit, and come back where their coordinator has
-//! gone elsewhere.
+//! Members of one group, classic or of consumers (KIP-848): they join, share the partitions, beat, commit, and come back where
+//! their coordinator has gone elsewhere.
 
 use crate::client::{Cx, Facts, Role, TOPIC, is_moved};
+use crate::requests::Beat;
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
 use klamm::types::ErrorCode;
+use klamm::wire::kafka::consumer_group_heartbeat_request::{
+    ConsumerGroupHeartbeatRequest, TopicPartitions,
+};
 use klamm::wire::kafka::find_coordinator_request::FindCoordinatorRequest;
 use klamm::wire::kafka::heartbeat_request::HeartbeatRequest;
 use klamm::wire::kafka::join_group_request::{JoinGroupRequest, JoinGroupRequestProtocol};
@@ -35,6 +39,10 @@ enum Stage {
 /// See the module.
 pub struct Member {
     number: u32,
+    /// It is of a consumer group: its generation is its epoch, 0 where it has none.
+    consumes: bool,
+    /// Its epoch is one of before.
+    behind: bool,
     stage: Stage,
     coordinator: Option<i32>,
     /// A request is under way to this node.
@@ -64,16 +72,18 @@ fn decode(bytes: &[u8]) -> BTreeSet<i32> {
 }
 
 impl Member {
-    pub fn new(number: u32) -> Self {
+    pub fn new(number: u32, consumes: bool) -> Self {
         Self {
             number,
+            consumes,
+            behind: false,
             stage: Stage::Lost,
             coordinator: None,
             busy: None,
             heard_ms: 0,
             next_ms: 0,
-            id: String::new(),
-            generation: -1,
+            id: if consumes { format!("m{number}") } else { String::new() },
+            generation: if consumes { 0 } else { -1 },
             members: Vec::new(),
             leads: false,
             share: BTreeSet::new(),
@@ -100,6 +110,17 @@ impl Member {
             ErrorCode::REBALANCE_IN_PROGRESS | ErrorCode::ILLEGAL_GENERATION => {
                 self.goes(facts, Stage::Out);
             }
+            ErrorCode::STALE_MEMBER_EPOCH if self.consumes => self.behind = true,
+            ErrorCode::UNKNOWN_MEMBER_ID
+            | ErrorCode::FENCED_MEMBER_EPOCH
+            | ErrorCode::GROUP_ID_NOT_FOUND
+                if self.consumes =>
+            {
+                // Others may have what it had.
+                self.generation = 0;
+                self.share.clear();
+                self.goes(facts, Stage::Out);
+            }
             ErrorCode::UNKNOWN_MEMBER_ID => {
                 self.id.clear();
                 self.goes(facts, Stage::Out);
@@ -113,6 +134,9 @@ impl Member {
     }
 
     fn join(&self, cx: &mut Cx<'_>, session: &mut Session) {
+        if self.consumes {
+            return self.say(cx, session);
+        }
         let request = JoinGroupRequest {
             group_id: GROUP,
             session_timeout_ms: 6_000,
@@ -150,7 +174,44 @@ impl Member {
         session.send(&request, Asked::Sync);
     }
 
-    fn beat(&self, session: &mut Session) {
+    /// All of what a member of a consumer group has to say.
+    fn say(&self, cx: &mut Cx<'_>, session: &mut Session) {
+        let partitions: Vec<i32> = self.share.iter().copied().collect();
+        let owned = TopicPartitions { topic_id: cx.facts.topic_id, partitions };
+        let request = ConsumerGroupHeartbeatRequest {
+            group_id: GROUP,
+            member_id: &self.id,
+            member_epoch: self.generation,
+            rebalance_timeout_ms: cx.rng.between(1_000, 6_000) as i32,
+            subscribed_topic_names: Some(vec![TOPIC]),
+            topic_partitions: Some(if self.share.is_empty() { vec![] } else { vec![owned] }),
+            ..ConsumerGroupHeartbeatRequest::default()
+        };
+        session.send(&Beat(request), Asked::Heartbeat);
+    }
+
+    fn heard(&mut self, cx: &mut Cx<'_>, reply: &Reply) {
+        let response = reply.read::<Beat<'_>>().expect("an answer");
+        let error = ErrorCode(response.error_code);
+        if error.is_err() {
+            return self.refused(cx.facts, "heartbeat", error);
+        }
+        self.behind = false;
+        cx.facts.counts.member_epochs += u64::from(self.generation < response.member_epoch);
+        self.generation = response.member_epoch;
+        if let Some(assignment) = response.assignment {
+            // What it has no more it has given up with that.
+            let all = assignment.topic_partitions.iter().flat_map(|it| &it.partitions);
+            self.share = all.copied().collect();
+        }
+        self.stage = Stage::Stable;
+        cx.facts.shares.insert(self.number, (self.generation, self.share.clone()));
+    }
+
+    fn beat(&self, cx: &mut Cx<'_>, session: &mut Session) {
+        if self.consumes {
+            return self.say(cx, session);
+        }
         let request = HeartbeatRequest {
             group_id: GROUP,
             generation_id: self.generation,
@@ -206,6 +267,9 @@ impl Member {
     }
 
     fn live(&self, cx: &mut Cx<'_>, session: &mut Session) {
+        if self.behind {
+            return self.beat(cx, session);
+        }
         let unchecked = self.share.iter().find(|it| !self.checked.contains(it));
         if let Some(partition) = unchecked.filter(|_| cx.facts.quiet) {
             // Another commit would hide that the last ones are lost.
@@ -222,7 +286,7 @@ impl Member {
         }
         let partitions: Vec<i32> = self.share.iter().copied().collect();
         if partitions.is_empty() || cx.facts.calm || cx.rng.chance(50) {
-            return self.beat(session);
+            return self.beat(cx, session);
         }
         let partition = partitions[cx.rng.index(partitions.len())];
         if cx.rng.chance(70) {
@@ -341,6 +405,7 @@ impl Role for Member {
                 self.stage = Stage::Stable;
                 cx.facts.shares.insert(self.number, (self.generation, self.share.clone()));
             }
+            Asked::Heartbeat if self.consumes => self.heard(cx, reply),
             Asked::Heartbeat => {
                 let response = reply.read::<HeartbeatRequest<'_>>().expect("an answer");
                 let error = ErrorCode(response.error_code);

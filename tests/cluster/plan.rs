@@ -71,6 +71,8 @@ pub struct Plan {
     pub lag_ms: i64,
     pub producers: u32,
     pub members: u32,
+    /// They are of a consumer group (KIP-848), not of a classic one.
+    pub consumers: bool,
     /// Transactional producers; whether their transactions have an epoch each (KIP-890).
     pub transactors: u32,
     pub own_epochs: bool,
@@ -116,6 +118,7 @@ impl Plan {
             lag_ms: [500, 3_000, 30_000][rng.index(3)],
             producers: rng.between(1, 3) as u32,
             members: rng.below(4) as u32,
+            consumers: false,
             transactors: 0,
             own_epochs: false,
             retention_ms: rng.chance(15).then(|| rng.between(2_000, 8_000) as i64),
@@ -167,6 +170,7 @@ impl Plan {
         if rng.chance(35) {
             (plan.transactors, plan.own_epochs) = (rng.between(1, 3) as u32, rng.chance(70));
         }
+        plan.consumers = rng.chance(50);
         plan
     }
 }

@@ -1,5 +1,5 @@
-//! Requests of transactional producers, which the tools' client does not send: as clients of Kafka 3 have them, and those of
-//! Kafka 4, whose transactions have an epoch each (KIP-890).
+//! Requests that the tools' client does not send: those of transactional producers, as clients of Kafka 3 have them, and those
+//! of Kafka 4, whose transactions have an epoch each (KIP-890); heartbeats of consumer groups (KIP-848).
 
 use klamm::client::ApiRequest;
 use klamm::wire::api_keys::ApiKey;
@@ -40,5 +40,7 @@ requests! {
     Offsets: k::txn_offset_commit_request::TxnOffsetCommitRequest<'a>,
         k::txn_offset_commit_response::TxnOffsetCommitResponse<'r>, 5, 5;
     OldEnd: k::end_txn_request::EndTxnRequest<'a>, k::end_txn_response::EndTxnResponse, 0, 4;
+    Beat: k::consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest<'a>,
+        k::consumer_group_heartbeat_response::ConsumerGroupHeartbeatResponse<'r>, 1, 1;
     End: k::end_txn_request::EndTxnRequest<'a>, k::end_txn_response::EndTxnResponse, 5, 5;
 }

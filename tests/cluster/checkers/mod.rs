@@ -15,6 +15,7 @@ pub struct Counts {
     pub refused: u64,
     pub commits: u64,
     pub rebalances: u64,
+    pub member_epochs: u64,
     pub kills: u64,
     pub power_cuts: u64,
     pub freezes: u64,
@@ -47,7 +48,7 @@ pub struct Counts {
 
 macro_rules! each {
     ($macro:ident) => {
-        $macro!(acknowledged read retries refused commits rebalances kills power_cuts freezes cuts
+        $macro!(acknowledged read retries refused commits rebalances member_epochs kills power_cuts freezes cuts
             failed_disks lost_disks full_disks jumps stops leaders controllers topics partitions_added reassigned
             cancelled elections settings records_deleted votes committed aborted fenced zombies
             offsets_in_transactions read_committed rotations)
