@@ -172,7 +172,7 @@ fn a_dear_codec_is_paid_for_in_parts() {
         let mut rig =
             rig(&[("compression.type", name), (key, level), ("max.message.bytes", "9000000")]);
         let connection = rig.connect();
-        let value: Vec<u8> = (0..20_000_u32).map(|it| (it * it >> 7) as u8).collect();
+        let value: Vec<u8> = (0..20_000_u32).map(|it| ((it * it) >> 7) as u8).collect();
         let batch = built(Compression::None, &value, 150);
         let small = built(Compression::None, b"small", 3);
         produce(&mut rig, connection, &[(0, &batch)]);
