@@ -94,6 +94,9 @@ mod produce;
 mod quorum;
 mod read_errors;
 mod reading;
+mod recompressed;
+#[cfg(test)]
+mod recompression_tests;
 mod replication;
 mod reply_to;
 mod requests;

@@ -11,7 +11,7 @@ use crate::broker::api::data::AppendRequest;
 use crate::broker::api::produce::{self, Batches, Plan, ProduceSettings, Unchecked};
 use crate::metrics::{RequestStage, Stages};
 use crate::wire::WireError;
-use crate::wire::records::{AtOnce, LargeBatch, Refusal, Validated};
+use crate::wire::records::{Accepted, AtOnce, LargeBatch, Refusal};
 use bytes::Bytes;
 use futures_lite::FutureExt;
 use std::cell::{Cell, RefCell};
@@ -19,7 +19,7 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 /// What is checked of one request's batches before it becomes a task: what a shard can do in one go.
-const AT_ONCE: AtOnce = AtOnce { bytes: 2 << 20, decompressed: 256 << 10 };
+const AT_ONCE: AtOnce = AtOnce { bytes: 2 << 20, decompressed: 256 << 10, recompressed: 0 };
 /// Appends that are handed to an owner in one go; those of a request with more take several steps.
 const APPENDS_AT_ONCE: usize = work::PIECE as usize;
 /// A request that names more topics and partitions is read and answered in parts.
@@ -41,8 +41,8 @@ struct Producing {
 }
 
 /// Begins a request: its appends stand in this shard's order, or in the queues to the others, when
-/// this returns. Where batches are large or decompress to much, that takes several steps, and nothing
-/// behind it on its connection begins before.
+/// this returns. Where batches are large, decompress to much or are compressed anew, that takes several steps, and
+/// nothing behind it on its connection begins before.
 pub fn begin(
     state: &Rc<State>,
     begun: Begun,
@@ -51,13 +51,18 @@ pub fn begin(
 ) -> Result<(), WireError> {
     // What this shard did last is what this request waited for.
     let turn = begun.received.max(state.mark());
-    let settings =
-        ProduceSettings { now_ms: state.wall_ms(), strict: state.strict, at_once: AT_ONCE };
+    let (now_ms, strict) = (state.wall_ms(), state.strict);
+    let mut settings = ProduceSettings { now_ms, strict, at_once: AT_ONCE };
     if produce::names_more_than(ENTRIES_AT_ONCE, body, header.version) {
         begin_in_parts(state, begun, header, body.clone(), turn, settings);
         return Ok(());
     }
-    let (plan, batches) = produce::plan(body, header.version, &state.image(), settings)?;
+    settings.at_once.recompressed = state.recompressed.room();
+    let (plan, mut batches) = produce::plan(body, header.version, &state.image(), settings)?;
+    for at in std::mem::take(&mut batches.recompressed) {
+        let batch = &mut batches.appends[at].batch;
+        *batch = state.recompressed.keep(std::mem::take(batch).into());
+    }
     // Of one that is not checked yet, only the header was looked at.
     let count = (batches.appends.len() + batches.unchecked.len() / 4) as u64;
     let bytes = work::bytes(batches.checked) + work::decompressed(batches.decompressed);
@@ -72,11 +77,9 @@ pub fn begin(
     state.set_alone(begun, true);
     let state_2 = state.clone();
     let checked = async move {
-        let mut plan = plan;
-        let appends = check(&state_2, &mut plan, batches).await;
-        let groups = by_owner(appends, state_2.shards, |it: &AppendRequest| it.tp);
-        let handed_over = Handed::new(&state_2, (begun, header), turn, plan, groups);
-        handed_over.in_parts(&state_2).await;
+        let handed = Handed::new(&state_2, (begun, header), turn, plan);
+        let appends = check(&state_2, &handed, batches).await;
+        handed.last_in_parts(&state_2, appends).await;
         state_2.set_alone(begun, false);
     };
     let state_2 = state.clone();
@@ -111,7 +114,7 @@ fn begin_in_parts(
         };
         let image = state.image();
         let planned = produce::plan_in_parts(&body, header.version, &image, settings, pause).await;
-        let (mut plan, batches) = match planned {
+        let (plan, batches) = match planned {
             Ok(planned) => planned,
             Err(e) => {
                 let line = format!("a request that cannot be read: {e}");
@@ -122,14 +125,9 @@ fn begin_in_parts(
         if !plan.wants_answer() {
             state.silence(begun);
         }
-        let appends = check(&state, &mut plan, batches).await;
-        let mut owners = ByOwner::new(state.shards, appends.len());
-        for append in appends {
-            owners.push(append.tp, append);
-            state.pause().await;
-        }
-        let handed_over = Handed::new(&state, (begun, header), turn, plan, owners.groups);
-        handed_over.in_parts(&state).await;
+        let handed = Handed::new(&state, (begun, header), turn, plan);
+        let appends = check(&state, &handed, batches).await;
+        handed.last_in_parts(&state, appends).await;
         state.set_alone(begun, false);
     };
     let state_2 = state.clone();
@@ -141,37 +139,63 @@ fn begin_in_parts(
     });
 }
 
-/// Checks batches that are large or decompress to much, and lets others work between two steps; all that may be
-/// appended, in the order of the request.
-async fn check(state: &State, plan: &mut Plan, batches: Batches) -> Vec<AppendRequest> {
-    let Batches { mut appends, unchecked, .. } = batches;
+/// Checks batches that are large or decompress to much, and compresses anew what its topic wants otherwise; lets
+/// others work between two steps. All that may be appended and was not handed over, in the order of the request.
+async fn check(state: &Rc<State>, handed: &Handed, batches: Batches) -> Vec<AppendRequest> {
+    let Batches { appends, unchecked, .. } = batches;
     if unchecked.is_empty() {
         return appends;
     }
+    let (mut appends, mut checked) = (appends.into_iter().peekable(), Vec::new());
     for batch in unchecked {
-        // Batch by batch: a request of many does not keep the others out. What needs no decompressor
-        // does not wait for those that do.
-        let pass = if batch.is_compressed() { Some(state.checks.enter().await) } else { None };
-        let checked = check_one(state, &batch).await;
+        if batch.is_recompressed() && state.recompressed.is_full() {
+            // What this request has made goes first, or it would wait for itself; and with it what stands before
+            // this batch, since a partition takes its batches in their order.
+            while let Some(append) = appends.next_if(|it| it.index < batch.index()) {
+                checked.push(append);
+                state.pause().await;
+            }
+            checked.sort_by_key(|it| it.index);
+            handed.in_parts(state, std::mem::take(&mut checked)).await;
+        }
+        // Batch by batch: a request of many does not keep the others out. What needs no decompressor and no
+        // compressor does not wait for those that do.
+        let pass = loop {
+            if batch.is_recompressed() {
+                state.recompressed.until_there_is_room().await;
+            } else if !batch.is_compressed() {
+                break None;
+            }
+            let pass = state.checks.enter().await;
+            if !(batch.is_recompressed() && state.recompressed.is_full()) {
+                break Some(pass);
+            }
+        };
+        let found = check_one(state, &batch).await;
         drop(pass);
-        match checked {
-            Ok(validated) => appends.push(batch.accept(validated)),
-            Err(refusal) => plan.refuse(&batch, refusal),
+        match found {
+            Ok(accepted) => {
+                checked.push(batch.accept(accepted, |it| state.recompressed.keep(it)));
+            }
+            Err(refusal) => handed.producing.plan.borrow_mut().refuse(&batch, refusal),
         }
         state.pause().await;
     }
-    appends.sort_by_key(|it| it.index);
-    appends
+    checked.extend(appends);
+    checked.sort_by_key(|it| it.index);
+    checked
 }
 
-async fn check_one(state: &State, batch: &Unchecked) -> Result<Validated, Refusal> {
+async fn check_one(state: &State, batch: &Unchecked) -> Result<Accepted, Refusal> {
     let mut large = LargeBatch::new(&batch.batch, &batch.limits, batch.rest)?;
+    let memory = state.recompressed.making();
     loop {
         let checked = large.step(CHECK_STEP)?;
         state.work.add(work::decompressed(CHECK_STEP));
-        if let Some(validated) = checked {
-            return Ok(validated);
+        if let Some(accepted) = checked {
+            return Ok(accepted);
         }
+        memory.set(large.memory());
         state.pause().await;
     }
 }
@@ -184,74 +208,90 @@ fn hand_over(
     plan: Plan,
     appends: Vec<AppendRequest>,
 ) {
-    let groups = by_owner(appends, state.shards, |it: &AppendRequest| it.tp);
-    Handed::new(state, (begun, header), turn, plan, groups).at_once(state);
+    Handed::new(state, (begun, header), turn, plan).at_once(state, appends);
 }
 
-/// Appends on their way to their owners, in parts of at most [`APPENDS_AT_ONCE`].
+/// A request whose appends are handed to their owners, in parts of at most [`APPENDS_AT_ONCE`].
 struct Handed {
     producing: Rc<Producing>,
-    groups: Vec<(ShardId, Vec<AppendRequest>)>,
-    routed: u64,
-    /// See [`AppendBatches`].
-    committed_by_ms: Option<i64>,
+    turn: u64,
 }
 
 impl Handed {
-    fn new(
-        state: &State,
-        (begun, header): (Begun, Header),
-        turn: u64,
-        plan: Plan,
-        groups: Vec<(ShardId, Vec<AppendRequest>)>,
-    ) -> Self {
-        let parts: usize =
-            groups.iter().map(|(_, batches)| batches.len().div_ceil(APPENDS_AT_ONCE)).sum();
-        let routed = state.ticks();
-        let committed_by_ms = plan.commit_within_ms().map(|it| state.monotonic_ms() + it);
+    fn new(state: &State, (begun, header): (Begun, Header), turn: u64, plan: Plan) -> Self {
         let mut stages = Stages::default();
         stages.set(RequestStage::Receive, state.ns(begun.received, turn));
-        stages.set(RequestStage::Decode, state.ns(turn, routed));
         let producing = Rc::new(Producing {
             plan: RefCell::new(plan),
-            left: Cell::new(parts + 1),
+            // That all were handed over is waited for, too.
+            left: Cell::new(1),
             header,
             begun,
             given_up: Cell::new(false),
             stages: Cell::new(stages),
             durable: Cell::new(0),
         });
-        Self { producing, groups, routed, committed_by_ms }
+        Self { producing, turn }
     }
 
-    fn at_once(mut self, state: &Rc<State>) {
-        for (owner, batches) in std::mem::take(&mut self.groups) {
+    /// They are sent on their way now: when that is, in ticks, and [until when](AppendBatches) they may be
+    /// committed.
+    fn routed(&self, state: &State) -> (u64, Option<i64>) {
+        let (producing, routed) = (&self.producing, state.ticks());
+        let within_ms = producing.plan.borrow().commit_within_ms();
+        let mut stages = producing.stages.get();
+        stages.set(RequestStage::Decode, state.ns(self.turn, routed));
+        producing.stages.set(stages);
+        (routed, within_ms.map(|it| state.monotonic_ms() + it))
+    }
+
+    fn at_once(self, state: &Rc<State>, appends: Vec<AppendRequest>) {
+        let groups = by_owner(appends, state.shards, |it: &AppendRequest| it.tp);
+        let routed = self.routed(state);
+        for (owner, batches) in groups {
             debug_assert!(batches.len() <= APPENDS_AT_ONCE, "these are for several steps");
-            self.hand_over(state, owner, batches);
+            self.hand_over(state, owner, batches, routed);
         }
         self.producing.one_less(state);
     }
 
-    async fn in_parts(mut self, state: &Rc<State>) {
-        for (owner, batches) in std::mem::take(&mut self.groups) {
+    /// Hands over all that are left.
+    async fn last_in_parts(self, state: &Rc<State>, appends: Vec<AppendRequest>) {
+        self.in_parts(state, appends).await;
+        self.producing.one_less(state);
+    }
+
+    async fn in_parts(&self, state: &Rc<State>, appends: Vec<AppendRequest>) {
+        let mut owners = ByOwner::new(state.shards, appends.len());
+        for append in appends {
+            owners.push(append.tp, append);
+            state.pause().await;
+        }
+        let routed = self.routed(state);
+        for (owner, batches) in owners.groups {
             if batches.len() <= APPENDS_AT_ONCE {
-                self.hand_over(state, owner, batches);
+                self.hand_over(state, owner, batches, routed);
                 state.pause().await;
                 continue;
             }
             let mut rest = batches.into_iter();
             while rest.len() > 0 {
                 let part = rest.by_ref().take(APPENDS_AT_ONCE).collect();
-                self.hand_over(state, owner, part);
+                self.hand_over(state, owner, part, routed);
                 state.pause().await;
             }
         }
-        self.producing.one_less(state);
     }
 
-    fn hand_over(&self, state: &Rc<State>, owner: ShardId, batches: Vec<AppendRequest>) {
+    fn hand_over(
+        &self,
+        state: &Rc<State>,
+        owner: ShardId,
+        batches: Vec<AppendRequest>,
+        (routed, committed_by_ms): (u64, Option<i64>),
+    ) {
         let (producing, state_2) = (self.producing.clone(), state.clone());
-        let Self { routed, committed_by_ms, .. } = *self;
+        producing.left.set(producing.left.get() + 1);
         let call = AppendBatches { batches, routed, committed_by_ms };
         state.ask(owner, call, move |reply| {
             producing.heard(&state_2, reply);
@@ -263,6 +303,7 @@ impl Handed {
 impl Producing {
     /// One of the owners has answered.
     fn heard(&self, state: &State, reply: Option<AppendReply>) {
+        state.recompressed.look();
         let Some(AppendReply { results, trace }) = reply else {
             self.given_up.set(true);
             return;

@@ -20,6 +20,7 @@ use super::node::Node;
 use super::output::{Output, Outputs};
 use super::parts::{Bounds, Parts};
 use super::read_errors::ReadErrors;
+use super::recompressed::Recompressed;
 use super::replication::feeds::Feeds;
 use super::replication::logs::Cut;
 use super::replication::streams::Streams;
@@ -63,6 +64,8 @@ const PRODUCERS_SHARE: usize = 16;
 const GROUPS_SHARE: usize = 8;
 /// Fetch sessions may take this part of the memory of storage.
 const SESSIONS_SHARE: usize = 32;
+/// Batches that were compressed anew may take this part of the memory of storage.
+const RECOMPRESSED_SHARE: usize = 16;
 /// One part in so many of the memory budget is to be left.
 const BUDGET_SHARE_SPARE: usize = 32;
 /// Partitions of which records are deleted in one go.
@@ -164,9 +167,11 @@ pub struct State {
     pub(super) timers: Timers,
     /// How much the input at hand has cost.
     pub(super) work: Work,
-    /// One batch that decompresses to much is checked at a time: each has a decompressor, which may
-    /// hold many MiB.
+    /// One batch that decompresses to much is checked at a time, or one compressed anew: each has a
+    /// decompressor, which may hold many MiB.
     pub(super) checks: Gate,
+    /// Batches that were compressed anew.
+    pub(super) recompressed: Recompressed,
     /// One large request is read or answered at a time.
     pub(super) large: Gate,
     /// Requests that have begun and are not answered.
@@ -213,6 +218,7 @@ impl State {
             seed,
         };
         let leads = controller.as_ref().is_some_and(crate::controller::Controller::leads);
+        let recompressed = Recompressed::new(&budget, budget.limit() / shards / RECOMPRESSED_SHARE);
         let charge = |share| Charge::new(&budget, budget.limit() / shards / share);
         let charges = [PRODUCERS_SHARE, GROUPS_SHARE, SESSIONS_SHARE].map(charge);
         let mut random = Rng::new(seed);
@@ -277,6 +283,7 @@ impl State {
             timers,
             work: Work::default(),
             checks: Gate::default(),
+            recompressed,
             large: Gate::default(),
             open_requests: Cell::new(0),
             phase: Cell::new(Phase::Serving),
@@ -369,6 +376,7 @@ impl State {
         }
         drop(connections);
         self.next_tick_ms.set(now.monotonic_ms + 1000);
+        self.recompressed.look();
         self.let_clients_in_late();
         self.outputs.push(Output::LookAtSpace);
         let expiration = self.image.borrow().broker_configs.number("producer.id.expiration.ms");

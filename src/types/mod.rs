@@ -1,6 +1,7 @@
 //! Vocabulary that everything shares: ids, error codes, exit codes, topic settings, numbers drawn from a seed,
 //! a table by number.
 
+mod compression;
 pub mod config_def;
 pub mod config_table;
 pub mod error;
@@ -17,6 +18,7 @@ mod throttled_replicas;
 pub mod topic_config;
 pub mod topic_name;
 
+pub use compression::{Codec, Compression};
 pub use error::ErrorCode;
 pub use feature::{FeatureRange, FeatureRanges};
 pub use group_config::GroupConfig;

@@ -1,5 +1,6 @@
 //! Settings of a topic, typed, and what stands behind each of them.
 
+use super::compression::{Codec, Compression};
 use super::config_def::{ConfigDef, Source, split_list};
 use super::config_table::{BROKER_CONFIGS, TOPIC_CONFIGS, broker_config, topic_config};
 use super::throttled_replicas::ThrottledReplicas;
@@ -42,6 +43,8 @@ pub struct TopicConfig {
     pub flush_messages: i64,
     /// `flush.ms`.
     pub flush_ms: i64,
+    /// `compression.type` with its level: how batches are stored; `None` for `producer`, as they come.
+    pub codec: Option<Codec>,
     /// `message.timestamp.type` is `LogAppendTime`.
     pub log_append_time: bool,
     /// `message.timestamp.before.max.ms`.
@@ -173,7 +176,15 @@ impl TopicConfig {
         let policy = text("cleanup.policy");
         let policy = split_list(&policy);
         let ratio = text("min.cleanable.dirty.ratio");
+        let level = |compression| match compression {
+            Compression::Gzip => number("compression.gzip.level") as i32,
+            Compression::Lz4 => number("compression.lz4.level") as i32,
+            Compression::Zstd => number("compression.zstd.level") as i32,
+            Compression::None | Compression::Snappy => Codec::of(compression).level,
+        };
+        let compression = Compression::of_topic(&text("compression.type"));
         Self {
+            codec: compression.map(|it| Codec { compression: it, level: level(it) }),
             compacted: policy.contains(&"compact"),
             deletes: policy.contains(&"delete"),
             min_cleanable_dirty_ratio: ratio.parse().expect("a value that was checked"),
@@ -223,10 +234,19 @@ impl TopicConfig {
     }
 
     /// As [`check`](Self::check), for a topic that holds the state of a coordinator: it is compacted,
-    /// which its coordinator sees to, and nothing else.
+    /// which its coordinator sees to, and nothing else. Its batches stay as the coordinator makes them.
     pub fn check_internal(overrides: &BTreeMap<String, String>) -> Result<(), String> {
         const POLICY: &str = "cleanup.policy";
+        const TYPE: &str = "compression.type";
         let mut others = overrides.clone();
+        if let Some(value) = overrides.get(TYPE)
+            && topic_config(TYPE).expect("a name in the table").parse(value)? != "producer"
+        {
+            return Err(format!(
+                "Invalid value {value} for configuration {TYPE}: This broker supports only producer \
+                 for internal topics"
+            ));
+        }
         let policy = others.remove(POLICY).unwrap_or_default();
         Self::check(&others)?;
         let def = topic_config(POLICY).expect("a name in the table");
@@ -478,11 +498,7 @@ mod tests {
 
     #[test]
     fn refuses_what_it_would_ignore() {
-        for (name, value) in [
-            ("compression.type", "zstd"),
-            ("preallocate", "true"),
-            ("remote.storage.enable", "true"),
-        ] {
+        for (name, value) in [("preallocate", "true"), ("remote.storage.enable", "true")] {
             assert!(refusal(name, value).contains("supports only the default"), "{name}={value}");
         }
         let same = [
@@ -527,6 +543,44 @@ mod tests {
     }
 
     #[test]
+    fn codecs_are_what_the_topic_or_the_broker_says() {
+        let codec = |topic: &[(&str, &str)], broker: &[(&str, &str)]| {
+            TopicConfig::check(&map(topic)).unwrap();
+            let broker = BrokerConfigs { cluster: map(broker), ..BrokerConfigs::default() };
+            TopicConfig::effective(&map(topic), &broker).codec
+        };
+        let of = |compression, level| Some(Codec { compression, level });
+        assert_eq!(codec(&[], &[]), None);
+        assert_eq!(codec(&[("compression.gzip.level", "9")], &[]), None);
+        assert_eq!(codec(&[("compression.type", "uncompressed")], &[]), of(Compression::None, 0));
+        assert_eq!(codec(&[("compression.type", "snappy")], &[]), of(Compression::Snappy, 0));
+        for (name, level, own, least, most) in [
+            ("gzip", -1, "compression.gzip.level", 1, 9),
+            ("lz4", 9, "compression.lz4.level", 1, 17),
+            ("zstd", 3, "compression.zstd.level", -131_072, 22),
+        ] {
+            let compression = Compression::from_name(name).unwrap();
+            let set = ("compression.type", name);
+            assert_eq!(codec(&[set], &[]), of(compression, level));
+            assert_eq!(codec(&[set], &[]), Some(Codec::of(compression)));
+            for bound in [least, most] {
+                let text = bound.to_string();
+                assert_eq!(codec(&[set, (own, &text)], &[]), of(compression, bound));
+                assert_eq!(codec(&[set], &[(own, &text)]), of(compression, bound));
+                assert_eq!(codec(&[], &[set, (own, &text)]), of(compression, bound));
+            }
+            for wrong in [least - 1, most + 1, if name == "gzip" { 0 } else { most + 2 }] {
+                refusal(own, &wrong.to_string());
+            }
+        }
+        // The topic's own word counts more.
+        assert_eq!(
+            codec(&[("compression.type", "producer")], &[("compression.type", "gzip")]),
+            None
+        );
+    }
+
+    #[test]
     fn internal_topics_are_compacted_and_nothing_else() {
         TopicConfig::check_internal(&map(&[("cleanup.policy", "compact")])).unwrap();
         let more = [("cleanup.policy", " compact "), ("retention.ms", "5")];
@@ -536,6 +590,11 @@ mod tests {
         for wrong in ["delete", "compact,delete", "", "x"] {
             let settings = map(&[("cleanup.policy", wrong)]);
             TopicConfig::check_internal(&settings).expect_err(wrong);
+        }
+        let with = |value| map(&[("cleanup.policy", "compact"), ("compression.type", value)]);
+        TopicConfig::check_internal(&with(" producer ")).unwrap();
+        for wrong in ["uncompressed", "zstd", "x"] {
+            TopicConfig::check_internal(&with(wrong)).expect_err(wrong);
         }
         let other = map(&[("cleanup.policy", "compact"), ("preallocate", "true")]);
         TopicConfig::check_internal(&other).unwrap_err();

@@ -9,6 +9,7 @@ use crate::roles::consumer::Consumer;
 use crate::roles::member::Member;
 use crate::roles::producer::Producer;
 use klamm::storage::device::sim_disk::Rng;
+use klamm::types::Compression;
 use std::collections::BTreeMap;
 
 /// The disk where it is not full.
@@ -76,6 +77,17 @@ impl Plan {
         if rng.chance(25) {
             it.stamps_rise = self.steady_clock;
             settings.push(("message.timestamp.type", "LogAppendTime".to_owned()));
+        }
+        // Of its own numbers: the other seeds draw what they drew before.
+        let mut rng = Rng::new(self.seed << 8 | topic as u64);
+        if self.seed % 5 == 1 && rng.chance(70) {
+            let names = ["uncompressed", "gzip", "snappy", "lz4", "zstd"];
+            let name = names[rng.index(names.len())];
+            facts.topics.0[topic].compression = Compression::of_topic(name);
+            settings.push(("compression.type", name.to_owned()));
+            if rng.chance(30) {
+                settings.push(("compression.zstd.level", rng.between(1, 19).to_string()));
+            }
         }
         settings
     }

@@ -186,6 +186,7 @@ pub(super) fn check_topic(
 ) -> Result<(), Failure> {
     let checked = if is_internal(name) {
         settings.entry("cleanup.policy".to_owned()).or_insert_with(|| "compact".to_owned());
+        settings.entry("compression.type".to_owned()).or_insert_with(|| "producer".to_owned());
         TopicConfig::check_internal(settings)
     } else {
         TopicConfig::check(settings)

@@ -736,8 +736,11 @@ mod tests {
             let response = decode(&response, |r| CreateTopicsResponse::decode(r, 7));
             assert_eq!(response.topics[0].error_code, code);
             let compact = ("cleanup.policy".to_owned(), "compact".to_owned());
+            let as_it_comes = ("compression.type".to_owned(), "producer".to_owned());
             match records.first() {
-                Some(Record::TopicCreated { settings, .. }) => assert_eq!(*settings, [compact]),
+                Some(Record::TopicCreated { settings, .. }) => {
+                    assert_eq!(*settings, [compact, as_it_comes]);
+                }
                 Some(other) => panic!("{other:?}"),
                 None => assert_ne!(code, 0),
             }

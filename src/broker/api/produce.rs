@@ -13,8 +13,8 @@ use crate::wire::kafka::produce_response::{
     ProduceResponse, TopicProduceResponse,
 };
 use crate::wire::records::{
-    AtOnce, BatchHeader, Checked, Compression, Limits, RECORDS_LISTED_MAX, Refusal, Rest, Rewrite,
-    Validated, set_max_timestamp, validate_at_once,
+    Accepted, AtOnce, BatchHeader, Checked, Compression, Limits, RECORDS_LISTED_MAX, Refusal, Rest,
+    Rewrite, set_max_timestamp, validate_at_once,
 };
 use crate::wire::{Reader, WireError};
 use bytes::{Bytes, BytesMut};
@@ -65,12 +65,15 @@ pub struct ProduceSettings {
 pub struct Batches {
     /// Batches that may be appended.
     pub appends: Vec<AppendRequest>,
-    /// Batches that are large, or decompress to much: whether they may be appended is to be found out.
+    /// Batches that are large, decompress to much, or are to be compressed anew: whether they may be appended is to
+    /// be found out.
     pub unchecked: Vec<Unchecked>,
     /// Bytes that were checked, as they came.
     pub checked: usize,
-    /// Bytes that were decompressed.
+    /// Bytes that were decompressed, or what cost as much.
     pub decompressed: usize,
+    /// Those of `appends`, by their place there, that are not part of the request: they were compressed anew.
+    pub recompressed: Vec<usize>,
 }
 
 /// A batch that a [`LargeBatch`](crate::wire::records::LargeBatch) is to validate.
@@ -94,9 +97,20 @@ impl Unchecked {
         compression != Ok(Compression::None)
     }
 
-    /// It may be appended.
-    pub fn accept(self, validated: Validated) -> AppendRequest {
-        append(self.index, self.tp, self.batch, validated, self.transaction)
+    /// Whether its topic has another codec: it is compressed anew.
+    pub fn is_recompressed(&self) -> bool {
+        let compression = BatchHeader::parse(&self.batch).and_then(|it| it.compression());
+        self.limits.codec.is_some_and(|it| compression != Ok(it.compression))
+    }
+
+    /// Where it stands in the request.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// It may be appended, or what is in its place: `keep` takes care of that and of its memory.
+    pub fn accept(self, accepted: Accepted, keep: impl FnOnce(Vec<u8>) -> Bytes) -> AppendRequest {
+        append(self.index, self.tp, self.batch, accepted, self.transaction, keep)
     }
 }
 
@@ -105,18 +119,21 @@ fn append(
     index: u32,
     tp: TopicPartition,
     batch: Bytes,
-    validated: Validated,
+    accepted: Accepted,
     transaction: Option<Arc<InTransaction>>,
+    keep: impl FnOnce(Vec<u8>) -> Bytes,
 ) -> AppendRequest {
-    let header = validated.header;
-    let batch = match validated.rewrite {
-        Rewrite::None | Rewrite::LogAppendTime => batch,
-        // Rare enough for a copy: no current client leaves the field out.
-        Rewrite::MaxTimestamp => {
-            let mut copy = BytesMut::from(batch);
-            set_max_timestamp(&mut copy, header.max_timestamp);
-            copy.freeze()
-        }
+    let (header, batch) = match accepted {
+        Accepted::AsItCame(it) => match it.rewrite {
+            Rewrite::None | Rewrite::LogAppendTime => (it.header, batch),
+            // Rare enough for a copy: no current client leaves the field out.
+            Rewrite::MaxTimestamp => {
+                let mut copy = BytesMut::from(batch);
+                set_max_timestamp(&mut copy, it.header.max_timestamp);
+                (it.header, copy.freeze())
+            }
+        },
+        Accepted::Recompressed(it) => (it.header, keep(it.batch)),
     };
     let transaction = transaction.filter(|_| header.is_transactional());
     AppendRequest { index, tp, batch, header, transaction, own_epoch: false, markers: None }
@@ -195,7 +212,7 @@ pub async fn plan_in_parts(
     settings: ProduceSettings,
     pause: &impl AsyncFn(AtOnce),
 ) -> Result<(Plan, Batches), WireError> {
-    let nothing = AtOnce { bytes: 0, decompressed: 0 };
+    let nothing = AtOnce { bytes: 0, decompressed: 0, recompressed: 0 };
     let read = &async || pause(nothing).await;
     let request =
         decode_in_parts(body, async |r| ProduceRequest::decode_in_parts(r, version, read).await)
@@ -205,12 +222,14 @@ pub async fn plan_in_parts(
         let topic = planner.topic(data);
         pause(nothing).await;
         for part in &data.partition_data {
-            planner.at_once = settings.at_once;
+            let recompressed = planner.at_once.recompressed;
+            planner.at_once = AtOnce { recompressed, ..settings.at_once };
             planner.partition(topic, part);
             let left = planner.at_once;
             pause(AtOnce {
                 bytes: settings.at_once.bytes - left.bytes,
                 decompressed: settings.at_once.decompressed - left.decompressed,
+                recompressed: recompressed - left.recompressed,
             })
             .await;
         }
@@ -311,12 +330,18 @@ impl<'a> Planner<'a> {
             let tp = TopicPartition { topic: topic.id, partition: part.index };
             let transaction = self.transaction.clone();
             match validate_at_once(batch, &limits, &mut self.at_once) {
-                Ok(Checked::Valid(validated)) => {
-                    if validated.header.is_transactional() && transaction.is_none() {
+                Ok(Checked::Valid(accepted)) => {
+                    if accepted.header().is_transactional() && transaction.is_none() {
                         break 'found ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
                     }
                     let batch = body.slice_ref(batch);
-                    self.batches.appends.push(append(index, tp, batch, validated, transaction));
+                    let Batches { appends, recompressed, .. } = &mut self.batches;
+                    let keep = |batch: Vec<u8>| {
+                        recompressed.push(appends.len());
+                        batch.into()
+                    };
+                    let append = append(index, tp, batch, accepted, transaction, keep);
+                    appends.push(append);
                 }
                 Ok(Checked::UpTo(rest)) => {
                     let is_part = |it: BatchHeader| it.is_transactional();

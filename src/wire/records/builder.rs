@@ -3,6 +3,7 @@
 use super::compress::compress;
 use super::header::{LOG_APPEND_TIME, TRANSACTIONAL};
 use super::{BatchHeader, Compression, Header, Record, crc, varint};
+use crate::types::Codec;
 
 /// Builds one batch, for clients, tools and tests.
 ///
@@ -153,7 +154,7 @@ impl BatchBuilder {
     /// # Panics
     /// If it passes 2 GiB.
     pub fn build(&self) -> Vec<u8> {
-        let records = compress(self.compression, &self.records)
+        let records = compress(Codec::of(self.compression), &self.records, Vec::new())
             .expect("compressing from memory to memory cannot fail");
         let header = BatchHeader {
             base_offset: self.base_offset,

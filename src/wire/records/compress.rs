@@ -1,15 +1,67 @@
-//! Compression of a batch's records: for clients and tools whole, for compaction a piece at a time.
+//! Compression of a batch's records: for clients and tools whole, for compaction and recompression a piece at
+//! a time.
 
 use std::io::{self, Write};
 
 use super::Compression;
 use super::decompress::XERIAL_MAGIC;
+use crate::types::Codec;
 
 /// Bytes of input in each block, as in Java's `SnappyOutputStream`.
 const SNAPPY_BLOCK_LEN: usize = 32 << 10;
+/// Bytes of input in each LZ4 frame's block, as in Kafka's `Lz4BlockOutputStream`.
+const LZ4_BLOCK_LEN: usize = 64 << 10;
+/// Bytes of input in each Zstandard block at most (RFC 8878).
+const ZSTD_BLOCK_LEN: usize = 128 << 10;
+/// Levels of Zstandard from this one on have tables that grow with the window: with this one they are made
+/// and emptied in well under a millisecond.
+const ZSTD_TABLES_FROM: i32 = 5;
+/// The logarithm of that window.
+const ZSTD_WINDOW_LOG: u32 = 18;
+/// The level of Kafka for which it takes LZ4's fast mode.
+const LZ4_FAST: i32 = 9;
+/// LZ4's levels of high compression that are taken, for those of Kafka below and above too. Below is the library's
+/// fast mode. Above, blocks would have to be so short that more comes out.
+const LZ4_HIGH: (i32, i32) = (2, 10);
 
-/// Compresses with Kafka's default levels (gzip 6, Zstandard 3), in the forms that Java's clients
-/// write, which every client reads. What comes out stands behind what the buffer held before.
+/// What it costs to compress with a codec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cost {
+    /// Bytes that could be decompressed in the time in which one is compressed.
+    pub weight: usize,
+    /// So many bytes of input are compressed in one go at most: whoever compresses in steps flushes behind them.
+    /// A block is as long where it is not shorter by itself.
+    pub piece: usize,
+    /// Bytes of memory, beside input and output.
+    pub memory: usize,
+}
+
+impl Cost {
+    /// As measured (`src/wire/DECISIONS.md`).
+    pub const fn of(codec: Codec) -> Self {
+        let (weight, piece, memory) = match (codec.compression, codec.level) {
+            (Compression::None, _) => (1, usize::MAX, 0),
+            (Compression::Snappy, _) => (2, SNAPPY_BLOCK_LEN, 128 << 10),
+            (Compression::Gzip, ..=6) => (16, usize::MAX, 512 << 10),
+            (Compression::Gzip, _) => (128, usize::MAX, 512 << 10),
+            (Compression::Lz4, LZ4_FAST) => (2, LZ4_BLOCK_LEN, 256 << 10),
+            (Compression::Lz4, ..=5) => (8, LZ4_BLOCK_LEN, 512 << 10),
+            (Compression::Lz4, ..=8) => (32, LZ4_BLOCK_LEN / 2, 512 << 10),
+            (Compression::Lz4, _) => (64, LZ4_BLOCK_LEN / 2, 512 << 10),
+            (Compression::Zstd, ..=2) => (3, ZSTD_BLOCK_LEN, 2 << 20),
+            (Compression::Zstd, ..=4) => (4, ZSTD_BLOCK_LEN, 3 << 20),
+            (Compression::Zstd, ..=6) => (8, 64 << 10, 6 << 20),
+            (Compression::Zstd, ..=12) => (24, 32 << 10, 6 << 20),
+            (Compression::Zstd, ..=15) => (64, 8 << 10, 6 << 20),
+            (Compression::Zstd, ..=17) => (128, 8 << 10, 8 << 20),
+            (Compression::Zstd, _) => (256, 4 << 10, 8 << 20),
+        };
+        Self { weight, piece, memory }
+    }
+}
+
+/// Compresses in the forms that Java's clients write, which every client reads. What comes out stands behind
+/// what the buffer held before.
 pub(super) enum Compressor {
     None(Vec<u8>),
     Gzip(Box<flate2::write::GzEncoder<Vec<u8>>>),
@@ -24,37 +76,84 @@ pub(super) enum Compressor {
 }
 
 impl Compressor {
+    /// `len`: of all that will be written, where that is known. It makes what Zstandard needs, and what comes
+    /// out, smaller.
+    ///
     /// # Errors
     /// What the compressor says; none can happen writing to memory short of a bug there, here and
     /// below.
-    pub fn new(compression: Compression, mut out: Vec<u8>) -> io::Result<Self> {
-        Ok(match compression {
+    pub fn new(codec: Codec, len: Option<usize>, mut out: Vec<u8>) -> io::Result<Self> {
+        Ok(match codec.compression {
             Compression::None => Self::None(out),
             Compression::Gzip => {
-                let level = flate2::Compression::default();
+                let level = match codec.level {
+                    level @ 1..=9 => flate2::Compression::new(level.cast_unsigned()),
+                    _ => flate2::Compression::default(),
+                };
                 Self::Gzip(Box::new(flate2::write::GzEncoder::new(out, level)))
             }
             Compression::Snappy => {
                 out.extend_from_slice(&XERIAL_MAGIC);
                 // Version and lowest compatible version.
                 out.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
-                let block = Vec::with_capacity(SNAPPY_BLOCK_LEN);
+                let block = Vec::with_capacity(len.unwrap_or(usize::MAX).min(SNAPPY_BLOCK_LEN));
                 Self::Snappy { out, block, encoder: Box::new(snap::raw::Encoder::new()) }
             }
             Compression::Lz4 => {
+                let level = match codec.level {
+                    LZ4_FAST => 0,
+                    high => high.clamp(LZ4_HIGH.0, LZ4_HIGH.1).cast_unsigned(),
+                };
                 // Java's reader takes independent blocks only.
                 let encoder = lz4::EncoderBuilder::new()
                     .block_mode(lz4::BlockMode::Independent)
                     .block_size(lz4::BlockSize::Max64KB)
                     .checksum(lz4::ContentChecksum::NoChecksum)
+                    .level(level)
                     .build(out)?;
                 Self::Lz4(Box::new(encoder))
             }
             Compression::Zstd => {
-                let level = zstd::DEFAULT_COMPRESSION_LEVEL;
-                Self::Zstd(zstd::stream::write::Encoder::new(out, level)?)
+                let mut encoder = zstd::stream::write::Encoder::new(out, codec.level)?;
+                if let Some(len) = len {
+                    encoder.set_pledged_src_size(Some(len as u64))?;
+                    if codec.level >= ZSTD_TABLES_FROM && len > 1 << ZSTD_WINDOW_LOG {
+                        encoder.window_log(ZSTD_WINDOW_LOG)?;
+                    }
+                }
+                Self::Zstd(encoder)
             }
         })
+    }
+
+    /// Bytes that have come out so far, with those that the buffer held before.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::None(out) | Self::Snappy { out, .. } => out.len(),
+            Self::Gzip(encoder) => encoder.get_ref().len(),
+            Self::Lz4(encoder) => encoder.writer().len(),
+            Self::Zstd(encoder) => encoder.get_ref().len(),
+        }
+    }
+
+    /// Bytes of memory that are taken for what comes out.
+    pub fn room(&self) -> usize {
+        match self {
+            Self::None(out) | Self::Snappy { out, .. } => out.capacity(),
+            Self::Gzip(encoder) => encoder.get_ref().capacity(),
+            Self::Lz4(encoder) => encoder.writer().capacity(),
+            Self::Zstd(encoder) => encoder.get_ref().capacity(),
+        }
+    }
+
+    /// Compresses what was written and waits for more.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match self {
+            // Its blocks are short, and what gzip holds back is, too.
+            Self::None(_) | Self::Snappy { .. } | Self::Gzip(_) => Ok(()),
+            Self::Lz4(encoder) => encoder.flush(),
+            Self::Zstd(encoder) => encoder.flush(),
+        }
     }
 
     /// Takes the next bytes.
@@ -111,16 +210,17 @@ fn put_block(
     Ok(())
 }
 
-/// Compresses `bytes` in one go.
+/// Compresses `bytes` in one go, behind what `out` holds.
 ///
 /// # Errors
 /// As [`Compressor`].
-pub(super) fn compress(compression: Compression, bytes: &[u8]) -> io::Result<Vec<u8>> {
-    if compression == Compression::Zstd {
-        // With the length of the content in front.
-        return zstd::bulk::compress(bytes, zstd::DEFAULT_COMPRESSION_LEVEL);
+pub(super) fn compress(codec: Codec, bytes: &[u8], out: Vec<u8>) -> io::Result<Vec<u8>> {
+    if codec.compression == Compression::Zstd {
+        // Without a copy of the input.
+        let compressed = zstd::bulk::compress(bytes, codec.level)?;
+        return Ok(if out.is_empty() { compressed } else { [out, compressed].concat() });
     }
-    let mut compressor = Compressor::new(compression, Vec::new())?;
+    let mut compressor = Compressor::new(codec, Some(bytes.len()), out)?;
     compressor.write(bytes)?;
     compressor.finish()
 }

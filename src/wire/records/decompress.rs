@@ -62,9 +62,15 @@ impl<'a> Decompressor<'a> {
                 break result;
             }
         };
-        result.map_err(|e| damaged(self.compression(), &e))
+        result.map_err(|e| match self {
+            Self::Snappy(r) if e.kind() == TOO_LARGE => RecordError::TooLarge { limit: r.limit },
+            _ => damaged(self.compression(), &e),
+        })
     }
 }
+
+/// A block claims more bytes than may come out.
+const TOO_LARGE: io::ErrorKind = io::ErrorKind::FileTooLarge;
 
 fn damaged(compression: Compression, error: &io::Error) -> RecordError {
     RecordError::Damaged { codec: compression.name(), what: error.to_string() }
@@ -155,8 +161,11 @@ impl<'a> SnappyReader<'a> {
         let block = self.rest.split_to(len);
         let claimed = snap::raw::decompress_len(block.as_slice())?;
         // A copy element makes at most 64 bytes of 3, so nothing honest grows more than that.
-        if claimed > self.limit.saturating_add(1) || claimed / 22 > len {
+        if claimed / 22 > len {
             return Err(bad("the block claims more bytes than it may"));
+        }
+        if claimed > self.limit {
+            return Err(TOO_LARGE.into());
         }
         self.position = 0;
         if claimed > BLOCK_AT_ONCE {

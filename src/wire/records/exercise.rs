@@ -4,8 +4,8 @@
 //! Compiled into both, so it names nothing but what `super` has in scope.
 
 use super::{
-    AtOnce, Checked, LargeBatch, Limits, batches, find_max_timestamp, find_timestamp, records,
-    validate_at_once, validate_produce,
+    Accepted, AtOnce, Checked, LargeBatch, Limits, batches, find_max_timestamp, find_timestamp,
+    records, validate_at_once, validate_produce,
 };
 
 const DECOMPRESSED_MAX: usize = 64 << 10;
@@ -25,17 +25,20 @@ pub(super) fn check(bytes: &[u8]) {
             now_ms: 1_700_000_000_000,
             strict,
             compacted: false,
+            codec: None,
             decompressed_bytes_max: DECOMPRESSED_MAX,
         };
         let valid = validate_produce(bytes, &limits);
         for bytes_at_once in [0, usize::MAX] {
-            let mut at_once = AtOnce { bytes: bytes_at_once, decompressed: 0 };
+            let mut at_once = AtOnce { bytes: bytes_at_once, decompressed: 0, recompressed: 0 };
             let checked = validate_at_once(bytes, &limits, &mut at_once);
             let Ok(Checked::UpTo(rest)) = checked else { continue };
             let in_steps = LargeBatch::new(bytes, &limits, rest).and_then(|mut batch| {
                 loop {
-                    if let Some(valid) = batch.step(50)? {
-                        return Ok(valid);
+                    match batch.step(50)? {
+                        Some(Accepted::AsItCame(valid)) => return Ok(valid),
+                        Some(Accepted::Recompressed(_)) => panic!("nothing says so"),
+                        None => {}
                     }
                 }
             });

@@ -4,13 +4,14 @@
 //! A batch may decompress to many times its size, so both keep their place between two steps, and hold
 //! no more of it than a decompressor and a compressor do.
 
-use super::compress::Compressor;
+use super::compress::{Compressor, Cost};
 use super::decompress::Decompressor;
 use super::header::{DELETE_HORIZON, LOG_APPEND_TIME, TRANSACTIONAL};
 use super::input::Input;
 use super::key_hash::KeyHasher;
 use super::walk::{CUT_OFF, LENGTH, RECORD_COST, Streamed, TRAILING};
 use super::{BatchHeader, Compression, RecordError, crc, varint};
+use crate::types::Codec;
 use bytes::Bytes;
 
 /// One record, as far as compaction is concerned with it.
@@ -259,13 +260,10 @@ impl Rewriting {
         let header = BatchHeader::parse(batch)?;
         let stream = Stream::open(&header, batch, limit)?;
         let compression = header.compression()?;
-        let weight = match compression {
-            Compression::None => 1,
-            Compression::Snappy | Compression::Lz4 => 2,
-            Compression::Zstd => 4,
-            Compression::Gzip => 16,
-        };
-        let out = Compressor::new(compression, vec![0; BatchHeader::LEN]);
+        // With the level that Kafka's cleaner takes, whatever the topic's is.
+        let codec = Codec::of(compression);
+        let weight = Cost::of(codec).weight;
+        let out = Compressor::new(codec, None, vec![0; BatchHeader::LEN]);
         let out = Some(out.map_err(|e| failed(compression, &e))?);
         Ok(Self {
             header,
@@ -361,7 +359,7 @@ pub fn empty_batch(header: &BatchHeader) -> Vec<u8> {
 }
 
 /// Puts the header in front of what it is of, with the length and the CRC that fit.
-fn put_header(batch: &mut [u8], mut header: BatchHeader) -> Result<(), RecordError> {
+pub(super) fn put_header(batch: &mut [u8], mut header: BatchHeader) -> Result<(), RecordError> {
     let length = batch.len() - BatchHeader::PREFIX_LEN;
     header.batch_length = i32::try_from(length).map_err(|_| LENGTH)?;
     batch[..BatchHeader::LEN].copy_from_slice(&header.to_bytes());

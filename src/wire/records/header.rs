@@ -6,6 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::RecordError;
 use super::crc;
 use super::marker::Marker;
+use crate::types::Compression;
 
 /// The header as it lies in memory, on disk and on the wire.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy)]
@@ -35,44 +36,6 @@ pub(super) const LOG_APPEND_TIME: i16 = 1 << 3;
 pub(super) const TRANSACTIONAL: i16 = 1 << 4;
 pub(super) const CONTROL: i16 = 1 << 5;
 pub(super) const DELETE_HORIZON: i16 = 1 << 6;
-
-/// How the records of a batch are compressed (the lowest three bits of its attributes).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-#[repr(u8)]
-pub enum Compression {
-    /// Not at all.
-    #[default]
-    None = 0,
-    /// RFC 1952.
-    Gzip = 1,
-    /// Raw Snappy, or Snappy in the framing of xerial's Java library.
-    Snappy = 2,
-    /// LZ4 frames.
-    Lz4 = 3,
-    /// RFC 8878 (KIP-110).
-    Zstd = 4,
-}
-
-impl Compression {
-    /// All five.
-    pub const ALL: [Self; 5] = [Self::None, Self::Gzip, Self::Snappy, Self::Lz4, Self::Zstd];
-
-    /// Kafka's name, as in `compression.type`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Gzip => "gzip",
-            Self::Snappy => "snappy",
-            Self::Lz4 => "lz4",
-            Self::Zstd => "zstd",
-        }
-    }
-
-    /// Reads [`Compression::name`].
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|c| c.name() == name)
-    }
-}
 
 /// The header of a batch, as host integers. Units: offsets in records, times in milliseconds since
 /// the epoch, lengths in bytes.

@@ -3,7 +3,7 @@
 //! A batch is a header of 61 bytes and `record_count` records, compressed as a whole or not. The
 //! broker stores batches as they came; it sets base offset and leader epoch, which the batch's
 //! CRC does not cover, and only where a topic asks for it ([`set_log_append_time`],
-//! [`set_max_timestamp`]) bytes that it does cover.
+//! [`set_max_timestamp`], [`Limits::codec`]) bytes that it does cover.
 
 mod builder;
 mod compress;
@@ -19,6 +19,9 @@ mod input;
 mod key_hash;
 mod marker;
 mod read;
+mod recompress;
+#[cfg(test)]
+mod recompress_tests;
 mod rewrite;
 mod search;
 mod snappy;
@@ -28,10 +31,11 @@ mod validate;
 mod varint;
 mod walk;
 
+pub use crate::types::Compression;
 pub use builder::{BatchBuilder, seal};
 pub use error::RecordError;
 pub use filter::{RecordScan, Rewriting, Seen, empty_batch};
-pub use header::{BatchHeader, Batches, Compression, batches};
+pub use header::{BatchHeader, Batches, batches};
 pub use key_hash::KeyHasher;
 pub use marker::Marker;
 pub use read::{
@@ -40,6 +44,7 @@ pub use read::{
 pub use rewrite::{set_log_append_time, set_max_timestamp, set_offset_and_epoch, set_producer};
 pub use search::{Progress, TimeSearch, TimedOffset, Wanted};
 pub use validate::{
-    AtOnce, Checked, DECOMPRESSED_BYTES_MAX, LargeBatch, Limits, RECORDS_LISTED_MAX, Refusal,
-    RefusedRecord, Rest, Rewrite, Validated, validate_at_once, validate_produce,
+    Accepted, AtOnce, Checked, DECOMPRESSED_BYTES_MAX, LargeBatch, Limits, RECORDS_LISTED_MAX,
+    Recompressed, Refusal, RefusedRecord, Rest, Rewrite, Validated, validate_at_once,
+    validate_produce,
 };

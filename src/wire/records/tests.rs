@@ -25,6 +25,7 @@ fn limits() -> Limits {
         now_ms: NOW,
         strict: true,
         compacted: false,
+        codec: None,
         decompressed_bytes_max: ROOMY,
     }
 }
@@ -548,14 +549,14 @@ fn large_batches_are_validated_in_steps() {
     let limits =
         Limits { timestamp_before_max_ms: 3_600_000, decompressed_bytes_max: 2 << 20, ..limits() };
     let small = simple(Compression::Zstd, 100);
-    let mut at_once = AtOnce { bytes: usize::MAX, decompressed: 64 << 10 };
+    let mut at_once = AtOnce { decompressed: 64 << 10, ..AtOnce::ALL };
     let valid = validate_at_once(&small, &limits, &mut at_once).unwrap();
     assert!(matches!(valid, Checked::Valid(_)));
     let left = at_once.decompressed;
     assert!(left < 64 << 10 && left > 56 << 10, "{left}");
     for bad in [false, true] {
         let batch = large(bad);
-        let mut at_once = AtOnce { bytes: usize::MAX, decompressed: 64 << 10 };
+        let mut at_once = AtOnce { decompressed: 64 << 10, ..AtOnce::ALL };
         assert!(batch.len() < 10_000);
         let records = Ok(Checked::UpTo(Rest::Records));
         assert_eq!(validate_at_once(&batch, &limits, &mut at_once), records);
@@ -578,7 +579,8 @@ fn in_steps(batch: &[u8], limits: &Limits, rest: Rest) -> (Result<Validated, Ref
     loop {
         match it.step(64 << 10) {
             Ok(None) => steps += 1,
-            Ok(Some(valid)) => return (Ok(valid), steps),
+            Ok(Some(Accepted::AsItCame(valid))) => return (Ok(valid), steps),
+            Ok(Some(Accepted::Recompressed(_))) => panic!("nothing says so"),
             Err(refusal) => return (Err(refusal), steps),
         }
     }
@@ -614,7 +616,7 @@ fn large_plain_batches_are_validated_in_steps() {
         (flipped(lengthened, true), 20),
         (flipped(BatchHeader::LEN + 3, true), 7),
     ] {
-        let mut at_once = AtOnce { bytes: 3 << 20, decompressed: 0 };
+        let mut at_once = AtOnce { bytes: 3 << 20, decompressed: 0, recompressed: 0 };
         let large = validate_at_once(&batch, &limits, &mut at_once);
         assert_eq!(large, Ok(Checked::UpTo(Rest::Checksum)));
         let valid = validate_at_once(&small, &limits, &mut at_once);

@@ -10,17 +10,19 @@
 
 use std::ops::ControlFlow;
 
-use super::walk::{Steps, Walked, walk};
+use super::compress::Cost;
+use super::recompress::{self, Failure, Recompression};
+use super::walk::{Steps, Walked, walk, walk_plain};
 use super::{
     BatchHeader, Compression, RecordError, crc, set_log_append_time, set_max_timestamp,
     set_offset_and_epoch,
 };
-use crate::types::{ErrorCode, TopicConfig};
+use crate::types::{Codec, ErrorCode, TopicConfig};
 
 /// The limits of the topic, the request and the clock.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// `max.message.bytes`: largest batch with its header, as it comes, compressed or not.
+    /// `max.message.bytes`: largest batch with its header, as it comes, compressed or not, and as it is stored.
     pub max_message_bytes: usize,
     /// Version of the Produce request; zstd needs 7 (KIP-110).
     pub produce_version: i16,
@@ -37,6 +39,8 @@ pub struct Limits {
     pub strict: bool,
     /// The topic is compacted: each record needs a key.
     pub compacted: bool,
+    /// `compression.type` of the topic: a batch with another one is compressed anew. `None` keeps what comes.
+    pub codec: Option<Codec>,
     /// Most bytes that a batch may decompress to, where it is decompressed.
     pub decompressed_bytes_max: usize,
 }
@@ -57,9 +61,38 @@ impl Limits {
             now_ms,
             strict: false,
             compacted: config.compacted,
+            codec: config.codec,
             decompressed_bytes_max: DECOMPRESSED_BYTES_MAX,
         }
     }
+}
+
+/// What may be appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// The batch that came.
+    AsItCame(Validated),
+    /// Another one in its place, with the codec of the topic.
+    Recompressed(Box<Recompressed>),
+}
+
+impl Accepted {
+    /// The header, as in [`Validated::header`].
+    pub fn header(&self) -> &BatchHeader {
+        match self {
+            Self::AsItCame(it) => &it.header,
+            Self::Recompressed(it) => &it.header,
+        }
+    }
+}
+
+/// A batch with the records of one that came, and the codec of the topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recompressed {
+    /// Its header, with the timestamps that it is to be stored with.
+    pub header: BatchHeader,
+    /// The batch: all of it is as it is to be stored, but for offset, epoch and the time of the append.
+    pub batch: Vec<u8>,
 }
 
 /// A batch that may be appended.
@@ -142,20 +175,23 @@ pub(super) const BATCH_COST: usize = 2 << 10;
 pub struct AtOnce {
     /// Bytes of batches, as they come; a batch counts as 2 KiB more than it has.
     pub bytes: usize,
-    /// Bytes that come out of a decompressor.
+    /// Bytes that come out of a decompressor, or what costs as much.
     pub decompressed: usize,
+    /// Bytes of batches that are compressed anew, before they are.
+    pub recompressed: usize,
 }
 
 impl AtOnce {
     /// All there are.
-    pub const ALL: Self = Self { bytes: usize::MAX, decompressed: usize::MAX };
+    pub const ALL: Self =
+        Self { bytes: usize::MAX, decompressed: usize::MAX, recompressed: usize::MAX };
 }
 
 /// How far a batch was checked in one go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Checked {
-    /// It may be appended.
-    Valid(Validated),
+    /// It may be appended, or what is in its place.
+    Valid(Accepted),
     /// A [`LargeBatch`] goes on here.
     UpTo(Rest),
 }
@@ -173,10 +209,14 @@ pub enum Rest {
 ///
 /// # Errors
 /// For the partition's response.
+///
+/// # Panics
+/// Where the limits have a codec: [`validate_at_once`] is for them.
 pub fn validate_produce(batch: &[u8], limits: &Limits) -> Result<Validated, Refusal> {
+    assert!(limits.codec.is_none(), "the batch may have to be compressed anew");
     match validate_at_once(batch, limits, &mut { AtOnce::ALL })? {
-        Checked::Valid(validated) => Ok(validated),
-        Checked::UpTo(_) => unreachable!("all of it may be checked"),
+        Checked::Valid(Accepted::AsItCame(validated)) => Ok(validated),
+        other => unreachable!("all of it may be checked, and none was compressed: {other:?}"),
     }
 }
 
@@ -200,6 +240,11 @@ pub fn validate_at_once(
     if !check_header(&header, limits)? {
         return accept_unread(header, limits).map(Checked::Valid);
     }
+    if limits.codec.is_some()
+        && let Some(codec) = other_codec(&header, limits)
+    {
+        return recompress_at_once(header, batch, codec, limits, at_once);
+    }
     let plain = matches!(header.compression(), Ok(Compression::None));
     let left = &mut at_once.decompressed;
     // What has more bytes than that before it is decompressed has seldom less after it.
@@ -221,7 +266,63 @@ pub fn validate_at_once(
     accept(header, Some(records.max_timestamp()?), limits).map(Checked::Valid)
 }
 
-/// A batch that is so large, or decompresses to so much, that it is validated in steps.
+/// The codec of the topic, where the batch has another one.
+fn other_codec(header: &BatchHeader, limits: &Limits) -> Option<Codec> {
+    limits.codec.filter(|it| header.compression() != Ok(it.compression))
+}
+
+/// As [`validate_at_once`], of a batch whose header and checksum are right and whose codec is not the topic's.
+#[cold]
+fn recompress_at_once(
+    header: BatchHeader,
+    batch: &[u8],
+    codec: Codec,
+    limits: &Limits,
+    at_once: &mut AtOnce,
+) -> Result<Checked, Refusal> {
+    let price = 1 + Cost::of(codec).weight;
+    let most = (at_once.decompressed / price).min(at_once.recompressed);
+    // What has more bytes than that before it is decompressed has seldom less after it.
+    if batch.len() > most {
+        return Ok(Checked::UpTo(Rest::Records));
+    }
+    let plain = match recompress::plain(&header, batch, most) {
+        Err(RecordError::TooLarge { .. }) => {
+            at_once.decompressed -= most;
+            return Ok(Checked::UpTo(Rest::Records));
+        }
+        plain => plain,
+    };
+    let spent = plain.as_ref().map_or(batch.len(), |it| it.len());
+    at_once.decompressed -= (spent * price).min(at_once.decompressed);
+    let plain = plain.map_err(|e| unreadable(&e))?;
+    let mut records = Records::new();
+    let visit = |record| records.check(&header, limits, record);
+    walk_plain(&plain, header.record_count, visit).map_err(|e| unreadable(&e))?;
+    let validated = valid(header, Some(records.max_timestamp()?), limits)?;
+    at_once.recompressed -= plain.len().min(at_once.recompressed);
+    let mut header = validated.header;
+    let batch = recompress::recompress(&mut header, &plain, codec, limits.max_message_bytes)
+        .map_err(|e| not_recompressed(&e, limits))?;
+    Ok(Checked::Valid(Accepted::Recompressed(Box::new(Recompressed { header, batch }))))
+}
+
+fn not_recompressed(failure: &Failure, limits: &Limits) -> Refusal {
+    match failure {
+        Failure::Records(error) => unreadable(error),
+        Failure::TooLarge => {
+            let most = limits.max_message_bytes;
+            let message = format!(
+                "With the compression of its topic the batch has more than {most} bytes, which \
+                 is max.message.bytes."
+            );
+            Refusal::new(ErrorCode::MESSAGE_TOO_LARGE, message)
+        }
+    }
+}
+
+/// A batch that is so large, or decompresses to so much, that it is validated in steps, and compressed
+/// anew where its topic has another codec.
 pub struct LargeBatch<'a> {
     header: BatchHeader,
     batch: &'a [u8],
@@ -236,6 +337,7 @@ enum Doing<'a> {
         at: usize,
     },
     Records(Box<(Steps<'a>, Records)>),
+    Recompression(Box<Recompression<'a>>),
 }
 
 impl<'a> LargeBatch<'a> {
@@ -262,7 +364,7 @@ impl<'a> LargeBatch<'a> {
     ///
     /// # Errors
     /// As [`validate_produce`].
-    pub fn step(&mut self, budget: usize) -> Result<Option<Validated>, Refusal> {
+    pub fn step(&mut self, budget: usize) -> Result<Option<Accepted>, Refusal> {
         let Self { header, batch, limits, doing } = self;
         match doing {
             Doing::Checksum { crc, at } => {
@@ -289,8 +391,33 @@ impl<'a> LargeBatch<'a> {
                 if !steps.step(budget, visit).map_err(|e| unreadable(&e))? {
                     return Ok(None);
                 }
-                accept(*header, Some(records.max_timestamp()?), limits).map(Some)
+                let len = steps.position();
+                let max_timestamp = Some(records.max_timestamp()?);
+                let Some(codec) = other_codec(header, limits) else {
+                    return accept(*header, max_timestamp, limits).map(Some);
+                };
+                let stored = valid(*header, max_timestamp, limits)?.header;
+                let most = limits.max_message_bytes;
+                let begun = Recompression::new(stored, batch, len, codec, most);
+                let begun = begun.map_err(|e| not_recompressed(&e, limits))?;
+                *doing = Doing::Recompression(Box::new(begun));
+                Ok(None)
             }
+            Doing::Recompression(it) => {
+                let made = it.step(budget).map_err(|e| not_recompressed(&e, limits))?;
+                let accept = |(header, batch)| {
+                    Accepted::Recompressed(Box::new(Recompressed { header, batch }))
+                };
+                Ok(made.map(accept))
+            }
+        }
+    }
+
+    /// Bytes of memory that it takes to compress it anew; none before that begins.
+    pub fn memory(&self) -> usize {
+        match &self.doing {
+            Doing::Checksum { .. } | Doing::Records(_) => 0,
+            Doing::Recompression(it) => it.memory(),
         }
     }
 }
@@ -306,7 +433,7 @@ fn corrupt(error: &RecordError) -> Refusal {
 }
 
 /// As [`accept`], of a batch whose records need not be looked at.
-fn accept_unread(header: BatchHeader, limits: &Limits) -> Result<Validated, Refusal> {
+fn accept_unread(header: BatchHeader, limits: &Limits) -> Result<Accepted, Refusal> {
     if !limits.log_append_time {
         check_timestamp(header.max_timestamp, limits)?;
     }
@@ -320,6 +447,14 @@ fn unreadable(error: &RecordError) -> Refusal {
 /// The last of it, when the records are as they should be. `max_timestamp` is theirs, where it was
 /// looked for.
 fn accept(
+    header: BatchHeader,
+    max_timestamp: Option<i64>,
+    limits: &Limits,
+) -> Result<Accepted, Refusal> {
+    valid(header, max_timestamp, limits).map(Accepted::AsItCame)
+}
+
+fn valid(
     mut header: BatchHeader,
     max_timestamp: Option<i64>,
     limits: &Limits,
@@ -442,7 +577,8 @@ fn check_header(header: &BatchHeader, limits: &Limits) -> Result<bool, Refusal> 
     let times_need_walk = !limits.log_append_time
         && (header.max_timestamp < 0 || limits.timestamp_before_max_ms < i64::MAX);
     let plain = compression == Compression::None;
-    Ok(plain || limits.strict || limits.compacted || times_need_walk)
+    let recompressed = limits.codec.is_some_and(|it| it.compression != compression);
+    Ok(plain || limits.strict || limits.compacted || times_need_walk || recompressed)
 }
 
 /// What a walk over the records has seen.

@@ -172,6 +172,18 @@ pub(super) fn walk(
     }
 }
 
+/// As [`walk`], of the records of a batch as they are when they are not compressed.
+///
+/// # Errors
+/// As [`walk`].
+pub(super) fn walk_plain(
+    bytes: &[u8],
+    record_count: i32,
+    visit: impl FnMut(Walked) -> ControlFlow<()>,
+) -> Result<(), RecordError> {
+    walk_source(&mut Plain { bytes, position: 0 }, record_count, visit)
+}
+
 /// What of a record comes next.
 #[derive(Clone, Copy, Debug)]
 enum Part {
@@ -287,6 +299,11 @@ impl<'a> Steps<'a> {
         }
     }
 
+    /// Bytes of records that were passed, which are not compressed.
+    pub fn position(&self) -> usize {
+        self.source.position()
+    }
+
     /// Reads a length, of bytes that are to be skipped; whether they are not null.
     fn length(&mut self) -> Result<bool, RecordError> {
         let len = varint::read_i32(|| self.source.byte())?;
@@ -345,6 +362,14 @@ impl Source<'_> {
         match self {
             Self::Plain(it) => it.position(),
             Self::Streamed(it) => it.position(),
+        }
+    }
+
+    /// What comes next, as far as it is there without decompressing any.
+    pub(super) fn ready(&self) -> &[u8] {
+        match self {
+            Self::Plain(it) => &it.bytes[it.position..],
+            Self::Streamed(it) => it.ready(),
         }
     }
 

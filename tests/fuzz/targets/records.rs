@@ -6,7 +6,7 @@
 mod exercise;
 
 use klamm::wire::records::{
-    AtOnce, BatchHeader, Checked, LargeBatch, Limits, batches, crc, find_max_timestamp,
+    Accepted, AtOnce, BatchHeader, Checked, LargeBatch, Limits, batches, crc, find_max_timestamp,
     find_timestamp, records, validate_at_once, validate_produce,
 };
 use libfuzzer_sys::fuzz_target;

@@ -2,7 +2,7 @@
 //! connection knows exactly what it must be told, and everybody else knows when a name certainly
 //! means one incarnation of the topic.
 
-use klamm::types::TopicId;
+use klamm::types::{Compression, TopicId};
 use std::collections::BTreeMap;
 
 /// A partition of one incarnation of a topic.
@@ -56,6 +56,8 @@ pub struct Topic {
     pub tombstones_stay: bool,
     /// The broker stamps its records, by a clock that is never set.
     pub stamps_rise: bool,
+    /// How its batches are stored; none where they are as they came.
+    pub compression: Option<Compression>,
     /// Ids of incarnations that are gone.
     pub gone: Vec<TopicId>,
 }
@@ -81,6 +83,7 @@ impl Topics {
             compacted: false,
             tombstones_stay: false,
             stamps_rise: false,
+            compression: None,
             gone: Vec::new(),
         });
         self.0.len() - 1

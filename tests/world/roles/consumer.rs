@@ -328,8 +328,14 @@ impl Consumer {
         link.raise(key, Floor { end: data.high_watermark, start: 0 });
         let topic = &cx.facts.topics.0[key.topic];
         let (compacted, stay) = (topic.compacted, topic.tombstones_stay);
+        let compression = topic.compression;
         let mut next = wanted.offset;
         for (header, batch) in batches(data.records.unwrap_or_default()) {
+            let stored = header.compression().expect("a compression that there is");
+            // What compaction has emptied has nothing to compress.
+            if let Some(compression) = compression.filter(|_| header.record_count > 0) {
+                assert_eq!(stored, compression, "{key:?}: offset {}", header.base_offset);
+            }
             for record in &records(batch, DECOMPRESSED_BYTES_MAX).expect("a batch that was checked")
             {
                 let record = record.expect("a record");
