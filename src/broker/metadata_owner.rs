@@ -4,6 +4,7 @@ use super::figures::ControllerFigures;
 use super::wait::{Condition, Gate};
 use crate::controller::{Controller, Sessions};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 /// See the module.
 pub struct MetadataOwner {
@@ -27,6 +28,8 @@ pub struct MetadataOwner {
     pub leader: Cell<i32>,
     /// The other node that led the quorum last, and when it was heard, ms.
     pub led_before: Cell<Option<(i32, i64)>>,
+    /// Nodes that have spoken as members of the quorum, and when last, ms.
+    pub spoken: RefCell<BTreeMap<i32, i64>>,
     /// Wakes those that wait for `applied` or `leads`.
     pub changed: Condition,
     /// The controller may have something to write.
@@ -50,6 +53,7 @@ impl MetadataOwner {
             turn: Gate::default(),
             figures: RefCell::default(),
             led_before: Cell::new(None),
+            spoken: RefCell::default(),
             forgetting: Cell::new(false),
             members_held: Cell::new(false),
             applied,

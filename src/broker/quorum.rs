@@ -11,6 +11,8 @@ use std::rc::Rc;
 
 /// A tick of the quorum, ms: one that has heard no leader for 10 to 20 of them stands for election.
 pub(super) const TICK_MS: i64 = 100;
+/// Who has sent a message of the quorum is reached for so long after it, ms.
+const SPOKEN_MS: i64 = 10_000;
 
 impl State {
     /// Lets time pass for the quorum, for ever. A node that is alone has nothing to wait for but company.
@@ -28,7 +30,8 @@ impl State {
         }
     }
 
-    /// Keeps links up to all members of the quorum.
+    /// Keeps links up to all members of the quorum, and to whoever speaks as one: a member that is behind does not know
+    /// those that were added since, and one of them may lead, or need its vote.
     fn reach_members(&self) {
         let Some(metadata) = &self.metadata else { return };
         let mut members = metadata.controller.borrow().members().nodes();
@@ -37,6 +40,9 @@ impl State {
             members.extend(self.node.known.keys());
         }
         let now = self.monotonic_ms();
+        let mut spoken = metadata.spoken.borrow_mut();
+        spoken.retain(|_, at| now - *at < SPOKEN_MS);
+        members.extend(spoken.keys());
         let mut links = self.links.borrow_mut();
         for node in members.iter().copied().filter(|it| *it != self.node_id()) {
             if let Some((host, port)) = self.peer_address(node) {
@@ -128,6 +134,7 @@ impl State {
         if message.from() != peer.node || message.to() != self.node_id() {
             return Err("it speaks for another node".to_owned());
         }
+        metadata.spoken.borrow_mut().insert(peer.node, self.monotonic_ms());
         let joins = metadata.controller.borrow().is_joining();
         if joins && !self.standing.registered.get() {
             // Meant for an earlier directory of this node, whose progress its registration ends. Whoever sends a snapshot
