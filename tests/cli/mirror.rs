@@ -396,6 +396,11 @@ fn topics_follow_and_copies_are_known() {
     assert!(!described().contains("tmp"));
     assert_copied(&pair.source.read("b"), &pair.target.read("us.b"));
 
+    // Into itself nothing is copied under its own name.
+    let mut same = support::command(klamm());
+    same.args(["mirror", "--from", &pair.source.address(), "--to", &pair.source.address()]);
+    assert!(ended(&mut same).failed(2).contains("the same cluster"));
+
     // What came from a cluster does not go back to it.
     let mut back = support::command(klamm());
     back.args([
