@@ -208,9 +208,16 @@ fn reach(flag: &str, bootstrap: &str) -> Result<Cluster, CliError> {
     connect().map_err(|e| named(flag, &e))
 }
 
+/// Whether two addresses are of one cluster: ids alone are copied with disks and compose files.
+fn are_same(a: &Cluster, b: &Cluster) -> bool {
+    let (a, b) = (a.metadata(), b.metadata());
+    a.cluster_id == b.cluster_id
+        && a.brokers.values().any(|it| b.brokers.values().any(|other| it == other))
+}
+
 fn mirror_name(command: &Mirror, source: &Cluster, target: &Cluster) -> Result<String, CliError> {
-    let (from, to) = (cluster_id(source), cluster_id(target));
-    if from == to && !from.is_empty() && command.prefix.is_empty() {
+    let from = cluster_id(source);
+    if command.prefix.is_empty() && are_same(source, target) {
         return Err(CliError::Usage(format!(
             "--from and --to are the same cluster, {from}: copies would need other names, as --prefix gives them"
         )));
