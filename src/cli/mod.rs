@@ -1,7 +1,7 @@
 //! The command line: subcommands, and how they end.
 //!
 //! Exit codes: 0 done, 1 the broker or the data said no, 2 wrong usage, 74 (`EX_IOERR`) a broker, a
-//! file or a pipe that cannot be reached or breaks, 78 (`EX_CONFIG`) wrong configuration or
+//! file or a pipe that cannot be reached or breaks, 75 another has taken over (`klamm mirror`), 78 (`EX_CONFIG`) wrong configuration or
 //! environment. Errors are one line on the standard error output, results go to the standard output.
 
 mod balance;
@@ -16,6 +16,7 @@ mod install;
 mod kafka;
 mod log;
 mod manual;
+mod mirror;
 mod names;
 mod offsets;
 mod output;
@@ -67,6 +68,8 @@ enum Command {
     Cluster(cluster::Command),
     /// Show, set and unset settings of topics and brokers
     Config(config::Config),
+    /// Copy topics, offsets of groups and configurations from one cluster to another
+    Mirror(mirror::Mirror),
     /// Put load on a broker and measure it: Klamm, Apache Kafka, or any other
     Bench(bench::Bench),
     /// Look into a data directory, of a broker that runs or does not
@@ -121,6 +124,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Group(command) => group::run(&command),
             Command::Produce(command) => produce::run(&command),
             Command::Consume(command) => consume::run(&command),
+            Command::Mirror(command) => mirror::run(&command),
             Command::Bench(command) => bench::run(&command),
             Command::Log(command) => log::run(&command),
             Command::RecoverQuorum(command) => recover_quorum::run(&command),

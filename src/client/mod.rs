@@ -19,8 +19,10 @@ pub mod offsets;
 pub mod producer;
 mod protocol;
 mod retry;
+pub mod transactional;
 pub mod transactions;
 mod transport;
+mod variants;
 
 pub use channels::{Channels, Lane, LaneEvent};
 pub use cluster::{Cluster, To};
@@ -29,3 +31,4 @@ pub use metadata::{BrokerInfo, Metadata, PartitionMeta, TopicMeta};
 pub use protocol::{ApiRequest, Protocol, Reply, frame_len};
 pub use retry::Retry;
 pub use transport::Transport;
+pub use variants::FetchById;

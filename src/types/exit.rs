@@ -18,5 +18,8 @@ pub const SYSTEM: i32 = 71;
 pub const CANNOT_CREATE: i32 = 73;
 /// A file, a pipe or a connection failed (`EX_IOERR`).
 pub const IO: i32 = 74;
+/// Another process of the same name has taken over. Not `EX_TEMPFAIL`, whose number it has: starting again would take
+/// over from the other.
+pub const FENCED: i32 = 75;
 /// A setting is wrong, or something here cannot work (`EX_CONFIG`).
 pub const CONFIG: i32 = 78;

@@ -53,6 +53,11 @@ fn wrong_flags_say_what_to_do() {
     assert!(fails(2, &["cluster", "join", "1", "--timeout=-1"]).contains("--timeout"));
     assert!(fails(2, &["cluster", "remove", "1", "2"]).contains("'2'"));
     assert!(fails(2, &["cluster", "status", "now"]).contains("'now'"));
+    assert!(fails(2, &["mirror", "--from", "a:1"]).contains("--to"));
+    let mirror = ["mirror", "--from", "a:1", "--to", "b:1"];
+    assert!(fails(2, &[&mirror[..], &["--topics", "["]].concat()).contains("regular expression"));
+    assert!(fails(2, &[&mirror[..], &["--interval", "0"]].concat()).contains("--interval"));
+    assert!(fails(2, &[&mirror[..], &["--prefix", "a b"]].concat()).contains("topic name"));
 }
 
 #[test]
@@ -64,6 +69,7 @@ fn help_has_examples_and_goes_to_the_standard_output() {
         &["topic", "create", "--help"],
         &["produce", "--help"],
         &["consume", "--help"],
+        &["mirror", "--help"],
         &["bench", "--help"],
         &["bench", "produce", "--help"],
         &["bench", "e2e", "--help"],
@@ -102,6 +108,7 @@ fn a_broker_that_cannot_be_reached() {
         &["consume", "a", "-b", &broker],
         &["config", "describe", "--topic", "a", "-b", &broker],
         &["config", "set", "--brokers", "a=b", "-b", &broker],
+        &["mirror", "--from", &broker, "--to", &broker],
     ] {
         let e = fails(74, args);
         assert!(e.contains(&broker) && e.contains("connection refused"), "{e}");

@@ -5,4 +5,5 @@ mod errors;
 mod kafka_clients;
 mod kafka_tools;
 mod kafka_transactions;
+mod mirror;
 mod tools;

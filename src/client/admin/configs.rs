@@ -2,13 +2,16 @@
 
 use super::first;
 use crate::client::{ClientError, Cluster, To, check_code};
+use crate::types::ErrorCode;
 use crate::wire::kafka::describe_configs_request::{
     DescribeConfigsRequest, DescribeConfigsResource,
 };
+use crate::wire::kafka::describe_configs_response::DescribeConfigsResourceResult;
 use crate::wire::kafka::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
 use crate::wire::kafka::list_config_resources_request::ListConfigResourcesRequest;
+use std::collections::BTreeMap;
 
 /// Kafka's number for groups.
 const GROUP: i8 = 32;
@@ -159,27 +162,43 @@ impl Cluster {
             let result = first(&response.results)?;
             let what = || format!("configuration of {}", resource.shown());
             check_code(result.error_code, what, result.error_message)?;
-            let owned = |text: Option<&str>| text.map(str::to_owned);
-            let entries = result.configs.iter().map(|c| ConfigEntry {
-                name: c.name.to_owned(),
-                value: owned(c.value),
-                source: ConfigSource(c.config_source),
-                read_only: c.read_only,
-                sensitive: c.is_sensitive,
-                synonyms: c
-                    .synonyms
-                    .iter()
-                    .map(|s| ConfigSynonym {
-                        name: s.name.to_owned(),
-                        value: owned(s.value),
-                        source: ConfigSource(s.source),
-                    })
-                    .collect(),
-            });
-            Ok(entries.collect::<Vec<_>>())
+            Ok(result.configs.iter().map(entry).collect::<Vec<_>>())
         })?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
+    }
+
+    /// The configurations of some topics, without synonyms. Topics that do not exist are left out.
+    pub fn describe_topics_configs(
+        &mut self,
+        topics: &[&str],
+    ) -> Result<BTreeMap<String, Vec<ConfigEntry>>, ClientError> {
+        let resource = |name: &&'_ str| Resource::Topic((*name).to_owned());
+        let resources: Vec<Resource> = topics.iter().map(resource).collect();
+        let names: Vec<String> = resources.iter().map(Resource::name).collect();
+        let asked = resources.iter().zip(&names).map(|(it, name)| DescribeConfigsResource {
+            resource_type: it.kind(),
+            resource_name: name,
+            configuration_keys: None,
+        });
+        let request = DescribeConfigsRequest {
+            resources: asked.collect(),
+            include_synonyms: false,
+            include_documentation: false,
+        };
+        self.ask(To::Any, &request, |reply| {
+            let response = reply.read::<DescribeConfigsRequest<'_>>()?;
+            let mut found = BTreeMap::new();
+            for it in &response.results {
+                if it.error_code != ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0 {
+                    let what = || format!("configuration of topic '{}'", it.resource_name);
+                    check_code(it.error_code, what, it.error_message)?;
+                    let entries = it.configs.iter().map(entry).collect();
+                    found.insert(it.resource_name.to_owned(), entries);
+                }
+            }
+            Ok(found)
+        })
     }
 
     /// Sets configurations of a resource, and takes those without a value back to their defaults.
@@ -210,5 +229,22 @@ impl Cluster {
             let result = first(&response.responses)?;
             check_code(result.error_code, || resource.shown(), result.error_message)
         })
+    }
+}
+
+fn entry(c: &DescribeConfigsResourceResult<'_>) -> ConfigEntry {
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    let synonyms = c.synonyms.iter().map(|s| ConfigSynonym {
+        name: s.name.to_owned(),
+        value: owned(s.value),
+        source: ConfigSource(s.source),
+    });
+    ConfigEntry {
+        name: c.name.to_owned(),
+        value: owned(c.value),
+        source: ConfigSource(c.config_source),
+        read_only: c.read_only,
+        sensitive: c.is_sensitive,
+        synonyms: synonyms.collect(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::compress::compress;
 use super::header::{LOG_APPEND_TIME, TRANSACTIONAL};
-use super::{BatchHeader, Compression, crc, varint};
+use super::{BatchHeader, Compression, Header, Record, crc, varint};
 use crate::types::Codec;
 
 /// Builds one batch, for clients, tools and tests.
@@ -89,6 +89,16 @@ impl BatchBuilder {
         value: Option<&[u8]>,
         headers: &[(&str, Option<&[u8]>)],
     ) -> &mut Self {
+        self.put(timestamp, key, value, headers.iter().map(|(key, value)| (key.as_bytes(), *value)))
+    }
+
+    fn put<'h>(
+        &mut self,
+        timestamp: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl ExactSizeIterator<Item = Header<'h>>,
+    ) -> &mut Self {
         if self.count == 0 {
             self.base_timestamp = timestamp;
         }
@@ -102,13 +112,21 @@ impl BatchBuilder {
         put_bytes(body, value);
         varint::put_i32(body, length(headers.len()));
         for (key, value) in headers {
-            put_bytes(body, Some(key.as_bytes()));
-            put_bytes(body, *value);
+            put_bytes(body, Some(key));
+            put_bytes(body, value);
         }
         varint::put_i32(&mut self.records, length(body.len()));
         self.records.extend_from_slice(body);
         self.count += 1;
         self
+    }
+
+    /// Adds a record that was read, as it is; its offset becomes the next of this batch.
+    ///
+    /// # Panics
+    /// If one record or all of them pass 2 GiB, which no batch can hold.
+    pub fn push_record(&mut self, record: &Record<'_>) -> &mut Self {
+        self.put(record.timestamp, record.key, record.value, record.headers.clone())
     }
 
     /// Makes room for so many bytes of records.

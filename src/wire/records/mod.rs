@@ -41,7 +41,7 @@ pub use marker::Marker;
 pub use read::{
     Header, Headers, Record, RecordIter, Records, find_max_timestamp, find_timestamp, records,
 };
-pub use rewrite::{set_log_append_time, set_max_timestamp, set_offset_and_epoch};
+pub use rewrite::{set_log_append_time, set_max_timestamp, set_offset_and_epoch, set_producer};
 pub use search::{Progress, TimeSearch, TimedOffset, Wanted};
 pub use validate::{
     Accepted, AtOnce, Checked, DECOMPRESSED_BYTES_MAX, LargeBatch, Limits, RECORDS_LISTED_MAX,

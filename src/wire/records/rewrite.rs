@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::header::{LOG_APPEND_TIME, RawHeader};
+use super::header::{LOG_APPEND_TIME, RawHeader, TRANSACTIONAL};
 use super::{BatchHeader, crc};
 
 /// Sets base offset and leader epoch of the batch that `batch` begins with. The CRC does not cover
@@ -37,6 +37,19 @@ pub fn set_max_timestamp(batch: &mut [u8], max_timestamp_ms: i64) {
     patch(batch, |raw| {
         raw.attributes = (raw.attributes.get() & !LOG_APPEND_TIME).into();
         raw.max_timestamp = max_timestamp_ms.into();
+    });
+}
+
+/// Makes the batch one of a transaction of this producer, and corrects the CRC. Whatever wrote it before is forgotten.
+///
+/// # Panics
+/// If `batch` is not one whole batch.
+pub fn set_producer(batch: &mut [u8], id: i64, epoch: i16, base_sequence: i32) {
+    patch(batch, |raw| {
+        raw.attributes = (raw.attributes.get() | TRANSACTIONAL).into();
+        raw.producer_id = id.into();
+        raw.producer_epoch = epoch.into();
+        raw.base_sequence = base_sequence.into();
     });
 }
 
