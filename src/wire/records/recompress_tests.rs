@@ -315,7 +315,7 @@ fn a_block_that_is_too_large_for_one_go_is_not_damaged() {
     header.attributes |= Compression::Snappy as i16;
     header.batch_length = (block.len() + BatchHeader::LEN - BatchHeader::PREFIX_LEN) as i32;
     let batch = seal(&header, &block);
-    let mut at_once = AtOnce { decompressed: 256 << 10, ..AtOnce::ALL };
+    let mut at_once = AtOnce { decompressed: 64 << 10, ..AtOnce::ALL };
     let checked = validate_at_once(&batch, &limits, &mut at_once);
     assert_eq!(checked, Ok(Checked::UpTo(Rest::Records)));
     for step in [None, Some(500)] {
