@@ -5,9 +5,10 @@ use crate::network::{Ends, Network};
 use crate::operations;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_lite::future::block_on;
+use klamm::broker::calls::FindEnds;
 use klamm::broker::{
     Admission, Bounds, Broker, Clock, ConnectionId, Figures, Input, LinkId, Logs, Message,
-    Node as Member, Output, Parts, PeerInput,
+    Node as Member, Output, Parts, PeerInput, is_elsewhere,
 };
 use klamm::controller::{Controller, LOG_BYTES_MAX, OpenOptions as MetaOptions};
 use klamm::replica;
@@ -17,7 +18,7 @@ use klamm::storage::device::disk::Disk;
 use klamm::storage::device::sim_disk::{Rng, SimDisk};
 use klamm::storage::recovery::identity::{Expected, Identity};
 use klamm::storage::recovery::{self, LastLife, OpenOptions, StateError, TopicState, mark_clean};
-use klamm::types::Now;
+use klamm::types::{Now, TopicPartition};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -157,7 +158,7 @@ impl Node {
             replica::fold(state, start, end, batches)
                 .map_err(|e| StateError::Damaged(e.to_string()))
         };
-        let last = LastLife::read(&sim, &identity, fold).map_err(|e| e.to_string())?;
+        let mut last = LastLife::read(&sim, &identity, fold).map_err(|e| e.to_string())?;
         let incarnation = rng.bits();
         let directory = u128::from_be_bytes(identity.directory_id);
         self.directory = directory;
@@ -202,6 +203,7 @@ impl Node {
                 TopicState::Unknown
             }
         };
+        last.repairable(|tp| is_elsewhere(&whole, tp));
         let (engines, report) = recovery::begin(last, &sim, &identity, &options, &topic_state)
             .map_err(|e| e.to_string())?;
         assert!(report.orphans.is_empty(), "data without metadata: {:?}", report.orphans);
@@ -217,6 +219,7 @@ impl Node {
             known,
             secret: None,
             window: (1 << 10) << (2 * rng.below(6)),
+            damaged: report.damaged.into_iter().map(|it| it.0).collect(),
             throttles: Arc::default(),
         });
         let (mut controller, mut brokers) = (Some(controller), Vec::new());
@@ -452,6 +455,27 @@ impl Node {
     /// Whether it is on its way out.
     pub fn is_going(&self) -> bool {
         self.life.as_ref().is_some_and(|it| !matches!(it.ending, Ending::No))
+    }
+
+    /// Up to where a partition is committed, as far as this node knows.
+    pub fn visible_end(&mut self, tp: TopicPartition, now: Now) -> Option<i64> {
+        let life = self.life.as_mut()?;
+        let shard = tp.shard(life.brokers.len());
+        let ends = block_on(life.brokers[shard].call(now, shard, FindEnds(vec![tp])))?;
+        *ends.first()?
+    }
+
+    /// Logs that were found to be damaged since its start, and those that are whole again.
+    pub fn damage(&mut self, now: Now) -> (u64, u64) {
+        let Some(life) = &mut self.life else { return (0, 0) };
+        let (mut damaged, mut repaired) = (0, 0);
+        for (shard, broker) in life.brokers.iter_mut().enumerate() {
+            if let Some(it) = block_on(broker.call(now, shard, Figures)) {
+                damaged += it.replication.damaged;
+                repaired += it.replication.repaired;
+            }
+        }
+        (damaged, repaired)
     }
 
     /// Panics that the brokers have caught: none is expected.

@@ -63,6 +63,10 @@ pub fn take(world: &mut World, shard: usize, events: Vec<Event>) {
                 assert!(left.is_none() || world.faulty, "{tp:?} was dropped, but {left:?}");
             }
             Event::Truncatable { .. } => {}
+            Event::Damaged { slot, message } => {
+                assert!(world.faulty, "{slot:?} is damaged: {message}");
+            }
+            Event::Mended { .. } => {}
             Event::Uncleanable { tp, message } => {
                 assert!(world.faulty, "{tp:?} cannot be compacted: {message}");
             }

@@ -405,6 +405,19 @@ impl SimDisk {
         state.file(path).map(|inode| state.inodes[&inode].volatile.clone())
     }
 
+    /// Flips bits of one byte of a file, where it has that byte: what a read sees, and what a power cut leaves.
+    pub fn rot(&self, path: &str, pos: usize, mask: u8) {
+        let mut state = self.state();
+        state.note(|| format!("rot of {path} at {pos}"), pos as u64);
+        let Some(inode) = state.file(path) else { return };
+        let inode = state.inodes.get_mut(&inode).expect("a file has one");
+        for bytes in [&mut inode.volatile, &mut inode.durable] {
+            if let Some(byte) = bytes.get_mut(pos) {
+                *byte ^= mask;
+            }
+        }
+    }
+
     /// All that is on the disk, as it is now. Nothing may be in flight.
     pub fn snapshot(&self) -> Snapshot {
         let state = self.state();

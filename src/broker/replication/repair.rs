@@ -1,0 +1,175 @@
+//! Damaged logs: this replica gives up being in sync and eligible, and then has the log from its leader anew.
+//!
+//! Nothing of a damaged log is believed: it does not lead where another one can, and follows nobody. It asks the
+//! controller to be left out of those in sync and those eligible, which refuses where nobody else has everything; then
+//! all stays as it is, and reads of what is damaged fail. Once that is committed, in a newer leader epoch than the one
+//! in which the damage was found, no leader counts anything that this replica has said of its log; only then does it
+//! [begin anew](crate::storage::damage), where its leader's log starts, and copies what that has, as any replica that is new.
+
+use crate::broker::calls::ProposeIsr;
+use crate::broker::logs::Logs;
+use crate::broker::state::{Phase, State};
+use crate::controller::Image;
+use crate::storage::damage::Damage;
+use crate::types::TopicPartition;
+use crate::wire::peer::{IsrChange, Member};
+use futures_lite::FutureExt;
+use std::rc::Rc;
+
+/// The controller is asked again after this time, ms, where nothing happens before.
+const AGAIN_MS: i64 = 500;
+/// Partitions that are given up with one message.
+const AT_ONCE: usize = 1_000;
+
+/// What is to be done about a damaged log.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// Nothing can be done now.
+    Wait,
+    /// The controller is to be asked for an ISR without this replica.
+    GiveUp(IsrChange),
+    /// It may begin anew.
+    BeginAnew,
+}
+
+/// What is to be done about this log, by the metadata: it was found to be damaged in the leader epoch `found`.
+fn next(image: &Image, tp: TopicPartition, incarnation: u64, found: i32) -> Next {
+    let me = image.node_id;
+    let at = usize::try_from(tp.partition).ok();
+    let topic = image.topic_by_id(tp.topic);
+    let Some(state) = topic.zip(at).and_then(|(topic, at)| topic.partitions.get(at)) else {
+        return Next::Wait;
+    };
+    // What was there before this process registered may be old.
+    let registered = image.broker(me).is_some_and(|it| it.incarnation == incarnation);
+    if !registered || !state.replicas.contains(&me) {
+        return Next::Wait;
+    }
+    let eligible = || state.isr.iter().chain(&*state.elr);
+    if eligible().any(|it| *it == me) || state.leader_epoch <= found {
+        if !eligible().any(|it| *it != me) {
+            return Next::Wait;
+        }
+        let member = |node: &i32| {
+            let incarnation = image.broker(*node).map_or(0, |it| it.incarnation);
+            Member { node: *node, incarnation }
+        };
+        return Next::GiveUp(IsrChange {
+            tp,
+            leader_epoch: state.leader_epoch,
+            partition_epoch: state.partition_epoch,
+            isr: state.isr.iter().filter(|it| **it != me).map(member).collect(),
+        });
+    }
+    if state.leader == -1 || state.leader == me { Next::Wait } else { Next::BeginAnew }
+}
+
+/// Whether this replica is in sync or eligible in any of these partitions, or the metadata do not say that yet: nothing
+/// in which this process has not registered does.
+pub fn counts_in_any(image: &Image, damaged: &[TopicPartition], incarnation: u64) -> bool {
+    let me = image.node_id;
+    let counts = |tp: &TopicPartition| {
+        let topic = image.topic_by_id(tp.topic).zip(usize::try_from(tp.partition).ok());
+        let state = topic.and_then(|(topic, at)| topic.partitions.get(at));
+        state.is_some_and(|it| it.isr.contains(&me) || it.elr.contains(&me))
+    };
+    image.broker(me).is_none_or(|it| it.incarnation != incarnation) || damaged.iter().any(counts)
+}
+
+/// Whether others than this node have all that was committed of a partition, as the metadata have it.
+pub fn is_elsewhere(image: &Image, tp: TopicPartition) -> bool {
+    let topic = image.topic_by_id(tp.topic).zip(usize::try_from(tp.partition).ok());
+    let state = topic.and_then(|(topic, at)| topic.partitions.get(at));
+    state.is_some_and(|it| it.isr.iter().chain(&*it.elr).any(|node| *node != image.node_id))
+}
+
+impl State {
+    /// Whether a log is known to be damaged.
+    pub(super) fn is_damaged(&self, tp: TopicPartition) -> bool {
+        self.logs.borrow().damaged.contains_key(&tp)
+    }
+
+    /// Whether a damaged log may begin anew now.
+    pub(super) fn may_begin_anew(&self, logs: &Logs, tp: TopicPartition) -> bool {
+        let (Some(found), Some((slot, core))) = (logs.damaged.get(&tp), logs.core(tp)) else {
+            return false;
+        };
+        // This shard has taken over the epoch in which it counts for nothing.
+        logs.engine.damage(slot) == Some(Damage::Marked)
+            && core.leader_epoch() > *found
+            && next(&self.image(), tp, self.node.incarnation, *found) == Next::BeginAnew
+    }
+
+    /// Logs were found to be damaged.
+    pub(in crate::broker) fn found_damaged(&self, damaged: Vec<(TopicPartition, Box<str>)>) {
+        self.replication.borrow_mut().damaged += damaged.len() as u64;
+        for (tp, why) in damaged {
+            let image = self.image_now();
+            let name = image.topic_by_id(tp.topic).map(|it| it.name.clone()).unwrap_or_default();
+            tracing::error!(topic = %name, partition = tp.partition, "the log is damaged: {why}");
+        }
+        self.changed_damage.notify();
+    }
+
+    /// The mending of these has come a step further.
+    pub(in crate::broker) fn mended(&self, mended: Vec<TopicPartition>) {
+        for tp in mended {
+            self.streams.borrow_mut().want(tp, i64::MIN);
+        }
+        self.changed_streams.notify();
+        self.changed_damage.notify();
+    }
+
+    /// These have everything again.
+    pub(in crate::broker) fn repaired(&self, repaired: Vec<TopicPartition>) {
+        self.replication.borrow_mut().repaired += repaired.len() as u64;
+        for tp in repaired {
+            let image = self.image_now();
+            let name = image.topic_by_id(tp.topic).map(|it| it.name.clone()).unwrap_or_default();
+            tracing::info!(topic = %name, partition = tp.partition, "the damaged log is whole again");
+        }
+    }
+
+    /// Has damaged logs mended, for ever.
+    pub(in crate::broker) async fn run_repairs(self: Rc<Self>) {
+        if self.node.peer.is_none() {
+            return;
+        }
+        loop {
+            self.changed_damage.until(|| !self.logs.borrow().damaged.is_empty()).await;
+            let seen = self.image_now().index;
+            if self.phase.get() < Phase::Closing {
+                self.mend().await;
+            }
+            let newer = self.changed_image.until(|| self.image_now().index != seen);
+            newer.or(self.changed_damage.until_notified()).or(self.sleep(AGAIN_MS)).await;
+        }
+    }
+
+    /// Does what can be done now about each.
+    async fn mend(self: &Rc<Self>) {
+        let all: Vec<_> = self.logs.borrow().damaged.iter().map(|it| (*it.0, *it.1)).collect();
+        let mut asked = Vec::new();
+        for (tp, found) in all {
+            match next(&self.image(), tp, self.node.incarnation, found) {
+                Next::Wait => {}
+                Next::GiveUp(change) => asked.push(change),
+                Next::BeginAnew => self.change_logs(|logs| {
+                    if let Some(slot) = logs.find(tp) {
+                        logs.engine.mark_damaged(slot);
+                    }
+                }),
+            }
+            self.kick();
+            self.pause().await;
+        }
+        for part in asked.chunks(AT_ONCE) {
+            // What is refused is asked for again: others may have caught up by then.
+            let Some(Some(errors)) = self.call(0, ProposeIsr(part.to_vec())).await else { return };
+            for (change, error) in part.iter().zip(errors) {
+                let (topic, partition) = (change.tp.topic, change.tp.partition);
+                tracing::debug!(%topic, partition, %error, "asked to be left out of the ISR");
+            }
+        }
+    }
+}
