@@ -46,7 +46,10 @@ fn next(image: &Image, tp: TopicPartition, incarnation: u64, found: i32) -> Next
         return Next::Wait;
     }
     let eligible = || state.isr.iter().chain(&*state.elr);
-    if eligible().any(|it| *it == me) || state.leader_epoch <= found {
+    let counts = eligible().any(|it| *it == me);
+    // Its leader may have been told how far the log goes.
+    let is_believed = state.leader_epoch <= found;
+    if counts || is_believed {
         if !eligible().any(|it| *it != me) {
             return Next::Wait;
         }
