@@ -81,9 +81,14 @@ impl<'a> Builder<'a> {
 
     /// This broker's log is damaged: it is neither in sync nor eligible. It may begin anew, so the leader must not go on
     /// with what it was told of that log: the leader's epoch rises, also where the leader stays.
-    pub fn give_up(mut self, broker: i32) -> Self {
+    pub fn give_up(self, broker: i32) -> Self {
+        self.lose(broker).renew()
+    }
+
+    /// The leader's epoch rises.
+    fn renew(mut self) -> Self {
         self.renews = true;
-        self.lose(broker)
+        self
     }
 
     /// These are in sync, as the leader says. Also where they were before, the partition's epoch rises: then the leader
