@@ -33,7 +33,8 @@ pub struct Node {
     pub secret: Option<Secret>,
     /// Bytes of frames that this broker grants each leader's shard at once: [`WINDOW`].
     pub window: u64,
-    /// Logs that its start has found to be damaged.
+    /// Logs that its start has found to be damaged, and whose state is not known by that: it is not let in before others know
+    /// that these do not count.
     pub damaged: Vec<TopicPartition>,
     /// What its shards have together of the limits for replication.
     pub throttles: Arc<Throttles>,

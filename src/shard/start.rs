@@ -11,7 +11,7 @@ use crate::replica;
 use crate::storage::device::disk::{Disk, RealDisk};
 use crate::storage::engine::Engine;
 use crate::storage::recovery::identity::{Expected, Identity};
-use crate::storage::recovery::{self, LastLife, OpenError, OpenOptions, StateError, TopicState};
+use crate::storage::recovery::{self, Damaged, LastLife, OpenError, OpenOptions, StateError, TopicState};
 use crate::storage::space;
 use crate::types::{TopicPartition, exit};
 use crate::wire::peer::Secret;
@@ -58,7 +58,13 @@ fn refused(e: &OpenError) -> ServeError {
         OpenError::Damaged(_) => exit::DAMAGED,
         OpenError::Refused(_) => exit::CONFIG,
     };
-    ServeError::new(code, e.to_string())
+    let elsewhere = match e {
+        OpenError::Damaged(_) => {
+            "; where other brokers have all of its partitions, move this directory away and start with an empty one"
+        }
+        _ => "",
+    };
+    ServeError::new(code, format!("{e}{elsewhere}"))
 }
 
 fn meta_refused(e: &MetaError) -> ServeError {
@@ -285,7 +291,7 @@ fn begin_life(
     for orphan in &report.orphans {
         tracing::warn!("{orphan} is of a topic that the metadata does not know: moved to orphans/");
     }
-    for (tp, why) in &report.damaged {
+    for Damaged { tp, why, .. } in &report.damaged {
         let name = whole.topic_by_id(tp.topic).map(|it| it.name.clone()).unwrap_or_default();
         tracing::error!(
             topic = %name,
@@ -293,5 +299,6 @@ fn begin_life(
             "the log is damaged, and will be copied from another replica: {why}"
         );
     }
-    Ok((engines, report.damaged.into_iter().map(|it| it.0).collect()))
+    let held = report.damaged.into_iter().filter(|it| it.state_lost);
+    Ok((engines, held.map(|it| it.tp).collect()))
 }

@@ -194,6 +194,14 @@ impl Engine {
         self.aside.insert(slot);
     }
 
+    /// A start has found that a log is damaged, which has a mark or not.
+    pub(super) fn adopt_damage(&mut self, tp: TopicPartition) {
+        let Some(slot) = self.logs.find(tp) else { return };
+        let none = || Box::new(Repair { damage: None, mark: None, aside: Vec::new() });
+        let repair = self.logs.log_mut(slot).repair.get_or_insert_with(none);
+        repair.damage.get_or_insert(Damage::Found);
+    }
+
     /// The copy of a log that had begun anew is whole: what it had before goes. Whether there was such a copy.
     pub fn let_go_of_aside(&mut self, slot: Slot) -> bool {
         let is_sound = |log: &&super::log::Log| {

@@ -210,6 +210,7 @@ impl Node {
         let clock = Rc::new(Cell::new(now.monotonic_ms as u64 * 1_000_000));
         let known = (1..=voters).filter(|id| *id != self.id);
         let known = known.map(|id| (id, (name_of(id), 9292))).collect();
+        let held = report.damaged.into_iter().filter(|it| it.state_lost);
         let member = Arc::new(Member {
             incarnation,
             directory,
@@ -219,7 +220,7 @@ impl Node {
             known,
             secret: None,
             window: (1 << 10) << (2 * rng.below(6)),
-            damaged: report.damaged.into_iter().map(|it| it.0).collect(),
+            damaged: held.map(|it| it.tp).collect(),
             throttles: Arc::default(),
         });
         let (mut controller, mut brokers) = (Some(controller), Vec::new());

@@ -23,6 +23,8 @@ pub struct Rot {
     mask: u8,
     at_ms: i64,
     down: bool,
+    /// The file ends there instead.
+    short: bool,
     /// Offset of the last record of the frame that it is in.
     offset: i64,
 }
@@ -63,10 +65,13 @@ impl Cluster {
             Step::Frame { at, header } => Some((at, header.last_offset())),
             _ => None,
         });
-        let offset = frames.take_while(|it| it.0 <= pos).last().map_or(base, |it| it.1);
+        // Of a file that is short all behind is gone.
+        let short = down && rng.chance(50);
+        let there = frames.take_while(|it| short || it.0 <= pos).map(|it| it.1).max();
+        let offset = there.unwrap_or(base);
         let at_ms = self.now_ms + OLD_MS;
         let (byte, mask) = (bytes[pos], 1 << rng.below(8));
-        self.rots.push(Rot { node, path, pos, byte, mask, at_ms, down, offset });
+        self.rots.push(Rot { node, path, pos, byte, mask, at_ms, down, short, offset });
     }
 
     /// Flips what is due.
@@ -87,7 +92,11 @@ impl Cluster {
                 let tp = partition_of(&it.path).expect("it was chosen by that");
                 self.rotten.insert(tp, it.node);
                 self.note(|| format!("---- node {} has {} rot at {}", it.node + 1, it.path, it.pos));
-                self.nodes[it.node].disk.rot(&it.path, it.pos, it.mask);
+                if it.short {
+                    self.nodes[it.node].disk.shorten(&it.path, it.pos / 4096 * 4096);
+                } else {
+                    self.nodes[it.node].disk.rot(&it.path, it.pos, it.mask);
+                }
                 self.facts.counts.rots += 1;
             }
             false

@@ -131,8 +131,19 @@ pub struct Report {
     pub bytes: u64,
     /// Directories of topics that the metadata does not know, moved aside.
     pub orphans: Vec<String>,
-    /// Logs that are damaged, and why.
-    pub damaged: Vec<(TopicPartition, String)>,
+    /// Logs that are damaged.
+    pub damaged: Vec<Damaged>,
+}
+
+/// A log whose bytes are not what was written.
+#[derive(Clone, Debug)]
+pub struct Damaged {
+    /// Which log.
+    pub tp: TopicPartition,
+    /// Where, and what is wrong there.
+    pub why: String,
+    /// The state of its partition is not known by that: nobody may be led by it.
+    pub state_lost: bool,
 }
 
 /// Why a partition's state cannot be used.
@@ -161,6 +172,8 @@ struct Recovered {
     frames: Vec<Found>,
     /// What is wrong with its bytes, if anything is known to be.
     damage: Option<String>,
+    /// By that its state is not known.
+    state_lost: bool,
 }
 
 /// What the last life left, read and checked. Nothing is changed yet.
@@ -204,6 +217,7 @@ impl LastLife {
         for (tp, _) in marks.iter().filter(|it| *it.1 == Mark::Damaged) {
             if let Some(log) = logs.get_mut(tp) {
                 log.damage.get_or_insert_with(|| "it was found before this start".to_owned());
+                log.state_lost = true;
             }
         }
         Ok(Self { manifest, logs, marks, repairable: BTreeSet::new(), last_lsn, report })
@@ -248,7 +262,8 @@ pub fn begin(
             let (partition, topic) = (tp.partition, tp.topic);
             return Err(OpenError::Damaged(format!("partition {partition} of topic {topic}: {why}")));
         }
-        report.damaged.push((*tp, why.clone()));
+        let (why, state_lost) = (why.clone(), log.state_lost);
+        report.damaged.push(Damaged { tp: *tp, why, state_lost });
     }
 
     // All that was durable is there and can be understood: from here on things are changed.
@@ -257,7 +272,7 @@ pub fn begin(
     }
     run(Op::SyncDir { path: "".into() }, "the data directory")?;
     // Before the new life counts: what is not known of such a log is not to be seen from that.
-    for (tp, _) in &report.damaged {
+    for Damaged { tp, .. } in report.damaged.iter().filter(|it| it.state_lost) {
         let before = marks.insert(*tp, Mark::Damaged);
         for op in Mark::set(before, Some(Mark::Damaged), *tp) {
             run(op, damage::DIR)?;
@@ -305,6 +320,9 @@ pub fn begin(
     for (tp, files) in aside {
         let engine = &mut engines[shard_of(&tp)];
         engine.adopt_repair(tp, marks[&tp], files);
+    }
+    for Damaged { tp, .. } in &report.damaged {
+        engines[shard_of(tp)].adopt_damage(*tp);
     }
     Ok((engines, report))
 }
@@ -482,7 +500,8 @@ fn join(
         record.placed_checksum = 0;
     }
     record.state_end = end.max(record.start);
-    Ok(Recovered { record, frames, damage })
+    let state_lost = damage.is_some();
+    Ok(Recovered { record, frames, damage, state_lost })
 }
 
 /// The headers of a frame's batches. What compaction has left out behind the last of them is a batch of
