@@ -92,6 +92,7 @@ impl Cluster {
         let mut nodes: Vec<Node> = (1..=plan.nodes).map(|id| Node::new(id, rng.bits())).collect();
         for (node, skew) in nodes.iter_mut().zip(&plan.skews) {
             node.skew_ms = *skew;
+            node.reads_disk = plan.rots;
         }
         let mut roles: Vec<Box<dyn Role>> = vec![Box::new(Admin::default())];
         roles.extend((0..plan.producers).map(|it| Box::new(Producer::new(it)) as Box<dyn Role>));

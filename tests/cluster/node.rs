@@ -61,6 +61,8 @@ pub struct Node {
     pub suspect: bool,
     /// How far its wall clock is off, ms.
     pub skew_ms: i64,
+    /// Little of what is on its disk stays in memory.
+    pub reads_disk: bool,
     /// The id of its data directory.
     pub directory: u128,
     /// Its first disk is lost: it joins with another one.
@@ -117,6 +119,7 @@ impl Node {
             capacity: DISK,
             suspect: false,
             skew_ms: 0,
+            reads_disk: false,
             directory: 0,
             joins: false,
         }
@@ -187,7 +190,7 @@ impl Node {
         .map_err(|e| e.to_string())?;
         let small = 4 << 10 << rng.below(3);
         let options = OpenOptions {
-            cache_bytes: 4 << 20,
+            cache_bytes: if self.reads_disk { 16 << 10 } else { 4 << 20 },
             small_bytes: small,
             max_block: (32 << 10) << rng.below(3),
             idle_ms: 10 << rng.below(8),

@@ -85,6 +85,8 @@ pub struct Plan {
     /// How long things fail, ms.
     pub rough_ms: i64,
     pub faults: Vec<Planned>,
+    /// Bits flip: little is kept in memory of what is on a disk.
+    pub rots: bool,
     /// A disk is lost, so that at least two must have what is acknowledged.
     pub replaces: bool,
     /// At the end every replica leads once, and what it has is read.
@@ -101,7 +103,7 @@ pub fn loses_disks() -> bool {
 /// How often something happens: one of its kind in so many ms, on average, where a run has it.
 const KINDS: [i64; 10] = [4_000, 60_000, 5_000, 3_000, 2_500, 1_500, 9_000, 9_000, 6_000, 7_000];
 /// Bits flip once in so many ms, on average.
-const ROT_MS: u64 = 1_500;
+const ROT_MS: u64 = 500;
 
 impl Plan {
     pub fn of(seed: u64) -> Self {
@@ -135,6 +137,7 @@ impl Plan {
             skews: vec![0; nodes as usize],
             rough_ms,
             faults: Vec::new(),
+            rots: false,
             replaces: false,
             rotates: rng.chance(30),
             rolls: rng.chance(15),
@@ -171,18 +174,19 @@ impl Plan {
         if rng.chance(35) {
             (plan.transactors, plan.own_epochs) = (rng.between(1, 3) as u32, rng.chance(70));
         }
-        plan.rots(seed);
+        plan.add_rots(seed);
         plan.faults.sort_by_key(|it| it.at_ms);
         plan
     }
 
     /// Has bits flip, in some runs. Of the copies that there are one is always good: so in none in which a disk is lost, or
     /// replicas move away.
-    fn rots(&mut self, seed: u64) {
+    fn add_rots(&mut self, seed: u64) {
         let mut rng = Rng::new(seed ^ 0x517c_c1b7_2722_0a95);
         if self.replaces || self.admin.reassigns || !rng.chance(40) {
             return;
         }
+        self.rots = true;
         let mut at_ms = 1_000;
         loop {
             at_ms += rng.between(1, 2 * ROT_MS) as i64;
