@@ -190,6 +190,7 @@ impl Node {
         .map_err(|e| e.to_string())?;
         let small = 4 << 10 << rng.below(3);
         let options = OpenOptions {
+            cache_start: if self.reads_disk { 16 << 10 } else { 1 << 20 },
             cache_bytes: if self.reads_disk { 16 << 10 } else { 4 << 20 },
             small_bytes: small,
             max_block: (32 << 10) << rng.below(3),
