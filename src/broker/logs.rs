@@ -569,7 +569,8 @@ impl Logs {
             }
             Event::Damaged { slot, message } => {
                 if let Some(tp) = self.engine.name(slot) {
-                    let epoch = self.parts.get(slot.index()).map_or(-1, |it| it.core.leader_epoch());
+                    let epoch =
+                        self.parts.get(slot.index()).map_or(-1, |it| it.core.leader_epoch());
                     self.damaged.insert(tp, epoch);
                     out.damaged.push((tp, message));
                 }

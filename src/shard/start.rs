@@ -11,7 +11,9 @@ use crate::replica;
 use crate::storage::device::disk::{Disk, RealDisk};
 use crate::storage::engine::Engine;
 use crate::storage::recovery::identity::{Expected, Identity};
-use crate::storage::recovery::{self, Damaged, LastLife, OpenError, OpenOptions, StateError, TopicState};
+use crate::storage::recovery::{
+    self, Damaged, LastLife, OpenError, OpenOptions, StateError, TopicState,
+};
 use crate::storage::space;
 use crate::types::{TopicPartition, exit};
 use crate::wire::peer::Secret;

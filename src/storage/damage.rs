@@ -49,11 +49,10 @@ impl Mark {
     pub fn parse(name: &str) -> Option<(TopicPartition, Self)> {
         let (stem, extension) = name.split_once('.')?;
         let (topic, partition) = stem.split_once('-')?;
-        let tp = TopicPartition {
-            topic: TopicId::from_hex(topic)?,
-            partition: partition.parse().ok()?,
-        };
-        let mark = [Self::Damaged, Self::Aside].into_iter().find(|it| it.extension() == extension)?;
+        let tp =
+            TopicPartition { topic: TopicId::from_hex(topic)?, partition: partition.parse().ok()? };
+        let mark =
+            [Self::Damaged, Self::Aside].into_iter().find(|it| it.extension() == extension)?;
         Some((tp, mark))
     }
 
@@ -178,7 +177,9 @@ impl Engine {
     /// A damaged log is to begin anew: it gets its mark. [`Event::Mended`] says when it has it.
     pub fn mark_damaged(&mut self, slot: Slot) {
         let mark = self.logs.get(slot).and_then(|log| Some(log.repair.as_ref()?.mark));
-        if self.damage(slot) == Some(Damage::Found) && mark.is_some_and(|it| it != Some(Mark::Damaged)) {
+        if self.damage(slot) == Some(Damage::Found)
+            && mark.is_some_and(|it| it != Some(Mark::Damaged))
+        {
             self.set_mark(slot, Some(Mark::Damaged), After::Marked);
         }
     }
@@ -279,7 +280,8 @@ impl Engine {
 
     /// An operation for a mark has ended; not done, for want of space.
     pub(super) fn mark_ended(&mut self, done: bool) {
-        let Some(Change { slot, log: id, after, .. }) = self.marks.ended(done, &mut self.out) else {
+        let Some(Change { slot, log: id, after, .. }) = self.marks.ended(done, &mut self.out)
+        else {
             return;
         };
         let log = self.logs.get_mut(slot).filter(|log| log.id == id && !log.dropped);

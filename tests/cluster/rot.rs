@@ -91,7 +91,9 @@ impl Cluster {
             if same == Some(it.byte) && self.may_rot(it.node, &it.path, it.offset) {
                 let tp = partition_of(&it.path).expect("it was chosen by that");
                 self.rotten.insert(tp, it.node);
-                self.note(|| format!("---- node {} has {} rot at {}", it.node + 1, it.path, it.pos));
+                self.note(|| {
+                    format!("---- node {} has {} rot at {}", it.node + 1, it.path, it.pos)
+                });
                 if it.short {
                     self.nodes[it.node].disk.shorten(&it.path, it.pos / 4096 * 4096);
                 } else {
@@ -108,7 +110,8 @@ impl Cluster {
     fn may_rot(&mut self, node: usize, path: &str, offset: i64) -> bool {
         let (Some(tp), Some(image)) = (partition_of(path), self.newest()) else { return false };
         let id = self.nodes[node].id;
-        let state = image.topic_by_id(tp.topic).and_then(|it| it.partitions.get(tp.partition as usize));
+        let state =
+            image.topic_by_id(tp.topic).and_then(|it| it.partitions.get(tp.partition as usize));
         let Some(state) = state.cloned() else { return false };
         let others = state.isr.iter().filter(|it| **it != id);
         let ends = others.map(|it| *it as usize - 1).map(|at| {

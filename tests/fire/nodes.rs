@@ -72,7 +72,12 @@ impl Nodes {
     /// Waits until a node has logged this text.
     pub fn wait_for_line(&self, node: usize, text: &str) {
         let found = wait_for(PATIENCE, || (self.lines(node, text) > 0).then_some(()));
-        assert!(found.is_some(), "node {} never said {text:?}: {}", node + 1, self.dir.path().display());
+        assert!(
+            found.is_some(),
+            "node {} never said {text:?}: {}",
+            node + 1,
+            self.dir.path().display()
+        );
     }
 
     /// Where a node has its data.

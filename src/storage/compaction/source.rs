@@ -71,7 +71,15 @@ pub(super) struct Reader {
 impl Reader {
     /// At the beginning of a segment of that log.
     pub fn new(tp: TopicPartition) -> Self {
-        Self { tp, position: 0, from: 0, bytes: Bytes::new(), frame: None, len: READ, damaged: false }
+        Self {
+            tp,
+            position: 0,
+            from: 0,
+            bytes: Bytes::new(),
+            frame: None,
+            len: READ,
+            damaged: false,
+        }
     }
 
     /// Whether [`next`](Self::next) has failed.

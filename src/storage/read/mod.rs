@@ -446,8 +446,8 @@ impl Reads {
         };
         let path = segment.path(tp);
         let (start, (pos, len)) = (span.start, aligned(&span));
-        let bytes = result
-            .map_err(|e| Unread { why: format!("{path}: {e}"), damaged: is_damage(&e) })?;
+        let bytes =
+            result.map_err(|e| Unread { why: format!("{path}: {e}"), damaged: is_damage(&e) })?;
         if bytes.len() < len {
             let why = format!("{path} is shorter than {}", pos + len as u64);
             return Err(Unread { why, damaged: true });

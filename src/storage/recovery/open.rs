@@ -260,7 +260,9 @@ pub fn begin(
         let Some(why) = &log.damage else { continue };
         if !repairable.contains(tp) {
             let (partition, topic) = (tp.partition, tp.topic);
-            return Err(OpenError::Damaged(format!("partition {partition} of topic {topic}: {why}")));
+            return Err(OpenError::Damaged(format!(
+                "partition {partition} of topic {topic}: {why}"
+            )));
         }
         let (why, state_lost) = (why.clone(), log.state_lost);
         report.damaged.push(Damaged { tp: *tp, why, state_lost });
