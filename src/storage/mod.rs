@@ -67,6 +67,7 @@ mod interface;
 pub mod journal;
 pub mod log;
 mod logs;
+mod mending;
 pub mod placement;
 pub mod read;
 pub mod recovery;
