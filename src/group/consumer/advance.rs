@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::beat::{Asker, Beat, Hashing, Joining, Stage, SubscriptionKey};
 use super::change::Resolved;
-use super::member::{Current, Member, MemberMetadata, MemberState};
+use super::member::{Current, Member, MemberMetadata};
 use super::partitions::Partitions;
 use super::reconcile::{self, Target};
 use super::response::ConsumerHeartbeaten;
@@ -319,17 +319,9 @@ impl Group {
         let changed = next != member.current;
         let steps = super::partitions::count(&next.assigned);
         if changed {
-            let unrevoked = next.state == MemberState::UnrevokedPartitions;
-            let until_ms = member.rebalance_until_ms(cx.now.monotonic_ms);
             let id = beat.member_id.clone();
             self.edit(&mut beat.changes).set_current(&id, next);
-            if let Some(member) = self.consumer.as_mut().and_then(|it| it.member_mut(&id)) {
-                let waits = unrevoked && !member.is_classic();
-                member.deadlines.revocation = waits.then_some(until_ms);
-            }
-            if unrevoked {
-                self.wake_by(until_ms);
-            }
+            self.watch_revocation(cx, &id);
         }
         1 + steps
     }

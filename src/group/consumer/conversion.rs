@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::assigned_since::AssignedSince;
 use super::beat::{Beat, Joining, Stage};
 use super::changes::Changes;
 use super::classic::{assignment, by_id};
@@ -101,8 +102,10 @@ impl Group {
             editor.set_metadata(&id, metadata);
             editor.set_target(&id, Arc::new(assigned.clone()));
             let (state, revoking) = (MemberState::Stable, Partitions::new());
+            let since = AssignedSince::new([&assigned, &revoking], |_, _| epoch);
             let previous_epoch = epoch;
-            editor.set_current(&id, Current { epoch, previous_epoch, state, assigned, revoking });
+            let current = Current { epoch, previous_epoch, state, assigned, revoking, since };
+            editor.set_current(&id, current);
             self.renew_consumer(cx, &id);
         }
         if taken == left {

@@ -2,7 +2,7 @@
 
 use super::changes::Changes;
 use super::heartbeat::speaker;
-use super::member::{Current, LEFT_STATIC_EPOCH, MemberState};
+use super::member::{Current, LEFT_STATIC_EPOCH};
 use super::partitions::Partitions;
 use super::request::ConsumerHeartbeat;
 use super::response::{ConsumerHeartbeaten, Refusal};
@@ -39,9 +39,11 @@ impl Group {
         let reply = Some((ticket, reply));
         if request.member_epoch == LEFT_STATIC_EPOCH {
             let (epoch, revoking) = (LEFT_STATIC_EPOCH, Partitions::new());
-            let current = Current { epoch, revoking, ..member.current.clone() };
+            let since = member.current.since.of(&member.current.assigned);
+            let current = Current { epoch, revoking, since, ..member.current.clone() };
             let mut changes = Changes::default();
             self.edit(&mut changes).set_current(id, current);
+            self.watch_revocation(cx, id);
             let write = ConsumerWrite { changes, reply, upgrades: false, downgrades: None };
             self.write_consumer(cx, write);
         } else {
@@ -88,15 +90,10 @@ impl Group {
         }
     }
 
-    /// A member that is to give up partitions has its time for that anew.
+    /// A member that is to give up partitions has its time for that anew; one that is not needs none.
     pub(super) fn watch_revocation(&mut self, cx: &Cx<'_>, id: &str) {
-        let Some(member) = self.consumer.as_deref_mut().and_then(|it| it.member_mut(id)) else {
-            return;
-        };
-        let waits = member.current.state == MemberState::UnrevokedPartitions;
-        if waits && !member.is_classic() {
-            let at_ms = member.rebalance_until_ms(cx.now.monotonic_ms);
-            member.deadlines.revocation = Some(at_ms);
+        let member = self.consumer.as_deref_mut().and_then(|it| it.member_mut(id));
+        if let Some(at_ms) = member.and_then(|it| it.watch_revocation(cx.now.monotonic_ms)) {
             self.wake_by(at_ms);
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::assigned_since::AssignedSince;
 use super::partitions::{self, Partitions};
 use crate::group::entry::ENTRY;
 use crate::group::request::Protocol;
@@ -114,6 +115,8 @@ pub struct Current {
     pub assigned: Partitions,
     /// Partitions that it is to give up, and may still have.
     pub revoking: Partitions,
+    /// Since when it has each of both.
+    pub since: AssignedSince,
 }
 
 impl Current {
@@ -124,7 +127,10 @@ impl Current {
 
     /// Memory that it takes, bytes.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + partitions::bytes(&self.assigned) + partitions::bytes(&self.revoking)
+        size_of::<Self>()
+            + partitions::bytes(&self.assigned)
+            + partitions::bytes(&self.revoking)
+            + self.since.bytes()
     }
 }
 
@@ -175,6 +181,16 @@ impl Member {
     /// When its time is over for what a rebalance asks of it, if that begins now.
     pub fn rebalance_until_ms(&self, now_ms: i64) -> i64 {
         now_ms + i64::from(self.metadata.rebalance_timeout_ms).max(1)
+    }
+
+    /// Gives it its time anew where it is to give up partitions, and takes that back where it is not: what it was told may
+    /// have been taken back, and a static member that is away owns nothing that others wait for.
+    pub fn watch_revocation(&mut self, now_ms: i64) -> Option<i64> {
+        let is_asked = self.current.state == MemberState::UnrevokedPartitions
+            && self.current.epoch != LEFT_STATIC_EPOCH
+            && !self.is_classic();
+        self.deadlines.revocation = is_asked.then(|| self.rebalance_until_ms(now_ms));
+        self.deadlines.revocation
     }
 
     /// Starts its session anew, of so many milliseconds unless it has chosen another time itself.

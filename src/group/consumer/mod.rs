@@ -16,6 +16,7 @@
 //! when it cannot be, it is taken back.
 
 mod advance;
+pub mod assigned_since;
 pub mod beat;
 pub mod change;
 pub mod changes;

@@ -4,7 +4,7 @@ use super::member::Member;
 use crate::group::records::Record;
 use crate::group::request::{Commit, FetchOffsets};
 use crate::group::state::Group;
-use crate::types::ErrorCode;
+use crate::types::{ErrorCode, TopicId};
 
 /// A member speaks with the epoch that it was told last.
 fn check_epoch(member: &Member, epoch: i32) -> Result<(), ErrorCode> {
@@ -17,19 +17,42 @@ fn check_epoch(member: &Member, epoch: i32) -> Result<(), ErrorCode> {
     }
 }
 
+/// Whether the member has had all partitions of this commit since its epoch.
+fn has_had_all(member: &Member, commit: &Commit) -> bool {
+    let since = &member.current.since;
+    let has_had = |topic: TopicId, partition| {
+        since.get(topic, partition).is_some_and(|it| it <= commit.generation_id)
+    };
+    !commit.is_long()
+        && commit
+            .topics
+            .iter()
+            .all(|topic| topic.partitions.iter().all(|it| has_had(topic.topic_id, it.partition)))
+}
+
 impl Group {
     /// Whether a commit is of a member at its epoch, or of nobody's while there are no members. One that is part
-    /// of a transaction is told what clients of transactions know.
+    /// of a transaction is told what clients of transactions know, and may be of nobody's.
+    ///
+    /// An earlier epoch is as good for partitions that the member has had since then (KIP-1251): a commit that was under way
+    /// when it was told of the next epoch. Of a commit so long that it is taken in parts this is not looked at.
     pub(in crate::group) fn check_consumer_commit(&self, commit: &Commit) -> Result<(), ErrorCode> {
         let Some(group) = self.consumer.as_deref() else { return Ok(()) };
         if commit.generation_id < 0 && group.is_empty() {
             return Ok(());
         }
-        let member = group.member(&commit.member_id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
         let is_staged = commit.producer.is_some();
+        let of_nobody = commit.member_id.is_empty() && commit.group_instance_id.is_none();
+        if is_staged && commit.generation_id == -1 && of_nobody {
+            return Ok(());
+        }
+        let member = group.member(&commit.member_id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
         // The versions that know what a member of the new protocol may be told.
         if !is_staged && !member.is_classic() && !commit.knows_group_id_not_found {
             return Err(ErrorCode::UNSUPPORTED_VERSION);
+        }
+        if commit.generation_id < member.current.epoch && has_had_all(member, commit) {
+            return Ok(());
         }
         check_epoch(member, commit.generation_id).map_err(|error| match error {
             ErrorCode::STALE_MEMBER_EPOCH if is_staged => ErrorCode::ILLEGAL_GENERATION,

@@ -1,5 +1,6 @@
 //! A member's next step towards its target.
 
+use super::assigned_since::AssignedSince;
 use super::member::{Current, MemberState};
 use super::partitions::{self, Partitions};
 use crate::types::TopicId;
@@ -66,21 +67,30 @@ fn step(
         unreleased |= !others.is_empty();
         new.push((*topic, free));
     }
+    let since = |assigned: &Partitions, revoking: &Partitions| {
+        AssignedSince::new([assigned, revoking], |topic, partition| {
+            current.since.get(topic, partition).unwrap_or(target.epoch)
+        })
+    };
     let revoking = partitions::collect(revoking);
     if !revoking.is_empty() && has_any(owned, &revoking) {
+        let assigned = partitions::collect(kept);
         return Current {
             epoch,
             previous_epoch: current.epoch,
             state: MemberState::UnrevokedPartitions,
-            assigned: partitions::collect(kept),
+            since: since(&assigned, &revoking),
+            assigned,
             revoking,
         };
     }
+    let assigned = partitions::collect(kept.into_iter().chain(new));
     Current {
         epoch: target.epoch,
         previous_epoch: current.epoch,
         state: if unreleased { MemberState::UnreleasedPartitions } else { MemberState::Stable },
-        assigned: partitions::collect(kept.into_iter().chain(new)),
+        since: since(&assigned, &Partitions::new()),
+        assigned,
         revoking: Partitions::new(),
     }
 }
@@ -97,7 +107,8 @@ mod tests {
 
     fn current(epoch: i32, state: MemberState, assigned: &[i32], revoking: &[i32]) -> Current {
         let (assigned, revoking) = (set(assigned), set(revoking));
-        Current { epoch, previous_epoch: epoch, state, assigned, revoking }
+        let since = AssignedSince::new([&assigned, &revoking], |_, _| epoch);
+        Current { epoch, previous_epoch: epoch, state, assigned, revoking, since }
     }
 
     fn go(it: &Current, epoch: i32, to: &[i32], owned: Option<&[i32]>, others: &[i32]) -> Current {
@@ -120,6 +131,8 @@ mod tests {
             let done = go(&asked, 2, &[0, 2], Some(&[0]), &[]);
             assert_eq!((done.epoch, done.previous_epoch, done.state), (2, 1, MemberState::Stable));
             assert_eq!(done.assigned, set(&[0, 2]));
+            let since = [0, 1, 2].map(|number| done.since.get(TOPIC, number));
+            assert_eq!(since, [Some(1), None, Some(2)], "what it keeps it has since it got it");
         }
         // It has given it up already.
         let done = go(&at_1, 2, &[0], Some(&[0]), &[]);

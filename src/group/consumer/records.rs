@@ -1,11 +1,12 @@
 //! The records of consumer groups, in Kafka's own format: see [`records`](crate::group::records).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::assigned_since::AssignedSince;
 use super::change::{Change, Epoch, Kept, Resolved};
 use super::member::{ClassicMetadata, Current, MemberMetadata, MemberState};
 use super::partitions::{self, Partitions};
@@ -14,6 +15,7 @@ use crate::group::records::{
     TARGET_KEY,
 };
 use crate::group::request::Protocol;
+use crate::types::TopicId;
 use crate::wire::primitives::{Reader, WireError, Writer};
 
 /// The only version of all values.
@@ -22,6 +24,8 @@ const VALUE: i16 = 0;
 const HASH_TAG: u32 = 0;
 /// The tag of `ConsumerGroupMemberMetadataValue`'s classic metadata.
 const CLASSIC_TAG: u32 = 0;
+/// The tag of the epochs of partitions in `ConsumerGroupCurrentMemberAssignmentValue` (KIP-1251).
+const SINCE_TAG: u32 = 0;
 
 type Result<T> = std::result::Result<T, WireError>;
 
@@ -140,16 +144,34 @@ fn read_partitions(r: &mut Reader<'_>) -> Result<Partitions> {
     Ok(partitions::collect(topics))
 }
 
+/// Partitions, each with the epoch since which a member has it, where that is written.
+fn read_owned(r: &mut Reader<'_>, since: &mut BTreeMap<(TopicId, i32), i32>) -> Result<Partitions> {
+    let topics = r.array(true, 18, |r| {
+        let topic = r.uuid()?;
+        let numbers = r.array(true, 4, Reader::i32)?;
+        let mut epochs = Vec::new();
+        r.tagged_fields(|tag, r| {
+            if tag == SINCE_TAG {
+                epochs = r.array(true, 4, Reader::i32)?;
+            }
+            Ok(tag == SINCE_TAG)
+        })?;
+        since.extend(numbers.iter().map(|it| (topic, *it)).zip(epochs));
+        Ok((topic, numbers))
+    })?;
+    Ok(partitions::collect(topics))
+}
+
 fn read_current(r: &mut Reader<'_>) -> Result<Current> {
-    let current = Current {
-        epoch: r.i32()?,
-        previous_epoch: r.i32()?,
-        state: MemberState::of_code(r.i8()?),
-        assigned: read_partitions(r)?,
-        revoking: read_partitions(r)?,
-    };
+    let mut written = BTreeMap::new();
+    let (epoch, previous_epoch, state) = (r.i32()?, r.i32()?, MemberState::of_code(r.i8()?));
+    let (assigned, revoking) = (read_owned(r, &mut written)?, read_owned(r, &mut written)?);
     r.skip_tagged_fields()?;
-    Ok(current)
+    // A version that wrote none took only the member's own epoch.
+    let since = AssignedSince::new([&assigned, &revoking], |topic, partition| {
+        written.get(&(topic, partition)).copied().unwrap_or(epoch)
+    });
+    Ok(Current { epoch, previous_epoch, state, assigned, revoking, since })
 }
 
 fn read_resolved(r: &mut Reader<'_>) -> Result<Resolved> {
@@ -266,22 +288,42 @@ fn write_partitions(w: &mut Writer, set: &Partitions) -> Result<()> {
     w.array_len(Some(set.len()), true)?;
     for (topic, numbers) in set {
         w.uuid(*topic);
-        w.array(numbers, true, |w, it| {
-            w.i32(*it);
-            Ok(())
-        })?;
+        write_numbers(w, numbers)?;
         w.varint(0);
     }
     Ok(())
+}
+
+fn write_numbers(w: &mut Writer, numbers: &[i32]) -> Result<()> {
+    w.array(numbers, true, |w, it| {
+        w.i32(*it);
+        Ok(())
+    })
 }
 
 fn write_current(w: &mut Writer, it: &Current) -> Result<()> {
     w.i32(it.epoch);
     w.i32(it.previous_epoch);
     w.i8(it.state.code());
-    write_partitions(w, &it.assigned)?;
-    write_partitions(w, &it.revoking)?;
+    write_owned(w, &it.assigned, &it.since)?;
+    write_owned(w, &it.revoking, &it.since)?;
     w.varint(0);
+    Ok(())
+}
+
+fn write_owned(w: &mut Writer, set: &Partitions, since: &AssignedSince) -> Result<()> {
+    w.array_len(Some(set.len()), true)?;
+    for (topic, numbers) in set {
+        w.uuid(*topic);
+        write_numbers(w, numbers)?;
+        w.varint(1);
+        w.tagged_field(SINCE_TAG, |w| {
+            w.array(numbers, true, |w, it| {
+                w.i32(since.get(*topic, *it).unwrap_or_default());
+                Ok(())
+            })
+        })?;
+    }
     Ok(())
 }
 
@@ -318,14 +360,14 @@ mod tests {
         ("0007000367727000026d31", "000002000000000000000100000000000000020300000000000000020000"),
         (
             "0008000367727000026d31",
-            "00000000000500000004010200000000000000010000000000000002020000000000020000000000000001000000000000\
-             000202000000020000",
+            "00000000000500000004010200000000000000010000000000000002020000000001000502000000050200000000000000\
+             0100000000000000020200000002010005020000000300",
         ),
         ("001000036772700003782e2a", "00000303786103786200000000000000070000018bcfe5680000"),
     ];
-    /// With the epochs at which partitions were assigned (KIP-1251).
-    const WITH_EPOCHS: &str =
-        "00000000000500000004010200000000000000010000000000000002020000000001000502000000050100";
+    /// Without the epochs of partitions, as versions before KIP-1251 have written it.
+    const WITHOUT_EPOCHS: &str = "0000000000050000000401020000000000000001000000000000000202000000000002000000000000000100\
+                                  0000000000000202000000020000";
 
     fn hex(text: &str) -> Vec<u8> {
         let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
@@ -377,6 +419,7 @@ mod tests {
             state: MemberState::UnrevokedPartitions,
             assigned: set(&[0]),
             revoking: set(&[2]),
+            since: AssignedSince::new([&set(&[0]), &set(&[2])], |_, number| 5 - number),
         };
         let resolved = Resolved {
             topics: ["xa", "xb"].into_iter().map(Arc::from).collect(),
@@ -417,11 +460,13 @@ mod tests {
             assert_eq!(read_back(&key, Some(&value)), Ok(Some(change)));
         }
         let key = hex(RECORDS[6].0);
-        let Ok(Some(Change::Current(id, Some(it)))) = read_back(&key, Some(&hex(WITH_EPOCHS)))
+        let Ok(Some(Change::Current(id, Some(it)))) = read_back(&key, Some(&hex(WITHOUT_EPOCHS)))
         else {
-            panic!("epochs of partitions are read over")
+            panic!("it is of an older version")
         };
         assert_eq!((id.as_str(), it.value.assigned), ("m1", set(&[0])));
+        let since = [0, 2].map(|number| it.value.since.get(TOPIC, number));
+        assert_eq!(since, [Some(5); 2], "the member's own epoch");
     }
 
     #[test]

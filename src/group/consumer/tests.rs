@@ -11,6 +11,7 @@ use crate::group::effect::Ticket;
 use crate::group::request::{Commit, FetchOffsets, GroupRequest, Heartbeat, Join, List};
 use crate::group::response::{GroupResponse, Joined, Listed};
 use crate::group::testing::{Bench, GROUP, consumer, offset, static_consumer};
+use crate::group::transaction::TransactionProducer;
 use crate::types::{ErrorCode, GroupConfig};
 
 const HEARTBEAT_MS: i64 = 5_000;
@@ -316,6 +317,52 @@ fn whoever_does_not_give_up_in_time_is_fenced() {
 }
 
 #[test]
+fn what_was_never_asked_of_a_member_is_not_waited_for() {
+    let mut bench = with_topic(2);
+    let mut a = Client::new("a");
+    bench.converge(&mut [&mut a]);
+    bench.slow = true;
+    let other = Client { topics: vec!["u".to_owned()], ..a.clone() };
+    let ticket = bench.ask(GroupRequest::ConsumerHeartbeat(Box::new(other.full())));
+    bench.written(Err(ErrorCode::NOT_ENOUGH_REPLICAS));
+    let error = bench.beaten(ticket).map(|it| it.error);
+    assert_eq!(error, Some(ErrorCode::COORDINATOR_NOT_AVAILABLE));
+    bench.slow = false;
+    for _ in 0..20 {
+        assert_eq!(bench.error(a.short()), ErrorCode::NONE);
+        bench.pass_ms(HEARTBEAT_MS);
+    }
+}
+
+#[test]
+fn a_static_member_that_is_away_has_nothing_to_give_up() {
+    let mut bench = with_topic(2);
+    let mut a = Client { instance: Some("i".into()), ..Client::new("a") };
+    let mut b = Client::new("b");
+    bench.converge(&mut [&mut a]);
+    let told = bench.beat(b.full());
+    b.hears(&told);
+    let hasty = ConsumerHeartbeat { rebalance_timeout_ms: 10_000, ..a.full() };
+    assert_eq!(bench.beat(hasty).assignment.map(|it| partitions::count(&it)), Some(1));
+    let away = Client { epoch: -2, ..a.clone() };
+    assert_eq!(bench.error(away.short()), ErrorCode::NONE);
+    for restarts in [false, true] {
+        for _ in 0..4 {
+            bench.pass_ms(HEARTBEAT_MS);
+            let told = bench.beat(b.short());
+            b.hears(&told);
+        }
+        assert_eq!(bench.about().members.len(), 2, "its session goes on");
+        if !restarts {
+            bench.check_log();
+        }
+    }
+    let mut again = Client { instance: Some("i".into()), ..Client::new("a2") };
+    bench.converge(&mut [&mut again, &mut b]);
+    assert_eq!((again.numbers().len(), b.numbers().len()), (1, 1));
+}
+
+#[test]
 fn a_restart_goes_on_where_it_was() {
     let mut bench = with_topic(4);
     let (mut a, mut b) = (Client::new("a"), Client::new("b"));
@@ -509,6 +556,52 @@ fn offsets_belong_to_members_at_their_epoch() {
     bench.beat(a.short());
     assert_eq!(bench.commit_error(offset("t", 8)), ErrorCode::NONE, "nobody is left to object");
     assert_eq!(bench.delete_offset("t"), ErrorCode::NONE);
+}
+
+/// KIP-1251.
+#[test]
+fn offsets_of_an_earlier_epoch_count_where_nobody_else_had_the_partition() {
+    let mut bench = with_topic(2);
+    let (mut a, mut b) = (Client::new("a"), Client::new("b"));
+    bench.converge(&mut [&mut a]);
+    let (before, topic) = (a.epoch, *a.owned.keys().next().expect("a topic"));
+    let commit = |client: &Client, epoch, partition| {
+        let mut commit = committed(client, epoch);
+        commit.topics[0].topic_id = topic;
+        commit.topics[0].partitions[0].partition = partition;
+        commit
+    };
+    let told = bench.beat(b.full());
+    b.hears(&told);
+    let told = bench.beat(a.full());
+    assert_eq!(told.assignment.as_ref().map(partitions::count), Some(1));
+    let kept = told.assignment.iter().flat_map(partitions::iter).next().expect("one").1;
+    let gone = 1 - kept;
+    for partition in [kept, gone] {
+        let error = bench.commit_error(commit(&a, before, partition));
+        assert_eq!(error, ErrorCode::NONE, "it has not given it up");
+    }
+    a.hears(&told);
+    bench.converge(&mut [&mut a, &mut b]);
+    assert!(a.epoch > before);
+    for restarted in [false, true] {
+        assert_eq!(bench.commit_error(commit(&a, before, kept)), ErrorCode::NONE);
+        assert_eq!(
+            bench.commit_error(commit(&a, a.epoch + 1, kept)),
+            ErrorCode::STALE_MEMBER_EPOCH
+        );
+        assert_eq!(bench.commit_error(commit(&a, before, gone)), ErrorCode::STALE_MEMBER_EPOCH);
+        assert_eq!(bench.commit_error(commit(&b, before, gone)), ErrorCode::STALE_MEMBER_EPOCH);
+        if !restarted {
+            bench.check_log();
+        }
+    }
+    // In a transaction its program may vouch for them, and names no member.
+    let producer = Some(TransactionProducer { id: 1, epoch: 0, markers: None });
+    let of_nobody = Commit { producer, ..offset("t", 7) };
+    assert_eq!(bench.commit_error(of_nobody.clone()), ErrorCode::NONE);
+    let of_stranger = Commit { member_id: "c".to_owned(), ..of_nobody };
+    assert_eq!(bench.commit_error(of_stranger), ErrorCode::UNKNOWN_MEMBER_ID);
 }
 
 #[test]
