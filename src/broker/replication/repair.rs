@@ -176,3 +176,69 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::{NewPartition, PartitionChange, Record, Registration};
+    use crate::types::TopicId;
+    use std::sync::Arc;
+
+    const TP: TopicPartition = TopicPartition { topic: TopicId([7; 16]), partition: 0 };
+
+    /// Node 2 of three with a replica each; its process is 12.
+    fn image() -> Image {
+        let mut image = Image::new("cluster", 2, Arc::default());
+        for id in 1..=3 {
+            let incarnation = 10 + id as u64;
+            let it = Registration { id, incarnation, ..Registration::default() };
+            image.apply(&Record::BrokerRegistered(it));
+            image.apply(&Record::BrokerUnfenced { broker: id });
+        }
+        let partitions = vec![NewPartition::new([1, 2, 3])];
+        let name = "t".into();
+        image.apply(&Record::TopicCreated { id: TP.topic, name, partitions, settings: Vec::new() });
+        image
+    }
+
+    fn change(image: &mut Image, leader: Option<i32>, isr: &[i32], elr: &[i32]) {
+        let fields = PartitionChange {
+            leader,
+            isr: Some(isr.into()),
+            elr: Some(elr.into()),
+            ..PartitionChange::default()
+        };
+        image.apply(&Record::PartitionsChanged { id: TP.topic, changes: vec![(0, fields)] });
+    }
+
+    #[test]
+    fn a_damaged_log_begins_anew_only_when_it_counts_for_nothing_and_another_leads() {
+        let mut image = image();
+        let look = |image: &Image, found| next(image, TP, 12, found);
+        let Next::GiveUp(asked) = look(&image, 0) else { panic!("it is in sync") };
+        let isr: Vec<_> = asked.isr.iter().map(|it| (it.node, it.incarnation)).collect();
+        assert_eq!((isr, asked.leader_epoch), (vec![(1, 11), (3, 13)], 0));
+        assert_eq!(next(&image, TP, 13, 0), Next::Wait, "another process has registered");
+        // It left those in sync, and the leader goes on with what it was told.
+        change(&mut image, None, &[1, 3], &[]);
+        assert!(matches!(look(&image, 0), Next::GiveUp(_)));
+        assert_eq!(look(&image, -1), Next::BeginAnew, "it was found before anything was told");
+        change(&mut image, Some(1), &[1, 3], &[]);
+        assert_eq!(look(&image, 0), Next::BeginAnew);
+        assert!(matches!(look(&image, 1), Next::GiveUp(_)));
+        // It may still be elected.
+        change(&mut image, Some(1), &[1], &[2]);
+        assert!(matches!(look(&image, 0), Next::GiveUp(_)));
+        // Nobody leads, or itself; nobody else has everything.
+        change(&mut image, Some(-1), &[], &[1]);
+        assert_eq!(look(&image, 0), Next::Wait);
+        change(&mut image, Some(2), &[2], &[]);
+        assert_eq!(look(&image, 0), Next::Wait);
+        assert!(!is_elsewhere(&image, TP) && counts_in_any(&image, &[TP], 12));
+        change(&mut image, Some(2), &[2], &[3]);
+        assert!(matches!(look(&image, 0), Next::GiveUp(it) if it.isr.is_empty()));
+        change(&mut image, Some(3), &[3], &[]);
+        assert!(is_elsewhere(&image, TP) && !counts_in_any(&image, &[TP], 12));
+        assert!(counts_in_any(&image, &[TP], 13), "what it knows may be old");
+    }
+}
