@@ -39,6 +39,8 @@ use zerocopy::IntoBytes;
 
 /// Logs whose retention one tick looks at, at least.
 const RETENTION_LOOKS: u32 = 512;
+/// Logs whose files that are set aside go in one look at a full disk.
+const ASIDE_A_LOOK: usize = 64;
 /// The journal is written to for so long after a block was made, ms.
 const WRITING_MS: i64 = 50;
 
@@ -684,7 +686,9 @@ impl Engine {
     pub fn set_disk_full(&mut self, full: bool, allowance: u64) {
         self.disk_full = full;
         self.allowance = allowance;
-        while full && let Some(slot) = self.aside.first().copied() {
+        // Some at each look.
+        let some: Vec<Slot> = self.aside.iter().take(ASIDE_A_LOOK).copied().collect();
+        for slot in some.into_iter().filter(|_| full) {
             self.remove_aside(slot);
         }
     }
