@@ -57,10 +57,10 @@ impl Engine {
 
     /// The copy of a log that had begun anew is whole: what it had before goes. Whether there was such a copy.
     pub fn let_go_of_aside(&mut self, slot: Slot) -> bool {
-        let is_sound = |log: &&super::log::Log| {
+        let is_sound = |log: &super::log::Log| {
             log.repair.as_ref().is_some_and(|it| it.damage.is_none() && it.mark.is_some())
         };
-        let is_whole = self.logs.get(slot).filter(is_sound).is_some();
+        let is_whole = self.logs.get(slot).is_some_and(is_sound);
         if is_whole {
             self.set_mark(slot, None, After::Nothing);
             self.remove_aside(slot);

@@ -235,9 +235,10 @@ impl State {
                 Start::RestartAt(offset) if self.is_damaged(tp) => {
                     // It may have been found after the question.
                     let may = self.may_begin_anew(&self.logs.borrow(), tp);
-                    match may {
-                        true => self.cut(tp, Cut::Anew { offset }),
-                        false => self.streams.borrow_mut().want(tp, now + MENDED_MS),
+                    if may {
+                        self.cut(tp, Cut::Anew { offset });
+                    } else {
+                        self.streams.borrow_mut().want(tp, now + MENDED_MS);
                     }
                 }
                 Start::GoOn { high_watermark } => {
