@@ -95,6 +95,10 @@ pub struct ReplicationFigures {
     pub truncations: u64,
     /// Offsets that were cut off.
     pub truncated_offsets: u64,
+    /// Logs that were found to be damaged, those of the start included.
+    pub damaged: u64,
+    /// Damaged logs that were copied anew, and are in sync again.
+    pub repaired: u64,
     /// By node that follows, as of the last look at all partitions.
     pub lag: BTreeMap<i32, ReplicaLag>,
 }

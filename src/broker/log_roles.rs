@@ -93,6 +93,12 @@ impl Logs {
         let registered = image.broker(image.node_id).map(|it| it.incarnation);
         let leads =
             state.leader == image.node_id && registered.is_none_or(|it| it == self.incarnation);
+        if registered == Some(self.incarnation)
+            && state.isr.contains(&image.node_id)
+            && self.engine.let_go_of_aside(slot)
+        {
+            out.repaired.push(tp);
+        }
         let part = self.parts.get_mut(slot.index()).expect("an open partition");
         if leads {
             let before = (part.core.leads(), part.core.leader_epoch());
@@ -159,6 +165,7 @@ impl Logs {
     }
 
     fn drop_log(&mut self, tp: TopicPartition, slot: Slot, out: &mut Outbox) -> u64 {
+        self.damaged.remove(&tp);
         let token = self.tasks.insert(Task::Drop) as u64;
         self.engine.drop_log(slot, token);
         let part = self.parts.take(slot.index()).expect("found");

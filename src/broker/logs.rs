@@ -46,6 +46,12 @@ pub struct Outbox {
     pub truncatable: Vec<TopicPartition>,
     /// Logs that were truncated, durably.
     pub cut: Vec<TopicPartition>,
+    /// Logs that are damaged, and why.
+    pub damaged: Vec<(TopicPartition, Box<str>)>,
+    /// Damaged logs whose mending has come a step further.
+    pub mended: Vec<TopicPartition>,
+    /// Logs that were damaged, and that have all again that their leaders have.
+    pub repaired: Vec<TopicPartition>,
     /// Coordinators that are to be asked before transactions begin in partitions.
     pub verifications: Vec<Verification>,
     /// The process must end: why.
@@ -169,6 +175,9 @@ pub struct Logs {
     pub(super) shards: usize,
     /// This start of the broker.
     pub(super) incarnation: u64,
+    /// Logs that are damaged, with the leader epoch in which that was found: what this replica has said of itself up to
+    /// then is not true any more.
+    pub(super) damaged: BTreeMap<TopicPartition, i32>,
     /// By a time, ms: logs of which an append is refused then that is not committed.
     pub(super) deadlines: BTreeMap<i64, BTreeSet<Slot>>,
 }
@@ -194,7 +203,11 @@ impl Logs {
         let mut parts = Table::default();
         // All that were there go on, whatever the limit is now.
         let mut producers = ProducerMemory::new(usize::MAX);
+        let mut damaged = BTreeMap::new();
         for (slot, tp) in engine.logs() {
+            if engine.damage(slot).is_some() {
+                damaged.insert(tp, -1);
+            }
             let Some(topic) = topics.topic_by_id(tp.topic) else { continue };
             let part = restore(&mut engine, slot, tp, topic)?;
             producers.hold(part.core.producers().charged_bytes());
@@ -216,6 +229,7 @@ impl Logs {
             shard,
             shards,
             incarnation,
+            damaged,
             deadlines: BTreeMap::new(),
         })
     }
@@ -552,6 +566,22 @@ impl Logs {
             Event::Dropped { tp } => self.one_dropped(tp.topic, out),
             Event::Uncleanable { tp, message } => {
                 tracing::error!(topic = %tp.topic, partition = tp.partition, "cannot compact: {message}");
+            }
+            Event::Damaged { slot, message } => {
+                if let Some(tp) = self.engine.name(slot) {
+                    let epoch =
+                        self.parts.get(slot.index()).map_or(-1, |it| it.core.leader_epoch());
+                    self.damaged.insert(tp, epoch);
+                    out.damaged.push((tp, message));
+                }
+            }
+            Event::Mended { slot } => {
+                if let Some(tp) = self.engine.name(slot) {
+                    if self.engine.damage(slot).is_none() {
+                        self.damaged.remove(&tp);
+                    }
+                    out.mended.push(tp);
+                }
             }
             Event::Filled { ticket, result } => out.filled.push((ticket, result)),
             Event::Fatal { message } => out.fatal = Some(message),

@@ -1,6 +1,7 @@
 //! This broker as the controller knows it: it registers, and says again and again that it is there.
 
 use super::calls::{ProposeIsr, ShardId};
+use super::replication::repair::counts_in_any;
 use super::reply_to::ReplyTo;
 use super::state::State;
 use crate::controller::features;
@@ -13,6 +14,9 @@ use std::rc::Rc;
 const RETRY_MS: i64 = 100;
 /// A broker that wants to end asks again after this time, ms.
 const LEAVING_MS: i64 = 20;
+/// A broker that waits because of damaged logs says so this often, ms, and of so many logs.
+const HELD_MS: i64 = 10_000;
+const HELD_LINES: usize = 8;
 /// A registration is answered within this time, ms, or tried again: leaders of many partitions may change by it.
 const REGISTER_MS: i64 = 10_000;
 
@@ -28,13 +32,20 @@ impl State {
             return;
         };
         let mut told = None;
+        let (mut held, mut told_ms) = (!self.node.damaged.is_empty(), i64::MIN);
         loop {
             self.has_company().await;
+            held = held && counts_in_any(&self.image(), &self.node.damaged, self.node.incarnation);
             let interval = self.interval_ms();
             let registered = self.standing.registered.get();
             let wants_shutdown = self.standing.leaving.get();
             let (call, patience) = if registered {
-                let applied = metadata.applied.get();
+                // What it could lead must not be what is damaged: until others know that, it is as if it knew nothing.
+                let applied = if held { 0 } else { metadata.applied.get() };
+                if held && self.monotonic_ms() - told_ms >= HELD_MS {
+                    told_ms = self.monotonic_ms();
+                    self.tell_held();
+                }
                 (Call::Heartbeat { applied, wants_shutdown }, 2 * interval)
             } else {
                 (Call::Register(self.registration()), REGISTER_MS)
@@ -53,6 +64,20 @@ impl State {
             };
             let changed = self.changed_quorum.until_notified();
             self.sleep(pause).or(changed).await;
+        }
+    }
+
+    /// Says what it waits for that has damaged logs.
+    fn tell_held(&self) {
+        let image = self.image();
+        for tp in self.node.damaged.iter().take(HELD_LINES) {
+            let name = image.topic_by_id(tp.topic).map(|it| it.name.clone()).unwrap_or_default();
+            tracing::warn!(
+                topic = %name,
+                partition = tp.partition,
+                "the log is damaged, and this broker stays fenced until another replica that has everything is there to \
+                 copy it from; where all of them are lost, move its data directory away and start it with an empty one"
+            );
         }
     }
 

@@ -140,6 +140,7 @@ pub use output::{Output, Outputs};
 pub use owners::by_owner;
 pub use parts::{Bounds, Parts};
 pub use peers::PeerInput;
+pub use replication::repair::is_elsewhere;
 pub use state::Phase;
 use state::State;
 use std::mem::MaybeUninit;
@@ -211,6 +212,7 @@ impl Broker {
         state.start(state.clone().run_controller());
         state.start(state.clone().run_streams());
         state.start(state.clone().run_isr());
+        state.start(state.clone().run_repairs());
         state.run();
         Self(state)
     }

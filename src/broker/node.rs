@@ -1,6 +1,7 @@
 //! This broker as a node of its cluster.
 
 use super::replication::throttle::Throttles;
+use crate::types::TopicPartition;
 use crate::wire::peer::Secret;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +33,9 @@ pub struct Node {
     pub secret: Option<Secret>,
     /// Bytes of frames that this broker grants each leader's shard at once: [`WINDOW`].
     pub window: u64,
+    /// Logs that its start has found to be damaged, and whose state is not known by that: it is not let in before others know
+    /// that these do not count.
+    pub damaged: Vec<TopicPartition>,
     /// What its shards have together of the limits for replication.
     pub throttles: Arc<Throttles>,
 }
@@ -48,6 +52,7 @@ impl Default for Node {
             known: BTreeMap::new(),
             secret: None,
             window: WINDOW,
+            damaged: Vec::new(),
             throttles: Arc::default(),
         }
     }

@@ -153,6 +153,8 @@ pub struct State {
     pub(super) isr_due: RefCell<BTreeSet<TopicPartition>>,
     /// Wakes who proposes them.
     pub(super) changed_isr: Condition,
+    /// Wakes who has damaged logs mended.
+    pub(super) changed_damage: Condition,
     /// What other nodes' controllers were asked.
     pub(super) asks: RefCell<Asks>,
     /// Wakes who waits for another leader of the quorum, or a link to it.
@@ -272,6 +274,7 @@ impl State {
             feeds: RefCell::default(),
             isr_due: RefCell::default(),
             changed_isr: Condition::default(),
+            changed_damage: Condition::default(),
             asks: RefCell::default(),
             changed_quorum: Condition::default(),
             producer_ids: Cell::new((0, 0)),
@@ -294,6 +297,7 @@ impl State {
             told_refused: Cell::new(0),
             poisoned: Cell::new(false),
         });
+        state.replication.borrow_mut().damaged = state.logs.borrow().damaged.len() as u64;
         state.account();
         state
     }
@@ -577,6 +581,7 @@ impl State {
     pub(super) fn send_out(self: &Rc<Self>, out: Outbox) {
         let Outbox { appended, trimmed, notices, filled, fatal, roles, .. } = out;
         let Outbox { durable, moved, truncatable, cut, verifications, .. } = out;
+        let Outbox { damaged, mended, repaired, .. } = out;
         if let Some(message) = fatal {
             self.fatal(exit::IO, message);
         }
@@ -623,6 +628,15 @@ impl State {
         }
         for it in verifications {
             self.verify(it);
+        }
+        if !damaged.is_empty() {
+            self.found_damaged(damaged);
+        }
+        if !mended.is_empty() {
+            self.mended(mended);
+        }
+        if !repaired.is_empty() {
+            self.repaired(repaired);
         }
     }
 

@@ -356,6 +356,47 @@ fn an_isr_is_altered_by_its_leader_with_replicas_that_may_join() {
     assert_eq!(result.map(|it| (it.isr.to_vec(), it.partition_epoch)), Ok((vec![0, 2], 3)));
 }
 
+#[test]
+fn a_replica_gives_up_a_damaged_log_where_others_have_everything() {
+    let run = |image: &Image, request: &IsrRequest| {
+        let (decision, mut results) = block_on(alter_isr(image, request, &no_pause));
+        (decision, results.remove(0).err())
+    };
+    let mut image = image(4);
+    create(&mut image, vec![NewPartition::new([0, 1, 2])], &[("min.insync.replicas", "3")]);
+    // Nobody says it of another one, or says more than that.
+    for (broker, isr) in [(0, &[1][..]), (0, &[1, 2, 3]), (1, &[0]), (3, &[0, 1, 2])] {
+        let (decision, error) = run(&image, &ask(&image, broker, isr));
+        assert_eq!((decision, error), (Decision::default(), Some(ErrorCode::INVALID_REQUEST)));
+    }
+    // A follower: it is not eligible although fewer are in sync than are wanted, and the leader begins another epoch.
+    let (decision, error) = run(&image, &ask(&image, 2, &[0, 1]));
+    assert_eq!(error, None);
+    apply(&mut image, &decision);
+    let it = partition(&image).clone();
+    assert_eq!((it.leader, it.leader_epoch, &*it.isr, &*it.elr), (0, 1, &[0, 1][..], &[][..]));
+    // Once more, where it was found after it had followed in that epoch.
+    let (again, error) = run(&image, &ask(&image, 2, &[0, 1]));
+    assert_eq!(error, None);
+    let mut later = image.clone();
+    apply(&mut later, &again);
+    assert_eq!((partition(&later).leader_epoch, &*partition(&later).isr), (2, &[0, 1][..]));
+    // The leader: another one leads.
+    let (decision, error) = run(&image, &ask(&image, 0, &[1]));
+    assert_eq!(error, Some(ErrorCode::NEW_LEADER_ELECTED));
+    apply(&mut image, &decision);
+    let it = partition(&image).clone();
+    assert_eq!((it.leader, it.leader_epoch, &*it.isr, &*it.elr), (1, 2, &[1][..], &[][..]));
+    // The last one keeps what it has, whatever may lead there.
+    for unclean in ["false", "true"] {
+        let mut image = image.clone();
+        let changes = vec![("unclean.leader.election.enable".into(), Some(unclean.into()))];
+        image.apply(&Record::TopicConfigSet { id: TOPIC, settings: changes });
+        let (decision, error) = run(&image, &ask(&image, 1, &[]));
+        assert_eq!((decision, error), (Decision::default(), Some(ErrorCode::INELIGIBLE_REPLICA)));
+    }
+}
+
 /// Brokers, what their logs hold, and what a client was told: a number of records for each partition.
 struct History {
     rng: Rng,
@@ -371,6 +412,9 @@ struct History {
     incarnation: u64,
     elected: usize,
     offline: usize,
+    /// Damaged logs: partition, broker, and the leader epoch in which that was found.
+    damaged: Vec<(usize, i32, i32)>,
+    anew: usize,
 }
 
 const BROKERS: i32 = 4;
@@ -396,6 +440,8 @@ impl History {
             incarnation: 1,
             elected: 0,
             offline: 0,
+            damaged: Vec::new(),
+            anew: 0,
         }
     }
 
@@ -415,6 +461,7 @@ impl History {
                 apply(&mut self.image, &decision);
             }
             self.check(&before);
+            self.begin_anew();
             self.commit();
         }
     }
@@ -422,7 +469,7 @@ impl History {
     fn step(&mut self) -> Decision {
         let broker = self.rng.below(BROKERS as u64) as i32;
         self.incarnation += 1;
-        match self.rng.below(12) {
+        match self.rng.below(13) {
             0 | 1 => block_on(on_fence(&self.image, broker, &no_pause)),
             2..=4 if self.runs(broker) => block_on(on_unfence(&self.image, broker, &no_pause)),
             5 if self.runs(broker) => block_on(on_shutdown(&self.image, broker, &no_pause)),
@@ -437,8 +484,42 @@ impl History {
             }
             8 if self.rng.chance(20) => block_on(on_unregister(&self.image, broker, &no_pause)),
             9 => block_on(imbalanced(&self.image, &BTreeSet::new(), 2, &no_pause)),
+            10 if self.runs(broker) => self.give_up(broker),
             _ => self.alter(),
         }
+    }
+
+    /// A log is damaged, and its replica says so.
+    fn give_up(&mut self, broker: i32) -> Decision {
+        let at = self.rng.index(3);
+        let it = self.image.topic_by_id(TOPIC).unwrap().partitions[at].clone();
+        let others = it.isr.iter().filter(|id| **id != broker);
+        let change = IsrChange {
+            topic: TOPIC,
+            partition: at as i32,
+            leader_epoch: it.leader_epoch,
+            partition_epoch: it.partition_epoch,
+            isr: others.map(|id| (*id, self.running[id])).collect(),
+        };
+        self.damaged.push((at, broker, it.leader_epoch));
+        let incarnation = self.running[&broker];
+        let request = IsrRequest { broker, incarnation, partitions: vec![change] };
+        block_on(alter_isr(&self.image, &request, &no_pause)).0
+    }
+
+    /// Damaged logs begin anew that do not count any more.
+    fn begin_anew(&mut self) {
+        let topic = self.image.topic_by_id(TOPIC).unwrap();
+        self.damaged.retain(|(at, broker, found)| {
+            let it = &topic.partitions[*at];
+            let counts = it.isr.contains(broker) || it.elr.contains(broker);
+            let begins = it.leader_epoch > *found && !counts && ![-1, *broker].contains(&it.leader);
+            if begins {
+                self.ends.remove(&(*at, *broker));
+                self.anew += 1;
+            }
+            !begins
+        });
     }
 
     /// Whether the process that has registered runs.
@@ -510,18 +591,20 @@ impl History {
 
 #[test]
 fn in_random_histories_no_leader_lacks_what_was_committed() {
-    let (mut elected, mut offline, mut committed) = (0, 0, 0);
+    let (mut elected, mut offline, mut committed, mut anew) = (0, 0, 0, 0);
     for seed in 0..1_500 {
         let result = std::panic::catch_unwind(|| {
             let mut history = History::new(seed);
             history.run();
-            (history.elected, history.offline, history.committed.iter().sum::<u64>())
+            let committed = history.committed.iter().sum::<u64>();
+            (history.elected, history.offline, committed, history.anew)
         });
-        let (led, gone, more) = result.unwrap_or_else(|_| panic!("seed {seed}"));
+        let (led, gone, more, begun) = result.unwrap_or_else(|_| panic!("seed {seed}"));
         (elected, offline, committed) = (elected + led, offline + gone, committed + more);
+        anew += begun;
     }
     assert!(
-        elected > 5_000 && offline > 10_000 && committed > 50_000,
-        "vacuous: {elected} {offline} {committed}"
+        elected > 5_000 && offline > 10_000 && committed > 50_000 && anew > 1_000,
+        "vacuous: {elected} {offline} {committed} {anew}"
     );
 }

@@ -1,4 +1,8 @@
 //! A leader's wish for another ISR, as Kafka's `AlterPartition` has it (KIP-497, KIP-841, KIP-903).
+//!
+//! A replica that wishes for an ISR without itself, and otherwise the present one, says that its log is damaged. It gives
+//! up being in sync and eligible, so that it may have the log from another one; nobody else can say that of it. It is
+//! refused where nobody else would be left who has everything: then its log may be the only one.
 
 use super::changes::{Changes, Decision};
 use super::image::{Image, Topic};
@@ -30,7 +34,8 @@ pub struct IsrChange {
     pub leader_epoch: i32,
     /// The partition epoch that the change is based on.
     pub partition_epoch: i32,
-    /// Node ids of those who are to be in sync, each with the incarnation that has been heard.
+    /// Node ids of those who are to be in sync, each with the incarnation that has been heard. Without the one that asks:
+    /// see the module.
     pub isr: Vec<(i32, u64)>,
 }
 
@@ -73,8 +78,12 @@ pub async fn alter_isr(
             let partition = partition
                 .and_then(|at| topic.partitions.get(at))
                 .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-            check(image, request.broker, it, partition)?;
-            let change = plan(image, topic, partition, &it.isr);
+            let change = if it.isr.iter().any(|(node, _)| *node == request.broker) {
+                check(image, request.broker, it, partition)?;
+                plan(image, topic, partition, &it.isr)
+            } else {
+                Some(give_up(image, request.broker, it, topic, partition)?)
+            };
             let mut after = partition.clone();
             if let Some(change) = change {
                 after.apply(&change.fields);
@@ -95,6 +104,37 @@ pub async fn alter_isr(
     (changes.finish(), results)
 }
 
+/// A replica's log is damaged, as it says itself: what becomes of the partition.
+fn give_up(
+    image: &Image,
+    broker: i32,
+    it: &IsrChange,
+    topic: &Topic,
+    partition: &Partition,
+) -> Result<Change, ErrorCode> {
+    check_leader_epoch(it, partition)?;
+    check_partition_epoch(it, partition)?;
+    let nodes: BTreeSet<i32> = it.isr.iter().map(|(node, _)| *node).collect();
+    let others = partition.isr.iter().copied().filter(|node| *node != broker);
+    let is_the_present_one = nodes == others.collect() && nodes.len() == it.isr.len();
+    if !is_the_present_one || !partition.replicas.contains(&broker) {
+        return Err(ErrorCode::INVALID_REQUEST);
+    }
+    let change = Builder::new(image, topic, partition).give_up(broker).build();
+    let change = change.ok_or(ErrorCode::INVALID_REQUEST)?;
+    let mut after = partition.clone();
+    after.apply(&change.fields);
+    let others_have_all = if partition.leader == broker {
+        after.leader != -1
+    } else {
+        after.leader != -1 || !(after.isr.is_empty() && after.elr.is_empty())
+    };
+    if change.unclean || after.leader == broker || !others_have_all {
+        return Err(ErrorCode::INELIGIBLE_REPLICA);
+    }
+    Ok(change)
+}
+
 /// The checks of Kafka's `ReplicationControlManager.validateAlterPartitionData`, in its order.
 fn check(
     image: &Image,
@@ -102,19 +142,11 @@ fn check(
     it: &IsrChange,
     partition: &Partition,
 ) -> Result<(), ErrorCode> {
-    // Then it is this controller that is behind, and does not lead any more.
-    if it.leader_epoch > partition.leader_epoch || it.partition_epoch > partition.partition_epoch {
-        return Err(ErrorCode::NOT_CONTROLLER);
-    }
-    if it.leader_epoch < partition.leader_epoch {
-        return Err(ErrorCode::FENCED_LEADER_EPOCH);
-    }
+    check_leader_epoch(it, partition)?;
     if broker != partition.leader {
         return Err(ErrorCode::INVALID_REQUEST);
     }
-    if it.partition_epoch < partition.partition_epoch {
-        return Err(ErrorCode::INVALID_UPDATE_VERSION);
-    }
+    check_partition_epoch(it, partition)?;
     let nodes: BTreeSet<i32> = it.isr.iter().map(|(node, _)| *node).collect();
     let replicas = nodes.iter().all(|node| partition.replicas.contains(node));
     if nodes.len() != it.isr.len() || !replicas || !nodes.contains(&broker) {
@@ -130,6 +162,24 @@ fn check(
     };
     if !it.isr.iter().all(may_join) {
         return Err(ErrorCode::INELIGIBLE_REPLICA);
+    }
+    Ok(())
+}
+
+fn check_leader_epoch(it: &IsrChange, partition: &Partition) -> Result<(), ErrorCode> {
+    // Then it is this controller that is behind, and does not lead any more.
+    if it.leader_epoch > partition.leader_epoch || it.partition_epoch > partition.partition_epoch {
+        return Err(ErrorCode::NOT_CONTROLLER);
+    }
+    if it.leader_epoch < partition.leader_epoch {
+        return Err(ErrorCode::FENCED_LEADER_EPOCH);
+    }
+    Ok(())
+}
+
+fn check_partition_epoch(it: &IsrChange, partition: &Partition) -> Result<(), ErrorCode> {
+    if it.partition_epoch < partition.partition_epoch {
+        return Err(ErrorCode::INVALID_UPDATE_VERSION);
     }
     Ok(())
 }

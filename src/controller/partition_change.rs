@@ -35,6 +35,8 @@ pub(super) struct Builder<'a> {
     lost: Option<i32>,
     /// The leader has said who is in sync.
     by_leader: bool,
+    /// What was told in this leader epoch is not to count any more, whoever leads in the next one.
+    renews: bool,
     replicas: Vec<i32>,
     isr: Vec<i32>,
     adding: Vec<i32>,
@@ -51,6 +53,7 @@ impl<'a> Builder<'a> {
             unclean: topic.config.unclean_leader_election,
             lost: None,
             by_leader: false,
+            renews: false,
             replicas: partition.replicas.to_vec(),
             isr: partition.isr.to_vec(),
             adding: partition.adding.to_vec(),
@@ -74,6 +77,18 @@ impl<'a> Builder<'a> {
     pub fn lose(mut self, broker: i32) -> Self {
         self.lost = Some(broker);
         self.leave(broker)
+    }
+
+    /// This broker's log is damaged: it is neither in sync nor eligible. It may begin anew, so the leader must not go on
+    /// with what it was told of that log: the leader's epoch rises, also where the leader stays.
+    pub fn give_up(self, broker: i32) -> Self {
+        self.lose(broker).renew()
+    }
+
+    /// The leader's epoch rises.
+    fn renew(mut self) -> Self {
+        self.renews = true;
+        self
     }
 
     /// These are in sync, as the leader says. Also where they were before, the partition's epoch rises: then the leader
@@ -125,7 +140,7 @@ impl<'a> Builder<'a> {
         // A replica that goes must not go on with what it was told in this epoch.
         let someone_goes = before.replicas.iter().any(|it| !self.replicas.contains(it));
         let fields = PartitionChange {
-            leader: (leader != before.leader || someone_goes).then_some(leader),
+            leader: (leader != before.leader || someone_goes || self.renews).then_some(leader),
             isr: if self.by_leader {
                 Some(Arc::from(self.isr))
             } else {

@@ -5,7 +5,7 @@ use crate::broker::{ControllerFigures, ReplicaLag, ReplicationFigures, ShardFigu
 
 type OfShard = (&'static str, &'static str, fn(&ReplicationFigures) -> u64);
 
-const SHARD: [OfShard; 4] = [
+const SHARD: [OfShard; 6] = [
     ("klamm_isr_shrinks_total", "In-sync replicas that became fewer, of what is led here.", |it| {
         it.isr_shrinks
     }),
@@ -17,6 +17,10 @@ const SHARD: [OfShard; 4] = [
     }),
     ("klamm_truncated_offsets_total", "Offsets that were cut off by that.", |it| {
         it.truncated_offsets
+    }),
+    ("klamm_damaged_logs_total", "Logs that were found to be damaged.", |it| it.damaged),
+    ("klamm_repaired_logs_total", "Damaged logs that were copied from their leaders.", |it| {
+        it.repaired
     }),
 ];
 

@@ -32,6 +32,7 @@
 //! | `partitions_led`, `partitions_under_replicated`, `partitions_under_min_isr`, `partitions_offline`, `controller` | | the cluster as this broker sees it: see the help texts |
 //! | `peers_refused_total` | `shard` | brokers that were refused on the port for brokers, and that have refused this one: of another cluster, or without its secret |
 //! | `isr_shrinks_total`, `isr_expands_total`, `truncations_total`, `truncated_offsets_total` | `shard` | of partitions that are led here; of those that are followed |
+//! | `damaged_logs_total`, `repaired_logs_total` | `shard` | logs whose bytes on the disk are not what was written; those of them that were copied from their leaders, and are in sync again |
 //! | `replica_lag_records`, `replica_lag_bytes`, `replica_lag_seconds` | `shard`, `node` | how far a node that follows what is led here is behind, in the partition where that is most; as of the last second |
 //! | `raft_term`, `raft_committed_index`, `raft_applied_index` | | the metadata quorum as this node knows it |
 //! | `leader_elections_total` | `reason` | leaders that this node has had elected as the controller: a broker was `fenced`, has `registered` anew, `stops`, has `stopped` or was `let_in`; `preferred`, `asked_for`, `reassigned`, `unregistered`, `settings`; `left_over` by the controller before |

@@ -149,6 +149,17 @@ impl Partition {
         Ok(())
     }
 
+    /// The log is damaged, and begins anew at `offset`, where the leader's starts, although it was committed further: it is
+    /// neither in sync nor eligible, and others have that. As [`restart_at`](Self::restart_at).
+    ///
+    /// # Panics
+    /// If `offset` is below the log start.
+    pub fn begin_anew(&mut self, offset: i64, memory: &mut ProducerMemory) {
+        self.high_watermark = self.high_watermark.min(offset);
+        let begun = self.restart_at(offset, memory);
+        assert!(begun.is_ok(), "nothing below {offset} is cut");
+    }
+
     /// Checks the epoch of a frame that the leader sends.
     ///
     /// # Errors

@@ -4,16 +4,18 @@ use super::bind::{self, Claim};
 use super::pulse::Pulse;
 use super::state::{Common, Counters};
 use super::{ServeError, join, limits, memory};
-use crate::broker::{Address, Node, WINDOW};
+use crate::broker::{self, Address, Node, WINDOW};
 use crate::config::{BrokerSettings, PeerListen};
 use crate::controller::{Controller, Image, LOG_BYTES_MAX, MetaError, OpenOptions as MetaOptions};
 use crate::replica;
 use crate::storage::device::disk::{Disk, RealDisk};
 use crate::storage::engine::Engine;
 use crate::storage::recovery::identity::{Expected, Identity};
-use crate::storage::recovery::{self, LastLife, OpenError, OpenOptions, StateError, TopicState};
+use crate::storage::recovery::{
+    self, Damaged, LastLife, OpenError, OpenOptions, StateError, TopicState,
+};
 use crate::storage::space;
-use crate::types::exit;
+use crate::types::{TopicPartition, exit};
 use crate::wire::peer::Secret;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -58,7 +60,13 @@ fn refused(e: &OpenError) -> ServeError {
         OpenError::Damaged(_) => exit::DAMAGED,
         OpenError::Refused(_) => exit::CONFIG,
     };
-    ServeError::new(code, e.to_string())
+    let elsewhere = match e {
+        OpenError::Damaged(_) => {
+            "; where other brokers have all of its partitions, move this directory away and start with an empty one"
+        }
+        _ => "",
+    };
+    ServeError::new(code, format!("{e}{elsewhere}"))
 }
 
 fn meta_refused(e: &MetaError) -> ServeError {
@@ -120,6 +128,7 @@ pub fn open(settings: &BrokerSettings, begun: Instant) -> Result<Opened, ServeEr
         known: if settings.voters.is_empty() { joined.known } else { settings.voters.clone() },
         secret,
         window: WINDOW,
+        damaged: Vec::new(),
         throttles: Arc::default(),
     };
     let mut fixed = settings.broker.clone();
@@ -162,7 +171,8 @@ pub fn open(settings: &BrokerSettings, begun: Instant) -> Result<Opened, ServeEr
         return Err(ServeError::new(exit::CONFIG, message));
     }
     let whole = Arc::new(controller.with_every_topic());
-    let engines = begin_life(settings, last, &disk, &identity, (&image, &whole))?;
+    let engines;
+    (engines, node.damaged) = begin_life(settings, last, &disk, &identity, (&image, &whole))?;
     let common = Arc::new(Common {
         shards,
         disk,
@@ -248,11 +258,12 @@ fn read_last_life(disk: &Disk, identity: &Identity) -> Result<LastLife, ServeErr
 
 fn begin_life(
     settings: &BrokerSettings,
-    last: LastLife,
+    mut last: LastLife,
     disk: &RealDisk,
     identity: &Identity,
     (image, whole): (&Image, &Image),
-) -> Result<Vec<Engine>, ServeError> {
+) -> Result<(Vec<Engine>, Vec<TopicPartition>), ServeError> {
+    last.repairable(|tp| broker::is_elsewhere(whole, tp));
     // A follower of the metadata quorum knows of less than it had applied before, until it hears from a leader.
     let (free, total) = disk.space().map_err(|e| ServeError::new(exit::IO, e.to_string()))?;
     let journal = settings
@@ -282,5 +293,14 @@ fn begin_life(
     for orphan in &report.orphans {
         tracing::warn!("{orphan} is of a topic that the metadata does not know: moved to orphans/");
     }
-    Ok(engines)
+    for Damaged { tp, why, .. } in &report.damaged {
+        let name = whole.topic_by_id(tp.topic).map(|it| it.name.clone()).unwrap_or_default();
+        tracing::error!(
+            topic = %name,
+            partition = tp.partition,
+            "the log is damaged, and will be copied from another replica: {why}"
+        );
+    }
+    let held = report.damaged.into_iter().filter(|it| it.state_lost);
+    Ok((engines, held.map(|it| it.tp).collect()))
 }

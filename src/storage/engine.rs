@@ -9,6 +9,7 @@
 //! blocks, and are read from there.
 
 use super::compaction::{Compactions, Effect as Compacted};
+use super::damage::Marks;
 use super::device::io::{Completion, FilePath, Submission};
 use super::device::outgoing::{Outgoing, Purpose};
 use super::format::block::{self, Kind};
@@ -32,11 +33,14 @@ use super::read::cache::Chunk;
 use super::read::{Filled, Read, ReadError, ReadFrames, Reads, Ticket};
 use crate::types::TopicPartition;
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::io;
 use zerocopy::IntoBytes;
 
 /// Logs whose retention one tick looks at, at least.
 const RETENTION_LOOKS: u32 = 512;
+/// Logs whose files that are set aside go in one look at a full disk.
+const ASIDE_A_LOOK: usize = 64;
 /// The journal is written to for so long after a block was made, ms.
 const WRITING_MS: i64 = 50;
 
@@ -45,21 +49,24 @@ const WRITING_MS: i64 = 50;
 #[derive(Debug)]
 pub struct Engine {
     pub(super) options: EngineOptions,
-    logs: Logs,
+    pub(super) logs: Logs,
     journal: JournalWriter,
-    placement: Placement,
+    pub(super) placement: Placement,
     reads: Reads,
-    removals: Removals,
+    pub(super) removals: Removals,
     renewals: Renewals,
     compactions: Compactions,
-    out: Outgoing,
-    events: Vec<Event>,
+    pub(super) marks: Marks,
+    /// Logs with files that are set aside.
+    pub(super) aside: BTreeSet<Slot>,
+    pub(super) out: Outgoing,
+    pub(super) events: Vec<Event>,
     shutting_down: bool,
     /// The next slot whose retention is looked at.
     next_retention: u32,
     /// Something happened that the next turn looks at.
     look: bool,
-    disk_full: bool,
+    pub(super) disk_full: bool,
     /// Bytes that may be appended until the next verdict on the disk's space.
     allowance: u64,
     failed: bool,
@@ -79,6 +86,8 @@ impl Engine {
             removals: Removals::new(4 * options.piece_bytes as u64),
             renewals: Renewals::default(),
             compactions: Compactions::new(&options.budget, options.compaction_bytes),
+            marks: Marks::default(),
+            aside: BTreeSet::new(),
             out: Outgoing::default(),
             events: Vec::new(),
             shutting_down: false,
@@ -360,6 +369,7 @@ impl Engine {
                     let tp = self.logs.log(slot).tp;
                     self.events.push(Event::Uncleanable { tp, message: message.into() });
                 }
+                Compacted::Damaged(slot, why) => self.found_damage(slot, &why),
             }
         }
     }
@@ -413,7 +423,9 @@ impl Engine {
         self.look = true;
         let harmless = |error: &io::Error| match &purpose {
             Purpose::Removal(..) | Purpose::Compaction(true, _) => true,
-            Purpose::Renewal(..) | Purpose::Compaction(false, _) => is_want_of_space(error),
+            Purpose::Renewal(..) | Purpose::Compaction(false, _) | Purpose::Mark(_) => {
+                is_want_of_space(error)
+            }
             _ => false,
         };
         if let Err(error) = &completion.result
@@ -427,6 +439,7 @@ impl Engine {
                     | Purpose::Renewal(_, path)
                     | Purpose::Compaction(_, path)
                     | Purpose::Placement(_, path)
+                    | Purpose::Mark(path)
                     | Purpose::Removal(_, path) => Some(path.clone()),
                     Purpose::BlockWrite(sequence) | Purpose::BlockSync(sequence) => {
                         self.journal.file_of(Some(*sequence))
@@ -475,6 +488,7 @@ impl Engine {
                 }
             }
             Purpose::Prepare => self.journal.prepare_step(&mut self.out),
+            Purpose::Mark(_) => self.mark_ended(completion.result.is_ok()),
             Purpose::Compaction(reads, _) => self.compactions.ended(completion.result, reads),
             Purpose::Placement(chunk, _) => {
                 let Self { placement, logs, journal, out, .. } = self;
@@ -592,6 +606,9 @@ impl Engine {
                             log.durable_start = log.durable_start.max(offset);
                         }
                         self.logs.list(slot);
+                        if kind == Kind::Restart {
+                            self.has_begun_anew(slot);
+                        }
                     }
                     // What is left of a segment may lie below the log start.
                     self.trim(now_ms, slot, tp);
@@ -634,6 +651,7 @@ impl Engine {
             }
         }
         self.start_removals(now_ms);
+        self.marks.tick(&mut self.out);
         self.look = true;
         self.journal.tick(self.shutting_down);
         self.placement.tick(now_ms, &self.logs, self.removals.wait_for_checkpoint());
@@ -668,6 +686,11 @@ impl Engine {
     pub fn set_disk_full(&mut self, full: bool, allowance: u64) {
         self.disk_full = full;
         self.allowance = allowance;
+        // Some at each look.
+        let some: Vec<Slot> = self.aside.iter().take(ASIDE_A_LOOK).copied().collect();
+        for slot in some.into_iter().filter(|_| full) {
+            self.remove_aside(slot);
+        }
     }
 
     /// Appends must be refused: the journal may not take more than the segments can place.
@@ -691,6 +714,7 @@ impl Engine {
             && self.removals.is_empty()
             && self.renewals.is_empty()
             && self.compactions.is_idle()
+            && self.marks.is_idle()
             && !self.journal.has_work()
             && self.out.is_idle()
             && self.logs.pending_bytes() == 0
@@ -739,6 +763,7 @@ impl Engine {
         if !log.drop_durable || log.is_held() || self.compactions.holds(slot) {
             return;
         }
+        self.drop_repair(slot, now_ms);
         let log = self.logs.remove(slot);
         self.reads.forget(slot);
         self.removals.add_whole(&log, now_ms);
@@ -774,6 +799,9 @@ impl Engine {
         self.make_room();
         if let Some(Filled { ticket, result }) = self.reads.ended(&mut self.logs, ticket, result) {
             out.push(Event::Filled { ticket, result });
+        }
+        for (slot, why) in self.reads.take_damaged() {
+            self.found_damage(slot, &why);
         }
         self.begin_reads();
         out.append(&mut self.events);
@@ -864,15 +892,20 @@ impl Engine {
     /// is after that: a start gives it back.
     ///
     /// One entry of the journal says it, so a crash finds the log as it was or empty. Its files go as
-    /// those of a truncation do: when a checkpoint that was begun later is durable.
+    /// those of a truncation do: when a checkpoint that was begun later is durable. Those of a damaged log are set aside.
     pub fn restart_at(&mut self, slot: Slot, offset: i64, state: &[u8], token: u64) {
         let log = self.log_mut(slot);
         let (tp, id) = (log.tp, log.id);
-        let gone = log.restart(offset);
+        if log.uncleanable {
+            self.compactions.cleanable_again();
+        }
+        let gone = self.log_mut(slot).restart(offset);
         self.logs.uncount_pending(gone.freed);
         self.reads.forget(slot);
         let when = When::AfterCheckpoints(self.placement.checkpoints_until_covered(), i64::MIN);
-        self.removals.add(id, tp, &gone.gone, when);
+        if !self.set_aside(slot, &gone.gone) {
+            self.removals.add(id, tp, &gone.gone, when);
+        }
         let body = block::truncate_body(tp, offset, None, state);
         self.stage_control(slot, Kind::Restart, offset, body, Waits::Token(token));
     }

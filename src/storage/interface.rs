@@ -216,6 +216,19 @@ pub enum Event {
         /// Why.
         message: Box<str>,
     },
+    /// The bytes of a log on the disk are not what was written. Told once, until it has begun anew.
+    Damaged {
+        /// The log.
+        slot: Slot,
+        /// Where, and what is wrong there.
+        message: Box<str>,
+    },
+    /// The mending of a damaged log has come a step further: see
+    /// [`Engine::damage`](super::engine::Engine::damage).
+    Mended {
+        /// The log.
+        slot: Slot,
+    },
     /// A dropped log's files are gone.
     Dropped {
         /// Whose files.

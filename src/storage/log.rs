@@ -1,5 +1,6 @@
 //! One partition's log as the storage sees it: pending frames, segments, offsets.
 
+use super::damage::Repair;
 use super::direct::Direct;
 use super::format::frame::FrameHeader;
 use super::format::segment::{Cut, Segment};
@@ -238,6 +239,8 @@ pub struct Log {
     pub(super) direct: Direct,
     /// It stands in the list of logs that placement is to look at; see [`Logs`](super::logs::Logs).
     pub(super) listed: bool,
+    /// It is damaged, or was.
+    pub(super) repair: Option<Box<Repair>>,
     /// Deleted; kept until the job lets go.
     pub dropped: bool,
     /// The `Drop` entry is durable.
@@ -280,6 +283,7 @@ impl Log {
             busy: false,
             direct: Direct::default(),
             listed: false,
+            repair: None,
             dropped: false,
             drop_durable: false,
             state: Vec::new(),
@@ -570,6 +574,7 @@ impl Log {
         (self.placed_end, self.placed_checksum) = (offset, 0);
         (self.made_end, self.last_checksum, self.last_epoch) = (offset, 0, -1);
         self.cleaned_end = self.cleaned_end.min(offset);
+        self.uncleanable = false;
         Truncated { freed, gone, cut: None }
     }
 

@@ -15,6 +15,7 @@
 //! topics/TOPIC/PARTITION-BASE-GENERATION.log, .idx
 //! recycled/LIFE-SHARD-NUMBER.old      files that wait to be segments; none outlives its life
 //! orphans/                            data without metadata, moved aside
+//! damaged/TOPIC-PARTITION.damaged     that log is damaged (`damage`); .aside: it was, and its files wait to go
 //! ```
 //!
 //! # What is durable when
@@ -57,6 +58,7 @@ mod align;
 pub mod arena;
 pub mod buffer;
 mod compaction;
+pub mod damage;
 pub mod device;
 mod direct;
 pub mod engine;
@@ -65,6 +67,7 @@ mod interface;
 pub mod journal;
 pub mod log;
 mod logs;
+mod mending;
 pub mod placement;
 pub mod read;
 pub mod recovery;

@@ -15,12 +15,13 @@ use crate::node::{self, Node, take_frame};
 use crate::plan::{Plan, Planned};
 use crate::producer::Producer;
 use crate::reader::Reader;
+use crate::rot::Rot;
 use crate::session::{Asked, Session};
 use crate::transactor::Transactor;
 use klamm::broker::PeerInput;
 use klamm::client::Reply;
 use klamm::storage::device::sim_disk::Rng;
-use klamm::types::{Now, TopicId};
+use klamm::types::{Now, TopicId, TopicPartition};
 use klamm::wire::kafka::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use klamm::wire::peer::{PREAMBLE, Preamble};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -68,6 +69,10 @@ pub struct Cluster {
     pub(super) stopped: [i64; NODES_MAX],
     /// Of the disk that comes in place of a lost one.
     pub(super) disk_seed: u64,
+    /// Bytes that are to flip.
+    pub(super) rots: Vec<Rot>,
+    /// By partition: the node whose replica rots.
+    pub(super) rotten: BTreeMap<TopicPartition, usize>,
     /// By node: operations of its disk that had failed when its process began.
     pub(super) faults_hit: [u64; NODES_MAX],
     /// By node: the index of the image that was looked at.
@@ -87,6 +92,7 @@ impl Cluster {
         let mut nodes: Vec<Node> = (1..=plan.nodes).map(|id| Node::new(id, rng.bits())).collect();
         for (node, skew) in nodes.iter_mut().zip(&plan.skews) {
             node.skew_ms = *skew;
+            node.reads_disk = plan.rots;
         }
         let mut roles: Vec<Box<dyn Role>> = vec![Box::new(Admin::default())];
         roles.extend((0..plan.producers).map(|it| Box::new(Producer::new(it)) as Box<dyn Role>));
@@ -152,6 +158,8 @@ impl Cluster {
             down_ms: [0; NODES_MAX],
             stopped: [0; NODES_MAX],
             disk_seed: 0,
+            rots: Vec::new(),
+            rotten: BTreeMap::new(),
             faults_hit: [0; NODES_MAX],
             looked: [0; NODES_MAX],
             events: Vec::new(),
@@ -223,6 +231,12 @@ impl Cluster {
                     all_done(it) && it.facts.is_whole()
                 });
             }
+        }
+        for at in 0..self.nodes.len() {
+            let now = self.now_of(at);
+            let (damaged, repaired) = self.nodes[at].damage(now);
+            self.facts.counts.damaged += damaged;
+            self.facts.counts.repaired += repaired;
         }
         self.facts.counts.steps_max = self.steps;
         for at in 0..self.nodes.len() {

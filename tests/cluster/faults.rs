@@ -74,6 +74,9 @@ impl Cluster {
             let Planned { fault, .. } = self.faults.pop_front().expect("just seen");
             self.fail(fault);
         }
+        if !self.rots.is_empty() {
+            self.flip_bits();
+        }
         if self.heal_ms > 0 && self.heal_ms <= self.now_ms {
             self.heal_ms = 0;
             self.net.heal();
@@ -149,6 +152,7 @@ impl Cluster {
         self.note(|| format!("---- {fault:?}"));
         let counts = &mut self.facts.counts;
         match fault {
+            Fault::Rot { node, draw, down } => self.choose_rot(node, draw, down),
             Fault::End { node, power, down_ms } => {
                 if self.nodes[node].life.is_some() {
                     *(if power { &mut counts.power_cuts } else { &mut counts.kills }) += 1;

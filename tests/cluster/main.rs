@@ -31,6 +31,7 @@ mod plan;
 mod producer;
 mod reader;
 mod requests;
+mod rot;
 mod session;
 mod transactor;
 

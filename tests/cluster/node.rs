@@ -5,9 +5,10 @@ use crate::network::{Ends, Network};
 use crate::operations;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_lite::future::block_on;
+use klamm::broker::calls::FindEnds;
 use klamm::broker::{
     Admission, Bounds, Broker, Clock, ConnectionId, Figures, Input, LinkId, Logs, Message,
-    Node as Member, Output, Parts, PeerInput,
+    Node as Member, Output, Parts, PeerInput, is_elsewhere,
 };
 use klamm::controller::{Controller, LOG_BYTES_MAX, OpenOptions as MetaOptions};
 use klamm::replica;
@@ -17,7 +18,7 @@ use klamm::storage::device::disk::Disk;
 use klamm::storage::device::sim_disk::{Rng, SimDisk};
 use klamm::storage::recovery::identity::{Expected, Identity};
 use klamm::storage::recovery::{self, LastLife, OpenOptions, StateError, TopicState, mark_clean};
-use klamm::types::Now;
+use klamm::types::{Now, TopicPartition};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -60,6 +61,8 @@ pub struct Node {
     pub suspect: bool,
     /// How far its wall clock is off, ms.
     pub skew_ms: i64,
+    /// Little of what is on its disk stays in memory.
+    pub reads_disk: bool,
     /// The id of its data directory.
     pub directory: u128,
     /// Its first disk is lost: it joins with another one.
@@ -116,6 +119,7 @@ impl Node {
             capacity: DISK,
             suspect: false,
             skew_ms: 0,
+            reads_disk: false,
             directory: 0,
             joins: false,
         }
@@ -157,7 +161,7 @@ impl Node {
             replica::fold(state, start, end, batches)
                 .map_err(|e| StateError::Damaged(e.to_string()))
         };
-        let last = LastLife::read(&sim, &identity, fold).map_err(|e| e.to_string())?;
+        let mut last = LastLife::read(&sim, &identity, fold).map_err(|e| e.to_string())?;
         let incarnation = rng.bits();
         let directory = u128::from_be_bytes(identity.directory_id);
         self.directory = directory;
@@ -186,7 +190,8 @@ impl Node {
         .map_err(|e| e.to_string())?;
         let small = 4 << 10 << rng.below(3);
         let options = OpenOptions {
-            cache_bytes: 4 << 20,
+            cache_start: if self.reads_disk { 16 << 10 } else { 1 << 20 },
+            cache_bytes: if self.reads_disk { 16 << 10 } else { 4 << 20 },
             small_bytes: small,
             max_block: (32 << 10) << rng.below(3),
             idle_ms: 10 << rng.below(8),
@@ -202,12 +207,14 @@ impl Node {
                 TopicState::Unknown
             }
         };
+        last.repairable(|tp| is_elsewhere(&whole, tp));
         let (engines, report) = recovery::begin(last, &sim, &identity, &options, &topic_state)
             .map_err(|e| e.to_string())?;
         assert!(report.orphans.is_empty(), "data without metadata: {:?}", report.orphans);
         let clock = Rc::new(Cell::new(now.monotonic_ms as u64 * 1_000_000));
         let known = (1..=voters).filter(|id| *id != self.id);
         let known = known.map(|id| (id, (name_of(id), 9292))).collect();
+        let held = report.damaged.into_iter().filter(|it| it.state_lost);
         let member = Arc::new(Member {
             incarnation,
             directory,
@@ -217,6 +224,7 @@ impl Node {
             known,
             secret: None,
             window: (1 << 10) << (2 * rng.below(6)),
+            damaged: held.map(|it| it.tp).collect(),
             throttles: Arc::default(),
         });
         let (mut controller, mut brokers) = (Some(controller), Vec::new());
@@ -452,6 +460,27 @@ impl Node {
     /// Whether it is on its way out.
     pub fn is_going(&self) -> bool {
         self.life.as_ref().is_some_and(|it| !matches!(it.ending, Ending::No))
+    }
+
+    /// Up to where a partition is committed, as far as this node knows.
+    pub fn visible_end(&mut self, tp: TopicPartition, now: Now) -> Option<i64> {
+        let life = self.life.as_mut()?;
+        let shard = tp.shard(life.brokers.len());
+        let ends = block_on(life.brokers[shard].call(now, shard, FindEnds(vec![tp])))?;
+        *ends.first()?
+    }
+
+    /// Logs that were found to be damaged since its start, and those that are whole again.
+    pub fn damage(&mut self, now: Now) -> (u64, u64) {
+        let Some(life) = &mut self.life else { return (0, 0) };
+        let (mut damaged, mut repaired) = (0, 0);
+        for (shard, broker) in life.brokers.iter_mut().enumerate() {
+            if let Some(it) = block_on(broker.call(now, shard, Figures)) {
+                damaged += it.replication.damaged;
+                repaired += it.replication.repaired;
+            }
+        }
+        (damaged, repaired)
     }
 
     /// Panics that the brokers have caught: none is expected.

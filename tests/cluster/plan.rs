@@ -30,6 +30,9 @@ pub enum Fault {
     Jump { node: usize, ms: i64 },
     /// A node ends as on SIGTERM, and starts again after a while.
     Stop { node: usize, down_ms: i64 },
+    /// Bits of stored frames, or of their index, flip: of one replica, where others in sync have the same. `down`: while
+    /// its process does not run.
+    Rot { node: usize, draw: u64, down: bool },
     /// A machine is lost with its disk: its vote is taken, it starts after a while with an empty disk, and joins anew.
     Replace { node: usize, seed: u64, down_ms: i64 },
 }
@@ -84,6 +87,8 @@ pub struct Plan {
     /// How long things fail, ms.
     pub rough_ms: i64,
     pub faults: Vec<Planned>,
+    /// Bits flip: little is kept in memory of what is on a disk.
+    pub rots: bool,
     /// A disk is lost, so that at least two must have what is acknowledged.
     pub replaces: bool,
     /// At the end every replica leads once, and what it has is read.
@@ -99,6 +104,8 @@ pub fn loses_disks() -> bool {
 
 /// How often something happens: one of its kind in so many ms, on average, where a run has it.
 const KINDS: [i64; 10] = [4_000, 60_000, 5_000, 3_000, 2_500, 1_500, 9_000, 9_000, 6_000, 7_000];
+/// Bits flip once in so many ms, on average.
+const ROT_MS: u64 = 500;
 
 impl Plan {
     pub fn of(seed: u64) -> Self {
@@ -133,6 +140,7 @@ impl Plan {
             skews: vec![0; nodes as usize],
             rough_ms,
             faults: Vec::new(),
+            rots: false,
             replaces: false,
             rotates: rng.chance(30),
             rolls: rng.chance(15),
@@ -166,12 +174,33 @@ impl Plan {
             plan.faults.push(Planned { at_ms, fault });
             (plan.replaces, plan.admin.votes) = (true, false);
         }
-        plan.faults.sort_by_key(|it| it.at_ms);
         if rng.chance(35) {
             (plan.transactors, plan.own_epochs) = (rng.between(1, 3) as u32, rng.chance(70));
         }
         plan.consumers = rng.chance(50);
+        plan.add_rots(seed);
+        plan.faults.sort_by_key(|it| it.at_ms);
         plan
+    }
+
+    /// Has bits flip, in some runs. Of the copies that there are one is always good: so in none in which a disk is lost, or
+    /// replicas move away.
+    fn add_rots(&mut self, seed: u64) {
+        let mut rng = Rng::new(seed ^ 0x517c_c1b7_2722_0a95);
+        if self.replaces || self.admin.reassigns || !rng.chance(40) {
+            return;
+        }
+        self.rots = true;
+        let mut at_ms = 1_000;
+        loop {
+            at_ms += rng.between(1, 2 * ROT_MS) as i64;
+            if at_ms >= self.rough_ms {
+                return;
+            }
+            let node = rng.index(self.nodes as usize);
+            let fault = Fault::Rot { node, draw: rng.bits(), down: rng.chance(30) };
+            self.faults.push(Planned { at_ms, fault });
+        }
     }
 }
 

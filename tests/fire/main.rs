@@ -9,6 +9,7 @@ mod load;
 mod moves;
 mod network;
 mod nodes;
+mod rot;
 mod rounds;
 
 use load::Load;
@@ -41,6 +42,42 @@ fn nothing_acknowledged_is_lost_when_leaders_are_killed() {
     load.wait_for_acknowledgements(200);
     let history = load.end(Duration::from_mins(1));
     nodes.wait_until_whole();
+    history.check(&nodes.bootstrap());
+}
+
+#[test]
+fn what_rots_on_one_node_is_read_all_the_same_and_copied_from_another() {
+    if !broker_can_run() {
+        return;
+    }
+    let mut nodes = Nodes::on_loopback();
+    (0..3).for_each(|it| nodes.start(it));
+    nodes.create_topic();
+    let load = Load::start(&nodes.bootstrap());
+    load.wait_for_acknowledgements(2_000);
+    let history = load.end(Duration::from_mins(1));
+    // Everything is in segments, and nothing of it in memory.
+    for node in 0..3 {
+        nodes.stop(node);
+        nodes.start(node);
+        nodes.wait_until_whole();
+    }
+    let (told, whole) = ("the log is damaged", "the damaged log is whole again");
+    let rotten = nodes.leader_of(0);
+    assert!(rot::flip(&nodes.data(rotten)) >= PARTITIONS as usize);
+    history.check(&nodes.bootstrap());
+    assert!(nodes.lines(rotten, told) > 0, "nothing of it was read there");
+    nodes.wait_for_line(rotten, whole);
+    nodes.wait_until_whole();
+    history.check(&nodes.bootstrap());
+    // Found at the start: what is missing is longer than what a start takes for torn.
+    let before = nodes.lines(rotten, whole);
+    nodes.kill(rotten);
+    assert!(rot::cut(&nodes.data(rotten)) >= 1);
+    nodes.start(rotten);
+    nodes.wait_for_line(rotten, "will be copied from another replica");
+    nodes.wait_until_whole();
+    assert!(nodes.lines(rotten, whole) > before);
     history.check(&nodes.bootstrap());
 }
 

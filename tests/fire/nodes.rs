@@ -58,7 +58,30 @@ impl Nodes {
         &self.volumes[node]
     }
 
-    fn data(&self, node: usize) -> std::path::PathBuf {
+    /// How many lines with this text a node has logged, in all of its starts.
+    pub fn lines(&self, node: usize, text: &str) -> usize {
+        let prefix = format!("node-{}-", node + 1);
+        let files = std::fs::read_dir(self.dir.path()).expect("the logs");
+        let logs = files.map(|it| it.expect("an entry").path()).filter(|it| {
+            it.file_name().is_some_and(|it| it.to_string_lossy().starts_with(&prefix))
+        });
+        let lines = logs.map(|it| std::fs::read_to_string(it).expect("a log"));
+        lines.map(|it| it.lines().filter(|it| it.contains(text)).count()).sum()
+    }
+
+    /// Waits until a node has logged this text.
+    pub fn wait_for_line(&self, node: usize, text: &str) {
+        let found = wait_for(PATIENCE, || (self.lines(node, text) > 0).then_some(()));
+        assert!(
+            found.is_some(),
+            "node {} never said {text:?}: {}",
+            node + 1,
+            self.dir.path().display()
+        );
+    }
+
+    /// Where a node has its data.
+    pub fn data(&self, node: usize) -> std::path::PathBuf {
         match self.volumes.get(node) {
             Some(volume) => volume.path().join("data"),
             None => self.dir.join(format!("data-{node}")),

@@ -62,7 +62,10 @@ pub fn take(world: &mut World, shard: usize, events: Vec<Event>) {
                 let left = world.disk.files().into_iter().find(|(p, _)| p.starts_with(&prefix));
                 assert!(left.is_none() || world.faulty, "{tp:?} was dropped, but {left:?}");
             }
-            Event::Truncatable { .. } => {}
+            Event::Truncatable { .. } | Event::Mended { .. } => {}
+            Event::Damaged { slot, message } => {
+                assert!(world.faulty, "{slot:?} is damaged: {message}");
+            }
             Event::Uncleanable { tp, message } => {
                 assert!(world.faulty, "{tp:?} cannot be compacted: {message}");
             }

@@ -5,6 +5,7 @@ use crate::model::Drop;
 use crate::reads;
 use crate::world::{Crash, Sizes, World};
 use klamm::storage::buffer::AlignedBuf;
+use klamm::storage::damage::Damage;
 use klamm::storage::device::io::Op;
 use klamm::storage::device::sim_disk::{Fault, OpKind};
 use klamm::storage::format::block::{self, Journal, Place};
@@ -146,6 +147,90 @@ fn a_log_that_begins_anew_is_as_it_was_or_empty() {
         append(&mut world, 1, 100);
         world.crash(Crash::Power);
         world.open(1, 0);
+    }
+}
+
+#[test]
+fn a_damaged_log_is_marked_until_it_has_begun_anew_and_what_it_had_stays_until_the_copy_is_whole() {
+    for seed in 0..72 {
+        let mut world = world(seed, 64 << 10);
+        for _ in 0..100 {
+            append(&mut world, 1, 3000);
+        }
+        assert!(world.stop());
+        world.repairs = true;
+        world.open(1, 0);
+        let before = files(&world);
+        let damage = |world: &World| {
+            let (shard, slot) = world.find(TP).expect("an open log");
+            world.engines[shard].damage(slot)
+        };
+        let cut = |world: &mut World, waits: &str| {
+            for _ in 0..3 {
+                world.settle_elsewhere(waits);
+                world.pass_time(100);
+            }
+            world.crash(if seed % 5 == 0 { Crash::Process } else { Crash::Power });
+            world.open(1 + (seed % 2) as u16, seed % 3);
+        };
+        let (shard, slot) = world.find(TP).expect("an open log");
+        world.faulty = true;
+        world.engines[shard].found_damage(slot, "a test");
+        assert_eq!(damage(&world), Some(Damage::Found));
+        world.engines[shard].mark_damaged(slot);
+        let stage = seed / 2 % 6;
+        if stage == 0 {
+            // It is marked, or not yet.
+            cut(&mut world, "damaged");
+            assert!([None, Some(Damage::Marked)].contains(&damage(&world)));
+            continue;
+        }
+        world.settle();
+        assert_eq!(damage(&world), Some(Damage::Marked));
+        if stage == 1 {
+            cut(&mut world, "nothing");
+            assert_eq!(damage(&world), Some(Damage::Marked));
+            continue;
+        }
+        assert!(world.restart_at(TP, 60));
+        assert_eq!(damage(&world), Some(Damage::Begun));
+        if stage < 4 {
+            // It has not begun anew, or has and the mark does not say so.
+            cut(&mut world, if stage == 2 { journal::DIR } else { "damaged" });
+            if stage == 2 {
+                assert_eq!(damage(&world), Some(Damage::Marked));
+            }
+            let all_there = files(&world).iter().filter(|it| before.contains(it)).count();
+            assert_eq!(all_there, before.len(), "nothing of it goes");
+            continue;
+        }
+        world.settle();
+        assert_eq!(damage(&world), None);
+        append(&mut world, 1, 3000);
+        if stage == 5 {
+            cut(&mut world, "nothing");
+        }
+        assert_eq!(damage(&world), None, "it is a copy");
+        for _ in 0..40 {
+            append(&mut world, 1, 3000);
+            world.pass_time(100);
+        }
+        let there = |world: &World| {
+            let files = files(world);
+            before.iter().filter(|it| files.contains(it)).count()
+        };
+        assert_eq!(there(&world), before.len(), "it is set aside");
+        let (shard, slot) = world.find(TP).expect("an open log");
+        assert!(world.engines[shard].let_go_of_aside(slot));
+        for _ in 0..40 {
+            append(&mut world, 1, 3000);
+            world.pass_time(100);
+        }
+        assert_eq!(there(&world), 0, "the copy is whole");
+        assert!(!world.engines[shard].let_go_of_aside(slot));
+        world.crash(Crash::Power);
+        world.open(1, 0);
+        assert_eq!(damage(&world), None);
     }
 }
 

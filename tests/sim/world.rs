@@ -14,7 +14,7 @@ use klamm::storage::format::whole_frame::Frame;
 use klamm::storage::log::LogConfig;
 use klamm::storage::read::{ReadError, Ticket};
 use klamm::storage::recovery::identity::{Expected, Identity};
-use klamm::storage::recovery::{self, OpenOptions, Report, StateError, TopicState};
+use klamm::storage::recovery::{self, LastLife, OpenOptions, Report, StateError, TopicState};
 use klamm::types::{TopicId, TopicPartition};
 use klamm::wire::records::{
     BatchBuilder, BatchHeader, Compression, set_log_append_time, set_offset_and_epoch,
@@ -101,6 +101,8 @@ pub struct World {
     pub readers: BTreeMap<TopicPartition, i64>,
     /// Topics that the metadata does not know.
     pub unknown: BTreeSet<TopicId>,
+    /// Damaged logs may be opened: others have what they should have.
+    pub repairs: bool,
     next_topic: u8,
     identity: Option<Identity>,
 }
@@ -173,6 +175,7 @@ impl World {
             late: BTreeSet::new(),
             readers: BTreeMap::new(),
             unknown: BTreeSet::new(),
+            repairs: false,
             next_topic: 0,
             identity: None,
         }
@@ -220,8 +223,12 @@ impl World {
             batches.for_each(|header| state.add(digest(&header)));
             Ok(state.encode())
         };
-        let (engines, report) = recovery::open(&disk, &identity, &options, &topic_state, fold)
-            .map_err(|e| e.to_string())?;
+        let last = LastLife::read(&disk, &identity, fold);
+        let opened = last.and_then(|mut last| {
+            last.repairable(|_| self.repairs);
+            recovery::begin(last, &disk, &identity, &options, &topic_state)
+        });
+        let (engines, report) = opened.map_err(|e| e.to_string())?;
         self.engines = engines;
         self.report = report;
         self.identity = Some(identity);

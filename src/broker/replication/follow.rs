@@ -26,6 +26,8 @@ const AT_ONCE: usize = 1_000;
 const AGAIN_MS: i64 = 100;
 /// A stream that a limit has stopped is begun anew after this time at most, ms: the limit may be another one by then.
 const HELD_MAX_MS: i64 = 1_000;
+/// A damaged log that may not begin anew yet is looked at again after this time at most, ms.
+const MENDED_MS: i64 = 200;
 /// What is not durable yet is waited for so long, ms.
 const SETTLE_MS: i64 = 2;
 
@@ -123,7 +125,13 @@ impl State {
                 continue;
             }
             let logs = self.logs.borrow();
-            let Some((_, core)) = logs.core(tp) else { continue };
+            let Some((slot, core)) = logs.core(tp) else { continue };
+            let damage = logs.engine.damage(slot);
+            if damage.is_some() && !self.may_begin_anew(&logs, tp) {
+                // What it has is not to be believed: not before others know that it is not in sync.
+                self.streams.borrow_mut().want(tp, now + MENDED_MS);
+                continue;
+            }
             // A leader takes what it is told for durable.
             if core.durable_end() != core.log_end() {
                 self.streams.borrow_mut().want(tp, now + SETTLE_MS);
@@ -133,8 +141,9 @@ impl State {
                 tp,
                 stream: following.stream,
                 leader_epoch: following.epoch,
-                end: core.log_end(),
-                last_epoch: core.last_epoch(),
+                // With nothing, below where any log starts, it is told where that of the leader does.
+                end: if damage.is_some() { -1 } else { core.log_end() },
+                last_epoch: if damage.is_some() { -1 } else { core.last_epoch() },
             });
         }
         let mut links = self.links.borrow_mut();
@@ -219,6 +228,19 @@ impl State {
                 continue;
             };
             match it.start {
+                Start::GoOn { .. } if self.is_damaged(tp) => {
+                    unwanted.push(StreamStop { stream: it.stream, error: ErrorCode::NONE });
+                    self.streams.borrow_mut().want(tp, now + MENDED_MS);
+                }
+                Start::RestartAt(offset) if self.is_damaged(tp) => {
+                    // It may have been found after the question.
+                    let may = self.may_begin_anew(&self.logs.borrow(), tp);
+                    if may {
+                        self.cut(tp, Cut::Anew { offset });
+                    } else {
+                        self.streams.borrow_mut().want(tp, now + MENDED_MS);
+                    }
+                }
                 Start::GoOn { high_watermark } => {
                     self.streams.borrow_mut().set(tp, Stage::Runs);
                     self.change_logs(|logs| {
@@ -384,6 +406,9 @@ impl State {
                 let state = self.clone();
                 self.start(async move {
                     if state.fill(ticket).await.is_err() {
+                        if state.is_damaged(tp) {
+                            return state.cut_ended(tp);
+                        }
                         state.sleep(AGAIN_MS).await;
                     }
                     state.go_on_cutting(tp);
@@ -397,10 +422,11 @@ impl State {
                 let why = match cut {
                     Cut::To { .. } => "the log is cut to what its leader has",
                     Cut::Restart { .. } => "the log begins anew where its leader's starts",
+                    Cut::Anew { .. } => "the damaged log begins anew where its leader's starts",
                 };
                 tracing::info!(topic = %tp.topic, partition = tp.partition, from, to, "{why}");
             }
-            CutStep::Nothing => self.cut_ended(tp),
+            CutStep::Nothing | CutStep::Damaged => self.cut_ended(tp),
             CutStep::Refused(why) => {
                 let (topic, partition) = (tp.topic, tp.partition);
                 self.fatal(exit::DAMAGED, format!("{topic}-{partition}: {why}"));

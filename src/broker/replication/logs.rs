@@ -30,6 +30,11 @@ pub enum Cut {
         /// The leader's log start.
         offset: i64,
     },
+    /// All of it, since it is damaged: it begins anew there, however far it was committed.
+    Anew {
+        /// The leader's log start.
+        offset: i64,
+    },
 }
 
 /// How far cutting goes.
@@ -48,6 +53,8 @@ pub enum CutStep {
     },
     /// There is nothing to cut.
     Nothing,
+    /// It cannot be cut, since it is damaged.
+    Damaged,
     /// It must not be cut.
     Refused(String),
 }
@@ -325,6 +332,15 @@ impl Logs {
                 engine.restart_at(slot, offset, &core.snapshot(), token);
                 return CutStep::Begun { from, to: offset };
             }
+            Cut::Anew { .. } if core.leads() => return CutStep::Nothing,
+            Cut::Anew { offset } => {
+                let offset = offset.max(core.log_start()).max(engine.offsets(slot).start);
+                core.begin_anew(offset, producers);
+                engine.set_committed(slot, core.high_watermark());
+                let token = tasks.insert(Task::Cut(tp)) as u64;
+                engine.restart_at(slot, offset, &core.snapshot(), token);
+                return CutStep::Begun { from, to: offset };
+            }
             Cut::To { epoch, end } => match core.diverges(epoch, end) {
                 Ok(to) => to,
                 Err(e) => return CutStep::Refused(e.to_string()),
@@ -336,7 +352,10 @@ impl Logs {
         match engine.before_truncate(slot, to) {
             Ok(None) => {}
             Ok(Some(ticket)) => return CutStep::Reads(ticket),
-            Err(e) => return CutStep::Refused(e.to_string()),
+            Err(e) => {
+                engine.found_damage(slot, &e.to_string());
+                return CutStep::Damaged;
+            }
         }
         if let Err(e) = core.truncate(to, producers) {
             return CutStep::Refused(e.to_string());

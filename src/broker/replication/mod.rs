@@ -7,7 +7,7 @@
 //! which moves the leader's high watermark. Who is behind gets frames that are read, in the order of their links,
 //! as far as the follower has granted bytes for.
 //!
-//! `isr` proposes to the controller who is in sync.
+//! `isr` proposes to the controller who is in sync. `repair` has what is damaged copied anew.
 //!
 //! Limits of a reassignment (KIP-73) hold back what catches up, and nothing of who is in sync: a leader does not read for
 //! such a follower while its own rate is used up; a follower stops the streams of what it is not in sync for, and
@@ -23,5 +23,6 @@ mod follow;
 mod isr;
 mod lead;
 pub mod logs;
+pub mod repair;
 pub mod streams;
 pub mod throttle;

@@ -37,6 +37,7 @@ use super::format::segment::Segment;
 use super::interface::{Slot, States};
 use super::log::Log;
 use super::logs::Logs;
+use super::read::is_damage;
 use bytes::Bytes;
 use choice::Cleanable;
 use pass::{Pass, Task, Wants};
@@ -67,6 +68,8 @@ pub(super) enum Effect {
     Released(Slot),
     /// The log cannot be compacted: why.
     Uncleanable(Slot, String),
+    /// What the disk has of the log is not what was written: why.
+    Damaged(Slot, String),
 }
 
 /// Figures of all passes of this life.
@@ -115,8 +118,8 @@ pub(super) struct Compactions {
 enum Failure {
     /// The disk has no space.
     Space,
-    /// It could not be read.
-    Read(String),
+    /// It could not be read; whether what was written is not there any more.
+    Read(String, bool),
 }
 
 impl Compactions {
@@ -190,7 +193,9 @@ impl Compactions {
         match result {
             Ok(bytes) if reads => pass.arrived(bytes),
             Ok(_) => {}
-            Err(error) if reads => self.failure = Some(Failure::Read(error.to_string())),
+            Err(error) if reads => {
+                self.failure = Some(Failure::Read(error.to_string(), is_damage(&error)));
+            }
             Err(_) => self.failure = Some(Failure::Space),
         }
     }
@@ -228,7 +233,10 @@ impl Compactions {
         if let Some(failure) = self.failure.take() {
             match failure {
                 Failure::Space => self.not_before_ms = now_ms + PAUSE_MS,
-                Failure::Read(why) => self.uncleanable(slot, log, why, effects),
+                Failure::Read(why, damaged) => {
+                    self.uncleanable(slot, log, why.clone(), effects);
+                    effects.extend(damaged.then_some(Effect::Damaged(slot, why)));
+                }
             }
             return self.give_up(effects);
         }
@@ -263,10 +271,17 @@ impl Compactions {
                 self.give_up(effects);
             }
             Wants::Fail(why) => {
-                self.uncleanable(slot, log, why, effects);
+                let damaged = pass.found_damage();
+                self.uncleanable(slot, log, why.clone(), effects);
+                effects.extend(damaged.then_some(Effect::Damaged(slot, why)));
                 self.give_up(effects);
             }
         }
+    }
+
+    /// A log that could not be compacted has begun anew.
+    pub fn cleanable_again(&mut self) {
+        self.figures.uncleanable = self.figures.uncleanable.saturating_sub(1);
     }
 
     fn uncleanable(&mut self, slot: Slot, log: &mut Log, why: String, effects: &mut Vec<Effect>) {

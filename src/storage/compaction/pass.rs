@@ -150,6 +150,11 @@ impl Pass {
         &self.task
     }
 
+    /// Whether what it was given up for is that the disk has not what was written.
+    pub fn found_damage(&self) -> bool {
+        self.reader.found_damage()
+    }
+
     /// Bytes that were read.
     pub fn read_bytes(&self) -> u64 {
         self.read_bytes

@@ -3,7 +3,7 @@
 
 use crate::storage::buffer::{ALIGN, align_up};
 use crate::storage::device::io::Op;
-use crate::storage::format::frame::{self, FrameHeader, HEADER, Step};
+use crate::storage::format::frame::{self, FrameError, FrameHeader, HEADER, Step};
 use crate::storage::format::segment::{self, Meta, Segment};
 use crate::types::TopicPartition;
 use crate::wire::records::BatchHeader;
@@ -64,12 +64,27 @@ pub(super) struct Reader {
     frame: Option<OpenFrame>,
     /// Bytes that the next read brings.
     len: usize,
+    /// What it was given is not what was written.
+    damaged: bool,
 }
 
 impl Reader {
     /// At the beginning of a segment of that log.
     pub fn new(tp: TopicPartition) -> Self {
-        Self { tp, position: 0, from: 0, bytes: Bytes::new(), frame: None, len: READ }
+        Self {
+            tp,
+            position: 0,
+            from: 0,
+            bytes: Bytes::new(),
+            frame: None,
+            len: READ,
+            damaged: false,
+        }
+    }
+
+    /// Whether [`next`](Self::next) has failed.
+    pub fn found_damage(&self) -> bool {
+        self.damaged
     }
 
     /// At the beginning of the next segment.
@@ -99,7 +114,12 @@ impl Reader {
                 if !rest.is_empty() {
                     let header = match BatchHeader::parse(rest) {
                         Ok(header) => header,
-                        Err(error) => return Err(self.bad(meta, &error)),
+                        Err(error) => {
+                            // Its frame is what was written.
+                            let why = self.bad(meta, &error);
+                            self.damaged = false;
+                            return Err(why);
+                        }
                     };
                     let end = frame.at + header.total_len();
                     let batch = frame.payload.slice(frame.at..end);
@@ -144,7 +164,9 @@ impl Reader {
                 }
                 Some(Step::Bad { at, error }) => {
                     self.position = self.from + at as u64;
-                    return Err(self.bad(meta, &error));
+                    let why = self.bad(meta, &error);
+                    self.damaged = !matches!(error, FrameError::Version(_));
+                    return Err(why);
                 }
                 // Padding up to the end of what was read.
                 None => self.position = self.from + self.bytes.len() as u64,
@@ -160,7 +182,8 @@ impl Reader {
         Op::Read { path, pos: self.from, len }
     }
 
-    fn bad(&self, meta: &Meta, why: &dyn std::fmt::Display) -> String {
+    fn bad(&mut self, meta: &Meta, why: &dyn std::fmt::Display) -> String {
+        self.damaged = true;
         let path = segment::path_of(self.tp, meta.base, meta.generation);
         format!("{path} before byte {}: {why}", self.position)
     }

@@ -25,6 +25,8 @@ pub(in crate::storage) enum Purpose {
     Compaction(bool, FilePath),
     /// A read of a segment or its index, for whoever has that ticket.
     Read(Ticket),
+    /// A step of a change of the mark of a damaged log, and the file.
+    Mark(FilePath),
     /// A step of the removal of that number, and the file.
     Removal(usize, FilePath),
 }

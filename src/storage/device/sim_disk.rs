@@ -405,6 +405,34 @@ impl SimDisk {
         state.file(path).map(|inode| state.inodes[&inode].volatile.clone())
     }
 
+    /// Flips bits of one byte of a file, where it has that byte: what a read sees, and what a power cut leaves.
+    pub fn rot(&self, path: &str, pos: usize, mask: u8) {
+        let mut state = self.state();
+        state.note(|| format!("rot of {path} at {pos}"), pos as u64);
+        let Some(inode) = state.file(path) else { return };
+        let inode = state.inodes.get_mut(&inode).expect("a file has one");
+        for bytes in [&mut inode.volatile, &mut inode.durable] {
+            if let Some(byte) = bytes.get_mut(pos) {
+                *byte ^= mask;
+            }
+        }
+    }
+
+    /// A file ends there, as if what was written behind had never been.
+    pub fn shorten(&self, path: &str, len: usize) {
+        let mut state = self.state();
+        state.note(|| format!("{path} is short: {len}"), len as u64);
+        let Some(inode) = state.file(path) else { return };
+        let inode = state.inodes.get_mut(&inode).expect("a file has one");
+        inode.pending.clear();
+        inode.released = 0;
+        let before = inode.volatile.len();
+        inode.volatile.truncate(len);
+        inode.durable = inode.volatile.clone();
+        let gone = before - inode.volatile.len();
+        state.used -= gone as u64;
+    }
+
     /// All that is on the disk, as it is now. Nothing may be in flight.
     pub fn snapshot(&self) -> Snapshot {
         let state = self.state();

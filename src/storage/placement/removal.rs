@@ -174,7 +174,22 @@ impl Removals {
     /// Takes segments of a log whose files are to go.
     pub fn add(&mut self, log: u64, tp: TopicPartition, segments: &[Segment], when: When) {
         if !segments.is_empty() {
-            self.insert((log, tp, segment::dir_of(tp)), files_of(tp, segments), false, when);
+            self.add_files(log, tp, files_of(tp, segments), when);
+        }
+    }
+
+    /// Takes files of a log that are to go, with the bytes of each that another segment could use.
+    pub fn add_files(
+        &mut self,
+        log: u64,
+        tp: TopicPartition,
+        files: Vec<(FilePath, u64)>,
+        when: When,
+    ) {
+        if !files.is_empty() {
+            let files = files.into_iter();
+            let files = files.map(|(path, recyclable)| Doomed { path, recyclable, left: 0 });
+            self.insert((log, tp, segment::dir_of(tp)), files.collect(), false, when);
         }
     }
 
@@ -195,7 +210,9 @@ impl Removals {
 
     /// Takes all that is left of a log that was dropped durably.
     pub fn add_whole(&mut self, log: &Log, now_ms: i64) {
-        let mut files = files_of(log.tp, &log.segments);
+        let files = files_of(log.tp, &log.segments).into_iter();
+        let files = files.map(|(path, recyclable)| Doomed { path, recyclable, left: 0 });
+        let mut files: Vec<Doomed> = files.collect();
         // What waited for its time goes along. What a checkpoint was to forget first, too: the
         // durable `Drop` says more than a checkpoint.
         for number in self.partial.get(&log.id).into_iter().flatten() {
@@ -466,11 +483,12 @@ fn forget_wait(
 }
 
 /// The index file may be there from before a crash though nothing knows of it.
-fn files_of(tp: TopicPartition, segments: &[Segment]) -> Vec<Doomed> {
-    let of = |s: &Segment| {
-        let log = Doomed { path: s.path(tp), recyclable: s.recyclable(), left: 0 };
-        [log, Doomed::at_once(s.index_path(tp))]
-    };
+/// The files of segments, and the bytes of each that another segment could use.
+pub(in crate::storage) fn files_of(
+    tp: TopicPartition,
+    segments: &[Segment],
+) -> Vec<(FilePath, u64)> {
+    let of = |s: &Segment| [(s.path(tp), s.recyclable()), (s.index_path(tp), 0)];
     segments.iter().flat_map(of).collect()
 }
 

@@ -23,7 +23,7 @@ pub use super::interface::{ReadError, Ticket};
 use crate::storage::buffer::{ALIGN, Budget, align_up};
 use crate::storage::device::io::Op;
 use crate::storage::device::outgoing::{Outgoing, Purpose};
-use crate::storage::format::frame::{self, Step};
+use crate::storage::format::frame::{self, FrameError, Step};
 use crate::storage::format::index::Index;
 use crate::storage::format::segment::{self, Segment, Slices, Want};
 use crate::storage::interface::{EngineOptions, Slot};
@@ -44,6 +44,8 @@ use std::sync::Arc;
 const SEQUENTIAL_READ: usize = 512 << 10;
 /// A read elsewhere.
 const RANDOM_READ: usize = 128 << 10;
+/// Linux's error of a sector that cannot be read.
+const EIO: i32 = 5;
 /// An index file is read in one go up to this; what lies behind is found by reading frames.
 const MAX_INDEX_READ: usize = 16 << 20;
 /// All that is read ahead takes no more than this part of the memory. As much again is for what readers
@@ -88,6 +90,8 @@ pub(in crate::storage) struct Reads {
     read_bytes: u64,
     /// Part of them: before a reader had come.
     ahead_bytes: u64,
+    /// Logs whose bytes are not what was written, and why.
+    damaged: Vec<(Slot, String)>,
 }
 
 impl Reads {
@@ -102,7 +106,13 @@ impl Reads {
             longer: BTreeMap::new(),
             read_bytes: 0,
             ahead_bytes: 0,
+            damaged: Vec::new(),
         }
+    }
+
+    /// Logs that reads have found to be damaged since this was asked last, and why.
+    pub fn take_damaged(&mut self) -> Vec<(Slot, String)> {
+        std::mem::take(&mut self.damaged)
     }
 
     /// Forgets all of a log: what reads that are still to end bring is void.
@@ -390,6 +400,12 @@ impl Reads {
     ) -> Option<Filled> {
         let flight = self.flights.ended(ticket)?;
         let result = if flight.void { Ok(()) } else { self.take_in(logs, &flight, result) };
+        let result = result.map_err(|Unread { why, damaged }| {
+            if damaged {
+                self.damaged.push((flight.slot, why.clone()));
+            }
+            ReadError::Storage(why)
+        });
         flight.wanted.then_some(Filled { ticket, result })
     }
 
@@ -398,7 +414,7 @@ impl Reads {
         logs: &mut Logs,
         flight: &Flight,
         result: io::Result<Bytes>,
-    ) -> Result<(), ReadError> {
+    ) -> Result<(), Unread> {
         let slot = flight.slot;
         let Some(log) = logs.get_mut(slot) else { return Ok(()) };
         let tp = log.tp;
@@ -430,13 +446,16 @@ impl Reads {
         };
         let path = segment.path(tp);
         let (start, (pos, len)) = (span.start, aligned(&span));
-        let bytes = result.map_err(|e| ReadError::Storage(format!("{path}: {e}")))?;
+        let bytes =
+            result.map_err(|e| Unread { why: format!("{path}: {e}"), damaged: is_damage(&e) })?;
         if bytes.len() < len {
-            return Err(ReadError::Storage(format!("{path} is shorter than {}", pos + len as u64)));
+            let why = format!("{path} is shorter than {}", pos + len as u64);
+            return Err(Unread { why, damaged: true });
         }
         let skip = (start - pos) as usize;
         let bad = |at: usize, why: String| {
-            ReadError::Storage(format!("{path} at byte {}: {why}", pos + at as u64))
+            let why = format!("{path} at byte {}: {why}", pos + at as u64);
+            Unread { why, damaged: true }
         };
         let (mut first, mut next, mut end, mut needed) = (None, 0, skip, 2 * len);
         for step in frame::walk(&bytes, pos, skip) {
@@ -460,7 +479,8 @@ impl Reads {
                 }
                 Step::Bad { at, error } => {
                     if first.is_none() {
-                        return Err(bad(at, error.to_string()));
+                        let damaged = !matches!(error, FrameError::Version(_));
+                        return Err(Unread { damaged, ..bad(at, error.to_string()) });
                     }
                     break;
                 }
@@ -491,6 +511,20 @@ impl Reads {
         let len = segment.whole_index_to_load()?;
         Some(self.want_index(slot, segment, len))
     }
+}
+
+/// Whether an error of a read says that what was written is not there any more: the sector cannot be read, or the file
+/// is gone. Others say nothing of it, as where there is no memory.
+pub(in crate::storage) fn is_damage(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(EIO)
+        || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
+}
+
+/// A read has brought nothing.
+struct Unread {
+    why: String,
+    /// What was written is not there any more.
+    damaged: bool,
 }
 
 /// What is to be read ahead of a reader.

@@ -13,6 +13,6 @@ pub mod replay;
 mod runs;
 
 pub use open::{
-    Fold, LastLife, OpenOptions, Report, StateError, TopicState, begin, mark_clean, open,
+    Damaged, Fold, LastLife, OpenOptions, Report, StateError, TopicState, begin, mark_clean, open,
 };
 pub use open_error::OpenError;

@@ -22,6 +22,7 @@ use super::replay::{Found, Journaled, Replayed, Truncation, replay};
 use super::runs;
 use crate::storage::arena::Arena;
 use crate::storage::buffer::{ALIGN, Budget, Filling};
+use crate::storage::damage::{self, Mark};
 use crate::storage::device::disk::Disk;
 use crate::storage::device::io::{FilePath, Op};
 use crate::storage::engine::{Engine, EngineOptions};
@@ -130,6 +131,19 @@ pub struct Report {
     pub bytes: u64,
     /// Directories of topics that the metadata does not know, moved aside.
     pub orphans: Vec<String>,
+    /// Logs that are damaged.
+    pub damaged: Vec<Damaged>,
+}
+
+/// A log whose bytes are not what was written.
+#[derive(Clone, Debug)]
+pub struct Damaged {
+    /// Which log.
+    pub tp: TopicPartition,
+    /// Where, and what is wrong there.
+    pub why: String,
+    /// The state of its partition is not known by that: nobody may be led by it.
+    pub state_lost: bool,
 }
 
 /// Why a partition's state cannot be used.
@@ -156,12 +170,19 @@ pub type Fold<'a> = &'a dyn Fn(
 struct Recovered {
     record: LogRecord,
     frames: Vec<Found>,
+    /// What is wrong with its bytes, if anything is known to be.
+    damage: Option<String>,
+    /// By that its state is not known.
+    state_lost: bool,
 }
 
 /// What the last life left, read and checked. Nothing is changed yet.
 pub struct LastLife {
     manifest: Option<Manifest>,
     logs: BTreeMap<TopicPartition, Recovered>,
+    marks: BTreeMap<TopicPartition, Mark>,
+    /// Logs that may be damaged.
+    repairable: BTreeSet<TopicPartition>,
     last_lsn: u64,
     report: Report,
 }
@@ -187,11 +208,26 @@ impl LastLife {
         }
         let clean = manifest.is_none_or(|m| m.clean);
         let mut report = Report { clean, ..Report::default() };
-        let (logs, last_lsn) = match manifest {
+        let (mut logs, last_lsn) = match manifest {
             Some(old) => last_life(disk, identity, old, fold, &mut report)?,
             None => (BTreeMap::new(), 0),
         };
-        Ok(Self { manifest, logs, last_lsn, report })
+        let listed = disk.list(damage::DIR).map_err(|e| OpenError::io(damage::DIR, &e))?;
+        let marks: BTreeMap<_, _> = listed.iter().filter_map(|it| Mark::parse(&it.name)).collect();
+        for (tp, _) in marks.iter().filter(|it| *it.1 == Mark::Damaged) {
+            if let Some(log) = logs.get_mut(tp) {
+                log.damage.get_or_insert_with(|| "it was found before this start".to_owned());
+                log.state_lost = true;
+            }
+        }
+        Ok(Self { manifest, logs, marks, repairable: BTreeSet::new(), last_lsn, report })
+    }
+
+    /// Says which logs may be damaged, since other replicas are known to have all that was committed: they are opened as
+    /// they are, and [`Report::damaged`] names them. Without this, a start is refused where one is.
+    pub fn repairable(&mut self, is_elsewhere: impl Fn(TopicPartition) -> bool) {
+        let elsewhere = self.logs.keys().copied().filter(|tp| is_elsewhere(*tp));
+        self.repairable = elsewhere.collect();
     }
 }
 
@@ -205,7 +241,7 @@ pub fn begin(
     topic_state: &dyn Fn(TopicId) -> TopicState,
 ) -> Result<(Vec<Engine>, Report), OpenError> {
     let run = |op: Op, path: &str| disk.run(op).map_err(|e| OpenError::io(path, &e));
-    let LastLife { manifest: old, mut logs, last_lsn, mut report } = last;
+    let LastLife { manifest: old, mut logs, mut marks, repairable, last_lsn, mut report } = last;
     let life = old.map_or(0, |m| m.life) + 1;
     let mut referenced = BTreeSet::new();
     for (tp, log) in logs.iter().filter(|(tp, _)| topic_state(tp.topic) == TopicState::Live) {
@@ -213,13 +249,37 @@ pub fn begin(
             referenced.insert((*tp, meta.base, meta.generation, meta.length));
         }
     }
-    let longer = if report.clean { Lengths::new() } else { check_segments(disk, &referenced)? };
+    let (longer, short) =
+        if report.clean { Checked::default() } else { check_segments(disk, &referenced)? };
+    for (tp, why) in short {
+        if let Some(log) = logs.get_mut(&tp) {
+            log.damage.get_or_insert(why);
+        }
+    }
+    for (tp, log) in logs.iter().filter(|(tp, _)| topic_state(tp.topic) == TopicState::Live) {
+        let Some(why) = &log.damage else { continue };
+        if !repairable.contains(tp) {
+            let (partition, topic) = (tp.partition, tp.topic);
+            return Err(OpenError::Damaged(format!(
+                "partition {partition} of topic {topic}: {why}"
+            )));
+        }
+        let (why, state_lost) = (why.clone(), log.state_lost);
+        report.damaged.push(Damaged { tp: *tp, why, state_lost });
+    }
 
     // All that was durable is there and can be understood: from here on things are changed.
-    for dir in [journal::DIR, checkpoint::DIR, segment::DIR, recycling::DIR] {
+    for dir in [journal::DIR, checkpoint::DIR, segment::DIR, recycling::DIR, damage::DIR] {
         run(Op::MakeDir { path: dir.into() }, dir)?;
     }
     run(Op::SyncDir { path: "".into() }, "the data directory")?;
+    // Before the new life counts: what is not known of such a log is not to be seen from that.
+    for Damaged { tp, .. } in report.damaged.iter().filter(|it| it.state_lost) {
+        let before = marks.insert(*tp, Mark::Damaged);
+        for op in Mark::set(before, Some(Mark::Damaged), *tp) {
+            run(op, damage::DIR)?;
+        }
+    }
     let orphans: BTreeSet<_> = logs
         .keys()
         .map(|tp| tp.topic)
@@ -249,9 +309,28 @@ pub fn begin(
     if !report.clean {
         engines.iter_mut().for_each(Engine::files_may_come_back);
     }
-    sweep(disk, life, &referenced, topic_state, all, &mut report)?;
+    let shard_of = |tp: &TopicPartition| tp.shard(usize::from(options.shards));
+    let is_gone = |tp: &TopicPartition| engines[shard_of(tp)].find(*tp).is_none();
+    let over: Vec<_> = marks.extract_if(.., |tp, _| is_gone(tp)).collect();
+    for (tp, mark) in over {
+        for op in Mark::set(Some(mark), None, tp) {
+            run(op, damage::DIR)?;
+        }
+    }
+    let mut aside: Aside = marks.keys().map(|tp| (*tp, Vec::new())).collect();
+    sweep(disk, life, &referenced, topic_state, all, &mut aside, &mut report)?;
+    for (tp, files) in aside {
+        let engine = &mut engines[shard_of(&tp)];
+        engine.adopt_repair(tp, marks[&tp], files);
+    }
+    for Damaged { tp, .. } in &report.damaged {
+        engines[shard_of(tp)].adopt_damage(*tp);
+    }
     Ok((engines, report))
 }
+
+/// Files of logs with a mark that no checkpoint names.
+type Aside = BTreeMap<TopicPartition, Vec<FilePath>>;
 
 /// Says durably that every engine was drained, and whether one has [left files](Engine::left_files).
 /// The last thing that a life writes.
@@ -356,19 +435,22 @@ fn join(
             }
         }
     }
-    let placed = runs::place(disk, &mut record, journaled.runs.into_values())?;
+    let (placed, mut damage) = runs::place(disk, &mut record, journaled.runs.into_values())?;
     let mut end = record.placed_end;
     let mut checksum = record.placed_checksum;
     let mut frames: Vec<Found> = journaled.frames.into_values().collect();
     // Those before a run that is in its segment: written along with it, or below the log start.
     let before = frames.partition_point(|f| f.header.base_offset() < record.placed_end);
-    for Found { header, .. } in &frames[before..] {
+    for (at, Found { header, .. }) in frames[before..].iter().enumerate() {
         let chained = checksum == 0
             || header.previous_checksum() == 0
             || header.previous_checksum() == checksum;
         // Below the log start frames may be missing: they were not copied forward any more.
         let below_start = header.base_offset() <= record.start;
-        if header.base_offset() != end && !below_start || header.base_offset() == end && !chained {
+        let follows = header.base_offset() == end && chained;
+        // Where a run ends that is damaged is not known better.
+        let may_follow = at == 0 && damage.is_some();
+        if !(follows || header.base_offset() != end && below_start || may_follow) {
             return Err(OpenError::Damaged(format!(
                 "partition {} of topic {}: offset {end} should follow, the journal has {}",
                 tp.partition,
@@ -385,16 +467,22 @@ fn join(
     let mut headers = in_order(placed.into_iter(), journaled)
         .filter(|header| header.next_offset() > record.state_end)
         .peekable();
-    if headers.peek().is_some() || !record.state.is_empty() {
+    if damage.is_some() {
+        // Of the batches that are missing nothing is known.
+        record.state = Vec::new();
+    } else if headers.peek().is_some() || !record.state.is_empty() {
         let folded = fold(&record.state, record.start, record.state_end, &mut headers);
-        record.state = folded.map_err(|error| {
-            let why =
-                format!("the state of partition {} of topic {}: {error}", tp.partition, tp.topic);
-            match error {
-                StateError::Damaged(_) => OpenError::Damaged(why),
-                StateError::Newer(_) => OpenError::Refused(why),
+        let of = format!("the state of partition {} of topic {}", tp.partition, tp.topic);
+        match folded {
+            Ok(state) => record.state = state,
+            Err(StateError::Newer(why)) => {
+                return Err(OpenError::Refused(format!("{of}: {why}")));
             }
-        })?;
+            Err(StateError::Damaged(why)) => {
+                damage.get_or_insert(format!("its state: {why}"));
+                record.state = Vec::new();
+            }
+        }
     }
     drop(headers);
     frames.drain(..before);
@@ -414,7 +502,8 @@ fn join(
         record.placed_checksum = 0;
     }
     record.state_end = end.max(record.start);
-    Ok(Recovered { record, frames })
+    let state_lost = damage.is_some();
+    Ok(Recovered { record, frames, damage, state_lost })
 }
 
 /// The headers of a frame's batches. What compaction has left out behind the last of them is a batch of
@@ -595,7 +684,7 @@ fn copy_frames(
 }
 
 fn log_of(recovered: Recovered, longer: &Lengths) -> Log {
-    let Recovered { record, frames } = recovered;
+    let Recovered { record, frames, .. } = recovered;
     // Replaced when the partition is opened with its topic's settings.
     let mut log = Log::new(record.tp, LogConfig::none());
     log.start = record.start;
@@ -630,10 +719,13 @@ type Reference = (TopicPartition, i64, u64, u64);
 /// Lengths of segment files that have something behind what counts.
 type Lengths = BTreeMap<(TopicPartition, i64, u64), u64>;
 
-/// Every segment that a checkpoint names is there, and long enough; those that are longer.
-fn check_segments(disk: &Disk, referenced: &BTreeSet<Reference>) -> Result<Lengths, OpenError> {
+/// Lengths of files that are longer than what counts of them, and logs of which one is missing or shorter.
+type Checked = (Lengths, BTreeMap<TopicPartition, String>);
+
+/// Whether every segment that a checkpoint names is there, and long enough.
+fn check_segments(disk: &Disk, referenced: &BTreeSet<Reference>) -> Result<Checked, OpenError> {
     type Found = BTreeMap<(i32, i64, u64), u64>;
-    let mut longer = Lengths::new();
+    let (mut longer, mut short) = Checked::default();
     let mut dir: Option<(TopicId, Found)> = None;
     for (tp, base, generation, length) in referenced {
         if dir.as_ref().is_none_or(|(topic, _)| *topic != tp.topic) {
@@ -649,20 +741,18 @@ fn check_segments(disk: &Disk, referenced: &BTreeSet<Reference>) -> Result<Lengt
         }
         let found = dir.as_ref().and_then(|d| d.1.get(&(tp.partition, *base, *generation)));
         if found.is_none_or(|len| len < length) {
-            return Err(OpenError::Damaged(format!(
-                "segment {base} of partition {} of topic {} (directory {}) should have {length} \
-                 bytes and has {}",
-                tp.partition,
-                tp.topic,
+            let has = found.map_or("none".to_owned(), ToString::to_string);
+            let why = format!(
+                "segment {base} (directory {}) should have {length} bytes and has {has}",
                 tp.topic.hex(),
-                found.map_or("none".to_owned(), ToString::to_string),
-            )));
+            );
+            short.entry(*tp).or_insert(why);
         }
         if let Some(len) = found.filter(|len| *len > length) {
             longer.insert((*tp, *base, *generation), *len);
         }
     }
-    Ok(longer)
+    Ok((longer, short))
 }
 
 /// Moves a topic that the metadata does not know out of the way, with what the journal has of it.
@@ -697,13 +787,15 @@ fn set_aside(
 
 /// Removes what no life needs any more: files of other lives, files that no log names, topics that
 /// were deleted. Topics that the metadata does not know go to `orphans`. Files that no log names are
-/// looked for where there may be some (`all`): it means to list every topic.
+/// looked for where there may be some (`all`): it means to list every topic. Those of logs with a mark stay: they go
+/// into `aside`.
 fn sweep(
     disk: &Disk,
     life: u64,
     referenced: &BTreeSet<Reference>,
     topic_state: &dyn Fn(TopicId) -> TopicState,
     all: bool,
+    aside: &mut Aside,
     report: &mut Report,
 ) -> Result<(), OpenError> {
     let list = |dir: &str| disk.list(dir).map_err(|e| OpenError::io(dir, &e));
@@ -742,7 +834,10 @@ fn sweep(
             continue;
         };
         let deleting = known == TopicState::Deleting;
-        if !(all || deleting) {
+        let first = TopicPartition { topic, partition: 0 };
+        let last = TopicPartition { topic, partition: i32::MAX };
+        let has_marks = aside.range(first..=last).next().is_some();
+        if !(all || deleting || has_marks) {
             continue;
         }
         let mut unlinked = false;
@@ -753,6 +848,11 @@ fn sweep(
             });
             if !needed {
                 let path = format!("{dir}/{}", file.name);
+                let of = named.map(|it| TopicPartition { topic, partition: it.0 });
+                if let Some(files) = of.and_then(|tp| aside.get_mut(&tp)) {
+                    files.push(path.into());
+                    continue;
+                }
                 run(Op::Unlink { path: path.as_str().into() }, &path)?;
                 unlinked = true;
             }

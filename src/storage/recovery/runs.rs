@@ -32,21 +32,18 @@ pub enum Stored {
     Missing(FilePath),
 }
 
-/// Adds runs to a log's segments, those that its record does not have: the headers of their batches.
+/// Adds runs to a log's segments, those that its record does not have: the headers of their batches, and what is
+/// damaged, if anything is. A run whose file is gone was deleted, if all of it lies below the log start.
 ///
-/// # Errors
-/// [`OpenError::Damaged`] where one is not where it was durably. A run whose file is gone was deleted,
-/// if all of it lies below the log start.
+/// A run that is not where it was durably counts as if it were: the log has its offsets, and reading there fails.
+/// But its batches are not known, and so the log's state is not.
 pub fn place(
     disk: &Disk,
     record: &mut LogRecord,
     runs: impl Iterator<Item = LiveRun>,
-) -> Result<Vec<BatchHeader>, OpenError> {
+) -> Result<(Vec<BatchHeader>, Option<String>), OpenError> {
     let tp = record.tp;
-    let damaged = |why: String| {
-        OpenError::Damaged(format!("partition {} of topic {}: {why}", tp.partition, tp.topic))
-    };
-    let mut found = Vec::new();
+    let (mut found, mut damage) = (Vec::new(), None);
     let mut open: Option<Segment> = None;
     for LiveRun { run, upto } in runs.filter(|live| live.run.first < live.upto) {
         if run.first < record.placed_end {
@@ -59,21 +56,26 @@ pub fn place(
                 continue;
             }
             Stored::Missing(path) => {
-                return Err(damaged(format!("{path} is missing or too short")));
+                damage.get_or_insert(format!("{path} is missing or too short"));
+                (Bytes::new(), Vec::new())
             }
-            Stored::Other(why) => return Err(damaged(why)),
+            Stored::Other(why) => {
+                damage.get_or_insert(why);
+                (Bytes::new(), Vec::new())
+            }
         };
         let headers: Vec<_> = headers.into_iter().filter(|(_, h)| h.base_offset() < upto).collect();
-        let Some(((_, first), (last_at, last))) = headers.first().zip(headers.last()) else {
+        let first = headers.first().map(|it| it.1);
+        if first.is_none() && damage.is_none() {
             continue;
-        };
+        }
         let follows = run.first == record.placed_end || run.first <= record.start;
         let chained = record.placed_checksum == 0
-            || first.previous_checksum() == 0
-            || first.previous_checksum() == record.placed_checksum;
+            || first.is_none_or(|it| it.previous_checksum() == 0)
+            || first.is_none_or(|it| it.previous_checksum() == record.placed_checksum);
         if !follows || (run.first == record.placed_end && !chained) {
             let end = record.placed_end;
-            return Err(damaged(format!("offset {end} should follow, a run has {}", run.first)));
+            damage.get_or_insert(format!("offset {end} should follow, a run has {}", run.first));
         }
         let is_open = |s: &Segment| s.meta.generation == run.generation;
         if !open.as_ref().is_some_and(is_open) {
@@ -88,20 +90,30 @@ pub fn place(
                 if let Some((before, _)) = record.segments.last_mut() {
                     before.sealed = true;
                 }
-                Segment::new(run.segment, run.generation, first.append_time(), 0)
+                let before = record.segments.last().map_or(0, |(meta, _)| meta.last_append);
+                let first_append = first.map_or(before, |it| it.append_time());
+                Segment::new(run.segment, run.generation, first_append, 0)
             });
         }
         let segment = open.as_mut().expect("just opened");
         if segment.meta.length != run.position {
             let path = segment.path(tp);
-            return Err(damaged(format!(
+            damage.get_or_insert(format!(
                 "a run at byte {} of {path}, which should have {} bytes before it",
                 run.position, segment.meta.length
-            )));
+            ));
+            segment.meta.length = segment.meta.length.max(run.position);
         }
+        segment.meta.sealed |= upto < run.next;
+        let Some((last_at, last)) = headers.last() else {
+            let meta = &mut segment.meta;
+            meta.length = run.position + align_up(run.length) as u64;
+            meta.next = upto.min(run.next).max(meta.next);
+            (record.placed_end, record.placed_checksum) = (meta.next, 0);
+            continue;
+        };
         let bytes_in_file = align_up(last_at + last.frame_len()) as u64;
         segment.grow(&Grown::of(headers.iter().map(|(_, header)| *header), bytes_in_file));
-        segment.meta.sealed |= upto < run.next;
         record.placed_end = last.last_offset() + 1;
         record.placed_checksum = last.chain_checksum();
         for (at, header) in &headers {
@@ -113,7 +125,7 @@ pub fn place(
     if let Some(segment) = open {
         record.segments.push(checkpoint::describe(&segment));
     }
-    Ok(found)
+    Ok((found, damage))
 }
 
 /// Reads a run.

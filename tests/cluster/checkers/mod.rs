@@ -23,6 +23,9 @@ pub struct Counts {
     pub failed_disks: u64,
     pub lost_disks: u64,
     pub full_disks: u64,
+    pub rots: u64,
+    pub damaged: u64,
+    pub repaired: u64,
     pub jumps: u64,
     pub stops: u64,
     pub leaders: u64,
@@ -49,7 +52,7 @@ pub struct Counts {
 macro_rules! each {
     ($macro:ident) => {
         $macro!(acknowledged read retries refused commits rebalances member_epochs kills power_cuts freezes cuts
-            failed_disks lost_disks full_disks jumps stops leaders controllers topics partitions_added reassigned
+            failed_disks lost_disks full_disks rots damaged repaired jumps stops leaders controllers topics partitions_added reassigned
             cancelled elections settings records_deleted votes committed aborted fenced zombies
             offsets_in_transactions read_committed rotations)
     };
