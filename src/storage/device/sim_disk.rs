@@ -685,10 +685,12 @@ impl State {
             Op::Release { pos, len, .. } => {
                 let inode = flight.inode.and_then(|inode| self.inodes.get_mut(&inode));
                 let inode = inode.ok_or_else(|| errno(libc::ENOENT))?;
-                if pos + len >= inode.volatile.len() as u64 - inode.released {
-                    inode.released = inode.volatile.len() as u64 - pos;
+                let whole = inode.volatile.len() as u64;
+                if pos + len >= whole.saturating_sub(inode.released) {
+                    // What lies behind the end of a file was never its own.
+                    inode.released = whole.saturating_sub(*pos);
                 }
-                let end = (pos + len).min(inode.volatile.len() as u64);
+                let end = (pos + len).min(whole);
                 let zeros = vec![0; end.saturating_sub(*pos) as usize];
                 let change = Change::Write { pos: *pos, data: zeros };
                 change.apply(&mut inode.volatile);
