@@ -22,7 +22,7 @@ mod retry;
 pub mod transactional;
 pub mod transactions;
 mod transport;
-mod variants;
+pub mod variants;
 
 pub use channels::{Channels, Lane, LaneEvent};
 pub use cluster::{Cluster, To};

@@ -1,5 +1,5 @@
-//! Requests that are sent in other versions than the tools' own: by topic id, and those of transactional producers, which
-//! clients of Kafka 3 and of Kafka 4 send in different versions (KIP-890).
+//! Requests that are sent in other versions than the tools' own: by topic id, those of transactional producers, which
+//! clients of Kafka 3 and of Kafka 4 send in different versions (KIP-890), and heartbeats of consumer groups.
 
 use super::protocol::ApiRequest;
 use crate::wire::api_keys::ApiKey;
@@ -48,6 +48,9 @@ variants! {
     /// Commits offsets of a group, which become part of the transaction by that.
     TxnOffsets: k::txn_offset_commit_request::TxnOffsetCommitRequest<'a>,
         k::txn_offset_commit_response::TxnOffsetCommitResponse<'r>, 5, 5;
+    /// A heartbeat of a member of a consumer group (KIP-848), under an id of its own.
+    ConsumerHeartbeat: k::consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest<'a>,
+        k::consumer_group_heartbeat_response::ConsumerGroupHeartbeatResponse<'r>, 1, 1;
     /// Ends a transaction.
     OldEndTxn: k::end_txn_request::EndTxnRequest<'a>, k::end_txn_response::EndTxnResponse, 0, 4;
     /// Ends a transaction, and with it the producer's epoch.

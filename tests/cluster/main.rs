@@ -30,7 +30,6 @@ mod operations;
 mod plan;
 mod producer;
 mod reader;
-mod requests;
 mod rot;
 mod session;
 mod transactor;

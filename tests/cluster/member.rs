@@ -2,9 +2,9 @@
 //! their coordinator has gone elsewhere.
 
 use crate::client::{Cx, Facts, Role, TOPIC, is_moved};
-use crate::requests::Beat;
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
+use klamm::client::variants::ConsumerHeartbeat;
 use klamm::types::ErrorCode;
 use klamm::wire::kafka::consumer_group_heartbeat_request::{
     ConsumerGroupHeartbeatRequest, TopicPartitions,
@@ -187,11 +187,11 @@ impl Member {
             topic_partitions: Some(if self.share.is_empty() { vec![] } else { vec![owned] }),
             ..ConsumerGroupHeartbeatRequest::default()
         };
-        session.send(&Beat(request), Asked::Heartbeat);
+        session.send(&ConsumerHeartbeat(request), Asked::Heartbeat);
     }
 
     fn heard(&mut self, cx: &mut Cx<'_>, reply: &Reply) {
-        let response = reply.read::<Beat<'_>>().expect("an answer");
+        let response = reply.read::<ConsumerHeartbeat<'_>>().expect("an answer");
         let error = ErrorCode(response.error_code);
         if error.is_err() {
             return self.refused(cx.facts, "heartbeat", error);

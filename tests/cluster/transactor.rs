@@ -4,9 +4,11 @@
 
 use crate::checkers::log::Value;
 use crate::client::{Cx, Facts, Role, TRANSACTED, is_elsewhere, is_moved};
-use crate::requests::{AddOffsets, AddPartitions, End, Offsets, OldEnd, OldOffsets, OldProduce};
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
+use klamm::client::variants::{
+    AddOffsets, AddPartitions, EndTxn, OldEndTxn, OldProduce, OldTxnOffsets, TxnOffsets,
+};
 use klamm::types::ErrorCode;
 use klamm::wire::kafka::add_offsets_to_txn_request::AddOffsetsToTxnRequest;
 use klamm::wire::kafka::add_partitions_to_txn_request::{
@@ -258,9 +260,9 @@ impl Transactor {
         let transactional_id = &self.name;
         let request = EndTxnRequest { transactional_id, producer_id, producer_epoch, committed };
         if self.own_epochs {
-            session.send(&End(request), asked);
+            session.send(&EndTxn(request), asked);
         } else {
-            session.send(&OldEnd(request), asked);
+            session.send(&OldEndTxn(request), asked);
         }
     }
 
@@ -369,9 +371,9 @@ impl Transactor {
                     ..TxnOffsetCommitRequest::default()
                 };
                 if self.own_epochs {
-                    session.send(&Offsets(request), asked);
+                    session.send(&TxnOffsets(request), asked);
                 } else {
-                    session.send(&OldOffsets(request), asked);
+                    session.send(&OldTxnOffsets(request), asked);
                 }
             }
         }
@@ -450,7 +452,7 @@ impl Transactor {
                 error
             }
             Part::Offsets => {
-                let response = reply.read::<Offsets<'_>>().expect("an answer");
+                let response = reply.read::<TxnOffsets<'_>>().expect("an answer");
                 let error = ErrorCode(response.topics[0].partitions[0].error_code);
                 if !error.is_err() {
                     cx.facts.transactions.commits_offsets(*number, true);
@@ -478,7 +480,7 @@ impl Transactor {
     }
 
     fn end_answered(&mut self, cx: &mut Cx<'_>, reply: &Reply) {
-        let response = reply.read::<End<'_>>().expect("an answer");
+        let response = reply.read::<EndTxn<'_>>().expect("an answer");
         let error = ErrorCode(response.error_code);
         let Some(open) = &self.open else { return };
         let (number, ends, commits, is_last) = (open.number, open.ends, open.commits, open.is_last);
@@ -617,7 +619,7 @@ impl Role for Transactor {
     fn answered(&mut self, cx: &mut Cx<'_>, _: i32, asked: &Asked, reply: &Reply) {
         let Asked::Transaction(request) = *asked else { return };
         if let Some(number) = self.zombie_ends.remove(&request) {
-            let response = reply.read::<End<'_>>().expect("an answer");
+            let response = reply.read::<EndTxn<'_>>().expect("an answer");
             if response.error_code == 0 {
                 cx.facts.transactions.ended(number, true);
             }
