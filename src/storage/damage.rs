@@ -80,7 +80,7 @@ pub enum Damage {
 }
 
 /// What is to be known of a log that is damaged, or was.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Repair {
     /// `None` when it is sound again.
     pub damage: Option<Damage>,

@@ -686,10 +686,12 @@ impl Engine {
     pub fn set_disk_full(&mut self, full: bool, allowance: u64) {
         self.disk_full = full;
         self.allowance = allowance;
-        // Some at each look.
-        let some: Vec<Slot> = self.aside.iter().take(ASIDE_A_LOOK).copied().collect();
-        for slot in some.into_iter().filter(|_| full) {
-            self.remove_aside(slot);
+        if full {
+            // Some at each look.
+            let some: Vec<Slot> = self.aside.iter().take(ASIDE_A_LOOK).copied().collect();
+            for slot in some {
+                self.remove_aside(slot);
+            }
         }
     }
 

@@ -17,8 +17,7 @@ impl Engine {
     /// The bytes of a log on the disk are not what was written: why. It is told once.
     pub fn found_damage(&mut self, slot: Slot, why: &str) {
         let Some(log) = self.logs.get_mut(slot).filter(|log| !log.dropped) else { return };
-        let none = || Box::new(Repair { damage: None, mark: None, aside: Vec::new() });
-        let repair = log.repair.get_or_insert_with(none);
+        let repair = log.repair.get_or_insert_default();
         if repair.damage.is_some() {
             return;
         }
@@ -50,8 +49,7 @@ impl Engine {
     /// A start has found that a log is damaged, which has a mark or not.
     pub(super) fn adopt_damage(&mut self, tp: TopicPartition) {
         let Some(slot) = self.logs.find(tp) else { return };
-        let none = || Box::new(Repair { damage: None, mark: None, aside: Vec::new() });
-        let repair = self.logs.log_mut(slot).repair.get_or_insert_with(none);
+        let repair = self.logs.log_mut(slot).repair.get_or_insert_default();
         repair.damage.get_or_insert(Damage::Found);
     }
 

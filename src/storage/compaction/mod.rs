@@ -234,8 +234,7 @@ impl Compactions {
             match failure {
                 Failure::Space => self.not_before_ms = now_ms + PAUSE_MS,
                 Failure::Read(why, damaged) => {
-                    self.uncleanable(slot, log, why.clone(), effects);
-                    effects.extend(damaged.then_some(Effect::Damaged(slot, why)));
+                    self.uncleanable(slot, log, why, damaged, effects);
                 }
             }
             return self.give_up(effects);
@@ -272,8 +271,7 @@ impl Compactions {
             }
             Wants::Fail(why) => {
                 let damaged = pass.found_damage();
-                self.uncleanable(slot, log, why.clone(), effects);
-                effects.extend(damaged.then_some(Effect::Damaged(slot, why)));
+                self.uncleanable(slot, log, why, damaged, effects);
                 self.give_up(effects);
             }
         }
@@ -284,10 +282,18 @@ impl Compactions {
         self.figures.uncleanable = self.figures.uncleanable.saturating_sub(1);
     }
 
-    fn uncleanable(&mut self, slot: Slot, log: &mut Log, why: String, effects: &mut Vec<Effect>) {
+    fn uncleanable(
+        &mut self,
+        slot: Slot,
+        log: &mut Log,
+        why: String,
+        damaged: bool,
+        effects: &mut Vec<Effect>,
+    ) {
         log.uncleanable = true;
         self.figures.uncleanable += 1;
-        effects.push(Effect::Uncleanable(slot, why));
+        effects.push(Effect::Uncleanable(slot, why.clone()));
+        effects.extend(damaged.then_some(Effect::Damaged(slot, why)));
     }
 
     /// The pass is over.

@@ -82,7 +82,7 @@ impl Reader {
         }
     }
 
-    /// Whether [`next`](Self::next) has failed.
+    /// Whether [`next`](Self::next) has failed since the disk has not what was written.
     pub fn found_damage(&self) -> bool {
         self.damaged
     }
@@ -114,12 +114,8 @@ impl Reader {
                 if !rest.is_empty() {
                     let header = match BatchHeader::parse(rest) {
                         Ok(header) => header,
-                        Err(error) => {
-                            // Its frame is what was written.
-                            let why = self.bad(meta, &error);
-                            self.damaged = false;
-                            return Err(why);
-                        }
+                        // Its frame is what was written.
+                        Err(error) => return Err(self.bad(meta, &error, false)),
                     };
                     let end = frame.at + header.total_len();
                     let batch = frame.payload.slice(frame.at..end);
@@ -140,7 +136,7 @@ impl Reader {
                     let end = at + header.frame_len();
                     self.position = self.from + end as u64;
                     if header.tp() != self.tp {
-                        return Err(self.bad(meta, &"a frame of another log"));
+                        return Err(self.bad(meta, &"a frame of another log", true));
                     }
                     // What a truncation has left behind the last is void, and may be cut.
                     if header.last_offset() + 1 >= meta.next {
@@ -158,15 +154,14 @@ impl Reader {
                     // Twice as long: otherwise every frame of this size is read twice.
                     self.len = self.len.max(align_up(2 * needed + ALIGN));
                     if self.from + self.bytes.len() as u64 >= meta.length {
-                        return Err(self.bad(meta, &"a frame is cut"));
+                        return Err(self.bad(meta, &"a frame is cut", true));
                     }
                     return Ok(Next::Read(self.read(meta)));
                 }
                 Some(Step::Bad { at, error }) => {
                     self.position = self.from + at as u64;
-                    let why = self.bad(meta, &error);
-                    self.damaged = !matches!(error, FrameError::Version(_));
-                    return Err(why);
+                    let damaged = !matches!(error, FrameError::Version(_));
+                    return Err(self.bad(meta, &error, damaged));
                 }
                 // Padding up to the end of what was read.
                 None => self.position = self.from + self.bytes.len() as u64,
@@ -182,8 +177,8 @@ impl Reader {
         Op::Read { path, pos: self.from, len }
     }
 
-    fn bad(&mut self, meta: &Meta, why: &dyn std::fmt::Display) -> String {
-        self.damaged = true;
+    fn bad(&mut self, meta: &Meta, why: &dyn std::fmt::Display, damaged: bool) -> String {
+        self.damaged = damaged;
         let path = segment::path_of(self.tp, meta.base, meta.generation);
         format!("{path} before byte {}: {why}", self.position)
     }

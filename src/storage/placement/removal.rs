@@ -35,8 +35,9 @@ struct Doomed {
 }
 
 impl Doomed {
-    fn at_once(path: FilePath) -> Self {
-        Self { path, recyclable: 0, left: 0 }
+    /// Nothing of it has been given back, or is to be, under the name that it has.
+    fn at_once((path, recyclable): (FilePath, u64)) -> Self {
+        Self { path, recyclable, left: 0 }
     }
 }
 
@@ -187,9 +188,8 @@ impl Removals {
         when: When,
     ) {
         if !files.is_empty() {
-            let files = files.into_iter();
-            let files = files.map(|(path, recyclable)| Doomed { path, recyclable, left: 0 });
-            self.insert((log, tp, segment::dir_of(tp)), files.collect(), false, when);
+            let files = files.into_iter().map(Doomed::at_once).collect();
+            self.insert((log, tp, segment::dir_of(tp)), files, false, when);
         }
     }
 
@@ -211,8 +211,7 @@ impl Removals {
     /// Takes all that is left of a log that was dropped durably.
     pub fn add_whole(&mut self, log: &Log, now_ms: i64) {
         let files = files_of(log.tp, &log.segments).into_iter();
-        let files = files.map(|(path, recyclable)| Doomed { path, recyclable, left: 0 });
-        let mut files: Vec<Doomed> = files.collect();
+        let mut files: Vec<Doomed> = files.map(Doomed::at_once).collect();
         // What waited for its time goes along. What a checkpoint was to forget first, too: the
         // durable `Drop` says more than a checkpoint.
         for number in self.partial.get(&log.id).into_iter().flatten() {
@@ -361,7 +360,7 @@ impl Removals {
                 if let Some(last) = removal.files.last_mut().filter(|_| part) {
                     self.backlog -= std::mem::take(&mut last.left);
                 } else {
-                    removal.failed.push(Doomed::at_once(path));
+                    removal.failed.push(Doomed::at_once((path, 0)));
                 }
             }
         }
@@ -482,8 +481,8 @@ fn forget_wait(
     };
 }
 
-/// The index file may be there from before a crash though nothing knows of it.
-/// The files of segments, and the bytes of each that another segment could use.
+/// The files of segments, and the bytes of each that another segment could use. The index file may be
+/// there from before a crash though nothing knows of it.
 pub(in crate::storage) fn files_of(
     tp: TopicPartition,
     segments: &[Segment],

@@ -359,7 +359,7 @@ pub fn empty_batch(header: &BatchHeader) -> Vec<u8> {
 }
 
 /// Puts the header in front of what it is of, with the length and the CRC that fit.
-pub(super) fn put_header(batch: &mut [u8], mut header: BatchHeader) -> Result<(), RecordError> {
+fn put_header(batch: &mut [u8], mut header: BatchHeader) -> Result<(), RecordError> {
     let length = batch.len() - BatchHeader::PREFIX_LEN;
     header.batch_length = i32::try_from(length).map_err(|_| LENGTH)?;
     batch[..BatchHeader::LEN].copy_from_slice(&header.to_bytes());
