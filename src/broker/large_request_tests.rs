@@ -34,7 +34,7 @@ use crate::wire::kafka::offset_for_leader_epoch_request::{
     OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 use crate::wire::kafka::offset_for_leader_epoch_response::OffsetForLeaderEpochResponse;
-use crate::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use crate::wire::kafka::produce_request::{ProduceRequest, TopicProduceData};
 use crate::wire::kafka::produce_response::ProduceResponse;
 use crate::wire::records::{BatchBuilder, Compression};
 use crate::wire::{Reader, WireError, Writer};
@@ -274,19 +274,11 @@ fn very_many_small_batches_are_appended_in_parts() {
     let mut rig = rig();
     let connection = rig.connect();
     let batch = batch();
-    let partition = |index| PartitionProduceData { index, records: Some(&batch) };
-    let partition_data = (0..8_000).map(partition).collect();
-    let topic = TopicProduceData { name: "t", topic_id: TopicId::ZERO, partition_data };
+    let parts: Vec<(i32, &[u8])> = (0..8_000).map(|index| (index, &batch[..])).collect();
     let before = rig.inputs;
-    let request = ProduceRequest {
-        transactional_id: None,
-        acks: -1,
-        timeout_ms: 1_000,
-        topic_data: vec![topic],
-    };
     // One that waits behind it on the connection comes behind it in each log.
-    rig.send(connection, (ApiKey::PRODUCE, 9), |w| request.encode(w, 9));
-    rig.send(connection, (ApiKey::PRODUCE, 9), |w| request.encode(w, 9));
+    rig.produce(connection, &parts);
+    rig.produce(connection, &parts);
     rig.settle();
     let most = rig.broker.steps_most();
     let inputs = rig.inputs - before;
@@ -382,15 +374,7 @@ fn a_fetch_waits_for_very_many_partitions_in_parts_and_misses_nothing() {
         for _ in 0..inputs {
             rig.handle(Input::Continue);
         }
-        let partition_data = vec![PartitionProduceData { index, records: Some(&batch) }];
-        let topic = TopicProduceData { name: "t", topic_id: TopicId::ZERO, partition_data };
-        let request = ProduceRequest {
-            transactional_id: None,
-            acks: -1,
-            timeout_ms: 1_000,
-            topic_data: vec![topic],
-        };
-        rig.send(writer, (ApiKey::PRODUCE, 9), |w| request.encode(w, 9));
+        rig.produce(writer, &[(index, &batch)]);
         rig.settle();
         rig.received(writer);
         let answer = rig.received(reader);

@@ -71,7 +71,7 @@ impl State {
     fn tell_held(&self) {
         let image = self.image();
         for tp in self.node.damaged.iter().take(HELD_LINES) {
-            let name = image.topic_by_id(tp.topic).map(|it| it.name.clone()).unwrap_or_default();
+            let name = image.name_of(tp.topic);
             tracing::warn!(
                 topic = %name,
                 partition = tp.partition,

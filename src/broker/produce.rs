@@ -148,7 +148,8 @@ async fn check(state: &Rc<State>, handed: &Handed, batches: Batches) -> Vec<Appe
     }
     let (mut appends, mut checked) = (appends.into_iter().peekable(), Vec::new());
     for batch in unchecked {
-        if batch.is_recompressed() && state.recompressed.is_full() {
+        let recompressed = batch.is_recompressed();
+        if recompressed && state.recompressed.is_full() {
             // What this request has made goes first, or it would wait for itself; and with it what stands before
             // this batch, since a partition takes its batches in their order.
             while let Some(append) = appends.next_if(|it| it.index < batch.index()) {
@@ -161,13 +162,13 @@ async fn check(state: &Rc<State>, handed: &Handed, batches: Batches) -> Vec<Appe
         // Batch by batch: a request of many does not keep the others out. What needs no decompressor and no
         // compressor does not wait for those that do.
         let pass = loop {
-            if batch.is_recompressed() {
+            if recompressed {
                 state.recompressed.until_there_is_room().await;
             } else if !batch.is_compressed() {
                 break None;
             }
             let pass = state.checks.enter().await;
-            if !(batch.is_recompressed() && state.recompressed.is_full()) {
+            if !(recompressed && state.recompressed.is_full()) {
                 break Some(pass);
             }
         };

@@ -6,14 +6,13 @@ use crate::controller::Record;
 use crate::storage::device::disk::Disk;
 use crate::storage::device::sim_disk::SimDisk;
 use crate::types::{ErrorCode, TopicId};
+use crate::wire::Reader;
 use crate::wire::api_keys::ApiKey;
 use crate::wire::header::decode_response;
 use crate::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use crate::wire::kafka::fetch_response::FetchResponse;
-use crate::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use crate::wire::kafka::produce_response::ProduceResponse;
 use crate::wire::records::{BatchBuilder, Compression, batches, records};
-use crate::wire::{Reader, Writer};
 
 const MEMORY: usize = 32 << 20;
 /// A sixteenth of it: what may wait for the journal.
@@ -28,21 +27,6 @@ fn rig(settings: &[(&str, &str)]) -> Rig {
     image.apply(&Record::TopicConfigSet { id: TopicId([7; 16]), settings });
     image.index = 2;
     Rig::with_room(&Disk::Sim(SimDisk::new(1)), &image, MEMORY, 64 << 20)
-}
-
-fn produce(rig: &mut Rig, connection: ConnectionId, parts: &[(i32, &[u8])]) {
-    let partition_data = parts
-        .iter()
-        .map(|(index, batch)| PartitionProduceData { index: *index, records: Some(batch) })
-        .collect();
-    let topic = TopicProduceData { name: "t", topic_id: TopicId::ZERO, partition_data };
-    let request = ProduceRequest {
-        transactional_id: None,
-        acks: -1,
-        timeout_ms: 1_000,
-        topic_data: vec![topic],
-    };
-    rig.send(connection, (ApiKey::PRODUCE, 9), |w: &mut Writer| request.encode(w, 9));
 }
 
 /// The answers that have come: error code and base offset of each partition.
@@ -139,7 +123,7 @@ fn what_gets_large_waits_for_the_journal() {
             parts.push((index, &small));
         }
         parts.push((39, &damaged));
-        produce(&mut rig, *connection, &parts);
+        rig.produce(*connection, &parts);
     }
     let most = settle(&mut rig) - before;
     for connection in &connections {
@@ -175,8 +159,8 @@ fn a_dear_codec_is_paid_for_in_parts() {
         let value: Vec<u8> = (0..20_000_u32).map(|it| ((it * it) >> 7) as u8).collect();
         let batch = built(Compression::None, &value, 150);
         let small = built(Compression::None, b"small", 3);
-        produce(&mut rig, connection, &[(0, &batch)]);
-        produce(&mut rig, connection, &[(0, &small)]);
+        rig.produce(connection, &[(0, &batch)]);
+        rig.produce(connection, &[(0, &small)]);
         rig.settle();
         assert_eq!(answers(&mut rig, connection), [[(0, 0)], [(0, 150)]]);
         check(&rig, name);
@@ -205,7 +189,7 @@ fn a_batch_that_is_sent_again_is_appended_once() {
     };
     let (first, second, gap) = (batch(0), batch(2), batch(9));
     for batch in [&first, &second, &first, &gap, &second] {
-        produce(&mut rig, connection, &[(3, batch)]);
+        rig.produce(connection, &[(3, batch)]);
     }
     rig.settle();
     let wrong = (ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER.0, -1);

@@ -19,6 +19,7 @@ use crate::types::topic_name::GROUP_STATE;
 use crate::types::{ErrorCode, Now, TopicId, TopicPartition};
 use crate::wire::api_keys::ApiKey;
 use crate::wire::header::{RequestHeader, decode_response, encode_request};
+use crate::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use crate::wire::{Reader, WireError, Writer};
 use futures_lite::future::{block_on, poll_once};
 use std::cell::Cell;
@@ -221,6 +222,22 @@ impl Rig {
             self.handle(Input::Received { connection, bytes });
         }
         self.handle(Input::Blocked(connection));
+    }
+
+    /// Sends batches for partitions of `t`; their answer is one of version 9.
+    pub fn produce(&mut self, connection: ConnectionId, parts: &[(i32, &[u8])]) {
+        let partition_data = parts
+            .iter()
+            .map(|(index, batch)| PartitionProduceData { index: *index, records: Some(batch) })
+            .collect();
+        let topic = TopicProduceData { name: "t", topic_id: TopicId::ZERO, partition_data };
+        let request = ProduceRequest {
+            transactional_id: None,
+            acks: -1,
+            timeout_ms: 1_000,
+            topic_data: vec![topic],
+        };
+        self.send(connection, (ApiKey::PRODUCE, 9), |w| request.encode(w, 9));
     }
 
     /// What goes out now, and no more.

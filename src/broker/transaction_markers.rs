@@ -96,8 +96,7 @@ impl State {
         let marker = Marker { commits: markers.commits, coordinator_epoch: epoch };
         for (at, partition) in partitions.iter().enumerate() {
             let topic = image.topic(&partition.0);
-            let number = usize::try_from(partition.1).ok();
-            let state = topic.and_then(|it| it.partitions.get(number?));
+            let state = topic.and_then(|it| it.partition(partition.1));
             match (topic, state.map(|it| it.leader)) {
                 // The topic is gone: nobody reads it.
                 (None, _) | (_, None) => drop(told.insert(partition.clone(), ErrorCode::NONE)),

@@ -20,7 +20,6 @@ use crate::wire::kafka::offset_fetch_request::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics,
 };
 use crate::wire::kafka::offset_fetch_response::OffsetFetchResponse;
-use crate::wire::kafka::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use crate::wire::kafka::produce_response::ProduceResponse;
 use crate::wire::records::{BatchBuilder, BatchHeader, Compression};
 use crate::wire::{Reader, Writer};
@@ -271,15 +270,7 @@ fn a_large_plain_batch_is_checked_in_parts() {
     let small = builder.build();
     let connection = rig.connect();
     for records in [&large, &damaged, &small] {
-        let partition_data = vec![PartitionProduceData { index: 0, records: Some(records) }];
-        let topic = TopicProduceData { name: "t", topic_id: TopicId::ZERO, partition_data };
-        let request = ProduceRequest {
-            transactional_id: None,
-            acks: -1,
-            timeout_ms: 1_000,
-            topic_data: vec![topic],
-        };
-        rig.send(connection, (ApiKey::PRODUCE, 9), |w| request.encode(w, 9));
+        rig.produce(connection, &[(0, records)]);
     }
     rig.settle();
     let received = rig.received(connection);

@@ -106,6 +106,28 @@ fn at_coordinator<T>(
     coordinator::at(cluster, Coordinated::Group, group, work)
 }
 
+/// The topics of a request that commits `offsets`, of each of which `parts` gives offset, leader epoch and metadata.
+pub fn commit_topics<'a, O>(
+    offsets: &'a BTreeMap<String, BTreeMap<i32, O>>,
+    parts: impl Fn(&'a O) -> (i64, i32, &'a str),
+) -> Vec<OffsetCommitRequestTopic<'a>> {
+    let partition = |(number, offset): (&i32, &'a O)| {
+        let (committed_offset, committed_leader_epoch, metadata) = parts(offset);
+        OffsetCommitRequestPartition {
+            partition_index: *number,
+            committed_offset,
+            committed_leader_epoch,
+            committed_metadata: Some(metadata),
+        }
+    };
+    let topic = |(name, partitions): (&'a String, &'a BTreeMap<i32, O>)| OffsetCommitRequestTopic {
+        name,
+        partitions: partitions.iter().map(partition).collect(),
+        ..OffsetCommitRequestTopic::default()
+    };
+    offsets.iter().map(topic).collect()
+}
+
 /// The request that commits `offsets`; ("", -1) as member and generation is whoever sets offsets from
 /// outside.
 pub fn commit_request<'a>(
@@ -115,22 +137,7 @@ pub fn commit_request<'a>(
     instance_id: Option<&'a str>,
     offsets: &'a Commits,
 ) -> OffsetCommitRequest<'a> {
-    let topics = offsets
-        .iter()
-        .map(|(name, partitions)| OffsetCommitRequestTopic {
-            name,
-            partitions: partitions
-                .iter()
-                .map(|(number, commit)| OffsetCommitRequestPartition {
-                    partition_index: *number,
-                    committed_offset: commit.offset,
-                    committed_leader_epoch: commit.leader_epoch,
-                    committed_metadata: Some(""),
-                })
-                .collect(),
-            ..OffsetCommitRequestTopic::default()
-        })
-        .collect();
+    let topics = commit_topics(offsets, |it| (it.offset, it.leader_epoch, ""));
     OffsetCommitRequest {
         group_id: group,
         generation_id_or_member_epoch: generation,

@@ -5,7 +5,7 @@ use super::features;
 use super::partition::Partition;
 use super::record::{ConfigChanges, PartitionChange, Record};
 use super::weights::{Planned, Weights};
-use crate::types::{BrokerConfigs, GroupConfig, TopicConfig, TopicId};
+use crate::types::{BrokerConfigs, GroupConfig, TopicConfig, TopicId, TopicPartition};
 use imbl::ordmap::DiffItem;
 use imbl::ordset::DiffItem as SetDiffItem;
 use imbl::{OrdMap, OrdSet};
@@ -26,6 +26,13 @@ pub struct Topic {
     pub overrides: Arc<BTreeMap<String, String>>,
     /// The effective configuration on this broker: its own settings, then the broker's.
     pub config: Arc<TopicConfig>,
+}
+
+impl Topic {
+    /// The partition of this number.
+    pub fn partition(&self, number: i32) -> Option<&Partition> {
+        self.partitions.get(usize::try_from(number).ok()?)
+    }
 }
 
 /// How a topic differs from that of an earlier image.
@@ -110,6 +117,16 @@ impl Image {
     /// The topic with this id.
     pub fn topic_by_id(&self, id: TopicId) -> Option<&Arc<Topic>> {
         self.ids.get(&id)
+    }
+
+    /// The name of the topic with this id; none where it is not known.
+    pub fn name_of(&self, id: TopicId) -> &str {
+        self.topic_by_id(id).map_or("", |it| &it.name)
+    }
+
+    /// A partition of the topic with this id.
+    pub fn partition(&self, tp: TopicPartition) -> Option<&Partition> {
+        self.topic_by_id(tp.topic)?.partition(tp.partition)
     }
 
     /// All topics, by name.

@@ -74,10 +74,8 @@ pub async fn alter_isr(
                 return Err(ErrorCode::INVALID_REQUEST);
             }
             let topic = image.topic_by_id(it.topic).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)?;
-            let partition = usize::try_from(it.partition).ok();
-            let partition = partition
-                .and_then(|at| topic.partitions.get(at))
-                .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+            let partition =
+                topic.partition(it.partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
             let change = if it.isr.iter().any(|(node, _)| *node == request.broker) {
                 check(image, request.broker, it, partition)?;
                 plan(image, topic, partition, &it.isr)

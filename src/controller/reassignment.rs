@@ -58,8 +58,8 @@ fn find<'a>(
     let topic = image
         .topic(name)
         .ok_or_else(|| unknown(format!("Unable to find a topic named {name}.")))?;
-    let partition = usize::try_from(it.partition).ok().and_then(|at| topic.partitions.get(at));
-    let partition = partition
+    let partition = topic
+        .partition(it.partition)
         .ok_or_else(|| unknown(format!("Unable to find partition {name}:{}.", it.partition)))?;
     Ok((topic, partition))
 }

@@ -294,7 +294,7 @@ fn begin_life(
         tracing::warn!("{orphan} is of a topic that the metadata does not know: moved to orphans/");
     }
     for Damaged { tp, why, .. } in &report.damaged {
-        let name = whole.topic_by_id(tp.topic).map(|it| it.name.clone()).unwrap_or_default();
+        let name = whole.name_of(tp.topic);
         tracing::error!(
             topic = %name,
             partition = tp.partition,

@@ -28,8 +28,7 @@ fn nothing_acknowledged_is_lost_when_leaders_are_killed() {
         return;
     }
     let mut nodes = Nodes::on_loopback();
-    (0..3).for_each(|it| nodes.start(it));
-    nodes.create_topic();
+    nodes.start_all();
     let load = Load::start(&nodes.bootstrap());
     for round in 0..3 {
         load.wait_for_acknowledgements(200);
@@ -51,8 +50,7 @@ fn what_rots_on_one_node_is_read_all_the_same_and_copied_from_another() {
         return;
     }
     let mut nodes = Nodes::on_loopback();
-    (0..3).for_each(|it| nodes.start(it));
-    nodes.create_topic();
+    nodes.start_all();
     let load = Load::start(&nodes.bootstrap());
     load.wait_for_acknowledgements(2_000);
     let history = load.end(Duration::from_mins(1));

@@ -165,8 +165,13 @@ impl Nodes {
         assert!(status.success(), "node {} ended with {status}", node + 1);
     }
 
-    /// Creates the topic, as soon as the three are one cluster.
-    pub fn create_topic(&self) {
+    /// Starts the three, and creates the topic as soon as they are one cluster.
+    pub fn start_all(&mut self) {
+        (0..3).for_each(|it| self.start(it));
+        self.create_topic();
+    }
+
+    fn create_topic(&self) {
         let topic = NewTopic {
             name: TOPIC.to_owned(),
             partitions: Some(PARTITIONS),

@@ -87,8 +87,7 @@ pub fn run() {
     }
     assert!(!faults.is_empty(), "no such fault, or not allowed here");
     println!("seed {seed}, logs in {}", nodes.directory().display());
-    (0..3).for_each(|it| nodes.start(it));
-    nodes.create_topic();
+    nodes.start_all();
     let load = Load::start(&nodes.bootstrap());
     let mut rng = Rng::new(seed);
     let mut gaps: BTreeMap<Fault, Vec<Duration>> = BTreeMap::new();

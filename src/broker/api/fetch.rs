@@ -134,7 +134,7 @@ fn nearer(image: &Image, topic: &Topic, partition: i32, rack: &str) -> Vec<i32> 
         let broker = image.broker(*node).filter(|it| !it.fenced);
         broker.is_some_and(|it| it.rack.as_deref() == Some(rack))
     };
-    let state = usize::try_from(partition).ok().and_then(|it| topic.partitions.get(it));
+    let state = topic.partition(partition);
     match state.filter(|it| it.leader == image.node_id && !in_rack(&it.leader)) {
         Some(state) => state.isr.iter().copied().filter(in_rack).collect(),
         None => Vec::new(),

@@ -51,7 +51,7 @@ async fn ongoing<'a>(
     let mut partitions = Vec::new();
     for index in indexes {
         pause().await;
-        let found = usize::try_from(index).ok().and_then(|at| topic.partitions.get(at));
+        let found = topic.partition(index);
         if let Some(it) = found.filter(|it| it.is_reassigned()) {
             partitions.push(shown(index, it));
         }

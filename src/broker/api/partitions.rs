@@ -10,9 +10,7 @@ fn find(
     partition: i32,
     is_here: impl FnOnce(&Partition) -> bool,
 ) -> Result<TopicPartition, ErrorCode> {
-    let found = topic.and_then(|topic| {
-        Some((topic.id, topic.partitions.get(usize::try_from(partition).ok()?)?))
-    });
+    let found = topic.and_then(|topic| Some((topic.id, topic.partition(partition)?)));
     match found {
         None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
         Some((topic, it)) if is_here(it) => Ok(TopicPartition { topic, partition }),

@@ -99,8 +99,7 @@ impl Unchecked {
 
     /// Whether its topic has another codec: it is compressed anew.
     pub fn is_recompressed(&self) -> bool {
-        let compression = BatchHeader::parse(&self.batch).and_then(|it| it.compression());
-        self.limits.codec.is_some_and(|it| compression != Ok(it.compression))
+        BatchHeader::parse(&self.batch).is_ok_and(|it| self.limits.other_codec(&it).is_some())
     }
 
     /// Where it stands in the request.
@@ -222,14 +221,13 @@ pub async fn plan_in_parts(
         let topic = planner.topic(data);
         pause(nothing).await;
         for part in &data.partition_data {
-            let recompressed = planner.at_once.recompressed;
-            planner.at_once = AtOnce { recompressed, ..settings.at_once };
+            planner.at_once = settings.at_once;
             planner.partition(topic, part);
             let left = planner.at_once;
             pause(AtOnce {
                 bytes: settings.at_once.bytes - left.bytes,
                 decompressed: settings.at_once.decompressed - left.decompressed,
-                recompressed: recompressed - left.recompressed,
+                recompressed: settings.at_once.recompressed - left.recompressed,
             })
             .await;
         }
@@ -308,8 +306,7 @@ impl<'a> Planner<'a> {
                 let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
                 break 'found if by_id { ErrorCode::UNKNOWN_TOPIC_ID } else { unknown };
             };
-            let at = usize::try_from(part.index).ok();
-            let Some(state) = at.and_then(|i| topic.partitions.get(i)) else {
+            let Some(state) = topic.partition(part.index) else {
                 break 'found ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
             };
             if is_internal(&topic.name) {

@@ -189,10 +189,9 @@ impl State {
 
     /// Whether a partition is held to the limit of this follower: while it is not in sync.
     fn is_limited(image: &Image, tp: TopicPartition) -> bool {
-        let (topic, at) = (image.topic_by_id(tp.topic), usize::try_from(tp.partition));
-        topic.zip(at.ok()).is_some_and(|(topic, at)| {
+        image.topic_by_id(tp.topic).is_some_and(|topic| {
             topic.config.follower_throttled.contains(tp.partition, image.node_id)
-                && topic.partitions.get(at).is_some_and(|it| !it.isr.contains(&image.node_id))
+                && topic.partition(tp.partition).is_some_and(|it| !it.isr.contains(&image.node_id))
         })
     }
 

@@ -143,8 +143,8 @@ impl State {
                 figures.isr_shrinks += u64::from(shrinks);
                 figures.isr_expands += u64::from(expands);
                 if altered <= LINES {
-                    let name = self.image_now().topic_by_id(tp.topic).map(|it| it.name.clone());
-                    let topic = name.unwrap_or_default();
+                    let image = self.image_now();
+                    let topic = image.name_of(tp.topic);
                     let why = match (shrinks, expands) {
                         (true, false) => "a replica was behind for replica.lag.time.max.ms",
                         (false, true) => "a replica has caught up",

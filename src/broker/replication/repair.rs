@@ -35,11 +35,7 @@ enum Next {
 /// What is to be done about this log, by the metadata: it was found to be damaged in the leader epoch `found`.
 fn next(image: &Image, tp: TopicPartition, incarnation: u64, found: i32) -> Next {
     let me = image.node_id;
-    let at = usize::try_from(tp.partition).ok();
-    let topic = image.topic_by_id(tp.topic);
-    let Some(state) = topic.zip(at).and_then(|(topic, at)| topic.partitions.get(at)) else {
-        return Next::Wait;
-    };
+    let Some(state) = image.partition(tp) else { return Next::Wait };
     // What was there before this process registered may be old.
     let registered = image.broker(me).is_some_and(|it| it.incarnation == incarnation);
     if !registered || !state.replicas.contains(&me) {
@@ -72,8 +68,7 @@ fn next(image: &Image, tp: TopicPartition, incarnation: u64, found: i32) -> Next
 pub fn counts_in_any(image: &Image, damaged: &[TopicPartition], incarnation: u64) -> bool {
     let me = image.node_id;
     let counts = |tp: &TopicPartition| {
-        let topic = image.topic_by_id(tp.topic).zip(usize::try_from(tp.partition).ok());
-        let state = topic.and_then(|(topic, at)| topic.partitions.get(at));
+        let state = image.partition(*tp);
         state.is_some_and(|it| it.isr.contains(&me) || it.elr.contains(&me))
     };
     image.broker(me).is_none_or(|it| it.incarnation != incarnation) || damaged.iter().any(counts)
@@ -81,8 +76,7 @@ pub fn counts_in_any(image: &Image, damaged: &[TopicPartition], incarnation: u64
 
 /// Whether others than this node have all that was committed of a partition, as the metadata have it.
 pub fn is_elsewhere(image: &Image, tp: TopicPartition) -> bool {
-    let topic = image.topic_by_id(tp.topic).zip(usize::try_from(tp.partition).ok());
-    let state = topic.and_then(|(topic, at)| topic.partitions.get(at));
+    let state = image.partition(tp);
     state.is_some_and(|it| it.isr.iter().chain(&*it.elr).any(|node| *node != image.node_id))
 }
 
@@ -108,7 +102,7 @@ impl State {
         self.replication.borrow_mut().damaged += damaged.len() as u64;
         for (tp, why) in damaged {
             let image = self.image_now();
-            let name = image.topic_by_id(tp.topic).map(|it| it.name.clone()).unwrap_or_default();
+            let name = image.name_of(tp.topic);
             tracing::error!(topic = %name, partition = tp.partition, "the log is damaged: {why}");
         }
         self.changed_damage.notify();
@@ -128,7 +122,7 @@ impl State {
         self.replication.borrow_mut().repaired += repaired.len() as u64;
         for tp in repaired {
             let image = self.image_now();
-            let name = image.topic_by_id(tp.topic).map(|it| it.name.clone()).unwrap_or_default();
+            let name = image.name_of(tp.topic);
             tracing::info!(topic = %name, partition = tp.partition, "the damaged log is whole again");
         }
     }

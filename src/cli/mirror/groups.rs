@@ -5,9 +5,7 @@ use super::shared::{Event, Settings, Shared, View};
 use crate::client::groups::{self, CommittedOffsets};
 use crate::client::{ClientError, Cluster, To, check_code};
 use crate::types::ErrorCode;
-use crate::wire::kafka::offset_commit_request::{
-    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-};
+use crate::wire::kafka::offset_commit_request::OffsetCommitRequest;
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 
@@ -110,24 +108,11 @@ fn bring_one(
 
 /// Commits for a group without members. Whether it has none.
 fn commit(target: &mut Cluster, group_id: &str, offsets: &Offsets) -> Result<bool, ClientError> {
-    let topics = offsets.iter().map(|(name, partitions)| OffsetCommitRequestTopic {
-        name,
-        partitions: partitions
-            .iter()
-            .map(|(number, (offset, metadata))| OffsetCommitRequestPartition {
-                partition_index: *number,
-                committed_offset: *offset,
-                committed_leader_epoch: -1,
-                committed_metadata: Some(metadata),
-            })
-            .collect(),
-        ..OffsetCommitRequestTopic::default()
-    });
     let request = OffsetCommitRequest {
         group_id,
         generation_id_or_member_epoch: -1,
         member_id: "",
-        topics: topics.collect(),
+        topics: groups::commit_topics(offsets, |(offset, metadata)| (*offset, -1, metadata)),
         ..OffsetCommitRequest::default()
     };
     let node = groups::find_coordinator_once(target, group_id)?;

@@ -9,15 +9,10 @@ const ROOMY: usize = 4 << 20;
 fn limits(codec: Codec) -> Limits {
     Limits {
         max_message_bytes: ROOMY,
-        produce_version: 9,
-        log_append_time: false,
-        timestamp_before_max_ms: i64::MAX,
-        timestamp_after_max_ms: 3_600_000,
-        now_ms: NOW,
         strict: false,
-        compacted: false,
         codec: Some(codec),
         decompressed_bytes_max: ROOMY,
+        ..super::tests::limits()
     }
 }
 

@@ -15,7 +15,7 @@ const ROOMY: usize = 1 << 20;
 /// A lie that a header can tell.
 type Change = fn(&mut BatchHeader);
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits {
         max_message_bytes: ROOMY,
         produce_version: 9,

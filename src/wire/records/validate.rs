@@ -65,6 +65,12 @@ impl Limits {
             decompressed_bytes_max: DECOMPRESSED_BYTES_MAX,
         }
     }
+
+    /// The codec of the topic, where the batch has another one.
+    #[inline]
+    pub fn other_codec(&self, header: &BatchHeader) -> Option<Codec> {
+        self.codec.filter(|it| header.compression() != Ok(it.compression))
+    }
 }
 
 /// What may be appended.
@@ -77,6 +83,10 @@ pub enum Accepted {
 }
 
 impl Accepted {
+    fn recompressed(header: BatchHeader, batch: Vec<u8>) -> Self {
+        Self::Recompressed(Box::new(Recompressed { header, batch }))
+    }
+
     /// The header, as in [`Validated::header`].
     pub fn header(&self) -> &BatchHeader {
         match self {
@@ -240,9 +250,7 @@ pub fn validate_at_once(
     if !check_header(&header, limits)? {
         return accept_unread(header, limits).map(Checked::Valid);
     }
-    if limits.codec.is_some()
-        && let Some(codec) = other_codec(&header, limits)
-    {
+    if let Some(codec) = limits.other_codec(&header) {
         return recompress_at_once(header, batch, codec, limits, at_once);
     }
     let plain = matches!(header.compression(), Ok(Compression::None));
@@ -264,11 +272,6 @@ pub fn validate_at_once(
         Ok(()) => {}
     }
     accept(header, Some(records.max_timestamp()?), limits).map(Checked::Valid)
-}
-
-/// The codec of the topic, where the batch has another one.
-fn other_codec(header: &BatchHeader, limits: &Limits) -> Option<Codec> {
-    limits.codec.filter(|it| header.compression() != Ok(it.compression))
 }
 
 /// As [`validate_at_once`], of a batch whose header and checksum are right and whose codec is not the topic's.
@@ -304,7 +307,7 @@ fn recompress_at_once(
     let mut header = validated.header;
     let batch = recompress::recompress(&mut header, &plain, codec, limits.max_message_bytes)
         .map_err(|e| not_recompressed(&e, limits))?;
-    Ok(Checked::Valid(Accepted::Recompressed(Box::new(Recompressed { header, batch }))))
+    Ok(Checked::Valid(Accepted::recompressed(header, batch)))
 }
 
 fn not_recompressed(failure: &Failure, limits: &Limits) -> Refusal {
@@ -393,7 +396,7 @@ impl<'a> LargeBatch<'a> {
                 }
                 let len = steps.position();
                 let max_timestamp = Some(records.max_timestamp()?);
-                let Some(codec) = other_codec(header, limits) else {
+                let Some(codec) = limits.other_codec(header) else {
                     return accept(*header, max_timestamp, limits).map(Some);
                 };
                 let stored = valid(*header, max_timestamp, limits)?.header;
@@ -405,10 +408,7 @@ impl<'a> LargeBatch<'a> {
             }
             Doing::Recompression(it) => {
                 let made = it.step(budget).map_err(|e| not_recompressed(&e, limits))?;
-                let accept = |(header, batch)| {
-                    Accepted::Recompressed(Box::new(Recompressed { header, batch }))
-                };
-                Ok(made.map(accept))
+                Ok(made.map(|(header, batch)| Accepted::recompressed(header, batch)))
             }
         }
     }
@@ -577,7 +577,7 @@ fn check_header(header: &BatchHeader, limits: &Limits) -> Result<bool, Refusal> 
     let times_need_walk = !limits.log_append_time
         && (header.max_timestamp < 0 || limits.timestamp_before_max_ms < i64::MAX);
     let plain = compression == Compression::None;
-    let recompressed = limits.codec.is_some_and(|it| it.compression != compression);
+    let recompressed = limits.other_codec(header).is_some();
     Ok(plain || limits.strict || limits.compacted || times_need_walk || recompressed)
 }
 
