@@ -799,9 +799,10 @@ impl Engine {
         self.now_ms = now_ms;
         // Before it is there: its reader comes back for it.
         self.make_room();
-        if let Some(Filled { ticket, result }) = self.reads.ended(&mut self.logs, ticket, result) {
-            out.push(Event::Filled { ticket, result });
-        }
+        let filled = self.reads.ended(&mut self.logs, ticket, result);
+        out.extend(
+            filled.into_iter().map(|it| Event::Filled { ticket: it.ticket, result: it.result }),
+        );
         for (slot, why) in self.reads.take_damaged() {
             self.found_damage(slot, &why);
         }
