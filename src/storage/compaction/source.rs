@@ -9,8 +9,11 @@ use crate::types::TopicPartition;
 use crate::wire::records::BatchHeader;
 use bytes::Bytes;
 
-/// A read brings so much, more where a frame is longer.
+/// A read brings so much while the journal is written to, since small writes wait behind it; more where a frame is
+/// longer.
 const READ: usize = 256 << 10;
+/// A read brings so much otherwise.
+const READ_ALONE: usize = 1 << 20;
 
 /// A segment as it was when the pass began.
 #[derive(Clone, Debug)]
@@ -43,6 +46,8 @@ pub(super) enum Next {
     End,
     /// The disk is to be read first.
     Read(Op),
+    /// What the disk was asked for has not come yet.
+    Waits,
 }
 
 #[derive(Debug)]
@@ -52,7 +57,20 @@ struct OpenFrame {
     at: usize,
 }
 
-/// A place in one of the segments.
+/// What follows the bytes that are gone through.
+#[derive(Debug)]
+enum Ahead {
+    /// The disk was not asked for it.
+    Nothing,
+    /// It was, for so many bytes.
+    Asked(usize),
+    /// It was, and they are of no use any more.
+    Stale,
+    /// It is there; whether the file ends behind it.
+    Here(Bytes, bool),
+}
+
+/// A place in one of the segments. What follows is read while the bytes before are gone through.
 #[derive(Debug)]
 pub(super) struct Reader {
     tp: TopicPartition,
@@ -61,8 +79,11 @@ pub(super) struct Reader {
     /// Bytes of the file from here on.
     from: u64,
     bytes: Bytes,
+    /// The file has no more than those.
+    ended: bool,
+    ahead: Ahead,
     frame: Option<OpenFrame>,
-    /// Bytes that the next read brings.
+    /// Bytes that the next read brings at least.
     len: usize,
     /// What it was given is not what was written.
     damaged: bool,
@@ -76,6 +97,8 @@ impl Reader {
             position: 0,
             from: 0,
             bytes: Bytes::new(),
+            ended: false,
+            ahead: Ahead::Nothing,
             frame: None,
             len: READ,
             damaged: false,
@@ -89,7 +112,9 @@ impl Reader {
 
     /// At the beginning of the next segment.
     pub fn rewind(&mut self) {
-        *self = Self { len: self.len, ..Self::new(self.tp) };
+        let asked = matches!(self.ahead, Ahead::Asked(_) | Ahead::Stale);
+        let ahead = if asked { Ahead::Stale } else { Ahead::Nothing };
+        *self = Self { len: self.len, ahead, ..Self::new(self.tp) };
     }
 
     /// The leader's clock at the append of the batch that came last, ms.
@@ -99,14 +124,29 @@ impl Reader {
 
     /// Takes in what a read brought.
     pub fn arrived(&mut self, bytes: Bytes) {
-        self.bytes = bytes;
+        self.ahead = match self.ahead {
+            Ahead::Asked(len) => {
+                let ends = bytes.len() < len;
+                Ahead::Here(bytes, ends)
+            }
+            _ => Ahead::Nothing,
+        };
     }
 
-    /// The next batch of that segment. Frames that end before `from` are passed over.
+    /// A read of what follows, if that is worth while already. `writing`: the journal is written to.
+    pub fn read_ahead(&mut self, source: &Source, writing: bool) -> Option<Op> {
+        let meta = source.meta();
+        let more = self.position < meta.length && self.upto() < meta.length && !self.ended;
+        let useful = more && !self.bytes.is_empty() && matches!(self.ahead, Ahead::Nothing);
+        useful.then(|| self.ask(meta, writing))
+    }
+
+    /// The next batch of that segment. Frames that end before `from` are passed over. `writing`: the journal is
+    /// written to.
     ///
     /// # Errors
     /// What is on the disk is not what was written.
-    pub fn next(&mut self, source: &Source, from: i64) -> Result<Next, String> {
+    pub fn next(&mut self, source: &Source, from: i64, writing: bool) -> Result<Next, String> {
         let meta = source.meta();
         loop {
             if let Some(frame) = &mut self.frame {
@@ -126,55 +166,130 @@ impl Reader {
             if self.position >= meta.length {
                 return Ok(Next::End);
             }
-            let at = self.position.wrapping_sub(self.from) as usize;
-            if self.position < self.from || at >= self.bytes.len() {
-                return Ok(Next::Read(self.read(meta)));
+            let at = (self.position - self.from) as usize;
+            if at >= self.bytes.len() {
+                match self.ahead {
+                    Ahead::Here(..) => self.advance(),
+                    Ahead::Nothing if self.ended => {
+                        return Err(self.bad(meta, &"the file is shorter than it was", true));
+                    }
+                    Ahead::Nothing => return Ok(Next::Read(self.ask(meta, writing))),
+                    Ahead::Asked(_) | Ahead::Stale => return Ok(Next::Waits),
+                }
+                continue;
             }
             let step = frame::walk(&self.bytes, self.from, at).next();
             match step {
                 Some(Step::Frame { at, header }) => {
                     let end = at + header.frame_len();
                     self.position = self.from + end as u64;
-                    if header.tp() != self.tp {
-                        return Err(self.bad(meta, &"a frame of another log", true));
-                    }
-                    // What a truncation has left behind the last is void, and may be cut.
-                    if header.last_offset() + 1 >= meta.next {
-                        self.position = meta.length;
-                    }
-                    if header.base_offset() >= meta.next {
-                        continue;
-                    }
-                    let payload = self.bytes.slice(at + HEADER..end);
-                    let skipped = if header.last_offset() < from { payload.len() } else { 0 };
-                    self.frame = Some(OpenFrame { header, payload, at: skipped });
+                    self.open(meta, header, self.bytes.slice(at + HEADER..end), from)?;
                 }
                 Some(Step::Cut { at, needed }) => {
                     self.position = self.from + at as u64;
-                    // Twice as long: otherwise every frame of this size is read twice.
-                    self.len = self.len.max(align_up(2 * needed + ALIGN));
-                    if self.from + self.bytes.len() as u64 >= meta.length {
-                        return Err(self.bad(meta, &"a frame is cut", true));
+                    match self.ahead {
+                        _ if self.ended || self.upto() >= meta.length => {
+                            return Err(self.bad(meta, &"a frame is cut", true));
+                        }
+                        Ahead::Here(..) => match self.join(meta, at, needed)? {
+                            Some((header, payload)) => self.open(meta, header, payload, from)?,
+                            None => return Ok(Next::Read(self.ask(meta, writing))),
+                        },
+                        Ahead::Nothing => return Ok(Next::Read(self.ask(meta, writing))),
+                        Ahead::Asked(_) | Ahead::Stale => return Ok(Next::Waits),
                     }
-                    return Ok(Next::Read(self.read(meta)));
                 }
                 Some(Step::Bad { at, error }) => {
                     self.position = self.from + at as u64;
-                    let damaged = !matches!(error, FrameError::Version(_));
-                    return Err(self.bad(meta, &error, damaged));
+                    return Err(self.no_frame(meta, &error));
                 }
                 // Padding up to the end of what was read.
-                None => self.position = self.from + self.bytes.len() as u64,
+                None => self.position = self.upto(),
             }
         }
     }
 
-    fn read(&mut self, meta: &Meta) -> Op {
-        self.from = self.position / ALIGN as u64 * ALIGN as u64;
-        self.bytes = Bytes::new();
-        let len = (self.len as u64).min(meta.length - self.from) as usize;
-        let path = segment::path_of(self.tp, meta.base, meta.generation);
-        Op::Read { path, pos: self.from, len }
+    /// Where the bytes end that are gone through.
+    fn upto(&self) -> u64 {
+        self.from + self.bytes.len() as u64
+    }
+
+    /// Goes over to what follows.
+    fn advance(&mut self) {
+        let from = self.upto();
+        if let Ahead::Here(bytes, ended) = std::mem::replace(&mut self.ahead, Ahead::Nothing) {
+            (self.from, self.bytes, self.ended) = (from, bytes, ended);
+        }
+    }
+
+    /// Puts the frame together that begins at `at` of the bytes, takes `needed` bytes or more, and ends in what follows;
+    /// goes over to that. `None` where it is longer: it is to be read in one piece.
+    fn join(
+        &mut self,
+        meta: &Meta,
+        at: usize,
+        mut needed: usize,
+    ) -> Result<Option<(FrameHeader, Bytes)>, String> {
+        let mut whole = self.bytes[at..].to_vec();
+        let before = whole.len();
+        let Ahead::Here(ahead, ended) = &self.ahead else { return Ok(None) };
+        let header = loop {
+            let Some(rest) = ahead.get(whole.len() - before..needed - before) else {
+                if *ended || self.upto() + ahead.len() as u64 >= meta.length {
+                    return Err(self.bad(meta, &"a frame is cut", true));
+                }
+                // Twice as long: otherwise every frame of this size is read twice.
+                self.len = self.len.max(align_up(2 * needed + ALIGN));
+                (self.from, self.bytes) = (self.position / ALIGN as u64 * ALIGN as u64, Bytes::new());
+                self.ahead = Ahead::Nothing;
+                return Ok(None);
+            };
+            whole.extend_from_slice(rest);
+            match FrameHeader::read_whole(&whole) {
+                Ok((header, _)) => break header,
+                Err(FrameError::Short { needed: more }) if more > whole.len() => needed = more,
+                Err(error) => return Err(self.no_frame(meta, &error)),
+            }
+        };
+        self.advance();
+        self.position = self.from + (whole.len() - before) as u64;
+        Ok(Some((header, Bytes::from(whole).slice(HEADER..))))
+    }
+
+    /// Begins with the batches of a frame, behind which the next one begins.
+    fn open(
+        &mut self,
+        meta: &Meta,
+        header: FrameHeader,
+        payload: Bytes,
+        from: i64,
+    ) -> Result<(), String> {
+        if header.tp() != self.tp {
+            return Err(self.bad(meta, &"a frame of another log", true));
+        }
+        // What a truncation has left behind the last is void, and may be cut.
+        if header.last_offset() + 1 >= meta.next {
+            self.position = meta.length;
+        }
+        if header.base_offset() < meta.next {
+            let skipped = if header.last_offset() < from { payload.len() } else { 0 };
+            self.frame = Some(OpenFrame { header, payload, at: skipped });
+        }
+        Ok(())
+    }
+
+    /// Asks for what follows.
+    fn ask(&mut self, meta: &Meta, writing: bool) -> Op {
+        let len = self.len.max(if writing { READ } else { READ_ALONE }) as u64;
+        let pos = self.upto();
+        let len = len.min(meta.length - pos) as usize;
+        self.ahead = Ahead::Asked(len);
+        Op::Read { path: segment::path_of(self.tp, meta.base, meta.generation), pos, len }
+    }
+
+    fn no_frame(&mut self, meta: &Meta, error: &FrameError) -> String {
+        let damaged = !matches!(error, FrameError::Version(_));
+        self.bad(meta, error, damaged)
     }
 
     fn bad(&mut self, meta: &Meta, why: &dyn std::fmt::Display, damaged: bool) -> String {
