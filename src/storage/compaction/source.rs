@@ -240,7 +240,8 @@ impl Reader {
                 }
                 // Twice as long: otherwise every frame of this size is read twice.
                 self.len = self.len.max(align_up(2 * needed + ALIGN));
-                (self.from, self.bytes) = (self.position / ALIGN as u64 * ALIGN as u64, Bytes::new());
+                (self.from, self.bytes) =
+                    (self.position / ALIGN as u64 * ALIGN as u64, Bytes::new());
                 self.ahead = Ahead::Nothing;
                 return Ok(None);
             };
@@ -296,5 +297,130 @@ impl Reader {
         self.damaged = damaged;
         let path = segment::path_of(self.tp, meta.base, meta.generation);
         format!("{path} before byte {}: {why}", self.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::format::frame::FrameFields;
+    use crate::types::{Rng, TopicId};
+    use crate::wire::records::{BatchBuilder, Compression};
+    use zerocopy::IntoBytes;
+
+    const TP: TopicPartition = TopicPartition { topic: TopicId([3; 16]), partition: 0 };
+
+    /// A segment of frames with one batch of one record each, of so many bytes, some behind padding; its bytes.
+    fn segment(rng: &mut Rng, lengths: &[usize]) -> (Source, Vec<u8>) {
+        let mut file = Vec::new();
+        for (offset, length) in (0..).zip(lengths) {
+            let mut builder = BatchBuilder::new(Compression::None).appended_at(offset, 1);
+            builder.push(0, Some(b"k"), Some(&vec![rng.bits() as u8; *length]), &[]);
+            let payload = builder.build();
+            let fields = FrameFields {
+                tp: TP,
+                leader_epoch: 1,
+                base_offset: offset,
+                last_offset: offset,
+                max_timestamp: 0,
+                append_time: 1000 + offset,
+                batch_count: 1,
+                previous_checksum: 0,
+            };
+            file.extend_from_slice(FrameHeader::seal(&fields, &payload).as_bytes());
+            file.extend_from_slice(&payload);
+            if rng.chance(20) {
+                file.resize(align_up(file.len()), 0);
+            }
+        }
+        file.resize(align_up(file.len()), 0);
+        let mut segment = Segment::new(0, 1, 0, 0);
+        segment.meta.length = file.len() as u64;
+        segment.meta.next = lengths.len() as i64;
+        (Source::of(&segment), file)
+    }
+
+    /// Reads all of a file of which the disk has this; offset and length of each batch, and bytes read.
+    fn read(
+        rng: &mut Rng,
+        reader: &mut Reader,
+        source: &Source,
+        disk: &[u8],
+    ) -> Result<(Vec<(i64, usize)>, usize), String> {
+        let (mut found, mut bytes, mut flight) = (Vec::new(), 0, None);
+        loop {
+            let writing = rng.chance(50);
+            if flight.is_none() && rng.chance(70) {
+                flight = reader.read_ahead(source, writing);
+            }
+            match reader.next(source, i64::MIN, writing)? {
+                Next::Batch(header, batch) => {
+                    assert_eq!(reader.append_time(), 1000 + header.base_offset);
+                    header.check_crc(&batch).unwrap();
+                    found.push((header.base_offset, batch.len()));
+                }
+                Next::End => return Ok((found, bytes)),
+                Next::Read(op) => assert!(flight.replace(op).is_none(), "one at a time"),
+                Next::Waits => {
+                    let Some(Op::Read { pos, len, .. }) = flight.take() else {
+                        panic!("nothing is under way")
+                    };
+                    assert!(pos.is_multiple_of(ALIGN as u64) && len.is_multiple_of(ALIGN));
+                    let rest = disk.get(pos as usize..).unwrap_or_default();
+                    let some = Bytes::copy_from_slice(&rest[..len.min(rest.len())]);
+                    bytes += some.len();
+                    reader.arrived(some);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn frames_come_whole_wherever_reads_end() {
+        for seed in 0..40 {
+            let rng = &mut Rng::new(seed);
+            let most = [2_000, 90_000, 700_000][seed as usize % 3];
+            let lengths: Vec<usize> = (0..40).map(|_| 1 + rng.index(most)).collect();
+            let (source, file) = segment(rng, &lengths);
+            let mut reader = Reader::new(TP);
+            let (found, bytes) = read(rng, &mut reader, &source, &file).unwrap();
+            let expected = (0..).zip(&lengths);
+            assert_eq!(found.len(), lengths.len(), "seed {seed}");
+            assert!(found.iter().zip(expected).all(|(it, (at, len))| it.0 == at && it.1 > *len));
+            if most < READ {
+                assert_eq!(bytes, file.len(), "seed {seed}: nothing is read twice");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_of_another_segment_is_dropped() {
+        let rng = &mut Rng::new(5);
+        let (source, file) = segment(rng, &[200_000; 9]);
+        let mut reader = Reader::new(TP);
+        let Next::Read(Op::Read { len, .. }) = reader.next(&source, 0, true).unwrap() else {
+            panic!("nothing is there yet")
+        };
+        reader.arrived(Bytes::copy_from_slice(&file[..len]));
+        assert!(matches!(reader.next(&source, 0, true), Ok(Next::Batch(..))));
+        let stale = reader.read_ahead(&source, true).expect("there is more");
+        reader.rewind();
+        assert!(matches!(reader.next(&source, 0, true), Ok(Next::Waits)));
+        assert!(reader.read_ahead(&source, true).is_none(), "one at a time");
+        let Op::Read { pos, len, .. } = stale else { panic!("a read") };
+        reader.arrived(Bytes::copy_from_slice(&file[pos as usize..][..len]));
+        let (found, _) = read(rng, &mut reader, &source, &file).unwrap();
+        assert_eq!(found.len(), 9, "from the beginning");
+    }
+
+    #[test]
+    fn a_file_that_is_too_short_is_damaged_and_ends_it() {
+        for cut in [0, 4096, 300_000, 1 << 20] {
+            let rng = &mut Rng::new(6);
+            let (source, file) = segment(rng, &[90_000; 20]);
+            let mut reader = Reader::new(TP);
+            assert!(read(rng, &mut reader, &source, &file[..cut]).is_err(), "{cut}");
+            assert!(reader.found_damage());
+        }
     }
 }
