@@ -13,7 +13,7 @@ use bytes::Bytes;
 /// longer.
 const READ: usize = 256 << 10;
 /// A read brings so much otherwise.
-const READ_ALONE: usize = 1 << 20;
+const READ_ALONE: usize = 512 << 10;
 
 /// A segment as it was when the pass began.
 #[derive(Clone, Debug)]
