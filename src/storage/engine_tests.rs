@@ -562,7 +562,7 @@ fn keys_that_do_not_fit_into_memory_take_several_passes() {
     };
     let config = LogConfig { compaction: Some(compaction), ..config() };
     broker.engines[shard].configure(slot, &config);
-    let (keys, mut end) = (20_000_i64, 0);
+    let (keys, mut end) = (40_000_i64, 0);
     for round in 0..2 {
         for first in (0..keys).step_by(500) {
             let mut builder = BatchBuilder::new(Compression::None);
