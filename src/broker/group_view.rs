@@ -7,6 +7,9 @@ use crate::types::{GroupConfig, TopicId};
 use std::rc::Rc;
 use std::sync::Arc;
 
+/// So many partitions are compared in one go.
+const PARTITIONS: usize = 1_024;
+
 #[derive(Debug)]
 struct View(Arc<Image>);
 
@@ -31,20 +34,48 @@ impl ClusterView for View {
         Box::new(names.filter(move |it| seen != Some(*it)))
     }
 
+    fn has_racks(&self) -> bool {
+        has_racks(&self.0)
+    }
+
+    fn racks(&self, topic: &str, partition: i32) -> Vec<&str> {
+        let partition = self.0.topic(topic).and_then(|it| it.partitions.get(partition as usize));
+        let replicas = partition.iter().flat_map(|it| it.replicas.iter());
+        let mut racks: Vec<_> = replicas.filter_map(|it| rack(&self.0, *it)).collect();
+        racks.sort_unstable();
+        racks
+    }
+
     fn group_config(&self, group_id: &str) -> GroupConfig {
         self.0.group_config(group_id)
     }
 }
 
-/// Whether a topic came or went, or got partitions.
-fn concerns_groups(change: &TopicChange<'_>, before: &Image) -> bool {
-    match change {
-        TopicChange::Gone(_) => true,
-        TopicChange::There(topic) => {
-            let old = before.topic_by_id(topic.id);
-            old.is_none_or(|it| it.partitions.len() != topic.partitions.len())
-        }
-    }
+fn rack(image: &Image, broker: i32) -> Option<&str> {
+    image.broker(broker)?.registration.rack.as_deref()
+}
+
+/// Whether any broker is in a rack.
+fn has_racks(image: &Image) -> bool {
+    image.brokers().any(|it| it.registration.rack.is_some())
+}
+
+/// Whether a broker is in another rack than before.
+fn moved_racks(before: &Image, image: &Image) -> bool {
+    let other = |a: &Image, b: &Image| {
+        a.brokers().any(|it| {
+            let id = it.registration.id;
+            rack(a, id) != rack(b, id)
+        })
+    };
+    !image.has_brokers_of(before) && (other(before, image) || other(image, before))
+}
+
+/// The topic as it was, where it has as many partitions now.
+fn kept<'a>(change: &TopicChange<'_>, before: &'a Image) -> Option<&'a Arc<Topic>> {
+    let TopicChange::There(topic) = change else { return None };
+    let old = before.topic_by_id(topic.id)?;
+    (old.partitions.len() == topic.partitions.len()).then_some(old)
 }
 
 impl State {
@@ -53,12 +84,40 @@ impl State {
         self.groups.cluster.show(Rc::new(View(image.clone())), false);
     }
 
-    /// Groups look anew at their topics where some came or went, or got partitions.
+    /// Groups look anew at their topics where some came or went, got partitions, or have replicas in other racks.
     pub(super) async fn renew_group_topics(&self, before: &Image, image: &Arc<Image>) {
+        let mut changed = moved_racks(before, image);
+        let has_racks = has_racks(image);
         for change in image.changes_since(before) {
-            if concerns_groups(&change, before) {
-                self.groups.cluster.show(Rc::new(View(image.clone())), true);
-                return;
+            let old = kept(&change, before);
+            changed |= old.is_none();
+            if let (Some(old), TopicChange::There(topic)) = (old, &change)
+                && has_racks
+            {
+                changed |= self.has_moved(old, topic).await;
+            }
+            if changed {
+                break;
+            }
+            self.pause().await;
+        }
+        if changed {
+            self.groups.cluster.show(Rc::new(View(image.clone())), true);
+        }
+    }
+
+    /// Whether replicas of a topic are on other brokers than before; some partitions at a time.
+    async fn has_moved(&self, before: &Topic, topic: &Topic) -> bool {
+        let mut both = before.partitions.iter().zip(topic.partitions.iter());
+        loop {
+            let (mut looked, mut moved) = (0_usize, false);
+            for (old, new) in both.by_ref().take(PARTITIONS) {
+                looked += 1;
+                moved |= old.replicas != new.replicas;
+            }
+            self.work.add(looked as u64);
+            if moved || looked < PARTITIONS {
+                return moved;
             }
             self.pause().await;
         }

@@ -816,14 +816,14 @@ impl Coordinator {
         let mut taken = 0;
         while cursor.key < self.groups.capacity() && taken < steps {
             taken += 1;
-            if let Some(group) = self.groups.get(cursor.key).filter(|it| !it.is_vacant()) {
+            if let Some(group) = self.groups.get(cursor.key).filter(|it| it.is_shown()) {
                 if !std::mem::replace(&mut cursor.begun, true) {
                     see(Seen::Group(GroupFigures {
                         group_id: &group.id,
                         state: group.state_name(),
                         protocol_type: group.protocol_type_name(),
-                        members: group.member_count(),
-                        generation_id: group.epoch(),
+                        members: group.shown_members(),
+                        generation_id: group.shown_epoch(),
                         offsets: group.offsets.len(),
                     }));
                 }

@@ -179,7 +179,7 @@ impl Group {
         if other(&sync.protocol_type, PROTOCOL_TYPE) || other(&sync.protocol_name, &protocol) {
             return Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
         }
-        let behind = group.epoch() > member.current.epoch;
+        let behind = self.is_behind(cx, member.current.epoch);
         if behind && member.current.state != MemberState::UnrevokedPartitions {
             self.call_to_join(cx, id);
             return Err(ErrorCode::REBALANCE_IN_PROGRESS);
@@ -195,6 +195,14 @@ impl Group {
             protocol_type: Some(PROTOCOL_TYPE.to_owned()),
             protocol_name: Some(protocol),
             assignment,
+        })
+    }
+
+    /// Whether a member of that epoch would be told another one. While the targets must not be computed yet, it
+    /// would not.
+    fn is_behind(&self, cx: &Cx<'_>, epoch: i32) -> bool {
+        self.consumer.as_deref().is_some_and(|it| {
+            epoch < it.target_epoch() || (epoch < it.epoch() && self.is_to_assign(cx))
         })
     }
 
@@ -240,7 +248,7 @@ impl Group {
             }),
             _ => false,
         };
-        let joins = current.epoch < group.epoch() || can_go_on;
+        let joins = self.is_behind(cx, current.epoch) || can_go_on;
         self.renew_consumer(cx, id);
         if joins {
             self.call_to_join(cx, id);
