@@ -1,7 +1,7 @@
 //! The metadata, as group coordinators look at them.
 
 use super::state::State;
-use crate::controller::{Image, Topic, TopicChange};
+use crate::controller::{Image, Partition, Topic, TopicChange};
 use crate::group::{ClusterView, TopicView};
 use crate::types::{GroupConfig, TopicId};
 use std::rc::Rc;
@@ -78,6 +78,13 @@ fn kept<'a>(change: &TopicChange<'_>, before: &'a Image) -> Option<&'a Arc<Topic
     (old.partitions.len() == topic.partitions.len()).then_some(old)
 }
 
+/// How many partitions there are, and whether one has other replicas than before.
+fn moved<'a>(both: impl Iterator<Item = (&'a Partition, &'a Partition)>) -> (usize, bool) {
+    both.fold((0, false), |(looked, moved), (old, new)| {
+        (looked + 1, moved || old.replicas != new.replicas)
+    })
+}
+
 impl State {
     /// Groups see these metadata from now on.
     pub(super) fn show_groups(&self, image: &Arc<Image>) {
@@ -110,16 +117,84 @@ impl State {
     async fn has_moved(&self, before: &Topic, topic: &Topic) -> bool {
         let mut both = before.partitions.iter().zip(topic.partitions.iter());
         loop {
-            let (mut looked, mut moved) = (0_usize, false);
-            for (old, new) in both.by_ref().take(PARTITIONS) {
-                looked += 1;
-                moved |= old.replicas != new.replicas;
-            }
+            let (looked, moved) = moved(both.by_ref().take(PARTITIONS));
             self.work.add(looked as u64);
             if moved || looked < PARTITIONS {
                 return moved;
             }
             self.pause().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::{NewPartition, PartitionChange, Record};
+
+    const TOPIC: TopicId = TopicId([7; 16]);
+
+    fn broker(id: i32, rack: Option<&str>) -> Record {
+        let rack = rack.map(str::to_owned);
+        Record::BrokerStarted { broker: id, host: "h".into(), port: 9092, rack }
+    }
+
+    fn replicas(of: &[i32], leader: i32) -> Record {
+        let change = PartitionChange {
+            leader: Some(leader),
+            replicas: Some(of.into()),
+            ..PartitionChange::default()
+        };
+        Record::PartitionsChanged { id: TOPIC, changes: vec![(1, change)] }
+    }
+
+    fn image() -> Image {
+        let mut image = Image::new("c", 1, Arc::default());
+        for (id, rack) in [(1, Some("b")), (2, Some("a")), (3, None), (4, Some("b"))] {
+            image.apply(&broker(id, rack));
+        }
+        let everywhere: Arc<[i32]> = [1, 2, 3, 4].into();
+        image.apply(&Record::TopicCreated {
+            id: TOPIC,
+            name: "t".into(),
+            partitions: vec![NewPartition::new(everywhere); 2],
+            settings: Vec::new(),
+        });
+        image
+    }
+
+    #[test]
+    fn racks_of_replicas_are_sorted_and_without_those_that_have_none() {
+        let mut image = image();
+        image.apply(&replicas(&[3, 9], 3));
+        let view = View(Arc::new(image));
+        assert!(view.has_racks());
+        assert_eq!(view.racks("t", 0), ["a", "b", "b"]);
+        assert!(view.racks("t", 1).is_empty() && view.racks("t", 2).is_empty());
+        assert!(view.racks("u", 0).is_empty());
+        assert!(!View(Arc::new(Image::new("c", 1, Arc::default()))).has_racks());
+    }
+
+    #[test]
+    fn replicas_and_brokers_that_move_are_seen_and_other_changes_are_not() {
+        let before = image();
+        let moved_to = |record: Record| {
+            let mut after = before.clone();
+            after.apply(&record);
+            let topics = after.changes_since(&before);
+            let others = topics.filter_map(|change| {
+                let (old, TopicChange::There(new)) = (kept(&change, &before)?, &change) else {
+                    return None;
+                };
+                Some(moved(old.partitions.iter().zip(new.partitions.iter())))
+            });
+            (moved_racks(&before, &after), others.collect::<Vec<_>>())
+        };
+        assert_eq!(moved_to(replicas(&[1, 2, 3, 4], 2)), (false, vec![(2, false)]), "a leader");
+        assert_eq!(moved_to(replicas(&[1, 2, 3], 1)), (false, vec![(2, true)]));
+        assert!(moved_to(broker(2, Some("c"))).0);
+        assert!(moved_to(broker(3, Some("c"))).0);
+        assert!(moved_to(broker(5, Some("a"))).0);
+        assert!(!moved_to(broker(2, Some("a"))).0, "it started again");
     }
 }
