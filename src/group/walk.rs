@@ -9,11 +9,11 @@ use std::vec::IntoIter;
 use bytes::Bytes;
 
 use super::consumer::beat::Beat;
-use super::consumer::downgrade::Downgrading;
+use super::consumer::downgrading::Downgrading;
 use super::consumer::response::ConsumerDescribed;
 use super::draft::Draft;
 use super::effect::Ticket;
-use super::persisted::Loading;
+use super::loading::Loading;
 use super::replacement::Returning;
 use super::request::{Assignment, DeleteOffsets, Leaving};
 use super::response::{Described, JoinMember, Joined, LeftMember};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::assigned_since::AssignedSince;
 use super::beat::{Beat, Joining, Stage};
-use super::classic::by_id;
+use super::classic_assignment::by_id;
 use super::member::{ClassicMetadata, Current, MemberMetadata, MemberState};
 use super::partitions::Partitions;
 use super::response::Refusal;

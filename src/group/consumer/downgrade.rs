@@ -6,112 +6,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::classic::assignment;
-use super::partitions::{self, Partitions};
-use super::state::ConsumerGroup;
+use super::downgrading::{Downgrading, Draft, Stage};
 use super::write::{ConsumerWrite, Downgrade};
-use crate::group::cluster::ClusterView;
-use crate::group::consumer_protocol::PROTOCOL_TYPE;
 use crate::group::context::Cx;
+use crate::group::loading::Loading;
 use crate::group::members::winner;
-use crate::group::persisted::Loading;
-use crate::group::records::{GroupValue, MemberValue};
 use crate::group::state::Group;
 use crate::group::walk::Task;
-use crate::wire::primitives::{WireError, Writer};
-
-/// About the bytes of a member in the record of a classic group, beyond what its members say.
-const MEMBER_BYTES: usize = 150;
-
-/// The classic group's record, as far as it is written.
-#[derive(Debug)]
-struct Draft {
-    protocol: String,
-    value: Result<Writer, WireError>,
-}
-
-impl Draft {
-    fn new(group: &ConsumerGroup, protocol: String, now_ms: i64) -> Self {
-        let leader = group.members_after(None).next().map(|(id, _)| id);
-        let head = GroupValue {
-            protocol_type: PROTOCOL_TYPE,
-            generation_id: group.epoch(),
-            protocol: Some(&protocol),
-            leader,
-            state_timestamp_ms: now_ms,
-            members: Vec::new(),
-        };
-        let value = head.begin(group.len(), group.len() * MEMBER_BYTES);
-        Self { protocol, value }
-    }
-
-    /// Writes a member, with its target for what it is assigned; of how many partitions.
-    fn push(&mut self, group: &ConsumerGroup, id: &str, view: &dyn ClusterView) -> usize {
-        let Ok(w) = &mut self.value else { return 0 };
-        let none = Partitions::new();
-        let target = group.target(id).map_or(&none, |it| &**it);
-        let member = group.member(id).and_then(|it| Some((it, it.metadata.classic.as_ref()?)));
-        let written = member.ok_or(WireError::Null).and_then(|(member, classic)| {
-            let metadata = &member.metadata;
-            let said = classic.protocols.iter().find(|it| it.name == self.protocol);
-            let value = MemberValue {
-                member_id: id,
-                group_instance_id: metadata.instance_id.as_deref(),
-                client_id: &metadata.client_id,
-                client_host: &metadata.client_host,
-                rebalance_timeout_ms: metadata.rebalance_timeout_ms,
-                session_timeout_ms: classic.session_timeout_ms,
-                subscription: said.map_or(&[], |it| it.metadata.as_ref()),
-                assignment: &assignment(metadata, target, view),
-            };
-            value.write(w)
-        });
-        if let Err(error) = written {
-            self.value = Err(error);
-        }
-        partitions::count(target)
-    }
-}
-
-/// What is done next, from behind a member or a target on.
-#[derive(Debug)]
-enum Stage {
-    /// Each member votes for the protocol that it likes best, of those that all know.
-    Vote(Option<String>, BTreeMap<String, usize>),
-    /// Each is written.
-    Write(Option<String>, Draft),
-    /// What members were told is gone.
-    Currents(Option<String>),
-    /// Targets are gone.
-    Targets,
-    /// Members are gone.
-    Members,
-    /// Regular expressions are gone, and the group at last.
-    Patterns,
-    /// All is done.
-    Done,
-}
-
-/// See the module.
-#[derive(Debug)]
-pub struct Downgrading {
-    /// What is written; it has no downgrade if the group cannot become a classic one.
-    write: ConsumerWrite,
-    /// See [`Downgrade::goes_on`].
-    goes_on: bool,
-    stage: Stage,
-}
-
-impl Downgrading {
-    /// Memory that it takes, bytes.
-    pub fn bytes(&self) -> usize {
-        let draft = match &self.stage {
-            Stage::Write(_, Draft { value: Ok(w), .. }) => w.as_slice().len(),
-            _ => self.write.downgrades.as_ref().map_or(0, |it| it.value.len()),
-        };
-        draft + self.write.changes.bytes()
-    }
-}
 
 impl Group {
     /// Writes what has changed. Where no member of the new protocol is left, the group becomes a classic one with the same
