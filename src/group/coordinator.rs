@@ -10,10 +10,10 @@ use super::consumer;
 use super::context::{CoordinatorSettings, Cx};
 use super::effect::{Effect, Ticket};
 use super::expiry::RetentionClock;
+use super::loading::Loading;
 use super::memory::{Memory, added_bytes, request_bytes};
 use super::offsets::{Around, Offset, Seeded, Topics};
 use super::pending::Writes;
-use super::persisted::Loading;
 use super::queue::Queued;
 use super::records::{Key, OffsetValue, Record, RecordError, group_record};
 use super::request::{Describe, GroupRequest, List};
@@ -820,14 +820,14 @@ impl Coordinator {
         let mut taken = 0;
         while cursor.key < self.groups.capacity() && taken < steps {
             taken += 1;
-            if let Some(group) = self.groups.get(cursor.key).filter(|it| !it.is_vacant()) {
+            if let Some(group) = self.groups.get(cursor.key).filter(|it| it.is_shown()) {
                 if !std::mem::replace(&mut cursor.begun, true) {
                     see(Seen::Group(GroupFigures {
                         group_id: &group.id,
                         state: group.state_name(),
                         protocol_type: group.protocol_type_name(),
-                        members: group.member_count(),
-                        generation_id: group.epoch(),
+                        members: group.shown_members(),
+                        generation_id: group.shown_epoch(),
                         offsets: group.offsets.len(),
                     }));
                 }

@@ -86,9 +86,9 @@ impl Group {
             names.is_empty() || names.iter().any(|it| it.eq_ignore_ascii_case(name))
         };
         let state = self.state_name();
-        let group_type = if self.consumer.is_some() { CONSUMER } else { CLASSIC };
+        let group_type = if self.shown_consumer().is_some() { CONSUMER } else { CLASSIC };
         let shown =
-            !self.is_vacant() && passes(&filter.states, state) && passes(&filter.types, group_type);
+            self.is_shown() && passes(&filter.states, state) && passes(&filter.types, group_type);
         shown.then(|| Listed {
             group_id: self.id.as_ref().to_owned(),
             protocol_type: self.protocol_type_name().to_owned(),

@@ -13,26 +13,34 @@ pub struct GroupConfig {
     pub consumer_session_timeout_ms: Option<i32>,
     /// `consumer.heartbeat.interval.ms`.
     pub consumer_heartbeat_interval_ms: Option<i32>,
+    /// `consumer.assignment.interval.ms`.
+    pub consumer_assignment_interval_ms: Option<i32>,
 }
 
 const ASSIGNORS: &str = "group.consumer.assignors";
 const SESSION: &str = "consumer.session.timeout.ms";
 const HEARTBEAT: &str = "consumer.heartbeat.interval.ms";
+const ASSIGNMENT: &str = "consumer.assignment.interval.ms";
 
 /// Each setting of a group that has bounds, and the settings of the broker that give them.
-const BOUNDS: [(&str, &str, &str); 2] = [
+const BOUNDS: [(&str, &str, &str); 3] = [
     (
         HEARTBEAT,
         "group.consumer.min.heartbeat.interval.ms",
         "group.consumer.max.heartbeat.interval.ms",
     ),
     (SESSION, "group.consumer.min.session.timeout.ms", "group.consumer.max.session.timeout.ms"),
+    (
+        ASSIGNMENT,
+        "group.consumer.min.assignment.interval.ms",
+        "group.consumer.max.assignment.interval.ms",
+    ),
 ];
 
-/// What Kafka 4.3 lets be set of groups, and has no effect here: share groups, streams groups, and when assignments
-/// are computed.
+/// What Kafka 4.3 lets be set of groups, and has no effect here: share groups, streams groups, and in which thread
+/// assignments are computed.
 const WITHOUT_EFFECT: [&str; 4] =
-    ["share.", "streams.", "errors.deadletterqueue.", "consumer.assign"];
+    ["share.", "streams.", "errors.deadletterqueue.", "consumer.assignor."];
 
 impl GroupConfig {
     /// Reads the settings of a group.
@@ -45,6 +53,7 @@ impl GroupConfig {
         Self {
             consumer_session_timeout_ms: bounded(SESSION),
             consumer_heartbeat_interval_ms: bounded(HEARTBEAT),
+            consumer_assignment_interval_ms: bounded(ASSIGNMENT),
         }
     }
 
@@ -157,7 +166,7 @@ mod tests {
     fn settings_are_checked_against_the_brokers() {
         let check = |own: &[(&str, &str)]| GroupConfig::check(&map(own), &broker(&[]));
         check(&[]).unwrap();
-        check(&[(SESSION, "60000"), (HEARTBEAT, "15000")]).unwrap();
+        check(&[(SESSION, "60000"), (HEARTBEAT, "15000"), (ASSIGNMENT, "0")]).unwrap();
         for (own, words) in [
             (
                 (SESSION, "44999"),
@@ -185,7 +194,13 @@ mod tests {
                 "does not support the group config share.session.timeout.ms",
             ),
             (("streams.num.standby.replicas", "1"), "does not support"),
-            (("consumer.assignment.interval.ms", "1"), "does not support"),
+            (("consumer.assignor.offload.enable", "true"), "does not support"),
+            ((ASSIGNMENT, "-1"), "Value must be at least 0"),
+            (
+                (ASSIGNMENT, "15001"),
+                "consumer.assignment.interval.ms must be less than or equal to \
+                 group.consumer.max.assignment.interval.ms",
+            ),
         ] {
             let message = check(&[own]).unwrap_err();
             assert!(message.contains(words), "{message}");

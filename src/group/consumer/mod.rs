@@ -17,13 +17,19 @@
 
 mod advance;
 pub mod assigned_since;
+#[cfg(test)]
+mod assignment_tests;
 pub mod beat;
 pub mod change;
 pub mod changes;
 mod classic;
+mod classic_assignment;
 mod conversion;
 pub mod describe;
+mod downgrade;
+pub mod downgrading;
 mod fence;
+pub mod hashing;
 mod heartbeat;
 #[cfg(test)]
 mod histories;
@@ -32,6 +38,8 @@ pub mod member;
 mod naive_member;
 mod offsets;
 pub mod partitions;
+#[cfg(test)]
+mod pending_tests;
 mod reconcile;
 pub mod records;
 pub mod request;

@@ -124,10 +124,10 @@ class Kafka(Node):
         return [KAFKA, "run", self.data, *self.flags]
 
 
-def start_kafka():
-    """Starts the reference on an empty directory; gives its port."""
+def start_kafka(*properties):
+    """Starts the reference on an empty directory, with these properties (`NAME=VALUE`); gives its port."""
     port = free_port()
-    subprocess.run([KAFKA, "start", str(port)], check=True)
+    subprocess.run([KAFKA, "start", str(port), *properties], check=True)
     atexit.register(lambda: subprocess.run([KAFKA, "stop"], check=False))
     return port
 
