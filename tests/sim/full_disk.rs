@@ -19,7 +19,8 @@ fn a_disk_that_is_full_loses_nothing_that_was_acknowledged() {
             if world.over() {
                 break;
             }
-            append(&mut world, 1, 3000);
+            world.append(TP, 1, 3000);
+            go_on(&mut world);
         }
         world.disk.set_capacity(u64::MAX);
         world.faulty = false;
