@@ -331,9 +331,9 @@ fn a_follower_subscribes_with_what_is_durable_and_with_nothing_else() {
     // Its stream ends, and another one leads, while the write is under way.
     p.follow(4, 1, 0);
     assert_eq!(p.subscription(), None);
-    assert!(p.durable(10));
+    assert!(!p.durable(10));
     assert_eq!(p.subscription(), None, "half of it");
-    assert!(p.durable(20));
+    assert!(!p.durable(20), "a follower's watermark is what its leader says");
     assert_eq!(p.subscription(), Some((20, 3)));
     // What was cut off is waited for no longer.
     p.take_frame(0, [of(20)].into_iter(), 30, &mut memory());
