@@ -122,20 +122,24 @@ fn append(
     transaction: Option<Arc<InTransaction>>,
     keep: impl FnOnce(Vec<u8>) -> Bytes,
 ) -> AppendRequest {
-    let (header, batch) = match accepted {
-        Accepted::AsItCame(it) => match it.rewrite {
-            Rewrite::None | Rewrite::LogAppendTime => (it.header, batch),
-            // Rare enough for a copy: no current client leaves the field out.
-            Rewrite::MaxTimestamp => {
-                let mut copy = BytesMut::from(batch);
-                set_max_timestamp(&mut copy, it.header.max_timestamp);
-                (it.header, copy.freeze())
-            }
-        },
-        Accepted::Recompressed(it) => (it.header, keep(it.batch)),
+    let header = *accepted.header();
+    let batch = match accepted {
+        Accepted::AsItCame(it) if it.rewrite == Rewrite::MaxTimestamp => {
+            with_max_timestamp(batch, header.max_timestamp)
+        }
+        Accepted::AsItCame(_) => batch,
+        Accepted::Recompressed(it) => keep(it.batch),
     };
     let transaction = transaction.filter(|_| header.is_transactional());
     AppendRequest { index, tp, batch, header, transaction, own_epoch: false, markers: None }
+}
+
+/// Rare enough for a copy: no current client leaves the field out.
+#[cold]
+fn with_max_timestamp(batch: Bytes, max_timestamp: i64) -> Bytes {
+    let mut copy = BytesMut::from(batch);
+    set_max_timestamp(&mut copy, max_timestamp);
+    copy.freeze()
 }
 
 /// Whether a request is so long that it may name more than so many topics and partitions, and does.
@@ -333,12 +337,12 @@ impl<'a> Planner<'a> {
                     }
                     let batch = body.slice_ref(batch);
                     let Batches { appends, recompressed, .. } = &mut self.batches;
+                    let at = appends.len();
                     let keep = |batch: Vec<u8>| {
-                        recompressed.push(appends.len());
+                        recompressed.push(at);
                         batch.into()
                     };
-                    let append = append(index, tp, batch, accepted, transaction, keep);
-                    appends.push(append);
+                    appends.push(append(index, tp, batch, accepted, transaction, keep));
                 }
                 Ok(Checked::UpTo(rest)) => {
                     let is_part = |it: BatchHeader| it.is_transactional();

@@ -88,7 +88,8 @@ impl BatchHeader {
     ///
     /// # Errors
     /// [`RecordError::Truncated`], [`RecordError::Length`], [`RecordError::Magic`].
-    #[inline]
+    #[expect(clippy::inline_always, reason = "otherwise each produced batch copies it once more")]
+    #[inline(always)]
     pub fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
         let short = |needed| RecordError::Truncated { needed, available: bytes.len() };
         // The length and the magic byte decide before the rest is there: a batch of an older

@@ -20,6 +20,7 @@ pub(super) const COMMIT: i16 = 1;
 
 impl Marker {
     /// Reads the marker of a control batch from its records; `None` where they are something else.
+    #[cold]
     pub(super) fn read(records: &[u8]) -> Option<Self> {
         let mut at = 0;
         let mut byte = || {

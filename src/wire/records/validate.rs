@@ -446,6 +446,11 @@ fn unreadable(error: &RecordError) -> Refusal {
 
 /// The last of it, when the records are as they should be. `max_timestamp` is theirs, where it was
 /// looked for.
+#[expect(
+    clippy::inline_always,
+    reason = "otherwise each produced batch copies its header once more"
+)]
+#[inline(always)]
 fn accept(
     header: BatchHeader,
     max_timestamp: Option<i64>,
@@ -454,6 +459,8 @@ fn accept(
     valid(header, max_timestamp, limits).map(Accepted::AsItCame)
 }
 
+#[expect(clippy::inline_always, reason = "as accept")]
+#[inline(always)]
 fn valid(
     mut header: BatchHeader,
     max_timestamp: Option<i64>,
@@ -481,6 +488,7 @@ fn valid(
 }
 
 /// One whole batch of format 2, of a permitted size and compression. Its checksum is not looked at.
+#[inline]
 fn check_shape(batch: &[u8], limits: &Limits) -> Result<BatchHeader, Refusal> {
     if batch.len() > BatchHeader::PREFIX_LEN {
         let length = i32::from_be_bytes([batch[8], batch[9], batch[10], batch[11]]);

@@ -412,6 +412,8 @@ fn walk_source<S: Bytes>(
     if source.at_end()? { Ok(()) } else { Err(TRAILING) }
 }
 
+#[expect(clippy::inline_always, reason = "most batches have one record")]
+#[inline(always)]
 fn walk_record<S: Bytes>(source: &mut S) -> Result<Walked, RecordError> {
     let len = varint::read_i32(|| source.byte())?;
     let end = source.position() + usize::try_from(len).map_err(|_| LENGTH)?;
