@@ -486,6 +486,17 @@ impl SimDisk {
     }
 }
 
+/// What is left of pending changes where a later one is durable: what it has replaced never comes back.
+fn replaced(pending: Vec<(u64, Change)>, done_at: u64, by: &Change) -> Vec<(u64, Change)> {
+    let Change::Write { pos, data } = by else { return pending };
+    let range = *pos..*pos + data.len() as u64;
+    let rest = |(at, change): (u64, Change)| {
+        let parts = if at < done_at { change.outside(&range) } else { vec![change] };
+        parts.into_iter().map(move |part| (at, part))
+    };
+    pending.into_iter().flat_map(rest).collect()
+}
+
 /// The error of every operation while the power is off.
 fn power_is_off() -> io::Error {
     io::Error::other("simulated power cut")
@@ -820,11 +831,15 @@ impl State {
             (Some((at, len)), Change::Write { pos, data }) => (*pos, data.len()) == (at, len),
             (Some(_), Change::Empty) => false,
         };
-        for (_, change) in inode.pending.extract_if(..covered, |(_, change)| asked(change)) {
+        let synced = inode.pending.extract_if(..covered, |(_, change)| asked(change));
+        for (done_at, change) in synced.collect::<Vec<_>>() {
             if fails {
                 change.apply_torn(&mut inode.durable, 30, &mut self.rng);
-            } else {
-                change.apply(&mut inode.durable);
+                continue;
+            }
+            change.apply(&mut inode.durable);
+            if flight.only.is_some() {
+                inode.pending = replaced(std::mem::take(&mut inode.pending), done_at, &change);
             }
         }
         if fails { Err(errno(libc::EIO)) } else { Ok(Bytes::new()) }

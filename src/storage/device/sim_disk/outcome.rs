@@ -2,6 +2,7 @@
 
 use super::rng::Rng;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What survives or not on its own when the power goes.
@@ -190,6 +191,18 @@ impl Change {
             }
             Self::Empty => bytes.clear(),
         }
+    }
+
+    /// The change outside of a range of bytes.
+    pub fn outside(self, range: &Range<u64>) -> Vec<Self> {
+        let Self::Write { pos, mut data } = self else { return vec![self] };
+        let len = data.len() as u64;
+        let (start, end) =
+            (range.start.clamp(pos, pos + len) - pos, range.end.clamp(pos, pos + len) - pos);
+        let behind = data.split_off(end as usize);
+        data.truncate(start as usize);
+        let parts = [(pos, data), (pos + end, behind)].into_iter();
+        parts.filter(|it| !it.1.is_empty()).map(|(pos, data)| Self::Write { pos, data }).collect()
     }
 
     /// Makes the change in some sectors only, each with this chance.

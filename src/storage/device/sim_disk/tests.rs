@@ -295,6 +295,23 @@ fn unsynced_bytes_are_old_or_new_by_sector() {
 }
 
 #[test]
+fn what_a_durable_write_has_replaced_does_not_come_back() {
+    let act = |disk: &SimDisk| {
+        durable_file(disk, "f", 1, 3);
+        let data = block(2, 3);
+        disk.run(Op::Write { path: path("f"), pos: 0, data }).unwrap();
+        let (pos, data) = (BLOCK as u64, block(3, 1));
+        let op = Op::WriteSync { path: path("f"), pos, data, sync_id: 8, apart: true };
+        disk.run(op).unwrap();
+    };
+    let bytes = |disk: &SimDisk| disk.contents("f").unwrap();
+    let durable = |disk: &SimDisk| bytes(disk)[BLOCK..2 * BLOCK] == vec![3; BLOCK];
+    assert_eq!(times(act, durable), SEEDS);
+    is_random(times(act, |disk| bytes(disk)[0] == 2));
+    is_random(times(act, |disk| bytes(disk)[2 * BLOCK] == 2));
+}
+
+#[test]
 fn a_grown_length_may_be_lost_and_the_bytes_may_be_zeros() {
     let act = |disk: &SimDisk| {
         durable_file(disk, "f", 1, 1);
