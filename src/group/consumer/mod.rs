@@ -23,8 +23,9 @@ pub mod changes;
 mod classic;
 mod conversion;
 pub mod describe;
+pub mod encoding;
 mod fence;
-mod heartbeat;
+pub mod heartbeat;
 #[cfg(test)]
 mod histories;
 pub mod member;
@@ -32,6 +33,7 @@ pub mod member;
 mod naive_member;
 mod offsets;
 pub mod partitions;
+pub mod protocol;
 mod reconcile;
 pub mod records;
 pub mod request;

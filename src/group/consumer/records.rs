@@ -184,7 +184,7 @@ fn read_resolved(r: &mut Reader<'_>) -> Result<Resolved> {
 /// The record of a change of this group; its bytes are entered into the change.
 ///
 /// # Errors
-/// Something is longer than Kafka's records can hold.
+/// Something is longer than Kafka's records can hold, or no consumer group has it.
 pub fn record(group: &str, change: &mut Change) -> Result<Record> {
     let (kind, part) = match change {
         Change::Epoch(_) => (EPOCH_KEY, None),
@@ -193,6 +193,7 @@ pub fn record(group: &str, change: &mut Change) -> Result<Record> {
         Change::Target(id, _) => (TARGET_KEY, Some(&*id)),
         Change::Current(id, _) => (CURRENT_KEY, Some(&*id)),
         Change::Regex(pattern, _) => (REGEX_KEY, Some(&*pattern)),
+        Change::ShareTopics(_) => return Err(WireError::Null),
     };
     let mut w = Writer::with_capacity(8 + group.len() + part.map_or(0, String::len));
     w.i16(kind);
@@ -216,6 +217,7 @@ pub fn record(group: &str, change: &mut Change) -> Result<Record> {
         })?,
         Change::Current(_, kept) => put(kept, key.len(), write_current)?,
         Change::Regex(_, kept) => put(kept, key.len(), write_resolved)?,
+        Change::ShareTopics(_) => return Err(WireError::Null),
     };
     Ok(Record { key, value })
 }

@@ -635,6 +635,7 @@ fn sessions_and_heartbeats_are_the_groups_own() {
     bench.topics.config = GroupConfig {
         consumer_session_timeout_ms: Some(50_000),
         consumer_heartbeat_interval_ms: Some(10_000),
+        ..GroupConfig::default()
     };
     bench.set_topic("t", 1);
     let mut a = Client::new("a");
