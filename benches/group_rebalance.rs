@@ -47,6 +47,14 @@ impl ClusterView for View {
         Box::new(self.names[from..].iter().map(String::as_str))
     }
 
+    fn has_racks(&self) -> bool {
+        false
+    }
+
+    fn racks(&self, _: &str, _: i32) -> Vec<&str> {
+        Vec::new()
+    }
+
     fn group_config(&self, _: &str) -> GroupConfig {
         GroupConfig::default()
     }

@@ -87,6 +87,10 @@ fn settings_of(configs: &BrokerConfigs, hash_seed: u64) -> CoordinatorSettings {
             "group.consumer.heartbeat.interval.ms",
             kafkas.consumer_heartbeat_interval_ms,
         ),
+        consumer_assignment_interval_ms: int(
+            "group.consumer.assignment.interval.ms",
+            kafkas.consumer_assignment_interval_ms,
+        ),
         consumer_group_max_size: int("group.consumer.max.size", kafkas.consumer_group_max_size),
         share_session_timeout_ms: int(
             "group.share.session.timeout.ms",

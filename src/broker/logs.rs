@@ -397,6 +397,9 @@ impl Logs {
             log_start_offset,
         };
         let start = part.core.log_start();
+        // What coordinators append was made by somebody who does not know the topic's settings.
+        let header =
+            if part.config.log_append_time { header.with_log_append_time() } else { header };
         // The only replica has committed what is durable.
         let committed_by_ms = committed_by_ms.filter(|_| part.core.is_followed());
         let memory = &mut self.producers;

@@ -19,7 +19,7 @@ use crate::storage::recovery::{self, OpenOptions, TopicState};
 use crate::types::{ErrorCode, Now, TopicId, TopicPartition};
 use crate::wire::Writer;
 use crate::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
-use crate::wire::records::{BatchBuilder, BatchHeader, Compression, batches, records};
+use crate::wire::records::{BatchBuilder, BatchHeader, Compression, Marker, batches, records};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -91,7 +91,11 @@ impl Rig {
 
     /// Hands in a batch; it is not durable yet.
     fn begin(&mut self, partition: i32, builder: BatchBuilder) {
-        let batch = bytes::Bytes::from(builder.build());
+        self.begin_bytes(partition, builder.build());
+    }
+
+    fn begin_bytes(&mut self, partition: i32, batch: Vec<u8>) {
+        let batch = bytes::Bytes::from(batch);
         let header = BatchHeader::parse(&batch).unwrap();
         let append = AppendRequest::new(0, tp(partition), batch, header);
         let call = AppendBatches { batches: vec![append], routed: 0, committed_by_ms: None };
@@ -137,7 +141,11 @@ impl Rig {
 
     /// Appends a batch; how that ended.
     fn append(&mut self, partition: i32, builder: BatchBuilder) -> Appended {
-        self.begin(partition, builder);
+        self.append_bytes(partition, builder.build())
+    }
+
+    fn append_bytes(&mut self, partition: i32, batch: Vec<u8>) -> Appended {
+        self.begin_bytes(partition, batch);
         self.settle();
         self.replies.borrow_mut().remove(0).results.remove(0)
     }
@@ -228,6 +236,32 @@ fn log_append_time_is_the_owners() {
     let read = rig.read(0, 1 << 20, 1 << 20);
     let stored = read.slices.iter().flat_map(|it| batches(it)).map(|(it, _)| it.max_timestamp);
     assert_eq!(stored.collect::<Vec<_>>(), told);
+}
+
+/// Coordinators write their batches without a look at the topic: the owner stamps them as Kafka 4.3.1 does, markers too.
+#[test]
+fn log_append_time_stamps_markers() {
+    for (kind, stamped) in [("LogAppendTime", true), ("CreateTime", false)] {
+        let mut rig = Rig::new(1, &[("message.timestamp.type", kind)]);
+        rig.now_ms = 5_000;
+        let mut data = batch(10).producer(1, 0, 0).transactional();
+        if stamped {
+            data = data.log_append_time();
+        }
+        rig.append(0, data);
+        rig.now_ms = 6_000;
+        let marker = Marker { commits: true, coordinator_epoch: 1 };
+        rig.append_bytes(0, marker.batch(1, 0, 3_000));
+        let read = rig.read(0, 1 << 20, 1 << 20);
+        let stored: Vec<_> = read.slices.iter().flat_map(|it| batches(it)).collect();
+        let (header, bytes) = stored[1];
+        header.check_crc(bytes).expect("it was sealed anew");
+        assert_eq!((header.is_control(), header.marker), (true, Some(marker)));
+        assert_eq!(
+            (header.is_log_append_time(), header.max_timestamp),
+            if stamped { (true, 6_000) } else { (false, 3_000) }
+        );
+    }
 }
 
 /// What is on its way to the disk is not looked at for the largest timestamp: `ListOffsets` -3.

@@ -4,7 +4,7 @@ use super::calls::{ApplyImage, AutoCreate, ChangeMetadata, ShardId, TakeProducer
 use super::metadata_owner::MetadataOwner;
 use super::quorum::TICK_MS;
 use super::reply_to::ReplyTo;
-use super::state::State;
+use super::state::{Phase, State};
 use super::tasks::yield_now;
 use super::work;
 use crate::broker::api::Body;
@@ -14,10 +14,11 @@ use crate::broker::api::execute::execute;
 use crate::broker::api::metadata_change::Handled;
 use crate::broker::api::table;
 use crate::controller::{Decision, Image, Members, Record};
-use crate::storage::device::io::Op;
+use crate::storage::device::io::{Op, is_want_of_space};
 use crate::types::{TopicId, exit};
 use crate::wire::WireError;
 use crate::wire::peer::{Call, Outcome};
+use std::io;
 use std::rc::Rc;
 
 /// Producer ids that a shard takes at once.
@@ -29,6 +30,8 @@ const IN_FLIGHT: usize = 8;
 
 /// A request that changes metadata waits for a controller for so long, ms.
 const PATIENCE_MS: i64 = 30_000;
+/// What the disk had no space for is tried again after this time, ms.
+const SPACE_MS: i64 = 1_000;
 /// A question to a controller is asked again after this time, ms.
 const RETRY_MS: i64 = 50;
 /// A controller on another node answers within this time, ms, or is asked again.
@@ -383,6 +386,21 @@ impl State {
         }
     }
 
+    /// Carries out one operation on the metadata log. For want of space a node that is a quorum by itself waits: it can serve what it
+    /// has meanwhile. Of several nodes the others go on without this one.
+    async fn write_metadata(&self, op: Op) -> io::Result<()> {
+        loop {
+            let Err(error) = self.run_op(op.clone()).await else { return Ok(()) };
+            let alone = self.metadata().controller.borrow().members().voters.len() < 2;
+            let waits = alone && self.phase.get() < Phase::Closing && op.may_be_repeated();
+            if !waits || !is_want_of_space(&error) {
+                return Err(error);
+            }
+            tracing::error!("the metadata wait for space on the disk");
+            self.sleep(SPACE_MS).await;
+        }
+    }
+
     /// Carries out what the controller wants written, for ever. It ends with the process: metadata
     /// that is half written, or applied by some shards only, is not gone on with.
     pub(super) async fn run_metadata(self: Rc<Self>) {
@@ -401,7 +419,7 @@ impl State {
                 if let Some(persist) = persist {
                     self.work.add(persist.ops.iter().map(copied).sum());
                     for op in persist.ops {
-                        if let Err(e) = self.run_op(op).await {
+                        if let Err(e) = self.write_metadata(op).await {
                             self.fatal(exit::IO, format!("cannot write the metadata: {e}"));
                             return;
                         }

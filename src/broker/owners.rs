@@ -12,7 +12,7 @@ pub fn by_owner<T>(
     if shards == 1 {
         return if items.is_empty() { Vec::new() } else { vec![(0, items)] };
     }
-    let mut groups = ByOwner::new(shards, 0);
+    let mut groups = ByOwner::new(shards, items.len());
     for item in items {
         groups.push(tp(&item), item);
     }

@@ -137,10 +137,7 @@ impl State {
         metadata.spoken.borrow_mut().insert(peer.node, self.monotonic_ms());
         let joins = metadata.controller.borrow().is_joining();
         if joins && !self.standing.registered.get() {
-            // Meant for an earlier directory of this node, whose progress its registration ends. Whoever sends a snapshot
-            // asks no more until it has come, or the link ends.
-            let ends = message.is_snapshot();
-            return if ends { Err("it sends a snapshot to who joins".to_owned()) } else { Ok(()) };
+            return message.before_registration().map_err(str::to_owned);
         }
         let result = self.vital(|| metadata.controller.borrow_mut().step(message));
         if let Err(e) = result {

@@ -49,6 +49,16 @@ impl Message {
         self.0.get_msg_type() == MessageType::MsgSnapshot
     }
 
+    /// What becomes of it where this node joins with an empty directory and is not registered yet. It is meant for an earlier directory
+    /// of the node, whose progress its registration ends, so it is not looked at.
+    ///
+    /// # Errors
+    /// The link that it came by is to end: whoever sends a snapshot asks no more until it has come, or the link ends, and
+    /// would wait for ever.
+    pub fn before_registration(&self) -> Result<(), &'static str> {
+        if self.is_snapshot() { Err("it sends a snapshot to who joins") } else { Ok(()) }
+    }
+
     /// As it goes to a peer.
     ///
     /// # Panics
@@ -190,6 +200,14 @@ mod tests {
             let message = message(*kind);
             assert_eq!(Message::decode(&message.encode()).unwrap(), message);
             assert_eq!((message.from(), message.to()), (0, 1));
+        }
+    }
+
+    #[test]
+    fn who_sends_a_snapshot_to_who_joins_hears_that_it_has_not_come() {
+        for (kind, _) in KINDS {
+            let told = message(kind).before_registration();
+            assert_eq!(told.is_err(), kind == MessageType::MsgSnapshot, "{kind:?}");
         }
     }
 

@@ -23,6 +23,18 @@ pub struct PendingCommit {
     pub offsets: Vec<(String, i32, Offset)>,
 }
 
+/// A commit is of an earlier epoch than its member's (KIP-1251): it is refused as soon as it has a partition that the
+/// member has not had since then.
+#[derive(Debug)]
+pub struct EarlierEpoch {
+    /// The member.
+    pub member_id: String,
+    /// The commit's epoch.
+    pub epoch: i32,
+    /// How it is refused.
+    pub error: ErrorCode,
+}
+
 /// A commit that is accepted, and how far its records are made.
 #[derive(Debug)]
 pub struct Accepting {
@@ -31,6 +43,8 @@ pub struct Accepting {
     at_ms: (i64, i64),
     expire_timestamp_ms: i64,
     metadata_max: usize,
+    /// What is still to be found out.
+    since: Option<EarlierEpoch>,
     topics: IntoIter<CommitTopic>,
     /// What is left of the topic at hand.
     partitions: IntoIter<CommitOffset>,
@@ -53,6 +67,7 @@ impl Accepting {
             at_ms,
             expire_timestamp_ms,
             metadata_max: metadata_max.min(METADATA_BYTES_MAX),
+            since: None,
             topics: commit.topics.into_iter(),
             partitions: Vec::new().into_iter(),
             response: Committed { error: ErrorCode::NONE, topics },
@@ -60,8 +75,28 @@ impl Accepting {
         }
     }
 
-    /// Makes records of about so many offsets and topics; of how many, 0 at the end.
-    pub fn go_on(&mut self, group: &str, steps: usize, records: &mut Vec<Record>) -> usize {
+    /// The same commit, of an earlier epoch.
+    pub fn with_earlier_epoch(self, since: Option<EarlierEpoch>) -> Self {
+        Self { since, ..self }
+    }
+
+    /// Nothing of it is accepted.
+    fn refuse(&mut self, error: ErrorCode, records: &mut Vec<Record>) {
+        self.response = Committed::all(error);
+        (self.topics, self.partitions) = Default::default();
+        self.offsets.clear();
+        records.clear();
+    }
+
+    /// Makes records of about so many offsets and topics; of how many, 0 at the end. `has_had` says whether a
+    /// member has had a partition since an earlier epoch.
+    pub fn go_on(
+        &mut self,
+        group: &str,
+        steps: usize,
+        records: &mut Vec<Record>,
+        has_had: impl Fn(&EarlierEpoch, TopicId, i32) -> bool,
+    ) -> usize {
         let mut taken = 0;
         while taken < steps {
             let Some(it) = self.partitions.next() else {
@@ -75,6 +110,12 @@ impl Accepting {
             };
             taken += 1;
             let Some(topic) = self.response.topics.last_mut() else { break };
+            if let Some(since) = &self.since
+                && !has_had(since, topic.topic_id, it.partition)
+            {
+                self.refuse(since.error, records);
+                return 0;
+            }
             let metadata = it.metadata.as_deref().unwrap_or_default();
             let error = if metadata.len() > self.metadata_max {
                 ErrorCode::OFFSET_METADATA_TOO_LARGE

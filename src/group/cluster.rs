@@ -27,6 +27,10 @@ pub trait ClusterView: Debug {
     fn topic_by_id(&self, id: TopicId) -> Option<TopicView<'_>>;
     /// The names of all topics, in order; those behind `last`, where it is given.
     fn names_after<'a>(&'a self, last: Option<&str>) -> Box<dyn Iterator<Item = &'a str> + 'a>;
+    /// Whether any broker is in a rack: else [`racks`](Self::racks) gives none.
+    fn has_racks(&self) -> bool;
+    /// The racks of a partition's replicas, sorted; each as often as there are replicas in it.
+    fn racks(&self, topic: &str, partition: i32) -> Vec<&str>;
     /// The settings of a group.
     fn group_config(&self, group_id: &str) -> GroupConfig;
 }
@@ -64,6 +68,14 @@ impl ClusterView for Nothing {
         Box::new(std::iter::empty())
     }
 
+    fn has_racks(&self) -> bool {
+        false
+    }
+
+    fn racks(&self, _: &str, _: i32) -> Vec<&str> {
+        Vec::new()
+    }
+
     fn group_config(&self, _: &str) -> GroupConfig {
         GroupConfig::default()
     }
@@ -85,7 +97,7 @@ impl Default for Cluster {
 }
 
 impl Cluster {
-    /// Other metadata from now on; whether topics came or went, or got partitions.
+    /// Other metadata from now on; whether topics came or went, got partitions, or have replicas in other racks.
     pub fn show(&self, view: Rc<dyn ClusterView>, topics_changed: bool) {
         *self.view.borrow_mut() = view;
         self.topics_version.set(self.topics_version.get() + u64::from(topics_changed));
@@ -96,7 +108,7 @@ impl Cluster {
         Rc::clone(&self.view.borrow())
     }
 
-    /// Another number whenever topics came or went, or got partitions.
+    /// Another number whenever topics came or went, got partitions, or have replicas in other racks.
     pub fn topics_version(&self) -> u64 {
         self.topics_version.get()
     }

@@ -56,7 +56,7 @@ impl Group {
                         return self.accept_long(cx, ticket, commit);
                     }
                     let mut accepting = accepting(cx, ticket, commit);
-                    accepting.go_on(&self.id, usize::MAX, &mut records);
+                    accepting.go_on(&self.id, usize::MAX, &mut records, |_, _, _| true);
                     let pending = accepting.finish();
                     if pending.offsets.is_empty() {
                         cx.reply(pending.ticket, GroupResponse::Commit(pending.response));

@@ -61,6 +61,8 @@ pub struct CoordinatorSettings {
     pub consumer_session_timeout_ms: i32,
     /// `group.consumer.heartbeat.interval.ms`.
     pub consumer_heartbeat_interval_ms: i32,
+    /// `group.consumer.assignment.interval.ms`.
+    pub consumer_assignment_interval_ms: i32,
     /// `group.consumer.max.size`.
     pub consumer_group_max_size: i32,
     /// `group.share.session.timeout.ms`.
@@ -95,6 +97,7 @@ impl Default for CoordinatorSettings {
             group_max_size: i32::MAX,
             consumer_session_timeout_ms: 45_000,
             consumer_heartbeat_interval_ms: 5_000,
+            consumer_assignment_interval_ms: 1_000,
             consumer_group_max_size: i32::MAX,
             share_session_timeout_ms: 45_000,
             share_heartbeat_interval_ms: 5_000,

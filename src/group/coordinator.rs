@@ -10,10 +10,10 @@ use super::consumer;
 use super::context::{CoordinatorSettings, Cx};
 use super::effect::{Effect, Ticket};
 use super::expiry::RetentionClock;
+use super::loading::Loading;
 use super::memory::{Memory, added_bytes, request_bytes};
 use super::offsets::{Around, Offset, Seeded, Topics};
 use super::pending::Writes;
-use super::persisted::Loading;
 use super::queue::Queued;
 use super::records::{Key, OffsetValue, Record, RecordError, group_record};
 use super::request::{Describe, GroupRequest, List};
@@ -700,7 +700,11 @@ impl Coordinator {
     pub fn next_deadline(&self) -> Option<i64> {
         let sweep_ms = if self.groups.is_empty() { None } else { self.sweep.next_ms };
         let group_ms = self.schedule.first().map(|&(at_ms, _)| at_ms);
-        [sweep_ms, group_ms].into_iter().flatten().min()
+        // Not an iterator over both: at opt-level 3 that became 1,400 instructions, each bit of its padding by itself.
+        match (sweep_ms, group_ms) {
+            (Some(sweep_ms), Some(group_ms)) => Some(sweep_ms.min(group_ms)),
+            (sweep_ms, group_ms) => sweep_ms.or(group_ms),
+        }
     }
 
     /// A topic is gone: so are its offsets. Offsets of a topic of the same name with another id
@@ -818,14 +822,14 @@ impl Coordinator {
         let mut taken = 0;
         while cursor.key < self.groups.capacity() && taken < steps {
             taken += 1;
-            if let Some(group) = self.groups.get(cursor.key).filter(|it| !it.is_vacant()) {
+            if let Some(group) = self.groups.get(cursor.key).filter(|it| it.is_shown()) {
                 if !std::mem::replace(&mut cursor.begun, true) {
                     see(Seen::Group(GroupFigures {
                         group_id: &group.id,
                         state: group.state_name(),
                         protocol_type: group.protocol_type_name(),
-                        members: group.member_count(),
-                        generation_id: group.epoch(),
+                        members: group.shown_members(),
+                        generation_id: group.shown_epoch(),
                         offsets: group.offsets.len(),
                     }));
                 }

@@ -21,7 +21,8 @@ impl Group {
         let request = GroupRequest::Commit(commit);
         self.pending_bytes = request_bytes(&request);
         let GroupRequest::Commit(commit) = request else { unreachable!("just made") };
-        let accepting = accepting(cx, ticket, commit);
+        let since = self.earlier_epoch(&commit);
+        let accepting = accepting(cx, ticket, commit).with_earlier_epoch(since);
         self.pending = Some(Box::new(Pending::Accepting(accepting, Vec::new())));
         cx.writes.begin_long(cx.key);
     }
@@ -43,7 +44,9 @@ impl Group {
         let mut pending = self.pending.take();
         let taken = match pending.as_deref_mut() {
             Some(Pending::Accepting(accepting, records)) => {
-                accepting.go_on(&self.id, steps, records)
+                accepting.go_on(&self.id, steps, records, |since, topic, partition| {
+                    self.has_had(since, topic, partition)
+                })
             }
             Some(Pending::Entering { offsets, durable, .. }) => {
                 let mut taken = 0;

@@ -85,9 +85,10 @@ impl Group {
             names.is_empty() || names.iter().any(|it| it.eq_ignore_ascii_case(name))
         };
         let state = self.state_name();
-        let group_type = self.consumer.as_deref().map_or(CLASSIC, |it| it.protocol().name());
+        let shown = self.shown_consumer().and(self.consumer.as_deref());
+        let group_type = shown.map_or(CLASSIC, |it| it.protocol().name());
         let shown =
-            !self.is_vacant() && passes(&filter.states, state) && passes(&filter.types, group_type);
+            self.is_shown() && passes(&filter.states, state) && passes(&filter.types, group_type);
         shown.then(|| Listed {
             group_id: self.id.as_ref().to_owned(),
             protocol_type: self.protocol_type_name().to_owned(),

@@ -35,6 +35,7 @@ mod expiry;
 mod histories;
 mod join;
 mod leave;
+mod loading;
 mod long_commit;
 #[cfg(test)]
 mod long_commit_tests;

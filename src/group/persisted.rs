@@ -4,24 +4,14 @@ use bytes::Bytes;
 
 use super::context::Cx;
 use super::draft::{Draft, Purpose};
+use super::loading::Loading;
 use super::members::{Member, Members};
 use super::pending::Pending;
-use super::records::{
-    GroupValue, MemberValue, MembersLeft, RecordError, group_record, group_record_bytes,
-};
+use super::records::{GroupValue, MemberValue, RecordError, group_record, group_record_bytes};
 use super::request::Protocol;
 use super::response::{GroupResponse, Joined};
 use super::state::{Group, State};
 use crate::types::ErrorCode;
-
-/// A group's record that is loaded, as far as it is not yet.
-#[derive(Debug)]
-pub struct Loading {
-    /// Members that were there before, and go.
-    old: usize,
-    /// The value, and where its members are that have not come; `None` for a tombstone.
-    rest: Option<(Bytes, MembersLeft)>,
-}
 
 impl Group {
     /// The group's last durable record is another one.

@@ -180,9 +180,14 @@ impl Commit {
         self.topics.iter().map(|it| it.partitions.len()).sum()
     }
 
-    /// Whether it has so many that it is taken some at a time.
+    /// Whether it has very many.
     pub fn is_long(&self) -> bool {
         self.offsets() > LONG_COMMIT
+    }
+
+    /// Whether it is taken some offsets at a time: a long one that is not part of a transaction.
+    pub fn is_taken_in_parts(&self) -> bool {
+        self.is_long() && self.producer.is_none()
     }
 }
 

@@ -28,7 +28,7 @@ impl Group {
         }
         let mut records = Vec::new();
         let mut accepting = accepting(cx, ticket, commit);
-        accepting.go_on(&self.id, usize::MAX, &mut records);
+        accepting.go_on(&self.id, usize::MAX, &mut records, |_, _, _| true);
         let pending = accepting.finish();
         if pending.offsets.is_empty() {
             return cx.reply(pending.ticket, GroupResponse::Commit(pending.response));

@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::consumer::change::Change;
 use super::consumer::protocol::Protocol;
-use super::consumer::state::ConsumerGroup;
+use super::consumer::state::{ConsumerGroup, Shown};
 use super::consumer_protocol;
 use super::context::Cx;
 use super::effect::{Effect, Ticket};
@@ -143,12 +143,26 @@ impl Group {
 
     /// Whether the group does not exist.
     pub fn is_vacant(&self) -> bool {
+        self.consumer.is_none() && self.is_nothing_else()
+    }
+
+    /// Nothing but a consumer group is known of it.
+    fn is_nothing_else(&self) -> bool {
         self.state == State::Empty
             && self.durable.is_none()
-            && self.consumer.is_none()
             && self.offsets.is_empty()
             && self.staged.is_empty()
             && self.pending_joiners.is_empty()
+    }
+
+    /// Whether lists and metrics show it. One whose first write is pending is not there yet.
+    pub fn is_shown(&self) -> bool {
+        self.shown_consumer().is_some() || !self.is_nothing_else()
+    }
+
+    /// What they show of the consumer group, if it is one for them.
+    pub fn shown_consumer(&self) -> Option<Shown> {
+        self.consumer.as_deref().and_then(ConsumerGroup::shown)
     }
 
     /// Whether it can be forgotten.
@@ -192,12 +206,12 @@ impl Group {
 
     /// Kafka's name of its state.
     pub fn state_name(&self) -> &'static str {
-        self.consumer.as_deref().map_or(self.state.name(), ConsumerGroup::state_name)
+        self.shown_consumer().map_or(self.state.name(), |it| it.state)
     }
 
-    /// Its protocol type; empty for a group that only holds offsets.
+    /// Its protocol type; empty for a group that only holds offsets. As it is shown.
     pub fn protocol_type_name(&self) -> &str {
-        match self.consumer.as_deref() {
+        match self.shown_consumer().and(self.consumer.as_deref()) {
             Some(it) => it.protocol().name(),
             None => self.protocol_type.as_deref().unwrap_or_default(),
         }
@@ -208,9 +222,14 @@ impl Group {
         self.consumer.as_deref().map_or(self.members.len(), ConsumerGroup::len)
     }
 
-    /// Its generation, or its epoch.
-    pub fn epoch(&self) -> i32 {
-        self.consumer.as_deref().map_or(self.generation_id, ConsumerGroup::epoch)
+    /// How many members it has, as it is shown.
+    pub fn shown_members(&self) -> usize {
+        self.shown_consumer().map_or(self.members.len(), |it| it.members)
+    }
+
+    /// Its generation, or its epoch, as it is shown.
+    pub fn shown_epoch(&self) -> i32 {
+        self.shown_consumer().map_or(self.generation_id, |it| it.epoch)
     }
 
     /// The records of the consumer group are as many bytes as they are.
@@ -404,14 +423,14 @@ impl Group {
         if self.consumer.is_some() {
             self.walk(cx, Task::ConsumerStart);
         } else if !self.members.is_empty() {
-            self.walk(cx, Task::Start);
+            self.walk(cx, Task::Start { rebalances: false });
         }
     }
 
     /// All sessions have started.
-    pub(super) fn started(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn started(&mut self, cx: &mut Cx<'_>, rebalances: bool) {
         let max = usize::try_from(cx.settings.group_max_size).unwrap_or(usize::MAX);
-        if self.members.len() > max {
+        if rebalances || self.members.len() > max {
             self.prepare_rebalance(cx);
         }
     }

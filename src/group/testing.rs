@@ -28,6 +28,8 @@ pub const GROUP: &str = "group";
 #[derive(Clone, Debug, Default)]
 pub struct TestCluster {
     pub topics: BTreeMap<String, (TopicId, i32)>,
+    /// Racks of the replicas of partitions, sorted; of those that are not named there are none.
+    pub racks: BTreeMap<(String, i32), Vec<String>>,
     pub config: GroupConfig,
 }
 
@@ -61,6 +63,15 @@ impl ClusterView for TestCluster {
         Box::new(self.topics.range::<str, _>((from, Bound::Unbounded)).map(|it| it.0.as_str()))
     }
 
+    fn has_racks(&self) -> bool {
+        !self.racks.is_empty()
+    }
+
+    fn racks(&self, topic: &str, partition: i32) -> Vec<&str> {
+        let racks = self.racks.get(&(topic.to_owned(), partition));
+        racks.into_iter().flatten().map(String::as_str).collect()
+    }
+
     fn group_config(&self, _: &str) -> GroupConfig {
         self.config
     }
@@ -90,8 +101,13 @@ pub struct Bench {
 }
 
 impl Default for Bench {
+    /// Consumer groups do not wait with their assignments.
     fn default() -> Self {
-        Self::new(CoordinatorSettings::default())
+        let settings = CoordinatorSettings {
+            consumer_assignment_interval_ms: 0,
+            ..CoordinatorSettings::default()
+        };
+        Self::new(settings)
     }
 }
 

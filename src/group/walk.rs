@@ -9,9 +9,11 @@ use std::vec::IntoIter;
 use bytes::Bytes;
 
 use super::consumer::beat::Beat;
+use super::consumer::downgrading::Downgrading;
 use super::consumer::response::ConsumerDescribed;
 use super::draft::Draft;
 use super::effect::Ticket;
+use super::loading::Loading;
 use super::replacement::Returning;
 use super::request::{Assignment, DeleteOffsets, Leaving};
 use super::response::{Described, JoinMember, Joined, LeftMember};
@@ -32,7 +34,10 @@ pub enum Task {
     /// Nothing: what waits in the queue is gone on with.
     Queue,
     /// Its session begins.
-    Start,
+    Start {
+        /// Then all join again.
+        rebalances: bool,
+    },
     /// It goes if it was silent for too long when the walk began: what has come since then waits, and is
     /// not heard. Those that stay say when the next look is due.
     Expire {
@@ -110,6 +115,15 @@ pub enum Task {
     },
     /// A heartbeat of a consumer group is carried out.
     Beat(Box<Beat>),
+    /// A consumer group becomes a classic one.
+    Downgrade(Box<Downgrading>),
+    /// A classic group that was one of consumers is loaded from its record.
+    LoadClassic {
+        /// How far.
+        loading: Loading,
+        /// Its members need not join again.
+        goes_on: bool,
+    },
     /// Of a consumer group: its session begins.
     ConsumerStart,
     /// Of a consumer group: it goes if its time was over when the walk began.
@@ -144,6 +158,7 @@ impl Task {
             Self::Gather { bytes, .. } | Self::Leave { bytes, .. } => *bytes,
             Self::Write(draft) => draft.bytes(),
             Self::Beat(beat) => beat.bytes(),
+            Self::Downgrade(it) => it.bytes(),
             _ => 0,
         }
     }

@@ -50,7 +50,7 @@ impl Group {
         let protocol = self.protocol_name.as_deref().unwrap_or_default();
         match task {
             Task::Queue => 0,
-            Task::Start => {
+            Task::Start { .. } => {
                 let mut first_ms = i64::MAX;
                 let taken = self.members.visit(last, room, |_, member| {
                     member.renew(now_ms);
@@ -195,6 +195,8 @@ impl Group {
                 })
             }
             Task::Beat(beat) => self.go_on_with_beat(cx, beat, room),
+            Task::Downgrade(it) => self.downgrade_some(cx, it, room),
+            Task::LoadClassic { loading, .. } => self.load_classic(loading, room),
             Task::ConsumerStart => {
                 let Some(group) = self.consumer.as_deref() else { return 0 };
                 let mut ids = Vec::new();
@@ -232,7 +234,7 @@ impl Group {
     fn end_walk(&mut self, cx: &mut Cx<'_>, task: Task) {
         match task {
             Task::Queue => {}
-            Task::Start => self.started(cx),
+            Task::Start { rebalances } => self.started(cx, rebalances),
             Task::Expire { at_ms, next_ms, removed } => self.expired(cx, at_ms, next_ms, removed),
             Task::RemoveOwing => self.prepare_rebalance(cx),
             Task::Call(_) => self.begin_rebalance(cx),
@@ -267,6 +269,8 @@ impl Group {
                 cx.reply(ticket, GroupResponse::Describe(described));
             }
             Task::Beat(beat) => self.end_beat(cx, *beat),
+            Task::Downgrade(it) => self.end_downgrade(cx, *it),
+            Task::LoadClassic { goes_on, .. } => self.classic_loaded(cx, goes_on),
             Task::ConsumerStart => self.consumer_started(),
             Task::ConsumerExpire { at_ms, next_ms, gone } => {
                 self.consumers_expired(cx, at_ms, next_ms, gone);

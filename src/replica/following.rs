@@ -50,13 +50,18 @@ impl Partition {
         }
     }
 
-    /// Epoch of the log's last record; -1 where there is none above the log start. With the log's end, and the
-    /// checksum that storage knows, it is what a subscription says.
+    /// Epoch of the log's last record; -1 where there is none above the log start.
     pub fn last_epoch(&self) -> i32 {
         self.epochs
             .epoch_at(self.log_end - 1)
             .filter(|_| self.log_end > self.log_start)
             .unwrap_or(-1)
+    }
+
+    /// What a subscription says of this log: its end, and the epoch of its last record. `None` while not all of it is durable:
+    /// a leader takes the end that it is told for durable, and counts it for the high watermark.
+    pub fn subscription(&self) -> Option<(i64, i32)> {
+        (self.durable_end == self.log_end).then(|| (self.log_end, self.last_epoch()))
     }
 
     /// The leader of that epoch has answered with [`Common::GoOn`](super::Common::GoOn): from now on its

@@ -265,8 +265,7 @@ impl Partition {
         memory: &mut ProducerMemory,
     ) -> Result<AppendOutcome, ErrorCode> {
         let base_offset = self.log_end;
-        let log_append_time_ms =
-            batch.is_log_append_time().then(|| self.log_append_time_ms.max(now.wall_ms));
+        let log_append_time_ms = self.log_append_time(now, batch);
         if batch.has_producer_id() {
             if let Some(original) = self.producers.check(batch)? {
                 return Ok(AppendOutcome::Duplicate {
@@ -286,16 +285,19 @@ impl Partition {
         if let Role::Leads(leader) = &mut self.role {
             leader.appends(base_offset, now.monotonic_ms);
         }
-        if let Some(time) = log_append_time_ms {
-            self.log_append_time_ms = time;
-        }
+        self.log_append_time_ms = log_append_time_ms.unwrap_or(self.log_append_time_ms);
         let last_offset = base_offset + i64::from(batch.last_offset_delta);
         self.log_end = last_offset + 1;
         self.invariants();
         Ok(AppendOutcome::Accept { base_offset, last_offset, log_append_time_ms })
     }
 
-    /// Appends a marker that a coordinator sends. One that was here before is answered as a duplicate of what
+    /// The time of a batch with `LogAppendTime`, if it is appended now: never before the last one's.
+    fn log_append_time(&self, now: Now, batch: &BatchHeader) -> Option<i64> {
+        batch.is_log_append_time().then(|| self.log_append_time_ms.max(now.wall_ms))
+    }
+
+    /// Appends a marker that a coordinator sends; with `LogAppendTime` it has its time, like others. One that was here before is answered as a duplicate of what
     /// the log ends with. `own_epoch`: each transaction of the producer has an epoch of its own, and its
     /// marker a newer one (transaction.version 2).
     ///
@@ -326,20 +328,20 @@ impl Partition {
             }
         }
         let base_offset = self.log_end;
+        let log_append_time_ms = self.log_append_time(now, batch);
+        let max_timestamp = log_append_time_ms.unwrap_or(batch.max_timestamp);
+        let batch = BatchHeader { max_timestamp, ..*batch };
         let undo = undo_of(&self.role, &mut self.undo);
         let before = self.producers.aborted();
-        self.producers.record(now.monotonic_ms, batch, base_offset, undo);
+        self.producers.record(now.monotonic_ms, &batch, base_offset, undo);
         memory.hold((self.producers.aborted() - before) * ProducerMemory::ABORTED_BYTES);
         if let Role::Leads(leader) = &mut self.role {
             leader.appends(base_offset, now.monotonic_ms);
         }
+        self.log_append_time_ms = log_append_time_ms.unwrap_or(self.log_append_time_ms);
         self.log_end = base_offset + 1;
         self.invariants();
-        Ok(AppendOutcome::Accept {
-            base_offset,
-            last_offset: base_offset,
-            log_append_time_ms: None,
-        })
+        Ok(AppendOutcome::Accept { base_offset, last_offset: base_offset, log_append_time_ms })
     }
 
     /// Storage says that everything below `end` is durable. Whether the high watermark moved.

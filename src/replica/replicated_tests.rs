@@ -297,7 +297,9 @@ fn a_follower_cuts_what_its_leader_does_not_have() {
     loop {
         asked += 1;
         assert!(asked < 20, "it comes to no end");
-        match leader.find_common(follower.last_epoch(), follower.log_end()) {
+        follower.durable(follower.log_end());
+        let (end, last_epoch) = follower.subscription().expect("all is durable");
+        match leader.find_common(last_epoch, end) {
             Common::GoOn => break,
             Common::BehindLogStart(_) => unreachable!("nothing was deleted"),
             Common::TruncateTo { epoch, end } => {
@@ -313,6 +315,30 @@ fn a_follower_cuts_what_its_leader_does_not_have() {
     assert_eq!(follower.producers().last_offset(9), None, "it never was");
     assert_eq!(follower.producers().last_offset(8), Some(end - 1));
     assert_eq!(follower.last_epoch(), 3);
+}
+
+/// A leader counts the end that a subscription says for the high watermark: what a power cut may still take is none of it.
+#[test]
+fn a_follower_subscribes_with_what_is_durable_and_with_nothing_else() {
+    let mut p = Partition::new(-1);
+    p.follow(3, 2, 0);
+    assert_eq!(p.subscription(), Some((0, -1)));
+    p.joins(3);
+    let of =
+        |base_offset| BatchHeader { base_offset, partition_leader_epoch: 3, ..batch(10, -1, -1) };
+    p.take_frame(0, [of(0), of(10)].into_iter(), 20, &mut memory());
+    assert_eq!(p.subscription(), None);
+    // Its stream ends, and another one leads, while the write is under way.
+    p.follow(4, 1, 0);
+    assert_eq!(p.subscription(), None);
+    assert!(p.durable(10));
+    assert_eq!(p.subscription(), None, "half of it");
+    assert!(p.durable(20));
+    assert_eq!(p.subscription(), Some((20, 3)));
+    // What was cut off is waited for no longer.
+    p.take_frame(0, [of(20)].into_iter(), 30, &mut memory());
+    p.truncate(20, &mut memory()).expect("nothing is committed");
+    assert_eq!(p.subscription(), Some((20, 3)));
 }
 
 #[test]

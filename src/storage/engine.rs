@@ -10,7 +10,7 @@
 
 use super::compaction::{Compactions, Effect as Compacted};
 use super::damage::Marks;
-use super::device::io::{Completion, FilePath, Submission};
+use super::device::io::{Completion, FilePath, Submission, is_want_of_space};
 use super::device::outgoing::{Outgoing, Purpose};
 use super::format::block::{self, Kind};
 use super::format::frame::{self, MAX_FRAME};
@@ -28,7 +28,7 @@ use super::logs::Logs;
 use super::placement::Placement;
 use super::placement::around::Effect;
 use super::placement::removal::{Moment, Removals, When};
-use super::placement::renewal::{Ended, Renewals, is_want_of_space};
+use super::placement::renewal::{Ended, Renewals};
 use super::read::cache::Chunk;
 use super::read::{Filled, Read, ReadError, ReadFrames, Reads, Ticket};
 use crate::types::TopicPartition;
@@ -416,7 +416,9 @@ impl Engine {
 
     /// Takes in that a submission ended. Events go to `out`.
     pub fn complete(&mut self, now_ms: i64, completion: Completion, out: &mut Vec<Event>) {
-        let purpose = self.out.answered(completion.id);
+        // A stop does not wait for space: the next start finds in the journal what could not be placed.
+        let Completion { id, result } = &completion;
+        let Some(purpose) = self.out.answered(*id, result, !self.shutting_down) else { return };
         if let Purpose::Read(ticket) = purpose {
             return self.filled(now_ms, ticket, completion.result, out);
         }
@@ -651,6 +653,7 @@ impl Engine {
             }
         }
         self.start_removals(now_ms);
+        self.out.try_again();
         self.marks.tick(&mut self.out);
         self.look = true;
         self.journal.tick(self.shutting_down);
@@ -697,13 +700,14 @@ impl Engine {
 
     /// Appends must be refused: the journal may not take more than the segments can place.
     pub fn disk_is_full(&self) -> bool {
-        self.disk_full || self.allowance == 0
+        self.disk_full || self.allowance == 0 || self.out.wants_space()
     }
 
     /// From now on everything is written back, however small.
     pub fn begin_shutdown(&mut self, now_ms: i64) {
         self.shutting_down = true;
         self.compactions.stop();
+        self.out.try_again();
         self.look = true;
         self.placement.want_checkpoint();
         self.start_removals(now_ms);
@@ -799,9 +803,10 @@ impl Engine {
         self.now_ms = now_ms;
         // Before it is there: its reader comes back for it.
         self.make_room();
-        if let Some(Filled { ticket, result }) = self.reads.ended(&mut self.logs, ticket, result) {
-            out.push(Event::Filled { ticket, result });
-        }
+        let filled = self.reads.ended(&mut self.logs, ticket, result);
+        out.extend(
+            filled.into_iter().map(|it| Event::Filled { ticket: it.ticket, result: it.result }),
+        );
         for (slot, why) in self.reads.take_damaged() {
             self.found_damage(slot, &why);
         }

@@ -13,6 +13,7 @@ use crate::types::{TopicId, TopicPartition};
 use crate::wire::records::{BatchBuilder, Compression};
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 
 pub(super) struct Dir(PathBuf);
@@ -23,6 +24,10 @@ impl Dir {
         let _ = std::fs::remove_dir_all(&root);
         std::fs::create_dir_all(&root).expect("a test directory");
         Self(root)
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
     }
 }
 
@@ -78,6 +83,10 @@ impl Broker {
         broker
     }
 
+    pub(super) fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
     pub(super) fn slot(&mut self, partition: i32) -> (usize, Slot) {
         let tp = TopicPartition { topic: TOPIC, partition };
         let shard = tp.shard(self.engines.len());
@@ -118,6 +127,16 @@ impl Broker {
 
     /// Carries out what the engine asks for until that read has ended.
     pub(super) fn wait_for(&mut self, shard: usize, ticket: Ticket) -> Result<(), ReadError> {
+        self.wait_with(shard, ticket, |_| None)
+    }
+
+    /// The same, with operations that fail.
+    pub(super) fn wait_with(
+        &mut self,
+        shard: usize,
+        ticket: Ticket,
+        fails: impl Fn(&Op) -> Option<io::Error>,
+    ) -> Result<(), ReadError> {
         let engine = &mut self.engines[shard];
         loop {
             let filled = self
@@ -134,7 +153,8 @@ impl Broker {
             assert!(!submissions.is_empty(), "a read that somebody waits for is under way");
             for submission in submissions {
                 assert!(matches!(submission.op, Op::Read { .. }), "at rest, but for reads");
-                let (id, result) = (submission.id, self.disk.run(submission.op));
+                let (id, error) = (submission.id, fails(&submission.op));
+                let result = error.map_or_else(|| self.disk.run(submission.op), Err);
                 engine.complete(self.now_ms, Completion { id, result }, &mut self.events);
             }
         }
@@ -542,7 +562,7 @@ fn keys_that_do_not_fit_into_memory_take_several_passes() {
     };
     let config = LogConfig { compaction: Some(compaction), ..config() };
     broker.engines[shard].configure(slot, &config);
-    let (keys, mut end) = (20_000_i64, 0);
+    let (keys, mut end) = (40_000_i64, 0);
     for round in 0..2 {
         for first in (0..keys).step_by(500) {
             let mut builder = BatchBuilder::new(Compression::None);

@@ -74,6 +74,8 @@ pub mod recovery;
 pub mod space;
 
 #[cfg(test)]
+mod damaged_tests;
+#[cfg(test)]
 mod engine_tests;
 #[cfg(test)]
 mod frame_tests;

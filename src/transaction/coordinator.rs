@@ -398,12 +398,22 @@ impl Coordinator {
         }
     }
 
-    /// All markers are committed: that is written, and the next transaction may begin.
+    /// All markers are committed: that is written, and the next transaction may begin. Where that waits already,
+    /// its beginning is what is written: whoever reads it knows that the one before has ended.
     fn complete(&mut self, now: Now, key: usize, out: &mut Vec<Effect>) {
-        let it = &self.transactions[key];
+        let it = &mut self.transactions[key];
         let Some(value) = it.value.as_ref().filter(|_| it.pending.is_none()) else { return };
-        let next = completed(value, now);
-        let pending = Pending::new(Some(next), it.last_epoch, now.monotonic_ms);
+        let ended = completed(value, now);
+        let first = it.queue.front();
+        let wanted = first.map(|first| it.handle_at(Some(&ended), &first.request, now));
+        let mut pending = Pending::new(Some(ended), it.last_epoch, now.monotonic_ms);
+        if let Some(Next::Write(next, last_epoch, Some(reply))) = wanted
+            && let Some(first) = it.queue.pop_front()
+        {
+            (pending.next, pending.last_epoch) = (Some(*next), last_epoch);
+            pending.replies.push((first.ticket, reply));
+            Self::join_adds(it, &first.request, &mut pending);
+        }
         self.write(key, pending, out);
         self.reschedule(key);
     }

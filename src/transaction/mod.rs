@@ -11,7 +11,8 @@
 //!
 //! **A change takes effect, and its reply leaves, when its record is committed.** While an id has a write
 //! pending, later requests of that id wait in its queue; other ids go on. So markers are sent only of a
-//! decision that every later coordinator knows.
+//! decision that every later coordinator knows. Where a request waits for the end of a transaction, both are one
+//! record: of the two states the later one.
 //!
 //! ```text
 //!            add         end                     all markers are committed

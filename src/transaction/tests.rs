@@ -417,6 +417,42 @@ fn partitions_that_come_while_one_is_written_take_one_write_together() {
 }
 
 #[test]
+fn a_transaction_that_waits_for_the_end_of_another_takes_one_write_less() {
+    let mut rig = Rig::new();
+    let producer = rig.init();
+    rig.run(add(producer, &[0], 0));
+    let ending = rig.ask(end(producer, true, 0));
+    rig.write(Ok(()));
+    assert_eq!(rig.answer(ending), Some(Response::Producer(producer)));
+    let next: Vec<_> = [1, 2].iter().map(|it| rig.ask(add(producer, &[*it], 0))).collect();
+    assert!(rig.writes.is_empty(), "not before all markers are committed");
+    rig.mark_all();
+    assert_eq!(rig.state().state, State::PrepareCommit, "nothing is written yet");
+    assert!(next.iter().all(|it| rig.answer(*it).is_none()));
+    // It fails: then the old transaction ends by itself.
+    rig.write(Err(ErrorCode::NOT_ENOUGH_REPLICAS));
+    for it in next {
+        assert_eq!(rig.answer(it), Some(done(ErrorCode::COORDINATOR_NOT_AVAILABLE)));
+    }
+    rig.tick(100);
+    let again = rig.ask(add(producer, &[3], 0));
+    rig.write_all();
+    assert_eq!(rig.answer(again), Some(DONE));
+    rig.ask(end(producer, true, 0));
+    rig.write(Ok(()));
+    let third = rig.ask(add(producer, &[1], 0));
+    rig.mark_all();
+    assert_eq!(rig.writes.len(), 1);
+    rig.write(Ok(()));
+    assert_eq!(rig.answer(third), Some(DONE));
+    let begun = rig.state();
+    assert_eq!((begun.state, begun.partitions), (State::Ongoing, vec![("p".into(), 1)]));
+    rig.reload();
+    assert_eq!(rig.state().state, State::Ongoing, "what a later coordinator makes of it");
+    assert!(rig.markers.is_empty());
+}
+
+#[test]
 fn a_later_coordinator_goes_on_at_every_step() {
     for version in [0, 2] {
         let mut rig = Rig::new();

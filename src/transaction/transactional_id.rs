@@ -113,7 +113,12 @@ impl Transaction {
 
     /// Looks at a request when it is its turn.
     pub fn handle(&self, request: &Request, now: Now) -> Next {
-        match (request, &self.value) {
+        self.handle_at(self.value.as_ref(), request, now)
+    }
+
+    /// What becomes of a request where the id is as `value` says.
+    pub fn handle_at(&self, value: Option<&Value>, request: &Request, now: Now) -> Next {
+        match (request, value) {
             (Request::Init(it), None) => Self::create(it, now),
             (Request::Init(it), Some(value)) => self.init(it, value, now),
             (_, None) => refuse(ErrorCode::INVALID_PRODUCER_ID_MAPPING),

@@ -14,6 +14,8 @@ pub struct GroupConfig {
     pub consumer_session_timeout_ms: Option<i32>,
     /// `consumer.heartbeat.interval.ms`.
     pub consumer_heartbeat_interval_ms: Option<i32>,
+    /// `consumer.assignment.interval.ms`.
+    pub consumer_assignment_interval_ms: Option<i32>,
     /// `share.session.timeout.ms`.
     pub share_session_timeout_ms: Option<i32>,
     /// `share.heartbeat.interval.ms`.
@@ -56,6 +58,7 @@ impl Default for ShareConfig {
 const ASSIGNORS: &str = "group.consumer.assignors";
 const SESSION: &str = "consumer.session.timeout.ms";
 const HEARTBEAT: &str = "consumer.heartbeat.interval.ms";
+const ASSIGNMENT: &str = "consumer.assignment.interval.ms";
 const SHARE_SESSION: &str = "share.session.timeout.ms";
 const SHARE_HEARTBEAT: &str = "share.heartbeat.interval.ms";
 const SHARE_LOCK: &str = "share.record.lock.duration.ms";
@@ -63,13 +66,18 @@ const SHARE_DELIVERIES: &str = "share.delivery.count.limit";
 const SHARE_LOCKS: &str = "share.partition.max.record.locks";
 
 /// Each setting of a group that has bounds, and the settings of the broker that give them.
-const BOUNDS: [(&str, &str, &str); 7] = [
+const BOUNDS: [(&str, &str, &str); 8] = [
     (
         HEARTBEAT,
         "group.consumer.min.heartbeat.interval.ms",
         "group.consumer.max.heartbeat.interval.ms",
     ),
     (SESSION, "group.consumer.min.session.timeout.ms", "group.consumer.max.session.timeout.ms"),
+    (
+        ASSIGNMENT,
+        "group.consumer.min.assignment.interval.ms",
+        "group.consumer.max.assignment.interval.ms",
+    ),
     (
         SHARE_DELIVERIES,
         "group.share.min.delivery.count.limit",
@@ -96,9 +104,10 @@ const BOUNDS: [(&str, &str, &str); 7] = [
 /// Times between heartbeats, and after how long a member that is not heard is removed.
 const PAIRS: [(&str, &str); 2] = [(SESSION, HEARTBEAT), (SHARE_SESSION, SHARE_HEARTBEAT)];
 
-/// What Kafka 4.3 lets be set of groups, and has no effect here: streams groups, and when assignments are computed.
+/// What Kafka 4.3 lets be set of groups, and has no effect here: streams groups, when assignments of share
+/// groups are computed, and in which thread.
 const WITHOUT_EFFECT: [&str; 4] =
-    ["share.assign", "streams.", "errors.deadletterqueue.", "consumer.assign"];
+    ["share.assign", "streams.", "errors.deadletterqueue.", "consumer.assignor."];
 
 impl GroupConfig {
     /// Reads the settings of a group.
@@ -116,6 +125,7 @@ impl GroupConfig {
         Self {
             consumer_session_timeout_ms: bounded(SESSION),
             consumer_heartbeat_interval_ms: bounded(HEARTBEAT),
+            consumer_assignment_interval_ms: bounded(ASSIGNMENT),
             share_session_timeout_ms: bounded(SHARE_SESSION),
             share_heartbeat_interval_ms: bounded(SHARE_HEARTBEAT),
             share: ShareConfig {
@@ -247,7 +257,7 @@ mod tests {
     fn settings_are_checked_against_the_brokers() {
         let check = |own: &[(&str, &str)]| GroupConfig::check(&map(own), &broker(&[]));
         check(&[]).unwrap();
-        check(&[(SESSION, "60000"), (HEARTBEAT, "15000")]).unwrap();
+        check(&[(SESSION, "60000"), (HEARTBEAT, "15000"), (ASSIGNMENT, "0")]).unwrap();
         for (own, words) in [
             (
                 (SESSION, "44999"),
@@ -275,7 +285,13 @@ mod tests {
                 "does not support the group config share.assignment.interval.ms",
             ),
             (("streams.num.standby.replicas", "1"), "does not support"),
-            (("consumer.assignment.interval.ms", "1"), "does not support"),
+            (("consumer.assignor.offload.enable", "true"), "does not support"),
+            ((ASSIGNMENT, "-1"), "Value must be at least 0"),
+            (
+                (ASSIGNMENT, "15001"),
+                "consumer.assignment.interval.ms must be less than or equal to \
+                 group.consumer.max.assignment.interval.ms",
+            ),
         ] {
             let message = check(&[own]).unwrap_err();
             assert!(message.contains(words), "{message}");

@@ -67,6 +67,8 @@ pub struct Node {
     pub directory: u128,
     /// Its first disk is lost: it joins with another one.
     joins: bool,
+    /// How its metadata were opened last.
+    opened: Option<MetaOptions>,
 }
 
 /// A process.
@@ -122,6 +124,7 @@ impl Node {
             reads_disk: false,
             directory: 0,
             joins: false,
+            opened: None,
         }
     }
 
@@ -166,28 +169,26 @@ impl Node {
         let directory = u128::from_be_bytes(identity.directory_id);
         self.directory = directory;
         let host = name_of(self.id);
-        let (controller, image) = Controller::open(
-            &sim,
-            &MetaOptions {
-                cluster_id: identity.cluster_id.clone(),
-                node_id: self.id,
-                host: host.clone(),
-                port: 9092,
-                peer_host: host.clone(),
-                peer_port: 9292,
-                rack: None,
-                incarnation,
-                directory,
-                fixed: Arc::new(settings.clone()),
-                shards,
-                voters: (1..=voters).collect(),
-                joins: self.joins || self.id > voters,
-                // Some replace their log often.
-                log_bytes_max: if rng.chance(50) { 32 << 10 } else { LOG_BYTES_MAX },
-                seed: rng.bits(),
-            },
-        )
-        .map_err(|e| e.to_string())?;
+        let metadata = MetaOptions {
+            cluster_id: identity.cluster_id.clone(),
+            node_id: self.id,
+            host: host.clone(),
+            port: 9092,
+            peer_host: host.clone(),
+            peer_port: 9292,
+            rack: None,
+            incarnation,
+            directory,
+            fixed: Arc::new(settings.clone()),
+            shards,
+            voters: (1..=voters).collect(),
+            joins: self.joins || self.id > voters,
+            // Some replace their log often.
+            log_bytes_max: if rng.chance(50) { 32 << 10 } else { LOG_BYTES_MAX },
+            seed: rng.bits(),
+        };
+        self.opened = Some(metadata.clone());
+        let (controller, image) = Controller::open(&sim, &metadata).map_err(|e| e.to_string())?;
         let small = 4 << 10 << rng.below(3);
         let options = OpenOptions {
             cache_start: if self.reads_disk { 16 << 10 } else { 1 << 20 },
@@ -270,6 +271,16 @@ impl Node {
             self.carry_out(shard, now, net);
         }
         Ok(())
+    }
+
+    /// Whether others have all that was committed of a partition, by the metadata that a start would find here; it is down. A node that
+    /// cannot know that does not start with a damaged log.
+    pub fn knows_it_elsewhere(&self, tp: TopicPartition) -> bool {
+        let Some(metadata) = &self.opened else { return false };
+        let copy = SimDisk::new(0);
+        copy.restore(self.disk.snapshot());
+        let opened = Controller::open(&Disk::Sim(copy), metadata);
+        opened.is_ok_and(|(controller, _)| is_elsewhere(&controller.with_every_topic(), tp))
     }
 
     /// The process ends in the middle of whatever goes on.

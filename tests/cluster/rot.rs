@@ -2,6 +2,7 @@
 //! are in sync have the same.
 
 use crate::cluster::Cluster;
+use crate::node::Node;
 use klamm::controller::Image;
 use klamm::storage::device::io::FilePath;
 use klamm::storage::device::sim_disk::Rng;
@@ -106,7 +107,8 @@ impl Cluster {
         self.rots = rots;
     }
 
-    /// Whether another replica that is in sync knows this offset to be committed, and so has what is there.
+    /// Whether another replica that is in sync knows this offset to be committed, and so has what is there; and where the node
+    /// is down, whether it will know that when it starts.
     fn may_rot(&mut self, node: usize, path: &str, offset: i64) -> bool {
         let (Some(tp), Some(image)) = (partition_of(path), self.newest()) else { return false };
         let id = self.nodes[node].id;
@@ -119,6 +121,8 @@ impl Cluster {
             self.nodes[at].visible_end(tp, now)
         });
         let elsewhere = ends.collect::<Vec<_>>().into_iter().flatten().any(|end| end > offset);
-        elsewhere && self.rotten.get(&tp).is_none_or(|it| *it == node)
+        let alone = self.rotten.get(&tp).is_none_or(|it| *it == node);
+        let starts = |it: &Node| it.life.is_some() || it.knows_it_elsewhere(tp);
+        elsewhere && alone && starts(&self.nodes[node])
     }
 }

@@ -213,6 +213,10 @@ kafka-configs {b} --describe --entity-type groups
 kafka-configs {b} --alter --group g --add-config consumer.session.timeout.ms=1
 kafka-configs {b} --alter --group g --add-config consumer.session.timeout.ms=x
 kafka-configs {b} --alter --group g --add-config consumer.heartbeat.interval.ms=60000
+kafka-configs {b} --alter --group g --add-config consumer.assignment.interval.ms=15001
+kafka-configs {b} --alter --group g --add-config consumer.assignment.interval.ms=0
+kafka-configs {b} --describe --group g
+kafka-configs {b} --alter --group g --delete-config consumer.assignment.interval.ms
 kafka-configs {b} --alter --group g --add-config bla=1
 kafka-configs {b} --alter --group g --delete-config consumer.heartbeat.interval.ms
 kafka-configs {b} --alter --group g --delete-config consumer.session.timeout.ms

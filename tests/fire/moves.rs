@@ -59,10 +59,14 @@ pub fn reorder(address: &str, topic: &str, replicas: &[(i32, Vec<i32>)]) {
 }
 
 /// Has the preferred replicas lead; how long the answer took.
-pub fn elect_preferred(address: &str, topic: &str, partitions: &[i32]) -> Duration {
+pub fn elect_preferred(address: &str, topics: &[(&'static str, Vec<i32>)]) -> Duration {
+    let wanted = |(topic, partitions): &(&'static str, Vec<i32>)| TopicPartitions {
+        topic,
+        partitions: partitions.clone(),
+    };
     let request = ElectLeadersRequest {
         election_type: 0,
-        topic_partitions: Some(vec![TopicPartitions { topic, partitions: partitions.to_vec() }]),
+        topic_partitions: Some(topics.iter().map(wanted).collect()),
         timeout_ms: 30_000,
     };
     let begun = Instant::now();

@@ -168,13 +168,15 @@ impl Nodes {
     /// Starts the three, and creates the topic as soon as they are one cluster.
     pub fn start_all(&mut self) {
         (0..3).for_each(|it| self.start(it));
-        self.create_topic();
+        self.create_topic(TOPIC, PARTITIONS);
+        self.wait_until_whole();
     }
 
-    fn create_topic(&self) {
+    /// Creates a topic with three replicas, as soon as there are so many brokers.
+    pub fn create_topic(&self, name: &str, partitions: i32) {
         let topic = NewTopic {
-            name: TOPIC.to_owned(),
-            partitions: Some(PARTITIONS),
+            name: name.to_owned(),
+            partitions: Some(partitions),
             replication_factor: Some(3),
             configs: vec![("min.insync.replicas".to_owned(), "2".to_owned())],
             ..NewTopic::default()
@@ -188,16 +190,15 @@ impl Nodes {
             cluster.create_topic(&topic).ok()
         });
         created.expect("a cluster with the topic");
-        self.wait_until_whole();
     }
 
     fn partitions(&self) -> Option<Vec<PartitionState>> {
-        Self::partitions_by(&self.bootstrap())
+        Self::partitions_by(&self.bootstrap(), TOPIC)
     }
 
-    fn partitions_by(bootstrap: &str) -> Option<Vec<PartitionState>> {
+    fn partitions_by(bootstrap: &str, topic: &str) -> Option<Vec<PartitionState>> {
         let mut cluster = Cluster::connect(bootstrap).ok()?;
-        let mut topics = cluster.describe_topics(&[TOPIC.to_owned()]).ok()?;
+        let mut topics = cluster.describe_topics(&[topic.to_owned()]).ok()?;
         Some(topics.pop()?.partitions)
     }
 
@@ -208,8 +209,8 @@ impl Nodes {
     }
 
     /// Of each partition who leads it, and its replicas in their order.
-    pub fn leaders(&self) -> Vec<(i32, Vec<i32>)> {
-        let found = wait_for(PATIENCE, || self.partitions());
+    pub fn leaders(&self, topic: &str) -> Vec<(i32, Vec<i32>)> {
+        let found = wait_for(PATIENCE, || Self::partitions_by(&self.bootstrap(), topic));
         found.expect("a broker").into_iter().map(|it| (it.leader, it.replicas)).collect()
     }
 
@@ -224,15 +225,20 @@ impl Nodes {
 
     /// Waits until each partition has a leader and three replicas in sync; how long that took.
     pub fn wait_until_whole(&self) -> Duration {
+        self.wait_for_isr(TOPIC, PARTITIONS)
+    }
+
+    /// The same for another topic with so many partitions.
+    pub fn wait_for_isr(&self, topic: &str, partitions: i32) -> Duration {
         let started = std::time::Instant::now();
         let mut last = None;
         let whole = wait_for(PATIENCE, || {
             // Who was frozen may not have heard yet of what has happened meanwhile: all of them have to say so.
             for node in 0..3 {
-                last = Self::partitions_by(&self.address(node));
+                last = Self::partitions_by(&self.address(node), topic);
                 let all = last.as_ref()?;
                 let is_whole = |it: &PartitionState| it.leader > 0 && it.isr.len() == 3;
-                if all.len() != PARTITIONS as usize || !all.iter().all(is_whole) {
+                if all.len() != partitions as usize || !all.iter().all(is_whole) {
                     return None;
                 }
             }

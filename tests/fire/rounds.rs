@@ -31,6 +31,8 @@ enum Fault {
     Calm,
     /// The leader of one partition after the other is moved, 20 times: counted is the longest time of each move.
     Move,
+    /// The leaders of a thousand partitions and of those with load are moved with one request.
+    MoveMany,
     /// The file system of a node loses power: its process ends, and is started on what has reached the medium.
     PowerCut,
     /// The file system of a node is full for a while.
@@ -38,7 +40,7 @@ enum Fault {
 }
 
 impl Fault {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Kill,
         Self::Hiccup,
         Self::Freeze,
@@ -48,6 +50,7 @@ impl Fault {
         Self::Roll,
         Self::Calm,
         Self::Move,
+        Self::MoveMany,
         Self::PowerCut,
         Self::DiskFull,
     ];
@@ -88,6 +91,9 @@ pub fn run() {
     assert!(!faults.is_empty(), "no such fault, or not allowed here");
     println!("seed {seed}, logs in {}", nodes.directory().display());
     nodes.start_all();
+    if faults.contains(&Fault::MoveMany) {
+        nodes.create_topic(MANY, MANY_PARTITIONS);
+    }
     let load = Load::start(&nodes.bootstrap());
     let mut rng = Rng::new(seed);
     let mut gaps: BTreeMap<Fault, Vec<Duration>> = BTreeMap::new();
@@ -98,11 +104,15 @@ pub fn run() {
         let victim = nodes.leader_of(rng.index(6) as i32);
         let wrong = load.wrong();
         load.begin_round();
-        let leaders = nodes.leaders();
+        let leaders = nodes.leaders(TOPIC);
         if matches!(fault, Fault::Move | Fault::Calm) {
             let moves = fault == Fault::Move;
             let took = (0..MOVES).map(|_| move_one(&nodes, &load, &mut rng, moves));
             gaps.entry(fault).or_default().extend(took.collect::<Vec<_>>());
+            continue;
+        }
+        if fault == Fault::MoveMany {
+            gaps.entry(fault).or_default().push(move_many(&nodes, &load, round));
             continue;
         }
         carry_out(&mut nodes, &load, &mut rng, fault, victim);
@@ -110,8 +120,8 @@ pub fn run() {
         let whole = nodes.wait_until_whole();
         let (gap, ended) = load.longest_gap();
         let mut worse = load.wrong() - wrong;
-        if fault == Fault::Hiccup && nodes.leaders() != leaders {
-            println!("a hiccup has moved leaders: {leaders:?} {:?}", nodes.leaders());
+        if fault == Fault::Hiccup && nodes.leaders(TOPIC) != leaders {
+            println!("a hiccup has moved leaders: {leaders:?} {:?}", nodes.leaders(TOPIC));
             worse += 1;
         }
         anomalies += usize::from(worse > 0);
@@ -147,11 +157,14 @@ pub fn run() {
 
 /// Moves in one round.
 const MOVES: usize = 20;
+/// A topic without load, and its partitions.
+const MANY: &str = "many";
+const MANY_PARTITIONS: i32 = 1_000;
 
 /// Has another replica lead a partition, or not; the longest time without acknowledgements meanwhile.
 fn move_one(nodes: &Nodes, load: &Load, rng: &mut Rng, moves: bool) -> Duration {
     let partition = rng.index(PARTITIONS as usize);
-    let (leader, mut replicas) = nodes.leaders().swap_remove(partition);
+    let (leader, mut replicas) = nodes.leaders(TOPIC).swap_remove(partition);
     let at = replicas.iter().position(|it| *it == leader).expect("a leader is a replica");
     replicas.rotate_left((at + 1) % 3);
     let asked = nodes.address(rng.index(3));
@@ -161,7 +174,7 @@ fn move_one(nodes: &Nodes, load: &Load, rng: &mut Rng, moves: bool) -> Duration 
     load.wait_for_acknowledgements(50);
     load.begin_round();
     let took = if moves {
-        moves::elect_preferred(&asked, TOPIC, &[partition as i32])
+        moves::elect_preferred(&asked, &[(TOPIC, vec![partition as i32])])
     } else {
         Duration::ZERO
     };
@@ -173,6 +186,33 @@ fn move_one(nodes: &Nodes, load: &Load, rng: &mut Rng, moves: bool) -> Duration 
             "    partition {partition} from node {leader}: elected in {took} ms, {gap} ms without until {ended}"
         );
     }
+    gap
+}
+
+/// Has each partition's next replica lead, of [`MANY`] and of those with load; the longest time without acknowledgements.
+fn move_many(nodes: &Nodes, load: &Load, round: usize) -> Duration {
+    let asked = nodes.address(round % 3);
+    let mut moved = Vec::new();
+    for topic in [TOPIC, MANY] {
+        let rotated = (0..).zip(nodes.leaders(topic)).map(|(partition, (leader, mut replicas))| {
+            let at = replicas.iter().position(|it| *it == leader).expect("a leader is a replica");
+            replicas.rotate_left((at + 1) % 3);
+            (partition, replicas)
+        });
+        let rotated: Vec<_> = rotated.collect();
+        moves::reorder(&asked, topic, &rotated);
+        moved.push((topic, rotated.into_iter().map(|(partition, _)| partition).collect()));
+    }
+    nodes.wait_for_isr(MANY, MANY_PARTITIONS);
+    load.wait_for_acknowledgements(50);
+    load.begin_round();
+    let took = moves::elect_preferred(&asked, &moved).as_millis();
+    load.wait_for_acknowledgements(100);
+    let (gap, ended) = load.longest_gap();
+    let gap_ms = gap.as_millis();
+    println!(
+        "{round:3} {MANY_PARTITIONS} leaders moved: elected in {took} ms, {gap_ms} ms without until {ended}"
+    );
     gap
 }
 
@@ -211,7 +251,7 @@ fn carry_out(nodes: &mut Nodes, load: &Load, rng: &mut Rng, fault: Fault, victim
             sleep(1_000 + rng.index(5_000) as u64);
             network.set_link(victim, true);
         }
-        Fault::Move | Fault::Calm => unreachable!("they are not faults"),
+        Fault::Move | Fault::MoveMany | Fault::Calm => unreachable!("they are not faults"),
         Fault::PowerCut => {
             nodes.volume(victim).cut_power();
             nodes.wait_for_the_end(victim);

@@ -6,6 +6,7 @@
 mod acks;
 mod cold_reads;
 mod compacted;
+mod full_disk;
 mod model;
 mod orders;
 mod reads;

@@ -14,7 +14,7 @@ use klamm::storage::journal;
 use klamm::storage::log::LogConfig;
 use klamm::types::{TopicId, TopicPartition};
 
-const TP: TopicPartition = TopicPartition { topic: TopicId([9; 16]), partition: 3 };
+pub const TP: TopicPartition = TopicPartition { topic: TopicId([9; 16]), partition: 3 };
 
 fn config() -> LogConfig {
     LogConfig { file_delete_delay_ms: 1000, segment_bytes: 64 << 10, ..LogConfig::none() }
@@ -42,7 +42,7 @@ pub fn world(seed: u64, journal_bytes: u64) -> World {
 }
 
 /// Appends and waits until it is durable.
-fn append(world: &mut World, records: u64, bytes: usize) {
+pub fn append(world: &mut World, records: u64, bytes: usize) {
     world.append(TP, records, bytes);
     world.settle();
 }
@@ -498,29 +498,6 @@ fn a_file_that_cannot_be_removed_is_tried_again() {
     }
     assert!(files(&world).is_empty(), "{:?}", files(&world));
     assert_eq!(world.disk.faults_hit(), 5);
-}
-
-#[test]
-fn a_disk_that_is_full_loses_nothing_that_was_acknowledged() {
-    for seed in 0..40 {
-        let mut world = world(seed, 64 << 10);
-        for _ in 0..world.rng.between(1, 30) {
-            append(&mut world, 1, 3000);
-        }
-        world.faulty = true;
-        let room = world.rng.below(100_000);
-        world.disk.set_capacity(world.disk.used() + room);
-        for _ in 0..60 {
-            if world.over() {
-                break;
-            }
-            append(&mut world, 1, 3000);
-        }
-        world.disk.set_capacity(u64::MAX);
-        world.faulty = false;
-        world.crash(if seed % 2 == 0 { Crash::Power } else { Crash::Process });
-        world.open(1, 0);
-    }
 }
 
 #[test]

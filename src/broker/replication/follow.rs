@@ -132,18 +132,18 @@ impl State {
                 self.streams.borrow_mut().want(tp, now + MENDED_MS);
                 continue;
             }
-            // A leader takes what it is told for durable.
-            if core.durable_end() != core.log_end() {
+            let Some(subscription) = core.subscription() else {
                 self.streams.borrow_mut().want(tp, now + SETTLE_MS);
                 continue;
-            }
+            };
+            // With nothing, below where any log starts, it is told where that of the leader does.
+            let (end, last_epoch) = if damage.is_some() { (-1, -1) } else { subscription };
             by_target.entry(following.target).or_default().push(StreamStart {
                 tp,
                 stream: following.stream,
                 leader_epoch: following.epoch,
-                // With nothing, below where any log starts, it is told where that of the leader does.
-                end: if damage.is_some() { -1 } else { core.log_end() },
-                last_epoch: if damage.is_some() { -1 } else { core.last_epoch() },
+                end,
+                last_epoch,
             });
         }
         let mut links = self.links.borrow_mut();

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::beat::{Asker, Beat, Hashing, Joining, Stage, SubscriptionKey};
+use super::beat::{Asker, Beat, Joining, Stage, SubscriptionKey};
 use super::change::Resolved;
+use super::hashing::Hashing;
 use super::member::{Current, Member, MemberMetadata};
 use super::partitions::Partitions;
 use super::reconcile::{self, Target};
@@ -13,7 +14,7 @@ use super::response::ConsumerHeartbeaten;
 use super::state::ConsumerGroup;
 use super::write::ConsumerWrite;
 use crate::group::assignor::{Assigning, Assignor, MemberSpec};
-use crate::group::cluster::{ClusterView, TopicView, ViewRef};
+use crate::group::cluster::{ClusterView, ViewRef};
 use crate::group::context::Cx;
 use crate::group::response::GroupResponse;
 use crate::group::share::topics::Uninitialized;
@@ -26,26 +27,10 @@ const RESOLVE_INTERVAL_MS: i64 = 10_000;
 /// So many of them are resolved anew with one heartbeat; others with the next ones.
 const RESOLVED_AT_ONCE: usize = 16;
 
-/// FNV-1a, 64 bits: the same in all versions.
-fn fnv(bytes: impl IntoIterator<Item = u8>, from: u64) -> u64 {
-    bytes
-        .into_iter()
-        .fold(from, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
-}
-
-/// Each bit changes half of the others (MurmurHash3's last step): the hashes of topics are added up, and what
-/// differs by the last byte alone must not cancel out.
-const fn mixed(hash: u64) -> u64 {
-    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ (hash >> 33)
-}
-
-/// A hash of a topic: its name, its id, and how many partitions it has.
-fn topic_hash(topic: TopicView<'_>) -> i64 {
-    let hash = fnv(topic.name.bytes(), 0xcbf2_9ce4_8422_2325);
-    let hash = fnv(topic.id.0, hash);
-    mixed(fnv(topic.partitions.to_be_bytes(), hash)) as i64
+/// Whether another target may be computed: not sooner after the last one than the assignment interval (KIP-1263).
+/// All by the wall's clock, which the log has, ms; where that was set back, at once.
+fn may_assign(last_ms: i64, interval_ms: i32, now_ms: i64) -> bool {
+    !(last_ms..last_ms.saturating_add(interval_ms.into())).contains(&now_ms)
 }
 
 impl Group {
@@ -104,7 +89,7 @@ impl Group {
                     }
                     beat.stage = if steps < left {
                         let epoch = editor.group.epoch();
-                        editor.set_target_epoch(epoch);
+                        editor.set_target_epoch(epoch, cx.now.wall_ms);
                         Stage::Reconcile
                     } else {
                         Stage::Sweep(ids.into_iter().next_back())
@@ -228,15 +213,13 @@ impl Group {
     ) -> usize {
         let Some(group) = self.consumer.as_deref_mut() else { return 0 };
         let share = group.is_share().then(|| cx.cluster.view());
-        let steps = group.subscribed_after(&mut hashing.pattern, &mut hashing.last, left, |name| {
-            let known = beat.view.topic(name);
-            let hash = known.map_or(0, topic_hash);
-            hashing.sum = hashing.sum.wrapping_add(hash);
-            let from = known.map_or(0, |it| it.partitions);
+        let (view, uninitialized) = (&*beat.view, &mut beat.uninitialized);
+        let steps = hashing.step(group, view, left, |name| {
+            let from = view.topic(name).map_or(0, |it| it.partitions);
             let whole = share.as_ref().and_then(|it| it.topic(name));
             if let Some(it) = whole.filter(|it| it.partitions > from) {
                 let (name, partitions) = (name.to_owned(), it.partitions);
-                beat.uninitialized.push(Uninitialized { id: it.id, name, from, partitions });
+                uninitialized.push(Uninitialized { id: it.id, name, from, partitions });
             }
         });
         if steps >= left {
@@ -245,19 +228,35 @@ impl Group {
         }
         group.hashed_at = Some(beat.topics_version);
         let (epoch, old_hash) = (group.epoch(), group.metadata_hash());
-        if beat.bumps || hashing.sum != old_hash {
+        if beat.bumps || hashing.sum() != old_hash {
             // Of an epoch that nobody has a target of, the topics may still change.
             let pending = epoch > group.target_epoch() && !beat.bumps;
             let epoch = if pending { epoch } else { group.next_epoch() };
-            self.edit(&mut beat.changes).set_epoch(epoch, hashing.sum);
+            self.edit(&mut beat.changes).set_epoch(epoch, hashing.sum());
         }
         beat.stage = self.next_collecting(cx);
         1 + steps
     }
 
-    /// Members are collected where the targets are not of the group's epoch.
+    /// Whether the targets are not of the group's epoch, and others may be computed. No timer waits for that: a
+    /// member hears of its target with a heartbeat, and the first one after the interval computes it, as in Kafka.
+    pub(super) fn is_to_assign(&self, cx: &Cx<'_>) -> bool {
+        let Some(group) = self.consumer.as_deref().filter(|it| it.epoch() > it.target_epoch())
+        else {
+            return false;
+        };
+        // Nobody has to give up anything for others: it costs little.
+        if group.is_share() {
+            return true;
+        }
+        let own = cx.cluster.view().group_config(&self.id).consumer_assignment_interval_ms;
+        let interval_ms = own.unwrap_or(cx.settings.consumer_assignment_interval_ms);
+        may_assign(group.target_timestamp_ms(), interval_ms, cx.now.wall_ms)
+    }
+
+    /// Members are collected where targets are to be computed.
     fn next_collecting(&self, cx: &Cx<'_>) -> Stage {
-        if self.consumer.as_deref().is_none_or(|it| it.epoch() <= it.target_epoch()) {
+        if !self.is_to_assign(cx) {
             return Stage::Reconcile;
         }
         let assigning = Box::new(Assigning::new(self.assignor(cx)));
@@ -347,7 +346,6 @@ impl Group {
         let Beat { ticket, member_id, asker, before, changes, upgrades, refused, replaced, .. } =
             beat;
         let uninitialized = beat.uninitialized;
-        let mut changes = changes;
         let too_long =
             || (ErrorCode::UNKNOWN_SERVER_ERROR, "It does not fit into records.".to_owned());
         if let Some(why) = refused.or_else(|| changes.too_long.then(too_long)) {
@@ -369,9 +367,13 @@ impl Group {
             Asker::Join => self.classic_joined(cx, &member_id),
         };
         let reply = Some((ticket, response));
+        let write = ConsumerWrite { changes, reply, upgrades, downgrades: None };
         // A static member that was the last of the new protocol may have been replaced.
-        let downgrades = if replaced { self.downgrade(cx, &mut changes, true) } else { None };
-        self.write_consumer(cx, ConsumerWrite { changes, reply, upgrades, downgrades });
+        if replaced {
+            self.write_or_downgrade(cx, write, true);
+        } else {
+            self.write_consumer(cx, write);
+        }
     }
 
     fn heartbeaten(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::vec::IntoIter;
 
 use super::changes::Changes;
+use super::hashing::Hashing;
 use super::member::MemberMetadata;
 use super::partitions::Partitions;
 use super::response::Refusal;
@@ -44,17 +45,6 @@ pub struct Joining {
 
 /// A subscription: the place of a set of names that members share, and a regular expression.
 pub type SubscriptionKey = (*const BTreeSet<String>, Option<String>);
-
-/// How far the topics that are subscribed to are hashed.
-#[derive(Debug, Default)]
-pub struct Hashing {
-    /// The sum so far.
-    pub sum: i64,
-    /// The regular expression whose topics are hashed; `None` for topics that are named.
-    pub pattern: Option<String>,
-    /// The last topic.
-    pub last: Option<String>,
-}
 
 /// What is done.
 #[derive(Debug)]

@@ -16,6 +16,15 @@ pub struct Epoch {
     pub metadata_hash: i64,
 }
 
+/// The epoch of the targets (`ConsumerGroupTargetAssignmentMetadataValue`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TargetEpoch {
+    /// The epoch.
+    pub epoch: i32,
+    /// When they were computed, by the wall's clock, ms (KIP-1263); 0 where that is not known.
+    pub timestamp_ms: i64,
+}
+
 /// Topics that a regular expression stands for (`ConsumerGroupRegularExpressionValue`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolved {
@@ -44,7 +53,7 @@ pub enum Change {
     /// What a member says of itself.
     Metadata(String, Option<Kept<Box<MemberMetadata>>>),
     /// The epoch of the targets.
-    TargetEpoch(Option<Kept<i32>>),
+    TargetEpoch(Option<Kept<TargetEpoch>>),
     /// The target of a member.
     Target(String, Option<Kept<Arc<Partitions>>>),
     /// What a member was told.

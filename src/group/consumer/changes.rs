@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::change::{Change, Epoch, Kept, Resolved};
+use super::change::{Change, Epoch, Kept, Resolved, TargetEpoch};
 use super::encoding::record;
 use super::member::{Current, MemberMetadata};
 use super::partitions::Partitions;
@@ -29,13 +29,14 @@ impl Changes {
         self.bytes
     }
 
-    /// Makes a change.
+    /// Makes a change, which others do not see yet.
     pub fn put(&mut self, group_id: &str, group: &mut ConsumerGroup, mut change: Change) {
         match record(group.protocol(), group_id, &mut change) {
             Ok(record) => {
                 let value = record.value.as_ref().map_or(0, Vec::len);
                 self.bytes += 2 * (ENTRY + record.key.len() + value);
                 self.records.push(record);
+                group.hide_changes();
                 self.undo.push(group.apply(change));
             }
             Err(_) => self.too_long = true,
@@ -47,6 +48,7 @@ impl Changes {
         for change in self.undo.into_iter().rev() {
             group.apply(change);
         }
+        group.show_changes();
     }
 
     /// Ids of members that have changed.
@@ -82,9 +84,9 @@ impl Editor<'_> {
         self.put(Change::Epoch(kept(Epoch { epoch, metadata_hash })));
     }
 
-    /// The targets have this epoch.
-    pub fn set_target_epoch(&mut self, epoch: i32) {
-        self.put(Change::TargetEpoch(kept(epoch)));
+    /// The targets have this epoch, and were computed then.
+    pub fn set_target_epoch(&mut self, epoch: i32, timestamp_ms: i64) {
+        self.put(Change::TargetEpoch(kept(TargetEpoch { epoch, timestamp_ms })));
     }
 
     /// A member says this of itself.
@@ -114,9 +116,29 @@ impl Editor<'_> {
 
     /// A member is gone.
     pub fn remove_member(&mut self, id: &str) {
-        self.put(Change::Current(id.to_owned(), None));
+        self.remove_current(id);
         self.remove_target(id);
+        self.remove_metadata(id);
+    }
+
+    /// What a member was told is gone.
+    pub fn remove_current(&mut self, id: &str) {
+        self.put(Change::Current(id.to_owned(), None));
+    }
+
+    /// What a member says of itself is gone.
+    pub fn remove_metadata(&mut self, id: &str) {
         self.put(Change::Metadata(id.to_owned(), None));
+    }
+
+    /// The epoch of the targets is gone.
+    pub fn remove_target_epoch(&mut self) {
+        self.put(Change::TargetEpoch(None));
+    }
+
+    /// The group is gone.
+    pub fn remove_epoch(&mut self) {
+        self.put(Change::Epoch(None));
     }
 
     /// A target is gone.
@@ -128,28 +150,28 @@ impl Editor<'_> {
 
     /// Regular expressions that no member has are gone.
     pub fn remove_unused_patterns(&mut self) {
-        let unused: Vec<String> = self.group.unused_patterns().map(str::to_owned).collect();
+        self.remove_some_patterns(usize::MAX);
+    }
+
+    /// So many of them at most; how many.
+    pub fn remove_some_patterns(&mut self, room: usize) -> usize {
+        let unused: Vec<String> =
+            self.group.unused_patterns().take(room).map(str::to_owned).collect();
+        let count = unused.len();
         for pattern in unused {
             self.put(Change::Regex(pattern, None));
         }
+        count
     }
 
-    /// All is gone, in the order of Kafka's tombstones.
+    /// All is gone of a group without members, in the order of Kafka's tombstones.
     pub fn remove_all(&mut self) {
-        let members: Vec<String> =
-            self.group.members_after(None).map(|(id, _)| id.to_owned()).collect();
         let targets: Vec<String> = self.group.targets_after(None).map(str::to_owned).collect();
-        for id in &members {
-            self.put(Change::Current(id.clone(), None));
-        }
         for id in targets {
             self.put(Change::Target(id, None));
         }
-        self.put(Change::TargetEpoch(None));
-        for id in members {
-            self.put(Change::Metadata(id, None));
-        }
+        self.remove_target_epoch();
         self.remove_unused_patterns();
-        self.put(Change::Epoch(None));
+        self.remove_epoch();
     }
 }

@@ -3,20 +3,16 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
-
 use super::beat::{Asker, Joining, Stage};
 use super::changes::Changes;
+use super::classic_assignment::{assignment, by_id};
 use super::fence::FENCED_AT_ONCE;
 use super::heartbeat::{check_size, check_static, speaker};
 use super::member::{ClassicMetadata, Member, MemberMetadata, MemberState};
-use super::partitions::{self, Partitions};
+use super::partitions;
 use super::response::Refusal;
 use super::write::ConsumerWrite;
-use crate::group::cluster::ClusterView;
-use crate::group::consumer_protocol::{
-    NamedPartitions, PROTOCOL_TYPE, read_subscription, write_assignment,
-};
+use crate::group::consumer_protocol::{PROTOCOL_TYPE, read_subscription};
 use crate::group::context::Cx;
 use crate::group::effect::Ticket;
 use crate::group::join::check;
@@ -26,26 +22,6 @@ use crate::group::request::{GroupRequest, Heartbeat, Join, Leave, Leaving, Sync}
 use crate::group::response::{GroupResponse, Heartbeaten, Joined, Left, LeftMember, Synced};
 use crate::group::state::Group;
 use crate::types::ErrorCode;
-
-/// Partitions by topic's id, as far as there are such topics.
-pub(super) fn by_id(named: NamedPartitions<'_>, view: &dyn ClusterView) -> Partitions {
-    let known = named.into_iter().filter_map(|(name, it)| Some((view.topic(name)?.id, it)));
-    partitions::collect(known)
-}
-
-/// What a member is assigned, as it understands it.
-pub(super) fn assignment(
-    member: &MemberMetadata,
-    assigned: &Partitions,
-    view: &dyn ClusterView,
-) -> Bytes {
-    let named =
-        assigned.iter().filter_map(|(id, it)| Some((view.topic_by_id(*id)?.name, it.clone())));
-    let metadata = member.classic.iter().flat_map(|it| &it.protocols).next();
-    let version = metadata.and_then(|it| read_subscription(&it.metadata).ok());
-    let version = version.map_or(0, |it| it.version);
-    write_assignment(version, &named.collect()).unwrap_or_default().into()
-}
 
 /// The protocol of a member of the classic protocol; the error for others.
 fn protocol(member: &Member, id: &str) -> Result<String, Refusal> {
@@ -179,7 +155,7 @@ impl Group {
         if other(&sync.protocol_type, PROTOCOL_TYPE) || other(&sync.protocol_name, &protocol) {
             return Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
         }
-        let behind = group.epoch() > member.current.epoch;
+        let behind = self.is_behind(cx, member.current.epoch);
         if behind && member.current.state != MemberState::UnrevokedPartitions {
             self.call_to_join(cx, id);
             return Err(ErrorCode::REBALANCE_IN_PROGRESS);
@@ -195,6 +171,14 @@ impl Group {
             protocol_type: Some(PROTOCOL_TYPE.to_owned()),
             protocol_name: Some(protocol),
             assignment,
+        })
+    }
+
+    /// Whether a member of that epoch would be told another one. While the targets must not be computed yet, it
+    /// would not.
+    fn is_behind(&self, cx: &Cx<'_>, epoch: i32) -> bool {
+        self.consumer.as_deref().is_some_and(|it| {
+            epoch < it.target_epoch() || (epoch < it.epoch() && self.is_to_assign(cx))
         })
     }
 
@@ -240,7 +224,7 @@ impl Group {
             }),
             _ => false,
         };
-        let joins = current.epoch < group.epoch() || can_go_on;
+        let joins = self.is_behind(cx, current.epoch) || can_go_on;
         self.renew_consumer(cx, id);
         if joins {
             self.call_to_join(cx, id);

@@ -1,26 +1,18 @@
-//! Groups with members that change their protocol: a classic group becomes one of consumers when the first member of
-//! the new protocol joins, and a classic one again when the last of them has gone.
+//! A classic group with members becomes one of consumers when the first member of the new protocol joins.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::assigned_since::AssignedSince;
 use super::beat::{Beat, Joining, Stage};
-use super::changes::Changes;
-use super::classic::{assignment, by_id};
+use super::classic_assignment::by_id;
 use super::member::{ClassicMetadata, Current, MemberMetadata, MemberState};
 use super::partitions::Partitions;
 use super::response::Refusal;
-use super::state::ConsumerGroup;
-use super::write::Downgrade;
 use crate::group::cluster::ClusterView;
-use crate::group::consumer_protocol::{PROTOCOL_TYPE, read_assignment, read_subscription};
+use crate::group::consumer_protocol::{read_assignment, read_subscription};
 use crate::group::context::Cx;
 use crate::group::members::Member as ClassicMember;
-use crate::group::members::winner;
-use crate::group::records::{GroupValue, MemberValue};
 use crate::group::response::{GroupResponse, Joined, Synced};
 use crate::group::state::{Group, State};
 use crate::types::ErrorCode;
@@ -114,7 +106,8 @@ impl Group {
         }
         let mut editor = self.edit(&mut beat.changes);
         editor.set_epoch(epoch, 0);
-        editor.set_target_epoch(epoch);
+        // Nobody has computed them: the next may be computed at once.
+        editor.set_target_epoch(epoch, 0);
         // Its instance may have been here as a classic member.
         let instance_id = joining.metadata.instance_id.as_deref();
         let old = instance_id.and_then(|it| editor.group.of_instance(it));
@@ -146,91 +139,4 @@ impl Group {
         self.leader = None;
         self.wanted = None;
     }
-
-    /// The classic group that takes the place of one of consumers, where all members that are left speak the
-    /// classic protocol. What there is of the consumer group is removed.
-    pub(super) fn downgrade(
-        &mut self,
-        cx: &Cx<'_>,
-        changes: &mut Changes,
-        goes_on: bool,
-    ) -> Option<Box<Downgrade>> {
-        let group = self.consumer.as_deref()?;
-        let max = usize::try_from(cx.settings.group_max_size).unwrap_or(0);
-        let fits = !group.is_empty() && group.len() <= max;
-        if group.classic_len() < group.len()
-            || !fits
-            || !cx.settings.consumer_migration_policy.downgrades()
-        {
-            return None;
-        }
-        let value = classic_value(group, cx.now.wall_ms, &*cx.cluster.view()).ok()?;
-        self.edit(changes).remove_all();
-        Some(Box::new(Downgrade { value, goes_on }))
-    }
-
-    /// It is durable: the group is a classic one.
-    pub(super) fn downgraded(&mut self, cx: &mut Cx<'_>, downgrade: Downgrade) {
-        self.consumer = None;
-        if let Ok(mut loading) = self.load(cx.live_bytes, Some(&downgrade.value)) {
-            while self.go_on_loading(&mut loading, usize::MAX).is_ok_and(|it| it > 0) {}
-        }
-        self.since_ms = cx.clock_ms;
-        let ids: Vec<String> = self.members.iter().map(|(id, _)| id.to_owned()).collect();
-        ids.iter().for_each(|id| self.renew(cx, id));
-        if !downgrade.goes_on {
-            self.prepare_rebalance(cx);
-        }
-    }
-}
-
-/// The record of a classic group of these members.
-fn classic_value(
-    group: &ConsumerGroup,
-    now_ms: i64,
-    view: &dyn ClusterView,
-) -> Result<Bytes, WireError> {
-    let members = || group.members_after(None);
-    let mut votes = std::collections::BTreeMap::new();
-    for (_, member) in members() {
-        let protocols = member.metadata.classic.iter().flat_map(|it| &it.protocols);
-        let mut known = protocols.filter(|it| group.is_known_to_classic(&it.name));
-        if let Some(liked) = known.next() {
-            *votes.entry(liked.name.clone()).or_insert(0) += 1;
-        }
-    }
-    let protocol = winner(votes).ok_or(WireError::Null)?;
-    let none = Partitions::new();
-    let assignments: Vec<Bytes> = members()
-        .map(|(id, it)| {
-            let target = group.target(id).map_or(&none, |it| &**it);
-            assignment(&it.metadata, target, view)
-        })
-        .collect();
-    let mut values = Vec::with_capacity(group.len());
-    for ((id, member), assignment) in members().zip(&assignments) {
-        let metadata = &member.metadata;
-        let classic = metadata.classic.as_ref().ok_or(WireError::Null)?;
-        let said = classic.protocols.iter().find(|it| it.name == protocol);
-        values.push(MemberValue {
-            member_id: id,
-            group_instance_id: metadata.instance_id.as_deref(),
-            client_id: &metadata.client_id,
-            client_host: &metadata.client_host,
-            rebalance_timeout_ms: metadata.rebalance_timeout_ms,
-            session_timeout_ms: classic.session_timeout_ms,
-            subscription: said.map_or(&[], |it| it.metadata.as_ref()),
-            assignment,
-        });
-    }
-    let leader = values.first().map(|it| it.member_id);
-    let value = GroupValue {
-        protocol_type: PROTOCOL_TYPE,
-        generation_id: group.epoch(),
-        protocol: Some(&protocol),
-        leader,
-        state_timestamp_ms: now_ms,
-        members: values,
-    };
-    value.write().map(Bytes::from)
 }

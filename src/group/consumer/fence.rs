@@ -62,14 +62,9 @@ impl Group {
             editor.remove_member(id);
         }
         editor.remove_unused_patterns();
-        let (next, hash) = (editor.group.next_epoch(), editor.group.metadata_hash());
         editor.group.hashed_at = None;
-        let downgrades =
-            if self.is_share() { None } else { self.downgrade(cx, &mut changes, false) };
-        if downgrades.is_none() {
-            self.edit(&mut changes).set_epoch(next, hash);
-        }
-        self.write_consumer(cx, ConsumerWrite { changes, reply, upgrades: false, downgrades });
+        let write = ConsumerWrite { changes, reply, upgrades: false, downgrades: None };
+        self.write_or_downgrade(cx, write, false);
     }
 
     /// How long members may stay silent that do not say so themselves, ms.

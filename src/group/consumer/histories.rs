@@ -106,7 +106,10 @@ impl World {
                 it.told = None;
             }
         }
-        let settings = CoordinatorSettings::default();
+        let mut settings = CoordinatorSettings::default();
+        if self.seed % 2 == 0 {
+            settings.consumer_assignment_interval_ms = 0;
+        }
         let mut coordinator = Coordinator::new(settings).with_cluster(self.cluster.clone());
         if self.seed % 3 > 0 {
             coordinator.pause_after((self.seed % 3) as usize * 2);

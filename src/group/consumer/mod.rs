@@ -17,14 +17,20 @@
 
 mod advance;
 pub mod assigned_since;
+#[cfg(test)]
+mod assignment_tests;
 pub mod beat;
 pub mod change;
 pub mod changes;
 mod classic;
+mod classic_assignment;
 mod conversion;
 pub mod describe;
+mod downgrade;
+pub mod downgrading;
 pub mod encoding;
 mod fence;
+pub mod hashing;
 pub mod heartbeat;
 #[cfg(test)]
 mod histories;
@@ -33,6 +39,8 @@ pub mod member;
 mod naive_member;
 mod offsets;
 pub mod partitions;
+#[cfg(test)]
+mod pending_tests;
 pub mod protocol;
 mod reconcile;
 pub mod records;

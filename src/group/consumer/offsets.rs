@@ -1,6 +1,7 @@
 //! Who may commit and read offsets of a consumer group, and which of them are wanted.
 
 use super::member::Member;
+use crate::group::accepting::EarlierEpoch;
 use crate::group::records::Record;
 use crate::group::request::{Commit, FetchOffsets};
 use crate::group::state::Group;
@@ -23,11 +24,10 @@ fn has_had_all(member: &Member, commit: &Commit) -> bool {
     let has_had = |topic: TopicId, partition| {
         since.get(topic, partition).is_some_and(|it| it <= commit.generation_id)
     };
-    !commit.is_long()
-        && commit
-            .topics
-            .iter()
-            .all(|topic| topic.partitions.iter().all(|it| has_had(topic.topic_id, it.partition)))
+    commit
+        .topics
+        .iter()
+        .all(|topic| topic.partitions.iter().all(|it| has_had(topic.topic_id, it.partition)))
 }
 
 impl Group {
@@ -35,7 +35,8 @@ impl Group {
     /// of a transaction is told what clients of transactions know, and may be of nobody's.
     ///
     /// An earlier epoch is as good for partitions that the member has had since then (KIP-1251): a commit that was under way
-    /// when it was told of the next epoch. Of a commit so long that it is taken in parts this is not looked at.
+    /// when it was told of the next epoch. Of a commit that is taken in parts, that is found out meanwhile: see
+    /// [`earlier_epoch`](Self::earlier_epoch).
     pub(in crate::group) fn check_consumer_commit(&self, commit: &Commit) -> Result<(), ErrorCode> {
         let Some(group) = self.consumer.as_deref() else { return Ok(()) };
         if commit.generation_id < 0 && group.is_empty() {
@@ -51,13 +52,34 @@ impl Group {
         if !is_staged && !member.is_classic() && !commit.knows_group_id_not_found {
             return Err(ErrorCode::UNSUPPORTED_VERSION);
         }
-        if commit.generation_id < member.current.epoch && has_had_all(member, commit) {
+        let earlier = commit.generation_id < member.current.epoch;
+        if earlier && (commit.is_taken_in_parts() || has_had_all(member, commit)) {
             return Ok(());
         }
         check_epoch(member, commit.generation_id).map_err(|error| match error {
             ErrorCode::STALE_MEMBER_EPOCH if is_staged => ErrorCode::ILLEGAL_GENERATION,
             other => other,
         })
+    }
+
+    /// What is to be found out of a commit that is taken in parts, where it is of an earlier epoch than its member's.
+    pub(in crate::group) fn earlier_epoch(&self, commit: &Commit) -> Option<EarlierEpoch> {
+        let member = self.consumer.as_deref()?.member(&commit.member_id)?;
+        let error = check_epoch(member, commit.generation_id).err()?;
+        let (member_id, epoch) = (commit.member_id.clone(), commit.generation_id);
+        Some(EarlierEpoch { member_id, epoch, error })
+    }
+
+    /// Whether the member has had a partition since that epoch.
+    pub(in crate::group) fn has_had(
+        &self,
+        since: &EarlierEpoch,
+        topic: TopicId,
+        partition: i32,
+    ) -> bool {
+        let member = self.consumer.as_deref().and_then(|it| it.member(&since.member_id));
+        let told = member.and_then(|it| it.current.since.get(topic, partition));
+        told.is_some_and(|it| it <= since.epoch)
     }
 
     /// Whether offsets are asked for by a member at its epoch, or by nobody in particular.

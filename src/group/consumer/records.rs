@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::assigned_since::AssignedSince;
-use super::change::{Change, Epoch, Kept, Resolved};
+use super::change::{Change, Epoch, Kept, Resolved, TargetEpoch};
 use super::member::{ClassicMetadata, Current, MemberMetadata, MemberState};
 use super::partitions::{self, Partitions};
 use crate::group::records::{
@@ -22,6 +22,8 @@ use crate::wire::primitives::{Reader, WireError, Writer};
 const VALUE: i16 = 0;
 /// The tag of `ConsumerGroupMetadataValue`'s hash.
 const HASH_TAG: u32 = 0;
+/// The tag of `ConsumerGroupTargetAssignmentMetadataValue`'s timestamp.
+const TIMESTAMP_TAG: u32 = 0;
 /// The tag of `ConsumerGroupMemberMetadataValue`'s classic metadata.
 const CLASSIC_TAG: u32 = 0;
 /// The tag of the epochs of partitions in `ConsumerGroupCurrentMemberAssignmentValue` (KIP-1251).
@@ -65,11 +67,7 @@ fn decode(
     Ok(Some(match kind {
         EPOCH_KEY => Change::Epoch(kept(value, record_bytes, read_epoch)?),
         MEMBER_KEY => Change::Metadata(part, kept(value, record_bytes, read_member)?),
-        TARGET_EPOCH_KEY => Change::TargetEpoch(kept(value, record_bytes, |r| {
-            let epoch = r.i32()?;
-            r.skip_tagged_fields()?;
-            Ok(epoch)
-        })?),
+        TARGET_EPOCH_KEY => Change::TargetEpoch(kept(value, record_bytes, read_target_epoch)?),
         TARGET_KEY => Change::Target(
             part,
             kept(value, record_bytes, |r| {
@@ -94,6 +92,19 @@ fn read_epoch(r: &mut Reader<'_>) -> Result<Epoch> {
         Ok(tag == HASH_TAG)
     })?;
     Ok(Epoch { epoch, metadata_hash })
+}
+
+/// Reads the epoch of targets, of any protocol.
+pub fn read_target_epoch(r: &mut Reader<'_>) -> Result<TargetEpoch> {
+    let epoch = r.i32()?;
+    let mut timestamp_ms = 0;
+    r.tagged_fields(|tag, r| {
+        if tag == TIMESTAMP_TAG {
+            timestamp_ms = r.i64()?;
+        }
+        Ok(tag == TIMESTAMP_TAG)
+    })?;
+    Ok(TargetEpoch { epoch, timestamp_ms })
 }
 
 fn read_member(r: &mut Reader<'_>) -> Result<Box<MemberMetadata>> {
@@ -205,11 +216,7 @@ pub fn record(group: &str, change: &mut Change) -> Result<Record> {
     let value = match change {
         Change::Epoch(kept) => put(kept, key.len(), write_epoch)?,
         Change::Metadata(_, kept) => put(kept, key.len(), |w, it| write_member(w, it))?,
-        Change::TargetEpoch(kept) => put(kept, key.len(), |w, epoch| {
-            w.i32(*epoch);
-            w.varint(0);
-            Ok(())
-        })?,
+        Change::TargetEpoch(kept) => put(kept, key.len(), write_target_epoch)?,
         Change::Target(_, kept) => put(kept, key.len(), |w, it| {
             write_partitions(w, it)?;
             w.varint(0);
@@ -245,6 +252,20 @@ fn write_epoch(w: &mut Writer, it: &Epoch) -> Result<()> {
     w.varint(1);
     w.tagged_field(HASH_TAG, |w| {
         w.i64(it.metadata_hash);
+        Ok(())
+    })
+}
+
+/// Writes it.
+pub fn write_target_epoch(w: &mut Writer, it: &TargetEpoch) -> Result<()> {
+    w.i32(it.epoch);
+    if it.timestamp_ms == 0 {
+        w.varint(0);
+        return Ok(());
+    }
+    w.varint(1);
+    w.tagged_field(TIMESTAMP_TAG, |w| {
+        w.i64(it.timestamp_ms);
         Ok(())
     })
 }
@@ -347,7 +368,7 @@ mod tests {
     const TOPIC: TopicId = TopicId([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
 
     // Written by Kafka 4.3.1's own classes (`org.apache.kafka.coordinator.group.generated`).
-    const RECORDS: [(&str, &str); 8] = [
+    const RECORDS: [(&str, &str); 9] = [
         ("00030003677270", "00000000000500"),
         ("00030003677270", "0000000000050100080000000000000009"),
         (
@@ -359,6 +380,7 @@ mod tests {
             "000001010263032f68020261010000ea60010100110100002710020672616e67650301020000",
         ),
         ("00060003677270", "00000000000500"),
+        ("00060003677270", "0000000000050100080000018bcfe56800"),
         ("0007000367727000026d31", "000002000000000000000100000000000000020300000000000000020000"),
         (
             "0008000367727000026d31",
@@ -428,16 +450,18 @@ mod tests {
             version: 7,
             timestamp_ms: 1_700_000_000_000,
         };
+        let stamped = TargetEpoch { epoch: 5, timestamp_ms: 1_700_000_000_000 };
         let bytes = |at: usize| (hex(RECORDS[at].0).len() + hex(RECORDS[at].1).len()) as u64;
         vec![
             Change::Epoch(kept(Epoch { epoch: 5, metadata_hash: 0 }, bytes(0))),
             Change::Epoch(kept(Epoch { epoch: 5, metadata_hash: 9 }, bytes(1))),
             Change::Metadata(m1(), kept(Box::new(full), bytes(2))),
             Change::Metadata(m1(), kept(Box::new(classic), bytes(3))),
-            Change::TargetEpoch(kept(5, bytes(4))),
-            Change::Target(m1(), kept(Arc::new(set(&[0, 2])), bytes(5))),
-            Change::Current(m1(), kept(current, bytes(6))),
-            Change::Regex("x.*".to_owned(), kept(resolved, bytes(7))),
+            Change::TargetEpoch(kept(TargetEpoch { epoch: 5, timestamp_ms: 0 }, bytes(4))),
+            Change::TargetEpoch(kept(stamped, bytes(5))),
+            Change::Target(m1(), kept(Arc::new(set(&[0, 2])), bytes(6))),
+            Change::Current(m1(), kept(current, bytes(7))),
+            Change::Regex("x.*".to_owned(), kept(resolved, bytes(8))),
         ]
     }
 
@@ -461,7 +485,7 @@ mod tests {
             assert_eq!(written, change);
             assert_eq!(read_back(&key, Some(&value)), Ok(Some(change)));
         }
-        let key = hex(RECORDS[6].0);
+        let key = hex(RECORDS[7].0);
         let Ok(Some(Change::Current(id, Some(it)))) = read_back(&key, Some(&hex(WITHOUT_EPOCHS)))
         else {
             panic!("it is of an older version")

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::change::{Change, Epoch, Kept, Resolved};
+use super::change::{Change, Epoch, Kept, Resolved, TargetEpoch};
 use super::encoding;
 use super::member::{Current, Member, MemberMetadata, MemberState};
 use super::partitions::{self, Partitions};
@@ -72,13 +72,26 @@ impl Pattern {
     }
 }
 
+/// What lists and metrics show of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Kafka's name of its state.
+    pub state: &'static str,
+    /// How many members it has.
+    pub members: usize,
+    /// Its epoch.
+    pub epoch: i32,
+    /// Nothing of it is in the log.
+    vacant: bool,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct ConsumerGroup {
     /// Whose members they are.
     protocol: Protocol,
     epoch: Option<Kept<Epoch>>,
-    target_epoch: Option<Kept<i32>>,
+    target_epoch: Option<Kept<TargetEpoch>>,
     targets: BTreeMap<String, Kept<Arc<Partitions>>>,
     members: BTreeMap<String, Slot>,
     /// Topics that the share coordinator has states of.
@@ -108,6 +121,8 @@ pub struct ConsumerGroup {
     stable_at: BTreeMap<i32, usize>,
 
     // What follows is not in the log.
+    /// What it was before a change that is not durable yet.
+    before: Option<Shown>,
     /// The topics' version at which the hash was made last.
     pub hashed_at: Option<u64>,
     /// Regular expressions are not resolved again before, ms.
@@ -174,7 +189,12 @@ impl ConsumerGroup {
 
     /// The epoch of the targets.
     pub fn target_epoch(&self) -> i32 {
-        self.target_epoch.as_ref().map_or(0, |it| it.value)
+        self.target_epoch.as_ref().map_or(0, |it| it.value.epoch)
+    }
+
+    /// When the targets were computed, by the wall's clock, ms; 0 where that is not known.
+    pub fn target_timestamp_ms(&self) -> i64 {
+        self.target_epoch.as_ref().map_or(0, |it| it.value.timestamp_ms)
     }
 
     /// The target of a member.
@@ -378,6 +398,28 @@ impl ConsumerGroup {
         } else {
             "Reconciling"
         }
+    }
+
+    /// What others see of it: what is durable. `None` where nothing is.
+    pub fn shown(&self) -> Option<Shown> {
+        Some(self.before.unwrap_or_else(|| self.shown_now())).filter(|it| !it.vacant)
+    }
+
+    fn shown_now(&self) -> Shown {
+        let (state, members, epoch) = (self.state_name(), self.len(), self.epoch());
+        Shown { state, members, epoch, vacant: self.is_vacant() }
+    }
+
+    /// Others see it as it is now, whatever changes, until [`show_changes`](Self::show_changes).
+    pub fn hide_changes(&mut self) {
+        if self.before.is_none() {
+            self.before = Some(self.shown_now());
+        }
+    }
+
+    /// What has changed is durable, or was taken back.
+    pub const fn show_changes(&mut self) {
+        self.before = None;
     }
 
     /// Bytes of all records.

@@ -18,22 +18,22 @@ const HEARTBEAT_MS: i64 = 5_000;
 
 /// A consumer that does what it is told at once.
 #[derive(Clone, Debug, Default)]
-struct Client {
-    id: String,
-    instance: Option<String>,
-    epoch: i32,
-    topics: Vec<String>,
-    regex: Option<String>,
-    owned: Partitions,
+pub(super) struct Client {
+    pub(super) id: String,
+    pub(super) instance: Option<String>,
+    pub(super) epoch: i32,
+    pub(super) topics: Vec<String>,
+    pub(super) regex: Option<String>,
+    pub(super) owned: Partitions,
 }
 
 impl Client {
-    fn new(id: &str) -> Self {
+    pub(super) fn new(id: &str) -> Self {
         Self { id: id.to_owned(), topics: vec!["t".to_owned()], ..Self::default() }
     }
 
     /// A heartbeat that says everything.
-    fn full(&self) -> ConsumerHeartbeat {
+    pub(super) fn full(&self) -> ConsumerHeartbeat {
         ConsumerHeartbeat {
             rebalance_timeout_ms: 60_000,
             topics: Some(self.topics.clone()),
@@ -44,7 +44,7 @@ impl Client {
     }
 
     /// A heartbeat that says nothing new.
-    fn short(&self) -> ConsumerHeartbeat {
+    pub(super) fn short(&self) -> ConsumerHeartbeat {
         ConsumerHeartbeat {
             group_id: GROUP.to_owned(),
             member_id: self.id.clone(),
@@ -57,7 +57,7 @@ impl Client {
         }
     }
 
-    fn hears(&mut self, it: &ConsumerHeartbeaten) {
+    pub(super) fn hears(&mut self, it: &ConsumerHeartbeaten) {
         assert_eq!(it.error, ErrorCode::NONE, "{}: {:?}", self.id, it.error_message);
         self.epoch = it.member_epoch;
         if let Some(assignment) = &it.assignment {
@@ -65,18 +65,18 @@ impl Client {
         }
     }
 
-    fn numbers(&self) -> Vec<i32> {
+    pub(super) fn numbers(&self) -> Vec<i32> {
         self.owned.values().flatten().copied().collect()
     }
 }
 
 impl Bench {
-    fn beat(&mut self, beat: ConsumerHeartbeat) -> ConsumerHeartbeaten {
+    pub(super) fn beat(&mut self, beat: ConsumerHeartbeat) -> ConsumerHeartbeaten {
         let ticket = self.ask(GroupRequest::ConsumerHeartbeat(Box::new(beat)));
         self.beaten(ticket).expect("an answer")
     }
 
-    fn beaten(&mut self, ticket: Ticket) -> Option<ConsumerHeartbeaten> {
+    pub(super) fn beaten(&mut self, ticket: Ticket) -> Option<ConsumerHeartbeaten> {
         match self.answer(ticket)? {
             GroupResponse::ConsumerHeartbeat(it) => Some(it),
             other => panic!("{other:?}"),
@@ -84,7 +84,7 @@ impl Bench {
     }
 
     /// All say what they have, until each has what it is to have.
-    fn converge(&mut self, clients: &mut [&mut Client]) {
+    pub(super) fn converge(&mut self, clients: &mut [&mut Client]) {
         for _ in 0..8 {
             for client in clients.iter_mut() {
                 let it = self.beat(client.full());
@@ -97,7 +97,7 @@ impl Bench {
         assert_eq!(self.about().state, "Stable");
     }
 
-    fn about(&mut self) -> ConsumerDescribed {
+    pub(super) fn about(&mut self) -> ConsumerDescribed {
         let group_id = GROUP.to_owned();
         let ticket = self.ask(GroupRequest::ConsumerDescribe(ConsumerDescribe { group_id }));
         match self.answer(ticket) {
@@ -106,12 +106,12 @@ impl Bench {
         }
     }
 
-    fn error(&mut self, beat: ConsumerHeartbeat) -> ErrorCode {
+    pub(super) fn error(&mut self, beat: ConsumerHeartbeat) -> ErrorCode {
         self.beat(beat).error
     }
 
     /// What the log says, loaded anew, is what the coordinator says.
-    fn check_log(&mut self) {
+    pub(super) fn check_log(&mut self) {
         let state = |bench: &Self| {
             let mut records = bench.coordinator.live_state();
             records.sort_by(|a, b| a.key.cmp(&b.key));
@@ -127,7 +127,7 @@ impl Bench {
     }
 }
 
-fn with_topic(partitions: i32) -> Bench {
+pub(super) fn with_topic(partitions: i32) -> Bench {
     let mut bench = Bench::default();
     bench.set_topic("t", partitions);
     bench
@@ -512,7 +512,7 @@ fn a_write_that_fails_changes_nothing() {
     bench.check_log();
 }
 
-fn committed(client: &Client, epoch: i32) -> Commit {
+pub(super) fn committed(client: &Client, epoch: i32) -> Commit {
     Commit {
         generation_id: epoch,
         member_id: client.id.clone(),
@@ -729,7 +729,7 @@ fn classic(id: &str) -> Join {
 }
 
 impl Bench {
-    fn rejoin(&mut self, joined: &Joined) -> Joined {
+    pub(super) fn rejoin(&mut self, joined: &Joined) -> Joined {
         let join = Join { member_id: joined.member_id.clone(), ..classic("x") };
         let ticket = self.join(join);
         self.joined(ticket).expect("a consumer group answers at once")
@@ -747,7 +747,7 @@ impl Bench {
     }
 
     /// Classic members, stable, with assignments as consumers write them.
-    fn classic_group(&mut self, ids: &[&str], numbers: &[&[i32]]) -> Vec<Joined> {
+    pub(super) fn classic_group(&mut self, ids: &[&str], numbers: &[&[i32]]) -> Vec<Joined> {
         let joined = self.stable(ids.iter().map(|it| classic(it)).collect());
         // The leader assigns anew, this time in the format of consumers.
         let leader = joined.iter().position(|it| it.leader == it.member_id).unwrap_or(0);
@@ -795,7 +795,7 @@ impl Bench {
         joined
     }
 
-    fn classic_beat(&mut self, joined: &Joined) -> ErrorCode {
+    pub(super) fn classic_beat(&mut self, joined: &Joined) -> ErrorCode {
         let ticket = self.ask(GroupRequest::Heartbeat(Heartbeat {
             group_id: GROUP.to_owned(),
             generation_id: joined.generation_id,

@@ -49,7 +49,13 @@ impl Group {
                     self.set_durable(cx.live_bytes, None);
                     self.forget_classic(cx);
                 }
-                self.drop_vacant_consumer();
+                // A group that becomes a classic one is shown as it was until that is there.
+                if downgrades.is_none() {
+                    if let Some(group) = self.consumer.as_deref_mut() {
+                        group.show_changes();
+                    }
+                    self.drop_vacant_consumer();
+                }
                 if let Some((ticket, response)) = reply {
                     self.renew_answered(cx, &response);
                     cx.reply(ticket, response);

@@ -8,6 +8,7 @@ use super::topics::{ShareTopic, ShareTopics};
 use crate::group::consumer::change::{Change, Epoch, Kept};
 use crate::group::consumer::member::{Current, MemberMetadata, MemberState};
 use crate::group::consumer::partitions::{self, Partitions};
+use crate::group::consumer::records::{read_target_epoch, write_target_epoch};
 use crate::group::records::{
     Record, RecordError, SHARE_CURRENT_KEY, SHARE_EPOCH_KEY, SHARE_MEMBER_KEY, SHARE_STATES_KEY,
     SHARE_TARGET_EPOCH_KEY, SHARE_TARGET_KEY,
@@ -39,15 +40,26 @@ fn kept<T>(
     record_bytes: u64,
     read: impl FnOnce(&mut Reader<'_>) -> Result<T>,
 ) -> Result<Option<Kept<T>>> {
+    kept_whole(value, record_bytes, |r| {
+        let value = read(r)?;
+        r.skip_tagged_fields()?;
+        Ok(value)
+    })
+}
+
+/// The same, for what reads tagged fields itself.
+fn kept_whole<T>(
+    value: Option<&[u8]>,
+    record_bytes: u64,
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T>,
+) -> Result<Option<Kept<T>>> {
     let Some(value) = value else { return Ok(None) };
     let mut r = Reader::new(value);
     let version = r.i16()?;
     if version != VALUE {
         return Err(WireError::UnsupportedVersion(version));
     }
-    let value = read(&mut r)?;
-    r.skip_tagged_fields()?;
-    Ok(Some(Kept { value, record_bytes }))
+    Ok(Some(Kept { value: read(&mut r)?, record_bytes }))
 }
 
 fn decode(
@@ -61,10 +73,9 @@ fn decode(
             Ok(Epoch { epoch: r.i32()?, metadata_hash: r.i64()? })
         })?),
         SHARE_MEMBER_KEY => Change::Metadata(part, kept(value, record_bytes, read_member)?),
-        SHARE_TARGET_EPOCH_KEY => Change::TargetEpoch(kept(value, record_bytes, |r| {
-            let epoch = r.i32()?;
-            Ok(epoch)
-        })?),
+        SHARE_TARGET_EPOCH_KEY => {
+            Change::TargetEpoch(kept_whole(value, record_bytes, read_target_epoch)?)
+        }
         SHARE_TARGET_KEY => {
             let target = kept(value, record_bytes, |r| Ok(Arc::new(read_partitions(r)?)))?;
             Change::Target(part, target)
@@ -155,10 +166,7 @@ pub fn record(group: &str, change: &mut Change) -> Result<Record> {
             Ok(())
         })?,
         Change::Metadata(_, kept) => put(kept, key.len(), |w, it| write_member(w, it))?,
-        Change::TargetEpoch(kept) => put(kept, key.len(), |w, epoch| {
-            w.i32(*epoch);
-            Ok(())
-        })?,
+        Change::TargetEpoch(kept) => put_whole(kept, key.len(), write_target_epoch)?,
         Change::Target(_, kept) => put(kept, key.len(), |w, it| write_partitions(w, it))?,
         Change::Current(_, kept) => put(kept, key.len(), write_current)?,
         Change::ShareTopics(kept) => put(kept, key.len(), |w, it| write_topics(w, it))?,
@@ -172,11 +180,23 @@ fn put<T>(
     key_bytes: usize,
     write: impl FnOnce(&mut Writer, &T) -> Result<()>,
 ) -> Result<Option<Vec<u8>>> {
+    put_whole(kept, key_bytes, |w, it| {
+        write(w, it)?;
+        w.varint(0);
+        Ok(())
+    })
+}
+
+/// The same, for what writes tagged fields itself.
+fn put_whole<T>(
+    kept: &mut Option<Kept<T>>,
+    key_bytes: usize,
+    write: impl FnOnce(&mut Writer, &T) -> Result<()>,
+) -> Result<Option<Vec<u8>>> {
     let Some(kept) = kept else { return Ok(None) };
     let mut w = Writer::with_capacity(64);
     w.i16(VALUE);
     write(&mut w, &kept.value)?;
-    w.varint(0);
     let value = w.into_vec();
     kept.record_bytes = (key_bytes + value.len()) as u64;
     Ok(Some(value))
@@ -235,6 +255,7 @@ fn write_topics(w: &mut Writer, topics: &ShareTopics) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group::consumer::change::TargetEpoch;
     use crate::group::records::Key;
     use data_encoding::HEXLOWER;
 
@@ -280,7 +301,7 @@ mod tests {
         let changes = [
             Change::Epoch(kept(Epoch { epoch: 5, metadata_hash: 9 }, 0)),
             Change::Metadata(m1(), kept(Box::new(member), 1)),
-            Change::TargetEpoch(kept(5, 2)),
+            Change::TargetEpoch(kept(TargetEpoch { epoch: 5, timestamp_ms: 0 }, 2)),
             Change::Target(m1(), kept(Arc::new(set()), 3)),
             Change::Current(m1(), kept(current, 4)),
         ];

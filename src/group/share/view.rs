@@ -37,6 +37,14 @@ impl ClusterView for ShareView {
         self.whole.names_after(last)
     }
 
+    fn has_racks(&self) -> bool {
+        self.whole.has_racks()
+    }
+
+    fn racks(&self, topic: &str, partition: i32) -> Vec<&str> {
+        self.whole.racks(topic, partition)
+    }
+
     fn group_config(&self, group_id: &str) -> GroupConfig {
         self.whole.group_config(group_id)
     }

@@ -40,7 +40,7 @@ use super::logs::Logs;
 use super::read::is_damage;
 use bytes::Bytes;
 use choice::Cleanable;
-use pass::{Pass, Task, Wants};
+use pass::{Flights, Pass, Task, Wants};
 use source::Source;
 use std::collections::BTreeSet;
 use std::io;
@@ -48,8 +48,8 @@ use std::sync::Arc;
 
 /// Bytes that are looked at in one turn: some tens of microseconds.
 const STEP: usize = 64 << 10;
-/// As many in each millisecond while the journal is written to.
-const EACH_MS: usize = 32 << 10;
+/// As many in each millisecond while the journal is written to: a tenth of the shard's time or so.
+const EACH_MS: usize = 256 << 10;
 /// Logs that are due, looked at to find the one that comes first.
 const LOOKS: usize = 64;
 /// With less room for keys than this none begins.
@@ -97,11 +97,13 @@ pub(super) struct Compactions {
     map_bytes: usize,
     due: BTreeSet<Slot>,
     pass: Option<Pass>,
-    /// An operation of the pass is under way.
-    in_flight: bool,
-    /// It ended with this.
+    /// Operations of the pass that are under way.
+    flights: Flights,
+    /// One ended with this.
     failure: Option<Failure>,
-    /// The pass waits until a job lets go of its log.
+    /// The pass ends as soon as none is under way.
+    ending: bool,
+    /// The pass waits until a job lets go of its log, or an operation ends.
     waits: bool,
     stopping: bool,
     /// What is left of the bytes of this millisecond.
@@ -130,8 +132,9 @@ impl Compactions {
             map_bytes,
             due: BTreeSet::new(),
             pass: None,
-            in_flight: false,
+            flights: Flights::default(),
             failure: None,
+            ending: false,
             waits: false,
             stopping: false,
             left: 0,
@@ -165,8 +168,12 @@ impl Compactions {
     /// Whether it goes on in the next turn without waiting for anything. `writing`: the journal is
     /// written to.
     pub fn wants_turn(&self, writing: bool) -> bool {
-        let ready = self.pass.is_some() && !self.in_flight && !self.waits;
-        ready && (!writing || self.left > 0 || self.failure.is_some())
+        let ends = self.ending || self.stopping || self.failure.is_some();
+        match &self.pass {
+            None => false,
+            Some(_) if ends => !self.flights.any(),
+            Some(_) => !self.waits && (!writing || self.left > 0),
+        }
     }
 
     /// Looks at a log, one of all, each in its turn.
@@ -188,7 +195,8 @@ impl Compactions {
 
     /// Takes in that its operation ended; of a failure that ends nothing but the pass.
     pub fn ended(&mut self, result: io::Result<Bytes>, reads: bool) {
-        self.in_flight = false;
+        let flight = if reads { &mut self.flights.reads } else { &mut self.flights.writes };
+        (*flight, self.waits) = (false, false);
         let Some(pass) = &mut self.pass else { return };
         match result {
             Ok(bytes) if reads => pass.arrived(bytes),
@@ -214,9 +222,6 @@ impl Compactions {
         generation: &mut dyn FnMut() -> u64,
         effects: &mut Vec<Effect>,
     ) {
-        if self.in_flight {
-            return;
-        }
         if now_ms != self.last_ms || !writing {
             (self.left, self.last_ms) = (if writing { EACH_MS } else { STEP }, now_ms);
         }
@@ -229,7 +234,9 @@ impl Compactions {
         let id = task.log;
         let log = logs.get_mut(slot).filter(|log| log.id == id && !log.dropped);
         let log = log.filter(|log| log.config.compaction.is_some() && pass.is_sound(log));
-        let (Some(log), false) = (log, self.stopping) else { return self.give_up(effects) };
+        let (Some(log), false) = (log, self.stopping || self.ending) else {
+            return self.give_up(effects);
+        };
         if let Some(failure) = self.failure.take() {
             match failure {
                 Failure::Space => self.not_before_ms = now_ms + PAUSE_MS,
@@ -240,11 +247,17 @@ impl Compactions {
             return self.give_up(effects);
         }
         self.waits = false;
-        match pass.step(&mut self.left, states, generation) {
+        let budget = self.left.min(STEP);
+        let mut rest = budget;
+        let wants = pass.step(&mut rest, self.flights, writing, states, generation);
+        self.left -= budget - rest;
+        match wants {
             Wants::Time => {}
+            Wants::Completion => self.waits = true,
             Wants::Op(op) => {
                 let reads = matches!(op, Op::Read { .. });
-                self.in_flight = true;
+                let flights = &mut self.flights;
+                *(if reads { &mut flights.reads } else { &mut flights.writes }) = true;
                 out.submit(Purpose::Compaction(reads, op.path().clone()), op);
             }
             // Jobs know segments by their place.
@@ -296,12 +309,13 @@ impl Compactions {
         effects.extend(damaged.then_some(Effect::Damaged(slot, why)));
     }
 
-    /// The pass is over.
+    /// The pass is over, as soon as nothing of it is under way.
     fn give_up(&mut self, effects: &mut Vec<Effect>) {
-        let Some(pass) = self.pass.take() else { return };
+        self.ending = true;
+        let Some(pass) = self.pass.take_if(|_| !self.flights.any()) else { return };
         let slot = pass.task().slot;
         self.figures.read_bytes += pass.read_bytes();
-        (self.failure, self.waits) = (None, false);
+        (self.failure, self.ending, self.waits) = (None, false, false);
         if let Some(segment) = pass.into_unfinished() {
             effects.push(Effect::GivenUp(slot, Box::new(segment)));
         }

@@ -63,6 +63,11 @@ impl Output {
         }
     }
 
+    /// Whether an operation is to be carried out.
+    pub fn has_op(&self) -> bool {
+        !self.ops.is_empty()
+    }
+
     /// The next operation; the one before has ended.
     pub fn next_op(&mut self) -> Option<Op> {
         self.ops.pop_front()

@@ -51,13 +51,31 @@ pub(super) struct Task {
     pub aborted: Vec<AbortedSpan>,
 }
 
+/// What of a pass the disk is busy with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Flights {
+    /// A read.
+    pub reads: bool,
+    /// Any other operation.
+    pub writes: bool,
+}
+
+impl Flights {
+    /// Whether there is one.
+    pub fn any(self) -> bool {
+        self.reads || self.writes
+    }
+}
+
 /// What a pass wants.
 #[derive(Debug)]
 pub(super) enum Wants {
     /// Time: it has used up what it had.
     Time,
-    /// That operation, before anything else.
+    /// That operation.
     Op(Op),
+    /// That one of its operations ends.
+    Completion,
     /// That a new segment takes the place of others: see [`Pass::replace`].
     Replace,
     /// Nothing more: all below this offset was looked at. Whether the keys of the rest had no room.
@@ -171,37 +189,47 @@ impl Pass {
         self.reader.arrived(bytes);
     }
 
-    /// Goes on for what is left of `budget`. `states` knows the log's producers; `generation` makes a
-    /// number that no segment had before. Not to be called while an operation is under way.
+    /// Goes on for what is left of `budget`, beside at most one read and one other operation. `writing`: the journal is
+    /// written to. `states` knows the log's producers; `generation` makes a number that no segment had before.
     pub fn step(
         &mut self,
         budget: &mut usize,
+        flights: Flights,
+        writing: bool,
         states: &mut dyn States,
         generation: &mut dyn FnMut() -> u64,
     ) -> Wants {
         loop {
-            if let Some(op) = self.output.as_mut().and_then(Output::next_op) {
+            if !flights.reads
+                && let Some(source) = self.task.sources.get(self.source)
+                && let Some(op) = self.reader.read_ahead(source, writing)
+            {
                 return Wants::Op(op);
+            }
+            // Writes and syncs of the new segment come one after the other.
+            if let Some(output) = self.output.as_mut().filter(|it| it.has_op()) {
+                let op = if flights.writes { None } else { output.next_op() };
+                return op.map_or(Wants::Completion, Wants::Op);
             }
             if *budget == 0 {
                 return Wants::Time;
             }
             let result = match &self.phase {
-                Phase::Keys(_) => self.step_keys(budget),
-                Phase::Cleans(_) => self.step_cleaning(budget, states, generation),
-                // All of its operations have ended.
+                Phase::Keys(_) => self.step_keys(budget, writing),
+                Phase::Cleans(_) => self.step_cleaning(budget, writing, states, generation),
+                Phase::Ends if flights.writes => return Wants::Completion,
                 Phase::Ends => return Wants::Replace,
                 Phase::Done => return Wants::Done(self.rules.latest + 1, self.cut_short),
             };
             match result {
                 Ok(None) => {}
-                Ok(Some(op)) => return Wants::Op(op),
+                Ok(Some(wants)) => return wants,
                 Err(why) => return Wants::Fail(why),
             }
         }
     }
 
-    fn step_keys(&mut self, budget: &mut usize) -> Result<Option<Op>, String> {
+    fn step_keys(&mut self, budget: &mut usize, writing: bool) -> Result<Option<Wants>, String> {
         let Phase::Keys(keys) = &mut self.phase else { unreachable!("it was looked at") };
         let (rules, first_dirty) = (&mut self.rules, self.task.first_dirty);
         if let Some(KeysOf { header, scan, full }) = keys {
@@ -236,8 +264,9 @@ impl Pass {
             self.source += 1;
             return Ok(None);
         }
-        match self.reader.next(source, first_dirty)? {
-            Next::Read(op) => return Ok(Some(op)),
+        match self.reader.next(source, first_dirty, writing)? {
+            Next::Read(op) => return Ok(Some(Wants::Op(op))),
+            Next::Waits => return Ok(Some(Wants::Completion)),
             Next::End => {
                 self.source += 1;
                 self.reader.rewind();
@@ -268,9 +297,10 @@ impl Pass {
     fn step_cleaning(
         &mut self,
         budget: &mut usize,
+        writing: bool,
         states: &mut dyn States,
         generation: &mut dyn FnMut() -> u64,
-    ) -> Result<Option<Op>, String> {
+    ) -> Result<Option<Wants>, String> {
         let Phase::Cleans(cleaning) = &mut self.phase else { unreachable!("it was looked at") };
         if let Some(work) = cleaning {
             let header = *work.header();
@@ -286,8 +316,9 @@ impl Pass {
             return Ok(None);
         }
         let source = &self.task.sources[self.source];
-        match self.reader.next(source, i64::MIN)? {
-            Next::Read(op) => return Ok(Some(op)),
+        match self.reader.next(source, i64::MIN, writing)? {
+            Next::Read(op) => return Ok(Some(Wants::Op(op))),
+            Next::Waits => return Ok(Some(Wants::Completion)),
             Next::End => self.end_of_source(generation),
             Next::Batch(header, batch) => {
                 *budget = budget.saturating_sub(PASSED_COST);

@@ -101,7 +101,22 @@ pub enum Op {
     },
 }
 
+/// Whether an error says that there is no space; others are the disk's, and what it has done is not
+/// known.
+pub fn is_want_of_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 impl Op {
+    /// Whether it may be tried again when it has failed: nothing has come of it then, or only what it does once more. Of a
+    /// sync nobody knows what it has left out.
+    pub fn may_be_repeated(&self) -> bool {
+        matches!(
+            self,
+            Self::Write { .. } | Self::Create { .. } | Self::MakeDir { .. } | Self::Rename { .. }
+        )
+    }
+
     /// The file or directory that it is about; of a rename the old name.
     pub fn path(&self) -> &FilePath {
         match self {

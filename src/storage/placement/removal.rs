@@ -538,7 +538,8 @@ mod tests {
         fn round(&mut self, refused: bool) -> Vec<Op> {
             let asked = self.out.take();
             for it in &asked {
-                let Purpose::Removal(number, path) = self.out.answered(it.id) else {
+                let answered = self.out.answered(it.id, &Ok(()), false);
+                let Some(Purpose::Removal(number, path)) = answered else {
                     unreachable!("nothing else is under way")
                 };
                 let fails = refused && matches!(it.op, Op::Release { .. });

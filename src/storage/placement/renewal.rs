@@ -110,15 +110,6 @@ impl Renewals {
     }
 }
 
-const ENOSPC: i32 = 28;
-const EDQUOT: i32 = 122;
-
-/// Whether an error says that there is no space; others are the disk's, and what it has done is not
-/// known.
-pub(in crate::storage) fn is_want_of_space(error: &io::Error) -> bool {
-    error.raw_os_error().is_some_and(|code| [ENOSPC, EDQUOT].contains(&code))
-}
-
 fn submit(number: usize, renewal: &mut Renewal, out: &mut Outgoing) -> bool {
     let Some(op) = renewal.ops.pop_front() else { return false };
     let path: FilePath = op.path().clone();

@@ -25,17 +25,15 @@ pub(super) struct Flight {
     pub segment: i64,
     pub generation: u64,
     pub what: What,
-    /// Somebody waits for it.
-    pub wanted: bool,
     /// What it brings is not to be kept: its log is not any more what it was.
     pub void: bool,
     started: bool,
 }
 
 impl Flight {
-    /// A read of a segment that nobody waits for yet.
+    /// A read of a segment.
     pub fn new(slot: Slot, (segment, generation): (i64, u64), what: What) -> Self {
-        Self { slot, segment, generation, what, wanted: false, void: false, started: false }
+        Self { slot, segment, generation, what, void: false, started: false }
     }
 
     /// What it takes of what may be under way at once.
@@ -54,10 +52,16 @@ impl Flight {
     }
 }
 
+/// Who waits for a read: the offset that they want, and what they are told by. Who wants the same waits together, since what
+/// a read brings may be what one wants, and not what another does.
+pub(super) type Waiter = (i64, Ticket);
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
     all: BTreeMap<Ticket, Flight>,
+    /// By read.
+    waiters: BTreeMap<Ticket, Vec<Waiter>>,
     /// Those that are not void, by log and first offset; indexes by their segment's.
     by_key: BTreeMap<(Slot, i64, bool), Ticket>,
     /// Those that have not begun, in the order in which they are to.
@@ -79,11 +83,11 @@ impl Flights {
         self.queue.is_empty()
     }
 
-    /// Adds one that somebody waits for, at the end of the queue.
-    pub fn want(&mut self, flight: Flight) -> Ticket {
-        let ticket = self.insert(Flight { wanted: true, ..flight });
+    /// Adds one that somebody waits for who wants `at`, at the end of the queue. What they are told by.
+    pub fn want(&mut self, flight: Flight, at: i64) -> Ticket {
+        let ticket = self.insert(flight);
         self.queue.push_back(ticket);
-        ticket
+        self.wait(ticket, at)
     }
 
     /// Adds one that begins at once.
@@ -92,22 +96,26 @@ impl Flights {
         self.insert(Flight { started: true, ..flight })
     }
 
-    fn insert(&mut self, flight: Flight) -> Ticket {
+    fn new_ticket(&mut self) -> Ticket {
         self.last += 1;
-        let ticket = Ticket::new(self.last);
+        Ticket::new(self.last)
+    }
+
+    fn insert(&mut self, flight: Flight) -> Ticket {
+        let ticket = self.new_ticket();
         self.by_key.insert(flight.key(), ticket);
         self.all.insert(ticket, flight);
         ticket
     }
 
     /// The next one of the queue, which begins, if it may with `limit` bytes under way. A void one does
-    /// not begin: it has [ended](Self::ended) as it comes.
+    /// not begin, and is to be [ended](Self::ended) at once.
     pub fn next(&mut self, limit: usize) -> Option<(Ticket, Flight)> {
         let ticket = *self.queue.front()?;
         let flight = self.all.get(&ticket)?;
         if flight.void {
             self.queue.pop_front();
-            return self.all.remove(&ticket).map(|it| (ticket, it));
+            return Some((ticket, *flight));
         }
         if !self.may_begin(flight.bytes(), limit) {
             return None;
@@ -119,8 +127,8 @@ impl Flights {
         Some((ticket, *flight))
     }
 
-    /// Takes out one that has ended.
-    pub fn ended(&mut self, ticket: Ticket) -> Option<Flight> {
+    /// Takes out one that has ended, with those who wait for it.
+    pub fn ended(&mut self, ticket: Ticket) -> Option<(Flight, Vec<Waiter>)> {
         let flight = self.all.remove(&ticket)?;
         if flight.started {
             self.bytes -= flight.bytes();
@@ -128,14 +136,19 @@ impl Flights {
         if self.by_key.get(&flight.key()) == Some(&ticket) {
             self.by_key.remove(&flight.key());
         }
-        Some(flight)
+        Some((flight, self.waiters.remove(&ticket).unwrap_or_default()))
     }
 
-    /// Somebody waits for this one.
-    pub fn wait(&mut self, ticket: Ticket) {
-        if let Some(flight) = self.all.get_mut(&ticket) {
-            flight.wanted = true;
+    /// Somebody waits for this one who wants `at`. What they are told by.
+    pub fn wait(&mut self, flight: Ticket, at: i64) -> Ticket {
+        let waiters = self.waiters.get(&flight);
+        let waits = waiters.and_then(|all| all.iter().find(|it| it.0 == at));
+        if let Some((_, ticket)) = waits {
+            return *ticket;
         }
+        let ticket = self.new_ticket();
+        self.waiters.entry(flight).or_default().push((at, ticket));
+        ticket
     }
 
     /// The one that brings the frame with this offset, and the offset after its last record, where
@@ -173,6 +186,7 @@ impl Flights {
         let waits = self.all.values().filter(|it| !it.started).count();
         assert_eq!(waits, self.queue.len(), "one that has not begun waits for its turn");
         assert!(self.queue.is_empty() || self.bytes > 0, "nothing is read, and somebody waits");
+        assert!(self.waiters.keys().all(|it| self.all.contains_key(it)), "they wait for nothing");
     }
 }
 
@@ -183,24 +197,26 @@ mod tests {
     const SLOT: Slot = Slot::from_index(3);
 
     fn frames(first: i64, next: Option<i64>, bytes: u64) -> Flight {
-        let span = Span { start: 8192, end: 8192 + bytes, first, next };
+        let span = Span { start: 8192, end: 8192 + bytes, first, base: first, next };
         Flight::new(SLOT, (0, 1), What::Frames { span, again: false })
     }
 
     #[test]
     fn few_at_once_and_one_always() {
         let mut flights = Flights::default();
-        let large = flights.want(frames(0, Some(10), 1000));
-        let (a, b) = (flights.want(frames(10, Some(20), 60)), flights.want(frames(20, None, 60)));
-        assert_eq!(flights.next(100).map(|it| it.0), Some(large), "larger than what may be");
+        let told = flights.want(frames(0, Some(10), 1000), 5);
+        flights.want(frames(10, Some(20), 60), 10);
+        flights.want(frames(20, None, 60), 20);
+        let first = |it: Option<(Ticket, Flight)>| it.map(|it| (it.0, it.1.key().1));
+        let (large, _) = first(flights.next(100)).expect("larger than what may be");
         assert_eq!(flights.next(100), None);
-        assert!(flights.ended(large).is_some_and(|it| it.wanted));
-        assert_eq!(flights.next(100).map(|it| it.0), Some(a));
+        assert_eq!(flights.ended(large).map(|it| it.1), Some(vec![(5, told)]));
+        let Some((a, 10)) = first(flights.next(100)) else { panic!("in order") };
         assert_eq!(flights.next(100), None);
         assert!(flights.may_begin(40, 100) && !flights.may_begin(41, 100));
         let ahead = flights.begin(frames(50, Some(60), 40));
-        assert!(flights.ended(ahead).is_some_and(|it| !it.wanted));
-        assert_eq!(flights.next(120).map(|it| it.0), Some(b));
+        assert_eq!(flights.ended(ahead).map(|it| it.1), Some(Vec::new()), "nobody waits");
+        let Some((b, 20)) = first(flights.next(120)) else { panic!("in order") };
         flights.invariants();
         flights.ended(a);
         flights.ended(b);
@@ -221,8 +237,10 @@ mod tests {
         assert_eq!((with(&flights, 30), with(&flights, 31)), (Some((b, None)), None));
         assert_eq!(flights.with_index(SLOT, 15), Some(index));
         assert_eq!(flights.with_index(SLOT, 10), None);
-        flights.wait(a);
-        assert!(flights.ended(a).is_some_and(|it| it.wanted));
+        let (told, other) = (flights.wait(a, 12), flights.wait(a, 17));
+        assert_eq!(flights.wait(a, 12), told, "who wants the same waits together");
+        flights.invariants();
+        assert_eq!(flights.ended(a).map(|it| it.1), Some(vec![(12, told), (17, other)]));
         assert_eq!(with(&flights, 10), None);
     }
 
@@ -230,15 +248,18 @@ mod tests {
     fn a_void_read_ends_and_gives_its_room_back() {
         let mut flights = Flights::default();
         let under_way = flights.begin(frames(10, Some(20), 500));
-        let queued = flights.want(frames(20, Some(30), 500));
+        flights.want(frames(20, Some(30), 500), 20);
+        let (queued, _) = flights.with(SLOT, 20).expect("it waits for its turn");
         flights.forget(SLOT);
         assert_eq!(flights.with(SLOT, 10), None);
-        let again = flights.want(frames(10, Some(20), 500));
-        assert_eq!(flights.with(SLOT, 10), Some((again, Some(20))));
+        flights.want(frames(10, Some(20), 500), 10);
+        let (again, _) = flights.with(SLOT, 10).expect("it waits for its turn");
+        assert!(again != under_way);
         let (ticket, flight) = flights.next(500).expect("a void one does not wait");
         assert!(ticket == queued && flight.void);
+        assert_eq!(flights.ended(ticket).map(|it| it.1.len()), Some(1));
         assert_eq!(flights.next(500), None, "the disk still reads for nobody");
-        assert!(flights.ended(under_way).is_some_and(|it| it.void));
+        assert!(flights.ended(under_way).is_some_and(|it| it.0.void));
         assert_eq!(flights.with(SLOT, 10), Some((again, Some(20))));
         assert_eq!(flights.next(500).map(|it| it.0), Some(again));
         flights.invariants();

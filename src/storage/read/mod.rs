@@ -3,7 +3,7 @@
 //! Nobody reads the disk for one reader. What is not in memory is *wanted*: a read of it is under way,
 //! or waits for its turn, and its ticket is given to all that want it, who ask again when it has ended.
 //! `span` says what one read brings, `flights` which are under way and who waits, `ahead` how far is
-//! read ahead of readers that go on where they were, `cache` what stays in memory. It knows the logs,
+//! read ahead of readers that go on where they were, `brought` what is sound of what came, `cache` what stays in memory. It knows the logs,
 //! whose pending frames and indexes it reads, and nothing of how they came there. `cut` finds what a
 //! truncation has to know of the segment that it falls into. `frames` reads for followers.
 //!
@@ -12,6 +12,7 @@
 //! are under way are void from then on, and nothing of them is kept.
 
 mod ahead;
+mod brought;
 pub mod cache;
 mod cut;
 mod flights;
@@ -23,19 +24,19 @@ pub use super::interface::{ReadError, Ticket};
 use crate::storage::buffer::{ALIGN, Budget, align_up};
 use crate::storage::device::io::Op;
 use crate::storage::device::outgoing::{Outgoing, Purpose};
-use crate::storage::format::frame::{self, FrameError, Step};
 use crate::storage::format::index::Index;
 use crate::storage::format::segment::{self, Segment, Slices, Want};
 use crate::storage::interface::{EngineOptions, Slot};
 use crate::storage::log::Log;
 use crate::storage::logs::Logs;
 use ahead::{Ahead, Limits};
+use brought::{Brought, Hole};
 use bytes::Bytes;
 use cache::{Cache, Chunk};
-use flights::{Flight, Flights, What};
+use flights::{Flight, Flights, Waiter, What};
 pub use frames::ReadFrames;
 use span::Span;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -86,6 +87,9 @@ pub(in crate::storage) struct Reads {
     ahead: Ahead,
     /// Frames that were longer than the read: log, position, bytes needed from there.
     longer: BTreeMap<(Slot, u64), usize>,
+    /// Segments, by log and generation, of which the disk could not read a part: no more than a chunk of them is read at a
+    /// time, so that what can be read is.
+    rough: BTreeSet<(Slot, u64)>,
     /// Bytes that the disk was asked for.
     read_bytes: u64,
     /// Part of them: before a reader had come.
@@ -104,6 +108,7 @@ impl Reads {
             flights: Flights::default(),
             ahead: Ahead::new(Limits { window: options.read_ahead, all }),
             longer: BTreeMap::new(),
+            rough: BTreeSet::new(),
             read_bytes: 0,
             ahead_bytes: 0,
             damaged: Vec::new(),
@@ -143,6 +148,7 @@ impl Reads {
         self.flights.forget(slot);
         self.ahead.forget(slot);
         self.longer.retain(|(s, _), _| *s != slot);
+        self.rough.retain(|(s, _)| *s != slot);
     }
 
     /// Takes a chunk that was just written.
@@ -243,9 +249,8 @@ impl Reads {
     ) -> Result<Ticket, ReadError> {
         let under_way = self.flights.with(slot, at);
         let sequential = reader && self.ahead.missed(slot, at, under_way.is_some());
-        if let Some((ticket, _)) = under_way {
-            self.flights.wait(ticket);
-            return Ok(ticket);
+        if let Some((flight, _)) = under_way {
+            return Ok(self.flights.wait(flight, at));
         }
         let log = logs.log(slot);
         let Some(segment) = log.segment_with(at) else {
@@ -260,10 +265,13 @@ impl Reads {
         if let Some(chunk) = self.cache.floor(slot, at)
             && chunk.segment == meta.base
         {
-            from = Some(chunk.end());
+            from = Some((chunk.end(), chunk.next));
             if chunk.next == at {
                 len = SEQUENTIAL_READ;
             }
+        }
+        if self.rough.contains(&(slot, meta.generation)) {
+            len = 1;
         }
         let mut span = Span::of(segment, at, len, from);
         if span.start >= meta.length {
@@ -277,18 +285,17 @@ impl Reads {
         }
         let again = self.cache.missed(slot, at);
         let what = What::Frames { span, again };
-        Ok(self.flights.want(Flight::new(slot, (meta.base, meta.generation), what)))
+        Ok(self.flights.want(Flight::new(slot, (meta.base, meta.generation), what), at))
     }
 
     /// A read of a segment's index, for somebody who waits for it.
     fn want_index(&mut self, slot: Slot, segment: &Segment, len: usize) -> Ticket {
         let meta = &segment.meta;
-        if let Some(ticket) = self.flights.with_index(slot, meta.base) {
-            self.flights.wait(ticket);
-            return ticket;
+        if let Some(flight) = self.flights.with_index(slot, meta.base) {
+            return self.flights.wait(flight, meta.base);
         }
         let what = What::Index(len.min(MAX_INDEX_READ));
-        self.flights.want(Flight::new(slot, (meta.base, meta.generation), what))
+        self.flights.want(Flight::new(slot, (meta.base, meta.generation), what), meta.base)
     }
 
     /// Begins reads, as many as may be under way with `limit` bytes: those that somebody waits for, then
@@ -303,7 +310,7 @@ impl Reads {
     ) {
         while let Some((ticket, flight)) = self.flights.next(limit) {
             if flight.void {
-                ended(Filled { ticket, result: Ok(()) });
+                self.ended_without(ticket).into_iter().for_each(&mut ended);
             } else {
                 self.submit(logs, ticket, &flight, out);
             }
@@ -357,6 +364,9 @@ impl Reads {
                 bytes,
             };
         }
+        if self.rough.contains(&(slot, of.1)) {
+            return Planned::Nothing;
+        }
         let span = Span::of(segment, at, SEQUENTIAL_READ.min(room), None);
         let bytes = span.len();
         match span.next.filter(|next| *next > at) {
@@ -385,11 +395,11 @@ impl Reads {
         out.submit(Purpose::Read(ticket), Op::Read { path, pos, len });
     }
 
-    /// Takes in what a read brought: verifies it and keeps it for those who wait. What came for a log
-    /// that was truncated or dropped meanwhile is thrown away. None where nobody waits.
+    /// Takes in what a read brought: verifies it and keeps what is sound, for those who wait. What came for a log
+    /// that was truncated or dropped meanwhile is thrown away.
     ///
-    /// The result is [`ReadError::Storage`] where the read failed, or brought what does not match its
-    /// checksums. Nothing is kept of that: whoever asked for the read gives up with this error. Asking
+    /// A result is [`ReadError::Storage`] where the read failed, or what was wanted of it does not match its
+    /// checksums: whoever wants that gives up with this error. Asking
     /// again would read the same again, for ever. Of what was read ahead nobody hears an error: the
     /// reader finds nothing in memory when it comes, and has it read again.
     pub fn ended(
@@ -397,26 +407,35 @@ impl Reads {
         logs: &mut Logs,
         ticket: Ticket,
         result: io::Result<Bytes>,
-    ) -> Option<Filled> {
-        let flight = self.flights.ended(ticket)?;
-        let result = if flight.void { Ok(()) } else { self.take_in(logs, &flight, result) };
-        let result = result.map_err(|Unread { why, damaged }| {
-            if damaged {
-                self.damaged.push((flight.slot, why.clone()));
-            }
-            ReadError::Storage(why)
-        });
-        flight.wanted.then_some(Filled { ticket, result })
+    ) -> Vec<Filled> {
+        let Some((flight, waiters)) = self.flights.ended(ticket) else { return Vec::new() };
+        let holes = if flight.void { Vec::new() } else { self.take_in(logs, &flight, result) };
+        for hole in holes.iter().filter(|it| it.damaged) {
+            self.damaged.push((flight.slot, hole.why.clone()));
+        }
+        let result = |at: i64| match holes.iter().find(|it| it.offsets.contains(&at)) {
+            Some(hole) => Err(ReadError::Storage(hole.why.clone())),
+            None => Ok(()),
+        };
+        let filled = |(at, ticket): Waiter| Filled { ticket, result: result(at) };
+        waiters.into_iter().map(filled).collect()
     }
 
+    /// A read has ended as it came, and nothing was read.
+    fn ended_without(&mut self, ticket: Ticket) -> Vec<Filled> {
+        let waiters = self.flights.ended(ticket).map(|it| it.1).unwrap_or_default();
+        waiters.into_iter().map(|(_, ticket)| Filled { ticket, result: Ok(()) }).collect()
+    }
+
+    /// Keeps what is sound of it. What is not.
     fn take_in(
         &mut self,
         logs: &mut Logs,
         flight: &Flight,
         result: io::Result<Bytes>,
-    ) -> Result<(), Unread> {
+    ) -> Vec<Hole> {
         let slot = flight.slot;
-        let Some(log) = logs.get_mut(slot) else { return Ok(()) };
+        let Some(log) = logs.get_mut(slot) else { return Vec::new() };
         let tp = log.tp;
         let interval = log.config.index_interval_bytes;
         let segment = log
@@ -424,14 +443,14 @@ impl Reads {
             .iter_mut()
             .find(|s| s.meta.base == flight.segment && s.meta.generation == flight.generation);
         // Retention may have taken it meanwhile.
-        let Some(segment) = segment else { return Ok(()) };
+        let Some(segment) = segment else { return Vec::new() };
         let (span, again) = match flight.what {
             What::Frames { span, again } => (span, again),
             What::Index(asked) => {
                 let there = segment.whole_index_to_load().unwrap_or(0);
                 if asked < there.min(MAX_INDEX_READ) {
                     // It has grown since: half of it would be taken for all.
-                    return Ok(());
+                    return Vec::new();
                 }
                 // A bad or missing index is no error: frames are found by reading on from what is
                 // known.
@@ -441,62 +460,37 @@ impl Reads {
                 loaded.cut(end, segment.meta.max_timestamp);
                 segment.loaded = Some(Box::new(loaded));
                 self.ahead.look_at(slot);
-                return Ok(());
+                return Vec::new();
             }
         };
-        let path = segment.path(tp);
-        let (start, (pos, len)) = (span.start, aligned(&span));
-        let bytes =
-            result.map_err(|e| Unread { why: format!("{path}: {e}"), damaged: is_damage(&e) })?;
-        if bytes.len() < len {
-            let why = format!("{path} is shorter than {}", pos + len as u64);
-            return Err(Unread { why, damaged: true });
+        let bytes = match result {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let why = format!("{}: {error}", segment.path(tp));
+                // A sector that cannot be read may be of another chunk: each is read alone from now on.
+                let unread = error.raw_os_error() == Some(EIO);
+                let offsets = match unread && self.rough.insert((slot, flight.generation)) {
+                    true => span.base..span.base,
+                    false if unread => span.base..span.next.unwrap_or(segment.meta.next),
+                    false => i64::MIN..i64::MAX,
+                };
+                return vec![Hole { offsets, why, damaged: is_damage(&error) }];
+            }
+        };
+        let (pos, _) = aligned(&span);
+        let brought = Brought::of(tp, segment, &span, &bytes, pos);
+        match brought.longer {
+            Some(needed) => self.longer.insert((slot, span.start), needed),
+            None => self.longer.remove(&(slot, span.start)),
+        };
+        for run in brought.runs {
+            let position = pos + run.bytes.start as u64;
+            let frames = bytes.slice(run.bytes);
+            let chunk = Chunk::new(flight.segment, position, run.next, frames, bytes.len());
+            let spare = |bytes| self.budget.spare(bytes);
+            self.cache.insert(slot, run.first, chunk.unread(again), spare);
         }
-        let skip = (start - pos) as usize;
-        let bad = |at: usize, why: String| {
-            let why = format!("{path} at byte {}: {why}", pos + at as u64);
-            Unread { why, damaged: true }
-        };
-        let (mut first, mut next, mut end, mut needed) = (None, 0, skip, 2 * len);
-        for step in frame::walk(&bytes, pos, skip) {
-            match step {
-                Step::Frame { at, header } => {
-                    if header.tp() != tp || header.last_offset() < header.base_offset() {
-                        return Err(bad(at, format!("a frame of another log, {:?}", header.tp())));
-                    }
-                    if header.base_offset() >= segment.meta.next {
-                        break;
-                    }
-                    if first.is_none() {
-                        first = Some(header.base_offset());
-                    }
-                    next = header.last_offset() + 1;
-                    end = at + header.frame_len();
-                }
-                Step::Cut { at, needed: whole } => {
-                    needed = whole + at - skip;
-                    break;
-                }
-                Step::Bad { at, error } => {
-                    if first.is_none() {
-                        let damaged = !matches!(error, FrameError::Version(_));
-                        return Err(Unread { damaged, ..bad(at, error.to_string()) });
-                    }
-                    break;
-                }
-            }
-        }
-        let Some(first) = first else {
-            if pos + len as u64 >= segment.meta.length {
-                return Err(bad(skip, "a frame is missing".into()));
-            }
-            self.longer.insert((slot, start), needed);
-            return Ok(());
-        };
-        self.longer.remove(&(slot, start));
-        let chunk = Chunk::new(flight.segment, start, next, bytes.slice(skip..end), bytes.len());
-        self.cache.insert(slot, first, chunk.unread(again), |bytes| self.budget.spare(bytes));
-        Ok(())
+        brought.holes
     }
 
     /// A read that makes [`Engine::offset_hint_for_time`](super::engine::Engine::offset_hint_for_time) sharper; `None` where nothing does.
@@ -518,13 +512,6 @@ impl Reads {
 pub(in crate::storage) fn is_damage(error: &io::Error) -> bool {
     error.raw_os_error() == Some(EIO)
         || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
-}
-
-/// A read has brought nothing.
-struct Unread {
-    why: String,
-    /// What was written is not there any more.
-    damaged: bool,
 }
 
 /// What is to be read ahead of a reader.

@@ -20,19 +20,23 @@ pub(super) struct Span {
     pub end: u64,
     /// Offset of its first record, or one further on that is in it or not far behind.
     pub first: i64,
+    /// Offset of its first record.
+    pub base: i64,
     /// Offset after its last record, where the index knows it.
     pub next: Option<i64>,
 }
 
 impl Span {
     /// The chunk with `at`, and as many behind it as come to about `want` bytes with it. Begins at
-    /// `from` where that is nearer: the end of a frame before `at`.
-    pub fn of(segment: &Segment, at: i64, want: usize, from: Option<u64>) -> Self {
+    /// `from` where that is nearer: the end of a frame before `at`, and the offset after its last record.
+    pub fn of(segment: &Segment, at: i64, want: usize, from: Option<(u64, i64)>) -> Self {
         let meta = &segment.meta;
         let (start, first) =
             segment.entry_at(at).map_or((0, meta.base), |it| (it.position, it.base_offset));
-        let (start, first) = from.filter(|it| *it > start).map_or((start, first), |it| (it, at));
-        let to_the_end = Self { start, end: meta.length, first, next: Some(meta.next) };
+        let from = from.filter(|it| it.0 > start);
+        let (start, base) = from.unwrap_or((start, first));
+        let first = if from.is_some() { at } else { first };
+        let to_the_end = Self { start, end: meta.length, first, base, next: Some(meta.next) };
         let goal = start + want as u64;
         if goal >= meta.length {
             return to_the_end;
@@ -120,10 +124,10 @@ mod tests {
         let span = Span::of(&whole, 200, 64 << 10, None);
         assert_eq!(blocks(span), (256, 256 + 16, 110, None));
         // From the end of a frame that is in memory.
-        let span = Span::of(&whole, 200, 64 << 10, Some((900 * 4096) + 100));
+        let span = Span::of(&whole, 200, 64 << 10, Some((900 * 4096 + 100, 190)));
         assert_eq!((span.start, span.end), (900 * 4096 + 100, 917 * 4096));
-        assert_eq!((span.first, span.next), (200, None));
-        let last = Span::of(&whole, 299, 64 << 10, Some(5119 * 4096));
+        assert_eq!((span.first, span.base, span.next), (200, 190, None));
+        let last = Span::of(&whole, 299, 64 << 10, Some((5119 * 4096, 290)));
         assert_eq!((last.end, last.next), (5120 * 4096, Some(300)));
     }
 }

@@ -243,6 +243,9 @@ pub struct Rewriting {
     out: Option<Compressor>,
     /// Bytes that the compression of a byte costs.
     weight: usize,
+    /// The beginning of a record, and what stands before that: its length.
+    head: Vec<u8>,
+    length: Vec<u8>,
 }
 
 impl Rewriting {
@@ -263,7 +266,10 @@ impl Rewriting {
         // With the level that Kafka's cleaner takes, whatever the topic's is.
         let codec = Codec::of(compression);
         let weight = Cost::of(codec).weight;
-        let out = Compressor::new(codec, None, vec![0; BatchHeader::LEN]);
+        let most = if compression == Compression::None { header.total_len() } else { 0 };
+        let mut begun = Vec::with_capacity(most);
+        begun.resize(BatchHeader::LEN, 0);
+        let out = Compressor::new(codec, None, begun);
         let out = Some(out.map_err(|e| failed(compression, &e))?);
         Ok(Self {
             header,
@@ -276,6 +282,8 @@ impl Rewriting {
             max_timestamp: -1,
             out,
             weight,
+            head: Vec::new(),
+            length: Vec::new(),
         })
     }
 
@@ -310,14 +318,16 @@ impl Rewriting {
                 if self.takes {
                     let time = self.header.base_timestamp.wrapping_add(prefix.timestamp_delta);
                     self.max_timestamp = self.max_timestamp.max(time);
-                    let mut head = vec![prefix.attributes];
-                    varint::put_i64(&mut head, time.wrapping_sub(base));
-                    varint::put_i32(&mut head, prefix.offset_delta);
+                    let Self { head, length, .. } = self;
+                    head.clear();
+                    head.push(prefix.attributes);
+                    varint::put_i64(head, time.wrapping_sub(base));
+                    varint::put_i32(head, prefix.offset_delta);
                     let len = i32::try_from(head.len() + prefix.rest).map_err(|_| LENGTH)?;
-                    let mut whole = Vec::with_capacity(head.len() + 5);
-                    varint::put_i32(&mut whole, len);
-                    whole.extend(head);
-                    out.write(&whole).map_err(|e| failed(compression, &e))?;
+                    length.clear();
+                    varint::put_i32(length, len);
+                    out.write(length).map_err(|e| failed(compression, &e))?;
+                    out.write(head).map_err(|e| failed(compression, &e))?;
                 }
             } else {
                 self.stream.end()?;

@@ -198,6 +198,13 @@ impl BatchHeader {
         self.attributes & LOG_APPEND_TIME != 0
     }
 
+    /// The same batch, to be stamped by the broker that appends it.
+    #[must_use]
+    pub const fn with_log_append_time(mut self) -> Self {
+        self.attributes |= LOG_APPEND_TIME;
+        self
+    }
+
     /// Whether the batch is part of a transaction.
     pub fn is_transactional(&self) -> bool {
         self.attributes & TRANSACTIONAL != 0

@@ -46,19 +46,22 @@ def klamm_binary():
     return TARGET / "release/klamm"
 
 
-class Klamm:
+class Node:
     """A broker process; its data and log are kept until the next run."""
 
-    def __init__(self, name, *args, data=None, port=None, wipe=True):
+    def __init__(self, name, data=None, port=None, wipe=True):
         self.dir = TARGET / "scripts" / name
         if wipe:
             shutil.rmtree(self.dir, ignore_errors=True)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.data = pathlib.Path(data or self.dir / "data")
         self.port = port or free_port()
-        self.args = args
         self.process = None
         atexit.register(self.kill)
+
+    def command(self):
+        """The command that becomes the broker."""
+        raise NotImplementedError
 
     @property
     def address(self):
@@ -67,7 +70,7 @@ class Klamm:
     def start(self):
         """Starts it and gives the seconds until it has answered ApiVersions. A connection alone proves
         nothing: a killed broker's socket may live a little longer."""
-        command = [klamm_binary(), "serve", "--data", self.data, "--listen", self.address, *self.args]
+        command = self.command()
         with open(self.dir / "log", "ab") as log:
             started = time.monotonic()
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -82,7 +85,7 @@ class Klamm:
             if answered:
                 return time.monotonic() - started
             if self.process.poll() is not None or time.monotonic() > started + 120:
-                sys.exit(f"klamm does not serve: see {self.dir / 'log'}")
+                sys.exit(f"the broker does not serve: see {self.dir / 'log'}")
             time.sleep(0.001)
 
     def stop(self):
@@ -96,10 +99,35 @@ class Klamm:
             self.process.wait()
 
 
-def start_kafka():
-    """Starts the reference on an empty directory; gives its port."""
+class Klamm(Node):
+    """A process of Klamm."""
+
+    def __init__(self, name, *args, **where):
+        super().__init__(name, **where)
+        self.args = args
+
+    def command(self):
+        return [klamm_binary(), "serve", "--data", self.data, "--listen", self.address, *self.args]
+
+
+class Kafka(Node):
+    """A process of the reference, with these properties beyond those of `kafka format`, and with these flags of the JVM."""
+
+    def __init__(self, name, *properties, flags=("-Xms1G", "-Xmx1G")):
+        super().__init__(name)
+        subprocess.run([KAFKA, "fetch"], check=True)
+        self.flags = flags
+        self.data.mkdir()
+        subprocess.run([KAFKA, "format", self.data, str(self.port), *properties], check=True)
+
+    def command(self):
+        return [KAFKA, "run", self.data, *self.flags]
+
+
+def start_kafka(*properties):
+    """Starts the reference on an empty directory, with these properties (`NAME=VALUE`); gives its port."""
     port = free_port()
-    subprocess.run([KAFKA, "start", str(port)], check=True)
+    subprocess.run([KAFKA, "start", str(port), *properties], check=True)
     atexit.register(lambda: subprocess.run([KAFKA, "stop"], check=False))
     return port
 

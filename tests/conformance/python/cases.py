@@ -437,7 +437,7 @@ def cases(schema, versions):
         yield ask("a broker's config", 4, "1", ["num.partitions", "log.retention.ms", "message.max.bytes"])
         yield ask("subscriptions to metrics", 16, "x")
         yield ask("a group", 32, "g")
-        yield ask("some configs of a group", 32, "g", ["consumer.session.timeout.ms", "consumer.heartbeat.interval.ms"])
+        yield ask("some configs of a group", 32, "g", ["consumer.session.timeout.ms", "consumer.heartbeat.interval.ms", "consumer.assignment.interval.ms"])
         yield ask("a group without a name", 32, "")
         yield ask("levels of a broker's log", 8, "1")
 
@@ -487,7 +487,7 @@ def cases(schema, versions):
         yield put("no such topic", ("retention.ms", 0, "1"), n="missing-topic")
         yield ("what it is now", "DescribeConfigs", 4, {"Resources": [{"ResourceType": 2, "ResourceName": name, "ConfigurationKeys": ["retention.ms", "segment.bytes", "cleanup.policy"]}]})
 
-    of_group = ["consumer.session.timeout.ms", "consumer.heartbeat.interval.ms"]
+    of_group = ["consumer.session.timeout.ms", "consumer.heartbeat.interval.ms", "consumer.assignment.interval.ms"]
     for v in versions("IncrementalAlterConfigs"):
         put = lambda label, *configs, n="g": (label, "IncrementalAlterConfigs", v, {"Resources": [
             {"ResourceType": 32, "ResourceName": n, "Configs": [{"Name": k, "ConfigOperation": o, "Value": x} for k, o, x in configs]}]})
@@ -495,6 +495,7 @@ def cases(schema, versions):
         # Brokers hear of it a moment later.
         yield ("what stands behind a group's", "DescribeConfigs", 4, lambda _: time.sleep(0.5) or show(32, "g", of_group))
         for label, key, value in [("too short", "consumer.session.timeout.ms", "44999"), ("too long", "consumer.session.timeout.ms", "60001"),
+                                  ("too seldom", "consumer.assignment.interval.ms", "15001"), ("negative", "consumer.assignment.interval.ms", "-1"),
                                   ("no number", "consumer.heartbeat.interval.ms", "x"), ("too often", "consumer.heartbeat.interval.ms", "1"),
                                   ("unknown to groups", "retention.ms", "1")]:
             yield put(label, (key, 0, value))

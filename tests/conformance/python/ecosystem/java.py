@@ -25,17 +25,21 @@ def fetch():
                    check=True)
 
 
+def command(main, *arguments, level="info", memory="256m"):
+    """What runs a class."""
+    home = scratch("ecosystem-java")
+    # The first compiler alone: most of these live for a minute.
+    flags = [f"-Xmx{memory}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+             f"-Dorg.slf4j.simpleLogger.defaultLogLevel={level}", "-Dorg.slf4j.simpleLogger.showDateTime=true",
+             "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS"]
+    return ["java", *flags, "-cp", f"{home / 'classes'}:{home / 'jars'}/*", main, *map(str, arguments)]
+
+
 class Program(Process):
     """A class that runs in a JVM of its own."""
 
     def __init__(self, directory, name, main, *arguments, level="info"):
-        home = scratch("ecosystem-java")
-        # The first compiler alone: most of these live for a minute.
-        flags = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-                 f"-Dorg.slf4j.simpleLogger.defaultLogLevel={level}", "-Dorg.slf4j.simpleLogger.showDateTime=true",
-                 "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS"]
-        command = ["java", *flags, "-cp", f"{home / 'classes'}:{home / 'jars'}/*", main, *map(str, arguments)]
-        super().__init__(directory, name, command)
+        super().__init__(directory, name, command(main, *arguments, level=level))
 
     def stop(self, code=143):
         """SIGTERM, at which a JVM ends with 143."""
