@@ -1,6 +1,6 @@
 //! Klamm: a Kafka-compatible broker for Linux, thread per core on `io_uring`.
 //!
-//! Imports point downward only: `main → cli, http → shard → broker → {replica, group, controller} → types`;
+//! Imports point downward only: `main → cli, http → shard → broker → {replica, group, transaction, share, controller} → types`;
 //! `broker → storage → wire, types`; the pure folders never import each other. `tests/tidy.rs` holds it.
 //! Where the lint below is denied, code is pure: time and randomness are arguments (`clippy.toml`).
 
@@ -20,6 +20,8 @@ pub mod metrics;
 #[deny(clippy::disallowed_methods)]
 pub mod replica;
 pub mod shard;
+#[deny(clippy::disallowed_methods)]
+pub mod share;
 #[deny(clippy::disallowed_methods)]
 pub mod storage;
 #[deny(clippy::disallowed_methods)]

@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("replica", &["wire::records", "types"]),
     ("group", &["wire::primitives", "types"]),
     ("transaction", &["wire::primitives", "types"]),
+    ("share", &["wire::primitives", "types"]),
     // The Raft log and its snapshot are operations on files as data.
     (
         "controller",
@@ -35,6 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "replica",
             "group",
             "transaction",
+            "share",
             "controller",
             "storage",
             "wire",
@@ -87,8 +89,17 @@ const RUNTIME: &[&str] = &[
 ];
 
 /// Folders whose code decides and does nothing else.
-const PURE: &[&str] =
-    &["types", "wire", "replica", "group", "transaction", "controller", "storage", "broker"];
+const PURE: &[&str] = &[
+    "types",
+    "wire",
+    "replica",
+    "group",
+    "transaction",
+    "share",
+    "controller",
+    "storage",
+    "broker",
+];
 
 /// Files inside pure folders that do the real I/O, and may say so with an `allow`.
 const IO_SIDE: &[&str] = &["src/storage/device/disk.rs", "src/storage/device/uring.rs"];

@@ -13,6 +13,7 @@ use crate::broker::api::table::Controller;
 use crate::broker::api::{Body, Response};
 use crate::controller::Image;
 use crate::group;
+use crate::share;
 use crate::storage::engine::Moments;
 use crate::transaction;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
@@ -188,6 +189,76 @@ pub struct StageOffsets {
 /// Asks the transaction coordinator of this partition of `__transaction_state`.
 pub struct AskTransaction(pub TopicPartition, pub transaction::Request);
 
+/// Asks the share coordinator of this partition of `__share_group_state`.
+pub struct AskShareState {
+    /// The coordinator's partition.
+    pub tp: TopicPartition,
+    /// The share-partition.
+    pub key: share::Key,
+    /// What.
+    pub request: share::Request,
+}
+
+/// Reads for a member of a share group, of partitions of this shard. Answered when there is something, or as soon as nobody
+/// waits any more ([`Notice::HungUp`]), then with what there is.
+pub struct ShareRead {
+    /// The group.
+    pub group: Arc<str>,
+    /// The member.
+    pub member: Arc<str>,
+    /// What to read, in the order in which it is to be served: index, and partition.
+    pub partitions: Vec<(u32, TopicPartition)>,
+    /// Bytes of all of them together, unless the first batch is larger.
+    pub max_bytes: usize,
+    /// How many records, and how.
+    pub room: share::Room,
+    /// The asker's name of it where it asks itself.
+    pub number: u64,
+}
+
+/// What a member of a share group gets of a partition.
+#[derive(Clone, Debug)]
+pub struct ShareRecords {
+    /// Which, as in the call.
+    pub index: u32,
+    /// Why nothing.
+    pub error: ErrorCode,
+    /// What is its own now, in order.
+    pub acquired: Vec<share::Acquired>,
+    /// Whole batches.
+    pub slices: Vec<Bytes>,
+    /// Their bytes.
+    pub bytes: usize,
+}
+
+impl ShareRecords {
+    /// Nothing was read.
+    pub fn failed(index: u32, error: ErrorCode) -> Self {
+        Self { index, error, acquired: Vec::new(), slices: Vec::new(), bytes: 0 }
+    }
+}
+
+/// What a member of a share group says of records of partitions of this shard. Answered when that is kept: index and error
+/// of each.
+pub struct ShareAck {
+    /// The group.
+    pub group: Arc<str>,
+    /// The member.
+    pub member: Arc<str>,
+    /// Index, partition, and what it says.
+    pub partitions: Vec<(u32, TopicPartition, Vec<share::AckBatch>)>,
+}
+
+/// A member of a share group is gone: what it has acquired of these partitions of this shard is available.
+pub struct ShareRelease {
+    /// The group.
+    pub group: Arc<str>,
+    /// The member.
+    pub member: Arc<str>,
+    /// The partitions.
+    pub partitions: Vec<TopicPartition>,
+}
+
 /// Lists the transactional ids of all coordinators; an error where one cannot tell.
 pub struct ListTransactions(pub transaction::List);
 
@@ -300,6 +371,10 @@ calls! {
     AskGroup => group::GroupResponse;
     StageOffsets => group::GroupResponse;
     AskTransaction => transaction::Response;
+    AskShareState => share::Response;
+    ShareRead => Vec<ShareRecords>;
+    ShareAck => Vec<(u32, ErrorCode)>;
+    ShareRelease => ();
     ListTransactions => Result<Vec<transaction::Listed>, ErrorCode>;
     WriteMarkers => Vec<(u32, ErrorCode)>;
     DescribeProducers => Vec<ProducersAnswer>;

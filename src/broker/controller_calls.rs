@@ -2,13 +2,14 @@
 
 use super::metadata::NotController;
 use super::state::State;
-use crate::broker::api::table::{Api, Handler};
+use crate::broker::api::table::{Api, Handler, Owners};
 use crate::controller::{
     self, Decision, Heartbeat, Image, IsrChange, IsrRequest, Propose, Registration, feature_levels,
     features,
 };
 use crate::types::ErrorCode;
 use crate::wire::api_keys::ApiKey;
+use crate::wire::header::RequestHeader;
 use crate::wire::peer::{self, Call, Member, Outcome, Register};
 use bytes::Bytes;
 use std::rc::Rc;
@@ -29,7 +30,19 @@ impl State {
         // A request of a coordinator for the leader of partitions, or the other way round: whoever is asked
         // serves it.
         if let Call::ChangeMetadata { api, version, body } = &call {
-            let served = Api::find(ApiKey(*api)).map(|it| it.handler);
+            let served = Api::find(ApiKey(*api)).filter(|it| it.serves(*version));
+            let served = served.map(|it| it.handler);
+            if let Some(Handler::ShareState(of)) = served {
+                let body = self.share_states_for_peer(of, ApiKey(*api), *version, body).await;
+                return Outcome::MetadataChanged { index: 0, body };
+            }
+            if let Some(Handler::Owners(Owners::ListOffsets)) = served {
+                let (api_key, version) = (ApiKey(*api), *version);
+                let header = RequestHeader { api_key, version, correlation_id: 0, client_id: None };
+                let answer = self.list_offsets(&header, body).await;
+                let body = answer.ok().map(|it| it.into_body(&header));
+                return Outcome::MetadataChanged { index: 0, body };
+            }
             if matches!(served, Some(Handler::Transactions(_))) {
                 let answer = self.transactions_for_peer(ApiKey(*api), *version, body.clone());
                 return Outcome::MetadataChanged { index: 0, body: answer.await };

@@ -92,6 +92,15 @@ fn settings_of(configs: &BrokerConfigs, hash_seed: u64) -> CoordinatorSettings {
             kafkas.consumer_assignment_interval_ms,
         ),
         consumer_group_max_size: int("group.consumer.max.size", kafkas.consumer_group_max_size),
+        share_session_timeout_ms: int(
+            "group.share.session.timeout.ms",
+            kafkas.share_session_timeout_ms,
+        ),
+        share_heartbeat_interval_ms: int(
+            "group.share.heartbeat.interval.ms",
+            kafkas.share_heartbeat_interval_ms,
+        ),
+        share_group_max_size: int("group.share.max.size", kafkas.share_group_max_size),
         consumer_assignors: assignors_of(configs).unwrap_or(kafkas.consumer_assignors),
         consumer_regex_refresh_interval_ms: int(
             "group.consumer.regex.refresh.interval.ms",

@@ -1,11 +1,11 @@
 //! Brings calls to the shards that are asked, and what other shards ask to what serves it here.
 
 use super::calls::{
-    AppendBatches, ApplyImage, AskGroup, AskPeer, AskTransaction, AutoCreate, Call, CallRequest,
-    ChangeMetadata, Close, CountGroups, DescribeProducers, Drain, FetchInSession, Figures,
-    FindEnds, FindEpochEnds, FindOffsets, HandOver, ListGroups, ListTransactions, Message, Notice,
-    ProposeIsr, Read, ReadEnough, ShardId, Sizes, StageOffsets, TakeProducerIds, Then, Trim,
-    WriteMarkers,
+    AppendBatches, ApplyImage, AskGroup, AskPeer, AskShareState, AskTransaction, AutoCreate, Call,
+    CallRequest, ChangeMetadata, Close, CountGroups, DescribeProducers, Drain, FetchInSession,
+    Figures, FindEnds, FindEpochEnds, FindOffsets, HandOver, ListGroups, ListTransactions, Message,
+    Notice, ProposeIsr, Read, ReadEnough, ShardId, ShareAck, ShareRead, ShareRelease, Sizes,
+    StageOffsets, TakeProducerIds, Then, Trim, WriteMarkers,
 };
 use super::output::Output;
 use super::reply_to::ReplyTo;
@@ -62,6 +62,10 @@ served_by! {
     AskGroup => State::serve_ask_group;
     StageOffsets => State::serve_stage_offsets;
     AskTransaction => State::serve_ask_transaction;
+    AskShareState => State::serve_ask_share_state;
+    ShareRead => State::serve_share_read;
+    ShareAck => State::serve_share_ack;
+    ShareRelease => State::serve_share_release;
     ListTransactions => State::serve_list_transactions;
     WriteMarkers => State::serve_write_markers;
     DescribeProducers => State::serve_describe_producers;

@@ -4,17 +4,19 @@
 //! requests of others by the room that its own takes.
 
 use super::begun::{Begun, Header, Outcome, Unanswered};
-use super::calls::{AskGroup, AutoCreate, ListGroups};
+use super::calls::{AutoCreate, ListGroups};
+use super::group_asks::{ask, ask_all};
+use super::share::offsets;
 use super::state::State;
-use super::wait::{Receiver, oneshot};
 use crate::broker::api::table::Groups;
 use crate::broker::api::{
     Response, consumer_group_describe, consumer_group_heartbeat, delete_groups, describe_groups,
     find_coordinator, heartbeat, join_group, leave_group, list_groups, offset_commit,
-    offset_delete, offset_fetch, sync_group,
+    offset_delete, offset_fetch, share_group_describe, share_group_heartbeat, share_group_offsets,
+    sync_group,
 };
 use crate::group::{self, DeletedOffsets, FetchOffsets};
-use crate::types::{ErrorCode, TopicId};
+use crate::types::TopicId;
 use crate::wire::WireError;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -235,6 +237,71 @@ pub fn begin(
                 Ok(plan.response(&header, described, pause).await?)
             });
         }
+        Groups::ShareGroupHeartbeat => {
+            let host = state.host(begun.connection);
+            let (body, client_id) = (body.clone(), client_id.to_owned());
+            state.clone().respond(begun, async move {
+                let pause = &async || state.pause().await;
+                let caller = join_group::Caller { client_id: &client_id, host: &host, uuid: "" };
+                let turn = state.turn_of(&body).await;
+                let plan =
+                    share_group_heartbeat::plan(&body, version, caller, &image, pause).await?;
+                drop((turn, body));
+                state.release(begun);
+                let answer = match plan {
+                    Ok(beat) => offsets::heartbeat(&state, beat).await?,
+                    Err(refused) => refused,
+                };
+                Ok(share_group_heartbeat::response(&header, answer)?)
+            });
+        }
+        Groups::ShareGroupDescribe => {
+            let plan = share_group_describe::plan(body, version, &image)?;
+            respond.with(async move {
+                let pause = async || state.pause().await;
+                let mut described = Vec::new();
+                if let Some(error) = plan.refused {
+                    for it in &plan.groups {
+                        let id = it.group_id.clone();
+                        described.push(group::ConsumerDescribed::refused(id, error, None));
+                        pause().await;
+                    }
+                    return Ok(plan.response(&header, described, pause).await?);
+                }
+                let requests =
+                    plan.groups.iter().map(|it| group::GroupRequest::ShareDescribe(it.clone()));
+                for it in ask_all(&state, requests).await? {
+                    let group::GroupResponse::ConsumerDescribe(it) = it else { return mixed_up() };
+                    described.push(it);
+                }
+                Ok(plan.response(&header, described, pause).await?)
+            });
+        }
+        Groups::DescribeShareGroupOffsets => {
+            let groups = share_group_offsets::plan_describe(body, version)?;
+            respond.with(async move {
+                let mut described = Vec::with_capacity(groups.len());
+                for it in groups {
+                    described.push(offsets::describe(&state, it).await?);
+                    state.pause().await;
+                }
+                Ok(share_group_offsets::describe_response(&header, &described)?)
+            });
+        }
+        Groups::AlterShareGroupOffsets => {
+            let alter = share_group_offsets::plan_alter(body, version)?;
+            respond.with(async move {
+                let (error, topics) = offsets::alter(&state, alter).await?;
+                Ok(share_group_offsets::alter_response(&header, error, &topics)?)
+            });
+        }
+        Groups::DeleteShareGroupOffsets => {
+            let (group, topics) = share_group_offsets::plan_delete(body, version)?;
+            respond.with(async move {
+                let (error, topics) = offsets::delete(&state, group, topics).await?;
+                Ok(share_group_offsets::delete_response(&header, error, &topics)?)
+            });
+        }
         Groups::DescribeGroups => {
             let plan = describe_groups::plan(body, version)?;
             respond.with(async move {
@@ -253,6 +320,9 @@ pub fn begin(
             let groups = delete_groups::plan(body, version)?;
             respond.with(async move {
                 let ids: Vec<String> = groups.iter().map(|it| it.group_id.clone()).collect();
+                for id in &ids {
+                    offsets::forget(&state, id).await?;
+                }
                 let requests = groups.into_iter().map(group::GroupRequest::DeleteGroup);
                 let mut deleted = Vec::new();
                 for (id, it) in ids.into_iter().zip(ask_all(&state, requests).await?) {
@@ -311,39 +381,4 @@ impl Respond<'_> {
         self.state.release(self.begun);
         self.state.respond(self.begun, run);
     }
-}
-
-/// Asks the group's coordinator. As far as that is on this shard, it has begun when this returns.
-fn start(state: &Rc<State>, request: group::GroupRequest) -> Receiver<group::GroupResponse> {
-    if let Some(tp) = find_coordinator::partition_of(request.group_id(), &state.image()) {
-        return state.call(tp.shard(state.shards), AskGroup(tp, request));
-    }
-    let (tx, rx) = oneshot();
-    tx.send(group::GroupResponse::refused(&request, ErrorCode::NOT_COORDINATOR));
-    rx
-}
-
-async fn ask(
-    state: &Rc<State>,
-    request: group::GroupRequest,
-) -> Result<group::GroupResponse, Unanswered> {
-    start(state, request).await.ok_or(Unanswered::GivenUp)
-}
-
-/// Asks all, some at a time, before the first answer is waited for; answers in the order of the requests.
-async fn ask_all(
-    state: &Rc<State>,
-    requests: impl Iterator<Item = group::GroupRequest>,
-) -> Result<Vec<group::GroupResponse>, Unanswered> {
-    let mut calls = Vec::new();
-    for request in requests {
-        calls.push(start(state, request));
-        state.pause().await;
-    }
-    let mut responses = Vec::with_capacity(calls.len());
-    for call in calls {
-        responses.push(call.await.ok_or(Unanswered::GivenUp)?);
-        state.pause().await;
-    }
-    Ok(responses)
 }

@@ -102,6 +102,8 @@ impl State {
         }
         self.apply_group_topic(image);
         self.apply_transaction_topic(image);
+        self.apply_share_topic(image);
+        self.apply_shares();
     }
 
     /// Clients may connect, once: when these metadata have everything that was committed when this process registered.

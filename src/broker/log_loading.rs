@@ -1,11 +1,16 @@
-//! Where coordinators are, and reading the log of a coordinator's state from its start to its end.
+//! Where coordinators are, reading the log of a coordinator's state from its start to its end, and appending to it.
 
+use super::calls::AppendBatches;
 use super::logs::Logs;
 use super::state::State;
-use crate::broker::api::data::ReadRequest;
+use super::work;
+use crate::broker::api::data::{AppendRequest, ReadRequest};
 use crate::controller::Topic;
-use crate::types::TopicPartition;
-use crate::wire::records::{BatchHeader, batches};
+use crate::types::{ErrorCode, TopicPartition};
+use crate::wire::records::{
+    BatchBuilder, BatchHeader, Compression, DECOMPRESSED_BYTES_MAX, Record, batches, records,
+};
+use bytes::Bytes;
 use futures_lite::FutureExt;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -71,6 +76,65 @@ impl State {
             self.panicked();
             Err("a bug in loading it".to_owned())
         })
+    }
+
+    /// Gives `replay` the records of a batch from the log's start on, in order; how many. Pauses after each.
+    pub(super) async fn replay_batch(
+        &self,
+        header: &BatchHeader,
+        batch: &[u8],
+        start: i64,
+        mut replay: impl FnMut(&Record<'_>) -> Result<(), String>,
+    ) -> Result<u64, String> {
+        if header.is_control() {
+            return Ok(0);
+        }
+        let mut count = 0;
+        let all = records(batch, DECOMPRESSED_BYTES_MAX).map_err(|e| e.to_string())?;
+        for record in &all {
+            let record = record.map_err(|e| format!("a batch at {}: {e}", header.base_offset))?;
+            if record.offset >= start {
+                replay(&record)
+                    .map_err(|e| format!("the record at offset {}: {e}", record.offset))?;
+                self.work.add(work::bytes(record.value.map_or(0, <[u8]>::len)));
+                count += 1;
+            }
+            self.pause().await;
+        }
+        Ok(count)
+    }
+
+    /// Appends a coordinator's record to a log of this shard. `then` is told its offset when it is committed, however long
+    /// that takes, or the error when it never will be.
+    pub(super) fn append_record(
+        self: &Rc<Self>,
+        tp: TopicPartition,
+        (key, value): (&[u8], Option<&[u8]>),
+        then: impl FnOnce(&Rc<Self>, Result<i64, ErrorCode>) + 'static,
+    ) {
+        let max_bytes = {
+            let image = self.image_now();
+            image.topic_by_id(tp.topic).map_or(0, |it| it.config.max_message_bytes as usize)
+        };
+        let mut builder = BatchBuilder::new(Compression::None);
+        builder.push(self.wall_ms(), Some(key), value, &[]);
+        self.work.add(work::bytes(builder.len()));
+        let batch = Bytes::from(builder.build());
+        let header = match BatchHeader::parse(&batch) {
+            Ok(header) if batch.len() <= max_bytes => header,
+            _ => return then(self, Err(ErrorCode::MESSAGE_TOO_LARGE)),
+        };
+        let append = AppendRequest::new(0, tp, batch, header);
+        let call = AppendBatches {
+            batches: vec![append],
+            routed: self.mark(),
+            committed_by_ms: Some(i64::MAX),
+        };
+        let state = self.clone();
+        self.ask(self.id, call, move |reply| {
+            let Some(it) = reply.and_then(|mut it| it.results.pop()) else { return };
+            then(&state, if it.error.is_err() { Err(it.error) } else { Ok(it.base_offset) });
+        });
     }
 
     async fn read_batches(

@@ -52,6 +52,7 @@ mod drain;
 mod fetch;
 mod figures;
 mod fills;
+mod group_asks;
 mod group_figures;
 mod group_log;
 #[cfg(test)]
@@ -100,6 +101,7 @@ mod recompression_tests;
 mod replication;
 mod reply_to;
 mod requests;
+mod share;
 #[cfg(test)]
 mod staged_offsets_tests;
 mod standing;
@@ -206,6 +208,7 @@ impl Broker {
         state.work.forget();
         state.start(state.clone().run_groups());
         state.start(state.clone().run_transactions());
+        state.start(state.clone().run_share_pruning());
         state.start(state.clone().run_metadata());
         state.start(state.clone().run_quorum());
         state.start(state.clone().run_membership());

@@ -184,7 +184,7 @@ impl State {
 
     /// Notes who waits for more than `results`, unless there is more already. An append to a partition
     /// comes before it is looked at here, and is seen, or after it, and is told.
-    async fn subscribe(
+    pub(super) async fn subscribe(
         self: &Rc<Self>,
         asker: ShardId,
         waiter: Waiter,

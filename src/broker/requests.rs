@@ -7,10 +7,11 @@ use super::calls::{
 use super::connection::Arrived;
 use super::dispatch::Serve;
 use super::owners::ByOwner;
+use super::share::{acknowledge as share_acknowledge, fetch as share_fetch};
 use super::state::State;
 use super::wait::Pass;
 use super::{fetch, group_requests, produce, transaction_requests, work};
-use crate::broker::api::table::{Api, Handler, Local, Owners};
+use crate::broker::api::table::{Api, Handler, Local, Owners, Share};
 use crate::broker::api::{
     Body, Response, acls, api_versions, delete_records, describe_cluster, describe_configs,
     describe_log_dirs, describe_topic_partitions, list_config_resources, list_offsets, metadata,
@@ -80,6 +81,21 @@ impl State {
             }
             Handler::Produce => produce::begin(self, begun, header, &body),
             Handler::Fetch => fetch::begin(self, begun, header, body),
+            Handler::Share(Share::Fetch) => {
+                share_fetch::begin(self, begun, header, body);
+                Ok(())
+            }
+            Handler::Share(Share::Acknowledge) => {
+                share_acknowledge::begin(self, begun, header, body);
+                Ok(())
+            }
+            Handler::ShareState(api) => {
+                self.release(begun);
+                self.respond(begun, async move {
+                    Ok(state.share_states_asked(api, &header, &body).await?)
+                });
+                Ok(())
+            }
             Handler::Metadata => {
                 self.respond(begun, async move {
                     let pause = &async || state.pause().await;
@@ -94,19 +110,7 @@ impl State {
                 Ok(())
             }
             Handler::Owners(Owners::ListOffsets) => {
-                self.respond(begun, async move {
-                    let pause = &async || state.pause().await;
-                    let turn = state.turn_of(&body).await;
-                    let (mut answers, queries) =
-                        list_offsets::plan(&body, version, &image, pause).await?;
-                    drop(turn);
-                    for it in state.ask_owners(queries, |it| it.tp, FindOffsets).await {
-                        put(&mut answers, it.index, it);
-                        pause().await;
-                    }
-                    let _turn = state.turn_of(&body).await;
-                    Ok(list_offsets::response(&header, &body, &answers, pause).await?)
-                });
+                self.respond(begun, async move { Ok(state.list_offsets(&header, &body).await?) });
                 Ok(())
             }
             Handler::Owners(Owners::OffsetForLeaderEpoch) => {
@@ -207,6 +211,26 @@ impl State {
                 Ok(())
             }
         }
+    }
+
+    /// Answers a `ListOffsets`, of a client or of another broker.
+    pub(super) async fn list_offsets(
+        self: &Rc<Self>,
+        header: &Header,
+        body: &[u8],
+    ) -> Result<Response, WireError> {
+        let image = self.image();
+        let pause = &async || self.pause().await;
+        let turn = self.turn_of(body).await;
+        let (mut answers, queries) =
+            list_offsets::plan(body, header.version, &image, pause).await?;
+        drop(turn);
+        for it in self.ask_owners(queries, |it| it.tp, FindOffsets).await {
+            put(&mut answers, it.index, it);
+            pause().await;
+        }
+        let _turn = self.turn_of(body).await;
+        list_offsets::response(header, body, &answers, pause).await
     }
 
     /// Runs a request to its answer. A panic, or a request that cannot be read, closes the connection.

@@ -25,6 +25,9 @@ use super::replication::feeds::Feeds;
 use super::replication::logs::Cut;
 use super::replication::streams::Streams;
 use super::reply_to::ReplyTo;
+use super::share::coordinators::ShareCoordinators;
+use super::share::placed::PlacedShares;
+use super::share::sessions::ShareSessions;
 use super::standing::{LET_IN_MS, Standing};
 use super::tasks::{Step, Tasks, yield_now};
 use super::timers::Timers;
@@ -127,6 +130,15 @@ pub struct State {
     pub(super) waits: Waits,
     pub(super) groups: Coordinators,
     pub(super) transactions: TransactionCoordinators,
+    /// What share coordinators keep.
+    pub(super) share_states: ShareCoordinators,
+    /// Share-partitions that are led here.
+    pub(super) shares: PlacedShares,
+    pub(super) share_sessions: RefCell<ShareSessions<ConnectionId>>,
+    /// Calls of this shard to itself that read for members of share groups.
+    pub(super) share_calls: Cell<u64>,
+    /// Memory that share groups took at the last tick, bytes.
+    share_bytes: Cell<usize>,
     pub(super) sessions: RefCell<Sessions>,
     /// Memory of idempotent producers, of groups, and of fetch sessions.
     charges: [Charge; 3],
@@ -226,6 +238,9 @@ impl State {
         let mut random = Rng::new(seed);
         let slots = image.broker_configs.number("max.incremental.fetch.session.cache.slots");
         let per_shard = usize::try_from(slots.unwrap_or(1000)).unwrap_or(0) / shards;
+        let sessions = image.broker_configs.number("group.share.max.share.sessions");
+        let share_sessions = usize::try_from(sessions.unwrap_or(2000)).unwrap_or(0);
+        let share_sessions = share_sessions.div_ceil(shards);
         let hash_seed = random.bits();
         let settings = bounds.settings(&image.broker_configs);
         let memory = budget.beside(bounds.request_bytes);
@@ -242,6 +257,11 @@ impl State {
             mark: Cell::new(0),
             groups: Coordinators::new(&image.broker_configs, hash_seed),
             transactions: TransactionCoordinators::new(&image.broker_configs, hash_seed),
+            share_states: ShareCoordinators::new(&image.broker_configs),
+            shares: PlacedShares::default(),
+            share_sessions: RefCell::new(ShareSessions::new(share_sessions.max(1))),
+            share_calls: Cell::new(0),
+            share_bytes: Cell::new(0),
             charges,
             sessions: RefCell::new(Sessions::new(per_shard.max(1), id, shards, random.bits())),
             random: RefCell::new(random),
@@ -380,6 +400,9 @@ impl State {
         }
         drop(connections);
         self.next_tick_ms.set(now.monotonic_ms + 1000);
+        let share_bytes =
+            self.share_states.bytes() + self.shares.bytes() + self.share_sessions.borrow().bytes();
+        self.share_bytes.set(share_bytes);
         self.recompressed.look();
         self.let_clients_in_late();
         self.outputs.push(Output::LookAtSpace);
@@ -471,6 +494,8 @@ impl State {
         drop(tasks);
         self.groups.clear();
         self.transactions.clear();
+        self.share_states.clear();
+        self.shares.clear();
         while self.outputs.pop().is_some() {}
     }
 
@@ -857,7 +882,9 @@ impl State {
         // memory came free in between, the first can never follow.
         producers.set(logs.producers().used());
         logs.limit_producers(producers.share());
-        memory.set_limit(groups.set(memory.used()));
+        // What share groups take was looked up with the last tick.
+        let share_bytes = self.share_bytes.get();
+        memory.set_limit(groups.set(memory.used() + share_bytes).saturating_sub(share_bytes));
         self.transactions.memory.set_limit(producers.share());
         let mut all = self.sessions.borrow_mut();
         let limit = sessions.set(all.bytes());
@@ -891,6 +918,7 @@ impl State {
                 ConnectionEvent::Flush(connection) => self.outputs.push(Output::Flush(connection)),
                 ConnectionEvent::Closed { connection, line, admitted } => {
                     self.waits.closed(connection);
+                    self.share_connection_closed(connection);
                     self.outputs.push(Output::Closed { connection, admitted });
                     line.inspect(tell);
                 }

@@ -1,21 +1,17 @@
 //! What drives the transaction coordinators of one shard: loads them, carries out what they want, and lets
 //! their time pass.
 
-use super::calls::{AppendBatches, AskTransaction, ListTransactions, ShardId};
+use super::calls::{AskTransaction, ListTransactions, ShardId};
 use super::log_loading::{RELOAD_MS, RELOAD_MS_MAX};
 use super::reply_to::ReplyTo;
 use super::state::{Phase as BrokerPhase, State};
 use super::transaction_coordinators::{Phase, Placed};
 use super::work;
-use crate::broker::api::data::AppendRequest;
 use crate::controller::Image;
 use crate::transaction::{Coordinator, Effect, ListCursor, Record, Response};
 use crate::types::topic_name::TRANSACTION_STATE;
 use crate::types::{ErrorCode, TopicPartition};
-use crate::wire::records::{
-    BatchBuilder, BatchHeader, Compression, DECOMPRESSED_BYTES_MAX, records,
-};
-use bytes::Bytes;
+use crate::wire::records::{self, BatchHeader};
 use futures_lite::FutureExt;
 use std::rc::Rc;
 
@@ -129,7 +125,14 @@ impl State {
         let begun = self.ticks();
         let wanted = || self.is_transactions_of(tp, made);
         let each = async |header: &BatchHeader, batch: &[u8], start| {
-            self.load_transaction_batch(tp, made, header, batch, start).await
+            let replay = |record: &records::Record<'_>| {
+                let mut all = self.transactions.all.borrow_mut();
+                let Some(placed) = all.get_mut(&tp).filter(|it| it.made == made) else {
+                    return Ok(());
+                };
+                placed.core.replay(record.key, record.value).map_err(|e| e.to_string())
+            };
+            self.replay_batch(header, batch, start, replay).await
         };
         let max_bytes = self.transactions.load_bytes;
         let records = self.read_whole_log(tp, max_bytes, wanted, each).await?;
@@ -148,37 +151,6 @@ impl State {
         let ms = self.ns(begun, self.ticks()) / 1_000_000;
         tracing::debug!(partition = tp.partition, records, ms, "transactions loaded");
         Ok(())
-    }
-
-    async fn load_transaction_batch(
-        &self,
-        tp: TopicPartition,
-        made: u64,
-        header: &BatchHeader,
-        batch: &[u8],
-        start: i64,
-    ) -> Result<u64, String> {
-        if header.is_control() {
-            return Ok(0);
-        }
-        let mut count = 0;
-        let all = records(batch, DECOMPRESSED_BYTES_MAX).map_err(|e| e.to_string())?;
-        for record in &all {
-            let record = record.map_err(|e| format!("a batch at {}: {e}", header.base_offset))?;
-            if record.offset >= start {
-                let mut all = self.transactions.all.borrow_mut();
-                if let Some(placed) = all.get_mut(&tp).filter(|it| it.made == made) {
-                    placed
-                        .core
-                        .replay(record.key, record.value)
-                        .map_err(|e| format!("the record at offset {}: {e}", record.offset))?;
-                }
-                self.work.add(work::bytes(record.value.map_or(0, <[u8]>::len)));
-                count += 1;
-            }
-            self.pause().await;
-        }
-        Ok(count)
     }
 
     // ---- Serving ----
@@ -291,33 +263,9 @@ impl State {
         write: u64,
         record: &Record,
     ) {
-        let max_bytes = {
-            let image = self.image_now();
-            image.topic_by_id(tp.topic).map_or(0, |it| it.config.max_message_bytes as usize)
-        };
-        let mut builder = BatchBuilder::new(Compression::None);
-        builder.push(self.wall_ms(), Some(&record.key), record.value.as_deref(), &[]);
-        self.work.add(work::bytes(builder.len()));
-        let batch = Bytes::from(builder.build());
-        let header = match BatchHeader::parse(&batch) {
-            Ok(header) if batch.len() <= max_bytes => header,
-            _ => {
-                let error = ErrorCode::MESSAGE_TOO_LARGE;
-                return self.transaction_written(tp, made, write, Err(error));
-            }
-        };
-        let append = AppendRequest::new(0, tp, batch, header);
-        // It takes effect when it is committed, however long that takes.
-        let call = AppendBatches {
-            batches: vec![append],
-            routed: self.mark(),
-            committed_by_ms: Some(i64::MAX),
-        };
-        let state = self.clone();
-        self.ask(self.id, call, move |reply| {
-            let Some(reply) = reply else { return };
-            let failed = reply.results.iter().map(|it| it.error).find(|it| it.is_err());
-            state.transaction_written(tp, made, write, failed.map_or(Ok(()), Err));
+        let bytes = (&*record.key, record.value.as_deref());
+        self.append_record(tp, bytes, move |state, result| {
+            state.transaction_written(tp, made, write, result.map(|_| ()));
         });
     }
 

@@ -217,10 +217,8 @@ impl Image {
 
     /// The settings of one group, within the bounds of this broker.
     pub fn group_config(&self, group: &str) -> GroupConfig {
-        let overrides = self.group_overrides(group);
-        overrides.map_or_else(GroupConfig::default, |it| {
-            GroupConfig::effective(it, &self.broker_configs)
-        })
+        let none = BTreeMap::new();
+        GroupConfig::effective(self.group_overrides(group).unwrap_or(&none), &self.broker_configs)
     }
 
     /// The ids of the groups of which something was set.

@@ -65,6 +65,12 @@ pub struct CoordinatorSettings {
     pub consumer_assignment_interval_ms: i32,
     /// `group.consumer.max.size`.
     pub consumer_group_max_size: i32,
+    /// `group.share.session.timeout.ms`.
+    pub share_session_timeout_ms: i32,
+    /// `group.share.heartbeat.interval.ms`.
+    pub share_heartbeat_interval_ms: i32,
+    /// `group.share.max.size`.
+    pub share_group_max_size: i32,
     /// `group.consumer.assignors`: the first is for members that name none.
     pub consumer_assignors: Vec<Assignor>,
     /// `group.consumer.regex.refresh.interval.ms`.
@@ -93,6 +99,9 @@ impl Default for CoordinatorSettings {
             consumer_heartbeat_interval_ms: 5_000,
             consumer_assignment_interval_ms: 1_000,
             consumer_group_max_size: i32::MAX,
+            share_session_timeout_ms: 45_000,
+            share_heartbeat_interval_ms: 5_000,
+            share_group_max_size: 200,
             consumer_assignors: Assignor::ALL.to_vec(),
             consumer_regex_refresh_interval_ms: 600_000,
             consumer_migration_policy: MigrationPolicy::Bidirectional,

@@ -369,11 +369,12 @@ impl Coordinator {
             Key::Consumer { kind, group, part } => {
                 let known = self.by_id.get(group).map(|&key| &self.groups[key]);
                 if value.is_some() || known.is_some_and(|it| it.consumer.is_some()) {
-                    let change = consumer::records::read(kind, part, key_bytes, value)?;
+                    let (protocol, change) =
+                        consumer::encoding::read(kind, part, key_bytes, value)?;
                     let key = self.place(group);
                     let group = &mut self.groups[key];
                     let before = group.bytes();
-                    group.load_change(change);
+                    group.load_change(protocol, change, value.is_some());
                     group.count_live(&mut self.live_bytes);
                     self.groups_bytes = self.groups_bytes + group.bytes() - before;
                     self.drop_if_gone(key);
@@ -783,7 +784,8 @@ impl Coordinator {
                 }
                 if let Some(consumer) = group.consumer.as_deref() {
                     while let Some(mut change) = consumer.next_change(&mut cursor.consumer) {
-                        let record = consumer::records::record(&group.id, &mut change);
+                        let protocol = consumer.protocol();
+                        let record = consumer::encoding::record(protocol, &group.id, &mut change);
                         // What was written once can be written again.
                         if record.is_ok_and(|record| !push(record)) {
                             return records;

@@ -13,9 +13,8 @@ use super::walk::Task;
 use super::writes::REMOVED_AT_ONCE;
 use crate::types::ErrorCode;
 
-/// The types of groups that there are here.
+/// The type of groups whose members assign partitions.
 const CLASSIC: &str = "classic";
-const CONSUMER: &str = "consumer";
 
 /// A member of a group whose assignments are those of `protocol`. They are shown while they are in force.
 pub(super) fn described_member(
@@ -86,7 +85,8 @@ impl Group {
             names.is_empty() || names.iter().any(|it| it.eq_ignore_ascii_case(name))
         };
         let state = self.state_name();
-        let group_type = if self.shown_consumer().is_some() { CONSUMER } else { CLASSIC };
+        let shown = self.shown_consumer().and(self.consumer.as_deref());
+        let group_type = shown.map_or(CLASSIC, |it| it.protocol().name());
         let shown =
             self.is_shown() && passes(&filter.states, state) && passes(&filter.types, group_type);
         shown.then(|| Listed {

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::consumer::request::ConsumerHeartbeat;
 use super::request::{Commit, GroupRequest, Join, Leave, Sync};
+use super::share::request::ShareHeartbeat;
 
 /// What the groups of several coordinators, those of one shard, take together.
 #[derive(Clone, Debug)]
@@ -89,8 +90,17 @@ pub(super) fn added_bytes(request: &GroupRequest) -> usize {
             it.member_id.len() + it.group_instance_id.as_ref().map_or(0, String::len)
         }
         GroupRequest::ConsumerHeartbeat(it) => heartbeat_bytes(it),
+        GroupRequest::ShareHeartbeat(it) => {
+            let topics = it.topics.iter().flatten().map(|it| ENTRY + it.len());
+            let rack = it.rack_id.as_ref().map_or(0, String::len);
+            let texts = it.member_id.len() + it.client_id.len() + it.client_host.len() + rack;
+            size_of::<ShareHeartbeat>() + texts + topics.sum::<usize>()
+        }
+        GroupRequest::ShareInitialized(it) => super::share::topics::bytes(&it.topics),
         GroupRequest::Describe(_)
         | GroupRequest::ConsumerDescribe(_)
+        | GroupRequest::ShareDescribe(_)
+        | GroupRequest::ListShareTopics(_)
         | GroupRequest::DeleteGroup(_) => 0,
     }
 }

@@ -1,5 +1,5 @@
 //! Consumer groups: membership, rebalances, committed offsets, also such of transactions; classic ones, and those of
-//! KIP-848 (`consumer`). Pure: no clock, no randomness, no I/O.
+//! KIP-848 (`consumer`); and the membership of share groups (`share`). Pure: no clock, no randomness, no I/O.
 //!
 //! A [`Coordinator`] holds the groups of one partition of `__consumer_offsets`. Its owner calls
 //!
@@ -53,6 +53,7 @@ mod records;
 mod replacement;
 mod request;
 mod response;
+mod share;
 mod staged;
 mod staging;
 #[cfg(test)]
@@ -98,4 +99,7 @@ pub use response::{
     FetchedOffset, FetchedOffsets, FetchedTopic, GroupResponse, Heartbeaten, JoinMember, Joined,
     Left, LeftMember, Listed, PartitionResult, Synced,
 };
+pub use share::request::{ListShareTopics, ShareHeartbeat, ShareInitialized};
+pub use share::response::ListedShareTopics;
+pub use share::topics::{ShareTopic, ShareTopics, Uninitialized};
 pub use transaction::{TransactionEnd, TransactionProducer};

@@ -2,8 +2,8 @@
 //! (INT16) and a message of that version.
 //!
 //! The version of a key is its kind: 0 and 1 are offsets (0 is what Kafka 0.8.2 wrote), 2 is a classic
-//! group, 3 to 8 and 16 are of consumer groups; 4, topics and their partitions, was written before Kafka 4.1
-//! and is not looked at. Others belong to protocols that are not served here. Written are the versions that
+//! group, 3 to 8 and 16 are of consumer groups, 10 to 15 of share groups; 4, topics and their partitions, was written
+//! before Kafka 4.1 and is not looked at. Others belong to protocols that are not served here. Written are the versions that
 //! Kafka 4.3 writes; all older ones are read.
 
 use bytes::Bytes;
@@ -24,6 +24,18 @@ pub const TARGET_EPOCH_KEY: i16 = 6;
 pub const TARGET_KEY: i16 = 7;
 /// `ConsumerGroupCurrentMemberAssignmentKey`.
 pub const CURRENT_KEY: i16 = 8;
+/// `ShareGroupMemberMetadataKey`.
+pub const SHARE_MEMBER_KEY: i16 = 10;
+/// `ShareGroupMetadataKey`.
+pub const SHARE_EPOCH_KEY: i16 = 11;
+/// `ShareGroupTargetAssignmentMetadataKey`.
+pub const SHARE_TARGET_EPOCH_KEY: i16 = 12;
+/// `ShareGroupTargetAssignmentMemberKey`.
+pub const SHARE_TARGET_KEY: i16 = 13;
+/// `ShareGroupCurrentMemberAssignmentKey`.
+pub const SHARE_CURRENT_KEY: i16 = 14;
+/// `ShareGroupStatePartitionMetadataKey`.
+pub const SHARE_STATES_KEY: i16 = 15;
 /// `ConsumerGroupRegularExpressionKey`.
 pub const REGEX_KEY: i16 = 16;
 
@@ -78,7 +90,7 @@ pub enum Key<'a> {
         /// The group.
         group: &'a str,
     },
-    /// A key of a consumer group: see [`consumer::records`](super::consumer::records).
+    /// A key of a consumer or share group: see [`consumer::encoding`](super::consumer::encoding).
     Consumer {
         /// Its kind.
         kind: i16,
@@ -146,6 +158,11 @@ pub struct MemberValue<'a> {
     pub assignment: &'a [u8],
 }
 
+/// Whether a key of this kind is of a share group.
+pub const fn is_of_share_group(kind: i16) -> bool {
+    matches!(kind, SHARE_MEMBER_KEY..=SHARE_STATES_KEY)
+}
+
 impl<'a> Key<'a> {
     /// Reads a key.
     pub fn read(bytes: &'a [u8]) -> Result<Self, RecordError> {
@@ -157,10 +174,13 @@ impl<'a> Key<'a> {
                 partition: r.i32()?,
             }),
             GROUP_KEY => Ok(Self::Group { group: r.string(false)? }),
-            kind @ (EPOCH_KEY | TARGET_EPOCH_KEY) => {
-                Ok(Self::Consumer { kind, group: r.string(false)?, part: "" })
-            }
-            kind @ (MEMBER_KEY | TARGET_KEY | CURRENT_KEY | REGEX_KEY) => {
+            kind @ (EPOCH_KEY
+            | TARGET_EPOCH_KEY
+            | SHARE_EPOCH_KEY
+            | SHARE_TARGET_EPOCH_KEY
+            | SHARE_STATES_KEY) => Ok(Self::Consumer { kind, group: r.string(false)?, part: "" }),
+            kind @ (MEMBER_KEY | TARGET_KEY | CURRENT_KEY | REGEX_KEY | SHARE_MEMBER_KEY
+            | SHARE_TARGET_KEY | SHARE_CURRENT_KEY) => {
                 Ok(Self::Consumer { kind, group: r.string(false)?, part: r.string(false)? })
             }
             kind => Ok(Self::Other(kind)),

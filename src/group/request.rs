@@ -5,6 +5,7 @@
 //! larger buffer.
 
 use super::consumer::request::{ConsumerDescribe, ConsumerHeartbeat};
+use super::share::request::{ListShareTopics, ShareHeartbeat, ShareInitialized};
 use super::topic_index::TopicIndex;
 use super::transaction::TransactionProducer;
 use bytes::Bytes;
@@ -39,6 +40,14 @@ pub enum GroupRequest {
     ConsumerHeartbeat(Box<ConsumerHeartbeat>),
     /// `ConsumerGroupDescribe` of one group.
     ConsumerDescribe(ConsumerDescribe),
+    /// `ShareGroupHeartbeat`.
+    ShareHeartbeat(Box<ShareHeartbeat>),
+    /// `ShareGroupDescribe` of one group.
+    ShareDescribe(ConsumerDescribe),
+    /// Which states the share coordinator has of a share group.
+    ListShareTopics(ListShareTopics),
+    /// The share coordinator has other states of a share group.
+    ShareInitialized(Box<ShareInitialized>),
 }
 
 /// `JoinGroup`.
@@ -325,7 +334,10 @@ impl GroupRequest {
             Self::Describe(it) => &it.group_id,
             Self::DeleteGroup(it) => &it.group_id,
             Self::ConsumerHeartbeat(it) => &it.group_id,
-            Self::ConsumerDescribe(it) => &it.group_id,
+            Self::ConsumerDescribe(it) | Self::ShareDescribe(it) => &it.group_id,
+            Self::ShareHeartbeat(it) => &it.group_id,
+            Self::ListShareTopics(it) => &it.group_id,
+            Self::ShareInitialized(it) => &it.group_id,
         }
     }
 }

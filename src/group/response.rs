@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::consumer::response::{ConsumerDescribed, ConsumerHeartbeaten};
 use super::request::{DeleteOffsets, GroupRequest, LONG_COMMIT, Leave, OffsetPlace};
+use super::share::response::ListedShareTopics;
 use crate::types::{ErrorCode, TopicId};
 
 /// The answer to a [`GroupRequest`] of the same kind.
@@ -29,6 +30,8 @@ pub enum GroupResponse {
     DeleteGroup(DeletedGroup),
     /// To [`GroupRequest::ConsumerHeartbeat`].
     ConsumerHeartbeat(ConsumerHeartbeaten),
+    /// To [`GroupRequest::ListShareTopics`] and [`GroupRequest::ShareInitialized`].
+    ListShareTopics(ListedShareTopics),
     /// To [`GroupRequest::ConsumerDescribe`].
     ConsumerDescribe(ConsumerDescribed),
 }
@@ -193,7 +196,7 @@ pub struct Listed {
     /// Name of its state: `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Stable`; `Empty`, `Assigning`,
     /// `Reconciling`, `Stable` of one of consumers.
     pub state: &'static str,
-    /// `classic` or `consumer`.
+    /// `classic`, `consumer` or `share`.
     pub group_type: &'static str,
 }
 
@@ -306,6 +309,7 @@ impl GroupResponse {
             | Self::Heartbeat(_)
             | Self::ConsumerHeartbeat(_)
             | Self::ConsumerDescribe(_)
+            | Self::ListShareTopics(_)
             | Self::DeleteGroup(_) => 0,
         }
     }
@@ -368,11 +372,14 @@ impl GroupResponse {
                 Self::Describe(Described::refused(it.group_id.clone(), error, None))
             }
             GroupRequest::DeleteGroup(_) => Self::DeleteGroup(DeletedGroup { error }),
-            GroupRequest::ConsumerHeartbeat(_) => {
+            GroupRequest::ConsumerHeartbeat(_) | GroupRequest::ShareHeartbeat(_) => {
                 Self::ConsumerHeartbeat(ConsumerHeartbeaten::refused(error, None))
             }
-            GroupRequest::ConsumerDescribe(it) => {
+            GroupRequest::ConsumerDescribe(it) | GroupRequest::ShareDescribe(it) => {
                 Self::ConsumerDescribe(ConsumerDescribed::refused(it.group_id.clone(), error, None))
+            }
+            GroupRequest::ListShareTopics(_) | GroupRequest::ShareInitialized(_) => {
+                Self::ListShareTopics(ListedShareTopics::refused(error))
             }
         }
     }

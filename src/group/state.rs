@@ -15,6 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::consumer::change::Change;
+use super::consumer::protocol::Protocol;
 use super::consumer::state::{ConsumerGroup, Shown};
 use super::consumer_protocol;
 use super::context::Cx;
@@ -210,8 +211,8 @@ impl Group {
 
     /// Its protocol type; empty for a group that only holds offsets. As it is shown.
     pub fn protocol_type_name(&self) -> &str {
-        match self.shown_consumer() {
-            Some(_) => consumer_protocol::PROTOCOL_TYPE,
+        match self.shown_consumer().and(self.consumer.as_deref()) {
+            Some(it) => it.protocol().name(),
             None => self.protocol_type.as_deref().unwrap_or_default(),
         }
     }
@@ -239,9 +240,14 @@ impl Group {
     }
 
     /// A record of a consumer group, or of one that was, is loaded.
-    pub fn load_change(&mut self, change: Option<Change>) {
+    pub fn load_change(&mut self, protocol: Protocol, change: Option<Change>, there: bool) {
         if let Some(change) = change {
-            let group = self.consumer.get_or_insert_default();
+            let new = || Box::new(ConsumerGroup::of(protocol));
+            let group = self.consumer.get_or_insert_with(new);
+            // Tombstones of a group that had the name before may come late.
+            if there {
+                group.set_protocol(protocol);
+            }
             group.apply(change);
             if group.is_vacant() {
                 self.consumer = None;
@@ -349,7 +355,14 @@ impl Group {
             }
             Queued::GroupRequest(ticket, request) => (ticket, request),
         };
+        if let Some(error) = self.refusal_of_kind(&request) {
+            return cx.reply(ticket, GroupResponse::refused(&request, error));
+        }
         match *request {
+            GroupRequest::ShareHeartbeat(it) => self.share_heartbeat(cx, ticket, *it),
+            GroupRequest::ShareDescribe(_) => self.share_describe(cx, ticket),
+            GroupRequest::ListShareTopics(_) => self.list_share_topics(cx, ticket),
+            GroupRequest::ShareInitialized(it) => self.share_initialized(cx, ticket, *it),
             GroupRequest::ConsumerHeartbeat(it) => self.consumer_heartbeat(cx, ticket, *it),
             GroupRequest::ConsumerDescribe(_) => self.consumer_describe(cx, ticket),
             GroupRequest::Join(it) if self.consumer.is_some() => self.classic_join(cx, ticket, it),

@@ -1,5 +1,6 @@
 //! What one configuration is: its type, its bounds, and whether this broker honours it.
 
+use super::share_reset::ShareReset;
 use std::borrow::Cow;
 
 /// The type of a value, numbered as in `DescribeConfigs` responses.
@@ -53,6 +54,8 @@ pub enum Rule {
     ThrottledReplicas,
     /// Pairs `address:count`, see [`ip_limits`](super::ip_limits).
     IpLimits,
+    /// Where a share group begins, see [`ShareReset`](super::ShareReset).
+    ShareReset,
 }
 
 /// What setting a configuration does here.
@@ -151,6 +154,11 @@ impl ConfigDef {
                     Ok(_) => Ok(Cow::Borrowed(text)),
                     Err(why) => fail(text, &why),
                 },
+                Rule::ShareReset if ShareReset::read(text).is_none() => fail(
+                    text,
+                    "Expected latest, earliest, or by_duration:PnDTnHnMn.nS with a duration that is not \
+                     negative",
+                ),
                 _ => Ok(Cow::Borrowed(text)),
             },
             Kind::List => {

@@ -2,6 +2,7 @@
 
 use super::config_def::{ConfigDef, Source, split_list};
 use super::config_table::group_config;
+use super::share_reset::ShareReset;
 use super::topic_config::{BrokerConfigs, Described, broker_synonyms, canonical};
 use std::collections::BTreeMap;
 
@@ -15,15 +16,57 @@ pub struct GroupConfig {
     pub consumer_heartbeat_interval_ms: Option<i32>,
     /// `consumer.assignment.interval.ms`.
     pub consumer_assignment_interval_ms: Option<i32>,
+    /// `share.session.timeout.ms`.
+    pub share_session_timeout_ms: Option<i32>,
+    /// `share.heartbeat.interval.ms`.
+    pub share_heartbeat_interval_ms: Option<i32>,
+    /// What holds of records that are delivered to a share group.
+    pub share: ShareConfig,
+}
+
+/// What holds of records that are delivered to a share group: its own setting, or else the broker's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShareConfig {
+    /// `share.auto.offset.reset`.
+    pub reset: ShareReset,
+    /// `share.isolation.level` is `read_committed`.
+    pub committed: bool,
+    /// `share.record.lock.duration.ms`.
+    pub lock_ms: i32,
+    /// `share.delivery.count.limit`.
+    pub delivery_limit: i16,
+    /// `share.partition.max.record.locks`.
+    pub locks: usize,
+    /// `share.renew.acknowledge.enable`.
+    pub renews: bool,
+}
+
+impl Default for ShareConfig {
+    /// Kafka's defaults.
+    fn default() -> Self {
+        Self {
+            reset: ShareReset::Latest,
+            committed: false,
+            lock_ms: 30_000,
+            delivery_limit: 5,
+            locks: 2_000,
+            renews: true,
+        }
+    }
 }
 
 const ASSIGNORS: &str = "group.consumer.assignors";
 const SESSION: &str = "consumer.session.timeout.ms";
 const HEARTBEAT: &str = "consumer.heartbeat.interval.ms";
 const ASSIGNMENT: &str = "consumer.assignment.interval.ms";
+const SHARE_SESSION: &str = "share.session.timeout.ms";
+const SHARE_HEARTBEAT: &str = "share.heartbeat.interval.ms";
+const SHARE_LOCK: &str = "share.record.lock.duration.ms";
+const SHARE_DELIVERIES: &str = "share.delivery.count.limit";
+const SHARE_LOCKS: &str = "share.partition.max.record.locks";
 
 /// Each setting of a group that has bounds, and the settings of the broker that give them.
-const BOUNDS: [(&str, &str, &str); 3] = [
+const BOUNDS: [(&str, &str, &str); 8] = [
     (
         HEARTBEAT,
         "group.consumer.min.heartbeat.interval.ms",
@@ -35,12 +78,36 @@ const BOUNDS: [(&str, &str, &str); 3] = [
         "group.consumer.min.assignment.interval.ms",
         "group.consumer.max.assignment.interval.ms",
     ),
+    (
+        SHARE_DELIVERIES,
+        "group.share.min.delivery.count.limit",
+        "group.share.max.delivery.count.limit",
+    ),
+    (
+        SHARE_HEARTBEAT,
+        "group.share.min.heartbeat.interval.ms",
+        "group.share.max.heartbeat.interval.ms",
+    ),
+    (
+        SHARE_LOCKS,
+        "group.share.min.partition.max.record.locks",
+        "group.share.max.partition.max.record.locks",
+    ),
+    (
+        SHARE_LOCK,
+        "group.share.min.record.lock.duration.ms",
+        "group.share.max.record.lock.duration.ms",
+    ),
+    (SHARE_SESSION, "group.share.min.session.timeout.ms", "group.share.max.session.timeout.ms"),
 ];
 
-/// What Kafka 4.3 lets be set of groups, and has no effect here: share groups, streams groups, and in which thread
-/// assignments are computed.
+/// Times between heartbeats, and after how long a member that is not heard is removed.
+const PAIRS: [(&str, &str); 2] = [(SESSION, HEARTBEAT), (SHARE_SESSION, SHARE_HEARTBEAT)];
+
+/// What Kafka 4.3 lets be set of groups, and has no effect here: streams groups, when assignments of share
+/// groups are computed, and in which thread.
 const WITHOUT_EFFECT: [&str; 4] =
-    ["share.", "streams.", "errors.deadletterqueue.", "consumer.assignor."];
+    ["share.assign", "streams.", "errors.deadletterqueue.", "consumer.assignor."];
 
 impl GroupConfig {
     /// Reads the settings of a group.
@@ -50,10 +117,31 @@ impl GroupConfig {
             let (least, most) = bounds(name, broker);
             i32::try_from(value.min(most).max(least)).ok()
         };
+        let in_force = |name: &str| {
+            bounded(name).or_else(|| broker.number(synonym(name)).and_then(|it| it.try_into().ok()))
+        };
+        let text = |name: &str| overrides.get(name).map(|it| it.trim());
+        let kafkas = ShareConfig::default();
         Self {
             consumer_session_timeout_ms: bounded(SESSION),
             consumer_heartbeat_interval_ms: bounded(HEARTBEAT),
             consumer_assignment_interval_ms: bounded(ASSIGNMENT),
+            share_session_timeout_ms: bounded(SHARE_SESSION),
+            share_heartbeat_interval_ms: bounded(SHARE_HEARTBEAT),
+            share: ShareConfig {
+                reset: text("share.auto.offset.reset")
+                    .and_then(ShareReset::read)
+                    .unwrap_or(kafkas.reset),
+                committed: text("share.isolation.level") == Some("read_committed"),
+                lock_ms: in_force(SHARE_LOCK).unwrap_or(kafkas.lock_ms),
+                delivery_limit: in_force(SHARE_DELIVERIES)
+                    .and_then(|it| it.try_into().ok())
+                    .unwrap_or(kafkas.delivery_limit),
+                locks: in_force(SHARE_LOCKS)
+                    .and_then(|it| it.try_into().ok())
+                    .unwrap_or(kafkas.locks),
+                renews: text("share.renew.acknowledge.enable") != Some("false"),
+            },
         }
     }
 
@@ -84,9 +172,11 @@ impl GroupConfig {
         }
         let in_force =
             |name: &str| parsed(name, overrides).or_else(|| broker.number(synonym(name)));
-        let touched = [SESSION, HEARTBEAT].iter().any(|it| overrides.contains_key(*it));
-        if touched && in_force(SESSION) <= in_force(HEARTBEAT) {
-            return Err(format!("{SESSION} must be greater than {HEARTBEAT}"));
+        for (session, heartbeat) in PAIRS {
+            let touched = [session, heartbeat].iter().any(|it| overrides.contains_key(*it));
+            if touched && in_force(session) <= in_force(heartbeat) {
+                return Err(format!("{session} must be greater than {heartbeat}"));
+            }
         }
         Ok(())
     }
@@ -109,9 +199,10 @@ impl GroupConfig {
         if broker.text(ASSIGNORS).is_none_or(|it| split_list(it).is_empty()) {
             return Err(format!("{ASSIGNORS} must name at least one assignor"));
         }
-        let (session, heartbeat) = (synonym(SESSION), synonym(HEARTBEAT));
-        if number(session) <= number(heartbeat) {
-            return Err(format!("{heartbeat} must be less than {session}"));
+        for (session, heartbeat) in PAIRS.map(|it| (synonym(it.0), synonym(it.1))) {
+            if number(session) <= number(heartbeat) {
+                return Err(format!("{heartbeat} must be less than {session}"));
+            }
         }
         Ok(())
     }
@@ -190,8 +281,8 @@ mod tests {
             ((HEARTBEAT, "0"), "Value must be at least 1"),
             (("nope", "1"), "Unknown group config name: nope"),
             (
-                ("share.session.timeout.ms", "1"),
-                "does not support the group config share.session.timeout.ms",
+                ("share.assignment.interval.ms", "1"),
+                "does not support the group config share.assignment.interval.ms",
             ),
             (("streams.num.standby.replicas", "1"), "does not support"),
             (("consumer.assignor.offload.enable", "true"), "does not support"),

@@ -4,6 +4,7 @@ use super::compression::{Codec, Compression};
 use super::config_def::{ConfigDef, Source, split_list};
 use super::config_table::{BROKER_CONFIGS, TOPIC_CONFIGS, broker_config, topic_config};
 use super::throttled_replicas::ThrottledReplicas;
+use super::topic_name::SHARE_STATE;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -233,9 +234,10 @@ impl TopicConfig {
         Ok(())
     }
 
-    /// As [`check`](Self::check), for a topic that holds the state of a coordinator: it is compacted,
-    /// which its coordinator sees to, and nothing else. Its batches stay as the coordinator makes them.
-    pub fn check_internal(overrides: &BTreeMap<String, String>) -> Result<(), String> {
+    /// As [`check`](Self::check), for the topic of this name, which holds the state of a coordinator: it is compacted,
+    /// which its coordinator sees to, and nothing else; of share groups, what is redundant is deleted, which its
+    /// coordinator sees to, and nothing else. Its batches stay as the coordinator makes them.
+    pub fn check_internal(name: &str, overrides: &BTreeMap<String, String>) -> Result<(), String> {
         const POLICY: &str = "cleanup.policy";
         const TYPE: &str = "compression.type";
         let mut others = overrides.clone();
@@ -250,13 +252,24 @@ impl TopicConfig {
         let policy = others.remove(POLICY).unwrap_or_default();
         Self::check(&others)?;
         let def = topic_config(POLICY).expect("a name in the table");
-        match &*def.parse(&policy)? {
-            "compact" => Ok(()),
-            _ => Err(format!(
+        let is_pruned = name == SHARE_STATE;
+        let only = if is_pruned { "delete" } else { "compact" };
+        if def.parse(&policy)? != only {
+            return Err(format!(
                 "Invalid value {policy} for configuration {POLICY}: This broker supports only \
-                 compact for internal topics"
-            )),
+                 {only} for internal topics"
+            ));
         }
+        for name in ["retention.ms", "retention.bytes"].into_iter().filter(|_| is_pruned) {
+            let value = others.get(name).map_or("", |it| it.trim());
+            if value != "-1" {
+                return Err(format!(
+                    "Invalid value {value} for configuration {name}: This broker supports only -1 for \
+                     {SHARE_STATE}"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Every configuration of a topic, by name. As in Kafka, a value that only a weaker name of the
@@ -581,23 +594,41 @@ mod tests {
     }
 
     #[test]
+    fn the_state_of_share_groups_is_pruned_and_nothing_else() {
+        let right =
+            [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
+        TopicConfig::check_internal(SHARE_STATE, &map(&right)).unwrap();
+        for (name, value) in [
+            ("cleanup.policy", "compact"),
+            ("cleanup.policy", "compact,delete"),
+            ("retention.ms", "1"),
+            ("retention.bytes", "1000"),
+        ] {
+            let mut wrong = map(&right);
+            wrong.insert(name.to_owned(), value.to_owned());
+            TopicConfig::check_internal(SHARE_STATE, &wrong).expect_err(name);
+        }
+    }
+
+    #[test]
     fn internal_topics_are_compacted_and_nothing_else() {
-        TopicConfig::check_internal(&map(&[("cleanup.policy", "compact")])).unwrap();
+        TopicConfig::check_internal("__consumer_offsets", &map(&[("cleanup.policy", "compact")]))
+            .unwrap();
         let more = [("cleanup.policy", " compact "), ("retention.ms", "5")];
-        TopicConfig::check_internal(&map(&more)).unwrap();
+        TopicConfig::check_internal("__consumer_offsets", &map(&more)).unwrap();
         let config = TopicConfig::effective(&map(&more), &BrokerConfigs::default());
         assert!(config.compacted && !TopicConfig::default().compacted);
         for wrong in ["delete", "compact,delete", "", "x"] {
             let settings = map(&[("cleanup.policy", wrong)]);
-            TopicConfig::check_internal(&settings).expect_err(wrong);
+            TopicConfig::check_internal("__consumer_offsets", &settings).expect_err(wrong);
         }
         let with = |value| map(&[("cleanup.policy", "compact"), ("compression.type", value)]);
-        TopicConfig::check_internal(&with(" producer ")).unwrap();
+        TopicConfig::check_internal("__consumer_offsets", &with(" producer ")).unwrap();
         for wrong in ["uncompressed", "zstd", "x"] {
-            TopicConfig::check_internal(&with(wrong)).expect_err(wrong);
+            TopicConfig::check_internal("__consumer_offsets", &with(wrong)).expect_err(wrong);
         }
         let other = map(&[("cleanup.policy", "compact"), ("preallocate", "true")]);
-        TopicConfig::check_internal(&other).unwrap_err();
+        TopicConfig::check_internal("__consumer_offsets", &other).unwrap_err();
     }
 
     #[test]

@@ -7,7 +7,7 @@ pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 pub const INTERNAL: [(&str, &str); 3] = [
     (GROUP_STATE, "offsets.topic.replication.factor"),
     (TRANSACTION_STATE, "transaction.state.log.replication.factor"),
-    ("__share_group_state", "share.coordinator.state.topic.replication.factor"),
+    (SHARE_STATE, "share.coordinator.state.topic.replication.factor"),
 ];
 
 /// The topic that holds the state of consumer groups.
@@ -15,6 +15,9 @@ pub const GROUP_STATE: &str = "__consumer_offsets";
 
 /// The topic that holds the state of transactions.
 pub const TRANSACTION_STATE: &str = "__transaction_state";
+
+/// The topic that holds the state of share groups.
+pub const SHARE_STATE: &str = "__share_group_state";
 
 /// Kafka's own log of metadata, whose name is not free.
 pub const CLUSTER_METADATA: &str = "__cluster_metadata";

@@ -149,7 +149,7 @@ fn settings_of_groups_are_set_and_taken_back() {
         refused.contains("must be greater than or equal to group.consumer.min.session"),
         "{refused}"
     );
-    let refused = b.fails(&format!("{alter} --add-config share.session.timeout.ms=50000"));
+    let refused = b.fails(&format!("{alter} --add-config share.assignment.interval.ms=50000"));
     assert!(refused.contains("does not support the group config"), "{refused}");
     let own =
         b.quietly_done(&format!("config describe --group g --bootstrap {}", b.broker.bootstrap()));

@@ -140,10 +140,54 @@ pub fn round_trip(
         (75, false) => {
             round_trip!(describe_topic_partitions_response, DescribeTopicPartitionsResponse)
         }
+        (76, true) => round_trip!(share_group_heartbeat_request, ShareGroupHeartbeatRequest),
+        (76, false) => round_trip!(share_group_heartbeat_response, ShareGroupHeartbeatResponse),
+        (77, true) => round_trip!(share_group_describe_request, ShareGroupDescribeRequest),
+        (77, false) => round_trip!(share_group_describe_response, ShareGroupDescribeResponse),
+        (78, true) => round_trip!(share_fetch_request, ShareFetchRequest),
+        (78, false) => round_trip!(share_fetch_response, ShareFetchResponse),
+        (79, true) => round_trip!(share_acknowledge_request, ShareAcknowledgeRequest),
+        (79, false) => round_trip!(share_acknowledge_response, ShareAcknowledgeResponse),
         (80, true) => round_trip!(add_raft_voter_request, AddRaftVoterRequest),
         (80, false) => round_trip!(add_raft_voter_response, AddRaftVoterResponse),
         (81, true) => round_trip!(remove_raft_voter_request, RemoveRaftVoterRequest),
         (81, false) => round_trip!(remove_raft_voter_response, RemoveRaftVoterResponse),
+        (83, true) => {
+            round_trip!(initialize_share_group_state_request, InitializeShareGroupStateRequest)
+        }
+        (83, false) => {
+            round_trip!(initialize_share_group_state_response, InitializeShareGroupStateResponse)
+        }
+        (84, true) => round_trip!(read_share_group_state_request, ReadShareGroupStateRequest),
+        (84, false) => round_trip!(read_share_group_state_response, ReadShareGroupStateResponse),
+        (85, true) => round_trip!(write_share_group_state_request, WriteShareGroupStateRequest),
+        (85, false) => round_trip!(write_share_group_state_response, WriteShareGroupStateResponse),
+        (86, true) => round_trip!(delete_share_group_state_request, DeleteShareGroupStateRequest),
+        (86, false) => {
+            round_trip!(delete_share_group_state_response, DeleteShareGroupStateResponse)
+        }
+        (87, true) => {
+            round_trip!(read_share_group_state_summary_request, ReadShareGroupStateSummaryRequest)
+        }
+        (87, false) => {
+            round_trip!(read_share_group_state_summary_response, ReadShareGroupStateSummaryResponse)
+        }
+        (90, true) => {
+            round_trip!(describe_share_group_offsets_request, DescribeShareGroupOffsetsRequest)
+        }
+        (90, false) => {
+            round_trip!(describe_share_group_offsets_response, DescribeShareGroupOffsetsResponse)
+        }
+        (91, true) => round_trip!(alter_share_group_offsets_request, AlterShareGroupOffsetsRequest),
+        (91, false) => {
+            round_trip!(alter_share_group_offsets_response, AlterShareGroupOffsetsResponse)
+        }
+        (92, true) => {
+            round_trip!(delete_share_group_offsets_request, DeleteShareGroupOffsetsRequest)
+        }
+        (92, false) => {
+            round_trip!(delete_share_group_offsets_response, DeleteShareGroupOffsetsResponse)
+        }
         _ => panic!("no API {key}"),
     }
 }
@@ -260,10 +304,48 @@ pub fn decode(key: i16, request: bool, version: i16, bytes: &[u8]) -> Result<(),
         (74, false) => decode!(list_config_resources_response, ListConfigResourcesResponse),
         (75, true) => decode!(describe_topic_partitions_request, DescribeTopicPartitionsRequest),
         (75, false) => decode!(describe_topic_partitions_response, DescribeTopicPartitionsResponse),
+        (76, true) => decode!(share_group_heartbeat_request, ShareGroupHeartbeatRequest),
+        (76, false) => decode!(share_group_heartbeat_response, ShareGroupHeartbeatResponse),
+        (77, true) => decode!(share_group_describe_request, ShareGroupDescribeRequest),
+        (77, false) => decode!(share_group_describe_response, ShareGroupDescribeResponse),
+        (78, true) => decode!(share_fetch_request, ShareFetchRequest),
+        (78, false) => decode!(share_fetch_response, ShareFetchResponse),
+        (79, true) => decode!(share_acknowledge_request, ShareAcknowledgeRequest),
+        (79, false) => decode!(share_acknowledge_response, ShareAcknowledgeResponse),
         (80, true) => decode!(add_raft_voter_request, AddRaftVoterRequest),
         (80, false) => decode!(add_raft_voter_response, AddRaftVoterResponse),
         (81, true) => decode!(remove_raft_voter_request, RemoveRaftVoterRequest),
         (81, false) => decode!(remove_raft_voter_response, RemoveRaftVoterResponse),
+        (83, true) => {
+            decode!(initialize_share_group_state_request, InitializeShareGroupStateRequest)
+        }
+        (83, false) => {
+            decode!(initialize_share_group_state_response, InitializeShareGroupStateResponse)
+        }
+        (84, true) => decode!(read_share_group_state_request, ReadShareGroupStateRequest),
+        (84, false) => decode!(read_share_group_state_response, ReadShareGroupStateResponse),
+        (85, true) => decode!(write_share_group_state_request, WriteShareGroupStateRequest),
+        (85, false) => decode!(write_share_group_state_response, WriteShareGroupStateResponse),
+        (86, true) => decode!(delete_share_group_state_request, DeleteShareGroupStateRequest),
+        (86, false) => decode!(delete_share_group_state_response, DeleteShareGroupStateResponse),
+        (87, true) => {
+            decode!(read_share_group_state_summary_request, ReadShareGroupStateSummaryRequest)
+        }
+        (87, false) => {
+            decode!(read_share_group_state_summary_response, ReadShareGroupStateSummaryResponse)
+        }
+        (90, true) => {
+            decode!(describe_share_group_offsets_request, DescribeShareGroupOffsetsRequest)
+        }
+        (90, false) => {
+            decode!(describe_share_group_offsets_response, DescribeShareGroupOffsetsResponse)
+        }
+        (91, true) => decode!(alter_share_group_offsets_request, AlterShareGroupOffsetsRequest),
+        (91, false) => decode!(alter_share_group_offsets_response, AlterShareGroupOffsetsResponse),
+        (92, true) => decode!(delete_share_group_offsets_request, DeleteShareGroupOffsetsRequest),
+        (92, false) => {
+            decode!(delete_share_group_offsets_response, DeleteShareGroupOffsetsResponse)
+        }
         _ => panic!("no API {key}"),
     }
 }
@@ -538,8 +620,77 @@ pub fn in_parts(
         (75, false) => {
             written!(describe_topic_partitions_response, DescribeTopicPartitionsResponse);
         }
+        (76, true) => {
+            read!(share_group_heartbeat_request, ShareGroupHeartbeatRequest);
+        }
+        (77, true) => {
+            read!(share_group_describe_request, ShareGroupDescribeRequest);
+        }
+        (77, false) => {
+            written!(share_group_describe_response, ShareGroupDescribeResponse);
+        }
+        (78, true) => {
+            read!(share_fetch_request, ShareFetchRequest);
+        }
+        (78, false) => {
+            written!(share_fetch_response, ShareFetchResponse);
+        }
+        (79, true) => {
+            read!(share_acknowledge_request, ShareAcknowledgeRequest);
+        }
+        (79, false) => {
+            written!(share_acknowledge_response, ShareAcknowledgeResponse);
+        }
         (80, true) => {
             read!(add_raft_voter_request, AddRaftVoterRequest);
+        }
+        (83, true) => {
+            read!(initialize_share_group_state_request, InitializeShareGroupStateRequest);
+        }
+        (83, false) => {
+            written!(initialize_share_group_state_response, InitializeShareGroupStateResponse);
+        }
+        (84, true) => {
+            read!(read_share_group_state_request, ReadShareGroupStateRequest);
+        }
+        (84, false) => {
+            written!(read_share_group_state_response, ReadShareGroupStateResponse);
+        }
+        (85, true) => {
+            read!(write_share_group_state_request, WriteShareGroupStateRequest);
+        }
+        (85, false) => {
+            written!(write_share_group_state_response, WriteShareGroupStateResponse);
+        }
+        (86, true) => {
+            read!(delete_share_group_state_request, DeleteShareGroupStateRequest);
+        }
+        (86, false) => {
+            written!(delete_share_group_state_response, DeleteShareGroupStateResponse);
+        }
+        (87, true) => {
+            read!(read_share_group_state_summary_request, ReadShareGroupStateSummaryRequest);
+        }
+        (87, false) => {
+            written!(read_share_group_state_summary_response, ReadShareGroupStateSummaryResponse);
+        }
+        (90, true) => {
+            read!(describe_share_group_offsets_request, DescribeShareGroupOffsetsRequest);
+        }
+        (90, false) => {
+            written!(describe_share_group_offsets_response, DescribeShareGroupOffsetsResponse);
+        }
+        (91, true) => {
+            read!(alter_share_group_offsets_request, AlterShareGroupOffsetsRequest);
+        }
+        (91, false) => {
+            written!(alter_share_group_offsets_response, AlterShareGroupOffsetsResponse);
+        }
+        (92, true) => {
+            read!(delete_share_group_offsets_request, DeleteShareGroupOffsetsRequest);
+        }
+        (92, false) => {
+            written!(delete_share_group_offsets_response, DeleteShareGroupOffsetsResponse);
         }
         _ => return Ok(None),
     }

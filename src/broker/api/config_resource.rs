@@ -4,7 +4,7 @@ use super::metadata_change::{Failure, count};
 use crate::controller::{Image, Record, on_settings};
 use crate::types::config_def::{ConfigDef, Kind, split_list};
 use crate::types::config_table::{broker_config, group_config, topic_config};
-use crate::types::topic_name::{check_topic_name, is_internal};
+use crate::types::topic_name::{SHARE_STATE, check_topic_name, is_internal};
 use crate::types::{ErrorCode, GroupConfig, TopicConfig};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -185,9 +185,15 @@ pub(super) fn check_topic(
     settings: &mut BTreeMap<String, String>,
 ) -> Result<(), Failure> {
     let checked = if is_internal(name) {
-        settings.entry("cleanup.policy".to_owned()).or_insert_with(|| "compact".to_owned());
-        settings.entry("compression.type".to_owned()).or_insert_with(|| "producer".to_owned());
-        TopicConfig::check_internal(settings)
+        let always: &[(&str, &str)] = if name == SHARE_STATE {
+            &[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")]
+        } else {
+            &[("cleanup.policy", "compact")]
+        };
+        for (name, value) in always.iter().chain(&[("compression.type", "producer")]) {
+            settings.entry((*name).to_owned()).or_insert_with(|| (*value).to_owned());
+        }
+        TopicConfig::check_internal(name, settings)
     } else {
         TopicConfig::check(settings)
     };
@@ -516,10 +522,10 @@ mod tests {
             ("g", "nope", Set("1"), ErrorCode::INVALID_CONFIG, "Unknown group config name: nope"),
             (
                 "g",
-                "share.session.timeout.ms",
+                "share.assignment.interval.ms",
                 Set("50000"),
                 ErrorCode::INVALID_CONFIG,
-                "does not support the group config share.session.timeout.ms",
+                "does not support the group config share.assignment.interval.ms",
             ),
         ] {
             let (found, message) = refused(GROUP, name, &[(key, change)]);

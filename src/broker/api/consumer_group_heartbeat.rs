@@ -134,12 +134,11 @@ mod tests {
             assert_eq!(plan(&off).unwrap_err().error, ErrorCode::UNSUPPORTED_VERSION);
 
             let answer = ConsumerHeartbeaten {
-                error: ErrorCode::NONE,
-                error_message: None,
                 member_id: Some("m".to_owned()),
                 member_epoch: 4,
                 heartbeat_interval_ms: 5_000,
                 assignment: read.owned,
+                ..ConsumerHeartbeaten::refused(ErrorCode::NONE, None)
             };
             let header = header(ApiKey::CONSUMER_GROUP_HEARTBEAT, version);
             let sent = response(&header, answer).unwrap();

@@ -6,7 +6,7 @@ use super::metadata_change::{
     Failure, Handled, PARTITIONS_MAX, check_assignment, code_and_message, count, place,
 };
 use crate::controller::{Image, NewPartition, Placer, Record};
-use crate::types::topic_name::{GROUP_STATE, TRANSACTION_STATE};
+use crate::types::topic_name::is_internal;
 use crate::types::{ErrorCode, TopicId};
 use crate::wire::kafka::create_partitions_request::{
     CreatePartitionsRequest, CreatePartitionsTopic,
@@ -71,7 +71,7 @@ async fn plan(
     let found = image
         .topic(topic.name)
         .ok_or_else(|| Failure::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, ""))?;
-    if [GROUP_STATE, TRANSACTION_STATE].contains(&topic.name) {
+    if is_internal(topic.name) {
         // Kafka allows it, and then looks for groups in partitions that do not know them.
         let message = "A group's state is in the partition that its id and their number say.";
         return Err(Failure::new(ErrorCode::INVALID_PARTITIONS, message));

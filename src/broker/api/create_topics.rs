@@ -9,7 +9,7 @@ use crate::controller::{Image, NewPartition, Placer, Record};
 use crate::types::config_def::Rule;
 use crate::types::config_table::{TOPIC_CONFIGS, topic_config};
 use crate::types::topic_name::{
-    CLUSTER_METADATA, GROUP_STATE, TRANSACTION_STATE, check_topic_name, is_internal,
+    CLUSTER_METADATA, GROUP_STATE, SHARE_STATE, TRANSACTION_STATE, check_topic_name, is_internal,
 };
 use crate::types::{ErrorCode, TopicConfig, TopicId};
 use crate::wire::kafka::create_topics_request::{
@@ -334,15 +334,18 @@ struct StateTopic {
     replicas: &'static str,
     segment_bytes: &'static str,
     min_isr: Option<&'static str>,
+    /// Its coordinator says which records can go; otherwise it is compacted.
+    is_pruned: bool,
 }
 
-const STATES: [StateTopic; 2] = [
+const STATES: [StateTopic; 3] = [
     StateTopic {
         topic: GROUP_STATE,
         partitions: "offsets.topic.num.partitions",
         replicas: "offsets.topic.replication.factor",
         segment_bytes: "offsets.topic.segment.bytes",
         min_isr: None,
+        is_pruned: false,
     },
     StateTopic {
         topic: TRANSACTION_STATE,
@@ -350,6 +353,15 @@ const STATES: [StateTopic; 2] = [
         replicas: "transaction.state.log.replication.factor",
         segment_bytes: "transaction.state.log.segment.bytes",
         min_isr: Some("transaction.state.log.min.isr"),
+        is_pruned: false,
+    },
+    StateTopic {
+        topic: SHARE_STATE,
+        partitions: "share.coordinator.state.topic.num.partitions",
+        replicas: "share.coordinator.state.topic.replication.factor",
+        segment_bytes: "share.coordinator.state.topic.segment.bytes",
+        min_isr: Some("share.coordinator.state.topic.min.isr"),
+        is_pruned: true,
     },
 ];
 
@@ -378,10 +390,13 @@ async fn coordinators_state(
     let config = |name, value| CreatableTopicConfig { name, value: Some(value) };
     let min_isr = of.min_isr.map(|it| number(it, 1).to_string());
     let mut configs = vec![
-        config("cleanup.policy", "compact"),
+        config("cleanup.policy", if of.is_pruned { "delete" } else { "compact" }),
         config("compression.type", "producer"),
         config("segment.bytes", &segment_bytes),
     ];
+    if of.is_pruned {
+        configs.extend([config("retention.ms", "-1"), config("retention.bytes", "-1")]);
+    }
     if let Some(min_isr) = &min_isr {
         configs.push(config("min.insync.replicas", min_isr));
         configs.push(config("unclean.leader.election.enable", "false"));
@@ -658,7 +673,7 @@ mod tests {
 
     #[test]
     fn auto_creation_leaves_out_what_cannot_be() {
-        let names = ["new", "exists", "a b", "dotted_name", "__share_group_state", "new2"];
+        let names = ["new", "exists", "a b", "dotted_name", "new2"];
         let names = names.map(str::to_owned);
         let records = auto_create(&names, &image(), &mut ids());
         let created: Vec<&str> = records
@@ -673,6 +688,26 @@ mod tests {
             .collect();
         assert_eq!(created, ["new", "new2"]);
     }
+    #[test]
+    fn the_topic_of_share_groups_is_pruned_by_its_coordinator() {
+        let records = auto_create(&[SHARE_STATE.to_owned()], &image(), &mut ids());
+        let [Record::TopicCreated { name, partitions, settings, .. }] = &records[..] else {
+            panic!("{records:?}")
+        };
+        assert_eq!((name.as_str(), partitions.len()), (SHARE_STATE, 50));
+        let settings: Vec<_> = settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let expected = [
+            ("cleanup.policy", "delete"),
+            ("compression.type", "producer"),
+            ("min.insync.replicas", "2"),
+            ("retention.bytes", "-1"),
+            ("retention.ms", "-1"),
+            ("segment.bytes", "104857600"),
+            ("unclean.leader.election.enable", "false"),
+        ];
+        assert_eq!(settings, expected);
+    }
+
     #[test]
     fn the_topic_of_groups_is_made_as_the_broker_says() {
         let names = [GROUP_STATE, "new", GROUP_STATE].map(str::to_owned);

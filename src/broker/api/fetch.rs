@@ -7,21 +7,16 @@ use super::fetch_session::{
     Context, NO_SESSION, PartitionAnswer, Sessions, TopicKey, Wanted, begin_in_parts,
     finish_in_parts,
 };
+use super::layout::Layout;
 use super::partitions::{held, led};
-use super::response::begin;
 use super::{decode, decode_in_parts};
 use crate::controller::{Image, Topic};
 use crate::types::{ErrorCode, TopicId, TopicPartition};
+use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
 use crate::wire::kafka::fetch_request::FetchRequest;
-use crate::wire::{WireError, Writer};
-use bytes::Bytes;
 use std::cell::RefCell;
 use std::sync::Arc;
-
-/// Slices shorter than this are copied into the answer's head: an entry of a vectored send costs
-/// more than the copy.
-const SLICE_MIN: usize = 8 << 10;
 
 /// What a broker grants a Fetch request.
 #[derive(Clone, Copy, Debug)]
@@ -255,7 +250,7 @@ impl Plan {
             let answers: Vec<PartitionAnswer> = all.iter().map(answer).collect();
             sessions.finish(self.context, &self.wanted, &answers, now_ms)
         };
-        let mut layout = Layout { w: begin(header), cuts: Vec::new() };
+        let mut layout = Layout::new(header);
         layout.fetch_response(header.version, &self, session_id, &told, all, image)?;
         Ok(layout.finish())
     }
@@ -292,7 +287,7 @@ impl Plan {
             let (context, wanted) = (self.context, &self.wanted);
             finish_in_parts(sessions, context, wanted, &answers, now_ms, pause).await
         };
-        let mut layout = Layout { w: begin(header), cuts: Vec::new() };
+        let mut layout = Layout::new(header);
         layout.begin(header.version, &self, session_id);
         let mut runs = Vec::new();
         for ((wanted, result), _) in
@@ -395,13 +390,6 @@ fn enter<'a>(runs: &mut Vec<Run<'a>>, wanted: &'a Wanted, result: ReadResult) {
         Some(run) if run[0].0.topic == wanted.topic => run.push((wanted, result)),
         _ => runs.push(vec![(wanted, result)]),
     }
-}
-
-/// Text around slices of records.
-struct Layout {
-    w: Writer,
-    /// At this position of `w`, these.
-    cuts: Vec<(usize, Bytes)>,
 }
 
 impl Layout {
@@ -527,14 +515,7 @@ impl Layout {
         if version >= 11 {
             w.i32(result.preferred);
         }
-        w.bytes_len(Some(result.bytes), flexible)?;
-        for slice in result.slices {
-            if slice.len() < SLICE_MIN {
-                self.w.raw(&slice);
-            } else {
-                self.cuts.push((self.w.len(), slice));
-            }
-        }
+        self.records(result.slices, result.bytes, flexible)?;
         let fenced = matches!(
             result.error,
             ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH
@@ -555,39 +536,17 @@ impl Layout {
         }
         Ok(current.is_some())
     }
-
-    fn finish(mut self) -> Response {
-        let sliced: usize = self.cuts.iter().map(|(_, slice)| slice.len()).sum();
-        let len = self.w.len() - 4 + sliced;
-        self.w.set_i32(0, len as i32);
-        let (text, errors) = self.w.into_parts();
-        let text = Bytes::from(text);
-        let mut rest = Vec::with_capacity(self.cuts.len() * 2);
-        let mut at = self.cuts.first().map_or(text.len(), |(position, _)| *position);
-        let head = text.slice(..at);
-        let mut cuts = self.cuts.into_iter().peekable();
-        while let Some((position, slice)) = cuts.next() {
-            debug_assert!(position == at);
-            rest.push(slice);
-            let next = cuts.peek().map_or(text.len(), |(position, _)| *position);
-            if next > at {
-                rest.push(text.slice(at..next));
-            }
-            at = next;
-        }
-        Response::of(head, rest, errors)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::controller::{NewPartition, Record, Registration};
-    use crate::wire::Reader;
     use crate::wire::api_keys::ApiKey;
     use crate::wire::header::decode_response;
     use crate::wire::kafka::fetch_request::{FetchPartition, FetchTopic};
     use crate::wire::kafka::fetch_response::FetchResponse;
+    use crate::wire::{Reader, Writer};
     use std::sync::Arc;
 
     const LIMITS: Limits = Limits { max_bytes: 1 << 20, memory: 1 << 20 };

@@ -1,11 +1,12 @@
-//! FindCoordinator (KIP-699 for several keys at once): which broker looks after a group, or a transactional
-//! id.
+//! FindCoordinator (KIP-699 for several keys at once): which broker looks after a group, a transactional id,
+//! or the state of a share-partition.
 
 use super::Body;
 use super::decode;
+use super::share_fetch::disabled;
 use crate::controller::{Broker, Image};
-use crate::types::topic_name::{GROUP_STATE, TRANSACTION_STATE};
-use crate::types::{ErrorCode, TopicPartition};
+use crate::types::topic_name::{GROUP_STATE, SHARE_STATE, TRANSACTION_STATE};
+use crate::types::{ErrorCode, TopicId, TopicPartition};
 use crate::wire::WireError;
 use crate::wire::kafka::find_coordinator_request::FindCoordinatorRequest;
 use crate::wire::kafka::find_coordinator_response::{Coordinator, FindCoordinatorResponse};
@@ -14,6 +15,8 @@ use crate::wire::kafka::find_coordinator_response::{Coordinator, FindCoordinator
 const GROUP: i8 = 0;
 /// Kafka's number for transactional ids.
 const TRANSACTION: i8 = 1;
+/// Kafka's number for share-partitions.
+const SHARE: i8 = 2;
 
 /// An answer, and what it lacks.
 #[derive(Debug)]
@@ -33,6 +36,24 @@ pub fn partition_of(group_id: &str, image: &Image) -> Option<TopicPartition> {
 /// Where the state of a transactional id is: its partition of `__transaction_state`, if the topic is there.
 pub fn transaction_partition_of(transactional_id: &str, image: &Image) -> Option<TopicPartition> {
     partition_in(TRANSACTION_STATE, transactional_id, image)
+}
+
+/// Where the state of a share-partition is: its partition of `__share_group_state`, if the topic is there.
+pub fn share_partition_of(
+    group_id: &str,
+    topic: TopicId,
+    partition: i32,
+    image: &Image,
+) -> Option<TopicPartition> {
+    partition_in(SHARE_STATE, &format!("{group_id}:{topic}:{partition}"), image)
+}
+
+/// Whether a key names a share-partition: group, topic id and partition number, with colons between.
+fn is_share_key(key: &str) -> bool {
+    let mut parts = key.rsplitn(3, ':');
+    let partition = parts.next().is_some_and(|it| it.parse::<i32>().is_ok_and(|it| it >= 0));
+    let topic = parts.next().is_some_and(|it| it.len() == 22);
+    partition && topic && parts.next().is_some_and(|it| !it.trim().is_empty())
 }
 
 fn partition_in(topic: &str, key: &str, image: &Image) -> Option<TopicPartition> {
@@ -57,7 +78,7 @@ pub fn handle(body: &[u8], version: i16, image: &Image) -> Result<CoordinatorAns
         let topic = match request.key_type {
             GROUP => GROUP_STATE,
             TRANSACTION => TRANSACTION_STATE,
-            // As a Kafka broker without share groups.
+            SHARE if disabled(image).is_none() && is_share_key(key) => SHARE_STATE,
             _ => return Err(ErrorCode::INVALID_REQUEST),
         };
         coordinator_of(topic, key, image).ok_or_else(|| {
@@ -120,6 +141,7 @@ mod tests {
     use super::*;
     use crate::broker::api::create_topics::auto_create;
     use crate::broker::api::testing::{decode, encode, ids, image};
+    use crate::controller::Record;
     use futures_lite::future::block_on;
 
     fn with_topic() -> Image {
@@ -203,6 +225,30 @@ mod tests {
         let response = decode(&answer.response, |r| FindCoordinatorResponse::decode(r, 6));
         let code = response.coordinators[0].error_code;
         assert_eq!(code, ErrorCode::COORDINATOR_NOT_AVAILABLE.0);
+    }
+
+    #[test]
+    fn share_partitions_have_coordinators_by_group_topic_and_partition() {
+        let mut image = with_topic();
+        image.apply(&Record::FeatureLevelSet { name: "share.version".into(), level: 1 });
+        let key = format!("a:b:{}:3", TopicId([7; 16]));
+        let request = |key| FindCoordinatorRequest {
+            key_type: SHARE,
+            coordinator_keys: vec![key],
+            ..Default::default()
+        };
+        let body = encode(|w| request(&*key).encode(w, 6));
+        assert_eq!(handle(&body, 6, &image).unwrap().create, Some(SHARE_STATE));
+        for key in ["a", "a:b:3", "a:AAAAAAAAAAAAAAAAAAAAAA:-1", ":AAAAAAAAAAAAAAAAAAAAAA:1"] {
+            let body = encode(|w| request(key).encode(w, 6));
+            let answer = handle(&body, 6, &image).unwrap();
+            let response = decode(&answer.response, |r| FindCoordinatorResponse::decode(r, 6));
+            let code = ErrorCode::INVALID_REQUEST.0;
+            assert_eq!((response.coordinators[0].error_code, answer.create), (code, None), "{key}");
+        }
+        image.apply(&Record::FeatureLevelSet { name: "share.version".into(), level: 0 });
+        let body = encode(|w| request(&*key).encode(w, 6));
+        assert_eq!(handle(&body, 6, &image).unwrap().create, None);
     }
 
     #[test]

@@ -6,12 +6,14 @@ use super::decode_in_parts;
 use super::partitions::{by_topic, held, led};
 use crate::controller::Image;
 use crate::types::ErrorCode;
-use crate::wire::WireError;
 use crate::wire::header::RequestHeader;
-use crate::wire::kafka::list_offsets_request::ListOffsetsRequest;
+use crate::wire::kafka::list_offsets_request::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
+};
 use crate::wire::kafka::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
 };
+use crate::wire::{WireError, Writer};
 use std::collections::HashSet;
 
 /// The end: the high watermark, or the last stable offset for `read_committed`.
@@ -135,13 +137,35 @@ pub async fn response(
     Response::in_parts(header, async |w| response.encode_in_parts(w, version, pause).await).await
 }
 
+/// The version in which brokers ask each other.
+pub const BETWEEN_BROKERS: i16 = 10;
+
+/// The body of a request of this broker to another one: where a partition ends for readers.
+pub fn end_request(topic: &str, partition_index: i32) -> Result<Vec<u8>, WireError> {
+    let one = ListOffsetsPartition { partition_index, current_leader_epoch: -1, timestamp: LATEST };
+    let request = ListOffsetsRequest {
+        replica_id: -1,
+        topics: vec![ListOffsetsTopic { name: topic, partitions: vec![one] }],
+        ..Default::default()
+    };
+    let mut w = Writer::new();
+    request.encode(&mut w, BETWEEN_BROKERS)?;
+    Ok(w.into_vec())
+}
+
+/// What the answer to that says; nothing where it does not say it.
+pub fn end_answered(body: &[u8]) -> Option<i64> {
+    let response = super::decode(body, |r| ListOffsetsResponse::decode(r, BETWEEN_BROKERS)).ok()?;
+    let it = response.topics.first()?.partitions.first()?;
+    (it.error_code == 0).then_some(it.offset)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::controller::{NewPartition, Record};
     use crate::types::TopicId;
     use crate::wire::Writer;
-    use crate::wire::kafka::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
     use futures_lite::future::block_on;
     use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use super::Body;
 use super::metadata_change::{CLUSTER_OPERATIONS, OPERATIONS_OMITTED, TOPIC_OPERATIONS};
 use super::request::decode_start_in_parts;
 use crate::controller::{Image, Partition, Topic};
-use crate::types::topic_name::{GROUP_STATE, TRANSACTION_STATE, check_topic_name, is_internal};
+use crate::types::topic_name::{check_topic_name, is_internal};
 use crate::types::{ErrorCode, TopicId};
 use crate::wire::kafka::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use crate::wire::kafka::metadata_response::{
@@ -98,8 +98,7 @@ pub async fn handle(
                 } else if check_topic_name(name).is_err() {
                     fail(ErrorCode::INVALID_TOPIC_EXCEPTION)
                 } else {
-                    let known = [GROUP_STATE, TRANSACTION_STATE].contains(&name);
-                    if may_create && (!is_internal(name) || known) {
+                    if may_create {
                         create.push(name.to_owned());
                     }
                     fail(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)

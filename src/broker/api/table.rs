@@ -40,6 +40,10 @@ pub enum Handler {
     Controller(Controller),
     /// The coordinators of transactions are asked, or the owners of partitions that they write to.
     Transactions(Transactions),
+    /// The shards are asked for records of share groups, and told what members say of them.
+    Share(Share),
+    /// The coordinators of share groups' states are asked.
+    ShareState(ShareState),
     /// All shards are asked for the sizes of their logs.
     DescribeLogDirs,
 }
@@ -101,6 +105,40 @@ pub enum Groups {
     ConsumerGroupHeartbeat,
     /// `ConsumerGroupDescribe`.
     ConsumerGroupDescribe,
+    /// `ShareGroupHeartbeat`.
+    ShareGroupHeartbeat,
+    /// `ShareGroupDescribe`.
+    ShareGroupDescribe,
+    /// `DescribeShareGroupOffsets`.
+    DescribeShareGroupOffsets,
+    /// `AlterShareGroupOffsets`.
+    AlterShareGroupOffsets,
+    /// `DeleteShareGroupOffsets`.
+    DeleteShareGroupOffsets,
+}
+
+/// APIs of members of share groups, on partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// `ShareFetch`.
+    Fetch,
+    /// `ShareAcknowledge`.
+    Acknowledge,
+}
+
+/// APIs between brokers, of what is kept of share groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShareState {
+    /// `InitializeShareGroupState`.
+    Initialize,
+    /// `ReadShareGroupState`.
+    Read,
+    /// `WriteShareGroupState`.
+    Write,
+    /// `DeleteShareGroupState`.
+    Delete,
+    /// `ReadShareGroupStateSummary`.
+    Summary,
 }
 
 /// APIs of transactions, and of producers.
@@ -158,7 +196,7 @@ pub enum Controller {
 }
 
 /// By key.
-pub const TABLE: [Api; 50] = [
+pub const TABLE: [Api; 62] = [
     // Versions 0 to 2 are advertised, and refused: librdkafka turns compression off where they are
     // missing (KAFKA-18659).
     Api { served_from: 3, ..api(ApiKey::PRODUCE, 0, 13, Handler::Produce) },
@@ -235,8 +273,25 @@ pub const TABLE: [Api; 50] = [
     api(ApiKey::CONSUMER_GROUP_DESCRIBE, 0, 1, Handler::Groups(Groups::ConsumerGroupDescribe)),
     api(ApiKey::LIST_CONFIG_RESOURCES, 0, 1, Handler::Local(Local::ListConfigResources)),
     api(ApiKey::DESCRIBE_TOPIC_PARTITIONS, 0, 0, Handler::Local(Local::DescribeTopicPartitions)),
+    api(ApiKey::SHARE_GROUP_HEARTBEAT, 1, 1, Handler::Groups(Groups::ShareGroupHeartbeat)),
+    api(ApiKey::SHARE_GROUP_DESCRIBE, 1, 1, Handler::Groups(Groups::ShareGroupDescribe)),
+    api(ApiKey::SHARE_FETCH, 1, 2, Handler::Share(Share::Fetch)),
+    api(ApiKey::SHARE_ACKNOWLEDGE, 1, 2, Handler::Share(Share::Acknowledge)),
     api(ApiKey::ADD_RAFT_VOTER, 0, 1, Handler::Controller(Controller::AddRaftVoter)),
     api(ApiKey::REMOVE_RAFT_VOTER, 0, 0, Handler::Controller(Controller::RemoveRaftVoter)),
+    api(ApiKey::INITIALIZE_SHARE_GROUP_STATE, 0, 0, Handler::ShareState(ShareState::Initialize)),
+    api(ApiKey::READ_SHARE_GROUP_STATE, 0, 0, Handler::ShareState(ShareState::Read)),
+    api(ApiKey::WRITE_SHARE_GROUP_STATE, 0, 1, Handler::ShareState(ShareState::Write)),
+    api(ApiKey::DELETE_SHARE_GROUP_STATE, 0, 0, Handler::ShareState(ShareState::Delete)),
+    api(ApiKey::READ_SHARE_GROUP_STATE_SUMMARY, 0, 1, Handler::ShareState(ShareState::Summary)),
+    api(
+        ApiKey::DESCRIBE_SHARE_GROUP_OFFSETS,
+        0,
+        1,
+        Handler::Groups(Groups::DescribeShareGroupOffsets),
+    ),
+    api(ApiKey::ALTER_SHARE_GROUP_OFFSETS, 0, 0, Handler::Groups(Groups::AlterShareGroupOffsets)),
+    api(ApiKey::DELETE_SHARE_GROUP_OFFSETS, 0, 0, Handler::Groups(Groups::DeleteShareGroupOffsets)),
 ];
 
 const fn api(key: ApiKey, min: i16, max: i16, handler: Handler) -> Api {

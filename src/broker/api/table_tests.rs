@@ -4,7 +4,9 @@ use super::acls::{self, Acls};
 use super::describe_quorum::QuorumView;
 use super::fetch_session::Sessions;
 use super::join_group::Caller;
-use super::table::{Api, Controller, Groups, Handler, Local, Owners, TABLE, Transactions};
+use super::table::{
+    Api, Controller, Groups, Handler, Local, Owners, Share, ShareState, TABLE, Transactions,
+};
 use super::testing::{encode, ids, image};
 use super::{
     add_offsets_to_txn, add_partitions_to_txn, describe_producers, describe_transactions, end_txn,
@@ -18,7 +20,8 @@ use super::{
     fetch, find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group,
     leave_group, list_config_resources, list_groups, list_offsets, list_partition_reassignments,
     metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce,
-    remove_raft_voter, sync_group, unregister_broker, update_features,
+    remove_raft_voter, share_acknowledge, share_fetch, share_group_describe, share_group_heartbeat,
+    share_group_offsets, share_group_state, sync_group, unregister_broker, update_features,
 };
 use crate::controller::Image;
 use crate::wire::api_keys::ApiKey;
@@ -63,6 +66,29 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
         Handler::Groups(Groups::ConsumerGroupDescribe) => {
             consumer_group_describe::plan(body, version, image).map(drop)
         }
+        Handler::Groups(Groups::ShareGroupHeartbeat) => {
+            let plan = share_group_heartbeat::plan(body, version, CALLER, image, &async || {});
+            block_on(plan).map(drop)
+        }
+        Handler::Groups(Groups::ShareGroupDescribe) => {
+            share_group_describe::plan(body, version, image).map(drop)
+        }
+        Handler::Groups(Groups::DescribeShareGroupOffsets) => {
+            share_group_offsets::plan_describe(body, version).map(drop)
+        }
+        Handler::Groups(Groups::AlterShareGroupOffsets) => {
+            share_group_offsets::plan_alter(body, version).map(drop)
+        }
+        Handler::Groups(Groups::DeleteShareGroupOffsets) => {
+            share_group_offsets::plan_delete(body, version).map(drop)
+        }
+        Handler::Share(Share::Fetch) => {
+            block_on(share_fetch::plan(body, version, image, &async || {})).map(drop)
+        }
+        Handler::Share(Share::Acknowledge) => {
+            block_on(share_acknowledge::plan(body, version, image, &async || {})).map(drop)
+        }
+        Handler::ShareState(api) => share_group_state::plan(api, body, version).map(drop),
         Handler::Groups(Groups::FindCoordinator) => {
             find_coordinator::handle(body, version, image).map(drop)
         }
@@ -205,6 +231,51 @@ fn smallest(api: &Api, version: i16) -> Vec<u8> {
         }),
         Handler::Groups(Groups::ConsumerGroupDescribe) => encode(|w| {
             k::consumer_group_describe_request::ConsumerGroupDescribeRequest::default()
+                .encode(w, version)
+        }),
+        Handler::Groups(Groups::ShareGroupHeartbeat) => encode(|w| {
+            k::share_group_heartbeat_request::ShareGroupHeartbeatRequest::default()
+                .encode(w, version)
+        }),
+        Handler::Groups(Groups::ShareGroupDescribe) => encode(|w| {
+            k::share_group_describe_request::ShareGroupDescribeRequest::default().encode(w, version)
+        }),
+        Handler::Groups(Groups::DescribeShareGroupOffsets) => encode(|w| {
+            k::describe_share_group_offsets_request::DescribeShareGroupOffsetsRequest::default()
+                .encode(w, version)
+        }),
+        Handler::Groups(Groups::AlterShareGroupOffsets) => encode(|w| {
+            k::alter_share_group_offsets_request::AlterShareGroupOffsetsRequest::default()
+                .encode(w, version)
+        }),
+        Handler::Groups(Groups::DeleteShareGroupOffsets) => encode(|w| {
+            k::delete_share_group_offsets_request::DeleteShareGroupOffsetsRequest::default()
+                .encode(w, version)
+        }),
+        Handler::Share(Share::Fetch) => {
+            encode(|w| k::share_fetch_request::ShareFetchRequest::default().encode(w, version))
+        }
+        Handler::Share(Share::Acknowledge) => encode(|w| {
+            k::share_acknowledge_request::ShareAcknowledgeRequest::default().encode(w, version)
+        }),
+        Handler::ShareState(ShareState::Initialize) => encode(|w| {
+            k::initialize_share_group_state_request::InitializeShareGroupStateRequest::default()
+                .encode(w, version)
+        }),
+        Handler::ShareState(ShareState::Read) => encode(|w| {
+            k::read_share_group_state_request::ReadShareGroupStateRequest::default()
+                .encode(w, version)
+        }),
+        Handler::ShareState(ShareState::Write) => encode(|w| {
+            k::write_share_group_state_request::WriteShareGroupStateRequest::default()
+                .encode(w, version)
+        }),
+        Handler::ShareState(ShareState::Delete) => encode(|w| {
+            k::delete_share_group_state_request::DeleteShareGroupStateRequest::default()
+                .encode(w, version)
+        }),
+        Handler::ShareState(ShareState::Summary) => encode(|w| {
+            k::read_share_group_state_summary_request::ReadShareGroupStateSummaryRequest::default()
                 .encode(w, version)
         }),
         Handler::Groups(Groups::FindCoordinator) => encode(|w| {

@@ -1,6 +1,7 @@
 //! An assignment that is made in pieces.
 
 use super::range::{Place, Range};
+use super::simple::Simple;
 use super::spec::{Assignment, Assignor, MemberSpec, Topics};
 use super::subscriptions::Subscriptions;
 use super::uniform::Uniform;
@@ -23,6 +24,7 @@ pub struct Assigning {
     subscriptions: Subscriptions,
     uniform: Uniform,
     range: Option<Range>,
+    simple: Simple,
 }
 
 impl Assigning {
@@ -36,6 +38,7 @@ impl Assigning {
             subscriptions: Subscriptions::default(),
             uniform: Uniform::default(),
             range: None,
+            simple: Simple::default(),
         }
     }
 
@@ -89,6 +92,7 @@ impl Assigning {
                 let range = self.range.get_or_insert_with(|| Range::new(std::mem::take(places)));
                 range.step(&self.subscriptions, &mut self.assigned, room)
             }
+            Assignor::Simple => self.simple.step(&self.subscriptions, &mut self.assigned, room),
         }
     }
 }

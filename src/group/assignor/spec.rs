@@ -38,10 +38,13 @@ pub enum Assignor {
     /// id, so that a restart moves nothing; the others by member id. As Kafka's since 4.0, it does not look at what was
     /// assigned before: to keep would break ranges.
     Range,
+    /// Of share groups alone (KIP-932): partitions go round among those who subscribe to the same topics; where there are more
+    /// members than partitions, several have one.
+    Simple,
 }
 
 impl Assignor {
-    /// All, in the order of Kafka's `group.consumer.assignors`.
+    /// Those of consumer groups, in the order of Kafka's `group.consumer.assignors`.
     pub const ALL: [Self; 2] = [Self::Uniform, Self::Range];
 
     /// Its name in requests and records.
@@ -49,6 +52,7 @@ impl Assignor {
         match self {
             Self::Uniform => "uniform",
             Self::Range => "range",
+            Self::Simple => "simple",
         }
     }
 

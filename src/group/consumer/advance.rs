@@ -17,6 +17,7 @@ use crate::group::assignor::{Assigning, Assignor, MemberSpec};
 use crate::group::cluster::{ClusterView, ViewRef};
 use crate::group::context::Cx;
 use crate::group::response::GroupResponse;
+use crate::group::share::topics::Uninitialized;
 use crate::group::state::Group;
 use crate::group::topic_regex::{Resolving, TopicRegex};
 use crate::types::{ErrorCode, TopicId};
@@ -211,7 +212,16 @@ impl Group {
         left: usize,
     ) -> usize {
         let Some(group) = self.consumer.as_deref_mut() else { return 0 };
-        let steps = hashing.step(group, &*beat.view, left);
+        let share = group.is_share().then(|| cx.cluster.view());
+        let (view, uninitialized) = (&*beat.view, &mut beat.uninitialized);
+        let steps = hashing.step(group, view, left, |name| {
+            let from = view.topic(name).map_or(0, |it| it.partitions);
+            let whole = share.as_ref().and_then(|it| it.topic(name));
+            if let Some(it) = whole.filter(|it| it.partitions > from) {
+                let (name, partitions) = (name.to_owned(), it.partitions);
+                uninitialized.push(Uninitialized { id: it.id, name, from, partitions });
+            }
+        });
         if steps >= left {
             beat.stage = Stage::Hash(hashing);
             return steps;
@@ -235,6 +245,10 @@ impl Group {
         else {
             return false;
         };
+        // Nobody has to give up anything for others: it costs little.
+        if group.is_share() {
+            return true;
+        }
         let own = cx.cluster.view().group_config(&self.id).consumer_assignment_interval_ms;
         let interval_ms = own.unwrap_or(cx.settings.consumer_assignment_interval_ms);
         may_assign(group.target_timestamp_ms(), interval_ms, cx.now.wall_ms)
@@ -251,6 +265,9 @@ impl Group {
 
     /// The assignor that most members want.
     pub(super) fn assignor(&self, cx: &Cx<'_>) -> Assignor {
+        if self.is_share() {
+            return Assignor::Simple;
+        }
         let known = &cx.settings.consumer_assignors;
         let wanted = self.consumer.as_deref().and_then(ConsumerGroup::preferred_assignor);
         let wanted = wanted.and_then(Assignor::by_name).filter(|it| known.contains(it));
@@ -303,7 +320,11 @@ impl Group {
             partitions: group.target(&beat.member_id).map_or(&none, |it| it),
         };
         let is_owned = |topic, partition| group.is_owned(topic, partition);
-        let next = reconcile::next(&member.current, target, beat.owned.as_ref(), &is_owned);
+        let next = if group.is_share() {
+            Some(reconcile::shared(&member.current, target))
+        } else {
+            reconcile::next(&member.current, target, beat.owned.as_ref(), &is_owned)
+        };
         let Some(next) = next else {
             let why = "The consumer group member is in a unknown state. The member must abandon all \
                        its partitions and rejoin.";
@@ -324,6 +345,7 @@ impl Group {
     pub(in crate::group) fn end_beat(&mut self, cx: &mut Cx<'_>, beat: Beat) {
         let Beat { ticket, member_id, asker, before, changes, upgrades, refused, replaced, .. } =
             beat;
+        let uninitialized = beat.uninitialized;
         let too_long =
             || (ErrorCode::UNKNOWN_SERVER_ERROR, "It does not fit into records.".to_owned());
         if let Some(why) = refused.or_else(|| changes.too_long.then(too_long)) {
@@ -337,7 +359,10 @@ impl Group {
             Asker::Heartbeat { full } => {
                 let told = *full || before != member.current.assigned;
                 let heartbeaten = self.heartbeaten(cx, &member_id, member, told);
-                GroupResponse::ConsumerHeartbeat(heartbeaten)
+                GroupResponse::ConsumerHeartbeat(ConsumerHeartbeaten {
+                    uninitialized,
+                    ..heartbeaten
+                })
             }
             Asker::Join => self.classic_joined(cx, &member_id),
         };
@@ -358,14 +383,18 @@ impl Group {
         member: &Member,
         told: bool,
     ) -> ConsumerHeartbeaten {
-        let own = cx.cluster.view().group_config(&self.id).consumer_heartbeat_interval_ms;
+        let own = cx.cluster.view().group_config(&self.id);
+        let (own, default) = if self.is_share() {
+            (own.share_heartbeat_interval_ms, cx.settings.share_heartbeat_interval_ms)
+        } else {
+            (own.consumer_heartbeat_interval_ms, cx.settings.consumer_heartbeat_interval_ms)
+        };
         ConsumerHeartbeaten {
-            error: ErrorCode::NONE,
-            error_message: None,
             member_id: Some(id.to_owned()),
             member_epoch: member.current.epoch,
-            heartbeat_interval_ms: own.unwrap_or(cx.settings.consumer_heartbeat_interval_ms),
+            heartbeat_interval_ms: own.unwrap_or(default),
             assignment: told.then(|| member.current.assigned.clone()),
+            ..ConsumerHeartbeaten::refused(ErrorCode::NONE, None)
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::group::assignor::Assigning;
 use crate::group::cluster::ClusterView;
 use crate::group::effect::Ticket;
 use crate::group::entry::ENTRY;
+use crate::group::share::topics::Uninitialized;
 use crate::group::topic_regex::{Resolving, TopicRegex};
 use crate::types::TopicId;
 
@@ -94,6 +95,8 @@ pub struct Beat {
     pub view: Rc<dyn ClusterView>,
     /// The topics' version of them.
     pub topics_version: u64,
+    /// Of a share group: partitions that members want, and of which there are no states yet.
+    pub uninitialized: Vec<Uninitialized>,
     /// Somebody's subscription has changed: the group gets another epoch.
     pub bumps: bool,
     /// What has changed.

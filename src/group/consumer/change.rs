@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::member::{Current, MemberMetadata};
 use super::partitions::Partitions;
+use crate::group::share::topics::ShareTopics;
 
 /// The group's epoch (`ConsumerGroupMetadataValue`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,4 +60,6 @@ pub enum Change {
     Current(String, Option<Kept<Current>>),
     /// What a regular expression stands for.
     Regex(String, Option<Kept<Resolved>>),
+    /// The topics that the share coordinator has states of.
+    ShareTopics(Option<Kept<Arc<ShareTopics>>>),
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::change::{Change, Epoch, Kept, Resolved, TargetEpoch};
+use super::encoding::record;
 use super::member::{Current, MemberMetadata};
 use super::partitions::Partitions;
-use super::records::record;
 use super::state::ConsumerGroup;
 use crate::group::entry::ENTRY;
 use crate::group::records::Record;
+use crate::group::share::topics::ShareTopics;
 
 /// Changes that were made, with their records, and what takes them back.
 #[derive(Debug, Default)]
@@ -30,7 +31,7 @@ impl Changes {
 
     /// Makes a change, which others do not see yet.
     pub fn put(&mut self, group_id: &str, group: &mut ConsumerGroup, mut change: Change) {
-        match record(group_id, &mut change) {
+        match record(group.protocol(), group_id, &mut change) {
             Ok(record) => {
                 let value = record.value.as_ref().map_or(0, Vec::len);
                 self.bytes += 2 * (ENTRY + record.key.len() + value);
@@ -106,6 +107,11 @@ impl Editor<'_> {
     /// A regular expression stands for these topics.
     pub fn set_resolved(&mut self, pattern: &str, resolved: Resolved) {
         self.put(Change::Regex(pattern.to_owned(), kept(resolved)));
+    }
+
+    /// The share coordinator has states of these topics.
+    pub fn set_share_topics(&mut self, topics: Arc<ShareTopics>) {
+        self.put(Change::ShareTopics(kept(topics)));
     }
 
     /// A member is gone.

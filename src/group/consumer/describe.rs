@@ -2,7 +2,7 @@
 
 use super::member::Member;
 use super::partitions::Partitions;
-use super::response::{ConsumerDescribed, ConsumerDescribedMember, DescribedTopic};
+use super::response::{ConsumerDescribed, ConsumerDescribedMember, DescribedTopic, Refusal};
 use super::state::ConsumerGroup;
 use crate::group::cluster::ClusterView;
 use crate::group::context::Cx;
@@ -47,8 +47,19 @@ fn described(
 impl Group {
     /// Answers with the group and its members.
     pub(in crate::group) fn consumer_describe(&mut self, cx: &mut Cx<'_>, ticket: Ticket) {
-        let Some(group) = self.consumer.as_deref() else {
-            let (error, why) = self.no_consumer_group();
+        let why = self.consumer.is_none().then(|| self.no_consumer_group());
+        self.describe_unless(cx, ticket, why);
+    }
+
+    /// Answers with the share group and its members.
+    pub(in crate::group) fn share_describe(&mut self, cx: &mut Cx<'_>, ticket: Ticket) {
+        let why = (!self.is_share()).then(|| self.no_share_group());
+        self.describe_unless(cx, ticket, why);
+    }
+
+    fn describe_unless(&mut self, cx: &mut Cx<'_>, ticket: Ticket, refusal: Option<Refusal>) {
+        let Some(group) = self.consumer.as_deref().filter(|_| refusal.is_none()) else {
+            let (error, why) = refusal.unwrap_or_else(|| self.no_consumer_group());
             let refused = ConsumerDescribed::refused(self.id.to_string(), error, Some(why));
             return cx.reply(ticket, GroupResponse::ConsumerDescribe(refused));
         };

@@ -29,12 +29,9 @@ impl Group {
         let id = request.member_id.as_str();
         let member = speaker(&self.id, group, id, request.instance_id.as_deref())?;
         let reply = GroupResponse::ConsumerHeartbeat(ConsumerHeartbeaten {
-            error: ErrorCode::NONE,
-            error_message: None,
             member_id: Some(id.to_owned()),
             member_epoch: request.member_epoch,
-            heartbeat_interval_ms: 0,
-            assignment: None,
+            ..ConsumerHeartbeaten::refused(ErrorCode::NONE, None)
         });
         let reply = Some((ticket, reply));
         if request.member_epoch == LEFT_STATIC_EPOCH {
@@ -53,7 +50,7 @@ impl Group {
     }
 
     /// Removes members: the group gets another epoch, and becomes a classic one where all others are.
-    pub(super) fn fence(
+    pub(in crate::group) fn fence(
         &mut self,
         cx: &mut Cx<'_>,
         ids: Vec<String>,
@@ -72,8 +69,12 @@ impl Group {
 
     /// How long members may stay silent that do not say so themselves, ms.
     pub(super) fn consumer_session_timeout_ms(&self, cx: &Cx<'_>) -> i32 {
-        let own = cx.cluster.view().group_config(&self.id).consumer_session_timeout_ms;
-        own.unwrap_or(cx.settings.consumer_session_timeout_ms)
+        let own = cx.cluster.view().group_config(&self.id);
+        if self.is_share() {
+            let own = own.share_session_timeout_ms;
+            return own.unwrap_or(cx.settings.share_session_timeout_ms);
+        }
+        own.consumer_session_timeout_ms.unwrap_or(cx.settings.consumer_session_timeout_ms)
     }
 
     /// Starts a member's session anew.

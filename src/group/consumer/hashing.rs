@@ -63,8 +63,15 @@ pub struct Hashing {
 }
 
 impl Hashing {
-    /// Goes on for about so many steps, topics or partitions; how many. Fewer are the last.
-    pub fn step(&mut self, group: &ConsumerGroup, view: &dyn ClusterView, room: usize) -> usize {
+    /// Goes on for about so many steps, topics or partitions; how many. Fewer are the last. Each topic is shown to `see`
+    /// when it is come by.
+    pub fn step(
+        &mut self,
+        group: &ConsumerGroup,
+        view: &dyn ClusterView,
+        room: usize,
+        mut see: impl FnMut(&str),
+    ) -> usize {
         let mut steps = 0;
         while steps < room {
             let left = room - steps;
@@ -84,6 +91,7 @@ impl Hashing {
                 let (has_racks, racks, sum) = (view.has_racks(), &mut self.racks, &mut self.sum);
                 let taken =
                     group.subscribed_after(&mut self.pattern, &mut self.last, left, |name| {
+                        see(name);
                         let Some(topic) = view.topic(name) else { return };
                         let hash = topic_hash(topic);
                         if has_racks {

@@ -10,10 +10,12 @@ use super::request::ConsumerHeartbeat;
 use super::response::{ConsumerHeartbeaten, Refusal};
 use super::state::ConsumerGroup;
 use crate::group::assignor::Assignor;
+use crate::group::cluster::ClusterView;
 use crate::group::context::{CoordinatorSettings, Cx};
 use crate::group::effect::Ticket;
 use crate::group::join::ID_BYTES_MAX;
 use crate::group::response::GroupResponse;
+use crate::group::share::view::ShareView;
 use crate::group::state::{Group, State};
 use crate::group::topic_regex::TopicRegex;
 use crate::group::walk::Task;
@@ -76,13 +78,13 @@ fn check(request: &ConsumerHeartbeat, settings: &CoordinatorSettings) -> Result<
 }
 
 /// There is no such member.
-pub(super) fn unknown(group_id: &str, member_id: &str) -> Refusal {
+pub fn unknown(group_id: &str, member_id: &str) -> Refusal {
     let why = format!("Member {member_id} is not a member of group {group_id}.");
     (ErrorCode::UNKNOWN_MEMBER_ID, why)
 }
 
 /// A member's epoch is the one that it was told last, or the one before where that answer may have been lost.
-fn check_epoch(member: &Member, epoch: i32, owned: Option<&Partitions>) -> Result<(), Refusal> {
+pub fn check_epoch(member: &Member, epoch: i32, owned: Option<&Partitions>) -> Result<(), Refusal> {
     let current = &member.current;
     let of_lost_answer = || {
         epoch == current.previous_epoch
@@ -167,7 +169,7 @@ impl Group {
     }
 
     /// A consumer group of which nothing is known is none.
-    pub(super) fn drop_vacant_consumer(&mut self) {
+    pub(in crate::group) fn drop_vacant_consumer(&mut self) {
         if self.consumer.as_ref().is_some_and(|it| it.is_vacant()) {
             self.consumer = None;
         }
@@ -180,7 +182,7 @@ impl Group {
     }
 
     /// The group and its changes.
-    pub(super) fn edit<'a>(&'a mut self, changes: &'a mut Changes) -> Editor<'a> {
+    pub(in crate::group) fn edit<'a>(&'a mut self, changes: &'a mut Changes) -> Editor<'a> {
         let group = self.consumer.get_or_insert_default();
         Editor { group_id: &self.id, group, changes }
     }
@@ -222,7 +224,7 @@ impl Group {
     }
 
     /// Begins with a beat.
-    pub(super) fn begin_beat(
+    pub(in crate::group) fn begin_beat(
         &mut self,
         cx: &mut Cx<'_>,
         ticket: Ticket,
@@ -237,8 +239,9 @@ impl Group {
             asker,
             owned,
             before: Partitions::new(),
-            view: cx.cluster.view(),
+            view: self.view(cx),
             topics_version: cx.cluster.topics_version(),
+            uninitialized: Vec::new(),
             bumps: false,
             changes: Changes::default(),
             upgrades,
@@ -247,6 +250,17 @@ impl Group {
             stage,
         };
         self.walk(cx, Task::Beat(Box::new(beat)));
+    }
+}
+
+impl Group {
+    /// The metadata, as far as they concern its members.
+    fn view(&self, cx: &Cx<'_>) -> Rc<dyn ClusterView> {
+        let whole = cx.cluster.view();
+        match self.consumer.as_deref().filter(|it| it.is_share()) {
+            Some(group) => Rc::new(ShareView { whole, topics: group.share_topics() }),
+            None => whole,
+        }
     }
 }
 

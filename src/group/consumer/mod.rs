@@ -28,9 +28,10 @@ mod conversion;
 pub mod describe;
 mod downgrade;
 pub mod downgrading;
+pub mod encoding;
 mod fence;
 pub mod hashing;
-mod heartbeat;
+pub mod heartbeat;
 #[cfg(test)]
 mod histories;
 pub mod member;
@@ -40,6 +41,7 @@ mod offsets;
 pub mod partitions;
 #[cfg(test)]
 mod pending_tests;
+pub mod protocol;
 mod reconcile;
 pub mod records;
 pub mod request;

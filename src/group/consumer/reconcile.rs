@@ -40,6 +40,20 @@ pub fn next(
     }
 }
 
+/// The same for a member that shares partitions: it has its target at once.
+pub fn shared(current: &Current, target: Target<'_>) -> Current {
+    if current.epoch == target.epoch {
+        return current.clone();
+    }
+    Current {
+        epoch: target.epoch,
+        previous_epoch: current.epoch,
+        state: MemberState::Stable,
+        assigned: target.partitions.clone(),
+        ..Current::default()
+    }
+}
+
 /// Whether the member may have one of these. One that does not say what it has may have all.
 fn has_any(owned: Option<&Partitions>, these: &Partitions) -> bool {
     owned.is_none_or(|owned| partitions::meet(owned, these))

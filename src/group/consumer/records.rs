@@ -94,7 +94,8 @@ fn read_epoch(r: &mut Reader<'_>) -> Result<Epoch> {
     Ok(Epoch { epoch, metadata_hash })
 }
 
-fn read_target_epoch(r: &mut Reader<'_>) -> Result<TargetEpoch> {
+/// Reads the epoch of targets, of any protocol.
+pub fn read_target_epoch(r: &mut Reader<'_>) -> Result<TargetEpoch> {
     let epoch = r.i32()?;
     let mut timestamp_ms = 0;
     r.tagged_fields(|tag, r| {
@@ -194,7 +195,7 @@ fn read_resolved(r: &mut Reader<'_>) -> Result<Resolved> {
 /// The record of a change of this group; its bytes are entered into the change.
 ///
 /// # Errors
-/// Something is longer than Kafka's records can hold.
+/// Something is longer than Kafka's records can hold, or no consumer group has it.
 pub fn record(group: &str, change: &mut Change) -> Result<Record> {
     let (kind, part) = match change {
         Change::Epoch(_) => (EPOCH_KEY, None),
@@ -203,6 +204,7 @@ pub fn record(group: &str, change: &mut Change) -> Result<Record> {
         Change::Target(id, _) => (TARGET_KEY, Some(&*id)),
         Change::Current(id, _) => (CURRENT_KEY, Some(&*id)),
         Change::Regex(pattern, _) => (REGEX_KEY, Some(&*pattern)),
+        Change::ShareTopics(_) => return Err(WireError::Null),
     };
     let mut w = Writer::with_capacity(8 + group.len() + part.map_or(0, String::len));
     w.i16(kind);
@@ -222,6 +224,7 @@ pub fn record(group: &str, change: &mut Change) -> Result<Record> {
         })?,
         Change::Current(_, kept) => put(kept, key.len(), write_current)?,
         Change::Regex(_, kept) => put(kept, key.len(), write_resolved)?,
+        Change::ShareTopics(_) => return Err(WireError::Null),
     };
     Ok(Record { key, value })
 }
@@ -253,7 +256,8 @@ fn write_epoch(w: &mut Writer, it: &Epoch) -> Result<()> {
     })
 }
 
-fn write_target_epoch(w: &mut Writer, it: &TargetEpoch) -> Result<()> {
+/// Writes it.
+pub fn write_target_epoch(w: &mut Writer, it: &TargetEpoch) -> Result<()> {
     w.i32(it.epoch);
     if it.timestamp_ms == 0 {
         w.varint(0);

@@ -1,6 +1,7 @@
 //! What a consumer group answers.
 
 use super::partitions::Partitions;
+use crate::group::share::topics::Uninitialized;
 use crate::types::{ErrorCode, TopicId};
 
 /// A refusal: the error, and a sentence about it.
@@ -21,6 +22,8 @@ pub struct ConsumerHeartbeaten {
     pub heartbeat_interval_ms: i32,
     /// What it is to have, where that has changed or the member does not know it.
     pub assignment: Option<Partitions>,
+    /// Of a share group: partitions that its members want, and of which there are no states yet.
+    pub uninitialized: Vec<Uninitialized>,
 }
 
 impl ConsumerHeartbeaten {
@@ -33,6 +36,7 @@ impl ConsumerHeartbeaten {
             member_epoch: 0,
             heartbeat_interval_ms: 0,
             assignment: None,
+            uninitialized: Vec::new(),
         }
     }
 }

@@ -6,12 +6,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::change::{Change, Epoch, Kept, Resolved, TargetEpoch};
+use super::encoding;
 use super::member::{Current, Member, MemberMetadata, MemberState};
 use super::partitions::{self, Partitions};
-use super::records;
+use super::protocol::Protocol;
 use crate::group::entry::ENTRY;
 use crate::group::members::less;
 use crate::group::records::Record;
+use crate::group::share::topics::{self, ShareTopics};
 use crate::types::TopicId;
 
 /// About the bytes of a topic's name in a set.
@@ -86,10 +88,14 @@ pub struct Shown {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct ConsumerGroup {
+    /// Whose members they are.
+    protocol: Protocol,
     epoch: Option<Kept<Epoch>>,
     target_epoch: Option<Kept<TargetEpoch>>,
     targets: BTreeMap<String, Kept<Arc<Partitions>>>,
     members: BTreeMap<String, Slot>,
+    /// Topics that the share coordinator has states of.
+    share_topics: Option<Kept<Arc<ShareTopics>>>,
     /// Bytes of all records.
     record_bytes: u64,
     /// Memory of what grows, bytes.
@@ -138,7 +144,32 @@ fn more<K: Ord + Clone>(counts: &mut BTreeMap<K, usize>, key: &K) -> bool {
 }
 
 impl ConsumerGroup {
+    /// A group of this protocol.
+    pub fn of(protocol: Protocol) -> Self {
+        Self { protocol, ..Self::default() }
+    }
+
     // ---- What there is ----
+
+    /// Whose members they are.
+    pub const fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Its records say that it is of this protocol.
+    pub const fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+
+    /// Whether members share partitions.
+    pub fn is_share(&self) -> bool {
+        self.protocol == Protocol::Share
+    }
+
+    /// The topics that the share coordinator has states of.
+    pub fn share_topics(&self) -> Arc<ShareTopics> {
+        self.share_topics.as_ref().map(|it| it.value.clone()).unwrap_or_default()
+    }
 
     /// The group's epoch; 0 before the first.
     pub fn epoch(&self) -> i32 {
@@ -358,6 +389,8 @@ impl ConsumerGroup {
     pub fn state_name(&self) -> &'static str {
         if self.is_empty() {
             "Empty"
+        } else if self.is_share() {
+            "Stable"
         } else if self.epoch() > self.target_epoch() {
             "Assigning"
         } else if self.stable_at.get(&self.target_epoch()) == Some(&self.len()) {
@@ -406,7 +439,9 @@ impl ConsumerGroup {
         let targets: usize = self.targets.iter().map(|(id, it)| target_bytes(id, &it.value)).sum();
         let patterns: usize = self.patterns.iter().map(|(text, it)| it.bytes(text)).sum();
         let sets: usize = self.sets.keys().map(|it| set_bytes(it)).sum();
-        size_of::<Self>() + members + targets + patterns + sets + self.owners.len() * ENTRY
+        let shared = self.share_topics.as_ref().map_or(0, |it| topics::bytes(&it.value));
+        let owners = self.owners.len() * ENTRY;
+        size_of::<Self>() + members + targets + patterns + sets + owners + shared
     }
 
     // ---- Changes ----
@@ -443,6 +478,16 @@ impl ConsumerGroup {
             Change::Regex(pattern, new) => self.apply_regex(pattern, new),
             Change::Metadata(id, new) => self.apply_metadata(id, new),
             Change::Current(id, new) => self.apply_current(id, new),
+            Change::ShareTopics(new) => {
+                let old = std::mem::replace(&mut self.share_topics, new);
+                let bytes = |it: &Option<Kept<Arc<ShareTopics>>>| {
+                    it.as_ref().map_or(0, |it| topics::bytes(&it.value))
+                };
+                self.bytes = self.bytes + bytes(&self.share_topics) - bytes(&old);
+                let new = record_bytes(self.share_topics.as_ref());
+                self.recount(record_bytes(old.as_ref()), new);
+                Change::ShareTopics(old)
+            }
         }
     }
 
@@ -619,9 +664,10 @@ impl ConsumerGroup {
                 Change::Target(id, _) => Change::Target(id, None),
                 Change::Current(id, _) => Change::Current(id, None),
                 Change::Regex(pattern, _) => Change::Regex(pattern, None),
+                Change::ShareTopics(_) => Change::ShareTopics(None),
             };
             // A key that was written once can be written again.
-            all.extend(records::record(group_id, &mut gone).ok());
+            all.extend(encoding::record(self.protocol, group_id, &mut gone).ok());
         }
         // The group's own goes last: targets of an epoch that is not there would be taken for new ones.
         if self.epoch.is_some() {
@@ -673,13 +719,21 @@ impl ConsumerGroup {
                         self.target_epoch.clone().map(|it| Change::TargetEpoch(Some(it)))
                     }
                 },
-                Cursor::Current(after) => {
-                    let (id, slot) = next(&self.members, after.as_deref())?;
-                    *cursor = Cursor::Current(Some(id.clone()));
-                    let (value, record_bytes) = (slot.member.current.clone(), slot.current_bytes);
-                    (record_bytes > 0)
-                        .then(|| Change::Current(id.clone(), Some(Kept { value, record_bytes })))
-                }
+                Cursor::Current(after) => match next(&self.members, after.as_deref()) {
+                    Some((id, slot)) => {
+                        *cursor = Cursor::Current(Some(id.clone()));
+                        let value = slot.member.current.clone();
+                        let record_bytes = slot.current_bytes;
+                        (record_bytes > 0).then(|| {
+                            Change::Current(id.clone(), Some(Kept { value, record_bytes }))
+                        })
+                    }
+                    None => {
+                        *cursor = Cursor::End;
+                        self.share_topics.clone().map(|it| Change::ShareTopics(Some(it)))
+                    }
+                },
+                Cursor::End => return None,
             };
             if found.is_some() {
                 return found;
@@ -702,6 +756,8 @@ pub enum Cursor {
     Target(Option<String>),
     /// At what members were told.
     Current(Option<String>),
+    /// Behind the last one.
+    End,
 }
 
 fn next<'a, T>(map: &'a BTreeMap<String, T>, after: Option<&str>) -> Option<(&'a String, &'a T)> {

@@ -15,7 +15,7 @@ use crate::types::ErrorCode;
 
 impl Group {
     /// Writes what has changed, and answers then; at once where nothing has.
-    pub(super) fn write_consumer(&mut self, cx: &mut Cx<'_>, mut write: ConsumerWrite) {
+    pub(in crate::group) fn write_consumer(&mut self, cx: &mut Cx<'_>, mut write: ConsumerWrite) {
         let mut records = std::mem::take(&mut write.changes.records);
         if write.upgrades && self.durable.is_some() {
             records.insert(0, group_record(&self.id, None));

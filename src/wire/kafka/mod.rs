@@ -15,6 +15,8 @@ pub mod alter_configs_request;
 pub mod alter_configs_response;
 pub mod alter_partition_reassignments_request;
 pub mod alter_partition_reassignments_response;
+pub mod alter_share_group_offsets_request;
+pub mod alter_share_group_offsets_response;
 pub mod api_versions_request;
 pub mod api_versions_response;
 pub mod consumer_group_describe_request;
@@ -33,6 +35,10 @@ pub mod delete_groups_request;
 pub mod delete_groups_response;
 pub mod delete_records_request;
 pub mod delete_records_response;
+pub mod delete_share_group_offsets_request;
+pub mod delete_share_group_offsets_response;
+pub mod delete_share_group_state_request;
+pub mod delete_share_group_state_response;
 pub mod delete_topics_request;
 pub mod delete_topics_response;
 pub mod describe_acls_request;
@@ -49,6 +55,8 @@ pub mod describe_producers_request;
 pub mod describe_producers_response;
 pub mod describe_quorum_request;
 pub mod describe_quorum_response;
+pub mod describe_share_group_offsets_request;
+pub mod describe_share_group_offsets_response;
 pub mod describe_topic_partitions_request;
 pub mod describe_topic_partitions_response;
 pub mod describe_transactions_request;
@@ -67,6 +75,8 @@ pub mod incremental_alter_configs_request;
 pub mod incremental_alter_configs_response;
 pub mod init_producer_id_request;
 pub mod init_producer_id_response;
+pub mod initialize_share_group_state_request;
+pub mod initialize_share_group_state_response;
 pub mod join_group_request;
 pub mod join_group_response;
 pub mod leave_group_request;
@@ -93,8 +103,20 @@ pub mod offset_for_leader_epoch_request;
 pub mod offset_for_leader_epoch_response;
 pub mod produce_request;
 pub mod produce_response;
+pub mod read_share_group_state_request;
+pub mod read_share_group_state_response;
+pub mod read_share_group_state_summary_request;
+pub mod read_share_group_state_summary_response;
 pub mod remove_raft_voter_request;
 pub mod remove_raft_voter_response;
+pub mod share_acknowledge_request;
+pub mod share_acknowledge_response;
+pub mod share_fetch_request;
+pub mod share_fetch_response;
+pub mod share_group_describe_request;
+pub mod share_group_describe_response;
+pub mod share_group_heartbeat_request;
+pub mod share_group_heartbeat_response;
 pub mod sync_group_request;
 pub mod sync_group_response;
 pub mod txn_offset_commit_request;
@@ -103,6 +125,8 @@ pub mod unregister_broker_request;
 pub mod unregister_broker_response;
 pub mod update_features_request;
 pub mod update_features_response;
+pub mod write_share_group_state_request;
+pub mod write_share_group_state_response;
 pub mod write_txn_markers_request;
 pub mod write_txn_markers_response;
 
@@ -203,10 +227,34 @@ impl ApiKey {
     pub const LIST_CONFIG_RESOURCES: Self = Self(74);
     /// `DescribeTopicPartitions`.
     pub const DESCRIBE_TOPIC_PARTITIONS: Self = Self(75);
+    /// `ShareGroupHeartbeat`.
+    pub const SHARE_GROUP_HEARTBEAT: Self = Self(76);
+    /// `ShareGroupDescribe`.
+    pub const SHARE_GROUP_DESCRIBE: Self = Self(77);
+    /// `ShareFetch`.
+    pub const SHARE_FETCH: Self = Self(78);
+    /// `ShareAcknowledge`.
+    pub const SHARE_ACKNOWLEDGE: Self = Self(79);
     /// `AddRaftVoter`.
     pub const ADD_RAFT_VOTER: Self = Self(80);
     /// `RemoveRaftVoter`.
     pub const REMOVE_RAFT_VOTER: Self = Self(81);
+    /// `InitializeShareGroupState`.
+    pub const INITIALIZE_SHARE_GROUP_STATE: Self = Self(83);
+    /// `ReadShareGroupState`.
+    pub const READ_SHARE_GROUP_STATE: Self = Self(84);
+    /// `WriteShareGroupState`.
+    pub const WRITE_SHARE_GROUP_STATE: Self = Self(85);
+    /// `DeleteShareGroupState`.
+    pub const DELETE_SHARE_GROUP_STATE: Self = Self(86);
+    /// `ReadShareGroupStateSummary`.
+    pub const READ_SHARE_GROUP_STATE_SUMMARY: Self = Self(87);
+    /// `DescribeShareGroupOffsets`.
+    pub const DESCRIBE_SHARE_GROUP_OFFSETS: Self = Self(90);
+    /// `AlterShareGroupOffsets`.
+    pub const ALTER_SHARE_GROUP_OFFSETS: Self = Self(91);
+    /// `DeleteShareGroupOffsets`.
+    pub const DELETE_SHARE_GROUP_OFFSETS: Self = Self(92);
 }
 
 /// All APIs of the table, by key.
@@ -259,6 +307,18 @@ pub const APIS: &[Api] = &[
     Api { key: ApiKey(69), name: "ConsumerGroupDescribe", min: 0, max: 1, flexible_from: 0 },
     Api { key: ApiKey(74), name: "ListConfigResources", min: 0, max: 1, flexible_from: 0 },
     Api { key: ApiKey(75), name: "DescribeTopicPartitions", min: 0, max: 0, flexible_from: 0 },
+    Api { key: ApiKey(76), name: "ShareGroupHeartbeat", min: 1, max: 1, flexible_from: 1 },
+    Api { key: ApiKey(77), name: "ShareGroupDescribe", min: 1, max: 1, flexible_from: 1 },
+    Api { key: ApiKey(78), name: "ShareFetch", min: 1, max: 2, flexible_from: 1 },
+    Api { key: ApiKey(79), name: "ShareAcknowledge", min: 1, max: 2, flexible_from: 1 },
     Api { key: ApiKey(80), name: "AddRaftVoter", min: 0, max: 1, flexible_from: 0 },
     Api { key: ApiKey(81), name: "RemoveRaftVoter", min: 0, max: 0, flexible_from: 0 },
+    Api { key: ApiKey(83), name: "InitializeShareGroupState", min: 0, max: 0, flexible_from: 0 },
+    Api { key: ApiKey(84), name: "ReadShareGroupState", min: 0, max: 0, flexible_from: 0 },
+    Api { key: ApiKey(85), name: "WriteShareGroupState", min: 0, max: 1, flexible_from: 0 },
+    Api { key: ApiKey(86), name: "DeleteShareGroupState", min: 0, max: 0, flexible_from: 0 },
+    Api { key: ApiKey(87), name: "ReadShareGroupStateSummary", min: 0, max: 1, flexible_from: 0 },
+    Api { key: ApiKey(90), name: "DescribeShareGroupOffsets", min: 0, max: 1, flexible_from: 0 },
+    Api { key: ApiKey(91), name: "AlterShareGroupOffsets", min: 0, max: 0, flexible_from: 0 },
+    Api { key: ApiKey(92), name: "DeleteShareGroupOffsets", min: 0, max: 0, flexible_from: 0 },
 ];

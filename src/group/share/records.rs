@@ -1,0 +1,339 @@
+//! The records of share groups, in Kafka's own format: see [`records`](crate::group::records).
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::topics::{ShareTopic, ShareTopics};
+use crate::group::consumer::change::{Change, Epoch, Kept};
+use crate::group::consumer::member::{Current, MemberMetadata, MemberState};
+use crate::group::consumer::partitions::{self, Partitions};
+use crate::group::consumer::records::{read_target_epoch, write_target_epoch};
+use crate::group::records::{
+    Record, RecordError, SHARE_CURRENT_KEY, SHARE_EPOCH_KEY, SHARE_MEMBER_KEY, SHARE_STATES_KEY,
+    SHARE_TARGET_EPOCH_KEY, SHARE_TARGET_KEY,
+};
+use crate::types::TopicId;
+use crate::wire::primitives::{Reader, WireError, Writer};
+
+/// The only version of all values.
+const VALUE: i16 = 0;
+
+type Result<T> = std::result::Result<T, WireError>;
+
+/// Reads a change: `kind` is the version of its key, `part` what the key names beside the group.
+///
+/// # Errors
+/// The value does not follow its format.
+pub fn read(
+    kind: i16,
+    part: &str,
+    key_bytes: usize,
+    value: Option<&[u8]>,
+) -> std::result::Result<Option<Change>, RecordError> {
+    let record_bytes = (key_bytes + value.map_or(0, <[u8]>::len)) as u64;
+    decode(kind, part.to_owned(), value, record_bytes).map_err(RecordError::Value)
+}
+
+fn kept<T>(
+    value: Option<&[u8]>,
+    record_bytes: u64,
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T>,
+) -> Result<Option<Kept<T>>> {
+    kept_whole(value, record_bytes, |r| {
+        let value = read(r)?;
+        r.skip_tagged_fields()?;
+        Ok(value)
+    })
+}
+
+/// The same, for what reads tagged fields itself.
+fn kept_whole<T>(
+    value: Option<&[u8]>,
+    record_bytes: u64,
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T>,
+) -> Result<Option<Kept<T>>> {
+    let Some(value) = value else { return Ok(None) };
+    let mut r = Reader::new(value);
+    let version = r.i16()?;
+    if version != VALUE {
+        return Err(WireError::UnsupportedVersion(version));
+    }
+    Ok(Some(Kept { value: read(&mut r)?, record_bytes }))
+}
+
+fn decode(
+    kind: i16,
+    part: String,
+    value: Option<&[u8]>,
+    record_bytes: u64,
+) -> Result<Option<Change>> {
+    Ok(Some(match kind {
+        SHARE_EPOCH_KEY => Change::Epoch(kept(value, record_bytes, |r| {
+            Ok(Epoch { epoch: r.i32()?, metadata_hash: r.i64()? })
+        })?),
+        SHARE_MEMBER_KEY => Change::Metadata(part, kept(value, record_bytes, read_member)?),
+        SHARE_TARGET_EPOCH_KEY => {
+            Change::TargetEpoch(kept_whole(value, record_bytes, read_target_epoch)?)
+        }
+        SHARE_TARGET_KEY => {
+            let target = kept(value, record_bytes, |r| Ok(Arc::new(read_partitions(r)?)))?;
+            Change::Target(part, target)
+        }
+        SHARE_CURRENT_KEY => Change::Current(part, kept(value, record_bytes, read_current)?),
+        SHARE_STATES_KEY => Change::ShareTopics(kept(value, record_bytes, read_topics)?),
+        _ => return Ok(None),
+    }))
+}
+
+fn read_member(r: &mut Reader<'_>) -> Result<Box<MemberMetadata>> {
+    let rack_id = r.nullable_string(true)?.map(str::to_owned);
+    let (client_id, client_host) = (r.string(true)?.to_owned(), r.string(true)?.to_owned());
+    let names = r.array(true, 1, |r| r.string(true))?;
+    let topics: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
+    let topics = Rc::new(topics);
+    Ok(Box::new(MemberMetadata {
+        rack_id,
+        client_id,
+        client_host,
+        topics,
+        ..MemberMetadata::default()
+    }))
+}
+
+fn read_partitions(r: &mut Reader<'_>) -> Result<Partitions> {
+    let topics = r.array(true, 18, |r| {
+        let (topic, numbers) = (r.uuid()?, r.array(true, 4, Reader::i32)?);
+        r.skip_tagged_fields()?;
+        Ok((topic, numbers))
+    })?;
+    Ok(partitions::collect(topics))
+}
+
+fn read_current(r: &mut Reader<'_>) -> Result<Current> {
+    let (epoch, previous_epoch, state) = (r.i32()?, r.i32()?, MemberState::of_code(r.i8()?));
+    let assigned = read_partitions(r)?;
+    Ok(Current { epoch, previous_epoch, state, assigned, ..Current::default() })
+}
+
+/// Kafka also writes which states are being begun or deleted: that is tried anew.
+fn read_topics(r: &mut Reader<'_>) -> Result<Arc<ShareTopics>> {
+    let mut topics = ShareTopics::new();
+    for begun in [false, true] {
+        let all = r.array(true, 19, |r| {
+            let (id, name) = (r.uuid()?, r.string(true)?.to_owned());
+            let mut numbers = r.array(true, 4, Reader::i32)?;
+            r.skip_tagged_fields()?;
+            numbers.sort_unstable();
+            let partitions = numbers.iter().zip(0..).take_while(|(it, at)| *it == at).count();
+            Ok((id, ShareTopic { name, partitions: partitions as i32 }))
+        })?;
+        topics.extend(all.into_iter().filter(|_| begun));
+    }
+    r.array(true, 18, |r| {
+        r.uuid()?;
+        r.string(true)?;
+        r.skip_tagged_fields()
+    })?;
+    Ok(Arc::new(topics))
+}
+
+/// The record of a change of this group; its bytes are entered into the change.
+///
+/// # Errors
+/// Something is longer than Kafka's records can hold, or no share group has it.
+pub fn record(group: &str, change: &mut Change) -> Result<Record> {
+    let (kind, part) = match change {
+        Change::Epoch(_) => (SHARE_EPOCH_KEY, None),
+        Change::Metadata(id, _) => (SHARE_MEMBER_KEY, Some(&*id)),
+        Change::TargetEpoch(_) => (SHARE_TARGET_EPOCH_KEY, None),
+        Change::Target(id, _) => (SHARE_TARGET_KEY, Some(&*id)),
+        Change::Current(id, _) => (SHARE_CURRENT_KEY, Some(&*id)),
+        Change::ShareTopics(_) => (SHARE_STATES_KEY, None),
+        Change::Regex(..) => return Err(WireError::Null),
+    };
+    let mut w = Writer::with_capacity(8 + group.len() + part.map_or(0, String::len));
+    w.i16(kind);
+    w.string(group, false)?;
+    if let Some(part) = part {
+        w.string(part, false)?;
+    }
+    let key = w.into_vec();
+    let value = match change {
+        Change::Epoch(kept) => put(kept, key.len(), |w, it| {
+            w.i32(it.epoch);
+            w.i64(it.metadata_hash);
+            Ok(())
+        })?,
+        Change::Metadata(_, kept) => put(kept, key.len(), |w, it| write_member(w, it))?,
+        Change::TargetEpoch(kept) => put_whole(kept, key.len(), write_target_epoch)?,
+        Change::Target(_, kept) => put(kept, key.len(), |w, it| write_partitions(w, it))?,
+        Change::Current(_, kept) => put(kept, key.len(), write_current)?,
+        Change::ShareTopics(kept) => put(kept, key.len(), |w, it| write_topics(w, it))?,
+        Change::Regex(..) => return Err(WireError::Null),
+    };
+    Ok(Record { key, value })
+}
+
+fn put<T>(
+    kept: &mut Option<Kept<T>>,
+    key_bytes: usize,
+    write: impl FnOnce(&mut Writer, &T) -> Result<()>,
+) -> Result<Option<Vec<u8>>> {
+    put_whole(kept, key_bytes, |w, it| {
+        write(w, it)?;
+        w.varint(0);
+        Ok(())
+    })
+}
+
+/// The same, for what writes tagged fields itself.
+fn put_whole<T>(
+    kept: &mut Option<Kept<T>>,
+    key_bytes: usize,
+    write: impl FnOnce(&mut Writer, &T) -> Result<()>,
+) -> Result<Option<Vec<u8>>> {
+    let Some(kept) = kept else { return Ok(None) };
+    let mut w = Writer::with_capacity(64);
+    w.i16(VALUE);
+    write(&mut w, &kept.value)?;
+    let value = w.into_vec();
+    kept.record_bytes = (key_bytes + value.len()) as u64;
+    Ok(Some(value))
+}
+
+fn write_member(w: &mut Writer, it: &MemberMetadata) -> Result<()> {
+    w.nullable_string(it.rack_id.as_deref(), true)?;
+    w.string(&it.client_id, true)?;
+    w.string(&it.client_host, true)?;
+    w.array_len(Some(it.topics.len()), true)?;
+    it.topics.iter().try_for_each(|it| w.string(it, true))
+}
+
+fn write_partitions(w: &mut Writer, set: &Partitions) -> Result<()> {
+    w.array_len(Some(set.len()), true)?;
+    for (topic, numbers) in set {
+        write_topic(w, *topic, None, numbers.iter().copied())?;
+    }
+    Ok(())
+}
+
+fn write_topic(
+    w: &mut Writer,
+    topic: TopicId,
+    name: Option<&str>,
+    numbers: impl ExactSizeIterator<Item = i32>,
+) -> Result<()> {
+    w.uuid(topic);
+    if let Some(name) = name {
+        w.string(name, true)?;
+    }
+    w.array_len(Some(numbers.len()), true)?;
+    numbers.for_each(|it| w.i32(it));
+    w.varint(0);
+    Ok(())
+}
+
+fn write_current(w: &mut Writer, it: &Current) -> Result<()> {
+    w.i32(it.epoch);
+    w.i32(it.previous_epoch);
+    w.i8(it.state.code());
+    write_partitions(w, &it.assigned)
+}
+
+fn write_topics(w: &mut Writer, topics: &ShareTopics) -> Result<()> {
+    // None that are being begun.
+    w.array_len(Some(0), true)?;
+    w.array_len(Some(topics.len()), true)?;
+    for (id, topic) in topics {
+        write_topic(w, *id, Some(&topic.name), 0..topic.partitions)?;
+    }
+    // None that are being deleted.
+    w.array_len(Some(0), true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::group::consumer::change::TargetEpoch;
+    use crate::group::records::Key;
+    use data_encoding::HEXLOWER;
+
+    const TOPIC: TopicId = TopicId([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
+
+    // Written by Kafka 4.3.1's own classes (`org.apache.kafka.coordinator.group.generated`).
+    const RECORDS: [(&str, &str); 5] = [
+        ("000b0003677270", "000000000005000000000000000900"),
+        ("000a000367727000026d31", "000002720263032f68030261026200"),
+        ("000c0003677270", "00000000000500"),
+        ("000d000367727000026d31", "000002000000000000000100000000000000020300000000000000020000"),
+        (
+            "000e000367727000026d31",
+            "000000000005000000040002000000000000000100000000000000020300000000000000020000",
+        ),
+    ];
+    /// With one topic whose states are being deleted.
+    const STATES: &str = "000001020000000000000001000000000000000202610400000000000000010000000200020000000000000001000000\
+                          000000000202620000";
+
+    fn hex(text: &str) -> Vec<u8> {
+        HEXLOWER.decode(text.as_bytes()).expect("digits")
+    }
+
+    fn kept<T>(value: T, at: usize) -> Option<Kept<T>> {
+        let record_bytes = (hex(RECORDS[at].0).len() + hex(RECORDS[at].1).len()) as u64;
+        Some(Kept { value, record_bytes })
+    }
+
+    #[test]
+    fn records_are_kafkas() {
+        let m1 = || "m1".to_owned();
+        let set = || partitions::collect([(TOPIC, vec![0, 2])]);
+        let member = MemberMetadata {
+            rack_id: Some("r".to_owned()),
+            client_id: "c".to_owned(),
+            client_host: "/h".to_owned(),
+            topics: Rc::new(["a".to_owned(), "b".to_owned()].into()),
+            ..MemberMetadata::default()
+        };
+        let current =
+            Current { epoch: 5, previous_epoch: 4, assigned: set(), ..Current::default() };
+        let changes = [
+            Change::Epoch(kept(Epoch { epoch: 5, metadata_hash: 9 }, 0)),
+            Change::Metadata(m1(), kept(Box::new(member), 1)),
+            Change::TargetEpoch(kept(TargetEpoch { epoch: 5, timestamp_ms: 0 }, 2)),
+            Change::Target(m1(), kept(Arc::new(set()), 3)),
+            Change::Current(m1(), kept(current, 4)),
+        ];
+        for ((key, value), change) in RECORDS.iter().zip(changes) {
+            let (key, value) = (hex(key), hex(value));
+            let Ok(Key::Consumer { kind, group: "grp", part }) = Key::read(&key) else {
+                panic!("{key:?}")
+            };
+            let found = read(kind, part, key.len(), Some(&value)).unwrap();
+            assert_eq!(found.as_ref(), Some(&change));
+            let written = record("grp", &mut change.clone()).unwrap();
+            assert_eq!(written, Record { key: key.clone(), value: Some(value.clone()) });
+            for cut in 0..value.len() {
+                assert!(read(kind, part, key.len(), Some(&value[..cut])).is_err(), "{change:?}");
+            }
+            assert!(read(kind, part, key.len(), None).unwrap().is_some(), "a tombstone");
+        }
+    }
+
+    #[test]
+    fn topics_with_states_are_kafkas() {
+        let key = hex("000f0003677270");
+        let Ok(Key::Consumer { kind, part: "", .. }) = Key::read(&key) else { panic!("{key:?}") };
+        let found = read(kind, "", key.len(), Some(&hex(STATES))).unwrap();
+        let topic = ShareTopic { name: "a".to_owned(), partitions: 3 };
+        let Some(Change::ShareTopics(Some(it))) = found else { panic!("{found:?}") };
+        assert_eq!(*it.value, ShareTopics::from([(TOPIC, topic)]));
+        let mut change = Change::ShareTopics(Some(it.clone()));
+        let written = record("grp", &mut change).unwrap();
+        assert_eq!(written.key, key);
+        let again = read(kind, "", key.len(), written.value.as_deref()).unwrap();
+        let Some(Change::ShareTopics(Some(again))) = again else { panic!("{again:?}") };
+        assert_eq!(again.value, it.value);
+    }
+}
