@@ -73,6 +73,11 @@ impl AckBatch {
         Ok(Self { first, last, types })
     }
 
+    /// Whether a lock is to be renewed.
+    pub fn renews(&self) -> bool {
+        self.types.contains(&AckType::Renew)
+    }
+
     /// Runs of offsets of which the same is said, from `from` on.
     pub fn runs(&self, from: i64) -> impl Iterator<Item = (i64, i64, AckType)> {
         let mut at = self.first.max(from);
@@ -125,6 +130,7 @@ mod tests {
         assert_eq!(runs, [(4, 4, AckType::Accept), (5, 5, AckType::Gap), (6, 7, AckType::Reject)]);
         let renewed = AckBatch::read(3, 4, &[4], None, true).unwrap();
         assert_eq!(renewed.runs(0).next(), Some((3, 4, AckType::Renew)));
+        assert!(renewed.renews() && !read(3, 7, &[2]).unwrap().renews());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::broker::api::list_offsets::{EARLIEST, LATEST};
 use crate::broker::calls::{FindOffsets, ShardId, ShareAck, ShareRelease};
 use crate::broker::reply_to::ReplyTo;
 use crate::broker::state::State;
-use crate::share::{Key, Request, Response, SharePartition, ShareState, Update};
+use crate::share::{AckBatch, Key, Request, Response, SharePartition, ShareState, Update};
 use crate::types::{ErrorCode, ShareConfig, ShareReset, TopicPartition};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -225,6 +225,10 @@ impl State {
             let config = state.share_config(&group);
             let (mut told, mut pending) = (Vec::with_capacity(partitions.len()), Vec::new());
             for (index, tp, batches) in partitions {
+                if !config.renews && batches.iter().any(AckBatch::renews) {
+                    told.push((index, ErrorCode::INVALID_RECORD_STATE));
+                    continue;
+                }
                 let placed = match state.share_partition(&group, tp).await {
                     Ok(placed) => placed,
                     Err(error) => {
