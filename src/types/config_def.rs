@@ -54,7 +54,7 @@ pub enum Rule {
     ThrottledReplicas,
     /// Pairs `address:count`, see [`ip_limits`](super::ip_limits).
     IpLimits,
-    /// Where a share group begins, see [`ShareReset`](super::ShareReset).
+    /// Where a share group begins, see [`ShareReset`].
     ShareReset,
 }
 
