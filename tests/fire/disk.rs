@@ -98,11 +98,13 @@ impl Volume {
         all.filter_map(|it| Some(it.ok()?.path())).filter(is_filler).collect()
     }
 
-    /// Gives the space back.
+    /// Gives the space back, for good: a power cut does not take it again.
     pub fn release(&self) {
         for filler in self.fillers() {
             std::fs::remove_file(filler).expect("a file of ours");
         }
+        let directory = std::fs::File::open(&self.at).expect("the file system");
+        directory.sync_all().expect("its names are durable");
     }
 }
 
