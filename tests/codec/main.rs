@@ -24,16 +24,26 @@ static ALLOCATOR: Counting = Counting;
 const SAMPLES: u64 = 60;
 
 /// Messages and versions that came after Kafka 4.1, whose definitions the oracle has.
-const LATER: [&str; 11] = [
+const LATER: [&str; 21] = [
     "AddRaftVoterRequest 1",
     "AddRaftVoterResponse 1",
     "DescribeLogDirsRequest 5",
     "DescribeLogDirsResponse 5",
+    "DescribeShareGroupOffsetsRequest 1",
+    "DescribeShareGroupOffsetsResponse 1",
     "InitProducerIdRequest 6",
     "ListOffsetsRequest 11",
     "ListOffsetsResponse 11",
     "OffsetCommitRequest 10",
     "OffsetFetchRequest 10",
+    "ReadShareGroupStateSummaryRequest 1",
+    "ReadShareGroupStateSummaryResponse 1",
+    "ShareAcknowledgeRequest 2",
+    "ShareAcknowledgeResponse 2",
+    "ShareFetchRequest 2",
+    "ShareFetchResponse 2",
+    "WriteShareGroupStateRequest 1",
+    "WriteShareGroupStateResponse 1",
     "WriteTxnMarkersRequest 2",
     "WriteTxnMarkersResponse 2",
 ];
