@@ -43,12 +43,11 @@ use support::Seeds;
 use support::seeds::none_failed;
 
 /// Seeds in the test command: those below the first of [`OPEN`].
-const SEEDS: u64 = 1_319;
-/// Seeds that have failed, and were not seen to pass since. 1319: a log rots whose replica is then the only one in sync; another one
-/// has what rotted, and still cannot catch up, since what it lacks lies in the same chunk of the disk, which is verified whole. 1388: a
-/// file is cut of a node that is down, whose own metadata are too old to know who else has its records, so it does not start; the plan
-/// should not do that.
-const OPEN: [u64; 2] = [1319, 1388];
+const SEEDS: u64 = 1_388;
+/// Seeds that have failed, and were not seen to pass since. 1388: the file of a log is cut on a node that becomes the only one in sync
+/// before it is read; the group whose log that is cannot be loaded any more. Others have had what is missing, but lack what was
+/// committed behind it, so the plan may have destroyed the only copy; or they could be copied from: not found out.
+const OPEN: [u64; 1] = [1388];
 /// So many show everything that there is to be seen.
 const ENOUGH: u64 = 300;
 /// Exit code of runs that show nothing.

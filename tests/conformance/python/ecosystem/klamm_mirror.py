@@ -8,10 +8,9 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from . import cluster as clusters
 from . import records
-from .part import each_once_in_order, numbered, part
+from .mirror import GROUP, TOPIC, begin, later_changes, move_group
+from .part import each_once_in_order, part
 from .process import Process
-
-TOPIC, GROUP = "orders", "readers"
 
 
 @part("klamm-mirror")
@@ -23,14 +22,8 @@ def from_kafka(context):
     context.clusters.append(source)
     source.start()
     a, b = source.address, context.cluster.address
-    records.create(a, TOPIC, partitions=3, retention_ms="86400000", max_message_bytes="500000", compression_type="zstd")
-    records.create(a, "settings", cleanup_policy="compact")
     records.create(a, "all-sorts", partitions=2, retention_ms="-1")
-    pairs = numbered(50)
-    sent = [next(pairs) for _ in range(3000)]
-    records.feed(a, TOPIC, sent)
-    records.feed(a, "settings", [("x", "1"), ("y", "2")])
-    seen = records.consume(a, GROUP, TOPIC, 1000)
+    pairs, sent, seen = begin(a, compression_type="zstd")
     all_sorts(a)
 
     mirror = Process(context.directory, "mirror", command(a, b, "--interval", "2")).start()
@@ -40,10 +33,7 @@ def from_kafka(context):
     records.wait("the configs", records.PATIENCE_S, lambda: records.configs(b, TOPIC)["retention.ms"] == "86400000")
     assert records.configs(b, TOPIC)["max.message.bytes"] == "500000"
     assert records.configs(b, "settings")["cleanup.policy"] == "compact"
-    records.set_config(a, TOPIC, "retention.ms", "7200000")
-    records.add_partitions(a, TOPIC, 4)
-    records.wait("the config", records.PATIENCE_S, lambda: records.configs(b, TOPIC)["retention.ms"] == "7200000")
-    records.wait("the partition", records.PATIENCE_S, lambda: len(records.partitions(b, TOPIC)) == 4)
+    later_changes(a, b, TOPIC)
 
     kills = 0
     with records.Steady(a, TOPIC, pairs, rate=400) as steady, context.killer([TOPIC, "__consumer_offsets"]) as killer:
@@ -70,15 +60,7 @@ def from_kafka(context):
     last = once(context, a, b)
     assert last["event"] == "done", last
     assert once(context, a, b)["records"] == 0, "the second run has copied something"
-    translated = records.committed(b, GROUP, TOPIC)
-    read = {(r.partition, r.key, r.value) for r in seen}
-    mirrored = records.read(b, TOPIC)
-    skipped = [r for r in mirrored if r.offset < translated.get(r.partition, 0) and (r.partition, r.key, r.value) not in read]
-    assert not skipped, f"the moved group would miss {len(skipped)} records, as {skipped[:3]}"
-    rest = sum(r.offset >= translated.get(r.partition, 0) for r in mirrored)
-    moved = records.consume(b, GROUP, TOPIC, rest)
-    again = len(moved) + len(read) - len(sent)
-    assert read | {(r.partition, r.key, r.value) for r in moved} == {(r.partition, r.key, r.value) for r in mirrored}
+    again = move_group(b, GROUP, TOPIC, seen) - len(sent)
     return f"{count} records, {kills} kills of the mirror, {killer.kills} of brokers, {again} read again by the moved group"
 
 

@@ -16,13 +16,7 @@ def between_two_clusters(context):
     again; a group moves over with its offsets."""
     other = context.start_cluster("other")
     a, b = context.cluster.address, other.address
-    records.create(a, TOPIC, partitions=3, retention_ms="86400000", max_message_bytes="500000")
-    records.create(a, "settings", cleanup_policy="compact")
-    pairs = numbered(50)
-    sent = [next(pairs) for _ in range(3000)]
-    records.feed(a, TOPIC, sent)
-    records.feed(a, "settings", [("x", "1"), ("y", "2")])
-    seen = records.consume(a, GROUP, TOPIC, 1000)
+    pairs, sent, seen = begin(a)
 
     settings = properties(context.directory / "mm2.properties", {
         "clusters": "a, b", "a.bootstrap.servers": a, "b.bootstrap.servers": b, "a->b.enabled": "true", "b->a.enabled": "false",
@@ -47,10 +41,7 @@ def between_two_clusters(context):
     assert records.configs(b, "a.settings")["cleanup.policy"] == "compact"
 
     # Later changes come over as well.
-    records.set_config(a, TOPIC, "retention.ms", "7200000")
-    records.add_partitions(a, TOPIC, 4)
-    records.wait("the config", records.PATIENCE_S, lambda: records.configs(b, MIRRORED)["retention.ms"] == "7200000")
-    records.wait("the partition", records.PATIENCE_S, lambda: len(records.partitions(b, MIRRORED)) == 4)
+    later_changes(a, b, MIRRORED)
 
     kills = 0
     with records.Steady(a, TOPIC, pairs, rate=200) as steady, context.killer([TOPIC, "__consumer_offsets"]) as killer:
@@ -75,19 +66,45 @@ def between_two_clusters(context):
     translated = records.committed(b, GROUP, MIRRORED)
     ends = records.end_offsets(b, MIRRORED, records.IsolationLevel.READ_COMMITTED)
     assert all(0 <= offset <= ends[p] for p, offset in translated.items()), (translated, ends)
-    read = {(r.partition, r.key, r.value) for r in seen}
-    mirrored = records.read(b, MIRRORED)
-    skipped = [r for r in mirrored if r.offset < translated.get(r.partition, 0) and (r.partition, r.key, r.value) not in read]
-    assert not skipped, f"the moved group would miss {len(skipped)} records, as {skipped[:3]}"
-    rest = sum(r.offset >= translated.get(r.partition, 0) for r in mirrored)
-    moved = records.consume(b, GROUP, MIRRORED, rest)
-    again = len(moved) + len(read) - len(sent)
-    assert read | {(r.partition, r.key, r.value) for r in moved} == {(r.partition, r.key, r.value) for r in mirrored}
+    again = move_group(b, GROUP, MIRRORED, seen) - len(sent)
     beats = sum(sum(records.end_offsets(b, name, records.IsolationLevel.READ_COMMITTED).values())
                 for name in records.metadata(b).topics if name.endswith("heartbeats"))
     assert beats, "no heartbeats"
     unexpected = re.findall(r"^.*ERROR.*$", maker.text(), re.M)
     return f"{len(sent)} records, {kills} kills of MirrorMaker, {killer.kills} of brokers, {again} read again by the moved group, {len(unexpected)} lines of errors"
+
+
+def begin(a, **configs):
+    """Topics with records, and a group that has read some: the pairs to go on with, those sent, and what was read."""
+    records.create(a, TOPIC, partitions=3, retention_ms="86400000", max_message_bytes="500000", **configs)
+    records.create(a, "settings", cleanup_policy="compact")
+    pairs = numbered(50)
+    sent = [next(pairs) for _ in range(3000)]
+    records.feed(a, TOPIC, sent)
+    records.feed(a, "settings", [("x", "1"), ("y", "2")])
+    return pairs, sent, records.consume(a, GROUP, TOPIC, 1000)
+
+
+def later_changes(a, b, mirrored):
+    """A config and a partition more come over, too."""
+    records.set_config(a, TOPIC, "retention.ms", "7200000")
+    records.add_partitions(a, TOPIC, 4)
+    records.wait("the config", records.PATIENCE_S, lambda: records.configs(b, mirrored)["retention.ms"] == "7200000")
+    records.wait("the partition", records.PATIENCE_S, lambda: len(records.partitions(b, mirrored)) == 4)
+
+
+def move_group(b, group, mirrored, seen):
+    """The group goes on at the copy with its translated offsets and misses nothing; how many records it has read, those
+    of `seen` counted once."""
+    translated = records.committed(b, group, mirrored)
+    place = lambda r: (r.partition, r.key, r.value)  # noqa: E731
+    read, there = {place(r) for r in seen}, records.read(b, mirrored)
+    skipped = [r for r in there if r.offset < translated.get(r.partition, 0) and place(r) not in read]
+    assert not skipped, f"the moved group would miss {len(skipped)} records, as {skipped[:3]}"
+    rest = sum(r.offset >= translated.get(r.partition, 0) for r in there)
+    moved = records.consume(b, group, mirrored, rest)
+    assert read | {place(r) for r in moved} == {place(r) for r in there}
+    return len(read) + len(moved)
 
 
 def equal(a, b, count):
