@@ -2,6 +2,7 @@
 //! who waits for them.
 
 use super::calls::AskGroup;
+use super::coordinating::InOrder;
 use super::group_log::{Action, Bounds, GroupLog};
 use super::reply_to::ReplyTo;
 use super::wait::Condition;
@@ -10,7 +11,7 @@ use crate::group::{self, CoordinatorSettings, GroupResponse, MigrationPolicy, Ti
 use crate::types::config_def::split_list;
 use crate::types::{BrokerConfigs, ErrorCode, TopicPartition};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A request that waits for its answer.
 pub struct PendingRequest {
@@ -39,10 +40,8 @@ pub struct Coordinators {
     pub ends: RefCell<BTreeMap<Ticket, WaitingEnd>>,
     /// The ticket of the next request.
     pub next_ticket: Cell<Ticket>,
-    /// What they want, in order.
-    pub actions: RefCell<VecDeque<(TopicPartition, Action)>>,
-    /// `actions` are being carried out.
-    pub acting: Cell<bool>,
+    /// What they want.
+    pub actions: InOrder<(TopicPartition, Action)>,
     /// Coordinators whose long commits are gone on with.
     pub going_on: RefCell<BTreeSet<TopicPartition>>,
     /// What the timer waits for.
@@ -139,8 +138,7 @@ impl Coordinators {
             waiting: RefCell::default(),
             ends: RefCell::default(),
             next_ticket: Cell::new(1),
-            actions: RefCell::default(),
-            acting: Cell::new(false),
+            actions: InOrder::default(),
             going_on: RefCell::default(),
             armed_ms: Cell::new(i64::MAX),
             rearm: Condition::default(),

@@ -16,7 +16,7 @@ use crate::broker::api::{
     sync_group,
 };
 use crate::group::{self, DeletedOffsets, FetchOffsets};
-use crate::types::TopicId;
+use crate::types::{ErrorCode, TopicId};
 use crate::wire::WireError;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -218,23 +218,9 @@ pub fn begin(
         Groups::ConsumerGroupDescribe => {
             let plan = consumer_group_describe::plan(body, version, &image)?;
             respond.with(async move {
-                let pause = async || state.pause().await;
-                let mut described = Vec::new();
-                if let Some(error) = plan.refused {
-                    for it in &plan.groups {
-                        let id = it.group_id.clone();
-                        described.push(group::ConsumerDescribed::refused(id, error, None));
-                        pause().await;
-                    }
-                    return Ok(plan.response(&header, described, pause).await?);
-                }
-                let requests =
-                    plan.groups.iter().map(|it| group::GroupRequest::ConsumerDescribe(it.clone()));
-                for it in ask_all(&state, requests).await? {
-                    let group::GroupResponse::ConsumerDescribe(it) = it else { return mixed_up() };
-                    described.push(it);
-                }
-                Ok(plan.response(&header, described, pause).await?)
+                let request = group::GroupRequest::ConsumerDescribe;
+                let described = describe(&state, &plan.groups, plan.refused, request).await?;
+                Ok(plan.response(&header, described, async || state.pause().await).await?)
             });
         }
         Groups::ShareGroupHeartbeat => {
@@ -258,23 +244,9 @@ pub fn begin(
         Groups::ShareGroupDescribe => {
             let plan = share_group_describe::plan(body, version, &image)?;
             respond.with(async move {
-                let pause = async || state.pause().await;
-                let mut described = Vec::new();
-                if let Some(error) = plan.refused {
-                    for it in &plan.groups {
-                        let id = it.group_id.clone();
-                        described.push(group::ConsumerDescribed::refused(id, error, None));
-                        pause().await;
-                    }
-                    return Ok(plan.response(&header, described, pause).await?);
-                }
-                let requests =
-                    plan.groups.iter().map(|it| group::GroupRequest::ShareDescribe(it.clone()));
-                for it in ask_all(&state, requests).await? {
-                    let group::GroupResponse::ConsumerDescribe(it) = it else { return mixed_up() };
-                    described.push(it);
-                }
-                Ok(plan.response(&header, described, pause).await?)
+                let request = group::GroupRequest::ShareDescribe;
+                let described = describe(&state, &plan.groups, plan.refused, request).await?;
+                Ok(plan.response(&header, described, async || state.pause().await).await?)
             });
         }
         Groups::DescribeShareGroupOffsets => {
@@ -360,8 +332,31 @@ pub fn begin(
     Ok(())
 }
 
+/// Asks for what there is to tell of groups; of each of them the refusal, where there is one.
+async fn describe(
+    state: &Rc<State>,
+    groups: &[group::ConsumerDescribe],
+    refused: Option<ErrorCode>,
+    request: fn(group::ConsumerDescribe) -> group::GroupRequest,
+) -> Result<Vec<group::ConsumerDescribed>, Unanswered> {
+    let mut described = Vec::with_capacity(groups.len());
+    if let Some(error) = refused {
+        for it in groups {
+            let id = it.group_id.clone();
+            described.push(group::ConsumerDescribed::refused(id, error, None));
+            state.pause().await;
+        }
+        return Ok(described);
+    }
+    for it in ask_all(state, groups.iter().cloned().map(request)).await? {
+        let group::GroupResponse::ConsumerDescribe(it) = it else { return mixed_up() };
+        described.push(it);
+    }
+    Ok(described)
+}
+
 /// A coordinator answers in kind: anything else is a bug, and closes the connection.
-fn mixed_up() -> Outcome {
+fn mixed_up<T>() -> T {
     unreachable!("the answer is of the request's kind")
 }
 

@@ -4,7 +4,6 @@
 use super::calls::{AppendBatches, AskGroup, ListGroups, ShardId, Trim};
 use super::coordinators::PendingRequest;
 use super::group_log::{Action, GroupLog, Place};
-use super::log_loading::{RELOAD_MS, RELOAD_MS_MAX};
 use super::reply_to::ReplyTo;
 use super::state::{Phase, State};
 use super::work;
@@ -160,30 +159,15 @@ impl State {
         }
         let state = self.clone();
         self.start(async move {
-            let mut pause_ms = RELOAD_MS;
-            while let Err(why) = state.load(tp, made).await {
-                tracing::error!(
-                    "the groups of {GROUP_STATE}-{} cannot be loaded, next try in {} s: {why}",
-                    tp.partition,
-                    pause_ms / 1000
-                );
-                let again = {
-                    let mut logs = state.groups.logs.borrow_mut();
-                    let log = logs.get_mut(&tp).filter(|it| it.first_append() == made);
-                    log.map(GroupLog::broken).is_some()
-                };
-                if !again {
-                    return;
-                }
-                state.sleep(pause_ms).await;
-                pause_ms = (pause_ms * 2).min(RELOAD_MS_MAX);
+            let what = format!("the groups of {GROUP_STATE}-{}", tp.partition);
+            let load = async || state.load(tp, made).await;
+            let change = |f: &dyn Fn(&mut GroupLog)| {
                 let mut logs = state.groups.logs.borrow_mut();
-                let Some(log) = logs.get_mut(&tp).filter(|it| it.first_append() == made) else {
-                    return;
-                };
-                // What was loaded before the error is not loaded twice.
-                *log = state.groups.new_log(made);
-            }
+                logs.get_mut(&tp).filter(|it| it.first_append() == made).map(f).is_some()
+            };
+            let broken = || change(&|log| log.broken());
+            let again = || change(&|log| *log = state.groups.new_log(made));
+            state.load_again_and_again(&what, load, broken, again).await;
         });
     }
 
@@ -359,38 +343,33 @@ impl State {
         }
     }
 
-    /// Carries out actions in order. What they lead to at once comes after them.
+    /// Carries out actions.
     fn act(self: &Rc<Self>, tp: TopicPartition, actions: Vec<Action>) {
         let groups = &self.groups;
-        groups.actions.borrow_mut().extend(actions.into_iter().map(|it| (tp, it)));
-        if groups.acting.replace(true) {
+        let actions = actions.into_iter().map(|it| (tp, it));
+        let done = groups.actions.carry_out(actions, |(tp, action)| match action {
+            Action::Reply { ticket, response } => {
+                let waiting = groups.waiting.borrow_mut().remove(&ticket);
+                if let Some(it) = waiting {
+                    self.work.add(1 + response.len() as u64);
+                    it.to.reply(response);
+                }
+            }
+            Action::Append { append, records, producer } => {
+                self.append_group(tp, append, records, producer);
+            }
+            Action::AppendMarker { append, end } => self.append_end(tp, append, &end),
+            Action::Ended { ticket, error } => {
+                let waiting = groups.ends.borrow_mut().remove(&ticket);
+                if let Some((_, then)) = waiting {
+                    then(error);
+                }
+            }
+            Action::Trim { offset } => self.trim_group(tp, offset),
+        });
+        if !done {
             return;
         }
-        loop {
-            let next = groups.actions.borrow_mut().pop_front();
-            let Some((tp, action)) = next else { break };
-            match action {
-                Action::Reply { ticket, response } => {
-                    let waiting = groups.waiting.borrow_mut().remove(&ticket);
-                    if let Some(it) = waiting {
-                        self.work.add(1 + response.len() as u64);
-                        it.to.reply(response);
-                    }
-                }
-                Action::Append { append, records, producer } => {
-                    self.append_group(tp, append, records, producer);
-                }
-                Action::AppendMarker { append, end } => self.append_end(tp, append, &end),
-                Action::Ended { ticket, error } => {
-                    let waiting = groups.ends.borrow_mut().remove(&ticket);
-                    if let Some((_, then)) = waiting {
-                        then(error);
-                    }
-                }
-                Action::Trim { offset } => self.trim_group(tp, offset),
-            }
-        }
-        groups.acting.set(false);
         self.go_on_with_long(tp);
         let deadline = groups.logs.borrow().get(&tp).and_then(GroupLog::next_deadline);
         if deadline.is_some_and(|at| at < groups.armed_ms.get()) {

@@ -21,9 +21,9 @@ use std::sync::Arc;
 /// What is not known to be committed yet is waited for so long, ms, again and again.
 const COMMITTED_MS: i64 = 10;
 /// After an error a log is loaded again; the pause doubles from here, ms.
-pub(super) const RELOAD_MS: i64 = 1000;
+const RELOAD_MS: i64 = 1000;
 /// The longest pause, ms.
-pub(super) const RELOAD_MS_MAX: i64 = 60_000;
+const RELOAD_MS_MAX: i64 = 60_000;
 
 /// The partitions that have a coordinator here, with the epoch in which they are led.
 type Epochs = BTreeMap<TopicPartition, i32>;
@@ -49,6 +49,30 @@ impl State {
         let gone = gone.map(|(tp, _)| *tp).collect();
         led.retain(|tp, epoch| before.get(tp) != Some(epoch));
         (gone, led)
+    }
+
+    /// Loads such a log, and again where that fails, until it does not, or its coordinator is another one by then, which `broken`
+    /// tells before the pause and `again` behind it: what was loaded before the error is not to be loaded twice.
+    pub(super) async fn load_again_and_again(
+        &self,
+        what: &str,
+        load: impl AsyncFn() -> Result<(), String>,
+        broken: impl Fn() -> bool,
+        again: impl Fn() -> bool,
+    ) {
+        let mut pause_ms = RELOAD_MS;
+        while let Err(why) = load().await {
+            let seconds = pause_ms / 1000;
+            tracing::error!("{what} cannot be loaded, next try in {seconds} s: {why}");
+            if !broken() {
+                return;
+            }
+            self.sleep(pause_ms).await;
+            pause_ms = (pause_ms * 2).min(RELOAD_MS_MAX);
+            if !again() {
+                return;
+            }
+        }
     }
 
     /// Whether such a log has nothing, and nothing can be committed in it that is not known here.

@@ -42,6 +42,7 @@ mod charges_tests;
 mod clock;
 pub mod connection;
 mod controller_calls;
+mod coordinating;
 mod coordinators;
 mod core_states;
 mod deferred;

@@ -2,23 +2,12 @@
 //! and who waits for them.
 
 use super::calls::AskTransaction;
-use super::reply_to::ReplyTo;
+use super::coordinating::{Asked, InOrder, Phase};
 use super::wait::Condition;
-use crate::transaction::{Coordinator, Effect, Memory, Settings, Ticket};
-use crate::types::{BrokerConfigs, ErrorCode, TopicPartition};
+use crate::transaction::{Coordinator, Effect, Memory, Settings};
+use crate::types::{BrokerConfigs, TopicPartition};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, VecDeque};
-
-/// How far a coordinator is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Its log is read.
-    Loading,
-    /// It answers.
-    Serving,
-    /// Its log cannot be read.
-    Broken,
-}
+use std::collections::BTreeMap;
 
 /// A coordinator.
 pub struct Placed {
@@ -32,20 +21,6 @@ pub struct Placed {
     pub phase: Phase,
 }
 
-impl Placed {
-    /// The error of requests, unless it answers.
-    pub fn refusal(&self) -> Option<ErrorCode> {
-        match self.phase {
-            Phase::Loading => Some(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS),
-            Phase::Serving => None,
-            Phase::Broken => Some(ErrorCode::COORDINATOR_NOT_AVAILABLE),
-        }
-    }
-}
-
-/// A request that waits for its answer: its coordinator's partition, and who asks.
-pub type Waiting = (TopicPartition, ReplyTo<AskTransaction>);
-
 /// See the module.
 pub struct TransactionCoordinators {
     /// The coordinators.
@@ -53,13 +28,9 @@ pub struct TransactionCoordinators {
     /// The epoch in which each one's partition is led.
     pub epochs: RefCell<BTreeMap<TopicPartition, i32>>,
     /// Requests that they have taken.
-    pub waiting: RefCell<HashMap<Ticket, Waiting>>,
-    /// The ticket of the next request.
-    pub next_ticket: Cell<Ticket>,
-    /// What they want, in order: the partition, the coordinator's own number.
-    pub effects: RefCell<VecDeque<(TopicPartition, u64, Effect)>>,
-    /// `effects` are being carried out.
-    pub acting: Cell<bool>,
+    pub asked: Asked<AskTransaction>,
+    /// What they want: the partition, the coordinator's own number.
+    pub effects: InOrder<(TopicPartition, u64, Effect)>,
     /// What the timer waits for.
     pub armed_ms: Cell<i64>,
     /// Wakes the timer, for an earlier time.
@@ -81,10 +52,8 @@ impl TransactionCoordinators {
         Self {
             all: RefCell::default(),
             epochs: RefCell::default(),
-            waiting: RefCell::default(),
-            next_ticket: Cell::new(1),
-            effects: RefCell::default(),
-            acting: Cell::new(false),
+            asked: Asked::default(),
+            effects: InOrder::default(),
             armed_ms: Cell::new(i64::MAX),
             rearm: Condition::default(),
             load_bytes: usize::try_from(load_bytes).unwrap_or(5 << 20),
@@ -116,9 +85,8 @@ impl TransactionCoordinators {
 
     /// Forgets all who wait.
     pub fn clear(&self) {
-        let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
-        drop(waiting);
-        self.effects.borrow_mut().clear();
+        self.asked.clear();
+        self.effects.clear();
         self.all.borrow_mut().clear();
         self.epochs.borrow_mut().clear();
     }

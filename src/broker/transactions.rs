@@ -2,10 +2,10 @@
 //! their time pass.
 
 use super::calls::{AskTransaction, ListTransactions, ShardId};
-use super::log_loading::{RELOAD_MS, RELOAD_MS_MAX};
+use super::coordinating::Phase;
 use super::reply_to::ReplyTo;
 use super::state::{Phase as BrokerPhase, State};
-use super::transaction_coordinators::{Phase, Placed};
+use super::transaction_coordinators::Placed;
 use super::work;
 use crate::controller::Image;
 use crate::transaction::{Coordinator, Effect, ListCursor, Record, Response};
@@ -87,34 +87,31 @@ impl State {
         let made = placed.made;
         self.transactions.all.borrow_mut().insert(tp, placed);
         if self.is_empty_log(tp) {
-            return self.set_phase(tp, made, Phase::Serving);
+            self.set_phase(tp, made, Phase::Serving);
+            return;
         }
         let state = self.clone();
         self.start(async move {
-            let mut pause_ms = RELOAD_MS;
-            while let Err(why) = state.load_transactions(tp, made).await {
-                tracing::error!(
-                    "the transactions of {TRANSACTION_STATE}-{} cannot be loaded, next try in {} s: {why}",
-                    tp.partition,
-                    pause_ms / 1000
-                );
-                state.set_phase(tp, made, Phase::Broken);
-                state.sleep(pause_ms).await;
-                pause_ms = (pause_ms * 2).min(RELOAD_MS_MAX);
+            let what = format!("the transactions of {TRANSACTION_STATE}-{}", tp.partition);
+            let load = async || state.load_transactions(tp, made).await;
+            let broken = || state.set_phase(tp, made, Phase::Broken);
+            let again = || {
                 let mut all = state.transactions.all.borrow_mut();
-                let Some(placed) = all.get_mut(&tp).filter(|it| it.made == made) else { return };
-                // What was loaded before the error is not loaded twice.
-                (placed.core, placed.phase) = (state.transactions.core(), Phase::Loading);
-            }
+                let placed = all.get_mut(&tp).filter(|it| it.made == made);
+                let begin = |it: &mut Placed| {
+                    (it.core, it.phase) = (state.transactions.core(), Phase::Loading);
+                };
+                placed.map(begin).is_some()
+            };
+            state.load_again_and_again(&what, load, broken, again).await;
         });
     }
 
-    fn set_phase(&self, tp: TopicPartition, made: u64, phase: Phase) {
-        if let Some(it) = self.transactions.all.borrow_mut().get_mut(&tp)
-            && it.made == made
-        {
-            it.phase = phase;
-        }
+    /// False where the coordinator is another one by now.
+    fn set_phase(&self, tp: TopicPartition, made: u64, phase: Phase) -> bool {
+        let mut all = self.transactions.all.borrow_mut();
+        let placed = all.get_mut(&tp).filter(|it| it.made == made);
+        placed.map(|it| it.phase = phase).is_some()
     }
 
     async fn load_transactions(
@@ -163,15 +160,13 @@ impl State {
     ) {
         let AskTransaction(tp, request) = call;
         let refusal = match self.transactions.all.borrow().get(&tp) {
-            Some(placed) => placed.refusal(),
+            Some(placed) => placed.phase.refusal(),
             None => Some(ErrorCode::NOT_COORDINATOR),
         };
         if let Some(error) = refusal {
             return to.reply(Response::Done(error));
         }
-        let ticket = self.transactions.next_ticket.get();
-        self.transactions.next_ticket.set(ticket + 1);
-        self.transactions.waiting.borrow_mut().insert(ticket, (tp, to));
+        let ticket = self.transactions.asked.take(tp, to);
         self.step_transactions(tp, |core, out| core.request(self.now(), ticket, request, out));
     }
 
@@ -211,40 +206,21 @@ impl State {
 
     /// Answers those that wait for a coordinator that is no more.
     fn refuse_transactions(&self, tp: TopicPartition) {
-        let mut waiting = self.transactions.waiting.borrow_mut();
-        let mut refused: Vec<_> = waiting.extract_if(|_, it| it.0 == tp).collect();
-        drop(waiting);
-        refused.sort_unstable_by_key(|(ticket, _)| *ticket);
-        for (_, (_, to)) in refused {
-            to.reply(Response::Done(ErrorCode::NOT_COORDINATOR));
-        }
+        self.transactions.asked.refuse(tp, || Response::Done(ErrorCode::NOT_COORDINATOR));
     }
 
-    /// Carries out what a coordinator wants, in order. What that leads to at once comes after it.
+    /// Carries out what a coordinator wants.
     fn act_for_transactions(self: &Rc<Self>, tp: TopicPartition, made: u64, effects: Vec<Effect>) {
         let of = &self.transactions;
-        of.effects.borrow_mut().extend(effects.into_iter().map(|it| (tp, made, it)));
-        if of.acting.replace(true) {
-            return;
+        let effects = effects.into_iter().map(|it| (tp, made, it));
+        let done = of.effects.carry_out(effects, |(tp, made, effect)| match effect {
+            Effect::Reply { ticket, response } => of.asked.answer(ticket, response),
+            Effect::Append { write, record } => self.append_transaction(tp, made, write, &record),
+            Effect::Markers(markers) => self.send_markers(tp, made, markers),
+        });
+        if done {
+            self.rearm_transactions(tp);
         }
-        loop {
-            let next = of.effects.borrow_mut().pop_front();
-            let Some((tp, made, effect)) = next else { break };
-            match effect {
-                Effect::Reply { ticket, response } => {
-                    let waiting = of.waiting.borrow_mut().remove(&ticket);
-                    if let Some((_, to)) = waiting {
-                        to.reply(response);
-                    }
-                }
-                Effect::Append { write, record } => {
-                    self.append_transaction(tp, made, write, &record);
-                }
-                Effect::Markers(markers) => self.send_markers(tp, made, markers),
-            }
-        }
-        of.acting.set(false);
-        self.rearm_transactions(tp);
     }
 
     fn rearm_transactions(&self, tp: TopicPartition) {

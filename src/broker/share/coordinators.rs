@@ -2,22 +2,11 @@
 //! them.
 
 use crate::broker::calls::AskShareState;
-use crate::broker::reply_to::ReplyTo;
-use crate::share::{Coordinator, Effect, Settings, Ticket};
-use crate::types::{BrokerConfigs, ErrorCode, TopicPartition};
+use crate::broker::coordinating::{Asked, InOrder, Phase};
+use crate::share::{Coordinator, Effect, Settings};
+use crate::types::{BrokerConfigs, TopicPartition};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, VecDeque};
-
-/// How far a coordinator is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Its log is read.
-    Loading,
-    /// It answers.
-    Serving,
-    /// Its log cannot be read.
-    Broken,
-}
+use std::collections::BTreeMap;
 
 /// A coordinator.
 pub struct PlacedCoordinator {
@@ -31,20 +20,6 @@ pub struct PlacedCoordinator {
     pub looked_at: i64,
 }
 
-impl PlacedCoordinator {
-    /// The error of requests, unless it answers.
-    pub fn refusal(&self) -> Option<ErrorCode> {
-        match self.phase {
-            Phase::Loading => Some(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS),
-            Phase::Serving => None,
-            Phase::Broken => Some(ErrorCode::COORDINATOR_NOT_AVAILABLE),
-        }
-    }
-}
-
-/// A request that waits for its answer: its coordinator's partition, and who asks.
-pub type Waiting = (TopicPartition, ReplyTo<AskShareState>);
-
 /// See the module.
 pub struct ShareCoordinators {
     /// The coordinators.
@@ -52,13 +27,9 @@ pub struct ShareCoordinators {
     /// The epoch in which each one's partition is led.
     pub epochs: RefCell<BTreeMap<TopicPartition, i32>>,
     /// Requests that they have taken.
-    pub waiting: RefCell<HashMap<Ticket, Waiting>>,
-    /// The ticket of the next request.
-    pub next_ticket: Cell<Ticket>,
-    /// What they want, in order: the partition, the coordinator's own number.
-    pub effects: RefCell<VecDeque<(TopicPartition, u64, Effect)>>,
-    /// `effects` are being carried out.
-    pub acting: Cell<bool>,
+    pub asked: Asked<AskShareState>,
+    /// What they want: the partition, the coordinator's own number.
+    pub effects: InOrder<(TopicPartition, u64, Effect)>,
     /// Bytes of a log that are read at once when it is loaded.
     pub load_bytes: usize,
     /// Records that nobody needs are deleted so often, ms.
@@ -82,10 +53,8 @@ impl ShareCoordinators {
         Self {
             all: RefCell::default(),
             epochs: RefCell::default(),
-            waiting: RefCell::default(),
-            next_ticket: Cell::new(1),
-            effects: RefCell::default(),
-            acting: Cell::new(false),
+            asked: Asked::default(),
+            effects: InOrder::default(),
             load_bytes: usize::try_from(load_bytes).unwrap_or(5 << 20),
             prune_ms: number("share.coordinator.state.topic.prune.interval.ms", 300_000),
             cold_ms: number("share.coordinator.cold.partition.snapshot.interval.ms", 300_000),
@@ -110,9 +79,8 @@ impl ShareCoordinators {
 
     /// Forgets all who wait.
     pub fn clear(&self) {
-        let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
-        drop(waiting);
-        self.effects.borrow_mut().clear();
+        self.asked.clear();
+        self.effects.clear();
         self.all.borrow_mut().clear();
         self.epochs.borrow_mut().clear();
     }

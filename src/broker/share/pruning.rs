@@ -1,9 +1,9 @@
 //! Records of `__share_group_state` that nobody needs are deleted: all before the oldest of the newest snapshots. A
 //! share-partition that is not written is written once more, so that it holds up nobody, or goes where its topic is gone.
 
-use super::coordinators::Phase;
 use crate::broker::api::data::TrimRequest;
 use crate::broker::calls::Trim;
+use crate::broker::coordinating::Phase;
 use crate::broker::state::{Phase as BrokerPhase, State};
 use crate::types::TopicPartition;
 use std::rc::Rc;

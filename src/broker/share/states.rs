@@ -1,10 +1,10 @@
 //! What drives the share coordinators of one shard: loads them, and carries out what they want.
 
-use super::coordinators::Phase;
+use super::coordinators::PlacedCoordinator;
 use crate::broker::api::find_coordinator::share_partition_of;
 use crate::broker::api::{self, share_group_state, table};
 use crate::broker::calls::{AskShareState, ShardId};
-use crate::broker::log_loading::{RELOAD_MS, RELOAD_MS_MAX};
+use crate::broker::coordinating::Phase;
 use crate::broker::reply_to::ReplyTo;
 use crate::broker::state::State;
 use crate::controller::Image;
@@ -89,34 +89,31 @@ impl State {
         let made = placed.made;
         self.share_states.all.borrow_mut().insert(tp, placed);
         if self.is_empty_log(tp) {
-            return self.set_share_phase(tp, made, Phase::Serving);
+            self.set_share_phase(tp, made, Phase::Serving);
+            return;
         }
         let state = self.clone();
         self.start(async move {
-            let mut pause_ms = RELOAD_MS;
-            while let Err(why) = state.load_share_states(tp, made).await {
-                tracing::error!(
-                    "the states of {SHARE_STATE}-{} cannot be loaded, next try in {} s: {why}",
-                    tp.partition,
-                    pause_ms / 1000
-                );
-                state.set_share_phase(tp, made, Phase::Broken);
-                state.sleep(pause_ms).await;
-                pause_ms = (pause_ms * 2).min(RELOAD_MS_MAX);
+            let what = format!("the states of {SHARE_STATE}-{}", tp.partition);
+            let load = async || state.load_share_states(tp, made).await;
+            let broken = || state.set_share_phase(tp, made, Phase::Broken);
+            let again = || {
                 let mut all = state.share_states.all.borrow_mut();
-                let Some(placed) = all.get_mut(&tp).filter(|it| it.made == made) else { return };
-                // What was loaded before the error is not loaded twice.
-                (placed.core, placed.phase) = (state.share_states.core(), Phase::Loading);
-            }
+                let placed = all.get_mut(&tp).filter(|it| it.made == made);
+                let begin = |it: &mut PlacedCoordinator| {
+                    (it.core, it.phase) = (state.share_states.core(), Phase::Loading);
+                };
+                placed.map(begin).is_some()
+            };
+            state.load_again_and_again(&what, load, broken, again).await;
         });
     }
 
-    fn set_share_phase(&self, tp: TopicPartition, made: u64, phase: Phase) {
-        if let Some(it) = self.share_states.all.borrow_mut().get_mut(&tp)
-            && it.made == made
-        {
-            it.phase = phase;
-        }
+    /// False where the coordinator is another one by now.
+    fn set_share_phase(&self, tp: TopicPartition, made: u64, phase: Phase) -> bool {
+        let mut all = self.share_states.all.borrow_mut();
+        let placed = all.get_mut(&tp).filter(|it| it.made == made);
+        placed.map(|it| it.phase = phase).is_some()
     }
 
     async fn load_share_states(
@@ -153,15 +150,13 @@ impl State {
     ) {
         let AskShareState { tp, key, request } = call;
         let refusal = match self.share_states.all.borrow().get(&tp) {
-            Some(placed) => placed.refusal(),
+            Some(placed) => placed.phase.refusal(),
             None => Some(ErrorCode::NOT_COORDINATOR),
         };
         if let Some(error) = refusal {
             return to.reply(Response::Done(error));
         }
-        let ticket = self.share_states.next_ticket.get();
-        self.share_states.next_ticket.set(ticket + 1);
-        self.share_states.waiting.borrow_mut().insert(ticket, (tp, to));
+        let ticket = self.share_states.asked.take(tp, to);
         self.step_share_states(tp, |core, out| {
             core.request(self.now(), ticket, &key, request, out);
         });
@@ -212,38 +207,17 @@ impl State {
 
     /// Answers those that wait for a coordinator that is no more.
     fn refuse_share_states(&self, tp: TopicPartition) {
-        let mut waiting = self.share_states.waiting.borrow_mut();
-        let mut refused: Vec<_> = waiting.extract_if(|_, it| it.0 == tp).collect();
-        drop(waiting);
-        refused.sort_unstable_by_key(|(ticket, _)| *ticket);
-        for (_, (_, to)) in refused {
-            to.reply(Response::Done(ErrorCode::NOT_COORDINATOR));
-        }
+        self.share_states.asked.refuse(tp, || Response::Done(ErrorCode::NOT_COORDINATOR));
     }
 
-    /// Carries out what a coordinator wants, in order. What that leads to at once comes after it.
+    /// Carries out what a coordinator wants.
     fn act_for_share_states(self: &Rc<Self>, tp: TopicPartition, made: u64, effects: Vec<Effect>) {
         let of = &self.share_states;
-        of.effects.borrow_mut().extend(effects.into_iter().map(|it| (tp, made, it)));
-        if of.acting.replace(true) {
-            return;
-        }
-        loop {
-            let next = of.effects.borrow_mut().pop_front();
-            let Some((tp, made, effect)) = next else { break };
-            match effect {
-                Effect::Reply { ticket, response } => {
-                    let waiting = of.waiting.borrow_mut().remove(&ticket);
-                    if let Some((_, to)) = waiting {
-                        to.reply(response);
-                    }
-                }
-                Effect::Append { write, record } => {
-                    self.append_share_state(tp, made, write, &record);
-                }
-            }
-        }
-        of.acting.set(false);
+        let effects = effects.into_iter().map(|it| (tp, made, it));
+        of.effects.carry_out(effects, |(tp, made, effect)| match effect {
+            Effect::Reply { ticket, response } => of.asked.answer(ticket, response),
+            Effect::Append { write, record } => self.append_share_state(tp, made, write, &record),
+        });
     }
 
     fn append_share_state(

@@ -45,25 +45,27 @@ pub fn read(
     decode(kind, part.to_owned(), value, record_bytes).map_err(RecordError::Value)
 }
 
+/// Reads a value, of any protocol, with its tagged fields; `None` of a tombstone.
+pub fn kept<T>(
+    value: Option<&[u8]>,
+    record_bytes: u64,
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T>,
+) -> Result<Option<Kept<T>>> {
+    let Some(value) = value else { return Ok(None) };
+    let mut r = Reader::new(value);
+    let version = r.i16()?;
+    if version != VALUE {
+        return Err(WireError::UnsupportedVersion(version));
+    }
+    Ok(Some(Kept { value: read(&mut r)?, record_bytes }))
+}
+
 fn decode(
     kind: i16,
     part: String,
     value: Option<&[u8]>,
     record_bytes: u64,
 ) -> Result<Option<Change>> {
-    fn kept<T>(
-        value: Option<&[u8]>,
-        record_bytes: u64,
-        read: impl FnOnce(&mut Reader<'_>) -> Result<T>,
-    ) -> Result<Option<Kept<T>>> {
-        let Some(value) = value else { return Ok(None) };
-        let mut r = Reader::new(value);
-        let version = r.i16()?;
-        if version != VALUE {
-            return Err(WireError::UnsupportedVersion(version));
-        }
-        Ok(Some(Kept { value: read(&mut r)?, record_bytes }))
-    }
     Ok(Some(match kind {
         EPOCH_KEY => Change::Epoch(kept(value, record_bytes, read_epoch)?),
         MEMBER_KEY => Change::Metadata(part, kept(value, record_bytes, read_member)?),
@@ -129,7 +131,8 @@ fn read_member(r: &mut Reader<'_>) -> Result<Box<MemberMetadata>> {
     Ok(Box::new(member))
 }
 
-fn names(r: &mut Reader<'_>) -> Result<BTreeSet<String>> {
+/// Reads names.
+pub fn names(r: &mut Reader<'_>) -> Result<BTreeSet<String>> {
     Ok(r.array(true, 1, |r| r.string(true))?.into_iter().map(str::to_owned).collect())
 }
 
@@ -145,7 +148,8 @@ fn read_classic(r: &mut Reader<'_>) -> Result<ClassicMetadata> {
     Ok(ClassicMetadata { session_timeout_ms, protocols })
 }
 
-fn read_partitions(r: &mut Reader<'_>) -> Result<Partitions> {
+/// Reads what a member has, of any protocol.
+pub fn read_partitions(r: &mut Reader<'_>) -> Result<Partitions> {
     let topics = r.array(true, 18, |r| {
         let topic = r.uuid()?;
         let numbers = r.array(true, 4, Reader::i32)?;
@@ -206,13 +210,7 @@ pub fn record(group: &str, change: &mut Change) -> Result<Record> {
         Change::Regex(pattern, _) => (REGEX_KEY, Some(&*pattern)),
         Change::ShareTopics(_) => return Err(WireError::Null),
     };
-    let mut w = Writer::with_capacity(8 + group.len() + part.map_or(0, String::len));
-    w.i16(kind);
-    w.string(group, false)?;
-    if let Some(part) = part {
-        w.string(part, false)?;
-    }
-    let key = w.into_vec();
+    let key = key(kind, group, part.map(String::as_str))?;
     let value = match change {
         Change::Epoch(kept) => put(kept, key.len(), write_epoch)?,
         Change::Metadata(_, kept) => put(kept, key.len(), |w, it| write_member(w, it))?,
@@ -229,7 +227,19 @@ pub fn record(group: &str, change: &mut Change) -> Result<Record> {
     Ok(Record { key, value })
 }
 
-fn put<T>(
+/// The key of a record, of any protocol.
+pub fn key(kind: i16, group: &str, part: Option<&str>) -> Result<Vec<u8>> {
+    let mut w = Writer::with_capacity(8 + group.len() + part.map_or(0, str::len));
+    w.i16(kind);
+    w.string(group, false)?;
+    if let Some(part) = part {
+        w.string(part, false)?;
+    }
+    Ok(w.into_vec())
+}
+
+/// Writes a value, of any protocol; `write` also writes its tagged fields.
+pub fn put<T>(
     kept: &mut Option<Kept<T>>,
     key_bytes: usize,
     write: impl FnOnce(&mut Writer, &T) -> Result<()>,
@@ -299,7 +309,8 @@ fn write_member(w: &mut Writer, it: &MemberMetadata) -> Result<()> {
     })
 }
 
-fn write_names<'a>(
+/// Writes names.
+pub fn write_names<'a>(
     w: &mut Writer,
     mut names: impl ExactSizeIterator<Item = &'a str>,
 ) -> Result<()> {
@@ -307,7 +318,8 @@ fn write_names<'a>(
     names.try_for_each(|it| w.string(it, true))
 }
 
-fn write_partitions(w: &mut Writer, set: &Partitions) -> Result<()> {
+/// Writes what a member has, of any protocol.
+pub fn write_partitions(w: &mut Writer, set: &Partitions) -> Result<()> {
     w.array_len(Some(set.len()), true)?;
     for (topic, numbers) in set {
         w.uuid(*topic);

@@ -1,23 +1,19 @@
 //! The records of share groups, in Kafka's own format: see [`records`](crate::group::records).
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::topics::{ShareTopic, ShareTopics};
 use crate::group::consumer::change::{Change, Epoch, Kept};
 use crate::group::consumer::member::{Current, MemberMetadata, MemberState};
-use crate::group::consumer::partitions::{self, Partitions};
-use crate::group::consumer::records::{read_target_epoch, write_target_epoch};
+use crate::group::consumer::records::{
+    self, read_partitions, read_target_epoch, write_partitions, write_target_epoch,
+};
 use crate::group::records::{
     Record, RecordError, SHARE_CURRENT_KEY, SHARE_EPOCH_KEY, SHARE_MEMBER_KEY, SHARE_STATES_KEY,
     SHARE_TARGET_EPOCH_KEY, SHARE_TARGET_KEY,
 };
-use crate::types::TopicId;
 use crate::wire::primitives::{Reader, WireError, Writer};
-
-/// The only version of all values.
-const VALUE: i16 = 0;
 
 type Result<T> = std::result::Result<T, WireError>;
 
@@ -35,31 +31,17 @@ pub fn read(
     decode(kind, part.to_owned(), value, record_bytes).map_err(RecordError::Value)
 }
 
+/// Reads a value that has no tagged fields.
 fn kept<T>(
     value: Option<&[u8]>,
     record_bytes: u64,
     read: impl FnOnce(&mut Reader<'_>) -> Result<T>,
 ) -> Result<Option<Kept<T>>> {
-    kept_whole(value, record_bytes, |r| {
+    records::kept(value, record_bytes, |r| {
         let value = read(r)?;
         r.skip_tagged_fields()?;
         Ok(value)
     })
-}
-
-/// The same, for what reads tagged fields itself.
-fn kept_whole<T>(
-    value: Option<&[u8]>,
-    record_bytes: u64,
-    read: impl FnOnce(&mut Reader<'_>) -> Result<T>,
-) -> Result<Option<Kept<T>>> {
-    let Some(value) = value else { return Ok(None) };
-    let mut r = Reader::new(value);
-    let version = r.i16()?;
-    if version != VALUE {
-        return Err(WireError::UnsupportedVersion(version));
-    }
-    Ok(Some(Kept { value: read(&mut r)?, record_bytes }))
 }
 
 fn decode(
@@ -74,7 +56,7 @@ fn decode(
         })?),
         SHARE_MEMBER_KEY => Change::Metadata(part, kept(value, record_bytes, read_member)?),
         SHARE_TARGET_EPOCH_KEY => {
-            Change::TargetEpoch(kept_whole(value, record_bytes, read_target_epoch)?)
+            Change::TargetEpoch(records::kept(value, record_bytes, read_target_epoch)?)
         }
         SHARE_TARGET_KEY => {
             let target = kept(value, record_bytes, |r| Ok(Arc::new(read_partitions(r)?)))?;
@@ -89,9 +71,7 @@ fn decode(
 fn read_member(r: &mut Reader<'_>) -> Result<Box<MemberMetadata>> {
     let rack_id = r.nullable_string(true)?.map(str::to_owned);
     let (client_id, client_host) = (r.string(true)?.to_owned(), r.string(true)?.to_owned());
-    let names = r.array(true, 1, |r| r.string(true))?;
-    let topics: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
-    let topics = Rc::new(topics);
+    let topics = Rc::new(records::names(r)?);
     Ok(Box::new(MemberMetadata {
         rack_id,
         client_id,
@@ -99,15 +79,6 @@ fn read_member(r: &mut Reader<'_>) -> Result<Box<MemberMetadata>> {
         topics,
         ..MemberMetadata::default()
     }))
-}
-
-fn read_partitions(r: &mut Reader<'_>) -> Result<Partitions> {
-    let topics = r.array(true, 18, |r| {
-        let (topic, numbers) = (r.uuid()?, r.array(true, 4, Reader::i32)?);
-        r.skip_tagged_fields()?;
-        Ok((topic, numbers))
-    })?;
-    Ok(partitions::collect(topics))
 }
 
 fn read_current(r: &mut Reader<'_>) -> Result<Current> {
@@ -152,13 +123,7 @@ pub fn record(group: &str, change: &mut Change) -> Result<Record> {
         Change::ShareTopics(_) => (SHARE_STATES_KEY, None),
         Change::Regex(..) => return Err(WireError::Null),
     };
-    let mut w = Writer::with_capacity(8 + group.len() + part.map_or(0, String::len));
-    w.i16(kind);
-    w.string(group, false)?;
-    if let Some(part) = part {
-        w.string(part, false)?;
-    }
-    let key = w.into_vec();
+    let key = records::key(kind, group, part.map(String::as_str))?;
     let value = match change {
         Change::Epoch(kept) => put(kept, key.len(), |w, it| {
             w.i32(it.epoch);
@@ -166,7 +131,7 @@ pub fn record(group: &str, change: &mut Change) -> Result<Record> {
             Ok(())
         })?,
         Change::Metadata(_, kept) => put(kept, key.len(), |w, it| write_member(w, it))?,
-        Change::TargetEpoch(kept) => put_whole(kept, key.len(), write_target_epoch)?,
+        Change::TargetEpoch(kept) => records::put(kept, key.len(), write_target_epoch)?,
         Change::Target(_, kept) => put(kept, key.len(), |w, it| write_partitions(w, it))?,
         Change::Current(_, kept) => put(kept, key.len(), write_current)?,
         Change::ShareTopics(kept) => put(kept, key.len(), |w, it| write_topics(w, it))?,
@@ -175,63 +140,24 @@ pub fn record(group: &str, change: &mut Change) -> Result<Record> {
     Ok(Record { key, value })
 }
 
+/// Writes a value that has no tagged fields.
 fn put<T>(
     kept: &mut Option<Kept<T>>,
     key_bytes: usize,
     write: impl FnOnce(&mut Writer, &T) -> Result<()>,
 ) -> Result<Option<Vec<u8>>> {
-    put_whole(kept, key_bytes, |w, it| {
+    records::put(kept, key_bytes, |w, it| {
         write(w, it)?;
         w.varint(0);
         Ok(())
     })
 }
 
-/// The same, for what writes tagged fields itself.
-fn put_whole<T>(
-    kept: &mut Option<Kept<T>>,
-    key_bytes: usize,
-    write: impl FnOnce(&mut Writer, &T) -> Result<()>,
-) -> Result<Option<Vec<u8>>> {
-    let Some(kept) = kept else { return Ok(None) };
-    let mut w = Writer::with_capacity(64);
-    w.i16(VALUE);
-    write(&mut w, &kept.value)?;
-    let value = w.into_vec();
-    kept.record_bytes = (key_bytes + value.len()) as u64;
-    Ok(Some(value))
-}
-
 fn write_member(w: &mut Writer, it: &MemberMetadata) -> Result<()> {
     w.nullable_string(it.rack_id.as_deref(), true)?;
     w.string(&it.client_id, true)?;
     w.string(&it.client_host, true)?;
-    w.array_len(Some(it.topics.len()), true)?;
-    it.topics.iter().try_for_each(|it| w.string(it, true))
-}
-
-fn write_partitions(w: &mut Writer, set: &Partitions) -> Result<()> {
-    w.array_len(Some(set.len()), true)?;
-    for (topic, numbers) in set {
-        write_topic(w, *topic, None, numbers.iter().copied())?;
-    }
-    Ok(())
-}
-
-fn write_topic(
-    w: &mut Writer,
-    topic: TopicId,
-    name: Option<&str>,
-    numbers: impl ExactSizeIterator<Item = i32>,
-) -> Result<()> {
-    w.uuid(topic);
-    if let Some(name) = name {
-        w.string(name, true)?;
-    }
-    w.array_len(Some(numbers.len()), true)?;
-    numbers.for_each(|it| w.i32(it));
-    w.varint(0);
-    Ok(())
+    records::write_names(w, it.topics.iter().map(String::as_str))
 }
 
 fn write_current(w: &mut Writer, it: &Current) -> Result<()> {
@@ -246,7 +172,11 @@ fn write_topics(w: &mut Writer, topics: &ShareTopics) -> Result<()> {
     w.array_len(Some(0), true)?;
     w.array_len(Some(topics.len()), true)?;
     for (id, topic) in topics {
-        write_topic(w, *id, Some(&topic.name), 0..topic.partitions)?;
+        w.uuid(*id);
+        w.string(&topic.name, true)?;
+        w.array_len(Some(topic.partitions as usize), true)?;
+        (0..topic.partitions).for_each(|it| w.i32(it));
+        w.varint(0);
     }
     // None that are being deleted.
     w.array_len(Some(0), true)
@@ -256,7 +186,9 @@ fn write_topics(w: &mut Writer, topics: &ShareTopics) -> Result<()> {
 mod tests {
     use super::*;
     use crate::group::consumer::change::TargetEpoch;
+    use crate::group::consumer::partitions;
     use crate::group::records::Key;
+    use crate::types::TopicId;
     use data_encoding::HEXLOWER;
 
     const TOPIC: TopicId = TopicId([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
