@@ -817,8 +817,10 @@ impl Engine {
     /// Lets reads of the disk begin. While the journal is written to, one at a time: a write waits
     /// behind what the disk is reading.
     fn begin_reads(&mut self) {
-        let at_once = if self.is_writing() { 0 } else { self.options.reads_at_once };
+        let writing = self.is_writing();
+        let at_once = if writing { 0 } else { self.options.reads_at_once };
         let Self { reads, logs, out, events, .. } = self;
+        reads.set_beside_writers(writing);
         reads.begin(logs, at_once, out, |Filled { ticket, result }| {
             events.push(Event::Filled { ticket, result });
         });

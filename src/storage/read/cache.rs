@@ -17,7 +17,7 @@
 //! broker that nobody reads from old offsets touches no memory for them. Where the disk was read for the same
 //! before, it grows at once. Where not, the first reader of what was written long ago, it grows only into memory
 //! that is touched and that nobody needs: it is not known that there will be a second one, and the first does not
-//! wait for pages that the kernel has to find and clear.
+//! wait for pages that the kernel has to find and clear. Nor do writers: beside them it never grows at once.
 
 use super::ghosts::{Ghost, Ghosts};
 use crate::storage::interface::Slot;
@@ -102,6 +102,8 @@ pub struct Cache {
     limit: usize,
     /// What is unread may take.
     unread_limit: usize,
+    /// Somebody writes to the same shard.
+    beside_writers: bool,
     ghosts: Ghosts,
 }
 
@@ -120,6 +122,7 @@ impl Cache {
             start: target.min(limit),
             limit,
             unread_limit: unread,
+            beside_writers: false,
             ghosts: Ghosts::default(),
         }
     }
@@ -130,10 +133,15 @@ impl Cache {
         let Some(ghost) = self.ghosts.hit(slot, offset) else { return false };
         let growth = GROWTH * ghost.held;
         self.target = self.limit.min(self.target + growth);
-        if ghost.was_read {
+        if ghost.was_read && !self.beside_writers {
             self.grown = self.target.min(self.grown + growth);
         }
         true
+    }
+
+    /// Whether somebody writes to the same shard, who is not to wait for memory that only the cache wants.
+    pub fn set_beside_writers(&mut self, beside_writers: bool) {
+        self.beside_writers = beside_writers;
     }
 
     /// Bytes of memory that all chunks keep.
@@ -396,8 +404,16 @@ mod tests {
         cache.taken(SLOT, 900, 910, |_| false);
         fill(&mut cache, 300..310, false);
         assert_eq!(cache.bytes(), 800);
+        cache.set_beside_writers(true);
         assert!(cache.missed(SLOT, 900));
-        fill(&mut cache, 310..400, false);
+        fill(&mut cache, 310..320, false);
+        assert_eq!(cache.bytes(), 800);
+        cache.insert(SLOT, 910, chunk(920, 100).unread(false), |_| false);
+        cache.taken(SLOT, 910, 920, |_| false);
+        fill(&mut cache, 320..330, false);
+        cache.set_beside_writers(false);
+        assert!(cache.missed(SLOT, 910));
+        fill(&mut cache, 330..400, false);
         assert_eq!(cache.bytes(), 1_200);
         cache.shrink(300);
         fill(&mut cache, 300..400, false);

@@ -161,6 +161,11 @@ impl Reads {
         self.cache.floor(slot, offset).filter(|chunk| chunk.next > offset)
     }
 
+    /// See [`Cache::set_beside_writers`].
+    pub fn set_beside_writers(&mut self, beside_writers: bool) {
+        self.cache.set_beside_writers(beside_writers);
+    }
+
     /// Bytes of memory that chunks keep.
     pub fn cache_bytes(&self) -> usize {
         self.cache.bytes()
