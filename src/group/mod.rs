@@ -59,6 +59,7 @@ mod staging;
 #[cfg(test)]
 mod staging_tests;
 mod state;
+pub mod streams;
 mod subscription;
 mod sync;
 #[cfg(test)]
