@@ -107,6 +107,7 @@ mod share;
 mod staged_offsets_tests;
 mod standing;
 mod state;
+mod streams_groups;
 mod tasks;
 #[cfg(test)]
 mod testing;
