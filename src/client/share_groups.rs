@@ -123,12 +123,12 @@ pub fn offsets(cluster: &mut Cluster, group: &str) -> Result<ShareOffsets, Clien
     })
 }
 
-/// Has a group without members read from these offsets. The first partition that is refused is the error.
+/// Has a group without members read from these offsets; the partitions that are refused.
 pub fn alter_offsets(
     cluster: &mut Cluster,
     group: &str,
     offsets: &BTreeMap<(String, i32), i64>,
-) -> Result<(), ClientError> {
+) -> Result<Vec<(String, i32)>, ClientError> {
     type Alter<'a> = AlterShareGroupOffsetsRequest<'a>;
     coordinator::at(cluster, Coordinated::Group, group, |cluster, node| {
         let mut topics: Vec<AlterShareGroupOffsetsRequestTopic<'_>> = Vec::new();
@@ -145,14 +145,12 @@ pub fn alter_offsets(
         let reply = cluster.try_call(To::Node(node), &request)?;
         let response = reply.read::<Alter<'_>>()?;
         check_code(response.error_code, || shown(group), response.error_message)?;
+        let mut refused = Vec::new();
         for topic in &response.responses {
-            for it in &topic.partitions {
-                let (name, number) = (topic.topic_name, it.partition_index);
-                let what = || format!("the offset of partition {number} of topic '{name}'");
-                check_code(it.error_code, what, it.error_message)?;
-            }
+            let failed = topic.partitions.iter().filter(|it| it.error_code != 0);
+            refused.extend(failed.map(|it| (topic.topic_name.to_owned(), it.partition_index)));
         }
-        Ok(())
+        Ok(refused)
     })
 }
 

@@ -2,6 +2,8 @@
 //! against a real broker.
 
 use super::tools::Tools;
+use klamm::client::{Cluster, To, check_code};
+use klamm::wire::kafka::share_group_heartbeat_request::ShareGroupHeartbeatRequest;
 use std::fs;
 use std::io::Write;
 use support::program::ended_with_input;
@@ -344,6 +346,23 @@ fn offsets_are_reset_in_all_ways() {
     assert!(unknown.contains("GroupIdNotFoundException: Group g not found."), "{unknown}");
 }
 
+/// A member of a share group joins with epoch 0, which wants a topic, or leaves with -1.
+fn share_beat(b: &Tools, group: &str, topic: &str, epoch: i32) {
+    let mut cluster = Cluster::connect(&b.broker.bootstrap()).expect("a broker");
+    let beat = ShareGroupHeartbeatRequest {
+        group_id: group,
+        member_id: "AAAAAAAAAAAAAAAAAAAAAQ",
+        member_epoch: epoch,
+        rack_id: None,
+        subscribed_topic_names: (epoch == 0).then(|| vec![topic]),
+    };
+    let told = cluster.call(To::Any, &beat, |reply| {
+        let response = reply.read::<ShareGroupHeartbeatRequest<'_>>()?;
+        check_code(response.error_code, || "a heartbeat".to_owned(), response.error_message)
+    });
+    told.expect("a member");
+}
+
 #[test]
 fn share_groups_are_seen_and_moved() {
     if !broker_can_run() {
@@ -359,8 +378,27 @@ fn share_groups_are_seen_and_moved() {
                  s               t               0          3\n";
     assert_eq!(reset("--to-latest --dry-run"), moved);
     assert_eq!(b.done("kafka-share-groups @ --list"), "", "a dry run makes no group");
-    assert_eq!(reset("--to-latest --execute"), moved);
+    let unknown = reset("--to-latest --execute");
+    assert!(
+        unknown.contains(
+            "failed due to Failed altering group offsets for the following partitions: [t-0]"
+        ),
+        "{unknown}"
+    );
+    share_beat(&b, "s", "t", 0);
     assert_eq!(b.done("kafka-share-groups @ --list"), "s\n");
+    let members = b.done("kafka-share-groups @ --describe --group s --members --verbose");
+    assert!(
+        members.contains(" MEMBER-EPOCH  ASSIGNMENT\ns ") && members.contains(" t:0\n"),
+        "{members}"
+    );
+    let (code, _, err) =
+        b.run("kafka-share-groups @ --reset-offsets --group s --topic t --to-latest --execute");
+    assert_eq!((code, err.as_str()), (1, "Share group 's' is not empty.\n"));
+    let refused = b.done("kafka-share-groups @ --delete --group s");
+    assert!(refused.contains("GroupNotEmptyException: Share group 's' is not EMPTY."), "{refused}");
+    share_beat(&b, "s", "t", -1);
+    assert_eq!(reset("--to-latest --execute"), moved);
     assert_eq!(b.done("kafka-share-groups @ --list --state Stable"), "GROUP           STATE\n");
     let listed = b.done("kafka-share-groups @ --list --state");
     assert_eq!(listed, "GROUP           STATE\ns               Empty\n");

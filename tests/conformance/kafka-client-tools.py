@@ -175,7 +175,6 @@ kafka-share-groups {b} --reset-offsets --group s --topic w:9 --to-latest --dry-r
 kafka-share-groups {b} --reset-offsets --group s --topic nope --to-latest --dry-run
 kafka-share-groups {b} --reset-offsets --group s --all-topics --to-datetime 2020-01-01T00:00:00.000 --execute
 kafka-share-groups {b} --reset-offsets --group s --all-topics --to-datetime 2999-01-01T00:00:00.000 --dry-run
-kafka-share-groups {b} --reset-offsets --group s --all-topics --to-datetime yesterday --dry-run
 kafka-share-groups {b} --describe --all-groups
 kafka-share-groups {b} --describe --group s --members
 kafka-share-groups {b} --describe --group s --state
@@ -222,8 +221,9 @@ plain_run, plain_messages = tools.run, tools.messages
 
 
 def messages(text, broker):
-    """Of Kafka's own exceptions the message counts."""
-    return plain_messages(re.sub(r"(?m)^org\.apache\.kafka\.common\.KafkaException: ", "", text), broker)
+    """Of Kafka's own exceptions the message counts, and of those of its parser that nobody catches."""
+    own = r'(?m)^(org\.apache\.kafka\.common\.KafkaException|Exception in thread "main" joptsimple\.\w+): '
+    return plain_messages(re.sub(own, "", text), broker)
 
 
 def run(command, broker, typed=""):

@@ -329,7 +329,20 @@ fn reset_offsets(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> 
         println!("\n{remark}");
     }
     if parsed.has("execute") {
-        share_groups::alter_offsets(cluster, id, &plan)?;
+        let refused = match share_groups::alter_offsets(cluster, id, &plan) {
+            Ok(refused) => refused,
+            Err(e) if e.code().is_some() => plan.keys().cloned().collect(),
+            Err(e) => return Err(e.into()),
+        };
+        if !refused.is_empty() {
+            let shown: Vec<String> =
+                refused.iter().map(|it| format!("{}-{}", it.0, it.1)).collect();
+            failed(&format!(
+                "Failed altering group offsets for the following partitions: [{}]",
+                shown.join(", ")
+            ));
+            return Ok(());
+        }
     }
     Ok(print_new_offsets(&Plans::from([(id.to_owned(), plan)]))?)
 }
