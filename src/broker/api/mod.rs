@@ -28,6 +28,7 @@ pub mod describe_topic_partitions;
 pub mod describe_transactions;
 pub mod elect_leaders;
 pub mod end_txn;
+mod endpoints;
 pub mod execute;
 pub mod fetch;
 pub mod fetch_session;

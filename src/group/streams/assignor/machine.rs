@@ -184,11 +184,11 @@ impl Assigning {
             let had = if *standby { &had.standby } else { &had.active };
             let from = last.as_ref().map_or(Bound::Unbounded, Bound::Included);
             for (id, partitions) in had.range::<Arc<str>, _>((from, Bound::Unbounded)) {
-                if *room == 0 {
-                    return false;
-                }
-                *room -= 1;
                 if last.as_ref() != Some(id) {
+                    if *room == 0 {
+                        return false;
+                    }
+                    *room -= 1;
                     (*last, *at) = (Some(Arc::clone(id)), 0);
                 }
                 let Ok(rank) = self.parts.binary_search_by(|it| it.id.cmp(id)) else { continue };

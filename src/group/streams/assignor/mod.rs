@@ -19,6 +19,8 @@ mod owners;
 mod process;
 mod quota;
 mod spec;
+#[cfg(test)]
+mod tests;
 
 pub use machine::{Assigning, assign};
 pub use spec::{MemberSpec, Subtopologies};

@@ -14,6 +14,8 @@ mod declared;
 mod endpoint;
 mod failure;
 mod repartition;
+#[cfg(test)]
+mod tests;
 mod validate;
 mod walk;
 
