@@ -263,7 +263,7 @@ pub fn begin(
                 state.release(begun);
                 let answer = match plan {
                     Ok(beat) => streams_groups::heartbeat(&state, beat).await?,
-                    Err(refused) => refused,
+                    Err(refused) => *refused,
                 };
                 Ok(streams_group_heartbeat::response(&header, &answer, pause).await?)
             });

@@ -19,7 +19,12 @@ fn rig() -> (Rig, ConnectionId) {
     let disk = Disk::Sim(SimDisk::new(1));
     let mut rig = Rig::with_controller(&disk, 64 << 20, 1 << 20);
     let connection = rig.connect();
-    let topic = CreatableTopic { name: "in", num_partitions: 2, replication_factor: 1, ..Default::default() };
+    let topic = CreatableTopic {
+        name: "in",
+        num_partitions: 2,
+        replication_factor: 1,
+        ..Default::default()
+    };
     let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
     rig.ask(
         connection,
@@ -41,7 +46,10 @@ fn rig() -> (Rig, ConnectionId) {
 }
 
 /// Reads `in`, and keeps a state in `changes`, with this setting, of so many replicas.
-fn join(setting: (&'static str, &'static str), replicas: i16) -> wire::StreamsGroupHeartbeatRequest<'static> {
+fn join(
+    setting: (&'static str, &'static str),
+    replicas: i16,
+) -> wire::StreamsGroupHeartbeatRequest<'static> {
     let changelog = wire::TopicInfo {
         name: "changes",
         partitions: 0,
@@ -70,33 +78,52 @@ fn join(setting: (&'static str, &'static str), replicas: i16) -> wire::StreamsGr
 /// What a member is told: its epoch, the statuses, and how many active tasks it has.
 type Told = (i32, Vec<(i8, String)>, Option<usize>);
 
-fn beat(rig: &mut Rig, connection: ConnectionId, it: &wire::StreamsGroupHeartbeatRequest<'_>) -> Told {
-    rig.ask(connection, HEARTBEAT, |w| it.encode(w, 0), |r| {
-        use k::streams_group_heartbeat_response::StreamsGroupHeartbeatResponse;
-        let it = StreamsGroupHeartbeatResponse::decode(r, 0)?;
-        assert_eq!(ErrorCode(it.error_code), ErrorCode::NONE, "{:?}", it.error_message);
-        let statuses = it.status.iter().flatten();
-        let statuses = statuses.map(|it| (it.status_code, it.status_detail.to_owned())).collect();
-        let tasks = it.active_tasks.map(|it| it.iter().map(|it| it.partitions.len()).sum());
-        Ok((it.member_epoch, statuses, tasks))
-    })
+fn beat(
+    rig: &mut Rig,
+    connection: ConnectionId,
+    it: &wire::StreamsGroupHeartbeatRequest<'_>,
+) -> Told {
+    rig.ask(
+        connection,
+        HEARTBEAT,
+        |w| it.encode(w, 0),
+        |r| {
+            use k::streams_group_heartbeat_response::StreamsGroupHeartbeatResponse;
+            let it = StreamsGroupHeartbeatResponse::decode(r, 0)?;
+            assert_eq!(ErrorCode(it.error_code), ErrorCode::NONE, "{:?}", it.error_message);
+            let statuses = it.status.iter().flatten();
+            let statuses =
+                statuses.map(|it| (it.status_code, it.status_detail.to_owned())).collect();
+            let tasks = it.active_tasks.map(|it| it.iter().map(|it| it.partitions.len()).sum());
+            Ok((it.member_epoch, statuses, tasks))
+        },
+    )
 }
 
 /// Topics by name, with how many partitions each has.
 fn topics(rig: &mut Rig, connection: ConnectionId) -> BTreeMap<String, usize> {
     let request = MetadataRequest { topics: None, ..Default::default() };
-    rig.ask(connection, (ApiKey::METADATA, 12), |w| request.encode(w, 12), |r| {
-        let it = k::metadata_response::MetadataResponse::decode(r, 12)?;
-        let topics = it.topics.iter();
-        Ok(topics.map(|it| (it.name.unwrap_or("").to_owned(), it.partitions.len())).collect())
-    })
+    rig.ask(
+        connection,
+        (ApiKey::METADATA, 12),
+        |w| request.encode(w, 12),
+        |r| {
+            let it = k::metadata_response::MetadataResponse::decode(r, 12)?;
+            let topics = it.topics.iter();
+            Ok(topics.map(|it| (it.name.unwrap_or("").to_owned(), it.partitions.len())).collect())
+        },
+    )
 }
 
 #[test]
 fn internal_topics_are_created_before_the_answer() {
     let (mut rig, connection) = rig();
     let told = beat(&mut rig, connection, &join(("cleanup.policy", "compact"), 0));
-    assert_eq!((told.0, told.1.iter().map(|it| it.0).collect::<Vec<_>>()), (1, vec![5]), "it waits for others");
+    assert_eq!(
+        (told.0, told.1.iter().map(|it| it.0).collect::<Vec<_>>()),
+        (1, vec![5]),
+        "it waits for others"
+    );
     assert_eq!(topics(&mut rig, connection).get("changes"), Some(&2));
     rig.now_ms = 4_000;
     let next = wire::StreamsGroupHeartbeatRequest {
