@@ -100,6 +100,27 @@ fn settings_of(configs: &BrokerConfigs, hash_seed: u64) -> CoordinatorSettings {
             kafkas.share_heartbeat_interval_ms,
         ),
         share_group_max_size: int("group.share.max.size", kafkas.share_group_max_size),
+        streams_session_timeout_ms: int(
+            "group.streams.session.timeout.ms",
+            kafkas.streams_session_timeout_ms,
+        ),
+        streams_heartbeat_interval_ms: int(
+            "group.streams.heartbeat.interval.ms",
+            kafkas.streams_heartbeat_interval_ms,
+        ),
+        streams_assignment_interval_ms: int(
+            "group.streams.assignment.interval.ms",
+            kafkas.streams_assignment_interval_ms,
+        ),
+        streams_initial_rebalance_delay_ms: int(
+            "group.streams.initial.rebalance.delay.ms",
+            kafkas.streams_initial_rebalance_delay_ms,
+        ),
+        streams_standby_replicas: int(
+            "group.streams.num.standby.replicas",
+            kafkas.streams_standby_replicas,
+        ),
+        streams_group_max_size: int("group.streams.max.size", kafkas.streams_group_max_size),
         consumer_assignors: assignors_of(configs).unwrap_or(kafkas.consumer_assignors),
         consumer_regex_refresh_interval_ms: int(
             "group.consumer.regex.refresh.interval.ms",

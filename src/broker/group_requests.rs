@@ -8,12 +8,13 @@ use super::calls::{AutoCreate, ListGroups};
 use super::group_asks::{ask, ask_all};
 use super::share::offsets;
 use super::state::State;
+use super::streams_groups;
 use crate::broker::api::table::Groups;
 use crate::broker::api::{
     Response, consumer_group_describe, consumer_group_heartbeat, delete_groups, describe_groups,
     find_coordinator, heartbeat, join_group, leave_group, list_groups, offset_commit,
     offset_delete, offset_fetch, share_group_describe, share_group_heartbeat, share_group_offsets,
-    sync_group,
+    streams_group_describe, streams_group_heartbeat, sync_group,
 };
 use crate::group::{self, DeletedOffsets, FetchOffsets};
 use crate::types::{ErrorCode, TopicId};
@@ -249,6 +250,44 @@ pub fn begin(
                 Ok(plan.response(&header, described, async || state.pause().await).await?)
             });
         }
+        Groups::StreamsGroupHeartbeat => {
+            let host = state.host(begun.connection);
+            let (body, client_id) = (body.clone(), client_id.to_owned());
+            state.clone().respond(begun, async move {
+                let pause = &async || state.pause().await;
+                let caller = join_group::Caller { client_id: &client_id, host: &host, uuid: "" };
+                let turn = state.turn_of(&body).await;
+                let plan =
+                    streams_group_heartbeat::plan(&body, version, caller, &image, pause).await?;
+                drop((turn, body));
+                state.release(begun);
+                let answer = match plan {
+                    Ok(beat) => streams_groups::heartbeat(&state, beat).await?,
+                    Err(refused) => *refused,
+                };
+                Ok(streams_group_heartbeat::response(&header, &answer, pause).await?)
+            });
+        }
+        Groups::StreamsGroupDescribe => {
+            let plan = streams_group_describe::plan(body, version, &image)?;
+            respond.with(async move {
+                let mut described = Vec::with_capacity(plan.groups.len());
+                for it in &plan.groups {
+                    let request = group::GroupRequest::StreamsDescribe(it.clone());
+                    let unnamed = it.group_id.is_empty().then_some(ErrorCode::INVALID_GROUP_ID);
+                    let answer = match plan.refused.or(unnamed) {
+                        Some(error) => group::GroupResponse::refused(&request, error),
+                        None => ask(&state, request).await?,
+                    };
+                    let group::GroupResponse::StreamsDescribe(it) = answer else {
+                        return mixed_up();
+                    };
+                    described.push(*it);
+                    state.pause().await;
+                }
+                Ok(plan.response(&header, described, async || state.pause().await).await?)
+            });
+        }
         Groups::DescribeShareGroupOffsets => {
             let groups = share_group_offsets::plan_describe(body, version)?;
             respond.with(async move {
@@ -348,8 +387,17 @@ async fn describe(
         }
         return Ok(described);
     }
-    for it in ask_all(state, groups.iter().cloned().map(request)).await? {
-        let group::GroupResponse::ConsumerDescribe(it) = it else { return mixed_up() };
+    let named = groups.iter().filter(|it| !it.group_id.is_empty());
+    let mut answers = ask_all(state, named.cloned().map(request)).await?.into_iter();
+    for it in groups {
+        if it.group_id.is_empty() {
+            let error = ErrorCode::INVALID_GROUP_ID;
+            described.push(group::ConsumerDescribed::refused(String::new(), error, None));
+            continue;
+        }
+        let Some(group::GroupResponse::ConsumerDescribe(it)) = answers.next() else {
+            return mixed_up();
+        };
         described.push(it);
     }
     Ok(described)

@@ -139,6 +139,8 @@ pub struct State {
     pub(super) share_calls: Cell<u64>,
     /// Memory that share groups took at the last tick, bytes.
     share_bytes: Cell<usize>,
+    /// Streams groups whose internal topics are being created.
+    pub(super) creating: RefCell<BTreeSet<String>>,
     pub(super) sessions: RefCell<Sessions>,
     /// Memory of idempotent producers, of groups, and of fetch sessions.
     charges: [Charge; 3],
@@ -262,6 +264,7 @@ impl State {
             share_sessions: RefCell::new(ShareSessions::new(share_sessions.max(1))),
             share_calls: Cell::new(0),
             share_bytes: Cell::new(0),
+            creating: RefCell::default(),
             charges,
             sessions: RefCell::new(Sessions::new(per_shard.max(1), id, shards, random.bits())),
             random: RefCell::new(random),

@@ -19,6 +19,7 @@ pub mod offsets;
 pub mod producer;
 mod protocol;
 mod retry;
+pub mod share_groups;
 pub mod transactional;
 pub mod transactions;
 mod transport;

@@ -126,6 +126,16 @@ requests! {
         k::write_txn_markers_response::WriteTxnMarkersResponse<'r>, 1, 2;
     k::delete_groups_request::DeleteGroupsRequest<'_>,
         k::delete_groups_response::DeleteGroupsResponse<'r>, 0, 2;
+    k::share_group_heartbeat_request::ShareGroupHeartbeatRequest<'_>,
+        k::share_group_heartbeat_response::ShareGroupHeartbeatResponse<'r>, 1, 1;
+    k::share_group_describe_request::ShareGroupDescribeRequest<'_>,
+        k::share_group_describe_response::ShareGroupDescribeResponse<'r>, 1, 1;
+    k::describe_share_group_offsets_request::DescribeShareGroupOffsetsRequest<'_>,
+        k::describe_share_group_offsets_response::DescribeShareGroupOffsetsResponse<'r>, 0, 1;
+    k::alter_share_group_offsets_request::AlterShareGroupOffsetsRequest<'_>,
+        k::alter_share_group_offsets_response::AlterShareGroupOffsetsResponse<'r>, 0, 0;
+    k::delete_share_group_offsets_request::DeleteShareGroupOffsetsRequest<'_>,
+        k::delete_share_group_offsets_response::DeleteShareGroupOffsetsResponse<'r>, 0, 0;
 }
 
 /// The bytes of one answer.

@@ -182,13 +182,13 @@ mod tests {
         let transactions = ("transaction.version", 2);
         let groups = ("group.version", 1);
         let (quorum, metadata) = (("kraft.version", 1), (METADATA_VERSION, 30));
-        let shares = ("share.version", 1);
-        let all = [(NAME, 1), groups, quorum, metadata, shares, transactions];
+        let (shares, streams) = (("share.version", 1), ("streams.version", 1));
+        let all = [(NAME, 1), groups, quorum, metadata, shares, streams, transactions];
         assert_eq!(levels, all);
         image.apply(&Record::FeatureLevelSet { name: NAME.to_owned(), level: 0 });
         image.apply(&Record::FeatureLevelSet { name: "new".to_owned(), level: 3 });
         let levels: Vec<_> = image.finalized_features().collect();
-        let all = [groups, quorum, metadata, ("new", 3), shares, transactions];
+        let all = [groups, quorum, metadata, ("new", 3), shares, streams, transactions];
         assert_eq!(levels, all);
         assert_eq!((image.feature_level(NAME), image.feature_level("no")), (0, 0));
     }

@@ -21,7 +21,7 @@ const fn feature(name: &'static str, min: i16, max: i16, initial: i16) -> Featur
 }
 
 /// By name. What is not there to be used has level 0 and no other; what cannot be switched off has no level 0.
-pub(super) const FEATURES: [Feature; 6] = [
+pub(super) const FEATURES: [Feature; 7] = [
     feature("eligible.leader.replicas.version", 1, 1, 1),
     // 1: the group protocol of KIP-848.
     feature("group.version", 0, 1, 1),
@@ -31,6 +31,8 @@ pub(super) const FEATURES: [Feature; 6] = [
     feature(METADATA_VERSION, 7, 30, 30),
     // 1: share groups (KIP-932).
     feature("share.version", 0, 1, 1),
+    // 1: streams groups (KIP-1071).
+    feature("streams.version", 0, 1, 1),
     // 2: an epoch of the producer for each transaction (KIP-890).
     feature("transaction.version", 0, 2, 2),
 ];

@@ -95,7 +95,7 @@ impl Accepting {
         group: &str,
         steps: usize,
         records: &mut Vec<Record>,
-        has_had: impl Fn(&EarlierEpoch, TopicId, i32) -> bool,
+        has_had: impl Fn(&EarlierEpoch, (&str, TopicId), i32) -> bool,
     ) -> usize {
         let mut taken = 0;
         while taken < steps {
@@ -111,7 +111,7 @@ impl Accepting {
             taken += 1;
             let Some(topic) = self.response.topics.last_mut() else { break };
             if let Some(since) = &self.since
-                && !has_had(since, topic.topic_id, it.partition)
+                && !has_had(since, (&topic.name, topic.topic_id), it.partition)
             {
                 self.refuse(since.error, records);
                 return 0;

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::rc::Rc;
 
 use super::assignor::Topics;
+use super::streams::topology::PartitionCounts;
 use super::topic_regex::TopicNames;
 use crate::types::{GroupConfig, TopicId};
 
@@ -42,6 +43,12 @@ pub struct ViewRef<'a>(pub &'a dyn ClusterView);
 impl Topics for ViewRef<'_> {
     fn partitions(&self, topic: TopicId) -> Option<i32> {
         self.0.topic_by_id(topic).map(|it| it.partitions)
+    }
+}
+
+impl PartitionCounts for ViewRef<'_> {
+    fn partitions(&self, topic: &str) -> Option<i32> {
+        self.0.topic(topic).map(|it| it.partitions)
     }
 }
 

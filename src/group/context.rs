@@ -71,6 +71,18 @@ pub struct CoordinatorSettings {
     pub share_heartbeat_interval_ms: i32,
     /// `group.share.max.size`.
     pub share_group_max_size: i32,
+    /// `group.streams.session.timeout.ms`.
+    pub streams_session_timeout_ms: i32,
+    /// `group.streams.heartbeat.interval.ms`.
+    pub streams_heartbeat_interval_ms: i32,
+    /// `group.streams.assignment.interval.ms`.
+    pub streams_assignment_interval_ms: i32,
+    /// `group.streams.initial.rebalance.delay.ms`.
+    pub streams_initial_rebalance_delay_ms: i32,
+    /// `group.streams.num.standby.replicas`.
+    pub streams_standby_replicas: i32,
+    /// `group.streams.max.size`.
+    pub streams_group_max_size: i32,
     /// `group.consumer.assignors`: the first is for members that name none.
     pub consumer_assignors: Vec<Assignor>,
     /// `group.consumer.regex.refresh.interval.ms`.
@@ -102,6 +114,12 @@ impl Default for CoordinatorSettings {
             share_session_timeout_ms: 45_000,
             share_heartbeat_interval_ms: 5_000,
             share_group_max_size: 200,
+            streams_session_timeout_ms: 45_000,
+            streams_heartbeat_interval_ms: 5_000,
+            streams_assignment_interval_ms: 1_000,
+            streams_initial_rebalance_delay_ms: 3_000,
+            streams_standby_replicas: 0,
+            streams_group_max_size: i32::MAX,
             consumer_assignors: Assignor::ALL.to_vec(),
             consumer_regex_refresh_interval_ms: 600_000,
             consumer_migration_policy: MigrationPolicy::Bidirectional,

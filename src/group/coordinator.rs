@@ -19,6 +19,7 @@ use super::records::{Key, OffsetValue, Record, RecordError, group_record};
 use super::request::{Describe, GroupRequest, List};
 use super::response::{Described, GroupResponse, Listed};
 use super::state::Group;
+use super::streams::state::topology_bytes;
 use super::topic_index::TopicIndex;
 use crate::types::{ErrorCode, Now, TopicId};
 
@@ -284,6 +285,14 @@ impl Coordinator {
             GroupRequest::ConsumerHeartbeat(it) => {
                 let of = group().and_then(|of| of.consumer.as_deref()?.member(&it.member_id));
                 of.map_or(0, consumer::member::Member::bytes)
+            }
+            GroupRequest::StreamsHeartbeat(it) if it.member_epoch < 0 => return false,
+            GroupRequest::StreamsHeartbeat(it) => {
+                let of = group().and_then(|of| of.consumer.as_deref());
+                let member = of.and_then(|of| of.member(&it.member_id));
+                let topology = of.and_then(|of| of.streams()?.topology());
+                member.map_or(0, consumer::member::Member::bytes)
+                    + topology.map_or(0, |it| topology_bytes(it))
             }
             _ => return false,
         };

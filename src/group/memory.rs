@@ -11,6 +11,7 @@ use std::rc::Rc;
 use super::consumer::request::ConsumerHeartbeat;
 use super::request::{Commit, GroupRequest, Join, Leave, Sync};
 use super::share::request::ShareHeartbeat;
+use super::streams::request::StreamsHeartbeat;
 
 /// What the groups of several coordinators, those of one shard, take together.
 #[derive(Clone, Debug)]
@@ -97,7 +98,9 @@ pub(super) fn added_bytes(request: &GroupRequest) -> usize {
             size_of::<ShareHeartbeat>() + texts + topics.sum::<usize>()
         }
         GroupRequest::ShareInitialized(it) => super::share::topics::bytes(&it.topics),
-        GroupRequest::Describe(_)
+        GroupRequest::StreamsHeartbeat(it) => streams_bytes(it),
+        GroupRequest::StreamsDescribe(_)
+        | GroupRequest::Describe(_)
         | GroupRequest::ConsumerDescribe(_)
         | GroupRequest::ShareDescribe(_)
         | GroupRequest::ListShareTopics(_)
@@ -118,6 +121,22 @@ fn heartbeat_bytes(it: &ConsumerHeartbeat) -> usize {
         + text(&it.server_assignor)
         + topics.sum::<usize>()
         + it.owned.as_ref().map_or(0, super::consumer::partitions::bytes)
+}
+
+fn streams_bytes(it: &StreamsHeartbeat) -> usize {
+    let text = |it: &Option<String>| it.as_ref().map_or(0, String::len);
+    let tags = it.client_tags.iter().flatten();
+    size_of::<StreamsHeartbeat>()
+        + 2 * it.member_id.len()
+        + it.client_id.len()
+        + it.client_host.len()
+        + text(&it.instance_id)
+        + text(&it.rack_id)
+        + text(&it.process_id)
+        + it.endpoint.as_ref().map_or(0, |it| it.host.len())
+        + tags.map(|(name, value)| ENTRY + name.len() + value.len()).sum::<usize>()
+        + it.owned.as_ref().map_or(0, super::streams::member::bytes)
+        + it.topology.as_ref().map_or(0, |it| super::streams::state::topology_bytes(it))
 }
 
 fn join_bytes(join: &Join) -> usize {

@@ -1,5 +1,5 @@
 //! Consumer groups: membership, rebalances, committed offsets, also such of transactions; classic ones, and those of
-//! KIP-848 (`consumer`); and the membership of share groups (`share`). Pure: no clock, no randomness, no I/O.
+//! KIP-848 (`consumer`); and the membership of share groups (`share`) and of streams groups (`streams`). Pure: no clock, no randomness, no I/O.
 //!
 //! A [`Coordinator`] holds the groups of one partition of `__consumer_offsets`. Its owner calls
 //!
@@ -34,6 +34,7 @@ mod expiry;
 #[cfg(test)]
 mod histories;
 mod join;
+mod kinds;
 mod leave;
 mod loading;
 mod long_commit;
@@ -59,6 +60,7 @@ mod staging;
 #[cfg(test)]
 mod staging_tests;
 mod state;
+pub mod streams;
 mod subscription;
 mod sync;
 #[cfg(test)]
@@ -102,4 +104,10 @@ pub use response::{
 pub use share::request::{ListShareTopics, ShareHeartbeat, ShareInitialized};
 pub use share::response::ListedShareTopics;
 pub use share::topics::{ShareTopic, ShareTopics, Uninitialized};
+pub use streams::member::{Endpoint, StreamsMetadata};
+pub use streams::request::{StreamsDescribe, StreamsHeartbeat};
+pub use streams::response::{
+    DescribedTopology, EndpointPartitions, Status, StreamsDescribed, StreamsDescribedMember,
+    StreamsHeartbeaten,
+};
 pub use transaction::{TransactionEnd, TransactionProducer};

@@ -2,7 +2,7 @@
 //! (INT16) and a message of that version.
 //!
 //! The version of a key is its kind: 0 and 1 are offsets (0 is what Kafka 0.8.2 wrote), 2 is a classic
-//! group, 3 to 8 and 16 are of consumer groups, 10 to 15 of share groups; 4, topics and their partitions, was written
+//! group, 3 to 8 and 16 are of consumer groups, 10 to 15 of share groups, 17 and 19 to 23 of streams groups; 4, topics and their partitions, was written
 //! before Kafka 4.1 and is not looked at. Others belong to protocols that are not served here. Written are the versions that
 //! Kafka 4.3 writes; all older ones are read.
 
@@ -38,6 +38,18 @@ pub const SHARE_CURRENT_KEY: i16 = 14;
 pub const SHARE_STATES_KEY: i16 = 15;
 /// `ConsumerGroupRegularExpressionKey`.
 pub const REGEX_KEY: i16 = 16;
+/// `StreamsGroupMetadataKey`.
+pub const STREAMS_EPOCH_KEY: i16 = 17;
+/// `StreamsGroupMemberMetadataKey`.
+pub const STREAMS_MEMBER_KEY: i16 = 19;
+/// `StreamsGroupTargetAssignmentMetadataKey`.
+pub const STREAMS_TARGET_EPOCH_KEY: i16 = 20;
+/// `StreamsGroupTargetAssignmentMemberKey`.
+pub const STREAMS_TARGET_KEY: i16 = 21;
+/// `StreamsGroupCurrentMemberAssignmentKey`.
+pub const STREAMS_CURRENT_KEY: i16 = 22;
+/// `StreamsGroupTopologyKey`.
+pub const STREAMS_TOPOLOGY_KEY: i16 = 23;
 
 /// The last version of `OffsetCommitValue`; the first with a topic id and tagged fields.
 const OFFSET_VALUE: i16 = 4;
@@ -90,7 +102,7 @@ pub enum Key<'a> {
         /// The group.
         group: &'a str,
     },
-    /// A key of a consumer or share group: see [`consumer::encoding`](super::consumer::encoding).
+    /// A key of a consumer, share or streams group: see [`consumer::encoding`](super::consumer::encoding).
     Consumer {
         /// Its kind.
         kind: i16,
@@ -163,6 +175,11 @@ pub const fn is_of_share_group(kind: i16) -> bool {
     matches!(kind, SHARE_MEMBER_KEY..=SHARE_STATES_KEY)
 }
 
+/// Whether a key of this kind is of a streams group.
+pub const fn is_of_streams_group(kind: i16) -> bool {
+    matches!(kind, STREAMS_EPOCH_KEY | STREAMS_MEMBER_KEY..=STREAMS_TOPOLOGY_KEY)
+}
+
 impl<'a> Key<'a> {
     /// Reads a key.
     pub fn read(bytes: &'a [u8]) -> Result<Self, RecordError> {
@@ -178,9 +195,15 @@ impl<'a> Key<'a> {
             | TARGET_EPOCH_KEY
             | SHARE_EPOCH_KEY
             | SHARE_TARGET_EPOCH_KEY
-            | SHARE_STATES_KEY) => Ok(Self::Consumer { kind, group: r.string(false)?, part: "" }),
+            | SHARE_STATES_KEY
+            | STREAMS_EPOCH_KEY
+            | STREAMS_TARGET_EPOCH_KEY
+            | STREAMS_TOPOLOGY_KEY) => {
+                Ok(Self::Consumer { kind, group: r.string(false)?, part: "" })
+            }
             kind @ (MEMBER_KEY | TARGET_KEY | CURRENT_KEY | REGEX_KEY | SHARE_MEMBER_KEY
-            | SHARE_TARGET_KEY | SHARE_CURRENT_KEY) => {
+            | SHARE_TARGET_KEY | SHARE_CURRENT_KEY | STREAMS_MEMBER_KEY
+            | STREAMS_TARGET_KEY | STREAMS_CURRENT_KEY) => {
                 Ok(Self::Consumer { kind, group: r.string(false)?, part: r.string(false)? })
             }
             kind => Ok(Self::Other(kind)),

@@ -6,6 +6,7 @@
 
 use super::consumer::request::{ConsumerDescribe, ConsumerHeartbeat};
 use super::share::request::{ListShareTopics, ShareHeartbeat, ShareInitialized};
+use super::streams::request::{StreamsDescribe, StreamsHeartbeat};
 use super::topic_index::TopicIndex;
 use super::transaction::TransactionProducer;
 use bytes::Bytes;
@@ -48,6 +49,10 @@ pub enum GroupRequest {
     ListShareTopics(ListShareTopics),
     /// The share coordinator has other states of a share group.
     ShareInitialized(Box<ShareInitialized>),
+    /// `StreamsGroupHeartbeat`.
+    StreamsHeartbeat(Box<StreamsHeartbeat>),
+    /// `StreamsGroupDescribe` of one group.
+    StreamsDescribe(StreamsDescribe),
 }
 
 /// `JoinGroup`.
@@ -338,6 +343,8 @@ impl GroupRequest {
             Self::ShareHeartbeat(it) => &it.group_id,
             Self::ListShareTopics(it) => &it.group_id,
             Self::ShareInitialized(it) => &it.group_id,
+            Self::StreamsHeartbeat(it) => &it.group_id,
+            Self::StreamsDescribe(it) => &it.group_id,
         }
     }
 }

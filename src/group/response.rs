@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::consumer::response::{ConsumerDescribed, ConsumerHeartbeaten};
 use super::request::{DeleteOffsets, GroupRequest, LONG_COMMIT, Leave, OffsetPlace};
 use super::share::response::ListedShareTopics;
+use super::streams::response::{StreamsDescribed, StreamsHeartbeaten};
 use crate::types::{ErrorCode, TopicId};
 
 /// The answer to a [`GroupRequest`] of the same kind.
@@ -34,6 +35,10 @@ pub enum GroupResponse {
     ListShareTopics(ListedShareTopics),
     /// To [`GroupRequest::ConsumerDescribe`].
     ConsumerDescribe(ConsumerDescribed),
+    /// To [`GroupRequest::StreamsHeartbeat`].
+    StreamsHeartbeat(Box<StreamsHeartbeaten>),
+    /// To [`GroupRequest::StreamsDescribe`].
+    StreamsDescribe(Box<StreamsDescribed>),
 }
 
 /// Answer to `JoinGroup`.
@@ -194,9 +199,9 @@ pub struct Listed {
     /// Its protocol type; empty for a group that only holds offsets.
     pub protocol_type: String,
     /// Name of its state: `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Stable`; `Empty`, `Assigning`,
-    /// `Reconciling`, `Stable` of one of consumers.
+    /// `Reconciling`, `Stable` of one of consumers; also `NotReady` of one of Kafka Streams.
     pub state: &'static str,
-    /// `classic`, `consumer` or `share`.
+    /// `classic`, `consumer`, `share` or `streams`.
     pub group_type: &'static str,
 }
 
@@ -310,6 +315,8 @@ impl GroupResponse {
             | Self::ConsumerHeartbeat(_)
             | Self::ConsumerDescribe(_)
             | Self::ListShareTopics(_)
+            | Self::StreamsHeartbeat(_)
+            | Self::StreamsDescribe(_)
             | Self::DeleteGroup(_) => 0,
         }
     }
@@ -380,6 +387,13 @@ impl GroupResponse {
             }
             GroupRequest::ListShareTopics(_) | GroupRequest::ShareInitialized(_) => {
                 Self::ListShareTopics(ListedShareTopics::refused(error))
+            }
+            GroupRequest::StreamsHeartbeat(_) => {
+                Self::StreamsHeartbeat(Box::new(StreamsHeartbeaten::refused(error, None)))
+            }
+            GroupRequest::StreamsDescribe(it) => {
+                let refused = StreamsDescribed::refused(it.group_id.clone(), error, None);
+                Self::StreamsDescribe(Box::new(refused))
             }
         }
     }

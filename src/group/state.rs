@@ -363,6 +363,8 @@ impl Group {
             GroupRequest::ShareDescribe(_) => self.share_describe(cx, ticket),
             GroupRequest::ListShareTopics(_) => self.list_share_topics(cx, ticket),
             GroupRequest::ShareInitialized(it) => self.share_initialized(cx, ticket, *it),
+            GroupRequest::StreamsHeartbeat(it) => self.streams_heartbeat(cx, ticket, it),
+            GroupRequest::StreamsDescribe(_) => self.streams_describe(cx, ticket),
             GroupRequest::ConsumerHeartbeat(it) => self.consumer_heartbeat(cx, ticket, *it),
             GroupRequest::ConsumerDescribe(_) => self.consumer_describe(cx, ticket),
             GroupRequest::Join(it) if self.consumer.is_some() => self.classic_join(cx, ticket, it),

@@ -17,6 +17,8 @@ use super::loading::Loading;
 use super::replacement::Returning;
 use super::request::{Assignment, DeleteOffsets, Leaving};
 use super::response::{Described, JoinMember, Joined, LeftMember};
+use super::streams::beat::StreamsBeat;
+use super::streams::response::StreamsDescribed;
 use crate::types::ErrorCode;
 
 /// A walk over members, and how far it has come.
@@ -142,6 +144,15 @@ pub enum Task {
         /// The answer, as far as it goes.
         described: ConsumerDescribed,
     },
+    /// A heartbeat of a streams group is carried out.
+    StreamsBeat(Box<StreamsBeat>),
+    /// Of a streams group: it is described.
+    StreamsDescribe {
+        /// The request.
+        ticket: Ticket,
+        /// The answer, as far as it goes.
+        described: Box<StreamsDescribed>,
+    },
     /// It says which topics it wants.
     Subscribe {
         /// The topics; `None` where one cannot be understood.
@@ -158,6 +169,7 @@ impl Task {
             Self::Gather { bytes, .. } | Self::Leave { bytes, .. } => *bytes,
             Self::Write(draft) => draft.bytes(),
             Self::Beat(beat) => beat.bytes(),
+            Self::StreamsBeat(beat) => beat.bytes(),
             Self::Downgrade(it) => it.bytes(),
             _ => 0,
         }

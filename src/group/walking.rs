@@ -8,6 +8,7 @@ use super::members::{Member, winner};
 use super::pending::Pending;
 use super::response::{GroupResponse, JoinMember, Joined, LeftMember, Synced};
 use super::state::{Group, State};
+use super::streams::describe::describe_some as describe_streams;
 use super::subscription::Subscription;
 use super::walk::{Asker, Choice, Task, Walk};
 use crate::types::ErrorCode;
@@ -195,6 +196,7 @@ impl Group {
                 })
             }
             Task::Beat(beat) => self.go_on_with_beat(cx, beat, room),
+            Task::StreamsBeat(beat) => self.go_on_with_streams_beat(cx, beat, room),
             Task::Downgrade(it) => self.downgrade_some(cx, it, room),
             Task::LoadClassic { loading, .. } => self.load_classic(loading, room),
             Task::ConsumerStart => {
@@ -218,6 +220,10 @@ impl Group {
             Task::ConsumerDescribe { described, .. } => {
                 let Some(group) = self.consumer.as_deref() else { return 0 };
                 describe_some(group, &*cx.cluster.view(), last, room, &mut described.members)
+            }
+            Task::StreamsDescribe { described, .. } => {
+                let Some(group) = self.consumer.as_deref() else { return 0 };
+                describe_streams(group, last, room, &mut described.members)
             }
             Task::Subscribe { topics, .. } => self.members.visit(last, room, |_, member| {
                 let understood = topics.as_mut().is_some_and(|topics| {
@@ -269,6 +275,7 @@ impl Group {
                 cx.reply(ticket, GroupResponse::Describe(described));
             }
             Task::Beat(beat) => self.end_beat(cx, *beat),
+            Task::StreamsBeat(beat) => self.end_streams_beat(cx, *beat),
             Task::Downgrade(it) => self.end_downgrade(cx, *it),
             Task::LoadClassic { goes_on, .. } => self.classic_loaded(cx, goes_on),
             Task::ConsumerStart => self.consumer_started(),
@@ -277,6 +284,9 @@ impl Group {
             }
             Task::ConsumerDescribe { ticket, described } => {
                 cx.reply(ticket, GroupResponse::ConsumerDescribe(described));
+            }
+            Task::StreamsDescribe { ticket, described } => {
+                cx.reply(ticket, GroupResponse::StreamsDescribe(described));
             }
             Task::Subscribe { topics, asker } => {
                 let subscription = topics.map_or(Subscription::Unknown, Subscription::Topics);

@@ -22,6 +22,16 @@ pub struct GroupConfig {
     pub share_heartbeat_interval_ms: Option<i32>,
     /// What holds of records that are delivered to a share group.
     pub share: ShareConfig,
+    /// `streams.session.timeout.ms`.
+    pub streams_session_timeout_ms: Option<i32>,
+    /// `streams.heartbeat.interval.ms`.
+    pub streams_heartbeat_interval_ms: Option<i32>,
+    /// `streams.assignment.interval.ms`.
+    pub streams_assignment_interval_ms: Option<i32>,
+    /// `streams.initial.rebalance.delay.ms`.
+    pub streams_initial_rebalance_delay_ms: Option<i32>,
+    /// `streams.num.standby.replicas`.
+    pub streams_standby_replicas: Option<i32>,
 }
 
 /// What holds of records that are delivered to a share group: its own setting, or else the broker's.
@@ -64,9 +74,14 @@ const SHARE_HEARTBEAT: &str = "share.heartbeat.interval.ms";
 const SHARE_LOCK: &str = "share.record.lock.duration.ms";
 const SHARE_DELIVERIES: &str = "share.delivery.count.limit";
 const SHARE_LOCKS: &str = "share.partition.max.record.locks";
+const STREAMS_SESSION: &str = "streams.session.timeout.ms";
+const STREAMS_HEARTBEAT: &str = "streams.heartbeat.interval.ms";
+const STREAMS_ASSIGNMENT: &str = "streams.assignment.interval.ms";
+const STREAMS_DELAY: &str = "streams.initial.rebalance.delay.ms";
+const STREAMS_STANDBYS: &str = "streams.num.standby.replicas";
 
-/// Each setting of a group that has bounds, and the settings of the broker that give them.
-const BOUNDS: [(&str, &str, &str); 8] = [
+/// Each setting of a group that has bounds, and the settings of the broker that give them; empty for none.
+const BOUNDS: [(&str, &str, &str); 12] = [
     (
         HEARTBEAT,
         "group.consumer.min.heartbeat.interval.ms",
@@ -99,15 +114,32 @@ const BOUNDS: [(&str, &str, &str); 8] = [
         "group.share.max.record.lock.duration.ms",
     ),
     (SHARE_SESSION, "group.share.min.session.timeout.ms", "group.share.max.session.timeout.ms"),
+    (
+        STREAMS_HEARTBEAT,
+        "group.streams.min.heartbeat.interval.ms",
+        "group.streams.max.heartbeat.interval.ms",
+    ),
+    (
+        STREAMS_SESSION,
+        "group.streams.min.session.timeout.ms",
+        "group.streams.max.session.timeout.ms",
+    ),
+    (STREAMS_STANDBYS, "", "group.streams.max.standby.replicas"),
+    (
+        STREAMS_ASSIGNMENT,
+        "group.streams.min.assignment.interval.ms",
+        "group.streams.max.assignment.interval.ms",
+    ),
 ];
 
 /// Times between heartbeats, and after how long a member that is not heard is removed.
-const PAIRS: [(&str, &str); 2] = [(SESSION, HEARTBEAT), (SHARE_SESSION, SHARE_HEARTBEAT)];
+const PAIRS: [(&str, &str); 3] =
+    [(SESSION, HEARTBEAT), (SHARE_SESSION, SHARE_HEARTBEAT), (STREAMS_SESSION, STREAMS_HEARTBEAT)];
 
-/// What Kafka 4.3 lets be set of groups, and has no effect here: streams groups, when assignments of share
-/// groups are computed, and in which thread.
+/// What Kafka 4.3 lets be set of groups, and has no effect here: when assignments of share groups are computed, and in
+/// which thread those of all are.
 const WITHOUT_EFFECT: [&str; 4] =
-    ["share.assign", "streams.", "errors.deadletterqueue.", "consumer.assignor."];
+    ["share.assign", "streams.assignor.", "errors.deadletterqueue.", "consumer.assignor."];
 
 impl GroupConfig {
     /// Reads the settings of a group.
@@ -142,6 +174,11 @@ impl GroupConfig {
                     .unwrap_or(kafkas.locks),
                 renews: text("share.renew.acknowledge.enable") != Some("false"),
             },
+            streams_session_timeout_ms: bounded(STREAMS_SESSION),
+            streams_heartbeat_interval_ms: bounded(STREAMS_HEARTBEAT),
+            streams_assignment_interval_ms: bounded(STREAMS_ASSIGNMENT),
+            streams_initial_rebalance_delay_ms: bounded(STREAMS_DELAY),
+            streams_standby_replicas: bounded(STREAMS_STANDBYS),
         }
     }
 
@@ -188,7 +225,7 @@ impl GroupConfig {
         for (name, min, max) in BOUNDS {
             let default = synonym(name);
             for (upper, lower) in [(max, min), (default, min)] {
-                if number(upper) < number(lower) {
+                if !lower.is_empty() && number(upper) < number(lower) {
                     return Err(format!("{upper} must be greater than or equal to {lower}"));
                 }
             }
@@ -236,7 +273,8 @@ fn parsed(name: &str, overrides: &BTreeMap<String, String>) -> Option<i64> {
 fn bounds(name: &str, broker: &BrokerConfigs) -> (i64, i64) {
     let found = BOUNDS.iter().find(|it| it.0 == name);
     let number = |it: &str| broker.number(it);
-    let least = found.and_then(|it| number(it.1)).unwrap_or(1);
+    // Without a bound of the broker's, the setting's own rule is what holds.
+    let least = found.and_then(|it| number(it.1)).unwrap_or(0);
     (least, found.and_then(|it| number(it.2)).unwrap_or(i32::MAX.into()).max(least))
 }
 
@@ -258,6 +296,7 @@ mod tests {
         let check = |own: &[(&str, &str)]| GroupConfig::check(&map(own), &broker(&[]));
         check(&[]).unwrap();
         check(&[(SESSION, "60000"), (HEARTBEAT, "15000"), (ASSIGNMENT, "0")]).unwrap();
+        check(&[(STREAMS_STANDBYS, "0"), (STREAMS_DELAY, "0"), (STREAMS_ASSIGNMENT, "0")]).unwrap();
         for (own, words) in [
             (
                 (SESSION, "44999"),
@@ -284,7 +323,13 @@ mod tests {
                 ("share.assignment.interval.ms", "1"),
                 "does not support the group config share.assignment.interval.ms",
             ),
-            (("streams.num.standby.replicas", "1"), "does not support"),
+            (("streams.assignor.offload.enable", "true"), "does not support"),
+            (
+                (STREAMS_STANDBYS, "3"),
+                "streams.num.standby.replicas must be less than or equal to \
+                 group.streams.max.standby.replicas",
+            ),
+            ((STREAMS_DELAY, "-1"), "Value must be at least 0"),
             (("consumer.assignor.offload.enable", "true"), "does not support"),
             ((ASSIGNMENT, "-1"), "Value must be at least 0"),
             (

@@ -2,6 +2,8 @@
 //! against a real broker.
 
 use super::tools::Tools;
+use klamm::client::{Cluster, To, check_code};
+use klamm::wire::kafka::share_group_heartbeat_request::ShareGroupHeartbeatRequest;
 use std::fs;
 use std::io::Write;
 use support::program::ended_with_input;
@@ -116,6 +118,28 @@ fn mistakes_get_kafkas_words_and_exit_code() {
         (&format!("kafka-consumer-groups {at}"), "Command must include exactly one action:"),
         (&format!("kafka-consumer-groups {at} --describe"), "Option [describe] takes one of these"),
         (&format!("kafka-consumer-groups {at} --list"), "cannot reach a broker at 127.0.0.1:1"),
+        ("kafka-share-groups --list", "Missing required argument \"[bootstrap-server]\""),
+        (&format!("kafka-share-groups {at}"), "Command must include exactly one action:"),
+        (
+            &format!("kafka-share-groups {at} --describe"),
+            "Option [describe] takes one of these options: [all-groups], [group]",
+        ),
+        (
+            &format!("kafka-share-groups {at} --delete --group g --all-groups"),
+            "Option [delete] takes either [group] or [all-groups], not both.",
+        ),
+        (
+            &format!("kafka-share-groups {at} --reset-offsets --group g --topic t --to-latest"),
+            "Option [reset-offsets] takes the option: [execute] or [dry-run]",
+        ),
+        (
+            &format!("kafka-share-groups {at} --reset-offsets --group g --topic t --execute"),
+            "Option [reset-offsets] takes one of these options: [to-datetime], [to-earliest], [to-latest]",
+        ),
+        (
+            &format!("kafka-share-groups {at} --list --members"),
+            "Option(s) [members] are unavailable",
+        ),
         (&format!("kafka-consumer-perf-test {at} --topic t"), "Exactly one of the following"),
     ] {
         let said = line(args);
@@ -320,6 +344,89 @@ fn offsets_are_reset_in_all_ways() {
     assert!(again.contains("GroupIdNotFoundException: The group id does not exist."), "{again}");
     let unknown = b.done("kafka-consumer-groups @ --describe --group g");
     assert!(unknown.contains("GroupIdNotFoundException: Group g not found."), "{unknown}");
+}
+
+/// A member of a share group joins with epoch 0, which wants a topic, or leaves with -1.
+fn share_beat(b: &Tools, group: &str, topic: &str, epoch: i32) {
+    let mut cluster = Cluster::connect(&b.broker.bootstrap()).expect("a broker");
+    let beat = ShareGroupHeartbeatRequest {
+        group_id: group,
+        member_id: "AAAAAAAAAAAAAAAAAAAAAQ",
+        member_epoch: epoch,
+        rack_id: None,
+        subscribed_topic_names: (epoch == 0).then(|| vec![topic]),
+    };
+    let told = cluster.call(To::Any, &beat, |reply| {
+        let response = reply.read::<ShareGroupHeartbeatRequest<'_>>()?;
+        check_code(response.error_code, || "a heartbeat".to_owned(), response.error_message)
+    });
+    told.expect("a member");
+}
+
+#[test]
+fn share_groups_are_seen_and_moved() {
+    if !broker_can_run() {
+        return;
+    }
+    let b = start("share-groups");
+    b.topic("t", 1);
+    b.produce("kafka-console-producer @ --topic t", "1\n2\n3\n");
+    let reset = |how: &str| {
+        b.done(&format!("kafka-share-groups @ --reset-offsets --group s --topic t {how}"))
+    };
+    let moved = "\nGROUP           TOPIC           PARTITION  NEW-OFFSET\n\
+                 s               t               0          3\n";
+    assert_eq!(reset("--to-latest --dry-run"), moved);
+    assert_eq!(b.done("kafka-share-groups @ --list"), "", "a dry run makes no group");
+    let unknown = reset("--to-latest --execute");
+    assert!(
+        unknown.contains(
+            "failed due to Failed altering group offsets for the following partitions: [t-0]"
+        ),
+        "{unknown}"
+    );
+    share_beat(&b, "s", "t", 0);
+    assert_eq!(b.done("kafka-share-groups @ --list"), "s\n");
+    let members = b.done("kafka-share-groups @ --describe --group s --members --verbose");
+    assert!(
+        members.contains(" MEMBER-EPOCH  ASSIGNMENT\ns ") && members.contains(" t:0\n"),
+        "{members}"
+    );
+    let (code, _, err) =
+        b.run("kafka-share-groups @ --reset-offsets --group s --topic t --to-latest --execute");
+    assert_eq!((code, err.as_str()), (1, "Share group 's' is not empty.\n"));
+    let refused = b.done("kafka-share-groups @ --delete --group s");
+    assert!(refused.contains("GroupNotEmptyException: Share group 's' is not EMPTY."), "{refused}");
+    share_beat(&b, "s", "t", -1);
+    assert_eq!(reset("--to-latest --execute"), moved);
+    assert_eq!(b.done("kafka-share-groups @ --list --state Stable"), "GROUP           STATE\n");
+    let listed = b.done("kafka-share-groups @ --list --state");
+    assert_eq!(listed, "GROUP           STATE\ns               Empty\n");
+    let there = "\nGROUP           TOPIC           PARTITION  START-OFFSET  LAG\n\
+                 s               t               0          3             0\n";
+    assert_eq!(b.done("kafka-share-groups @ --describe --group s"), there);
+    reset("--to-earliest --execute");
+    let all = b.done("kafka-share-groups @ --describe --all-groups --offsets --verbose");
+    let (head, row) = all.trim().split_once('\n').expect("two lines");
+    assert_eq!(head, "GROUP           TOPIC           PARTITION  LEADER-EPOCH  START-OFFSET  LAG");
+    assert!(row.ends_with(" 0             3"), "{all}");
+    let (code, state, err) = b.run("kafka-share-groups @ --describe --group s --state --verbose");
+    assert_eq!((code, err.as_str()), (0, "\nShare group 's' has no active members.\n"));
+    assert!(state.contains(" Empty           "), "{state}");
+    let (_, members, _) = b.run("kafka-share-groups @ --describe --group s --members");
+    assert_eq!(members, "");
+    let deleted = b.done("kafka-share-groups @ --delete-offsets --group s --topic t");
+    assert_eq!(deleted, "\nTOPIC           STATUS\nt               Successful\n");
+    let none = b.done("kafka-share-groups @ --describe --group s");
+    assert_eq!(none, "\nShare group 's' has no offset information.\n");
+    let gone = b.done("kafka-share-groups @ --delete --group s");
+    assert_eq!(gone, "Deletion of requested share groups ('s') was successful.\n");
+    let again = b.done("kafka-share-groups @ --delete --group s");
+    assert!(again.contains("Group 's' is not a share group."), "{again}");
+    let unknown = b.done("kafka-share-groups @ --describe --group s");
+    assert!(
+        unknown.contains("failed due to org.apache.kafka.common.errors.GroupIdNotFoundException: ")
+    );
 }
 
 #[test]

@@ -172,6 +172,10 @@ pub fn round_trip(
         (87, false) => {
             round_trip!(read_share_group_state_summary_response, ReadShareGroupStateSummaryResponse)
         }
+        (88, true) => round_trip!(streams_group_heartbeat_request, StreamsGroupHeartbeatRequest),
+        (88, false) => round_trip!(streams_group_heartbeat_response, StreamsGroupHeartbeatResponse),
+        (89, true) => round_trip!(streams_group_describe_request, StreamsGroupDescribeRequest),
+        (89, false) => round_trip!(streams_group_describe_response, StreamsGroupDescribeResponse),
         (90, true) => {
             round_trip!(describe_share_group_offsets_request, DescribeShareGroupOffsetsRequest)
         }
@@ -334,6 +338,10 @@ pub fn decode(key: i16, request: bool, version: i16, bytes: &[u8]) -> Result<(),
         (87, false) => {
             decode!(read_share_group_state_summary_response, ReadShareGroupStateSummaryResponse)
         }
+        (88, true) => decode!(streams_group_heartbeat_request, StreamsGroupHeartbeatRequest),
+        (88, false) => decode!(streams_group_heartbeat_response, StreamsGroupHeartbeatResponse),
+        (89, true) => decode!(streams_group_describe_request, StreamsGroupDescribeRequest),
+        (89, false) => decode!(streams_group_describe_response, StreamsGroupDescribeResponse),
         (90, true) => {
             decode!(describe_share_group_offsets_request, DescribeShareGroupOffsetsRequest)
         }
@@ -673,6 +681,18 @@ pub fn in_parts(
         }
         (87, false) => {
             written!(read_share_group_state_summary_response, ReadShareGroupStateSummaryResponse);
+        }
+        (88, true) => {
+            read!(streams_group_heartbeat_request, StreamsGroupHeartbeatRequest);
+        }
+        (88, false) => {
+            written!(streams_group_heartbeat_response, StreamsGroupHeartbeatResponse);
+        }
+        (89, true) => {
+            read!(streams_group_describe_request, StreamsGroupDescribeRequest);
+        }
+        (89, false) => {
+            written!(streams_group_describe_response, StreamsGroupDescribeResponse);
         }
         (90, true) => {
             read!(describe_share_group_offsets_request, DescribeShareGroupOffsetsRequest);

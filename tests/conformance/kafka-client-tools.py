@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares Klamm's console producer and consumer, kafka-consumer-groups and the performance tests with
+"""Compares Klamm's console producer and consumer, the tools of groups and the performance tests with
 Apache Kafka's, command by command, as kafka-tools.py does for the other tools, whose options it has:
 
   tests/conformance/kafka-client-tools.py [--klamm PROGRAM] [--libs DIR] [--only WORD] [--verbose]
@@ -21,6 +21,7 @@ tools.CLASSES.update({
     "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
     "kafka-console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
     "kafka-consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+    "kafka-share-groups": "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
     "kafka-producer-perf-test": "org.apache.kafka.tools.ProducerPerformance",
     "kafka-consumer-perf-test": "org.apache.kafka.tools.ConsumerPerformance",
 })
@@ -121,6 +122,67 @@ kafka-consumer-groups {b} --delete --group new
 kafka-consumer-groups {b} --delete --group new --group g
 kafka-consumer-groups {b} --delete --group g --topic t
 kafka-consumer-groups {b} --validate-regex 'a.*b'
+kafka-share-groups
+kafka-share-groups --list
+kafka-share-groups --help
+kafka-share-groups {b}
+kafka-share-groups {b} --list
+kafka-share-groups {b} --list --describe
+kafka-share-groups {b} --list --members
+kafka-share-groups {b} --list --group s
+kafka-share-groups {b} --list --topic k
+kafka-share-groups {b} --list --state foo
+kafka-share-groups {b} --describe
+kafka-share-groups {b} --describe --group nope
+kafka-share-groups {b} --describe --group g
+kafka-share-groups {b} --describe --group s --members --offsets
+kafka-share-groups {b} --describe --group s --state Stable
+kafka-share-groups {b} --describe --group s --all-groups
+kafka-share-groups {b} --delete
+kafka-share-groups {b} --delete --group s --all-groups
+kafka-share-groups {b} --delete --group s --topic k
+kafka-share-groups {b} --delete-offsets --group s
+kafka-share-groups {b} --delete-offsets --group nope --topic k --topic w
+kafka-share-groups {b} --reset-offsets --group s --topic k --to-latest
+kafka-share-groups {b} --reset-offsets --group s --topic k --to-latest --execute --dry-run
+kafka-share-groups {b} --reset-offsets --topic k --to-latest --execute
+kafka-share-groups {b} --reset-offsets --group s --to-latest --execute
+kafka-share-groups {b} --reset-offsets --group s --topic k --execute
+kafka-share-groups {b} --reset-offsets --group s --topic k --to-latest --to-earliest --execute
+kafka-share-groups {b} --reset-offsets --group nope --topic k --to-latest --dry-run
+kafka-share-groups {b} --reset-offsets --group nope --all-topics --to-latest --dry-run
+kafka-share-groups {b} --reset-offsets --group nope --topic k --to-latest --execute
+!share-member s w
+kafka-share-groups {b} --list
+kafka-share-groups {b} --list --state
+kafka-share-groups {b} --list --state stable,empty
+kafka-share-groups {b} --describe --group s
+kafka-share-groups {b} --describe --group s --verbose
+kafka-share-groups {b} --describe --group s --members
+kafka-share-groups {b} --describe --group s --members --verbose
+kafka-share-groups {b} --describe --group s --state
+kafka-share-groups {b} --describe --group s --state --verbose
+kafka-share-groups {b} --delete --group s --group nope
+kafka-share-groups {b} --delete-offsets --group s --topic w
+kafka-share-groups {b} --reset-offsets --group s --topic w --to-latest --execute
+!share-member s w leaves
+kafka-share-groups {b} --list --state Empty
+kafka-share-groups {b} --reset-offsets --group s --topic w --topic k --to-earliest --execute
+kafka-share-groups {b} --describe --group s --offsets --verbose
+kafka-share-groups {b} --reset-offsets --group s --topic w:0,2 --to-latest --dry-run
+kafka-share-groups {b} --reset-offsets --group s --topic w:x --to-latest --dry-run
+kafka-share-groups {b} --reset-offsets --group s --topic w:9 --to-latest --dry-run
+kafka-share-groups {b} --reset-offsets --group s --topic nope --to-latest --dry-run
+kafka-share-groups {b} --reset-offsets --group s --all-topics --to-datetime 2020-01-01T00:00:00.000 --execute
+kafka-share-groups {b} --reset-offsets --group s --all-topics --to-datetime 2999-01-01T00:00:00.000 --dry-run
+kafka-share-groups {b} --describe --all-groups
+kafka-share-groups {b} --describe --group s --members
+kafka-share-groups {b} --describe --group s --state
+kafka-share-groups {b} --delete-offsets --group s --topic w --topic nope
+kafka-share-groups {b} --delete-offsets --group s --topic k
+kafka-share-groups {b} --describe --group s
+kafka-share-groups {b} --delete --group s
+kafka-share-groups {b} --delete --group s
 kafka-producer-perf-test {b} --topic w --num-records 1000 --record-size 10 --throughput -1
 kafka-producer-perf-test --topic w --throughput -1
 kafka-producer-perf-test {b} --topic w --num-records 10 --throughput -1 --payload-monotonic --record-size 1
@@ -159,8 +221,9 @@ plain_run, plain_messages = tools.run, tools.messages
 
 
 def messages(text, broker):
-    """Of Kafka's own exceptions the message counts."""
-    return plain_messages(re.sub(r"(?m)^org\.apache\.kafka\.common\.KafkaException: ", "", text), broker)
+    """Of Kafka's own exceptions the message counts, and of those of its parser that nobody catches."""
+    own = r'(?m)^(org\.apache\.kafka\.common\.KafkaException|Exception in thread "main" joptsimple\.\w+): '
+    return plain_messages(re.sub(own, "", text), broker)
 
 
 def run(command, broker, typed=""):

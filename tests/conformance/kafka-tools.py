@@ -559,6 +559,9 @@ class Cluster:
         if what == "transaction":
             self.begin_transaction(*which)
             return
+        if what == "share-member":
+            self.share_member(*which)
+            return
         it = self.brokers[int(which[0]) - 1]
         if what == "stop":
             it.stop()
@@ -590,6 +593,28 @@ class Cluster:
         connection.close()
         if added["PartitionErrorCode"] or produced["ErrorCode"]:
             fail(f"no transaction begins: {added} {produced}")
+
+    def share_member(self, group, topic, leaves=""):
+        """A member of a share group has a topic's partitions, or leaves."""
+        connection = Connection(self.brokers[0].port)
+        member = {"GroupId": group, "MemberId": "AAAAAAAAAAAAAAAAAAAAAQ", "SubscribedTopicNames": None}
+
+        def beat(epoch, **more):
+            body = {**member, "MemberEpoch": epoch, **more}
+            connection.send(self.schema.request("ShareGroupHeartbeat", 1, 0, body))
+            self.found = self.schema.response("ShareGroupHeartbeat", 1, connection.receive()[4:])
+            return self.found["ErrorCode"] == 0
+
+        def assigned():
+            return beat(self.found["MemberEpoch"]) and (self.found["Assignment"] or {}).get("TopicPartitions")
+
+        if leaves:
+            self.wait("a leave", lambda: beat(-1))
+        else:
+            self.wait("a member", lambda: beat(0, SubscribedTopicNames=[topic]))
+            if not (self.found["Assignment"] or {}).get("TopicPartitions"):
+                self.wait("partitions", assigned)
+        connection.close()
 
     def producer(self, ask, body):
         """Whether a coordinator gives a producer id."""

@@ -3,6 +3,7 @@
 
 use super::Response;
 use super::data::{ReadRequest, ReadResult};
+use super::endpoints::write_endpoints;
 use super::fetch_session::{
     Context, NO_SESSION, PartitionAnswer, Sessions, TopicKey, Wanted, begin_in_parts,
     finish_in_parts,
@@ -467,17 +468,7 @@ impl Layout {
             let endpoints = version >= 16 && moved;
             self.w.varint(u32::from(endpoints));
             if endpoints {
-                self.w.tagged_field(0, |w| {
-                    let brokers: Vec<_> = image.brokers().collect();
-                    w.array(&brokers, true, |w, broker| {
-                        w.i32(broker.id);
-                        w.string(&broker.host, true)?;
-                        w.i32(i32::from(broker.port));
-                        w.nullable_string(broker.rack.as_deref(), true)?;
-                        w.varint(0);
-                        Ok(())
-                    })
-                })?;
+                self.w.tagged_field(0, |w| write_endpoints(w, image, moved))?;
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::Response;
 use super::data::{AppendRequest, Appended, InTransaction};
+use super::endpoints::endpoints;
 use super::{decode, decode_in_parts};
 use crate::controller::{self, Image};
 use crate::types::topic_name::is_internal;
@@ -526,19 +527,13 @@ fn answer<'a>(
     moved: bool,
     image: &'a Image,
 ) -> ProduceResponse<'a> {
-    let endpoint = |broker: &Arc<crate::controller::Broker>| NodeEndpoint {
-        node_id: broker.id,
-        host: "",
-        port: i32::from(broker.port),
-        rack: None,
-    };
-    let mut node_endpoints: Vec<NodeEndpoint<'_>> = Vec::new();
-    if moved {
-        for broker in image.brokers() {
-            let host = broker.host.as_str();
-            node_endpoints.push(NodeEndpoint { host, ..endpoint(broker) });
-        }
-    }
+    let node_endpoints = endpoints(image, moved).map(|it| NodeEndpoint {
+        node_id: it.id,
+        host: &it.host,
+        port: it.port.into(),
+        rack: it.rack.as_deref(),
+    });
+    let node_endpoints = node_endpoints.collect();
     ProduceResponse { responses, throttle_time_ms: 0, node_endpoints }
 }
 
@@ -559,6 +554,24 @@ mod tests {
             settings: Vec::new(),
         });
         image
+    }
+
+    #[test]
+    fn who_asks_in_vain_is_told_where_brokers_are() {
+        let mut image = crate::broker::api::testing::image();
+        image.apply(&crate::controller::Record::BrokerStarted {
+            broker: 1,
+            host: "host".into(),
+            port: 9092,
+            rack: Some("rack".into()),
+        });
+        let told = answer(Vec::new(), true, &image).node_endpoints;
+        let told: Vec<_> = told.iter().map(|it| (it.node_id, it.host, it.port, it.rack)).collect();
+        let all = image.brokers();
+        let all: Vec<_> =
+            all.map(|it| (it.id, &*it.host, i32::from(it.port), it.rack.as_deref())).collect();
+        assert_eq!((told, all[0].3), (all.clone(), Some("rack")));
+        assert!(answer(Vec::new(), false, &image).node_endpoints.is_empty());
     }
 
     fn request(version: i16, acks: i16, topics: Vec<TopicProduceData<'_>>) -> Bytes {

@@ -1,5 +1,6 @@
 //! ShareAcknowledge (KIP-932): what a member of a share group says of records that it has.
 
+use super::endpoints::endpoints;
 use super::share_fetch::{Said, acknowledge_acks, disabled, leader, message};
 use super::{Response, decode_in_parts};
 use crate::controller::Image;
@@ -81,24 +82,19 @@ pub fn response(
         partitions: run.iter().map(partition).collect(),
     });
     let moved = answers.iter().any(|it| it.1 == ErrorCode::NOT_LEADER_OR_FOLLOWER);
-    let endpoint =
-        |it: &Arc<crate::controller::Broker>| (it.id, it.host.clone(), it.port, it.rack.clone());
-    let brokers: Vec<_> = if moved { image.brokers().map(endpoint).collect() } else { Vec::new() };
+    let node_endpoints = endpoints(image, moved).map(|it| NodeEndpoint {
+        node_id: it.id,
+        host: &it.host,
+        port: it.port.into(),
+        rack: it.rack.as_deref(),
+    });
     let response = ShareAcknowledgeResponse {
         throttle_time_ms: 0,
         error_code: error.0,
         error_message: message(error),
         acquisition_lock_timeout_ms: lock_ms,
         responses: responses.collect(),
-        node_endpoints: brokers
-            .iter()
-            .map(|(node_id, host, port, rack)| NodeEndpoint {
-                node_id: *node_id,
-                host,
-                port: (*port).into(),
-                rack: rack.as_deref(),
-            })
-            .collect(),
+        node_endpoints: node_endpoints.collect(),
     };
     Response::new(header, |w| response.encode(w, header.version))
 }

@@ -1,5 +1,6 @@
 //! ShareFetch (KIP-932): a member of a share group acknowledges records, and gets others.
 
+use super::endpoints::write_endpoints;
 use super::layout::Layout;
 use super::{Response, decode_in_parts};
 use crate::controller::Image;
@@ -230,15 +231,7 @@ pub fn response(
         }
         layout.w.varint(0);
     }
-    let brokers: Vec<_> = if moved { image.brokers().collect() } else { Vec::new() };
-    layout.w.array(&brokers, true, |w, broker| {
-        w.i32(broker.id);
-        w.string(&broker.host, true)?;
-        w.i32(i32::from(broker.port));
-        w.nullable_string(broker.rack.as_deref(), true)?;
-        w.varint(0);
-        Ok(())
-    })?;
+    write_endpoints(&mut layout.w, image, moved)?;
     layout.w.varint(0);
     Ok(layout.finish())
 }

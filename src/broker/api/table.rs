@@ -105,6 +105,10 @@ pub enum Groups {
     ConsumerGroupHeartbeat,
     /// `ConsumerGroupDescribe`.
     ConsumerGroupDescribe,
+    /// `StreamsGroupHeartbeat`.
+    StreamsGroupHeartbeat,
+    /// `StreamsGroupDescribe`.
+    StreamsGroupDescribe,
     /// `ShareGroupHeartbeat`.
     ShareGroupHeartbeat,
     /// `ShareGroupDescribe`.
@@ -196,7 +200,7 @@ pub enum Controller {
 }
 
 /// By key.
-pub const TABLE: [Api; 62] = [
+pub const TABLE: [Api; 64] = [
     // Versions 0 to 2 are advertised, and refused: librdkafka turns compression off where they are
     // missing (KAFKA-18659).
     Api { served_from: 3, ..api(ApiKey::PRODUCE, 0, 13, Handler::Produce) },
@@ -284,6 +288,8 @@ pub const TABLE: [Api; 62] = [
     api(ApiKey::WRITE_SHARE_GROUP_STATE, 0, 1, Handler::ShareState(ShareState::Write)),
     api(ApiKey::DELETE_SHARE_GROUP_STATE, 0, 0, Handler::ShareState(ShareState::Delete)),
     api(ApiKey::READ_SHARE_GROUP_STATE_SUMMARY, 0, 1, Handler::ShareState(ShareState::Summary)),
+    api(ApiKey::STREAMS_GROUP_HEARTBEAT, 0, 0, Handler::Groups(Groups::StreamsGroupHeartbeat)),
+    api(ApiKey::STREAMS_GROUP_DESCRIBE, 0, 0, Handler::Groups(Groups::StreamsGroupDescribe)),
     api(
         ApiKey::DESCRIBE_SHARE_GROUP_OFFSETS,
         0,

@@ -21,7 +21,8 @@ use super::{
     leave_group, list_config_resources, list_groups, list_offsets, list_partition_reassignments,
     metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce,
     remove_raft_voter, share_acknowledge, share_fetch, share_group_describe, share_group_heartbeat,
-    share_group_offsets, share_group_state, sync_group, unregister_broker, update_features,
+    share_group_offsets, share_group_state, streams_group_describe, streams_group_heartbeat,
+    sync_group, unregister_broker, update_features,
 };
 use crate::controller::Image;
 use crate::wire::api_keys::ApiKey;
@@ -65,6 +66,13 @@ fn read(api: &Api, version: i16, body: &[u8], image: &Image) -> Result<(), WireE
         }
         Handler::Groups(Groups::ConsumerGroupDescribe) => {
             consumer_group_describe::plan(body, version, image).map(drop)
+        }
+        Handler::Groups(Groups::StreamsGroupHeartbeat) => {
+            let plan = streams_group_heartbeat::plan(body, version, CALLER, image, &async || {});
+            block_on(plan).map(drop)
+        }
+        Handler::Groups(Groups::StreamsGroupDescribe) => {
+            streams_group_describe::plan(body, version, image).map(drop)
         }
         Handler::Groups(Groups::ShareGroupHeartbeat) => {
             let plan = share_group_heartbeat::plan(body, version, CALLER, image, &async || {});
@@ -231,6 +239,14 @@ fn smallest(api: &Api, version: i16) -> Vec<u8> {
         }),
         Handler::Groups(Groups::ConsumerGroupDescribe) => encode(|w| {
             k::consumer_group_describe_request::ConsumerGroupDescribeRequest::default()
+                .encode(w, version)
+        }),
+        Handler::Groups(Groups::StreamsGroupHeartbeat) => encode(|w| {
+            k::streams_group_heartbeat_request::StreamsGroupHeartbeatRequest::default()
+                .encode(w, version)
+        }),
+        Handler::Groups(Groups::StreamsGroupDescribe) => encode(|w| {
+            k::streams_group_describe_request::StreamsGroupDescribeRequest::default()
                 .encode(w, version)
         }),
         Handler::Groups(Groups::ShareGroupHeartbeat) => encode(|w| {

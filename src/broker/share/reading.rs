@@ -9,15 +9,27 @@ use crate::broker::waiting::Waiting;
 use crate::broker::waits::Hears;
 use crate::replica::AbortedTransaction;
 use crate::share::{LogBatch, Room};
-use crate::types::ErrorCode;
+use crate::types::{ErrorCode, ShareConfig};
 use crate::wire::records::{BatchHeader, batches};
 use bytes::Bytes;
 use futures_lite::FutureExt;
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Batches without a record for anybody are passed over; after so many reads of such, others have their turn.
 const PASSES_MAX: usize = 16;
+
+/// What is read of one share-partition.
+struct Reading {
+    /// Its place in the request.
+    index: u32,
+    /// At most so many bytes, but for the first batch where this is the first partition with something.
+    max_bytes: usize,
+    is_first: bool,
+    /// At most so many records.
+    room: Room,
+}
 
 /// What came of a look at one share-partition.
 enum Got {
@@ -87,10 +99,11 @@ impl State {
     async fn share_read(self: &Rc<Self>, call: ShareRead, hears: Hears) -> Vec<ShareRecords> {
         let wait = Waiting::begin(self, hears);
         let waiter = Waiter { id: wait.id(), min_bytes: 1, alone: true };
-        let config = self.share_config(&call.group);
         let mut joined: Vec<Rc<PlacedShare>> = Vec::new();
         let found = loop {
             wait.more.lower();
+            // They may have changed since it began to wait.
+            let config = self.share_config(&call.group);
             let (mut found, mut reads, mut results) = (Vec::new(), Vec::new(), Vec::new());
             let (mut bytes, mut records) = (0, 0);
             for &(index, tp) in &call.partitions {
@@ -121,7 +134,8 @@ impl State {
                 if placed.waiters.borrow_mut().insert(wait.id()) {
                     joined.push(placed.clone());
                 }
-                match self.share_acquire(&placed, &call, index, left, bytes == 0, room).await {
+                let read = Reading { index, max_bytes: left, is_first: bytes == 0, room };
+                match self.share_acquire(&placed, &call.member, &config, read).await {
                     Ok(Got::Records(it)) => {
                         bytes += it.bytes;
                         let taken = it.acquired.iter().map(|it| (it.last - it.first + 1) as usize);
@@ -164,13 +178,11 @@ impl State {
     async fn share_acquire(
         self: &Rc<Self>,
         placed: &Rc<PlacedShare>,
-        call: &ShareRead,
-        index: u32,
-        max_bytes: usize,
-        is_first: bool,
-        room: Room,
+        member: &Arc<str>,
+        config: &ShareConfig,
+        reading: Reading,
     ) -> Result<Got, ErrorCode> {
-        let config = self.share_config(&placed.group);
+        let Reading { index, max_bytes, is_first, room } = reading;
         let _turn = placed.reads.enter().await;
         let mut before = -1;
         for _ in 0..PASSES_MAX {
@@ -202,7 +214,7 @@ impl State {
             self.work.add(found.len() as u64);
             let until_ms = self.monotonic_ms() + i64::from(config.lock_ms);
             let acquired = placed
-                .with(|core| core.acquire(&call.member, offset, &found, room, until_ms))
+                .with(|core| core.acquire(member, offset, &found, room, until_ms))
                 .ok_or(ErrorCode::NOT_LEADER_OR_FOLLOWER)?;
             self.keep_share(placed);
             if let (Some(first), Some(last)) = (acquired.first(), acquired.last()) {

@@ -80,6 +80,31 @@ fn request(member: &str, epoch: i32, acks: &[(i64, i64, &[i8])]) -> Vec<u8> {
     w.into_vec()
 }
 
+fn acknowledgement<'a>(
+    member: &'a str,
+    epoch: i32,
+    (first_offset, last_offset, types): (i64, i64, &[i8]),
+) -> acknowledge::ShareAcknowledgeRequest<'a> {
+    let batch = acknowledge::AcknowledgementBatch {
+        first_offset,
+        last_offset,
+        acknowledge_types: types.to_vec(),
+    };
+    acknowledge::ShareAcknowledgeRequest {
+        group_id: Some("g"),
+        member_id: Some(member),
+        share_session_epoch: epoch,
+        topics: vec![acknowledge::AcknowledgeTopic {
+            topic_id: TOPIC,
+            partitions: vec![acknowledge::AcknowledgePartition {
+                partition_index: 0,
+                acknowledgement_batches: vec![batch],
+            }],
+        }],
+        ..Default::default()
+    }
+}
+
 fn read(r: &mut Reader<'_>) -> Got {
     let it = ShareFetchResponse::decode(r, 2).expect("an answer");
     let mut all = got(&[], &[]);
@@ -165,26 +190,9 @@ impl Shares for Rig {
         connection: ConnectionId,
         member: &str,
         epoch: i32,
-        (first_offset, last_offset, types): (i64, i64, &[i8]),
+        ack: (i64, i64, &[i8]),
     ) -> (ErrorCode, ErrorCode) {
-        let batch = acknowledge::AcknowledgementBatch {
-            first_offset,
-            last_offset,
-            acknowledge_types: types.to_vec(),
-        };
-        let request = acknowledge::ShareAcknowledgeRequest {
-            group_id: Some("g"),
-            member_id: Some(member),
-            share_session_epoch: epoch,
-            topics: vec![acknowledge::AcknowledgeTopic {
-                topic_id: TOPIC,
-                partitions: vec![acknowledge::AcknowledgePartition {
-                    partition_index: 0,
-                    acknowledgement_batches: vec![batch],
-                }],
-            }],
-            ..Default::default()
-        };
+        let request = acknowledgement(member, epoch, ack);
         self.ask(
             connection,
             (ApiKey::SHARE_ACKNOWLEDGE, 2),
@@ -238,6 +246,21 @@ fn records_are_delivered_until_they_are_settled_and_never_again() {
     let mut rig = Rig::new(&disk, &image(), 64 << 20);
     let n = rig.connect();
     assert_eq!(rig.share_fetch(n, "n", 0, &[]), got(&[(3, 4, 1)], &[(3, 4)]));
+}
+
+#[test]
+fn an_acknowledgement_is_answered_when_it_is_kept() {
+    let (_, mut rig, m) = rig();
+    rig.produce_some(m, 1);
+    assert_eq!(rig.share_fetch(m, "m", 0, &[]), got(&[(0, 0, 1)], &[(0, 0)]));
+    let request = acknowledgement("m", 1, (0, 0, &[1]));
+    rig.send(m, (ApiKey::SHARE_ACKNOWLEDGE, 2), |w| request.encode(w, 2));
+    while rig.broker.has_work() {
+        rig.handle(Input::Continue);
+    }
+    assert_eq!(rig.received(m), [0; 0], "nothing of it is on the disk");
+    rig.settle();
+    assert_ne!(rig.received(m), [0; 0]);
 }
 
 #[test]

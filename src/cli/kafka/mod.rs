@@ -23,11 +23,15 @@ mod feature_levels;
 mod features;
 mod formatter;
 mod get_offsets;
+mod group_command;
 mod internal_records;
+mod java_errors;
 mod leader_election;
 mod line_reader;
 mod log_dirs;
 mod metadata_quorum;
+mod offset_deletion;
+mod offset_reset;
 mod options;
 mod producer_perf;
 mod properties;
@@ -36,6 +40,7 @@ mod reassignment_file;
 mod server_properties;
 mod server_start;
 mod server_stop;
+mod share_groups;
 mod table;
 mod time;
 mod topic_filter;
@@ -78,6 +83,7 @@ pub static TOOLS: &[Tool] = &[
     Tool { name: "kafka-reassign-partitions", run: reassign_partitions::run },
     Tool { name: "kafka-server-start", run: server_start::run },
     Tool { name: "kafka-server-stop", run: server_stop::run },
+    Tool { name: "kafka-share-groups", run: share_groups::run },
     Tool { name: "kafka-topic", run: topics::run },
     Tool { name: "kafka-topics", run: topics::run },
     Tool { name: "kafka-transactions", run: transactions::run },

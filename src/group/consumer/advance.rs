@@ -29,7 +29,7 @@ const RESOLVED_AT_ONCE: usize = 16;
 
 /// Whether another target may be computed: not sooner after the last one than the assignment interval (KIP-1263).
 /// All by the wall's clock, which the log has, ms; where that was set back, at once.
-fn may_assign(last_ms: i64, interval_ms: i32, now_ms: i64) -> bool {
+pub fn may_assign(last_ms: i64, interval_ms: i32, now_ms: i64) -> bool {
     !(last_ms..last_ms.saturating_add(interval_ms.into())).contains(&now_ms)
 }
 

@@ -6,14 +6,27 @@ use std::sync::Arc;
 use super::member::{Current, MemberMetadata};
 use super::partitions::Partitions;
 use crate::group::share::topics::ShareTopics;
+use crate::group::streams::tasks::Tasks;
+use crate::group::streams::topology::Topology;
 
 /// The group's epoch (`ConsumerGroupMetadataValue`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Epoch {
     /// The epoch; 0 for a group that has none yet.
-    pub epoch: i32,
+    pub number: i32,
     /// A hash of the topics that are subscribed to, as they were then; 0 for none.
     pub metadata_hash: i64,
+    /// Of a streams group: what else its tasks are assigned by.
+    pub streams: Option<Arc<AssignedBy>>,
+}
+
+/// What tasks are assigned by, beside members and topics (`StreamsGroupMetadataValue`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssignedBy {
+    /// The epoch of the topology whose topics were all there; -1 for none.
+    pub validated_topology_epoch: i32,
+    /// Settings of the assignor; `None` where a version before wrote none.
+    pub configs: Option<Vec<(String, String)>>,
 }
 
 /// The epoch of the targets (`ConsumerGroupTargetAssignmentMetadataValue`).
@@ -62,4 +75,8 @@ pub enum Change {
     Regex(String, Option<Kept<Resolved>>),
     /// The topics that the share coordinator has states of.
     ShareTopics(Option<Kept<Arc<ShareTopics>>>),
+    /// What the members of a streams group run.
+    Topology(Option<Kept<Arc<Topology>>>),
+    /// The target of a member of a streams group.
+    Tasks(String, Option<Kept<Arc<Tasks>>>),
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::change::{Change, Epoch, Kept, Resolved, TargetEpoch};
+use super::change::{AssignedBy, Change, Epoch, Kept, Resolved, TargetEpoch};
 use super::encoding::record;
 use super::member::{Current, MemberMetadata};
 use super::partitions::Partitions;
@@ -10,6 +10,8 @@ use super::state::ConsumerGroup;
 use crate::group::entry::ENTRY;
 use crate::group::records::Record;
 use crate::group::share::topics::ShareTopics;
+use crate::group::streams::tasks::Tasks;
+use crate::group::streams::topology::Topology;
 
 /// Changes that were made, with their records, and what takes them back.
 #[derive(Debug, Default)]
@@ -81,7 +83,24 @@ impl Editor<'_> {
 
     /// The group has this epoch.
     pub fn set_epoch(&mut self, epoch: i32, metadata_hash: i64) {
-        self.put(Change::Epoch(kept(Epoch { epoch, metadata_hash })));
+        let streams = self.group.assigned_by().cloned();
+        self.put(Change::Epoch(kept(Epoch { number: epoch, metadata_hash, streams })));
+    }
+
+    /// A streams group has this epoch.
+    pub fn set_streams_epoch(&mut self, epoch: i32, metadata_hash: i64, by: AssignedBy) {
+        let streams = Some(Arc::new(by));
+        self.put(Change::Epoch(kept(Epoch { number: epoch, metadata_hash, streams })));
+    }
+
+    /// Members run this topology.
+    pub fn set_topology(&mut self, topology: Arc<Topology>) {
+        self.put(Change::Topology(kept(topology)));
+    }
+
+    /// A member of a streams group has this target.
+    pub fn set_tasks(&mut self, id: &str, target: Arc<Tasks>) {
+        self.put(Change::Tasks(id.to_owned(), kept(target)));
     }
 
     /// The targets have this epoch, and were computed then.
@@ -146,6 +165,9 @@ impl Editor<'_> {
         if self.group.target(id).is_some() {
             self.put(Change::Target(id.to_owned(), None));
         }
+        if self.group.streams().is_some_and(|it| it.target(id).is_some()) {
+            self.put(Change::Tasks(id.to_owned(), None));
+        }
     }
 
     /// Regular expressions that no member has are gone.
@@ -173,5 +195,8 @@ impl Editor<'_> {
         self.remove_target_epoch();
         self.remove_unused_patterns();
         self.remove_epoch();
+        if self.group.streams().is_some_and(|it| it.topology().is_some()) {
+            self.put(Change::Topology(None));
+        }
     }
 }

@@ -110,6 +110,7 @@ impl Group {
                 session_timeout_ms: join.session_timeout_ms,
                 protocols: join.protocols,
             }),
+            streams: None,
         };
         let stage = Stage::Join(Box::new(Joining { id, replaces, metadata, regex: None }));
         self.begin_beat(cx, ticket, Asker::Join, Some(owned), false, stage);
@@ -218,7 +219,7 @@ impl Group {
             MemberState::UnreleasedPartitions => group.target(id).is_none_or(|target| {
                 // What it waits for has been given up.
                 partitions::iter(target).all(|(topic, number)| {
-                    partitions::contains(&current.assigned, topic, number)
+                    partitions::contains(&current.assigned, &topic, number)
                         || !group.is_owned(topic, number)
                 })
             }),

@@ -41,6 +41,7 @@ fn taken_over(
             session_timeout_ms: member.session_timeout_ms,
             protocols: member.protocols.clone(),
         }),
+        streams: None,
     };
     Ok((metadata, assigned))
 }
@@ -96,7 +97,9 @@ impl Group {
             let (state, revoking) = (MemberState::Stable, Partitions::new());
             let since = AssignedSince::new([&assigned, &revoking], |_, _| epoch);
             let previous_epoch = epoch;
-            let current = Current { epoch, previous_epoch, state, assigned, revoking, since };
+            let tasks = None;
+            let current =
+                Current { epoch, previous_epoch, state, assigned, revoking, since, tasks };
             editor.set_current(&id, current);
             self.renew_consumer(cx, &id);
         }

@@ -3,8 +3,9 @@
 use super::change::Change;
 use super::protocol::Protocol;
 use super::records;
-use crate::group::records::{Record, RecordError, is_of_share_group};
+use crate::group::records::{Record, RecordError, is_of_share_group, is_of_streams_group};
 use crate::group::share::records as share_records;
+use crate::group::streams::records as streams_records;
 use crate::wire::primitives::WireError;
 
 /// Reads a change, and the protocol of its group: `kind` is the version of its key, `part` what the key names beside the
@@ -18,11 +19,19 @@ pub fn read(
     key_bytes: usize,
     value: Option<&[u8]>,
 ) -> Result<(Protocol, Option<Change>), RecordError> {
-    Ok(if is_of_share_group(kind) {
-        (Protocol::Share, share_records::read(kind, part, key_bytes, value)?)
+    let protocol = if is_of_share_group(kind) {
+        Protocol::Share
+    } else if is_of_streams_group(kind) {
+        Protocol::Streams
     } else {
-        (Protocol::Consumer, records::read(kind, part, key_bytes, value)?)
-    })
+        Protocol::Consumer
+    };
+    let change = match protocol {
+        Protocol::Consumer => records::read(kind, part, key_bytes, value)?,
+        Protocol::Share => share_records::read(kind, part, key_bytes, value)?,
+        Protocol::Streams => streams_records::read(kind, part, key_bytes, value)?,
+    };
+    Ok((protocol, change))
 }
 
 /// The record of a change of this group; its bytes are entered into the change.
@@ -33,5 +42,6 @@ pub fn record(protocol: Protocol, group: &str, change: &mut Change) -> Result<Re
     match protocol {
         Protocol::Consumer => records::record(group, change),
         Protocol::Share => share_records::record(group, change),
+        Protocol::Streams => streams_records::record(group, change),
     }
 }

@@ -63,6 +63,11 @@ impl Group {
         }
         editor.remove_unused_patterns();
         editor.group.hashed_at = None;
+        if editor.group.is_empty()
+            && let Some(streams) = editor.group.streams_mut()
+        {
+            streams.shutdown_by = None;
+        }
         let write = ConsumerWrite { changes, reply, upgrades: false, downgrades: None };
         self.write_or_downgrade(cx, write, false);
     }
@@ -74,11 +79,15 @@ impl Group {
             let own = own.share_session_timeout_ms;
             return own.unwrap_or(cx.settings.share_session_timeout_ms);
         }
+        if self.is_streams() {
+            let own = own.streams_session_timeout_ms;
+            return own.unwrap_or(cx.settings.streams_session_timeout_ms);
+        }
         own.consumer_session_timeout_ms.unwrap_or(cx.settings.consumer_session_timeout_ms)
     }
 
     /// Starts a member's session anew.
-    pub(super) fn renew_consumer(&mut self, cx: &Cx<'_>, id: &str) {
+    pub(in crate::group) fn renew_consumer(&mut self, cx: &Cx<'_>, id: &str) {
         let timeout_ms = self.consumer_session_timeout_ms(cx);
         let member = self.consumer.as_deref_mut().and_then(|it| it.member_mut(id));
         if let Some(member) = member {
@@ -88,7 +97,7 @@ impl Group {
     }
 
     /// A member that is to give up partitions has its time for that anew; one that is not needs none.
-    pub(super) fn watch_revocation(&mut self, cx: &Cx<'_>, id: &str) {
+    pub(in crate::group) fn watch_revocation(&mut self, cx: &Cx<'_>, id: &str) {
         let member = self.consumer.as_deref_mut().and_then(|it| it.member_mut(id));
         if let Some(at_ms) = member.and_then(|it| it.watch_revocation(cx.now.monotonic_ms)) {
             self.wake_by(at_ms);

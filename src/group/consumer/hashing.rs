@@ -20,8 +20,12 @@ const fn mixed(hash: u64) -> u64 {
     hash ^ (hash >> 33)
 }
 
-/// Of a topic: its name, its id, and how many partitions it has.
-fn topic_hash(topic: TopicView<'_>) -> u64 {
+/// Of a topic: its name, its id, and how many partitions it has. To be added to those of others.
+pub fn topic_hash(topic: TopicView<'_>) -> u64 {
+    mixed(unmixed(topic))
+}
+
+fn unmixed(topic: TopicView<'_>) -> u64 {
     let hash = fnv(topic.name.bytes(), 0xcbf2_9ce4_8422_2325);
     let hash = fnv(topic.id.0, hash);
     fnv(topic.partitions.to_be_bytes(), hash)
@@ -93,7 +97,7 @@ impl Hashing {
                     group.subscribed_after(&mut self.pattern, &mut self.last, left, |name| {
                         see(name);
                         let Some(topic) = view.topic(name) else { return };
-                        let hash = topic_hash(topic);
+                        let hash = unmixed(topic);
                         if has_racks {
                             let partitions = 0..topic.partitions;
                             racks.push_back(Racks { name: name.to_owned(), hash, partitions });

@@ -327,6 +327,7 @@ fn joining(
         },
         server_assignor: request.server_assignor.or(old.server_assignor),
         classic: None,
+        streams: None,
     };
     Ok(Joining { id, replaces, metadata, regex })
 }

@@ -7,6 +7,7 @@ use super::assigned_since::AssignedSince;
 use super::partitions::{self, Partitions};
 use crate::group::entry::ENTRY;
 use crate::group::request::Protocol;
+use crate::group::streams::member::{OwnedTasks, StreamsMetadata};
 
 /// A static member that is away for a while has this epoch (KIP-848).
 pub const LEFT_STATIC_EPOCH: i32 = -2;
@@ -79,6 +80,8 @@ pub struct MemberMetadata {
     pub server_assignor: Option<String>,
     /// It speaks the classic protocol.
     pub classic: Option<ClassicMetadata>,
+    /// It is of a streams group.
+    pub streams: Option<Box<StreamsMetadata>>,
 }
 
 impl MemberMetadata {
@@ -99,6 +102,7 @@ impl MemberMetadata {
             + text(&self.regex)
             + text(&self.server_assignor)
             + self.classic.iter().flat_map(|it| &it.protocols).map(protocol).sum::<usize>()
+            + self.streams.as_ref().map_or(0, |it| it.bytes())
     }
 }
 
@@ -117,6 +121,8 @@ pub struct Current {
     pub revoking: Partitions,
     /// Since when it has each of both.
     pub since: AssignedSince,
+    /// The same of a member of a streams group, which has tasks.
+    pub tasks: Option<Box<OwnedTasks>>,
 }
 
 impl Current {
@@ -131,6 +137,7 @@ impl Current {
             + partitions::bytes(&self.assigned)
             + partitions::bytes(&self.revoking)
             + self.since.bytes()
+            + self.tasks.as_ref().map_or(0, |it| it.bytes())
     }
 }
 

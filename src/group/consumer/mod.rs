@@ -15,7 +15,7 @@
 //! changes the group at once and writes what it changed; nobody sees the group before that is durable, and
 //! when it cannot be, it is taken back.
 
-mod advance;
+pub mod advance;
 pub mod assigned_since;
 #[cfg(test)]
 mod assignment_tests;
@@ -42,7 +42,7 @@ pub mod partitions;
 #[cfg(test)]
 mod pending_tests;
 pub mod protocol;
-mod reconcile;
+pub mod reconcile;
 pub mod records;
 pub mod request;
 pub mod response;

@@ -1,6 +1,7 @@
 //! Who may commit and read offsets of a consumer group, and which of them are wanted.
 
 use super::member::Member;
+use super::state::ConsumerGroup;
 use crate::group::accepting::EarlierEpoch;
 use crate::group::records::Record;
 use crate::group::request::{Commit, FetchOffsets};
@@ -18,16 +19,27 @@ fn check_epoch(member: &Member, epoch: i32) -> Result<(), ErrorCode> {
     }
 }
 
-/// Whether the member has had all partitions of this commit since its epoch.
-fn has_had_all(member: &Member, commit: &Commit) -> bool {
-    let since = &member.current.since;
-    let has_had = |topic: TopicId, partition| {
-        since.get(topic, partition).is_some_and(|it| it <= commit.generation_id)
+/// Since when a member has a partition, or the active task that reads it.
+fn since(
+    group: &ConsumerGroup,
+    member: &Member,
+    (name, id): (&str, TopicId),
+    partition: i32,
+) -> Option<i32> {
+    let Some(streams) = group.streams() else {
+        return member.current.since.get(&id, partition);
     };
-    commit
-        .topics
-        .iter()
-        .all(|topic| topic.partitions.iter().all(|it| has_had(topic.topic_id, it.partition)))
+    member.current.tasks.as_deref()?.since.get(streams.reader_of(name)?, partition)
+}
+
+/// Whether the member has had all partitions of this commit since its epoch.
+fn has_had_all(group: &ConsumerGroup, member: &Member, commit: &Commit) -> bool {
+    let has_had = |topic, partition| {
+        since(group, member, topic, partition).is_some_and(|it| it <= commit.generation_id)
+    };
+    commit.topics.iter().all(|topic| {
+        topic.partitions.iter().all(|it| has_had((&topic.name, topic.topic_id), it.partition))
+    })
 }
 
 impl Group {
@@ -53,7 +65,7 @@ impl Group {
             return Err(ErrorCode::UNSUPPORTED_VERSION);
         }
         let earlier = commit.generation_id < member.current.epoch;
-        if earlier && (commit.is_taken_in_parts() || has_had_all(member, commit)) {
+        if earlier && (commit.is_taken_in_parts() || has_had_all(group, member, commit)) {
             return Ok(());
         }
         check_epoch(member, commit.generation_id).map_err(|error| match error {
@@ -74,11 +86,12 @@ impl Group {
     pub(in crate::group) fn has_had(
         &self,
         since: &EarlierEpoch,
-        topic: TopicId,
+        topic: (&str, TopicId),
         partition: i32,
     ) -> bool {
-        let member = self.consumer.as_deref().and_then(|it| it.member(&since.member_id));
-        let told = member.and_then(|it| it.current.since.get(topic, partition));
+        let told = self.consumer.as_deref().and_then(|group| {
+            self::since(group, group.member(&since.member_id)?, topic, partition)
+        });
         told.is_some_and(|it| it <= since.epoch)
     }
 

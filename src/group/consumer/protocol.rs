@@ -9,6 +9,8 @@ pub enum Protocol {
     Consumer,
     /// Share groups (KIP-932): members share partitions.
     Share,
+    /// Streams groups (KIP-1071): members have tasks of a topology.
+    Streams,
 }
 
 impl Protocol {
@@ -17,6 +19,7 @@ impl Protocol {
         match self {
             Self::Consumer => "consumer",
             Self::Share => "share",
+            Self::Streams => "streams",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::assigned_since::AssignedSince;
 use super::member::{Current, MemberState};
-use super::partitions::{self, Partitions};
+use super::partitions::{self, Numbers, Partitions};
 use crate::types::TopicId;
 
 /// A member's target.
@@ -12,6 +12,74 @@ pub struct Target<'a> {
     pub epoch: i32,
     /// What the member is to have.
     pub partitions: &'a Partitions,
+}
+
+/// How a member goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Onward {
+    /// It is where it is to be, or has to do something first.
+    Stay,
+    /// Towards its target, from this epoch.
+    From(i32),
+    /// Only a newer version knows what it does: it has to begin anew.
+    Unknown,
+}
+
+/// How a member goes on towards the targets of that epoch. `keeps` says that it may still have what it is to give up,
+/// `has_nothing` that it has said so.
+pub fn onward(current: &Current, target_epoch: i32, keeps: bool, has_nothing: bool) -> Onward {
+    if current.is_reconciled_to(target_epoch) {
+        return Onward::Stay;
+    }
+    match current.state {
+        MemberState::UnrevokedPartitions if keeps => Onward::Stay,
+        // It has given them up, and is one epoch further.
+        MemberState::UnrevokedPartitions => Onward::From(current.epoch + 1),
+        MemberState::Stable | MemberState::UnreleasedPartitions => Onward::From(current.epoch),
+        MemberState::Unknown if has_nothing => Onward::From(target_epoch),
+        MemberState::Unknown => Onward::Unknown,
+    }
+}
+
+/// What becomes of what a member has.
+#[derive(Debug)]
+pub struct Difference<K> {
+    /// It stays.
+    pub kept: Numbers<K>,
+    /// It goes.
+    pub revoking: Numbers<K>,
+    /// It comes.
+    pub new: Numbers<K>,
+    /// More is to come, which others have not given up.
+    pub unreleased: bool,
+}
+
+/// What lies between a member's assignment and its target. `is_owned` says of what it does not have whether others have it.
+pub fn difference<K: Ord + Clone>(
+    assigned: &Numbers<K>,
+    target: &Numbers<K>,
+    is_owned: impl Fn(&K, i32) -> bool,
+) -> Difference<K> {
+    let (mut kept, mut revoking, mut new) = (Vec::new(), Vec::new(), Vec::new());
+    let mut unreleased = false;
+    for (topic, numbers) in assigned {
+        let (stay, go) = numbers.iter().partition(|it| partitions::contains(target, topic, **it));
+        kept.push((topic.clone(), stay));
+        revoking.push((topic.clone(), go));
+    }
+    for (topic, numbers) in target {
+        let more = numbers.iter().copied();
+        let more = more.filter(|it| !partitions::contains(assigned, topic, *it));
+        let (others, free): (Vec<i32>, Vec<i32>) = more.partition(|it| is_owned(topic, *it));
+        unreleased |= !others.is_empty();
+        new.push((topic.clone(), free));
+    }
+    Difference {
+        kept: partitions::collect(kept),
+        revoking: partitions::collect(revoking),
+        new: partitions::collect(new),
+        unreleased,
+    }
 }
 
 /// What the member is told next: as it was, where it has to do something first. `owned` is what it says that it
@@ -24,19 +92,12 @@ pub fn next(
     owned: Option<&Partitions>,
     is_owned: &dyn Fn(TopicId, i32) -> bool,
 ) -> Option<Current> {
-    if current.is_reconciled_to(target.epoch) {
-        return Some(current.clone());
-    }
-    let from = |epoch| Some(step(current, epoch, target, owned, is_owned));
-    match current.state {
-        MemberState::UnrevokedPartitions if has_any(owned, &current.revoking) => {
-            Some(current.clone())
-        }
-        // It has given them up, and is one epoch further.
-        MemberState::UnrevokedPartitions => from(current.epoch + 1),
-        MemberState::Stable | MemberState::UnreleasedPartitions => from(current.epoch),
-        MemberState::Unknown if owned.is_none_or(|it| !it.is_empty()) => None,
-        MemberState::Unknown => from(target.epoch),
+    let keeps = has_any(owned, &current.revoking);
+    let has_nothing = owned.is_some_and(Partitions::is_empty);
+    match onward(current, target.epoch, keeps, has_nothing) {
+        Onward::Stay => Some(current.clone()),
+        Onward::From(epoch) => Some(step(current, epoch, target, owned, is_owned)),
+        Onward::Unknown => None,
     }
 }
 
@@ -66,39 +127,26 @@ fn step(
     owned: Option<&Partitions>,
     is_owned: &dyn Fn(TopicId, i32) -> bool,
 ) -> Current {
-    let (mut kept, mut revoking, mut new) = (Vec::new(), Vec::new(), Vec::new());
-    let mut unreleased = false;
-    for (topic, numbers) in &current.assigned {
-        let (stay, go) =
-            numbers.iter().partition(|it| partitions::contains(target.partitions, *topic, **it));
-        kept.push((*topic, stay));
-        revoking.push((*topic, go));
-    }
-    for (topic, numbers) in target.partitions {
-        let more = numbers.iter().copied();
-        let more = more.filter(|it| !partitions::contains(&current.assigned, *topic, *it));
-        let (others, free): (Vec<i32>, Vec<i32>) = more.partition(|it| is_owned(*topic, *it));
-        unreleased |= !others.is_empty();
-        new.push((*topic, free));
-    }
+    let Difference { mut kept, revoking, new, unreleased } =
+        difference(&current.assigned, target.partitions, |topic, number| is_owned(*topic, number));
     let since = |assigned: &Partitions, revoking: &Partitions| {
         AssignedSince::new([assigned, revoking], |topic, partition| {
             current.since.get(topic, partition).unwrap_or(target.epoch)
         })
     };
-    let revoking = partitions::collect(revoking);
     if !revoking.is_empty() && has_any(owned, &revoking) {
-        let assigned = partitions::collect(kept);
         return Current {
             epoch,
             previous_epoch: current.epoch,
             state: MemberState::UnrevokedPartitions,
-            since: since(&assigned, &revoking),
-            assigned,
+            since: since(&kept, &revoking),
+            assigned: kept,
             revoking,
+            tasks: None,
         };
     }
-    let assigned = partitions::collect(kept.into_iter().chain(new));
+    partitions::add(&mut kept, new);
+    let assigned = kept;
     Current {
         epoch: target.epoch,
         previous_epoch: current.epoch,
@@ -106,6 +154,7 @@ fn step(
         since: since(&assigned, &Partitions::new()),
         assigned,
         revoking: Partitions::new(),
+        tasks: None,
     }
 }
 
@@ -122,7 +171,7 @@ mod tests {
     fn current(epoch: i32, state: MemberState, assigned: &[i32], revoking: &[i32]) -> Current {
         let (assigned, revoking) = (set(assigned), set(revoking));
         let since = AssignedSince::new([&assigned, &revoking], |_, _| epoch);
-        Current { epoch, previous_epoch: epoch, state, assigned, revoking, since }
+        Current { epoch, previous_epoch: epoch, state, assigned, revoking, since, tasks: None }
     }
 
     fn go(it: &Current, epoch: i32, to: &[i32], owned: Option<&[i32]>, others: &[i32]) -> Current {
@@ -145,7 +194,7 @@ mod tests {
             let done = go(&asked, 2, &[0, 2], Some(&[0]), &[]);
             assert_eq!((done.epoch, done.previous_epoch, done.state), (2, 1, MemberState::Stable));
             assert_eq!(done.assigned, set(&[0, 2]));
-            let since = [0, 1, 2].map(|number| done.since.get(TOPIC, number));
+            let since = [0, 1, 2].map(|number| done.since.get(&TOPIC, number));
             assert_eq!(since, [Some(1), None, Some(2)], "what it keeps it has since it got it");
         }
         // It has given it up already.

@@ -93,7 +93,7 @@ fn read_epoch(r: &mut Reader<'_>) -> Result<Epoch> {
         }
         Ok(tag == HASH_TAG)
     })?;
-    Ok(Epoch { epoch, metadata_hash })
+    Ok(Epoch { number: epoch, metadata_hash, streams: None })
 }
 
 /// Reads the epoch of targets, of any protocol.
@@ -121,6 +121,7 @@ fn read_member(r: &mut Reader<'_>) -> Result<Box<MemberMetadata>> {
         rebalance_timeout_ms: r.i32()?,
         server_assignor: owned(r.nullable_string(true)?),
         classic: None,
+        streams: None,
     };
     r.tagged_fields(|tag, r| {
         if tag == CLASSIC_TAG {
@@ -184,9 +185,9 @@ fn read_current(r: &mut Reader<'_>) -> Result<Current> {
     r.skip_tagged_fields()?;
     // A version that wrote none took only the member's own epoch.
     let since = AssignedSince::new([&assigned, &revoking], |topic, partition| {
-        written.get(&(topic, partition)).copied().unwrap_or(epoch)
+        written.get(&(*topic, partition)).copied().unwrap_or(epoch)
     });
-    Ok(Current { epoch, previous_epoch, state, assigned, revoking, since })
+    Ok(Current { epoch, previous_epoch, state, assigned, revoking, since, tasks: None })
 }
 
 fn read_resolved(r: &mut Reader<'_>) -> Result<Resolved> {
@@ -208,7 +209,9 @@ pub fn record(group: &str, change: &mut Change) -> Result<Record> {
         Change::Target(id, _) => (TARGET_KEY, Some(&*id)),
         Change::Current(id, _) => (CURRENT_KEY, Some(&*id)),
         Change::Regex(pattern, _) => (REGEX_KEY, Some(&*pattern)),
-        Change::ShareTopics(_) => return Err(WireError::Null),
+        Change::ShareTopics(_) | Change::Topology(_) | Change::Tasks(..) => {
+            return Err(WireError::Null);
+        }
     };
     let key = key(kind, group, part.map(String::as_str))?;
     let value = match change {
@@ -222,7 +225,9 @@ pub fn record(group: &str, change: &mut Change) -> Result<Record> {
         })?,
         Change::Current(_, kept) => put(kept, key.len(), write_current)?,
         Change::Regex(_, kept) => put(kept, key.len(), write_resolved)?,
-        Change::ShareTopics(_) => return Err(WireError::Null),
+        Change::ShareTopics(_) | Change::Topology(_) | Change::Tasks(..) => {
+            return Err(WireError::Null);
+        }
     };
     Ok(Record { key, value })
 }
@@ -254,7 +259,7 @@ pub fn put<T>(
 }
 
 fn write_epoch(w: &mut Writer, it: &Epoch) -> Result<()> {
-    w.i32(it.epoch);
+    w.i32(it.number);
     if it.metadata_hash == 0 {
         w.varint(0);
         return Ok(());
@@ -329,7 +334,8 @@ pub fn write_partitions(w: &mut Writer, set: &Partitions) -> Result<()> {
     Ok(())
 }
 
-fn write_numbers(w: &mut Writer, numbers: &[i32]) -> Result<()> {
+/// Writes numbers.
+pub fn write_numbers(w: &mut Writer, numbers: &[i32]) -> Result<()> {
     w.array(numbers, true, |w, it| {
         w.i32(*it);
         Ok(())
@@ -354,7 +360,7 @@ fn write_owned(w: &mut Writer, set: &Partitions, since: &AssignedSince) -> Resul
         w.varint(1);
         w.tagged_field(SINCE_TAG, |w| {
             w.array(numbers, true, |w, it| {
-                w.i32(since.get(*topic, *it).unwrap_or_default());
+                w.i32(since.get(topic, *it).unwrap_or_default());
                 Ok(())
             })
         })?;
@@ -456,6 +462,7 @@ mod tests {
             assigned: set(&[0]),
             revoking: set(&[2]),
             since: AssignedSince::new([&set(&[0]), &set(&[2])], |_, number| 5 - number),
+            tasks: None,
         };
         let resolved = Resolved {
             topics: ["xa", "xb"].into_iter().map(Arc::from).collect(),
@@ -463,10 +470,11 @@ mod tests {
             timestamp_ms: 1_700_000_000_000,
         };
         let stamped = TargetEpoch { epoch: 5, timestamp_ms: 1_700_000_000_000 };
+        let epoch = |metadata_hash| Epoch { number: 5, metadata_hash, streams: None };
         let bytes = |at: usize| (hex(RECORDS[at].0).len() + hex(RECORDS[at].1).len()) as u64;
         vec![
-            Change::Epoch(kept(Epoch { epoch: 5, metadata_hash: 0 }, bytes(0))),
-            Change::Epoch(kept(Epoch { epoch: 5, metadata_hash: 9 }, bytes(1))),
+            Change::Epoch(kept(epoch(0), bytes(0))),
+            Change::Epoch(kept(epoch(9), bytes(1))),
             Change::Metadata(m1(), kept(Box::new(full), bytes(2))),
             Change::Metadata(m1(), kept(Box::new(classic), bytes(3))),
             Change::TargetEpoch(kept(TargetEpoch { epoch: 5, timestamp_ms: 0 }, bytes(4))),
@@ -503,7 +511,7 @@ mod tests {
             panic!("it is of an older version")
         };
         assert_eq!((id.as_str(), it.value.assigned), ("m1", set(&[0])));
-        let since = [0, 2].map(|number| it.value.since.get(TOPIC, number));
+        let since = [0, 2].map(|number| it.value.since.get(&TOPIC, number));
         assert_eq!(since, [Some(5); 2], "the member's own epoch");
     }
 

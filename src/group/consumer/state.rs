@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::change::{Change, Epoch, Kept, Resolved, TargetEpoch};
+use super::change::{AssignedBy, Change, Epoch, Kept, Resolved, TargetEpoch};
 use super::encoding;
 use super::member::{Current, Member, MemberMetadata, MemberState};
 use super::partitions::{self, Partitions};
@@ -14,6 +14,7 @@ use crate::group::entry::ENTRY;
 use crate::group::members::less;
 use crate::group::records::Record;
 use crate::group::share::topics::{self, ShareTopics};
+use crate::group::streams::state::StreamsState;
 use crate::types::TopicId;
 
 /// About the bytes of a topic's name in a set.
@@ -96,6 +97,8 @@ pub struct ConsumerGroup {
     members: BTreeMap<String, Slot>,
     /// Topics that the share coordinator has states of.
     share_topics: Option<Kept<Arc<ShareTopics>>>,
+    /// What only a streams group has.
+    streams: Option<Box<StreamsState>>,
     /// Bytes of all records.
     record_bytes: u64,
     /// Memory of what grows, bytes.
@@ -146,7 +149,9 @@ fn more<K: Ord + Clone>(counts: &mut BTreeMap<K, usize>, key: &K) -> bool {
 impl ConsumerGroup {
     /// A group of this protocol.
     pub fn of(protocol: Protocol) -> Self {
-        Self { protocol, ..Self::default() }
+        let mut group = Self::default();
+        group.set_protocol(protocol);
+        group
     }
 
     // ---- What there is ----
@@ -157,8 +162,11 @@ impl ConsumerGroup {
     }
 
     /// Its records say that it is of this protocol.
-    pub const fn set_protocol(&mut self, protocol: Protocol) {
+    pub fn set_protocol(&mut self, protocol: Protocol) {
         self.protocol = protocol;
+        if protocol == Protocol::Streams {
+            self.streams.get_or_insert_default();
+        }
     }
 
     /// Whether members share partitions.
@@ -166,14 +174,48 @@ impl ConsumerGroup {
         self.protocol == Protocol::Share
     }
 
+    /// Whether members have tasks of a topology.
+    pub fn is_streams(&self) -> bool {
+        self.protocol == Protocol::Streams
+    }
+
+    /// What only a streams group has.
+    pub fn streams(&self) -> Option<&StreamsState> {
+        self.streams.as_deref().filter(|_| self.is_streams())
+    }
+
+    /// The same, for what is not in the log.
+    pub fn streams_mut(&mut self) -> Option<&mut StreamsState> {
+        let is_streams = self.is_streams();
+        self.streams.as_deref_mut().filter(|_| is_streams)
+    }
+
+    /// What tasks are assigned by.
+    pub fn assigned_by(&self) -> Option<&Arc<AssignedBy>> {
+        self.epoch.as_ref()?.value.streams.as_ref()
+    }
+
+    /// Whether the topics of a streams group's topology were all there.
+    fn is_validated(&self) -> bool {
+        let topology = self.streams().and_then(StreamsState::topology).map(|it| it.epoch);
+        let validated = self.assigned_by().map(|it| it.validated_topology_epoch);
+        topology.is_some() && topology == validated
+    }
+
     /// The topics that the share coordinator has states of.
     pub fn share_topics(&self) -> Arc<ShareTopics> {
         self.share_topics.as_ref().map(|it| it.value.clone()).unwrap_or_default()
     }
 
-    /// The group's epoch; 0 before the first.
+    /// The epoch of groups that nothing is known of: streams groups begin with 1, so that a member is never told 0, with which it
+    /// joins.
+    fn initial_epoch(&self) -> i32 {
+        i32::from(self.is_streams())
+    }
+
+    /// The group's epoch; that of nothing before the first.
     pub fn epoch(&self) -> i32 {
-        self.epoch.as_ref().map_or(0, |it| it.value.epoch)
+        self.epoch.as_ref().map_or(self.initial_epoch(), |it| it.value.number)
     }
 
     /// The epoch that comes next. Epochs count from 1, and stay where they cannot grow. A log that ends in the
@@ -189,7 +231,7 @@ impl ConsumerGroup {
 
     /// The epoch of the targets.
     pub fn target_epoch(&self) -> i32 {
-        self.target_epoch.as_ref().map_or(0, |it| it.value.epoch)
+        self.target_epoch.as_ref().map_or(self.initial_epoch(), |it| it.value.epoch)
     }
 
     /// When the targets were computed, by the wall's clock, ms; 0 where that is not known.
@@ -382,7 +424,10 @@ impl ConsumerGroup {
 
     /// Whether a member wants the topic.
     pub fn is_subscribed(&self, topic: &str) -> bool {
-        self.named.contains_key(topic) || self.patterns.values().any(|it| it.matches(topic))
+        let read = self.streams().is_some_and(|it| it.reader_of(topic).is_some());
+        self.named.contains_key(topic)
+            || self.patterns.values().any(|it| it.matches(topic))
+            || (read && !self.is_empty())
     }
 
     /// Kafka's name of its state.
@@ -391,6 +436,8 @@ impl ConsumerGroup {
             "Empty"
         } else if self.is_share() {
             "Stable"
+        } else if self.is_streams() && !self.is_validated() {
+            "NotReady"
         } else if self.epoch() > self.target_epoch() {
             "Assigning"
         } else if self.stable_at.get(&self.target_epoch()) == Some(&self.len()) {
@@ -428,8 +475,9 @@ impl ConsumerGroup {
     }
 
     /// Memory that it takes, bytes.
-    pub const fn bytes(&self) -> usize {
-        size_of::<Self>() + self.bytes
+    pub fn bytes(&self) -> usize {
+        let streams = self.streams.as_deref().map_or(0, StreamsState::bytes);
+        size_of::<Self>() + self.bytes + streams
     }
 
     /// The same, counted anew.
@@ -441,7 +489,8 @@ impl ConsumerGroup {
         let sets: usize = self.sets.keys().map(|it| set_bytes(it)).sum();
         let shared = self.share_topics.as_ref().map_or(0, |it| topics::bytes(&it.value));
         let owners = self.owners.len() * ENTRY;
-        size_of::<Self>() + members + targets + patterns + sets + owners + shared
+        let streams = self.streams.as_deref().map_or(0, StreamsState::counted_bytes);
+        size_of::<Self>() + members + targets + patterns + sets + owners + shared + streams
     }
 
     // ---- Changes ----
@@ -487,6 +536,18 @@ impl ConsumerGroup {
                 let new = record_bytes(self.share_topics.as_ref());
                 self.recount(record_bytes(old.as_ref()), new);
                 Change::ShareTopics(old)
+            }
+            Change::Topology(new) => {
+                let new_bytes = record_bytes(new.as_ref());
+                let old = self.streams.get_or_insert_default().set_topology(new);
+                self.recount(record_bytes(old.as_ref()), new_bytes);
+                Change::Topology(old)
+            }
+            Change::Tasks(id, new) => {
+                let new_bytes = record_bytes(new.as_ref());
+                let old = self.streams.get_or_insert_default().set_target(&id, new);
+                self.recount(record_bytes(old.as_ref()), new_bytes);
+                Change::Tasks(id, old)
             }
         }
     }
@@ -636,6 +697,9 @@ impl ConsumerGroup {
                 }
             }
         }
+        if let Some(streams) = self.streams.as_deref_mut() {
+            streams.owns(&id, old.tasks.as_deref(), slot.member.current.tasks.as_deref());
+        }
         slot.current_bytes = new_bytes;
         self.put_slot(&id, slot);
         self.recount(old_bytes, new_bytes);
@@ -665,6 +729,8 @@ impl ConsumerGroup {
                 Change::Current(id, _) => Change::Current(id, None),
                 Change::Regex(pattern, _) => Change::Regex(pattern, None),
                 Change::ShareTopics(_) => Change::ShareTopics(None),
+                Change::Topology(_) => Change::Topology(None),
+                Change::Tasks(id, _) => Change::Tasks(id, None),
             };
             // A key that was written once can be written again.
             all.extend(encoding::record(self.protocol, group_id, &mut gone).ok());
@@ -715,10 +781,25 @@ impl ConsumerGroup {
                         Some(Change::Target(id.clone(), Some(target.clone())))
                     }
                     None => {
-                        *cursor = Cursor::Current(None);
+                        *cursor = Cursor::Tasks(None);
                         self.target_epoch.clone().map(|it| Change::TargetEpoch(Some(it)))
                     }
                 },
+                Cursor::Tasks(after) => {
+                    let streams = self.streams.as_deref();
+                    let next = streams.and_then(|it| it.targets_after(after.as_deref()).next());
+                    match next {
+                        Some((id, target)) => {
+                            *cursor = Cursor::Tasks(Some(id.clone()));
+                            Some(Change::Tasks(id.clone(), Some(target.clone())))
+                        }
+                        None => {
+                            *cursor = Cursor::Current(None);
+                            let topology = streams.and_then(StreamsState::kept_topology).cloned();
+                            topology.map(|it| Change::Topology(Some(it)))
+                        }
+                    }
+                }
                 Cursor::Current(after) => match next(&self.members, after.as_deref()) {
                     Some((id, slot)) => {
                         *cursor = Cursor::Current(Some(id.clone()));
@@ -754,6 +835,8 @@ pub enum Cursor {
     Regex(Option<String>),
     /// At targets.
     Target(Option<String>),
+    /// At targets of a streams group.
+    Tasks(Option<String>),
     /// At what members were told.
     Current(Option<String>),
     /// Behind the last one.

@@ -10,6 +10,7 @@ use crate::group::pending::Pending;
 use crate::group::records::group_record;
 use crate::group::response::{GroupResponse, Joined};
 use crate::group::state::Group;
+use crate::group::streams::response::StreamsHeartbeaten;
 use crate::group::writes::write_error;
 use crate::types::ErrorCode;
 
@@ -78,6 +79,7 @@ impl Group {
     fn renew_answered(&mut self, cx: &Cx<'_>, response: &GroupResponse) {
         let id = match response {
             GroupResponse::ConsumerHeartbeat(it) => it.member_id.as_deref(),
+            GroupResponse::StreamsHeartbeat(it) => Some(&*it.member_id),
             GroupResponse::Join(it) => Some(&*it.member_id),
             _ => None,
         };
@@ -87,7 +89,7 @@ impl Group {
     }
 
     /// What has changed is as it was.
-    pub(super) fn take_back(&mut self, cx: &Cx<'_>, changes: Changes) {
+    pub(in crate::group) fn take_back(&mut self, cx: &Cx<'_>, changes: Changes) {
         let Some(group) = self.consumer.as_deref_mut() else { return };
         let mut ids: Vec<String> = changes.members().map(str::to_owned).collect();
         ids.dedup();
@@ -127,6 +129,9 @@ fn refused(response: GroupResponse, error: ErrorCode) -> GroupResponse {
     match response {
         GroupResponse::ConsumerHeartbeat(_) => {
             GroupResponse::ConsumerHeartbeat(ConsumerHeartbeaten::refused(error, None))
+        }
+        GroupResponse::StreamsHeartbeat(_) => {
+            GroupResponse::StreamsHeartbeat(Box::new(StreamsHeartbeaten::refused(error, None)))
         }
         GroupResponse::Join(it) => GroupResponse::Join(Joined::refused(it.member_id, error)),
         GroupResponse::Leave(mut it) => {

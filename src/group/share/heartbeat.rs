@@ -19,7 +19,6 @@ use crate::group::consumer::write::ConsumerWrite;
 use crate::group::context::Cx;
 use crate::group::effect::Ticket;
 use crate::group::join::ID_BYTES_MAX;
-use crate::group::request::GroupRequest;
 use crate::group::response::GroupResponse;
 use crate::group::state::Group;
 use crate::types::ErrorCode;
@@ -53,31 +52,6 @@ impl Group {
     /// Whether its members share partitions.
     pub(in crate::group) fn is_share(&self) -> bool {
         self.consumer.as_deref().is_some_and(ConsumerGroup::is_share)
-    }
-
-    /// Why a group of this kind is not asked such a thing.
-    pub(in crate::group) fn refusal_of_kind(&self, request: &GroupRequest) -> Option<ErrorCode> {
-        let is_share = self.is_share();
-        match request {
-            // The last four answer themselves where there is no share group.
-            GroupRequest::Describe(_)
-            | GroupRequest::DeleteGroup(_)
-            | GroupRequest::ShareHeartbeat(_)
-            | GroupRequest::ShareDescribe(_)
-            | GroupRequest::ListShareTopics(_)
-            | GroupRequest::ShareInitialized(_) => None,
-            GroupRequest::Join(_) => is_share.then_some(ErrorCode::INCONSISTENT_GROUP_PROTOCOL),
-            GroupRequest::Sync(_) | GroupRequest::Heartbeat(_) | GroupRequest::Leave(_) => {
-                is_share.then_some(ErrorCode::UNKNOWN_MEMBER_ID)
-            }
-            GroupRequest::Commit(_)
-            | GroupRequest::FetchOffsets(_)
-            | GroupRequest::DeleteOffsets(_)
-            | GroupRequest::ConsumerHeartbeat(_)
-            | GroupRequest::ConsumerDescribe(_) => {
-                is_share.then_some(ErrorCode::GROUP_ID_NOT_FOUND)
-            }
-        }
     }
 
     /// Why there is no share group.

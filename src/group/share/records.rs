@@ -52,7 +52,7 @@ fn decode(
 ) -> Result<Option<Change>> {
     Ok(Some(match kind {
         SHARE_EPOCH_KEY => Change::Epoch(kept(value, record_bytes, |r| {
-            Ok(Epoch { epoch: r.i32()?, metadata_hash: r.i64()? })
+            Ok(Epoch { number: r.i32()?, metadata_hash: r.i64()?, streams: None })
         })?),
         SHARE_MEMBER_KEY => Change::Metadata(part, kept(value, record_bytes, read_member)?),
         SHARE_TARGET_EPOCH_KEY => {
@@ -121,12 +121,14 @@ pub fn record(group: &str, change: &mut Change) -> Result<Record> {
         Change::Target(id, _) => (SHARE_TARGET_KEY, Some(&*id)),
         Change::Current(id, _) => (SHARE_CURRENT_KEY, Some(&*id)),
         Change::ShareTopics(_) => (SHARE_STATES_KEY, None),
-        Change::Regex(..) => return Err(WireError::Null),
+        Change::Regex(..) | Change::Topology(_) | Change::Tasks(..) => {
+            return Err(WireError::Null);
+        }
     };
     let key = records::key(kind, group, part.map(String::as_str))?;
     let value = match change {
         Change::Epoch(kept) => put(kept, key.len(), |w, it| {
-            w.i32(it.epoch);
+            w.i32(it.number);
             w.i64(it.metadata_hash);
             Ok(())
         })?,
@@ -135,7 +137,9 @@ pub fn record(group: &str, change: &mut Change) -> Result<Record> {
         Change::Target(_, kept) => put(kept, key.len(), |w, it| write_partitions(w, it))?,
         Change::Current(_, kept) => put(kept, key.len(), write_current)?,
         Change::ShareTopics(kept) => put(kept, key.len(), |w, it| write_topics(w, it))?,
-        Change::Regex(..) => return Err(WireError::Null),
+        Change::Regex(..) | Change::Topology(_) | Change::Tasks(..) => {
+            return Err(WireError::Null);
+        }
     };
     Ok(Record { key, value })
 }
@@ -231,7 +235,7 @@ mod tests {
         let current =
             Current { epoch: 5, previous_epoch: 4, assigned: set(), ..Current::default() };
         let changes = [
-            Change::Epoch(kept(Epoch { epoch: 5, metadata_hash: 9 }, 0)),
+            Change::Epoch(kept(Epoch { number: 5, metadata_hash: 9, streams: None }, 0)),
             Change::Metadata(m1(), kept(Box::new(member), 1)),
             Change::TargetEpoch(kept(TargetEpoch { epoch: 5, timestamp_ms: 0 }, 2)),
             Change::Target(m1(), kept(Arc::new(set()), 3)),

@@ -117,6 +117,10 @@ pub mod share_group_describe_request;
 pub mod share_group_describe_response;
 pub mod share_group_heartbeat_request;
 pub mod share_group_heartbeat_response;
+pub mod streams_group_describe_request;
+pub mod streams_group_describe_response;
+pub mod streams_group_heartbeat_request;
+pub mod streams_group_heartbeat_response;
 pub mod sync_group_request;
 pub mod sync_group_response;
 pub mod txn_offset_commit_request;
@@ -249,6 +253,10 @@ impl ApiKey {
     pub const DELETE_SHARE_GROUP_STATE: Self = Self(86);
     /// `ReadShareGroupStateSummary`.
     pub const READ_SHARE_GROUP_STATE_SUMMARY: Self = Self(87);
+    /// `StreamsGroupHeartbeat`.
+    pub const STREAMS_GROUP_HEARTBEAT: Self = Self(88);
+    /// `StreamsGroupDescribe`.
+    pub const STREAMS_GROUP_DESCRIBE: Self = Self(89);
     /// `DescribeShareGroupOffsets`.
     pub const DESCRIBE_SHARE_GROUP_OFFSETS: Self = Self(90);
     /// `AlterShareGroupOffsets`.
@@ -318,6 +326,8 @@ pub const APIS: &[Api] = &[
     Api { key: ApiKey(85), name: "WriteShareGroupState", min: 0, max: 1, flexible_from: 0 },
     Api { key: ApiKey(86), name: "DeleteShareGroupState", min: 0, max: 0, flexible_from: 0 },
     Api { key: ApiKey(87), name: "ReadShareGroupStateSummary", min: 0, max: 1, flexible_from: 0 },
+    Api { key: ApiKey(88), name: "StreamsGroupHeartbeat", min: 0, max: 0, flexible_from: 0 },
+    Api { key: ApiKey(89), name: "StreamsGroupDescribe", min: 0, max: 0, flexible_from: 0 },
     Api { key: ApiKey(90), name: "DescribeShareGroupOffsets", min: 0, max: 1, flexible_from: 0 },
     Api { key: ApiKey(91), name: "AlterShareGroupOffsets", min: 0, max: 0, flexible_from: 0 },
     Api { key: ApiKey(92), name: "DeleteShareGroupOffsets", min: 0, max: 0, flexible_from: 0 },

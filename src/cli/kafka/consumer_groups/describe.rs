@@ -1,20 +1,10 @@
 //! The tables of `kafka-consumer-groups`.
 
+use super::super::group_command::{MISSING, or_missing, width};
 use crate::cli::group_offsets::Row;
 use crate::client::consumer::Partitions;
 use crate::client::groups::{GroupDescription, GroupListing};
 use std::io::{self, Write};
-
-const MISSING: &str = "-";
-
-fn or_missing(value: Option<impl ToString>) -> String {
-    value.map_or_else(|| MISSING.to_owned(), |v| v.to_string())
-}
-
-/// The widest of the values, at least `min`.
-fn width<'a>(min: usize, values: impl IntoIterator<Item = &'a str>) -> usize {
-    values.into_iter().map(|v| v.chars().count()).max().unwrap_or(0).max(min)
-}
 
 /// Ids, one a line; with types or states as a table.
 pub fn list(groups: &[GroupListing], types: bool, states: bool) -> io::Result<()> {
@@ -214,19 +204,6 @@ pub fn state(group: &GroupDescription, address: &str, verbose: bool) -> io::Resu
             write!(out, "{epoch:15} {target:25} ")?;
         }
         write!(out, "{count}")?;
-    }
-    writeln!(out)
-}
-
-/// The outcome of deleting offsets.
-pub fn deleted_offsets(rows: &[(String, i32, String)]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    let wide = width(15, rows.iter().map(|(topic, ..)| topic.as_str()));
-    write!(out, "\n{:wide$} {:10} {:15}", "TOPIC", "PARTITION", "STATUS")?;
-    for (topic, partition, status) in rows {
-        let partition =
-            if *partition < 0 { "Not Provided".to_owned() } else { partition.to_string() };
-        write!(out, "\n{topic:wide$} {partition:10} {status:15}")?;
     }
     writeln!(out)
 }

@@ -4,15 +4,16 @@
 //! the exit code is still 0.
 
 mod describe;
-mod java_errors;
 mod reset;
 
 use super::ToolError;
 use super::address::{addresses, connect, property_file};
+use super::group_command::{Problem, say_error};
+use super::java_errors;
+use super::offset_deletion::{self, named, print_deleted};
 use super::options::{HELP, Options, Parsed, VERSION, ZOOKEEPER, flag, long, text};
 use super::properties::Properties;
 use crate::cli::group_offsets;
-use crate::client::consumer::Partitions;
 use crate::client::groups::{self, GroupDescription};
 use crate::client::{ClientError, Cluster};
 use crate::types::ErrorCode;
@@ -141,37 +142,6 @@ pub fn run(args: &[String]) -> Result<(), ToolError> {
         Err(Problem::Tool(e)) => Err(e),
         Ok(()) => Ok(()),
     }
-}
-
-/// Why an action ends early.
-pub enum Problem {
-    /// The cluster refused, or did not answer.
-    Client(ClientError),
-    /// Wrong usage, a file, the output.
-    Tool(ToolError),
-}
-
-impl From<ClientError> for Problem {
-    fn from(e: ClientError) -> Self {
-        Self::Client(e)
-    }
-}
-
-impl From<ToolError> for Problem {
-    fn from(e: ToolError) -> Self {
-        Self::Tool(e)
-    }
-}
-
-impl From<std::io::Error> for Problem {
-    fn from(e: std::io::Error) -> Self {
-        Self::Tool(e.into())
-    }
-}
-
-/// As Kafka's tool: on the standard output, after an empty line.
-fn say_error(what: &str) {
-    println!("\nError: {what}");
 }
 
 fn check(parsed: &Parsed) -> Result<(), ToolError> {
@@ -353,47 +323,8 @@ fn delete(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> {
 
 fn delete_offsets(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> {
     let group = parsed.value("group")?.unwrap_or_default();
-    let mut partitions = Partitions::new();
-    let mut rows: Vec<(String, i32, String)> = Vec::new();
-    for topic in parsed.values("topic") {
-        let wrong = |text: String| Problem::Tool(parsed.usage(&text));
-        match group_offsets::scope(cluster, &[topic], wrong) {
-            Ok(found) => partitions.extend(found),
-            Err(Problem::Client(e @ ClientError::UnknownTopic(_))) => {
-                rows.push((topic.to_owned(), -1, format!("Error: {}", java_errors::named(&e))));
-            }
-            Err(e) => return Err(e),
-        }
-    }
-    let results = groups::delete_offsets(cluster, group, &partitions);
-    let all = partitions.iter().flat_map(|(t, ns)| ns.iter().map(move |n| (t.clone(), *n)));
-    match results {
-        Ok(results) => {
-            let failed = results.values().any(|code| code.is_err()) || !rows.is_empty();
-            if failed {
-                say_error("Encountered some partition-level error, see the follow-up details.");
-            } else {
-                println!("Request succeeded for deleting offsets from group {group}.");
-            }
-            rows.extend(all.map(|(topic, number)| {
-                let code =
-                    results.get(&(topic.clone(), number)).copied().unwrap_or(ErrorCode::NONE);
-                let status = if code.is_err() {
-                    format!("Error: {}", java_errors::of_code(code))
-                } else {
-                    "Successful".to_owned()
-                };
-                (topic, number, status)
-            }));
-        }
-        Err(e) => {
-            let Some(code) = e.code() else { return Err(e.into()) };
-            say_error(java_errors::message(code));
-            let status = format!("Error: {}", java_errors::of_code(code));
-            rows.extend(all.map(|(topic, number)| (topic, number, status.clone())));
-        }
-    }
-    rows.sort();
-    describe::deleted_offsets(&rows)?;
+    let (partitions, rows) = named(parsed, cluster, "topic")?;
+    let rows = offset_deletion::delete(cluster, group, &partitions, rows)?;
+    print_deleted(&rows, "Not Provided")?;
     Ok(())
 }

@@ -27,7 +27,8 @@ import org.apache.kafka.streams.state.Stores;
 /**
  * A Kafka Streams application: {@code StreamsApp TOPOLOGY INPUT OUTPUT PROPERTIES_FILE HTTP_PORT}. Its state
  * store is asked by HTTP: {@code /state} is the client's state, {@code /counts} has a line {@code KEY COUNT}
- * for each key in the store of this instance. It ends on SIGTERM.
+ * for each key in the store of this instance, {@code /tasks} one {@code active|standby TASK} for each task that it runs,
+ * {@code /owners} one {@code HOST:PORT TOPIC PARTITION} for each partition whose state can be asked for somewhere. It ends on SIGTERM.
  */
 public class StreamsApp {
     private static final String STORE = "counts";
@@ -108,6 +109,21 @@ public class StreamsApp {
             try (var all = store.all()) {
                 all.forEachRemaining(entry -> text.append(entry.key).append(' ').append(entry.value).append('\n'));
             }
+            return text.toString();
+        });
+        answer(server, "/tasks", () -> {
+            StringBuilder text = new StringBuilder();
+            streams.metadataForLocalThreads().forEach(thread -> {
+                thread.activeTasks().forEach(task -> text.append("active ").append(task.taskId()).append('\n'));
+                thread.standbyTasks().forEach(task -> text.append("standby ").append(task.taskId()).append('\n'));
+            });
+            return text.toString();
+        });
+        answer(server, "/owners", () -> {
+            StringBuilder text = new StringBuilder();
+            streams.streamsMetadataForStore(STORE).forEach(it -> it.topicPartitions().forEach(place ->
+                text.append(it.host()).append(':').append(it.port()).append(' ').append(place.topic()).append(' ')
+                    .append(place.partition()).append('\n')));
             return text.toString();
         });
         server.start();

@@ -20,7 +20,12 @@ RECOVERY_S = 90
 SIZES = ("--shards", "2", "--memory", "384MiB", "--journal", "64MiB")
 # Nodes that may run.
 NODES = []
-QUICK = {"group.initial.rebalance.delay.ms": "0"}
+QUICK = {
+    "group.initial.rebalance.delay.ms": "0",
+    # Members of streams groups cannot say themselves how long they may be silent.
+    "group.streams.min.session.timeout.ms": "6000", "group.streams.session.timeout.ms": "6000",
+    "group.streams.min.heartbeat.interval.ms": "1500", "group.streams.heartbeat.interval.ms": "1500",
+}
 
 
 def in_sync(count):

@@ -23,11 +23,13 @@ class App(Program):
     def __init__(self, context, topology, source, target, instance, **settings):
         self.state_dir = context.directory / f"state-{instance}"
         self.http = free_port()
-        path = properties(context.directory / f"{topology}-{instance}.properties", {
+        values = {
             "bootstrap.servers": context.cluster.address, "application.id": f"eco-{topology}", "state.dir": self.state_dir,
             "num.stream.threads": 2, "commit.interval.ms": 200, "session.timeout.ms": SESSION_MS, "heartbeat.interval.ms": 1500,
             "auto.offset.reset": "earliest", "client.id": instance,
-        } | settings)
+        } | settings
+        # Those that are None are left to Kafka's defaults.
+        path = properties(context.directory / f"{topology}-{instance}.properties", {k: v for k, v in values.items() if v is not None})
         super().__init__(context.directory, f"{topology}-{instance}", "StreamsApp", topology, source, target, path, self.http)
 
     def ask(self, what):

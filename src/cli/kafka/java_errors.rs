@@ -39,7 +39,8 @@ pub fn of_code(code: ErrorCode) -> String {
     with_message(code, message(code))
 }
 
-fn with_message(code: ErrorCode, message: &str) -> String {
+/// Class of a code, with a message.
+pub fn with_message(code: ErrorCode, message: &str) -> String {
     match find(code) {
         Some((_, class, _)) => format!("org.apache.kafka.common.errors.{class}: {message}"),
         None => format!("{}: {message}", code.name()),
@@ -51,17 +52,25 @@ pub fn named(e: &ClientError) -> String {
     match e {
         ClientError::Refused { code, .. } => of_code(*code),
         ClientError::UnknownTopic(_) => of_code(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-        _ => super::super::error::client_message(e),
+        _ => super::error::client_message(e),
+    }
+}
+
+/// The message of an error, without its class.
+pub fn said(e: &ClientError) -> String {
+    match e {
+        ClientError::Refused { code, message, .. } => {
+            let own = message.as_deref().filter(|it| !it.is_empty());
+            own.unwrap_or_else(|| self::message(*code)).to_owned()
+        }
+        e => execution(e),
     }
 }
 
 /// The cause of a failed command, in Java's words.
 pub fn execution(e: &ClientError) -> String {
     match e {
-        ClientError::Refused { code, message, .. } => {
-            let own = message.as_deref().filter(|m| !m.is_empty());
-            with_message(*code, own.unwrap_or_else(|| self::message(*code)))
-        }
+        ClientError::Refused { code, .. } => with_message(*code, &said(e)),
         ClientError::UnknownTopic(_) => message(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION).to_owned(),
         ClientError::UnknownPartition { topic, partition, .. } => {
             format!("The partitions \"{topic}-{partition}\" do not exist")
@@ -70,6 +79,6 @@ pub fn execution(e: &ClientError) -> String {
             "Cannot shift offset for partition {topic}-{partition} since there is no current \
              committed offset"
         ),
-        _ => super::super::error::client_message(e),
+        _ => super::error::client_message(e),
     }
 }
