@@ -22,6 +22,7 @@ mod committed_reader;
 #[path = "../world/ending.rs"]
 mod ending;
 mod faults;
+mod full_disk;
 mod member;
 mod network;
 mod node;

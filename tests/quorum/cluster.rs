@@ -74,7 +74,7 @@ impl Cluster {
         self.cut.clear();
         for node in &mut self.nodes {
             node.disk.set_fault(None);
-            node.away_until = 0;
+            (node.away_until, node.full_until) = (0, 0);
         }
         let end = self.now + CALM_MS;
         let mut last = None;
@@ -243,6 +243,7 @@ impl Cluster {
                 self.cut.extend(all.flat_map(|it| [(at, it), (it, at)]));
             }
             3 | 4 => self.cut.clear(),
+            5 if long.is_multiple_of(3) => self.nodes[at].full_until = long,
             5 => self.nodes[at].away_until = long,
             6 => {
                 let (kind, prefix) = (None, "meta".to_owned());

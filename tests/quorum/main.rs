@@ -43,17 +43,19 @@ fn nothing_that_a_quorum_has_acknowledged_is_lost_and_it_comes_to_rest() {
             brokers.fences,
             brokers.committed(),
             brokers.wiped,
+            brokers.filled,
         ]
     };
     let totals = seeds
         .all(of_run)
         .into_iter()
-        .fold([0; 9], |totals, of_run| std::array::from_fn(|at| totals[at] + of_run[at]));
-    let [acknowledged, elections, snapshots, changes, lost, led, fences, committed, wiped] = totals;
+        .fold([0; 10], |totals, of_run| std::array::from_fn(|at| totals[at] + of_run[at]));
+    let [acknowledged, elections, snapshots, changes, lost, led, fences, committed, wiped, filled] =
+        totals;
     println!(
         "{acknowledged} acknowledged, {elections} elections, {snapshots} snapshots, \
          {changes} changes of members, {lost} messages lost; {led} partitions led, \
-         {fences} brokers fenced, {wiped} wiped, {committed} records committed"
+         {fences} brokers fenced, {wiped} wiped, {filled} without space, {committed} records committed"
     );
     let happened = totals.iter().all(|it| *it as u64 >= count);
     assert!(happened, "runs in which nothing happens show nothing");
