@@ -34,7 +34,7 @@ pub const ELECTION_TICKS: usize = 10;
 /// A leader says that it is there every so many ticks.
 const HEARTBEAT_TICKS: usize = 2;
 
-/// Elections that follow each other quickly where the leader is known to be gone.
+/// Elections that follow each other quickly where the leader is missed.
 const HASTY: u32 = 5;
 /// The next of them comes after so many ticks, and up to twice as many.
 const HASTY_TICKS: usize = 2;
@@ -162,8 +162,8 @@ pub struct Quorum {
     /// whose sync failed, leaves what can be read and what no later sync brings to the medium. So nothing is
     /// appended to it; all of it is written anew, to new files.
     replace_log: bool,
-    /// The leader is [gone](Self::leader_is_gone), and nobody has taken its place: how many elections follow each other
-    /// quickly yet.
+    /// The leader is [gone](Self::leader_is_gone), or was not heard for long, and nobody has taken its place: how many elections
+    /// follow each other quickly yet.
     hasty: Option<u32>,
     hearing: Hearing,
     budget: Arc<Budget>,
@@ -616,6 +616,11 @@ impl Quorum {
             self.stance = stance;
             self.hearing.forget();
             self.election_ticks = draw(&mut self.rng);
+            let stands = matches!(stance.1, StateRole::PreCandidate | StateRole::Candidate);
+            if stands && !has_leader {
+                // It has waited for the leader already; others may have stood at the same time, or had just heard it.
+                self.hasty.get_or_insert(HASTY);
+            }
             if let Some(left @ 1..) = &mut self.hasty
                 && !has_leader
             {
