@@ -398,6 +398,8 @@ pub enum Notice {
     HungUp(u64),
     /// To shard 0: this shard holds nothing of a deleted topic.
     Dropped(TopicId),
+    /// To shard 0: this shard has refused appends for a while for want of space, or has space again.
+    LacksSpace(bool),
 }
 
 /// One message between shards. Messages of each pair of shards keep their order.

@@ -61,8 +61,16 @@ impl State {
         self.metadata().sessions.borrow_mut().heard(now, asker.node, asker.incarnation);
         match call {
             Call::Register(it) => self.register(asker, it).await,
-            Call::Heartbeat { applied, wants_shutdown } => {
-                self.heartbeat(asker, applied, wants_shutdown).await
+            Call::Heartbeat { applied, wants_shutdown, lacks_space } => {
+                let heartbeat = Heartbeat {
+                    broker: asker.node,
+                    incarnation: asker.incarnation,
+                    applied,
+                    wants_fence: false,
+                    wants_shutdown,
+                    lacks_space,
+                };
+                self.heartbeat(heartbeat).await
             }
             Call::AlterIsr(changes) => self.alter_isr(asker, changes).await,
             Call::ChangeMetadata { api, version, body } => {
@@ -147,20 +155,8 @@ impl State {
         Ok(standing(ErrorCode::NONE, None, true, false))
     }
 
-    async fn heartbeat(
-        self: &Rc<Self>,
-        asker: Member,
-        applied: u64,
-        wants_shutdown: bool,
-    ) -> Result<Outcome, NotController> {
+    async fn heartbeat(self: &Rc<Self>, heartbeat: Heartbeat) -> Result<Outcome, NotController> {
         let metadata = self.metadata();
-        let heartbeat = Heartbeat {
-            broker: asker.node,
-            incarnation: asker.incarnation,
-            applied,
-            wants_fence: false,
-            wants_shutdown,
-        };
         let (reply, propose) = {
             let draft = self.draft();
             let now = self.session_ms();
@@ -169,27 +165,32 @@ impl State {
         let mut fenced = reply.fenced;
         if let Some(propose) = propose {
             let pause = &async || self.pause().await;
-            let broker = asker.node;
+            let broker = heartbeat.broker;
             // When its turn comes, another process of the broker may have registered.
             let holds = |draft: &Image| {
-                draft.broker(broker).is_some_and(|it| it.incarnation == asker.incarnation)
+                draft.broker(broker).is_some_and(|it| it.incarnation == heartbeat.incarnation)
             };
             let why = match propose {
                 Propose::Unfence => "let_in",
                 Propose::Fence => "stopped",
                 Propose::ShutDown => "stops",
+                Propose::Space { .. } => "space",
             };
-            let (index, ()) = self
+            let (index, led) = self
                 .decide(why, async |draft| {
                     if !holds(draft) {
-                        return (Decision::default(), ());
+                        return (Decision::default(), 0);
                     }
                     let decision = match propose {
                         Propose::Unfence => controller::on_unfence(draft, broker, pause).await,
                         Propose::Fence => controller::on_fence(draft, broker, pause).await,
                         Propose::ShutDown => controller::on_shutdown(draft, broker, pause).await,
+                        Propose::Space { lacks } => {
+                            controller::on_space(draft, broker, lacks, pause).await
+                        }
                     };
-                    (decision, ())
+                    let led = decision.led;
+                    (decision, led)
                 })
                 .await?;
             let what = match propose {
@@ -206,8 +207,12 @@ impl State {
                     metadata.sessions.borrow_mut().shutdown_begun(broker, index);
                     "a broker hands over what it leads"
                 }
+                Propose::Space { lacks: true } => {
+                    "a broker has no space: others lead what they can"
+                }
+                Propose::Space { lacks: false } => "a broker has space again",
             };
-            tracing::info!(broker, "{what}");
+            tracing::info!(broker, led, "{what}");
         }
         Ok(standing(reply.error, None, fenced, reply.may_shut_down))
     }

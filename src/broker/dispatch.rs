@@ -179,6 +179,7 @@ impl State {
                 }
             }
             Notice::Dropped(topic) => self.topic_dropped(topic, from),
+            Notice::LacksSpace(lacks) => self.shard_lacks_space(from, lacks),
         }
     }
 }

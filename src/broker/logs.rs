@@ -107,8 +107,8 @@ pub enum Task {
         results: Vec<Appended>,
         /// When what happened.
         trace: Trace,
-        /// Who waits.
-        reply: ReplyTo<AppendBatches>,
+        /// Who waits; nobody any more where all of them were refused before they were durable.
+        reply: Option<ReplyTo<AppendBatches>>,
     },
     /// Records to delete.
     Trim {
@@ -335,7 +335,7 @@ impl Logs {
         let results = Vec::with_capacity(batches.len());
         let trace = Trace { routed, arrived, ..Trace::default() };
         // One more is left until all are started.
-        let key = self.tasks.insert(Task::Append { left: 1, results, trace, reply });
+        let key = self.tasks.insert(Task::Append { left: 1, results, trace, reply: Some(reply) });
         for (at, batch) in batches.into_iter().enumerate() {
             let (result, waits) = self.append_one(batch, (key, at), committed_by_ms, now, out);
             let Task::Append { left, results, .. } = &mut self.tasks[key] else {
@@ -454,7 +454,7 @@ impl Logs {
         let Some(Task::Append { left, .. }) = self.tasks.get_mut(key) else { return };
         *left -= 1;
         if *left == 0
-            && let Task::Append { results, trace, reply, .. } = self.tasks.remove(key)
+            && let Task::Append { results, trace, reply: Some(reply), .. } = self.tasks.remove(key)
         {
             out.appended.push((reply, AppendReply { results, trace }));
         }

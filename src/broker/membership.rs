@@ -46,7 +46,8 @@ impl State {
                     told_ms = self.monotonic_ms();
                     self.tell_held();
                 }
-                (Call::Heartbeat { applied, wants_shutdown }, 2 * interval)
+                let lacks_space = !self.standing.without_space.borrow().is_empty();
+                (Call::Heartbeat { applied, wants_shutdown, lacks_space }, 2 * interval)
             } else {
                 (Call::Register(self.registration()), REGISTER_MS)
             };

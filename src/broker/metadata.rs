@@ -386,17 +386,22 @@ impl State {
         }
     }
 
-    /// Carries out one operation on the metadata log. For want of space a node that is a quorum by itself waits: it can serve what it
-    /// has meanwhile. Of several nodes the others go on without this one.
-    async fn write_metadata(&self, op: Op) -> io::Result<()> {
+    /// Carries out one operation on the metadata log. For want of space it waits: the broker can serve what it has meanwhile. As long
+    /// as nothing is written, nothing that it would promise is said: this node gives no vote and takes no entries. What the
+    /// others decide it learns later. It cannot lead them so: it hands over.
+    async fn write_metadata(self: &Rc<Self>, op: Op) -> io::Result<()> {
         loop {
             let Err(error) = self.run_op(op.clone()).await else { return Ok(()) };
-            let alone = self.metadata().controller.borrow().members().voters.len() < 2;
-            let waits = alone && self.phase.get() < Phase::Closing && op.may_be_repeated();
+            let waits = self.phase.get() < Phase::Closing && op.may_be_repeated();
             if !waits || !is_want_of_space(&error) {
                 return Err(error);
             }
             tracing::error!("the metadata wait for space on the disk");
+            let successor = self.metadata().controller.borrow().successor();
+            if let Some(successor) = successor {
+                self.vital(|| self.metadata().controller.borrow_mut().hand_over(successor));
+                self.quorum_moved();
+            }
             self.sleep(SPACE_MS).await;
         }
     }

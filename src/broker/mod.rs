@@ -220,6 +220,7 @@ impl Broker {
         state.start(state.clone().run_streams());
         state.start(state.clone().run_isr());
         state.start(state.clone().run_repairs());
+        state.start(state.clone().run_space());
         state.run();
         Self(state)
     }

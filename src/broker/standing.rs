@@ -1,6 +1,8 @@
 //! How this broker stands with the controller.
 
-use std::cell::Cell;
+use super::calls::ShardId;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 /// A broker that hears no controller for so long after its start lets clients in all the same, ms: they are told what
 /// it knows, which may be old, and it leads nothing. Kafka's broker would not answer at all.
@@ -20,6 +22,8 @@ pub struct Standing {
     pub may_end: Cell<bool>,
     /// The node that was asked last while no controller was known.
     pub asked: Cell<i32>,
+    /// Shards whose appends are refused for want of space. Where there are any, others are to lead what this broker leads.
+    pub without_space: RefCell<BTreeSet<ShardId>>,
 }
 
 impl Standing {
@@ -39,6 +43,7 @@ impl Default for Standing {
             leaving: Cell::new(false),
             may_end: Cell::new(false),
             asked: Cell::new(-1),
+            without_space: RefCell::default(),
         }
     }
 }

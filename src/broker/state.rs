@@ -169,6 +169,8 @@ pub struct State {
     pub(super) changed_isr: Condition,
     /// Wakes who has damaged logs mended.
     pub(super) changed_damage: Condition,
+    /// Wakes who looks whether appends are refused for want of space.
+    pub(super) changed_space: Condition,
     /// What other nodes' controllers were asked.
     pub(super) asks: RefCell<Asks>,
     /// Wakes who waits for another leader of the quorum, or a link to it.
@@ -298,6 +300,7 @@ impl State {
             isr_due: RefCell::default(),
             changed_isr: Condition::default(),
             changed_damage: Condition::default(),
+            changed_space: Condition::default(),
             asks: RefCell::default(),
             changed_quorum: Condition::default(),
             producer_ids: Cell::new((0, 0)),
@@ -592,6 +595,7 @@ impl State {
                 logs.event(event, &mut out);
             }
         });
+        self.look_at_shortage();
         self.send_out(out);
         self.kick();
     }
@@ -699,6 +703,7 @@ impl State {
             logs.engine.disk_is_full()
         });
         if full {
+            self.changed_space.notify();
             // What was allowed may be used up, and space be there: it is kept until that is known.
             self.outputs.push(Output::LookAtSpace);
         }

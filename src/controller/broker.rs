@@ -38,17 +38,24 @@ pub struct Broker {
     pub fenced: bool,
     /// It is about to stop, and leads only what nobody else can lead.
     pub shutting_down: bool,
+    /// Its disk has no space: it leads only what nobody else can lead.
+    pub lacks_space: bool,
 }
 
 impl Broker {
     /// One that begins fenced.
     pub(super) fn new(registration: Registration) -> Self {
-        Self { registration, fenced: true, shutting_down: false }
+        Self { registration, fenced: true, shutting_down: false, lacks_space: false }
     }
 
     /// Whether it may be made a leader, and join those in sync.
     pub fn is_alive(&self) -> bool {
         !self.fenced && !self.shutting_down
+    }
+
+    /// Whether it may be made a leader, and can take records.
+    pub fn can_lead(&self) -> bool {
+        self.is_alive() && !self.lacks_space
     }
 }
 

@@ -165,6 +165,9 @@ fn put_change<'a>(b: &mut Builder<'a>, it: &PartitionChange) -> WIPOffset<fb::Pa
 
 /// Stands for a leader that stays.
 const STAYS: i32 = -2;
+/// In `BrokerUnfenced`.
+const SPACE_LACKING: u8 = 1;
+const SPACE_THERE: u8 = 2;
 
 /// Shares one allocation among equal lists of brokers.
 #[derive(Default)]
@@ -303,7 +306,13 @@ fn put_body(
             (fb::RecordBody::BrokerFenced, fb::BrokerFenced::create(b, &args).as_union_value())
         }
         Record::BrokerUnfenced { broker } => {
-            let args = fb::BrokerUnfencedArgs { broker: *broker };
+            let args = fb::BrokerUnfencedArgs { broker: *broker, space: 0 };
+            (fb::RecordBody::BrokerUnfenced, fb::BrokerUnfenced::create(b, &args).as_union_value())
+        }
+        // A version that knows nothing of space takes it for what is so already.
+        Record::BrokerSpace { broker, lacks } => {
+            let space = if *lacks { SPACE_LACKING } else { SPACE_THERE };
+            let args = fb::BrokerUnfencedArgs { broker: *broker, space };
             (fb::RecordBody::BrokerUnfenced, fb::BrokerUnfenced::create(b, &args).as_union_value())
         }
         Record::BrokerShuttingDown { broker } => {
@@ -465,7 +474,11 @@ fn get_body(record: &fb::Record<'_>) -> Result<Record, CodecError> {
         }
         fb::RecordBody::BrokerUnfenced => {
             let it = record.body_as_broker_unfenced().ok_or_else(unknown)?;
-            Record::BrokerUnfenced { broker: it.broker() }
+            match it.space() {
+                SPACE_LACKING => Record::BrokerSpace { broker: it.broker(), lacks: true },
+                SPACE_THERE => Record::BrokerSpace { broker: it.broker(), lacks: false },
+                _ => Record::BrokerUnfenced { broker: it.broker() },
+            }
         }
         fb::RecordBody::BrokerShuttingDown => {
             let it = record.body_as_broker_shutting_down().ok_or_else(unknown)?;
@@ -655,6 +668,7 @@ pub async fn encode_snapshot(
                 shards: it.shards,
                 fenced: it.fenced,
                 shutting_down: it.shutting_down,
+                lacks_space: it.lacks_space,
                 features: Some(put_features(b, &it.features)),
             };
             fb::BrokerState::create(b, &args)
@@ -749,7 +763,8 @@ pub fn decode_snapshot(
             features: get_features(it.features()),
         };
         let (fenced, shutting_down) = (it.fenced(), it.shutting_down());
-        let broker = Broker { registration, fenced, shutting_down };
+        let lacks_space = it.lacks_space();
+        let broker = Broker { registration, fenced, shutting_down, lacks_space };
         image.insert_broker(broker);
     }
     for it in snapshot.settings() {

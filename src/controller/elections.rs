@@ -36,6 +36,8 @@ enum Event {
     ShutsDown,
     /// It may lead again.
     Returns,
+    /// Its disk has no space any more, or has some again.
+    Space,
 }
 
 /// Changes each partition of which this broker holds a replica; `image` is that in which it is as the event has it.
@@ -62,6 +64,13 @@ async fn change_all(
                 }
                 Event::Returns if image.is_unfenced(partition.leader) => None,
                 Event::Returns => builder.build(),
+                Event::Space if !image.lacks_space(partition.leader) => None,
+                Event::Space => {
+                    let moves = |it: &Change| {
+                        it.fields.leader.is_some_and(|leader| leader != partition.leader)
+                    };
+                    builder.leave_to_others(partition.leader).build().filter(moves)
+                }
             };
             if let Some(change) = change {
                 changes.add(topic, index, change);
@@ -129,6 +138,21 @@ pub async fn on_shutdown(image: &Image, broker: i32, pause: &impl AsyncFn()) -> 
     changes.finish()
 }
 
+/// A broker says that its disk has no space any more, or has some again. What it leads without space others lead who are in sync
+/// and have some; so may it lead what others lead without. Where nobody can, all stays as it is. It leaves the ISR of what it
+/// led, if enough are left: the new leader would wait for it to take what it has no space for.
+pub async fn on_space(image: &Image, broker: i32, lacks: bool, pause: &impl AsyncFn()) -> Decision {
+    let mut changes = Changes::default();
+    let space = Record::BrokerSpace { broker, lacks };
+    if image.broker(broker).is_none_or(|it| it.fenced || it.lacks_space == lacks) {
+        return changes.finish();
+    }
+    let after = after(image, &space);
+    changes.push(space);
+    change_all(&after, broker, Event::Space, &mut changes, pause).await;
+    changes.finish()
+}
+
 /// A broker will not come back. It stays a replica of what it holds until that is reassigned.
 pub async fn on_unregister(image: &Image, broker: i32, pause: &impl AsyncFn()) -> Decision {
     let mut changes = Changes::default();
@@ -147,6 +171,7 @@ pub async fn on_lead(image: &Image, pause: &impl AsyncFn()) -> Decision {
         for (partition, index) in topic.partitions.iter().zip(0..) {
             pause().await;
             let in_order = image.is_unfenced(partition.leader)
+                && !image.lacks_space(partition.leader)
                 && partition.isr.iter().all(|it| image.is_unfenced(*it));
             if in_order {
                 continue;
@@ -186,7 +211,7 @@ pub async fn imbalanced(
             let preferred = partition.replicas.first().copied().unwrap_or(-1);
             let moves = partition.leader != preferred
                 && partition.isr.contains(&preferred)
-                && image.is_alive(preferred)
+                && image.can_lead(preferred)
                 && !waits.contains(&preferred);
             if partition.leader == -1 || !moves && partition.elr.is_empty() {
                 continue;

@@ -169,6 +169,108 @@ fn each_state_of_a_partition_is_left_as_the_rules_say() {
     assert!(states > 200, "{states}");
 }
 
+/// As [`each_state`], with each set of brokers that have no space.
+fn each_state_without_space(mut run: impl FnMut(&Image, usize)) {
+    each_state(|image, min| {
+        for full in subsets(3) {
+            let mut image = image.clone();
+            for broker in full {
+                image.apply(&Record::BrokerSpace { broker, lacks: true });
+            }
+            run(&image, min);
+        }
+    });
+}
+
+#[test]
+fn who_has_no_space_leads_what_nobody_in_sync_with_space_can_lead() {
+    let mut moved = [0; 2];
+    each_state_without_space(|image, min| {
+        // What a controller finds that the one before has left half done.
+        let image = &check(image, &block_on(on_lead(image, &no_pause)), min, None);
+        let old = partition(image);
+        let leads_full = |image: &Image, it: &Partition| {
+            let others = it.isr.iter().any(|it| image.can_lead(*it));
+            image.lacks_space(it.leader) && others
+        };
+        assert!(!leads_full(image, old), "{old:?}");
+        for broker in 0..3 {
+            let lacks = !image.lacks_space(broker);
+            let decision = block_on(on_space(image, broker, lacks, &no_pause));
+            if !image.is_unfenced(broker) {
+                assert_eq!(decision, Decision::default());
+                continue;
+            }
+            let after = check(image, &decision, min, None);
+            assert_eq!(after.lacks_space(broker), lacks);
+            assert_eq!(block_on(on_space(&after, broker, lacks, &no_pause)), Decision::default());
+            assert_eq!(block_on(on_lead(&after, &no_pause)), Decision::default());
+            let new = partition(&after);
+            assert!(!leads_full(&after, new), "{new:?}");
+            if new == old {
+                continue;
+            }
+            moved[usize::from(lacks)] += 1;
+            assert!(after.can_lead(new.leader) && old.isr.contains(&new.leader), "{old:?} {new:?}");
+            assert_eq!(old.leader == broker, lacks, "only what is led without space moves");
+            // Who led is not waited for, where it is not needed.
+            let left = old.isr.len() > new.isr.len();
+            assert_eq!(left, old.isr.len() > min, "{old:?} {new:?}");
+            // Neither goes it back by itself, nor because somebody wants it.
+            let balanced = block_on(imbalanced(&after, &BTreeSet::new(), 9, &no_pause));
+            assert!(partition(&check(&after, &balanced, min, None)).leader != old.leader);
+            let asked = [("t", 0)].into_iter();
+            let (_, results) =
+                block_on(elect_leaders(&after, Election::Preferred, asked, &no_pause));
+            assert!(old.leader != 0 || results[0].is_err(), "{new:?}");
+        }
+        // What others do without knowing of it does no harm.
+        for broker in 0..3 {
+            let after = check(image, &block_on(on_fence(image, broker, &no_pause)), min, None);
+            let it = partition(&after);
+            assert!(!leads_full(&after, it), "{it:?}");
+            let (was, kept) = (image.lacks_space(old.leader), it.leader == old.leader);
+            assert!(!was || kept || old.leader == broker || after.can_lead(it.leader), "{it:?}");
+        }
+    });
+    assert!(moved[0] > 20 && moved[1] > 20, "{moved:?}");
+}
+
+#[test]
+fn who_joins_those_in_sync_with_space_leads_what_was_led_without() {
+    let mut image = image(3);
+    create(&mut image, vec![NewPartition::new([0, 1, 2])], &[]);
+    let change = PartitionChange { isr: Some([0].into()), ..PartitionChange::default() };
+    image.apply(&Record::PartitionsChanged { id: TOPIC, changes: vec![(0, change)] });
+    let decision = block_on(on_space(&image, 0, true, &no_pause));
+    apply(&mut image, &decision);
+    assert_eq!(partition(&image).leader, 0, "nobody else has everything");
+    let it = partition(&image);
+    let change = IsrChange {
+        topic: TOPIC,
+        partition: 0,
+        leader_epoch: it.leader_epoch,
+        partition_epoch: it.partition_epoch,
+        isr: vec![(0, 1), (1, 1)],
+    };
+    let request = IsrRequest { broker: 0, incarnation: 1, partitions: vec![change] };
+    let (decision, results) = block_on(alter_isr(&image, &request, &no_pause));
+    assert_eq!(results[0], Err(ErrorCode::NEW_LEADER_ELECTED));
+    apply(&mut image, &decision);
+    assert_eq!(partition(&image).leader, 1);
+    // A new topic begins with those that have space.
+    assert_eq!(image.first_in_sync(&[0, 1, 2]), [1, 2]);
+    for broker in [1, 2] {
+        let decision = block_on(on_space(&image, broker, true, &no_pause));
+        apply(&mut image, &decision);
+    }
+    assert_eq!((partition(&image).leader, image.first_in_sync(&[0, 1, 2])), (1, vec![0, 1, 2]));
+    // A process that begins anew says so anew.
+    let decision = block_on(on_register(&image, &registration(2, 2, 1_002), &no_pause));
+    apply(&mut image, &decision);
+    assert!(!image.lacks_space(2));
+}
+
 #[test]
 fn who_has_come_back_leads_again_when_it_has_settled() {
     let mut image = image(3);

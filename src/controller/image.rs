@@ -189,6 +189,26 @@ impl Image {
         self.brokers.get(&broker).is_some_and(|it| it.is_alive())
     }
 
+    /// Whether this broker may be made a leader, and has space for what it is to lead.
+    pub fn can_lead(&self, broker: i32) -> bool {
+        self.brokers.get(&broker).is_some_and(|it| it.can_lead())
+    }
+
+    /// Whether this broker's disk has no space, as it says.
+    pub fn lacks_space(&self, broker: i32) -> bool {
+        self.brokers.get(&broker).is_some_and(|it| it.lacks_space)
+    }
+
+    /// Who of the replicas of a new partition is in sync, the first of which leads: those that are there, and have space if
+    /// any has.
+    pub fn first_in_sync(&self, replicas: &[i32]) -> Vec<i32> {
+        let those = |may: &dyn Fn(i32) -> bool| -> Vec<i32> {
+            replicas.iter().copied().filter(|it| may(*it)).collect()
+        };
+        let able = those(&|it| self.can_lead(it));
+        if able.is_empty() { those(&|it| self.is_alive(it)) } else { able }
+    }
+
     /// The brokers that may be made leaders, by node id.
     pub fn alive(&self) -> impl Iterator<Item = &Arc<Broker>> {
         self.brokers.values().filter(|it| it.is_alive())
@@ -329,6 +349,9 @@ impl Image {
             Record::BrokerFenced { broker } => self.change_broker(*broker, |it| it.fenced = true),
             Record::BrokerUnfenced { broker } => {
                 self.change_broker(*broker, |it| it.fenced = false);
+            }
+            Record::BrokerSpace { broker, lacks } => {
+                self.change_broker(*broker, |it| it.lacks_space = *lacks);
             }
             Record::BrokerShuttingDown { broker } => {
                 self.change_broker(*broker, |it| it.shutting_down = true);

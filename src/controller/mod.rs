@@ -59,7 +59,7 @@ pub use describe::{QuorumState, ReplicaState};
 pub use due_snapshot::{DueSnapshot, EncodedSnapshot};
 pub use elections::{
     Election, Refusal, elect_leaders, imbalanced, on_fence, on_lead, on_register, on_settings,
-    on_shutdown, on_unfence, on_unregister,
+    on_shutdown, on_space, on_unfence, on_unregister,
 };
 pub use image::{Image, Topic, TopicChange};
 pub use isr::{IsrChange, IsrRequest, IsrState, alter_isr};

@@ -67,6 +67,13 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// Nor is this one, if enough are left, and one of them can lead.
+    pub fn leave_to_others(self, broker: i32) -> Self {
+        let others = || self.isr.iter().filter(|it| **it != broker);
+        let may = self.is_enough(others().count()) && others().any(|it| self.image.can_lead(*it));
+        if may { self.leave(broker) } else { self }
+    }
+
     /// Nor are those that are fenced or not registered.
     pub fn leave_fenced(mut self) -> Self {
         self.isr.retain(|it| self.image.is_unfenced(*it));
@@ -196,9 +203,13 @@ impl<'a> Builder<'a> {
         self.replicas.iter().filter(before).filter(now).copied().collect()
     }
 
-    /// The leader, and whether it may lack records.
+    /// The leader, and whether it may lack records. One whose disk has no space leads where nobody else is in sync: it refuses
+    /// what comes, and is read. Where it is no leader yet, an eligible one with space is better.
     fn elect(&self, elr: &[i32]) -> (i32, bool) {
-        let in_sync = |it: i32| self.isr.contains(&it) && self.image.is_alive(it);
+        let (is_alive, can_lead) =
+            (|it: i32| self.image.is_alive(it), |it: i32| self.image.can_lead(it));
+        let in_sync = |it: i32| self.isr.contains(&it) && can_lead(it);
+        let eligible = |it: i32| elr.contains(&it) && can_lead(it);
         let preferred = self.replicas.first().copied().filter(|it| in_sync(*it));
         let current = Some(self.partition.leader).filter(|it| in_sync(*it));
         let first = match self.rule {
@@ -206,8 +217,14 @@ impl<'a> Builder<'a> {
             Rule::Keep => current,
         };
         let any = |may: &dyn Fn(i32) -> bool| self.replicas.iter().copied().find(|it| may(*it));
-        let eligible = |it: i32| elr.contains(&it) && self.image.is_alive(it);
-        if let Some(leader) = first.or_else(|| any(&in_sync)).or_else(|| any(&eligible)) {
+        let full = |among: &[i32], it: i32| among.contains(&it) && is_alive(it);
+        let found = first
+            .or_else(|| any(&in_sync))
+            .or_else(|| Some(self.partition.leader).filter(|it| full(&self.isr, *it)))
+            .or_else(|| any(&eligible))
+            .or_else(|| any(&|it| full(&self.isr, it)))
+            .or_else(|| any(&|it| full(elr, it)));
+        if let Some(leader) = found {
             return (leader, false);
         }
         // One that shuts down leads until it is gone, where nobody else can.
@@ -215,7 +232,7 @@ impl<'a> Builder<'a> {
         if let Some(leader) = Some(self.partition.leader).filter(stays) {
             return (leader, false);
         }
-        match any(&|it| self.image.is_alive(it)).filter(|_| self.unclean) {
+        match any(&can_lead).or_else(|| any(&is_alive)).filter(|_| self.unclean) {
             Some(leader) => (leader, true),
             None => (-1, false),
         }

@@ -195,7 +195,7 @@ impl<'a> Placer<'a> {
             let replicas = loads.extend(replicas, number, factor, &self.planned, pause).await;
             loads.count(number, &replicas);
             self.planned.add(loads.tp(number), &replicas);
-            let isr = replicas.iter().copied().filter(|it| image.is_alive(*it)).collect();
+            let isr = image.first_in_sync(&replicas);
             let replicas = shared(&mut lists, replicas);
             placed.push(NewPartition { isr: shared(&mut lists, isr), replicas });
             pause().await;

@@ -34,10 +34,13 @@ pub const ELECTION_TICKS: usize = 10;
 /// A leader says that it is there every so many ticks.
 const HEARTBEAT_TICKS: usize = 2;
 
-/// Elections that follow each other quickly where the leader is known to be gone.
+/// Elections that follow each other quickly where the leader is missed.
 const HASTY: u32 = 5;
 /// The next of them comes after so many ticks, and up to twice as many.
 const HASTY_TICKS: usize = 2;
+
+/// So many messages at most wait for a write.
+const UNSAID_MAX: usize = 1_024;
 
 /// The most that an entry takes in a write to the log beside its data, bytes.
 const ENTRY_OVERHEAD: usize = 64;
@@ -111,6 +114,16 @@ struct Pending {
     messages: Vec<eraftpb::Message>,
 }
 
+impl Pending {
+    /// With it goes what follows.
+    fn add(&mut self, next: Self) {
+        self.number = next.number;
+        self.entries.extend(next.entries);
+        self.must_write |= next.must_write;
+        self.messages.extend(next.messages);
+    }
+}
+
 /// A write in flight.
 struct Writing {
     /// It holds what is pending up to this number.
@@ -149,8 +162,8 @@ pub struct Quorum {
     /// whose sync failed, leaves what can be read and what no later sync brings to the medium. So nothing is
     /// appended to it; all of it is written anew, to new files.
     replace_log: bool,
-    /// The leader is [gone](Self::leader_is_gone), and nobody has taken its place: how many elections follow each other
-    /// quickly yet.
+    /// The leader is [gone](Self::leader_is_gone), or was not heard for long, and nobody has taken its place: how many elections
+    /// follow each other quickly yet.
     hasty: Option<u32>,
     hearing: Hearing,
     budget: Arc<Budget>,
@@ -603,6 +616,11 @@ impl Quorum {
             self.stance = stance;
             self.hearing.forget();
             self.election_ticks = draw(&mut self.rng);
+            let stands = matches!(stance.1, StateRole::PreCandidate | StateRole::Candidate);
+            if stands && !has_leader {
+                // It has waited for the leader already; others may have stood at the same time, or had just heard it.
+                self.hasty.get_or_insert(HASTY);
+            }
             if let Some(left @ 1..) = &mut self.hasty
                 && !has_leader
             {
@@ -620,6 +638,11 @@ impl Quorum {
     /// Takes what Raft has ready: a leader's at any time, since its messages need not wait for its own
     /// writes; another's when what it had before is durable, so that nothing is sent out of turn.
     fn take_ready(&mut self) {
+        // While a write waits for space, the leader goes on to be answered. Every message may be lost.
+        let unsaid = &mut self.node.raft.msgs;
+        if unsaid.len() > UNSAID_MAX {
+            unsaid.drain(..unsaid.len() - UNSAID_MAX / 2);
+        }
         while (self.pending.is_empty() || self.is_leader()) && self.node.has_ready() {
             let mut ready = self.node.ready();
             let (number, must_write) = (ready.number(), ready.must_sync());
@@ -641,8 +664,14 @@ impl Quorum {
             self.node.advance_append_async(ready);
             self.decide(committed);
             if must_write || !self.pending.is_empty() {
+                let written = self.writing.as_ref().map_or(0, |it| it.number);
                 let pending = Pending { number, entries, snapshot, must_write, messages };
-                self.pending.push_back(pending);
+                match self.pending.back_mut().filter(|it| it.number > written) {
+                    Some(last) if last.snapshot.is_none() && pending.snapshot.is_none() => {
+                        last.add(pending);
+                    }
+                    _ => self.pending.push_back(pending),
+                }
             } else {
                 // At most the commit index moved. It follows from the log, and goes out with the
                 // next write.

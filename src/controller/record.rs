@@ -120,6 +120,13 @@ pub enum Record {
         /// Its node id.
         broker: i32,
     },
+    /// The disk of a broker that is not fenced has no space any more, or has some again.
+    BrokerSpace {
+        /// Its node id.
+        broker: i32,
+        /// It has none.
+        lacks: bool,
+    },
     /// A broker is about to stop.
     BrokerShuttingDown {
         /// Its node id.

@@ -24,6 +24,8 @@ pub struct Heartbeat {
     pub wants_fence: bool,
     /// It wants to stop.
     pub wants_shutdown: bool,
+    /// Its disk has no space.
+    pub lacks_space: bool,
 }
 
 /// What it is told.
@@ -48,6 +50,11 @@ pub enum Propose {
     Fence,
     /// [`on_shutdown`](super::on_shutdown); then [`Sessions::shutdown_begun`].
     ShutDown,
+    /// [`on_space`](super::on_space): its disk has none, or has some again.
+    Space {
+        /// It has none.
+        lacks: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -234,19 +241,20 @@ impl Sessions {
             }
         } else if it.wants_fence {
             (!broker.fenced).then_some(Propose::Fence)
+        } else if broker.fenced {
+            caught_up.then_some(Propose::Unfence)
         } else {
-            (broker.fenced && caught_up).then_some(Propose::Unfence)
+            let changed = broker.lacks_space != it.lacks_space;
+            changed.then_some(Propose::Space { lacks: it.lacks_space })
         };
         let may_shut_down = it.wants_shutdown && broker.fenced;
         (HeartbeatReply { caught_up, fenced: broker.fenced, may_shut_down, ..reply }, propose)
     }
 
-    /// Whether all brokers that are there have applied the metadata this far.
+    /// Whether all brokers that are there have applied the metadata this far. One without space may have none for them.
     fn all_know(&self, now_ms: u64, image: &Image, index: u64) -> bool {
-        let there = self
-            .brokers
-            .iter()
-            .filter(|(id, it)| self.ends(it) > now_ms && image.is_unfenced(**id));
+        let counts = |id| image.is_unfenced(id) && !image.lacks_space(id);
+        let there = self.brokers.iter().filter(|(id, it)| self.ends(it) > now_ms && counts(**id));
         there.map(|(_, it)| it.applied).all(|applied| applied >= index)
     }
 }
@@ -375,6 +383,35 @@ mod tests {
         let (reply, propose) = sessions.heartbeat(1_000, &image, &old);
         assert_eq!((reply.error, propose), (ErrorCode::STALE_BROKER_EPOCH, None));
         assert_eq!(sessions.expired(TIMEOUT, &image), [1], "it says nothing of the process of now");
+    }
+
+    #[test]
+    fn that_a_disk_has_no_space_is_said_again_until_it_is_known() {
+        let (mut sessions, mut image) = (Sessions::new(TIMEOUT), image(2));
+        sessions.lead(0, &image);
+        let full = Heartbeat { lacks_space: true, ..beat(1, 20) };
+        for _ in 0..2 {
+            let propose = sessions.heartbeat(1, &image, &full).1;
+            assert_eq!(propose, Some(Propose::Space { lacks: true }));
+        }
+        image.apply(&Record::BrokerSpace { broker: 1, lacks: true });
+        assert_eq!(sessions.heartbeat(2, &image, &full).1, None);
+        // Whichever controller is told.
+        let mut sessions = Sessions::new(TIMEOUT);
+        sessions.lead(3, &image);
+        assert_eq!(sessions.heartbeat(4, &image, &full).1, None);
+        let propose = sessions.heartbeat(5, &image, &beat(1, 20)).1;
+        assert_eq!(propose, Some(Propose::Space { lacks: false }));
+        // Its metadata may stand still: another one that ends does not wait for it.
+        let stops = Heartbeat { wants_shutdown: true, ..beat(2, 25) };
+        image.apply(&Record::BrokerShuttingDown { broker: 2 });
+        sessions.shutdown_begun(2, 25);
+        assert_eq!(sessions.heartbeat(6, &image, &stops).1, Some(Propose::Fence));
+        image.apply(&Record::BrokerSpace { broker: 1, lacks: false });
+        assert_eq!(sessions.heartbeat(7, &image, &stops).1, None);
+        // One that is fenced is let in first.
+        image.apply(&Record::BrokerFenced { broker: 1 });
+        assert_eq!(sessions.heartbeat(8, &image, &full).1, Some(Propose::Unfence));
     }
 
     #[test]

@@ -187,6 +187,7 @@ impl Model {
             }
             Record::BrokerFenced { .. }
             | Record::BrokerUnfenced { .. }
+            | Record::BrokerSpace { .. }
             | Record::BrokerShuttingDown { .. }
             | Record::BrokerUnregistered { .. }
             | Record::FeatureLevelSet { .. } => {}
@@ -349,8 +350,11 @@ fn rich_records() -> Vec<Record> {
         Record::BrokerRegistered(Registration { id: 4, ..Registration::default() }),
         Record::BrokerUnfenced { broker: 2 },
         Record::BrokerShuttingDown { broker: 2 },
+        Record::BrokerSpace { broker: 2, lacks: true },
         Record::BrokerUnfenced { broker: 3 },
         Record::BrokerUnfenced { broker: 4 },
+        Record::BrokerSpace { broker: 4, lacks: true },
+        Record::BrokerSpace { broker: 4, lacks: false },
         Record::BrokerFenced { broker: 4 },
         Record::BrokerRegistered(Registration { id: 5, ..registration(5) }),
         Record::BrokerUnregistered { broker: 5 },
@@ -373,8 +377,14 @@ fn what_is_known_of_brokers_and_replicas_reads_as_written() {
         image.apply(it);
         image.invariants();
     }
-    let expected = Broker { shutting_down: true, fenced: false, ..Broker::new(registration(2)) };
+    let expected = Broker {
+        shutting_down: true,
+        fenced: false,
+        lacks_space: true,
+        ..Broker::new(registration(2))
+    };
     assert_eq!(**image.broker(2).unwrap(), expected);
+    assert!(!image.lacks_space(4));
     assert_eq!(image.topic("t").unwrap().partitions[2].unclean_epoch, 1);
     assert_eq!(image.feature_level("group.version"), 1);
     let names = |broker| image.topics_of(broker).count();

@@ -21,6 +21,27 @@ const AWAIT_MS: i64 = 2 * NEAR_MS;
 /// Whom it has waited for in vain it does not wait for again before this time, ms.
 const AWAIT_PAUSE_MS: i64 = 5_000;
 
+/// A follower whose disk has no space leaves those in sync when it was not at the log's end for so long, ms: it may still have
+/// room for a while, and then keeps up; where it has not, everybody would wait for it in vain.
+const WITHOUT_SPACE_MS: i64 = 500;
+
+/// How long followers may be behind.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience<'a> {
+    /// `replica.lag.time.max.ms`.
+    pub lag_max_ms: i64,
+    /// Nodes whose disk has no space.
+    pub without_space: &'a [i32],
+}
+
+impl Patience<'_> {
+    /// With this one, ms.
+    fn with(&self, node: i32) -> i64 {
+        let most = if self.without_space.contains(&node) { WITHOUT_SPACE_MS } else { i64::MAX };
+        self.lag_max_ms.min(most)
+    }
+}
+
 /// That a replica leads, as the metadata say it.
 #[derive(Clone, Copy, Debug)]
 pub struct Leading<'a> {
@@ -295,10 +316,10 @@ impl Leader {
         found.max_by_key(|it| (it.end, it.caught_up_ms, it.node)).map(|it| it.node)
     }
 
-    fn lags(&self, node: i32, log_end: i64, now_ms: i64, lag_max_ms: i64) -> bool {
+    fn lags(&self, node: i32, log_end: i64, now_ms: i64, patience: Patience<'_>) -> bool {
         let lags = |it: &Follower| {
             (!it.is_heard() || it.end < log_end)
-                && now_ms.saturating_sub(it.caught_up_ms) >= lag_max_ms
+                && now_ms.saturating_sub(it.caught_up_ms) >= patience.with(node)
         };
         node != self.node && self.follower(node).is_none_or(lags)
     }
@@ -309,10 +330,11 @@ impl Leader {
         &mut self,
         (log_end, joins): (i64, i64),
         leader_epoch: i32,
-        (now_ms, lag_max_ms): (i64, i64),
+        (now_ms, patience): (i64, Patience<'_>),
         may_join: &dyn Fn(i32) -> bool,
     ) -> Option<IsrChange> {
-        self.look_who_is_awaited(joins, now_ms, may_join);
+        let may_come = |node| may_join(node) && !patience.without_space.contains(&node);
+        self.look_who_is_awaited(joins, now_ms, &may_come);
         if now_ms < self.not_before_ms {
             return None;
         }
@@ -324,7 +346,7 @@ impl Leader {
             self.may_be_committed(&unanswered);
         }
         let mut isr = self.isr.clone();
-        isr.retain(|node| !self.lags(*node, log_end, now_ms, lag_max_ms));
+        isr.retain(|node| !self.lags(*node, log_end, now_ms, patience));
         let joining = |it: &&Follower| it.end >= joins && it.may_join(&self.isr, now_ms, may_join);
         isr.extend(self.followers.iter().filter(joining).map(|it| it.node));
         if isr == self.isr && self.perhaps.is_empty() {
@@ -385,12 +407,12 @@ impl Leader {
     }
 
     /// When [`Leader::isr_change`] may have something to propose, if nothing else happens, ms.
-    pub fn deadline_ms(&self, log_end: i64, joins: i64, lag_max_ms: i64) -> Option<i64> {
-        let proposes = self.proposes_ms(log_end, joins, lag_max_ms);
+    pub fn deadline_ms(&self, log_end: i64, joins: i64, patience: Patience<'_>) -> Option<i64> {
+        let proposes = self.proposes_ms(log_end, joins, patience);
         proposes.into_iter().chain(self.awaits_until_ms()).min()
     }
 
-    fn proposes_ms(&self, log_end: i64, joins: i64, lag_max_ms: i64) -> Option<i64> {
+    fn proposes_ms(&self, log_end: i64, joins: i64, patience: Patience<'_>) -> Option<i64> {
         if let Some(proposal) = &self.proposal {
             return Some(self.not_before_ms.max(proposal.sent_ms + ANSWER_MS));
         }
@@ -400,7 +422,7 @@ impl Leader {
                 return joins.then_some(it.not_before_ms);
             }
             let behind = !it.is_heard() || it.end < log_end;
-            behind.then(|| it.caught_up_ms.saturating_add(lag_max_ms))
+            behind.then(|| it.caught_up_ms.saturating_add(patience.with(it.node)))
         };
         let first = self.followers.iter().filter_map(lag).min();
         let first = if self.perhaps.is_empty() { first } else { Some(i64::MIN) };

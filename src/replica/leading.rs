@@ -1,6 +1,6 @@
 //! What a replica does that leads.
 
-use super::leader::{FollowerEnd, IsrChange, Leader, Leading};
+use super::leader::{FollowerEnd, IsrChange, Leader, Leading, Patience};
 use super::partition::{Partition, Role};
 use crate::types::ErrorCode;
 
@@ -102,7 +102,7 @@ impl Partition {
     }
 
     /// What is to be proposed to the controller now, if anything: without members that have not been at
-    /// the log's end for `lag_max_ms` (`replica.lag.time.max.ms`), with followers that have reached the
+    /// the log's end for longer than `patience` has it, with followers that have reached the
     /// watermark and the start of this epoch, and that the controller would have: `may_join`. One proposal is under way at a
     /// time; where nobody has answered it, another one is made. From now on it may be committed.
     ///
@@ -110,12 +110,12 @@ impl Partition {
     pub fn isr_change(
         &mut self,
         now_ms: i64,
-        lag_max_ms: i64,
+        patience: Patience<'_>,
         may_join: impl Fn(i32) -> bool,
     ) -> (Option<IsrChange>, bool) {
         let ends = (self.log_end, self.high_watermark.max(self.epoch_start));
         let Role::Leads(leader) = &mut self.role else { return (None, false) };
-        let times = (now_ms, lag_max_ms);
+        let times = (now_ms, patience);
         let change = leader.isr_change(ends, self.leader_epoch, times, &may_join);
         (change, self.advance())
     }
@@ -141,10 +141,10 @@ impl Partition {
     }
 
     /// When [`Partition::isr_change`] is to be asked, if nothing happens before, ms; `None`: not at all.
-    pub fn isr_deadline_ms(&self, lag_max_ms: i64) -> Option<i64> {
+    pub fn isr_deadline_ms(&self, patience: Patience<'_>) -> Option<i64> {
         let Role::Leads(leader) = &self.role else { return None };
         let joins = self.high_watermark.max(self.epoch_start);
-        leader.deadline_ms(self.log_end, joins, lag_max_ms)
+        leader.deadline_ms(self.log_end, joins, patience)
     }
 
     /// The committed ISR; none where it does not lead, or is the only replica.

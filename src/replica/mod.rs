@@ -40,7 +40,7 @@ mod transactions_tests;
 mod undo;
 
 pub use following::BelowWatermark;
-pub use leader::{FollowerEnd, IsrChange, Leading};
+pub use leader::{FollowerEnd, IsrChange, Leading, Patience};
 pub use leading::Common;
 pub use partition::{AppendOutcome, Partition, fold};
 pub use producers::{ActiveProducer, ProducerMemory, Producers};

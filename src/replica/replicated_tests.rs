@@ -58,9 +58,14 @@ fn change(partition_epoch: i32, isr: &[(i32, i64)]) -> IsrChange {
     IsrChange { partition_epoch, leader_epoch: 5, isr: isr.to_vec() }
 }
 
+/// Every follower may be behind for so long, ms.
+fn lag(lag_max_ms: i64) -> Patience<'static> {
+    Patience { lag_max_ms, without_space: &[] }
+}
+
 /// What is to be proposed where every broker is alive.
 fn wish(p: &mut Partition, now_ms: i64, lag_max_ms: i64) -> Option<IsrChange> {
-    p.isr_change(now_ms, lag_max_ms, |_| true).0
+    p.isr_change(now_ms, lag(lag_max_ms), |_| true).0
 }
 
 #[test]
@@ -107,7 +112,7 @@ fn a_replica_that_lags_leaves_when_that_is_committed() {
     p.subscribed(&at(3, 9, 0), 0);
     append(&mut p, 50, batch(1, -1, -1));
     p.durable(1);
-    assert_eq!(p.isr_deadline_ms(LAG_MS), Some(150), "they were there until it was appended");
+    assert_eq!(p.isr_deadline_ms(lag(LAG_MS)), Some(150), "they were there until it was appended");
     assert_eq!(wish(&mut p, 149, LAG_MS), None);
     p.durable_at(&at(3, 9, 1), 149);
     let proposed = wish(&mut p, 150, LAG_MS).expect("2 lags");
@@ -149,7 +154,7 @@ fn a_replica_joins_when_it_has_what_is_committed_and_what_was_there_before_the_e
     p.subscribed(&at(3, 9, 9), 0);
     assert_eq!(wish(&mut p, 1, LAG_MS), None, "9 is above the watermark, and of an epoch before");
     p.durable_at(&at(3, 9, 10), 1);
-    assert_eq!(p.isr_deadline_ms(LAG_MS).map(|at| at <= 1), Some(true));
+    assert_eq!(p.isr_deadline_ms(lag(LAG_MS)).map(|at| at <= 1), Some(true));
     let proposed = wish(&mut p, 1, LAG_MS).expect("it has all");
     assert_eq!(proposed, change(10, &[(1, -1), (2, -1), (3, 9)]));
     // From now on it may be in sync.
@@ -177,11 +182,38 @@ fn a_replica_joins_when_it_has_what_is_committed_and_what_was_there_before_the_e
 }
 
 #[test]
+fn who_has_no_space_leaves_soon_where_it_is_behind_and_holds_up_nothing() {
+    let mut p = leader(&[1, 2, 3]);
+    let full = Patience { lag_max_ms: 30_000, without_space: &[3] };
+    p.subscribed(&at(2, 7, 0), 0);
+    p.subscribed(&at(3, 9, 0), 0);
+    assert_eq!(p.isr_deadline_ms(full), None);
+    assert_eq!(p.isr_change(10_000, full, |_| true).0, None, "it has everything");
+    append(&mut p, 20_000, batch(1, -1, -1));
+    p.durable(1);
+    p.durable_at(&at(2, 7, 1), 20_001);
+    assert_eq!(p.isr_deadline_ms(full), Some(20_500));
+    assert_eq!(p.isr_change(20_499, full, |_| true).0, None);
+    let (proposed, _) = p.isr_change(20_500, full, |_| true);
+    assert_eq!(proposed, Some(change(10, &[(1, -1), (2, 7)])));
+    assert!(p.lead(&leading(5, 11, &[1, 2])));
+    // It comes again, and goes on to have less than all: nobody waits for it.
+    p.subscribed(&at(3, 9, 0), 20_510);
+    assert_eq!((p.isr_change(20_520, full, |_| true), p.awaits_until_ms()), ((None, false), None));
+    p.durable_at(&at(3, 9, 1), 20_530);
+    assert!(p.isr_change(20_540, full, |_| true).0.is_some(), "it has everything");
+}
+
+#[test]
 fn who_is_fenced_is_not_proposed() {
     let mut p = leader(&[1, 2]);
     p.subscribed(&at(3, 9, 0), 0);
-    assert_eq!(p.isr_change(1, LAG_MS, |node| node != 3), (None, false));
-    assert_eq!(p.isr_deadline_ms(LAG_MS).map(|it| it <= 1), Some(true), "it is looked at again");
+    assert_eq!(p.isr_change(1, lag(LAG_MS), |node| node != 3), (None, false));
+    assert_eq!(
+        p.isr_deadline_ms(lag(LAG_MS)).map(|it| it <= 1),
+        Some(true),
+        "it is looked at again"
+    );
     assert!(wish(&mut p, 2, LAG_MS).is_some(), "as soon as it is let in");
 }
 
@@ -199,7 +231,7 @@ fn who_is_always_a_little_behind_the_watermark_joins() {
         p.durable_at(&at(3, 9, i), i);
         // It is fenced in the first half, and holds up nothing.
         let alive = i >= 250;
-        let (change, _) = p.isr_change(i, LAG_MS, |node| node != 3 || alive);
+        let (change, _) = p.isr_change(i, lag(LAG_MS), |node| node != 3 || alive);
         assert!(alive || change.is_none() && p.high_watermark() == i + 1, "{i}");
         joined = joined.or(change.map(|it| (i, it)));
         assert!(p.high_watermark() >= i, "{i}");
@@ -219,21 +251,27 @@ fn the_watermark_does_not_wait_long_for_one_that_does_not_come() {
     p.subscribed(&at(2, 7, 0), 0);
     assert!(committed(&mut p, 0, 1));
     p.subscribed(&at(3, 9, 0), 1);
-    assert_eq!((p.isr_change(1, 1_000, |_| true), p.awaits_until_ms()), ((None, false), None));
+    assert_eq!((p.isr_change(1, lag(1_000), |_| true), p.awaits_until_ms()), ((None, false), None));
     // It has what was there a moment ago.
     assert!(committed(&mut p, 5, 2));
     p.durable_at(&at(3, 9, 1), 6);
-    assert_eq!((p.isr_change(6, 1_000, |_| true), p.awaits_until_ms()), ((None, false), Some(206)));
+    assert_eq!(
+        (p.isr_change(6, lag(1_000), |_| true), p.awaits_until_ms()),
+        ((None, false), Some(206))
+    );
     assert!(!committed(&mut p, 10, 3));
-    assert_eq!((p.isr_change(205, 1_000, |_| true), p.high_watermark()), ((None, false), 2));
-    assert_eq!(p.isr_deadline_ms(1_000), Some(206));
-    assert_eq!(p.isr_change(206, 1_000, |_| true), (None, true), "it does not come");
+    assert_eq!((p.isr_change(205, lag(1_000), |_| true), p.high_watermark()), ((None, false), 2));
+    assert_eq!(p.isr_deadline_ms(lag(1_000)), Some(206));
+    assert_eq!(p.isr_change(206, lag(1_000), |_| true), (None, true), "it does not come");
     assert_eq!((p.high_watermark(), p.awaits_until_ms()), (3, None));
     // It is near again, and is not waited for again so soon.
     p.durable_at(&at(3, 9, 2), 207);
     assert!(committed(&mut p, 208, 4));
     p.durable_at(&at(3, 9, 3), 209);
-    assert_eq!((p.isr_change(210, 1_000, |_| true), p.awaits_until_ms()), ((None, false), None));
+    assert_eq!(
+        (p.isr_change(210, lag(1_000), |_| true), p.awaits_until_ms()),
+        ((None, false), None)
+    );
     p.durable_at(&at(3, 9, 4), 211);
     assert!(wish(&mut p, 212, 1_000).is_some());
 }

@@ -58,6 +58,54 @@ pub fn judge(space: Space, was_full: bool) -> Verdict {
     Verdict { full, allowance, reserve }
 }
 
+/// Whoever refuses appends for so long lacks space, ms: a look at the disk, which is made once a second, or the removal of
+/// what retention has given up may end it before.
+const LACKS_MS: i64 = 1_000;
+/// What is refused less than this after what was refused before is of the same time of want, ms: what had no space is tried
+/// again meanwhile, and nobody knows yet.
+const GAP_MS: i64 = 500;
+/// Whoever lacked space has some when it has refused nothing for so long, ms. Leaders move by it, so it is not to go back and
+/// forth.
+const HAS_MS: i64 = 5_000;
+
+/// Whether somebody who refuses appends, or does not, is to be taken for one that lacks space. Pure.
+#[derive(Debug, Default)]
+pub struct Shortage {
+    /// Since when it refuses, but for short times, ms.
+    since_ms: Option<i64>,
+    /// When it refused last, ms.
+    refused_ms: i64,
+    lacks: bool,
+}
+
+impl Shortage {
+    /// It refuses appends now, or it does not: whether it lacks space, where that is new.
+    pub fn look(&mut self, now_ms: i64, refuses: bool) -> Option<bool> {
+        let quiet_ms = now_ms - self.refused_ms;
+        if quiet_ms > GAP_MS {
+            self.since_ms = None;
+        }
+        let lacks = if refuses {
+            let since_ms = *self.since_ms.get_or_insert(now_ms);
+            self.refused_ms = now_ms;
+            self.lacks || now_ms - since_ms >= LACKS_MS
+        } else {
+            self.lacks && quiet_ms < HAS_MS
+        };
+        (std::mem::replace(&mut self.lacks, lacks) != lacks).then_some(lacks)
+    }
+
+    /// Whether it is taken for one that lacks space.
+    pub fn lacks(&self) -> bool {
+        self.lacks
+    }
+
+    /// Whether it is to be looked at again.
+    pub fn goes_on(&self) -> bool {
+        self.lacks || self.since_ms.is_some()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +129,29 @@ mod tests {
         assert!(!reserve_goes_for_start(10 << 30, 100 << 30));
         let none = Space { free: 1 << 20, ..space };
         assert_eq!(judge(none, true), Verdict { full: true, allowance: 0, reserve: 0 });
+    }
+
+    #[test]
+    fn who_refuses_for_a_while_lacks_space_and_has_some_when_it_has_refused_nothing_for_longer() {
+        let mut shortage = Shortage::default();
+        let mut told = Vec::new();
+        // Now and then it is tried again, and refused again.
+        for now_ms in (50_000..58_000).step_by(100) {
+            let refuses = now_ms % 300 != 0 && (50_000..52_000).contains(&now_ms);
+            told.extend(shortage.look(now_ms, refuses).map(|it| (now_ms, it)));
+        }
+        assert_eq!(told, [(51_100, true), (56_800, false)]);
+        assert!(!shortage.goes_on());
+        // For a moment, again and again.
+        for now_ms in (60_000..70_000).step_by(100) {
+            assert_eq!(shortage.look(now_ms, now_ms % 2_000 < 900), None);
+        }
+        assert!(!shortage.goes_on());
+        // It comes back before anybody was told that it had gone.
+        for now_ms in (80_000..90_000).step_by(100) {
+            let told = shortage.look(now_ms, now_ms % 4_000 < 1_500);
+            assert_eq!(told, (now_ms == 81_000).then_some(true), "{now_ms}");
+        }
+        assert!(shortage.goes_on());
     }
 }

@@ -68,6 +68,8 @@ pub struct Facts {
     pub replaced: Option<(i32, Replacing)>,
     /// What members of the group have, by generation.
     pub shares: BTreeMap<u32, (i32, BTreeSet<i32>)>,
+    /// By partition of the topic that all use: batches that were acknowledged.
+    pub acknowledged: BTreeMap<i32, u64>,
 }
 
 impl Facts {

@@ -87,7 +87,16 @@ pub struct Cluster {
 impl Cluster {
     /// Of the plan's faults only those in `keep`, by their place in it, where it is given.
     pub fn new(seed: u64, keep: Option<&BTreeSet<usize>>, told: bool) -> Self {
-        let plan = Plan::of(seed);
+        let mut plan = Plan::of(seed);
+        if let Some(keep) = keep {
+            let mut at = 0..;
+            plan.faults.retain(|_| at.next().is_some_and(|it| keep.contains(&it)));
+        }
+        Self::with(plan, seed, told)
+    }
+
+    /// One that does what the plan says; the rest is up to the seed.
+    pub fn with(plan: Plan, seed: u64, told: bool) -> Self {
         let mut rng = Rng::new(seed);
         let mut nodes: Vec<Node> = (1..=plan.nodes).map(|id| Node::new(id, rng.bits())).collect();
         for (node, skew) in nodes.iter_mut().zip(&plan.skews) {
@@ -117,9 +126,7 @@ impl Cluster {
             // The group's offsets, too, are to outlive a disk.
             ("min.insync.replicas", if plan.replaces { "2" } else { "1" }.to_owned()),
         ];
-        let numbered = plan.faults.iter().enumerate();
-        let kept = numbered.filter(|(at, _)| keep.is_none_or(|it| it.contains(at)));
-        let faults = kept.map(|it| it.1.clone()).collect();
+        let faults = plan.faults.clone().into();
         let facts = Facts {
             counts: Counts::default(),
             log: Log::new(plan.retention_ms),
@@ -139,6 +146,7 @@ impl Cluster {
             rotate: false,
             replaced: None,
             shares: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
             plan,
         };
         Self {
@@ -188,22 +196,61 @@ impl Cluster {
 
     /// A whole run.
     pub fn run(&mut self) {
+        self.begin();
+        self.go_on(self.facts.plan.rough_ms);
+        self.settle();
+    }
+
+    /// Starts everything.
+    pub fn begin(&mut self) {
         self.note(|| format!("{:#?}", self.facts.plan));
         for at in 0..self.nodes.len() {
             self.start(at);
         }
         self.until(PATIENCE_MS, "a topic", |it| it.facts.created);
         self.begun_ms = self.now_ms;
-        let until = self.now_ms + self.facts.plan.rough_ms;
+    }
+
+    /// Runs for so long, ms, while things fail as planned.
+    pub fn go_on(&mut self, ms: i64) {
+        let until = self.now_ms + ms;
         while self.now_ms < until {
             self.meddle();
             self.step();
         }
-        self.settle();
+    }
+
+    /// Runs for so long, ms; the longest time meanwhile in which some partition had producers and no acknowledgement, ms.
+    pub fn longest_without(&mut self, ms: i64) -> i64 {
+        let (until, mut longest) = (self.now_ms + ms, 0);
+        let mut last: BTreeMap<i32, (u64, i64)> = BTreeMap::new();
+        while self.now_ms < until {
+            self.meddle();
+            self.step();
+            let now_ms = self.now_ms;
+            for (partition, count) in &self.facts.acknowledged {
+                let (before, at_ms) = last.entry(*partition).or_insert((*count, now_ms));
+                longest = longest.max(now_ms - *at_ms);
+                if *before != *count {
+                    (*before, *at_ms) = (*count, now_ms);
+                }
+            }
+        }
+        longest
+    }
+
+    /// The node that leads the quorum, as clients were told last.
+    pub fn controller(&self) -> i32 {
+        self.controller
+    }
+
+    /// Whether a process of this node runs.
+    pub fn runs(&self, at: usize) -> bool {
+        self.nodes[at].life.is_some() && !self.nodes[at].is_going()
     }
 
     /// Everything comes to rest when nothing fails any more.
-    fn settle(&mut self) {
+    pub fn settle(&mut self) {
         self.note(|| "---- calm".to_owned());
         self.facts.calm = true;
         self.heal();
@@ -514,12 +561,14 @@ impl Cluster {
             self.clients[client].sessions.insert(id, Session::new(at));
         }
         let ids: Vec<i32> = self.clients[client].sessions.keys().copied().collect();
+        // Any of them is asked for metadata: what the first one knows may be old.
+        let turn = ids.get(self.now_ms as usize % ids.len().max(1)).copied();
         for id in ids {
             let it = &mut self.clients[client];
             let session = it.sessions.get_mut(&id).expect("just seen");
             if session.ready {
                 let due = it.asked_ms + 100 <= self.now_ms && self.facts.created;
-                if due && (it.stale || self.rng.chance(3)) {
+                if turn == Some(id) && due && (it.stale || self.rng.chance(3)) {
                     it.asked_ms = self.now_ms;
                     it.stale = false;
                     let name = Some(it.role.topic());

@@ -143,6 +143,7 @@ impl Role for Producer {
                 tracing::debug!(now = cx.now_ms, partition, producer = self.number, ?first, %error, at = answer.base_offset, "produced");
                 if error == ErrorCode::NONE {
                     let batch = it.batch.take().expect("it was sent");
+                    *cx.facts.acknowledged.entry(*partition).or_default() += 1;
                     let Facts { log, counts, .. } = cx.facts;
                     log.acknowledged(answer.base_offset, &batch.values, batch.stamp_ms, counts);
                     return;

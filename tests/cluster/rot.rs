@@ -37,9 +37,27 @@ fn partition_of(path: &str) -> Option<TopicPartition> {
     Some(TopicPartition { topic: TopicId::from_hex(topic)?, partition })
 }
 
+/// Offset of the last record in a segment's file, which may end anywhere behind it; `None` where not all of it can be read.
+fn last_offset(tp: TopicPartition, bytes: &[u8]) -> Option<i64> {
+    let end = bytes.iter().rposition(|it| *it != 0)?;
+    let mut last = None;
+    for step in frame::walk(bytes, 0, 0) {
+        match step {
+            Step::Frame { header, .. } if header.tp() == tp => {
+                last = last.max(Some(header.last_offset()));
+            }
+            // What the file was before.
+            Step::Frame { .. } => {}
+            Step::Cut { at, .. } | Step::Bad { at, .. } if at > end => {}
+            _ => return None,
+        }
+    }
+    last
+}
+
 impl Cluster {
     /// The newest metadata of all nodes.
-    fn newest(&self) -> Option<Arc<Image>> {
+    pub fn newest(&self) -> Option<Arc<Image>> {
         let lives = self.nodes.iter().filter_map(|it| it.life.as_ref());
         lives.map(|it| it.brokers[0].image()).max_by_key(|it| it.index)
     }
@@ -88,7 +106,14 @@ impl Cluster {
             if it.down && runs {
                 return true;
             }
-            let same = node.disk.contents(&it.path).and_then(|bytes| bytes.get(it.pos).copied());
+            let bytes = node.disk.contents(&it.path).unwrap_or_default();
+            let same = bytes.get(it.pos).copied();
+            if it.short && it.path.ends_with(".log") {
+                // More may have come since.
+                let tp = partition_of(&it.path).expect("it was chosen by that");
+                let Some(last) = last_offset(tp, &bytes) else { return false };
+                it.offset = last.max(it.offset);
+            }
             if same == Some(it.byte) && self.may_rot(it.node, &it.path, it.offset) {
                 let tp = partition_of(&it.path).expect("it was chosen by that");
                 self.rotten.insert(tp, it.node);

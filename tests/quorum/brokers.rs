@@ -10,7 +10,7 @@ use futures_lite::future::block_on;
 use klamm::controller::{
     Broker, Controller, Decision, Heartbeat, Image, IsrChange, IsrRequest, NewPartition, Partition,
     Propose, Record, Registration, Sessions, alter_isr, imbalanced, on_fence, on_lead, on_register,
-    on_shutdown, on_unfence,
+    on_shutdown, on_space, on_unfence,
 };
 use klamm::types::TopicId;
 use klamm::types::rng::Rng;
@@ -21,6 +21,8 @@ const PARTITIONS: usize = 3;
 /// A broker that is silent for so long is fenced, ms.
 const SESSION_MS: u64 = 150;
 const HEARTBEAT_MS: u64 = 30;
+/// Who has no space or has it again changes so often, ms.
+const FULL_MS: u64 = 200;
 
 async fn no_pause() {}
 
@@ -37,6 +39,8 @@ pub struct Histories {
     pub fences: usize,
     /// Data directories that were lost.
     pub wiped: usize,
+    /// Brokers that had no space.
+    pub filled: usize,
 }
 
 impl Histories {
@@ -71,6 +75,8 @@ pub struct Brokers {
     registered: Vec<bool>,
     next_beat: Vec<u64>,
     stops: Vec<bool>,
+    /// Its disk has no space, as it says.
+    full: Vec<bool>,
     /// Of each node that leads the quorum: the term, and the sessions.
     sessions: Vec<Option<(u64, Sessions)>>,
     replicas: Vec<[Replica; PARTITIONS]>,
@@ -90,6 +96,8 @@ pub fn check_settled(image: &Image) {
         assert!(it.leader != -1 || candidates.next().is_none(), "nobody leads {it:?}");
         assert!(it.leader == -1 || image.is_unfenced(it.leader), "{it:?} is led by nobody");
         assert!(it.isr.iter().all(|id| image.is_unfenced(*id)), "{it:?}");
+        let could_lead = it.isr.iter().any(|id| image.can_lead(*id));
+        assert!(!image.lacks_space(it.leader) || !could_lead, "{it:?} is led without space");
     }
 }
 
@@ -112,6 +120,7 @@ impl Brokers {
             registered: vec![false; count],
             next_beat: vec![0; count],
             stops: vec![false; count],
+            full: vec![false; count],
             sessions: (0..count).map(|_| None).collect(),
             replicas: vec![Default::default(); count],
             wishes: Vec::new(),
@@ -153,6 +162,8 @@ impl Brokers {
         if now >= self.next_beat[at] {
             self.next_beat[at] = now + HEARTBEAT_MS;
             self.stops[at] = rough && (self.stops[at] || rng.one_in(100)) && !rng.one_in(10);
+            // One after the other, and two at a time.
+            self.full[at] = rough && (now / FULL_MS + 2 * at as u64) % 5 < 2;
             self.beat(at, now, nodes, reaches);
         }
         self.look(at, now, nodes);
@@ -235,6 +246,7 @@ impl Brokers {
                 applied: image.index,
                 wants_fence: false,
                 wants_shutdown: self.stops[at],
+                lacks_space: self.full[at],
             };
             let (reply, next) = sessions.heartbeat(now, controller.draft(), &heartbeat);
             self.registered[at] = !reply.error.is_err();
@@ -243,6 +255,10 @@ impl Brokers {
                 Some(Propose::Unfence) => block_on(on_unfence(draft, broker, &no_pause)),
                 Some(Propose::Fence) => block_on(on_fence(draft, broker, &no_pause)),
                 Some(Propose::ShutDown) => block_on(on_shutdown(draft, broker, &no_pause)),
+                Some(Propose::Space { lacks }) => {
+                    self.seen.filled += usize::from(lacks);
+                    block_on(on_space(draft, broker, lacks, &no_pause))
+                }
                 None => Decision::default(),
             };
             propose(controller, &decision);

@@ -74,7 +74,7 @@ impl Cluster {
         self.cut.clear();
         for node in &mut self.nodes {
             node.disk.set_fault(None);
-            node.away_until = 0;
+            (node.away_until, node.full_until) = (0, 0);
         }
         let end = self.now + CALM_MS;
         let mut last = None;
@@ -94,6 +94,31 @@ impl Cluster {
                     break;
                 }
                 Some(_) => {}
+            }
+        }
+    }
+
+    /// Where nothing else fails: how long nobody leads when the leader stands still, in ticks of the slowest.
+    pub fn ticks_without_a_leader(&mut self) -> u64 {
+        self.rough = false;
+        // It has taken something, so that the others know it.
+        let until = self.now + 2 * CALM_MS;
+        let mut last = None;
+        while !last.is_some_and(|it| self.seen.is_acknowledged(it)) || !self.agrees() {
+            assert!(self.now < until, "nobody leads: {}", self.standing());
+            self.step();
+            last = last.filter(|it| self.seen.is_acknowledged(*it) || self.is_proposed(*it));
+            last = last.or_else(|| self.propose());
+        }
+        let (begun, now) = (self.now, self.now);
+        let leads = self.nodes.iter_mut().find_map(|it| it.leader(now).is_some().then_some(it));
+        leads.expect("all agree with it").away_until = u64::MAX;
+        loop {
+            self.step();
+            let now = self.now;
+            if self.nodes.iter_mut().any(|it| it.leader(now).is_some()) {
+                let slowest = self.nodes.iter().map(|it| it.tick_ms).max().unwrap_or(TICK_MS);
+                return (now - begun).div_ceil(slowest);
             }
         }
     }
@@ -243,6 +268,7 @@ impl Cluster {
                 self.cut.extend(all.flat_map(|it| [(at, it), (it, at)]));
             }
             3 | 4 => self.cut.clear(),
+            5 if long.is_multiple_of(3) => self.nodes[at].full_until = long,
             5 => self.nodes[at].away_until = long,
             6 => {
                 let (kind, prefix) = (None, "meta".to_owned());

@@ -39,6 +39,8 @@ pub struct Node {
     pub next_tick: u64,
     /// It does nothing before.
     pub away_until: u64,
+    /// Its disk has no space before: what it writes waits.
+    pub full_until: u64,
     /// Of the last image that was seen.
     pub image_index: u64,
     pub proposed: Vec<Proposed>,
@@ -54,6 +56,7 @@ impl Node {
             tick_ms,
             next_tick: 0,
             away_until: 0,
+            full_until: 0,
             image_index: 0,
             proposed: Vec::new(),
         }
@@ -99,6 +102,13 @@ impl Node {
     /// The disk goes on by one operation, which ends at `next`, or gets something to do.
     pub fn write(&mut self, now: u64, next: u64) {
         let Some(controller) = &mut self.controller else { return };
+        if self.writing.is_some() && self.full_until > now {
+            // It does not lead so.
+            if let Some(successor) = controller.successor() {
+                controller.hand_over(successor);
+            }
+            return;
+        }
         let Some(mut writing) = self.writing.take() else {
             if let Some(Persist { ops, ticket }) = controller.ready() {
                 self.writing = Some(Writing { ops: ops.into(), ticket, at: next });

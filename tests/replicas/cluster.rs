@@ -2,7 +2,7 @@
 
 use crate::controller::{Controller, Image};
 use crate::node::{Frame, Node};
-use klamm::replica::{AppendOutcome, Common, FollowerEnd, IsrChange, Leading};
+use klamm::replica::{AppendOutcome, Common, FollowerEnd, IsrChange, Leading, Patience};
 use klamm::types::{ErrorCode, Now, Rng};
 use klamm::wire::records::BatchHeader;
 use std::collections::{BTreeMap, VecDeque};
@@ -630,13 +630,16 @@ impl Cluster {
             let now_ms = self.now_ms;
             // Those that it takes for fenced.
             let fenced = NODES.map(|_| self.rng.chance(10));
+            // And for those without space.
+            let full: Vec<i32> = NODES.into_iter().filter(|_| self.rng.chance(10)).collect();
             let node = self.node(id);
             if !node.is_up {
                 continue;
             }
-            let deadline = node.core.isr_deadline_ms(LAG_MAX_MS);
+            let patience = Patience { lag_max_ms: LAG_MAX_MS, without_space: &full };
+            let deadline = node.core.isr_deadline_ms(patience);
             let may_join = |other: i32| !fenced[other as usize - 1];
-            let (change, moved) = node.core.isr_change(now_ms, LAG_MAX_MS, may_join);
+            let (change, moved) = node.core.isr_change(now_ms, patience, may_join);
             let incarnation = node.incarnation;
             if moved {
                 self.watermark_moved(id);

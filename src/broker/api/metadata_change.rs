@@ -125,7 +125,7 @@ pub(super) async fn check_assignment(
             brokers.len()
         ));
     }
-    let isr: Vec<i32> = brokers.iter().copied().filter(|it| image.is_alive(*it)).collect();
+    let isr = image.first_in_sync(brokers);
     if isr.is_empty() {
         let message = format!(
             "All brokers specified in the manual partition assignment for partition {index} are \

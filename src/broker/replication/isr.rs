@@ -3,7 +3,7 @@
 use crate::broker::calls::ProposeIsr;
 use crate::broker::logs::Outbox;
 use crate::broker::state::State;
-use crate::replica;
+use crate::replica::{self, Patience};
 use crate::types::{ErrorCode, TopicPartition};
 use crate::wire::peer::{IsrChange, Member};
 use futures_lite::FutureExt;
@@ -12,6 +12,8 @@ use std::rc::Rc;
 
 /// All partitions that are led are looked at so often, ms: for members that lag.
 const SWEEP_MS: i64 = 1_000;
+/// While a broker lacks space, so often, ms: clients wait for one that takes nothing more.
+const SWEEP_SHORT_MS: i64 = 250;
 /// Lines about those that took effect.
 const LINES: usize = 8;
 /// Proposals that go together.
@@ -39,7 +41,8 @@ impl State {
         let mut later = BTreeSet::new();
         loop {
             let next = later.first().map_or(i64::MAX, |it: &(i64, TopicPartition)| it.0);
-            let wait = self.timers.sleep_until(next.min(swept_ms + SWEEP_MS));
+            let every_ms = if self.without_space().is_empty() { SWEEP_MS } else { SWEEP_SHORT_MS };
+            let wait = self.timers.sleep_until(next.min(swept_ms + every_ms));
             let due = self.changed_isr.until(|| !self.isr_due.borrow().is_empty());
             let other = self.changed_image.until(|| self.image_now().index != seen);
             due.or(other).or(wait).await;
@@ -55,7 +58,7 @@ impl State {
                 let before = std::mem::replace(&mut alive, self.alive());
                 let_in = alive.iter().any(|it| !before.contains(it));
             }
-            if let_in || now >= swept_ms + SWEEP_MS {
+            if let_in || now >= swept_ms + every_ms {
                 swept_ms = now;
                 // Nobody lags where nobody else is.
                 if self.image_now().brokers().len() > 1 {
@@ -73,12 +76,13 @@ impl State {
 
     /// Notes what may have something to propose, of all that is led here.
     async fn sweep(self: &Rc<Self>) {
-        let lag = self.lag_ms();
+        let without_space = self.without_space();
+        let patience = Patience { lag_max_ms: self.lag_ms(), without_space: &without_space };
         let (mut place, mut lags) = (Some(0), BTreeMap::new());
         while let Some(from) = place {
             let (next, looks) = {
                 let (logs, mut due) = (self.logs.borrow(), self.isr_due.borrow_mut());
-                logs.due_isr(from, self.monotonic_ms(), lag, &mut due, &mut lags)
+                logs.due_isr(from, self.monotonic_ms(), patience, &mut due, &mut lags)
             };
             self.work.add(looks);
             place = next;
@@ -89,6 +93,12 @@ impl State {
 
     fn lag_ms(&self) -> i64 {
         self.image_now().broker_configs.number("replica.lag.time.max.ms").unwrap_or(30_000)
+    }
+
+    /// Brokers whose disk has no space.
+    fn without_space(&self) -> Vec<i32> {
+        let image = self.image_now();
+        image.brokers().filter(|it| it.lacks_space).map(|it| it.id).collect()
     }
 
     /// Brokers that may join those in sync.
@@ -104,14 +114,15 @@ impl State {
         due: Vec<TopicPartition>,
         later: &mut BTreeSet<(i64, TopicPartition)>,
     ) {
-        let (now, lag) = (self.monotonic_ms(), self.lag_ms());
+        let (now, without_space) = (self.monotonic_ms(), self.without_space());
+        let patience = Patience { lag_max_ms: self.lag_ms(), without_space: &without_space };
         let mut proposed = Vec::new();
         for tp in due {
             let mut out = Outbox::default();
             let look = self.change_logs(|logs| {
                 let image = self.image_now();
                 let may_join = |node| image.broker(node).is_some_and(|it| it.is_alive());
-                logs.isr_change(tp, (now, lag), may_join, &mut out)
+                logs.isr_change(tp, (now, patience), may_join, &mut out)
             });
             self.send_out(out);
             later.extend(look.again_ms.map(|at| (at, tp)));
@@ -146,7 +157,7 @@ impl State {
                     let image = self.image_now();
                     let topic = image.name_of(tp.topic);
                     let why = match (shrinks, expands) {
-                        (true, false) => "a replica was behind for replica.lag.time.max.ms",
+                        (true, false) => "a replica was behind for too long",
                         (false, true) => "a replica has caught up",
                         (true, true) => "a replica has caught up, and another was behind",
                         (false, false) => "it was not known what had been committed",

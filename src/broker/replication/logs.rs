@@ -1,10 +1,11 @@
 //! What replication does to the logs of a shard.
 
 use crate::broker::api::data::Appended;
+use crate::broker::calls::{AppendReply, Trace};
 use crate::broker::figures::ReplicaLag;
 use crate::broker::logs::{Logs, Outbox, Task};
 use crate::broker::part::Awaiting;
-use crate::replica::{FollowerEnd, IsrChange, Partition};
+use crate::replica::{FollowerEnd, IsrChange, Partition, Patience};
 use crate::storage::engine::Slot;
 use crate::storage::format::whole_frame::Frame;
 use crate::storage::read::Ticket;
@@ -101,13 +102,13 @@ impl Logs {
     pub fn isr_change(
         &mut self,
         tp: TopicPartition,
-        (now_ms, lag_max_ms): (i64, i64),
+        (now_ms, patience): (i64, Patience<'_>),
         may_join: impl Fn(i32) -> bool,
         out: &mut Outbox,
     ) -> IsrLook {
         let Some(slot) = self.find(tp) else { return IsrLook::default() };
         let core = &mut self.part(slot).core;
-        let (change, moved) = core.isr_change(now_ms, lag_max_ms, may_join);
+        let (change, moved) = core.isr_change(now_ms, patience, may_join);
         let change = change.map(|it| (it, core.isr().to_vec()));
         let again_ms = core.awaits_until_ms();
         if moved {
@@ -155,14 +156,14 @@ impl Logs {
         &self,
         place: usize,
         now_ms: i64,
-        lag_max_ms: i64,
+        patience: Patience<'_>,
         due: &mut BTreeSet<TopicPartition>,
         lags: &mut BTreeMap<i32, ReplicaLag>,
     ) -> (Option<usize>, u64) {
         let end = (place + LOOKS).min(self.parts.len());
         for at in place..end {
             let Some(part) = self.parts.get(at) else { continue };
-            let deadline = part.core.isr_deadline_ms(lag_max_ms);
+            let deadline = part.core.isr_deadline_ms(patience);
             let slot = Slot::from_index(at as u32);
             if deadline.is_some_and(|it| it <= now_ms) {
                 due.extend(self.engine.name(slot));
@@ -181,6 +182,26 @@ impl Logs {
 
     /// Refuses what waits to be committed for longer than its client wants.
     pub fn refuse_late(&mut self, now_ms: i64, out: &mut Outbox) {
+        self.refuse_until(now_ms, ErrorCode::REQUEST_TIMED_OUT, out);
+    }
+
+    /// Refuses all that waits to be committed: there is no space for it. Its clients look for another leader. A request of which
+    /// nothing is left to be told is answered, although what is staged of it may become durable yet.
+    pub fn refuse_without_space(&mut self, out: &mut Outbox) {
+        for key in self.refuse_until(i64::MAX - 1, ErrorCode::KAFKA_STORAGE_ERROR, out) {
+            if let Some(Task::Append { results, reply, .. }) = self.tasks.get_mut(key)
+                && results.iter().all(|it| it.error.is_err())
+                && let Some(reply) = reply.take()
+            {
+                let (results, trace) = (results.clone(), Trace::default());
+                out.appended.push((reply, AppendReply { results, trace }));
+            }
+        }
+    }
+
+    /// The tasks of which something was refused.
+    fn refuse_until(&mut self, now_ms: i64, error: ErrorCode, out: &mut Outbox) -> Vec<usize> {
+        let mut refused = Vec::new();
         while let Some(first) = self.deadlines.first_entry()
             && *first.key() <= now_ms
         {
@@ -191,10 +212,12 @@ impl Logs {
                     all.into_iter().partition(|it| it.until_ms <= now_ms);
                 part.awaiting = rest.into();
                 for it in &late {
-                    self.refuse(it, ErrorCode::REQUEST_TIMED_OUT, out);
+                    self.refuse(it, error, out);
+                    refused.push(it.key);
                 }
             }
         }
+        refused
     }
 
     /// What waits to be committed is refused: it may be committed all the same, or never.

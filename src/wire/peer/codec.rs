@@ -223,8 +223,12 @@ fn put_call(b: &mut Builder, call: &Call) -> (fb::Call, WIPOffset<UnionWIPOffset
             };
             (fb::Call::Register, fb::Register::create(b, &args).as_union_value())
         }
-        Call::Heartbeat { applied, wants_shutdown } => {
-            let args = fb::HeartbeatArgs { applied: *applied, wants_shutdown: *wants_shutdown };
+        Call::Heartbeat { applied, wants_shutdown, lacks_space } => {
+            let args = fb::HeartbeatArgs {
+                applied: *applied,
+                wants_shutdown: *wants_shutdown,
+                lacks_space: *lacks_space,
+            };
             (fb::Call::Heartbeat, fb::Heartbeat::create(b, &args).as_union_value())
         }
         Call::AlterIsr(changes) => {
@@ -450,7 +454,11 @@ fn get_call(ask: &fb::Ask<'_>, payload: Bytes) -> Result<Call, PeerError> {
         }
         fb::Call::Heartbeat => {
             let it = ask.call_as_heartbeat().ok_or(unknown)?;
-            Call::Heartbeat { applied: it.applied(), wants_shutdown: it.wants_shutdown() }
+            Call::Heartbeat {
+                applied: it.applied(),
+                wants_shutdown: it.wants_shutdown(),
+                lacks_space: it.lacks_space(),
+            }
         }
         fb::Call::AlterIsr => {
             let it = ask.call_as_alter_isr().ok_or(unknown)?;

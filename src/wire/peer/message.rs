@@ -125,6 +125,8 @@ pub enum Call {
         applied: u64,
         /// It wants to shut down.
         wants_shutdown: bool,
+        /// Its disk has no space.
+        lacks_space: bool,
     },
     /// To change who is in sync.
     AlterIsr(Vec<IsrChange>),
