@@ -20,6 +20,7 @@ pub mod producer;
 mod protocol;
 mod retry;
 pub mod share_groups;
+pub mod streams_groups;
 pub mod transactional;
 pub mod transactions;
 mod transport;

@@ -136,6 +136,8 @@ requests! {
         k::alter_share_group_offsets_response::AlterShareGroupOffsetsResponse<'r>, 0, 0;
     k::delete_share_group_offsets_request::DeleteShareGroupOffsetsRequest<'_>,
         k::delete_share_group_offsets_response::DeleteShareGroupOffsetsResponse<'r>, 0, 0;
+    k::streams_group_describe_request::StreamsGroupDescribeRequest<'_>,
+        k::streams_group_describe_response::StreamsGroupDescribeResponse<'r>, 0, 0;
 }
 
 /// The bytes of one answer.

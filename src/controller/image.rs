@@ -5,7 +5,7 @@ use super::features;
 use super::partition::Partition;
 use super::record::{ConfigChanges, PartitionChange, Record};
 use super::weights::{Planned, Weights};
-use crate::types::{BrokerConfigs, GroupConfig, TopicConfig, TopicId, TopicPartition};
+use crate::types::{BrokerConfigs, GroupConfig, ShareConfig, TopicConfig, TopicId, TopicPartition};
 use imbl::ordmap::DiffItem;
 use imbl::ordset::DiffItem as SetDiffItem;
 use imbl::{OrdMap, OrdSet};
@@ -239,6 +239,12 @@ impl Image {
     pub fn group_config(&self, group: &str) -> GroupConfig {
         let none = BTreeMap::new();
         GroupConfig::effective(self.group_overrides(group).unwrap_or(&none), &self.broker_configs)
+    }
+
+    /// What holds of records that are delivered to a share group, within the bounds of this broker.
+    pub fn share_config(&self, group: &str) -> ShareConfig {
+        let none = BTreeMap::new();
+        ShareConfig::effective(self.group_overrides(group).unwrap_or(&none), &self.broker_configs)
     }
 
     /// The ids of the groups of which something was set.

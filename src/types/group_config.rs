@@ -20,8 +20,6 @@ pub struct GroupConfig {
     pub share_session_timeout_ms: Option<i32>,
     /// `share.heartbeat.interval.ms`.
     pub share_heartbeat_interval_ms: Option<i32>,
-    /// What holds of records that are delivered to a share group.
-    pub share: ShareConfig,
     /// `streams.session.timeout.ms`.
     pub streams_session_timeout_ms: Option<i32>,
     /// `streams.heartbeat.interval.ms`.
@@ -61,6 +59,30 @@ impl Default for ShareConfig {
             delivery_limit: 5,
             locks: 2_000,
             renews: true,
+        }
+    }
+}
+
+impl ShareConfig {
+    /// Reads what is set of a group, else of the broker.
+    pub fn effective(overrides: &BTreeMap<String, String>, broker: &BrokerConfigs) -> Self {
+        let in_force = |name: &str| {
+            let own = bounded(name, overrides, broker);
+            own.or_else(|| broker.number(synonym(name)).and_then(|it| it.try_into().ok()))
+        };
+        let text = |name: &str| overrides.get(name).map(|it| it.trim());
+        let kafkas = Self::default();
+        Self {
+            reset: text("share.auto.offset.reset")
+                .and_then(ShareReset::read)
+                .unwrap_or(kafkas.reset),
+            committed: text("share.isolation.level") == Some("read_committed"),
+            lock_ms: in_force(SHARE_LOCK).unwrap_or(kafkas.lock_ms),
+            delivery_limit: in_force(SHARE_DELIVERIES)
+                .and_then(|it| it.try_into().ok())
+                .unwrap_or(kafkas.delivery_limit),
+            locks: in_force(SHARE_LOCKS).and_then(|it| it.try_into().ok()).unwrap_or(kafkas.locks),
+            renews: text("share.renew.acknowledge.enable") != Some("false"),
         }
     }
 }
@@ -144,36 +166,16 @@ const WITHOUT_EFFECT: [&str; 4] =
 impl GroupConfig {
     /// Reads the settings of a group.
     pub fn effective(overrides: &BTreeMap<String, String>, broker: &BrokerConfigs) -> Self {
-        let bounded = |name: &str| {
-            let value = parsed(name, overrides)?;
-            let (least, most) = bounds(name, broker);
-            i32::try_from(value.min(most).max(least)).ok()
-        };
-        let in_force = |name: &str| {
-            bounded(name).or_else(|| broker.number(synonym(name)).and_then(|it| it.try_into().ok()))
-        };
-        let text = |name: &str| overrides.get(name).map(|it| it.trim());
-        let kafkas = ShareConfig::default();
+        if overrides.is_empty() {
+            return Self::default();
+        }
+        let bounded = |name: &str| bounded(name, overrides, broker);
         Self {
             consumer_session_timeout_ms: bounded(SESSION),
             consumer_heartbeat_interval_ms: bounded(HEARTBEAT),
             consumer_assignment_interval_ms: bounded(ASSIGNMENT),
             share_session_timeout_ms: bounded(SHARE_SESSION),
             share_heartbeat_interval_ms: bounded(SHARE_HEARTBEAT),
-            share: ShareConfig {
-                reset: text("share.auto.offset.reset")
-                    .and_then(ShareReset::read)
-                    .unwrap_or(kafkas.reset),
-                committed: text("share.isolation.level") == Some("read_committed"),
-                lock_ms: in_force(SHARE_LOCK).unwrap_or(kafkas.lock_ms),
-                delivery_limit: in_force(SHARE_DELIVERIES)
-                    .and_then(|it| it.try_into().ok())
-                    .unwrap_or(kafkas.delivery_limit),
-                locks: in_force(SHARE_LOCKS)
-                    .and_then(|it| it.try_into().ok())
-                    .unwrap_or(kafkas.locks),
-                renews: text("share.renew.acknowledge.enable") != Some("false"),
-            },
             streams_session_timeout_ms: bounded(STREAMS_SESSION),
             streams_heartbeat_interval_ms: bounded(STREAMS_HEARTBEAT),
             streams_assignment_interval_ms: bounded(STREAMS_ASSIGNMENT),
@@ -268,6 +270,17 @@ fn synonym(name: &str) -> &'static str {
 
 fn parsed(name: &str, overrides: &BTreeMap<String, String>) -> Option<i64> {
     overrides.get(name)?.trim().parse().ok()
+}
+
+/// What is set of a group, within the broker's bounds.
+fn bounded(
+    name: &str,
+    overrides: &BTreeMap<String, String>,
+    broker: &BrokerConfigs,
+) -> Option<i32> {
+    let value = parsed(name, overrides)?;
+    let (least, most) = bounds(name, broker);
+    i32::try_from(value.min(most).max(least)).ok()
 }
 
 fn bounds(name: &str, broker: &BrokerConfigs) -> (i64, i64) {

@@ -22,6 +22,7 @@ tools.CLASSES.update({
     "kafka-console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
     "kafka-consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
     "kafka-share-groups": "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
+    "kafka-streams-groups": "org.apache.kafka.tools.streams.StreamsGroupCommand",
     "kafka-producer-perf-test": "org.apache.kafka.tools.ProducerPerformance",
     "kafka-consumer-perf-test": "org.apache.kafka.tools.ConsumerPerformance",
 })
@@ -183,6 +184,59 @@ kafka-share-groups {b} --delete-offsets --group s --topic k
 kafka-share-groups {b} --describe --group s
 kafka-share-groups {b} --delete --group s
 kafka-share-groups {b} --delete --group s
+kafka-streams-groups
+kafka-streams-groups --list
+kafka-streams-groups --help
+kafka-streams-groups {b}
+kafka-streams-groups {b} --list
+kafka-streams-groups {b} --list --describe
+kafka-streams-groups {b} --list --group x
+kafka-streams-groups {b} --list --members
+kafka-streams-groups {b} --list --state foo
+kafka-streams-groups {b} --list --dry-run
+kafka-streams-groups {b} --describe
+kafka-streams-groups {b} --describe --group nope
+kafka-streams-groups {b} --describe --group g
+kafka-streams-groups {b} --describe --group x --members --state
+kafka-streams-groups {b} --describe --group x --state Stable
+kafka-streams-groups {b} --describe --group x --input-topic k
+kafka-streams-groups {b} --delete
+kafka-streams-groups {b} --delete --group x --input-topic k
+kafka-streams-groups {b} --delete --group nope
+kafka-streams-groups {b} --delete-offsets --group x
+kafka-streams-groups {b} --delete-offsets --group x --group y --input-topic k
+kafka-streams-groups {b} --delete-offsets --group nope --input-topic k
+kafka-streams-groups {b} --list --delete-all-internal-topics
+kafka-streams-groups {b} --list --delete-internal-topic k
+kafka-streams-groups {b} --reset-offsets --group x --to-latest --input-topic k
+kafka-streams-groups {b} --reset-offsets --group x --to-latest --input-topic k --dry-run --execute
+kafka-streams-groups {b} --reset-offsets --to-latest --input-topic k --dry-run
+kafka-streams-groups {b} --reset-offsets --group x --to-latest --to-earliest --input-topic k --dry-run
+kafka-streams-groups {b} --reset-offsets --group x --to-latest --input-topic k --dry-run --delete-all-internal-topics
+!streams-member x w
+kafka-streams-groups {b} --list
+kafka-streams-groups {b} --list --state
+kafka-streams-groups {b} --list --state stable,notready
+kafka-streams-groups {b} --describe --group x
+kafka-streams-groups {b} --describe --group x --verbose
+kafka-streams-groups {b} --describe --group x --members
+kafka-streams-groups {b} --describe --group x --members --verbose
+kafka-streams-groups {b} --describe --group x --state
+kafka-streams-groups {b} --describe --group x --state --verbose
+kafka-streams-groups {b} --delete --group x --group nope
+kafka-streams-groups {b} --reset-offsets --group x --to-latest --input-topic w --execute
+!streams-member x w leaves
+kafka-streams-groups {b} --reset-offsets --group x --to-latest --input-topic w --execute
+kafka-streams-groups {b} --reset-offsets --group x --to-latest --dry-run
+kafka-streams-groups {b} --reset-offsets --group x --to-offset 2 --all-input-topics --dry-run
+kafka-streams-groups {b} --reset-offsets --group x --all-input-topics --dry-run
+kafka-streams-groups {b} --describe --all-groups --offsets
+kafka-streams-groups {b} --describe --group x --members
+kafka-streams-groups {b} --describe --group x --state
+kafka-streams-groups {b} --delete-offsets --group x --all-input-topics
+kafka-streams-groups {b} --delete-offsets --group x --input-topic w --input-topic nope
+kafka-streams-groups {b} --delete --group x --delete-all-internal-topics
+kafka-streams-groups {b} --delete --group x
 kafka-producer-perf-test {b} --topic w --num-records 1000 --record-size 10 --throughput -1
 kafka-producer-perf-test --topic w --throughput -1
 kafka-producer-perf-test {b} --topic w --num-records 10 --throughput -1 --payload-monotonic --record-size 1

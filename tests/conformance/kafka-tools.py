@@ -562,6 +562,9 @@ class Cluster:
         if what == "share-member":
             self.share_member(*which)
             return
+        if what == "streams-member":
+            self.streams_member(*which)
+            return
         it = self.brokers[int(which[0]) - 1]
         if what == "stop":
             it.stop()
@@ -614,6 +617,37 @@ class Cluster:
             self.wait("a member", lambda: beat(0, SubscribedTopicNames=[topic]))
             if not (self.found["Assignment"] or {}).get("TopicPartitions"):
                 self.wait("partitions", assigned)
+        connection.close()
+
+    def streams_member(self, group, topic, leaves=""):
+        """A member of a streams group that reads a topic has its tasks, or leaves."""
+        connection = Connection(self.brokers[0].port)
+        parts = {"SubtopologyId": "0", "SourceTopics": [topic], "SourceTopicRegex": [], "StateChangelogTopics": [],
+                 "RepartitionSinkTopics": [], "RepartitionSourceTopics": [], "CopartitionGroups": []}
+        member = {"GroupId": group, "MemberId": "AAAAAAAAAAAAAAAAAAAAAQ", "EndpointInformationEpoch": 0,
+                  "InstanceId": None, "RackId": None, "RebalanceTimeoutMs": -1, "Topology": None, "ActiveTasks": None,
+                  "StandbyTasks": None, "WarmupTasks": None, "ProcessId": None, "UserEndpoint": None,
+                  "ClientTags": None, "TaskOffsets": None, "TaskEndOffsets": None, "ShutdownApplication": False}
+
+        def beat(epoch, **more):
+            connection.send(self.schema.request("StreamsGroupHeartbeat", 0, 0, {**member, "MemberEpoch": epoch, **more}))
+            self.found = self.schema.response("StreamsGroupHeartbeat", 0, connection.receive()[4:])
+            return self.found["ErrorCode"] == 0
+
+        def joined():
+            none = {"ActiveTasks": [], "StandbyTasks": [], "WarmupTasks": []}
+            return beat(0, Topology={"Epoch": 0, "Subtopologies": [parts]}, RebalanceTimeoutMs=60000, ProcessId="p",
+                        ClientTags=[], **none)
+
+        if leaves:
+            self.wait("a leave", lambda: beat(-1))
+        else:
+            self.wait("a member", joined)
+            while not self.found["ActiveTasks"]:
+                self.wait("tasks", lambda: beat(self.found["MemberEpoch"]))
+                time.sleep(0.2)
+            told = self.found["ActiveTasks"]
+            beat(self.found["MemberEpoch"], ActiveTasks=told, StandbyTasks=[], WarmupTasks=[])
         connection.close()
 
     def producer(self, ask, body):

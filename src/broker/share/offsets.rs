@@ -157,12 +157,13 @@ pub async fn describe(state: &Rc<State>, asked: Describe) -> Result<Described, U
         return Ok(Described { group, error: known.error, topics: Vec::new() });
     }
     let image = state.image();
-    let named = topics.unwrap_or_else(|| {
-        let all = known.topics.values();
-        all.map(|it| (it.name.clone(), (0..it.partitions).collect())).collect()
-    });
-    let mut described = Vec::with_capacity(named.len());
-    for (name, numbers) in named {
+    // All that it reads.
+    let is_all = topics.is_none();
+    let named = topics.into_iter().flatten();
+    let all = known.topics.values().filter(|_| is_all);
+    let all = all.map(|it| (it.name.clone(), (0..it.partitions).collect::<Vec<i32>>()));
+    let mut described = Vec::new();
+    for (name, numbers) in named.chain(all) {
         let Some(topic) = image.topic(&name) else {
             let error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
             let partitions = numbers.iter().map(|it| Offset::failed(*it, error)).collect();
@@ -338,9 +339,9 @@ pub async fn forget(state: &Rc<State>, group: &str) -> Result<(), Unanswered> {
         return Ok(());
     }
     let mut gone = ShareTopics::new();
-    for (id, topic) in known.topics {
-        if !delete_states(state, group, id, topic.partitions).await.is_err() {
-            gone.insert(id, ShareTopic { partitions: 0, ..topic });
+    for (id, topic) in &*known.topics {
+        if !delete_states(state, group, *id, topic.partitions).await.is_err() {
+            gone.insert(*id, ShareTopic { name: topic.name.clone(), partitions: 0 });
         }
     }
     tell(state, group, gone).await

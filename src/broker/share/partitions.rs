@@ -29,7 +29,7 @@ fn told(error: ErrorCode) -> ErrorCode {
 impl State {
     /// The settings of a share group.
     pub(super) fn share_config(&self, group: &str) -> ShareConfig {
-        self.image_now().group_config(group).share
+        self.image_now().share_config(group)
     }
 
     /// The epoch in which this partition is led here.

@@ -41,6 +41,7 @@ mod server_properties;
 mod server_start;
 mod server_stop;
 mod share_groups;
+mod streams_groups;
 mod table;
 mod time;
 mod topic_filter;
@@ -84,6 +85,7 @@ pub static TOOLS: &[Tool] = &[
     Tool { name: "kafka-server-start", run: server_start::run },
     Tool { name: "kafka-server-stop", run: server_stop::run },
     Tool { name: "kafka-share-groups", run: share_groups::run },
+    Tool { name: "kafka-streams-groups", run: streams_groups::run },
     Tool { name: "kafka-topic", run: topics::run },
     Tool { name: "kafka-topics", run: topics::run },
     Tool { name: "kafka-transactions", run: transactions::run },

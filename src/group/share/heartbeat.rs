@@ -145,7 +145,7 @@ impl Group {
             Some(group) => ListedShareTopics {
                 error: ErrorCode::NONE,
                 members: group.len(),
-                topics: (*group.share_topics()).clone(),
+                topics: group.share_topics(),
             },
             None => ListedShareTopics::refused(ErrorCode::GROUP_ID_NOT_FOUND),
         };
@@ -168,7 +168,7 @@ impl Group {
         let editor = self.edit(&mut changes);
         // What members want is looked at anew with the next heartbeat.
         editor.group.hashed_at = None;
-        let old = editor.group.share_topics().clone();
+        let old = editor.group.share_topics();
         let mut topics: ShareTopics = (*old).clone();
         topics.retain(|id, _| view.topic_by_id(*id).is_some());
         for (id, topic) in request.topics {
@@ -182,9 +182,13 @@ impl Group {
         }
         let members = editor.group.len();
         let mut editor = self.edit(&mut changes);
-        if topics != *old {
-            editor.set_share_topics(Arc::new(topics.clone()));
-        }
+        let topics = if topics == *old {
+            old
+        } else {
+            let topics = Arc::new(topics);
+            editor.set_share_topics(Arc::clone(&topics));
+            topics
+        };
         let done = ListedShareTopics { error: ErrorCode::NONE, members, topics };
         let reply = Some((ticket, GroupResponse::ListShareTopics(done)));
         self.write_consumer(

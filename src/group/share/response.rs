@@ -1,5 +1,7 @@
 //! What a share group answers.
 
+use std::sync::Arc;
+
 use super::topics::ShareTopics;
 use crate::types::ErrorCode;
 
@@ -11,12 +13,12 @@ pub struct ListedShareTopics {
     /// How many members it has.
     pub members: usize,
     /// The topics.
-    pub topics: ShareTopics,
+    pub topics: Arc<ShareTopics>,
 }
 
 impl ListedShareTopics {
     /// A refusal.
     pub fn refused(error: ErrorCode) -> Self {
-        Self { error, members: 0, topics: ShareTopics::new() }
+        Self { error, members: 0, topics: Arc::default() }
     }
 }
