@@ -6,7 +6,7 @@ use klamm::controller::Image;
 use klamm::types::TopicPartition;
 use std::sync::Arc;
 
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 16;
 /// When the disk is full, ms.
 const FULL_MS: i64 = 2_000;
 /// For so long, ms: longer than a look at what happens meanwhile.
@@ -33,7 +33,8 @@ fn plan(seed: u64, node: usize) -> Plan {
         rots: false,
         replaces: false,
         rotates: false,
-        rolls: false,
+        // Some read at the end what their processes have written.
+        rolls: seed.is_multiple_of(4),
         ..Plan::of(seed)
     }
 }
