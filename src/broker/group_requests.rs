@@ -263,7 +263,7 @@ pub fn begin(
                 state.release(begun);
                 let answer = match plan {
                     Ok(beat) => streams_groups::heartbeat(&state, beat).await?,
-                    Err(refused) => refused,
+                    Err(refused) => *refused,
                 };
                 Ok(streams_group_heartbeat::response(&header, &answer, pause).await?)
             });
@@ -274,7 +274,8 @@ pub fn begin(
                 let mut described = Vec::with_capacity(plan.groups.len());
                 for it in &plan.groups {
                     let request = group::GroupRequest::StreamsDescribe(it.clone());
-                    let answer = match plan.refused {
+                    let unnamed = it.group_id.is_empty().then_some(ErrorCode::INVALID_GROUP_ID);
+                    let answer = match plan.refused.or(unnamed) {
                         Some(error) => group::GroupResponse::refused(&request, error),
                         None => ask(&state, request).await?,
                     };
@@ -386,8 +387,17 @@ async fn describe(
         }
         return Ok(described);
     }
-    for it in ask_all(state, groups.iter().cloned().map(request)).await? {
-        let group::GroupResponse::ConsumerDescribe(it) = it else { return mixed_up() };
+    let named = groups.iter().filter(|it| !it.group_id.is_empty());
+    let mut answers = ask_all(state, named.cloned().map(request)).await?.into_iter();
+    for it in groups {
+        if it.group_id.is_empty() {
+            let error = ErrorCode::INVALID_GROUP_ID;
+            described.push(group::ConsumerDescribed::refused(String::new(), error, None));
+            continue;
+        }
+        let Some(group::GroupResponse::ConsumerDescribe(it)) = answers.next() else {
+            return mixed_up();
+        };
         described.push(it);
     }
     Ok(described)

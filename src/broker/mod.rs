@@ -108,6 +108,8 @@ mod staged_offsets_tests;
 mod standing;
 mod state;
 mod streams_groups;
+#[cfg(test)]
+mod streams_groups_tests;
 mod tasks;
 #[cfg(test)]
 mod testing;

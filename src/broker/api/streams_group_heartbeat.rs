@@ -108,13 +108,13 @@ pub async fn plan(
     caller: Caller<'_>,
     image: &Image,
     pause: &impl AsyncFn(),
-) -> Result<Result<StreamsHeartbeat, StreamsHeartbeaten>, WireError> {
+) -> Result<Result<StreamsHeartbeat, Box<StreamsHeartbeaten>>, WireError> {
     let request = decode_in_parts(body, async |r| {
         wire::StreamsGroupHeartbeatRequest::decode_in_parts(r, version, pause).await
     })
     .await?;
     if let Some(error) = disabled(image) {
-        return Ok(Err(StreamsHeartbeaten::refused(error, None)));
+        return Ok(Err(Box::new(StreamsHeartbeaten::refused(error, None))));
     }
     let mut declared = None;
     if let Some(it) = &request.topology {
@@ -128,7 +128,7 @@ pub async fn plan(
         };
         if let Err(error) = valid {
             let why = Some(error.message().to_owned());
-            return Ok(Err(StreamsHeartbeaten::refused(error.code(), why)));
+            return Ok(Err(Box::new(StreamsHeartbeaten::refused(error.code(), why))));
         }
         declared = Some(Arc::new(it));
     }
@@ -232,7 +232,7 @@ mod tests {
     fn read(
         request: &wire::StreamsGroupHeartbeatRequest<'_>,
         image: &Image,
-    ) -> Result<StreamsHeartbeat, StreamsHeartbeaten> {
+    ) -> Result<StreamsHeartbeat, Box<StreamsHeartbeaten>> {
         let body = encode(|w| request.encode(w, 0));
         block_on(plan(&body, 0, CALLER, image, &NO_PAUSE)).unwrap()
     }

@@ -116,6 +116,9 @@ impl Group {
         let request = &mut beat.request;
         let id = request.member_id.clone();
         let topology = request.topology.take();
+        // What is compared, or written, is one record: it is gone through at once.
+        let declared = topology.iter().flat_map(|it| &it.subtopologies);
+        let declared = declared.map(|it| 1 + it.required_topics().count()).sum::<usize>();
         let mut editor = self.edit(&mut beat.changes);
         beat.delayed = editor.group.is_empty();
         let old = editor.group.member(&id);
@@ -183,7 +186,7 @@ impl Group {
             None => Stage::Hash(Hashing::default()),
         };
         self.renew_consumer(cx, &id);
-        2
+        2 + declared
     }
 
     fn topology(&self) -> Option<&Arc<Topology>> {

@@ -434,13 +434,14 @@ mod tests {
         partitions::collect(all.iter().map(|(id, numbers)| (Arc::from(*id), numbers.to_vec())))
     }
 
+    fn kept<T>(value: T, record_bytes: u64) -> Option<Kept<T>> {
+        Some(Kept { value, record_bytes })
+    }
+
     /// The changes that [`RECORDS`] are of; each knows the bytes of its record.
     fn changes() -> Vec<Change> {
         let m1 = || "m1".to_owned();
         let bytes = |at: usize| (hex(RECORDS[at].0).len() + hex(RECORDS[at].1).len()) as u64;
-        fn kept<T>(value: T, record_bytes: u64) -> Option<Kept<T>> {
-            Some(Kept { value, record_bytes })
-        }
         let epoch = |validated_topology_epoch, configs| Epoch {
             number: 5,
             metadata_hash: 9,
@@ -511,7 +512,10 @@ mod tests {
             Change::Epoch(kept(epoch(NONE_VALIDATED, None), bytes(0))),
             Change::Epoch(kept(epoch(3, configs), bytes(1))),
             Change::Metadata(m1(), kept(Box::new(member(Some("r"), full)), bytes(2))),
-            Change::Metadata(m1(), kept(Box::new(member(None, Default::default())), bytes(3))),
+            Change::Metadata(
+                m1(),
+                kept(Box::new(member(None, StreamsMetadata::default())), bytes(3)),
+            ),
             Change::TargetEpoch(kept(stamped, bytes(4))),
             Change::Tasks(m1(), kept(Arc::new(target), bytes(5))),
             Change::Current(m1(), kept(current, bytes(6))),

@@ -240,6 +240,102 @@ def groups(versions, last):
     yield ("the topic of groups", "Metadata", 12, {"Topics": [{"TopicId": "00000000-0000-0000-0000-000000000000", "Name": "__consumer_offsets"}]})
 
 
+def after(seconds, body):
+    """A body that is sent later."""
+    def sent(_):
+        time.sleep(seconds)
+        return body
+    return sent
+
+
+def streams_groups(versions):
+    """Streams groups (KIP-1071): what members are refused and told, of topologies without internal topics."""
+    yield ("for streams", "CreateTopics", 5, create(topic("streams-in", 2)))
+    yield ("of streams groups", "FindCoordinator", 4, {"KeyType": 0, "CoordinatorKeys": ["streams-a"]})
+    info = lambda name, partitions: {"Name": name, "Partitions": partitions, "ReplicationFactor": 1, "TopicConfigs": []}
+
+    def topology(epoch=0, sources=("streams-in",), regex=(), changelogs=()):
+        return {"Epoch": epoch, "Subtopologies": [{
+            "SubtopologyId": "0", "SourceTopics": list(sources), "SourceTopicRegex": list(regex),
+            "StateChangelogTopics": [info(*it) for it in changelogs], "RepartitionSinkTopics": [], "RepartitionSourceTopics": [],
+            "CopartitionGroups": []}]}
+
+    def beat(epoch, group="streams-a", member="m1", **fields):
+        return {
+            "GroupId": group, "MemberId": member, "MemberEpoch": epoch, "EndpointInformationEpoch": 0, "InstanceId": None, "RackId": None,
+            "RebalanceTimeoutMs": -1, "Topology": None, "ActiveTasks": None, "StandbyTasks": None, "WarmupTasks": None, "ProcessId": None,
+            "UserEndpoint": None, "ClientTags": None, "TaskOffsets": None, "TaskEndOffsets": None, "ShutdownApplication": False} | fields
+
+    def join(group="streams-a", member="m1", **fields):
+        return beat(0, group, member, **{"RebalanceTimeoutMs": 60000, "Topology": topology(), "ActiveTasks": [], "StandbyTasks": [],
+                                         "WarmupTasks": [], "ProcessId": f"p-{member}"} | fields)
+
+    owned = lambda *partitions: {"ActiveTasks": [{"SubtopologyId": "0", "Partitions": list(partitions)}], "StandbyTasks": [],
+                                 "WarmupTasks": []}
+    for v in versions("StreamsGroupHeartbeat"):
+        call = lambda label, body: (label, "StreamsGroupHeartbeat", v, body)
+        yield call("to no group", beat(1))
+        yield call("leaving no group", beat(-1))
+        for label, fields in [
+            ("no group", {"GroupId": ""}), ("no member", {"MemberId": ""}), ("an empty rack", {"RackId": ""}), ("an instance", {"InstanceId": "i"}),
+            ("no time", {"RebalanceTimeoutMs": -1}), ("no topology", {"Topology": None}), ("tasks", owned(0)), ("no tasks", {"ActiveTasks": None}),
+            ("standby tasks", {"StandbyTasks": owned(0)["ActiveTasks"]}), ("warm-up tasks", {"WarmupTasks": owned(0)["ActiveTasks"]}),
+            ("offsets of tasks", {"TaskOffsets": []}), ("ends of tasks", {"TaskEndOffsets": []}), ("a static epoch", {"MemberEpoch": -2}),
+            ("an odd epoch", {"MemberEpoch": -3}), ("a topology later", {"MemberEpoch": 1}),
+            ("a regular expression", {"Topology": topology(regex=["a.*"])}),
+            ("a changelog with partitions", {"Topology": topology(changelogs=[("cl", 1)])}),
+            ("a topic of coordinators", {"Topology": topology(sources=["__consumer_offsets"])}),
+            ("no name of a topic", {"Topology": topology(sources=["a/b"])}),
+        ]:
+            yield call(f"joining with {label}", join(**fields))
+        yield call("joining without the topic", join("streams-b", Topology=topology(sources=["streams-missing"])))
+        yield call("joining", join())
+        yield call("joining with another topology", join(member="m2", Topology=topology(sources=["streams-in", "streams-more"])))
+        yield call("joining with a newer topology", join(member="m2", Topology=topology(1)))
+        yield call("too early", beat(1))
+        yield call("after the delay", after(3.5, beat(1)))
+        yield call("nothing new", beat(2))
+        yield call("without the topic, after the delay", beat(1, "streams-b"))
+        yield call("of a later epoch", beat(9))
+        yield call("of the epoch before", beat(1))
+        yield call("of the epoch before, with tasks", beat(1, **owned(0)))
+        yield call("with tasks of others", beat(2, **owned(0, 5)))
+        yield call("with tasks of no subtopology", beat(2, ActiveTasks=[{"SubtopologyId": "9", "Partitions": [0]}], StandbyTasks=[],
+                                                        WarmupTasks=[]))
+        yield call("of nobody", beat(2, member="m9"))
+        yield call("with an endpoint", beat(2, UserEndpoint={"Host": "h", "Port": 9}))
+        for d in versions("StreamsGroupDescribe"):
+            ask = lambda label, *groups: (label, "StreamsGroupDescribe", d, {"GroupIds": list(groups), "IncludeAuthorizedOperations": True})
+            yield ask("one", "streams-a")
+            yield ask("without its topic", "streams-b")
+            yield ask("none, and no name", "none", "")
+        for c in versions("ConsumerGroupHeartbeat"):
+            yield ("to a streams group", "ConsumerGroupHeartbeat", c, {
+                "GroupId": "streams-a", "MemberId": "m1", "MemberEpoch": 0, "InstanceId": None, "RackId": None, "RebalanceTimeoutMs": 5000,
+                "SubscribedTopicNames": ["streams-in"], "SubscribedTopicRegex": None, "ServerAssignor": None, "TopicPartitions": []})
+        yield ("of a streams group", "DescribeGroups", 6, {"Groups": ["streams-a"], "IncludeAuthorizedOperations": False})
+        yield ("of streams", "ListGroups", 5, {"StatesFilter": [], "TypesFilter": ["streams"]})
+        commit = lambda label, epoch, version=9, member="m1", name="streams-in": (label, "OffsetCommit", version, {
+            "GroupId": "streams-a", "GenerationIdOrMemberEpoch": epoch, "MemberId": member, "GroupInstanceId": None,
+            "Topics": [{"Name": name, "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 3, "CommittedLeaderEpoch": -1,
+                                                      "CommittedMetadata": ""}]}]})
+        yield commit("of a streams group", 3)
+        yield commit("of a streams group, an earlier epoch", 2)
+        yield commit("of a streams group, a later epoch", 9)
+        yield commit("of a streams group, too early an epoch", 1)
+        yield commit("of a streams group, nobody", 3, member="m9")
+        yield commit("of a streams group, an old version", 3, version=8)
+        yield ("of a streams group", "OffsetDelete", 0, {"GroupId": "streams-a", "Topics": [
+            {"Name": "streams-in", "Partitions": [{"PartitionIndex": 0}]}]})
+        yield ("a streams group with members", "DeleteGroups", 2, {"GroupsNames": ["streams-a"]})
+        yield call("asking for the end", beat(3, ShutdownApplication=True))
+        yield call("leaving", beat(-1))
+        yield call("leaving again", beat(-1))
+        yield call("coming again with another topology", join(Topology=topology(sources=["streams-more"])))
+        yield ("streams groups", "DeleteGroups", 2, {"GroupsNames": ["streams-a", "streams-b"]})
+        yield ("of none", "StreamsGroupDescribe", 0, {"GroupIds": ["streams-a"], "IncludeAuthorizedOperations": False})
+
+
 def cases(schema, versions):
     for v in versions("CreateTopics"):
         call = lambda label, body: (label, "CreateTopics", v, body)
@@ -531,6 +627,7 @@ def cases(schema, versions):
         yield ("a topic", "DescribeLogDirs", v, {"Topics": [{"Topic": "data", "Partitions": [0]}]})
 
     yield from groups(versions, last)
+    yield from streams_groups(versions)
 
     for v in versions("DeleteTopics"):
         name = f"gone-{v}"
