@@ -145,7 +145,7 @@ fn what_cannot_be_created_is_told() {
         let (mut rig, connection) = rig();
         let (_, statuses, _) = beat(&mut rig, connection, &join(setting, replicas));
         let missing = statuses.iter().find(|it| it.0 == 3).expect("topics are missing");
-        let words = "Internal topics are missing: [changes]; Creation failed: changes (";
+        let words = "Internal topics are missing: changes; Creation failed: changes (";
         assert!(missing.1.starts_with(words), "{}", missing.1);
         assert!(missing.1.to_lowercase().contains(&why.to_lowercase()), "{}", missing.1);
         assert_eq!(topics(&mut rig, connection).get("changes"), None);

@@ -38,7 +38,7 @@ fn compare(api: &Api, message: &schema::Message, json: &str) {
         let unstable = json["latestVersionUnstable"] == true;
         assert_eq!(unstable, api.unstable, "{name}");
     }
-    let defined = fields(&json["fields"], api, api.versions);
+    let defined = fields(&json["fields"], &json["commonStructs"], api.versions);
     assert_eq!(defined, message.fields, "{name}");
 }
 
@@ -46,13 +46,14 @@ fn versions(value: &Value) -> Option<Versions> {
     Versions::parse(value.as_str()?)
 }
 
-fn fields(json: &Value, api: &Api, parent: Versions) -> Vec<Field> {
+/// The fields of a struct; those of a struct of several fields stand in `common`.
+fn fields(json: &Value, common: &Value, parent: Versions) -> Vec<Field> {
     let Some(json) = json.as_array() else { return Vec::new() };
-    json.iter().filter_map(|json| field(json, api, parent)).collect()
+    json.iter().filter_map(|json| field(json, common, parent)).collect()
 }
 
 /// A field as the table has it; `None` when no version of this Kafka has it.
-fn field(json: &Value, api: &Api, parent: Versions) -> Option<Field> {
+fn field(json: &Value, common: &Value, parent: Versions) -> Option<Field> {
     let versions_of = |key: &str| versions(&json[key]);
     let own = versions_of("versions").expect("versions").clip(parent)?;
     let kind = Kind::parse(json["type"].as_str().expect("a type"));
@@ -71,9 +72,12 @@ fn field(json: &Value, api: &Api, parent: Versions) -> Option<Field> {
     });
     // What a field has anyway is not in the table.
     let default = default.filter(|text| !["", "0", "false"].contains(&text.as_str()));
+    let of_struct = kind
+        .struct_name()
+        .and_then(|name| common.as_array().into_iter().flatten().find(|it| it["name"] == name));
     Some(Field {
         name: json["name"].as_str().expect("a name").to_owned(),
-        fields: fields(&json["fields"], api, own),
+        fields: fields(of_struct.map_or(&json["fields"], |it| &it["fields"]), common, own),
         kind,
         versions: own,
         nullable: versions_of("nullableVersions").and_then(|v| v.clip(own)),
