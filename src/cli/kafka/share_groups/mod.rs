@@ -14,11 +14,12 @@ use super::options::{HELP, Options, Parsed, VERSION, flag, long, text};
 use super::properties::Properties;
 use super::time::date_time_ms;
 use crate::cli::group_offsets::{self, Target};
+use crate::client::consumer::Partitions;
 use crate::client::groups::{self, GroupListing};
 use crate::client::share_groups;
 use crate::client::{ClientError, Cluster};
 use crate::types::ErrorCode;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The options.
 pub static OPTIONS: Options = Options {
@@ -98,9 +99,10 @@ pub fn run(args: &[String]) -> Result<(), ToolError> {
     match result {
         Err(Problem::Client(e)) => {
             // The class of an error is named where Kafka's tool has it within another.
-            let why = match parsed.has("reset-offsets") {
-                true => java_errors::said(&e),
-                false => java_errors::execution(&e),
+            let why = if parsed.has("reset-offsets") {
+                java_errors::said(&e)
+            } else {
+                java_errors::execution(&e)
             };
             failed(&why);
             Ok(())
@@ -214,9 +216,10 @@ fn list(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> {
 }
 
 fn describe(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> {
-    let ids: BTreeSet<String> = match parsed.has("all-groups") {
-        true => listed(cluster, &[])?.into_iter().map(|it| it.id).collect(),
-        false => parsed.values("group").into_iter().map(str::to_owned).collect(),
+    let ids: BTreeSet<String> = if parsed.has("all-groups") {
+        listed(cluster, &[])?.into_iter().map(|it| it.id).collect()
+    } else {
+        parsed.values("group").into_iter().map(str::to_owned).collect()
     };
     let mut all = Vec::new();
     for id in &ids {
@@ -240,9 +243,10 @@ fn describe(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> {
 
 fn delete(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> {
     let all = listed(cluster, &[])?;
-    let mut ids: Vec<&str> = match parsed.has("all-groups") {
-        true => all.iter().map(|it| &*it.id).collect(),
-        false => parsed.values("group"),
+    let mut ids: Vec<&str> = if parsed.has("all-groups") {
+        all.iter().map(|it| &*it.id).collect()
+    } else {
+        parsed.values("group")
     };
     let mut seen = BTreeSet::new();
     ids.retain(|it| seen.insert(*it));
@@ -300,18 +304,15 @@ fn reset_offsets(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> 
         }
         Err(e) => return Err(e.into()),
     }
-    let partitions = match parsed.has("topic") {
-        true => {
-            let wrong = |text: String| Problem::Tool(parsed.usage(&text));
-            group_offsets::scope(cluster, &parsed.values("topic"), wrong)?
+    let partitions = if parsed.has("topic") {
+        let wrong = |text: String| Problem::Tool(parsed.usage(&text));
+        group_offsets::scope(cluster, &parsed.values("topic"), wrong)?
+    } else {
+        let mut partitions = Partitions::new();
+        for (topic, number) in share_groups::offsets(cluster, id)?.into_keys() {
+            partitions.entry(topic).or_default().push(number);
         }
-        false => {
-            let mut partitions = crate::client::consumer::Partitions::new();
-            for (topic, number) in share_groups::offsets(cluster, id)?.into_keys() {
-                partitions.entry(topic).or_default().push(number);
-            }
-            partitions
-        }
+        partitions
     };
     let target = match parsed.value("to-datetime")? {
         Some(text) => match date_time_ms(text) {
@@ -353,13 +354,13 @@ fn delete_offsets(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem>
     let names: Vec<&str> = topics.iter().copied().collect();
     let (results, whole) = match share_groups::delete_offsets(cluster, id, &names) {
         Ok(results) => (results, None),
-        Err(e) if e.code().is_some() => (Default::default(), Some(e)),
+        Err(e) if e.code().is_some() => (BTreeMap::default(), Some(e)),
         Err(e) => return Err(e.into()),
     };
     // The group's error is that of each topic; else the first of a topic's is the group's.
     let error = |topic: &str| whole.as_ref().or_else(|| results.get(topic)?.as_ref().err());
-    match names.iter().find_map(|it| error(it)) {
-        Some(e) => match e.code() {
+    if let Some(e) = names.iter().find_map(|it| error(it)) {
+        match e.code() {
             Some(
                 ErrorCode::INVALID_GROUP_ID
                 | ErrorCode::GROUP_ID_NOT_FOUND
@@ -369,8 +370,7 @@ fn delete_offsets(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem>
             Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => {
             }
             _ => say_error(&format!("Encounter some unknown error: {}", java_errors::execution(e))),
-        },
-        None => {}
+        }
     }
     let rows = names.iter().map(|it| {
         let status = error(it).map(|e| format!("Error: {}", java_errors::said(e)));

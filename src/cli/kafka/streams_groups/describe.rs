@@ -109,9 +109,10 @@ pub fn offsets(group: &StreamsGroupDescription, rows: &[Row], verbose: bool) -> 
     let mut out = io::stdout().lock();
     let mut line = |[group, topic, partition, at, epoch, end, lag]: [&str; 7]| {
         write!(out, "{group:g$} {topic:t$} {partition:10} ")?;
-        match verbose {
-            true => writeln!(out, "{at:15} {epoch:15} {end:15} {lag:15}"),
-            false => writeln!(out, "{lag}"),
+        if verbose {
+            writeln!(out, "{at:15} {epoch:15} {end:15} {lag:15}")
+        } else {
+            writeln!(out, "{lag}")
         }
     };
     line([

@@ -213,10 +213,10 @@ fn listed(cluster: &mut Cluster, states: &[&str]) -> Result<Vec<GroupListing>, C
 }
 
 fn chosen(parsed: &Parsed, cluster: &mut Cluster) -> Result<Vec<String>, ClientError> {
-    match parsed.has("all-groups") {
-        true => Ok(listed(cluster, &[])?.into_iter().map(|it| it.id).collect()),
-        false => Ok(parsed.values("group").into_iter().map(str::to_owned).collect()),
+    if parsed.has("all-groups") {
+        return Ok(listed(cluster, &[])?.into_iter().map(|it| it.id).collect());
     }
+    Ok(parsed.values("group").into_iter().map(str::to_owned).collect())
 }
 
 fn list(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> {

@@ -111,12 +111,11 @@ pub fn check(parsed: &Parsed) -> Result<(), ToolError> {
 /// Deletes offsets, and says how that went.
 pub fn delete(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> {
     let id = parsed.value("group")?.unwrap_or_default();
-    let (partitions, rows) = match parsed.has("all-input-topics") {
-        true => {
-            let group = streams_groups::describe(cluster, id)?;
-            (partitions(committed(cluster, &group)?), Vec::new())
-        }
-        false => named(parsed, cluster, "input-topic")?,
+    let (partitions, rows) = if parsed.has("all-input-topics") {
+        let group = streams_groups::describe(cluster, id)?;
+        (partitions(committed(cluster, &group)?), Vec::new())
+    } else {
+        named(parsed, cluster, "input-topic")?
     };
     let rows = offset_deletion::delete(cluster, id, &partitions, rows)?;
     Ok(print_deleted(&rows, "-")?)

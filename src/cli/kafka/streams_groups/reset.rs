@@ -65,9 +65,10 @@ pub fn run(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> {
         }
         plans.insert(id.clone(), plan);
     }
-    match parsed.has("export") {
-        true => export(&plans, parsed.values("group").len() == 1)?,
-        false => print(&plans)?,
+    if parsed.has("export") {
+        export(&plans, parsed.values("group").len() == 1)?;
+    } else {
+        print(&plans)?;
     }
     Ok(())
 }
@@ -134,9 +135,10 @@ fn plan(
 }
 
 fn delete_internal_topics(parsed: &Parsed, cluster: &mut Cluster, id: &str) -> Result<(), Problem> {
-    let topics = match parsed.has("delete-all-internal-topics") {
-        true => internal_topics(cluster, id)?,
-        false => parsed.values("delete-internal-topic").into_iter().map(str::to_owned).collect(),
+    let topics = if parsed.has("delete-all-internal-topics") {
+        internal_topics(cluster, id)?
+    } else {
+        parsed.values("delete-internal-topic").into_iter().map(str::to_owned).collect()
     };
     if topics.is_empty() {
         return Ok(());

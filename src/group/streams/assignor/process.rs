@@ -29,7 +29,7 @@ impl PartialEq for Load {
 #[derive(Debug, Default)]
 pub struct Processes {
     by_id: BTreeMap<Box<str>, u32>,
-    processes: Vec<Process>,
+    all: Vec<Process>,
     members: Vec<Member>,
 }
 
@@ -53,19 +53,19 @@ impl Processes {
         let process = match self.by_id.get(process_id) {
             Some(process) => *process,
             None => {
-                let process = self.processes.len() as u32;
+                let process = self.all.len() as u32;
                 self.by_id.insert(process_id.into(), process);
-                self.processes.push(Process::default());
+                self.all.push(Process::default());
                 process
             }
         };
-        self.processes[process as usize].members.push(self.members.len() as u32);
+        self.all[process as usize].members.push(self.members.len() as u32);
         self.members.push(Member { process, tasks: 0 });
     }
 
     /// How many processes there are.
     pub fn count(&self) -> usize {
-        self.processes.len()
+        self.all.len()
     }
 
     /// The process of a member.
@@ -80,20 +80,20 @@ impl Processes {
 
     /// How loaded a process is.
     pub fn load(&self, process: u32) -> Load {
-        let Process { members, tasks, .. } = &self.processes[process as usize];
+        let Process { members, tasks, .. } = &self.all[process as usize];
         Load { tasks: *tasks, members: members.len() as u32 }
     }
 
     /// All processes by their load.
     pub fn by_load(&self) -> Heap {
-        let mut heap = Heap::with_capacity(self.processes.len());
+        let mut heap = Heap::with_capacity(self.all.len());
         self.by_id.values().for_each(|it| heap.push(*it, |it| self.load(it)));
         heap
     }
 
     /// Gives a member one more task; how many it has then.
     pub fn give(&mut self, member: u32) -> usize {
-        let process = &mut self.processes[self.members[member as usize].process as usize];
+        let process = &mut self.all[self.members[member as usize].process as usize];
         process.by_tasks = None;
         process.tasks += 1;
         self.members[member as usize].tasks += 1;
@@ -104,7 +104,7 @@ impl Processes {
     /// not known.
     pub fn give_to_least(&mut self, process: u32, room: &mut usize) -> u32 {
         let members = &mut self.members;
-        let process = &mut self.processes[process as usize];
+        let process = &mut self.all[process as usize];
         process.tasks += 1;
         if let [only] = process.members[..] {
             members[only as usize].tasks += 1;
@@ -125,7 +125,7 @@ impl Processes {
 
     /// About so much memory is taken, bytes.
     pub fn bytes(&self) -> usize {
-        let heaps = self.processes.iter().filter_map(|it| it.by_tasks.as_ref());
-        self.members.len() * 16 + self.processes.len() * 160 + heaps.map(Heap::bytes).sum::<usize>()
+        let heaps = self.all.iter().filter_map(|it| it.by_tasks.as_ref());
+        self.members.len() * 16 + self.all.len() * 160 + heaps.map(Heap::bytes).sum::<usize>()
     }
 }

@@ -257,7 +257,7 @@ impl Configuring {
             match part {
                 Part::Source(topic) => *most = (*most).max(self.counts.count(topic)),
                 Part::RepartitionSource(topic) => {
-                    *most = (*most).max(self.counts.count(&topic.name))
+                    *most = (*most).max(self.counts.count(&topic.name));
                 }
                 Part::Changelog(topic) => self.counts.decide(&topic.name, most.unwrap_or_default()),
                 Part::End if most.take().is_none() => {
