@@ -5,9 +5,9 @@
 //! which internal topics are missing. When none is, the [assignor](assignor::Assigning) says which member has which
 //! [tasks](tasks::Tasks).
 //!
-//! Membership is that of consumer groups ([`consumer`](super::consumer)), with records of its own: a
+//! Membership is that of consumer groups (`super::consumer`), with records of its own: a
 //! [beat](beat::StreamsBeat) carries a heartbeat out, and a member comes to its target as one there does, but that a
-//! task is [waited for](reconcile::next) also while the member's own process has it in another role. The first
+//! task is waited for (`reconcile::next`) also while the member's own process has it in another role. The first
 //! assignment waits for others to join; the answer names internal topics that are missing, and whoever carries the answer has
 //! them created. As in Kafka 4.3, a group's topology stays what its first member has said, members are not static, and
 //! there are no warm-up tasks.

@@ -1,4 +1,4 @@
-//! The records of streams groups, in Kafka's own format: see [`records`](crate::group::records).
+//! The records of streams groups, in Kafka's own format: see `group::records`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
