@@ -13,8 +13,12 @@ use support::schema;
 #[test]
 fn headers_are_those_of_the_oracle_for_every_api_and_version() {
     let mut rng = Rng::new(1);
+    let mut unknown = Vec::new();
     for api in &schema::load() {
-        let (oracle_key, min, max) = oracle_versions(api, &api.messages[1]).expect("it knows all");
+        let Some((oracle_key, min, max)) = oracle_versions(api, &api.messages[1]) else {
+            unknown.push(api.key);
+            continue;
+        };
         let key = ApiKey(api.key);
         for version in min..=max {
             let correlation_id = rng.bits() as i32;
@@ -50,4 +54,6 @@ fn headers_are_those_of_the_oracle_for_every_api_and_version() {
             );
         }
     }
+    // The streams groups' APIs came later.
+    assert_eq!(unknown, [88, 89]);
 }

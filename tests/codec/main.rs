@@ -24,7 +24,7 @@ static ALLOCATOR: Counting = Counting;
 const SAMPLES: u64 = 60;
 
 /// Messages and versions that came after Kafka 4.1, whose definitions the oracle has.
-const LATER: [&str; 21] = [
+const LATER: [&str; 25] = [
     "AddRaftVoterRequest 1",
     "AddRaftVoterResponse 1",
     "DescribeLogDirsRequest 5",
@@ -42,6 +42,10 @@ const LATER: [&str; 21] = [
     "ShareAcknowledgeResponse 2",
     "ShareFetchRequest 2",
     "ShareFetchResponse 2",
+    "StreamsGroupDescribeRequest 0",
+    "StreamsGroupDescribeResponse 0",
+    "StreamsGroupHeartbeatRequest 0",
+    "StreamsGroupHeartbeatResponse 0",
     "WriteShareGroupStateRequest 1",
     "WriteShareGroupStateResponse 1",
     "WriteTxnMarkersRequest 2",
