@@ -219,8 +219,14 @@ pub fn begin(
         Groups::ConsumerGroupDescribe => {
             let plan = consumer_group_describe::plan(body, version, &image)?;
             respond.with(async move {
-                let request = group::GroupRequest::ConsumerDescribe;
-                let described = describe(&state, &plan.groups, plan.refused, request).await?;
+                let requests =
+                    plan.groups.iter().cloned().map(group::GroupRequest::ConsumerDescribe);
+                let described = describe(&state, requests, plan.refused).await?;
+                let described = described.into_iter().map(|it| match it {
+                    group::GroupResponse::ConsumerDescribe(it) => it,
+                    _ => mixed_up(),
+                });
+                let described = described.collect();
                 Ok(plan.response(&header, described, async || state.pause().await).await?)
             });
         }
@@ -245,8 +251,13 @@ pub fn begin(
         Groups::ShareGroupDescribe => {
             let plan = share_group_describe::plan(body, version, &image)?;
             respond.with(async move {
-                let request = group::GroupRequest::ShareDescribe;
-                let described = describe(&state, &plan.groups, plan.refused, request).await?;
+                let requests = plan.groups.iter().cloned().map(group::GroupRequest::ShareDescribe);
+                let described = describe(&state, requests, plan.refused).await?;
+                let described = described.into_iter().map(|it| match it {
+                    group::GroupResponse::ConsumerDescribe(it) => it,
+                    _ => mixed_up(),
+                });
+                let described = described.collect();
                 Ok(plan.response(&header, described, async || state.pause().await).await?)
             });
         }
@@ -271,20 +282,14 @@ pub fn begin(
         Groups::StreamsGroupDescribe => {
             let plan = streams_group_describe::plan(body, version, &image)?;
             respond.with(async move {
-                let mut described = Vec::with_capacity(plan.groups.len());
-                for it in &plan.groups {
-                    let request = group::GroupRequest::StreamsDescribe(it.clone());
-                    let unnamed = it.group_id.is_empty().then_some(ErrorCode::INVALID_GROUP_ID);
-                    let answer = match plan.refused.or(unnamed) {
-                        Some(error) => group::GroupResponse::refused(&request, error),
-                        None => ask(&state, request).await?,
-                    };
-                    let group::GroupResponse::StreamsDescribe(it) = answer else {
-                        return mixed_up();
-                    };
-                    described.push(*it);
-                    state.pause().await;
-                }
+                let requests =
+                    plan.groups.iter().cloned().map(group::GroupRequest::StreamsDescribe);
+                let described = describe(&state, requests, plan.refused).await?;
+                let described = described.into_iter().map(|it| match it {
+                    group::GroupResponse::StreamsDescribe(it) => *it,
+                    _ => mixed_up(),
+                });
+                let described = described.collect();
                 Ok(plan.response(&header, described, async || state.pause().await).await?)
             });
         }
@@ -374,33 +379,20 @@ pub fn begin(
 /// Asks for what there is to tell of groups; of each of them the refusal, where there is one.
 async fn describe(
     state: &Rc<State>,
-    groups: &[group::ConsumerDescribe],
+    requests: impl Iterator<Item = group::GroupRequest>,
     refused: Option<ErrorCode>,
-    request: fn(group::ConsumerDescribe) -> group::GroupRequest,
-) -> Result<Vec<group::ConsumerDescribed>, Unanswered> {
-    let mut described = Vec::with_capacity(groups.len());
-    if let Some(error) = refused {
-        for it in groups {
-            let id = it.group_id.clone();
-            described.push(group::ConsumerDescribed::refused(id, error, None));
-            state.pause().await;
-        }
-        return Ok(described);
+) -> Result<Vec<group::GroupResponse>, Unanswered> {
+    let (mut known, mut asked) = (Vec::new(), Vec::new());
+    for it in requests {
+        let unnamed = it.group_id().is_empty().then_some(ErrorCode::INVALID_GROUP_ID);
+        let error = refused.or(unnamed);
+        known.push(error.map(|error| group::GroupResponse::refused(&it, error)));
+        asked.extend(error.is_none().then_some(it));
+        state.pause().await;
     }
-    let named = groups.iter().filter(|it| !it.group_id.is_empty());
-    let mut answers = ask_all(state, named.cloned().map(request)).await?.into_iter();
-    for it in groups {
-        if it.group_id.is_empty() {
-            let error = ErrorCode::INVALID_GROUP_ID;
-            described.push(group::ConsumerDescribed::refused(String::new(), error, None));
-            continue;
-        }
-        let Some(group::GroupResponse::ConsumerDescribe(it)) = answers.next() else {
-            return mixed_up();
-        };
-        described.push(it);
-    }
-    Ok(described)
+    let mut answers = ask_all(state, asked.into_iter()).await?.into_iter();
+    let told = |it: Option<_>| it.or_else(|| answers.next()).unwrap_or_else(mixed_up);
+    Ok(known.into_iter().map(told).collect())
 }
 
 /// A coordinator answers in kind: anything else is a bug, and closes the connection.

@@ -189,3 +189,12 @@ pub fn check_code(
     let message = message.map(str::to_owned);
     Err(ClientError::Refused { what: what(), code: ErrorCode(code), message })
 }
+
+/// The first of what an answer has, of one thing that was asked for: `what`.
+pub fn first_of<T>(found: &[T], what: impl FnOnce() -> String) -> Result<&T, ClientError> {
+    found.first().ok_or_else(|| ClientError::Refused {
+        what: what(),
+        code: ErrorCode::UNKNOWN_SERVER_ERROR,
+        message: None,
+    })
+}

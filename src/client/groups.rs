@@ -5,7 +5,7 @@
 
 use super::consumer::{CommitOffset, Partitions};
 use super::coordinator::{self, Coordinated};
-use super::{ClientError, Cluster, To, check_code};
+use super::{ClientError, Cluster, To, check_code, first_of};
 use crate::types::ErrorCode;
 use crate::wire::kafka::consumer_group_describe_request::ConsumerGroupDescribeRequest;
 use crate::wire::kafka::consumer_group_describe_response::Assignment as ConsumerAssignment;
@@ -326,10 +326,7 @@ pub fn describe(cluster: &mut Cluster, group: &str) -> Result<GroupDescription, 
         let reply = cluster.try_call(To::Node(node), &request)?;
         let response = reply.read::<DescribeGroupsRequest<'_>>()?;
         let what = || format!("group '{group}'");
-        let Some(found) = response.groups.first() else {
-            let code = ErrorCode::UNKNOWN_SERVER_ERROR;
-            return Err(ClientError::Refused { what: what(), code, message: None });
-        };
+        let found = first_of(&response.groups, what)?;
         check_code(found.error_code, what, found.error_message)?;
         let members = found
             .members

@@ -28,7 +28,7 @@ pub mod variants;
 
 pub use channels::{Channels, Lane, LaneEvent};
 pub use cluster::{Cluster, To};
-pub use error::{ClientError, check_code};
+pub use error::{ClientError, check_code, first_of};
 pub use metadata::{BrokerInfo, Metadata, PartitionMeta, TopicMeta};
 pub use protocol::{ApiRequest, Protocol, Reply, frame_len};
 pub use retry::Retry;

@@ -4,8 +4,7 @@
 
 use super::consumer::Partitions;
 use super::coordinator::{self, Coordinated};
-use super::{ClientError, Cluster, To, check_code};
-use crate::types::ErrorCode;
+use super::{ClientError, Cluster, To, check_code, first_of};
 use crate::wire::kafka::alter_share_group_offsets_request::{
     AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsRequestPartition,
     AlterShareGroupOffsetsRequestTopic,
@@ -72,7 +71,7 @@ pub fn describe(cluster: &mut Cluster, group: &str) -> Result<ShareGroupDescript
         let request = Describe { group_ids: vec![group], include_authorized_operations: false };
         let reply = cluster.try_call(To::Node(node), &request)?;
         let response = reply.read::<Describe<'_>>()?;
-        let found = response.groups.first().ok_or_else(|| unanswered(group))?;
+        let found = first_of(&response.groups, || shown(group))?;
         check_code(found.error_code, || shown(group), found.error_message)?;
         let members = found.members.iter().map(|it| {
             let topics = it.assignment.topic_partitions.iter();
@@ -105,7 +104,7 @@ pub fn offsets(cluster: &mut Cluster, group: &str) -> Result<ShareOffsets, Clien
         let request = Describe { groups: vec![asked] };
         let reply = cluster.try_call(To::Node(node), &request)?;
         let response = reply.read::<Describe<'_>>()?;
-        let found = response.groups.first().ok_or_else(|| unanswered(group))?;
+        let found = first_of(&response.groups, || shown(group))?;
         check_code(found.error_code, || shown(group), found.error_message)?;
         let mut offsets = ShareOffsets::new();
         for topic in &found.topics {
@@ -177,13 +176,4 @@ pub fn delete_offsets(
 
 fn shown(group: &str) -> String {
     format!("share group '{group}'")
-}
-
-/// The answer does not have what was asked for.
-fn unanswered(group: &str) -> ClientError {
-    ClientError::Refused {
-        what: shown(group),
-        code: ErrorCode::UNKNOWN_SERVER_ERROR,
-        message: None,
-    }
 }

@@ -2,8 +2,7 @@
 //! consumer groups.
 
 use super::coordinator::{self, Coordinated};
-use super::{ClientError, Cluster, To, check_code};
-use crate::types::ErrorCode;
+use super::{ClientError, Cluster, To, check_code, first_of};
 use crate::wire::kafka::streams_group_describe_request::StreamsGroupDescribeRequest;
 use crate::wire::kafka::streams_group_describe_response::{Assignment, TaskIds};
 
@@ -96,11 +95,7 @@ pub fn describe(
         let reply = cluster.try_call(To::Node(node), &request)?;
         let response = reply.read::<Describe<'_>>()?;
         let what = || format!("streams group '{group}'");
-        let found = response.groups.first().ok_or_else(|| ClientError::Refused {
-            what: what(),
-            code: ErrorCode::UNKNOWN_SERVER_ERROR,
-            message: None,
-        })?;
+        let found = first_of(&response.groups, what)?;
         check_code(found.error_code, what, found.error_message)?;
         let members = found.members.iter().map(|it| StreamsMemberDescription {
             id: it.member_id.to_owned(),

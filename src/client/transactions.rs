@@ -1,7 +1,7 @@
 //! Transactions from outside (KIP-664): which there are, what they do, and how one that hangs is aborted.
 
 use super::coordinator::{self, Coordinated};
-use super::{ClientError, Cluster, To, check_code};
+use super::{ClientError, Cluster, To, check_code, first_of};
 use crate::types::ErrorCode;
 use crate::wire::kafka::describe_producers_request::{DescribeProducersRequest, TopicRequest};
 use crate::wire::kafka::describe_transactions_request::DescribeTransactionsRequest;
@@ -120,10 +120,7 @@ pub fn describe(cluster: &mut Cluster, transactional_id: &str) -> Result<Descrip
         let reply = cluster.try_call(To::Node(node), &request)?;
         let response = reply.read::<DescribeTransactionsRequest<'_>>()?;
         let what = || format!("transactional id '{transactional_id}'");
-        let Some(it) = response.transaction_states.first() else {
-            let code = ErrorCode::UNKNOWN_SERVER_ERROR;
-            return Err(ClientError::Refused { what: what(), code, message: None });
-        };
+        let it = first_of(&response.transaction_states, what)?;
         check_code(it.error_code, what, None)?;
         let partitions = it.topics.iter().flat_map(|topic| {
             topic.partitions.iter().map(|partition| (topic.topic.to_owned(), *partition))

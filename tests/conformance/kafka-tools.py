@@ -599,55 +599,43 @@ class Cluster:
 
     def share_member(self, group, topic, leaves=""):
         """A member of a share group has a topic's partitions, or leaves."""
-        connection = Connection(self.brokers[0].port)
-        member = {"GroupId": group, "MemberId": "AAAAAAAAAAAAAAAAAAAAAQ", "SubscribedTopicNames": None}
-
-        def beat(epoch, **more):
-            body = {**member, "MemberEpoch": epoch, **more}
-            connection.send(self.schema.request("ShareGroupHeartbeat", 1, 0, body))
-            self.found = self.schema.response("ShareGroupHeartbeat", 1, connection.receive()[4:])
-            return self.found["ErrorCode"] == 0
-
-        def assigned():
-            return beat(self.found["MemberEpoch"]) and (self.found["Assignment"] or {}).get("TopicPartitions")
-
-        if leaves:
-            self.wait("a leave", lambda: beat(-1))
-        else:
-            self.wait("a member", lambda: beat(0, SubscribedTopicNames=[topic]))
-            if not (self.found["Assignment"] or {}).get("TopicPartitions"):
-                self.wait("partitions", assigned)
-        connection.close()
+        member = {"GroupId": group, "SubscribedTopicNames": None}
+        self.member("ShareGroupHeartbeat", 1, member, {"SubscribedTopicNames": [topic]}, leaves,
+                    given=lambda found: (found["Assignment"] or {}).get("TopicPartitions"))
 
     def streams_member(self, group, topic, leaves=""):
         """A member of a streams group that reads a topic has its tasks, or leaves."""
-        connection = Connection(self.brokers[0].port)
         parts = {"SubtopologyId": "0", "SourceTopics": [topic], "SourceTopicRegex": [], "StateChangelogTopics": [],
                  "RepartitionSinkTopics": [], "RepartitionSourceTopics": [], "CopartitionGroups": []}
-        member = {"GroupId": group, "MemberId": "AAAAAAAAAAAAAAAAAAAAAQ", "EndpointInformationEpoch": 0,
+        member = {"GroupId": group, "EndpointInformationEpoch": 0,
                   "InstanceId": None, "RackId": None, "RebalanceTimeoutMs": -1, "Topology": None, "ActiveTasks": None,
                   "StandbyTasks": None, "WarmupTasks": None, "ProcessId": None, "UserEndpoint": None,
                   "ClientTags": None, "TaskOffsets": None, "TaskEndOffsets": None, "ShutdownApplication": False}
+        none = {"ActiveTasks": [], "StandbyTasks": [], "WarmupTasks": []}
+        joins = {"Topology": {"Epoch": 0, "Subtopologies": [parts]}, "RebalanceTimeoutMs": 60000, "ProcessId": "p",
+                 "ClientTags": [], **none}
+        self.member("StreamsGroupHeartbeat", 0, member, joins, leaves, given=lambda found: found["ActiveTasks"],
+                    has=lambda tasks: {**none, "ActiveTasks": tasks})
+
+    def member(self, api, version, member, joins, leaves, given, has=None):
+        """A member of a group joins and waits until it is given something, which it then says that it has; or it leaves."""
+        connection = Connection(self.brokers[0].port)
+        member = {**member, "MemberId": "AAAAAAAAAAAAAAAAAAAAAQ"}
+        found = {}
 
         def beat(epoch, **more):
-            connection.send(self.schema.request("StreamsGroupHeartbeat", 0, 0, {**member, "MemberEpoch": epoch, **more}))
-            self.found = self.schema.response("StreamsGroupHeartbeat", 0, connection.receive()[4:])
-            return self.found["ErrorCode"] == 0
-
-        def joined():
-            none = {"ActiveTasks": [], "StandbyTasks": [], "WarmupTasks": []}
-            return beat(0, Topology={"Epoch": 0, "Subtopologies": [parts]}, RebalanceTimeoutMs=60000, ProcessId="p",
-                        ClientTags=[], **none)
+            connection.send(self.schema.request(api, version, 0, {**member, "MemberEpoch": epoch, **more}))
+            found.update(self.schema.response(api, version, connection.receive()[4:]))
+            return found["ErrorCode"] == 0
 
         if leaves:
             self.wait("a leave", lambda: beat(-1))
         else:
-            self.wait("a member", joined)
-            while not self.found["ActiveTasks"]:
-                self.wait("tasks", lambda: beat(self.found["MemberEpoch"]))
-                time.sleep(0.2)
-            told = self.found["ActiveTasks"]
-            beat(self.found["MemberEpoch"], ActiveTasks=told, StandbyTasks=[], WarmupTasks=[])
+            self.wait("a member", lambda: beat(0, **joins))
+            if not given(found):
+                self.wait("what it is given", lambda: beat(found["MemberEpoch"]) and given(found))
+            if has:
+                beat(found["MemberEpoch"], **has(given(found)))
         connection.close()
 
     def producer(self, ask, body):

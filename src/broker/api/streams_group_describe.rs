@@ -42,36 +42,27 @@ pub fn plan(body: &[u8], version: i16, image: &Image) -> Result<Plan, WireError>
     })
 }
 
-fn names(names: &[Arc<str>]) -> Vec<&str> {
-    names.iter().map(|it| &**it).collect()
+fn names<'a>(names: impl IntoIterator<Item = &'a Arc<str>>) -> Vec<&'a str> {
+    names.into_iter().map(|it| &**it).collect()
 }
 
-fn configs(configs: &TopicConfigs) -> Vec<KeyValue<'_>> {
-    configs.iter().map(|(key, value)| KeyValue { key, value }).collect()
+fn topic<'a>(
+    name: &'a str,
+    (partitions, replication_factor): (i32, i16),
+    configs: &'a TopicConfigs,
+) -> TopicInfo<'a> {
+    let configs = configs.iter().map(|(key, value)| KeyValue { key, value });
+    TopicInfo { name, partitions, replication_factor, topic_configs: configs.collect() }
 }
 
 fn declared(topics: &[Declared]) -> Vec<TopicInfo<'_>> {
-    topics
-        .iter()
-        .map(|it| TopicInfo {
-            name: &it.name,
-            partitions: it.partitions,
-            replication_factor: it.replication_factor,
-            topic_configs: configs(&it.configs),
-        })
-        .collect()
+    let sizes = |it: &Declared| (it.partitions, it.replication_factor);
+    topics.iter().map(|it| topic(&it.name, sizes(it), &it.configs)).collect()
 }
 
 fn configured(topics: &BTreeMap<Arc<str>, InternalTopic>) -> Vec<TopicInfo<'_>> {
-    topics
-        .iter()
-        .map(|(name, it)| TopicInfo {
-            name,
-            partitions: it.partitions,
-            replication_factor: it.replication_factor,
-            topic_configs: configs(&it.configs),
-        })
-        .collect()
+    let sizes = |it: &InternalTopic| (it.partitions, it.replication_factor);
+    topics.iter().map(|(name, it)| topic(name, sizes(it), &it.configs)).collect()
 }
 
 /// The topology; with the partitions of its topics, where those are known.
@@ -95,12 +86,8 @@ async fn topology<'a>(of: &'a DescribedTopology, pause: &impl AsyncFn()) -> Topo
             for (id, it) in it.subtopologies.iter().flat_map(|it| it.iter()) {
                 subtopologies.push(Subtopology {
                     subtopology_id: id,
-                    source_topics: it.source_topics.iter().map(|it| &**it).collect(),
-                    repartition_sink_topics: it
-                        .repartition_sink_topics
-                        .iter()
-                        .map(|it| &**it)
-                        .collect(),
+                    source_topics: names(&it.source_topics),
+                    repartition_sink_topics: names(&it.repartition_sink_topics),
                     state_changelog_topics: configured(&it.state_changelog_topics),
                     repartition_source_topics: configured(&it.repartition_source_topics),
                 });

@@ -10,7 +10,8 @@ use crate::client::consumer::Partitions;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-const SCENARIOS: [&str; 8] = [
+/// What offsets may be set to.
+pub const SCENARIOS: [&str; 8] = [
     "to-offset",
     "to-datetime",
     "by-duration",
@@ -21,10 +22,10 @@ const SCENARIOS: [&str; 8] = [
     "from-file",
 ];
 
-/// One of them at most is given.
-pub fn check_scenarios(parsed: &Parsed) -> Result<(), ToolError> {
-    SCENARIOS.into_iter().try_for_each(|scenario| {
-        let others: Vec<&str> = SCENARIOS.into_iter().filter(|it| *it != scenario).collect();
+/// One of these at most is given.
+pub fn check_one_of(parsed: &Parsed, scenarios: &[&str]) -> Result<(), ToolError> {
+    scenarios.iter().try_for_each(|scenario| {
+        let others: Vec<&str> = scenarios.iter().copied().filter(|it| it != scenario).collect();
         parsed.forbid(scenario, &others)
     })
 }

@@ -43,6 +43,8 @@ pub mod partitions;
 mod pending_tests;
 pub mod protocol;
 pub mod reconcile;
+#[cfg(test)]
+pub mod record_testing;
 pub mod records;
 pub mod request;
 pub mod response;

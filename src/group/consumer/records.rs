@@ -202,38 +202,42 @@ fn read_resolved(r: &mut Reader<'_>) -> Result<Resolved> {
 /// # Errors
 /// Something is longer than Kafka's records can hold, or no consumer group has it.
 pub fn record(group: &str, change: &mut Change) -> Result<Record> {
-    let (kind, part) = match change {
-        Change::Epoch(_) => (EPOCH_KEY, None),
-        Change::Metadata(id, _) => (MEMBER_KEY, Some(&*id)),
-        Change::TargetEpoch(_) => (TARGET_EPOCH_KEY, None),
-        Change::Target(id, _) => (TARGET_KEY, Some(&*id)),
-        Change::Current(id, _) => (CURRENT_KEY, Some(&*id)),
-        Change::Regex(pattern, _) => (REGEX_KEY, Some(&*pattern)),
-        Change::ShareTopics(_) | Change::Topology(_) | Change::Tasks(..) => {
-            return Err(WireError::Null);
+    match change {
+        Change::Epoch(kept) => written(EPOCH_KEY, group, None, kept, write_epoch),
+        Change::Metadata(id, kept) => {
+            written(MEMBER_KEY, group, Some(id), kept, |w, it| write_member(w, it))
         }
-    };
-    let key = key(kind, group, part.map(String::as_str))?;
-    let value = match change {
-        Change::Epoch(kept) => put(kept, key.len(), write_epoch)?,
-        Change::Metadata(_, kept) => put(kept, key.len(), |w, it| write_member(w, it))?,
-        Change::TargetEpoch(kept) => put(kept, key.len(), write_target_epoch)?,
-        Change::Target(_, kept) => put(kept, key.len(), |w, it| {
+        Change::TargetEpoch(kept) => {
+            written(TARGET_EPOCH_KEY, group, None, kept, write_target_epoch)
+        }
+        Change::Target(id, kept) => written(TARGET_KEY, group, Some(id), kept, |w, it| {
             write_partitions(w, it)?;
             w.varint(0);
             Ok(())
-        })?,
-        Change::Current(_, kept) => put(kept, key.len(), write_current)?,
-        Change::Regex(_, kept) => put(kept, key.len(), write_resolved)?,
-        Change::ShareTopics(_) | Change::Topology(_) | Change::Tasks(..) => {
-            return Err(WireError::Null);
+        }),
+        Change::Current(id, kept) => written(CURRENT_KEY, group, Some(id), kept, write_current),
+        Change::Regex(pattern, kept) => {
+            written(REGEX_KEY, group, Some(pattern), kept, write_resolved)
         }
-    };
+        Change::ShareTopics(_) | Change::Topology(_) | Change::Tasks(..) => Err(WireError::Null),
+    }
+}
+
+/// A record, of any protocol: the key of this kind, which names `part` beside the group, and the value, which
+/// `write` writes with its tagged fields. Its bytes are entered.
+pub fn written<T>(
+    kind: i16,
+    group: &str,
+    part: Option<&str>,
+    kept: &mut Option<Kept<T>>,
+    write: impl FnOnce(&mut Writer, &T) -> Result<()>,
+) -> Result<Record> {
+    let key = key(kind, group, part)?;
+    let value = put(kept, key.len(), write)?;
     Ok(Record { key, value })
 }
 
-/// The key of a record, of any protocol.
-pub fn key(kind: i16, group: &str, part: Option<&str>) -> Result<Vec<u8>> {
+fn key(kind: i16, group: &str, part: Option<&str>) -> Result<Vec<u8>> {
     let mut w = Writer::with_capacity(8 + group.len() + part.map_or(0, str::len));
     w.i16(kind);
     w.string(group, false)?;
@@ -243,8 +247,7 @@ pub fn key(kind: i16, group: &str, part: Option<&str>) -> Result<Vec<u8>> {
     Ok(w.into_vec())
 }
 
-/// Writes a value, of any protocol; `write` also writes its tagged fields.
-pub fn put<T>(
+fn put<T>(
     kept: &mut Option<Kept<T>>,
     key_bytes: usize,
     write: impl FnOnce(&mut Writer, &T) -> Result<()>,
@@ -379,9 +382,8 @@ fn write_resolved(w: &mut Writer, it: &Resolved) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::group::records::Key;
+    use crate::group::consumer::record_testing::{check_damage, check_records, hex, read_back};
     use crate::types::TopicId;
-    use data_encoding::HEXLOWER;
 
     const TOPIC: TopicId = TopicId([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
 
@@ -410,11 +412,6 @@ mod tests {
     /// Without the epochs of partitions, as versions before KIP-1251 have written it.
     const WITHOUT_EPOCHS: &str = "0000000000050000000401020000000000000001000000000000000202000000000002000000000000000100\
                                   0000000000000202000000020000";
-
-    fn hex(text: &str) -> Vec<u8> {
-        let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-        HEXLOWER.decode(digits.as_bytes()).expect("digits")
-    }
 
     fn kept<T>(value: T, record_bytes: u64) -> Option<Kept<T>> {
         Some(Kept { value, record_bytes })
@@ -485,26 +482,9 @@ mod tests {
         ]
     }
 
-    fn read_back(
-        key: &[u8],
-        value: Option<&[u8]>,
-    ) -> std::result::Result<Option<Change>, RecordError> {
-        match Key::read(key)? {
-            Key::Consumer { kind, group: "grp", part } => read(kind, part, key.len(), value),
-            other => panic!("{other:?}"),
-        }
-    }
-
     #[test]
     fn records_are_those_of_kafka() {
-        for (change, (key, value)) in changes().into_iter().zip(RECORDS) {
-            let (key, value) = (hex(key), hex(value));
-            let mut written = change.clone();
-            let record = record("grp", &mut written).expect("it is short");
-            assert_eq!((&record.key, record.value.as_ref()), (&key, Some(&value)));
-            assert_eq!(written, change);
-            assert_eq!(read_back(&key, Some(&value)), Ok(Some(change)));
-        }
+        check_records(&RECORDS, &changes());
         let key = hex(RECORDS[7].0);
         let Ok(Some(Change::Current(id, Some(it)))) = read_back(&key, Some(&hex(WITHOUT_EPOCHS)))
         else {
@@ -517,19 +497,6 @@ mod tests {
 
     #[test]
     fn damaged_records_are_errors() {
-        for (key, value) in RECORDS {
-            let (key, value) = (hex(key), hex(value));
-            assert!(matches!(read_back(&key, None), Ok(Some(_))), "a tombstone");
-            for cut in 0..value.len() {
-                assert!(read_back(&key, Some(&value[..cut])).is_err(), "{cut} of {value:?}");
-            }
-            for at in 0..value.len() {
-                for byte in [0, 0x7f, 0x80, 0xff] {
-                    let mut damaged = value.clone();
-                    damaged[at] = byte;
-                    let _ = read_back(&key, Some(&damaged));
-                }
-            }
-        }
+        check_damage(&RECORDS);
     }
 }

@@ -698,7 +698,8 @@ impl ConsumerGroup {
             }
         }
         if let Some(streams) = self.streams.as_deref_mut() {
-            streams.owns(&id, old.tasks.as_deref(), slot.member.current.tasks.as_deref());
+            let now = slot.member.current.tasks.as_deref();
+            streams.owners.change(&id, old.tasks.as_deref(), now);
         }
         slot.current_bytes = new_bytes;
         self.put_slot(&id, slot);

@@ -114,43 +114,40 @@ fn read_topics(r: &mut Reader<'_>) -> Result<Arc<ShareTopics>> {
 /// # Errors
 /// Something is longer than Kafka's records can hold, or no share group has it.
 pub fn record(group: &str, change: &mut Change) -> Result<Record> {
-    let (kind, part) = match change {
-        Change::Epoch(_) => (SHARE_EPOCH_KEY, None),
-        Change::Metadata(id, _) => (SHARE_MEMBER_KEY, Some(&*id)),
-        Change::TargetEpoch(_) => (SHARE_TARGET_EPOCH_KEY, None),
-        Change::Target(id, _) => (SHARE_TARGET_KEY, Some(&*id)),
-        Change::Current(id, _) => (SHARE_CURRENT_KEY, Some(&*id)),
-        Change::ShareTopics(_) => (SHARE_STATES_KEY, None),
-        Change::Regex(..) | Change::Topology(_) | Change::Tasks(..) => {
-            return Err(WireError::Null);
-        }
-    };
-    let key = records::key(kind, group, part.map(String::as_str))?;
-    let value = match change {
-        Change::Epoch(kept) => put(kept, key.len(), |w, it| {
+    match change {
+        Change::Epoch(kept) => untagged(SHARE_EPOCH_KEY, group, None, kept, |w, it| {
             w.i32(it.number);
             w.i64(it.metadata_hash);
             Ok(())
-        })?,
-        Change::Metadata(_, kept) => put(kept, key.len(), |w, it| write_member(w, it))?,
-        Change::TargetEpoch(kept) => records::put(kept, key.len(), write_target_epoch)?,
-        Change::Target(_, kept) => put(kept, key.len(), |w, it| write_partitions(w, it))?,
-        Change::Current(_, kept) => put(kept, key.len(), write_current)?,
-        Change::ShareTopics(kept) => put(kept, key.len(), |w, it| write_topics(w, it))?,
-        Change::Regex(..) | Change::Topology(_) | Change::Tasks(..) => {
-            return Err(WireError::Null);
+        }),
+        Change::Metadata(id, kept) => {
+            untagged(SHARE_MEMBER_KEY, group, Some(id), kept, |w, it| write_member(w, it))
         }
-    };
-    Ok(Record { key, value })
+        Change::TargetEpoch(kept) => {
+            records::written(SHARE_TARGET_EPOCH_KEY, group, None, kept, write_target_epoch)
+        }
+        Change::Target(id, kept) => {
+            untagged(SHARE_TARGET_KEY, group, Some(id), kept, |w, it| write_partitions(w, it))
+        }
+        Change::Current(id, kept) => {
+            untagged(SHARE_CURRENT_KEY, group, Some(id), kept, write_current)
+        }
+        Change::ShareTopics(kept) => {
+            untagged(SHARE_STATES_KEY, group, None, kept, |w, it| write_topics(w, it))
+        }
+        Change::Regex(..) | Change::Topology(_) | Change::Tasks(..) => Err(WireError::Null),
+    }
 }
 
-/// Writes a value that has no tagged fields.
-fn put<T>(
+/// A record whose value has no tagged fields.
+fn untagged<T>(
+    kind: i16,
+    group: &str,
+    part: Option<&str>,
     kept: &mut Option<Kept<T>>,
-    key_bytes: usize,
     write: impl FnOnce(&mut Writer, &T) -> Result<()>,
-) -> Result<Option<Vec<u8>>> {
-    records::put(kept, key_bytes, |w, it| {
+) -> Result<Record> {
+    records::written(kind, group, part, kept, |w, it| {
         write(w, it)?;
         w.varint(0);
         Ok(())
@@ -191,9 +188,9 @@ mod tests {
     use super::*;
     use crate::group::consumer::change::TargetEpoch;
     use crate::group::consumer::partitions;
+    use crate::group::consumer::record_testing::{check_damage, check_records, hex};
     use crate::group::records::Key;
     use crate::types::TopicId;
-    use data_encoding::HEXLOWER;
 
     const TOPIC: TopicId = TopicId([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
 
@@ -211,10 +208,6 @@ mod tests {
     /// With one topic whose states are being deleted.
     const STATES: &str = "000001020000000000000001000000000000000202610400000000000000010000000200020000000000000001000000\
                           000000000202620000";
-
-    fn hex(text: &str) -> Vec<u8> {
-        HEXLOWER.decode(text.as_bytes()).expect("digits")
-    }
 
     fn kept<T>(value: T, at: usize) -> Option<Kept<T>> {
         let record_bytes = (hex(RECORDS[at].0).len() + hex(RECORDS[at].1).len()) as u64;
@@ -241,20 +234,8 @@ mod tests {
             Change::Target(m1(), kept(Arc::new(set()), 3)),
             Change::Current(m1(), kept(current, 4)),
         ];
-        for ((key, value), change) in RECORDS.iter().zip(changes) {
-            let (key, value) = (hex(key), hex(value));
-            let Ok(Key::Consumer { kind, group: "grp", part }) = Key::read(&key) else {
-                panic!("{key:?}")
-            };
-            let found = read(kind, part, key.len(), Some(&value)).unwrap();
-            assert_eq!(found.as_ref(), Some(&change));
-            let written = record("grp", &mut change.clone()).unwrap();
-            assert_eq!(written, Record { key: key.clone(), value: Some(value.clone()) });
-            for cut in 0..value.len() {
-                assert!(read(kind, part, key.len(), Some(&value[..cut])).is_err(), "{change:?}");
-            }
-            assert!(read(kind, part, key.len(), None).unwrap().is_some(), "a tombstone");
-        }
+        check_records(&RECORDS, &changes);
+        check_damage(&RECORDS);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::group::consumer::write::ConsumerWrite;
 use crate::group::context::Cx;
 use crate::group::response::GroupResponse;
 use crate::group::state::Group;
-use crate::types::ErrorCode;
+use crate::types::{ErrorCode, GroupConfig};
 
 /// The setting of the assignor, as records name it.
 const STANDBYS: &str = "num.standby.replicas";
@@ -233,15 +233,10 @@ impl Group {
         (left - room).max(1)
     }
 
-    /// So many standbys each task with state is to have.
-    fn standby_replicas(&self, cx: &Cx<'_>) -> i32 {
-        let own = cx.cluster.view().group_config(&self.id).streams_standby_replicas;
-        own.unwrap_or(cx.settings.streams_standby_replicas)
-    }
-
     /// The group gets another epoch where something has changed, and targets where it may have others.
     fn assess(&mut self, cx: &Cx<'_>, beat: &mut StreamsBeat) -> usize {
-        let standbys = self.standby_replicas(cx);
+        let own = cx.cluster.view().group_config(&self.id);
+        let standbys = own.streams_standby_replicas.unwrap_or(cx.settings.streams_standby_replicas);
         let Some(configured) = beat.configured.clone() else { return 1 };
         let ready = configured.ready();
         let owned = beat.request.owned.as_ref();
@@ -263,14 +258,19 @@ impl Group {
             let epoch = editor.group.next_epoch();
             editor.set_streams_epoch(epoch, beat.metadata_hash, by);
         }
-        beat.stage = self.next_assigning(cx, beat, standbys);
+        beat.stage = self.next_assigning(cx, beat, &own, standbys);
         steps
     }
 
     /// Tasks are assigned, now or later. No timer waits for that: a member hears of its tasks with a heartbeat, and the
     /// first one after the time has come assigns them.
-    fn next_assigning(&mut self, cx: &Cx<'_>, beat: &mut StreamsBeat, standbys: i32) -> Stage {
-        let own = cx.cluster.view().group_config(&self.id);
+    fn next_assigning(
+        &mut self,
+        cx: &Cx<'_>,
+        beat: &mut StreamsBeat,
+        own: &GroupConfig,
+        standbys: i32,
+    ) -> Stage {
         let now_ms = cx.now.monotonic_ms;
         let delay_ms = own.streams_initial_rebalance_delay_ms;
         let delay_ms = delay_ms.unwrap_or(cx.settings.streams_initial_rebalance_delay_ms);
@@ -291,7 +291,9 @@ impl Group {
         if group.epoch() <= group.target_epoch() {
             return Stage::Reconcile;
         }
-        if !self.may_assign(cx) {
+        let interval_ms = own.streams_assignment_interval_ms;
+        let interval_ms = interval_ms.unwrap_or(cx.settings.streams_assignment_interval_ms);
+        if !may_assign(group.target_timestamp_ms(), interval_ms, cx.now.wall_ms) {
             beat.statuses
                 .push(delayed("Assignment delayed due to the configured assignment interval."));
             return Stage::Reconcile;
@@ -300,14 +302,6 @@ impl Group {
         let standbys = usize::try_from(standbys).unwrap_or(0);
         let assigning = ready.map(|it| Box::new(Assigning::new(Arc::clone(it), standbys)));
         Stage::Collect(Vec::new(), assigning)
-    }
-
-    /// Whether the assignment interval is over.
-    fn may_assign(&self, cx: &Cx<'_>) -> bool {
-        let own = cx.cluster.view().group_config(&self.id).streams_assignment_interval_ms;
-        let interval_ms = own.unwrap_or(cx.settings.streams_assignment_interval_ms);
-        let last_ms = self.consumer.as_deref().map_or(0, ConsumerGroup::target_timestamp_ms);
-        may_assign(last_ms, interval_ms, cx.now.wall_ms)
     }
 
     fn collect_members(

@@ -11,7 +11,7 @@ use crate::group::consumer::change::{AssignedBy, Change, Epoch};
 use crate::group::consumer::member::{Current, MemberMetadata, MemberState};
 use crate::group::consumer::partitions;
 use crate::group::consumer::records::{
-    self, kept, put, read_target_epoch, write_numbers, write_target_epoch,
+    kept, read_target_epoch, write_numbers, write_target_epoch, written,
 };
 use crate::group::records::{
     Record, RecordError, STREAMS_CURRENT_KEY, STREAMS_EPOCH_KEY, STREAMS_MEMBER_KEY,
@@ -219,31 +219,25 @@ fn read_topology(r: &mut Reader<'_>) -> Result<Arc<Topology>> {
 /// # Errors
 /// Something is longer than Kafka's records can hold, or no streams group has it.
 pub fn record(group: &str, change: &mut Change) -> Result<Record> {
-    let (kind, part) = match change {
-        Change::Epoch(_) => (STREAMS_EPOCH_KEY, None),
-        Change::Metadata(id, _) => (STREAMS_MEMBER_KEY, Some(&*id)),
-        Change::TargetEpoch(_) => (STREAMS_TARGET_EPOCH_KEY, None),
-        Change::Tasks(id, _) => (STREAMS_TARGET_KEY, Some(&*id)),
-        Change::Current(id, _) => (STREAMS_CURRENT_KEY, Some(&*id)),
-        Change::Topology(_) => (STREAMS_TOPOLOGY_KEY, None),
-        Change::Target(..) | Change::Regex(..) | Change::ShareTopics(_) => {
-            return Err(WireError::Null);
+    match change {
+        Change::Epoch(kept) => written(STREAMS_EPOCH_KEY, group, None, kept, write_epoch),
+        Change::Metadata(id, kept) => {
+            written(STREAMS_MEMBER_KEY, group, Some(id), kept, |w, it| write_member(w, it))
         }
-    };
-    let key = records::key(kind, group, part.map(String::as_str))?;
-    let bytes = key.len();
-    let value = match change {
-        Change::Epoch(it) => put(it, bytes, write_epoch)?,
-        Change::Metadata(_, it) => put(it, bytes, |w, it| write_member(w, it))?,
-        Change::TargetEpoch(it) => put(it, bytes, write_target_epoch)?,
-        Change::Tasks(_, it) => put(it, bytes, |w, it| write_target(w, it))?,
-        Change::Current(_, it) => put(it, bytes, write_current)?,
-        Change::Topology(it) => put(it, bytes, |w, it| write_topology(w, it))?,
-        Change::Target(..) | Change::Regex(..) | Change::ShareTopics(_) => {
-            return Err(WireError::Null);
+        Change::TargetEpoch(kept) => {
+            written(STREAMS_TARGET_EPOCH_KEY, group, None, kept, write_target_epoch)
         }
-    };
-    Ok(Record { key, value })
+        Change::Tasks(id, kept) => {
+            written(STREAMS_TARGET_KEY, group, Some(id), kept, |w, it| write_target(w, it))
+        }
+        Change::Current(id, kept) => {
+            written(STREAMS_CURRENT_KEY, group, Some(id), kept, write_current)
+        }
+        Change::Topology(kept) => {
+            written(STREAMS_TOPOLOGY_KEY, group, None, kept, |w, it| write_topology(w, it))
+        }
+        Change::Target(..) | Change::Regex(..) | Change::ShareTopics(_) => Err(WireError::Null),
+    }
 }
 
 fn write_pair(w: &mut Writer, name: &str, value: &str) -> Result<()> {
@@ -390,8 +384,7 @@ fn write_topology(w: &mut Writer, topology: &Topology) -> Result<()> {
 mod tests {
     use super::*;
     use crate::group::consumer::change::{Kept, TargetEpoch};
-    use crate::group::records::Key;
-    use data_encoding::HEXLOWER;
+    use crate::group::consumer::record_testing::{check_damage, check_records, hex, read_back};
 
     // Written by Kafka 4.3.1's own classes (`org.apache.kafka.coordinator.group.generated`).
     const RECORDS: [(&str, &str); 8] = [
@@ -424,11 +417,6 @@ mod tests {
     /// The current tasks without the epochs of active ones, as versions before have written them.
     const WITHOUT_EPOCHS: &str =
         "00000000000500000004020202300200000000000202300200000003000101010100";
-
-    fn hex(text: &str) -> Vec<u8> {
-        let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-        HEXLOWER.decode(digits.as_bytes()).expect("digits")
-    }
 
     fn ids(all: &[(&str, &[i32])]) -> TaskIds {
         partitions::collect(all.iter().map(|(id, numbers)| (Arc::from(*id), numbers.to_vec())))
@@ -523,26 +511,9 @@ mod tests {
         ]
     }
 
-    fn read_back(
-        key: &[u8],
-        value: Option<&[u8]>,
-    ) -> std::result::Result<Option<Change>, RecordError> {
-        match Key::read(key)? {
-            Key::Consumer { kind, group: "grp", part } => read(kind, part, key.len(), value),
-            other => panic!("{other:?}"),
-        }
-    }
-
     #[test]
     fn records_are_those_of_kafka() {
-        for (change, (key, value)) in changes().into_iter().zip(RECORDS) {
-            let (key, value) = (hex(key), hex(value));
-            let mut written = change.clone();
-            let record = record("grp", &mut written).expect("it is short");
-            assert_eq!((&record.key, record.value.as_ref()), (&key, Some(&value)));
-            assert_eq!(written, change);
-            assert_eq!(read_back(&key, Some(&value)), Ok(Some(change)));
-        }
+        check_records(&RECORDS, &changes());
         let key = hex(RECORDS[6].0);
         let Ok(Some(Change::Current(_, Some(it)))) = read_back(&key, Some(&hex(WITHOUT_EPOCHS)))
         else {
@@ -555,19 +526,6 @@ mod tests {
 
     #[test]
     fn damaged_records_are_errors() {
-        for (key, value) in RECORDS {
-            let (key, value) = (hex(key), hex(value));
-            assert!(matches!(read_back(&key, None), Ok(Some(_))), "a tombstone");
-            for cut in 0..value.len() {
-                assert!(read_back(&key, Some(&value[..cut])).is_err(), "{cut} of {value:?}");
-            }
-            for at in 0..value.len() {
-                for byte in [0, 0x7f, 0x80, 0xff] {
-                    let mut damaged = value.clone();
-                    damaged[at] = byte;
-                    let _ = read_back(&key, Some(&damaged));
-                }
-            }
-        }
+        check_damage(&RECORDS);
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::member::{self, OwnedTasks};
+use super::member;
 use super::owners::Owners;
 use super::tasks::Tasks;
 use super::topology::{Configured, Subtopology, TopicInfo, Topology};
@@ -145,11 +145,6 @@ impl StreamsState {
             self.bytes -= target_bytes(id, &old.value);
         }
         old
-    }
-
-    /// A member has other tasks.
-    pub fn owns(&mut self, id: &str, old: Option<&OwnedTasks>, new: Option<&OwnedTasks>) {
-        self.owners.change(id, old, new);
     }
 
     /// Memory that it takes, bytes.

@@ -8,7 +8,7 @@ mod reset;
 
 use super::ToolError;
 use super::address::{addresses, connect, property_file};
-use super::group_command::{Problem, say_error};
+use super::group_command::{Problem, address_of, check_company, check_describe, say_error};
 use super::java_errors;
 use super::offset_deletion::{self, named, print_deleted};
 use super::options::{HELP, Options, Parsed, VERSION, ZOOKEEPER, flag, long, text};
@@ -151,35 +151,16 @@ fn check(parsed: &Parsed) -> Result<(), ToolError> {
     if !parsed.has("zookeeper") {
         parsed.require(&["bootstrap-server"])?;
     }
-    for (option, with) in [
-        ("members", &["describe"][..]),
+    let company: [(&str, &[&str]); 5] = [
+        ("members", &["describe"]),
         ("verbose", &["describe"]),
         ("offsets", &["describe"]),
         ("state", &["describe", "list"]),
         ("type", &["list"]),
-    ] {
-        if parsed.has(option) && !with.iter().any(|w| parsed.has(w)) {
-            return Err(ToolError::Failed(format!(
-                "Option(s) [{option}] are unavailable given other options on the command line"
-            )));
-        }
-    }
+    ];
+    check_company(parsed, &company)?;
     let has_group = parsed.has("group") || parsed.has("all-groups");
-    if parsed.has("describe") {
-        if !has_group {
-            return Err(
-                parsed.usage("Option [describe] takes one of these options: [group], [all-groups]")
-            );
-        }
-        if ["members", "offsets", "state"].iter().filter(|o| parsed.has(o)).count() > 1 {
-            return Err(parsed.usage(
-                "Option [describe] takes at most one of these options: [members], [offsets], [state]",
-            ));
-        }
-        if parsed.value("state")?.is_some() {
-            return Err(parsed.usage("Option [describe] does not take a value for [state]"));
-        }
-    }
+    check_describe(parsed, "[group], [all-groups]")?;
     if parsed.has("delete") {
         if !has_group {
             return Err(
@@ -284,8 +265,7 @@ fn describe(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> {
         if parsed.has("members") {
             describe::members(group, verbose)?;
         } else if parsed.has("state") {
-            let broker = cluster.metadata().brokers.get(&group.coordinator);
-            let address = broker.map_or_else(String::new, |b| format!("{}:{}", b.host, b.port));
+            let address = address_of(cluster, group.coordinator);
             describe::state(group, &address, verbose)?;
         } else {
             let rows = group_offsets::rows(cluster, group)?;

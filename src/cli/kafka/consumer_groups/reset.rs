@@ -1,10 +1,10 @@
 //! `--reset-offsets`.
 
 use super::super::ToolError;
-use super::super::group_command::{Problem, say_error};
+use super::super::group_command::{Problem, check_not_both, say_error};
 use super::super::java_errors;
 use super::super::offset_reset::{
-    Plans, check_scenarios, export, partitions_of, print_new_offsets, read_file, target,
+    Plans, SCENARIOS, check_one_of, export, partitions_of, print_new_offsets, read_file, target,
 };
 use super::super::options::Parsed;
 use super::chosen;
@@ -17,11 +17,7 @@ use std::io::{self, Write};
 
 /// The rules of the options.
 pub fn check(parsed: &Parsed) -> Result<(), ToolError> {
-    if parsed.has("dry-run") && parsed.has("execute") {
-        return Err(
-            parsed.usage("Option [reset-offsets] only accepts one of [execute] and [dry-run]")
-        );
-    }
+    check_not_both(parsed)?;
     if !parsed.has("dry-run") && !parsed.has("execute") {
         eprintln!(
             "WARN: No action will be performed as the --execute option is missing. In version 5.0, \
@@ -34,7 +30,7 @@ pub fn check(parsed: &Parsed) -> Result<(), ToolError> {
         return Err(parsed
             .usage("Option [reset-offsets] takes one of these options: [group], [all-groups]"));
     }
-    check_scenarios(parsed)
+    check_one_of(parsed, &SCENARIOS)
 }
 
 fn failed(why: &str) -> Problem {

@@ -7,9 +7,12 @@ mod describe;
 
 use super::ToolError;
 use super::address::{addresses, connect, property_file};
-use super::group_command::{Problem, list_groups, named_states, say_error};
+use super::group_command::{
+    Problem, address_of, check_company, check_describe, check_either, list_groups, named_states,
+    say_error,
+};
 use super::java_errors;
-use super::offset_reset::{Plans, print_new_offsets};
+use super::offset_reset::{Plans, check_one_of, print_new_offsets};
 use super::options::{HELP, Options, Parsed, VERSION, flag, long, text};
 use super::properties::Properties;
 use super::time::date_time_ms;
@@ -117,35 +120,16 @@ fn failed(why: &str) {
 }
 
 fn check(parsed: &Parsed) -> Result<(), ToolError> {
-    for (option, with) in [
-        ("members", &["describe"][..]),
+    let company: [(&str, &[&str]); 4] = [
+        ("members", &["describe"]),
         ("offsets", &["describe"]),
         ("state", &["describe", "list"]),
         ("verbose", &["describe"]),
-    ] {
-        if parsed.has(option) && !with.iter().any(|w| parsed.has(w)) {
-            return Err(ToolError::Failed(format!(
-                "Option(s) [{option}] are unavailable given other options on the command line"
-            )));
-        }
-    }
+    ];
+    check_company(parsed, &company)?;
     parsed.require(&["bootstrap-server"])?;
     let none_of = |options: &[&str]| !options.iter().any(|it| parsed.has(it));
-    if parsed.has("describe") {
-        if none_of(&["group", "all-groups"]) {
-            return Err(
-                parsed.usage("Option [describe] takes one of these options: [all-groups], [group]")
-            );
-        }
-        if ["members", "offsets", "state"].iter().filter(|o| parsed.has(o)).count() > 1 {
-            return Err(parsed.usage(
-                "Option [describe] takes at most one of these options: [members], [offsets], [state]",
-            ));
-        }
-        if parsed.value("state")?.is_some() {
-            return Err(parsed.usage("Option [describe] does not take a value for [state]"));
-        }
-    }
+    check_describe(parsed, "[all-groups], [group]")?;
     if parsed.has("delete") {
         if none_of(&["group", "all-groups"]) {
             return Err(parsed.usage("Option [delete] takes the options [group] or [all-groups]"));
@@ -165,16 +149,7 @@ fn check(parsed: &Parsed) -> Result<(), ToolError> {
         );
     }
     if parsed.has("reset-offsets") {
-        if parsed.has("dry-run") && parsed.has("execute") {
-            return Err(
-                parsed.usage("Option [reset-offsets] only accepts one of [execute] and [dry-run]")
-            );
-        }
-        if none_of(&["dry-run", "execute"]) {
-            return Err(
-                parsed.usage("Option [reset-offsets] takes the option: [execute] or [dry-run]")
-            );
-        }
+        check_either(parsed)?;
         if !parsed.has("group") {
             return Err(parsed.usage("Option [reset-offsets] takes the option: [group]"));
         }
@@ -189,10 +164,7 @@ fn check(parsed: &Parsed) -> Result<(), ToolError> {
                  [to-latest]",
             ));
         }
-        for scenario in SCENARIOS {
-            let others: Vec<&str> = SCENARIOS.into_iter().filter(|it| *it != scenario).collect();
-            parsed.forbid(scenario, &others)?;
-        }
+        check_one_of(parsed, &SCENARIOS)?;
     }
     parsed.forbid("group", &["all-groups"])?;
     parsed.forbid("group", &["list"])?;
@@ -230,8 +202,7 @@ fn describe(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> {
         if parsed.has("members") {
             describe::members(group, verbose)?;
         } else if parsed.has("state") {
-            let broker = cluster.metadata().brokers.get(&group.coordinator);
-            let address = broker.map_or_else(String::new, |it| format!("{}:{}", it.host, it.port));
+            let address = address_of(cluster, group.coordinator);
             describe::state(group, &address, verbose)?;
         } else {
             let offsets = share_groups::offsets(cluster, &group.id)?;

@@ -9,7 +9,9 @@ mod reset;
 
 use super::ToolError;
 use super::address::{addresses, connect, property_file};
-use super::group_command::{Problem, list_groups, named_states, say_error};
+use super::group_command::{
+    Problem, address_of, check_company, check_describe, list_groups, named_states, say_error,
+};
 use super::java_errors;
 use super::options::{HELP, Options, Parsed, VERSION, flag, long, text};
 use super::properties::Properties;
@@ -126,35 +128,16 @@ fn failed(why: &str) {
 }
 
 fn check(parsed: &Parsed) -> Result<(), ToolError> {
-    for (option, with) in [
-        ("state", &["describe", "list"][..]),
+    let company: [(&str, &[&str]); 4] = [
+        ("state", &["describe", "list"]),
         ("members", &["describe"]),
         ("offsets", &["describe"]),
         ("verbose", &["describe"]),
-    ] {
-        if parsed.has(option) && !with.iter().any(|w| parsed.has(w)) {
-            return Err(ToolError::Failed(format!(
-                "Option(s) [{option}] are unavailable given other options on the command line"
-            )));
-        }
-    }
+    ];
+    check_company(parsed, &company)?;
     parsed.require(&["bootstrap-server"])?;
     let none_of = |options: &[&str]| !options.iter().any(|it| parsed.has(it));
-    if parsed.has("describe") {
-        if none_of(&["group", "all-groups"]) {
-            return Err(
-                parsed.usage("Option [describe] takes one of these options: [all-groups], [group]")
-            );
-        }
-        if ["members", "offsets", "state"].iter().filter(|o| parsed.has(o)).count() > 1 {
-            return Err(parsed.usage(
-                "Option [describe] takes at most one of these options: [members], [offsets], [state]",
-            ));
-        }
-        if parsed.value("state")?.is_some() {
-            return Err(parsed.usage("Option [describe] does not take a value for [state]"));
-        }
-    }
+    check_describe(parsed, "[all-groups], [group]")?;
     if parsed.has("delete") {
         if none_of(&["group", "all-groups"]) {
             return Err(
@@ -231,8 +214,7 @@ fn describe(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> {
         if parsed.has("members") {
             describe::members(&group, verbose)?;
         } else if parsed.has("state") {
-            let broker = cluster.metadata().brokers.get(&group.coordinator);
-            let address = broker.map_or_else(String::new, |it| format!("{}:{}", it.host, it.port));
+            let address = address_of(cluster, group.coordinator);
             describe::state(&group, &address, verbose)?;
         } else {
             let rows = offsets::rows(cluster, &group)?;

@@ -1,10 +1,10 @@
 //! `--reset-offsets`.
 
 use super::super::ToolError;
-use super::super::group_command::{Problem, say_error};
+use super::super::group_command::{Problem, check_either, say_error};
 use super::super::java_errors;
 use super::super::offset_reset::{
-    Plans, check_scenarios, export, partitions_of, read_file, target,
+    Plans, SCENARIOS, check_one_of, export, partitions_of, read_file, target,
 };
 use super::super::options::Parsed;
 use super::delete::internal_topics;
@@ -19,19 +19,12 @@ use std::io::{self, Write};
 
 /// The rules of the options.
 pub fn check(parsed: &Parsed) -> Result<(), ToolError> {
-    if parsed.has("dry-run") && parsed.has("execute") {
-        return Err(
-            parsed.usage("Option [reset-offsets] only accepts one of [execute] and [dry-run]")
-        );
-    }
-    if !parsed.has("dry-run") && !parsed.has("execute") {
-        return Err(parsed.usage("Option [reset-offsets] takes the option: [execute] or [dry-run]"));
-    }
+    check_either(parsed)?;
     if !parsed.has("group") && !parsed.has("all-groups") {
         return Err(parsed
             .usage("Option [reset-offsets] takes one of these options: [all-groups], [group]"));
     }
-    check_scenarios(parsed)
+    check_one_of(parsed, &SCENARIOS)
 }
 
 /// Resets, or shows what would be reset.

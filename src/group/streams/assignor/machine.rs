@@ -485,7 +485,8 @@ impl Assigning {
     }
 }
 
-/// Assigns in one go: for tests and small groups.
+/// Assigns in one go.
+#[cfg(test)]
 pub fn assign(
     subtopologies: &Subtopologies,
     standby_replicas: usize,

@@ -22,5 +22,7 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
-pub use machine::{Assigning, assign};
+pub use machine::Assigning;
+#[cfg(test)]
+pub use machine::assign;
 pub use spec::{MemberSpec, Subtopologies};

@@ -367,10 +367,11 @@ fn summary<'a>(names: impl ExactSizeIterator<Item = &'a Arc<str>>) -> String {
     }
 }
 
-/// Configures a topology in one go: for tests and small ones.
+/// Configures a topology in one go.
 ///
 /// # Errors
 /// The topology cannot be worked out, whichever topics there are.
+#[cfg(test)]
 pub fn configure(
     topology: &Arc<Topology>,
     topics: &impl PartitionCounts,

@@ -19,10 +19,14 @@ mod tests;
 mod validate;
 mod walk;
 
-pub use configure::{Configuring, configure};
+pub use configure::Configuring;
+#[cfg(test)]
+pub use configure::configure;
 pub use configured::{
     Configured, ConfiguredSubtopology, InternalTopic, PartitionCounts, Problem, Status,
 };
 pub use declared::{CopartitionGroup, Subtopology, TopicConfigs, TopicInfo, Topology};
 pub use endpoint::partitions_of;
-pub use validate::{TopologyError, Validating, validate};
+#[cfg(test)]
+pub use validate::validate;
+pub use validate::{TopologyError, Validating};

@@ -154,10 +154,11 @@ impl Validating {
     }
 }
 
-/// Checks a topology in one go: for tests and small ones.
+/// Checks a topology in one go.
 ///
 /// # Errors
 /// Why it is refused.
+#[cfg(test)]
 pub fn validate(topology: &Topology) -> Result<(), TopologyError> {
     let mut room = usize::MAX;
     Validating::default().step(topology, &mut room).unwrap_or(Ok(()))
