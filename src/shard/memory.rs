@@ -12,8 +12,6 @@ use std::time::Instant;
 
 /// While memory is touched that nobody needs at once, so many times as long as it took.
 const REST: u32 = 3;
-/// How nice the thread is that touches memory: where it shares a shard's processor, the shard has nine tenths of it.
-const NICE: i32 = 10;
 
 /// The part of the memory that requests may take: a quarter.
 pub fn of_requests(memory: u64) -> u64 {
@@ -53,12 +51,11 @@ pub fn reserve(settings: &BrokerSettings) -> Arc<Budget> {
 }
 
 /// Starts a thread that touches memory ahead of its use, for as long as the process runs. It may share the
-/// processor of a shard, so it rests while nobody is short of memory.
+/// processor of a shard, which goes first, and it rests while nobody is short of memory.
 fn touch_ahead(arena: &Arc<Arena>) -> io::Result<()> {
     let of_helper = arena.clone();
     let work = move || {
-        // Of this thread alone. To be nicer is never refused.
-        let _ = rustix::process::setpriority_process(None, NICE);
+        when_idle();
         std::thread::park();
         loop {
             let begun = Instant::now();
@@ -74,6 +71,16 @@ fn touch_ahead(arena: &Arc<Arena>) -> io::Result<()> {
     arena.helped_by(helper.thread().clone());
     helper.thread().unpark();
     Ok(())
+}
+
+/// Runs this thread only where no other wants its processor, and takes it away at once when one does
+/// (`SCHED_IDLE`, sched(7)). Needs no privilege; a container that forbids the call leaves the thread like the others.
+fn when_idle() {
+    let any = libc::sched_param { sched_priority: 0 };
+    // SAFETY: 0 is this thread, and the parameter outlives the call.
+    if unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const any) } != 0 {
+        tracing::debug!("no idle scheduling: {}", io::Error::last_os_error());
+    }
 }
 
 /// Whether that went well.

@@ -36,7 +36,7 @@ pub use mapping::HUGE;
 use mapping::Mapping;
 use std::io;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::Thread;
 
@@ -67,6 +67,8 @@ struct Stray {
 struct Part {
     free: Mutex<FreePages>,
     strays: AtomicPtr<Stray>,
+    /// Pages that were ever in use, for the helper: its thread may wait long for a processor, and then not with the lock.
+    touched: AtomicU32,
     ahead: Ahead,
 }
 
@@ -96,7 +98,7 @@ impl Arena {
             let pages = u32::try_from(part_pages.min(pages - at))
                 .map_err(|_| io::ErrorKind::OutOfMemory)?;
             let (free, strays) = (Mutex::new(FreePages::new(pages)), AtomicPtr::default());
-            Ok(Part { free, strays, ahead: Ahead::new(pages) })
+            Ok(Part { free, strays, touched: AtomicU32::new(0), ahead: Ahead::new(pages) })
         };
         let parts = (0..pages).step_by(part_pages).map(part).collect::<io::Result<_>>()?;
         let (outside, outside_total) = (AtomicUsize::new(0), AtomicU64::new(0));
@@ -165,6 +167,7 @@ impl Arena {
             let mut free = self.locked(part);
             let first = free.take(range)?;
             let touched = free.touched();
+            part.touched.store(touched, Ordering::Relaxed);
             drop(free);
             if part.ahead.is_wanted(touched) {
                 self.wake_helper();

@@ -139,8 +139,12 @@ impl Cache {
         true
     }
 
-    /// Whether somebody writes to the same shard, who is not to wait for memory that only the cache wants.
+    /// Whether somebody writes to the same shard, who is not to wait for memory that only the cache wants: neither
+    /// for what it may take from now on, nor for what it was to take before the writer came.
     pub fn set_beside_writers(&mut self, beside_writers: bool) {
+        if beside_writers && !self.beside_writers {
+            self.keep_what_is_held();
+        }
         self.beside_writers = beside_writers;
     }
 
@@ -195,6 +199,11 @@ impl Cache {
             && (self.evict(Kind::Read, 0) || self.evict(Kind::Kept, 0))
         {}
         while self.bytes > bytes && self.evict(Kind::Unread, 1) {}
+        self.keep_what_is_held();
+    }
+
+    /// Takes no memory beyond what chunks take now before it has asked for it again.
+    fn keep_what_is_held(&mut self) {
         self.grown = self.grown.min(self.bytes - self.unread).max(self.start);
     }
 
@@ -413,8 +422,13 @@ mod tests {
         fill(&mut cache, 320..330, false);
         cache.set_beside_writers(false);
         assert!(cache.missed(SLOT, 910));
-        fill(&mut cache, 330..400, false);
-        assert_eq!(cache.bytes(), 1_200);
+        fill(&mut cache, 330..350, false);
+        assert_eq!(cache.bytes(), 1_000);
+        // A writer comes, and goes.
+        cache.set_beside_writers(true);
+        fill(&mut cache, 350..400, false);
+        assert_eq!(cache.bytes(), 1_000, "it was to grow to 1,200");
+        cache.set_beside_writers(false);
         cache.shrink(300);
         fill(&mut cache, 300..400, false);
         assert_eq!(cache.bytes(), 500, "what it began with it takes");
