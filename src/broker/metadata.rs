@@ -13,7 +13,7 @@ use crate::broker::api::describe_quorum::QuorumView;
 use crate::broker::api::execute::execute;
 use crate::broker::api::metadata_change::Handled;
 use crate::broker::api::table;
-use crate::controller::{Decision, Image, Members, Record};
+use crate::controller::{Decision, Image, Members, Persist, Record};
 use crate::storage::device::io::{Op, is_want_of_space};
 use crate::types::{TopicId, exit};
 use crate::wire::WireError;
@@ -406,6 +406,60 @@ impl State {
         }
     }
 
+    /// Makes durable what is to be. Where there is no space for a new log, the old one goes on.
+    async fn persist(self: &Rc<Self>, persist: Persist) -> io::Result<()> {
+        let controller = &self.metadata().controller;
+        let Persist { ops, ticket, mut undo } = persist;
+        for op in ops {
+            if matches!(op, Op::Rename { .. }) {
+                undo = None;
+            }
+            let Some(undo) = undo.clone() else {
+                self.write_metadata(op).await?;
+                continue;
+            };
+            match self.run_op(op).await {
+                Ok(_) => {}
+                Err(e) if is_want_of_space(&e) => {
+                    for op in undo {
+                        self.run_op(op).await?;
+                    }
+                    self.hands_over(|| controller.borrow_mut().not_replaced(ticket));
+                    return Ok(());
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        self.vital(|| controller.borrow_mut().persisted(ticket));
+        self.quorum_moved();
+        Ok(())
+    }
+
+    /// Gives the metadata log space ahead of what it may have to say while the disk is full.
+    async fn make_room(self: &Rc<Self>) -> io::Result<()> {
+        let controller = &self.metadata().controller;
+        loop {
+            let Some([write, sync]) = controller.borrow().wanted_room() else { return Ok(()) };
+            let made = match self.run_op(write).await {
+                Ok(_) => self.run_op(sync).await.map(|_| true)?,
+                Err(e) if is_want_of_space(&e) => false,
+                Err(e) => return Err(e),
+            };
+            self.hands_over(|| controller.borrow_mut().made_room(made));
+            if !made {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells the others where this takes the lead of the quorum away from this node for want of space.
+    fn hands_over(self: &Rc<Self>, report: impl FnOnce() -> bool) {
+        if self.vital(report) {
+            tracing::warn!("the disk is full: another node is to be the controller");
+            self.quorum_moved();
+        }
+    }
+
     /// Carries out what the controller wants written, for ever. It ends with the process: metadata
     /// that is half written, or applied by some shards only, is not gone on with.
     pub(super) async fn run_metadata(self: Rc<Self>) {
@@ -423,14 +477,10 @@ impl State {
                 let wrote = persist.is_some();
                 if let Some(persist) = persist {
                     self.work.add(persist.ops.iter().map(copied).sum());
-                    for op in persist.ops {
-                        if let Err(e) = self.write_metadata(op).await {
-                            self.fatal(exit::IO, format!("cannot write the metadata: {e}"));
-                            return;
-                        }
+                    if let Err(e) = self.persist(persist).await {
+                        self.fatal(exit::IO, format!("cannot write the metadata: {e}"));
+                        return;
                     }
-                    self.vital(|| metadata.controller.borrow_mut().persisted(persist.ticket));
-                    self.quorum_moved();
                 }
                 // What others have written may have decided something, too.
                 let image = metadata.controller.borrow_mut().take_image();
@@ -449,6 +499,10 @@ impl State {
                     }
                     metadata.applied.set(image.index);
                     metadata.changed.notify();
+                }
+                if wrote && let Err(e) = self.make_room().await {
+                    self.fatal(exit::IO, format!("cannot write the metadata: {e}"));
+                    return;
                 }
             }
         }

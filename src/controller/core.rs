@@ -11,6 +11,7 @@ use super::open::{self, MetaError, OpenOptions};
 use super::quorum::{Decided, MembersError, Persist, Quorum, StepError, Ticket};
 use super::record::Record;
 use crate::storage::device::disk::Disk;
+use crate::storage::device::io::Op;
 use crate::types::TopicId;
 use futures_lite::future::block_on;
 use raft::eraftpb::{Entry, EntryType};
@@ -325,6 +326,27 @@ impl Controller {
     pub fn persisted(&mut self, ticket: Ticket) {
         self.quorum.persisted(ticket);
         self.follow();
+    }
+
+    /// There was no space for what these writes were to replace the log with, and that is [undone](Persist::undo). Otherwise as
+    /// [`made_room`](Self::made_room).
+    pub fn not_replaced(&mut self, ticket: Ticket) -> bool {
+        let successor = self.quorum.not_replaced(ticket);
+        successor.into_iter().for_each(|it| self.hand_over(it));
+        successor.is_some()
+    }
+
+    /// What gives the log more space ahead, between two writes, for [`made_room`](Self::made_room).
+    pub fn wanted_room(&self) -> Option<[Op; 2]> {
+        self.quorum.wanted_room()
+    }
+
+    /// That was carried out, or there was no space for it. The first time of these a leader hands over, while it can: what it
+    /// has left is for what it is told by others. Says whether it does.
+    pub fn made_room(&mut self, made: bool) -> bool {
+        let successor = self.quorum.made_room(made);
+        successor.into_iter().for_each(|it| self.hand_over(it));
+        successor.is_some()
     }
 
     /// Lets take effect what the log has decided, and notes who leads.

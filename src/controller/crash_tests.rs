@@ -3,9 +3,11 @@
 
 use super::core::Controller;
 use super::open::{MetaError, OpenOptions};
+use super::quorum::Persist;
 use super::record::Record;
 use super::tests::{Model, options, partitions, started, topic};
 use crate::storage::device::disk::Disk;
+use crate::storage::device::io::Op;
 use crate::storage::device::sim_disk::{Fault, Rng, SimDisk};
 use crate::types::TopicId;
 
@@ -74,6 +76,31 @@ fn batch(rng: &mut Rng, next: &mut u32) -> Vec<Record> {
         .collect()
 }
 
+/// Writes; sometimes there is no space for a new log and its snapshot, and they are given up at any point.
+fn carry_out(
+    disk: &Disk,
+    rng: &mut Rng,
+    controller: &mut Controller,
+    persist: Persist,
+) -> Option<()> {
+    let Persist { ops, ticket, undo } = persist;
+    let renames = ops.iter().position(|it| matches!(it, Op::Rename { .. }));
+    let undo = undo.filter(|_| rng.chance(30));
+    let given_up = undo.as_ref().map(|_| rng.below(renames.expect("a snapshot") as u64) as usize);
+    for op in ops.into_iter().take(given_up.unwrap_or(usize::MAX)) {
+        disk.run(op).ok()?;
+    }
+    let Some(undo) = undo else {
+        controller.persisted(ticket);
+        return Some(());
+    };
+    for op in undo {
+        disk.run(op).ok()?;
+    }
+    controller.not_replaced(ticket);
+    Some(())
+}
+
 /// Runs a controller until its disk fails.
 fn serve(
     disk: &Disk,
@@ -107,10 +134,16 @@ fn serve(
         }
         // What is written now is whole or not there, in order; the rest waits.
         while let Some(persist) = controller.ready() {
-            for op in persist.ops {
-                disk.run(op).ok()?;
+            carry_out(disk, rng, &mut controller, persist)?;
+            while rng.chance(50)
+                && let Some([write, sync]) = controller.wanted_room()
+            {
+                let made = !rng.chance(20);
+                if made {
+                    disk.run(write).and_then(|_| disk.run(sync)).ok()?;
+                }
+                controller.made_room(made);
             }
-            controller.persisted(persist.ticket);
         }
         possible.all();
         assert_eq!(Model::of(&controller.image()), possible.0[0]);

@@ -3,7 +3,8 @@
 //! `meta/log-<n>` is append-only. Each write starts at a new 4 KiB block and is one [`Op::Write`],
 //! so nothing that is durable is ever written again: a torn write cannot harm an older one. At most
 //! one write is in flight, and the next begins when it is synced. So a write that does not check is
-//! the torn tail if nothing valid follows it in its file, and rot of acknowledged data otherwise.
+//! the torn tail if nothing valid follows it in its file, and rot of acknowledged data otherwise. What follows the last
+//! write are zeros, [room](super::room) for the next ones.
 //!
 //! `meta/snapshot` is the image up to some index, and names the log file that goes on from there.
 //! It is replaced by rename. The order is: new log file with the entries that the snapshot does not
@@ -114,6 +115,11 @@ pub fn replace_snapshot(snapshot: &[u8], budget: &Arc<Budget>) -> Vec<Op> {
         Op::Rename { from: tmp, to: SNAPSHOT.into() },
         Op::SyncDir { path: DIR.into() },
     ]
+}
+
+/// Takes back what was begun with log file `number` and the snapshot that would name it, before that was renamed.
+pub fn give_up(number: u64) -> [Op; 2] {
+    [Op::Unlink { path: log_path(number) }, Op::Unlink { path: SNAPSHOT_TMP.into() }]
 }
 
 /// The snapshot's payload; `None` if it does not check.

@@ -46,6 +46,7 @@ mod quorum;
 mod raising;
 mod reassignment;
 mod record;
+mod room;
 mod sessions;
 mod store;
 #[cfg(test)]

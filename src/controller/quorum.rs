@@ -20,6 +20,7 @@ use super::image::Image;
 use super::log;
 use super::members::{Members, node_id, raft_id};
 use super::message::Message;
+use super::room::Room;
 use super::store::Store;
 use crate::storage::buffer::Budget;
 use crate::storage::device::io::Op;
@@ -53,6 +54,9 @@ pub struct Persist {
     pub ops: Vec<Op>,
     /// For `persisted`, when all of them have completed.
     pub ticket: Ticket,
+    /// What takes them back where there is no space for one before the rename, for `not_replaced`: nothing refers to what they have
+    /// written. None where there is nothing to go on with instead.
+    pub undo: Option<[Op; 2]>,
 }
 
 /// Stands for a [`Persist`] that is being carried out. It cannot be copied or made up.
@@ -156,6 +160,8 @@ pub struct Quorum {
     sendable: VecDeque<eraftpb::Message>,
     decided: VecDeque<Decided>,
     place: Place,
+    /// Of the file that this process began.
+    room: Room,
     /// The snapshot on disk: index, term.
     snapshot: (u64, u64),
     /// Set from the start to the first write: what was read may not be durable. A process that was killed, or
@@ -199,6 +205,7 @@ impl Quorum {
             sendable: VecDeque::new(),
             decided: VecDeque::new(),
             place,
+            room: Room::default(),
             snapshot,
             replace_log: true,
             hasty: None,
@@ -502,7 +509,11 @@ impl Quorum {
         let bytes: usize = entries.map(|it| it.data.len() + ENTRY_OVERHEAD).sum();
         let Place { file, end, bytes_max } = self.place;
         let is_long = !self.pending.is_empty() && end > 0 && end + bytes as u64 > bytes_max;
-        if self.replace_log || is_long { due(file + 1, self.node.raft.id) } else { None }
+        if self.replace_log || is_long && !self.room.lacks() {
+            due(file + 1, self.node.raft.id)
+        } else {
+            None
+        }
     }
 
     /// What is to be written next, with the [due snapshot](Self::due_snapshot); `None` where nothing is, or where
@@ -563,7 +574,7 @@ impl Quorum {
         let path = log::log_path(file);
         self.writing = Some(Writing { number, end: pos + data.len() as u64, snapshot: None });
         let write = Op::Write { path: path.clone(), pos, data };
-        Persist { ops: vec![write, Op::Sync { path }], ticket: Ticket { number } }
+        Persist { ops: vec![write, Op::Sync { path }], ticket: Ticket { number }, undo: None }
     }
 
     fn replace(&mut self, number: u64, at: (u64, u64), payload: &[u8], snapshot: &[u8]) -> Persist {
@@ -577,7 +588,8 @@ impl Quorum {
         ops.push(Op::Sync { path });
         ops.extend(log::replace_snapshot(snapshot, &self.budget));
         ops.push(Op::Unlink { path: log::log_path(old) });
-        Persist { ops, ticket: Ticket { number } }
+        let undo = (!self.replace_log && !self.installs()).then(|| log::give_up(file));
+        Persist { ops, ticket: Ticket { number }, undo }
     }
 
     /// The writes of this ticket have completed.
@@ -586,8 +598,10 @@ impl Quorum {
         let writing = self.writing.take().expect("a ticket stands for a write");
         assert_eq!(writing.number, ticket.number, "tickets are not made up");
         self.place.end = writing.end;
+        self.room.written(writing.end);
         if let Some((index, term)) = writing.snapshot {
             self.place.file += 1;
+            self.room = Room::new(writing.end);
             self.replace_log = false;
             // What came since the snapshot before stays in memory: a member that is a little behind
             // needs no snapshot.
@@ -605,6 +619,32 @@ impl Quorum {
             }
         }
         self.settle();
+    }
+
+    /// There was no space for what these writes were to replace the log with, and what they had begun is [undone](Persist::undo): the
+    /// log goes on where it is. Gives the voter that a leader should hand over to, as [`made_room`](Self::made_room) does.
+    #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
+    pub fn not_replaced(&mut self, ticket: Ticket) -> Option<i32> {
+        let writing = self.writing.take().expect("a ticket stands for a write");
+        assert_eq!(writing.number, ticket.number, "tickets are not made up");
+        self.made_room(false)
+    }
+
+    /// What gives the log more [room](super::room) ahead, where it has too little and nothing is being written. To be
+    /// reported by [`made_room`](Self::made_room) before the next [`ready_with`](Self::ready_with).
+    pub fn wanted_room(&self) -> Option<[Op; 2]> {
+        let Place { file, end, .. } = self.place;
+        let may_be = self.writing.is_none() && !self.replace_log;
+        may_be.then(|| self.room.wanted(file, end, &self.budget)).flatten()
+    }
+
+    /// That was carried out, or there is no space for it. Then, the first time, the voter that a leader should hand over to.
+    pub fn made_room(&mut self, made: bool) -> Option<i32> {
+        if made {
+            self.room.made();
+            return None;
+        }
+        self.room.refused().then(|| self.successor()).flatten()
     }
 
     /// After anything that may have changed Raft's state.

@@ -73,6 +73,11 @@ fn clients_go_on_with_the_others_where_one_disk_is_full() {
         }
         assert!(cluster.controller() > 0, "seed {seed}: nobody leads the quorum");
         assert!(cluster.runs(node), "seed {seed}: it has ended");
+        // It knows as well, so that a client that asks it is not sent to it.
+        let known = cluster.image_of(node);
+        for tp in &all {
+            assert_eq!(state(&known, *tp).0, state(&now, *tp).0, "seed {seed}: {tp:?}");
+        }
         cluster.settle();
     }
     assert!(led >= 3 && controller >= 2 && left >= 10, "{led} {controller} {left}");

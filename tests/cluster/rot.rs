@@ -62,6 +62,12 @@ impl Cluster {
         lives.map(|it| it.brokers[0].image()).max_by_key(|it| it.index)
     }
 
+    /// The metadata that this node has, whose process runs.
+    pub fn image_of(&self, at: usize) -> Arc<Image> {
+        let life = self.nodes[at].life.as_ref().expect("it runs");
+        life.brokers[0].image()
+    }
+
     /// Chooses a byte that is to flip when it is old.
     pub fn choose_rot(&mut self, node: usize, draw: u64, down: bool) {
         let mut rng = Rng::new(draw);

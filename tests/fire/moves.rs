@@ -1,5 +1,6 @@
 //! Leaders that an operator moves: AlterPartitionReassignments puts another replica first, ElectLeaders has it lead.
 
+use crate::nodes::PATIENCE;
 use klamm::types::ErrorCode;
 use klamm::wire::api_keys::ApiKey;
 use klamm::wire::header::{RequestHeader, decode_response, encode_request};
@@ -13,6 +14,7 @@ use klamm::wire::{Reader, Writer};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
+use support::wait_for;
 
 /// Sends a request to a broker, and gives the body of the answer.
 fn ask(address: &str, key: ApiKey, version: i16, body: impl FnOnce(&mut Writer)) -> Vec<u8> {
@@ -58,8 +60,13 @@ pub fn reorder(address: &str, topic: &str, replicas: &[(i32, Vec<i32>)]) {
     }
 }
 
-/// Has the preferred replicas lead; how long the answer took.
+/// Has the preferred replicas lead; how long the answer took. One whose disk was full says only after a while that it may lead
+/// again: until then it is asked for anew.
 pub fn elect_preferred(address: &str, topics: &[(&'static str, Vec<i32>)]) -> Duration {
+    wait_for(PATIENCE, || ask_for_preferred(address, topics)).expect("brokers that may lead")
+}
+
+fn ask_for_preferred(address: &str, topics: &[(&'static str, Vec<i32>)]) -> Option<Duration> {
     let wanted = |(topic, partitions): &(&'static str, Vec<i32>)| TopicPartitions {
         topic,
         partitions: partitions.clone(),
@@ -75,9 +82,13 @@ pub fn elect_preferred(address: &str, topics: &[(&'static str, Vec<i32>)]) -> Du
     let took = begun.elapsed();
     let answer = ElectLeadersResponse::decode(&mut Reader::new(&body), 2).expect("an answer");
     assert_eq!(answer.error_code, 0);
-    for it in answer.replica_election_results.iter().flat_map(|it| &it.partition_result) {
+    let results = || answer.replica_election_results.iter().flat_map(|it| &it.partition_result);
+    if results().any(|it| it.error_code == ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE.0) {
+        return None;
+    }
+    for it in results() {
         let codes = [0, ErrorCode::ELECTION_NOT_NEEDED.0];
         assert!(codes.contains(&it.error_code), "{it:?}");
     }
-    took
+    Some(took)
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use support::{Scratch, free_port, klamm, wait_for};
 
 /// How long a cluster may take for what it does by itself.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Three brokers; what runs is ended when this is dropped.
 pub struct Nodes {

@@ -110,7 +110,7 @@ impl Node {
             return;
         }
         let Some(mut writing) = self.writing.take() else {
-            if let Some(Persist { ops, ticket }) = controller.ready() {
+            if let Some(Persist { ops, ticket, .. }) = controller.ready() {
                 self.writing = Some(Writing { ops: ops.into(), ticket, at: next });
             }
             return;
