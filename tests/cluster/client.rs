@@ -4,8 +4,11 @@ use crate::checkers::Counts;
 use crate::checkers::images::Images;
 use crate::checkers::log::Log;
 use crate::checkers::offsets::Offsets;
+use crate::checkers::share::Share;
+use crate::checkers::tasks::Owned;
 use crate::checkers::topics::Topics;
 use crate::checkers::transactions::Transactions;
+use crate::node::Node;
 use crate::plan::Plan;
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
@@ -70,6 +73,10 @@ pub struct Facts {
     pub shares: BTreeMap<u32, (i32, BTreeSet<i32>)>,
     /// By partition of the topic that all use: batches that were acknowledged.
     pub acknowledged: BTreeMap<i32, u64>,
+    /// The share group begins at the start of each partition, as every node knows.
+    pub shares_begin: bool,
+    pub share: Share,
+    pub tasks: Owned,
 }
 
 impl Facts {
@@ -86,6 +93,8 @@ pub struct Cx<'a> {
     pub now_ms: i64,
     pub wall_ms: i64,
     pub facts: &'a mut Facts,
+    /// What no client could see: for checkers.
+    pub nodes: &'a [Node],
     /// By partition: the leader, and its epoch.
     pub leaders: &'a BTreeMap<i32, (i32, i32)>,
     /// The leaders may be others.
@@ -104,6 +113,8 @@ pub trait Role {
     fn answered(&mut self, cx: &mut Cx<'_>, node: i32, asked: &Asked, reply: &Reply);
     /// The answer will not come.
     fn lost(&mut self, node: i32, asked: &Asked, now_ms: i64);
+    /// The session with a node is over.
+    fn closed(&mut self, _facts: &mut Facts, _node: i32, _now_ms: i64) {}
     /// Nothing of it is under way, and nothing is left to do.
     fn is_done(&self, facts: &Facts) -> bool;
     /// What it waits for.

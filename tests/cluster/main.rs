@@ -33,6 +33,8 @@ mod producer;
 mod reader;
 mod rot;
 mod session;
+mod share_member;
+mod streams_member;
 mod transactor;
 
 use checkers::Counts;
