@@ -14,6 +14,7 @@ use crate::session::{Asked, Session};
 use klamm::client::Reply;
 use klamm::storage::device::sim_disk::Rng;
 use klamm::types::{ErrorCode, TopicId};
+use klamm::wire::kafka::find_coordinator_request::FindCoordinatorRequest;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The topic that all use, but for those with transactions.
@@ -168,4 +169,20 @@ pub fn is_moved(error: ErrorCode) -> bool {
             | ErrorCode::COORDINATOR_NOT_AVAILABLE
             | ErrorCode::NOT_COORDINATOR
     )
+}
+
+/// Asks where the coordinator of a group is.
+pub fn find_coordinator(session: &mut Session, group: &str) {
+    let coordinator_keys = vec![group];
+    let request = FindCoordinatorRequest { coordinator_keys, ..FindCoordinatorRequest::default() };
+    session.send(&request, Asked::FindCoordinator);
+}
+
+/// Where it is; nothing where that is not known now.
+pub fn found_coordinator(reply: &Reply) -> Option<i32> {
+    let response = reply.read::<FindCoordinatorRequest<'_>>().expect("an answer");
+    let answer = &response.coordinators[0];
+    let error = ErrorCode(answer.error_code);
+    assert!(!error.is_err() || is_moved(error), "a coordinator: {error}");
+    (!error.is_err()).then_some(answer.node_id)
 }

@@ -4,12 +4,13 @@
 
 use crate::checkers::log::Value;
 use crate::checkers::share::{Delivery, Outcome, Said, Standing};
-use crate::client::{Cx, Facts, Role, TOPIC, is_elsewhere, is_moved};
+use crate::client::{
+    Cx, Facts, Role, TOPIC, find_coordinator, found_coordinator, is_elsewhere, is_moved,
+};
 use crate::node::At;
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
 use klamm::types::{ErrorCode, ShareReset};
-use klamm::wire::kafka::find_coordinator_request::FindCoordinatorRequest;
 use klamm::wire::kafka::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
@@ -111,8 +112,11 @@ fn standing(cx: &Cx<'_>, node: i32, partition: i32) -> Option<Standing> {
 /// Batches of offsets in a row, each with a type for every offset.
 fn batches_of(said: &[(Delivery, Said)]) -> Vec<(i64, i64, Vec<i8>)> {
     let mut all: Vec<(i64, i64, Vec<i8>)> = Vec::new();
+    let mut heard_ms = -1;
     for (it, said) in said {
-        match all.last_mut().filter(|batch| batch.1 + 1 == it.offset) {
+        // Those that came at a time: they are all its own, or none is. Where some are below what is settled, nobody says of them.
+        let same = std::mem::replace(&mut heard_ms, it.heard_ms) == it.heard_ms;
+        match all.last_mut().filter(|batch| same && batch.1 + 1 == it.offset) {
             Some(batch) => {
                 batch.1 = it.offset;
                 batch.2.push(said.code());
@@ -203,10 +207,7 @@ impl ShareMember {
         }
         (self.busy, self.next_ms) = (Some(node), cx.now_ms + cx.rng.between(20, 600) as i64);
         if self.coordinator.is_none() {
-            let coordinator_keys = vec![GROUP];
-            let request =
-                FindCoordinatorRequest { coordinator_keys, ..FindCoordinatorRequest::default() };
-            return session.send(&request, Asked::FindCoordinator);
+            return find_coordinator(session, GROUP);
         }
         if !cx.facts.calm && self.epoch > 0 && cx.rng.chance(3) {
             if cx.rng.chance(50) {
@@ -573,13 +574,7 @@ impl Role for ShareMember {
     fn answered(&mut self, cx: &mut Cx<'_>, _: i32, asked: &Asked, reply: &Reply) {
         match *asked {
             Asked::Share(number) => return self.answer(cx, number, reply),
-            Asked::FindCoordinator => {
-                let response = reply.read::<FindCoordinatorRequest<'_>>().expect("an answer");
-                let answer = &response.coordinators[0];
-                let error = ErrorCode(answer.error_code);
-                assert!(!error.is_err() || is_moved(error), "{}: find: {error}", self.id);
-                self.coordinator = Some(answer.node_id).filter(|_| !error.is_err());
-            }
+            Asked::FindCoordinator => self.coordinator = found_coordinator(reply),
             Asked::Heartbeat => self.heard(cx, reply),
             Asked::Admin => {}
             _ => return,

@@ -2,11 +2,10 @@
 //! broker creates, get tasks, give them up when they are told, and come back where their coordinator has gone elsewhere.
 
 use crate::checkers::tasks::{Heard, Task};
-use crate::client::{Cx, Facts, Role, TOPIC, is_moved};
+use crate::client::{Cx, Facts, Role, TOPIC, find_coordinator, found_coordinator, is_moved};
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
 use klamm::types::ErrorCode;
-use klamm::wire::kafka::find_coordinator_request::FindCoordinatorRequest;
 use klamm::wire::kafka::streams_group_heartbeat_request::{
     StreamsGroupHeartbeatRequest, Subtopology, TaskIds, TopicInfo, Topology,
 };
@@ -290,21 +289,12 @@ impl Role for StreamsMember {
         if self.coordinator.is_some() {
             return self.beat(cx, node, session);
         }
-        let coordinator_keys = vec![GROUP];
-        let request =
-            FindCoordinatorRequest { coordinator_keys, ..FindCoordinatorRequest::default() };
-        session.send(&request, Asked::FindCoordinator);
+        find_coordinator(session, GROUP);
     }
 
     fn answered(&mut self, cx: &mut Cx<'_>, node: i32, asked: &Asked, reply: &Reply) {
         match *asked {
-            Asked::FindCoordinator => {
-                let response = reply.read::<FindCoordinatorRequest<'_>>().expect("an answer");
-                let answer = &response.coordinators[0];
-                let error = ErrorCode(answer.error_code);
-                assert!(!error.is_err() || is_moved(error), "{}: find: {error}", self.id);
-                self.coordinator = Some(answer.node_id).filter(|_| !error.is_err());
-            }
+            Asked::FindCoordinator => self.coordinator = found_coordinator(reply),
             Asked::Heartbeat => self.heard(cx, node, reply),
             _ => return,
         }
