@@ -45,7 +45,7 @@ struct Sent {
     fetches: bool,
     /// It opens the session, goes on with it, or closes it.
     epoch: i32,
-    sent_ms: i64,
+    at_ms: i64,
     partitions: BTreeSet<i32>,
     /// How each of them was led.
     standing: BTreeMap<i32, Option<Standing>>,
@@ -357,7 +357,7 @@ impl ShareMember {
                 },
             };
             session.send(&request, Asked::Share(self.last));
-            it.partitions = named.clone();
+            it.partitions.clone_from(&named);
         } else {
             let partitions = acks.iter().map(|(index, said)| acknowledge::AcknowledgePartition {
                 partition_index: *index,
@@ -394,15 +394,15 @@ impl ShareMember {
             "share session"
         );
         let partitions = if fetches { wanted } else { BTreeSet::new() };
-        let sent_ms = cx.now_ms;
+        let at_ms = cx.now_ms;
         let member = self.id.clone();
-        let sent = Sent { member, node, fetches, epoch, sent_ms, partitions, standing, acks };
+        let sent = Sent { member, node, fetches, epoch, at_ms, partitions, standing, acks };
         self.sent.insert(self.last, sent);
     }
 
     /// What came of what it has said of a partition's records.
     fn told(facts: &mut Facts, sent: &Sent, partition: i32, outcome: Outcome, now_ms: i64) {
-        let times = (sent.sent_ms, now_ms);
+        let times = (sent.at_ms, now_ms);
         for (it, said) in sent.acks.get(&partition).into_iter().flatten() {
             let Facts { share, counts, .. } = facts;
             share.answered(it, *said, outcome, times, counts);
@@ -481,7 +481,7 @@ impl ShareMember {
                 }
                 error => panic!("share member {}: {partition}: {error}", self.number),
             }
-            tracing::debug!(now = cx.now_ms, id = sent.member, node = sent.node, partition, sent = sent.sent_ms, acquired = ?answer.acquired_records, "shares");
+            tracing::debug!(now = cx.now_ms, id = sent.member, node = sent.node, partition, sent = sent.at_ms, acquired = ?answer.acquired_records, "shares");
             let before = sent.standing.get(&partition).copied().flatten();
             let standing = before.filter(|it| standing(cx, sent.node, partition) == Some(*it));
             let mut there = BTreeMap::new();
@@ -497,7 +497,7 @@ impl ShareMember {
                     let (value, stamp_ms) = there.get(&offset).expect("what is acquired is sent");
                     let Facts { log, share, counts, .. } = &mut *cx.facts;
                     log.read(partition, offset, *value, *stamp_ms);
-                    let times = (sent.sent_ms, cx.now_ms);
+                    let times = (sent.at_ms, cx.now_ms);
                     let what = (partition, offset, acquired.delivery_count);
                     let delivery = share.delivered(what, standing, times, counts);
                     let session = self.sessions.get_mut(&sent.node).expect("it was asked in one");

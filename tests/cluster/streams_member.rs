@@ -29,7 +29,7 @@ type Standing = (i32, i32);
 /// A heartbeat that is under way.
 struct Sent {
     epoch: i32,
-    sent_ms: i64,
+    at_ms: i64,
     standing: Option<Standing>,
     /// What it says it has.
     owned: BTreeSet<Task>,
@@ -186,8 +186,8 @@ impl StreamsMember {
         };
         tracing::debug!(now = cx.now_ms, node, ?request, "streams beat");
         session.send(&request, Asked::Heartbeat);
-        let (standing, sent_ms) = (standing(cx, node), cx.now_ms);
-        self.sent = Some(Sent { epoch: self.epoch, sent_ms, standing, owned: self.owned.clone() });
+        let (standing, at_ms) = (standing(cx, node), cx.now_ms);
+        self.sent = Some(Sent { epoch: self.epoch, at_ms, standing, owned: self.owned.clone() });
     }
 
     fn heard(&mut self, cx: &mut Cx<'_>, node: i32, reply: &Reply) {
@@ -232,7 +232,7 @@ impl StreamsMember {
             member: &self.id,
             joins: sent.epoch == 0,
             epoch: self.epoch,
-            sent_ms: sent.sent_ms,
+            sent_ms: sent.at_ms,
             now_ms: cx.now_ms,
             judged,
             clean: sent.owned.is_subset(&self.told),
