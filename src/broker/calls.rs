@@ -204,8 +204,8 @@ pub struct AskShareState {
 pub struct ShareRead {
     /// The group.
     pub group: Arc<str>,
-    /// The member.
-    pub member: Arc<str>,
+    /// The member's session.
+    pub holder: Arc<str>,
     /// What to read, in the order in which it is to be served: index, and partition.
     pub partitions: Vec<(u32, TopicPartition)>,
     /// Bytes of all of them together, unless the first batch is larger.
@@ -243,18 +243,18 @@ impl ShareRecords {
 pub struct ShareAck {
     /// The group.
     pub group: Arc<str>,
-    /// The member.
-    pub member: Arc<str>,
+    /// The member's session.
+    pub holder: Arc<str>,
     /// Index, partition, and what it says.
     pub partitions: Vec<(u32, TopicPartition, Vec<share::AckBatch>)>,
 }
 
-/// A member of a share group is gone: what it has acquired of these partitions of this shard is available.
+/// A session of a member of a share group is over: what was acquired in it of these partitions of this shard is available.
 pub struct ShareRelease {
     /// The group.
     pub group: Arc<str>,
-    /// The member.
-    pub member: Arc<str>,
+    /// The member's session.
+    pub holder: Arc<str>,
     /// The partitions.
     pub partitions: Vec<TopicPartition>,
 }

@@ -386,6 +386,11 @@ impl Broker {
         self.0.work.most()
     }
 
+    /// How often this shard has read what is kept of a share-partition: what members have acquired is nobody's then.
+    pub fn share_loads(&self) -> u64 {
+        self.0.shares.loads.get()
+    }
+
     /// Checks what must hold between two inputs.
     pub fn invariants(&self) {
         self.0.logs.borrow().engine.invariants();

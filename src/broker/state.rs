@@ -263,7 +263,7 @@ impl State {
             transactions: TransactionCoordinators::new(&image.broker_configs, hash_seed),
             share_states: ShareCoordinators::new(&image.broker_configs),
             shares: PlacedShares::default(),
-            share_sessions: RefCell::new(ShareSessions::new(share_sessions.max(1))),
+            share_sessions: RefCell::new(ShareSessions::new(id, share_sessions.max(1))),
             share_calls: Cell::new(0),
             share_bytes: Cell::new(0),
             creating: RefCell::default(),

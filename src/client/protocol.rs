@@ -128,6 +128,10 @@ requests! {
         k::delete_groups_response::DeleteGroupsResponse<'r>, 0, 2;
     k::share_group_heartbeat_request::ShareGroupHeartbeatRequest<'_>,
         k::share_group_heartbeat_response::ShareGroupHeartbeatResponse<'r>, 1, 1;
+    k::share_fetch_request::ShareFetchRequest<'_>,
+        k::share_fetch_response::ShareFetchResponse<'r>, 1, 2;
+    k::share_acknowledge_request::ShareAcknowledgeRequest<'_>,
+        k::share_acknowledge_response::ShareAcknowledgeResponse<'r>, 1, 2;
     k::share_group_describe_request::ShareGroupDescribeRequest<'_>,
         k::share_group_describe_response::ShareGroupDescribeResponse<'r>, 1, 1;
     k::describe_share_group_offsets_request::DescribeShareGroupOffsetsRequest<'_>,
@@ -136,6 +140,8 @@ requests! {
         k::alter_share_group_offsets_response::AlterShareGroupOffsetsResponse<'r>, 0, 0;
     k::delete_share_group_offsets_request::DeleteShareGroupOffsetsRequest<'_>,
         k::delete_share_group_offsets_response::DeleteShareGroupOffsetsResponse<'r>, 0, 0;
+    k::streams_group_heartbeat_request::StreamsGroupHeartbeatRequest<'_>,
+        k::streams_group_heartbeat_response::StreamsGroupHeartbeatResponse<'r>, 0, 0;
     k::streams_group_describe_request::StreamsGroupDescribeRequest<'_>,
         k::streams_group_describe_response::StreamsGroupDescribeResponse<'r>, 0, 0;
 }

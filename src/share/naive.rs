@@ -91,11 +91,11 @@ impl Naive {
         taken
     }
 
-    /// Whether the member has all of these from the start on.
+    /// Whether the member has all of these from the start on, and there are any.
     pub fn has_all(&self, member: &str, first: i64, last: i64) -> bool {
         let has =
             |it| matches!(self.flight.get(&it), Some((Fate::Acquired(of, _), _)) if of == member);
-        (first.max(self.start)..=last).all(has)
+        last >= self.start && (first.max(self.start)..=last).all(has)
     }
 
     /// What the member says of one offset: 0 to 4, as requests have it.

@@ -296,7 +296,11 @@ impl SharePartition {
             if it.last >= self.end {
                 return Err(ErrorCode::INVALID_REQUEST);
             }
-            // The log may have lost what was below the start.
+            // As Kafka does: of what is below the start nothing is said any more, and where that is all of it, it is not the
+            // member's. Its lock has ended, and another has settled it, or the log has lost it.
+            if it.last < self.start {
+                return Err(ErrorCode::INVALID_RECORD_STATE);
+            }
             let mut runs = self.runs.within(it.first.max(self.start), it.last);
             if runs.any(|(_, _, run)| !run.fate.is_of(member)) {
                 return Err(ErrorCode::INVALID_RECORD_STATE);

@@ -66,7 +66,7 @@ fn a_lock_ends_and_a_record_is_delivered_no_more_than_so_often() {
         assert_eq!(it.next_deadline(), Some(until_ms));
         assert!(it.expire(until_ms, LIMIT));
         let late = it.acknowledge("m", &acks(0, 0, &[1]), LIMIT, 0);
-        assert!(round == 3 || late == Err(ErrorCode::INVALID_RECORD_STATE));
+        assert_eq!(late, Err(ErrorCode::INVALID_RECORD_STATE));
     }
     assert_eq!((it.start(), it.next_offset(10)), (1, Some(1)));
 }
@@ -232,5 +232,5 @@ fn histories_are_those_of_single_offsets() {
             }
         }
     }
-    assert!(accepted > 5_000 && refused > 5_000, "{accepted} {refused}: both happen");
+    assert!(accepted > 1_000 && refused > 5_000, "{accepted} {refused}: both happen");
 }

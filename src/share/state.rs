@@ -120,16 +120,29 @@ impl ShareState {
     /// Takes a change in.
     pub fn apply(&mut self, update: &Update) {
         self.leader_epoch = self.leader_epoch.max(update.leader_epoch);
-        if update.start_offset >= 0 {
+        // One that is behind was sent before another that is known already.
+        if update.start_offset >= self.start_offset {
             self.start_offset = update.start_offset;
+            self.delivery_complete_count = update.delivery_complete_count;
         }
-        self.delivery_complete_count = update.delivery_complete_count;
         self.put(&update.batches);
     }
 
+    /// What is complete stays so, and no delivery is taken back: a write whose answer was lost is sent again, and where the
+    /// first one comes late, others that were sent since may have come before it.
     fn put(&mut self, batches: &[StateBatch]) {
+        let stays = |(state, count): (DeliveryState, i16), it: &StateBatch| {
+            it.state == DeliveryState::Available
+                && (state != DeliveryState::Available || count > it.delivery_count)
+        };
         for it in batches.iter().filter(|it| it.first <= it.last) {
+            let known = self.batches.within(it.first, it.last);
+            let kept: Vec<_> = known
+                .filter(|known| stays(*known.2, it))
+                .map(|known| (known.0, known.1, *known.2))
+                .collect();
             self.batches.set(it.first, it.last, (it.state, it.delivery_count));
+            kept.into_iter().for_each(|(first, last, value)| self.batches.set(first, last, value));
         }
         if self.start_offset >= 0 {
             self.batches.cut_below(self.start_offset);
@@ -172,5 +185,39 @@ mod tests {
             batches: Vec::new(),
         });
         assert_eq!(state.batches().collect::<Vec<_>>(), [batch(17, 19, Available, 1)]);
+    }
+
+    #[test]
+    fn a_change_that_comes_late_takes_nothing_back() {
+        let batch =
+            |first, last, state, delivery_count| StateBatch { first, last, state, delivery_count };
+        let update = |start_offset, batches| Update {
+            leader_epoch: 3,
+            start_offset,
+            delivery_complete_count: 0,
+            batches,
+        };
+        let released = update(10, vec![batch(10, 19, Available, 1)]);
+        let mut state = ShareState::new(0, 0, 10, 5);
+        state.apply(&released);
+        state.apply(&update(12, vec![batch(10, 13, Acknowledged, 2), batch(16, 16, Archived, 2)]));
+        state.apply(&update(12, vec![batch(18, 18, Available, 2)]));
+        let known = state.clone();
+        // It was sent twice.
+        state.apply(&released);
+        assert_eq!(state, known);
+        // It was delivered again.
+        state.apply(&update(12, vec![batch(14, 18, Available, 2)]));
+        let all: Vec<_> = state.batches().collect();
+        assert_eq!(
+            all,
+            [
+                batch(12, 13, Acknowledged, 2),
+                batch(14, 15, Available, 2),
+                batch(16, 16, Archived, 2),
+                batch(17, 18, Available, 2),
+                batch(19, 19, Available, 1),
+            ]
+        );
     }
 }

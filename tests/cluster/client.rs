@@ -4,13 +4,17 @@ use crate::checkers::Counts;
 use crate::checkers::images::Images;
 use crate::checkers::log::Log;
 use crate::checkers::offsets::Offsets;
+use crate::checkers::share::Share;
+use crate::checkers::tasks::Owned;
 use crate::checkers::topics::Topics;
 use crate::checkers::transactions::Transactions;
+use crate::node::Node;
 use crate::plan::Plan;
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
 use klamm::storage::device::sim_disk::Rng;
 use klamm::types::{ErrorCode, TopicId};
+use klamm::wire::kafka::find_coordinator_request::FindCoordinatorRequest;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The topic that all use, but for those with transactions.
@@ -70,6 +74,10 @@ pub struct Facts {
     pub shares: BTreeMap<u32, (i32, BTreeSet<i32>)>,
     /// By partition of the topic that all use: batches that were acknowledged.
     pub acknowledged: BTreeMap<i32, u64>,
+    /// The share group begins at the start of each partition, as every node knows.
+    pub shares_begin: bool,
+    pub share: Share,
+    pub tasks: Owned,
 }
 
 impl Facts {
@@ -86,6 +94,8 @@ pub struct Cx<'a> {
     pub now_ms: i64,
     pub wall_ms: i64,
     pub facts: &'a mut Facts,
+    /// What no client could see: for checkers.
+    pub nodes: &'a [Node],
     /// By partition: the leader, and its epoch.
     pub leaders: &'a BTreeMap<i32, (i32, i32)>,
     /// The leaders may be others.
@@ -104,6 +114,8 @@ pub trait Role {
     fn answered(&mut self, cx: &mut Cx<'_>, node: i32, asked: &Asked, reply: &Reply);
     /// The answer will not come.
     fn lost(&mut self, node: i32, asked: &Asked, now_ms: i64);
+    /// The session with a node is over.
+    fn closed(&mut self, _facts: &mut Facts, _node: i32, _now_ms: i64) {}
     /// Nothing of it is under way, and nothing is left to do.
     fn is_done(&self, facts: &Facts) -> bool;
     /// What it waits for.
@@ -157,4 +169,20 @@ pub fn is_moved(error: ErrorCode) -> bool {
             | ErrorCode::COORDINATOR_NOT_AVAILABLE
             | ErrorCode::NOT_COORDINATOR
     )
+}
+
+/// Asks where the coordinator of a group is.
+pub fn find_coordinator(session: &mut Session, group: &str) {
+    let coordinator_keys = vec![group];
+    let request = FindCoordinatorRequest { coordinator_keys, ..FindCoordinatorRequest::default() };
+    session.send(&request, Asked::FindCoordinator);
+}
+
+/// Where it is; nothing where that is not known now.
+pub fn found_coordinator(reply: &Reply) -> Option<i32> {
+    let response = reply.read::<FindCoordinatorRequest<'_>>().expect("an answer");
+    let answer = &response.coordinators[0];
+    let error = ErrorCode(answer.error_code);
+    assert!(!error.is_err() || is_moved(error), "a coordinator: {error}");
+    (!error.is_err()).then_some(answer.node_id)
 }

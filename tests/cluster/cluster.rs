@@ -5,6 +5,8 @@ use crate::checkers::Counts;
 use crate::checkers::images::Images;
 use crate::checkers::log::Log;
 use crate::checkers::offsets::Offsets;
+use crate::checkers::share::Share;
+use crate::checkers::tasks::Owned;
 use crate::checkers::topics::Topics;
 use crate::checkers::transactions::Transactions;
 use crate::client::{Client, Cx, Facts, Role, Seen, TOPIC};
@@ -17,6 +19,8 @@ use crate::producer::Producer;
 use crate::reader::Reader;
 use crate::rot::Rot;
 use crate::session::{Asked, Session};
+use crate::share_member::ShareMember;
+use crate::streams_member::StreamsMember;
 use crate::transactor::Transactor;
 use klamm::broker::PeerInput;
 use klamm::client::Reply;
@@ -113,8 +117,10 @@ impl Cluster {
         if plan.transactors > 0 {
             roles.push(Box::new(CommittedReader::default()));
         }
+        roles.extend((0..plan.sharers).map(|it| Box::new(ShareMember::new(it)) as Box<dyn Role>));
+        roles.extend((0..plan.threads).map(|it| Box::new(StreamsMember::new(it)) as Box<dyn Role>));
         roles.push(Box::new(Reader::default()));
-        let settings = [
+        let mut settings = vec![
             ("replica.lag.time.max.ms", plan.lag_ms.to_string()),
             ("log.dirs", "/sim".to_owned()),
             ("listeners", "PLAINTEXT://sim:9092".to_owned()),
@@ -126,6 +132,7 @@ impl Cluster {
             // The group's offsets, too, are to outlive a disk.
             ("min.insync.replicas", if plan.replaces { "2" } else { "1" }.to_owned()),
         ];
+        settings.extend(group_settings(&plan));
         let faults = plan.faults.clone().into();
         let facts = Facts {
             counts: Counts::default(),
@@ -147,6 +154,9 @@ impl Cluster {
             replaced: None,
             shares: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+            shares_begin: false,
+            share: Share::new(plan.lock_ms, plan.deliveries),
+            tasks: Owned::default(),
             plan,
         };
         Self {
@@ -155,7 +165,7 @@ impl Cluster {
             net: Network::default(),
             clients: roles.into_iter().map(Client::new).collect(),
             facts,
-            settings: settings.map(|(name, value)| (name.to_owned(), value)).into(),
+            settings: settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             now_ms: 1,
             begun_ms: 0,
             faults,
@@ -285,6 +295,7 @@ impl Cluster {
             self.facts.counts.damaged += damaged;
             self.facts.counts.repaired += repaired;
         }
+        self.facts.counts.used_up = self.facts.share.used_up();
         self.facts.counts.steps_max = self.steps;
         for at in 0..self.nodes.len() {
             let now = self.now_of(at);
@@ -526,6 +537,7 @@ impl Cluster {
         let Some(session) = it.sessions.remove(&node) else { return };
         it.stale = true;
         session.asked.iter().for_each(|asked| it.role.lost(node, asked, now));
+        it.role.closed(&mut self.facts, node, now);
     }
 
     /// Lets a client play its part.
@@ -534,10 +546,10 @@ impl Cluster {
         client: usize,
         part: impl FnOnce(&mut dyn Role, &mut Cx<'_>, &mut BTreeMap<i32, Session>),
     ) {
-        let Self { rng, facts, clients, now_ms, .. } = self;
+        let Self { rng, facts, clients, nodes, now_ms, .. } = self;
         let Client { role, sessions, leaders, stale, .. } = &mut clients[client];
         let (now_ms, wall_ms) = (*now_ms, WALL_MS + *now_ms);
-        let mut cx = Cx { rng, now_ms, wall_ms, facts, leaders, stale };
+        let mut cx = Cx { rng, now_ms, wall_ms, facts, nodes, leaders, stale };
         part(role.as_mut(), &mut cx, sessions);
     }
 
@@ -643,4 +655,30 @@ impl Cluster {
         }
         it.stale = it.leaders.values().any(|it| it.0 < 0);
     }
+}
+
+/// What brokers are told of the groups of a plan: everything is quick.
+fn group_settings(plan: &Plan) -> Vec<(&'static str, String)> {
+    let mut all = Vec::new();
+    if plan.sharers > 0 {
+        all.extend([
+            ("group.share.min.record.lock.duration.ms", "1000".to_owned()),
+            ("group.share.record.lock.duration.ms", plan.lock_ms.to_string()),
+            ("group.share.delivery.count.limit", plan.deliveries.to_string()),
+            ("group.share.min.session.timeout.ms", "6000".to_owned()),
+            ("group.share.session.timeout.ms", "6000".to_owned()),
+            ("share.coordinator.state.topic.num.partitions", "2".to_owned()),
+            ("share.coordinator.state.topic.prune.interval.ms", "2000".to_owned()),
+            ("share.coordinator.snapshot.update.records.per.snapshot", "7".to_owned()),
+        ]);
+    }
+    if plan.threads > 0 {
+        all.extend([
+            ("group.streams.min.session.timeout.ms", "6000".to_owned()),
+            ("group.streams.session.timeout.ms", "6000".to_owned()),
+            ("group.streams.initial.rebalance.delay.ms", "50".to_owned()),
+            ("group.streams.assignment.interval.ms", "100".to_owned()),
+        ]);
+    }
+    all
 }

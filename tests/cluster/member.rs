@@ -1,7 +1,7 @@
 //! Members of one group, classic or of consumers (KIP-848): they join, share the partitions, beat, commit, and come back where
 //! their coordinator has gone elsewhere.
 
-use crate::client::{Cx, Facts, Role, TOPIC, is_moved};
+use crate::client::{Cx, Facts, Role, TOPIC, find_coordinator, found_coordinator, is_moved};
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
 use klamm::client::variants::ConsumerHeartbeat;
@@ -9,7 +9,6 @@ use klamm::types::ErrorCode;
 use klamm::wire::kafka::consumer_group_heartbeat_request::{
     ConsumerGroupHeartbeatRequest, TopicPartitions,
 };
-use klamm::wire::kafka::find_coordinator_request::FindCoordinatorRequest;
 use klamm::wire::kafka::heartbeat_request::HeartbeatRequest;
 use klamm::wire::kafka::join_group_request::{JoinGroupRequest, JoinGroupRequestProtocol};
 use klamm::wire::kafka::offset_commit_request::{
@@ -356,14 +355,7 @@ impl Role for Member {
         self.next_ms = cx.now_ms + cx.rng.between(20, 600) as i64;
         self.busy = Some(node);
         match self.stage {
-            Stage::Lost => {
-                let coordinator_keys = vec![GROUP];
-                let request = FindCoordinatorRequest {
-                    coordinator_keys,
-                    ..FindCoordinatorRequest::default()
-                };
-                session.send(&request, Asked::FindCoordinator);
-            }
+            Stage::Lost => find_coordinator(session, GROUP),
             Stage::Out => self.join(cx, session),
             Stage::In => self.sync(cx, session),
             Stage::Stable => {
@@ -384,14 +376,9 @@ impl Role for Member {
         self.heard_ms = cx.now_ms;
         match *asked {
             Asked::FindCoordinator => {
-                let response = reply.read::<FindCoordinatorRequest<'_>>().expect("an answer");
-                let answer = &response.coordinators[0];
-                let error = ErrorCode(answer.error_code);
-                if error.is_err() {
-                    assert!(is_moved(error), "member {}: find: {error}", self.number);
-                    return;
+                if let Some(node) = found_coordinator(reply) {
+                    (self.coordinator, self.stage) = (Some(node), Stage::Out);
                 }
-                (self.coordinator, self.stage) = (Some(answer.node_id), Stage::Out);
             }
             Asked::Join => self.joined(cx, reply),
             Asked::Sync => {

@@ -18,7 +18,7 @@ use klamm::storage::device::disk::Disk;
 use klamm::storage::device::sim_disk::{Rng, SimDisk};
 use klamm::storage::recovery::identity::{Expected, Identity};
 use klamm::storage::recovery::{self, LastLife, OpenOptions, StateError, TopicState, mark_clean};
-use klamm::types::{Now, TopicPartition};
+use klamm::types::{Now, TopicId, TopicPartition};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -492,6 +492,18 @@ impl Node {
             }
         }
         (damaged, repaired)
+    }
+
+    /// The epoch in which it leads a partition, where all of its shards know of the same one; and how often it has read states
+    /// of share groups.
+    pub fn leads(&self, topic: TopicId, partition: i32) -> Option<(i32, u64)> {
+        let life = self.life.as_ref()?;
+        let tp = TopicPartition { topic, partition };
+        let of = |it: &Broker| it.image().partition(tp).map(|it| (it.leader, it.leader_epoch));
+        let mut all = life.brokers.iter().map(of);
+        let first = all.next()??;
+        let loads = life.brokers.iter().map(Broker::share_loads).sum();
+        (first.0 == self.id && all.all(|it| it == Some(first))).then_some((first.1, loads))
     }
 
     /// Panics that the brokers have caught: none is expected.

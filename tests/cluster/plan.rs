@@ -79,6 +79,13 @@ pub struct Plan {
     /// Transactional producers; whether their transactions have an epoch each (KIP-890).
     pub transactors: u32,
     pub own_epochs: bool,
+    /// Members of a share group: how many there are at a time, how long locks last, ms, and how often a record is
+    /// delivered at most.
+    pub sharers: u32,
+    pub lock_ms: i64,
+    pub deliveries: i16,
+    /// Members of a streams group at a time.
+    pub threads: u32,
     /// Records go after so many ms.
     pub retention_ms: Option<i64>,
     pub admin: Admin,
@@ -104,6 +111,9 @@ pub fn loses_disks() -> bool {
 
 /// How often something happens: one of its kind in so many ms, on average, where a run has it.
 const KINDS: [i64; 10] = [4_000, 60_000, 5_000, 3_000, 2_500, 1_500, 9_000, 9_000, 6_000, 7_000];
+/// Of a hundred runs so many have a share group, and so many a streams group.
+const SHARE_PERCENT: u64 = 20;
+const STREAMS_PERCENT: u64 = 20;
 /// Bits flip once in so many ms, on average.
 const ROT_MS: u64 = 500;
 
@@ -128,6 +138,10 @@ impl Plan {
             consumers: false,
             transactors: 0,
             own_epochs: false,
+            sharers: 0,
+            lock_ms: 0,
+            deliveries: 0,
+            threads: 0,
             retention_ms: rng.chance(15).then(|| rng.between(2_000, 8_000) as i64),
             admin: Admin {
                 topics: rng.chance(30),
@@ -179,8 +193,22 @@ impl Plan {
         }
         plan.consumers = rng.chance(50);
         plan.add_rots(seed);
+        plan.add_groups(seed);
         plan.faults.sort_by_key(|it| it.at_ms);
         plan
+    }
+
+    /// Some runs have a share group, some a streams group.
+    fn add_groups(&mut self, seed: u64) {
+        let mut rng = Rng::new(seed ^ 0x2545_f491_4f6c_dd1d);
+        if rng.chance(SHARE_PERCENT) {
+            self.sharers = rng.between(1, 3) as u32;
+            self.lock_ms = [1_000, 3_000, 15_000][rng.index(3)];
+            self.deliveries = [2, 5, 10][rng.index(3)];
+        }
+        if rng.chance(STREAMS_PERCENT) {
+            self.threads = rng.between(1, 4) as u32;
+        }
     }
 
     /// Has bits flip, in some runs. Of the copies that there are one is always good: so in none in which a disk is lost, or

@@ -29,6 +29,8 @@ pub enum Asked {
     Committed(i32, i64),
     /// The request of a transactional producer that has this number.
     Transaction(u64),
+    /// The request in a share session that has this number.
+    Share(u64),
 }
 
 /// See the module.

@@ -18,15 +18,15 @@ pub fn begin(state: &Rc<State>, begun: Begun, header: Header, body: Bytes) {
         drop((turn, body));
         state_2.release(begun);
         let key = (plan.group.clone(), plan.member.clone());
-        let released = if plan.error.is_err() {
+        let context = if plan.error.is_err() {
             Err(plan.error)
         } else {
             state_2.share_sessions.borrow_mut().acknowledge(&key, plan.epoch)
         };
-        let (error, told, lock_ms) = match released {
-            Ok(released) => {
-                let told = state_2.share_acknowledge(&key, plan.said).await;
-                state_2.share_release(&key, released).await;
+        let (error, told, lock_ms) = match context {
+            Ok(context) => {
+                let told = state_2.share_acknowledge(&key.0, &context.holder, plan.said).await;
+                state_2.share_release(&key.0, context.released).await;
                 (ErrorCode::NONE, told, state_2.share_config(&key.0).lock_ms)
             }
             Err(error) => (error, Vec::new(), 0),

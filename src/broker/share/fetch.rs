@@ -1,6 +1,6 @@
 //! ShareFetch: takes what a member says, asks the owners of its partitions, and waits until one has something for it.
 
-use super::sessions::{Context, SessionKey};
+use super::sessions::{Context, Ended, Holder, SessionKey};
 use crate::broker::api::Response;
 use crate::broker::api::partitions::led;
 use crate::broker::api::share_fetch::{self, CLOSE, PartitionAnswer, Plan, Said};
@@ -18,6 +18,7 @@ use futures_lite::FutureExt;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A shard's own calls of itself are numbered from here on: no call of another shard has such a number.
 const OWN_CALLS: u64 = 1 << 63;
@@ -74,23 +75,23 @@ impl State {
                 return share_fetch::response(&header, error, 0, Vec::new(), &self.image());
             }
         };
+        let Context { holder, partitions, released } = context;
         let mut answers = BTreeMap::new();
-        for (tp, ack_error) in self.share_acknowledge(&key, std::mem::take(&mut plan.said)).await {
+        let said = std::mem::take(&mut plan.said);
+        for (tp, ack_error) in self.share_acknowledge(&key.0, &holder, said).await {
             answers.insert(tp, PartitionAnswer { ack_error, ..PartitionAnswer::new(tp) });
         }
-        self.share_release(&key, context.released).await;
+        self.share_release(&key.0, released).await;
         if plan.epoch != CLOSE && !plan.renews && plan.room.records > 0 {
-            let partitions = context.partitions;
-            for (tp, found) in self.share_records(begun, &plan, partitions).await {
+            for (tp, found) in self.share_records(begun, &plan, &holder, &partitions).await {
                 let answer = answers.entry(tp).or_insert_with(|| PartitionAnswer::new(tp));
                 answer.error = found.error;
                 answer.acquired = found.acquired;
                 (answer.slices, answer.bytes) = (found.slices, found.bytes);
             }
-            if !self.share_sessions.borrow().has(&key, begun.connection) {
+            if !self.share_sessions.borrow().has(&key, &holder) {
                 // The client is gone, and will not hear what it has.
-                let lost: Vec<_> = answers.keys().copied().collect();
-                self.share_release(&key, lost).await;
+                self.share_release(&key.0, Some((holder, partitions))).await;
             }
         }
         let lock_ms = self.share_config(&key.0).lock_ms;
@@ -101,7 +102,8 @@ impl State {
     /// Takes what a member says to the owners of the partitions: what went wrong with each.
     pub(super) async fn share_acknowledge(
         self: &Rc<Self>,
-        key: &SessionKey,
+        group: &Arc<str>,
+        holder: &Holder,
         said: Vec<Said>,
     ) -> Vec<(TopicPartition, ErrorCode)> {
         let image = self.image();
@@ -120,13 +122,12 @@ impl State {
         }
         drop(image);
         let owners = by_owner(asked, self.shards, |it| it.1);
-        let (group, member) = key;
         let calls: Vec<_> = owners
             .into_iter()
             .map(|(owner, partitions)| {
                 let indexes: Vec<u32> = partitions.iter().map(|it| it.0).collect();
-                let (group, member) = (group.clone(), member.clone());
-                (indexes, self.call(owner, ShareAck { group, member, partitions }))
+                let (group, holder) = (group.clone(), holder.clone());
+                (indexes, self.call(owner, ShareAck { group, holder, partitions }))
             })
             .collect();
         for (indexes, call) in calls {
@@ -147,18 +148,15 @@ impl State {
         led(&image, Some(topic), tp.partition).map(|_| ())
     }
 
-    /// What a member had is available again.
-    pub(super) async fn share_release(
-        self: &Rc<Self>,
-        key: &SessionKey,
-        released: Vec<TopicPartition>,
-    ) {
+    /// What a session had is available again.
+    pub(super) async fn share_release(self: &Rc<Self>, group: &Arc<str>, ended: Option<Ended>) {
+        let Some((holder, released)) = ended else { return };
         let owners = by_owner(released, self.shards, |it| *it);
         let calls: Vec<_> = owners
             .into_iter()
             .map(|(owner, partitions)| {
-                let (group, member) = key.clone();
-                self.call(owner, ShareRelease { group, member, partitions })
+                let (group, holder) = (group.clone(), holder.clone());
+                self.call(owner, ShareRelease { group, holder, partitions })
             })
             .collect();
         for call in calls {
@@ -177,8 +175,8 @@ impl State {
         }
         let state = self.clone();
         self.start(async move {
-            for (key, released) in gone {
-                state.share_release(&key, released).await;
+            for (group, ended) in gone {
+                state.share_release(&group, Some(ended)).await;
             }
         });
     }
@@ -188,7 +186,8 @@ impl State {
         self: &Rc<Self>,
         begun: Begun,
         plan: &Plan,
-        partitions: Vec<TopicPartition>,
+        holder: &Holder,
+        partitions: &[TopicPartition],
     ) -> Vec<(TopicPartition, ShareRecords)> {
         let wait = Waiting::begin(self, Hears::Connection(begun.connection));
         let deadline_ms = self.monotonic_ms().saturating_add(plan.max_wait_ms);
@@ -211,9 +210,9 @@ impl State {
         }
         for (owner, partitions) in owners {
             let number = OWN_CALLS | self.share_calls.replace(self.share_calls.get() + 1);
-            let (group, member) = (plan.group.clone(), plan.member.clone());
+            let (group, holder) = (plan.group.clone(), holder.clone());
             let room = plan.room;
-            let call = ShareRead { group, member, partitions, max_bytes, room, number };
+            let call = ShareRead { group, holder, partitions, max_bytes, room, number };
             let (state, found) = (self.clone(), found.clone());
             self.start(async move {
                 let over = async {

@@ -83,6 +83,7 @@ impl State {
         let start = self.share_start(placed, &kept).await?;
         let core = SharePartition::load(&kept, start);
         placed.state_epoch.set(kept.state_epoch);
+        self.shares.loads.set(self.shares.loads.get() + 1);
         *placed.core.borrow_mut() = Some(core);
         placed.changed.notify();
         self.keep_share(placed);
@@ -221,7 +222,7 @@ impl State {
     ) {
         let state = self.clone();
         self.start(async move {
-            let ShareAck { group, member, partitions } = call;
+            let ShareAck { group, holder, partitions } = call;
             let config = state.share_config(&group);
             let (mut told, mut pending) = (Vec::with_capacity(partitions.len()), Vec::new());
             for (index, tp, batches) in partitions {
@@ -239,7 +240,7 @@ impl State {
                 let until_ms = state.monotonic_ms() + i64::from(config.lock_ms);
                 let said = placed.with(|core| {
                     state.work.add(core.runs() as u64 / 64);
-                    let said = core.acknowledge(&member, &batches, config.delivery_limit, until_ms);
+                    let said = core.acknowledge(&holder, &batches, config.delivery_limit, until_ms);
                     said.map(|()| core.changes())
                 });
                 match said {
@@ -269,10 +270,10 @@ impl State {
     ) {
         let state = self.clone();
         self.start(async move {
-            let ShareRelease { group, member, partitions } = call;
+            let ShareRelease { group, holder, partitions } = call;
             for tp in partitions {
                 if let Some(placed) = state.shares.get(&group, tp) {
-                    state.release_share(&placed, &member);
+                    state.release_share(&placed, &holder);
                 }
                 state.pause().await;
             }
@@ -280,21 +281,21 @@ impl State {
         });
     }
 
-    fn release_share(self: &Rc<Self>, placed: &Rc<PlacedShare>, member: &Arc<str>) {
-        placed.members.borrow_mut().remove(member);
+    fn release_share(self: &Rc<Self>, placed: &Rc<PlacedShare>, holder: &Arc<str>) {
+        placed.holders.borrow_mut().remove(holder);
         let limit = self.share_config(&placed.group).delivery_limit;
-        if placed.with(|core| core.release(member, limit)) == Some(true) {
+        if placed.with(|core| core.release(holder, limit)) == Some(true) {
             self.keep_share(placed);
             self.wake_share_waiters(placed);
         }
-        if !placed.members.borrow().is_empty() {
+        if !placed.holders.borrow().is_empty() {
             return;
         }
         // Nobody reads it: it is forgotten, unless somebody comes while the last of it is written.
         let (state, placed) = (self.clone(), placed.clone());
         self.start(async move {
             placed.changed.until(|| placed.is_kept() || placed.ended.get().is_some()).await;
-            if placed.members.borrow().is_empty() && placed.is_kept() {
+            if placed.holders.borrow().is_empty() && placed.is_kept() {
                 state.end_share(&placed, ErrorCode::NOT_LEADER_OR_FOLLOWER);
             }
         });

@@ -33,8 +33,8 @@ pub struct PlacedShare {
     pub timing: Cell<bool>,
     /// One reads for it at a time: what two would read would be the same.
     pub reads: Gate,
-    /// Members with share sessions.
-    pub members: RefCell<BTreeSet<Arc<str>>>,
+    /// Share sessions that read it.
+    pub holders: RefCell<BTreeSet<Arc<str>>>,
     /// Fetches of this shard that wait for records to become available again.
     pub waiters: RefCell<BTreeSet<u64>>,
 }
@@ -54,7 +54,7 @@ impl PlacedShare {
             writing: Cell::new(false),
             timing: Cell::new(false),
             reads: Gate::default(),
-            members: RefCell::default(),
+            holders: RefCell::default(),
             waiters: RefCell::default(),
         }
     }
@@ -80,6 +80,8 @@ type PlaceKey = (TopicPartition, Arc<str>);
 #[derive(Default)]
 pub struct PlacedShares {
     all: RefCell<BTreeMap<PlaceKey, Rc<PlacedShare>>>,
+    /// How often one was loaded.
+    pub loads: Cell<u64>,
 }
 
 impl PlacedShares {
@@ -119,7 +121,7 @@ impl PlacedShares {
     pub fn bytes(&self) -> usize {
         let of = |it: &Rc<PlacedShare>| {
             let runs = it.core.borrow().as_ref().map_or(0, SharePartition::runs);
-            512 + 96 * runs + 64 * it.members.borrow().len()
+            512 + 96 * runs + 64 * it.holders.borrow().len()
         };
         self.all.borrow().values().map(of).sum()
     }

@@ -130,12 +130,12 @@ impl State {
                     }
                     None => break,
                 };
-                placed.members.borrow_mut().insert(call.member.clone());
+                placed.holders.borrow_mut().insert(call.holder.clone());
                 if placed.waiters.borrow_mut().insert(wait.id()) {
                     joined.push(placed.clone());
                 }
                 let read = Reading { index, max_bytes: left, is_first: bytes == 0, room };
-                match self.share_acquire(&placed, &call.member, &config, read).await {
+                match self.share_acquire(&placed, &call.holder, &config, read).await {
                     Ok(Got::Records(it)) => {
                         bytes += it.bytes;
                         let taken = it.acquired.iter().map(|it| (it.last - it.first + 1) as usize);
@@ -178,7 +178,7 @@ impl State {
     async fn share_acquire(
         self: &Rc<Self>,
         placed: &Rc<PlacedShare>,
-        member: &Arc<str>,
+        holder: &Arc<str>,
         config: &ShareConfig,
         reading: Reading,
     ) -> Result<Got, ErrorCode> {
@@ -214,7 +214,7 @@ impl State {
             self.work.add(found.len() as u64);
             let until_ms = self.monotonic_ms() + i64::from(config.lock_ms);
             let acquired = placed
-                .with(|core| core.acquire(member, offset, &found, room, until_ms))
+                .with(|core| core.acquire(holder, offset, &found, room, until_ms))
                 .ok_or(ErrorCode::NOT_LEADER_OR_FOLLOWER)?;
             self.keep_share(placed);
             if let (Some(first), Some(last)) = (acquired.first(), acquired.last()) {

@@ -1,5 +1,8 @@
 //! Share sessions (KIP-932): what each member fetches, so that requests need only say what has changed. A session lives on the
 //! shard of the connection on which it was opened, and ends with it.
+//!
+//! What is acquired in a session is its own, not its member's: of a member that comes again, the session before may end
+//! later than the next one begins, on another shard or in a fetch that still waits, and gives back what it had alone.
 
 use crate::broker::api::share_fetch::{CLOSE, OPEN};
 use crate::types::{ErrorCode, TopicPartition};
@@ -10,9 +13,16 @@ use std::sync::Arc;
 /// Group and member.
 pub type SessionKey = (Arc<str>, Arc<str>);
 
+/// Whose records are: a session of a member, which no other has the name of.
+pub type Holder = Arc<str>;
+
+/// What a session had when it ended: its name, and its partitions.
+pub type Ended = (Holder, Vec<TopicPartition>);
+
 /// A session.
 #[derive(Debug)]
 struct Session<C> {
+    holder: Holder,
     /// The epoch of the next request.
     epoch: i32,
     connection: C,
@@ -22,12 +32,14 @@ struct Session<C> {
 }
 
 /// What a request is to fetch.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Context {
+    /// The session.
+    pub holder: Holder,
     /// The partitions, in the order in which they are to be served.
     pub partitions: Vec<TopicPartition>,
-    /// What the member may have acquired in sessions, or of partitions, that are over: that is available again.
-    pub released: Vec<TopicPartition>,
+    /// The session of the member that is over: what it may have acquired is available again.
+    pub released: Option<Ended>,
 }
 
 /// All of a shard; `C` names connections.
@@ -36,12 +48,15 @@ pub struct ShareSessions<C> {
     all: HashMap<SessionKey, Session<C>>,
     by_connection: HashMap<C, BTreeSet<SessionKey>>,
     most: usize,
+    shard: usize,
+    /// So many were opened.
+    opened: u64,
 }
 
 impl<C: Copy + Eq + Hash> ShareSessions<C> {
-    /// None; at most so many.
-    pub fn new(most: usize) -> Self {
-        Self { all: HashMap::new(), by_connection: HashMap::new(), most }
+    /// None of this shard; at most so many.
+    pub fn new(shard: usize, most: usize) -> Self {
+        Self { all: HashMap::new(), by_connection: HashMap::new(), most, shard, opened: 0 }
     }
 
     /// Memory that they take, bytes.
@@ -49,9 +64,9 @@ impl<C: Copy + Eq + Hash> ShareSessions<C> {
         self.all.len() * 512 + self.all.values().map(|it| it.partitions.len() * 48).sum::<usize>()
     }
 
-    /// Whether there is such a session of this connection.
-    pub fn has(&self, key: &SessionKey, connection: C) -> bool {
-        self.all.get(key).is_some_and(|it| it.connection == connection)
+    /// Whether this is the member's session.
+    pub fn has(&self, key: &SessionKey, holder: &Holder) -> bool {
+        self.all.get(key).is_some_and(|it| it.holder == *holder)
     }
 
     /// Takes a `ShareFetch` in.
@@ -68,19 +83,23 @@ impl<C: Copy + Eq + Hash> ShareSessions<C> {
     ) -> Result<Context, ErrorCode> {
         match epoch {
             OPEN => {
-                let released = self.close(key).unwrap_or_default();
+                let released = self.close(key);
                 if self.all.len() >= self.most {
                     return Err(ErrorCode::SHARE_SESSION_LIMIT_REACHED);
                 }
                 let partitions = added.iter().copied().collect();
-                let session = Session { epoch: 1, connection, partitions, turn: None };
+                self.opened += 1;
+                let holder = Holder::from(format!("{}@{}.{}", key.1, self.shard, self.opened));
+                let opened = holder.clone();
+                let session = Session { holder, epoch: 1, connection, partitions, turn: None };
                 self.all.insert(key.clone(), session);
                 self.by_connection.entry(connection).or_default().insert(key.clone());
-                Ok(Context { partitions: self.in_turn(key), released })
+                Ok(Context { holder: opened, partitions: self.in_turn(key), released })
             }
             CLOSE => {
                 let released = self.close(key).ok_or(ErrorCode::SHARE_SESSION_NOT_FOUND)?;
-                Ok(Context { partitions: Vec::new(), released })
+                let holder = released.0.clone();
+                Ok(Context { holder, partitions: Vec::new(), released: Some(released) })
             }
             _ => {
                 let session = self.go_on(key, epoch)?;
@@ -89,32 +108,33 @@ impl<C: Copy + Eq + Hash> ShareSessions<C> {
                 for it in forgotten {
                     session.partitions.remove(it);
                 }
-                Ok(Context { partitions: self.in_turn(key), released: Vec::new() })
+                let holder = session.holder.clone();
+                Ok(Context { holder, partitions: self.in_turn(key), released: None })
             }
         }
     }
 
-    /// Takes a `ShareAcknowledge` in; what is released with a session that it closes.
+    /// Takes a `ShareAcknowledge` in; there is nothing to be fetched.
     ///
     /// # Errors
     /// `SHARE_SESSION_NOT_FOUND`, `INVALID_SHARE_SESSION_EPOCH`.
-    pub fn acknowledge(
-        &mut self,
-        key: &SessionKey,
-        epoch: i32,
-    ) -> Result<Vec<TopicPartition>, ErrorCode> {
-        match epoch {
+    pub fn acknowledge(&mut self, key: &SessionKey, epoch: i32) -> Result<Context, ErrorCode> {
+        let (holder, released) = match epoch {
             // A session is opened by a fetch.
-            OPEN => Err(ErrorCode::INVALID_SHARE_SESSION_EPOCH),
-            CLOSE => self.close(key).ok_or(ErrorCode::SHARE_SESSION_NOT_FOUND),
-            _ => self.go_on(key, epoch).map(|_| Vec::new()),
-        }
+            OPEN => return Err(ErrorCode::INVALID_SHARE_SESSION_EPOCH),
+            CLOSE => {
+                let ended = self.close(key).ok_or(ErrorCode::SHARE_SESSION_NOT_FOUND)?;
+                (ended.0.clone(), Some(ended))
+            }
+            _ => (self.go_on(key, epoch)?.holder.clone(), None),
+        };
+        Ok(Context { holder, partitions: Vec::new(), released })
     }
 
-    /// A connection has ended, and its sessions with it: what each had.
-    pub fn closed(&mut self, connection: C) -> Vec<(SessionKey, Vec<TopicPartition>)> {
+    /// A connection has ended, and its sessions with it: the group of each, and what it had.
+    pub fn closed(&mut self, connection: C) -> Vec<(Arc<str>, Ended)> {
         let keys = self.by_connection.remove(&connection).unwrap_or_default();
-        let gone = keys.into_iter().filter_map(|key| Some((key.clone(), self.close(&key)?)));
+        let gone = keys.into_iter().filter_map(|key| Some((key.0.clone(), self.close(&key)?)));
         gone.collect()
     }
 
@@ -127,7 +147,7 @@ impl<C: Copy + Eq + Hash> ShareSessions<C> {
         Ok(session)
     }
 
-    fn close(&mut self, key: &SessionKey) -> Option<Vec<TopicPartition>> {
+    fn close(&mut self, key: &SessionKey) -> Option<Ended> {
         let session = self.all.remove(key)?;
         if let Some(keys) = self.by_connection.get_mut(&session.connection) {
             keys.remove(key);
@@ -135,7 +155,7 @@ impl<C: Copy + Eq + Hash> ShareSessions<C> {
                 self.by_connection.remove(&session.connection);
             }
         }
-        Some(session.partitions.into_iter().collect())
+        Some((session.holder, session.partitions.into_iter().collect()))
     }
 
     /// The partitions, each first in its turn.
@@ -167,29 +187,29 @@ mod tests {
 
     #[test]
     fn a_request_says_what_has_changed() {
-        let mut all = ShareSessions::new(10);
+        let mut all = ShareSessions::new(0, 10);
         let opened = all.fetch(&key("m"), 1, OPEN, &[tp(0), tp(1)], &[]).unwrap();
         assert_eq!(opened.partitions, [tp(0), tp(1)]);
         // Each partition is first in its turn.
         let next = all.fetch(&key("m"), 1, 1, &[], &[]).unwrap();
         assert_eq!(next.partitions, [tp(1), tp(0)]);
-        assert_eq!(all.acknowledge(&key("m"), 2), Ok(vec![]));
+        assert_eq!(all.acknowledge(&key("m"), 2).unwrap().released, None);
         let changed = all.fetch(&key("m"), 1, 3, &[tp(2)], &[tp(0)]).unwrap();
         assert_eq!(changed.partitions, [tp(2), tp(1)]);
         let closed = all.fetch(&key("m"), 1, CLOSE, &[], &[]).unwrap();
-        assert_eq!((closed.partitions, closed.released), (vec![], vec![tp(1), tp(2)]));
-        assert!(!all.has(&key("m"), 1) && all.by_connection.is_empty());
+        let ended = Some((opened.holder.clone(), vec![tp(1), tp(2)]));
+        assert_eq!((closed.partitions, closed.released), (vec![], ended));
+        assert!(!all.has(&key("m"), &opened.holder) && all.by_connection.is_empty());
     }
 
     #[test]
     fn epochs_follow_each_other() {
-        let mut all = ShareSessions::new(10);
+        let mut all = ShareSessions::new(0, 10);
         let unknown = Err(ErrorCode::SHARE_SESSION_NOT_FOUND);
         assert_eq!(all.fetch(&key("m"), 1, 1, &[], &[]), unknown);
         assert_eq!(all.fetch(&key("m"), 1, CLOSE, &[], &[]), unknown);
         for epoch in [1, CLOSE] {
-            let said = all.acknowledge(&key("m"), epoch);
-            assert_eq!(said, Err(ErrorCode::SHARE_SESSION_NOT_FOUND));
+            assert_eq!(all.acknowledge(&key("m"), epoch), unknown);
         }
         all.fetch(&key("m"), 1, OPEN, &[tp(0)], &[]).unwrap();
         let other = Err(ErrorCode::INVALID_SHARE_SESSION_EPOCH);
@@ -206,17 +226,19 @@ mod tests {
 
     #[test]
     fn sessions_end_with_their_connection_and_are_counted() {
-        let mut all = ShareSessions::new(2);
-        all.fetch(&key("a"), 1, OPEN, &[tp(0)], &[]).unwrap();
+        let mut all = ShareSessions::new(0, 2);
+        let first = all.fetch(&key("a"), 1, OPEN, &[tp(0)], &[]).unwrap();
         all.fetch(&key("b"), 2, OPEN, &[tp(1)], &[]).unwrap();
         let third = all.fetch(&key("c"), 2, OPEN, &[tp(1)], &[]);
         assert_eq!(third, Err(ErrorCode::SHARE_SESSION_LIMIT_REACHED));
-        // It comes again, on another connection: what it had is released.
+        // It comes again, on another connection: what it had is released, and no more.
         let again = all.fetch(&key("a"), 3, OPEN, &[tp(2)], &[]).unwrap();
-        assert_eq!((again.partitions, again.released), (vec![tp(2)], vec![tp(0)]));
+        assert_ne!(again.holder, first.holder);
+        let ended = Some((first.holder.clone(), vec![tp(0)]));
+        assert_eq!((again.partitions, again.released), (vec![tp(2)], ended));
         assert_eq!(all.closed(1), []);
-        assert!(all.has(&key("a"), 3) && !all.has(&key("a"), 1));
-        assert_eq!(all.closed(3), [(key("a"), vec![tp(2)])]);
+        assert!(all.has(&key("a"), &again.holder) && !all.has(&key("a"), &first.holder));
+        assert_eq!(all.closed(3), [("g".into(), (again.holder, vec![tp(2)]))]);
         assert_eq!(all.bytes(), 512 + 48);
     }
 }

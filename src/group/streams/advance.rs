@@ -28,14 +28,6 @@ use crate::types::{ErrorCode, GroupConfig};
 /// The setting of the assignor, as records name it.
 const STANDBYS: &str = "num.standby.replicas";
 
-/// Whether both are the same; their subtopologies may come in any order.
-fn is_same(one: &Topology, other: &Topology) -> bool {
-    let by_id: BTreeMap<_, _> = one.subtopologies.iter().map(|it| (&it.id, it)).collect();
-    one.epoch == other.epoch
-        && one.subtopologies.len() == other.subtopologies.len()
-        && other.subtopologies.iter().all(|it| by_id.get(&it.id).is_some_and(|one| *one == it))
-}
-
 /// What is wrong with tasks that a member says it has.
 fn wrong_task(
     owned: &Tasks,
@@ -70,6 +62,17 @@ impl Group {
             let left = room - taken;
             taken += match std::mem::replace(&mut beat.stage, Stage::Done) {
                 Stage::Done => return taken,
+                Stage::Compare(mut comparing) => {
+                    let mut rest = left;
+                    beat.stage = match comparing.step(&mut rest) {
+                        None => Stage::Compare(comparing),
+                        Some(same) => {
+                            beat.differs = !same;
+                            Stage::Join
+                        }
+                    };
+                    (left - rest).max(1)
+                }
                 Stage::Join => self.streams_take_in(cx, beat),
                 Stage::Hash(hashing) => self.hash_topology(beat, hashing, left),
                 Stage::Configure(configuring) => self.configure_topology(beat, configuring, left),
@@ -116,9 +119,7 @@ impl Group {
         let request = &mut beat.request;
         let id = request.member_id.clone();
         let topology = request.topology.take();
-        // What is compared, or written, is one record: it is gone through at once.
-        let declared = topology.iter().flat_map(|it| &it.subtopologies);
-        let declared = declared.map(|it| 1 + it.required_topics().count()).sum::<usize>();
+        let mut declared = 0;
         let mut editor = self.edit(&mut beat.changes);
         beat.delayed = editor.group.is_empty();
         let old = editor.group.member(&id);
@@ -154,8 +155,13 @@ impl Group {
         }
         let known = editor.group.streams().and_then(StreamsState::topology).cloned();
         match (known, topology) {
-            (None, Some(it)) => editor.set_topology(it),
-            (Some(known), Some(it)) if known.epoch <= it.epoch && !is_same(&known, &it) => {
+            (None, Some(it)) => {
+                // What is written is one record: it is gone through at once.
+                let all = it.subtopologies.iter();
+                declared = all.map(|it| 1 + it.required_topics().count()).sum::<usize>();
+                editor.set_topology(it);
+            }
+            (Some(known), Some(it)) if known.epoch <= it.epoch && beat.differs => {
                 let why = "Topology updates are not supported yet.".to_owned();
                 beat.refused = Some((ErrorCode::INVALID_REQUEST, why));
                 return 1;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::vec::IntoIter;
 
 use super::assignor::Assigning;
+use super::comparing::Comparing;
 use super::hashing::Hashing;
 use super::member::Endpoint;
 use super::request::StreamsHeartbeat;
@@ -21,6 +22,8 @@ use crate::group::entry::ENTRY;
 /// What is done.
 #[derive(Debug)]
 pub enum Stage {
+    /// What a member that joins runs is compared with what the others do.
+    Compare(Box<Comparing>),
     /// A member joins, or says something.
     Join,
     /// The topics of the topology are hashed.
@@ -56,6 +59,8 @@ pub struct StreamsBeat {
     pub before: Tasks,
     /// It may not have heard of that.
     pub behind: bool,
+    /// It runs another topology than the group.
+    pub differs: bool,
     /// The metadata that all of it is done with, and their topics' version.
     pub view: Rc<dyn ClusterView>,
     /// The topics' version of them.
@@ -86,6 +91,7 @@ impl StreamsBeat {
     /// Memory that it takes, bytes.
     pub fn bytes(&self) -> usize {
         let stage = match &self.stage {
+            Stage::Compare(it) => it.bytes(),
             Stage::Collect(ids, assigning) => {
                 ids.len() * 2 * ENTRY + assigning.as_ref().map_or(0, |it| it.bytes())
             }

@@ -1,9 +1,13 @@
 //! `StreamsGroupHeartbeat`: who may say what.
 
+use std::sync::Arc;
+
 use super::beat::{Stage, StreamsBeat};
+use super::comparing::Comparing;
 use super::member::Role;
 use super::request::StreamsHeartbeat;
 use super::response::StreamsHeartbeaten;
+use super::state::StreamsState;
 use super::tasks::Tasks;
 use crate::group::consumer::changes::Changes;
 use crate::group::consumer::heartbeat::unknown;
@@ -193,11 +197,20 @@ impl Group {
             None if !joins => return Err(unknown(&self.id, id)),
             None => {}
         }
+        let known = group.streams().and_then(StreamsState::topology);
+        let stage = match (known, &request.topology) {
+            (Some(known), Some(said)) => {
+                let comparing = Comparing::new(Arc::clone(known), Arc::clone(said));
+                Stage::Compare(Box::new(comparing))
+            }
+            _ => Stage::Join,
+        };
         let beat = StreamsBeat {
             ticket,
             request,
             before: Tasks::default(),
             behind: false,
+            differs: false,
             view: cx.cluster.view(),
             topics_version: cx.cluster.topics_version(),
             metadata_hash: 0,
@@ -209,7 +222,7 @@ impl Group {
             changes: Changes::default(),
             founds,
             refused: None,
-            stage: Stage::Join,
+            stage,
         };
         self.walk(cx, Task::StreamsBeat(Box::new(beat)));
         Ok(())

@@ -15,6 +15,7 @@
 mod advance;
 pub mod assignor;
 pub mod beat;
+mod comparing;
 pub mod describe;
 mod hashing;
 mod heartbeat;

@@ -17,6 +17,13 @@ pub struct Images {
 }
 
 impl Images {
+    /// Who leads a partition, and in which epoch, as the newest image of any node has it.
+    pub fn leader(&self, topic: TopicId, partition: i32) -> Option<(i32, i32)> {
+        let (_, shown) = self.shown.last_key_value()?;
+        let (_, partitions) = shown.iter().find(|it| it.0 == topic)?;
+        partitions.get(partition as usize).map(|it| (it.leader, it.leader_epoch))
+    }
+
     /// A node has applied this.
     pub fn look(&mut self, image: &Image) {
         let shown: Shown = image.topics().map(|it| (it.id, it.partitions.clone())).collect();

@@ -102,6 +102,13 @@ impl Log {
         old || self.deleted.get(&partition).is_some_and(|below| offset < *below)
     }
 
+    /// The first offset from here on at which something is known to be, that has to be there still, and its timestamp, ms.
+    pub fn next(&self, partition: i32, from: i64, wall_ms: i64) -> Option<(i64, i64)> {
+        let mut all = self.at.get(&partition)?.range(from..);
+        let found = all.find(|(offset, it)| !self.may_be_gone(partition, **offset, it, wall_ms));
+        found.map(|(offset, it)| (*offset, it.stamp_ms))
+    }
+
     /// A leader says that its log starts there.
     pub fn starts(&self, partition: i32, start: i64, wall_ms: i64) {
         let below = self.at.get(&partition).into_iter().flat_map(|it| it.range(..start));

@@ -3,6 +3,8 @@
 pub mod images;
 pub mod log;
 pub mod offsets;
+pub mod share;
+pub mod tasks;
 pub mod topics;
 pub mod transactions;
 
@@ -45,6 +47,18 @@ pub struct Counts {
     pub offsets_in_transactions: u64,
     pub read_committed: u64,
     pub rotations: u64,
+    pub delivered: u64,
+    pub settled: u64,
+    pub given_back: u64,
+    pub redelivered: u64,
+    pub used_up: u64,
+    pub share_sessions_lost: u64,
+    pub sharers_gone: u64,
+    pub deliveries_not_judged: u64,
+    pub tasks: u64,
+    pub tasks_given_up: u64,
+    pub threads_gone: u64,
+    pub threads_fenced: u64,
     pub steps_max: u64,
     pub settle_ms_max: u64,
 }
@@ -54,7 +68,8 @@ macro_rules! each {
         $macro!(acknowledged read retries refused commits rebalances member_epochs kills power_cuts freezes cuts
             failed_disks lost_disks full_disks rots damaged repaired jumps stops leaders controllers topics partitions_added reassigned
             cancelled elections settings records_deleted votes committed aborted fenced zombies
-            offsets_in_transactions read_committed rotations)
+            offsets_in_transactions read_committed rotations delivered settled given_back redelivered used_up
+            share_sessions_lost sharers_gone deliveries_not_judged tasks tasks_given_up threads_gone threads_fenced)
     };
 }
 

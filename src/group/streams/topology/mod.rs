@@ -30,3 +30,4 @@ pub use endpoint::partitions_of;
 #[cfg(test)]
 pub use validate::validate;
 pub use validate::{TopologyError, Validating};
+pub use walk::Walk;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::declared::{CopartitionGroup, Subtopology, TopicInfo};
 
 /// What comes next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part<'a> {
     /// A topic of the user that is read.
     Source(&'a Arc<str>),
@@ -29,6 +29,9 @@ pub struct Walk {
 }
 
 impl Walk {
+    /// Before the first.
+    pub const START: Self = Self { subtopologies: 0, parts: 0 };
+
     /// The next part, with its subtopology and that one's place; `None` at the end. `at` gives the subtopology of a place.
     pub fn next<'a>(
         &mut self,
