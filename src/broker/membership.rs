@@ -32,7 +32,7 @@ impl State {
             return;
         };
         let mut told = None;
-        let (mut held, mut told_ms) = (!self.node.damaged.is_empty(), i64::MIN);
+        let (mut held, mut told_ms) = (!self.node.damaged.is_empty(), None);
         loop {
             self.has_company().await;
             held = held && counts_in_any(&self.image(), &self.node.damaged, self.node.incarnation);
@@ -42,8 +42,9 @@ impl State {
             let (call, patience) = if registered {
                 // What it could lead must not be what is damaged: until others know that, it is as if it knew nothing.
                 let applied = if held { 0 } else { metadata.applied.get() };
-                if held && self.monotonic_ms() - told_ms >= HELD_MS {
-                    told_ms = self.monotonic_ms();
+                let now_ms = self.monotonic_ms();
+                if held && told_ms.is_none_or(|it| now_ms - it >= HELD_MS) {
+                    told_ms = Some(now_ms);
                     self.tell_held();
                 }
                 let lacks_space = !self.standing.without_space.borrow().is_empty();

@@ -344,8 +344,9 @@ impl ShareMember {
                 share_session_epoch: epoch,
                 max_wait_ms: cx.rng.below(300) as i32,
                 min_bytes: 1,
-                max_bytes: 1 << cx.rng.between(8, 18),
-                max_records: cx.rng.between(1, 60) as i32,
+                // In the end there is a bound of time for all that is left.
+                max_bytes: if rough { 1 << cx.rng.between(8, 18) } else { 1 << 20 },
+                max_records: if rough { cx.rng.between(1, 60) as i32 } else { 1_000 },
                 batch_size: cx.rng.between(1, 30) as i32,
                 share_acquire_mode: i8::from(cx.rng.chance(30)),
                 is_renew_ack: false,

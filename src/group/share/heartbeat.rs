@@ -110,6 +110,8 @@ impl Group {
         let group = self.consumer.get_or_insert_with(new);
         let id = request.member_id;
         let known = group.member(&id);
+        // One that does not say its latest epoch has not heard what it was told with that.
+        let lags = known.is_some_and(|it| it.current.epoch != request.member_epoch);
         match known {
             // It says what it has by its epoch alone.
             Some(member) => check_epoch(member, request.member_epoch, Some(&Partitions::new()))?,
@@ -135,7 +137,7 @@ impl Group {
         };
         let joining = Joining { id, replaces: None, metadata, regex: None };
         let stage = Stage::Join(Box::new(joining));
-        self.begin_beat(cx, ticket, Asker::Heartbeat { full: joins }, None, false, stage);
+        self.begin_beat(cx, ticket, Asker::Heartbeat { full: joins || lags }, None, false, stage);
         Ok(())
     }
 
