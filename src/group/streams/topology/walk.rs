@@ -21,7 +21,7 @@ pub enum Part<'a> {
     End,
 }
 
-/// How far a walk has come: so many subtopologies, and so many parts of the next one, in the order of [`Part`].
+/// How far a walk has come: so many subtopologies, and so many parts of the next one, in the order of `Part`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Walk {
     subtopologies: usize,
