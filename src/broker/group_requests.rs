@@ -221,12 +221,7 @@ pub fn begin(
             respond.with(async move {
                 let requests =
                     plan.groups.iter().cloned().map(group::GroupRequest::ConsumerDescribe);
-                let described = describe(&state, requests, plan.refused).await?;
-                let described = described.into_iter().map(|it| match it {
-                    group::GroupResponse::ConsumerDescribe(it) => it,
-                    _ => mixed_up(),
-                });
-                let described = described.collect();
+                let described = describe(&state, requests, plan.refused, of_consumers).await?;
                 Ok(plan.response(&header, described, async || state.pause().await).await?)
             });
         }
@@ -252,12 +247,7 @@ pub fn begin(
             let plan = share_group_describe::plan(body, version, &image)?;
             respond.with(async move {
                 let requests = plan.groups.iter().cloned().map(group::GroupRequest::ShareDescribe);
-                let described = describe(&state, requests, plan.refused).await?;
-                let described = described.into_iter().map(|it| match it {
-                    group::GroupResponse::ConsumerDescribe(it) => it,
-                    _ => mixed_up(),
-                });
-                let described = described.collect();
+                let described = describe(&state, requests, plan.refused, of_consumers).await?;
                 Ok(plan.response(&header, described, async || state.pause().await).await?)
             });
         }
@@ -284,12 +274,11 @@ pub fn begin(
             respond.with(async move {
                 let requests =
                     plan.groups.iter().cloned().map(group::GroupRequest::StreamsDescribe);
-                let described = describe(&state, requests, plan.refused).await?;
-                let described = described.into_iter().map(|it| match it {
+                let of_streams = |it| match it {
                     group::GroupResponse::StreamsDescribe(it) => *it,
                     _ => mixed_up(),
-                });
-                let described = described.collect();
+                };
+                let described = describe(&state, requests, plan.refused, of_streams).await?;
                 Ok(plan.response(&header, described, async || state.pause().await).await?)
             });
         }
@@ -377,11 +366,12 @@ pub fn begin(
 }
 
 /// Asks for what there is to tell of groups; of each of them the refusal, where there is one.
-async fn describe(
+async fn describe<T>(
     state: &Rc<State>,
     requests: impl Iterator<Item = group::GroupRequest>,
     refused: Option<ErrorCode>,
-) -> Result<Vec<group::GroupResponse>, Unanswered> {
+    read: fn(group::GroupResponse) -> T,
+) -> Result<Vec<T>, Unanswered> {
     let (mut known, mut asked) = (Vec::new(), Vec::new());
     for it in requests {
         let unnamed = it.group_id().is_empty().then_some(ErrorCode::INVALID_GROUP_ID);
@@ -392,7 +382,14 @@ async fn describe(
     }
     let mut answers = ask_all(state, asked.into_iter()).await?.into_iter();
     let told = |it: Option<_>| it.or_else(|| answers.next()).unwrap_or_else(mixed_up);
-    Ok(known.into_iter().map(told).collect())
+    Ok(known.into_iter().map(told).map(read).collect())
+}
+
+fn of_consumers(answer: group::GroupResponse) -> group::ConsumerDescribed {
+    match answer {
+        group::GroupResponse::ConsumerDescribe(it) => it,
+        _ => mixed_up(),
+    }
 }
 
 /// A coordinator answers in kind: anything else is a bug, and closes the connection.

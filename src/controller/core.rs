@@ -331,9 +331,9 @@ impl Controller {
     /// There was no space for what these writes were to replace the log with, and that is [undone](Persist::undo). Otherwise as
     /// [`made_room`](Self::made_room).
     pub fn not_replaced(&mut self, ticket: Ticket) -> bool {
-        let successor = self.quorum.not_replaced(ticket);
-        successor.into_iter().for_each(|it| self.hand_over(it));
-        successor.is_some()
+        let hands_over = self.quorum.not_replaced(ticket);
+        self.follow();
+        hands_over
     }
 
     /// What gives the log more space ahead, between two writes, for [`made_room`](Self::made_room).
@@ -341,12 +341,11 @@ impl Controller {
         self.quorum.wanted_room()
     }
 
-    /// That was carried out, or there was no space for it. The first time of these a leader hands over, while it can: what it
-    /// has left is for what it is told by others. Says whether it does.
+    /// That was carried out, or there was no space for it: then, the first time, a leader hands over. Says whether it does.
     pub fn made_room(&mut self, made: bool) -> bool {
-        let successor = self.quorum.made_room(made);
-        successor.into_iter().for_each(|it| self.hand_over(it));
-        successor.is_some()
+        let hands_over = self.quorum.made_room(made);
+        self.follow();
+        hands_over
     }
 
     /// Lets take effect what the log has decided, and notes who leads.

@@ -622,9 +622,9 @@ impl Quorum {
     }
 
     /// There was no space for what these writes were to replace the log with, and what they had begun is [undone](Persist::undo): the
-    /// log goes on where it is. Gives the voter that a leader should hand over to, as [`made_room`](Self::made_room) does.
+    /// log goes on where it is. Hands over as [`made_room`](Self::made_room) does.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
-    pub fn not_replaced(&mut self, ticket: Ticket) -> Option<i32> {
+    pub fn not_replaced(&mut self, ticket: Ticket) -> bool {
         let writing = self.writing.take().expect("a ticket stands for a write");
         assert_eq!(writing.number, ticket.number, "tickets are not made up");
         self.made_room(false)
@@ -638,13 +638,16 @@ impl Quorum {
         may_be.then(|| self.room.wanted(file, end, &self.budget)).flatten()
     }
 
-    /// That was carried out, or there is no space for it. Then, the first time, the voter that a leader should hand over to.
-    pub fn made_room(&mut self, made: bool) -> Option<i32> {
+    /// That was carried out, or there is no space for it. The first time of these a leader hands over, while it can: what it
+    /// has left is for what it is told by others. Says whether it does.
+    pub fn made_room(&mut self, made: bool) -> bool {
         if made {
             self.room.made();
-            return None;
+            return false;
         }
-        self.room.refused().then(|| self.successor()).flatten()
+        let successor = self.room.refused().then(|| self.successor()).flatten();
+        successor.into_iter().for_each(|it| self.hand_over(it));
+        successor.is_some()
     }
 
     /// After anything that may have changed Raft's state.

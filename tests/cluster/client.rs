@@ -171,6 +171,18 @@ pub fn is_moved(error: ErrorCode) -> bool {
     )
 }
 
+/// A coordinator that says nothing for so long is looked for anew, ms.
+pub const PATIENCE_MS: i64 = 4_000;
+
+/// Whether a member that has heard its coordinator at `heard_ms` has something to ask this node: who it knows, or anybody, where
+/// it knows none any more.
+pub fn asks(node: i32, coordinator: &mut Option<i32>, heard_ms: i64, now_ms: i64) -> bool {
+    if heard_ms + PATIENCE_MS < now_ms {
+        *coordinator = None;
+    }
+    coordinator.is_none_or(|it| it == node)
+}
+
 /// Asks where the coordinator of a group is.
 pub fn find_coordinator(session: &mut Session, group: &str) {
     let coordinator_keys = vec![group];

@@ -1,7 +1,9 @@
 //! Members of one group, classic or of consumers (KIP-848): they join, share the partitions, beat, commit, and come back where
 //! their coordinator has gone elsewhere.
 
-use crate::client::{Cx, Facts, Role, TOPIC, find_coordinator, found_coordinator, is_moved};
+use crate::client::{
+    Cx, Facts, PATIENCE_MS, Role, TOPIC, find_coordinator, found_coordinator, is_moved,
+};
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
 use klamm::client::variants::ConsumerHeartbeat;
@@ -21,8 +23,6 @@ use klamm::wire::kafka::sync_group_request::{SyncGroupRequest, SyncGroupRequestA
 use std::collections::{BTreeMap, BTreeSet};
 
 const GROUP: &str = "g";
-/// A coordinator that says nothing for so long is looked for anew, ms.
-const PATIENCE_MS: i64 = 4_000;
 
 /// How far a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

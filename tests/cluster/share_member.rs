@@ -5,7 +5,7 @@
 use crate::checkers::log::Value;
 use crate::checkers::share::{Delivery, Outcome, Said, Standing};
 use crate::client::{
-    Cx, Facts, Role, TOPIC, find_coordinator, found_coordinator, is_elsewhere, is_moved,
+    Cx, Facts, Role, TOPIC, asks, find_coordinator, found_coordinator, is_elsewhere, is_moved,
 };
 use crate::node::At;
 use crate::session::{Asked, Session};
@@ -32,8 +32,6 @@ const OPEN: i32 = 0;
 const CLOSE: i32 = -1;
 /// The member leaves.
 const LEAVE: i32 = -1;
-/// A coordinator that says nothing for so long is looked for anew, ms.
-const PATIENCE_MS: i64 = 4_000;
 
 /// What a request has said of records.
 type Acks = BTreeMap<i32, Vec<(Delivery, Said)>>;
@@ -199,10 +197,7 @@ impl ShareMember {
         if self.busy.is_some() || self.next_ms > cx.now_ms {
             return;
         }
-        if self.coordinator.is_some() && self.heard_ms + PATIENCE_MS < cx.now_ms {
-            self.coordinator = None;
-        }
-        if self.coordinator.is_some_and(|it| it != node) {
+        if !asks(node, &mut self.coordinator, self.heard_ms, cx.now_ms) {
             return;
         }
         (self.busy, self.next_ms) = (Some(node), cx.now_ms + cx.rng.between(20, 600) as i64);

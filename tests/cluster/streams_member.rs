@@ -2,7 +2,7 @@
 //! broker creates, get tasks, give them up when they are told, and come back where their coordinator has gone elsewhere.
 
 use crate::checkers::tasks::{Heard, Task};
-use crate::client::{Cx, Facts, Role, TOPIC, find_coordinator, found_coordinator, is_moved};
+use crate::client::{Cx, Facts, Role, TOPIC, asks, find_coordinator, found_coordinator, is_moved};
 use crate::session::{Asked, Session};
 use klamm::client::Reply;
 use klamm::types::ErrorCode;
@@ -20,8 +20,6 @@ const IDS: [&str; 2] = ["0", "1"];
 const GROUP_PARTITIONS: i32 = 2;
 /// The member leaves.
 const LEAVE: i32 = -1;
-/// A coordinator that says nothing for so long is looked for anew, ms.
-const PATIENCE_MS: i64 = 4_000;
 
 /// Which node coordinates the group, and in which epoch.
 type Standing = (i32, i32);
@@ -279,10 +277,7 @@ impl Role for StreamsMember {
         if !cx.facts.created || self.busy.is_some() || self.next_ms > cx.now_ms {
             return;
         }
-        if self.coordinator.is_some() && self.heard_ms + PATIENCE_MS < cx.now_ms {
-            self.coordinator = None;
-        }
-        if self.coordinator.is_some_and(|it| it != node) {
+        if !asks(node, &mut self.coordinator, self.heard_ms, cx.now_ms) {
             return;
         }
         (self.busy, self.next_ms) = (Some(node), cx.now_ms + cx.rng.between(20, 500) as i64);
