@@ -40,6 +40,8 @@ mod charges;
 #[cfg(test)]
 mod charges_tests;
 mod clock;
+#[cfg(test)]
+mod clock_tests;
 pub mod connection;
 mod controller_calls;
 mod coordinating;
@@ -228,12 +230,12 @@ impl Broker {
     /// Takes one input. See the module for the order of calls.
     pub fn handle(&mut self, now: Now, input: Input) {
         let state = &self.0;
-        let begun = state.clock_ticks();
+        // What this input makes is measured from here on, and not from the one before it.
+        let begun = state.ticks();
         state.enter(now);
         match input {
             Input::Received { connection, bytes } => {
-                let ticks = state.ticks();
-                state.connections.borrow_mut().received(now.monotonic_ms, ticks, connection, bytes);
+                state.connections.borrow_mut().received(now.monotonic_ms, begun, connection, bytes);
             }
             Input::Blocked(connection) => state.connections.borrow_mut().blocked(connection),
             Input::HungUp(connection) => {

@@ -539,7 +539,7 @@ impl State {
     /// Writes what was appended, over all partitions, as one block; the next steps of write-back.
     pub(super) fn turn(self: &Rc<Self>) {
         self.dirty.set(false);
-        let (time, ticks) = (self.now(), self.ticks());
+        let (time, ticks) = (self.now(), self.mark());
         let now = time.wall_ms;
         let mut out = Outbox::default();
         let submissions = self.change_logs(|logs| {
@@ -582,7 +582,7 @@ impl State {
             }
             return;
         }
-        let (now, ticks) = (self.wall_ms(), self.ticks());
+        let (now, ticks) = (self.wall_ms(), self.mark());
         let mut out = Outbox::default();
         // What was read is verified.
         self.work.add(work::bytes(completion.result.as_ref().map_or(0, Bytes::len)));
