@@ -3,6 +3,7 @@
 //! A part of it that no arena knows are answers other than records, which wait for their clients: they take
 //! pages of the arena when they are large, up to as much as requests may.
 
+use super::scheduling;
 use crate::config::{BrokerSettings, show_size};
 use crate::storage::arena::{Arena, Populated};
 use crate::storage::buffer::Budget;
@@ -55,7 +56,7 @@ pub fn reserve(settings: &BrokerSettings) -> Arc<Budget> {
 fn touch_ahead(arena: &Arc<Arena>) -> io::Result<()> {
     let of_helper = arena.clone();
     let work = move || {
-        when_idle();
+        scheduling::run_when_idle();
         std::thread::park();
         loop {
             let begun = Instant::now();
@@ -71,16 +72,6 @@ fn touch_ahead(arena: &Arc<Arena>) -> io::Result<()> {
     arena.helped_by(helper.thread().clone());
     helper.thread().unpark();
     Ok(())
-}
-
-/// Runs this thread only where no other wants its processor, and takes it away at once when one does
-/// (`SCHED_IDLE`, sched(7)). Needs no privilege; a container that forbids the call leaves the thread like the others.
-fn when_idle() {
-    let any = libc::sched_param { sched_priority: 0 };
-    // SAFETY: 0 is this thread, and the parameter outlives the call.
-    if unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const any) } != 0 {
-        tracing::debug!("no idle scheduling: {}", io::Error::last_os_error());
-    }
 }
 
 /// Whether that went well.

@@ -24,6 +24,7 @@ mod pulse;
 mod rounds;
 pub mod router;
 mod runtime;
+mod scheduling;
 mod socket;
 mod start;
 mod state;
@@ -150,6 +151,7 @@ pub fn run(
         };
         let place = settings.cpus.get(id).map_or(Placement::Unbound, |cpu| Placement::Fixed(*cpu));
         let run = move || {
+            scheduling::run_soon();
             let executor = runtime::executor(place, &format!("klamm-{id}")).map_err(|e| {
                 ServeError::new(exit::SYSTEM, format!("cannot start shard {id}: {e}"))
             })?;
