@@ -57,26 +57,28 @@ impl OffsetMap {
     }
 
     /// The offset is the last one of the key, unless a later one is known. None is less than the first that was put.
-    /// False where there is no room for another key, or the offset is too far from the first.
-    pub fn put(&mut self, key: u128, offset: i64) -> bool {
+    /// How many bytes were cleared for it; `None` where there is no room for another key, or the offset is too far from the
+    /// first.
+    pub fn put(&mut self, key: u128, offset: i64) -> Option<usize> {
         let first = *self.first.get_or_insert(offset);
-        let Ok(distance) = u32::try_from(offset - first) else { return false };
-        let Some(mark) = distance.checked_add(1) else { return false };
+        let mark = u32::try_from(offset - first).ok()?.checked_add(1)?;
         let at = self.page_of(key);
+        let mut cleared = 0;
         let page = self.pages[at].get_or_insert_with(|| {
+            cleared = PAGE;
             let mut bytes = Filling::new(PAGE, &self.budget);
             bytes.push_zeros(PAGE);
             Page { entries: 0, bytes }
         });
         match page.find(key) {
             Ok((place, known)) => page.set(place, key, mark.max(known)),
-            Err(_) if page.entries >= FULL => return false,
+            Err(_) if page.entries >= FULL => return None,
             Err(place) => {
                 page.entries += 1;
                 page.set(place, key, mark);
             }
         }
-        true
+        Some(cleared)
     }
 
     /// The last offset of the key.
@@ -126,12 +128,14 @@ mod tests {
         let mut naive = BTreeMap::new();
         for offset in 0..60_000 {
             let key = crate::wire::records::KeyHasher::of(&rng.below(30_000).to_le_bytes());
-            assert!(map.put(key, offset));
+            assert!(map.put(key, offset).is_some());
             naive.insert(key, offset);
         }
         assert!(naive.iter().all(|(key, offset)| map.get(*key) == Some(*offset)));
         assert_eq!(map.get(7), None);
-        assert!(map.put(0, 0) && map.put(u128::MAX, 5) && map.put(u128::MAX, 3));
+        for (key, offset) in [(0, 0), (u128::MAX, 5), (u128::MAX, 3)] {
+            assert!(map.put(key, offset).is_some());
+        }
         assert_eq!((map.get(0), map.get(u128::MAX)), (Some(0), Some(5)));
         assert!(budget.used() <= map.bytes_max());
         drop(map);
@@ -146,10 +150,10 @@ mod tests {
         let mut rng = Rng::new(2);
         let mut key = || u128::from(rng.bits()) << 64 | u128::from(rng.bits());
         let keys: Vec<_> = (0..60_000).map(|_| key()).collect();
-        let fit = keys.iter().take_while(|key| map.put(**key, 1)).count();
+        let fit = keys.iter().take_while(|key| map.put(**key, 1).is_some()).count();
         assert!(fit > 4 * USUAL && fit <= 4 * FULL, "{fit}");
         assert_eq!(budget.used(), 4 * PAGE);
-        assert!(map.put(keys[0], 9), "a key that it knows has its place");
+        assert_eq!(map.put(keys[0], 9), Some(0), "a key that it knows has its place");
         assert_eq!(map.get(keys[0]), Some(9));
     }
 
@@ -159,7 +163,8 @@ mod tests {
         let mut map = OffsetMap::new(10, usize::MAX, &budget);
         let first = i64::MAX - i64::from(u32::MAX);
         let last = first + i64::from(u32::MAX) - 1;
-        assert!(map.put(1, first) && map.put(2, last) && !map.put(3, last + 1));
+        let put = [(1, first), (2, last), (3, last + 1)].map(|(key, offset)| map.put(key, offset));
+        assert_eq!(put, [Some(PAGE), Some(0), None]);
         assert_eq!((map.get(1), map.get(2), map.get(3)), (Some(first), Some(last), None));
     }
 }

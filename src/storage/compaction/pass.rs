@@ -234,9 +234,10 @@ impl Pass {
         let (rules, first_dirty) = (&mut self.rules, self.task.first_dirty);
         if let Some(KeysOf { header, scan, full }) = keys {
             let seen = scan.step(budget, |seen| {
-                if let Some(key) = seen.key.filter(|_| seen.offset >= first_dirty) {
-                    *full = *full || !rules.map.put(key, seen.offset);
-                }
+                let key = seen.key.filter(|_| seen.offset >= first_dirty && !*full);
+                let taken = key.map_or(Some(0), |key| rules.map.put(key, seen.offset));
+                *full |= taken.is_none();
+                taken.unwrap_or(0)
             });
             let is_whole = seen.map_err(|e| unreadable(header, &e))?;
             if *full {

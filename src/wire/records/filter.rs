@@ -162,14 +162,14 @@ impl RecordScan {
     }
 
     /// Looks on, until about `budget` bytes, more than none, are decompressed or passed; what it has
-    /// used is taken from it. Whether it is at its end.
+    /// used is taken from it, and what `visit` says that it has cost. Whether it is at its end.
     ///
     /// # Errors
     /// Records that end early or are damaged; [`RecordError::TooLarge`].
     pub fn step(
         &mut self,
         budget: &mut usize,
-        mut visit: impl FnMut(Seen),
+        mut visit: impl FnMut(Seen) -> usize,
     ) -> Result<bool, RecordError> {
         let Self { header, stream, left, part, end, seen } = self;
         while *budget > 0 {
@@ -212,7 +212,7 @@ impl RecordScan {
                     *part = Part::Rest;
                 }
                 Part::Rest if stream.position() == *end => {
-                    visit(*seen);
+                    cost = visit(*seen);
                     *left -= 1;
                     *part = Part::Record;
                 }
@@ -220,7 +220,8 @@ impl RecordScan {
                     stream.some(*end - stream.position(), usize::MAX, |_| Ok(()))?;
                 }
             }
-            *budget = budget.saturating_sub(stream.position() - before + cost);
+            let passed = stream.position() - before;
+            *budget = budget.saturating_sub(passed.saturating_add(cost));
         }
         Ok(false)
     }
@@ -392,8 +393,35 @@ mod tests {
 
     fn scan(batch: &Bytes, step: usize) -> Result<Vec<Seen>, RecordError> {
         let (mut scan, mut seen) = (RecordScan::new(batch, LIMIT)?, Vec::new());
-        while !scan.step(&mut { step }, |it| seen.push(it))? {}
+        let mut visit = |it| {
+            seen.push(it);
+            0
+        };
+        while !scan.step(&mut { step }, &mut visit)? {}
         Ok(seen)
+    }
+
+    #[test]
+    fn what_a_visit_costs_ends_the_step() {
+        let mut builder = BatchBuilder::new(super::super::Compression::None);
+        for _ in 0..3 {
+            builder.push(7, Some(b"k"), Some(b"v"), &[]);
+        }
+        let mut scan = RecordScan::new(&builder.build().into(), LIMIT).unwrap();
+        let mut visits = Vec::new();
+        loop {
+            let mut visited = 0;
+            let visit = |_| {
+                visited += 1;
+                usize::MAX
+            };
+            let ended = scan.step(&mut { 1 << 20 }, visit).unwrap();
+            if ended {
+                break;
+            }
+            visits.push(visited);
+        }
+        assert_eq!(visits, [1, 1, 1]);
     }
 
     fn rewrite(
