@@ -37,7 +37,7 @@ const HEARTBEAT_TICKS: usize = 2;
 
 /// Elections that follow each other quickly where the leader is missed.
 const HASTY: u32 = 5;
-/// The next of them comes after so many ticks, and up to twice as many.
+/// The next of them comes after so many ticks, and up to twice as many; later ones come from a longer time.
 const HASTY_TICKS: usize = 2;
 
 /// So many messages at most wait for a write.
@@ -667,9 +667,11 @@ impl Quorum {
             if let Some(left @ 1..) = &mut self.hasty
                 && !has_leader
             {
-                *left -= 1;
-                let waits = HASTY_TICKS + self.rng.index(HASTY_TICKS);
+                // Two that stand at the same time, again and again, draw from more each time.
+                let spread = (HASTY_TICKS << (HASTY - *left)).min(ELECTION_TICKS - HASTY_TICKS);
+                let waits = HASTY_TICKS + self.rng.index(spread);
                 self.node.raft.election_elapsed = self.election_ticks - waits;
+                *left -= u32::from(stance.1 == StateRole::PreCandidate);
             }
         }
         if has_leader {
