@@ -100,7 +100,8 @@ impl<C: Copy + Eq + Hash> ShareSessions<C> {
                 let holder = Holder::from(format!("{}@{}.{}", key.1, self.shard, self.opened));
                 let opened = holder.clone();
                 let left = BTreeSet::new();
-                let session = Session { holder, epoch: 1, connection, partitions, left, turn: None };
+                let session =
+                    Session { holder, epoch: 1, connection, partitions, left, turn: None };
                 self.all.insert(key.clone(), session);
                 self.by_connection.entry(connection).or_default().insert(key.clone());
                 Ok(Context { holder: opened, partitions: self.in_turn(key), released })
