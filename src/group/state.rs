@@ -361,7 +361,7 @@ impl Group {
         match *request {
             GroupRequest::ShareHeartbeat(it) => self.share_heartbeat(cx, ticket, *it),
             GroupRequest::ShareDescribe(_) => self.share_describe(cx, ticket),
-            GroupRequest::ListShareTopics(_) => self.list_share_topics(cx, ticket),
+            GroupRequest::ListShareTopics(it) => self.list_share_topics(cx, ticket, it.begins),
             GroupRequest::ShareInitialized(it) => self.share_initialized(cx, ticket, *it),
             GroupRequest::StreamsHeartbeat(it) => self.streams_heartbeat(cx, ticket, it),
             GroupRequest::StreamsDescribe(_) => self.streams_describe(cx, ticket),
@@ -372,7 +372,7 @@ impl Group {
             GroupRequest::Heartbeat(it) if self.consumer.is_some() => {
                 self.classic_heartbeat(cx, ticket, &it);
             }
-            GroupRequest::Leave(it) if self.consumer.is_some() => {
+            GroupRequest::Leave(it) if self.has_consumers() => {
                 self.classic_leave(cx, ticket, it);
             }
             GroupRequest::Join(it) => self.join(cx, ticket, it),

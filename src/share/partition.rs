@@ -296,8 +296,8 @@ impl SharePartition {
             if it.last >= self.end {
                 return Err(ErrorCode::INVALID_REQUEST);
             }
-            // As Kafka does: of what is below the start nothing is said any more, and where that is all of it, it is not the
-            // member's. Its lock has ended, and another has settled it, or the log has lost it.
+            // As Kafka does: of what is below the start nothing is said any more. Where that is all of it, it is not the
+            // member's, and here it hears so: its lock has ended, and another has settled it, or the log has lost it.
             if it.last < self.start {
                 return Err(ErrorCode::INVALID_RECORD_STATE);
             }

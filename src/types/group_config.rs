@@ -255,7 +255,11 @@ pub fn describe_of_group(
 ) -> Described {
     let own =
         overrides.get(def.name).map(|value| (def.name, value.clone(), Source::Group)).into_iter();
-    let synonyms: Vec<_> = own.chain(broker_synonyms(synonym(def.name), broker)).collect();
+    // Kafka names the default itself where the broker has no configuration that stands behind it.
+    let default = (def.name, def.default.unwrap_or_default().to_owned(), Source::Default);
+    let default = def.synonyms.is_empty().then_some(default);
+    let broker = broker_synonyms(synonym(def.name), broker);
+    let synonyms: Vec<_> = own.chain(broker).chain(default).collect();
     let (value, source) = synonyms
         .first()
         .map_or((def.default.unwrap_or_default(), Source::Default), |it| (it.1.as_str(), it.2));
@@ -394,6 +398,14 @@ mod tests {
             ("50000".to_owned(), Source::Group, vec![own, fixed, default])
         );
         assert_eq!(shown(&[], HEARTBEAT).0, "5000");
+        // Nothing of the broker's stands behind this one.
+        let reset = "share.auto.offset.reset";
+        let default = (reset, "latest".to_owned(), Source::Default);
+        let shown_default = ("latest".to_owned(), Source::Default, vec![default.clone()]);
+        assert_eq!(shown(&[], reset), shown_default);
+        let own = (reset, "earliest".to_owned(), Source::Group);
+        let of_group = ("earliest".to_owned(), Source::Group, vec![own, default]);
+        assert_eq!(shown(&[(reset, "earliest")], reset), of_group);
     }
 
     #[test]

@@ -117,6 +117,7 @@ kafka-consumer-groups {b} --reset-offsets --group new --to-latest --topic w --ex
 kafka-consumer-groups {b} --describe --group new --group g
 kafka-consumer-groups {b} --delete-offsets --group new --topic w:0,1
 kafka-consumer-groups {b} --delete-offsets --group new --topic w:77
+kafka-consumer-groups {b} --delete-offsets --group new --topic w --topic nope
 kafka-consumer-groups {b} --delete-offsets --group new
 kafka-consumer-groups {b} --delete-offsets --group nope --topic w
 kafka-consumer-groups {b} --delete --group new

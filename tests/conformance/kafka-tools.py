@@ -9,8 +9,8 @@ it is taken out: stack traces, the text of help, topic ids, paths, times, the or
   tests/conformance/kafka-tools.py [--klamm PROGRAM] [--libs DIR] [--only WORD] [--verbose]
                                    [--brokers one|three|both]
 
-Needs Java 17 or later. Kafka's jars come from --libs or $KAFKA_LIBS, a directory of jars; without
-one, Maven brings org.apache.kafka:kafka_2.13 and kafka-tools 4.3.1 into target/kafka-libs.
+Needs Java 17 or later. Kafka's jars come from --libs or $KAFKA_LIBS, a directory of jars, among them
+slf4j-simple; without one, Maven brings them (version: kafka/pom.xml) into target/kafka/jars.
 Exit code 0: all the same; 1: some differ; 2: it could not run.
 """
 
@@ -28,11 +28,10 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "conformance" / "python"))
-from brokers import Connection, free_port  # noqa: E402
+from brokers import Connection, client_jar, free_port  # noqa: E402
 from cases import batch  # noqa: E402
 from schema import Schema  # noqa: E402
 
-KAFKA = "4.3.1"
 CLASSES = {
     "kafka-topics": "org.apache.kafka.tools.TopicCommand",
     "kafka-configs": "kafka.admin.ConfigCommand",
@@ -450,31 +449,13 @@ def fail(message):
 
 
 def libs(given):
-    """The directory of Kafka's jars; Maven fills it if there is none."""
+    """The directory of Kafka's jars, with the log that is quiet here; Maven brings them if there is none."""
     if given:
         return pathlib.Path(given)
-    directory = ROOT / "target" / "kafka-libs"
-    if directory.is_dir():
-        return directory
-    pom = ROOT / "target" / "kafka-libs.pom.xml"
-    dependencies = "".join(
-        f"<dependency><groupId>org.apache.kafka</groupId><artifactId>{a}</artifactId>"
-        f"<version>{KAFKA}</version></dependency>"
-        for a in ("kafka_2.13", "kafka-tools")
-    )
-    pom.write_text(
-        "<project><modelVersion>4.0.0</modelVersion><groupId>klamm</groupId>"
-        f"<artifactId>libs</artifactId><version>1</version><dependencies>{dependencies}"
-        "</dependencies></project>"
-    )
-    part = directory.with_name("kafka-libs.part")
-    command = ["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={part}"]
     try:
-        subprocess.run(command, check=True)
+        return client_jar().parent
     except (OSError, subprocess.CalledProcessError) as e:
         fail(f"Maven does not bring Kafka's jars: {e}; name a directory of them with --libs")
-    part.rename(directory)
-    return directory
 
 
 def listening(port, process, log):
@@ -660,6 +641,7 @@ def normal(text, cluster):
         text = re.sub(rf"\b{it.port}\b", f"PORT{it.node}", text)
     # Java prints a set of two, in the order of the day.
     text = text.replace("[[config], [bootstrap-server]]", "[[bootstrap-server], [config]]")
+    text = text.replace("options: [topic], [group]", "options: [group], [topic]")
     text = re.sub(r"Local controller \d+", "Local controller N", text)
     text = re.sub(r"(Cluster ID: |ClusterId: +)\S+", r"\1ID", text)
     text = re.sub(r'("directoryId": |voter key \(|directory id )"?[\w-]{22}"?', r"\1ID", text)

@@ -45,6 +45,10 @@ pub async fn plan(
     let mut said = Vec::new();
     for topic in &request.topics {
         for it in &topic.partitions {
+            if it.acknowledgement_batches.is_empty() {
+                // Nothing is said of it, and nothing is answered.
+                continue;
+            }
             let tp = TopicPartition { topic: topic.topic_id, partition: it.partition_index };
             said.push((tp, acknowledge_acks(&it.acknowledgement_batches, request.is_renew_ack)));
             pause().await;
@@ -126,19 +130,21 @@ mod tests {
                 partition_index,
                 acknowledgement_batches: vec![batch(types)],
             };
+            let silent =
+                AcknowledgePartition { partition_index: 2, acknowledgement_batches: Vec::new() };
             let request = ShareAcknowledgeRequest {
                 group_id: Some("g"),
                 member_id: Some("m"),
                 share_session_epoch: 5,
                 topics: vec![AcknowledgeTopic {
                     topic_id: topic,
-                    partitions: vec![of(0, vec![1, 2]), of(1, vec![4])],
+                    partitions: vec![of(0, vec![1, 2]), silent, of(1, vec![4])],
                 }],
                 ..Default::default()
             };
             let body = encode(|w| request.encode(w, version));
             let plan = block_on(plan(&body, version, &image, &NO_PAUSE)).unwrap();
-            assert_eq!((plan.error, plan.epoch), (ErrorCode::NONE, 5));
+            assert_eq!((plan.error, plan.epoch, plan.said.len()), (ErrorCode::NONE, 5, 2));
             assert!(plan.said[0].1.is_ok());
             // It does not say that it renews.
             assert_eq!(plan.said[1].1, Err(ErrorCode::INVALID_REQUEST));

@@ -115,7 +115,10 @@ pub async fn plan(
     let is_nameless = group.is_empty() || member.is_empty();
     // Nobody has acquired anything in a session that is opened.
     let is_early = request.share_session_epoch == OPEN && !said.is_empty();
-    let error = disabled(image).unwrap_or(if is_nameless || is_early {
+    // Whoever renews must not ask for records (KIP-1222).
+    let limits = [request.max_wait_ms, request.min_bytes, request.max_bytes, request.max_records];
+    let is_greedy = request.is_renew_ack && limits != [0; 4];
+    let error = disabled(image).unwrap_or(if is_nameless || is_early || is_greedy {
         ErrorCode::INVALID_REQUEST
     } else {
         ErrorCode::NONE
@@ -308,6 +311,17 @@ mod tests {
         assert_eq!(early.error, ErrorCode::INVALID_REQUEST);
         let nameless = ShareFetchRequest { group_id: None, ..request(3, vec![1]) };
         assert_eq!(planned(&nameless, &image_with).error, ErrorCode::INVALID_REQUEST);
+        let renewing = |max_wait_ms, max_bytes, max_records| ShareFetchRequest {
+            is_renew_ack: true,
+            max_wait_ms,
+            max_bytes,
+            max_records,
+            ..request(3, vec![4])
+        };
+        assert_eq!(planned(&renewing(0, 0, 0), &image_with).error, ErrorCode::NONE);
+        for greedy in [renewing(1, 0, 0), renewing(0, 1, 0), renewing(0, 0, 1)] {
+            assert_eq!(planned(&greedy, &image_with).error, ErrorCode::INVALID_REQUEST);
+        }
         let mut off = with_share_groups();
         off.apply(&Record::FeatureLevelSet { name: "share.version".into(), level: 0 });
         let off = planned(&request(3, vec![1]), &off);

@@ -25,19 +25,30 @@ const BEGIN_MS: i64 = 1_000;
 const AT_ONCE: usize = 32;
 
 /// Asks for what states a share group has.
-async fn listed(state: &Rc<State>, group: &str) -> Result<ListedShareTopics, Unanswered> {
-    let request = ListShareTopics { group_id: group.to_owned() };
+async fn listed(
+    state: &Rc<State>,
+    group: &str,
+    begins: bool,
+) -> Result<ListedShareTopics, Unanswered> {
+    let request = ListShareTopics { group_id: group.to_owned(), begins };
     match ask(state, GroupRequest::ListShareTopics(request)).await? {
         GroupResponse::ListShareTopics(it) => Ok(it),
         _ => unreachable!("the answer is of the request's kind"),
     }
 }
 
-/// Tells a share group what states it has.
-async fn tell(state: &Rc<State>, group: &str, topics: ShareTopics) -> Result<(), Unanswered> {
-    let request = ShareInitialized { group_id: group.to_owned(), topics };
-    ask(state, GroupRequest::ShareInitialized(Box::new(request))).await?;
-    Ok(())
+/// Tells a share group what states it has; whether there is such a group. One that is not there yet may begin so.
+async fn tell(
+    state: &Rc<State>,
+    group: &str,
+    begins: bool,
+    topics: ShareTopics,
+) -> Result<ErrorCode, Unanswered> {
+    let request = ShareInitialized { group_id: group.to_owned(), begins, topics };
+    match ask(state, GroupRequest::ShareInitialized(Box::new(request))).await? {
+        GroupResponse::ListShareTopics(it) => Ok(it.error),
+        _ => unreachable!("the answer is of the request's kind"),
+    }
 }
 
 async fn beat(
@@ -67,7 +78,7 @@ pub async fn heartbeat(
     state.start(async move {
         let topics = begin(&state_2, &group, wanted).await;
         // Where nothing came of it, the next heartbeat tries again.
-        if tell(&state_2, &group, topics).await.is_ok() {
+        if tell(&state_2, &group, false, topics).await.is_ok() {
             tx.send(());
         }
     });
@@ -152,7 +163,7 @@ async fn begin(state: &Rc<State>, group: &str, wanted: Vec<Uninitialized>) -> Sh
 /// Where a group is in its topics.
 pub async fn describe(state: &Rc<State>, asked: Describe) -> Result<Described, Unanswered> {
     let (group, topics) = asked;
-    let known = listed(state, &group).await?;
+    let known = listed(state, &group, false).await?;
     if known.error.is_err() {
         return Ok(Described { group, error: known.error, topics: Vec::new() });
     }
@@ -165,8 +176,9 @@ pub async fn describe(state: &Rc<State>, asked: Describe) -> Result<Described, U
     let mut described = Vec::new();
     for (name, numbers) in named.chain(all) {
         let Some(topic) = image.topic(&name) else {
-            let error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-            let partitions = numbers.iter().map(|it| Offset::failed(*it, error)).collect();
+            // As Kafka does: a topic that is not there was not begun.
+            let unknown = |it: &i32| Offset::failed(*it, ErrorCode::NONE);
+            let partitions = numbers.iter().map(unknown).collect();
             described.push(OfTopic { name, id: TopicId::ZERO, partitions });
             continue;
         };
@@ -225,10 +237,13 @@ async fn end(state: &Rc<State>, tp: TopicPartition) -> Option<i64> {
 /// What became of an `AlterShareGroupOffsets`.
 pub type Altered = (ErrorCode, Vec<OfTopic<Vec<(i32, ErrorCode)>>>);
 
-/// Has a group without members begin elsewhere.
+/// Has a group without members begin elsewhere, also one that is not there yet.
 pub async fn alter(state: &Rc<State>, asked: Alter) -> Result<Altered, Unanswered> {
     let (group, topics) = asked;
-    let known = listed(state, &group).await?;
+    if group.is_empty() {
+        return Ok((ErrorCode::INVALID_GROUP_ID, Vec::new()));
+    }
+    let known = listed(state, &group, true).await?;
     if known.error.is_err() {
         return Ok((known.error, Vec::new()));
     }
@@ -250,7 +265,10 @@ pub async fn alter(state: &Rc<State>, asked: Alter) -> Result<Altered, Unanswere
         if from < count {
             let wanted = Uninitialized { id, name: name.clone(), from, partitions: count };
             let begun = begin(state, &group, vec![wanted]).await;
-            tell(state, &group, begun).await?;
+            let error = tell(state, &group, true, begun).await?;
+            if error.is_err() {
+                return Ok((error, Vec::new()));
+            }
         }
         let mut partitions = Vec::with_capacity(offsets.len());
         for (number, offset) in offsets {
@@ -296,7 +314,10 @@ pub async fn delete(
     group: String,
     topics: Vec<String>,
 ) -> Result<Deleted, Unanswered> {
-    let known = listed(state, &group).await?;
+    if group.is_empty() {
+        return Ok((ErrorCode::INVALID_GROUP_ID, Vec::new()));
+    }
+    let known = listed(state, &group, false).await?;
     if known.error.is_err() {
         return Ok((known.error, Vec::new()));
     }
@@ -306,20 +327,20 @@ pub async fn delete(
     let image = state.image();
     let (mut deleted, mut gone) = (Vec::with_capacity(topics.len()), ShareTopics::new());
     for name in topics {
-        let Some(id) = image.topic(&name).map(|it| it.id) else {
+        let begun = image.topic(&name).and_then(|it| Some((it.id, known.topics.get(&it.id)?)));
+        let Some((id, topic)) = begun else {
             let error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
             deleted.push(OfTopic { name, id: TopicId::ZERO, partitions: error });
             continue;
         };
-        let count = known.topics.get(&id).map_or(0, |it| it.partitions);
-        let error = delete_states(state, &group, id, count).await;
+        let error = delete_states(state, &group, id, topic.partitions).await;
         if !error.is_err() {
             gone.insert(id, ShareTopic { name: name.clone(), partitions: 0 });
         }
         deleted.push(OfTopic { name, id, partitions: error });
     }
-    tell(state, &group, gone).await?;
-    Ok((ErrorCode::NONE, deleted))
+    let error = tell(state, &group, false, gone).await?;
+    Ok((error, deleted))
 }
 
 /// The states of so many partitions of a topic go.
@@ -334,7 +355,7 @@ pub async fn forget(state: &Rc<State>, group: &str) -> Result<(), Unanswered> {
     if find_coordinator::partition_of(group, &state.image()).is_none() {
         return Ok(());
     }
-    let known = listed(state, group).await?;
+    let known = listed(state, group, false).await?;
     if known.error.is_err() || known.members > 0 {
         return Ok(());
     }
@@ -344,5 +365,6 @@ pub async fn forget(state: &Rc<State>, group: &str) -> Result<(), Unanswered> {
             gone.insert(*id, ShareTopic { name: topic.name.clone(), partitions: 0 });
         }
     }
-    tell(state, group, gone).await
+    tell(state, group, false, gone).await?;
+    Ok(())
 }

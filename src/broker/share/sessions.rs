@@ -27,8 +27,16 @@ struct Session<C> {
     epoch: i32,
     connection: C,
     partitions: BTreeSet<TopicPartition>,
+    /// Partitions that it does not fetch any more: what it has of them it can still acknowledge.
+    left: BTreeSet<TopicPartition>,
     /// The partition that was served first the last time.
     turn: Option<TopicPartition>,
+}
+
+impl<C> Session<C> {
+    fn bytes(&self) -> usize {
+        512 + (self.partitions.len() + self.left.len()) * 48
+    }
 }
 
 /// What a request is to fetch.
@@ -61,7 +69,7 @@ impl<C: Copy + Eq + Hash> ShareSessions<C> {
 
     /// Memory that they take, bytes.
     pub fn bytes(&self) -> usize {
-        self.all.len() * 512 + self.all.values().map(|it| it.partitions.len() * 48).sum::<usize>()
+        self.all.values().map(Session::bytes).sum::<usize>()
     }
 
     /// Whether this is the member's session.
@@ -91,7 +99,9 @@ impl<C: Copy + Eq + Hash> ShareSessions<C> {
                 self.opened += 1;
                 let holder = Holder::from(format!("{}@{}.{}", key.1, self.shard, self.opened));
                 let opened = holder.clone();
-                let session = Session { holder, epoch: 1, connection, partitions, turn: None };
+                let left = BTreeSet::new();
+                let session =
+                    Session { holder, epoch: 1, connection, partitions, left, turn: None };
                 self.all.insert(key.clone(), session);
                 self.by_connection.entry(connection).or_default().insert(key.clone());
                 Ok(Context { holder: opened, partitions: self.in_turn(key), released })
@@ -103,10 +113,14 @@ impl<C: Copy + Eq + Hash> ShareSessions<C> {
             }
             _ => {
                 let session = self.go_on(key, epoch)?;
-                session.partitions.extend(added);
-                // What it has of partitions that it does not fetch any more, it can still acknowledge.
+                for it in added {
+                    session.partitions.insert(*it);
+                    session.left.remove(it);
+                }
                 for it in forgotten {
-                    session.partitions.remove(it);
+                    if session.partitions.remove(it) {
+                        session.left.insert(*it);
+                    }
                 }
                 let holder = session.holder.clone();
                 Ok(Context { holder, partitions: self.in_turn(key), released: None })
@@ -155,7 +169,7 @@ impl<C: Copy + Eq + Hash> ShareSessions<C> {
                 self.by_connection.remove(&session.connection);
             }
         }
-        Some((session.holder, session.partitions.into_iter().collect()))
+        Some((session.holder, session.partitions.into_iter().chain(session.left).collect()))
     }
 
     /// The partitions, each first in its turn.
@@ -197,7 +211,8 @@ mod tests {
         let changed = all.fetch(&key("m"), 1, 3, &[tp(2)], &[tp(0)]).unwrap();
         assert_eq!(changed.partitions, [tp(2), tp(1)]);
         let closed = all.fetch(&key("m"), 1, CLOSE, &[], &[]).unwrap();
-        let ended = Some((opened.holder.clone(), vec![tp(1), tp(2)]));
+        // What it has of the one that it left is available again, too.
+        let ended = Some((opened.holder.clone(), vec![tp(1), tp(2), tp(0)]));
         assert_eq!((closed.partitions, closed.released), (vec![], ended));
         assert!(!all.has(&key("m"), &opened.holder) && all.by_connection.is_empty());
     }

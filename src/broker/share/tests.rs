@@ -11,6 +11,12 @@ use crate::types::{ErrorCode, TopicId};
 use crate::wire::api_keys::ApiKey;
 use crate::wire::header::decode_response;
 use crate::wire::kafka as k;
+use crate::wire::kafka::alter_share_group_offsets_request as alter;
+use crate::wire::kafka::alter_share_group_offsets_response::AlterShareGroupOffsetsResponse;
+use crate::wire::kafka::delete_share_group_offsets_request as delete;
+use crate::wire::kafka::delete_share_group_offsets_response::DeleteShareGroupOffsetsResponse;
+use crate::wire::kafka::describe_share_group_offsets_request as describe;
+use crate::wire::kafka::describe_share_group_offsets_response::DescribeShareGroupOffsetsResponse;
 use crate::wire::kafka::share_acknowledge_request as acknowledge;
 use crate::wire::kafka::share_fetch_request as fetch;
 use crate::wire::kafka::share_fetch_response::ShareFetchResponse;
@@ -359,4 +365,67 @@ fn nothing_is_delivered_without_a_state() {
     let m = rig.connect();
     let told = rig.share_fetch(m, "m", 0, &[]);
     assert_eq!(told.error, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+/// A group that is not there begins where an administrator says; deleted offsets are gone.
+#[test]
+fn a_group_begins_where_an_administrator_says() {
+    let (_, mut rig, m) = rig();
+    rig.produce_some(m, 4);
+    let mut altered = |group_id| {
+        let at =
+            alter::AlterShareGroupOffsetsRequestPartition { partition_index: 0, start_offset: 3 };
+        let topic =
+            alter::AlterShareGroupOffsetsRequestTopic { topic_name: "t", partitions: vec![at] };
+        let request = alter::AlterShareGroupOffsetsRequest { group_id, topics: vec![topic] };
+        rig.ask(
+            m,
+            (ApiKey::ALTER_SHARE_GROUP_OFFSETS, 0),
+            |w| request.encode(w, 0),
+            |r| {
+                let it = AlterShareGroupOffsetsResponse::decode(r, 0)?;
+                let of = it.responses.first().map(|it| ErrorCode(it.partitions[0].error_code));
+                Ok((ErrorCode(it.error_code), of))
+            },
+        )
+    };
+    assert_eq!(altered(""), (ErrorCode::INVALID_GROUP_ID, None));
+    assert_eq!(altered("g"), (ErrorCode::NON_EMPTY_GROUP, None));
+    assert_eq!(altered("n"), (ErrorCode::NONE, Some(ErrorCode::NONE)));
+    let topic = |topic_name| describe::DescribeShareGroupOffsetsRequestTopic {
+        topic_name,
+        partitions: vec![0],
+    };
+    let group = describe::DescribeShareGroupOffsetsRequestGroup {
+        group_id: "n",
+        topics: Some(vec![topic("t"), topic("u")]),
+    };
+    let request = describe::DescribeShareGroupOffsetsRequest { groups: vec![group] };
+    let described = rig.ask(
+        m,
+        (ApiKey::DESCRIBE_SHARE_GROUP_OFFSETS, 1),
+        |w| request.encode(w, 1),
+        |r| {
+            let it = DescribeShareGroupOffsetsResponse::decode(r, 1)?;
+            let of = it.groups[0].topics.iter().map(|it| &it.partitions[0]);
+            Ok(of.map(|it| (it.error_code, it.start_offset, it.lag)).collect::<Vec<_>>())
+        },
+    );
+    // A topic that is not there was not begun.
+    assert_eq!(described, [(0, 3, 1), (0, -1, -1)]);
+    let mut deleted = || {
+        let topic = delete::DeleteShareGroupOffsetsRequestTopic { topic_name: "t" };
+        let request = delete::DeleteShareGroupOffsetsRequest { group_id: "n", topics: vec![topic] };
+        rig.ask(
+            m,
+            (ApiKey::DELETE_SHARE_GROUP_OFFSETS, 0),
+            |w| request.encode(w, 0),
+            |r| {
+                let it = DeleteShareGroupOffsetsResponse::decode(r, 0)?;
+                Ok((ErrorCode(it.error_code), ErrorCode(it.responses[0].error_code)))
+            },
+        )
+    };
+    assert_eq!(deleted(), NONE);
+    assert_eq!(deleted(), (ErrorCode::NONE, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
 }

@@ -43,7 +43,8 @@ pub fn delete(
     let all = partitions.iter().flat_map(|(t, ns)| ns.iter().map(move |n| (t.clone(), *n)));
     match groups::delete_offsets(cluster, group, partitions) {
         Ok(results) => {
-            let failed = results.values().any(|code| code.is_err()) || !rows.is_empty();
+            // As in Kafka, a topic that is not there has its row alone: nothing was asked of it.
+            let failed = results.values().any(|code| code.is_err());
             if failed {
                 say_error("Encountered some partition-level error, see the follow-up details.");
             } else {
@@ -71,13 +72,13 @@ pub fn delete(
     Ok(rows)
 }
 
-/// Prints what became of each; where no partition is known, this.
-pub fn print_deleted(rows: &[Deleted], unknown: &str) -> io::Result<()> {
+/// Prints what became of each.
+pub fn print_deleted(rows: &[Deleted]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let wide = width(15, rows.iter().map(|(topic, ..)| topic.as_str()));
     write!(out, "\n{:wide$} {:10} {:15}", "TOPIC", "PARTITION", "STATUS")?;
     for (topic, partition, status) in rows {
-        let partition = if *partition < 0 { unknown.to_owned() } else { partition.to_string() };
+        let partition = if *partition < 0 { "-".to_owned() } else { partition.to_string() };
         write!(out, "\n{topic:wide$} {partition:10} {status:15}")?;
     }
     writeln!(out)

@@ -100,7 +100,10 @@ impl Group {
         &self,
         fetch: &FetchOffsets,
     ) -> Result<(), ErrorCode> {
-        let Some(group) = self.consumer.as_deref() else { return Ok(()) };
+        // Kafka takes a share group here for one that is not there: nothing is committed.
+        let Some(group) = self.consumer.as_deref().filter(|it| !it.is_share()) else {
+            return Ok(());
+        };
         if fetch.member_id.is_none() && fetch.member_epoch < 0 {
             return Ok(());
         }

@@ -142,13 +142,21 @@ impl Group {
     }
 
     /// Answers with the topics that the share coordinator has states of.
-    pub(in crate::group) fn list_share_topics(&self, cx: &mut Cx<'_>, ticket: Ticket) {
+    pub(in crate::group) fn list_share_topics(
+        &self,
+        cx: &mut Cx<'_>,
+        ticket: Ticket,
+        begins: bool,
+    ) {
         let listed = match self.consumer.as_deref().filter(|it| it.is_share()) {
             Some(group) => ListedShareTopics {
                 error: ErrorCode::NONE,
                 members: group.len(),
                 topics: group.share_topics(),
             },
+            None if begins && self.is_vacant() => {
+                ListedShareTopics { error: ErrorCode::NONE, members: 0, topics: Arc::default() }
+            }
             None => ListedShareTopics::refused(ErrorCode::GROUP_ID_NOT_FOUND),
         };
         cx.reply(ticket, GroupResponse::ListShareTopics(listed));
@@ -161,6 +169,9 @@ impl Group {
         ticket: Ticket,
         request: ShareInitialized,
     ) {
+        if request.begins && self.is_vacant() {
+            self.consumer = Some(Box::new(ConsumerGroup::of(Protocol::Share)));
+        }
         if !self.is_share() {
             let gone = ListedShareTopics::refused(ErrorCode::GROUP_ID_NOT_FOUND);
             return cx.reply(ticket, GroupResponse::ListShareTopics(gone));

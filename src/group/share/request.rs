@@ -26,6 +26,8 @@ pub struct ShareHeartbeat {
 pub struct ListShareTopics {
     /// The group.
     pub group_id: String,
+    /// A group that is not there yet is to begin: it has no states.
+    pub begins: bool,
 }
 
 /// The share coordinator has states of these topics from now on, or none any more.
@@ -33,6 +35,8 @@ pub struct ListShareTopics {
 pub struct ShareInitialized {
     /// The group.
     pub group_id: String,
+    /// A group that is not there begins with these topics.
+    pub begins: bool,
     /// The topics; of those with 0 partitions there is no state. None at all: nothing came of what was tried.
     pub topics: ShareTopics,
 }

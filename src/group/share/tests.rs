@@ -7,10 +7,12 @@ use crate::group::consumer::partitions::Partitions;
 use crate::group::consumer::request::{ConsumerDescribe, ConsumerHeartbeat};
 use crate::group::consumer::response::{ConsumerDescribed, ConsumerHeartbeaten};
 use crate::group::context::CoordinatorSettings;
-use crate::group::request::{Commit, DeleteGroup, Describe, GroupRequest, List};
+use crate::group::request::{
+    Commit, DeleteGroup, Describe, FetchOffsets, FetchTopic, GroupRequest, Leave, Leaving, List,
+};
 use crate::group::response::GroupResponse;
 use crate::group::testing::{Bench, GROUP};
-use crate::types::{ErrorCode, GroupConfig};
+use crate::types::{ErrorCode, GroupConfig, TopicId};
 
 impl Bench {
     fn share_beat(&mut self, beat: ShareHeartbeat) -> ConsumerHeartbeaten {
@@ -26,7 +28,11 @@ impl Bench {
             (it.id, ShareTopic { name: it.name.clone(), partitions: it.partitions })
         };
         let topics: ShareTopics = wanted.iter().map(topic).collect();
-        let request = ShareInitialized { group_id: GROUP.to_owned(), topics };
+        self.share_initialized(false, topics)
+    }
+
+    fn share_initialized(&mut self, begins: bool, topics: ShareTopics) -> ListedShareTopics {
+        let request = ShareInitialized { group_id: GROUP.to_owned(), begins, topics };
         let ticket = self.ask(GroupRequest::ShareInitialized(Box::new(request)));
         match self.answer(ticket) {
             Some(GroupResponse::ListShareTopics(it)) => it,
@@ -35,8 +41,12 @@ impl Bench {
     }
 
     fn share_topics(&mut self) -> ListedShareTopics {
-        let group_id = GROUP.to_owned();
-        let ticket = self.ask(GroupRequest::ListShareTopics(ListShareTopics { group_id }));
+        self.listed(false)
+    }
+
+    fn listed(&mut self, begins: bool) -> ListedShareTopics {
+        let request = ListShareTopics { group_id: GROUP.to_owned(), begins };
+        let ticket = self.ask(GroupRequest::ListShareTopics(request));
         match self.answer(ticket) {
             Some(GroupResponse::ListShareTopics(it)) => it,
             other => panic!("{other:?}"),
@@ -244,6 +254,23 @@ fn share_groups_are_not_taken_for_others() {
         };
         assert_eq!(error, expected);
     }
+    // To whom it is no classic group, it has no such member, and nothing is committed.
+    let leaving = Leaving { member_id: "a".to_owned(), group_instance_id: None };
+    let ticket =
+        bench.ask(GroupRequest::Leave(Leave { group_id: group_id(), members: vec![leaving] }));
+    let Some(GroupResponse::Leave(left)) = bench.answer(ticket) else { panic!("no answer") };
+    let errors: Vec<ErrorCode> = left.members.iter().map(|it| it.error).collect();
+    assert_eq!((left.error, errors), (ErrorCode::NONE, vec![ErrorCode::UNKNOWN_MEMBER_ID]));
+    assert_eq!(bench.about_share().members.len(), 1);
+    let wanted =
+        FetchTopic { name: "t".to_owned(), topic_id: TopicId::default(), partitions: vec![0] };
+    let ticket = bench.ask(GroupRequest::FetchOffsets(FetchOffsets {
+        group_id: group_id(),
+        topics: Some(vec![wanted]),
+        ..FetchOffsets::default()
+    }));
+    let Some(GroupResponse::FetchOffsets(it)) = bench.answer(ticket) else { panic!("no answer") };
+    assert_eq!((it.error, it.topics[0].partitions[0].offset), (ErrorCode::NONE, -1));
     let types = |it: &str| List { types: vec![it.to_owned()], ..List::default() };
     let listed = bench.list(types("Share"));
     assert_eq!((listed[0].protocol_type.as_str(), listed[0].group_type), ("share", "share"));
@@ -255,6 +282,26 @@ fn share_groups_are_not_taken_for_others() {
     assert!(bench.coordinator.live_state().is_empty());
     bench.restart();
     assert_eq!(bench.share_topics().error, ErrorCode::GROUP_ID_NOT_FOUND);
+}
+
+#[test]
+fn a_group_begins_with_the_offsets_that_an_administrator_sets() {
+    let mut bench = with_topic(2);
+    let gone = ListedShareTopics::refused(ErrorCode::GROUP_ID_NOT_FOUND);
+    assert_eq!(bench.share_topics(), gone);
+    assert_eq!((bench.listed(true).error, bench.listed(true).members), (ErrorCode::NONE, 0));
+    assert_eq!(bench.share_initialized(false, ShareTopics::new()), gone);
+    // Nothing came of it: there is no group.
+    assert_eq!(bench.share_initialized(true, ShareTopics::new()).error, ErrorCode::NONE);
+    assert_eq!(bench.share_topics(), gone);
+    let topic = ShareTopic { name: "t".to_owned(), partitions: 2 };
+    let topics = ShareTopics::from([(TopicId([1; 16]), topic)]);
+    assert_eq!(bench.share_initialized(true, topics.clone()).error, ErrorCode::NONE);
+    for _ in 0..2 {
+        assert_eq!(*bench.share_topics().topics, topics);
+        assert_eq!(bench.about_share().state, "Empty");
+        bench.restart();
+    }
 }
 
 #[test]
@@ -274,5 +321,7 @@ fn a_share_group_does_not_take_the_place_of_another() {
     assert_eq!(refused.error, ErrorCode::GROUP_ID_NOT_FOUND);
     let why = format!("Group {GROUP} is not a share group.");
     assert_eq!(refused.error_message, Some(why));
-    assert_eq!(bench.share_topics().error, ErrorCode::GROUP_ID_NOT_FOUND);
+    assert_eq!(bench.listed(true).error, ErrorCode::GROUP_ID_NOT_FOUND);
+    let told = bench.share_initialized(true, ShareTopics::new());
+    assert_eq!(told.error, ErrorCode::GROUP_ID_NOT_FOUND);
 }

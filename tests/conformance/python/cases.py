@@ -4,6 +4,7 @@
 function that gets what was remembered of earlier responses (topic ids, session ids).
 """
 
+import base64
 import gzip
 import struct
 import time
@@ -335,6 +336,284 @@ def streams_groups(versions):
         yield ("streams groups", "DeleteGroups", 2, {"GroupsNames": ["streams-a", "streams-b"]})
         yield ("of none", "StreamsGroupDescribe", 0, {"GroupIds": ["streams-a"], "IncludeAuthorizedOperations": False})
 
+ZERO, MISSING = "00000000-0000-0000-0000-000000000000", "00000000-0000-0000-0000-0000000000ff"
+SHARE_MEMBER = base64.urlsafe_b64encode(b"klammsharemember").decode().rstrip("=")
+
+
+def share_topic(name, last, partitions=1):
+    """A topic of six records in each of its partitions, and its id."""
+    records = batch([b"one", b"two", b"three", b"four", b"five", b"six"])
+    yield (f"{name}, to share", "CreateTopics", last, create(topic(name, partitions)))
+    yield (f"the id of {name}", "Metadata", 12, {"Topics": [{"TopicId": ZERO, "Name": name}]})
+    # The reference leads a new partition a moment later.
+    yield (f"records of {name}", "Produce", 9, after(0.5, {"TransactionalId": None, "Acks": -1, "TimeoutMs": 30000, "TopicData": [
+        {"Name": name, "PartitionData": [{"Index": it, "Records": records} for it in range(partitions)]}]}))
+
+
+def share_beat(epoch, group, member=SHARE_MEMBER, **fields):
+    return {"GroupId": group, "MemberId": member, "MemberEpoch": epoch, "RackId": None, "SubscribedTopicNames": None} | fields
+
+
+def from_the_start(group):
+    """Before anyone joins it, a share group is told to begin with the first record."""
+    return (f"{group} from the start", "IncrementalAlterConfigs", 1, {"Resources": [{"ResourceType": 32, "ResourceName": group, "Configs": [
+        {"Name": "share.auto.offset.reset", "ConfigOperation": 0, "Value": "earliest"}]}]})
+
+
+def share_groups(versions, last):
+    """Share groups (KIP-932): membership, and what other requests are told of such groups."""
+    yield from share_topic("shared", last, 2)
+    yield ("of share groups", "FindCoordinator", 4, {"KeyType": 0, "CoordinatorKeys": ["share-a"]})
+    for label, key in [("nonsense", "x"), ("no topic id", "g:x:0"), ("no partition", "g:AAAAAAAAAAAAAAAAAAAA_w"), ("no number", "g:AAAAAAAAAAAAAAAAAAAA_w:x"),
+                       ("no group", ":AAAAAAAAAAAAAAAAAAAA_w:0"), ("a partition", "g:AAAAAAAAAAAAAAAAAAAA_w:0")]:
+        yield (f"of a share partition: {label}", "FindCoordinator", 6, {"KeyType": 2, "CoordinatorKeys": [key]})
+    yield from_the_start("share-a")
+    join = lambda group="share-a", **fields: share_beat(0, group, **{"SubscribedTopicNames": ["shared"]} | fields)
+    # Epochs of groups begin at 1 here, and at 2 there.
+    def again(group, epochs=0, wait=0, **more):
+        return lambda seen: time.sleep(wait) or share_beat(seen["MemberEpoch"] + epochs, group, **more)
+    for v in versions("ShareGroupHeartbeat"):
+        call = lambda label, body: (label, "ShareGroupHeartbeat", v, body)
+        yield call("to no group", share_beat(1, "share-a"))
+        yield call("leaving no group", share_beat(-1, "share-a"))
+        for label, fields in [
+            ("no group", {"GroupId": ""}), ("no member", {"MemberId": ""}), ("an empty rack", {"RackId": ""}), ("no topics", {"SubscribedTopicNames": None}),
+            ("an empty list of topics", {"SubscribedTopicNames": []}), ("epoch -2", {"MemberEpoch": -2}), ("epoch -3", {"MemberEpoch": -3}),
+        ]:
+            yield call(f"joining with {label}", join(**fields))
+        yield call("joining for a topic that is not there", join("share-b", SubscribedTopicNames=["missing-topic"]))
+        yield call("without the topic, later", again("share-b"))
+        yield call("joining for no name of a topic", join("share-c", SubscribedTopicNames=["a/b", ""]))
+        yield call("joining a classic group", join("commit-9-m"))
+        yield call("joining", join())
+        yield call("after the states", again("share-a", wait=2))
+        yield call("joining again", join())
+        yield call("nothing new", again("share-a"))
+        yield call("of a later epoch", again("share-a", 5))
+        yield call("of the epoch before", again("share-a", -1))
+        yield call("of nobody", again("share-a", member="nobody"))
+        yield call("with another rack", again("share-a", RackId="r"))
+        for d in versions("ShareGroupDescribe"):
+            ask = lambda label, *groups: (label, "ShareGroupDescribe", d, {"GroupIds": list(groups), "IncludeAuthorizedOperations": True})
+            yield ask("one", "share-a")
+            yield ask("without its topic", "share-b")
+            yield ask("none, and no name", "none", "")
+            yield ask("a classic one", "commit-9-m")
+            yield ask("no group")
+            yield ask("one twice", "share-a", "share-a")
+    yield ("to a share group", "ConsumerGroupHeartbeat", 1, {
+        "GroupId": "share-a", "MemberId": "m1", "MemberEpoch": 0, "InstanceId": None, "RackId": None, "RebalanceTimeoutMs": 5000,
+        "SubscribedTopicNames": ["shared"], "SubscribedTopicRegex": None, "ServerAssignor": None, "TopicPartitions": []})
+    yield ("a share group", "JoinGroup", 9, {
+        "GroupId": "share-a", "SessionTimeoutMs": 30000, "RebalanceTimeoutMs": 30000, "MemberId": "", "ProtocolType": "consumer",
+        "Protocols": [{"Name": "range", "Metadata": b"m"}]})
+    yield ("a share group", "Heartbeat", 4, {"GroupId": "share-a", "GenerationId": 2, "MemberId": SHARE_MEMBER})
+    yield ("a share group", "LeaveGroup", 5, {"GroupId": "share-a", "Members": [{"MemberId": SHARE_MEMBER}]})
+    for v in versions("ConsumerGroupDescribe"):
+        yield ("a share group", "ConsumerGroupDescribe", v, {"GroupIds": ["share-a"], "IncludeAuthorizedOperations": False})
+    yield ("a share group", "StreamsGroupDescribe", 0, {"GroupIds": ["share-a"], "IncludeAuthorizedOperations": False})
+    yield ("a share group", "DescribeGroups", 6, {"Groups": ["share-a"], "IncludeAuthorizedOperations": False})
+    yield ("share groups", "ListGroups", 5, {"StatesFilter": [], "TypesFilter": ["share"]})
+    yield ("share groups that are stable", "ListGroups", 5, {"StatesFilter": ["Stable"], "TypesFilter": ["share"]})
+    for epoch, member in [(-1, ""), (2, SHARE_MEMBER)]:
+        yield (f"of a share group, epoch {epoch}", "OffsetCommit", 9, {
+            "GroupId": "share-a", "GenerationIdOrMemberEpoch": epoch, "MemberId": member, "Topics": [{"Name": "shared", "Partitions": [
+                {"PartitionIndex": 0, "CommittedOffset": 3, "CommittedLeaderEpoch": -1, "CommittedMetadata": ""}]}]})
+        yield (f"of a share group, epoch {epoch}", "OffsetFetch", 9, {"Groups": [
+            {"GroupId": "share-a", "MemberId": member, "MemberEpoch": epoch, "Topics": [{"Name": "shared", "PartitionIndexes": [0]}]}]})
+    yield ("all of a share group", "OffsetFetch", 9, {"Groups": [{"GroupId": "share-a", "MemberId": None, "MemberEpoch": -1, "Topics": None}]})
+    yield ("of a share group", "OffsetDelete", 0, {"GroupId": "share-a", "Topics": [{"Name": "shared", "Partitions": [{"PartitionIndex": 0}]}]})
+    yield ("a share group with members", "DeleteGroups", 2, {"GroupsNames": ["share-a"]})
+
+    def describe(label, *asked):
+        for v in versions("DescribeShareGroupOffsets"):
+            yield (label, "DescribeShareGroupOffsets", v, {"Groups": [
+                {"GroupId": group, "Topics": names and [{"TopicName": n, "Partitions": p} for n, p in names]} for group, names in asked]})
+
+    def alter(label, group="share-a", name="shared", *parts):
+        for v in versions("AlterShareGroupOffsets"):
+            yield (label, "AlterShareGroupOffsets", v, {"GroupId": group, "Topics": [
+                {"TopicName": name, "Partitions": [{"PartitionIndex": p, "StartOffset": o} for p, o in parts]}] if name else []})
+
+    def delete(label, group="share-a", *names):
+        for v in versions("DeleteShareGroupOffsets"):
+            yield (label, "DeleteShareGroupOffsets", v, {"GroupId": group, "Topics": [{"TopicName": n} for n in names]})
+
+    yield from describe("before anything was fetched", ("share-a", [("shared", [0, 1])]))
+    yield from describe("all, before anything was fetched", ("share-a", None))
+    yield from alter("with members", "share-a", "shared", (0, 3))
+    yield from delete("with members", "share-a", "shared")
+    for v in versions("ShareGroupHeartbeat"):
+        yield ("leaving", "ShareGroupHeartbeat", v, share_beat(-1, "share-a"))
+        yield ("leaving again", "ShareGroupHeartbeat", v, share_beat(-1, "share-a"))
+        yield ("leaving without the topic", "ShareGroupHeartbeat", v, share_beat(-1, "share-b"))
+        yield ("leaving without a name", "ShareGroupHeartbeat", v, share_beat(-1, "share-c"))
+    yield ("an empty one", "ShareGroupDescribe", 1, {"GroupIds": ["share-a"], "IncludeAuthorizedOperations": False})
+    yield from alter("one", "share-a", "shared", (0, 3))
+    yield from alter("below 0", "share-a", "shared", (0, -3))
+    yield from alter("beyond the end", "share-a", "shared", (1, 1000))
+    yield from alter("no such partition", "share-a", "shared", (7, 1), (1, 2))
+    yield from alter("a negative partition", "share-c", "shared", (-1, 1))
+    yield from alter("no such topic", "share-a", "missing-topic", (0, 1))
+    yield from alter("no name of a topic", "share-a", "a/b", (0, 1))
+    yield from alter("one partition twice", "share-a", "shared", (0, 2), (0, 4))
+    yield from alter("no partitions", "share-c", "shared")
+    yield from alter("no topics", "share-a", "")
+    yield from alter("a topic that was never subscribed to", "share-a", "data", (0, 0))
+    yield from alter("no such group", "share-new", "shared", (0, 3))
+    yield from describe("the one that began so", ("share-new", None))
+    yield from alter("no group", "", "shared", (0, 3))
+    yield from alter("a classic group", "commit-9-m", "shared", (0, 3))
+    yield from describe("some", ("share-a", [("shared", [0, 1])]))
+    yield from describe("all", ("share-a", None))
+    yield from describe("no partitions", ("share-a", [("shared", [])]))
+    yield from describe("no topics", ("share-a", []))
+    yield from describe("no such partition", ("share-a", [("shared", [7])]))
+    yield from describe("a negative partition", ("share-a", [("shared", [-1])]))
+    yield from describe("no such topic", ("share-a", [("missing-topic", [0])]))
+    yield from describe("no such group", ("none", [("shared", [0])]), ("none", None))
+    yield from describe("no group", ("", [("shared", [0])]))
+    yield from describe("a classic group", ("commit-9-m", [("shared", [0])]), ("commit-9-m", None))
+    yield from describe("several", ("share-a", [("shared", [0])]), ("none", None), ("share-b", None))
+    yield from describe("none")
+    yield from delete("no such topic", "share-a", "missing-topic")
+    yield from delete("a topic without states", "share-b", "shared")
+    yield from delete("no topics", "share-a")
+    yield from delete("the one that began so", "share-new", "shared")
+    yield from delete("no such group", "none", "shared")
+    yield from delete("no group", "", "shared")
+    yield from delete("a classic group", "commit-9-m", "shared")
+    yield from delete("one", "share-a", "shared", "missing-topic")
+    yield from delete("again", "share-a", "shared")
+    yield from describe("deleted ones", ("share-a", [("shared", [0, 1])]), ("share-a", None))
+    yield ("share groups", "DeleteGroups", 2, {"GroupsNames": ["share-a", "share-b"]})
+    yield ("of none", "ShareGroupDescribe", 1, {"GroupIds": ["share-a"], "IncludeAuthorizedOperations": False})
+    yield from describe("of a group that is gone", ("share-a", None))
+
+    of_group = ["share.session.timeout.ms", "share.heartbeat.interval.ms", "share.record.lock.duration.ms", "share.auto.offset.reset",
+                "share.isolation.level", "share.delivery.count.limit", "share.partition.max.record.locks", "share.renew.acknowledge.enable"]
+    set_one = lambda key, value: {"Resources": [{"ResourceType": 32, "ResourceName": "share-set", "Configs": [
+        {"Name": key, "ConfigOperation": 0, "Value": value}]}], "ValidateOnly": False}
+    show = {"Resources": [{"ResourceType": 32, "ResourceName": "share-set", "ConfigurationKeys": of_group}], "IncludeSynonyms": True}
+    yield ("of a share group", "DescribeConfigs", 4, show)
+    for key, values in [("share.session.timeout.ms", ["44999", "60001", "x", "50000"]), ("share.heartbeat.interval.ms", ["1", "15001", "6000"]),
+                        ("share.record.lock.duration.ms", ["14999", "60001", "20000"]), ("share.auto.offset.reset", ["none", "by_duration:PT1H", "earliest"]),
+                        ("share.isolation.level", ["committed", "read_committed"]), ("share.delivery.count.limit", ["1", "11", "3"]),
+                        ("share.partition.max.record.locks", ["99", "10001", "200"]), ("share.renew.acknowledge.enable", ["x", "false"])]:
+        for value in values:
+            yield (f"{key} {value}", "IncrementalAlterConfigs", 1, set_one(key, value))
+    yield ("of a share group, changed", "DescribeConfigs", 4, after(0.5, show))
+
+
+def share_records(versions, last):
+    """Share groups (KIP-932): sessions, records and what is said of them."""
+    def one(seen, name, acks=(), partition=0):
+        return {"TopicId": seen.get(name, MISSING), "Partitions": [{"PartitionIndex": partition, "AcknowledgementBatches": [
+            {"FirstOffset": first, "LastOffset": end, "AcknowledgeTypes": list(types)} for first, end, types in acks]}]}
+
+    for v in versions("ShareFetch"):
+        name, group = f"share-fetch-{v}", f"share-fetch-{v}"
+        yield from share_topic(name, last, 2)
+        yield from_the_start(group)
+
+        def get(epoch, *acks, topic=name, partition=0, forget=None, **fields):
+            def body(seen):
+                topics = [] if topic is None else [one(seen, topic, acks, partition)]
+                forgotten = [] if forget is None else [{"TopicId": seen.get(name, MISSING), "Partitions": [forget]}]
+                return {"GroupId": group, "MemberId": SHARE_MEMBER, "ShareSessionEpoch": epoch, "MaxWaitMs": 3000, "MinBytes": 1,
+                        "MaxBytes": 1 << 20, "MaxRecords": 500, "BatchSize": 500, "Topics": topics, "ForgottenTopicsData": forgotten} | fields
+            return body
+
+        def say(epoch, *acks, topic=name, partition=0, **fields):
+            return lambda seen: {"GroupId": group, "MemberId": SHARE_MEMBER, "ShareSessionEpoch": epoch,
+                                 "Topics": [] if topic is None else [one(seen, topic, acks, partition)]} | fields
+
+        fetch = lambda label, body: (label, "ShareFetch", v, body)
+        acknowledge = lambda label, body: (label, "ShareAcknowledge", v, body)
+        quick = {"MaxWaitMs": 0}
+        for w in versions("ShareGroupHeartbeat"):
+            yield ("of who fetches", "ShareGroupHeartbeat", w, share_beat(0, group, SubscribedTopicNames=[name]))
+            yield ("of who fetches, after the states", "ShareGroupHeartbeat", w,
+                   lambda seen: time.sleep(2) or share_beat(seen["MemberEpoch"], group))
+        yield fetch("no group", get(0, GroupId=None))
+        yield fetch("an empty group", get(0, GroupId=""))
+        yield fetch("no member", get(0, MemberId=None))
+        yield fetch("an empty member", get(0, MemberId=""))
+        yield fetch("no such session", get(1))
+        yield fetch("no such session ends", get(-1, topic=None))
+        yield fetch("epoch -2", get(-2))
+        yield fetch("acknowledging at once", get(0, (0, 0, [1])))
+        yield acknowledge("no group", say(1, (0, 0, [1]), GroupId=None))
+        yield acknowledge("an empty group", say(1, (0, 0, [1]), GroupId=""))
+        yield acknowledge("no member", say(1, (0, 0, [1]), MemberId=None))
+        yield acknowledge("no session", say(1, (0, 0, [1])))
+        yield acknowledge("as the first", say(0, (0, 0, [1])))
+        yield acknowledge("at the end of no session", say(-1, (0, 0, [1])))
+        yield fetch("opening for a topic that is not there", get(0, topic="missing-topic", **quick))
+        yield fetch("opening for a partition that is not there", get(0, partition=7, **quick))
+        yield fetch("opening", get(0))
+        yield fetch("going on", get(1, topic=None, **quick))
+        yield fetch("an epoch again", get(1, topic=None, **quick))
+        yield fetch("a later epoch", get(9, topic=None, **quick))
+        yield acknowledge("a later epoch", say(9, (0, 0, [1])))
+        yield acknowledge("accepted", say(2, (0, 0, [1])))
+        yield acknowledge("accepted again", say(3, (0, 0, [1])))
+        yield acknowledge("an unknown type", say(4, (1, 1, [9])))
+        yield acknowledge("a negative type", say(5, (1, 1, [-1])))
+        yield acknowledge("too few types", say(6, (1, 3, [1, 1])))
+        yield acknowledge("no type", say(7, (1, 1, [])))
+        yield acknowledge("no batch", say(8))
+        yield acknowledge("batches that overlap", say(9, (1, 2, [1]), (2, 3, [1])))
+        yield acknowledge("batches in the wrong order", say(10, (3, 3, [1]), (1, 1, [1])))
+        yield acknowledge("an end before its start", say(11, (3, 2, [1])))
+        yield acknowledge("below 0", say(12, (-1, 0, [1])))
+        yield acknowledge("what nobody has", say(13, (100, 101, [1])))
+        yield acknowledge("more than it has", say(14, (5, 6, [1])))
+        yield acknowledge("a topic that is not there", say(15, (0, 0, [1]), topic="missing-topic"))
+        yield acknowledge("a partition that is not there", say(16, (0, 0, [1]), partition=7))
+        yield acknowledge("a partition that it never fetched", say(17, (0, 0, [1]), partition=1))
+        yield acknowledge("nothing", say(18, topic=None))
+        yield acknowledge("renewed without saying so", say(19, (1, 1, [4])))
+        if v >= 2:
+            yield acknowledge("renewed", say(20, (1, 1, [4]), IsRenewAck=True))
+            yield acknowledge("renewed and accepted", say(21, (1, 1, [4]), (4, 4, [1]), IsRenewAck=True))
+            yield fetch("renewed, while records are wanted", get(22, (1, 1, [4]), IsRenewAck=True))
+            yield fetch("renewed", get(23, (1, 1, [4]), IsRenewAck=True, MaxWaitMs=0, MinBytes=0, MaxBytes=0, MaxRecords=0, BatchSize=0))
+            yield fetch("how to acquire: nonsense", get(24, topic=None, ShareAcquireMode=9, **quick))
+        yield fetch("the end", get(-1, topic=None))
+        yield fetch("opening again", get(0))
+        yield acknowledge("released, a gap, rejected", say(1, (1, 3, [2, 0, 3])))
+        yield fetch("what was released", get(2, topic=None))
+        yield fetch("accepted with a fetch", get(3, (1, 1, [1]), **quick))
+        yield fetch("accepted with a fetch, again", get(4, (1, 1, [1]), **quick))
+        yield fetch("nonsense with a fetch", get(5, (4, 5, [9]), **quick))
+        yield fetch("of a partition that is not there, with a fetch", get(6, (4, 4, [1]), partition=7, **quick))
+        yield fetch("without what it never had", get(7, topic=None, forget=7, **quick))
+        yield fetch("another partition", get(8, partition=1))
+        yield fetch("without one", get(9, topic=None, forget=1, **quick))
+        yield ("while it is fetched", "DescribeShareGroupOffsets", 1, {"Groups": [{"GroupId": group, "Topics": [{"TopicName": name, "Partitions": [0, 1]}]}]})
+        yield fetch("no records wanted", get(10, topic=None, MaxRecords=0, **quick))
+        yield fetch("fewer than none", get(11, topic=None, MaxRecords=-1, **quick))
+        yield fetch("the end, and the last ones accepted", get(-1, (4, 5, [1])))
+        yield fetch("after the end", get(12, topic=None))
+        yield fetch("one record", get(0, partition=1, MaxRecords=1, BatchSize=1))
+        if v >= 2:
+            yield acknowledge("released", say(1, (0, 0, [2]), partition=1))
+            yield fetch("one record, no more", get(2, topic=None, MaxRecords=1, BatchSize=1, ShareAcquireMode=1))
+        yield acknowledge("the end", say(-1, (0, 0, [1]), partition=1))
+        yield acknowledge("after the end", say(3, (0, 0, [1]), partition=1))
+        yield ("where it is", "DescribeShareGroupOffsets", 1, {"Groups": [{"GroupId": group, "Topics": [{"TopicName": name, "Partitions": [0, 1]}]}]})
+        stranger = "share-strange-" + str(v)
+        yield fetch("in a group that nobody has joined", get(0, GroupId=stranger))
+        yield fetch("in a classic group", get(0, GroupId="commit-9-m"))
+
+    keys = ["cleanup.policy", "compression.type", "segment.bytes", "retention.ms"]
+    yield ("the topic of share groups", "DescribeConfigs", 4, {"Resources": [{"ResourceType": 2, "ResourceName": "__share_group_state", "ConfigurationKeys": keys}]})
+    yield ("the topic of share groups", "Metadata", 12, {"Topics": [{"TopicId": ZERO, "Name": "__share_group_state"}]})
+    yield ("to the topic of share groups", "Produce", 9, {"TransactionalId": None, "Acks": -1, "TimeoutMs": 1000, "TopicData": [
+        {"Name": "__share_group_state", "PartitionData": [{"Index": 0, "Records": batch()}]}]})
+
+
 
 def cases(schema, versions):
     for v in versions("CreateTopics"):
@@ -628,6 +907,8 @@ def cases(schema, versions):
 
     yield from groups(versions, last)
     yield from streams_groups(versions)
+    yield from share_groups(versions, last)
+    yield from share_records(versions, last)
 
     for v in versions("DeleteTopics"):
         name = f"gone-{v}"

@@ -305,6 +305,6 @@ fn delete_offsets(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem>
     let group = parsed.value("group")?.unwrap_or_default();
     let (partitions, rows) = named(parsed, cluster, "topic")?;
     let rows = offset_deletion::delete(cluster, group, &partitions, rows)?;
-    print_deleted(&rows, "Not Provided")?;
+    print_deleted(&rows)?;
     Ok(())
 }

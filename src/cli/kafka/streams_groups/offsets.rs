@@ -118,5 +118,5 @@ pub fn delete(parsed: &Parsed, cluster: &mut Cluster) -> Result<(), Problem> {
         named(parsed, cluster, "input-topic")?
     };
     let rows = offset_deletion::delete(cluster, id, &partitions, rows)?;
-    Ok(print_deleted(&rows, "-")?)
+    Ok(print_deleted(&rows)?)
 }
