@@ -3,14 +3,14 @@
 
 use super::Input;
 use super::calls::{AppendBatches, CallRequest, Figures, Message, Notice, Read, Reply, Waiter};
+use super::logs_tests::append;
 use super::testing::{Rig, image_with_groups};
-use crate::broker::api::data::{AppendRequest, ReadRequest};
+use crate::broker::api::data::ReadRequest;
 use crate::replica::ProducerMemory;
 use crate::storage::device::disk::Disk;
 use crate::storage::device::sim_disk::SimDisk;
 use crate::types::{ErrorCode, TopicId, TopicPartition};
-use crate::wire::records::{BatchBuilder, BatchHeader, Compression};
-use bytes::Bytes;
+use crate::wire::records::{BatchBuilder, Compression};
 
 const MEMORY: usize = 64 << 20;
 const T: TopicPartition = TopicPartition { topic: TopicId([7; 16]), partition: 0 };
@@ -21,9 +21,7 @@ fn rig() -> Rig {
 
 impl Rig {
     fn append(&mut self, builder: BatchBuilder) -> ErrorCode {
-        let batch = Bytes::from(builder.build());
-        let header = BatchHeader::parse(&batch).unwrap();
-        let append = AppendRequest::new(0, T, batch, header);
+        let append = append(T, builder.build());
         self.call(AppendBatches { batches: vec![append], routed: 0, committed_by_ms: None }).results
             [0]
         .error

@@ -1,15 +1,14 @@
 //! Stages of a request are measured from what began them.
 
 use super::calls::{AppendBatches, CallRequest, Message, Reply};
+use super::logs_tests::append;
 use super::testing::{Rig, image_with_groups, parts};
 use super::{Clock, Input};
-use crate::broker::api::data::AppendRequest;
 use crate::storage::buffer::Budget;
 use crate::storage::device::disk::Disk;
 use crate::storage::device::sim_disk::SimDisk;
 use crate::types::{TopicId, TopicPartition};
-use crate::wire::records::{BatchBuilder, BatchHeader, Compression};
-use bytes::Bytes;
+use crate::wire::records::{BatchBuilder, Compression};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -27,9 +26,7 @@ fn what_another_shard_asks_for_has_arrived_when_it_came() {
     ns.set(1_000_000);
     let mut builder = BatchBuilder::new(Compression::None);
     builder.push(7, None, None, &[]);
-    let batch = Bytes::from(builder.build());
-    let header = BatchHeader::parse(&batch).unwrap();
-    let batches = vec![AppendRequest::new(0, T, batch, header)];
+    let batches = vec![append(T, builder.build())];
     let call = AppendBatches { batches, routed: 990_000, committed_by_ms: None };
     let request = CallRequest::AppendBatches(call);
     rig.handle(Input::Message { from: 0, message: Message::Request { number: 1, request } });

@@ -1,9 +1,10 @@
 //! A Fetch that reads from one other shard alone is held there: one message to the owner, one back.
 
 use super::calls::{CallRequest, Message, Notice, Read, ReadEnough, Reply};
+use super::logs_tests;
 use super::testing::{Rig, image_with_groups, parts};
 use super::{ConnectionId, Input, ShardId};
-use crate::broker::api::data::{AppendRequest, ReadRequest, ReadResult};
+use crate::broker::api::data::{ReadRequest, ReadResult};
 use crate::storage::buffer::Budget;
 use crate::storage::device::disk::Disk;
 use crate::storage::device::sim_disk::SimDisk;
@@ -13,8 +14,7 @@ use crate::wire::api_keys::ApiKey;
 use crate::wire::header::decode_response;
 use crate::wire::kafka::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use crate::wire::kafka::fetch_response::FetchResponse;
-use crate::wire::records::{BatchBuilder, BatchHeader, Compression};
-use bytes::Bytes;
+use crate::wire::records::{BatchBuilder, Compression};
 
 const TOPIC: TopicId = TopicId([7; 16]);
 const T: TopicPartition = TopicPartition { topic: TOPIC, partition: 0 };
@@ -26,18 +26,15 @@ fn read_enough(min_bytes: usize) -> CallRequest {
     CallRequest::ReadEnough(ReadEnough { reads: vec![read], max_bytes: 1 << 20, min_bytes })
 }
 
-fn batch(bytes: usize) -> Bytes {
+fn batch(bytes: usize) -> Vec<u8> {
     let mut builder = BatchBuilder::new(Compression::None);
     builder.push(7, None, Some(&vec![0; bytes]), &[]);
-    Bytes::from(builder.build())
+    builder.build()
 }
 
 fn append(rig: &mut Rig, bytes: usize) {
-    let batch = batch(bytes);
-    let header = BatchHeader::parse(&batch).unwrap();
-    let append = AppendRequest::new(0, T, batch, header);
     let reply = rig.call(super::calls::AppendBatches {
-        batches: vec![append],
+        batches: vec![logs_tests::append(T, batch(bytes))],
         routed: 0,
         committed_by_ms: None,
     });
@@ -155,7 +152,7 @@ fn a_fetch_that_is_held_costs_two_messages() {
     let number = held(&mut rig);
     let batch = batch(100);
     let bytes = batch.len();
-    let slices = vec![batch];
+    let slices = vec![batch.into()];
     answer(&mut rig, number, vec![ReadResult { slices, bytes, counted: bytes, ..nothing() }]);
     assert_eq!(fetched(&mut rig, connection), Some((0, bytes)));
     assert!(rig.sent.is_empty(), "nothing more is to be said to the owner");

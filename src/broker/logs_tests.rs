@@ -30,6 +30,13 @@ fn tp(partition: i32) -> TopicPartition {
     TopicPartition { topic: TOPIC, partition }
 }
 
+/// What appends a batch.
+pub(super) fn append(tp: TopicPartition, batch: Vec<u8>) -> AppendRequest {
+    let batch = bytes::Bytes::from(batch);
+    let header = BatchHeader::parse(&batch).unwrap();
+    AppendRequest::new(0, tp, batch, header)
+}
+
 pub(super) fn image(partitions: usize, settings: &[(&str, &str)]) -> Image {
     let mut image = Image::new("c", 1, Arc::default());
     let replicas: Arc<[i32]> = [1].into();
@@ -95,9 +102,7 @@ impl Rig {
     }
 
     fn begin_bytes(&mut self, partition: i32, batch: Vec<u8>) {
-        let batch = bytes::Bytes::from(batch);
-        let header = BatchHeader::parse(&batch).unwrap();
-        let append = AppendRequest::new(0, tp(partition), batch, header);
+        let append = append(tp(partition), batch);
         let call = AppendBatches { batches: vec![append], routed: 0, committed_by_ms: None };
         let mut out = Outbox::default();
         let reply = self.reply();

@@ -1,9 +1,9 @@
 //! No walk over what clients can make many is done in one piece: counted in steps of work.
 
 use super::calls::{AppendBatches, ApplyImage, CountGroups, Figures};
+use super::logs_tests;
 use super::testing::{Rig, image_with_groups};
 use super::{GroupFigures, Input, work};
-use crate::broker::api::data::AppendRequest;
 use crate::controller::{Image, NewPartition, Record};
 use crate::storage::device::disk::Disk;
 use crate::storage::device::sim_disk::SimDisk;
@@ -21,9 +21,8 @@ use crate::wire::kafka::offset_fetch_request::{
 };
 use crate::wire::kafka::offset_fetch_response::OffsetFetchResponse;
 use crate::wire::kafka::produce_response::ProduceResponse;
-use crate::wire::records::{BatchBuilder, BatchHeader, Compression};
+use crate::wire::records::{BatchBuilder, Compression};
 use crate::wire::{Reader, Writer};
-use bytes::Bytes;
 use std::sync::Arc;
 
 const PARTITIONS: usize = 5_000;
@@ -124,9 +123,7 @@ fn many_producers_of_one_log_are_captured_in_parts() {
         let batches = ids.map(|id| {
             let mut builder = BatchBuilder::new(Compression::None).producer(id, 0, 0);
             builder.push(7, None, None, &[]);
-            let batch = Bytes::from(builder.build());
-            let header = BatchHeader::parse(&batch).unwrap();
-            AppendRequest::new(0, T, batch, header)
+            logs_tests::append(T, builder.build())
         });
         rig.call(AppendBatches { batches: batches.collect(), routed: 0, committed_by_ms: None })
     };

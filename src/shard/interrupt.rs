@@ -1,5 +1,6 @@
 //! A signal that does nothing but end a system call in which a thread sleeps. Calls that can be restarted are.
 
+use super::errno::check;
 use std::io;
 use std::ptr::null_mut;
 
@@ -62,10 +63,6 @@ impl Drop for Repeated {
         // SAFETY: nobody else has it.
         unsafe { libc::timer_delete(self.0) };
     }
-}
-
-fn check(result: libc::c_int) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

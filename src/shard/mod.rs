@@ -11,6 +11,7 @@ mod bell;
 mod bind;
 mod clients;
 mod connection;
+mod errno;
 mod figures;
 mod interrupt;
 mod join;

@@ -1,5 +1,6 @@
 //! What a thread is to the kernel's scheduler, where others want its processor. None of it needs a privilege.
 
+use super::errno::check;
 use std::io;
 
 /// How long a shard asks to run at a time, ns: the least that the kernel takes.
@@ -22,8 +23,9 @@ pub fn run_soon() {
 pub fn run_when_idle() {
     let any = libc::sched_param { sched_priority: 0 };
     // SAFETY: 0 is this thread, and the parameter outlives the call.
-    if unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const any) } != 0 {
-        tracing::debug!("no idle scheduling: {}", io::Error::last_os_error());
+    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const any) };
+    if let Err(e) = check(result) {
+        tracing::debug!("no idle scheduling: {e}");
     }
 }
 
@@ -46,10 +48,6 @@ fn attributes() -> io::Result<libc::sched_attr> {
     // SAFETY: 0 is this thread; the kernel writes no more than `size` bytes.
     check(unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, size, 0) })?;
     Ok(attributes)
-}
-
-fn check(result: libc::c_long) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

@@ -31,10 +31,24 @@ async fn listed(
     begins: bool,
 ) -> Result<ListedShareTopics, Unanswered> {
     let request = ListShareTopics { group_id: group.to_owned(), begins };
-    match ask(state, GroupRequest::ListShareTopics(request)).await? {
-        GroupResponse::ListShareTopics(it) => Ok(it),
-        _ => unreachable!("the answer is of the request's kind"),
+    ask_of_topics(state, GroupRequest::ListShareTopics(request)).await
+}
+
+/// As [`listed`], for who changes what states a group without members has; otherwise why it may not.
+async fn listed_empty(
+    state: &Rc<State>,
+    group: &str,
+    begins: bool,
+) -> Result<Result<ListedShareTopics, ErrorCode>, Unanswered> {
+    if group.is_empty() {
+        return Ok(Err(ErrorCode::INVALID_GROUP_ID));
     }
+    let known = listed(state, group, begins).await?;
+    Ok(match known.error {
+        error if error.is_err() => Err(error),
+        _ if known.members > 0 => Err(ErrorCode::NON_EMPTY_GROUP),
+        _ => Ok(known),
+    })
 }
 
 /// Tells a share group what states it has; whether there is such a group. One that is not there yet may begin so.
@@ -45,8 +59,16 @@ async fn tell(
     topics: ShareTopics,
 ) -> Result<ErrorCode, Unanswered> {
     let request = ShareInitialized { group_id: group.to_owned(), begins, topics };
-    match ask(state, GroupRequest::ShareInitialized(Box::new(request))).await? {
-        GroupResponse::ListShareTopics(it) => Ok(it.error),
+    Ok(ask_of_topics(state, GroupRequest::ShareInitialized(Box::new(request))).await?.error)
+}
+
+/// Asks what is answered with the topics of a share group.
+async fn ask_of_topics(
+    state: &Rc<State>,
+    request: GroupRequest,
+) -> Result<ListedShareTopics, Unanswered> {
+    match ask(state, request).await? {
+        GroupResponse::ListShareTopics(it) => Ok(it),
         _ => unreachable!("the answer is of the request's kind"),
     }
 }
@@ -240,16 +262,10 @@ pub type Altered = (ErrorCode, Vec<OfTopic<Vec<(i32, ErrorCode)>>>);
 /// Has a group without members begin elsewhere, also one that is not there yet.
 pub async fn alter(state: &Rc<State>, asked: Alter) -> Result<Altered, Unanswered> {
     let (group, topics) = asked;
-    if group.is_empty() {
-        return Ok((ErrorCode::INVALID_GROUP_ID, Vec::new()));
-    }
-    let known = listed(state, &group, true).await?;
-    if known.error.is_err() {
-        return Ok((known.error, Vec::new()));
-    }
-    if known.members > 0 {
-        return Ok((ErrorCode::NON_EMPTY_GROUP, Vec::new()));
-    }
+    let known = match listed_empty(state, &group, true).await? {
+        Ok(known) => known,
+        Err(error) => return Ok((error, Vec::new())),
+    };
     let image = state.image();
     let mut altered = Vec::with_capacity(topics.len());
     for (name, offsets) in topics {
@@ -314,16 +330,10 @@ pub async fn delete(
     group: String,
     topics: Vec<String>,
 ) -> Result<Deleted, Unanswered> {
-    if group.is_empty() {
-        return Ok((ErrorCode::INVALID_GROUP_ID, Vec::new()));
-    }
-    let known = listed(state, &group, false).await?;
-    if known.error.is_err() {
-        return Ok((known.error, Vec::new()));
-    }
-    if known.members > 0 {
-        return Ok((ErrorCode::NON_EMPTY_GROUP, Vec::new()));
-    }
+    let known = match listed_empty(state, &group, false).await? {
+        Ok(known) => known,
+        Err(error) => return Ok((error, Vec::new())),
+    };
     let image = state.image();
     let (mut deleted, mut gone) = (Vec::with_capacity(topics.len()), ShareTopics::new());
     for name in topics {

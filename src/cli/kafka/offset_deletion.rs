@@ -44,8 +44,7 @@ pub fn delete(
     match groups::delete_offsets(cluster, group, partitions) {
         Ok(results) => {
             // As in Kafka, a topic that is not there has its row alone: nothing was asked of it.
-            let failed = results.values().any(|code| code.is_err());
-            if failed {
+            if results.values().any(|code| code.is_err()) {
                 say_error("Encountered some partition-level error, see the follow-up details.");
             } else {
                 println!("Request succeeded for deleting offsets from group {group}.");

@@ -9,7 +9,12 @@ import gzip
 import struct
 import time
 
+from schema import ZERO
+
 NOW = int(time.time() * 1000)
+# The id of no topic.
+MISSING = "00000000-0000-0000-0000-0000000000ff"
+SHARE_MEMBER = base64.urlsafe_b64encode(b"klammsharemember").decode().rstrip("=")
 
 
 def crc32c(data, table=[]):
@@ -64,7 +69,7 @@ def create(*topics, validate=False):
 def groups(versions, last):
     """Consumer groups: each version has its own, on a topic with ids."""
     yield ("a topic for groups", "CreateTopics", last, create(topic("grouped", 3)))
-    yield ("its id", "Metadata", 12, {"Topics": [{"TopicId": "00000000-0000-0000-0000-000000000000", "Name": "grouped"}]})
+    yield ("its id", "Metadata", 12, {"Topics": [{"TopicId": ZERO, "Name": "grouped"}]})
     for v in versions("FindCoordinator"):
         for label, key, kind in [("a group", "g", 0), ("no name", "", 0)]:
             yield (label, "FindCoordinator", v, {"Key": key, "KeyType": kind} if v < 4 else {"KeyType": kind, "CoordinatorKeys": [key]})
@@ -238,7 +243,7 @@ def groups(versions, last):
     yield ("from the topic of groups", "DeleteRecords", 2, {"Topics": [{"Name": "__consumer_offsets", "Partitions": [{"PartitionIndex": 0, "Offset": 0}]}], "TimeoutMs": 1000})
     keys = ["cleanup.policy", "compression.type", "segment.bytes", "retention.ms"]
     yield ("the topic of groups", "DescribeConfigs", 4, {"Resources": [{"ResourceType": 2, "ResourceName": "__consumer_offsets", "ConfigurationKeys": keys}]})
-    yield ("the topic of groups", "Metadata", 12, {"Topics": [{"TopicId": "00000000-0000-0000-0000-000000000000", "Name": "__consumer_offsets"}]})
+    yield ("the topic of groups", "Metadata", 12, {"Topics": [{"TopicId": ZERO, "Name": "__consumer_offsets"}]})
 
 
 def after(seconds, body):
@@ -335,9 +340,6 @@ def streams_groups(versions):
         yield call("coming again with another topology", join(Topology=topology(sources=["streams-more"])))
         yield ("streams groups", "DeleteGroups", 2, {"GroupsNames": ["streams-a", "streams-b"]})
         yield ("of none", "StreamsGroupDescribe", 0, {"GroupIds": ["streams-a"], "IncludeAuthorizedOperations": False})
-
-ZERO, MISSING = "00000000-0000-0000-0000-000000000000", "00000000-0000-0000-0000-0000000000ff"
-SHARE_MEMBER = base64.urlsafe_b64encode(b"klammsharemember").decode().rstrip("=")
 
 
 def share_topic(name, last, partitions=1):

@@ -14,6 +14,8 @@ FIXED = {
     "int8": ">b", "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "int64": ">q",
     "float64": ">d",
 }
+# What stands for no id.
+ZERO = "00000000-0000-0000-0000-000000000000"
 
 
 def within(versions, version):
@@ -192,7 +194,7 @@ class Schema:
         if kind == "bool":
             return str(value).lower() == "true"
         if kind == "uuid":
-            return "00000000-0000-0000-0000-000000000000"
+            return ZERO
         if kind == "string":
             return value or ""
         if kind in ("bytes", "records"):
