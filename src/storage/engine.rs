@@ -333,6 +333,7 @@ impl Engine {
         placement.turn(now_ms, self.shutting_down, logs, journal, out, states);
         self.take_effects(now_ms);
         self.compact(now_ms, states);
+        self.journal.grow_for(self.logs.pending().len());
         // Last, since placement may wait for the journal from here on.
         self.journal.prepare(self.placement.frees_by_itself(), &mut self.out);
     }
@@ -922,13 +923,13 @@ impl Engine {
     /// Figures for `/metrics`.
     pub fn stats(&self) -> EngineStats {
         let counters = self.journal.counters();
-        let (journal_used, journal_limit) = self.journal.usage();
+        let (journal_used, _) = self.journal.usage();
         let written = self.placement.written();
         let compaction = self.compactions.figures();
         EngineStats {
             logs: self.logs.count(),
             journal_used,
-            journal_limit,
+            journal_limit: self.journal.most(),
             journal_size: self.journal.size(),
             pending_bytes: self.logs.pending_bytes(),
             staged_bytes: self.journal.staged_bytes() as u64,

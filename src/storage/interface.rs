@@ -255,7 +255,7 @@ pub struct EngineStats {
     pub logs: usize,
     /// Bytes of the journal that no checkpoint covers.
     pub journal_used: u64,
-    /// Bytes that the journal may use.
+    /// Bytes that the journal may use at most.
     pub journal_limit: u64,
     /// Bytes of the journal's files, those that wait to be used again included.
     pub journal_size: u64,
@@ -308,7 +308,9 @@ pub struct EngineStats {
 pub struct EngineOptions {
     /// Whose journal.
     pub journal: Journal,
-    /// Bytes of the disk that the journal may use.
+    /// Bytes of the disk that the journal may use at first.
+    pub journal_start: u64,
+    /// Bytes of the disk that the journal may use at most.
     pub journal_limit: u64,
     /// Bytes of verified chunks to keep in memory at first.
     pub cache_start: usize,

@@ -25,6 +25,7 @@ pub fn world(seed: u64, journal_bytes: u64) -> World {
     let mut world = World::new(seed);
     world.sizes = Sizes {
         journal_bytes,
+        journal_start: journal_bytes,
         small_bytes: 1024,
         idle_ms: 60_000,
         logs_a_step: 1,

@@ -35,6 +35,7 @@ const ID_BITS: u32 = 48;
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     pub journal_bytes: u64,
+    pub journal_start: u64,
     pub small_bytes: usize,
     pub idle_ms: i64,
     pub logs_a_step: usize,
@@ -49,8 +50,10 @@ pub struct Sizes {
 
 impl Sizes {
     pub fn random(rng: &mut Rng) -> Self {
+        let journal_bytes = (16 << 10) << rng.below(6);
         Self {
-            journal_bytes: (16 << 10) << rng.below(6),
+            journal_bytes,
+            journal_start: journal_bytes >> rng.below(4),
             small_bytes: 512 << rng.below(7),
             idle_ms: 10 << rng.below(8),
             logs_a_step: 1 << rng.below(9),
@@ -191,6 +194,7 @@ impl World {
         let expected = Expected { cluster_id: None, node_id: 1, random: [7; 32] };
         let identity = Identity::open(&disk, &expected).map_err(|e| e.to_string())?;
         let options = OpenOptions {
+            journal_start: self.sizes.journal_start * u64::from(shards),
             cache_start: self.sizes.cache_bytes / 4,
             cache_bytes: self.sizes.cache_bytes,
             small_bytes: self.sizes.small_bytes,

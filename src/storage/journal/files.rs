@@ -9,6 +9,9 @@
 //! - Blocks are acknowledged in order: block k only when every block up to k is synced. A later one
 //!   may be on disk before; replay cuts it off, since it does not chain.
 //! - A file becomes free when a durable checkpoint covers all its blocks, and is used again.
+//! - Its limit begins low, since what the journal holds stands in memory, and both are slow when they are used for the
+//!   first time. It grows at once for logs that share it: the more there are, the less of each is placed at a time. And it
+//!   grows bit by bit while it is pressed for room: the longer it is, the longer a burst that goes at the speed of the journal.
 //! - Files belong to one life (from a start of the broker to its end) and carry it in their names, so nothing of an
 //!   earlier life can be taken for a block of this one. Rejected: reusing the files of the life
 //!   before, which a crash during recovery still needs.
@@ -23,6 +26,10 @@ pub const DIR: &str = "journal";
 pub const FIRST_FILE: u64 = 4 << 20;
 /// Later files are not larger than this unless a block needs it.
 pub const MAX_FILE: u64 = 64 << 20;
+/// A log whose frames it holds lets the limit grow to so many of these: the start is enough for 64 of them.
+const LOGS_A_START: u64 = 64;
+/// While it is pressed for room, its limit grows by this part of the start each second.
+const GROWTH_SHARE: u64 = 16;
 /// Blocks written but not yet synced, at most.
 pub const MAX_IN_FLIGHT: usize = 2;
 
@@ -84,15 +91,19 @@ pub struct JournalFiles<T> {
     /// Every block up to here is synced.
     durable_through: u64,
     in_flight: VecDeque<InFlight<T>>,
+    /// Bytes that the files may take now, at first, and at most.
     limit: u64,
+    start: u64,
+    most: u64,
     /// Size of a file that is being written with zeros.
     preparing: Option<u64>,
     used: u64,
 }
 
 impl<T> JournalFiles<T> {
-    /// No files yet, and up to `limit` bytes of the disk.
-    pub fn new(limit: u64) -> Self {
+    /// No files yet. They may take `start` bytes of the disk, and up to `most` later.
+    pub fn new(start: u64, most: u64) -> Self {
+        let start = start.min(most);
         Self {
             files: Vec::new(),
             active: None,
@@ -101,7 +112,9 @@ impl<T> JournalFiles<T> {
             next_sequence: 1,
             durable_through: 0,
             in_flight: VecDeque::new(),
-            limit,
+            limit: start,
+            start,
+            most,
             preparing: None,
             used: 0,
         }
@@ -115,6 +128,7 @@ impl<T> JournalFiles<T> {
         self.active = Some(self.files.len() - 1);
         self.position = position;
         self.used += position;
+        self.grow_to(2 * self.used);
         if let Some((_, last)) = blocks {
             self.next_sequence = last + 1;
             self.durable_through = last;
@@ -219,9 +233,30 @@ impl<T> JournalFiles<T> {
         self.next_number
     }
 
-    /// Bytes that the files may take.
+    /// Bytes that the files may take now.
     pub fn limit(&self) -> u64 {
         self.limit
+    }
+
+    /// Bytes that they may take at most.
+    pub fn most(&self) -> u64 {
+        self.most
+    }
+
+    fn grow_to(&mut self, bytes: u64) {
+        self.limit = self.limit.max(bytes.min(self.most));
+    }
+
+    /// Grows where so many logs share the journal.
+    pub fn grow_for(&mut self, logs: usize) {
+        self.grow_to(self.start.div_ceil(LOGS_A_START).saturating_mul(logs as u64));
+    }
+
+    /// A second has passed: grows where more than half of the limit is in use.
+    pub fn tick(&mut self) {
+        if self.used > self.limit / 2 {
+            self.grow_to(self.limit + self.start.div_ceil(GROWTH_SHARE));
+        }
     }
 
     /// Bytes of all its files.
@@ -318,7 +353,7 @@ mod tests {
     use super::*;
 
     fn one_file() -> JournalFiles<()> {
-        let mut files = JournalFiles::new(4 << 20);
+        let mut files = JournalFiles::new(4 << 20, 4 << 20);
         files.adopt(path_of(1, 0, 0), 16 << 10, None, 0);
         files
     }
@@ -328,6 +363,42 @@ mod tests {
         let name = path_of(0x1f, 12, 345);
         assert_eq!(parse_name(name.strip_prefix("journal/").unwrap()), Some((0x1f, 12, 345)));
         assert_eq!(parse_name("x.jnl"), None);
+    }
+
+    #[test]
+    fn grows_at_once_for_logs_that_share_it_and_by_and_by_where_it_is_pressed() {
+        const MIB: u64 = 1 << 20;
+        let mut files = JournalFiles::<()>::new(64 * MIB, 256 * MIB);
+        files.adopt(path_of(1, 0, 0), 64 * MIB, None, 0);
+        files.grow_for(64);
+        files.tick();
+        assert_eq!(files.limit(), 64 * MIB, "nothing asks for more");
+        files.grow_for(100);
+        assert_eq!(files.limit(), 100 * MIB);
+        files.grow_for(3);
+        assert_eq!(files.limit(), 100 * MIB, "it does not shrink");
+        files.room(51 * MIB).unwrap();
+        files.push(51 * MIB, 0, ());
+        files.tick();
+        assert_eq!(files.limit(), 104 * MIB, "more than half is in use");
+        files.tick();
+        assert_eq!(files.limit(), 104 * MIB, "and now less");
+        files.grow_for(usize::MAX);
+        assert_eq!((files.limit(), files.most()), (256 * MIB, 256 * MIB));
+    }
+
+    #[test]
+    fn a_start_that_found_much_is_not_pressed_for_room() {
+        for (found, limit) in [(1 << 20, 8 << 20), (6 << 20, 12 << 20), (40 << 20, 64 << 20)] {
+            let mut files = JournalFiles::<()>::new(8 << 20, 64 << 20);
+            files.adopt(path_of(1, 0, 0), found, Some((1, 1)), found);
+            assert_eq!(files.limit(), limit);
+        }
+        assert_eq!(
+            JournalFiles::<()>::new(8 << 20, 1 << 20).limit(),
+            1 << 20,
+            "not beyond the most"
+        );
     }
 
     #[test]

@@ -201,7 +201,7 @@ impl JournalWriter {
             last_ticket: last_lsn,
             last_planned: last_lsn,
             durable_ticket: last_lsn,
-            files: JournalFiles::new(options.journal_limit),
+            files: JournalFiles::new(options.journal_start, options.journal_limit),
             need_room: None,
             preparing: None,
             zeros: None,
@@ -725,8 +725,9 @@ impl JournalWriter {
             && self.files.durable_through() >= self.copied_in
     }
 
-    /// Looks once a second whether the shard has gone idle.
+    /// Looks once a second whether the shard has gone idle, and whether it is pressed for room.
     pub fn tick(&mut self, stopping: bool) {
+        self.files.tick();
         let next = self.files.next_sequence();
         self.marker_due = self.unmarked && next == self.sequence_at_tick && !stopping;
         self.sequence_at_tick = next;
@@ -752,9 +753,19 @@ impl JournalWriter {
         self.files.in_flight()
     }
 
-    /// Bytes in use, and bytes that may be.
+    /// Bytes in use, and bytes that may be now.
     pub fn usage(&self) -> (u64, u64) {
         (self.files.used(), self.files.limit())
+    }
+
+    /// See [`JournalFiles::most`].
+    pub fn most(&self) -> u64 {
+        self.files.most()
+    }
+
+    /// See [`JournalFiles::grow_for`].
+    pub fn grow_for(&mut self, logs: usize) {
+        self.files.grow_for(logs);
     }
 
     /// Bytes of all its files.

@@ -54,6 +54,9 @@ pub enum TopicState {
     Unknown,
 }
 
+/// Bytes of a shard's journal until it has a reason to grow: in bulk no less is written with them than with more.
+const JOURNAL_START_PER_SHARD: u64 = 256 << 20;
+
 /// How to open.
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
@@ -61,7 +64,9 @@ pub struct OpenOptions {
     pub shards: u16,
     /// What buffers are charged to.
     pub budget: Arc<Budget>,
-    /// Bytes of the disk for all journals.
+    /// Bytes of the disk for all journals at first.
+    pub journal_start: u64,
+    /// Bytes of the disk for all journals at most.
     pub journal_bytes: u64,
     /// Bytes of verified chunks kept in memory before reads show that more are needed, all shards
     /// together.
@@ -96,10 +101,12 @@ impl OpenOptions {
         // Pending frames stay in memory, so the journal must not outgrow its share of the budget.
         let memory = budget.limit();
         let journal_bytes = journal_bytes.min(memory as u64 / 4);
+        let journal_start = journal_bytes.min(JOURNAL_START_PER_SHARD * u64::from(shards));
         // What costs nothing more may be used at once.
         let touched = budget.arena().is_some_and(Arena::is_touched);
         Self {
             shards,
+            journal_start: if touched { journal_bytes } else { journal_start },
             journal_bytes,
             cache_start: if touched { memory / 2 } else { memory / 32 },
             cache_bytes: memory / 2,
@@ -563,9 +570,11 @@ fn begin_life(
     last_lsn: u64,
 ) -> Result<Engine, OpenError> {
     let shards = u64::from(options.shards);
+    let of_shard = |bytes: u64| (bytes / shards / ALIGN as u64).max(1) * ALIGN as u64;
     let engine_options = EngineOptions {
         journal,
-        journal_limit: (options.journal_bytes / shards / ALIGN as u64).max(1) * ALIGN as u64,
+        journal_start: of_shard(options.journal_start),
+        journal_limit: of_shard(options.journal_bytes),
         cache_start: options.cache_start / shards as usize,
         cache_limit: options.cache_bytes / shards as usize,
         read_ahead: options.read_ahead,
@@ -587,7 +596,7 @@ fn begin_life(
     let mut last_lsn = last_lsn;
     let (blocks, checksum) = copy_frames(&mut logs, journal, options, &mut last_lsn);
     let position: u64 = blocks.iter().map(|b| b.len() as u64).sum();
-    let size = journal::FIRST_FILE.min(engine_options.journal_limit).max(position);
+    let size = journal::FIRST_FILE.min(engine_options.journal_start).max(position);
     let path = journal::path_of(journal.life, journal.shard, 0);
     let failed = |path: &FilePath| {
         let path = path.clone();
