@@ -30,8 +30,6 @@ pub const MAX_FILE: u64 = 64 << 20;
 const LOGS_A_START: u64 = 64;
 /// While it is pressed for room, its limit grows by this part of the start each second.
 const GROWTH_SHARE: u64 = 16;
-/// Blocks written but not yet synced, at most.
-pub const MAX_IN_FLIGHT: usize = 2;
 
 /// Name of a journal file.
 pub fn path_of(life: u64, shard: u16, number: u32) -> FilePath {

@@ -8,5 +8,5 @@ mod plan;
 mod runs;
 pub(super) mod writer;
 
-pub(super) use files::{BlockSpace, InFlight, JournalFiles, MAX_IN_FLIGHT};
+pub(super) use files::{BlockSpace, InFlight, JournalFiles};
 pub use files::{DIR, FIRST_FILE, MAX_FILE, parse_name, path_of};

@@ -25,6 +25,12 @@ use std::sync::Arc;
 /// is seen; so is one that acknowledges something as soon as it is written.
 pub const APART: u64 = 64;
 
+/// A block is small with so many bytes of what was staged. So many blocks are in flight at most when a small one
+/// goes, and when a large one goes.
+const SMALL_BLOCK: usize = 64 << 10;
+const MAX_SMALL_IN_FLIGHT: usize = 4;
+const MAX_LARGE_IN_FLIGHT: usize = 2;
+
 /// Of a block's bytes at most this part is copied forward, one frame at least.
 const COPIES_SHARE: usize = 8;
 
@@ -304,13 +310,9 @@ impl JournalWriter {
         self.has_work() && self.may_write() && self.need_room.is_none()
     }
 
-    /// One block in flight lets others gather for the next; a second one goes along only when it is
-    /// large, so that its sync costs little beside its bytes.
     fn may_write(&self) -> bool {
-        match self.files.in_flight() {
-            0 => true,
-            n => n < journal::MAX_IN_FLIGHT && self.staged_bytes >= self.max_block / 8,
-        }
+        let staged = (!self.staged.is_empty()).then_some(self.staged_bytes);
+        goes_along(self.files.in_flight(), staged, self.max_block)
     }
 
     /// Writes what was staged, as far as it may; whether it wrote anything.
@@ -859,6 +861,18 @@ impl JournalWriter {
     }
 }
 
+/// Whether a block may be written while others are in flight, with so many bytes of what was `staged`, if anything was. A small
+/// one goes at once, since its sync goes beside theirs, and its senders would wait for two; a large one, since its sync costs
+/// little beside its bytes. What is between gathers until it is large or nothing is in flight; so do copies alone.
+fn goes_along(in_flight: usize, staged: Option<usize>, max_block: usize) -> bool {
+    let most = match staged {
+        Some(..=SMALL_BLOCK) => MAX_SMALL_IN_FLIGHT,
+        Some(bytes) if bytes >= max_block / 8 => MAX_LARGE_IN_FLIGHT,
+        _ => 1,
+    };
+    in_flight < most
+}
+
 fn append_of(items: &Items, item: usize) -> &Append {
     match &items[item].1 {
         Staged::Append { append, .. } => append,
@@ -871,4 +885,19 @@ fn append_of(items: &Items, item: usize) -> &Append {
 fn frame_to_copy(logs: &Logs, slot: Slot, base: i64) -> Option<&Bytes> {
     let log = logs.get(slot).filter(|log| !log.dropped)?;
     log.pending_at(base).map(|p| &p.frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_and_large_blocks_go_beside_others_and_what_is_between_gathers() {
+        const MAX_BLOCK: usize = 4 << 20;
+        let most = |staged| (0..9).take_while(|n| goes_along(*n, staged, MAX_BLOCK)).count();
+        assert_eq!([0, 1, 64 << 10].map(|bytes| most(Some(bytes))), [4; 3]);
+        assert_eq!([(64 << 10) + 1, (512 << 10) - 1].map(|bytes| most(Some(bytes))), [1; 2]);
+        assert_eq!([512 << 10, 16 << 20].map(|bytes| most(Some(bytes))), [2; 2]);
+        assert_eq!(most(None), 1, "copies alone are waited for by nobody");
+    }
 }
