@@ -189,8 +189,9 @@ impl Engine {
         assert!(append.last_offset >= append.base_offset && !log.dropped);
         log.end = append.last_offset + 1;
         log.last_epoch = append.leader_epoch;
+        let replicated = log.replicated;
         self.allowance = self.allowance.saturating_sub((append.batch.len() + frame::HEADER) as u64);
-        self.journal.stage_append(slot, append);
+        self.journal.stage_append(slot, append, replicated);
     }
 
     /// Appends a frame of the log's leader, as it is; durable when its token comes back. Its order

@@ -25,11 +25,12 @@ use std::sync::Arc;
 /// is seen; so is one that acknowledges something as soon as it is written.
 pub const APART: u64 = 64;
 
-/// A block is small with so many bytes of what was staged. So many blocks are in flight at most when a small one
-/// goes, and when a large one goes.
+/// A block is small with so many bytes of what was staged.
 const SMALL_BLOCK: usize = 64 << 10;
+/// So many blocks are in flight at most when a small one goes.
 const MAX_SMALL_IN_FLIGHT: usize = 4;
-const MAX_LARGE_IN_FLIGHT: usize = 2;
+/// The same for large ones, and for small ones of replicated logs: each costs messages between brokers.
+const MAX_IN_FLIGHT: usize = 2;
 
 /// Of a block's bytes at most this part is copied forward, one frame at least.
 const COPIES_SHARE: usize = 8;
@@ -152,6 +153,8 @@ pub(in crate::storage) struct JournalWriter {
     direct_bytes: usize,
     staged: VecDeque<(u64, Staged)>,
     staged_bytes: usize,
+    /// Something of what is staged is of a replicated log.
+    staged_replicated: bool,
     /// Frames of replicated logs that were made and not taken yet.
     made: Vec<(Slot, Frame)>,
     /// Logs that want a new segment for runs.
@@ -200,6 +203,7 @@ impl JournalWriter {
             want_segment: Vec::new(),
             staged: VecDeque::new(),
             staged_bytes: 0,
+            staged_replicated: false,
             copies: VecDeque::new(),
             copied_in: 0,
             not_copied_for: 0,
@@ -232,16 +236,18 @@ impl JournalWriter {
         self.staged.push_back((self.last_ticket, item));
     }
 
-    /// Takes a batch for the next block.
+    /// Takes a batch for the next block; whether its log is `replicated`.
     #[inline]
-    pub fn stage_append(&mut self, slot: Slot, append: Append) {
+    pub fn stage_append(&mut self, slot: Slot, append: Append, replicated: bool) {
         self.staged_bytes += append.batch.len();
+        self.staged_replicated |= replicated;
         self.stage(Staged::Append { slot, append });
     }
 
     /// Takes a leader's frame for the next block.
     pub fn stage_frame(&mut self, slot: Slot, frame: Frame, token: u64) {
         self.staged_bytes += frame.payload().len();
+        self.staged_replicated = true;
         self.stage(Staged::Frame(Box::new(StagedFrame { slot, frame, token })));
     }
 
@@ -312,7 +318,7 @@ impl JournalWriter {
 
     fn may_write(&self) -> bool {
         let staged = (!self.staged.is_empty()).then_some(self.staged_bytes);
-        goes_along(self.files.in_flight(), staged, self.max_block)
+        self.files.in_flight() < most_in_flight(staged, self.staged_replicated, self.max_block)
     }
 
     /// Writes what was staged, as far as it may; whether it wrote anything.
@@ -369,6 +375,7 @@ impl JournalWriter {
         };
         self.need_room = None;
         let items: Items = self.staged.drain(..plan.items()).collect();
+        self.staged_replicated &= !self.staged.is_empty();
         let copies: Vec<_> = self.copies.drain(..copies).collect();
         if !copies.is_empty() {
             self.copied_in = self.files.next_sequence();
@@ -861,16 +868,15 @@ impl JournalWriter {
     }
 }
 
-/// Whether a block may be written while others are in flight, with so many bytes of what was `staged`, if anything was. A small
-/// one goes at once, since its sync goes beside theirs, and its senders would wait for two; a large one, since its sync costs
-/// little beside its bytes. What is between gathers until it is large or nothing is in flight; so do copies alone.
-fn goes_along(in_flight: usize, staged: Option<usize>, max_block: usize) -> bool {
-    let most = match staged {
-        Some(..=SMALL_BLOCK) => MAX_SMALL_IN_FLIGHT,
-        Some(bytes) if bytes >= max_block / 8 => MAX_LARGE_IN_FLIGHT,
+/// How many blocks may be in flight, together with the next one, which has so many bytes of what was `staged`, if anything was. A small one goes beside others, since its sync goes beside theirs, and its senders would wait for two; a
+/// large one, since its sync costs little beside its bytes. What is between gathers until it is large or nothing is in flight;
+/// so do copies alone.
+fn most_in_flight(staged: Option<usize>, replicated: bool, max_block: usize) -> usize {
+    match staged {
+        Some(..=SMALL_BLOCK) if !replicated => MAX_SMALL_IN_FLIGHT,
+        Some(bytes) if bytes <= SMALL_BLOCK || bytes >= max_block / 8 => MAX_IN_FLIGHT,
         _ => 1,
-    };
-    in_flight < most
+    }
 }
 
 fn append_of(items: &Items, item: usize) -> &Append {
@@ -893,11 +899,13 @@ mod tests {
 
     #[test]
     fn small_and_large_blocks_go_beside_others_and_what_is_between_gathers() {
-        const MAX_BLOCK: usize = 4 << 20;
-        let most = |staged| (0..9).take_while(|n| goes_along(*n, staged, MAX_BLOCK)).count();
-        assert_eq!([0, 1, 64 << 10].map(|bytes| most(Some(bytes))), [4; 3]);
-        assert_eq!([(64 << 10) + 1, (512 << 10) - 1].map(|bytes| most(Some(bytes))), [1; 2]);
-        assert_eq!([512 << 10, 16 << 20].map(|bytes| most(Some(bytes))), [2; 2]);
-        assert_eq!(most(None), 1, "copies alone are waited for by nobody");
+        let most = |bytes, replicated| most_in_flight(Some(bytes), replicated, 4 << 20);
+        assert_eq!([0, 1, 64 << 10].map(|bytes| most(bytes, false)), [4; 3]);
+        assert_eq!([0, 1, 64 << 10].map(|bytes| most(bytes, true)), [2; 3]);
+        for replicated in [false, true] {
+            assert_eq!([(64 << 10) + 1, (512 << 10) - 1].map(|it| most(it, replicated)), [1; 2]);
+            assert_eq!([512 << 10, 16 << 20].map(|it| most(it, replicated)), [2; 2]);
+            assert_eq!(most_in_flight(None, replicated, 4 << 20), 1, "nobody waits for copies");
+        }
     }
 }
