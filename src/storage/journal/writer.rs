@@ -868,9 +868,9 @@ impl JournalWriter {
     }
 }
 
-/// How many blocks may be in flight, together with the next one, which has so many bytes of what was `staged`, if anything was. A small one goes beside others, since its sync goes beside theirs, and its senders would wait for two; a
-/// large one, since its sync costs little beside its bytes. What is between gathers until it is large or nothing is in flight;
-/// so do copies alone.
+/// How many blocks may be in flight, the next one included, which has so many bytes of what was `staged`, if anything was.
+/// A small one goes beside others, since its sync goes beside theirs, and its senders would wait for two; a large one, since
+/// its sync costs little beside its bytes. What is between gathers until it is large or nothing is in flight; so do copies alone.
 fn most_in_flight(staged: Option<usize>, replicated: bool, max_block: usize) -> usize {
     match staged {
         Some(..=SMALL_BLOCK) if !replicated => MAX_SMALL_IN_FLIGHT,

@@ -54,7 +54,7 @@ pub enum TopicState {
     Unknown,
 }
 
-/// Bytes of a shard's journal until it has a reason to grow: in bulk no less is written with them than with more.
+/// Bytes that a shard's journal may use at first: bulk on few partitions is no faster with more.
 const JOURNAL_START_PER_SHARD: u64 = 256 << 20;
 
 /// How to open.
