@@ -27,10 +27,9 @@ pub const APART: u64 = 64;
 
 /// A block is small with so many bytes of what was staged.
 const SMALL_BLOCK: usize = 64 << 10;
-/// So many blocks are in flight at most when a small one goes.
+/// So many blocks are in flight at most when a small one goes, and when a large one goes.
 const MAX_SMALL_IN_FLIGHT: usize = 4;
-/// The same for large ones, and for small ones of replicated logs: each costs messages between brokers.
-const MAX_IN_FLIGHT: usize = 2;
+const MAX_LARGE_IN_FLIGHT: usize = 2;
 
 /// Of a block's bytes at most this part is copied forward, one frame at least.
 const COPIES_SHARE: usize = 8;
@@ -870,11 +869,12 @@ impl JournalWriter {
 
 /// How many blocks may be in flight, the next one included, which has so many bytes of what was `staged`, if anything was.
 /// A small one goes beside others, since its sync goes beside theirs, and its senders would wait for two; a large one, since
-/// its sync costs little beside its bytes. What is between gathers until it is large or nothing is in flight; so do copies alone.
+/// its sync costs little beside its bytes. What is between gathers until it is large or nothing is in flight; so do copies
+/// alone, and what is of replicated logs: each of its blocks costs messages between brokers.
 fn most_in_flight(staged: Option<usize>, replicated: bool, max_block: usize) -> usize {
     match staged {
         Some(..=SMALL_BLOCK) if !replicated => MAX_SMALL_IN_FLIGHT,
-        Some(bytes) if bytes <= SMALL_BLOCK || bytes >= max_block / 8 => MAX_IN_FLIGHT,
+        Some(bytes) if bytes >= max_block / 8 => MAX_LARGE_IN_FLIGHT,
         _ => 1,
     }
 }
@@ -901,7 +901,7 @@ mod tests {
     fn small_and_large_blocks_go_beside_others_and_what_is_between_gathers() {
         let most = |bytes, replicated| most_in_flight(Some(bytes), replicated, 4 << 20);
         assert_eq!([0, 1, 64 << 10].map(|bytes| most(bytes, false)), [4; 3]);
-        assert_eq!([0, 1, 64 << 10].map(|bytes| most(bytes, true)), [2; 3]);
+        assert_eq!([0, 1, 64 << 10].map(|bytes| most(bytes, true)), [1; 3]);
         for replicated in [false, true] {
             assert_eq!([(64 << 10) + 1, (512 << 10) - 1].map(|it| most(it, replicated)), [1; 2]);
             assert_eq!([512 << 10, 16 << 20].map(|it| most(it, replicated)), [2; 2]);
