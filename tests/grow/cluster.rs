@@ -14,10 +14,9 @@ use klamm::wire::kafka::describe_quorum_request::{
 use klamm::wire::kafka::describe_quorum_response::DescribeQuorumResponse;
 use klamm::wire::primitives::{Reader, WireError, Writer};
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
-use support::{Broker, Scratch, free_port, klamm, wait_for};
+use support::{Broker, Scratch, free_port, klamm, port, wait_for};
 
 /// How long a cluster may take for what it does by itself.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -33,11 +32,11 @@ impl Brokers {
     /// None runs yet.
     pub fn new() -> Self {
         // The port for brokers is so many above that for clients.
-        let pair_is_free = |port: &u16| TcpListener::bind(("127.0.0.1", port + 200)).is_ok();
-        let port = || std::iter::repeat_with(free_port).find(pair_is_free).expect("ports");
+        let with_peer = |port: &u16| port::reserve(port + 200);
+        let pair = || std::iter::repeat_with(free_port).find(with_peer).expect("ports");
         Self {
             dir: Scratch::new("grow"),
-            ports: (0..3).map(|_| port()).collect(),
+            ports: (0..3).map(|_| pair()).collect(),
             running: BTreeMap::new(),
         }
     }

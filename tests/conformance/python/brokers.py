@@ -25,17 +25,33 @@ def scratch(name):
     return path
 
 
-def free_port():
-    """Below the range of clients' ports: a client that polls a port of that range before anyone
-    listens can connect to itself."""
+RESERVED = []
+
+
+def free_port(also=0):
+    """A port that nobody listens on, and that no other test is given while this process lives; with the
+    one `also` above it (Kafka's controller has the next one). Below the range of clients' ports: a client that polls a port of that range
+    before anyone listens can connect to itself."""
     while True:
         port = random.randrange(20000, 32000)
+        if reserve(port) and (also == 0 or reserve(port + also)):
+            return port
+
+
+def reserve(port):
+    """Whether `port` was free and is this process's now. That nobody listens yet says little: others may
+    have chosen it. An abstract Unix socket with the port's name can be had by one process, and ends with
+    it; the tests in Rust take the same names (`port.rs`)."""
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0klamm-test-port-{port}")
         with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
+            s.bind(("127.0.0.1", port))
+    except OSError:
+        name.close()
+        return False
+    RESERVED.append(name)
+    return True
 
 
 def klamm_binary():
@@ -114,7 +130,7 @@ class Kafka(Node):
     """A process of the reference, with these properties beyond those of `kafka format`, and with these flags of the JVM."""
 
     def __init__(self, name, *properties, flags=("-Xms1G", "-Xmx1G")):
-        super().__init__(name)
+        super().__init__(name, port=free_port(also=1))
         subprocess.run([KAFKA, "fetch"], check=True)
         self.flags = flags
         self.data.mkdir()
@@ -126,7 +142,7 @@ class Kafka(Node):
 
 def start_kafka(*properties):
     """Starts the reference on an empty directory, with these properties (`NAME=VALUE`); gives its port."""
-    port = free_port()
+    port = free_port(also=1)
     subprocess.run([KAFKA, "start", str(port), *properties], check=True)
     atexit.register(lambda: subprocess.run([KAFKA, "stop"], check=False))
     return port

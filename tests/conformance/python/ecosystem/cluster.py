@@ -81,7 +81,7 @@ def klamm(name, count):
 
 def kafka(name, count):
     """The same of Apache Kafka."""
-    ports = [free_port() for _ in range(count)]
+    ports = [free_port(also=1) for _ in range(count)]
     # The script has the controller on the next port.
     voters = ",".join(f"{n}@127.0.0.1:{port + 1}" for n, port in enumerate(ports, 1))
     return Cluster([KafkaNode(f"{name}/kafka-{n}", n, port, voters, count) for n, port in enumerate(ports, 1)])
