@@ -47,6 +47,7 @@ mod controller_calls;
 mod coordinating;
 mod coordinators;
 mod core_states;
+mod creating;
 mod deferred;
 mod delivery;
 mod disk_space;

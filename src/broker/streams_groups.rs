@@ -4,6 +4,7 @@ use super::api::internal_topics;
 use super::api::table::Controller;
 use super::begun::Unanswered;
 use super::calls::ChangeMetadata;
+use super::creating::Creating;
 use super::group_asks::ask;
 use super::state::State;
 use super::wait::oneshot;
@@ -16,26 +17,6 @@ use std::sync::Arc;
 
 /// A heartbeat waits so long for topics that are to be created, ms; they are created all the same.
 const CREATE_MS: i64 = 1_000;
-
-/// Topics of a group are being created on behalf of this shard.
-struct Creating {
-    state: Rc<State>,
-    group: String,
-}
-
-impl Creating {
-    /// Begins; `None` where that is under way.
-    fn begin(state: &Rc<State>, group: &str) -> Option<Self> {
-        let begins = state.creating.borrow_mut().insert(group.to_owned());
-        begins.then(|| Self { state: state.clone(), group: group.to_owned() })
-    }
-}
-
-impl Drop for Creating {
-    fn drop(&mut self) {
-        self.state.creating.borrow_mut().remove(&self.group);
-    }
-}
 
 async fn beat(
     state: &Rc<State>,
@@ -87,7 +68,7 @@ pub async fn heartbeat(
     let (tx, created) = oneshot();
     let topics = std::mem::take(&mut first.to_create);
     state.start(async move {
-        let failed = create(&creating.state, &topics).await;
+        let failed = create(creating.state(), &topics).await;
         drop(creating);
         tx.send(failed);
     });

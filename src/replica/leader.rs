@@ -9,6 +9,7 @@
 //! newer: then no older proposal can be committed any more.
 
 use crate::types::ErrorCode;
+use std::collections::BTreeMap;
 
 /// For the answer to a proposal is waited so long, ms.
 const ANSWER_MS: i64 = 1_000;
@@ -21,24 +22,19 @@ const AWAIT_MS: i64 = 2 * NEAR_MS;
 /// Whom it has waited for in vain it does not wait for again before this time, ms.
 const AWAIT_PAUSE_MS: i64 = 5_000;
 
-/// A follower whose disk has no space leaves those in sync when it was not at the log's end for so long, ms: it may still have
-/// room for a while, and then keeps up; where it has not, everybody would wait for it in vain.
-const WITHOUT_SPACE_MS: i64 = 500;
-
 /// How long followers may be behind.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience<'a> {
     /// `replica.lag.time.max.ms`.
     pub lag_max_ms: i64,
-    /// Nodes whose disk has no space.
-    pub without_space: &'a [i32],
+    /// Nodes whose disk has no space, and for how long each of them may be behind, ms.
+    pub without_space: &'a BTreeMap<i32, i64>,
 }
 
 impl Patience<'_> {
     /// With this one, ms.
     fn with(&self, node: i32) -> i64 {
-        let most = if self.without_space.contains(&node) { WITHOUT_SPACE_MS } else { i64::MAX };
-        self.lag_max_ms.min(most)
+        self.without_space.get(&node).map_or(self.lag_max_ms, |most| self.lag_max_ms.min(*most))
     }
 }
 
@@ -298,7 +294,18 @@ impl Leader {
 
     /// Whether fewer are in sync than `min.insync.replicas` demands.
     pub fn lacks_replicas(&self) -> bool {
-        self.isr.len() < self.min_insync.min(self.followers.len() + 1)
+        self.are_too_few(self.isr.len())
+    }
+
+    fn are_too_few(&self, in_sync: usize) -> bool {
+        in_sync < self.min_insync.min(self.followers.len() + 1)
+    }
+
+    /// Whether a node that has everything is to join so many in sync. One without space is, where they are too few, or this one
+    /// alone, which may be lost: everybody would wait for it to take what comes next.
+    fn is_wanted(&self, node: i32, in_sync: usize, patience: Patience<'_>) -> bool {
+        let has_space = !patience.without_space.contains_key(&node);
+        has_space || in_sync == 1 || self.are_too_few(in_sync)
     }
 
     /// The committed ISR.
@@ -333,8 +340,8 @@ impl Leader {
         (now_ms, patience): (i64, Patience<'_>),
         may_join: &dyn Fn(i32) -> bool,
     ) -> Option<IsrChange> {
-        let may_come = |node| may_join(node) && !patience.without_space.contains(&node);
-        self.look_who_is_awaited(joins, now_ms, &may_come);
+        let awaits = |node| may_join(node) && !patience.without_space.contains_key(&node);
+        self.look_who_is_awaited(joins, now_ms, &awaits);
         if now_ms < self.not_before_ms {
             return None;
         }
@@ -347,7 +354,9 @@ impl Leader {
         }
         let mut isr = self.isr.clone();
         isr.retain(|node| !self.lags(*node, log_end, now_ms, patience));
-        let joining = |it: &&Follower| it.end >= joins && it.may_join(&self.isr, now_ms, may_join);
+        let in_sync = isr.len();
+        let comes = |node| may_join(node) && self.is_wanted(node, in_sync, patience);
+        let joining = |it: &&Follower| it.end >= joins && it.may_join(&self.isr, now_ms, &comes);
         isr.extend(self.followers.iter().filter(joining).map(|it| it.node));
         if isr == self.isr && self.perhaps.is_empty() {
             return None;
@@ -418,7 +427,8 @@ impl Leader {
         }
         let lag = |it: &Follower| {
             if !self.isr.contains(&it.node) {
-                let joins = it.is_heard() && it.end >= joins;
+                let wanted = self.is_wanted(it.node, self.isr.len(), patience);
+                let joins = it.is_heard() && it.end >= joins && wanted;
                 return joins.then_some(it.not_before_ms);
             }
             let behind = !it.is_heard() || it.end < log_end;

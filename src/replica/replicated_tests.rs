@@ -3,6 +3,7 @@
 use super::*;
 use crate::types::{ErrorCode, Now};
 use crate::wire::records::BatchHeader;
+use std::collections::BTreeMap;
 
 const LAG_MS: i64 = 100;
 
@@ -60,7 +61,8 @@ fn change(partition_epoch: i32, isr: &[(i32, i64)]) -> IsrChange {
 
 /// Every follower may be behind for so long, ms.
 fn lag(lag_max_ms: i64) -> Patience<'static> {
-    Patience { lag_max_ms, without_space: &[] }
+    static NOBODY: BTreeMap<i32, i64> = BTreeMap::new();
+    Patience { lag_max_ms, without_space: &NOBODY }
 }
 
 /// What is to be proposed where every broker is alive.
@@ -184,7 +186,8 @@ fn a_replica_joins_when_it_has_what_is_committed_and_what_was_there_before_the_e
 #[test]
 fn who_has_no_space_leaves_soon_where_it_is_behind_and_holds_up_nothing() {
     let mut p = leader(&[1, 2, 3]);
-    let full = Patience { lag_max_ms: 30_000, without_space: &[3] };
+    let most = BTreeMap::from([(3, 500)]);
+    let full = Patience { lag_max_ms: 30_000, without_space: &most };
     p.subscribed(&at(2, 7, 0), 0);
     p.subscribed(&at(3, 9, 0), 0);
     assert_eq!(p.isr_deadline_ms(full), None);
@@ -200,8 +203,29 @@ fn who_has_no_space_leaves_soon_where_it_is_behind_and_holds_up_nothing() {
     // It comes again, and goes on to have less than all: nobody waits for it.
     p.subscribed(&at(3, 9, 0), 20_510);
     assert_eq!((p.isr_change(20_520, full, |_| true), p.awaits_until_ms()), ((None, false), None));
+    // Nor is it among those that are waited for once it has everything, as long as they are enough.
     p.durable_at(&at(3, 9, 1), 20_530);
-    assert!(p.isr_change(20_540, full, |_| true).0.is_some(), "it has everything");
+    assert_eq!((p.isr_change(20_540, full, |_| true).0, p.isr_deadline_ms(full)), (None, None));
+    assert!(p.isr_change(20_550, lag(30_000), |_| true).0.is_some(), "it has space");
+}
+
+#[test]
+fn who_has_no_space_and_has_everything_joins_who_are_too_few() {
+    let most = BTreeMap::from([(3, 500)]);
+    let full = Patience { lag_max_ms: 30_000, without_space: &most };
+    for (isr, min_insync, joins) in [(&[1][..], 1, true), (&[1, 2], 2, false), (&[1, 2], 3, true)] {
+        let mut p = Partition::new(-1);
+        p.lead(&Leading { min_insync, ..leading(5, 10, isr) });
+        p.subscribed(&at(2, 7, 0), 0);
+        p.subscribed(&at(3, 9, 0), 0);
+        assert_eq!(
+            p.isr_deadline_ms(full).is_some_and(|it| it <= 1),
+            joins,
+            "{isr:?} {min_insync}"
+        );
+        let (proposed, _) = p.isr_change(1, full, |it| it == 3);
+        assert_eq!(proposed.is_some(), joins, "{isr:?} {min_insync}");
+    }
 }
 
 #[test]

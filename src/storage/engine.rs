@@ -930,7 +930,7 @@ impl Engine {
         EngineStats {
             logs: self.logs.count(),
             journal_used,
-            journal_limit: self.journal.most(),
+            journal_limit: self.options.journal_limit,
             journal_size: self.journal.size(),
             pending_bytes: self.logs.pending_bytes(),
             staged_bytes: self.journal.staged_bytes() as u64,

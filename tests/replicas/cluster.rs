@@ -630,8 +630,10 @@ impl Cluster {
             let now_ms = self.now_ms;
             // Those that it takes for fenced.
             let fenced = NODES.map(|_| self.rng.chance(10));
-            // And for those without space.
-            let full: Vec<i32> = NODES.into_iter().filter(|_| self.rng.chance(10)).collect();
+            // And for those without space: who is waited for less long, and who not at all.
+            let full = NODES.into_iter().filter(|_| self.rng.chance(10));
+            let full: BTreeMap<i32, i64> =
+                full.map(|id| (id, i64::from(id % 2) * LAG_MAX_MS / 2)).collect();
             let node = self.node(id);
             if !node.is_up {
                 continue;

@@ -14,6 +14,9 @@ use std::rc::Rc;
 const SWEEP_MS: i64 = 1_000;
 /// While a broker lacks space, so often, ms: clients wait for one that takes nothing more.
 const SWEEP_SHORT_MS: i64 = 250;
+/// A follower whose disk has no space leaves those in sync when it was not at the log's end for so long, ms: it may still have
+/// room for a while, and then keeps up; where it has not, everybody would wait for it in vain.
+const WITHOUT_SPACE_MS: i64 = 500;
 /// Lines about those that took effect.
 const LINES: usize = 8;
 /// Proposals that go together.
@@ -22,6 +25,42 @@ const AT_ONCE: usize = 1_000;
 /// Whether somebody of these is not among those.
 fn gone(these: &[i32], those: &[i32]) -> bool {
     these.iter().any(|it| !those.contains(it))
+}
+
+/// How long is waited for whom, see [`Patience`].
+#[derive(Default)]
+struct Waits {
+    lag_max_ms: i64,
+    /// Brokers whose disk has no space, and how long is waited for each, ms.
+    without_space: BTreeMap<i32, i64>,
+    /// Of them, those that were waited for in vain. A client's requests wait for each other: of each partition anew, their times
+    /// would add up.
+    in_vain: BTreeSet<i32>,
+}
+
+impl Waits {
+    /// The brokers without space are these.
+    fn look(&mut self, lag_max_ms: i64, without_space: Vec<i32>) {
+        self.lag_max_ms = lag_max_ms;
+        let most = |node| if self.in_vain.contains(&node) { 0 } else { WITHOUT_SPACE_MS };
+        self.without_space = without_space.into_iter().map(|node| (node, most(node))).collect();
+        self.in_vain.retain(|node| self.without_space.contains_key(node));
+    }
+
+    /// An ISR is another one now.
+    fn changed(&mut self, before: &[i32], isr: &[i32]) {
+        for node in self.without_space.keys() {
+            match (before.contains(node), isr.contains(node)) {
+                (true, false) => self.in_vain.insert(*node),
+                (false, true) => self.in_vain.remove(node),
+                _ => false,
+            };
+        }
+    }
+
+    fn patience(&self) -> Patience<'_> {
+        Patience { lag_max_ms: self.lag_max_ms, without_space: &self.without_space }
+    }
 }
 
 impl State {
@@ -38,14 +77,15 @@ impl State {
         }
         let mut swept_ms = self.monotonic_ms();
         let (mut seen, mut alive) = (self.image_now().index, self.alive());
-        let mut later = BTreeSet::new();
+        let (mut later, mut waits) = (BTreeSet::new(), Waits::default());
         loop {
             let next = later.first().map_or(i64::MAX, |it: &(i64, TopicPartition)| it.0);
-            let every_ms = if self.without_space().is_empty() { SWEEP_MS } else { SWEEP_SHORT_MS };
+            let every_ms = if waits.without_space.is_empty() { SWEEP_MS } else { SWEEP_SHORT_MS };
             let wait = self.timers.sleep_until(next.min(swept_ms + every_ms));
             let due = self.changed_isr.until(|| !self.isr_due.borrow().is_empty());
             let other = self.changed_image.until(|| self.image_now().index != seen);
             due.or(other).or(wait).await;
+            waits.look(self.lag_ms(), self.without_space());
             let now = self.monotonic_ms();
             while later.first().is_some_and(|it| it.0 <= now) {
                 let (_, tp) = later.pop_first().expect("just seen");
@@ -62,22 +102,20 @@ impl State {
                 swept_ms = now;
                 // Nobody lags where nobody else is.
                 if self.image_now().brokers().len() > 1 {
-                    self.sweep().await;
+                    self.sweep(waits.patience()).await;
                 }
             }
             let mut due: Vec<TopicPartition> =
                 std::mem::take(&mut *self.isr_due.borrow_mut()).into_iter().collect();
             while !due.is_empty() {
                 let rest = due.split_off(due.len().min(AT_ONCE));
-                self.propose_isr(std::mem::replace(&mut due, rest), &mut later).await;
+                self.propose_isr(std::mem::replace(&mut due, rest), &mut later, &mut waits).await;
             }
         }
     }
 
     /// Notes what may have something to propose, of all that is led here.
-    async fn sweep(self: &Rc<Self>) {
-        let without_space = self.without_space();
-        let patience = Patience { lag_max_ms: self.lag_ms(), without_space: &without_space };
+    async fn sweep(self: &Rc<Self>, patience: Patience<'_>) {
         let (mut place, mut lags) = (Some(0), BTreeMap::new());
         while let Some(from) = place {
             let (next, looks) = {
@@ -113,9 +151,9 @@ impl State {
         self: &Rc<Self>,
         due: Vec<TopicPartition>,
         later: &mut BTreeSet<(i64, TopicPartition)>,
+        waits: &mut Waits,
     ) {
-        let (now, without_space) = (self.monotonic_ms(), self.without_space());
-        let patience = Patience { lag_max_ms: self.lag_ms(), without_space: &without_space };
+        let (now, patience) = (self.monotonic_ms(), waits.patience());
         let mut proposed = Vec::new();
         for tp in due {
             let mut out = Outbox::default();
@@ -149,6 +187,7 @@ impl State {
                 self.send_out(out);
             } else if !error.is_err() {
                 altered += 1;
+                waits.changed(before, &isr);
                 let (shrinks, expands) = (gone(before, &isr), gone(&isr, before));
                 let mut figures = self.replication.borrow_mut();
                 figures.isr_shrinks += u64::from(shrinks);
@@ -191,5 +230,31 @@ impl State {
             partition_epoch: change.partition_epoch,
             isr: change.isr.iter().map(member).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_waited_for_in_vain_is_not_waited_for_again_while_it_has_no_space() {
+        let mut waits = Waits::default();
+        let most = |waits: &mut Waits, without: &[i32]| {
+            waits.look(30_000, without.to_vec());
+            waits.without_space.get(&3).copied()
+        };
+        assert_eq!(most(&mut waits, &[3]), Some(500));
+        waits.changed(&[1, 2, 3], &[1, 3]);
+        assert_eq!(most(&mut waits, &[3]), Some(500), "another one");
+        waits.changed(&[1, 2, 3], &[1, 2]);
+        assert_eq!(most(&mut waits, &[3]), Some(0));
+        waits.changed(&[1], &[1, 3]);
+        assert_eq!(most(&mut waits, &[3]), Some(500), "it has come on");
+        waits.changed(&[1, 3], &[1]);
+        assert_eq!(
+            [&[3][..], &[2], &[3]].map(|it| most(&mut waits, it)),
+            [Some(0), None, Some(500)]
+        );
     }
 }

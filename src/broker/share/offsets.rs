@@ -6,6 +6,7 @@ use crate::broker::api::list_offsets;
 use crate::broker::api::share_group_offsets::{Alter, Describe, Described, OfTopic, Offset};
 use crate::broker::begun::Unanswered;
 use crate::broker::calls::{AskPeer, FindEnds};
+use crate::broker::creating::Creating;
 use crate::broker::group_asks::ask;
 use crate::broker::state::State;
 use crate::broker::wait::oneshot;
@@ -94,17 +95,18 @@ pub async fn heartbeat(
     if first.error.is_err() || first.uninitialized.is_empty() {
         return Ok(first);
     }
+    let Some(creating) = Creating::begin(state, &again.group_id) else { return Ok(first) };
     let (tx, begun) = oneshot();
-    let (state_2, group) = (state.clone(), again.group_id.clone());
     let wanted = first.uninitialized.clone();
     state.start(async move {
-        let topics = begin(&state_2, &group, wanted).await;
+        let (state, group) = (creating.state(), creating.group());
+        let topics = begin(state, group, wanted).await;
+        let told = tell(state, group, false, topics).await;
+        drop(creating);
         // Where nothing came of it, the next heartbeat tries again.
-        if tell(&state_2, &group, false, topics).await.is_ok() {
-            tx.send(());
-        }
+        tx.send(matches!(told, Ok(ErrorCode::NONE)));
     });
-    let in_time = async { begun.await.is_some() };
+    let in_time = async { begun.await == Some(true) };
     let late = async {
         state.sleep(BEGIN_MS).await;
         false

@@ -226,7 +226,8 @@ impl Group {
             beat.stage = Stage::Hash(hashing);
             return steps;
         }
-        group.hashed_at = Some(beat.topics_version);
+        // What is asked for is asked for with each heartbeat until it is there.
+        group.hashed_at = beat.uninitialized.is_empty().then_some(beat.topics_version);
         let (epoch, old_hash) = (group.epoch(), group.metadata_hash());
         if beat.bumps || hashing.sum() != old_hash {
             // Of an epoch that nobody has a target of, the topics may still change.

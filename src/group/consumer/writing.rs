@@ -9,6 +9,7 @@ use crate::group::effect::Ticket;
 use crate::group::pending::Pending;
 use crate::group::records::group_record;
 use crate::group::response::{GroupResponse, Joined};
+use crate::group::share::response::ListedShareTopics;
 use crate::group::state::Group;
 use crate::group::streams::response::StreamsHeartbeaten;
 use crate::group::writes::write_error;
@@ -139,6 +140,18 @@ fn refused(response: GroupResponse, error: ErrorCode) -> GroupResponse {
             it.members.clear();
             GroupResponse::Leave(it)
         }
-        other => other,
+        GroupResponse::ListShareTopics(_) => {
+            GroupResponse::ListShareTopics(ListedShareTopics::refused(error))
+        }
+        // These never wait for what a group of consumers writes.
+        GroupResponse::Sync(_)
+        | GroupResponse::Heartbeat(_)
+        | GroupResponse::Commit(_)
+        | GroupResponse::FetchOffsets(_)
+        | GroupResponse::DeleteOffsets(_)
+        | GroupResponse::Describe(_)
+        | GroupResponse::DeleteGroup(_)
+        | GroupResponse::ConsumerDescribe(_)
+        | GroupResponse::StreamsDescribe(_) => response,
     }
 }

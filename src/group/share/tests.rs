@@ -127,6 +127,27 @@ fn partitions_are_assigned_when_they_have_states() {
 }
 
 #[test]
+fn states_of_which_nothing_was_written_are_asked_for_again() {
+    let mut bench = with_topic(2);
+    let told = joined(&mut bench, "a");
+    bench.set_topic("t", 3);
+    let more = bench.share_beat(beat("a", told.member_epoch));
+    assert_eq!(more.uninitialized.len(), 1);
+    // Nothing has come of it yet, or ever will: it is lost.
+    assert_eq!(bench.share_beat(beat("a", 2)).uninitialized, more.uninitialized);
+    bench.slow = true;
+    let topics = [(more.uninitialized[0].id, ShareTopic { name: "t".to_owned(), partitions: 3 })];
+    let request =
+        ShareInitialized { group_id: GROUP.to_owned(), begins: false, topics: topics.into() };
+    let ticket = bench.ask(GroupRequest::ShareInitialized(Box::new(request)));
+    bench.written(Err(ErrorCode::NOT_ENOUGH_REPLICAS));
+    let refused = ListedShareTopics::refused(ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    assert_eq!(bench.answer(ticket), Some(GroupResponse::ListShareTopics(refused)));
+    bench.slow = false;
+    assert_eq!(bench.share_beat(beat("a", 2)).uninitialized, more.uninitialized);
+}
+
+#[test]
 fn members_share_partitions_at_once() {
     let mut bench = with_topic(1);
     let a = joined(&mut bench, "a");

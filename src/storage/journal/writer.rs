@@ -766,11 +766,6 @@ impl JournalWriter {
         (self.files.used(), self.files.limit())
     }
 
-    /// See [`JournalFiles::most`].
-    pub fn most(&self) -> u64 {
-        self.files.most()
-    }
-
     /// See [`JournalFiles::grow_for`].
     pub fn grow_for(&mut self, logs: usize) {
         self.files.grow_for(logs);

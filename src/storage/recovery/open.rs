@@ -64,7 +64,7 @@ pub struct OpenOptions {
     pub shards: u16,
     /// What buffers are charged to.
     pub budget: Arc<Budget>,
-    /// Bytes of the disk for all journals at first.
+    /// Bytes of the disk for all journals at first, as far as these are not more than `journal_bytes`.
     pub journal_start: u64,
     /// Bytes of the disk for all journals at most.
     pub journal_bytes: u64,
@@ -101,7 +101,7 @@ impl OpenOptions {
         // Pending frames stay in memory, so the journal must not outgrow its share of the budget.
         let memory = budget.limit();
         let journal_bytes = journal_bytes.min(memory as u64 / 4);
-        let journal_start = journal_bytes.min(JOURNAL_START_PER_SHARD * u64::from(shards));
+        let journal_start = JOURNAL_START_PER_SHARD * u64::from(shards);
         // What costs nothing more may be used at once.
         let touched = budget.arena().is_some_and(Arena::is_touched);
         Self {
@@ -573,7 +573,7 @@ fn begin_life(
     let of_shard = |bytes: u64| (bytes / shards / ALIGN as u64).max(1) * ALIGN as u64;
     let engine_options = EngineOptions {
         journal,
-        journal_start: of_shard(options.journal_start),
+        journal_start: of_shard(options.journal_start.min(options.journal_bytes)),
         journal_limit: of_shard(options.journal_bytes),
         cache_start: options.cache_start / shards as usize,
         cache_limit: options.cache_bytes / shards as usize,
