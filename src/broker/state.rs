@@ -139,7 +139,7 @@ pub struct State {
     pub(super) share_calls: Cell<u64>,
     /// Memory that share groups took at the last tick, bytes.
     share_bytes: Cell<usize>,
-    /// Groups for which something is being created, see [`Creating`](super::creating::Creating).
+    /// Groups for which something is being created, see [`create`](super::creating::create).
     pub(super) creating: RefCell<BTreeSet<String>>,
     pub(super) sessions: RefCell<Sessions>,
     /// Memory of idempotent producers, of groups, and of fetch sessions.

@@ -4,19 +4,14 @@ use super::api::internal_topics;
 use super::api::table::Controller;
 use super::begun::Unanswered;
 use super::calls::ChangeMetadata;
-use super::creating::Creating;
+use super::creating;
 use super::group_asks::ask;
 use super::state::State;
-use super::wait::oneshot;
 use crate::group::streams::topology::{self, InternalTopic};
 use crate::group::{GroupRequest, GroupResponse, Status, StreamsHeartbeat, StreamsHeartbeaten};
-use futures_lite::FutureExt;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// A heartbeat waits so long for topics that are to be created, ms; they are created all the same.
-const CREATE_MS: i64 = 1_000;
 
 async fn beat(
     state: &Rc<State>,
@@ -63,20 +58,9 @@ pub async fn heartbeat(
     if first.to_create.is_empty() {
         return Ok(first);
     }
-    // One member of a group on this shard has them created; the others hear with their next heartbeats.
-    let Some(creating) = Creating::begin(state, &again.group_id) else { return Ok(first) };
-    let (tx, created) = oneshot();
-    let topics = std::mem::take(&mut first.to_create);
-    state.start(async move {
-        let failed = create(creating.state(), &topics).await;
-        drop(creating);
-        tx.send(failed);
-    });
-    let late = async {
-        state.sleep(CREATE_MS).await;
-        None
-    };
-    match created.or(late).await {
+    let (state_2, topics) = (state.clone(), std::mem::take(&mut first.to_create));
+    let creates = async move { create(&state_2, &topics).await };
+    match creating::create(state, &again.group_id, creates).await {
         None => Ok(first),
         Some(failed) if failed.is_empty() => {
             let again = StreamsHeartbeat {

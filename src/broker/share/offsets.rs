@@ -6,7 +6,7 @@ use crate::broker::api::list_offsets;
 use crate::broker::api::share_group_offsets::{Alter, Describe, Described, OfTopic, Offset};
 use crate::broker::begun::Unanswered;
 use crate::broker::calls::{AskPeer, FindEnds};
-use crate::broker::creating::Creating;
+use crate::broker::creating;
 use crate::broker::group_asks::ask;
 use crate::broker::state::State;
 use crate::broker::wait::oneshot;
@@ -17,11 +17,8 @@ use crate::group::{
 use crate::share::{Key, Request, Response, ShareState};
 use crate::types::{ErrorCode, TopicId, TopicPartition};
 use crate::wire::api_keys::ApiKey;
-use futures_lite::FutureExt;
 use std::rc::Rc;
 
-/// A heartbeat waits so long for states that are to begin, ms; they begin all the same.
-const BEGIN_MS: i64 = 1_000;
 /// So many coordinators' answers are waited for at once.
 const AT_ONCE: usize = 32;
 
@@ -95,23 +92,15 @@ pub async fn heartbeat(
     if first.error.is_err() || first.uninitialized.is_empty() {
         return Ok(first);
     }
-    let Some(creating) = Creating::begin(state, &again.group_id) else { return Ok(first) };
-    let (tx, begun) = oneshot();
-    let wanted = first.uninitialized.clone();
-    state.start(async move {
-        let (state, group) = (creating.state(), creating.group());
-        let topics = begin(state, group, wanted).await;
-        let told = tell(state, group, false, topics).await;
-        drop(creating);
-        // Where nothing came of it, the next heartbeat tries again.
-        tx.send(matches!(told, Ok(ErrorCode::NONE)));
-    });
-    let in_time = async { begun.await == Some(true) };
-    let late = async {
-        state.sleep(BEGIN_MS).await;
-        false
+    let (state_2, group, wanted) =
+        (state.clone(), again.group_id.clone(), first.uninitialized.clone());
+    let begins = async move {
+        let topics = begin(&state_2, &group, wanted).await;
+        tell(&state_2, &group, false, topics).await
     };
-    if !in_time.or(late).await {
+    // Where nothing came of it, the next heartbeat tries again.
+    let told = creating::create(state, &again.group_id, begins).await;
+    if !matches!(told, Some(Ok(ErrorCode::NONE))) {
         return Ok(first);
     }
     again.member_epoch = first.member_epoch;
